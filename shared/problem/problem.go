@@ -1,0 +1,209 @@
+// Package problem is the catalogue of everything that can go wrong for a user of Bindery: a code
+// for programs, and in Chinese and English a title, what happened, and what to do next.
+//
+// A [Problem] is an error. It travels through the code like any other, is stored in a binding's
+// record as code, reason and parameters, and becomes text only at the edge, in the reader's
+// language. It never holds a secret, and what its cause says goes to the log alone.
+//
+// The package imports nothing of Bindery.
+package problem
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Language is one that Bindery speaks.
+type Language string
+
+// The languages of every text in the catalogue.
+const (
+	Chinese Language = "zh-CN"
+	English Language = "en"
+)
+
+// Problem is one failure. Its JSON form is what a record keeps; it has no cause and no delay.
+type Problem struct {
+	// Code names the entry of the catalogue.
+	Code Code `json:"code"`
+	// Reason tells more where there is more to tell: "dns", "missing". A program may compare it.
+	Reason string `json:"reason,omitempty"`
+	// Params fill the {braces} of the texts. No secrets.
+	Params map[string]string `json:"params,omitempty"`
+	// RetryAfter is when to try again, 0 if that is not known.
+	RetryAfter time.Duration `json:"-"`
+	// Cause is for the log.
+	Cause error `json:"-"`
+}
+
+// New is a problem of the catalogue. An unknown code is shown as [Internal].
+func New(code Code) *Problem { return &Problem{Code: code} }
+
+// Because returns a copy with the reason.
+func (p *Problem) Because(reason string) *Problem {
+	c := *p
+	c.Reason = reason
+	return &c
+}
+
+// With returns a copy with one more parameter. Control characters are dropped and the value is
+// cut to 200 bytes, for it may come from a platform or from whoever pretends to be one.
+func (p *Problem) With(name, value string) *Problem {
+	c := *p
+	c.Params = maps.Clone(p.Params)
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	c.Params[name] = clean(value)
+	return &c
+}
+
+// After returns a copy with the time to wait before another try.
+func (p *Problem) After(wait time.Duration) *Problem {
+	c := *p
+	c.RetryAfter = wait
+	return &c
+}
+
+// From returns a copy with the error that caused it.
+func (p *Problem) From(cause error) *Problem {
+	c := *p
+	c.Cause = cause
+	return &c
+}
+
+// Error is the code, the reason and the cause: a line for a log, not for a user.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(string(p.Code))
+	if p.Reason != "" {
+		b.WriteString(" (" + p.Reason + ")")
+	}
+	if p.Cause != nil {
+		b.WriteString(": " + p.Cause.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (p *Problem) Unwrap() error { return p.Cause }
+
+// Is says whether err is a problem with this code, however deep it is wrapped.
+func Is(err error, code Code) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Code == code
+}
+
+// Of finds the problem in err. An error that holds none is [Internal], with err as its cause.
+func Of(err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return New(Internal).From(err)
+}
+
+// Status is the HTTP status of the problem as a reply.
+func (p *Problem) Status() int { return p.entry().status }
+
+// Type is the problem's URI for RFC 9457, stable and not to be fetched.
+func (p *Problem) Type() string { return "urn:bindery:problem:" + string(p.Code) }
+
+// Text is a problem in words.
+type Text struct {
+	Title  string
+	Detail string
+	Remedy string
+}
+
+// In renders the problem. A parameter that the problem lacks is shown as "…".
+func (p *Problem) In(lang Language) Text {
+	e := p.entry()
+	detail, remedy := e.detail, e.remedy
+	if more, ok := e.reasons[p.Reason]; ok {
+		detail = more.detail
+		if more.remedy != (text{}) {
+			remedy = more.remedy
+		}
+	}
+	return Text{
+		Title:  p.fill(e.title.in(lang)),
+		Detail: p.fill(detail.in(lang)),
+		Remedy: p.fill(remedy.in(lang)),
+	}
+}
+
+func (p *Problem) entry() entry {
+	if e, ok := catalogue[p.Code]; ok {
+		return e
+	}
+	return catalogue[Internal]
+}
+
+func (p *Problem) fill(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		if value := p.Params[name]; value != "" {
+			b.WriteString(value)
+		} else {
+			b.WriteString("…")
+		}
+		s = after
+	}
+}
+
+const longestParam = 200
+
+func clean(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == '\u2028' || r == '\u2029' {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) <= longestParam {
+		return s
+	}
+	cut := longestParam
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+type text struct{ zh, en string }
+
+func (t text) in(lang Language) string {
+	if lang == Chinese {
+		return t.zh
+	}
+	return t.en
+}
+
+// more replaces the detail, and the remedy where there is one, for one reason.
+type more struct{ detail, remedy text }
+
+type entry struct {
+	status                int
+	title, detail, remedy text
+	reasons               map[string]more
+}
+
+// Codes lists every code of the catalogue, in no order.
+func Codes() []Code {
+	codes := make([]Code, 0, len(catalogue))
+	for code := range catalogue {
+		codes = append(codes, code)
+	}
+	return codes
+}

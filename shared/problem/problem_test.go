@@ -1,0 +1,114 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEveryProblemSpeaksBothLanguages(t *testing.T) {
+	for code, e := range catalogue {
+		if http.StatusText(e.status) == "" || e.status < 400 {
+			t.Errorf("%s has status %d", code, e.status)
+		}
+		texts := map[string]text{"title": e.title, "detail": e.detail, "remedy": e.remedy}
+		for reason, m := range e.reasons {
+			texts["detail of "+reason] = m.detail
+			if m.remedy != (text{}) {
+				texts["remedy of "+reason] = m.remedy
+			}
+		}
+		for where, both := range texts {
+			if both.zh == "" || both.en == "" {
+				t.Errorf("%s: %s lacks a language", code, where)
+			}
+			if zh, en := params(both.zh), params(both.en); !slices.Equal(zh, en) {
+				t.Errorf("%s: %s has parameters %v in Chinese, %v in English", code, where, zh, en)
+			}
+			if strings.ContainsFunc(both.en, func(r rune) bool { return r >= 0x3000 }) {
+				t.Errorf("%s: %s has Chinese in its English", code, where)
+			}
+		}
+	}
+}
+
+func params(s string) []string {
+	var names []string
+	for {
+		_, rest, found := strings.Cut(s, "{")
+		if !found {
+			slices.Sort(names)
+			return slices.Compact(names)
+		}
+		var name string
+		name, s, _ = strings.Cut(rest, "}")
+		names = append(names, name)
+	}
+}
+
+func TestTextIsFilledIn(t *testing.T) {
+	p := New(PermissionMissing).With("missing", "api").With("platform", "GitLab")
+	if got, want := p.In(English).Detail, "The token lacks: api."; got != want {
+		t.Errorf("English detail = %q, want %q", got, want)
+	}
+	if got, want := p.In(Chinese).Detail, "令牌缺少以下权限:api。"; got != want {
+		t.Errorf("Chinese detail = %q, want %q", got, want)
+	}
+	got, want := New(TokenExpired).In(English).Detail, "… says that the token has expired."
+	if got != want {
+		t.Errorf("detail without its parameter = %q, want %q", got, want)
+	}
+}
+
+func TestReasonChangesDetailAndRemedy(t *testing.T) {
+	plain := New(OrganizationUnknown).In(English)
+	several := New(OrganizationUnknown).Because("several").With("organizations", "a, b").In(English)
+	if plain.Detail == several.Detail || plain.Remedy == several.Remedy {
+		t.Errorf("the reason changes nothing: %+v", several)
+	}
+	if !strings.Contains(several.Detail, "a, b") {
+		t.Errorf("detail = %q, want the organizations in it", several.Detail)
+	}
+}
+
+func TestParamsFromOutsideAreCleaned(t *testing.T) {
+	p := New(InputMalformed).With("field", "a\r\nSet-Cookie: x\x00\u2028").With("why",
+		strings.Repeat("中", 200))
+	if got, want := p.Params["field"], "aSet-Cookie: x"; got != want {
+		t.Errorf("field = %q, want %q", got, want)
+	}
+	got := p.Params["why"]
+	if len(got) > longestParam+len("…") || strings.ContainsRune(got, '\ufffd') {
+		t.Errorf("why has %d bytes, or a torn rune", len(got))
+	}
+}
+
+func TestProblemIsAnError(t *testing.T) {
+	cause := errors.New("disk full")
+	full := New(StorageUnavailable).Because("x").From(cause).After(time.Second)
+	err := fmt.Errorf("saving: %w", full)
+	if !Is(err, StorageUnavailable) || Is(err, Internal) || !errors.Is(err, cause) {
+		t.Errorf("%v is not found again", err)
+	}
+	if got, want := Of(err).Error(), "storage_unavailable (x): disk full"; got != want {
+		t.Errorf("Error() = %q, want %q", got, want)
+	}
+	if got := Of(cause); got.Code != Internal || !errors.Is(got, cause) {
+		t.Errorf("Of(plain error) = %v", got)
+	}
+	if got := New("no_such_code").Status(); got != http.StatusInternalServerError {
+		t.Errorf("status of an unknown code = %d", got)
+	}
+}
+
+func TestCopiesShareNothing(t *testing.T) {
+	base := New(InputMalformed).With("field", "a")
+	_ = base.With("field", "b")
+	if base.Params["field"] != "a" {
+		t.Error("With changed the problem it was called on")
+	}
+}

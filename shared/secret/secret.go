@@ -1,0 +1,95 @@
+// Package secret holds text that must never be seen: tokens, codes, verifiers, client secrets.
+//
+// A [Text] prints as [redacted] in every format that Go knows (fmt verbs, JSON, text, gob, slog),
+// so that a secret in a struct, an error or a log line gives itself away to nobody. There is one
+// way out, [Text.Reveal], and a search for its name finds every place where a secret leaves.
+//
+// The package imports nothing of Bindery.
+package secret
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Redacted is what every secret prints as.
+const Redacted = "[redacted]"
+
+// Text is one secret. The zero value is the empty secret. It may be copied, but not compared
+// with ==: see [Text.Equal].
+type Text struct {
+	_ [0]func() // no ==, which would leak by its time and hide a missing length check
+	// A pointer, since fmt passes by Format where it prints a struct's unexported field or a verb
+	// that it thinks wrong (%w), and then follows no pointer.
+	value *string
+}
+
+// New wraps a secret.
+func New(value string) Text {
+	if value == "" {
+		return Text{}
+	}
+	return Text{value: &value}
+}
+
+// Reveal returns the secret itself. Call it only where the secret leaves the process on purpose:
+// into a request's header or body, into the vault, into the reply to a build.
+func (t Text) Reveal() string {
+	if t.value == nil {
+		return ""
+	}
+	return *t.value
+}
+
+// Empty says whether there is no secret.
+func (t Text) Empty() bool { return t.value == nil }
+
+// Equal compares in constant time. An empty secret equals nothing, not even another empty one:
+// "no state and no cookie" is not a match.
+func (t Text) Equal(other Text) bool {
+	if t.Empty() {
+		return false
+	}
+	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(other.Reveal())) == 1
+}
+
+// String returns [Redacted].
+func (t Text) String() string { return Redacted }
+
+// GoString returns [Redacted], for %#v.
+func (t Text) GoString() string { return Redacted }
+
+// Format writes [Redacted] under every verb and flag.
+func (t Text) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+
+// LogValue is [Redacted].
+func (t Text) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalText returns [Redacted]; it also serves encoders that know no JSON.
+func (t Text) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+
+// MarshalJSON returns [Redacted] as a JSON string.
+func (t Text) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
+
+// GobEncode returns [Redacted].
+func (t Text) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
+
+// GobDecode refuses: a secret that went through gob is gone.
+func (t *Text) GobDecode([]byte) error { return fmt.Errorf("secret: gob holds no secrets") }
+
+// UnmarshalJSON reads a JSON string, so that a request's body is decoded straight into a Text.
+// The error doesn't quote the input.
+func (t *Text) UnmarshalJSON(data []byte) error {
+	var value *string
+	if err := json.Unmarshal(data, &value); err != nil {
+		return fmt.Errorf("secret: not a JSON string")
+	}
+	*t = Text{}
+	if value != nil {
+		*t = New(*value)
+	}
+	return nil
+}

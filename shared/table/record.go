@@ -1,0 +1,238 @@
+package table
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"bindery/shared/problem"
+)
+
+// Key names a binding: one platform of one instance of one account.
+type Key struct {
+	Account  string `json:"account"`
+	Region   string `json:"region"`
+	Instance string `json:"instance"`
+	Platform string `json:"platform"`
+}
+
+// String is [Join] of the parts.
+func (k Key) String() string { return Join(k.Account, k.Region, k.Instance, k.Platform) }
+
+// Join builds a key of parts, each with its length before it, so that no two lists of parts give
+// the same key whatever is in them, and the key of the first parts is a prefix of the whole.
+func Join(parts ...string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString(strconv.Itoa(len(part)))
+		b.WriteByte(':')
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// NewVersion is a version that was never there before: 128 random bits.
+func NewVersion() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: see crypto/rand
+	return hex.EncodeToString(b[:])
+}
+
+// Identity is a user of a platform, as the platform told it.
+type Identity struct {
+	// ID never changes and is never given to another user, unlike Username.
+	ID         string `json:"id"`
+	Username   string `json:"username"`
+	Name       string `json:"name,omitempty"`
+	AvatarURL  string `json:"avatarUrl,omitempty"`
+	ProfileURL string `json:"profileUrl,omitempty"`
+}
+
+// User is a caller of Bindery: the same issuer, subject and account are the same user.
+type User struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+	Account string `json:"account"`
+}
+
+// Health is what the platform last said for certain about a binding's token.
+type Health string
+
+// The states of health. A passing failure changes none of them.
+const (
+	Healthy      Health = ""
+	Revoked      Health = "revoked"
+	Expired      Health = "expired"
+	Unauthorized Health = "unauthorized"
+)
+
+// Lease gives one invocation the right to ask the platform for the next generation. It only
+// limits callers: losing it costs nothing but a second try.
+type Lease struct {
+	Owner string    `json:"owner"`
+	Until time.Time `json:"until"`
+}
+
+// Token is what a record knows of the token it points at: everything but the token.
+type Token struct {
+	// Secret and Generation name the token in the vault.
+	Secret     string `json:"secret"`
+	Generation int    `json:"generation"`
+	// Username is what the platform's git server wants beside the token.
+	Username  string    `json:"username"`
+	Scopes    []string  `json:"scopes,omitempty"`
+	IssuedAt  time.Time `json:"issuedAt,omitzero"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"` // zero: never, or not known
+	// Renewable tokens have a refresh token beside them in the vault.
+	Renewable bool `json:"renewable,omitempty"`
+}
+
+// Binding is the record of one binding. A row without a secret is unbound; it stays for 15
+// minutes, until its events are in the history.
+type Binding struct {
+	Key
+	// Version is the table's; see [Bindings].
+	Version string `json:"-"`
+	// Stamp is random, changes at bind and unbind only, and is the ETag.
+	Stamp string `json:"stamp"`
+
+	Token        Token             `json:"token,omitzero"`
+	Method       string            `json:"method"`
+	Address      string            `json:"address,omitempty"`
+	Organization string            `json:"organization,omitempty"`
+	Identity     Identity          `json:"identity,omitzero"`
+	BoundAt      time.Time         `json:"boundAt,omitzero"`
+	BoundBy      User              `json:"boundBy,omitzero"`
+	Warnings     []problem.Problem `json:"warnings,omitempty"`
+
+	Health        Health           `json:"health,omitempty"`
+	Problem       *problem.Problem `json:"problem,omitempty"`
+	LastCheckedAt time.Time        `json:"lastCheckedAt,omitzero"` // the last good check
+	Unanswered    int              `json:"unanswered,omitempty"`   // checks in a row without an answer
+
+	Lease Lease `json:"lease,omitzero"`
+	// Unsure says that a refresh ended without a definite answer.
+	Unsure bool `json:"unsure,omitempty"`
+
+	// Events ride in the record's own write until they are drained to the history.
+	Events     []Event `json:"events,omitempty"`
+	EventCount int64   `json:"eventCount,omitempty"` // the last event's number
+	// EventAt is the last event's time: no event of a binding is older than the one before it.
+	EventAt time.Time `json:"eventAt,omitzero"`
+
+	DueAt    time.Time `json:"dueAt,omitzero"` // zero: never due
+	Attempts int       `json:"attempts,omitempty"`
+}
+
+// Bound says whether the record points at a secret.
+func (b Binding) Bound() bool { return b.Token.Secret != "" }
+
+// MaxEvents is how many events a record carries at most.
+const MaxEvents = 8
+
+// Event is something that happened to a binding.
+type Event struct {
+	ID     string    `json:"id"`     // random
+	Number int64     `json:"number"` // 1, 2, 3, … while the row lives
+	Type   string    `json:"type"`   // binding.bound
+	At     time.Time `json:"at"`     // whole milliseconds, UTC
+	// Actor is the user who did it; zero for Bindery itself.
+	Actor    User             `json:"actor,omitzero"`
+	Identity Identity         `json:"identity,omitzero"`
+	Previous Identity         `json:"previous,omitzero"` // of a re-bind: whom it replaced
+	Problem  *problem.Problem `json:"problem,omitempty"`
+}
+
+// Position orders a binding's events: by time, number and id. It sorts as text.
+func (e Event) Position() string {
+	return fmt.Sprintf("%014d.%010d.%s", e.At.UnixMilli(), e.Number, e.ID)
+}
+
+// NoteState is how a note's secret came to need one.
+type NoteState string
+
+// The states of a note.
+const (
+	// Held: somebody is about to point a record at the secret.
+	Held NoteState = "held"
+	// Disowned: somebody is about to point a record away from it.
+	Disowned NoteState = "disowned"
+	// Collecting: the sweep found no record that points at it, and deletes it. Final.
+	Collecting NoteState = "collecting"
+)
+
+// Note is a secret about which the sweep must ask.
+type Note struct {
+	Secret  string `json:"secret"`
+	Version string `json:"-"`
+	// Binding is the record that may point at the secret; zero while there is none.
+	Binding    Key       `json:"binding,omitzero"`
+	Generation int       `json:"generation"`
+	State      NoteState `json:"state"`
+	Attempts   int       `json:"attempts,omitempty"`
+	DueAt      time.Time `json:"dueAt"`
+}
+
+// Stage is how far an authorization has come.
+type Stage string
+
+// The stages of an authorization.
+const (
+	Started    Stage = "started"    // the id is given out
+	Redirected Stage = "redirected" // a browser was sent to the platform
+	Claimed    Stage = "claimed"    // a callback has come and is being worked on
+	Consented  Stage = "consented"  // the token is in the vault, waiting for the confirm
+	Failed     Stage = "failed"     // Problem says why
+)
+
+// Authorization is one OAuth attempt, from start to confirm.
+type Authorization struct {
+	ID      string `json:"id"`
+	Version string `json:"-"`
+
+	Starter  User   `json:"starter"`
+	Platform string `json:"platform"`
+	// Region and Instance were named at start, or are empty.
+	Region   string `json:"region,omitempty"`
+	Instance string `json:"instance,omitempty"`
+	ReturnTo string `json:"returnTo,omitempty"`
+
+	Stage      Stage  `json:"stage"`
+	StateHash  string `json:"stateHash,omitempty"`
+	Challenge  string `json:"challenge,omitempty"` // PKCE, S256
+	FinishHash string `json:"finishHash,omitempty"`
+
+	Token    Token            `json:"token,omitzero"`
+	Identity Identity         `json:"identity,omitzero"`
+	Problem  *problem.Problem `json:"problem,omitempty"`
+
+	ExpiresAt time.Time `json:"expiresAt"`
+	DueAt     time.Time `json:"dueAt"`
+}
+
+// DueEntry names a row that has come due. Exactly one of its three names is set.
+type DueEntry struct {
+	At            time.Time
+	Binding       Key
+	Note          string
+	Authorization string
+}
+
+// IdentityKey names an identity of a platform: on GitLab, an identity of one server.
+type IdentityKey struct {
+	Platform string
+	Address  string
+	ID       string
+}
+
+// Holder is a binding or an authorization that has a token of an identity.
+type Holder struct {
+	Of IdentityKey
+	// Exactly one of these is set.
+	Binding       Key
+	Authorization string
+	At            time.Time // whole milliseconds, UTC
+}

@@ -1,0 +1,138 @@
+// Package table is the contract of the key-value table and the records in it. The records say
+// what is bound, to whom, and how it is doing; they hold no token, only the name and generation
+// of a secret in the vault.
+//
+// # Who may delete a secret
+//
+// A secret is created in the vault and pointed at by a record in the table, and no transaction
+// spans the two. So whoever changes which secret a record points at first writes a [Note] about
+// that secret, and only the sweep deletes secrets: 15 minutes after the note's last write, when
+// every invocation that could still have saved the record has long ended (none begins a call
+// later than 2 minutes after it began), and after asking the record. Whichever call a process
+// dies before or after, nothing is left behind and nothing in use is deleted. Package binding
+// holds to this, and a model of it is among its tests.
+//
+// # What every implementation keeps to
+//
+// Each method is one round trip, but for Due, which is one a shard and page. There are no
+// transactions across partitions, and nothing relies on a time-to-live. Every row that is saved
+// gets a new random version, which never repeats; a save or delete carries the version that was
+// read, "" for a row that must not be there yet, and fails with [ErrConflict] if that is not
+// what is there. An error that is none of this package's (throttling, a time-out, a full disk)
+// means that the outcome is unknown: the caller reads the row again, and what is there counts.
+//
+// Every implementation (bolt, dynamo, tablestore) passes the suite in tabletest.
+package table
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The errors that callers tell apart with errors.Is.
+var (
+	// ErrNotFound is for a row that isn't there.
+	ErrNotFound = errors.New("table: no such row")
+	// ErrConflict is for a version that isn't the one that is there: another was saved in
+	// between, the row is gone, or it must not exist and does.
+	ErrConflict = errors.New("table: the row is not as it was read")
+	// ErrCursor is for a cursor that this list did not give out.
+	ErrCursor = errors.New("table: not a cursor of this list")
+)
+
+// Page is a part of a list. Cursor asks for the next part and is "" after the last one. A page
+// may be short, even empty, and yet have a cursor.
+type Page[T any] struct {
+	Items  []T
+	Cursor string
+}
+
+// Bindings are the records of what is bound.
+type Bindings interface {
+	// Binding reads one row, strongly: it sees every save that ended before. [ErrNotFound].
+	Binding(ctx context.Context, key Key) (Binding, error)
+
+	// InstanceBindings lists an instance's rows, strongly; at most one a platform, in no order.
+	InstanceBindings(ctx context.Context, account, region, instance string) ([]Binding, error)
+
+	// AccountBindings lists an account's rows in the order of their keys. A row that is there all
+	// the while is listed exactly once. [ErrCursor].
+	AccountBindings(ctx context.Context, account, cursor string, limit int) (Page[Binding], error)
+
+	// AllBindings lists every row, for operators, in no order. It costs the size of the table.
+	AllBindings(ctx context.Context, cursor string, limit int) (Page[Binding], error)
+
+	// SaveBinding writes the row if its version is b.Version ("": if there is none) and returns it
+	// with its new version. [ErrConflict].
+	SaveBinding(ctx context.Context, b Binding) (Binding, error)
+
+	// DeleteBinding deletes the row if its version is b.Version. [ErrConflict].
+	DeleteBinding(ctx context.Context, b Binding) error
+}
+
+// Notes are the notes about secrets; see the package's comment. Reads are strong.
+type Notes interface {
+	Note(ctx context.Context, secret string) (Note, error) // [ErrNotFound]
+	SaveNote(ctx context.Context, n Note) (Note, error)    // [ErrConflict]; like SaveBinding
+	DeleteNote(ctx context.Context, n Note) error          // [ErrConflict]; like DeleteBinding
+}
+
+// Authorizations are the OAuth attempts under way. Reads are strong.
+type Authorizations interface {
+	Authorization(ctx context.Context, id string) (Authorization, error)           // [ErrNotFound]
+	SaveAuthorization(ctx context.Context, a Authorization) (Authorization, error) // [ErrConflict]
+	DeleteAuthorization(ctx context.Context, a Authorization) error                // [ErrConflict]
+}
+
+// Due finds the rows whose DueAt has come.
+type Due interface {
+	// DueBefore lists the rows with a DueAt at or before t, oldest first. It costs what is due, not
+	// the size of the table. The index behind it may lag: an entry is a hint, the row decides.
+	// An entry may be met twice, when its row is saved with another DueAt between two pages.
+	DueBefore(ctx context.Context, t time.Time, cursor string, limit int) (Page[DueEntry], error)
+}
+
+// Holders remembers which bindings and authorizations hold a token of one identity of a platform.
+// It is a hint, written before the binding is saved: an entry counts when its binding really has
+// that identity, or when it is younger than 15 minutes.
+type Holders interface {
+	// SaveHolder writes the entry. The same entry again only sets At.
+	SaveHolder(ctx context.Context, h Holder) error
+	// ListHolders lists the entries of one identity, strongly.
+	ListHolders(ctx context.Context, of IdentityKey, cursor string, limit int) (Page[Holder], error)
+	// DeleteHolder deletes the entry if its At is still h.At; otherwise, and if there is none, it
+	// does nothing.
+	DeleteHolder(ctx context.Context, h Holder) error
+}
+
+// History keeps a binding's events for good, also after its row is gone.
+type History interface {
+	// AppendHistory adds events of one binding, at most [MaxEvents]. An event whose position is
+	// there already is there once.
+	AppendHistory(ctx context.Context, key Key, events []Event) error
+	// ListHistory lists a binding's events by their position, after the cursor: a page's, or the
+	// [Event.Position] of any event. [ErrCursor].
+	ListHistory(
+		ctx context.Context, key Key, order Order, cursor string, limit int,
+	) (Page[Event], error)
+}
+
+// Order is the order of a history.
+type Order int
+
+// The orders.
+const (
+	NewestFirst Order = iota
+	OldestFirst
+)
+
+// Table is all of it.
+type Table interface {
+	Bindings
+	Notes
+	Authorizations
+	Due
+	Holders
+	History
+}
