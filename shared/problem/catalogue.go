@@ -692,7 +692,7 @@ var catalogue = map[Code]entry{
 			"{platform} refused the OAuth app's credentials. Your account and your bindings are fine.",
 		},
 		remedy: text{
-			"请管理员检查 {platform} 的 OAuth 应用的 client id、client secret 和回调地址。",
+			"请管理员检查 OAuth 应用的 client id、client secret 和回调地址。",
 			"Ask your administrator to check the app's client id, secret and callback address.",
 		},
 	},
