@@ -83,8 +83,58 @@ var catalogue = map[Code]entry{
 	InputMalformed: {
 		status: http.StatusBadRequest,
 		title:  text{"请求有误", "The request is malformed"},
-		detail: text{"字段“{field}”有误:{why}", "The field {field} is wrong: {why}."},
+		detail: text{"字段“{field}”的值无效。", "The value of {field} is not valid."},
 		remedy: text{"请改正后重新提交。", "Correct it and send the request again."},
+		reasons: map[string]more{
+			"required": {detail: text{"缺少字段“{field}”。", "{field} is missing."}},
+			"unknown": {
+				detail: text{"没有字段“{field}”。", "There is no field {field}."},
+				remedy: text{
+					"只发送接口文档列出的字段。",
+					"Send only the fields that the API's description lists.",
+				},
+			},
+			"doubled": {detail: text{
+				"字段“{field}”出现了不止一次。",
+				"{field} is there more than once.",
+			}},
+			"type": {detail: text{
+				"字段“{field}”的类型不对。",
+				"{field} is of the wrong type.",
+			}},
+			"too_long": {detail: text{
+				"字段“{field}”过长。",
+				"{field} is too long.",
+			}},
+			"characters": {detail: text{
+				"字段“{field}”含有不允许的字符(空格、换行或控制字符)。",
+				"{field} holds characters that it must not: spaces, line breaks, control characters.",
+			}},
+			"past": {
+				detail: text{"“{field}”是过去的时间。", "{field} is in the past."},
+				remedy: text{
+					"请填写将来的时间;已过期的令牌请先在平台上新建。",
+					"Give a time to come; if the token has expired, create a new one.",
+				},
+			},
+			"cursor": {
+				detail: text{
+					"“{field}”不是这个列表的游标。",
+					"{field} is not a cursor of this list.",
+				},
+				remedy: text{
+					"请从头开始列出,不带游标。",
+					"List from the beginning, without a cursor.",
+				},
+			},
+			"json": {
+				detail: text{"请求体不是有效的 JSON 对象。", "The body is not a valid JSON object."},
+				remedy: text{
+					"请检查请求体的语法、编码(UTF-8)和嵌套层数。",
+					"Check its syntax, its encoding (UTF-8) and how deep it is nested.",
+				},
+			},
+		},
 	},
 	BodyTooLarge: {
 		status: http.StatusRequestEntityTooLarge,

@@ -76,14 +76,14 @@ func TestReasonChangesDetailAndRemedy(t *testing.T) {
 }
 
 func TestParamsFromOutsideAreCleaned(t *testing.T) {
-	p := New(InputMalformed).With("field", "a\r\nSet-Cookie: x\x00\u2028").With("why",
+	p := New(InputMalformed).With("field", "a\r\nSet-Cookie: x\x00\u2028").With("other",
 		strings.Repeat("中", 200))
 	if got, want := p.Params["field"], "aSet-Cookie: x"; got != want {
 		t.Errorf("field = %q, want %q", got, want)
 	}
-	got := p.Params["why"]
+	got := p.Params["other"]
 	if len(got) > longestParam+len("…") || strings.ContainsRune(got, '\ufffd') {
-		t.Errorf("why has %d bytes, or a torn rune", len(got))
+		t.Errorf("the other has %d bytes, or a torn rune", len(got))
 	}
 }
 
