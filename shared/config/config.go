@@ -1,0 +1,170 @@
+// Package config reads Bindery's configuration: environment variables and nothing else, once, at
+// start. Every mistake is reported at once, each in a line that names its variable.
+//
+// It checks the form of what is there. Whether an address answers, a table exists or a vault
+// opens is for the packages that use them to find out.
+//
+// No value is ever quoted in an error, for a secret may have been pasted into the wrong variable.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"bindery/shared/secret"
+)
+
+// Config is the whole configuration, checked. Addresses that are called origins have the form
+// scheme://host or scheme://host:port, in lower case, without a trailing slash and without the
+// scheme's own port, just as a browser writes them into an Origin header.
+//
+// A function may read more than it needs; it is handed only what its deployment sets.
+type Config struct {
+	// PublicURL is the origin of the functions (BINDERY_PUBLIC_URL), a host of its own. Callback
+	// addresses are built from it, never from a Host header. Required.
+	PublicURL string
+	// ConsoleURL is the origin that the browser returns to (BINDERY_CONSOLE_URL); also the one
+	// CORS origin. Required.
+	ConsoleURL string
+
+	// OIDC says who signs the callers in.
+	OIDC OIDC
+	// AccountClaim is the token's claim that names the account (BINDERY_ACCOUNT_CLAIM).
+	AccountClaim string
+	// InstanceClaim is the token's claim that narrows a caller to some instances
+	// (BINDERY_INSTANCE_CLAIM).
+	InstanceClaim string
+
+	// Instances is the catalogue of registry instances (BINDERY_INSTANCES) as package instance
+	// reads it: JSON text, an https:// or file:/// address of such JSON, or "acr". Required.
+	Instances string
+	// ACRAccount is the one account that the registry's own API is asked for
+	// (BINDERY_ACR_ACCOUNT). Required if Instances is "acr".
+	ACRAccount string
+
+	// Table is the table's name in the cloud (BINDERY_TABLE).
+	Table string
+	// SecretPrefix begins the name of every secret in the cloud (BINDERY_SECRET_PREFIX).
+	SecretPrefix string
+	// OAuthApps is the vault name of the OAuth apps (BINDERY_OAUTH_APPS), on a laptop the path of
+	// a file with the same JSON: {platform: {clientId, clientSecrets: [newest, …]}}. Empty: no
+	// platform can be bound by OAuth.
+	OAuthApps string
+
+	// Endpoints are other addresses of the platforms.
+	Endpoints Endpoints
+	// PrivateHosts are the private GitLab servers that are reachable on purpose
+	// (BINDERY_PRIVATE_HOSTS): host:port each, in lower case, an IPv6 address in brackets. They
+	// open addresses, not ports.
+	PrivateHosts []string
+	// EgressProxy is an explicit way out (BINDERY_EGRESS_PROXY), nil for none. It may hold a
+	// password. The usual proxy variables are not honoured.
+	EgressProxy *url.URL
+
+	// EventsURL is where events are posted to (BINDERY_EVENTS_URL), empty for nowhere.
+	EventsURL string
+	// EventsSecret signs them (BINDERY_EVENTS_SECRET): base64 of 24 to 64 bytes, with or without
+	// "whsec_" before it, as Standard Webhooks writes it. Set exactly if EventsURL is.
+	EventsSecret secret.Text
+
+	// Data is the laptop's data folder (BINDERY_DATA).
+	Data string
+	// VaultKey is the key of the laptop's vault (BINDERY_VAULT_KEY), 32 bytes in base64 or hex. If
+	// empty, the vault keeps its key in a file.
+	VaultKey secret.Text
+	// Port is the laptop's port (PORT). 0 takes any that is free.
+	Port int
+}
+
+// OIDC says who signs the callers in. Nothing of it is discovered.
+type OIDC struct {
+	// Issuer must equal the claim iss, letter for letter (BINDERY_OIDC_ISSUER). Required.
+	Issuer string
+	// Audience must be in the claim aud (BINDERY_OIDC_AUDIENCE). Required.
+	Audience string
+	// JWKSURL is the address of the issuer's public keys (BINDERY_OIDC_JWKS_URL). Required.
+	JWKSURL string
+	// ClientID is what the console signs in as (BINDERY_OIDC_CLIENT_ID). Only the console needs it.
+	ClientID string
+}
+
+// Endpoints are other origins of the platforms, for tests and proxies; an empty one means the
+// platform's own. GitLab has none, for its address is the user's.
+type Endpoints struct {
+	GitHubURL       string // BINDERY_GITHUB_URL
+	GitHubAPIURL    string // BINDERY_GITHUB_API_URL
+	GiteeURL        string // BINDERY_GITEE_URL
+	GiteeAPIURL     string // BINDERY_GITEE_API_URL
+	BitbucketURL    string // BINDERY_BITBUCKET_URL
+	BitbucketAPIURL string // BINDERY_BITBUCKET_API_URL
+	CodeupURL       string // BINDERY_CODEUP_URL
+	CodeupAPIURL    string // BINDERY_CODEUP_API_URL
+}
+
+// Format prints nothing of the configuration, for the proxy's address may hold a password.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[configuration]") }
+
+// Variable documents one environment variable.
+type Variable struct {
+	Name    string
+	Meaning string
+	// Default is what an empty or missing variable means, "" where that is nothing.
+	Default string
+	// Required variables must be set for any function to start.
+	Required bool
+	// Example is a right value.
+	Example string
+}
+
+// Variables lists every variable that Bindery reads, in the order of the documentation.
+func Variables() []Variable {
+	all := settings()
+	list := make([]Variable, len(all))
+	for i, s := range all {
+		list[i] = s.Variable
+	}
+	return list
+}
+
+// Read checks the environment that lookup shows ("" for a variable that is not set, as [os.Getenv]
+// has it). White space around a value is dropped. The error joins one line for every mistake.
+func Read(lookup func(name string) string) (Config, error) {
+	var (
+		c        Config
+		mistakes []error
+	)
+	wrong := func(v Variable, why string) {
+		mistakes = append(mistakes, fmt.Errorf("%s %s; for example %s", v.Name, why, v.Example))
+	}
+	all := settings()
+	for _, s := range all {
+		value := strings.TrimSpace(lookup(s.Name))
+		if value == "" {
+			value = s.Default
+		}
+		if value == "" {
+			if s.Required {
+				wrong(s.Variable, "is not set")
+			}
+			continue
+		}
+		if err := s.set(&c, value); err != nil {
+			wrong(s.Variable, err.Error())
+		}
+	}
+	set := func(name string) bool { return strings.TrimSpace(lookup(name)) != "" }
+	for _, s := range all {
+		if s.with != nil && !set(s.Name) {
+			if why := s.with(c, set); why != "" {
+				wrong(s.Variable, why)
+			}
+		}
+	}
+	if err := errors.Join(mistakes...); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}

@@ -1,0 +1,250 @@
+package config
+
+// setting is one variable with what is done with its value.
+type setting struct {
+	Variable
+	// set checks a value that is not empty and stores it. Its error ends the sentence that the
+	// variable's name begins, and never quotes the value.
+	set func(c *Config, value string) error
+	// with says why a variable that is not set should be, given the others, or "".
+	with func(c Config, set func(name string) bool) string
+}
+
+const (
+	eventsURL    = "BINDERY_EVENTS_URL"
+	eventsSecret = "BINDERY_EVENTS_SECRET"
+)
+
+// settings is the one list of variables; reading and documentation both come from it.
+func settings() []setting {
+	all := []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_PUBLIC_URL", Required: true, Example: "https://bindery.example.com",
+				Meaning: "Origin of the functions, on a host of its own. Callback addresses are " +
+					"built from it, never from a Host header.",
+			},
+			set: origin(func(c *Config) *string { return &c.PublicURL }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_CONSOLE_URL", Required: true, Example: "https://console.example.com",
+				Meaning: "Origin that the browser returns to; also the one CORS origin.",
+			},
+			set: origin(func(c *Config) *string { return &c.ConsoleURL }),
+		},
+	}
+	for _, more := range [][]setting{callers(), instances(), storage(), network(), laptop()} {
+		all = append(all, more...)
+	}
+	return all
+}
+
+func callers() []setting {
+	return []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_OIDC_ISSUER", Required: true, Example: "https://login.example.com/realm",
+				Meaning: "Who signs the callers in: the claim iss, letter for letter.",
+			},
+			set: issuer(func(c *Config) *string { return &c.OIDC.Issuer }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_OIDC_AUDIENCE", Required: true, Example: "bindery",
+				Meaning: "What an access token must be meant for: one of its claim aud.",
+			},
+			set: word(func(c *Config) *string { return &c.OIDC.Audience }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_OIDC_JWKS_URL", Required: true,
+				Example: "https://login.example.com/realm/keys",
+				Meaning: "Address of the issuer's public keys (a JSON Web Key Set).",
+			},
+			set: address(func(c *Config) *string { return &c.OIDC.JWKSURL }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_OIDC_CLIENT_ID", Example: "bindery-console",
+				Meaning: "Client that the console signs in as. Only the console needs it.",
+			},
+			set: word(func(c *Config) *string { return &c.OIDC.ClientID }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_ACCOUNT_CLAIM", Default: "account", Example: "account",
+				Meaning: "Claim that names the account: the tenant that owns instances.",
+			},
+			set: word(func(c *Config) *string { return &c.AccountClaim }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_INSTANCE_CLAIM", Default: "instances", Example: "instances",
+				Meaning: "Claim that narrows a caller to the instances it lists, as region/id.",
+			},
+			set: word(func(c *Config) *string { return &c.InstanceClaim }),
+		},
+	}
+}
+
+func instances() []setting {
+	return []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_INSTANCES", Required: true,
+				Example: `{"acme":[{"type":"enterprise","region":"cn-hangzhou","id":"cri-1","name":"prod"}]}`,
+				Meaning: "The catalogue of registry instances: JSON {account: [{type, region, id, " +
+					"name}]}, an https:// or file:/// address of such JSON, or acr for the " +
+					"registry's own API.",
+			},
+			set: catalogue,
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_ACR_ACCOUNT", Example: "acme",
+				Meaning: "The one account whose instances the registry's own API lists. Needed " +
+					"with BINDERY_INSTANCES=acr.",
+			},
+			set: word(func(c *Config) *string { return &c.ACRAccount }),
+			with: func(c Config, _ func(string) bool) string {
+				if c.Instances == "acr" {
+					return "is not set, but BINDERY_INSTANCES is acr"
+				}
+				return ""
+			},
+		},
+	}
+}
+
+func storage() []setting {
+	return []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_TABLE", Default: "bindery", Example: "bindery",
+				Meaning: "Name of the table in the cloud.",
+			},
+			set: tableName,
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_SECRET_PREFIX", Default: "bindery/", Example: "bindery/",
+				Meaning: "What the name of every secret in the cloud begins with.",
+			},
+			set: secretPrefix,
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_OAUTH_APPS", Example: "bindery/oauth-apps",
+				Meaning: "Vault name of the OAuth apps, on a laptop the path of a file: JSON " +
+					"{platform: {clientId, clientSecrets: [newest, …]}}. Without it no platform " +
+					"can be bound by OAuth.",
+			},
+			set: line(func(c *Config) *string { return &c.OAuthApps }),
+		},
+	}
+}
+
+func network() []setting {
+	return append(endpoints(), []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_PRIVATE_HOSTS", Example: "gitlab.corp.example:443,10.0.0.5:80",
+				Meaning: "Private GitLab servers that are reachable on purpose: host:port, " +
+					"separated by commas or spaces. It opens addresses; the port rule holds.",
+			},
+			set: privateHosts,
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_EGRESS_PROXY", Example: "http://user:password@proxy.example.com:3128",
+				Meaning: "An explicit way out, for instance with a fixed address for allow-lists. " +
+					"The usual proxy variables are not honoured.",
+			},
+			set: egressProxy,
+		},
+		{
+			Variable: Variable{
+				Name: eventsURL, Example: "https://hooks.example.com/bindery",
+				Meaning: "Where events are posted to, signed as Standard Webhooks has it.",
+			},
+			set: address(func(c *Config) *string { return &c.EventsURL }),
+			with: func(_ Config, set func(string) bool) string {
+				if set(eventsSecret) {
+					return "is not set, but " + eventsSecret + " is"
+				}
+				return ""
+			},
+		},
+		{
+			Variable: Variable{
+				Name: eventsSecret, Example: "whsec_ and the base64 of 24 to 64 random bytes",
+				Meaning: "Secret that signs the events: base64 of 24 to 64 bytes, whsec_ before it.",
+			},
+			set: signingSecret,
+			with: func(_ Config, set func(string) bool) string {
+				if set(eventsURL) {
+					return "is not set, but " + eventsURL + " is"
+				}
+				return ""
+			},
+		},
+	}...)
+}
+
+func endpoints() []setting {
+	field := func(name, title, example string, f func(e *Endpoints) *string) setting {
+		return setting{
+			Variable: Variable{
+				Name: "BINDERY_" + name + "_URL", Example: example,
+				Meaning: "Another origin of " + title + ", for tests and proxies.",
+			},
+			set: origin(func(c *Config) *string { return f(&c.Endpoints) }),
+		}
+	}
+	return []setting{
+		field("GITHUB", "GitHub", "https://github.example.com",
+			func(e *Endpoints) *string { return &e.GitHubURL }),
+		field("GITHUB_API", "GitHub's API", "https://api.github.example.com",
+			func(e *Endpoints) *string { return &e.GitHubAPIURL }),
+		field("GITEE", "Gitee", "https://gitee.example.com",
+			func(e *Endpoints) *string { return &e.GiteeURL }),
+		field("GITEE_API", "Gitee's API", "https://gitee.example.com",
+			func(e *Endpoints) *string { return &e.GiteeAPIURL }),
+		field("BITBUCKET", "Bitbucket", "https://bitbucket.example.com",
+			func(e *Endpoints) *string { return &e.BitbucketURL }),
+		field("BITBUCKET_API", "Bitbucket's API", "https://api.bitbucket.example.com",
+			func(e *Endpoints) *string { return &e.BitbucketAPIURL }),
+		field("CODEUP", "Codeup", "https://codeup.example.com",
+			func(e *Endpoints) *string { return &e.CodeupURL }),
+		field("CODEUP_API", "Codeup's API", "https://api.codeup.example.com",
+			func(e *Endpoints) *string { return &e.CodeupAPIURL }),
+	}
+}
+
+func laptop() []setting {
+	return []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_DATA", Default: "data", Example: "data",
+				Meaning: "The laptop's data folder.",
+			},
+			set: line(func(c *Config) *string { return &c.Data }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_VAULT_KEY", Example: "the base64 of 32 random bytes",
+				Meaning: "Key of the laptop's vault, 32 bytes in base64 or hex. Without it the " +
+					"key is kept in a file in the data folder.",
+			},
+			set: vaultKey,
+		},
+		{
+			Variable: Variable{
+				Name: "PORT", Default: "8080", Example: "8080",
+				Meaning: "The laptop's port; 0 takes any that is free.",
+			},
+			set: port,
+		},
+	}
+}
