@@ -1,0 +1,176 @@
+package provider
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"bindery/shared/problem"
+)
+
+// dialect is what has to be known of a platform to understand its replies.
+type dialect struct {
+	// title is the platform's own name.
+	title string
+	// needs is named as missing where the platform says no more than that something is.
+	needs string
+	// anywhere says that the address is a user's, and may be no such platform at all.
+	anywhere bool
+	rules    []rule
+}
+
+// rule says what a refusal means. The first one that fits is taken.
+type rule struct {
+	status int
+	// says is to be found in what the reply says, lower case; "" fits any.
+	says   string
+	means  problem.Code
+	reason string
+}
+
+// dialects is the one table of what the platforms' APIs answer; that of their token endpoints is
+// [refusals]. What isn't listed, and isn't told
+// by the status alone (see [client.judge]), is [problem.PlatformError], which is passing: a token
+// is given up only on words that are known.
+//
+// Sources: GitLab, doc/api/personal_access_tokens.md and its replies; Codeup, the error code
+// center of help.aliyun.com/yunxiao; GitHub, docs "Troubleshooting the REST API"; Gitee and
+// Bitbucket, recorded replies.
+var dialects = map[string]dialect{
+	Codeup: {title: "Codeup", rules: []rule{
+		{401, "expiredtokenerror", problem.TokenExpired, ""},
+		{401, "token has expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "system_forbidden_error", problem.AddressNotListed, ""},
+		{403, "白名单", problem.AddressNotListed, ""},
+		{403, "usernotincurrentorganization", problem.OrganizationUnknown, "not_a_member"},
+		{403, "invalidorganizationmember", problem.OrganizationUnknown, "not_a_member"},
+		// The token is fine and lacks the permission of this one call. Which one that is, the
+		// caller knows.
+		{403, "", problem.PermissionMissing, ""},
+		// The older API tells of the allow-list with other statuses too.
+		{400, "system_forbidden_error", problem.AddressNotListed, ""},
+		{400, "unsupportedcurrenttokentype", problem.TokenRejected, ""},
+	}},
+	Gitee: {title: "Gitee", needs: "user_info projects hook", rules: []rule{
+		{401, "expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+	}},
+	GitHub: {title: "GitHub", needs: "repo", rules: []rule{
+		{401, "", problem.TokenRejected, ""},
+		{403, "secondary rate limit", problem.PlatformRateLimited, ""},
+		{403, "rate limit exceeded", problem.PlatformRateLimited, ""},
+		{403, "account was suspended", problem.UserBlocked, ""},
+	}},
+	GitLab: {title: "GitLab", needs: "api", anywhere: true, rules: []rule{
+		{401, "token is expired", problem.TokenExpired, ""},
+		{401, "token was revoked", problem.TokenRejected, "revoked"},
+		{401, "", problem.TokenRejected, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{403, "blocked", problem.UserBlocked, ""},
+		{403, "deactivated", problem.UserBlocked, ""},
+		{403, "pending approval", problem.UserBlocked, ""},
+		{404, "", problem.PlatformError, "not_the_platform"},
+	}},
+	Bitbucket: {title: "Bitbucket", needs: "account repository webhook", rules: []rule{
+		{401, "expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "required privilege scopes", problem.PermissionMissing, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+	}},
+}
+
+// judge says what a reply means; nil for a good one.
+//
+// Rate limits come first, for GitHub dresses them as 403; then whatever a proxy, a load balancer
+// or a maintenance page would answer, none of which says anything of the token.
+func (c *client) judge(r reply) *problem.Problem {
+	switch {
+	case r.ok():
+		return nil
+	case r.limited():
+		return c.means(problem.PlatformRateLimited, r)
+	case r.status >= 500, r.status == http.StatusRequestTimeout:
+		return c.means(problem.PlatformError, r)
+	case r.html():
+		return c.strange(r)
+	case c.anywhere && !r.json() && r.status != http.StatusNotFound:
+		return c.means(problem.PlatformError, r) // something between us and the API has answered
+	}
+	said := r.said()
+	for _, rule := range c.rules {
+		if rule.status == r.status && strings.Contains(said, rule.says) {
+			return c.means(rule.means, r).Because(rule.reason)
+		}
+	}
+	return c.means(problem.PlatformError, r)
+}
+
+// means is the problem with what belongs to it.
+func (c *client) means(code problem.Code, r reply) *problem.Problem {
+	p := c.problem(code).From(fmt.Errorf("%s answered %d", c.title, r.status))
+	switch code {
+	case problem.PlatformError, problem.PlatformRateLimited:
+		return p.After(r.retryAfter(c.now()))
+	case problem.PermissionMissing:
+		return p.With("missing", c.needs)
+	}
+	return p
+}
+
+// limited says whether the reply is about too many calls: 429, or a 403 with the headers of a
+// limit that was reached.
+func (r reply) limited() bool {
+	if r.status == http.StatusTooManyRequests {
+		return true
+	}
+	return r.status == http.StatusForbidden &&
+		(r.header.Get("Retry-After") != "" || r.exhausted())
+}
+
+func (r reply) exhausted() bool {
+	return r.header.Get("X-RateLimit-Remaining") == "0" ||
+		r.header.Get("RateLimit-Remaining") == "0"
+}
+
+// The bounds of a Retry-After. A host can neither make us hammer it nor park a binding for days.
+const (
+	shortestWait = time.Second
+	longestWait  = time.Hour
+)
+
+// retryAfter is how long the platform asks to wait, 0 if it doesn't say: Retry-After in seconds or
+// as a date (RFC 9110, 10.2.3), else, when a limit was reached, the time of its reset: GitHub's
+// X-RateLimit-Reset, GitLab's RateLimit-Reset.
+func (r reply) retryAfter(now time.Time) time.Duration {
+	after := strings.TrimSpace(r.header.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(after, 64); err == nil && !math.IsNaN(seconds) {
+		return clampWait(seconds)
+	}
+	if at, err := http.ParseTime(after); err == nil {
+		return clampWait(at.Sub(now).Seconds())
+	}
+	if !r.limited() {
+		return 0 // every good reply of GitHub and GitLab names a reset too
+	}
+	for _, name := range []string{"X-RateLimit-Reset", "RateLimit-Reset"} {
+		reset, err := strconv.ParseInt(strings.TrimSpace(r.header.Get(name)), 10, 64)
+		if err != nil {
+			continue
+		}
+		if reset < 1e9 { // seconds from now, as the header's later drafts have it
+			return clampWait(float64(reset))
+		}
+		return clampWait(float64(reset - now.Unix()))
+	}
+	return 0
+}
+
+func clampWait(seconds float64) time.Duration {
+	seconds = min(max(seconds, shortestWait.Seconds()), longestWait.Seconds())
+	return time.Duration(seconds * float64(time.Second))
+}

@@ -1,0 +1,246 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"bindery/shared/netguard"
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+)
+
+// userAgent is sent with every call: Gitee and GitHub refuse a call without one.
+const userAgent = "Bindery/1 (+source code binding)"
+
+// maxReply is more than any reply that is read here: a page of lists is kept short.
+const maxReply = 1 << 20
+
+// client makes the calls to one platform and knows what its refusals mean. It holds no token and
+// may be used at once from many goroutines.
+type client struct {
+	dialect
+	guard *netguard.Guard
+	http  *http.Client
+	now   func() time.Time
+}
+
+// newClient is a client of the platform of this name, which must be one of [Names]. hc is one of
+// the guard's two: Trusted for endpoints that the operator chose, Guarded for a user's address.
+func newClient(
+	name string, guard *netguard.Guard, hc *http.Client, now func() time.Time,
+) *client {
+	return &client{dialect: dialects[name], guard: guard, http: hc, now: now}
+}
+
+// call is one request.
+type call struct {
+	method string // "" is GET
+	// address is the whole URL, query included. No secrets: addresses get into errors and logs.
+	address string
+	// header holds what is no secret. Accept is application/json unless it is given here.
+	header map[string]string
+	// auth holds the credential. The zero value is none.
+	auth credential
+	// body is a secret because a token request is one. withForm and withJSON set both.
+	body        secret.Text
+	contentType string
+}
+
+// credential is a header whose value must not be seen.
+type credential struct {
+	name  string
+	value secret.Text
+}
+
+// bearer is RFC 6750's header.
+func bearer(token secret.Text) credential {
+	return credential{"Authorization", secret.New("Bearer " + token.Reveal())}
+}
+
+// basic is RFC 7617's header. A user name with a colon can't be sent this way (section 2); the
+// caller has refused it.
+func basic(user string, password secret.Text) credential {
+	pair := user + ":" + password.Reveal()
+	return credential{
+		"Authorization", secret.New("Basic " + base64.StdEncoding.EncodeToString([]byte(pair))),
+	}
+}
+
+// withForm puts the values into the body, as a form.
+func (k call) withForm(values url.Values) call {
+	k.body, k.contentType = secret.New(values.Encode()), "application/x-www-form-urlencoded"
+	return k
+}
+
+// withJSON puts already encoded JSON into the body.
+func (k call) withJSON(body secret.Text) call {
+	k.body, k.contentType = body, "application/json"
+	return k
+}
+
+// reply is a whole answer, of any status but 3xx.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (r reply) ok() bool { return r.status >= 200 && r.status < 300 }
+
+// do makes one call, once, and judges nothing but the transport: an error is a platform_… problem,
+// a redirect among them, and any other status is a reply.
+func (c *client) do(ctx context.Context, k call) (reply, error) {
+	req, err := c.request(ctx, k)
+	if err != nil {
+		return reply{}, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, netguard.Problem(err, c.title)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		return reply{}, c.failed(resp.StatusCode).Because("redirect")
+	}
+	body, err := netguard.ReadBody(resp, maxReply)
+	if errors.Is(err, netguard.ErrTooLong) {
+		return reply{}, c.failed(resp.StatusCode).From(err)
+	}
+	if err != nil {
+		return reply{}, netguard.Problem(err, c.title)
+	}
+	return reply{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+func (c *client) request(ctx context.Context, k call) (*http.Request, error) {
+	if k.method == "" {
+		k.method = http.MethodGet
+	}
+	body := strings.NewReader(k.body.Reveal())
+	req, err := http.NewRequestWithContext(ctx, k.method, k.address, body)
+	if err != nil {
+		return nil, fmt.Errorf("provider: make a call to %s: %w", c.title, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	for name, value := range k.header {
+		req.Header.Set(name, value)
+	}
+	req.Header.Set("User-Agent", userAgent)
+	if k.contentType != "" {
+		req.Header.Set("Content-Type", k.contentType)
+	}
+	if k.auth.name != "" {
+		req.Header.Set(k.auth.name, k.auth.value.Reveal())
+	}
+	return req, nil
+}
+
+// ask makes one call and reads the JSON of a good reply into into; nil reads nothing. Whatever
+// isn't a good reply is a problem, by [client.judge]; the reply is returned then too, as far as
+// there is one.
+func (c *client) ask(ctx context.Context, k call, into any) (reply, error) {
+	r, err := c.do(ctx, k)
+	if err != nil {
+		return r, err
+	}
+	if p := c.judge(r); p != nil {
+		return r, p
+	}
+	if into == nil {
+		return r, nil
+	}
+	return r, c.decode(r, into)
+}
+
+// decode reads a reply's JSON. HTML, an empty body and anything else that isn't the JSON that was
+// expected is [problem.PlatformError]: a proxy or a maintenance page says nothing of a token.
+func (c *client) decode(r reply, into any) error {
+	if r.html() || len(bytes.TrimSpace(r.body)) == 0 {
+		return c.strange(r)
+	}
+	if err := json.Unmarshal(r.body, into); err != nil {
+		return c.strange(r)
+	}
+	return nil
+}
+
+// html says whether the reply is a page, which no API answers with.
+func (r reply) html() bool {
+	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
+		return true
+	}
+	return bytes.HasPrefix(bytes.TrimSpace(r.body), []byte("<"))
+}
+
+func (r reply) json() bool { return json.Valid(r.body) }
+
+// said is what a reply says of its failure, in lower case: the error fields of the five platforms'
+// JSON, or the text where it is none. It is for [client.judge] to search, not to be shown or
+// logged: whoever answers may have put our own token into it.
+func (r reply) said() string {
+	var fields struct {
+		Error            json.RawMessage `json:"error"`
+		ErrorDescription loose           `json:"error_description"`
+		Message          loose           `json:"message"`
+		ErrorCode        loose           `json:"errorCode"`
+		ErrorMessage     loose           `json:"errorMessage"`
+		Description      loose           `json:"errorDescription"`
+	}
+	if json.Unmarshal(r.body, &fields) != nil {
+		return strings.ToLower(string(r.body))
+	}
+	var word loose
+	_ = json.Unmarshal(fields.Error, &word)
+	var inner struct { // Bitbucket
+		Message loose `json:"message"`
+	}
+	_ = json.Unmarshal(fields.Error, &inner)
+	return strings.ToLower(fmt.Sprintln(
+		word, inner.Message, fields.ErrorDescription, fields.Message,
+		fields.ErrorCode, fields.ErrorMessage, fields.Description,
+	))
+}
+
+// loose is a JSON string, or a number or truth value as its text; anything else is "". Platforms
+// change such types between versions, and ids are text to us all the same.
+type loose string
+
+// UnmarshalJSON never fails.
+func (l *loose) UnmarshalJSON(data []byte) error {
+	*l = ""
+	var s string
+	switch {
+	case len(data) == 0, data[0] == '{', data[0] == '[', string(data) == "null":
+	case json.Unmarshal(data, &s) == nil:
+		*l = loose(s)
+	default:
+		*l = loose(data)
+	}
+	return nil
+}
+
+// failed is a PlatformError that names the platform and, for the log, the status.
+func (c *client) failed(status int) *problem.Problem {
+	return c.problem(problem.PlatformError).From(fmt.Errorf("%s answered %d", c.title, status))
+}
+
+// strange is the problem of a reply that isn't the platform's API.
+func (c *client) strange(r reply) *problem.Problem {
+	if c.anywhere {
+		return c.failed(r.status).Because("not_the_platform")
+	}
+	return c.failed(r.status)
+}
+
+// problem is one of the catalogue that names the platform.
+func (c *client) problem(code problem.Code) *problem.Problem {
+	return problem.New(code).With("platform", c.title)
+}
