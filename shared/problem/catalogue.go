@@ -450,6 +450,26 @@ var catalogue = map[Code]entry{
 				"请直接填写跳转后的最终地址。",
 				"Enter the address that the site redirects to.",
 			}},
+			"user_agent": {
+				detail: text{
+					"{platform} 拒绝了请求,通常是因为请求缺少 User-Agent。",
+					"{platform} refused the call, as it does when a call has no User-Agent.",
+				},
+				remedy: text{
+					"请管理员检查出口代理是否删除了请求头 User-Agent。",
+					"Ask your administrator whether the egress proxy drops the header User-Agent.",
+				},
+			},
+			"gone": {
+				detail: text{
+					"{platform} 已停用 Bindery 所用的接口。",
+					"{platform} no longer offers the interface that Bindery uses.",
+				},
+				remedy: text{
+					"请管理员升级 Bindery。",
+					"Ask your administrator to update Bindery.",
+				},
+			},
 		},
 	},
 	PlatformRateLimited: {
@@ -481,6 +501,30 @@ var catalogue = map[Code]entry{
 				"该令牌已被撤销。",
 				"The token has been revoked.",
 			}, remedy: text{"请新建令牌。", "Create a new one."}},
+			"code": {
+				detail: text{
+					"{platform} 不接受这次授权:授权码无效、已使用或已过期。",
+					"{platform} does not accept this consent: its code is wrong, used or too old.",
+				},
+				remedy: text{"请重新开始绑定。", "Start again."},
+			},
+			"unverified_email": {
+				detail: text{
+					"您在 {platform} 的主邮箱尚未验证,因此它不发放令牌。",
+					"Your primary e-mail on {platform} is not verified, so it issues no token.",
+				},
+				remedy: text{
+					"请先在 {platform} 验证邮箱,然后重新开始绑定。",
+					"Verify the e-mail on {platform}, then start again.",
+				},
+			},
+			"consent": {
+				detail: text{
+					"{platform} 不接受通过授权取得的令牌,授权可能已被撤销。",
+					"{platform} does not accept the token of the consent, which may have been revoked.",
+				},
+				remedy: text{"请重新绑定。", "Bind again."},
+			},
 		},
 	},
 	TokenExpired: {
@@ -493,6 +537,15 @@ var catalogue = map[Code]entry{
 		remedy: text{
 			"请在 {platform} 新建令牌,然后重新绑定。",
 			"Create a new token on {platform} and bind again.",
+		},
+		reasons: map[string]more{
+			"consent": {
+				detail: text{
+					"{platform} 表示通过授权取得的令牌已过期。",
+					"{platform} says that the token of the consent has expired.",
+				},
+				remedy: text{"请重新绑定。", "Bind again."},
+			},
 		},
 	},
 	UserBlocked: {
@@ -514,6 +567,36 @@ var catalogue = map[Code]entry{
 		remedy: text{
 			"请在 {platform} 新建包含这些权限的令牌,然后重新绑定。",
 			"Create a token on {platform} that has them, and bind again.",
+		},
+		reasons: map[string]more{
+			"consent": {
+				detail: text{"授权不包含以下权限:{missing}。", "The consent does not include: {missing}."},
+				remedy: text{
+					"请重新绑定,并在 {platform} 的授权页面上保留所有权限。",
+					"Bind again, and leave every permission ticked on {platform}'s page.",
+				},
+			},
+			"consumer": {
+				detail: text{
+					"{platform} 的 OAuth 应用没有以下权限:{missing}。",
+					"The OAuth app at {platform} lacks: {missing}.",
+				},
+				remedy: text{
+					"请管理员在 {platform} 的 OAuth 应用中勾选这些权限,然后重新绑定。",
+					"Ask your administrator to tick them in the app at {platform}, then bind again.",
+				},
+			},
+			"optional": {
+				detail: text{
+					"授权不包含以下可选权限:{missing}。个人的代码库不受影响。",
+					"The consent does not include, and need not: {missing}. " +
+						"Your own repositories are not affected.",
+				},
+				remedy: text{
+					"如需使用组织的代码库,请重新绑定并勾选这些权限。",
+					"To use repositories of organizations, bind again and tick them.",
+				},
+			},
 		},
 	},
 	UsernameMismatch: {
