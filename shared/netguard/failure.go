@@ -1,0 +1,149 @@
+package netguard
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+
+	"bindery/shared/problem"
+)
+
+// ErrTooLong says that a reply's body is longer than the caller takes.
+var ErrTooLong = errors.New("netguard: the reply is too long")
+
+// ReadBody reads the reply's body, closes it, and returns it if it has at most max bytes. A longer
+// one is [ErrTooLong], and at most one byte more than max was read of it. The bytes are those of
+// the wire: nothing is decompressed, so that no small reply becomes a large one.
+func ReadBody(resp *http.Response, max int64) ([]byte, error) {
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
+	if err != nil {
+		return nil, fmt.Errorf("netguard: reading the reply: %w", err)
+	}
+	if int64(len(body)) > max {
+		return nil, ErrTooLong
+	}
+	return body, nil
+}
+
+// Problem says what a failed call means to a user. err is what Do of one of the two clients, or
+// [ReadBody], returned, and platform the platform's title, such as "GitLab".
+//
+// A problem inside of err is passed on. Else it is [problem.CertificateUntrusted] with the reason
+// "expired", "hostname" or "self_signed"; [problem.PlatformUnreachable] with "dns", "refused",
+// "timeout" or none; or [problem.PlatformError] for a reply that is too long. The cause holds no
+// part of the request, and nothing that the other side sent, for that may be the token that it
+// was sent.
+func Problem(err error, platform string) *problem.Problem {
+	var found *problem.Problem
+	if !errors.As(err, &found) {
+		found = sort(err)
+	}
+	return found.With("platform", platform)
+}
+
+func sort(err error) *problem.Problem {
+	unreachable := problem.New(problem.PlatformUnreachable).From(cause(err))
+	if throughProxy(err) {
+		return unreachable // the operator's proxy said so, not the platform
+	}
+	if reason, bad := certificate(err); bad {
+		return problem.New(problem.CertificateUntrusted).Because(reason).From(cause(err))
+	}
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, ErrTooLong):
+		return problem.New(problem.PlatformError).From(ErrTooLong)
+	case errors.Is(err, errLookup), errors.As(err, &dns):
+		return unreachable.Because("dns")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unreachable.Because("refused")
+	case timedOut(err):
+		return unreachable.Because("timeout")
+	}
+	return unreachable
+}
+
+func throughProxy(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "proxyconnect"
+}
+
+func certificate(err error) (reason string, bad bool) {
+	var (
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+		unknown x509.UnknownAuthorityError
+		verify  *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "expired", true
+	case errors.As(err, &host):
+		return "hostname", true
+	case errors.As(err, &unknown):
+		return "self_signed", true
+	}
+	return "", errors.As(err, &verify)
+}
+
+func timedOut(err error) bool {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err // *url.Error asks only the error right beneath it
+	}
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// cause keeps of err what is fit for a log. A *url.Error shows the URL with its query, and what
+// net/http says of an unreadable reply quotes it; so only errors that are known to hold neither
+// are kept, and of others their type.
+func cause(err error) error {
+	doing := "calling"
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		doing, err = outer.Op, outer.Err
+	}
+	var (
+		op    *net.OpError
+		dns   *net.DNSError
+		alert tls.AlertError
+	)
+	switch {
+	case errors.As(err, &op):
+		return fmt.Errorf("%s: %w", doing, op)
+	case errors.As(err, &dns):
+		return fmt.Errorf("%s: %w", doing, dns)
+	case errors.As(err, &alert):
+		return fmt.Errorf("%s: %w", doing, alert)
+	}
+	for _, known := range []error{
+		errLookup, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded,
+		io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,
+	} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%s: %w", doing, known)
+		}
+	}
+	return fmt.Errorf("%s: %T", doing, innermost(err))
+}
+
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
