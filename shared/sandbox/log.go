@@ -122,7 +122,8 @@ func hasCredential(r *http.Request) bool {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	for _, text := range []string{r.URL.RawQuery, string(body)} {
 		for _, name := range []string{
-			"client_secret", "refresh_token", "access_token", "private_token", "code=", "code_verifier",
+			"client_secret", "refresh_token", "access_token", "private_token", "code=",
+			"code_verifier",
 		} {
 			if strings.Contains(text, name) {
 				return true

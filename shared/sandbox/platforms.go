@@ -2,5 +2,7 @@ package sandbox
 
 // newPlatforms makes the five, in the order of the console.
 func (s *Sandbox) newPlatforms() []platform {
-	return []platform{}
+	s.codeup = newCodeup(s)
+	s.gitlab = newGitLab(s)
+	return []platform{s.codeup, s.gitlab}
 }

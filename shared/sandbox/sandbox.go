@@ -58,6 +58,8 @@ type Options struct {
 type Sandbox struct {
 	options   Options
 	platforms []platform // in the order of the console
+	codeup    *codeup
+	gitlab    *gitlab
 	own       http.Handler
 	pages     *template.Template
 	closing   chan struct{}

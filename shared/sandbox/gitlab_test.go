@@ -1,0 +1,176 @@
+package sandbox_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+)
+
+func TestGitLabTellsWhoATokenIs(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	for _, base := range []string{origin, origin + "/gitlab"} {
+		for _, h := range []header{
+			privateText("glpat-sandbox-alice-good"),
+			{"Authorization", "Bearer glpat-sandbox-alice-good"},
+		} {
+			got := call(t, noBody("GET", base+"/api/v4/user"), h)
+			if got.status != 200 || got.field(t, "username") != "alice" ||
+				got.field(t, "state") != "active" || got.field(t, "is_admin") != nil ||
+				got.field(t, "web_url") != base+"/alice" {
+				t.Errorf("%s by %s: got %d, %s", base, h.name, got.status, got.body)
+			}
+		}
+	}
+}
+
+func TestGitLabRefusesInItsOwnWords(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	for _, c := range []struct {
+		token, path string
+		status      int
+		field, want string
+	}{
+		{"glpat-unknown", "/user", 401, "message", "401 Unauthorized"},
+		{"", "/user", 401, "message", "401 Unauthorized"},
+		{"glpat-sandbox-alice-expired", "/user", 401, "error", "invalid_token"},
+		{"glpat-sandbox-alice-revoked", "/user", 401, "error", "invalid_token"},
+		{"glpat-sandbox-alice-userinfo", "/projects", 403, "error", "insufficient_scope"},
+		{
+			"glpat-sandbox-mallory-blocked", "/user", 403,
+			"message", "403 Forbidden - Your account has been blocked.",
+		},
+		{"glpat-sandbox-alice-good", "/nothing", 404, "error", "404 Not Found"},
+	} {
+		got := call(t, noBody("GET", origin+"/api/v4"+c.path), privateText(c.token))
+		if got.status != c.status || got.field(t, c.field) != c.want {
+			t.Errorf("%s, %s: got %d, %v; want %d, %s", c.token, c.path, got.status,
+				got.field(t, c.field), c.status, c.want)
+		}
+	}
+}
+
+func TestGitLabDescribesAToken(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	self := noBody("GET", origin+"/api/v4/personal_access_tokens/self")
+	got := call(t, self, privateText("glpat-sandbox-alice-soon"))
+	if got.field(t, "expires_at") != "2026-03-09" || got.field(t, "active") != true {
+		t.Errorf("got %s", got.body)
+	}
+	got = call(t, self, privateText("glpat-sandbox-alice-forever"))
+	if got.status != 200 || got.field(t, "expires_at") != nil {
+		t.Errorf("got %s", got.body)
+	}
+}
+
+func TestGitLabTokenEndsAtMidnightUTC(t *testing.T) {
+	var mu sync.Mutex
+	now := clock
+	s, origin := open(t, sandbox.Options{Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}})
+	set := func(to time.Time) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = to
+	}
+	token := s.AddGitLabToken(sandbox.GitLabToken{
+		Username: "bob", Scopes: []string{"api"}, ExpiresAt: clock.AddDate(0, 0, 1),
+	})
+	midnight := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
+	for at, want := range map[time.Time]int{midnight.Add(-time.Second): 200, midnight: 401} {
+		set(at)
+		got := call(t, noBody("GET", origin+"/api/v4/user"), privateToken(token))
+		if got.status != want {
+			t.Errorf("at %s: got %d, want %d", at, got.status, want)
+		}
+	}
+}
+
+func TestGitLabVersions(t *testing.T) {
+	s, origin := open(t, sandbox.Options{})
+	self := origin + "/api/v4/personal_access_tokens/self"
+	for _, c := range []struct{ major, minor, get, remove int }{
+		{14, 10, 404, 404}, {15, 0, 404, 403}, {15, 4, 404, 204}, {15, 5, 200, 204},
+	} {
+		s.SetGitLabVersion(c.major, c.minor)
+		token := s.AddGitLabToken(sandbox.GitLabToken{
+			Username: "alice", Scopes: []string{"read_user"},
+		})
+		got := call(t, noBody("GET", self), privateToken(token)).status
+		removed := call(t, noBody("DELETE", self), privateToken(token)).status
+		version := call(t, noBody("GET", origin+"/api/v4/version"),
+			privateText("glpat-sandbox-alice-good"))
+		if got != c.get || removed != c.remove || version.status != 200 {
+			t.Errorf("%d.%d: got %d and %d, want %d and %d",
+				c.major, c.minor, got, removed, c.get, c.remove)
+		}
+	}
+}
+
+func TestGitLabRevokedTokenIsDead(t *testing.T) {
+	s, origin := open(t, sandbox.Options{})
+	status := func(token secret.Text) int {
+		return call(t, noBody("GET", origin+"/api/v4/user"), privateToken(token)).status
+	}
+	id := s.AddGitLabUser(sandbox.GitLabUser{Username: "dora"})
+	token := s.AddGitLabToken(sandbox.GitLabToken{Username: "dora", Scopes: []string{"api"}})
+	s.BlockGitLabUser("dora")
+	if got := status(token); id == 0 || got != 403 {
+		t.Errorf("blocked: got %d, want 403", got)
+	}
+	s.UnblockGitLabUser("dora")
+	s.SetGitLabScopes(token, "read_repository")
+	if got := status(token); got != 403 {
+		t.Errorf("without scope: got %d, want 403", got)
+	}
+	s.SetGitLabScopes(token, "api")
+	if got := status(token); got != 200 {
+		t.Errorf("mended: got %d, want 200", got)
+	}
+	s.RevokeGitLabToken(token)
+	s.RevokeGitLabToken(token)
+	if got := status(token); got != 401 {
+		t.Errorf("revoked: got %d, want 401", got)
+	}
+}
+
+func TestGitLabRotatingARevokedTokenRevokesTheFamily(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	rotate := noBody("POST", origin+"/api/v4/personal_access_tokens/self/rotate")
+	user := noBody("GET", origin+"/api/v4/user")
+	old := privateText("glpat-sandbox-alice-good")
+	first := call(t, rotate, old)
+	value, _ := first.field(t, "token").(string)
+	if first.status != 200 || value == "" || first.field(t, "expires_at") != "2026-03-11" {
+		t.Fatalf("got %d, want a new token for a week", first.status)
+	}
+	if got := call(t, user, old).status; got != 401 {
+		t.Errorf("the old one: got %d, want 401", got)
+	}
+	if got := call(t, user, privateText(value)).status; got != 200 {
+		t.Errorf("the new one: got %d, want 200", got)
+	}
+	if got := call(t, rotate, old).status; got != 401 {
+		t.Errorf("rotated again: got %d, want 401", got)
+	}
+	if got := call(t, user, privateText(value)).status; got != 401 {
+		t.Errorf("the new one: got %d, want 401", got)
+	}
+	if got := call(t, user, privateText("glpat-sandbox-alice-soon")).status; got != 200 {
+		t.Errorf("another family: got %d, want 200", got)
+	}
+}
+
+func TestGitLabListsProjectsInPages(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	got := call(t, noBody("GET", origin+"/gitlab/api/v4/projects?per_page=1&page=2"),
+		privateText("glpat-sandbox-alice-readonly"))
+	if got.status != 200 || got.field(t, "path_with_namespace") != "team/world" {
+		t.Errorf("got %d, %s", got.status, got.body)
+	}
+}
