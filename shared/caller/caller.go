@@ -17,6 +17,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"bindery/shared/document"
 	"bindery/shared/problem"
 )
 
@@ -112,7 +113,7 @@ func (v *Verifier) Caller(ctx context.Context, r *http.Request) (Caller, error) 
 	switch {
 	case !signature.done: // go-oidc's error quotes a header that anybody can have written
 		return Caller{}, refused(errNotSigned)
-	case errors.Is(signature.err, errNoKeys):
+	case errors.Is(signature.err, document.ErrNone):
 		return Caller{}, problem.New(problem.SignInUnavailable).After(retryEmpty).
 			From(signature.err)
 	case signature.err != nil:
