@@ -1,0 +1,161 @@
+// Package instance is the catalogue of registry instances: which ones an account has.
+//
+// It knows nothing of bindings. An account sees its own instances only; another's instance is,
+// to every question, one that doesn't exist.
+package instance
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"bindery/shared/document"
+	"bindery/shared/problem"
+)
+
+// The types of instances.
+const (
+	Enterprise = "enterprise"
+	Personal   = "personal"
+)
+
+// Instance is one registry instance. Region and ID together name it within its account.
+type Instance struct {
+	Type   string `json:"type"`
+	Region string `json:"region"`
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+}
+
+// Catalogue answers which instances there are. Its methods may be called at once from many
+// goroutines. [problem.InstancesUnknown] means that it can't tell: nobody may conclude from it
+// that an instance is gone.
+type Catalogue interface {
+	// List returns the account's instances by region, then id. An account without any, or one
+	// that nobody knows, has an empty list. The list is the caller's own.
+	List(ctx context.Context, account string) ([]Instance, error)
+
+	// Find returns one instance of the account. [ErrUnknown] if there is none, or if it is
+	// another account's.
+	Find(ctx context.Context, account, region, id string) (Instance, error)
+}
+
+// ErrUnknown says that the account has no such instance. It is the problem that a user sees.
+var ErrUnknown error = problem.New(problem.InstanceUnknown)
+
+// How long a catalogue that lives at an address serves, how soon the address is asked again, and
+// what it may answer.
+const (
+	life       = 5 * time.Minute
+	retry      = time.Minute
+	retryEmpty = 5 * time.Second
+	timeout    = 5 * time.Second
+	longest    = 1 << 20
+)
+
+// Options of [Open].
+type Options struct {
+	// Now is the clock, [time.Now] if nil.
+	Now func() time.Time
+	// Client fetches a catalogue from its address. Redirects are not followed. Without one, a
+	// client is made that uses no proxy.
+	Client *http.Client
+}
+
+// Open opens the catalogue that spec describes (BINDERY_INSTANCES):
+//
+//   - JSON text: {account: [{type, region, id, name}]}. The error has a line for all that
+//     is wrong with it.
+//   - An https:// or file:/// address of such JSON (http:// on this machine itself). It is read
+//     when it is first needed, at most 1 MB in 5 seconds, and again after 5 minutes. If that
+//     fails or what is there is wrong, the old one goes on serving.
+func Open(spec string, o Options) (Catalogue, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	spec = strings.TrimSpace(spec)
+	if spec == "acr" {
+		return nil, mistake("acr, the registry's own API, needs a binary built with the tag alibaba")
+	}
+	if strings.HasPrefix(spec, "{") {
+		all, err := parse([]byte(spec))
+		if err != nil {
+			return nil, err
+		}
+		return catalogue(func(context.Context) (accounts, error) { return all, nil }), nil
+	}
+	get, err := source(spec, o.Client)
+	if err != nil {
+		return nil, err
+	}
+	kept := document.New(func(ctx context.Context) (accounts, error) {
+		body, err := get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return parse(body)
+	}, document.Terms{
+		Life: life, Retry: retry, RetryEmpty: retryEmpty, Timeout: timeout, Now: o.Now,
+	})
+	return catalogue(func(ctx context.Context) (accounts, error) {
+		all, _, err := kept.Current(ctx)
+		return all, err
+	}), nil
+}
+
+// source returns what reads the bytes at an address.
+func source(address string, client *http.Client) (func(context.Context) ([]byte, error), error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil: // which would quote the address
+	case (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
+		return document.Web(address, client, longest), nil
+	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
+		return func(context.Context) ([]byte, error) {
+			file, err := os.Open(u.Path)
+			if err != nil {
+				return nil, fmt.Errorf("opening the catalogue: %w", err)
+			}
+			defer file.Close()
+			return document.Limited(file, longest)
+		}, nil
+	}
+	return nil, mistake("neither JSON nor an https:// or file:/// address nor acr")
+}
+
+// accounts are the instances of each, sorted.
+type accounts map[string][]Instance
+
+// catalogue answers from all the accounts, which it is handed anew for every question.
+type catalogue func(ctx context.Context) (accounts, error)
+
+func (c catalogue) List(ctx context.Context, account string) ([]Instance, error) {
+	all, err := c(ctx)
+	if err != nil {
+		return nil, problem.New(problem.InstancesUnknown).After(retryEmpty).
+			From(fmt.Errorf("reading the catalogue of instances: %w", err))
+	}
+	return slices.Clone(all[account]), nil
+}
+
+func (c catalogue) Find(ctx context.Context, account, region, id string) (Instance, error) {
+	list, err := c.List(ctx, account)
+	if err != nil {
+		return Instance{}, err
+	}
+	i, found := slices.BinarySearchFunc(list, Instance{Region: region, ID: id}, order)
+	if !found {
+		return Instance{}, ErrUnknown
+	}
+	return list[i], nil
+}
+
+func order(a, b Instance) int {
+	return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
+}

@@ -1,0 +1,103 @@
+package instance
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// The longest of each in bytes.
+const (
+	longestRegion = 64
+	longestID     = 128
+	longestName   = 256
+)
+
+// parse reads {account: [{type, region, id, name}]} strictly: a catalogue that isn't as it was
+// meant would bind the wrong things. Every mistake in an entry is reported, not just the first.
+func parse(text []byte) (accounts, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+		return nil, mistake("not a JSON object of accounts")
+	}
+	all := accounts{}
+	var mistakes []error
+	// One by one, since a map would forget the first of two accounts with the same name.
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return nil, mistake("not JSON: %w", err)
+		}
+		account := key.(string) // as every key of a JSON object
+		var list []Instance
+		if err := decoder.Decode(&list); err != nil {
+			return nil, mistake("account %q: not a list of {type, region, id, name}: %w", account, err)
+		}
+		if _, twice := all[account]; twice {
+			mistakes = append(mistakes, mistake("account %q is there twice", account))
+		}
+		if strings.TrimSpace(account) == "" {
+			mistakes = append(mistakes, mistake("an account's name is blank"))
+		}
+		mistakes = append(mistakes, check(account, list)...)
+		slices.SortFunc(list, order)
+		all[account] = list
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, mistake("not JSON: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, mistake("something follows the last brace")
+	}
+	if err := errors.Join(mistakes...); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// check returns all that is wrong with an account's instances.
+func check(account string, list []Instance) (mistakes []error) {
+	type name struct{ region, id string }
+	seen := map[name]bool{}
+	for i, one := range list {
+		wrong := func(why string) {
+			mistakes = append(mistakes, mistake("account %q, instance %d: %s", account, i+1, why))
+		}
+		if one.Type != Enterprise && one.Type != Personal {
+			wrong("the type is neither enterprise nor personal")
+		}
+		// A slash separates region and id where a token lists instances.
+		if !printable(one.Region, 1, longestRegion) || strings.ContainsAny(one.Region, "/ ") {
+			wrong("the region is missing, too long, or holds a slash or a space")
+		}
+		// A dot alone has a meaning of its own in an address.
+		if !printable(one.ID, 1, longestID) || one.ID == "." || one.ID == ".." {
+			wrong("the id is missing, too long, or not a name")
+		}
+		if !printable(one.Name, 0, longestName) {
+			wrong("the name is too long or can't be printed")
+		}
+		if key := (name{one.Region, one.ID}); seen[key] {
+			wrong("the same region and id are there before")
+		} else {
+			seen[key] = true
+		}
+	}
+	return mistakes
+}
+
+// mistake names the variable in every line of a start that fails.
+func mistake(format string, args ...any) error {
+	return fmt.Errorf("BINDERY_INSTANCES: "+format, args...)
+}
+
+func printable(s string, shortest, longest int) bool {
+	return len(s) >= shortest && len(s) <= longest &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
