@@ -1,0 +1,93 @@
+package provider
+
+import (
+	"context"
+	"time"
+)
+
+// bitbucket is an OAuth consumer at Bitbucket Cloud (developer.atlassian.com/cloud/bitbucket/
+// oauth-2). It isn't known to look at PKCE, nor to have a way to revoke a token.
+type bitbucket struct {
+	oauth
+	site, api string
+}
+
+// newBitbucket makes Bitbucket's of the origins of its pages and of its API.
+func newBitbucket(c *client, site, api string) *bitbucket {
+	return &bitbucket{
+		oauth: oauth{
+			client:    c,
+			authorize: site + "/site/oauth2/authorize",
+			token:     site + "/site/oauth2/access_token",
+			basic:     true,
+			life:      always(2 * time.Hour),
+			scopes: scopeRule{
+				needed: []string{"account", "repository", "webhook"},
+				// repository:admin is not among them: it gives no access to the contents.
+				includedIn: map[string][]string{"repository": {
+					"repository:write", "pullrequest", "pullrequest:write", "project",
+				}},
+				// The operator ticks the scopes in the consumer; the user can't choose any.
+				reason: "consumer",
+			},
+		},
+		site: site, api: api,
+	}
+}
+
+// Describe implements [Platform].
+func (b *bitbucket) Describe() Description {
+	return Description{
+		Name: Bitbucket, Title: b.title, Method: ByOAuth, Scopes: b.scopes.all(),
+	}
+}
+
+// Check implements [Platform]. The identity is the uuid with its braces: there is no number, and
+// the nickname may change. username is what accounts had in its place before 2019.
+func (b *bitbucket) Check(ctx context.Context, held Held) (Finding, error) {
+	type link struct {
+		Href loose `json:"href"`
+	}
+	var user struct {
+		UUID     loose `json:"uuid"`
+		Nickname loose `json:"nickname"`
+		Username loose `json:"username"`
+		Name     loose `json:"display_name"`
+		Links    struct {
+			Avatar link `json:"avatar"`
+			HTML   link `json:"html"`
+		} `json:"links"`
+	}
+	r, err := b.me(ctx, call{address: b.api + "/2.0/user"}, held, &user)
+	if err != nil {
+		return Finding{}, err
+	}
+	if user.Nickname == "" {
+		user.Nickname = user.Username
+	}
+	identity := identityOf(
+		user.UUID, user.Nickname, user.Name, user.Links.Avatar.Href, user.Links.HTML.Href,
+	)
+	if identity.ID == "" || identity.Username == "" {
+		return Finding{}, b.strange(r)
+	}
+	granted, told := held.Scopes, len(held.Scopes) > 0
+	if !told {
+		granted, told = toldScopes(r)
+	}
+	warnings, err := b.checkScopes(granted, told)
+	if err != nil {
+		return Finding{}, err
+	}
+	return Finding{
+		Identity: identity, GitUsername: "x-token-auth", Scopes: granted, Warnings: warnings,
+	}, nil
+}
+
+// Revoke implements [Platform]: no way is known.
+func (b *bitbucket) Revoke(context.Context, App, Held) error { return ErrNoRevoke }
+
+// RevokeURL implements [Platform].
+func (b *bitbucket) RevokeURL(string) string {
+	return b.site + "/account/settings/app-authorizations/"
+}

@@ -1,0 +1,74 @@
+package provider
+
+import (
+	"context"
+	"time"
+)
+
+// gitee is an OAuth app at Gitee (gitee.com/api/v5/oauth_doc). It isn't known to look at PKCE, nor
+// to have a way to revoke a token.
+type gitee struct {
+	oauth
+	site, api string
+}
+
+// newGitee makes Gitee's of the origins of its pages and of its API.
+func newGitee(c *client, site, api string) *gitee {
+	scopes := scopeRule{
+		needed: []string{"user_info", "projects", "hook"},
+		wished: []string{"groups"}, // repositories of organizations
+		reason: "consent",
+	}
+	return &gitee{
+		oauth: oauth{
+			client:    c,
+			authorize: site + "/oauth/authorize",
+			token:     site + "/oauth/token",
+			asked:     scopes.all(),
+			life:      always(24 * time.Hour),
+			bare403:   "user_agent",
+			scopes:    scopes,
+		},
+		site: site, api: api,
+	}
+}
+
+// Describe implements [Platform].
+func (g *gitee) Describe() Description {
+	return Description{
+		Name: Gitee, Title: g.title, Method: ByOAuth, Scopes: g.scopes.all(),
+	}
+}
+
+// Check implements [Platform]. A user may have unticked scopes at the consent; what is left is
+// told by the token reply alone.
+func (g *gitee) Check(ctx context.Context, held Held) (Finding, error) {
+	var user struct {
+		ID        loose `json:"id"`
+		Login     loose `json:"login"`
+		Name      loose `json:"name"`
+		AvatarURL loose `json:"avatar_url"`
+		HTMLURL   loose `json:"html_url"`
+	}
+	r, err := g.me(ctx, call{address: g.api + "/api/v5/user"}, held, &user)
+	if err != nil {
+		return Finding{}, err
+	}
+	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
+	if !numeric(identity.ID) || identity.Username == "" {
+		return Finding{}, g.strange(r)
+	}
+	warnings, err := g.checkScopes(held.Scopes, len(held.Scopes) > 0)
+	if err != nil {
+		return Finding{}, err
+	}
+	return Finding{
+		Identity: identity, GitUsername: "oauth2", Scopes: held.Scopes, Warnings: warnings,
+	}, nil
+}
+
+// Revoke implements [Platform]: no way is known.
+func (g *gitee) Revoke(context.Context, App, Held) error { return ErrNoRevoke }
+
+// RevokeURL implements [Platform].
+func (g *gitee) RevokeURL(string) string { return g.site + "/oauth/applications" }

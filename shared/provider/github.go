@@ -1,0 +1,165 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"bindery/shared/netguard"
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+)
+
+// gitHub is an OAuth app at GitHub (docs.github.com, "Authorizing OAuth apps").
+type gitHub struct {
+	oauth
+	site, api string
+	sleep     func(context.Context, time.Duration) error
+}
+
+// newGitHub makes GitHub's of the origins of its pages and of its API.
+func newGitHub(
+	c *client, site, api string, sleep func(context.Context, time.Duration) error,
+) *gitHub {
+	return &gitHub{
+		oauth: oauth{
+			client:    c,
+			authorize: site + "/login/oauth/authorize",
+			token:     site + "/login/oauth/access_token",
+			// Else GitHub picks the account that the browser happens to be signed in to, and a
+			// user with two of them could never bind the other.
+			parameters: map[string]string{"prompt": "select_account"},
+			asked:      []string{"repo"},
+			life:       gitHubLife,
+			// repo is the only scope that reads private code, and it includes hooks.
+			scopes: scopeRule{needed: []string{"repo"}, reason: "consent"},
+		},
+		site: site, api: api, sleep: sleep,
+	}
+}
+
+// gitHubLife is 8 hours for an app whose tokens expire, which come with a refresh token; those of
+// other apps don't end.
+func gitHubLife(refreshable bool) time.Duration {
+	if refreshable {
+		return 8 * time.Hour
+	}
+	return 0
+}
+
+// Describe implements [Platform].
+func (g *gitHub) Describe() Description {
+	return Description{
+		Name: GitHub, Title: g.title, Method: ByOAuth, Scopes: g.scopes.all(),
+	}
+}
+
+// gitHubHeader pins the API's version: another one may change replies.
+var gitHubHeader = map[string]string{
+	"Accept":               "application/vnd.github+json",
+	"X-GitHub-Api-Version": "2022-11-28",
+}
+
+// Check implements [Platform]. The scopes are those that GitHub tells now, for users can take some
+// away later; what the token reply told counts only if the header is missing.
+func (g *gitHub) Check(ctx context.Context, held Held) (Finding, error) {
+	var user struct {
+		ID        loose `json:"id"`
+		Login     loose `json:"login"`
+		Name      loose `json:"name"`
+		Type      loose `json:"type"`
+		AvatarURL loose `json:"avatar_url"`
+		HTMLURL   loose `json:"html_url"`
+	}
+	r, err := g.meSoon(ctx, call{address: g.api + "/user", header: gitHubHeader}, held, &user)
+	if err != nil {
+		return Finding{}, err
+	}
+	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
+	if !numeric(identity.ID) || identity.Username == "" || user.Type == "" {
+		return Finding{}, g.strange(r)
+	}
+	if user.Type != "User" {
+		return Finding{}, g.problem(problem.NotAPersonalAccount).With("type", word(user.Type))
+	}
+	granted, told := toldScopes(r)
+	if !told {
+		granted, told = held.Scopes, len(held.Scopes) > 0
+	}
+	warnings, err := g.checkScopes(granted, told)
+	if err != nil {
+		return Finding{}, err
+	}
+	return Finding{
+		Identity: identity, GitUsername: "x-access-token", Scopes: granted, Warnings: warnings,
+	}, nil
+}
+
+// word is text if it is one short word of letters, which may be shown whoever said it.
+func word(text loose) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if len(text) > 40 || strings.Trim(string(text), letters) != "" {
+		return "unknown"
+	}
+	return string(text)
+}
+
+// lagWait is how long GitHub's replicas may not know a new token yet.
+const lagWait = time.Second
+
+// meSoon is [oauth.me] with a second try after a 401, for right after a refresh GitHub may refuse
+// the new token for a moment.
+func (g *gitHub) meSoon(ctx context.Context, k call, held Held, into any) (reply, error) {
+	r, err := g.me(ctx, k, held, into)
+	if r.status != http.StatusUnauthorized {
+		return r, err
+	}
+	if err := g.sleep(ctx, lagWait); err != nil {
+		return reply{}, netguard.Problem(err, g.title)
+	}
+	return g.me(ctx, k, held, into)
+}
+
+// Revoke implements [Platform], by "Delete an app token". Its neighbour, which deletes the grant,
+// would end every token that the user has with this app, other bindings' too.
+func (g *gitHub) Revoke(ctx context.Context, app App, held Held) error {
+	body, err := json.Marshal(map[string]string{"access_token": held.Access.Reveal()})
+	if err != nil {
+		return fmt.Errorf("provider: encode a token to revoke: %w", err)
+	}
+	k := call{
+		method:  http.MethodDelete,
+		address: g.api + "/applications/" + url.PathEscape(app.ClientID) + "/token",
+		header:  gitHubHeader,
+	}.withJSON(secret.New(string(body)))
+	refused := g.problem(problem.ClientRefused).From(errNoSecret)
+	for _, clientSecret := range app.ClientSecrets {
+		k.auth = basic(app.ClientID, clientSecret)
+		r, err := g.do(ctx, k)
+		switch {
+		case err != nil:
+			return err
+		case r.status == http.StatusNotFound, r.status == http.StatusUnprocessableEntity:
+			return nil // the token is dead already
+		case r.status != http.StatusUnauthorized:
+			return asError(g.judge(r))
+		}
+		refused = g.means(problem.ClientRefused, r)
+	}
+	return refused
+}
+
+// asError keeps a nil *Problem from becoming an error that isn't nil.
+func asError(p *problem.Problem) error {
+	if p == nil {
+		return nil
+	}
+	return p
+}
+
+// RevokeURL implements [Platform].
+func (g *gitHub) RevokeURL(string) string { return g.site + "/settings/applications" }

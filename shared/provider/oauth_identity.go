@@ -1,0 +1,61 @@
+package provider
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// The bounds of what is kept of an identity: it goes into records and onto pages.
+const (
+	longestLabel = 200
+	longestLink  = 2048
+)
+
+// identityOf makes an identity of what a platform says. Its texts are somebody else's: control
+// characters are dropped, the long is cut, and a link that isn't a web address is left out. An id
+// that would have to be changed is "", for a changed one is another user's.
+func identityOf(id, username, name, avatar, profile loose) Identity {
+	if len(id) > longestLabel || !printable(string(id)) {
+		id = ""
+	}
+	return Identity{
+		ID:         string(id),
+		Username:   label(string(username)),
+		Name:       label(string(name)),
+		AvatarURL:  link(string(avatar)),
+		ProfileURL: link(string(profile)),
+	}
+}
+
+// numeric says whether an id is a positive int64 in its one decimal form.
+func numeric(id string) bool {
+	n, err := strconv.ParseInt(id, 10, 64)
+	return err == nil && n > 0 && strconv.FormatInt(n, 10) == id
+}
+
+func label(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > longestLabel {
+		s = strings.ToValidUTF8(s[:longestLabel], "")
+	}
+	return strings.TrimSpace(s)
+}
+
+// link is s if it is a web address: a page must not get a javascript: one from a platform.
+func link(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > longestLink || u.Host == "" || u.User != nil {
+		return ""
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	return s
+}
