@@ -81,6 +81,7 @@ var dialects = map[string]dialect{
 		{401, "", problem.TokenRejected, ""},
 		{403, "required privilege scopes", problem.PermissionMissing, ""},
 		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{410, "", problem.PlatformError, "gone"}, // CHANGE-2770 took cross-workspace calls away
 	}},
 }
 
