@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"bindery/shared/secret"
 )
 
 //go:embed page/*.html page/style.css
@@ -45,8 +48,10 @@ func (s *Sandbox) ownPages() http.Handler {
 	mux.HandleFunc("GET /sandbox/style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, pageFiles, "page/style.css")
 	})
+	mux.HandleFunc("GET /sandbox/avatars/{login}", avatar)
 	mux.HandleFunc("POST /sandbox/faults", s.postFault)
 	mux.HandleFunc("POST /sandbox/switches", s.postSwitch)
+	mux.HandleFunc("POST /sandbox/revoke", s.postRevoke)
 	mux.HandleFunc("/sandbox/redirected/{platform}", s.redirected)
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -58,6 +63,7 @@ type indexPlatform struct {
 	Fault    Fault
 	Samples  []Sample
 	Switches []Switch
+	Revokes  bool // by a button on the page
 }
 
 // index is the page for a person.
@@ -72,15 +78,16 @@ func (s *Sandbox) index(w http.ResponseWriter, r *http.Request) {
 		for i := range switches {
 			switches[i].On = s.on(name, switches[i].Name)
 		}
+		_, revokes := p.(revoker)
 		data.Platforms = append(data.Platforms, indexPlatform{
 			Name: name, Count: s.Count(name), Fault: s.Fault(name),
-			Samples: p.samples(), Switches: switches,
+			Samples: p.samples(), Switches: switches, Revokes: revokes,
 		})
 	}
 	s.writePage(w, http.StatusOK, "index.html", data)
 }
 
-// postFault sets a fault: {platform, fault, times, path, after}.
+// postFault sets a fault: {platform, fault, times, path, after, latency}; the latency as in "1.5s".
 func (s *Sandbox) postFault(w http.ResponseWriter, r *http.Request) {
 	in, ok := s.readForm(w, r)
 	if !ok {
@@ -88,12 +95,14 @@ func (s *Sandbox) postFault(w http.ResponseWriter, r *http.Request) {
 	}
 	kind := FaultKind(in["fault"])
 	times, err := strconv.Atoi(orElse(in["times"], "0"))
-	if err != nil || times < 0 || !slices.Contains(FaultKinds(), kind) {
-		http.Error(w, "sandbox: no such fault, or times is not a number", http.StatusBadRequest)
+	latency, wrong := time.ParseDuration(orElse(in["latency"], "0"))
+	if err != nil || wrong != nil || times < 0 || !slices.Contains(FaultKinds(), kind) {
+		http.Error(w, "sandbox: no such fault, times or latency", http.StatusBadRequest)
 		return
 	}
 	s.SetFault(Platform(in["platform"]), Fault{
 		Kind: kind, Times: times, Path: in["path"], After: in["after"] == "true",
+		Latency: latency,
 	})
 	finish(w, r)
 }
@@ -116,6 +125,27 @@ func (s *Sandbox) postSwitch(w http.ResponseWriter, r *http.Request) {
 	finish(w, r)
 }
 
+// revoker is a platform where a person can revoke a token on this page, by its value.
+type revoker interface {
+	revoke(value secret.Text)
+}
+
+// postRevoke revokes a token as its owner would on the platform's page: {platform, token}.
+func (s *Sandbox) postRevoke(w http.ResponseWriter, r *http.Request) {
+	in, ok := s.readForm(w, r)
+	if !ok {
+		return
+	}
+	for _, p := range s.platforms {
+		if can, ok := p.(revoker); ok && p.name() == Platform(in["platform"]) {
+			can.revoke(secret.New(in["token"]))
+			finish(w, r)
+			return
+		}
+	}
+	http.Error(w, "sandbox: this platform's tokens are not revoked here", http.StatusBadRequest)
+}
+
 // readForm reads a form or a flat JSON object and checks its platform.
 func (s *Sandbox) readForm(w http.ResponseWriter, r *http.Request) (map[string]string, bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -131,7 +161,7 @@ func (s *Sandbox) readForm(w http.ResponseWriter, r *http.Request) (map[string]s
 		}
 	} else {
 		for _, name := range []string{
-			"platform", "fault", "times", "path", "after", "switch", "on",
+			"platform", "fault", "times", "path", "after", "latency", "switch", "on", "token",
 		} {
 			in[name] = r.PostFormValue(name)
 		}

@@ -4,5 +4,5 @@ package sandbox
 func (s *Sandbox) newPlatforms() []platform {
 	s.codeup = newCodeup(s)
 	s.gitlab = newGitLab(s)
-	return []platform{s.codeup, s.gitlab}
+	return []platform{s.codeup, newGitee(s), newGitHub(s), s.gitlab, newBitbucket(s)}
 }

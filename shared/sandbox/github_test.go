@@ -1,0 +1,205 @@
+package sandbox
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestGitHubAnswersInAFormUnlessAskedForJSON(t *testing.T) {
+	w := newOAuthWorld(t)
+	r := w.tokenRequest(GitHub, url.Values{"code": {w.code(GitHub, nil)}})
+	r.Header.Del("Accept")
+	reply := w.send(r)
+	kind := reply.header.Get("Content-Type")
+	want(t, "kind", strings.HasPrefix(kind, "application/x-www-form-urlencoded"), true)
+	form, err := url.ParseQuery(reply.text)
+	if err != nil {
+		t.Fatal("not a form")
+	}
+	want(t, "prefix", strings.HasPrefix(form.Get("access_token"), "gho_"), true)
+	want(t, "prefix", strings.HasPrefix(form.Get("refresh_token"), "ghr_"), true)
+	want(t, "expires_in", form.Get("expires_in"), "28800")
+	want(t, "refresh_token_expires_in", form.Get("refresh_token_expires_in"), "15811200")
+	want(t, "scope", form.Get("scope"), "repo")
+}
+
+func TestGitHubAnswers200ToErrors(t *testing.T) {
+	w := newOAuthWorld(t)
+	for code, more := range map[string]url.Values{
+		"bad_verification_code":        {"code": {"x"}},
+		"incorrect_client_credentials": {"code": {w.code(GitHub, nil)}, "client_secret": {"wrong"}},
+		"bad_refresh_token":            {"grant_type": {"refresh_token"}, "refresh_token": {"x"}},
+		"unsupported_grant_type":       {"grant_type": {"password"}},
+	} {
+		reply := w.token(GitHub, more)
+		want(t, code, reply.status, 200)
+		want(t, "error", reply.get("error"), code)
+		want(t, "described", reply.get("error_description") != "", true)
+		documented := strings.HasPrefix(reply.get("error_uri"), "https://docs.github.com/")
+		want(t, "error_uri", documented, true)
+	}
+	want(t, "tokens", w.LiveTokens(GitHub, "alice"), 0)
+}
+
+func TestGitHubTakesTheClientFromTheBodyOnly(t *testing.T) {
+	w := newOAuthWorld(t)
+	app := w.Apps()[GitHub]
+	r := w.tokenRequest(GitHub, url.Values{
+		"code": {w.code(GitHub, nil)}, "client_id": nil, "client_secret": nil,
+	})
+	r.SetBasicAuth(app.ClientID, app.ClientSecrets[0].Reveal())
+	want(t, "by Basic", w.send(r).get("error"), "incorrect_client_credentials")
+}
+
+func TestAWrongClientSecretUsesUpNoCode(t *testing.T) {
+	for _, p := range []Platform{GitHub, Gitee} {
+		w := newOAuthWorld(t)
+		code := w.code(p, nil)
+		w.exchange(p, code, url.Values{"client_secret": {"wrong"}})
+		want(t, string(p), w.exchange(p, code, nil).get("error"), "")
+	}
+}
+
+func TestGitHubsTokensNeverEndIfTheAppSaysSo(t *testing.T) {
+	w := newOAuthWorld(t)
+	app := w.Apps()[GitHub]
+	app.ExpiringTokens = false
+	w.AddApp(GitHub, app)
+	reply := w.bind(GitHub)
+	_, ends := reply.body["expires_in"]
+	want(t, "expires_in", ends, false)
+	want(t, "refresh token", reply.get("refresh_token") != "", false)
+	w.pass(1000 * codeLife)
+	want(t, "status", w.me(GitHub, reply.get("access_token")).status, 200)
+
+	offline := w.code(GitHub, url.Values{"scope": {"repo offline_access"}})
+	reply = w.exchange(GitHub, offline, nil)
+	want(t, "offline_access: ends", reply.get("refresh_token") != "", true)
+	want(t, "scope", reply.get("scope"), "repo")
+}
+
+func TestGitHubNormalisesScopes(t *testing.T) {
+	for asked, got := range map[string]string{
+		"public_repo repo gist":             "gist,repo",
+		"repo,user:email,user":              "repo,user",
+		"admin:repo_hook write:repo_hook":   "admin:repo_hook",
+		"repo everything-and-more read:org": "read:org,repo",
+	} {
+		w := newOAuthWorld(t)
+		reply := w.exchange(GitHub, w.code(GitHub, url.Values{"scope": {asked}}), nil)
+		want(t, asked, reply.get("scope"), got)
+		me := w.me(GitHub, reply.get("access_token"))
+		want(t, "header", me.header.Get("X-OAuth-Scopes"), strings.ReplaceAll(got, ",", ", "))
+	}
+}
+
+func TestTheEleventhTokenKillsTheOldest(t *testing.T) {
+	w := newOAuthWorld(t)
+	var tokens []string
+	for range 10 {
+		tokens = append(tokens, w.bind(GitHub).get("access_token"))
+	}
+	w.exchange(GitHub, w.code(GitHub, url.Values{"scope": {"gist"}}), nil)
+	want(t, "other scopes don't count", w.me(GitHub, tokens[0]).status, 200)
+	w.bind(GitHub)
+	want(t, "the oldest", w.me(GitHub, tokens[0]).status, 401)
+	want(t, "the next", w.me(GitHub, tokens[1]).status, 200)
+	want(t, "live tokens", w.LiveTokens(GitHub, "alice"), 11)
+}
+
+func TestGitHubsIdentities(t *testing.T) {
+	w := newOAuthWorld(t)
+	for login, kind := range map[string]string{
+		"alice": "User", "acme-org": "Organization", "acme-bot": "Bot",
+	} {
+		back, err := w.Consent(GitHub, login, w.authorizeURL(GitHub, nil), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := w.exchange(GitHub, query(t, back).Get("code"), nil).get("access_token")
+		me := w.me(GitHub, token)
+		want(t, "login", me.get("login"), login)
+		want(t, "type", me.get("type"), kind)
+		id, _ := me.body["id"].(float64)
+		want(t, "id", id > 1000, true)
+	}
+	back, err := w.Consent(GitHub, "newcomer", w.authorizeURL(GitHub, nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := w.exchange(GitHub, query(t, back).Get("code"), nil)
+	want(t, "unverified", reply.get("error"), "unverified_user_email")
+}
+
+func TestGitHubRefusesACallThatIsNobodys(t *testing.T) {
+	w := newOAuthWorld(t)
+	reply := w.me(GitHub, "gho_nonsense")
+	want(t, "status", reply.status, 401)
+	want(t, "message", reply.get("message"), "Bad credentials")
+	want(t, "without a token", w.send(w.request("GET", "/user", "")).get("message"),
+		"Requires authentication")
+	r := w.request("GET", "/user", "")
+	r.Header.Set("Authorization", "token "+w.bind(GitHub).get("access_token"))
+	want(t, "the older scheme", w.send(r).status, 200)
+	r.Header.Set("User-Agent", "")
+	want(t, "without a User-Agent", w.send(r).status, 403)
+}
+
+func TestGitHubsReplicasLagAfterARefresh(t *testing.T) {
+	w := newOAuthWorld(t)
+	w.SetReplicaLag(2)
+	first := w.bind(GitHub)
+	want(t, "after an exchange", w.me(GitHub, first.get("access_token")).status, 200)
+	token := w.refresh(GitHub, first.get("refresh_token")).get("access_token")
+	for i, status := range []int{401, 401, 200, 200} {
+		if got := w.me(GitHub, token).status; got != status {
+			t.Errorf("call %d: got %d, want %d", i+1, got, status)
+		}
+	}
+}
+
+func TestGitHubsLongTokens(t *testing.T) {
+	w := newOAuthWorld(t)
+	w.SetSwitch(GitHub, GitHubLongTokens, true)
+	token := w.bind(GitHub).get("access_token")
+	want(t, "length", len(token), 520)
+	want(t, "dots", strings.Count(token, "."), 2)
+	want(t, "status", w.me(GitHub, token).status, 200)
+}
+
+// applications calls GitHub's API about one token.
+func (w *oauthWorld) applications(method, what, token, clientSecret string) oauthReply {
+	id := w.Apps()[GitHub].ClientID
+	r := w.request(method, "/applications/"+id+"/"+what, `{"access_token":"`+token+`"}`)
+	r.SetBasicAuth(id, clientSecret)
+	return w.send(r)
+}
+
+func TestGitHubRevokesOneTokenOrAll(t *testing.T) {
+	w := newOAuthWorld(t)
+	right := w.Apps()[GitHub].ClientSecrets[0].Reveal()
+	one, two := w.bind(GitHub), w.bind(GitHub)
+	token := one.get("access_token")
+
+	want(t, "wrong secret", w.applications("DELETE", "token", token, "wrong").status, 401)
+	check := w.applications("POST", "token", token, right)
+	want(t, "check", check.status, http.StatusOK)
+	user, _ := check.body["user"].(map[string]any)
+	want(t, "user", user["login"], any("alice"))
+
+	want(t, "no token", w.applications("DELETE", "token", "", right).status, 422)
+	want(t, "delete", w.applications("DELETE", "token", token, right).status, 204)
+	want(t, "again", w.applications("DELETE", "token", token, right).status, 404)
+	want(t, "check again", w.applications("POST", "token", token, right).status, 404)
+	want(t, "dead", w.me(GitHub, token).status, 401)
+	dead := w.refresh(GitHub, one.get("refresh_token")).get("error")
+	want(t, "its refresh token", dead, "bad_refresh_token")
+	want(t, "the other", w.me(GitHub, two.get("access_token")).status, 200)
+
+	w.bind(GitHub)
+	all := w.applications("DELETE", "grant", two.get("access_token"), right)
+	want(t, "grant", all.status, 204)
+	want(t, "live tokens", w.LiveTokens(GitHub, "alice"), 0)
+}
