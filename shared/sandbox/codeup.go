@@ -178,9 +178,13 @@ func (s *Sandbox) AddCodeupToken(t CodeupToken) secret.Text {
 
 // RevokeCodeupToken deletes a token, as a user does on the web page. Twice is once.
 func (s *Sandbox) RevokeCodeupToken(value secret.Text) {
-	s.codeup.mu.Lock()
-	defer s.codeup.mu.Unlock()
-	delete(s.codeup.tokens, value.Reveal())
+	s.codeup.revoke(value)
+}
+
+func (c *codeup) revoke(value secret.Text) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.tokens, value.Reveal())
 }
 
 // CodeupWrongPasswords is how often git was given a wrong password for a clone account. At five

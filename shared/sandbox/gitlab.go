@@ -79,7 +79,8 @@ func newGitLab(s *Sandbox) *gitlab {
 func (g *gitlab) name() Platform { return GitLab }
 
 func (g *gitlab) serves(path string) bool {
-	return strings.HasPrefix(path, "/api/v4/") || strings.HasPrefix(path, "/gitlab/")
+	return strings.HasPrefix(path, "/api/v4/") || strings.HasPrefix(path, "/-/") ||
+		strings.HasPrefix(path, "/gitlab/") || path == "/gitlab"
 }
 
 // The switches of GitLab.
@@ -134,9 +135,13 @@ func (s *Sandbox) AddGitLabToken(t GitLabToken) secret.Text {
 
 // RevokeGitLabToken revokes a token, as a user does on the web page. Twice is once.
 func (s *Sandbox) RevokeGitLabToken(value secret.Text) {
-	s.gitlab.mu.Lock()
-	defer s.gitlab.mu.Unlock()
-	if t := s.gitlab.tokens[value.Reveal()]; t != nil {
+	s.gitlab.revoke(value)
+}
+
+func (g *gitlab) revoke(value secret.Text) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := g.tokens[value.Reveal()]; t != nil {
 		t.revoked = true
 	}
 }

@@ -21,11 +21,19 @@ func (g *gitlab) routes() http.Handler {
 	mux.HandleFunc("POST "+self+"/rotate", g.rotate)
 	mux.HandleFunc("GET /api/v4/projects", g.call(g.listProjects))
 	mux.HandleFunc("GET /api/v4/version", g.call(g.getVersion))
+	// The pages of a browser: where a person would make or revoke a token.
+	page := http.RedirectHandler("/sandbox/#gitlab", http.StatusSeeOther)
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /-/", page)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusNotFound, object{"error": "404 Not Found"})
 	})
 	prefixed := http.StripPrefix("/gitlab", mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gitlab" {
+			page.ServeHTTP(w, r)
+			return
+		}
 		if strings.HasPrefix(r.URL.Path, "/gitlab/") {
 			prefixed.ServeHTTP(w, r)
 			return

@@ -330,6 +330,10 @@ func TestFaultsAndSwitchesBySocket(t *testing.T) {
 	if got != 204 || f.Kind != sandbox.FaultDrop || f.Times != 1 || !f.After || f.Path != "/user" {
 		t.Errorf("JSON: got %d, %+v", got, f)
 	}
+	got = post("/sandbox/faults", "platform=codeup&fault=latency&latency=20ms", form)
+	if f := s.Fault(sandbox.Codeup); got != 303 || f.Latency != 20*time.Millisecond {
+		t.Errorf("latency: got %d, %+v", got, f)
+	}
 	got = post("/sandbox/switches",
 		`{"platform":"gitlab","switch":"version-15.4","on":true}`, asJSON)
 	if got != 204 {
@@ -358,6 +362,36 @@ func TestFaultsAndSwitchesBySocket(t *testing.T) {
 	}
 	if got := call(t, noBody("GET", origin+"/nothing-here")); got.status != 404 {
 		t.Errorf("unknown path: got %d, want 404", got.status)
+	}
+}
+
+func TestPageRevokesATokenAsItsOwnerWould(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	form := contentType("application/x-www-form-urlencoded")
+	for _, c := range []struct{ platform, token, path, header string }{
+		{"gitlab", "glpat-sandbox-alice-good", "/api/v4/user", "Private-Token"},
+		{"codeup", "pt-sandbox-good", platformAPI + "/user", "X-Yunxiao-Token"},
+	} {
+		use := header{c.header, c.token}
+		before := call(t, noBody("GET", origin+c.path), use).status
+		body := "platform=" + c.platform + "&token=" + c.token
+		done := call(t, &request{"POST", origin + "/sandbox/revoke", body}, form).status
+		after := call(t, noBody("GET", origin+c.path), use).status
+		if before != 200 || done != 303 || after != 401 {
+			t.Errorf("%s: got %d, %d, %d; want 200, 303, 401", c.platform, before, done, after)
+		}
+	}
+}
+
+func TestGitLabPagesForABrowserLeadToTheSandboxPage(t *testing.T) {
+	_, origin := open(t, sandbox.Options{})
+	for _, path := range []string{
+		"/gitlab", "/gitlab/", "/gitlab/-/user_settings/personal_access_tokens", "/-/profile",
+	} {
+		got := call(t, noBody("GET", origin+path))
+		if got.status != 303 || got.header.Get("Location") != "/sandbox/#gitlab" {
+			t.Errorf("%s: got %d to %q", path, got.status, got.header.Get("Location"))
+		}
 	}
 }
 
