@@ -1,0 +1,255 @@
+// Package file keeps secrets in a folder, for a laptop and for tests. Each value is a file, sealed
+// with AES-256-GCM under one key; its name and generation are the associated data, so that a file
+// under another name or generation doesn't open.
+//
+// The folder holds <name>/<generation> and key-check, by which [Open] knows a wrong key. What
+// begins with a dot is work that a process died in; the next Open clears it away. A crash at any
+// moment, a power cut included, leaves a value whole or not at all.
+//
+// Any number of goroutines and processes may use one folder at once: a value comes into being by
+// link(2) and a secret ends by rename(2), and both happen once only. The package is for Unix, and
+// the folder must be on a file system with hard links and flock(2). Where the key comes from is
+// told in [ReadKey] and [ParseKey]; losing it loses every secret.
+package file
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"bindery/shared/secret"
+	"bindery/shared/vault"
+)
+
+// Vault is a [vault.Vault] in a folder. Make one with [Open].
+type Vault struct {
+	dir  string
+	aead cipher.AEAD
+}
+
+// Open opens the vault in dir, and makes the folder if there is none. It holds nothing open and
+// needs no closing. A key other than the one that the secrets were sealed with is refused, and
+// then nothing is touched.
+func Open(dir string, key Key) (*Vault, error) {
+	aead, err := key.aead()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("vault: making the folder: %w", err)
+	}
+	v := &Vault{dir: dir, aead: aead}
+	if err := v.checkKey(); err != nil {
+		return nil, err
+	}
+	if err := v.tidy(); err != nil {
+		return nil, fmt.Errorf("vault: clearing away unfinished work: %w", err)
+	}
+	return v, nil
+}
+
+// tries bounds how often a call begins again because another got in between: a racing Put, or an
+// Open that took for a leftover what had only just been made.
+const tries = 10
+
+// Put implements [vault.Vault].
+func (v *Vault) Put(
+	ctx context.Context, name vault.Name, generation int, value secret.Text,
+) error {
+	if err := vault.CheckValue(name, generation, value); err != nil {
+		return err
+	}
+	var err error
+	for range tries {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		err = v.compare(name, generation, value)
+		if errors.Is(err, vault.ErrNotFound) {
+			err = v.create(name, generation, value)
+		}
+		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("putting %s/%d: %w", name, generation, err)
+	}
+	return nil
+}
+
+// compare is nil if the value is stored, and [vault.ErrExists] if another one is. Its answer is
+// only given when what is there would outlive a power cut: its writer may have died before that.
+func (v *Vault) compare(name vault.Name, generation int, value secret.Text) error {
+	stored, err := v.read(name, generation)
+	if err != nil {
+		return err
+	}
+	if err := v.sync(name); err != nil {
+		return err
+	}
+	if !value.Equal(stored) {
+		return vault.ErrExists
+	}
+	return nil
+}
+
+// create stores a generation that isn't there. An error that is fs.ErrExist or fs.ErrNotExist
+// says that somebody got in between.
+func (v *Vault) create(name vault.Name, generation int, value secret.Text) error {
+	if generation == 1 {
+		if err := os.Mkdir(v.folder(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	} else if err := v.present(name); err != nil {
+		return err
+	}
+	sealed := v.aead.Seal(nil, nil, []byte(value.Reveal()), associated(name, generation))
+	if err := createOnly(v.path(name, generation), sealed); err != nil {
+		_ = os.Remove(v.folder(name)) // goes only if it is empty
+		return err
+	}
+	return v.sync(name)
+}
+
+// Get implements [vault.Vault].
+func (v *Vault) Get(
+	ctx context.Context, name vault.Name, generation int,
+) (secret.Text, error) {
+	err := vault.Check(name, generation)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	var value secret.Text
+	if err = ctx.Err(); err == nil {
+		value, err = v.read(name, generation)
+	}
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("reading %s/%d: %w", name, generation, err)
+	}
+	return value, nil
+}
+
+func (v *Vault) read(name vault.Name, generation int) (secret.Text, error) {
+	sealed, err := os.ReadFile(v.path(name, generation))
+	if errors.Is(err, fs.ErrNotExist) {
+		return secret.Text{}, v.absent()
+	}
+	if err != nil {
+		return secret.Text{}, err
+	}
+	value, err := v.aead.Open(nil, nil, sealed, associated(name, generation))
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("the file was damaged or moved: %w", err)
+	}
+	return secret.New(string(value)), nil
+}
+
+// Delete implements [vault.Vault]. The rename ends all generations at once; a writer that still
+// holds the old path then finds nothing to link into.
+func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
+	if err := vault.Check(name, 1); err != nil {
+		return err
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = v.remove(name)
+	}
+	if err != nil {
+		return fmt.Errorf("deleting %s: %w", name, err)
+	}
+	return nil
+}
+
+// remove goes through every step even if there is no such secret: the one who took the first may
+// have died before the others.
+func (v *Vault) remove(name vault.Name) error {
+	trash := filepath.Join(v.dir, trashPrefix+string(name))
+	if err := os.RemoveAll(trash); err != nil {
+		return err
+	}
+	err := os.Rename(v.folder(name), trash)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = v.absent()
+	}
+	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+		return err
+	}
+	if err := syncFolder(v.dir); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(trash); err != nil {
+		return err
+	}
+	return syncFolder(v.dir)
+}
+
+// Names lists the secrets that are there, in order. The other vaults have no such call: only
+// their operators may list.
+func (v *Vault) Names(ctx context.Context) ([]vault.Name, error) {
+	entries, err := os.ReadDir(v.dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing the vault: %w", err)
+	}
+	var names []vault.Name
+	for _, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("listing the vault: %w", err)
+		}
+		name := vault.Name(entry.Name())
+		if !name.Valid() {
+			continue
+		}
+		switch err := v.present(name); {
+		case err == nil:
+			names = append(names, name)
+		case !errors.Is(err, vault.ErrNotFound):
+			return nil, fmt.Errorf("listing the vault: %w", err)
+		}
+	}
+	return names, nil
+}
+
+// present is nil if the secret is there: if its generation 1 is, without which there is no other.
+// The folder alone says nothing; its maker may have died before he put a value into it.
+func (v *Vault) present(name vault.Name) error {
+	_, err := os.Stat(v.path(name, 1))
+	if errors.Is(err, fs.ErrNotExist) {
+		return v.absent()
+	}
+	return err
+}
+
+// absent is the error for a file that isn't there. It is [vault.ErrNotFound] only if the vault
+// itself is: a folder that isn't mounted must not be taken for tokens that were deleted.
+func (v *Vault) absent() error {
+	if _, err := os.Stat(filepath.Join(v.dir, checkFile)); err != nil {
+		return fmt.Errorf("the vault's folder is gone: %w", err)
+	}
+	return vault.ErrNotFound
+}
+
+func (v *Vault) folder(name vault.Name) string { return filepath.Join(v.dir, string(name)) }
+
+func (v *Vault) path(name vault.Name, generation int) string {
+	return filepath.Join(v.folder(name), strconv.Itoa(generation))
+}
+
+// sync makes a secret's files outlive a power cut, and the folder that they are in.
+func (v *Vault) sync(name vault.Name) error {
+	if err := syncFolder(v.folder(name)); err != nil {
+		return err
+	}
+	return syncFolder(v.dir)
+}
+
+// associated is what a value is bound to besides the key. A name has a fixed length, so that no
+// two pairs give the same.
+func associated(name vault.Name, generation int) []byte {
+	return fmt.Appendf(nil, "%s|%d", name, generation)
+}

@@ -1,0 +1,32 @@
+//go:build !aws && !alibaba
+
+package selected
+
+import (
+	"path/filepath"
+
+	"bindery/shared/config"
+	"bindery/shared/vault"
+	"bindery/shared/vault/file"
+)
+
+// Open opens the folder "vault" in the data folder. The key comes from the environment if it is
+// set there, else from the file "vault.key" beside the folder, which is made if there is none.
+func Open(c config.Config) (vault.Vault, error) {
+	key, err := key(c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := file.Open(filepath.Join(c.Data, "vault"), key)
+	if err != nil {
+		return nil, err // not v: a nil pointer in an interface isn't nil
+	}
+	return v, nil
+}
+
+func key(c config.Config) (file.Key, error) {
+	if !c.VaultKey.Empty() {
+		return file.ParseKey(c.VaultKey)
+	}
+	return file.ReadKey(filepath.Join(c.Data, "vault.key"))
+}

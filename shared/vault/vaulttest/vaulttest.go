@@ -1,0 +1,154 @@
+// Package vaulttest holds every implementation of [vault.Vault] to the contract's letter.
+//
+// It asks for nothing but the contract: how a vault stores, locks or survives a crash is for its
+// own package's tests.
+package vaulttest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"bindery/shared/secret"
+	"bindery/shared/vault"
+)
+
+// canary begins every value, so that an error that shows one is seen.
+const canary = "canary-7d1a-"
+
+// Run runs the suite. Each test opens a vault of its own, uses new random names, and deletes them
+// at its end; so open may as well return the same store each time, even one with secrets in it.
+func Run(t *testing.T, open func(t *testing.T) vault.Vault) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, vault.Vault)
+	}{
+		{"ReadsEveryGenerationByItsNumber", readsEveryGeneration},
+		{"NamesAreApart", namesAreApart},
+		{"CreatesOnly", createsOnly},
+		{"OnlyTheFirstGenerationMakesASecret", onlyTheFirstMakes},
+		{"NothingComesBackAfterDelete", nothingComesBack},
+		{"DeleteRemovesEveryGeneration", deleteRemovesAll},
+		{"WhatIsNotThereIsNotFound", notThere},
+		{"ValuesSurviveByteForByte", valuesSurvive},
+		{"RefusesValuesThatAreEmptyOrTooLong", refusesValues},
+		{"RefusesBadNames", refusesNames},
+		{"RefusesBadGenerations", refusesGenerations},
+		{"OneOfManyWritersWins", oneWins},
+		{"TheSameValueFromManyWritersIsNil", sameFromMany},
+		{"ALateWriterNeverRevives", lateWriter},
+		{"ACancelledCallSaysSo", cancelled},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, watched{open(t), t}) })
+	}
+}
+
+// watched fails the test that gets an error in which a value is seen.
+type watched struct {
+	vault.Vault
+	t *testing.T
+}
+
+func (w watched) Put(
+	ctx context.Context, name vault.Name, generation int, value secret.Text,
+) error {
+	return w.seen("Put", w.Vault.Put(ctx, name, generation, value))
+}
+
+func (w watched) Get(
+	ctx context.Context, name vault.Name, generation int,
+) (secret.Text, error) {
+	value, err := w.Vault.Get(ctx, name, generation)
+	if err != nil && !value.Empty() {
+		w.t.Error("Get returned an error and a value, want one of the two")
+	}
+	return value, w.seen("Get", err)
+}
+
+func (w watched) Delete(ctx context.Context, name vault.Name) error {
+	return w.seen("Delete", w.Vault.Delete(ctx, name))
+}
+
+func (w watched) seen(call string, err error) error {
+	for _, format := range []string{"%v", "%+v", "%#v"} {
+		text := fmt.Sprintf(format, err)
+		if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) {
+			w.t.Errorf("the error of %s shows the value when printed with %s", call, format)
+		}
+	}
+	return err
+}
+
+// newName returns an unused name. Its secret is deleted when the test ends, failed or not.
+func newName(t *testing.T, v vault.Vault) vault.Name {
+	t.Helper()
+	var random [16]byte
+	_, _ = rand.Read(random[:])
+	name := vault.NewName(random)
+	t.Cleanup(func() {
+		if err := v.Delete(context.WithoutCancel(t.Context()), name); err != nil {
+			t.Errorf("cleaning up: Delete = %v", err)
+		}
+	})
+	return name
+}
+
+func value(text string) secret.Text { return secret.New(canary + text) }
+
+func put(t *testing.T, v vault.Vault, name vault.Name, generation int, text string) {
+	t.Helper()
+	if err := v.Put(t.Context(), name, generation, value(text)); err != nil {
+		t.Fatalf("Put(generation %d) = %v, want nil", generation, err)
+	}
+}
+
+// putErr puts, and wants that error.
+func putErr(
+	t *testing.T, v vault.Vault, name vault.Name, generation int, text string, want error,
+) {
+	t.Helper()
+	err := v.Put(t.Context(), name, generation, value(text))
+	if !errors.Is(err, want) {
+		t.Errorf("Put(generation %d) = %v, want %v", generation, err, want)
+	}
+}
+
+// holds wants that value to be read. A failure shows no value.
+func holds(t *testing.T, v vault.Vault, name vault.Name, generation int, text string) {
+	t.Helper()
+	got, err := v.Get(t.Context(), name, generation)
+	if err != nil {
+		t.Errorf("Get(generation %d) = %v, want its value", generation, err)
+	} else if !got.Equal(value(text)) {
+		t.Errorf("Get(generation %d) is another value than the one put", generation)
+	}
+}
+
+func missing(t *testing.T, v vault.Vault, name vault.Name, generation int) {
+	t.Helper()
+	if _, err := v.Get(t.Context(), name, generation); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Get(generation %d) = %v, want ErrNotFound", generation, err)
+	}
+}
+
+func remove(t *testing.T, v vault.Vault, name vault.Name) {
+	t.Helper()
+	if err := v.Delete(t.Context(), name); err != nil {
+		t.Fatalf("Delete = %v, want nil", err)
+	}
+}
+
+// sentinel says whether err claims to know the outcome.
+func sentinel(err error) bool {
+	for _, known := range []error{
+		vault.ErrNotFound, vault.ErrExists, vault.ErrValue, vault.ErrName,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
