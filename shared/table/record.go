@@ -151,6 +151,17 @@ func (e Event) Position() string {
 	return fmt.Sprintf("%014d.%010d.%s", e.At.UnixMilli(), e.Number, e.ID)
 }
 
+// IsPosition says whether the text has the form of an [Event.Position], for [History] to tell
+// cursors.
+func IsPosition(text string) bool {
+	const at, number = 14, 14 + 1 + 10
+	if len(text) <= number+1 || text[at] != '.' || text[number] != '.' {
+		return false
+	}
+	digits := text[:at] + text[at+1:number]
+	return strings.Trim(digits, "0123456789") == ""
+}
+
 // NoteState is how a note's secret came to need one.
 type NoteState string
 

@@ -1,0 +1,32 @@
+package bolt
+
+import (
+	"path/filepath"
+	"testing"
+
+	"bindery/shared/table"
+	"bindery/shared/table/tabletest"
+)
+
+func open(t *testing.T) *Table {
+	t.Helper()
+	opened, err := Open(filepath.Join(t.TempDir(), "bindery.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := opened.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return opened
+}
+
+func TestConformance(t *testing.T) {
+	tabletest.Run(t, func(t *testing.T) table.Table { return open(t) })
+}
+
+func TestConformanceOfASharedTable(t *testing.T) {
+	shared := open(t)
+	tabletest.Run(t, func(*testing.T) table.Table { return shared })
+}

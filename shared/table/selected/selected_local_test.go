@@ -1,0 +1,33 @@
+//go:build !aws && !alibaba
+
+package selected_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"bindery/shared/config"
+	"bindery/shared/table"
+	"bindery/shared/table/selected"
+)
+
+func TestWithoutATagItIsAFileInTheDataFolder(t *testing.T) {
+	c := config.Config{Data: filepath.Join(t.TempDir(), "data")}
+	opened, closer, err := selected.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, "bindery.db")); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := selected.Open(c); err == nil {
+		t.Error("opened twice at once")
+	}
+	if err := closer.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,127 @@
+package tabletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"bindery/shared/table"
+)
+
+func callPromises() []promise {
+	return []promise{
+		{"Cursors/FitTheirListAlone", cursorsApart},
+		{"Calls/FailWhenTheContextIsCancelled", cancelled},
+	}
+}
+
+// pager is one list, called for one page of one item.
+type pager struct {
+	name string
+	next func(cursor string) (string, error)
+}
+
+func paged[I any](
+	name string, list func(cursor string, limit int) (table.Page[I], error),
+) pager {
+	return pager{name, func(cursor string) (string, error) {
+		page, err := list(cursor, 1)
+		return page.Cursor, err
+	}}
+}
+
+// pagers are lists of every sort with two items each, the sorts with names twice.
+func (s *suite) pagers() (list []pager) {
+	ctx := s.Context()
+	for _, account := range []string{s.name, s.name + "0"} {
+		s.addMany(account, 2)
+		list = append(list, paged("AccountBindings",
+			func(cursor string, limit int) (table.Page[table.Binding], error) {
+				return s.table.AccountBindings(ctx, account, cursor, limit)
+			}))
+	}
+	list = append(list, paged("AllBindings",
+		func(cursor string, limit int) (table.Page[table.Binding], error) {
+			return s.table.AllBindings(ctx, cursor, limit)
+		}))
+	s.dueOfEachKind(2)
+	list = append(list, paged("DueBefore",
+		func(cursor string, limit int) (table.Page[table.DueEntry], error) {
+			return s.table.DueBefore(ctx, s.base.Add(time.Hour), cursor, limit)
+		}))
+	for _, id := range []string{"1", "10"} {
+		of := s.identity(id)
+		s.addHolder(table.Holder{Of: of, Binding: s.key("i-1"), At: s.base})
+		s.addHolder(table.Holder{Of: of, Binding: s.key("i-2"), At: s.base})
+		list = append(list, paged("ListHolders",
+			func(cursor string, limit int) (table.Page[table.Holder], error) {
+				return s.table.ListHolders(ctx, of, cursor, limit)
+			}))
+	}
+	s.must(s.table.AppendHistory(ctx, s.key("i-1"), s.events(1, 2)))
+	return append(list, paged("ListHistory",
+		func(cursor string, limit int) (table.Page[table.Event], error) {
+			return s.table.ListHistory(ctx, s.key("i-1"), table.NewestFirst, cursor, limit)
+		}))
+}
+
+func cursorsApart(s *suite) {
+	lists := s.pagers()
+	cursors := make([]string, len(lists))
+	for i, list := range lists {
+		s.eventually(func() (err error) {
+			if cursors[i], err = list.next(""); err == nil && cursors[i] == "" {
+				err = fmt.Errorf("%s: no cursor though there is more", list.name)
+			}
+			return err
+		})
+	}
+	for i, list := range lists {
+		for j, cursor := range cursors {
+			_, err := list.next(cursor)
+			if i == j {
+				s.must(err)
+				continue
+			}
+			s.wantError(list.name+" with a cursor of "+lists[j].name, err, table.ErrCursor)
+		}
+		for _, bad := range []string{
+			"x", " ", "0", "%", "{}", "null", "字", "AAAA", strings.Repeat("A", 600), s.name,
+			s.key("i-1").String(), cursors[i] + "%", "%" + cursors[i],
+		} {
+			// A history takes the position of any event, and what its id may be is not said.
+			if list.name == "ListHistory" && strings.HasPrefix(bad, cursors[i]) {
+				continue
+			}
+			_, err := list.next(bad)
+			s.wantError(fmt.Sprintf("%s with cursor %q", list.name, bad), err, table.ErrCursor)
+		}
+	}
+}
+
+// cancelled calls every method with a context that is cancelled.
+func cancelled(s *suite) {
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	methods := reflect.TypeFor[table.Table]()
+	for i := range methods.NumMethod() {
+		method := methods.Method(i)
+		in := []reflect.Value{reflect.ValueOf(ctx)}
+		for j := 1; j < method.Type.NumIn(); j++ {
+			in = append(in, reflect.Zero(method.Type.In(j)))
+		}
+		out := reflect.ValueOf(s.table).MethodByName(method.Name).Call(in)
+		err, _ := out[len(out)-1].Interface().(error)
+		if err == nil {
+			s.Errorf("%s with a cancelled context: no error", method.Name)
+		}
+		for _, other := range []error{table.ErrNotFound, table.ErrConflict, table.ErrCursor} {
+			if errors.Is(err, other) {
+				s.Errorf("%s with a cancelled context: got error %v", method.Name, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package tabletest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"bindery/shared/table"
+)
+
+func holderPromises() []promise {
+	return []promise{
+		{"Holders/TwiceIsOnce", holderTwice},
+		{"Holders/DeletedOnlyWithItsAt", holderDelete},
+		{"Holders/IdentitiesDontMix", holdersApart},
+		{"Holders/EachOnceInPages", holderPages},
+	}
+}
+
+// identity is one of the test's own.
+func (s *suite) identity(id string) table.IdentityKey {
+	return table.IdentityKey{Platform: "gitlab", Address: "https://" + s.name, ID: id}
+}
+
+// addHolder saves the entry, for the length of the test.
+func (s *suite) addHolder(h table.Holder) {
+	s.Helper()
+	s.must(s.table.SaveHolder(s.Context(), h))
+	s.cleanup(func(ctx context.Context) { _ = s.table.DeleteHolder(ctx, h) })
+}
+
+func (s *suite) holders(of table.IdentityKey, limit int) []table.Holder {
+	s.Helper()
+	list, err := walk(limit, func(cursor string, limit int) (table.Page[table.Holder], error) {
+		return s.table.ListHolders(s.Context(), of, cursor, limit)
+	})
+	s.must(err)
+	return list
+}
+
+// wantHolders expects an identity's entries, strongly and in any order.
+func (s *suite) wantHolders(when string, of table.IdentityKey, limit int, want ...table.Holder) {
+	s.Helper()
+	got := s.holders(of, limit)
+	byHolder := func(a, b table.Holder) int {
+		return cmp.Compare(a.Authorization+a.Binding.String(), b.Authorization+b.Binding.String())
+	}
+	slices.SortFunc(got, byHolder)
+	want = slices.SortedFunc(slices.Values(want), byHolder)
+	if !slices.Equal(got, want) {
+		s.Errorf("%s:\n got %#v\nwant %#v", when, got, want)
+	}
+}
+
+func holderTwice(s *suite) {
+	of := s.identity("1")
+	s.wantHolders("an identity without entries", of, 10)
+	for _, h := range []table.Holder{
+		{Of: of, Binding: s.key("i-1")},
+		{Of: of, Authorization: s.key("i-1").String()},
+	} {
+		before := s.holders(of, 10)
+		for _, at := range []time.Duration{0, 0, time.Hour, -time.Millisecond} {
+			h.At = s.base.Add(at)
+			s.addHolder(h)
+			s.wantHolders("an entry saved again", of, 10, append(before, h)...)
+		}
+	}
+}
+
+func holderDelete(s *suite) {
+	of := s.identity("1")
+	binding := table.Holder{Of: of, Binding: s.key("i-1"), At: s.base}
+	authorization := table.Holder{Of: of, Authorization: "1", At: s.base}
+	s.must(s.table.DeleteHolder(s.Context(), binding)) // there is none
+	s.addHolder(binding)
+	s.addHolder(authorization)
+
+	for _, off := range []time.Duration{-time.Millisecond, time.Millisecond} {
+		other := binding
+		other.At = s.base.Add(off)
+		s.must(s.table.DeleteHolder(s.Context(), other))
+		s.wantHolders("after a delete with another At", of, 10, binding, authorization)
+	}
+	younger := binding
+	younger.At = s.base.Add(time.Second)
+	s.addHolder(younger)
+	s.must(s.table.DeleteHolder(s.Context(), binding))
+	s.wantHolders("after a delete with the At before", of, 10, younger, authorization)
+
+	for range 2 {
+		s.must(s.table.DeleteHolder(s.Context(), younger))
+		s.wantHolders("after the delete", of, 10, authorization)
+	}
+	s.must(s.table.DeleteHolder(s.Context(), authorization))
+	s.wantHolders("after both deletes", of, 10)
+}
+
+func holdersApart(s *suite) {
+	address := "https://" + s.name
+	identities := []table.IdentityKey{
+		{Platform: "gitlab", Address: address, ID: "1"},
+		{Platform: "gitlab", Address: address, ID: "11"},
+		{Platform: "gitlab", Address: address + "1", ID: "1"},
+		{Platform: "gitlab", Address: address + "11", ID: ""},
+		{Platform: "gitlab", Address: address + "/1:1", ID: "1"},
+		{Platform: "github", Address: address, ID: "1"},
+		{Platform: "gitlabhttps://", Address: s.name, ID: "1"},
+		{Platform: "gitee", ID: s.name},
+		{Platform: "gitee" + s.name},
+		{Platform: "gitee", ID: s.name + "用户"},
+	}
+	entries := map[table.IdentityKey][]table.Holder{}
+	for i, of := range identities {
+		for _, h := range []table.Holder{
+			{Of: of, Binding: s.key("i-1")},
+			{Of: of, Binding: s.key("i-10")},
+			{Of: of, Authorization: "1"},
+			{Of: of, Authorization: "10"},
+		} {
+			h.At = s.base.Add(time.Duration(i) * time.Second)
+			s.addHolder(h)
+			entries[of] = append(entries[of], h)
+		}
+	}
+	for of, want := range entries {
+		s.wantHolders(fmt.Sprintf("entries of %q", of), of, 10, want...)
+	}
+	s.must(s.table.DeleteHolder(s.Context(), entries[identities[0]][0]))
+	s.wantHolders("the others", identities[1], 10, entries[identities[1]]...)
+}
+
+func holderPages(s *suite) {
+	of := s.identity("1")
+	var want []table.Holder
+	for i := range 14 {
+		h := table.Holder{Of: of, At: s.base.Add(time.Duration(i) * time.Millisecond)}
+		if i%2 == 0 {
+			h.Binding = s.key(fmt.Sprint("i-", i))
+		} else {
+			h.Authorization = fmt.Sprint(i)
+		}
+		s.addHolder(h)
+		want = append(want, h)
+	}
+	for _, limit := range []int{1, 4, 14, 100} {
+		s.wantHolders(fmt.Sprintf("pages of %d", limit), of, limit, want...)
+	}
+	var got []table.Holder
+	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[table.Holder], error) {
+		return s.table.ListHolders(s.Context(), of, cursor, limit)
+	}, func(page table.Page[table.Holder]) {
+		for _, h := range page.Items {
+			got = append(got, h)
+			s.must(s.table.DeleteHolder(s.Context(), h))
+		}
+	})
+	s.must(err)
+	if len(got) != len(want) {
+		s.Errorf("entries that go as they are listed: got %d, want %d", len(got), len(want))
+	}
+	s.wantHolders("after all were deleted", of, 4)
+}

@@ -1,0 +1,94 @@
+package tabletest
+
+import (
+	"fmt"
+
+	"bindery/shared/table"
+)
+
+func keyPromises() []promise {
+	return []promise{
+		{"Keys/NoTwoAreTheSame", keysApart},
+		{"Keys/KindsDontMix", kindsApart},
+	}
+}
+
+// trickyParts are instances that an implementation could take for each other or for its own
+// separators.
+func trickyParts() []string {
+	return []string{
+		"", " ", "i-1", "i-10", "I-1", "i-1 ", " i-1", "1", "1:", ":1", "1:1", "0:", "::", "3:i-1",
+		"a|b", "a/b", "a#b", "a%2Fb", "a+b", "a\tb", "a\nb", "a\\b", `"a"`, "..", "*", "\u007f",
+		"é", "e\u0301", "实例", "实例一", "🗝", "\U0010ffff",
+	}
+}
+
+// keysApart creates a row for each tricky key and finds each again, and nothing else with it.
+func keysApart(s *suite) {
+	var keys []table.Key
+	for _, part := range trickyParts() {
+		keys = append(keys,
+			table.Key{Account: s.name, Region: "cn", Instance: part, Platform: "github"},
+			table.Key{Account: s.name, Region: part, Instance: "i", Platform: "github"})
+	}
+	for _, parts := range [][4]string{ // the same letters, cut at another place
+		{"", "cn", "i-1", "github"},
+		{"c", "n", "i-1", "github"},
+		{"cn", "", "i-1", "github"},
+		{"", "cni", "-1", "github"},
+		{"", "cn", "i-1g", "ithub"},
+		{"", "cni-1", "", "github"},
+		{"1:", "cn", "i-1", "github"},
+		{"", "1:cn", "i-1", "github"},
+		{"", "cn", "i-1", "gitlab"},
+	} {
+		keys = append(keys, table.Key{
+			Account: s.name + "x" + parts[0], Region: parts[1], Instance: parts[2], Platform: parts[3],
+		})
+	}
+	r := rows[table.Binding]{s, bindings()}
+	var saved []table.Binding
+	for i, key := range keys {
+		saved = append(saved, r.add(table.Binding{Key: key, Stamp: fmt.Sprint(i)}))
+	}
+	for _, want := range saved {
+		r.wantRow(fmt.Sprintf("the row of %q", want.Key), want)
+		s.wantInstance(want.Key, instanceOf(want, saved)...)
+	}
+}
+
+// instanceOf is those of all that are of the binding's instance.
+func instanceOf(of table.Binding, all []table.Binding) (same []table.Binding) {
+	for _, b := range all {
+		key := b.Key
+		key.Platform = of.Platform
+		if key == of.Key {
+			same = append(same, b)
+		}
+	}
+	return same
+}
+
+// kindsApart gives rows of every kind the same name.
+func kindsApart(s *suite) {
+	b := rows[table.Binding]{s, bindings()}
+	n := rows[table.Note]{s, notes()}
+	a := rows[table.Authorization]{s, authorizations()}
+
+	key := s.key("i-1")
+	name := key.String()
+	binding := b.add(table.Binding{Key: key, Stamp: "1"})
+	for _, other := range []string{name, s.name, table.Join(s.name)} {
+		note := n.add(table.Note{Secret: other, Generation: 1, DueAt: s.base})
+		authorization := a.add(table.Authorization{ID: other, Platform: "gitee", DueAt: s.base})
+		s.addHolder(table.Holder{
+			Of: table.IdentityKey{Platform: other}, Authorization: other, At: s.base,
+		})
+		s.must(s.table.AppendHistory(s.Context(), key, []table.Event{s.event(1)}))
+		n.wantRow("the note of that name", note)
+		a.wantRow("the authorization of that name", authorization)
+	}
+	b.wantRow("the binding of that name", binding)
+	s.wantInstance(key, binding)
+	s.wantAccount("an account with one binding", s.name, limitOfFew, []table.Binding{binding})
+}

@@ -1,0 +1,162 @@
+package tabletest
+
+import (
+	"context"
+	"time"
+
+	"bindery/shared/table"
+)
+
+// kind is one of the three kinds of rows that have a version and come due.
+type kind[T any] struct {
+	name   string
+	get    func(t table.Table, ctx context.Context, like T) (T, error)
+	save   func(t table.Table, ctx context.Context, record T) (T, error)
+	delete func(t table.Table, ctx context.Context, record T) error
+
+	// named sets the record's key to one of the test's own.
+	named   func(record *T, test, name string)
+	version func(record *T) *string
+	due     func(record *T) *time.Time
+	// entry is what the list of what is due says of the record.
+	entry func(record T) table.DueEntry
+}
+
+func bindings() kind[table.Binding] {
+	return kind[table.Binding]{
+		name: "Binding",
+		get: func(t table.Table, ctx context.Context, b table.Binding) (table.Binding, error) {
+			return t.Binding(ctx, b.Key)
+		},
+		save:   table.Table.SaveBinding,
+		delete: table.Table.DeleteBinding,
+		named: func(b *table.Binding, test, name string) {
+			b.Key = table.Key{Account: test, Region: "cn-beijing", Instance: name, Platform: "gitee"}
+		},
+		version: func(b *table.Binding) *string { return &b.Version },
+		due:     func(b *table.Binding) *time.Time { return &b.DueAt },
+		entry: func(b table.Binding) table.DueEntry {
+			return table.DueEntry{At: b.DueAt.UTC(), Binding: b.Key}
+		},
+	}
+}
+
+func notes() kind[table.Note] {
+	return kind[table.Note]{
+		name: "Note",
+		get: func(t table.Table, ctx context.Context, n table.Note) (table.Note, error) {
+			return t.Note(ctx, n.Secret)
+		},
+		save:    table.Table.SaveNote,
+		delete:  table.Table.DeleteNote,
+		named:   func(n *table.Note, test, name string) { n.Secret = test + name },
+		version: func(n *table.Note) *string { return &n.Version },
+		due:     func(n *table.Note) *time.Time { return &n.DueAt },
+		entry: func(n table.Note) table.DueEntry {
+			return table.DueEntry{At: n.DueAt.UTC(), Note: n.Secret}
+		},
+	}
+}
+
+func authorizations() kind[table.Authorization] {
+	return kind[table.Authorization]{
+		name: "Authorization",
+		get: func(
+			t table.Table, ctx context.Context, a table.Authorization,
+		) (table.Authorization, error) {
+			return t.Authorization(ctx, a.ID)
+		},
+		save:    table.Table.SaveAuthorization,
+		delete:  table.Table.DeleteAuthorization,
+		named:   func(a *table.Authorization, test, name string) { a.ID = test + name },
+		version: func(a *table.Authorization) *string { return &a.Version },
+		due:     func(a *table.Authorization) *time.Time { return &a.DueAt },
+		entry: func(a table.Authorization) table.DueEntry {
+			return table.DueEntry{At: a.DueAt.UTC(), Authorization: a.ID}
+		},
+	}
+}
+
+// rows is a test of one kind of rows.
+type rows[T any] struct {
+	*suite
+	kind[T]
+}
+
+// of turns a check of one kind's rows into one of the suite's.
+func of[T any](k kind[T], check func(r rows[T])) func(*suite) {
+	return func(s *suite) { check(rows[T]{s, k}) }
+}
+
+// bare is a record with nothing but a name.
+func (r rows[T]) bare(name string) (record T) {
+	r.named(&record, r.suite.name, name)
+	return record
+}
+
+// full is a record with every field set; the seed says to what.
+func (r rows[T]) full(name string, seed int) T {
+	record := fill[T](r, seed)
+	r.named(&record, r.suite.name, name)
+	return record
+}
+
+// add creates the row, for the length of the test.
+func (r rows[T]) add(record T) T {
+	r.Helper()
+	r.remember(record)
+	return r.replace(record)
+}
+
+// remember takes the row back at the test's end, if it is there then.
+func (r rows[T]) remember(record T) {
+	r.cleanup(func(ctx context.Context) {
+		if now, err := r.get(r.table, ctx, record); err == nil {
+			_ = r.delete(r.table, ctx, now)
+		}
+	})
+}
+
+// replace saves over what is there and checks what the save returns.
+func (r rows[T]) replace(record T) T {
+	r.Helper()
+	saved, err := r.save(r.table, r.Context(), record)
+	r.must(err)
+	if *r.version(&saved) == "" {
+		r.Fatalf("a saved %s has no version", r.kind.name)
+	}
+	want := record
+	*r.version(&want) = *r.version(&saved)
+	r.same("what a save returns", saved, want)
+	return saved
+}
+
+// drop deletes the row.
+func (r rows[T]) drop(record T) {
+	r.Helper()
+	r.must(r.delete(r.table, r.Context(), record))
+}
+
+// wantRow reads the row, strongly.
+func (r rows[T]) wantRow(when string, want T) {
+	r.Helper()
+	got, err := r.get(r.table, r.Context(), want)
+	r.must(err)
+	r.same(when, got, want)
+}
+
+// wantNone expects that there is no such row, strongly.
+func (r rows[T]) wantNone(when string, like T) {
+	r.Helper()
+	_, err := r.get(r.table, r.Context(), like)
+	r.wantError(when, err, table.ErrNotFound)
+}
+
+// wantConflicts expects that neither a save nor a delete works with this version.
+func (r rows[T]) wantConflicts(when string, record T, version string) {
+	r.Helper()
+	*r.version(&record) = version
+	_, err := r.save(r.table, r.Context(), record)
+	r.wantError("save "+when, err, table.ErrConflict)
+	r.wantError("delete "+when, r.delete(r.table, r.Context(), record), table.ErrConflict)
+}

@@ -1,0 +1,157 @@
+// Package tabletest is the suite that every implementation of package table passes: one test for
+// each promise of the contract.
+//
+// It can be put over a table that others use at the same time: each test has names of its own,
+// takes back the rows that it makes (but for the history, which stays for good), and tolerates
+// rows of others in the lists that show them. Reads that the contract calls strong are held to
+// that at once; the lists behind an index that may lag are read again until they show what they
+// must, or until time is up.
+package tabletest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"bindery/shared/table"
+)
+
+// Run puts the suite over a table. open is called once for each test, one after the other; it may
+// return the same table each time.
+func Run(t *testing.T, open func(t *testing.T) table.Table) {
+	var promises []promise
+	promises = append(promises, rowPromises(bindings())...)
+	promises = append(promises, rowPromises(notes())...)
+	promises = append(promises, rowPromises(authorizations())...)
+	promises = append(promises, keyPromises()...)
+	promises = append(promises, listPromises()...)
+	promises = append(promises, duePromises()...)
+	promises = append(promises, holderPromises()...)
+	promises = append(promises, historyPromises()...)
+	promises = append(promises, callPromises()...)
+	for _, p := range promises {
+		t.Run(p.name, func(t *testing.T) {
+			p.check(&suite{T: t, table: open(t), name: "tabletest-" + rand.Text(), base: moment()})
+		})
+	}
+}
+
+// promise is one test.
+type promise struct {
+	name  string
+	check func(s *suite)
+}
+
+// suite is what a test works with.
+type suite struct {
+	*testing.T
+	table table.Table
+	// name is used by no other test, as an account or as the beginning of names.
+	name string
+	// base is a time long past, so that a list of what was due then shows little of others.
+	base time.Time
+}
+
+// moment is a random whole second of a time long past.
+func moment() time.Time {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails: see crypto/rand
+	const twentyYears = 20 * 365 * 24 * 3600
+	first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+	return first.Add(time.Duration(binary.BigEndian.Uint32(b[:])%twentyYears) * time.Second)
+}
+
+// key is a binding's key in the test's account.
+func (s *suite) key(instance string) table.Key {
+	return table.Key{Account: s.name, Region: "cn-hangzhou", Instance: instance, Platform: "github"}
+}
+
+// must ends the test on an error.
+func (s *suite) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// wantError expects one of package table's errors.
+func (s *suite) wantError(doing string, err, want error) {
+	s.Helper()
+	if !errors.Is(err, want) {
+		s.Errorf("%s: got error %v, want %v", doing, err, want)
+	}
+}
+
+// same expects equal values.
+func (s *suite) same(doing string, got, want any) {
+	s.Helper()
+	if !reflect.DeepEqual(got, want) {
+		s.Errorf("%s:\n got %#v\nwant %#v", doing, got, want)
+	}
+}
+
+// Looks at a list that may lag: in all, the longest wait is about 15 seconds.
+const (
+	looks     = 36
+	firstWait = 5 * time.Millisecond
+	longWait  = 500 * time.Millisecond
+)
+
+// eventually looks until check finds nothing wrong. It is for the lists that may lag.
+func (s *suite) eventually(check func() error) {
+	s.Helper()
+	wait := firstWait
+	var wrong error
+	for range looks {
+		if wrong = check(); wrong == nil {
+			return
+		}
+		time.Sleep(wait)
+		wait = min(2*wait, longWait)
+	}
+	s.Fatalf("after %d looks: %v", looks, wrong)
+}
+
+// mostPages is how many pages a list may have here: it is a bound for lists that never end.
+const mostPages = 10_000
+
+// walk reads a list to its end, in pages of the limit.
+func walk[I any](
+	limit int, list func(cursor string, limit int) (table.Page[I], error),
+) ([]I, error) {
+	return walkAnd(limit, list, func(table.Page[I]) {})
+}
+
+// walkAnd calls between after each page.
+func walkAnd[I any](
+	limit int, list func(cursor string, limit int) (table.Page[I], error),
+	between func(table.Page[I]),
+) ([]I, error) {
+	var items []I
+	cursor := ""
+	for range mostPages {
+		page, err := list(cursor, limit)
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Items) > limit {
+			return nil, errors.New("a page is longer than the limit")
+		}
+		items = append(items, page.Items...)
+		between(page)
+		if page.Cursor == "" {
+			return items, nil
+		}
+		cursor = page.Cursor
+	}
+	return nil, errors.New("the list has no end")
+}
+
+// cleanup undoes with a context that is still good when the test has ended.
+func (s *suite) cleanup(undo func(ctx context.Context)) {
+	s.Cleanup(func() { undo(context.Background()) })
+}
