@@ -61,9 +61,10 @@ type Platform interface {
 	// Check asks the platform, by real API calls with the token, who this is and what it may do.
 	//
 	// A token that was refused for good is [problem.TokenRejected], [problem.TokenExpired],
-	// [problem.UserBlocked] or [problem.PermissionMissing]; anything passing is one of the
-	// platform_… codes, with RetryAfter where the platform gave one. It says nothing of a user
-	// name when the token is rejected.
+	// [problem.UserBlocked] or [problem.PermissionMissing]; for Codeup also
+	// [problem.OrganizationUnknown] (no longer a member of it) and [problem.AddressNotListed].
+	// Anything passing is one of the platform_… codes, with RetryAfter where the platform gave
+	// one. It says nothing of a user name when the token is rejected.
 	Check(ctx context.Context, held Held) (Finding, error)
 
 	// Revoke ends this one token at the platform, never other tokens of the same user. A token
@@ -86,6 +87,9 @@ type TokenPlatform interface {
 	// [problem.PortRefused], [problem.UsernameMismatch], [problem.OrganizationUnknown].
 	//
 	// A wrong token or password is sent at most once, for accounts get locked.
+	//
+	// Only Verify proves a user name: Check neither asks nor says anything of it, so a
+	// [problem.UsernameUnverified] warning stays true until the next Verify.
 	Verify(ctx context.Context, s Submission) (Finding, error)
 }
 
@@ -105,6 +109,9 @@ type Held struct {
 	Username     string // the git user name
 	Organization string
 	Scopes       []string // granted, as the token reply told; empty if it did not
+	// ExpiresAt is what is known of the token's end, zero if nothing is. A platform that can't be
+	// asked returns it as it is and doesn't warn that nobody knows.
+	ExpiresAt time.Time
 }
 
 // Finding is what the platform told.
@@ -112,6 +119,9 @@ type Finding struct {
 	Identity Identity
 	// Address is the platform's address in its normal form, "" where there is only one.
 	Address string
+	// Token is the token as it is to be stored, without the spaces, line breaks and "Bearer " that
+	// were pasted with it. Only Verify sets it.
+	Token secret.Text
 	// GitUsername is what the platform's git server wants beside the token.
 	GitUsername  string
 	Organization string

@@ -1,0 +1,96 @@
+package provider
+
+import (
+	"strings"
+	"time"
+	"unicode"
+
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+)
+
+// What a user pastes is never sent as it is: a line break would become a header of its own, and a
+// colon in a user name would move the border between name and password.
+
+// The longest token and name that are taken. Real ones have a tenth of it.
+const (
+	longestToken = 4096
+	longestName  = 255
+)
+
+// cleanToken drops the spaces and line breaks around a pasted token and a "Bearer " before it.
+// A token that still holds anything but visible ASCII is [problem.InputMalformed].
+func cleanToken(pasted secret.Text) (secret.Text, error) {
+	token := strings.TrimSpace(pasted.Reveal())
+	if word, rest, found := strings.Cut(token, " "); found && strings.EqualFold(word, "Bearer") {
+		token = strings.TrimSpace(rest)
+	}
+	if err := checkField("token", token, longestToken); err != nil {
+		return secret.Text{}, err
+	}
+	if !printable(token) {
+		return secret.Text{}, malformed("token", "characters")
+	}
+	return secret.New(token), nil
+}
+
+// cleanUsername drops the spaces around a user name and refuses one with spaces, control
+// characters or a colon inside. Everything else is left to whoever writes it somewhere to escape.
+func cleanUsername(typed string) (string, error) {
+	name := strings.TrimSpace(typed)
+	if err := checkField("username", name, longestName); err != nil {
+		return "", err
+	}
+	outside := func(r rune) bool {
+		return r == ':' || r == unicode.ReplacementChar ||
+			!unicode.IsGraphic(r) || unicode.IsSpace(r)
+	}
+	if strings.ContainsFunc(name, outside) {
+		return "", malformed("username", "characters")
+	}
+	return name, nil
+}
+
+// cleanOrganization drops the spaces around an organization's id. It becomes a part of paths, and
+// no real one holds more than letters, digits, dashes and underscores.
+func cleanOrganization(typed string) (string, error) {
+	id := strings.TrimSpace(typed)
+	if id == "" {
+		return "", nil
+	}
+	if err := checkField("organization", id, longestName); err != nil {
+		return "", err
+	}
+	if !plain(id) {
+		return "", malformed("organization", "characters")
+	}
+	return id, nil
+}
+
+// plain says whether s may stand in a path as it is.
+func plain(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789-_"+
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// checkExpiry refuses an expiry that the user gave and that has passed.
+func checkExpiry(expiresAt, now time.Time) error {
+	if !expiresAt.IsZero() && !expiresAt.After(now) {
+		return malformed("expiresAt", "past")
+	}
+	return nil
+}
+
+func checkField(field, value string, longest int) error {
+	switch {
+	case value == "":
+		return malformed(field, "required")
+	case len(value) > longest:
+		return malformed(field, "too_long")
+	}
+	return nil
+}
+
+func malformed(field, reason string) *problem.Problem {
+	return problem.New(problem.InputMalformed).Because(reason).With("field", field)
+}
