@@ -46,7 +46,7 @@ func newGitHub(s *Sandbox) *github {
 		paths:     []string{"/login/oauth/", "/user", "/applications/"},
 		settings:  "/settings/applications",
 		authorize: "/login/oauth/authorize",
-		ticks:     true, checksPKCE: true, reportsMismatch: true,
+		ticks:     true, edits: true, checksPKCE: true, reportsMismatch: true,
 		redirectFits: below,
 		scopes:       askedGitHub,
 		settled:      withinBefore,

@@ -43,6 +43,8 @@ type oauthRules struct {
 	settings  string // the path of the page where a user takes a consent back
 	// ticks: the user may untick scopes.
 	ticks bool
+	// edits: the user may take scopes back later.
+	edits bool
 	// checksPKCE: a challenge binds the code to its verifier. Else it is noted and ignored.
 	checksPKCE bool
 	// needsRequest: response_type and redirect_uri must be sent.

@@ -62,13 +62,7 @@ type oauthPage struct {
 	Ticks    bool
 	Callback string // where the browser goes from here
 	Text     Words  // of an error
-	Apps     []oauthPageApp
-}
-
-// oauthPageApp is an app that the user authorized.
-type oauthPageApp struct {
-	ClientID, Name string
-	Scopes         []string
+	Settings string // the path of the page where consent is taken back
 }
 
 // oauthPagePerson is somebody to sign in as.
@@ -108,7 +102,7 @@ func (p *oauthPlatform) showConsent(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = req.app.ClientID
 	}
-	page := oauthPage{Platform: p.title, App: name, User: user}
+	page := oauthPage{Platform: p.title, App: name, User: user, Settings: p.settings}
 	if user == "" || req.pickAccount {
 		p.showLogin(w, page)
 		return
@@ -171,37 +165,4 @@ func again(u *url.URL) string {
 	q := u.Query()
 	q.Del("prompt")
 	return u.Path + "?" + q.Encode()
-}
-
-// showSettings lists the apps that the user authorized.
-func (p *oauthPlatform) showSettings(w http.ResponseWriter, r *http.Request) {
-	page := oauthPage{Platform: p.title, User: p.signedIn(r)}
-	if page.User == "" {
-		p.showLogin(w, page)
-		return
-	}
-	p.mu.Lock()
-	for who, scopes := range p.consents {
-		if who.login == page.User {
-			name := p.apps[who.clientID].Name
-			page.Apps = append(page.Apps, oauthPageApp{who.clientID, name, scopes})
-		}
-	}
-	p.mu.Unlock()
-	slices.SortFunc(page.Apps, func(a, b oauthPageApp) int {
-		return strings.Compare(a.ClientID, b.ClientID)
-	})
-	p.sandbox.writePage(w, http.StatusOK, "oauth_settings.html", page)
-}
-
-// takeSettings takes what the person pressed: {do: login:alice, switch or revoke:{client id}}.
-func (p *oauthPlatform) takeSettings(w http.ResponseWriter, r *http.Request) {
-	do := r.PostFormValue("do")
-	client, revoke := strings.CutPrefix(do, "revoke:")
-	if user := p.signedIn(r); !p.takeLogin(w, r, do) && user != "" && revoke && client != "" {
-		p.mu.Lock()
-		p.endAll(user, client)
-		p.mu.Unlock()
-	}
-	http.Redirect(w, r, p.settings, http.StatusSeeOther)
 }

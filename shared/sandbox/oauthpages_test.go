@@ -143,6 +143,8 @@ func TestAUserTakesConsentBackOnTheSettingsPage(t *testing.T) {
 			want(t, "sign-in page", strings.Contains(login, "login-alice"), true)
 			list := press(t, b, settings, "login:alice").text
 			want(t, "app is listed", strings.Contains(list, `id="revoke-`+id), true)
+			press(t, b, settings, "expire")
+			want(t, "ended", w.LiveTokens(p, "alice"), 0)
 			press(t, b, settings, "revoke:"+id)
 			want(t, "status", w.me(p, token).status, 401)
 			want(t, "tokens", w.LiveTokens(p, "alice"), 0)
@@ -151,6 +153,17 @@ func TestAUserTakesConsentBackOnTheSettingsPage(t *testing.T) {
 			want(t, "asked again", strings.Contains(page, `id="authorize"`), true)
 		})
 	}
+}
+
+func TestAUserTakesScopesBackOnGitHubsSettingsPage(t *testing.T) {
+	w, b := newOAuthWorld(t), oauthBrowser(t)
+	code := w.code(GitHub, url.Values{"scope": {"repo gist"}})
+	token := w.exchange(GitHub, code, nil).get("access_token")
+	settings := w.server.URL + w.oauth(GitHub).settings
+	page := press(t, b, settings, "login:alice").text
+	want(t, "tick box", strings.Contains(page, `name="scope" value="repo"`), true)
+	press(t, b, settings, "narrow", "gist")
+	want(t, "scopes", w.me(GitHub, token).header.Get("X-OAuth-Scopes"), "gist")
 }
 
 func TestRedirectAddresses(t *testing.T) {
