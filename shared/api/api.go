@@ -1,0 +1,137 @@
+// Package api is Bindery's HTTP: one file a function, each with its own routes, and what they
+// share: who is calling, bodies in, replies and problems out. The contract is openapi.yaml.
+//
+// A handler here finds out who asks for what, calls package binding, and writes what comes back.
+// Errors become HTTP in one place, [API.fail].
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/caller"
+	"bindery/shared/config"
+	"bindery/shared/instance"
+	"bindery/shared/netguard"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// The scopes. None implies another.
+const (
+	ScopeRead       = "bindery.read"
+	ScopeWrite      = "bindery.write"
+	ScopeCredential = "bindery.credential"
+)
+
+// RequestIDHeader carries the request's id from package trigger, which sets it whatever the
+// client sent, into the replies and the log.
+const RequestIDHeader = "Bindery-Request-Id"
+
+// bindsPerMinute is how many binds one caller may try in a minute. Each makes several calls to a
+// platform, and a platform counts wrong tokens against the address that they come from.
+const bindsPerMinute = 30
+
+// whole is how long a request may take in all.
+const whole = 20 * time.Second
+
+// API is what the functions' handlers work with.
+type API struct {
+	bindings  *binding.Service
+	instances instance.Catalogue
+	callers   *caller.Verifier
+	console   string // the one CORS origin
+	log       *slog.Logger
+	binds     *caller.Cap
+}
+
+// Stores are what a function opens before it can serve. Vault is nil where it reads no token.
+type Stores struct {
+	Table table.Table
+	Vault vault.Vault
+}
+
+// Routes adds one function's routes: [Status], [TokenBind], [Unbind].
+type Routes func(a *API, mux *http.ServeMux)
+
+// Open builds everything that the configuration describes, on top of the stores.
+func Open(c config.Config, s Stores, now func() time.Time, log *slog.Logger) (*API, error) {
+	instances, err := instance.Open(c.Instances, instance.Options{Now: now})
+	if err != nil {
+		return nil, fmt.Errorf("BINDERY_INSTANCES: %w", err)
+	}
+	guard := netguard.New(netguard.Options{
+		PrivateHosts: c.PrivateHosts,
+		EgressProxy:  c.EgressProxy,
+	})
+	return &API{
+		bindings: binding.New(binding.Options{
+			Table: s.Table,
+			Vault: s.Vault,
+			Platforms: provider.New(provider.Options{
+				Guard:     guard,
+				Now:       now,
+				Endpoints: endpoints(c.Endpoints),
+			}),
+			Log:    log,
+			Now:    now,
+			Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
+		}),
+		instances: instances,
+		callers: caller.New(caller.Options{
+			Issuer:        c.OIDC.Issuer,
+			Audience:      c.OIDC.Audience,
+			JWKSURL:       c.OIDC.JWKSURL,
+			AccountClaim:  c.AccountClaim,
+			InstanceClaim: c.InstanceClaim,
+			Now:           now,
+		}),
+		console: c.ConsoleURL,
+		log:     log,
+		binds:   caller.NewCap(bindsPerMinute, now),
+	}, nil
+}
+
+func endpoints(e config.Endpoints) provider.Endpoints {
+	return provider.Endpoints{
+		CodeupURL:       e.CodeupURL,
+		CodeupAPIURL:    e.CodeupAPIURL,
+		GiteeURL:        e.GiteeURL,
+		GiteeAPIURL:     e.GiteeAPIURL,
+		GitHubURL:       e.GitHubURL,
+		GitHubAPIURL:    e.GitHubAPIURL,
+		BitbucketURL:    e.BitbucketURL,
+		BitbucketAPIURL: e.BitbucketAPIURL,
+	}
+}
+
+// Handler serves the routes of one function, or of several.
+func (a *API) Handler(routes ...Routes) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	for _, add := range routes {
+		add(a, mux)
+	}
+	return a.cors(a.routed(mux))
+}
+
+// Sweep works on what has come due; see [binding.Service.Sweep]. It is for a schedule.
+func (a *API) Sweep(ctx context.Context) error {
+	done, err := a.bindings.Sweep(ctx)
+	if err != nil {
+		return err
+	}
+	a.log.InfoContext(ctx, "swept",
+		"due", done.Due, "drained", done.Drained, "removed", done.Removed, "kept", done.Kept,
+		"deleted", done.Deleted, "failed", done.Failed, "left", done.Left)
+	return nil
+}

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"bindery/shared/binding"
+	"bindery/shared/instance"
+	"bindery/shared/provider"
+)
+
+// Status is the function that lists: platforms, instances, bindings and what happened to them.
+func Status(a *API, mux *http.ServeMux) {
+	for route, serve := range map[string]func(context.Context, call) (answer, error){
+		"GET /v1/platforms": a.platforms,
+		"GET /v1/instances": a.listInstances,
+		"GET /v1/bindings":  a.accountBindings,
+		"GET /v1/instances/{region}/{instance}/bindings":                    a.instanceBindings,
+		"GET /v1/instances/{region}/{instance}/bindings/{platform}/history": a.history,
+	} {
+		mux.HandleFunc(route, a.signedIn(ScopeRead, serve))
+	}
+}
+
+type platformsJSON struct {
+	Platforms []platformJSON `json:"platforms"`
+}
+
+func (a *API) platforms(context.Context, call) (answer, error) {
+	list := []platformJSON{}
+	for _, d := range a.bindings.Platforms() {
+		list = append(list, platformOf(d))
+	}
+	return answer{body: platformsJSON{list}}, nil
+}
+
+type instancesJSON struct {
+	Instances []instance.Instance `json:"instances"`
+}
+
+func (a *API) listInstances(ctx context.Context, c call) (answer, error) {
+	list, err := a.visible(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: instancesJSON{list}}, nil
+}
+
+// visible lists the account's instances that the caller may see.
+func (a *API) visible(ctx context.Context, c call) ([]instance.Instance, error) {
+	all, err := a.instances.List(ctx, c.by.Account)
+	if err != nil {
+		return nil, err
+	}
+	list := []instance.Instance{}
+	for _, i := range all {
+		if c.by.Sees(i.Region, i.ID) {
+			list = append(list, i)
+		}
+	}
+	return list, nil
+}
+
+type instanceBindingsJSON struct {
+	Instance instance.Instance `json:"instance"`
+	Bindings []any             `json:"bindings"`
+}
+
+func (a *API) instanceBindings(ctx context.Context, c call) (answer, error) {
+	i, err := a.instance(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	views, err := a.bindings.InstanceBindings(ctx, c.by.Account, i)
+	if err != nil {
+		return answer{}, err
+	}
+	out := instanceBindingsJSON{Instance: i}
+	for _, v := range views {
+		out.Bindings = append(out.Bindings, bindingOf(v, language(c.Request)))
+	}
+	return answer{body: out}, nil
+}
+
+type accountBindingsJSON struct {
+	Bindings []any   `json:"bindings"`
+	Cursor   *string `json:"cursor"`
+}
+
+func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
+	filter, err := filterOf(c)
+	if err != nil {
+		return answer{}, err
+	}
+	cursor, err := parameter(c, "cursor")
+	if err != nil {
+		return answer{}, err
+	}
+	if filter.Instances, err = a.visible(ctx, c); err != nil {
+		return answer{}, err
+	}
+	views, next, err := a.bindings.AccountBindings(ctx, c.by.Account, filter, cursor)
+	if err != nil {
+		return answer{}, err
+	}
+	out := accountBindingsJSON{Bindings: []any{}, Cursor: text(next)}
+	for _, v := range views {
+		out.Bindings = append(out.Bindings, bindingOf(v, language(c.Request)))
+	}
+	return answer{body: out}, nil
+}
+
+func filterOf(c call) (binding.Filter, error) {
+	status, err := parameter(c, "status")
+	if err != nil {
+		return binding.Filter{}, err
+	}
+	// What is unbound has no record: an instance's own list shows it.
+	listed := slices.Contains(binding.Statuses(), binding.Status(status)) &&
+		status != string(binding.StatusUnbound)
+	if status != "" && !listed {
+		return binding.Filter{}, malformed("status", "")
+	}
+	name, err := parameter(c, "platform")
+	if err != nil {
+		return binding.Filter{}, err
+	}
+	if name != "" && !slices.Contains(provider.Names(), name) {
+		return binding.Filter{}, malformed("platform", "")
+	}
+	return binding.Filter{Status: binding.Status(status), Platform: name}, nil
+}
+
+type historyJSON struct {
+	Events []eventJSON `json:"events"`
+	Cursor *string     `json:"cursor"`
+}
+
+func (a *API) history(ctx context.Context, c call) (answer, error) {
+	i, err := a.instance(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	name, err := platform(c)
+	if err != nil {
+		return answer{}, err
+	}
+	cursor, err := parameter(c, "cursor")
+	if err != nil {
+		return answer{}, err
+	}
+	events, next, err := a.bindings.History(ctx, c.by.Account, i, name, cursor)
+	if err != nil {
+		return answer{}, err
+	}
+	out := historyJSON{Events: []eventJSON{}, Cursor: text(next)}
+	for _, e := range events {
+		out.Events = append(out.Events, eventOf(e, language(c.Request)))
+	}
+	return answer{body: out}, nil
+}

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"bindery/shared/binding"
+)
+
+// Unbind is the function that ends a binding.
+func Unbind(a *API, mux *http.ServeMux) {
+	mux.HandleFunc("DELETE /v1/instances/{region}/{instance}/bindings/{platform}",
+		a.signedIn(ScopeWrite, a.unbind))
+}
+
+type unboundJSON struct {
+	Revoked   bool    `json:"revoked"`
+	RevokeURL *string `json:"revokeUrl"`
+}
+
+func (a *API) unbind(ctx context.Context, c call) (answer, error) {
+	i, err := a.instance(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	name, err := platform(c)
+	if err != nil {
+		return answer{}, err
+	}
+	revoke, err := flag(c, "revoke")
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := a.bindings.Unbind(ctx, binding.Unbind{
+		By:       c.user(),
+		Instance: i,
+		Platform: name,
+		Match:    ifMatch(c),
+		Revoke:   revoke,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: unboundJSON{Revoked: out.Revoked, RevokeURL: text(out.RevokeURL)}}, nil
+}

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+// platformJSON is an entry of the platform catalogue. TriggerBuildLimit is null: none has one.
+type platformJSON struct {
+	Platform          string   `json:"platform"`
+	Title             string   `json:"title"`
+	Method            string   `json:"method"`
+	Fields            []string `json:"fields"`
+	Optional          []string `json:"optional"`
+	Scopes            []string `json:"scopes"`
+	TokenURL          *string  `json:"tokenUrl"`
+	TriggerBuildLimit *string  `json:"triggerBuildLimit"`
+}
+
+func platformOf(d provider.Description) platformJSON {
+	return platformJSON{
+		Platform: d.Name,
+		Title:    d.Title,
+		Method:   string(d.Method),
+		Fields:   list(d.Fields),
+		Optional: list(d.Optional),
+		Scopes:   list(d.Scopes),
+		TokenURL: text(d.TokenURL),
+	}
+}
+
+type identityJSON struct {
+	ID         string  `json:"id"`
+	Username   string  `json:"username"`
+	Name       *string `json:"name"`
+	AvatarURL  *string `json:"avatarUrl"`
+	ProfileURL *string `json:"profileUrl"`
+}
+
+func identityOf(i table.Identity) *identityJSON {
+	if i == (table.Identity{}) {
+		return nil
+	}
+	return &identityJSON{
+		ID:         i.ID,
+		Username:   i.Username,
+		Name:       text(i.Name),
+		AvatarURL:  text(i.AvatarURL),
+		ProfileURL: text(i.ProfileURL),
+	}
+}
+
+// noBindingJSON is a platform that is not bound.
+type noBindingJSON struct {
+	Platform string `json:"platform"`
+	Status   string `json:"status"`
+	Method   string `json:"method"`
+}
+
+type bindingJSON struct {
+	Instance       *instance.Instance `json:"instance,omitempty"`
+	Platform       string             `json:"platform"`
+	Status         string             `json:"status"`
+	Method         string             `json:"method"`
+	ETag           string             `json:"etag"`
+	Address        *string            `json:"address"`
+	Organization   *string            `json:"organization"`
+	Identity       *identityJSON      `json:"identity"`
+	Scopes         []string           `json:"scopes"`
+	TokenExpiresAt *time.Time         `json:"tokenExpiresAt"`
+	LastCheckedAt  *time.Time         `json:"lastCheckedAt"`
+	BoundAt        *time.Time         `json:"boundAt"`
+	BoundBy        string             `json:"boundBy"`
+	Problem        *problemJSON       `json:"problem"`
+	Warnings       []problemJSON      `json:"warnings"`
+}
+
+// bindingOf is a binding's JSON, short for one that is unbound.
+func bindingOf(v binding.View, lang problem.Language) any {
+	rec := v.Record
+	if v.Status == binding.StatusUnbound {
+		return noBindingJSON{
+			Platform: rec.Platform, Status: string(v.Status), Method: string(v.Method),
+		}
+	}
+	out := bindingJSON{
+		Platform:       rec.Platform,
+		Status:         string(v.Status),
+		Method:         string(v.Method),
+		ETag:           rec.Stamp,
+		Address:        text(rec.Address),
+		Organization:   text(rec.Organization),
+		Identity:       identityOf(rec.Identity),
+		Scopes:         list(rec.Token.Scopes),
+		TokenExpiresAt: when(rec.Token.ExpiresAt),
+		LastCheckedAt:  when(rec.LastCheckedAt),
+		BoundAt:        when(rec.BoundAt),
+		BoundBy:        rec.BoundBy.Subject,
+		Warnings:       []problemJSON{},
+	}
+	if v.Instance != (instance.Instance{}) {
+		out.Instance = &v.Instance
+	}
+	if rec.Problem != nil {
+		p := words(rec.Problem, lang)
+		out.Problem = &p
+	}
+	for _, w := range rec.Warnings {
+		out.Warnings = append(out.Warnings, words(&w, lang))
+	}
+	return out
+}
+
+type eventJSON struct {
+	ID       string        `json:"id"`
+	Type     string        `json:"type"`
+	At       time.Time     `json:"at"`
+	Actor    *string       `json:"actor"` // null: Bindery itself
+	Identity *identityJSON `json:"identity"`
+	Previous *identityJSON `json:"previous"`
+	Problem  *problemJSON  `json:"problem"`
+}
+
+func eventOf(e table.Event, lang problem.Language) eventJSON {
+	out := eventJSON{
+		ID:       e.ID,
+		Type:     e.Type,
+		At:       e.At,
+		Actor:    text(e.Actor.Subject),
+		Identity: identityOf(e.Identity),
+		Previous: identityOf(e.Previous),
+	}
+	if e.Problem != nil {
+		p := words(e.Problem, lang)
+		out.Problem = &p
+	}
+	return out
+}
+
+// text is null for an empty string.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// when is null for no time.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// list is [] for no list.
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -1,0 +1,127 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/table"
+)
+
+// tries bounds the loops that begin again after a conflict. Each conflict means that somebody
+// else got on, so that ten in a row are a sign of something else.
+const tries = 10
+
+// point makes a record point at the secret in next.Token, which is held by a note. The record was
+// read as rec; next is built on whatever is there when it is saved. It returns the record as
+// saved, and as it was before.
+//
+// If somebody else has bound or unbound in between, that is [problem.Conflict]; a refresh in
+// between is not. Nothing is cleaned up here: the sweep does that.
+func (s *Service) point(
+	ctx context.Context, rec table.Binding, next func(table.Binding) table.Binding,
+) (saved, old table.Binding, err error) {
+	for range tries {
+		if err := s.disown(ctx, rec); err != nil {
+			return table.Binding{}, table.Binding{}, err
+		}
+		if rec, err = s.makeRoom(ctx, rec); err != nil {
+			return table.Binding{}, table.Binding{}, err
+		}
+		want := next(rec)
+		saved, saveErr := s.table.SaveBinding(ctx, want)
+		if saveErr == nil {
+			return saved, rec, nil
+		}
+		there, err := s.record(ctx, rec.Key) // what is there counts
+		if err != nil {
+			return table.Binding{}, table.Binding{}, err
+		}
+		switch {
+		case there.Token.Secret == want.Token.Secret:
+			return there, rec, nil // it was saved: the reply was lost
+		case !errors.Is(saveErr, table.ErrConflict):
+			return table.Binding{}, table.Binding{}, unavailable("saving the binding", saveErr)
+		case !sameBinding(rec, there):
+			return table.Binding{}, table.Binding{}, problem.New(problem.Conflict)
+		}
+		rec = there
+	}
+	return table.Binding{}, table.Binding{}, problem.New(problem.Conflict)
+}
+
+// sameBinding says whether nobody has bound or unbound between two reads. An unbound row that
+// the sweep has deleted is still unbound.
+func sameBinding(before, after table.Binding) bool {
+	return before.Stamp == after.Stamp || (!before.Bound() && after.Version == "")
+}
+
+// disown notes the secret that a record points at, before the record is pointed elsewhere.
+func (s *Service) disown(ctx context.Context, rec table.Binding) error {
+	if !rec.Bound() {
+		return nil
+	}
+	note := table.Note{Secret: rec.Token.Secret}
+	for range tries {
+		note.Binding = rec.Key
+		note.Generation = rec.Token.Generation
+		note.State = table.Disowned
+		note.DueAt = s.now().Add(settle)
+		_, err := s.table.SaveNote(ctx, note)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, table.ErrConflict) {
+			return unavailable("noting the old secret", err)
+		}
+		note, err = s.table.Note(ctx, rec.Token.Secret)
+		switch {
+		case errors.Is(err, table.ErrNotFound): // the sweep was done with it: create it
+			note = table.Note{Secret: rec.Token.Secret}
+		case err != nil:
+			return unavailable("reading the old secret's note", err)
+		case note.State == table.Collecting:
+			return nil // the sweep is deleting it already
+		}
+	}
+	return unavailable("noting the old secret", table.ErrConflict)
+}
+
+// makeRoom drains a record's events to the history when it can carry no more. They leave the
+// record with its next save; until then they are in both places, once.
+func (s *Service) makeRoom(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	if len(rec.Events) < table.MaxEvents {
+		return rec, nil
+	}
+	if err := s.table.AppendHistory(ctx, rec.Key, rec.Events); err != nil {
+		return table.Binding{}, unavailable("draining the events", err)
+	}
+	rec.Events = nil
+	return rec, nil
+}
+
+// happened adds an event to a record that has room for it, and sets when the record is due.
+func (s *Service) happened(rec *table.Binding, e table.Event) {
+	e.ID = s.random(16)
+	e.Number = rec.EventCount + 1
+	e.At = s.now()
+	if e.At.Before(rec.EventAt) { // another machine's clock is ahead: keep the order
+		e.At = rec.EventAt
+	}
+	rec.Events = append(append([]table.Event(nil), rec.Events...), e)
+	rec.EventCount, rec.EventAt = e.Number, e.At
+	rec.DueAt = s.due(*rec)
+}
+
+// due is when a record next needs work: at once while it carries events, and, when unbound, once
+// it has settled. Zero means never.
+func (s *Service) due(rec table.Binding) time.Time {
+	switch {
+	case len(rec.Events) > 0:
+		return s.now()
+	case !rec.Bound():
+		return rec.EventAt.Add(settle)
+	}
+	return time.Time{}
+}

@@ -1,0 +1,74 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+// revokeReplaced revokes the token of a binding that now has another one, and says whether it is
+// dead. The very same token bound again stays alive.
+func (s *Service) revokeReplaced(ctx context.Context, old table.Binding, now kept) bool {
+	k, err := s.fetch(ctx, old.Token)
+	if err == nil && sameToken(k.Token, now.Token) {
+		return false
+	}
+	return s.revokeOld(ctx, old, k, err)
+}
+
+// revokeOld revokes a token that a record no longer points at, unless another binding holds it.
+// A failure is logged: for an OAuth token the sweep makes it good, for a personal access token
+// the user has a link.
+func (s *Service) revokeOld(ctx context.Context, old table.Binding, k kept, err error) bool {
+	if err == nil {
+		of := identityKey(old.Platform, old.Address, old.Identity.ID)
+		err = s.revokeUnlessHeld(ctx, old.Key, of, k)
+	}
+	if err == nil {
+		return true
+	}
+	if !errors.Is(err, errInUse) && !errors.Is(err, provider.ErrNoRevoke) {
+		s.log.WarnContext(ctx, "a token was not revoked", "platform", old.Platform, "error", err)
+	}
+	return false
+}
+
+var errInUse = errors.New("binding: another binding holds the token")
+
+// revokeUnlessHeld revokes one token. errInUse if another binding holds it, and
+// [provider.ErrNoRevoke] if the platform has no way.
+func (s *Service) revokeUnlessHeld(
+	ctx context.Context, own table.Key, of table.IdentityKey, k kept,
+) error {
+	platform, ok := s.platforms.Get(k.Platform)
+	if !ok {
+		return fmt.Errorf("revoking: no platform %q", k.Platform)
+	}
+	held, err := s.heldElsewhere(ctx, own, of, k)
+	if err != nil {
+		return err
+	}
+	if held {
+		return errInUse
+	}
+	return s.revoke(ctx, platform, k)
+}
+
+func (s *Service) revoke(ctx context.Context, platform provider.Platform, k kept) error {
+	if _, err := s.punctual(ctx, "Revoke"); err != nil {
+		return err
+	}
+	var app provider.App
+	if k.Method == provider.ByOAuth {
+		var err error
+		if app, err = s.app(ctx, k.Platform); err != nil {
+			return fmt.Errorf("revoking: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, revoking)
+	defer cancel()
+	return platform.Revoke(ctx, app, k.held())
+}

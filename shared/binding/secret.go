@@ -1,0 +1,140 @@
+package binding
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// kept is a token as the vault keeps it, with all that is needed to revoke it when no record
+// points at it any more.
+type kept struct {
+	Platform     string
+	Method       provider.Method
+	Address      string
+	Username     string
+	Organization string
+	IdentityID   string
+	Token        provider.Token
+}
+
+// The names in the vault's JSON. They are written as a map, so that no struct of ours has a plain
+// string for a token.
+const (
+	keptPlatform     = "platform"
+	keptMethod       = "method"
+	keptAddress      = "address"
+	keptUsername     = "username"
+	keptOrganization = "organization"
+	keptIdentity     = "identity"
+	keptAccess       = "access_token"
+	keptRefresh      = "refresh_token"
+	keptExpiresAt    = "expires_at"
+)
+
+func (k kept) seal() (secret.Text, error) {
+	fields := map[string]string{
+		keptPlatform:     k.Platform,
+		keptMethod:       string(k.Method),
+		keptAddress:      k.Address,
+		keptUsername:     k.Username,
+		keptOrganization: k.Organization,
+		keptIdentity:     k.IdentityID,
+		keptAccess:       k.Token.Access.Reveal(),
+		keptRefresh:      k.Token.Refresh.Reveal(),
+	}
+	if !k.Token.ExpiresAt.IsZero() {
+		fields[keptExpiresAt] = k.Token.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	data, err := json.Marshal(fields)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("writing the vault's JSON: %w", err)
+	}
+	return secret.New(string(data)), nil
+}
+
+func open(value secret.Text) (kept, error) {
+	var fields map[string]string
+	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
+		return kept{}, fmt.Errorf("the vault's value is not JSON of ours") // it would be quoted
+	}
+	k := kept{
+		Platform:     fields[keptPlatform],
+		Method:       provider.Method(fields[keptMethod]),
+		Address:      fields[keptAddress],
+		Username:     fields[keptUsername],
+		Organization: fields[keptOrganization],
+		IdentityID:   fields[keptIdentity],
+		Token: provider.Token{
+			Access:  secret.New(fields[keptAccess]),
+			Refresh: secret.New(fields[keptRefresh]),
+		},
+	}
+	if at, err := time.Parse(time.RFC3339, fields[keptExpiresAt]); err == nil {
+		k.Token.ExpiresAt = at
+	}
+	return k, nil
+}
+
+// held is the token in the form that a platform is asked with.
+func (k kept) held() provider.Held {
+	return provider.Held{
+		Access:       k.Token.Access,
+		Address:      k.Address,
+		Username:     k.Username,
+		Organization: k.Organization,
+	}
+}
+
+// fetch reads the token that a record points at.
+func (s *Service) fetch(ctx context.Context, t table.Token) (kept, error) {
+	value, err := s.vault.Get(ctx, vault.Name(t.Secret), t.Generation)
+	if err != nil {
+		return kept{}, fmt.Errorf("reading the token: %w", err)
+	}
+	return open(value)
+}
+
+// tokenOf is what a record keeps of a new secret.
+func tokenOf(name string, k kept, now time.Time) table.Token {
+	return table.Token{
+		Secret:     name,
+		Generation: 1,
+		Username:   k.Username,
+		Scopes:     k.Token.Scopes,
+		IssuedAt:   now,
+		ExpiresAt:  k.Token.ExpiresAt,
+		Renewable:  !k.Token.Refresh.Empty(),
+	}
+}
+
+// hold notes a new secret and puts its first generation into the vault. The note says which
+// record is about to point at it; binding is zero where that is not known yet. Whatever happens
+// after the note, the sweep finds the secret.
+func (s *Service) hold(ctx context.Context, binding table.Key, k kept) (string, error) {
+	id := s.random(16)
+	value, err := k.seal()
+	if err != nil {
+		return "", err
+	}
+	_, err = s.table.SaveNote(ctx, table.Note{
+		Secret:     id,
+		Binding:    binding,
+		Generation: 1,
+		State:      table.Held,
+		DueAt:      s.now().Add(settle),
+	})
+	if err != nil {
+		return "", unavailable("noting the new secret", err)
+	}
+	if err := s.vault.Put(ctx, vault.Name(id), 1, value); err != nil {
+		return "", unavailable("storing the token", err)
+	}
+	return id, nil
+}

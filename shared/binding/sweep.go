@@ -1,0 +1,197 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// sweeping is how long one sweep works before it leaves the rest to the next: well before the
+// 2 minutes after which it could begin no further call.
+const sweeping = 90 * time.Second
+
+// hopeless is how often the sweep tries to revoke a secret's tokens before it deletes the secret
+// all the same.
+const hopeless = 10
+
+// Swept counts what a sweep did.
+type Swept struct {
+	Due     int // entries of the index that it looked at
+	Drained int // records whose events went to the history
+	Removed int // rows of unbound bindings
+	Kept    int // secrets that are in use
+	Deleted int // secrets that nothing pointed at
+	Failed  int // entries that an error left for a later sweep
+	Left    bool
+}
+
+// Sweep works on everything that has come due: it moves events from records to the history,
+// drops the rows of what was unbound, and deletes secrets that no record points at. Several may
+// run at once, and one may die anywhere: the next goes on. One entry's failure doesn't keep the
+// others from being worked on; an error is returned only when the index can't be read.
+func (s *Service) Sweep(ctx context.Context) (Swept, error) {
+	ctx = s.begin(ctx)
+	began := s.now()
+	var done Swept
+	cursor := ""
+	for {
+		page, err := s.table.DueBefore(ctx, began, cursor, pageSize)
+		if err != nil {
+			return done, unavailable("listing what is due", err)
+		}
+		for _, entry := range page.Items {
+			if s.now().Sub(began) > sweeping || ctx.Err() != nil {
+				done.Left = true
+				return done, nil
+			}
+			done.Due++
+			if err := s.sweepOne(ctx, entry, &done); err != nil {
+				done.Failed++
+				s.log.ErrorContext(ctx, "sweeping failed", "entry", nameOf(entry), "error", err)
+			}
+		}
+		if cursor = page.Cursor; cursor == "" {
+			return done, nil
+		}
+	}
+}
+
+func (s *Service) sweepOne(ctx context.Context, entry table.DueEntry, done *Swept) error {
+	var err error
+	switch {
+	case entry.Note != "":
+		err = s.sweepNote(ctx, entry.Note, done)
+	case entry.Binding != (table.Key{}):
+		err = s.sweepBinding(ctx, entry.Binding, done)
+	}
+	if errors.Is(err, table.ErrConflict) { // somebody else is at work on it
+		return nil
+	}
+	return err
+}
+
+func nameOf(entry table.DueEntry) string {
+	switch {
+	case entry.Note != "":
+		return "note of " + entry.Note
+	case entry.Authorization != "":
+		return "authorization"
+	}
+	return "binding " + describe(entry.Binding)
+}
+
+// sweepBinding drains a record's events, and deletes the row of an unbound one that has settled.
+func (s *Service) sweepBinding(ctx context.Context, key table.Key, done *Swept) error {
+	rec, err := s.record(ctx, key)
+	if err != nil {
+		return err
+	}
+	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(s.now()) {
+		return nil // the index lags
+	}
+	if len(rec.Events) == 0 && !rec.Bound() {
+		if err := s.table.DeleteBinding(ctx, rec); err != nil {
+			return fmt.Errorf("deleting an unbound row: %w", err)
+		}
+		done.Removed++
+		return nil
+	}
+	if len(rec.Events) > 0 {
+		if err := s.table.AppendHistory(ctx, key, rec.Events); err != nil {
+			return fmt.Errorf("draining the events: %w", err)
+		}
+		rec.Events = nil
+		done.Drained++
+	}
+	rec.DueAt = s.due(rec)
+	if _, err := s.table.SaveBinding(ctx, rec); err != nil {
+		return fmt.Errorf("saving the drained record: %w", err)
+	}
+	return nil
+}
+
+// sweepNote asks the record whether it points at a noted secret. If so, the note has served its
+// purpose; if not, the secret goes, and its tokens are revoked where they are ours to revoke.
+func (s *Service) sweepNote(ctx context.Context, name string, done *Swept) error {
+	note, err := s.table.Note(ctx, name)
+	if errors.Is(err, table.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading a note: %w", err)
+	}
+	if note.DueAt.After(s.now()) {
+		return nil // the index lags
+	}
+	var rec table.Binding
+	if note.Binding != (table.Key{}) {
+		if rec, err = s.record(ctx, note.Binding); err != nil {
+			return err
+		}
+	}
+	if rec.Token.Secret == note.Secret {
+		done.Kept++
+		return s.table.DeleteNote(ctx, note)
+	}
+	note.State = table.Collecting
+	note.Attempts++
+	note.DueAt = s.now().Add(settle)
+	if note, err = s.table.SaveNote(ctx, note); err != nil {
+		return err
+	}
+	return s.collect(ctx, note, done)
+}
+
+// collect revokes and deletes a secret whose note says that it is being collected.
+func (s *Service) collect(ctx context.Context, note table.Note, done *Swept) error {
+	err := s.revokeAll(ctx, note)
+	switch {
+	case err == nil:
+	case note.Attempts < hopeless:
+		return fmt.Errorf("revoking before the secret is deleted: %w", err)
+	default:
+		s.log.ErrorContext(ctx, "a token may still be alive at its platform",
+			"binding", describe(note.Binding), "attempts", note.Attempts, "error", err)
+	}
+	if err := s.vault.Delete(ctx, vault.Name(note.Secret)); err != nil {
+		return fmt.Errorf("deleting a secret: %w", err)
+	}
+	if err := s.table.DeleteNote(ctx, note); err != nil {
+		return fmt.Errorf("deleting a note: %w", err)
+	}
+	done.Deleted++
+	outcome := event.Done
+	if err != nil {
+		outcome = "not_revoked"
+	}
+	event.Audit(ctx, s.log, event.Entry{Action: "sweep", Target: note.Binding, Outcome: outcome})
+	return nil
+}
+
+// revokeAll revokes an OAuth secret's tokens, from the noted generation to the last: a refresh
+// may have made a further one in the meantime. A personal access token is its user's own.
+func (s *Service) revokeAll(ctx context.Context, note table.Note) error {
+	for generation := note.Generation; ; generation++ {
+		k, err := s.fetch(ctx, table.Token{Secret: note.Secret, Generation: generation})
+		if errors.Is(err, vault.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if k.Method != provider.ByOAuth {
+			return nil
+		}
+		of := identityKey(k.Platform, k.Address, k.IdentityID)
+		err = s.revokeUnlessHeld(ctx, note.Binding, of, k)
+		if err != nil && !errors.Is(err, errInUse) && !errors.Is(err, provider.ErrNoRevoke) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,75 @@
+// Package event is what Bindery tells of what happens to bindings: the events' names, and audit
+// lines in the log.
+//
+// An event is born in package binding and rides in the record's own write, so that it is there
+// exactly when the change is. Audit lines are for an operator: who did or tried what, to which
+// binding, and whether it was allowed; a call that was denied has its line too.
+package event
+
+import (
+	"context"
+	"log/slog"
+
+	"bindery/shared/table"
+)
+
+// The types of events. They are part of the API.
+const (
+	Bound        = "binding.bound"
+	Rebound      = "binding.rebound"
+	Unbound      = "binding.unbound"
+	Expiring     = "binding.expiring"
+	Expired      = "binding.expired"
+	Revoked      = "binding.revoked"
+	Unauthorized = "binding.unauthorized"
+	Unreachable  = "binding.unreachable"
+	Recovered    = "binding.recovered"
+)
+
+// Entry is one audit line.
+type Entry struct {
+	Action string     // "bind", "unbind", "sweep"
+	User   table.User // zero for Bindery itself
+	Target table.Key
+	// Outcome is "done", or the code of the problem that the caller got.
+	Outcome string
+	// Identity is the platform's user, Previous the one that it replaced.
+	Identity, Previous table.Identity
+	// Revoked says that a token was revoked at the platform by this.
+	Revoked bool
+}
+
+// Done is the outcome of what was allowed and worked.
+const Done = "done"
+
+// Audit writes the line. It holds names and ids, never a token.
+func Audit(ctx context.Context, log *slog.Logger, e Entry) {
+	attrs := []slog.Attr{
+		slog.String("action", e.Action),
+		slog.String("outcome", e.Outcome),
+		slog.String("account", e.Target.Account),
+		slog.String("region", e.Target.Region),
+		slog.String("instance", e.Target.Instance),
+		slog.String("platform", e.Target.Platform),
+	}
+	if e.User != (table.User{}) {
+		attrs = append(attrs, slog.Group("user",
+			slog.String("issuer", e.User.Issuer),
+			slog.String("subject", e.User.Subject),
+			slog.String("account", e.User.Account)))
+	}
+	attrs = appendIdentity(attrs, "identity", e.Identity)
+	attrs = appendIdentity(attrs, "previous", e.Previous)
+	if e.Revoked {
+		attrs = append(attrs, slog.Bool("revoked", true))
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "audit", attrs...)
+}
+
+func appendIdentity(attrs []slog.Attr, name string, i table.Identity) []slog.Attr {
+	if i == (table.Identity{}) {
+		return attrs
+	}
+	return append(attrs, slog.Group(name,
+		slog.String("id", i.ID), slog.String("username", i.Username)))
+}
