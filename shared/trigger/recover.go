@@ -1,0 +1,91 @@
+package trigger
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	goruntime "runtime"
+	"runtime/debug"
+	"strings"
+
+	"bindery/shared/problem"
+)
+
+// Recover makes a panic in h a reply, [problem.Internal], and one line in the log. The line has
+// the panic's type and stack and the request's id, and nothing of the request itself; the panic's
+// value is left out unless it is Go's own, for it may hold anything.
+//
+// If the reply has begun already, it is broken off by a panic with [http.ErrAbortHandler], so
+// that nobody takes half a reply for a whole one.
+//
+// h gets a writer that [http.ResponseController] can see through.
+func Recover(log *slog.Logger, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reply := &reply{ResponseWriter: w}
+		defer func() {
+			value := recover()
+			if value == nil {
+				return
+			}
+			if value == http.ErrAbortHandler { // on purpose
+				panic(value)
+			}
+			attributes := []any{"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack())}
+			if own, ok := value.(goruntime.Error); ok {
+				attributes = append(attributes, "error", own.Error())
+			}
+			log.ErrorContext(r.Context(), "panic", attributes...)
+			if reply.begun {
+				panic(http.ErrAbortHandler)
+			}
+			internal(w, r)
+		}()
+		h.ServeHTTP(reply, r)
+	})
+}
+
+// internal replies with [problem.Internal] in place of what was being prepared.
+func internal(w http.ResponseWriter, r *http.Request) {
+	for name := range w.Header() {
+		// Without these the console could not read the reply.
+		if name != "Vary" && !strings.HasPrefix(name, "Access-Control-") {
+			w.Header().Del(name)
+		}
+	}
+	language := problem.English
+	if accepted := r.Header.Get("Accept-Language"); len(accepted) >= 2 &&
+		strings.EqualFold(accepted[:2], "zh") {
+		language = problem.Chinese
+	}
+	p := problem.New(problem.Internal)
+	text := p.In(language)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Language", string(language))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status())
+	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that is gone is no news
+		"type": p.Type(), "title": text.Title, "status": p.Status(), "detail": text.Detail,
+		"code": p.Code, "remedy": text.Remedy, "requestId": RequestID(r.Context()),
+	})
+}
+
+// reply notes whether the reply has begun.
+type reply struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader passes on; 1xx replies are not the reply.
+func (r *reply) WriteHeader(status int) {
+	r.begun = r.begun || status >= http.StatusOK
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *reply) Write(body []byte) (int, error) {
+	r.begun = true
+	return r.ResponseWriter.Write(body)
+}
+
+// Unwrap is for [http.ResponseController].
+func (r *reply) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,92 @@
+// Package trigger starts a function and brings calls to it, whatever runs it: a port here, a
+// cloud's runtime in the files beside.
+//
+// It also sees to what must hold for every call on every runtime: each has a request id, a panic
+// is a reply and a log line and not the end of the process, and the log is JSON with the same
+// keys everywhere. What a call means is for package api.
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"bindery/shared/config"
+)
+
+// Function is what a deployed function does. Either may be nil, not both.
+type Function struct {
+	// HTTP answers requests. It is called at once from many goroutines.
+	HTTP http.Handler
+	// Schedule is one run of the schedule. A port has no schedule: whoever serves on one calls it.
+	Schedule func(context.Context) error
+}
+
+// Build makes a function from its configuration.
+type Build = func(context.Context, config.Config) (Function, error)
+
+// Run is the main of a deployed function. It reads the configuration from the environment, builds
+// the function, finds out what runs it, and serves until that ends it.
+//
+// If it can't start, it writes a line for every mistake to stderr and exits with status 1.
+func Run(build Build) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	name := filepath.Base(os.Args[0])
+	for _, variable := range []string{"AWS_LAMBDA_FUNCTION_NAME", "FC_FUNCTION_NAME"} {
+		if given := os.Getenv(variable); given != "" {
+			name = given
+		}
+	}
+	err := run(ctx, os.Getenv, build, Logger(name))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(
+	ctx context.Context, lookup func(string) string, build Build, log *slog.Logger,
+) error {
+	serve, refusal := adapter(detect(lookup), lookup, stores)
+	c, err := config.Read(lookup)
+	if err := errors.Join(refusal, err); err != nil {
+		return err
+	}
+	f, err := build(ctx, c)
+	if err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	return serve(ctx, c, f, log)
+}
+
+// serving brings calls to f until ctx is done.
+type serving func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error
+
+// adapter returns what serves on the runtime, or the error that this binary must not or can't.
+// stores is the cloud that it keeps its records and secrets in, "" for a local file.
+func adapter(on runtime, lookup func(string) string, stores string) (serving, error) {
+	if on != port && stores == "" {
+		return nil, fmt.Errorf("this binary keeps its records in a local file and can't run on "+
+			"%s: build it with -tags aws or -tags alibaba", on)
+	}
+	switch on {
+	case port:
+		return func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
+			listener, err := Listen(ctx, "127.0.0.1", c.Port)
+			if err != nil {
+				return err
+			}
+			return Serve(ctx, listener, f, log)
+		}, nil
+	case functionComputeCustom:
+		return customRuntime(lookup), nil
+	}
+	return nil, fmt.Errorf("this binary can't run on %s: it has no adapter for it", on)
+}

@@ -1,0 +1,253 @@
+package trigger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"bindery/shared/config"
+)
+
+// environment that a function starts with.
+func environment(changes ...string) func(string) string {
+	env := map[string]string{
+		"BINDERY_PUBLIC_URL": "https://b.example", "BINDERY_CONSOLE_URL": "https://c.example",
+		"BINDERY_OIDC_ISSUER": "https://i.example", "BINDERY_OIDC_AUDIENCE": "bindery",
+		"BINDERY_OIDC_JWKS_URL": "https://i.example/keys", "BINDERY_INSTANCES": "{}", "PORT": "0",
+	}
+	for i := 0; i < len(changes); i += 2 {
+		env[changes[i]] = changes[i+1]
+	}
+	return func(name string) string { return env[name] }
+}
+
+// output is a log that may be written and read at once.
+type output struct {
+	mu    sync.Mutex
+	bytes bytes.Buffer
+	lines chan string
+}
+
+func newOutput() *output { return &output{lines: make(chan string, 1000)} }
+
+func (o *output) Write(line []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lines <- string(line)
+	return o.bytes.Write(line)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes.String()
+}
+
+// address waits for the line that says where the function listens.
+func (o *output) address(t *testing.T) string {
+	t.Helper()
+	for {
+		select {
+		case text := <-o.lines:
+			var line struct{ Msg, Address string }
+			if err := json.Unmarshal([]byte(text), &line); err != nil {
+				t.Fatalf("not a line of JSON: %q", text)
+			}
+			if line.Msg == "listening" {
+				return line.Address
+			}
+		case <-t.Context().Done():
+			t.Fatal("it never listened")
+		}
+	}
+}
+
+func ok(body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+func get(t *testing.T, address string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+
+		"/v1/x?code=canary-query", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(reply.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply, string(body)
+}
+
+func TestAFunctionIsServedOnThePortOfThisMachineAlone(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	log := newOutput()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, environment(), func(_ context.Context, c config.Config) (Function, error) {
+			return Function{HTTP: ok(c.PublicURL)}, nil
+		}, newLogger(log, "status"))
+	}()
+	address := log.address(t)
+	if !strings.HasPrefix(address, "127.0.0.1:") {
+		t.Errorf("it listens on %s", address)
+	}
+	if _, body := get(t, address); body != "https://b.example" {
+		t.Errorf("it answers %q", body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
+	never := func(context.Context, config.Config) (Function, error) {
+		t.Error("it was built all the same")
+		return Function{}, nil
+	}
+	err := run(t.Context(), environment("BINDERY_PUBLIC_URL", "", "PORT", "x"), never,
+		newLogger(io.Discard, ""))
+	if err == nil || strings.Count(err.Error(), "\n") != 1 ||
+		!strings.Contains(err.Error(), "BINDERY_PUBLIC_URL is not set") ||
+		!strings.Contains(err.Error(), "PORT isn't a port") {
+		t.Errorf("got %v", err)
+	}
+	cause := errors.New("no table")
+	err = run(t.Context(), environment(), func(context.Context, config.Config) (Function, error) {
+		return Function{}, cause
+	}, newLogger(io.Discard, ""))
+	if !errors.Is(err, cause) {
+		t.Errorf("got %v, want the builder's error", err)
+	}
+}
+
+func TestTheRuntimesAreToldApart(t *testing.T) {
+	for _, c := range []struct {
+		env  []string
+		want runtime
+	}{
+		{nil, port},
+		{[]string{"AWS_REGION", "eu-central-1"}, port},
+		{[]string{"AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"}, lambda},
+		{[]string{"FC_RUNTIME_API", "127.0.0.1:9001", "FC_FUNCTION_NAME", "x"}, functionCompute},
+		{[]string{"FC_FUNCTION_NAME", "x"}, functionComputeCustom},
+		{[]string{"FC_INSTANCE_ID", "x"}, functionComputeCustom},
+	} {
+		if got := detect(environment(c.env...)); got != c.want {
+			t.Errorf("%q is taken for %s, want %s", c.env, got, c.want)
+		}
+	}
+}
+
+func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
+	for _, on := range []runtime{lambda, functionCompute, functionComputeCustom} {
+		_, err := adapter(on, environment(), "")
+		if err == nil || !strings.Contains(err.Error(), string(on)) ||
+			!strings.Contains(err.Error(), "-tags aws or -tags alibaba") ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("on %s: %v", on, err)
+		}
+	}
+	if stores != "" {
+		return // built with a tag, and the rest is about those without
+	}
+	err := run(t.Context(), environment("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "PORT", "x"), nil,
+		newLogger(io.Discard, ""))
+	if err == nil || !strings.Contains(err.Error(), "AWS Lambda") ||
+		!strings.Contains(err.Error(), "PORT ") {
+		t.Errorf("the refusal hides other mistakes: %v", err)
+	}
+}
+
+func TestFunctionComputesCustomRuntimeIsServedOnEveryInterface(t *testing.T) {
+	serve, err := adapter(functionComputeCustom, environment("FC_CUSTOM_LISTEN_PORT", "0"), "aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	log := newOutput()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serve(ctx, config.Config{}, Function{HTTP: ok("yes")}, newLogger(log, ""))
+	}()
+	address := log.address(t)
+	if !strings.HasPrefix(address, "[::]:") && !strings.HasPrefix(address, "0.0.0.0:") {
+		t.Errorf("it listens on %s", address)
+	}
+	_, number, _ := strings.Cut(strings.TrimPrefix(address, "[::]"), ":")
+	if _, body := get(t, "127.0.0.1:"+number); body != "yes" {
+		t.Errorf("it answers %q", body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFunctionComputesCustomRuntimeSaysWhatItCannotDo(t *testing.T) {
+	log := newLogger(io.Discard, "")
+	schedule := func(context.Context) error { return nil }
+	scheduled := Function{Schedule: schedule}
+	err := customRuntime(environment())(t.Context(), config.Config{}, scheduled, log)
+	if err == nil || !strings.Contains(err.Error(), "schedule") {
+		t.Errorf("a schedule: %v", err)
+	}
+	wrong := environment("FC_SERVER_PORT", "http")
+	err = customRuntime(wrong)(t.Context(), config.Config{}, Function{HTTP: ok("")}, log)
+	if err == nil || !strings.Contains(err.Error(), "FC_SERVER_PORT") {
+		t.Errorf("a wrong port: %v", err)
+	}
+}
+
+// TestMain is also the main of the process that the next test starts.
+func TestMain(m *testing.M) {
+	if os.Getenv("BINDERY_TEST_CHILD") != "" {
+		Run(func(context.Context, config.Config) (Function, error) {
+			return Function{}, errors.New("no table")
+		})
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestAStartThatFailsIsALinePerMistakeAndStatusOne(t *testing.T) {
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = []string{
+		"BINDERY_TEST_CHILD=1", "FC_INSTANCE_ID=x", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
+	}
+	var stdout, stderr bytes.Buffer
+	child.Stdout, child.Stderr = &stdout, &stderr
+	err := child.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("it ended with %v, want status 1", err)
+	}
+	lines := strings.Split(strings.TrimSuffix(stderr.String(), "\n"), "\n")
+	want := 8 // the runtime, six variables that are missing, and the port
+	if stores != "" {
+		want = 7
+	}
+	if len(lines) != want || stdout.Len() != 0 {
+		t.Errorf("%d lines, want %d:\n%s%s", len(lines), want, stderr.String(), stdout.String())
+	}
+}
