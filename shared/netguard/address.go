@@ -44,7 +44,7 @@ func (g *Guard) Address(raw string) (string, error) {
 		return "", refused("malformed")
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Opaque != "" {
+	if err != nil {
 		return "", refused("malformed")
 	}
 	path := strings.TrimRight(u.Path, "/")
@@ -103,9 +103,6 @@ func (g *Guard) target(u *url.URL) (target, error) {
 	to, err := g.place(u.Hostname(), uint16(number))
 	if err != nil {
 		return target{}, err
-	}
-	if strings.HasPrefix(u.Host, "[") != strings.Contains(u.Hostname(), ":") {
-		return target{}, refused("malformed")
 	}
 	if !portAllowed(scheme, to.port) {
 		return target{}, problem.New(problem.PortRefused)

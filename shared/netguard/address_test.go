@@ -213,6 +213,20 @@ func TestC9_WhatAnAddressMayNotHold(t *testing.T) {
 	}
 }
 
+func TestC9_AZoneIsNoPartOfAnAddress(t *testing.T) {
+	net := newInternet()
+	guard := netguard.New(net.options())
+	for _, address := range []string{
+		"http://[::ffff:" + site + "%25eth0]/", "http://[2606:4700::1111%25eth0]/",
+	} {
+		_, err := get(t, guard.Guarded(), address)
+		wantRefused(t, "GET "+address, err, problem.AddressRefused, "malformed")
+	}
+	if got := net.dials(); len(got) != 0 {
+		t.Errorf("dialled %v, want nothing", got)
+	}
+}
+
 func TestC10_OnlyHTTPAndHTTPS(t *testing.T) {
 	guard := netguard.New(newInternet().options())
 	for _, address := range []string{

@@ -35,7 +35,7 @@ func ReadBody(resp *http.Response, max int64) ([]byte, error) {
 }
 
 // Problem says what a failed call means to a user. err is what Do of one of the two clients, or
-// [ReadBody], returned, and platform the platform's title, such as "GitLab".
+// [ReadBody], returned, not nil, and platform the platform's title, such as "GitLab".
 //
 // A problem inside of err is passed on. Else it is [problem.CertificateUntrusted] with the reason
 // "expired", "hostname" or "self_signed"; [problem.PlatformUnreachable] with "dns", "refused",
@@ -96,10 +96,6 @@ func certificate(err error) (reason string, bad bool) {
 }
 
 func timedOut(err error) bool {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		err = outer.Err // *url.Error asks only the error right beneath it
-	}
 	var timeout interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
 		errors.As(err, &timeout) && timeout.Timeout()

@@ -240,6 +240,9 @@ func TestC15_OldTLSIsRefused(t *testing.T) {
 	o := network.options()
 	o.RootCAs = signer.pool()
 	_, err := get(t, netguard.New(o).Trusted(), "https://gitlab.example.com/")
+	if err == nil {
+		t.Fatal("a server of TLS 1.1 was called")
+	}
 	if p := netguard.Problem(err, "GitLab"); p.Code != problem.PlatformUnreachable || p.Reason != "" {
 		t.Errorf("got %v, want platform_unreachable", p)
 	}
