@@ -51,37 +51,44 @@ type API struct {
 	binds     *caller.Cap
 }
 
-// Stores are what a function opens before it can serve. Vault is nil where it reads no token.
-type Stores struct {
+// Parts are what a function opens before it can serve.
+type Parts struct {
 	Table table.Table
-	Vault vault.Vault
+	Vault vault.Vault // nil for a function that reads no token
+	Now   func() time.Time
+	Log   *slog.Logger
+	// Guard is the way out to the platforms. Nil is one as the configuration has it.
+	Guard *netguard.Guard
 }
 
 // Routes adds one function's routes: [Status], [TokenBind], [Unbind].
 type Routes func(a *API, mux *http.ServeMux)
 
-// Open builds everything that the configuration describes, on top of the stores.
-func Open(c config.Config, s Stores, now func() time.Time, log *slog.Logger) (*API, error) {
-	instances, err := instance.Open(c.Instances, instance.Options{Now: now})
+// Open builds everything that the configuration describes, on top of the parts.
+func Open(c config.Config, p Parts) (*API, error) {
+	instances, err := instance.Open(c.Instances, instance.Options{Now: p.Now})
 	if err != nil {
 		return nil, fmt.Errorf("BINDERY_INSTANCES: %w", err)
 	}
-	guard := netguard.New(netguard.Options{
-		PrivateHosts: c.PrivateHosts,
-		EgressProxy:  c.EgressProxy,
+	if p.Guard == nil {
+		p.Guard = netguard.New(netguard.Options{
+			PrivateHosts: c.PrivateHosts,
+			EgressProxy:  c.EgressProxy,
+		})
+	}
+	platforms := provider.New(provider.Options{
+		Guard:     p.Guard,
+		Now:       p.Now,
+		Endpoints: endpoints(c.Endpoints),
 	})
 	return &API{
 		bindings: binding.New(binding.Options{
-			Table: s.Table,
-			Vault: s.Vault,
-			Platforms: provider.New(provider.Options{
-				Guard:     guard,
-				Now:       now,
-				Endpoints: endpoints(c.Endpoints),
-			}),
-			Log:    log,
-			Now:    now,
-			Random: func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
+			Table:     p.Table,
+			Vault:     p.Vault,
+			Platforms: platforms,
+			Log:       p.Log,
+			Now:       p.Now,
+			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 		}),
 		instances: instances,
 		callers: caller.New(caller.Options{
@@ -90,11 +97,11 @@ func Open(c config.Config, s Stores, now func() time.Time, log *slog.Logger) (*A
 			JWKSURL:       c.OIDC.JWKSURL,
 			AccountClaim:  c.AccountClaim,
 			InstanceClaim: c.InstanceClaim,
-			Now:           now,
+			Now:           p.Now,
 		}),
 		console: c.ConsoleURL,
-		log:     log,
-		binds:   caller.NewCap(bindsPerMinute, now),
+		log:     p.Log,
+		binds:   caller.NewCap(bindsPerMinute, p.Now),
 	}, nil
 }
 

@@ -49,7 +49,7 @@ type Options struct {
 	Vault     vault.Vault // nil for a service that only lists
 	Platforms *provider.Set
 	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
-	App  func(ctx context.Context, platform string) (provider.App, error)
+	App func(ctx context.Context, platform string) (provider.App, error)
 	Log *slog.Logger
 	Now func() time.Time
 	// Random fills b with random bytes.
