@@ -133,7 +133,7 @@ func TestC7_NoRedirectIsFollowed(t *testing.T) {
 
 // TestMain sets the proxy variables for every test, since net/http reads them once in a process.
 func TestMain(m *testing.M) {
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"} {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		if err := os.Setenv(name, "http://"+environmentProxy); err != nil {
 			panic(err)
 		}
