@@ -18,9 +18,6 @@ func build(_ context.Context, c config.Config) (trigger.Function, error) {
 	if err != nil {
 		return trigger.Function{}, err
 	}
-	if err != nil {
-		return trigger.Function{}, err
-	}
 	log := trigger.Logger("status")
 	a, err := api.Open(c, api.Parts{Table: table, Now: time.Now, Log: log})
 	if err != nil {
