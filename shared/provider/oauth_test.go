@@ -69,17 +69,7 @@ func (s *oauthSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(s.replies) > 0 {
 		reply, s.replies = s.replies[0], s.replies[1:]
 	}
-	w.Header().Set("Content-Type", "application/json")
-	if reply.kind != "" {
-		w.Header().Set("Content-Type", reply.kind)
-	}
-	for name, value := range reply.header {
-		w.Header().Set(name, value)
-	}
-	if reply.status != 0 {
-		w.WriteHeader(reply.status)
-	}
-	_, _ = io.WriteString(w, reply.body)
+	reply.write(w)
 }
 
 // got are the calls so far; the test ends if there weren't as many as wanted.
