@@ -69,7 +69,7 @@ func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
 		Organization: finding.Organization,
 		IdentityID:   finding.Identity.ID,
 		Token: provider.Token{
-			Access:    in.Submission.Token,
+			Access:    finding.Token, // as it was verified, without what was pasted around it
 			ExpiresAt: finding.ExpiresAt,
 			Scopes:    finding.Scopes,
 		},

@@ -89,6 +89,7 @@ func (k kept) held() provider.Held {
 		Address:      k.Address,
 		Username:     k.Username,
 		Organization: k.Organization,
+		ExpiresAt:    k.Token.ExpiresAt,
 	}
 }
 

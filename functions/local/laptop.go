@@ -1,0 +1,107 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"bindery/shared/config"
+	"bindery/shared/sandbox"
+)
+
+// laptop is what a laptop sets where the environment doesn't.
+type laptop struct {
+	lookup        func(string) string
+	port, sandbox string
+}
+
+// instances are the sample registry instances of two accounts.
+const instances = `{
+  "acme": [
+    {"type": "enterprise", "region": "cn-hangzhou", "id": "cri-acme-prod", "name": "acme-prod"},
+    {"type": "enterprise", "region": "ap-southeast-1", "id": "cri-acme-sg", "name": "acme-sg"},
+    {"type": "personal", "region": "cn-shanghai", "id": "crp-acme-dev", "name": "acme-dev"}
+  ],
+  "globex": [
+    {"type": "enterprise", "region": "cn-beijing", "id": "cri-globex", "name": "globex"}
+  ]
+}`
+
+func (l laptop) url() string        { return "http://localhost:" + l.port }
+func (l laptop) sandboxURL() string { return "http://" + l.sandboxHost() }
+
+func (l laptop) sandboxHost() string { return "127.0.0.1:" + l.sandbox }
+
+// setting is the environment, with defaults that make everything work at once. A platform whose
+// address is set is the real one; the others are the sandbox's.
+func (l laptop) setting(name string) string {
+	value := l.lookup(name)
+	if name == "BINDERY_PRIVATE_HOSTS" {
+		return strings.TrimSpace(value + " " + l.sandboxHost())
+	}
+	if value != "" {
+		return value
+	}
+	switch name {
+	case "BINDERY_PUBLIC_URL", "BINDERY_CONSOLE_URL", "BINDERY_OIDC_ISSUER":
+		return l.url()
+	case "BINDERY_OIDC_JWKS_URL":
+		return "http://127.0.0.1:" + l.port + "/dev/jwks"
+	case "BINDERY_OIDC_AUDIENCE":
+		return "bindery"
+	case "BINDERY_INSTANCES":
+		return instances
+	case "BINDERY_GITHUB_URL", "BINDERY_GITHUB_API_URL", "BINDERY_GITEE_URL",
+		"BINDERY_GITEE_API_URL", "BINDERY_BITBUCKET_URL", "BINDERY_BITBUCKET_API_URL",
+		"BINDERY_CODEUP_URL", "BINDERY_CODEUP_API_URL":
+		return l.sandboxURL()
+	}
+	return ""
+}
+
+func newSandbox(url string) *sandbox.Sandbox {
+	return sandbox.New(sandbox.Options{Now: time.Now, URL: url, Random: rand.Reader})
+}
+
+// onlyHere answers requests that name this machine as their host, and no others: a web page
+// elsewhere can make its own name lead here, and would then sign in as anybody.
+func (l laptop) onlyHere(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Host {
+		case "localhost:" + l.port, "127.0.0.1:" + l.port, "[::1]:" + l.port:
+			next.ServeHTTP(w, r)
+		default:
+			http.Error(w, "open "+l.url(), http.StatusMisdirectedRequest)
+		}
+	})
+}
+
+// greet says where to go and what to try.
+func (l laptop) greet(out io.Writer, c config.Config, box *sandbox.Sandbox) {
+	fmt.Fprintf(out, `
+Bindery is at     %s
+The sandbox is at %s  (pretend platforms: users, tokens, faults)
+Data is kept in   %s
+
+Sample tokens to paste. They are fake, and work in the sandbox alone:
+`, c.ConsoleURL, l.sandboxURL(), c.Data)
+	for _, s := range box.Samples() {
+		if s.Token.Empty() {
+			continue
+		}
+		fmt.Fprintf(out, "\n  %s: %s\n", s.Platform, s.Title.English)
+		if s.Address != "" {
+			fmt.Fprintf(out, "    address       %s\n", s.Address)
+		}
+		fmt.Fprintf(out, "    user name     %s\n", s.Username)
+		fmt.Fprintf(out, "    token         %s\n", s.Token.Reveal())
+		if s.Organization != "" {
+			fmt.Fprintf(out, "    organization  %s\n", s.Organization)
+		}
+		fmt.Fprintf(out, "    then          %s\n", s.Expect.English)
+	}
+	fmt.Fprintf(out, "\nStop with Ctrl-C. What you bind is there again at the next start.\n\n")
+}

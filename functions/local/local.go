@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"bindery/shared/api"
+	"bindery/shared/config"
+	"bindery/shared/sandbox"
+	tables "bindery/shared/table/selected"
+	"bindery/shared/trigger"
+	vaults "bindery/shared/vault/selected"
+)
+
+// sweepEvery is how often the laptop's schedule runs.
+const sweepEvery = time.Minute
+
+// run serves until ctx is done.
+func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
+	own, pretend, err := listen(ctx, lookup("PORT"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = own.Close(); _ = pretend.Close() }()
+	l := laptop{lookup: lookup, port: portOf(own), sandbox: portOf(pretend)}
+	c, err := config.Read(l.setting)
+	if err != nil {
+		return err
+	}
+	log := trigger.Logger("local")
+	box := newSandbox(l.sandboxURL())
+	defer box.Close()
+	f, closeTable, err := build(c, l, box, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeTable.Close() }()
+
+	l.greet(out, c, box)
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 3)
+	go func() { ended <- trigger.Serve(ctx, own, f, log) }()
+	go func() { ended <- trigger.Serve(ctx, pretend, trigger.Function{HTTP: box}, log) }()
+	go func() { ended <- every(ctx, sweepEvery, f.Schedule, log) }()
+	err = <-ended // whichever ends first ends all
+	stop()
+	return errors.Join(err, <-ended, <-ended)
+}
+
+// listen takes PORT and the one after it: Bindery's, and the sandbox's.
+func listen(ctx context.Context, value string) (own, pretend net.Listener, err error) {
+	port := 8080
+	if value != "" {
+		if port, err = strconv.Atoi(value); err != nil {
+			port = 0 // config.Read says what is wrong with it
+		}
+	}
+	if own, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
+		return nil, nil, err
+	}
+	if port != 0 {
+		port++
+	}
+	if pretend, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
+		_ = own.Close()
+		return nil, nil, fmt.Errorf("the sandbox's port is the one after PORT: %w", err)
+	}
+	return own, pretend, nil
+}
+
+func portOf(l net.Listener) string {
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// build makes one function of all of them.
+func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
+	trigger.Function, io.Closer, error,
+) {
+	table, closer, err := tables.Open(c)
+	if err != nil {
+		return trigger.Function{}, nil, err
+	}
+	vault, err := vaults.Open(c)
+	if err != nil {
+		return trigger.Function{}, nil, errors.Join(err, closer.Close())
+	}
+	a, err := api.Open(c, api.Parts{Table: table, Vault: vault, Now: time.Now, Log: log})
+	if err != nil {
+		return trigger.Function{}, nil, errors.Join(err, closer.Close())
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", a.Handler(api.Status, api.TokenBind, api.Unbind))
+	if err := l.addSignIn(mux, c); err != nil {
+		return trigger.Function{}, nil, errors.Join(err, closer.Close())
+	}
+	return trigger.Function{HTTP: l.onlyHere(mux), Schedule: a.Sweep}, closer, nil
+}
+
+// every runs the schedule until ctx is done. A run that fails is logged; the next comes all the
+// same.
+func every(
+	ctx context.Context, period time.Duration, run func(context.Context) error, log *slog.Logger,
+) error {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				log.ErrorContext(ctx, "the schedule failed", "error", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"bindery/shared/api"
+	"bindery/shared/config"
+)
+
+const keyID = "laptop"
+
+// signIn signs anybody in as whoever they say they are. Its key lives as long as the process.
+type signIn struct {
+	key              *ecdsa.PrivateKey
+	issuer, audience string
+	account          string // the claims' names
+	instances        string
+	now              func() time.Time
+}
+
+// addSignIn serves /dev/token and its keys, unless the environment names a real issuer.
+func (l laptop) addSignIn(mux *http.ServeMux, c config.Config) error {
+	if c.OIDC.Issuer != l.url() {
+		return nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("making the key of the laptop's sign-in: %w", err)
+	}
+	s := signIn{
+		key:       key,
+		issuer:    c.OIDC.Issuer,
+		audience:  c.OIDC.Audience,
+		account:   c.AccountClaim,
+		instances: c.InstanceClaim,
+		now:       time.Now,
+	}
+	mux.HandleFunc("GET /dev/token", s.token)
+	mux.HandleFunc("GET /dev/jwks", s.keys)
+	return nil
+}
+
+// token is a JWT as plain text. Without parameters it is alice of acme, with every scope, for an
+// hour.
+func (s signIn) token(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	claims, err := s.claims(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	signed, err := s.sign(claims)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, signed)
+}
+
+func (s signIn) claims(q url.Values) (map[string]any, error) {
+	ttl, err := time.ParseDuration(cmp.Or(q.Get("ttl"), "1h"))
+	if err != nil {
+		if ttl, err = time.ParseDuration(q.Get("ttl") + "s"); err != nil {
+			return nil, fmt.Errorf("ttl is a number of seconds, or a time like 90s or 8h")
+		}
+	}
+	every := strings.Join([]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential}, " ")
+	claims := map[string]any{
+		"iss":     s.issuer,
+		"aud":     s.audience,
+		"sub":     cmp.Or(q.Get("user"), "alice"),
+		"scope":   cmp.Or(q.Get("scope"), every),
+		"iat":     s.now().Unix(),
+		"exp":     s.now().Add(ttl).Unix(),
+		s.account: cmp.Or(q.Get("account"), "acme"),
+	}
+	if q.Has("instances") {
+		claims[s.instances] = strings.FieldsFunc(q.Get("instances"), func(r rune) bool {
+			return r == ',' || r == ' '
+		})
+	}
+	return claims, nil
+}
+
+func (s signIn) sign(claims map[string]any) (string, error) {
+	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", keyID)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: s.key}, options)
+	if err != nil {
+		return "", fmt.Errorf("signing in: %w", err)
+	}
+	return jwt.Signed(signer).Claims(claims).Serialize()
+}
+
+func (s signIn) keys(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
+		{Key: s.key.Public(), KeyID: keyID, Algorithm: string(jose.ES256), Use: "sig"},
+	}})
+}
