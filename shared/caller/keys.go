@@ -82,6 +82,7 @@ func (s *keySet) verify(ctx context.Context, raw string) ([]byte, error) {
 	for _, name := range algorithms() {
 		allowed = append(allowed, jose.SignatureAlgorithm(name))
 	}
+	// go-oidc also takes the JSON form, which has no business in a header.
 	token, err := jose.ParseSignedCompact(raw, allowed)
 	if err != nil {
 		return nil, errNotSigned

@@ -2,6 +2,7 @@ package caller_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -38,8 +39,10 @@ func TestD13_UnknownKeysMakeNoFetchStorm(t *testing.T) {
 		all.Wait()
 	}
 	storm()
+	i.forward(59 * time.Second)
+	storm()
 	fetches(t, i, 1)
-	i.forward(time.Minute)
+	i.forward(time.Second)
 	storm()
 	fetches(t, i, 2)
 	i.answer(broken)
@@ -140,12 +143,18 @@ func TestOldKeysServeWhileNewOnesAreFetched(t *testing.T) {
 }
 
 func TestWithoutKeysSigningInIsUnavailable(t *testing.T) {
+	private, err := json.Marshal(newKey("1", jose.ES256))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, answer := range map[string]http.HandlerFunc{
-		"an error":     broken,
-		"no keys":      text(`{"keys":[]}`),
-		"no key set":   text(`<html>`),
-		"another kind": text(`{"keys":{}}`),
-		"too long":     text(`{"keys":[],"more":"` + strings.Repeat("x", 256<<10) + `"}`),
+		"an error":        broken,
+		"no keys":         text(`{"keys":[]}`),
+		"no key set":      text(`<html>`),
+		"a private key":   text(`{"keys":[` + string(private) + `]}`),
+		"a shared secret": text(`{"keys":[{"kty":"oct","kid":"1","k":"c2VjcmV0"}]}`),
+		"another kind":    text(`{"keys":{}}`),
+		"too long":        text(`{"keys":[],"more":"` + strings.Repeat("x", 256<<10) + `"}`),
 		"a redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 		},

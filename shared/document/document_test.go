@@ -139,6 +139,41 @@ func TestOneWhoGoesAwayLeavesTheFetchToTheOthers(t *testing.T) {
 	}
 }
 
+func TestAnOldDocumentServesThoseWhoComeWhileItIsFetched(t *testing.T) {
+	o := &origin{}
+	asked, release := make(chan struct{}), make(chan struct{})
+	d := document.New(func(ctx context.Context) (int32, error) {
+		value, err := o.get(ctx)
+		if value == 2 {
+			close(asked)
+			<-release
+		}
+		return value, err
+	}, o.terms())
+	_, _, _ = d.Current(t.Context())
+	o.at.Add(3600)
+	first, second := make(chan int32, 1), make(chan int32, 1)
+	current := func(into chan int32) {
+		value, _, _ := d.Current(t.Context())
+		into <- value
+	}
+	go current(first)
+	<-asked
+	go current(second)
+	select {
+	case got := <-second:
+		if got != 1 {
+			t.Errorf("one who came meanwhile got %d, want the old 1", got)
+		}
+	case <-time.After(10 * time.Second): // only when it fails
+		t.Error("one who came meanwhile had to wait")
+	}
+	close(release)
+	if got := <-first; got != 2 {
+		t.Errorf("the one who began the fetch got %d, want the new 2", got)
+	}
+}
+
 func TestWebTakesOnlyAPlainSmallAnswer(t *testing.T) {
 	var followed atomic.Bool
 	mux := http.NewServeMux()
