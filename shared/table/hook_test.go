@@ -92,7 +92,8 @@ func TestHookGetsTheCallsContext(t *testing.T) {
 	}
 }
 
-// A table behind a hook is the same table: every argument and result passes.
+// A table behind a hook is the same table: every argument and result passes. The suite's tests
+// share one table here, and so must bear each other's rows.
 func TestConformanceBehindAHook(t *testing.T) {
 	opened, err := bolt.Open(filepath.Join(t.TempDir(), "bindery.db"))
 	if err != nil {

@@ -25,8 +25,3 @@ func open(t *testing.T) *Table {
 func TestConformance(t *testing.T) {
 	tabletest.Run(t, func(t *testing.T) table.Table { return open(t) })
 }
-
-func TestConformanceOfASharedTable(t *testing.T) {
-	shared := open(t)
-	tabletest.Run(t, func(*testing.T) table.Table { return shared })
-}

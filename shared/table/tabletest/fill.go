@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/problem"
 	"bindery/shared/table"
 )
 
@@ -60,7 +61,7 @@ func (f *filler) setStruct(v reflect.Value) {
 		return
 	}
 	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("json") != "-" { // the version, or not kept in a record
+		if kept(v.Type(), v.Type().Field(i)) {
 			f.set(v.Field(i))
 		}
 	}
@@ -68,6 +69,15 @@ func (f *filler) setStruct(v reflect.Value) {
 		at := v.FieldByName("At").Addr().Interface().(*time.Time)
 		*at = at.Truncate(time.Millisecond)
 	}
+}
+
+// kept says whether a table keeps the field as it is given. A version is the table's own, and of a
+// problem only what has a name in JSON is kept.
+func kept(in reflect.Type, field reflect.StructField) bool {
+	if in == reflect.TypeFor[problem.Problem]() {
+		return field.Tag.Get("json") != "-"
+	}
+	return field.Name != "Version"
 }
 
 // scramble overwrites everything that v points at.
