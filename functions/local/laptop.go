@@ -30,7 +30,8 @@ const instances = `{
   ]
 }`
 
-func (l laptop) url() string        { return "http://localhost:" + l.port }
+// url is as a browser writes an origin: without the port that http has anyway.
+func (l laptop) url() string        { return strings.TrimSuffix("http://localhost:"+l.port, ":80") }
 func (l laptop) sandboxURL() string { return "http://" + l.sandboxHost() }
 
 func (l laptop) sandboxHost() string { return "127.0.0.1:" + l.sandbox }
@@ -70,12 +71,12 @@ func newSandbox(url string) *sandbox.Sandbox {
 // elsewhere can make its own name lead here, and would then sign in as anybody.
 func (l laptop) onlyHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Host {
-		case "localhost:" + l.port, "127.0.0.1:" + l.port, "[::1]:" + l.port:
+		name, named := strings.CutSuffix(r.Host, ":"+l.port)
+		if (named || l.port == "80") && (name == "localhost" || name == "127.0.0.1") {
 			next.ServeHTTP(w, r)
-		default:
-			http.Error(w, "open "+l.url(), http.StatusMisdirectedRequest)
+			return
 		}
+		http.Error(w, "open "+l.url(), http.StatusMisdirectedRequest)
 	})
 }
 

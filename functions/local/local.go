@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/config"
+	"bindery/shared/console"
 	"bindery/shared/sandbox"
 	tables "bindery/shared/table/selected"
 	"bindery/shared/trigger"
@@ -56,11 +59,14 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 
 // listen takes PORT and the one after it: Bindery's, and the sandbox's.
 func listen(ctx context.Context, value string) (own, pretend net.Listener, err error) {
-	port := 8080
-	if value != "" {
-		if port, err = strconv.Atoi(value); err != nil {
-			port = 0 // config.Read says what is wrong with it
-		}
+	number, err := strconv.ParseUint(cmp.Or(strings.TrimSpace(value), "8080"), 10, 16)
+	if err != nil {
+		number = 0 // config.Read says what is wrong with it
+	}
+	port := int(number)
+	if port == 65535 {
+		return nil, nil, errors.New("PORT is 65535, and the sandbox needs the port after it: " +
+			"set PORT= to another one, or PORT=0 for any that is free")
 	}
 	if own, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
 		return nil, nil, err
@@ -92,12 +98,26 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	if err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
-	a, err := api.Open(c, api.Parts{Table: table, Vault: vault, Now: time.Now, Log: log})
+	a, err := api.Open(c, api.Parts{
+		Table: table, Vault: vault, Apps: l.apps(vaults.Apps(c), box), Now: time.Now, Log: log,
+	})
 	if err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
+	all := a.Handler(api.Status, api.TokenBind, api.Unbind,
+		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm)
 	mux := http.NewServeMux()
-	mux.Handle("/", a.Handler(api.Status, api.TokenBind, api.Unbind))
+	mux.Handle("/v1/", all)
+	mux.Handle("/healthz", all)
+	mux.Handle("/", console.Handler(console.Options{
+		PublicURL:  c.PublicURL,
+		ConsoleURL: c.ConsoleURL,
+		Issuer:     c.OIDC.Issuer,
+		ClientID:   c.OIDC.ClientID,
+		Audience:   c.OIDC.Audience,
+		Dev:        c.OIDC.Issuer == l.url(),
+		SandboxURL: l.sandboxURL(),
+	}))
 	if err := l.addSignIn(mux, c); err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}

@@ -46,8 +46,10 @@ type API struct {
 	bindings  *binding.Service
 	instances instance.Catalogue
 	callers   *caller.Verifier
-	console   string // the one CORS origin
+	public    string // the functions' own origin
+	console   string // where the browser returns; the one CORS origin
 	log       *slog.Logger
+	now       func() time.Time
 	binds     *caller.Cap
 }
 
@@ -55,13 +57,14 @@ type API struct {
 type Parts struct {
 	Table table.Table
 	Vault vault.Vault // nil for a function that reads no token
+	Apps  Apps
 	Now   func() time.Time
 	Log   *slog.Logger
 	// Guard is the way out to the platforms. Nil is one as the configuration has it.
 	Guard *netguard.Guard
 }
 
-// Routes adds one function's routes: [Status], [TokenBind], [Unbind].
+// Routes adds one function's routes: [Status], [TokenBind] and so on.
 type Routes func(a *API, mux *http.ServeMux)
 
 // Open builds everything that the configuration describes, on top of the parts.
@@ -86,6 +89,8 @@ func Open(c config.Config, p Parts) (*API, error) {
 			Table:     p.Table,
 			Vault:     p.Vault,
 			Platforms: platforms,
+			App:       appOf(p.Apps, p.Now),
+			Callback:  c.PublicURL + callbackPath,
 			Log:       p.Log,
 			Now:       p.Now,
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
@@ -99,8 +104,10 @@ func Open(c config.Config, p Parts) (*API, error) {
 			InstanceClaim: c.InstanceClaim,
 			Now:           p.Now,
 		}),
+		public:  c.PublicURL,
 		console: c.ConsoleURL,
 		log:     p.Log,
+		now:     p.Now,
 		binds:   caller.NewCap(bindsPerMinute, p.Now),
 	}, nil
 }

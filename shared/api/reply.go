@@ -45,13 +45,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	body := words(p, lang)
 	body.Status = p.Status()
 	body.RequestID = r.Header.Get(RequestIDHeader)
-	level := slog.LevelInfo
-	if body.Status >= http.StatusInternalServerError {
-		level = slog.LevelError
-	}
-	a.log.Log(r.Context(), level, "refused",
-		"requestId", body.RequestID, "method", r.Method, "route", r.Pattern,
-		"status", body.Status, "code", body.Code, "reason", body.Reason, "error", err)
+	a.logRefused(r, p, err)
 	if p.RetryAfter > 0 {
 		seconds := int(math.Ceil(p.RetryAfter.Seconds()))
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -61,6 +55,17 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Language", string(lang))
 	write(w, body.Status, "application/problem+json", body)
+}
+
+// logRefused writes the line of a request that ended with a problem. It holds the route, not the
+// address: a callback's has a code in it.
+func (a *API) logRefused(r *http.Request, p *problem.Problem, err error) {
+	level := slog.LevelInfo
+	if p.Status() >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	a.log.Log(r.Context(), level, "refused", "method", r.Method, "route", r.Pattern,
+		"status", p.Status(), "code", p.Code, "reason", p.Reason, "error", err)
 }
 
 // write sends a reply. Nothing of ours may be kept by a cache.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -28,8 +29,9 @@ func (c call) user() table.User {
 
 // answer is a reply that worked.
 type answer struct {
-	body any
-	etag string
+	status int // 0 is 200
+	body   any
+	etag   string
 }
 
 // signedIn serves a route to callers that have the scope.
@@ -56,7 +58,7 @@ func (a *API) signedIn(
 		if out.etag != "" {
 			w.Header().Set("ETag", `"`+out.etag+`"`)
 		}
-		write(w, http.StatusOK, "application/json", out.body)
+		write(w, cmp.Or(out.status, http.StatusOK), "application/json", out.body)
 	}
 }
 
@@ -79,10 +81,16 @@ func (a *API) audit(c call, err error) {
 	})
 }
 
-// instance finds the instance that the path names. One that is another account's, or that the
-// caller's token doesn't list, is answered exactly as one that doesn't exist.
+// instance finds the instance that the path names.
 func (a *API) instance(ctx context.Context, c call) (instance.Instance, error) {
-	region, id := c.PathValue("region"), c.PathValue("instance")
+	return a.find(ctx, c, c.PathValue("region"), c.PathValue("instance"))
+}
+
+// find finds an instance that the caller names. One that is another account's, or that the
+// caller's token doesn't list, is answered exactly as one that doesn't exist.
+func (a *API) find(
+	ctx context.Context, c call, region, id string,
+) (instance.Instance, error) {
 	if !c.by.Sees(region, id) {
 		return instance.Instance{}, problem.New(problem.InstanceUnknown)
 	}

@@ -67,7 +67,6 @@ func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
 		Address:      finding.Address,
 		Username:     finding.GitUsername,
 		Organization: finding.Organization,
-		IdentityID:   finding.Identity.ID,
 		Token: provider.Token{
 			Access:    finding.Token, // as it was verified, without what was pasted around it
 			ExpiresAt: finding.ExpiresAt,
@@ -86,6 +85,9 @@ func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
 func (s *Service) verify(
 	ctx context.Context, platform provider.TokenPlatform, sub provider.Submission,
 ) (provider.Finding, error) {
+	if _, err := s.punctual(ctx, "Verify"); err != nil {
+		return provider.Finding{}, unavailable("asking the platform", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, verifying)
 	defer cancel()
 	return platform.Verify(ctx, sub)
@@ -154,12 +156,15 @@ func (s *Service) tokenPlatform(name string) (provider.TokenPlatform, error) {
 	}
 	byToken, ok := platform.(provider.TokenPlatform)
 	if !ok {
-		d := platform.Describe()
-		return nil, problem.New(problem.MethodMismatch).
-			Because(string(d.Method)).
-			With("platform", d.Title)
+		return nil, mismatch(platform.Describe())
 	}
 	return byToken, nil
+}
+
+func mismatch(d provider.Description) error {
+	return problem.New(problem.MethodMismatch).
+		Because(string(d.Method)).
+		With("platform", d.Title)
 }
 
 func keyOf(account string, i instance.Instance, platform string) table.Key {

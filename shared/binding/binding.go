@@ -50,8 +50,10 @@ type Options struct {
 	Platforms *provider.Set
 	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
 	App func(ctx context.Context, platform string) (provider.App, error)
-	Log *slog.Logger
-	Now func() time.Time
+	// Callback is what the platforms\' callback addresses begin with; a platform\'s name follows.
+	Callback string
+	Log      *slog.Logger
+	Now      func() time.Time
 	// Random fills b with random bytes.
 	Random func(b []byte)
 }
@@ -63,6 +65,7 @@ type Service struct {
 	vault     vault.Vault
 	platforms *provider.Set
 	app       func(ctx context.Context, platform string) (provider.App, error)
+	callback  string
 	log       *slog.Logger
 	clock     func() time.Time
 	fill      func(b []byte)
@@ -73,6 +76,7 @@ func New(o Options) *Service {
 	s := &Service{
 		platforms: o.Platforms,
 		app:       o.App,
+		callback:  o.Callback,
 		log:       o.Log,
 		clock:     o.Now,
 		fill:      o.Random,

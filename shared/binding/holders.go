@@ -2,7 +2,10 @@ package binding
 
 import (
 	"context"
+	"errors"
+	"strconv"
 
+	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 )
@@ -28,47 +31,71 @@ func identityKey(platform, address, id string) table.IdentityKey {
 	return table.IdentityKey{Platform: platform, Address: address, ID: id}
 }
 
-// heldElsewhere says whether a binding other than one's own holds the very same token. When in
-// doubt, it does: a token that cannot be ruled out is not revoked.
-func (s *Service) heldElsewhere(
+var (
+	errInUse = errors.New("binding: a binding holds the token")
+	errYoung = errors.New("binding: a binding may be about to hold the token")
+)
+
+// unheld is nil if no binding holds the very same token, errInUse if one does, and errYoung while
+// that can't be told. When in doubt it is an error: a token that can't be ruled out is not revoked.
+//
+// The token's own binding points at another secret by now. It counts only if the same token was
+// bound to it again.
+func (s *Service) unheld(
 	ctx context.Context, own table.Key, of table.IdentityKey, k kept,
-) (bool, error) {
+) error {
 	cursor := ""
 	for {
 		page, err := s.table.ListHolders(ctx, of, cursor, pageSize)
 		if err != nil {
-			return true, unavailable("listing an identity's bindings", err)
+			return unavailable("listing an identity's bindings", err)
 		}
 		for _, h := range page.Items {
-			if h.Binding == own {
-				continue
-			}
-			if held, err := s.holds(ctx, h, k); held || err != nil {
-				return true, err
+			if err := s.unheldBy(ctx, own, h, k); err != nil {
+				return err
 			}
 		}
 		if cursor = page.Cursor; cursor == "" {
-			return false, nil
+			return nil
 		}
 	}
 }
 
-// holds says whether an entry stands for the same token. An entry that stands for nothing is
-// dropped, unless it is so young that its binding may yet be saved.
-func (s *Service) holds(ctx context.Context, h table.Holder, k kept) (bool, error) {
+// unheldBy asks one entry.
+func (s *Service) unheldBy(
+	ctx context.Context, own table.Key, h table.Holder, k kept,
+) error {
 	if h.Binding != (table.Key{}) {
 		rec, err := s.record(ctx, h.Binding)
 		if err != nil {
-			return true, err
+			return err
 		}
-		if rec.Bound() && identityKey(h.Binding.Platform, rec.Address, rec.Identity.ID) == h.Of {
+		if isOf(rec, h) {
 			other, err := s.fetch(ctx, rec.Token)
-			if err != nil {
-				return true, unavailable("comparing tokens", err)
+			switch {
+			case err != nil:
+				return unavailable("comparing tokens", err)
+			case sameToken(other.Token, k.Token):
+				return errInUse
 			}
-			return sameToken(other.Token, k.Token), nil
+			return nil
 		}
 	}
+	young, err := s.youngOrDropped(ctx, h)
+	if err == nil && young && h.Binding != own {
+		err = errYoung
+	}
+	return err
+}
+
+// isOf says whether a record is bound to the identity that an entry names.
+func isOf(rec table.Binding, h table.Holder) bool {
+	return rec.Bound() && identityKey(h.Binding.Platform, rec.Address, rec.Identity.ID) == h.Of
+}
+
+// youngOrDropped drops an entry that stands for nothing, and says whether it is too young for
+// that: its binding may yet be saved.
+func (s *Service) youngOrDropped(ctx context.Context, h table.Holder) (bool, error) {
 	if s.now().Sub(h.At) < settle {
 		return true, nil
 	}
@@ -79,3 +106,89 @@ func (s *Service) holds(ctx context.Context, h table.Holder, k kept) (bool, erro
 }
 
 func sameToken(a, b provider.Token) bool { return a.Access.Equal(b.Access) }
+
+// GitHub keeps ten tokens a user and app, and the eleventh kills the first, which would be another
+// instance's binding. So the tenth is refused, which leaves room for one attempt to be refused.
+const (
+	manyTokens = 8
+	mostTokens = 10
+)
+
+// countTokens notes that an attempt holds a token of a GitHub identity, and refuses it if there
+// are too many. Attempts that nobody has confirmed count as long as they may live. A re-bind
+// replaces a token, and so is never one too many.
+func (s *Service) countTokens(
+	ctx context.Context, a table.Authorization, identity string,
+) ([]problem.Problem, error) {
+	of := identityKey(a.Platform, "", identity)
+	own := table.Holder{Of: of, Authorization: a.ID, At: a.Token.IssuedAt}
+	if err := s.table.SaveHolder(ctx, own); err != nil {
+		return nil, unavailable("noting the identity", err)
+	}
+	count := 1
+	for cursor := ""; ; {
+		page, err := s.table.ListHolders(ctx, of, cursor, pageSize)
+		if err != nil {
+			return nil, unavailable("listing an identity's bindings", err)
+		}
+		for _, h := range page.Items {
+			if h.Authorization == a.ID {
+				continue
+			}
+			if a.Instance != "" && h.Binding == targetOf(a) {
+				continue // its token goes when this one comes
+			}
+			holds, err := s.counts(ctx, h)
+			if err != nil {
+				return nil, err
+			}
+			if holds {
+				count++
+			}
+		}
+		if cursor = page.Cursor; cursor == "" {
+			break
+		}
+	}
+	switch {
+	case count >= mostTokens:
+		return nil, tokens(problem.TooManyTokens, count-1)
+	case count >= manyTokens:
+		return []problem.Problem{*tokens(problem.ManyTokens, count)}, nil
+	}
+	return nil, nil
+}
+
+func tokens(code problem.Code, count int) *problem.Problem {
+	return problem.New(code).With("count", strconv.Itoa(count))
+}
+
+// counts says whether an entry stands for a token that lives, and drops one that doesn't.
+func (s *Service) counts(ctx context.Context, h table.Holder) (bool, error) {
+	if h.Binding != (table.Key{}) {
+		rec, err := s.record(ctx, h.Binding)
+		if err != nil {
+			return true, err
+		}
+		if isOf(rec, h) {
+			return true, nil
+		}
+	}
+	return s.youngOrDropped(ctx, h)
+}
+
+// released forgets that an attempt holds a token, now that a binding does. If it fails, the entry
+// counts until it is 15 minutes old.
+func (s *Service) released(ctx context.Context, a table.Authorization) {
+	if a.Platform != provider.GitHub {
+		return
+	}
+	err := s.table.DeleteHolder(ctx, table.Holder{
+		Of:            identityKey(a.Platform, "", a.Identity.ID),
+		Authorization: a.ID,
+		At:            a.Token.IssuedAt,
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "an attempt's entry was not dropped", "error", err)
+	}
+}

@@ -30,16 +30,15 @@ func (s *Service) revokeOld(ctx context.Context, old table.Binding, k kept, err 
 	if err == nil {
 		return true
 	}
-	if !errors.Is(err, errInUse) && !errors.Is(err, provider.ErrNoRevoke) {
+	if !errors.Is(err, errInUse) && !errors.Is(err, errYoung) &&
+		!errors.Is(err, provider.ErrNoRevoke) {
 		s.log.WarnContext(ctx, "a token was not revoked", "platform", old.Platform, "error", err)
 	}
 	return false
 }
 
-var errInUse = errors.New("binding: another binding holds the token")
-
-// revokeUnlessHeld revokes one token. errInUse if another binding holds it, and
-// [provider.ErrNoRevoke] if the platform has no way.
+// revokeUnlessHeld revokes one token. errInUse if a binding holds it, errYoung while that can't be
+// told, and [provider.ErrNoRevoke] if the platform has no way.
 func (s *Service) revokeUnlessHeld(
 	ctx context.Context, own table.Key, of table.IdentityKey, k kept,
 ) error {
@@ -47,12 +46,11 @@ func (s *Service) revokeUnlessHeld(
 	if !ok {
 		return fmt.Errorf("revoking: no platform %q", k.Platform)
 	}
-	held, err := s.heldElsewhere(ctx, own, of, k)
-	if err != nil {
-		return err
+	if !platform.Describe().Revocable {
+		return provider.ErrNoRevoke
 	}
-	if held {
-		return errInUse
+	if err := s.unheld(ctx, own, of, k); err != nil {
+		return err
 	}
 	return s.revoke(ctx, platform, k)
 }

@@ -20,7 +20,6 @@ type kept struct {
 	Address      string
 	Username     string
 	Organization string
-	IdentityID   string
 	Token        provider.Token
 }
 
@@ -32,7 +31,6 @@ const (
 	keptAddress      = "address"
 	keptUsername     = "username"
 	keptOrganization = "organization"
-	keptIdentity     = "identity"
 	keptAccess       = "access_token"
 	keptRefresh      = "refresh_token"
 	keptExpiresAt    = "expires_at"
@@ -45,7 +43,6 @@ func (k kept) seal() (secret.Text, error) {
 		keptAddress:      k.Address,
 		keptUsername:     k.Username,
 		keptOrganization: k.Organization,
-		keptIdentity:     k.IdentityID,
 		keptAccess:       k.Token.Access.Reveal(),
 		keptRefresh:      k.Token.Refresh.Reveal(),
 	}
@@ -70,7 +67,6 @@ func open(value secret.Text) (kept, error) {
 		Address:      fields[keptAddress],
 		Username:     fields[keptUsername],
 		Organization: fields[keptOrganization],
-		IdentityID:   fields[keptIdentity],
 		Token: provider.Token{
 			Access:  secret.New(fields[keptAccess]),
 			Refresh: secret.New(fields[keptRefresh]),
@@ -116,16 +112,21 @@ func tokenOf(name string, k kept, now time.Time) table.Token {
 }
 
 // hold notes a new secret and puts its first generation into the vault. The note says which
-// record is about to point at it; binding is zero where that is not known yet. Whatever happens
-// after the note, the sweep finds the secret.
+// record is about to point at it. Whatever happens after the note, the sweep finds the secret.
 func (s *Service) hold(ctx context.Context, binding table.Key, k kept) (string, error) {
-	id := s.random(16)
-	value, err := k.seal()
+	name, err := s.noteNew(ctx, binding)
 	if err != nil {
 		return "", err
 	}
-	_, err = s.table.SaveNote(ctx, table.Note{
-		Secret:     id,
+	return name, s.put(ctx, name, 1, k)
+}
+
+// noteNew names a secret that is yet to be made, and notes it; binding is zero where it is not
+// known yet which record will point at it.
+func (s *Service) noteNew(ctx context.Context, binding table.Key) (string, error) {
+	name := s.random(16)
+	_, err := s.table.SaveNote(ctx, table.Note{
+		Secret:     name,
 		Binding:    binding,
 		Generation: 1,
 		State:      table.Held,
@@ -134,8 +135,17 @@ func (s *Service) hold(ctx context.Context, binding table.Key, k kept) (string, 
 	if err != nil {
 		return "", unavailable("noting the new secret", err)
 	}
-	if err := s.vault.Put(ctx, vault.Name(id), 1, value); err != nil {
-		return "", unavailable("storing the token", err)
+	return name, nil
+}
+
+// put stores one generation of a secret.
+func (s *Service) put(ctx context.Context, name string, generation int, k kept) error {
+	value, err := k.seal()
+	if err != nil {
+		return err
 	}
-	return id, nil
+	if err := s.vault.Put(ctx, vault.Name(name), generation, value); err != nil {
+		return unavailable("storing the token", err)
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bindery/shared/event"
+	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
@@ -24,7 +25,7 @@ const hopeless = 10
 type Swept struct {
 	Due     int // entries of the index that it looked at
 	Drained int // records whose events went to the history
-	Removed int // rows of unbound bindings
+	Removed int // rows of unbound bindings, and expired authorizations
 	Kept    int // secrets that are in use
 	Deleted int // secrets that nothing pointed at
 	Failed  int // entries that an error left for a later sweep
@@ -69,9 +70,11 @@ func (s *Service) sweepOne(ctx context.Context, entry table.DueEntry, done *Swep
 		err = s.sweepNote(ctx, entry.Note, done)
 	case entry.Binding != (table.Key{}):
 		err = s.sweepBinding(ctx, entry.Binding, done)
+	case entry.Authorization != "":
+		err = s.sweepAuthorization(ctx, entry.Authorization, done)
 	}
-	if errors.Is(err, table.ErrConflict) { // somebody else is at work on it
-		return nil
+	if errors.Is(err, table.ErrConflict) || errors.Is(err, errYoung) {
+		return nil // somebody else is at work on it, or may be: it comes due again
 	}
 	return err
 }
@@ -113,6 +116,26 @@ func (s *Service) sweepBinding(ctx context.Context, key table.Key, done *Swept) 
 	if _, err := s.table.SaveBinding(ctx, rec); err != nil {
 		return fmt.Errorf("saving the drained record: %w", err)
 	}
+	return nil
+}
+
+// sweepAuthorization drops an attempt that has expired. It owns nothing: what it put into the
+// vault has a note of its own.
+func (s *Service) sweepAuthorization(ctx context.Context, id string, done *Swept) error {
+	a, err := s.table.Authorization(ctx, id)
+	if errors.Is(err, table.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading an authorization: %w", err)
+	}
+	if s.now().Before(a.ExpiresAt) {
+		return nil // the index lags
+	}
+	if err := s.table.DeleteAuthorization(ctx, a); err != nil {
+		return fmt.Errorf("deleting an authorization: %w", err)
+	}
+	done.Removed++
 	return nil
 }
 
@@ -188,10 +211,35 @@ func (s *Service) revokeAll(ctx context.Context, note table.Note) error {
 		if k.Method != provider.ByOAuth {
 			return nil
 		}
-		of := identityKey(k.Platform, k.Address, k.IdentityID)
-		err = s.revokeUnlessHeld(ctx, note.Binding, of, k)
-		if err != nil && !errors.Is(err, errInUse) && !errors.Is(err, provider.ErrNoRevoke) {
+		if err := s.revokeSwept(ctx, note.Binding, k); err != nil {
 			return err
 		}
 	}
+}
+
+// revokeSwept revokes one token that nothing points at. Whose it is, the platform says: it went
+// into the vault before that was asked.
+func (s *Service) revokeSwept(ctx context.Context, own table.Key, k kept) error {
+	platform, ok := s.platforms.Get(k.Platform)
+	if !ok || !platform.Describe().Revocable {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, exchanging)
+	defer cancel()
+	finding, err := platform.Check(asking, k.held())
+	switch code := problem.Of(err).Code; {
+	case err == nil:
+	case code == problem.TokenRejected, code == problem.TokenExpired:
+		return nil // it is dead
+	case code == problem.PermissionMissing, code == problem.NotAPersonalAccount:
+		// It lives, but no binding was ever made with it.
+	default:
+		return err
+	}
+	of := identityKey(k.Platform, k.Address, finding.Identity.ID)
+	err = s.revokeUnlessHeld(ctx, own, of, k)
+	if errors.Is(err, errInUse) {
+		return nil
+	}
+	return err
 }

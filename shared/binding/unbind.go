@@ -43,7 +43,10 @@ func (s *Service) Unbind(ctx context.Context, in Unbind) (Unbound, error) {
 	if err != nil {
 		return Unbound{}, err
 	}
-	out := Unbound{RevokeURL: platform.RevokeURL(old.Address)}
+	var out Unbound
+	if old.Bound() {
+		out.RevokeURL = platform.RevokeURL(old.Address)
+	}
 	if old.Bound() && (in.Revoke || old.Method == string(provider.ByOAuth)) {
 		k, err := s.fetch(ctx, old.Token)
 		if out.Revoked = s.revokeOld(ctx, old, k, err); out.Revoked {

@@ -173,8 +173,7 @@ func (s *Service) History(
 		if err != nil {
 			return nil, "", err
 		}
-		waiting = slices.Clone(rec.Events)
-		slices.Reverse(waiting)
+		waiting = rec.Events
 	}
 	page, err := s.table.ListHistory(ctx, key, table.NewestFirst, cursor, pageSize)
 	if errors.Is(err, table.ErrCursor) {
@@ -183,12 +182,15 @@ func (s *Service) History(
 	if err != nil {
 		return nil, "", unavailable("reading the history", err)
 	}
-	events := waiting
-	for _, e := range page.Items {
-		if !slices.ContainsFunc(waiting, func(w table.Event) bool { return w.ID == e.ID }) {
+	events := page.Items
+	for _, e := range waiting {
+		if !slices.ContainsFunc(page.Items, func(p table.Event) bool { return p.ID == e.ID }) {
 			events = append(events, e)
 		}
 	}
+	slices.SortFunc(events, func(a, b table.Event) int {
+		return strings.Compare(b.Position(), a.Position())
+	})
 	return events, page.Cursor, nil
 }
 

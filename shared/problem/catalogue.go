@@ -433,6 +433,14 @@ var catalogue = map[Code]entry{
 			"Check that the address is the platform's, and try again soon.",
 		},
 		reasons: map[string]more{
+			"issuer": {
+				detail: text{
+					"授权响应声明的签发方不是 {platform}。为了安全,没有绑定任何账号。",
+					"The consent came back with another issuer than {platform}. " +
+						"For safety, nothing was bound.",
+				},
+				remedy: text{"请重新开始绑定。", "Start again."},
+			},
 			"not_the_platform": {
 				detail: text{
 					"这个地址的响应不像 {platform} 的接口。",

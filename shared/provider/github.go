@@ -54,7 +54,7 @@ func gitHubLife(refreshable bool) time.Duration {
 // Describe implements [Platform].
 func (g *gitHub) Describe() Description {
 	return Description{
-		Name: GitHub, Title: g.title, Method: ByOAuth, Scopes: g.scopes.all(),
+		Name: GitHub, Title: g.title, Method: ByOAuth, Scopes: g.scopes.all(), Revocable: true,
 	}
 }
 

@@ -24,11 +24,12 @@ const gitLabScope = "api"
 // Describe says that a GitLab needs an address, a user name and a token.
 func (g *gitLab) Describe() Description {
 	return Description{
-		Name:   GitLab,
-		Title:  g.title,
-		Method: ByToken,
-		Fields: []string{"address", "username", "token"},
-		Scopes: []string{gitLabScope},
+		Name:      GitLab,
+		Title:     g.title,
+		Method:    ByToken,
+		Fields:    []string{"address", "username", "token"},
+		Scopes:    []string{gitLabScope},
+		Revocable: true,
 	}
 }
 

@@ -50,6 +50,8 @@ type Description struct {
 	Fields, Optional []string
 	// Scopes are the permissions that are asked for, in the platform's own words.
 	Scopes []string
+	// Revocable says that the platform has a way to revoke a token.
+	Revocable bool
 	// TokenURL is where a user creates a token by hand, "" where it depends on the address.
 	TokenURL string
 }

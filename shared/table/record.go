@@ -216,9 +216,10 @@ type Authorization struct {
 	Challenge  string `json:"challenge,omitempty"` // PKCE, S256
 	FinishHash string `json:"finishHash,omitempty"`
 
-	Token    Token            `json:"token,omitzero"`
-	Identity Identity         `json:"identity,omitzero"`
-	Problem  *problem.Problem `json:"problem,omitempty"`
+	Token    Token             `json:"token,omitzero"`
+	Identity Identity          `json:"identity,omitzero"`
+	Warnings []problem.Problem `json:"warnings,omitempty"`
+	Problem  *problem.Problem  `json:"problem,omitempty"`
 
 	ExpiresAt time.Time `json:"expiresAt"`
 	DueAt     time.Time `json:"dueAt"`

@@ -1,0 +1,30 @@
+// Oauthstart begins an OAuth attempt and sends the browser to its platform.
+package main
+
+import (
+	"context"
+	"time"
+
+	"bindery/shared/api"
+	"bindery/shared/config"
+	tables "bindery/shared/table/selected"
+	"bindery/shared/trigger"
+	vaults "bindery/shared/vault/selected"
+)
+
+func main() { trigger.Run(build) }
+
+func build(_ context.Context, c config.Config) (trigger.Function, error) {
+	table, _, err := tables.Open(c)
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	log := trigger.Logger("oauthstart")
+	a, err := api.Open(c, api.Parts{
+		Table: table, Apps: vaults.Apps(c), Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	return trigger.Function{HTTP: a.Handler(api.OAuthStart)}, nil
+}

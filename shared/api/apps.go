@@ -1,0 +1,57 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"bindery/shared/document"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+)
+
+// Apps fetches the JSON of the operator's OAuth apps from where BINDERY_OAUTH_APPS says. Nil is
+// for a function that needs none, or a deployment that has none.
+type Apps func(ctx context.Context) (secret.Text, error)
+
+// appTerms keep the apps for some minutes: a new client secret is used soon after it was put
+// there, without a new deployment.
+func appTerms(now func() time.Time) document.Terms {
+	return document.Terms{
+		Life:       5 * time.Minute,
+		Retry:      time.Minute,
+		RetryEmpty: 5 * time.Second,
+		Timeout:    5 * time.Second,
+		Now:        now,
+	}
+}
+
+// appOf returns the app of one platform out of the document.
+func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (provider.App, error) {
+	if fetch == nil {
+		fetch = func(context.Context) (secret.Text, error) { return secret.New("{}"), nil }
+	}
+	titles := map[string]string{
+		provider.Gitee: "Gitee", provider.GitHub: "GitHub", provider.Bitbucket: "Bitbucket",
+	}
+	read := func(ctx context.Context) (map[string]provider.App, error) {
+		text, err := fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return provider.ParseApps(text)
+	}
+	apps := document.New(read, appTerms(now))
+	return func(ctx context.Context, platform string) (provider.App, error) {
+		missing := problem.New(problem.PlatformNotConfigured).With("platform", titles[platform])
+		all, _, err := apps.Current(ctx)
+		if err != nil {
+			return provider.App{}, missing.From(err)
+		}
+		app, ok := all[platform]
+		if !ok {
+			return provider.App{}, missing
+		}
+		return app, nil
+	}
+}

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"bindery/shared/binding"
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+)
+
+// OAuthCallback is the function that browsers come back to from the platforms: one path each.
+func OAuthCallback(a *API, mux *http.ServeMux) {
+	mux.HandleFunc("GET "+callbackPath+"{platform}", a.arrive)
+}
+
+const callbackPath = "/v1/callback/"
+
+// arrive ends on the console whatever happens: nobody is left on raw JSON.
+func (a *API) arrive(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), whole)
+	defer cancel()
+	in, err := callbackOf(r)
+	if err != nil || r.Method != http.MethodGet {
+		a.toConsole(w, r, binding.Arrival{}, err)
+		return
+	}
+	to, err := a.bindings.Arrive(ctx, in)
+	if to.Cookie {
+		clearTicket(w, in.Ticket)
+	}
+	a.toConsole(w, r, to, err)
+}
+
+func callbackOf(r *http.Request) (binding.Callback, error) {
+	c := call{Request: r}
+	state, stateErr := parameter(c, "state")
+	code, codeErr := parameter(c, "code")
+	failure, failureErr := parameter(c, "error")
+	issuer, issuerErr := parameter(c, "iss")
+	in := binding.Callback{
+		Platform: r.PathValue("platform"),
+		State:    secret.New(state),
+		Code:     secret.New(code),
+		Error:    failure,
+		Issuer:   issuer,
+	}
+	in.Ticket = ticketFor(r, in.State)
+	return in, errors.Join(stateErr, codeErr, failureErr, issuerErr)
+}
+
+// toConsole sends the browser back to the console. What it carries is in the fragment, which
+// reaches no server and no Referer.
+func (a *API) toConsole(
+	w http.ResponseWriter, r *http.Request, to binding.Arrival, err error,
+) {
+	fragment := url.Values{}
+	if to.ID != "" {
+		fragment.Set("authorization", to.ID)
+	}
+	switch {
+	case err != nil:
+		p := problem.Of(err)
+		a.logRefused(r, p, err)
+		fragment.Set("problem", string(p.Code))
+	case !to.Finish.Empty():
+		fragment.Set("finish", to.Finish.Reveal())
+	}
+	path := to.ReturnTo
+	if path == "" {
+		path = "/"
+	}
+	redirect(w, http.StatusSeeOther, a.console+path+"#"+fragment.Encode())
+}
+
+func redirect(w http.ResponseWriter, status int, to string) {
+	h := w.Header()
+	h.Set("Location", to)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(status)
+}

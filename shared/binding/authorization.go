@@ -1,0 +1,234 @@
+package binding
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// attempt is how long an authorization lives, from start to confirm.
+const attempt = 15 * time.Minute
+
+// Start is the beginning of an authorization.
+type Start struct {
+	By       table.User
+	Platform string
+	// Instance is the one that will be bound, the zero value where it is chosen at the end.
+	Instance instance.Instance
+	// ReturnTo is where on the console's origin the browser ends.
+	ReturnTo string
+}
+
+// StartAuthorization begins an OAuth attempt. [problem.MethodMismatch] for a platform that is
+// bound by token, [problem.PlatformNotConfigured].
+func (s *Service) StartAuthorization(
+	ctx context.Context, in Start,
+) (table.Authorization, error) {
+	ctx = s.begin(ctx)
+	if _, _, err := s.oauthPlatform(ctx, in.Platform); err != nil {
+		return table.Authorization{}, err
+	}
+	expires := s.now().Add(attempt)
+	a, err := s.table.SaveAuthorization(ctx, table.Authorization{
+		ID:        s.random(16),
+		Starter:   in.By,
+		Platform:  in.Platform,
+		Region:    in.Instance.Region,
+		Instance:  in.Instance.ID,
+		ReturnTo:  in.ReturnTo,
+		Stage:     table.Started,
+		ExpiresAt: expires,
+		DueAt:     expires,
+	})
+	if err != nil {
+		return table.Authorization{}, unavailable("saving the authorization", err)
+	}
+	return a, nil
+}
+
+// oauthPlatform finds a platform that is bound by consent, and the operator's app there.
+func (s *Service) oauthPlatform(
+	ctx context.Context, name string,
+) (provider.OAuthPlatform, provider.App, error) {
+	platform, ok := s.platforms.Get(name)
+	if !ok {
+		return nil, provider.App{}, problem.New(problem.PlatformUnknown)
+	}
+	byConsent, ok := platform.(provider.OAuthPlatform)
+	if !ok {
+		return nil, provider.App{}, mismatch(platform.Describe())
+	}
+	app, err := s.app(ctx, name)
+	if err != nil {
+		return nil, provider.App{}, err
+	}
+	return byConsent, app, nil
+}
+
+// Ticket is what the browser that goes through the consent holds, and nobody else: the state
+// (RFC 6749, 10.12) and the PKCE verifier (RFC 7636, 4.1). They live in its cookie alone; the
+// record has their hashes.
+type Ticket struct {
+	State    secret.Text
+	Verifier secret.Text
+}
+
+// hash is the state's hash, as the record keeps it.
+func (t Ticket) hash() string {
+	sum := sha256.Sum256([]byte(t.State.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Name is the part of the cookie's name that tells attempts apart.
+func (t Ticket) Name() string { return t.hash()[:16] }
+
+func (t Ticket) challenge() string {
+	sum := sha256.Sum256([]byte(t.Verifier.Reveal()))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// fits says whether the ticket is the record's: both its halves, compared in constant time. A
+// record without hashes fits none.
+func (t Ticket) fits(a table.Authorization) bool {
+	if t.State.Empty() || t.Verifier.Empty() {
+		return false
+	}
+	return secret.New(t.hash()).Equal(secret.New(a.StateHash)) &&
+		secret.New(t.challenge()).Equal(secret.New(a.Challenge))
+}
+
+// AuthorizationOf is the id that a state begins with, "" if it is none of ours.
+func AuthorizationOf(state secret.Text) string {
+	id, random, _ := strings.Cut(state.Reveal(), ".")
+	if len(id) != 32 || len(random) != 64 {
+		return ""
+	}
+	return id
+}
+
+// Departure sends a browser to its platform.
+type Departure struct {
+	Ticket    Ticket
+	URL       string
+	ExpiresAt time.Time // of the ticket
+}
+
+// Depart sends the browser that asks to the platform's consent page. The first to ask becomes
+// the one: the ticket is minted for it. It may ask again, showing its ticket (a reload, a
+// prefetch); another may not ([problem.AnotherBrowser]). [problem.AuthorizationUnknown],
+// [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two table calls, one when asked
+// again.
+func (s *Service) Depart(ctx context.Context, id string, shown []Ticket) (Departure, error) {
+	ctx = s.begin(ctx)
+	a, err := s.authorization(ctx, id)
+	if err != nil {
+		return Departure{}, err
+	}
+	platform, app, err := s.oauthPlatform(ctx, a.Platform)
+	if err != nil {
+		return Departure{}, err
+	}
+	var ticket Ticket
+	switch {
+	case !s.now().Before(a.ExpiresAt):
+		return Departure{}, problem.New(problem.AuthorizationExpired)
+	case a.Stage == table.Started:
+		if ticket, err = s.mint(ctx, a); err != nil {
+			return Departure{}, err
+		}
+	case a.Stage != table.Redirected:
+		return Departure{}, problem.New(problem.AuthorizationDone)
+	default:
+		if ticket = fitting(a, shown); ticket.State.Empty() {
+			return Departure{}, problem.New(problem.AnotherBrowser)
+		}
+	}
+	return Departure{
+		Ticket: ticket,
+		URL: platform.AuthorizeURL(app, s.callback+a.Platform, ticket.State.Reveal(),
+			ticket.challenge()),
+		ExpiresAt: a.ExpiresAt,
+	}, nil
+}
+
+// mint makes the ticket and leaves its hashes in the record.
+func (s *Service) mint(ctx context.Context, a table.Authorization) (Ticket, error) {
+	ticket := Ticket{
+		State:    secret.New(a.ID + "." + s.random(32)),
+		Verifier: secret.New(s.random(32)),
+	}
+	a.Stage, a.StateHash, a.Challenge = table.Redirected, ticket.hash(), ticket.challenge()
+	_, err := s.table.SaveAuthorization(ctx, a)
+	if errors.Is(err, table.ErrConflict) { // another browser was quicker
+		return Ticket{}, problem.New(problem.AnotherBrowser)
+	}
+	if err != nil {
+		return Ticket{}, unavailable("saving the authorization", err)
+	}
+	return ticket, nil
+}
+
+func fitting(a table.Authorization, shown []Ticket) Ticket {
+	for _, t := range shown {
+		if t.fits(a) {
+			return t
+		}
+	}
+	return Ticket{}
+}
+
+func (s *Service) authorization(ctx context.Context, id string) (table.Authorization, error) {
+	a, err := s.table.Authorization(ctx, id)
+	if errors.Is(err, table.ErrNotFound) {
+		return table.Authorization{}, problem.New(problem.AuthorizationUnknown)
+	}
+	if err != nil {
+		return table.Authorization{}, unavailable("reading the authorization", err)
+	}
+	return a, nil
+}
+
+// Authorization shows an attempt to the user who started it; to others there is none. Without
+// the right finish it shows no identity and no token.
+func (s *Service) Authorization(
+	ctx context.Context, by table.User, id string, finish secret.Text,
+) (table.Authorization, error) {
+	ctx = s.begin(ctx)
+	a, err := s.authorization(ctx, id)
+	if err != nil {
+		return table.Authorization{}, err
+	}
+	if a.Starter != by {
+		return table.Authorization{}, problem.New(problem.AuthorizationUnknown)
+	}
+	if !finishes(a, finish) {
+		a.Identity, a.Token, a.Warnings = table.Identity{}, table.Token{}, nil
+	}
+	if a.Problem == nil && !s.now().Before(a.ExpiresAt) {
+		a.Problem = problem.New(problem.AuthorizationExpired)
+	}
+	return a, nil
+}
+
+// finishes says whether the finish is the record's, in constant time. None never is.
+func finishes(a table.Authorization, finish secret.Text) bool {
+	if finish.Empty() || a.Stage != table.Consented {
+		return false
+	}
+	return secret.New(hashOf(finish)).Equal(secret.New(a.FinishHash))
+}
+
+func hashOf(text secret.Text) string {
+	sum := sha256.Sum256([]byte(text.Reveal()))
+	return hex.EncodeToString(sum[:])
+}

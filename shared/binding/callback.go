@@ -1,0 +1,226 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// exchanging is how long a platform may take to redeem a code, and then to say whose it is.
+const exchanging = 7 * time.Second
+
+// Callback is what a browser brings back from a platform.
+type Callback struct {
+	Platform string
+	State    secret.Text
+	Code     secret.Text
+	// Error is the platform's error code, "" if it gave none (RFC 6749, 4.1.2.1). What it says in
+	// words is of no interest to anybody.
+	Error string
+	// Issuer is RFC 9207's iss, "" if the platform sends none.
+	Issuer string
+	// Ticket is the cookie that goes with the state; empty if the browser sent none.
+	Ticket Ticket
+}
+
+// Arrival is where a callback ends. ID is "" for an attempt that isn't known. Cookie says that
+// the attempt's cookie has served its purpose.
+type Arrival struct {
+	ID       string
+	ReturnTo string
+	Finish   secret.Text
+	Cookie   bool
+}
+
+// Arrive redeems the code that a browser brings back, if it is the browser that went through the
+// consent. Everything is checked before anything is claimed, so that a forged callback destroys
+// nobody's attempt; the claim makes two callbacks one exchange. The arrival says where to send
+// the browser also when there is an error.
+func (s *Service) Arrive(ctx context.Context, in Callback) (Arrival, error) {
+	ctx = s.begin(ctx)
+	id := AuthorizationOf(in.State)
+	if id == "" {
+		return Arrival{}, problem.New(problem.AuthorizationUnknown)
+	}
+	a, err := s.authorization(ctx, id)
+	if err != nil {
+		return Arrival{}, err
+	}
+	known := secret.New(Ticket{State: in.State}.hash()).Equal(secret.New(a.StateHash))
+	if !known || a.Platform != in.Platform {
+		return Arrival{}, problem.New(problem.AuthorizationUnknown)
+	}
+	to := Arrival{ID: a.ID, ReturnTo: a.ReturnTo}
+	if err := s.mayClaim(a, in.Ticket); err != nil {
+		return to, err
+	}
+	a.Stage = table.Claimed
+	a, err = s.table.SaveAuthorization(ctx, a)
+	if errors.Is(err, table.ErrConflict) {
+		return to, problem.New(problem.AuthorizationDone)
+	}
+	if err != nil {
+		return to, unavailable("claiming the authorization", err)
+	}
+	to.Cookie = true
+	to.Finish, err = s.redeem(ctx, a, in)
+	if err != nil {
+		s.failed(ctx, a, err)
+	}
+	return to, err
+}
+
+// mayClaim checks what must hold before a callback may touch the record.
+func (s *Service) mayClaim(a table.Authorization, shown Ticket) error {
+	switch {
+	case !s.now().Before(a.ExpiresAt):
+		return problem.New(problem.AuthorizationExpired)
+	case a.Stage != table.Redirected:
+		return problem.New(problem.AuthorizationDone)
+	case shown.State.Empty():
+		return problem.New(problem.CookiesBlocked)
+	case !shown.fits(a):
+		return problem.New(problem.AnotherBrowser)
+	}
+	return nil
+}
+
+// failed leaves the reason in the record, for the console. The browser gets it anyhow.
+func (s *Service) failed(ctx context.Context, a table.Authorization, cause error) {
+	p := problem.Of(cause)
+	a.Stage, a.Problem = table.Failed, p
+	if _, err := s.table.SaveAuthorization(ctx, a); err != nil {
+		s.log.WarnContext(ctx, "an authorization's failure was not recorded", "error", err)
+	}
+	event.Audit(ctx, s.log, event.Entry{
+		Action:  "callback",
+		User:    a.Starter,
+		Target:  targetOf(a),
+		Outcome: string(p.Code),
+	})
+}
+
+func targetOf(a table.Authorization) table.Key {
+	return table.Key{
+		Account: a.Starter.Account, Region: a.Region, Instance: a.Instance, Platform: a.Platform,
+	}
+}
+
+// redeem works on a claimed authorization until its token waits in the vault for the confirm, and
+// returns the finish.
+func (s *Service) redeem(
+	ctx context.Context, a table.Authorization, in Callback,
+) (secret.Text, error) {
+	platform, app, err := s.oauthPlatform(ctx, a.Platform)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	title := platform.Describe().Title
+	switch {
+	case in.Error == "access_denied":
+		return secret.Text{}, problem.New(problem.ConsentRefused).With("platform", title)
+	case in.Error != "" || in.Code.Empty():
+		return secret.Text{}, problem.New(problem.PlatformError).With("platform", title)
+	case !sameOrigin(in.Issuer, platform.AuthorizeURL(app, "", "", "")):
+		return secret.Text{}, problem.New(problem.PlatformError).
+			Because("issuer").With("platform", title)
+	}
+	name, err := s.noteNew(ctx, table.Key{})
+	if err != nil {
+		return secret.Text{}, err
+	}
+	token, err := s.exchange(ctx, platform, app, in)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	a.Token.IssuedAt = s.now()
+	k := kept{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
+	if err := s.put(ctx, name, 1, k); err != nil {
+		return secret.Text{}, err
+	}
+	finding, warnings, err := s.identify(ctx, platform, a, k)
+	if err != nil {
+		s.revokeRefused(ctx, platform, k)
+		return secret.Text{}, err
+	}
+	k.Username, k.Token.Scopes = finding.GitUsername, finding.Scopes
+	a.Token = tokenOf(name, k, a.Token.IssuedAt)
+	a.Identity = table.Identity(finding.Identity)
+	a.Warnings = warnings
+	return s.consented(ctx, a)
+}
+
+// sameOrigin says whether an iss is of the origin that the user consented at. None is: no
+// platform is known to send one.
+func sameOrigin(issuer, authorize string) bool {
+	if issuer == "" {
+		return true
+	}
+	got, err := url.Parse(issuer)
+	want, wantErr := url.Parse(authorize)
+	return err == nil && wantErr == nil && got.Scheme == want.Scheme && got.Host == want.Host
+}
+
+func (s *Service) exchange(
+	ctx context.Context, platform provider.OAuthPlatform, app provider.App, in Callback,
+) (provider.Token, error) {
+	if _, err := s.punctual(ctx, "Exchange"); err != nil {
+		return provider.Token{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchanging)
+	defer cancel()
+	return platform.Exchange(ctx, app, s.callback+in.Platform, in.Code, in.Ticket.Verifier)
+}
+
+// identify asks whose the token is and what it may do, and whether that identity may have one
+// more.
+func (s *Service) identify(
+	ctx context.Context, platform provider.OAuthPlatform, a table.Authorization, k kept,
+) (provider.Finding, []problem.Problem, error) {
+	asking, cancel := context.WithTimeout(ctx, exchanging)
+	defer cancel()
+	held := k.held()
+	held.Scopes = k.Token.Scopes
+	finding, err := platform.Check(asking, held)
+	if err != nil {
+		return provider.Finding{}, nil, err
+	}
+	warnings := plain(finding.Warnings)
+	if a.Platform != provider.GitHub {
+		return finding, warnings, nil
+	}
+	more, err := s.countTokens(ctx, a, finding.Identity.ID)
+	return finding, append(warnings, more...), err
+}
+
+// consented moves the authorization on to where it waits for the confirm.
+func (s *Service) consented(ctx context.Context, a table.Authorization) (secret.Text, error) {
+	finish := secret.New(s.random(32))
+	a.Stage, a.FinishHash = table.Consented, hashOf(finish)
+	_, err := s.table.SaveAuthorization(ctx, a)
+	if err == nil {
+		return finish, nil
+	}
+	there, readErr := s.authorization(ctx, a.ID) // what is there counts
+	if readErr == nil && there.FinishHash == a.FinishHash {
+		return finish, nil
+	}
+	return secret.Text{}, unavailable("saving the consent", err)
+}
+
+// revokeRefused ends a token that was issued and will not be used. The sweep makes good what
+// fails here.
+func (s *Service) revokeRefused(ctx context.Context, platform provider.Platform, k kept) {
+	err := s.revoke(ctx, platform, k)
+	if err != nil && !errors.Is(err, provider.ErrNoRevoke) {
+		s.log.WarnContext(ctx, "a refused token was not revoked at once",
+			"platform", k.Platform, "error", err)
+	}
+}

@@ -1,0 +1,379 @@
+package binding
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/instance"
+	"bindery/shared/netguard"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/table/bolt"
+	"bindery/shared/vault"
+	"bindery/shared/vault/file"
+)
+
+// clock is a clock that only tests move, in milliseconds.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixMilli())
+	return c
+}
+
+func (c *clock) now() time.Time       { return time.UnixMilli(c.at.Load()).UTC() }
+func (c *clock) move(d time.Duration) { c.at.Add(d.Milliseconds()) }
+
+// world is what is outside: the platforms, on a clock.
+type world struct {
+	clock   *clock
+	sandbox *sandbox.Sandbox
+	url     string
+	// asked, if set, is called with each request to a platform.
+	asked atomic.Pointer[func(sandbox.Request)]
+	// around, if set, serves in the sandbox's place.
+	around atomic.Pointer[http.HandlerFunc]
+}
+
+const callbacks = "https://bindery.example/v1/callback/"
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{clock: newClock()}
+	w.sandbox = sandbox.New(sandbox.Options{
+		Now:    w.clock.now,
+		Random: rand.Reader,
+		OnRequest: func(r sandbox.Request) {
+			if asked := w.asked.Load(); asked != nil {
+				(*asked)(r)
+			}
+		},
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if around := w.around.Load(); around != nil {
+			(*around)(rw, r)
+			return
+		}
+		w.sandbox.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(func() { w.sandbox.Close(); server.Close() })
+	w.url = server.URL
+	for name, app := range w.sandbox.Apps() {
+		app.RedirectURI = callbacks + string(name)
+		w.sandbox.AddApp(name, app)
+	}
+	return w
+}
+
+// dialer is how a guard connects.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// platformsAt are the platforms as Bindery sees them, all of them at one origin.
+func platformsAt(origin string, now func() time.Time, dial dialer) *provider.Set {
+	host := strings.TrimPrefix(origin, "http://")
+	return provider.New(provider.Options{
+		Guard: netguard.New(netguard.Options{PrivateHosts: []string{host}, Dial: dial}),
+		Now:   now,
+		Sleep: func(context.Context, time.Duration) error { return nil },
+		Endpoints: provider.Endpoints{
+			CodeupURL: origin, CodeupAPIURL: origin, GiteeURL: origin, GiteeAPIURL: origin,
+			GitHubURL: origin, GitHubAPIURL: origin, BitbucketURL: origin, BitbucketAPIURL: origin,
+		},
+	})
+}
+
+// appsOf hands out the operator's apps, as the sandbox knows them.
+func appsOf(box *sandbox.Sandbox) func(context.Context, string) (provider.App, error) {
+	return func(_ context.Context, name string) (provider.App, error) {
+		app := box.Apps()[sandbox.Platform(name)]
+		return provider.App{ClientID: app.ClientID, ClientSecrets: app.ClientSecrets}, nil
+	}
+}
+
+// store is a laptop's table and vault in a folder.
+type store struct {
+	dir   string
+	table *bolt.Table
+	vault *file.Vault
+}
+
+func openStore(dir string) (store, error) {
+	rows, err := bolt.Open(filepath.Join(dir, "bindery.db"))
+	if err != nil {
+		return store{}, err
+	}
+	key, err := file.ReadKey(filepath.Join(dir, "vault.key"))
+	if err != nil {
+		return store{}, err
+	}
+	secrets, err := file.Open(filepath.Join(dir, "vault"), key)
+	return store{dir, rows, secrets}, err
+}
+
+// folder is an empty one, in memory if there is a file system in memory.
+func folder(t testing.TB) string {
+	t.Helper()
+	const shm = "/dev/shm"
+	if info, err := os.Stat(shm); err != nil || !info.IsDir() {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(shm, "bindery-binding-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// mustOpen opens a store for the length of the test, or until it is closed.
+func mustOpen(t testing.TB, dir string) store {
+	t.Helper()
+	s, err := openStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.table.Close() })
+	return s
+}
+
+// lines is a log that may be written and read at once.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// audits are the audit lines of an action.
+func (l *lines) audits(action string) []string {
+	var found []string
+	for line := range strings.SplitSeq(l.String(), "\n") {
+		if strings.Contains(line, "msg=audit action="+action+" ") {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+func newService(
+	rows table.Table, secrets vault.Vault, platforms *provider.Set, box *sandbox.Sandbox,
+	now func() time.Time, log *lines,
+) *Service {
+	return New(Options{
+		Table:     rows,
+		Vault:     secrets,
+		Platforms: platforms,
+		App:       appsOf(box),
+		Callback:  callbacks,
+		Log:       slog.New(slog.NewTextHandler(log, nil)),
+		Now:       now,
+		Random:    func(b []byte) { _, _ = rand.Read(b) },
+	})
+}
+
+// hooks is a hook that can be changed while calls go on.
+type hooks struct{ at atomic.Pointer[table.Hook] }
+
+func (h *hooks) set(hook table.Hook) { h.at.Store(&hook) }
+func (h *hooks) clear()              { h.at.Store(nil) }
+
+func (h *hooks) call(ctx context.Context, call string) (func(), error) {
+	if hook := h.at.Load(); hook != nil {
+		return (*hook)(ctx, call)
+	}
+	return nil, nil
+}
+
+// bench is a service on a real table and a real vault, with the pretended platforms.
+type bench struct {
+	testing.TB
+	*world
+	store
+	*Service
+	log *lines
+	// before is called before the service looks at the time, inside after it, right before the
+	// call to table or vault is made.
+	before, inside hooks
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	w := newWorld(t)
+	return benchOn(t, w, mustOpen(t, folder(t)))
+}
+
+func benchOn(t testing.TB, w *world, s store) *bench {
+	t.Helper()
+	b := &bench{TB: t, world: w, store: s, log: &lines{}}
+	b.serve(s.table, s.vault)
+	return b
+}
+
+// serve makes the service anew, on a table and a vault.
+func (b *bench) serve(rows table.Table, secrets vault.Vault) {
+	platforms := platformsAt(b.url, b.clock().now, nil)
+	rows, secrets = table.Hooked(rows, b.inside.call), vault.Hooked(secrets, b.inside.call)
+	b.Service = newService(rows, secrets, platforms, b.sandbox, b.clock().now, b.log)
+	b.Service.table = table.Hooked(b.Service.table, b.before.call)
+	b.Service.vault = vault.Hooked(b.Service.vault, b.before.call)
+}
+
+func (b *bench) clock() *clock { return b.world.clock }
+
+// counted counts the calls to table and vault that a function makes.
+func (b *bench) counted(do func()) map[string]int {
+	var mu sync.Mutex
+	calls := map[string]int{}
+	b.inside.set(func(_ context.Context, call string) (func(), error) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls[call]++
+		return nil, nil
+	})
+	defer b.inside.clear()
+	do()
+	return calls
+}
+
+var (
+	user  = table.User{Issuer: "https://id.example", Subject: "u-1", Account: "acct-1"}
+	other = table.User{Issuer: "https://id.example", Subject: "u-2", Account: "acct-1"}
+)
+
+// registry is an instance of the account.
+func registry(id string) instance.Instance {
+	return instance.Instance{Type: instance.Enterprise, Region: "cn-hangzhou", ID: id, Name: id}
+}
+
+func key(id, platform string) table.Key { return keyOf(user.Account, registry(id), platform) }
+
+// token is a token that the sandbox's GitLab takes.
+type token struct{ username, value string }
+
+var (
+	aliceToken  = token{"alice", "glpat-sandbox-alice-good"}
+	aliceOther  = token{"alice", "glpat-sandbox-alice-forever"}
+	aliceSoon   = token{"alice", "glpat-sandbox-alice-soon"}
+	bobToken    = token{"bob", "glpat-sandbox-bob-good"}
+	revokedOnes = token{"alice", "glpat-sandbox-alice-revoked"}
+)
+
+// gitLab is a bind of the sandbox's GitLab.
+func gitLab(origin, id string, with token) TokenBind {
+	return TokenBind{
+		By:       user,
+		Instance: registry(id),
+		Platform: provider.GitLab,
+		Submission: provider.Submission{
+			Address:  origin + "/gitlab",
+			Username: with.username,
+			Token:    secret.New(with.value),
+		},
+	}
+}
+
+func (b *bench) gitLab(id string, with token) TokenBind { return gitLab(b.url, id, with) }
+
+// mustBind binds an instance's GitLab.
+func (b *bench) mustBind(id string, with token) View {
+	b.Helper()
+	v, err := b.BindToken(context.Background(), b.gitLab(id, with))
+	if err != nil {
+		b.Fatalf("binding %s: %v", id, err)
+	}
+	return v
+}
+
+func gitLabEnd(id string, revoke bool) Unbind {
+	return Unbind{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
+}
+
+func (b *bench) mustUnbind(id string, revoke bool) Unbound {
+	b.Helper()
+	out, err := b.Unbind(context.Background(), gitLabEnd(id, revoke))
+	if err != nil {
+		b.Fatalf("unbinding %s: %v", id, err)
+	}
+	return out
+}
+
+// consent is a token of GitHub that a user of it has just granted.
+func (b *bench) consent(login string) provider.Token {
+	b.Helper()
+	p, _ := b.platforms.Get(provider.GitHub)
+	gitHub := p.(provider.OAuthPlatform)
+	app, _ := b.app(context.Background(), provider.GitHub)
+	verifier := secret.New(rand.Text() + rand.Text())
+	sum := sha256.Sum256([]byte(verifier.Reveal()))
+	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
+	address := gitHub.AuthorizeURL(app, callbacks+provider.GitHub, "a-state", challenge)
+	back, err := b.sandbox.Consent(sandbox.GitHub, login, address, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	u, err := url.Parse(back)
+	if err != nil {
+		b.Fatal("the callback is no address")
+	}
+	token, err := gitHub.Exchange(context.Background(), app, callbacks+provider.GitHub,
+		secret.New(u.Query().Get("code")), verifier)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return token
+}
+
+// lives says whether GitHub takes a token.
+func (b *bench) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
+
+// keepConsented stores a token of GitHub and points an instance's record at it.
+func (b *bench) keepConsented(id string, t provider.Token) table.Binding {
+	b.Helper()
+	ctx := b.begin(context.Background())
+	platform, _ := b.platforms.Get(provider.GitHub)
+	finding, err := platform.Check(ctx, provider.Held{Access: t.Access, Scopes: t.Scopes})
+	if err != nil {
+		b.Fatal(err)
+	}
+	rec, err := b.record(ctx, key(id, provider.GitHub))
+	if err != nil {
+		b.Fatal(err)
+	}
+	k := kept{
+		Platform: provider.GitHub, Method: provider.ByOAuth, Username: finding.GitUsername,
+		IdentityID: finding.Identity.ID, Token: t,
+	}
+	saved, _, err := b.bind(ctx, rec, k, finding, user)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return saved
+}

@@ -1,0 +1,222 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// secretsOf lists the secrets of a vault. Only those of the tests can.
+type secretsOf interface {
+	vault.Vault
+	Names(ctx context.Context) ([]vault.Name, error)
+}
+
+// far is later than anything in a test comes due.
+const far = 1000 * time.Hour
+
+// dueBy lists what is due at a time.
+func dueBy(rows table.Table, at time.Time) ([]table.DueEntry, error) {
+	var all []table.DueEntry
+	for cursor := ""; ; {
+		page, err := rows.DueBefore(context.Background(), at, cursor, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if cursor = page.Cursor; cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+// sweepAll lets time pass and sweeps until nothing is left to do, which must not take long.
+func sweepAll(s *Service, rows table.Table, c *clock) error {
+	for range 15 {
+		c.move(settle + time.Minute)
+		done, err := s.Sweep(context.Background())
+		if err != nil || done.Left {
+			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
+		}
+		entries, err := dueBy(rows, c.now().Add(far))
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 {
+			return nil
+		}
+	}
+	return errors.New("the sweep never comes to an end")
+}
+
+// whole says what is wrong with table and vault when everybody has ended and the sweep has run:
+// each record's secret must be in the vault and hold a token of the record's identity, and there
+// must be no other secret, and no note.
+func whole(rows table.Table, secrets secretsOf, now time.Time) error {
+	ctx := context.Background()
+	page, err := rows.AllBindings(ctx, "", 10*pageSize)
+	if err != nil {
+		return err
+	}
+	var pointed []vault.Name
+	for _, rec := range page.Items {
+		if !rec.Bound() {
+			continue
+		}
+		pointed = append(pointed, vault.Name(rec.Token.Secret))
+		if err := usable(ctx, rec, secrets); err != nil {
+			return fmt.Errorf("the record of %s: %w", rec.Instance, err)
+		}
+	}
+	names, err := secrets.Names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.Contains(pointed, name) {
+			return fmt.Errorf("the secret %s is left over", name)
+		}
+	}
+	entries, err := dueBy(rows, now.Add(far))
+	for _, e := range entries {
+		if e.Note != "" {
+			return fmt.Errorf("a note of the secret %s is left over", e.Note)
+		}
+	}
+	return err
+}
+
+// usable says what is wrong with the secret that a record points at.
+func usable(ctx context.Context, rec table.Binding, secrets vault.Vault) error {
+	value, err := secrets.Get(ctx, vault.Name(rec.Token.Secret), rec.Token.Generation)
+	if err != nil {
+		return fmt.Errorf("its secret: %w", err)
+	}
+	k, err := open(value)
+	switch {
+	case err != nil:
+		return err
+	case k.Token.Access.Empty():
+		return errors.New("its secret holds no token")
+	case k.Method == provider.ByToken && k.IdentityID != rec.Identity.ID:
+		return errors.New("its token is another identity's")
+	case k.Username != rec.Token.Username && k.Method == provider.ByToken:
+		return errors.New("its token goes with another user name")
+	}
+	return nil
+}
+
+// told says what is wrong with a binding's history: its last event must be what the record is,
+// and the numbers must go up by one for as long as the row lives.
+func told(rows table.Table, rec table.Binding) error {
+	page, err := rows.ListHistory(context.Background(), rec.Key, table.OldestFirst, "", 1000)
+	if err != nil {
+		return err
+	}
+	last := table.Event{Type: event.Unbound}
+	for _, e := range page.Items {
+		if e.Number != last.Number+1 && e.Number != 1 {
+			return fmt.Errorf("event %d comes after event %d", e.Number, last.Number)
+		}
+		if e.At.Before(last.At) {
+			return fmt.Errorf("event %d is older than the one before it", e.Number)
+		}
+		if (e.Type == event.Bound) != (last.Type == event.Unbound) {
+			return fmt.Errorf("%s comes after %s", e.Type, last.Type)
+		}
+		last = e
+	}
+	switch {
+	case rec.Bound() != (last.Type != event.Unbound):
+		return fmt.Errorf("the last event is %s, and the record's binding: %v", last.Type, rec.Bound())
+	case rec.Bound() && last.Identity != rec.Identity:
+		return errors.New("the last event names another identity than the record")
+	}
+	return nil
+}
+
+// settled lets time pass, sweeps, and expects that nothing is left over and nothing missing.
+func (b *bench) settled() {
+	b.Helper()
+	if err := sweepAll(b.Service, b.store.table, b.clock()); err != nil {
+		b.Fatal(err)
+	}
+	if err := whole(b.store.table, b.store.vault, b.clock().now()); err != nil {
+		b.Error(err)
+	}
+}
+
+// row reads a record past the service.
+func (b *bench) row(id, platform string) table.Binding {
+	b.Helper()
+	rec, err := b.store.table.Binding(context.Background(), key(id, platform))
+	if err != nil && !errors.Is(err, table.ErrNotFound) {
+		b.Fatal(err)
+	}
+	rec.Key = key(id, platform)
+	return rec
+}
+
+// secrets lists what is in the vault.
+func (b *bench) secrets() []vault.Name {
+	b.Helper()
+	names, err := b.store.vault.Names(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return names
+}
+
+// notes lists the notes by their secrets.
+func (b *bench) notes() []string {
+	b.Helper()
+	entries, err := dueBy(b.store.table, b.clock().now().Add(far))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var notes []string
+	for _, e := range entries {
+		if e.Note != "" {
+			notes = append(notes, e.Note)
+		}
+	}
+	return notes
+}
+
+// opens is the user name that the token of an instance's GitLab goes with, "" if it is unbound.
+func (b *bench) opens(id string) string {
+	b.Helper()
+	rec := b.row(id, provider.GitLab)
+	if !rec.Bound() {
+		return ""
+	}
+	if err := usable(context.Background(), rec, b.store.vault); err != nil {
+		b.Errorf("the record of %s: %v", id, err)
+	}
+	return rec.Identity.Username
+}
+
+func (b *bench) mustSweep() Swept {
+	b.Helper()
+	done, err := b.Sweep(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return done
+}
+
+// want compares.
+func want[T comparable](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
