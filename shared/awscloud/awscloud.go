@@ -1,0 +1,148 @@
+// Package awscloud builds the configuration of AWS's clients out of the environment, by hand: on
+// Lambda everything is in a few variables, and the library's own search for it in files, profiles
+// and metadata services costs milliseconds of each cold start.
+//
+// What to ask the services is left to the packages that do: table/dynamo and
+// vault/secretsmanager.
+package awscloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+)
+
+// The services' names as they end the variable AWS_ENDPOINT_URL_<service>.
+const (
+	DynamoDB       = "DYNAMODB"
+	SecretsManager = "SECRETS_MANAGER"
+)
+
+// The variables. Lambda sets all but the endpoints; any values of the first three do for a service
+// that was started for a test.
+const (
+	regionVariable   = "AWS_REGION"
+	keyIDVariable    = "AWS_ACCESS_KEY_ID"
+	keyVariable      = "AWS_SECRET_ACCESS_KEY"
+	sessionVariable  = "AWS_SESSION_TOKEN"
+	endpointVariable = "AWS_ENDPOINT_URL"
+)
+
+// limits bound one call. A function of 15 seconds must come to its own end: three tries of 4
+// seconds and two waits of at most one are 14.
+type limits struct {
+	attempts int
+	connect  time.Duration // TCP, and TLS again
+	response time.Duration // from the request's last byte to the reply's first
+	attempt  time.Duration // one try in all, the reply's body included
+	backoff  time.Duration // the longest wait between two tries
+}
+
+func usual() limits {
+	return limits{
+		attempts: 3,
+		connect:  time.Second,
+		response: 3 * time.Second,
+		attempt:  4 * time.Second,
+		backoff:  time.Second,
+	}
+}
+
+// Config is the configuration of one service's client. lookup shows the environment ("" for a
+// variable that is not set, as [os.Getenv] has it) and is asked for the credentials again at each
+// use, so that they may change. The endpoint is AWS_ENDPOINT_URL_<service>, else AWS_ENDPOINT_URL,
+// else the region's own.
+//
+// A call ends within 14 seconds, tries and waits included, or when its context does. The usual
+// proxy variables are not honoured, and no redirect is followed.
+//
+// The error has one line for each variable that is missing or wrong, and quotes no value.
+func Config(service string, lookup func(string) string) (aws.Config, error) {
+	return config(service, lookup, usual())
+}
+
+func config(service string, lookup func(string) string, most limits) (aws.Config, error) {
+	get := func(name string) string { return strings.TrimSpace(lookup(name)) }
+	region := get(regionVariable)
+	missing := []error{
+		needed(get, regionVariable), needed(get, keyIDVariable),
+		needed(get, keyVariable),
+	}
+	endpoint, err := endpoint(service, get)
+	if err := errors.Join(append(missing, err)...); err != nil {
+		return aws.Config{}, err
+	}
+	return aws.Config{
+		Region:       region,
+		Credentials:  credentials(get),
+		BaseEndpoint: endpoint,
+		HTTPClient:   client(most),
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = most.attempts, most.backoff
+			})
+		},
+	}, nil
+}
+
+func needed(get func(string) string, name string) error {
+	if get(name) == "" {
+		return fmt.Errorf("%s is not set", name)
+	}
+	return nil
+}
+
+// endpoint is nil for the region's own.
+func endpoint(service string, get func(string) string) (*string, error) {
+	for _, name := range []string{endpointVariable + "_" + service, endpointVariable} {
+		value := get(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("%s isn't an address that begins with http:// or https://", name)
+		}
+		return &value, nil
+	}
+	return nil, nil
+}
+
+func credentials(get func(string) string) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		if err := errors.Join(needed(get, keyIDVariable), needed(get, keyVariable)); err != nil {
+			return aws.Credentials{}, err
+		}
+		return aws.Credentials{
+			AccessKeyID:     get(keyIDVariable),
+			SecretAccessKey: get(keyVariable),
+			SessionToken:    get(sessionVariable),
+			Source:          "environment",
+		}, nil
+	})
+}
+
+func client(most limits) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: most.connect}).DialContext,
+			ForceAttemptHTTP2:     true,
+			TLSHandshakeTimeout:   most.connect,
+			ResponseHeaderTimeout: most.response,
+			// By the clock on the wall, so that a function that was frozen for longer doesn't wait
+			// on a connection that is long dead.
+			IdleConnTimeout:     30 * time.Second,
+			MaxIdleConnsPerHost: 16,
+		},
+		Timeout:       most.attempt,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
