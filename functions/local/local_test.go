@@ -1,0 +1,143 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestTheGreetingSaysWhereToGoAndWhatToTry(t *testing.T) {
+	data := t.TempDir()
+	p := start(t, data)
+	if !strings.HasPrefix(p.url, "http://localhost:") {
+		t.Errorf("Bindery is said to be at %q", p.url)
+	}
+	if !strings.HasPrefix(p.sandbox, "http://127.0.0.1:") {
+		t.Errorf("the sandbox is said to be at %q", p.sandbox)
+	}
+	if p.data != data {
+		t.Errorf("the data is said to be in %q, want %q", p.data, data)
+	}
+	if len(p.samples) < 10 {
+		t.Errorf("there are %d sample tokens, want more than 10", len(p.samples))
+	}
+	for _, s := range p.samples {
+		if s.username == "" || s.token.Empty() {
+			t.Errorf("the sample %s: %s lacks its user name or token", s.platform, s.title)
+		}
+	}
+	for _, address := range []string{p.url + "/healthz", p.sandbox + "/"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := send(r); err != nil || got.status >= http.StatusBadRequest {
+			t.Errorf("%s answers %d, %v", address, got.status, err)
+		}
+	}
+}
+
+func TestASecondRunStillHasTheBindings(t *testing.T) {
+	data := t.TempDir()
+	first := start(t, data)
+	first.wantBound("at first")
+	first.bind("codeup", "gitlab")
+	first.wantBound("after binding", "codeup", "gitlab")
+	first.stop()
+
+	second := start(t, data)
+	second.wantBound("at the second run", "codeup", "gitlab")
+	second.stop()
+}
+
+// The token is read from the vault again: the sandbox's GitLab is asked to revoke it.
+func TestASecondRunStillHasTheTokens(t *testing.T) {
+	data, port := t.TempDir(), "PORT="+strconv.Itoa(ports(t))
+	first := start(t, data, port)
+	first.bind("gitlab")
+	first.stop()
+
+	second := start(t, data, port)
+	got := second.call(http.MethodDelete, bindings+"/gitlab?revoke=true", second.signIn(nil), nil)
+	if got.status != http.StatusOK || !strings.Contains(string(got.body), `"revoked":true`) {
+		t.Errorf("unbinding with revoke: status %d: %s", got.status, got.body)
+	}
+	second.wantBound("after unbinding")
+}
+
+// It is killed while binds are under way, at no chosen moment, several times over.
+func TestAKillInTheMiddleLosesNothing(t *testing.T) {
+	data, port := t.TempDir(), "PORT="+strconv.Itoa(ports(t))
+	p := start(t, data, port)
+	p.bind("codeup", "gitlab")
+	for range 3 {
+		token, form := p.signIn(nil), p.sample("gitlab", "good").form()
+		replied := make(chan struct{}, 40)
+		for range 4 {
+			go func() {
+				for range 10 { // until it is killed
+					_, err := p.try(http.MethodPut, bindings+"/gitlab", token, form)
+					replied <- struct{}{}
+					if err != nil {
+						return
+					}
+				}
+			}()
+		}
+		<-replied
+		p.kill()
+		p = start(t, data, port)
+		p.wantBound("after the kill", "codeup", "gitlab")
+	}
+	got := p.call(http.MethodDelete, bindings+"/gitlab?revoke=true", p.signIn(nil), nil)
+	if got.status != http.StatusOK || !strings.Contains(string(got.body), `"revoked":true`) {
+		t.Errorf("after the kills, unbinding with revoke: status %d: %s", got.status, got.body)
+	}
+	p.wantBound("after unbinding", "codeup")
+	p.stop()
+}
+
+func TestCtrlCEndsItToo(t *testing.T) {
+	p := start(t, t.TempDir())
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	if p.err != nil || p.stderr.Len() > 0 {
+		t.Errorf("on SIGINT it ended with %v, stderr %q", p.err, p.stderr.String())
+	}
+}
+
+// Every sample is tried, and tokens are put where they don't belong. When the test ends, the log
+// is searched for all of them.
+func TestD1_NoTokenIsInTheLog(t *testing.T) {
+	p := start(t, t.TempDir())
+	token := p.signIn(nil)
+	for _, s := range p.samples {
+		got := p.call(http.MethodPut, bindings+"/"+s.platform, token, s.form())
+		for _, hidden := range p.secrets {
+			if strings.Contains(string(got.body), hidden.Reveal()) {
+				t.Errorf("%s: %s: a token is in the reply", s.platform, s.title)
+			}
+		}
+	}
+	good := p.sample("gitlab", "good")
+	for _, wrong := range []map[string]string{
+		{"username": good.token.Reveal(), "token": good.token.Reveal(), "address": good.address},
+		{"username": "alice", "token": "x", "address": good.address + "/" + good.token.Reveal()},
+		{"username": "alice", "token": "Bearer " + good.token.Reveal(), "address": good.address},
+		{"username": "alice", "token": good.token.Reveal(), "address": "http://127.0.0.1:1"},
+		{"username": "alice", good.token.Reveal(): "x", "address": good.address},
+	} {
+		p.call(http.MethodPut, bindings+"/gitlab", token, wrong)
+	}
+	p.call(http.MethodPut, bindings+"/gitlab?token="+good.token.Reveal(), token, good.form())
+	p.call(http.MethodGet, bindings+"?access_token="+token.Reveal(), good.token, nil)
+	p.call(http.MethodDelete, bindings+"/gitlab?revoke=true", token, nil)
+	p.stop()
+	if len(p.log) < len(p.samples) {
+		t.Errorf("the log has %d lines, want one for each call at least", len(p.log))
+	}
+}
