@@ -8,7 +8,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -71,7 +70,7 @@ type Routes func(a *API, mux *http.ServeMux)
 func Open(c config.Config, p Parts) (*API, error) {
 	instances, err := instance.Open(c.Instances, instance.Options{Now: p.Now})
 	if err != nil {
-		return nil, fmt.Errorf("BINDERY_INSTANCES: %w", err)
+		return nil, err // which names the variable in each of its lines
 	}
 	if p.Guard == nil {
 		p.Guard = netguard.New(netguard.Options{
