@@ -51,6 +51,7 @@ var arrows = []arrow{
 	{"shared/document", nil},
 	{"shared/config", nil},
 	{"shared/netguard", nil},
+	{"shared/awscloud", nil},
 	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/config"}},
@@ -61,8 +62,12 @@ var arrows = []arrow{
 	{"shared/table", nil},
 	{"shared/vault", nil},
 	{"shared/event", []string{"shared/table"}},
-	{"shared/table/selected", []string{"shared/config", "shared/table", "shared/table/*"}},
-	{"shared/vault/selected", []string{"shared/config", "shared/vault", "shared/vault/*"}},
+	{"shared/table/selected", []string{
+		"shared/awscloud", "shared/config", "shared/table", "shared/table/*",
+	}},
+	{"shared/vault/selected", []string{
+		"shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
+	}},
 	{"shared/table/*", []string{"shared/table"}},
 	{"shared/vault/*", []string{"shared/vault"}},
 
