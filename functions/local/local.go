@@ -105,7 +105,8 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
 	all := a.Handler(api.Status, api.TokenBind, api.Unbind,
-		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm)
+		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm,
+		api.Credential, api.ExpiryCheck)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", all)
 	mux.Handle("/healthz", all)

@@ -6,7 +6,6 @@
 package api
 
 import (
-	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -37,6 +36,9 @@ const RequestIDHeader = "Bindery-Request-Id"
 // platform, and a platform counts wrong tokens against the address that they come from.
 const bindsPerMinute = 30
 
+// credentialsPerMinute is how many one caller may ask for in a minute: many builds share a caller.
+const credentialsPerMinute = 600
+
 // whole is how long a request may take in all.
 const whole = 20 * time.Second
 
@@ -50,6 +52,8 @@ type API struct {
 	log       *slog.Logger
 	now       func() time.Time
 	binds     *caller.Cap
+	// credentials is the cap of those that are handed out.
+	credentials *caller.Cap
 }
 
 // Parts are what a function opens before it can serve.
@@ -90,6 +94,7 @@ func Open(c config.Config, p Parts) (*API, error) {
 			Platforms: platforms,
 			App:       appOf(p.Apps, p.Now),
 			Callback:  c.PublicURL + callbackPath,
+			Instances: instances,
 			Log:       p.Log,
 			Now:       p.Now,
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
@@ -108,6 +113,8 @@ func Open(c config.Config, p Parts) (*API, error) {
 		log:     p.Log,
 		now:     p.Now,
 		binds:   caller.NewCap(bindsPerMinute, p.Now),
+
+		credentials: caller.NewCap(credentialsPerMinute, p.Now),
 	}, nil
 }
 
@@ -135,16 +142,4 @@ func (a *API) Handler(routes ...Routes) http.Handler {
 		add(a, mux)
 	}
 	return a.cors(a.routed(mux))
-}
-
-// Sweep works on what has come due; see [binding.Service.Sweep]. It is for a schedule.
-func (a *API) Sweep(ctx context.Context) error {
-	done, err := a.bindings.Sweep(ctx)
-	if err != nil {
-		return err
-	}
-	a.log.InfoContext(ctx, "swept",
-		"due", done.Due, "drained", done.Drained, "removed", done.Removed, "kept", done.Kept,
-		"deleted", done.Deleted, "failed", done.Failed, "left", done.Left)
-	return nil
 }

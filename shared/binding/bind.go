@@ -113,6 +113,7 @@ func (s *Service) bind(
 		Warnings:     plain(f.Warnings),
 	}
 	next.LastCheckedAt = next.BoundAt
+	next.CheckAt = s.nextCheck(next)
 	if err := s.claimIdentity(ctx, rec.Key, next); err != nil {
 		return table.Binding{}, table.Binding{}, err
 	}

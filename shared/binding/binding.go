@@ -24,6 +24,9 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
+	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
@@ -50,12 +53,16 @@ type Options struct {
 	Platforms *provider.Set
 	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
 	App func(ctx context.Context, platform string) (provider.App, error)
-	// Callback is what the platforms\' callback addresses begin with; a platform\'s name follows.
+	// Callback is what the platforms' callback addresses begin with; a platform's name follows.
 	Callback string
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Instances is asked by the check alone, whether an instance is still there.
+	Instances instance.Catalogue
+	Log       *slog.Logger
+	Now       func() time.Time
 	// Random fills b with random bytes.
 	Random func(b []byte)
+	// Sleep waits, or returns the context's error if that ends first; nil is a real one.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Service does the work. Its methods may be called at once from many goroutines and processes.
@@ -66,9 +73,13 @@ type Service struct {
 	platforms *provider.Set
 	app       func(ctx context.Context, platform string) (provider.App, error)
 	callback  string
+	instances instance.Catalogue
 	log       *slog.Logger
 	clock     func() time.Time
 	fill      func(b []byte)
+	sleep     func(ctx context.Context, d time.Duration) error
+	warm      warmth
+	flights   singleflight.Group
 }
 
 // New returns a service.
@@ -77,9 +88,14 @@ func New(o Options) *Service {
 		platforms: o.Platforms,
 		app:       o.App,
 		callback:  o.Callback,
+		instances: o.Instances,
 		log:       o.Log,
 		clock:     o.Now,
 		fill:      o.Random,
+		sleep:     o.Sleep,
+	}
+	if s.sleep == nil {
+		s.sleep = provider.Sleep
 	}
 	s.table = table.Hooked(o.Table, s.punctual)
 	if o.Vault != nil {
@@ -133,6 +149,13 @@ func (s *Service) random(n int) string {
 	b := make([]byte, n)
 	s.fill(b)
 	return hex.EncodeToString(b)
+}
+
+// jitter is a random part of a time, so that callers who met once don't meet again.
+func (s *Service) jitter(most time.Duration) time.Duration {
+	var b [1]byte
+	s.fill(b[:])
+	return most * time.Duration(b[0]) / 256
 }
 
 // record reads a binding's row; a row that isn't there is an unbound one without a version.

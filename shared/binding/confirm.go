@@ -73,6 +73,7 @@ func (s *Service) confirm(
 		BoundBy:       by,
 		Warnings:      a.Warnings,
 	}
+	next.CheckAt = s.nextCheck(next)
 	if err := s.claimIdentity(ctx, rec.Key, next); err != nil {
 		return View{}, err
 	}

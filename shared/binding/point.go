@@ -26,7 +26,7 @@ func (s *Service) point(
 		if err := s.disown(ctx, rec); err != nil {
 			return table.Binding{}, table.Binding{}, err
 		}
-		if rec, err = s.makeRoom(ctx, rec); err != nil {
+		if rec, err = s.makeRoom(ctx, rec, 1); err != nil {
 			return table.Binding{}, table.Binding{}, err
 		}
 		want := next(rec)
@@ -88,10 +88,12 @@ func (s *Service) disown(ctx context.Context, rec table.Binding) error {
 	return unavailable("noting the old secret", table.ErrConflict)
 }
 
-// makeRoom drains a record's events to the history when it can carry no more. They leave the
+// makeRoom drains a record's events to the history when it can't carry so many more. They leave the
 // record with its next save; until then they are in both places, once.
-func (s *Service) makeRoom(ctx context.Context, rec table.Binding) (table.Binding, error) {
-	if len(rec.Events) < table.MaxEvents {
+func (s *Service) makeRoom(
+	ctx context.Context, rec table.Binding, more int,
+) (table.Binding, error) {
+	if len(rec.Events)+more <= table.MaxEvents {
 		return rec, nil
 	}
 	if err := s.table.AppendHistory(ctx, rec.Key, rec.Events); err != nil {
@@ -114,14 +116,21 @@ func (s *Service) happened(rec *table.Binding, e table.Event) {
 	rec.DueAt = s.due(*rec)
 }
 
-// due is when a record next needs work: at once while it carries events, and, when unbound, once
-// it has settled. Zero means never.
+// due is when a record next needs work: at once while it carries events; when unbound, once it has
+// settled; else at its next check, at the end of a lease that may be left behind, or for a last
+// look. Zero means never.
 func (s *Service) due(rec table.Binding) time.Time {
-	switch {
-	case len(rec.Events) > 0:
+	if len(rec.Events) > 0 {
 		return s.now()
-	case !rec.Bound():
+	}
+	if !rec.Bound() {
 		return rec.EventAt.Add(settle)
 	}
-	return time.Time{}
+	var first time.Time
+	for _, at := range []time.Time{rec.CheckAt, rec.Lease.Until, rec.LookAt} {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
 }

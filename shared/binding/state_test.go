@@ -46,7 +46,8 @@ func sweepAll(s *Service, rows table.Table, c *clock) error {
 		if err != nil || done.Left {
 			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
 		}
-		entries, err := dueBy(rows, c.now().Add(far))
+		// What is due later than that is the next day's check.
+		entries, err := dueBy(rows, c.now().Add(2*settle))
 		if err != nil {
 			return err
 		}
@@ -106,10 +107,8 @@ func usable(ctx context.Context, rec table.Binding, secrets vault.Vault) error {
 		return err
 	case k.Token.Access.Empty():
 		return errors.New("its secret holds no token")
-	case k.Method == provider.ByToken && k.IdentityID != rec.Identity.ID:
+	case k.Method == provider.ByToken && k.Username != rec.Identity.Username:
 		return errors.New("its token is another identity's")
-	case k.Username != rec.Token.Username && k.Method == provider.ByToken:
-		return errors.New("its token goes with another user name")
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"bindery/shared/event"
 	"bindery/shared/problem"
@@ -13,110 +12,45 @@ import (
 	"bindery/shared/vault"
 )
 
-// sweeping is how long one sweep works before it leaves the rest to the next: well before the
-// 2 minutes after which it could begin no further call.
-const sweeping = 90 * time.Second
-
 // hopeless is how often the sweep tries to revoke a secret's tokens before it deletes the secret
 // all the same.
 const hopeless = 10
 
-// Swept counts what a sweep did.
-type Swept struct {
-	Due     int // entries of the index that it looked at
-	Drained int // records whose events went to the history
-	Removed int // rows of unbound bindings, and expired authorizations
-	Kept    int // secrets that are in use
-	Deleted int // secrets that nothing pointed at
-	Failed  int // entries that an error left for a later sweep
-	Left    bool
-}
-
-// Sweep works on everything that has come due: it moves events from records to the history,
-// drops the rows of what was unbound, and deletes secrets that no record points at. Several may
-// run at once, and one may die anywhere: the next goes on. One entry's failure doesn't keep the
-// others from being worked on; an error is returned only when the index can't be read.
-func (s *Service) Sweep(ctx context.Context) (Swept, error) {
-	ctx = s.begin(ctx)
-	began := s.now()
-	var done Swept
-	cursor := ""
-	for {
-		page, err := s.table.DueBefore(ctx, began, cursor, pageSize)
-		if err != nil {
-			return done, unavailable("listing what is due", err)
-		}
-		for _, entry := range page.Items {
-			if s.now().Sub(began) > sweeping || ctx.Err() != nil {
-				done.Left = true
-				return done, nil
-			}
-			done.Due++
-			if err := s.sweepOne(ctx, entry, &done); err != nil {
-				done.Failed++
-				s.log.ErrorContext(ctx, "sweeping failed", "entry", nameOf(entry), "error", err)
-			}
-		}
-		if cursor = page.Cursor; cursor == "" {
-			return done, nil
-		}
+// sweepBinding drains a record's events, deletes the row of an unbound one that has settled, and
+// says whether the record's token is to be checked. If so, nothing is saved yet: the claim does
+// that.
+func (s *Service) sweepBinding(
+	ctx context.Context, key table.Key, part *Swept,
+) (rec table.Binding, check bool, err error) {
+	if rec, err = s.record(ctx, key); err != nil {
+		return rec, false, err
 	}
-}
-
-func (s *Service) sweepOne(ctx context.Context, entry table.DueEntry, done *Swept) error {
-	var err error
-	switch {
-	case entry.Note != "":
-		err = s.sweepNote(ctx, entry.Note, done)
-	case entry.Binding != (table.Key{}):
-		err = s.sweepBinding(ctx, entry.Binding, done)
-	case entry.Authorization != "":
-		err = s.sweepAuthorization(ctx, entry.Authorization, done)
-	}
-	if errors.Is(err, table.ErrConflict) || errors.Is(err, errYoung) {
-		return nil // somebody else is at work on it, or may be: it comes due again
-	}
-	return err
-}
-
-func nameOf(entry table.DueEntry) string {
-	switch {
-	case entry.Note != "":
-		return "note of " + entry.Note
-	case entry.Authorization != "":
-		return "authorization"
-	}
-	return "binding " + describe(entry.Binding)
-}
-
-// sweepBinding drains a record's events, and deletes the row of an unbound one that has settled.
-func (s *Service) sweepBinding(ctx context.Context, key table.Key, done *Swept) error {
-	rec, err := s.record(ctx, key)
-	if err != nil {
-		return err
-	}
-	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(s.now()) {
-		return nil // the index lags
+	now := s.now()
+	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(now) {
+		return rec, false, nil // the index lags
 	}
 	if len(rec.Events) == 0 && !rec.Bound() {
 		if err := s.table.DeleteBinding(ctx, rec); err != nil {
-			return fmt.Errorf("deleting an unbound row: %w", err)
+			return rec, false, fmt.Errorf("deleting an unbound row: %w", err)
 		}
-		done.Removed++
-		return nil
+		part.Removed++
+		return rec, false, nil
 	}
 	if len(rec.Events) > 0 {
 		if err := s.table.AppendHistory(ctx, key, rec.Events); err != nil {
-			return fmt.Errorf("draining the events: %w", err)
+			return rec, false, fmt.Errorf("draining the events: %w", err)
 		}
 		rec.Events = nil
-		done.Drained++
+		part.Drained++
+	}
+	if next := s.due(rec); rec.Bound() && !next.IsZero() && !next.After(now) {
+		return rec, true, nil
 	}
 	rec.DueAt = s.due(rec)
 	if _, err := s.table.SaveBinding(ctx, rec); err != nil {
-		return fmt.Errorf("saving the drained record: %w", err)
+		return rec, false, fmt.Errorf("saving the drained record: %w", err)
 	}
-	return nil
+	return rec, false, nil
 }
 
 // sweepAuthorization drops an attempt that has expired. It owns nothing: what it put into the
@@ -223,6 +157,9 @@ func (s *Service) revokeSwept(ctx context.Context, own table.Key, k kept) error 
 	platform, ok := s.platforms.Get(k.Platform)
 	if !ok || !platform.Describe().Revocable {
 		return nil
+	}
+	if _, err := s.punctual(ctx, "Check"); err != nil {
+		return err
 	}
 	asking, cancel := context.WithTimeout(ctx, exchanging)
 	defer cancel()

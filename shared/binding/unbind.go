@@ -85,7 +85,7 @@ func (s *Service) unbind(
 		if err := s.disown(ctx, rec); err != nil {
 			return table.Binding{}, err
 		}
-		if rec, err = s.makeRoom(ctx, rec); err != nil {
+		if rec, err = s.makeRoom(ctx, rec, 1); err != nil {
 			return table.Binding{}, err
 		}
 		before = rec

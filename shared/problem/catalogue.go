@@ -17,6 +17,7 @@ const (
 	InstanceUnknown    Code = "instance_unknown"
 	PlatformUnknown    Code = "platform_unknown"
 	MethodMismatch     Code = "method_mismatch"
+	NotBound           Code = "not_bound"
 	Conflict           Code = "conflict"
 	PreconditionFailed Code = "precondition_failed"
 	TooManyCalls       Code = "too_many_calls"
@@ -235,6 +236,15 @@ var catalogue = map[Code]entry{
 				"{platform} is bound by OAuth consent, not by a token.",
 			}},
 		},
+	},
+	NotBound: {
+		status: http.StatusConflict,
+		title:  text{"{platform} 尚未绑定", "{platform} is not bound"},
+		detail: text{
+			"这个实例没有绑定 {platform}。",
+			"This instance is not bound to {platform}.",
+		},
+		remedy: text{"请先绑定。", "Bind it first."},
 	},
 	Conflict: {
 		status: http.StatusConflict,

@@ -11,6 +11,7 @@ package problem
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -207,3 +208,6 @@ func Codes() []Code {
 	}
 	return codes
 }
+
+// Reasons lists the reasons for which a code has words of its own, sorted.
+func Reasons(code Code) []string { return slices.Sorted(maps.Keys(catalogue[code].reasons)) }

@@ -67,7 +67,7 @@ func New(o Options) *Set {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = Sleep
 	}
 	e := o.Endpoints.orDefaults()
 	reach := func(name string, hc *http.Client) *client {
@@ -83,7 +83,8 @@ func New(o Options) *Set {
 	}}
 }
 
-func sleep(ctx context.Context, wait time.Duration) error {
+// Sleep waits, or returns the context's error if that ends first.
+func Sleep(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

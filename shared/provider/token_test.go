@@ -207,12 +207,12 @@ func TestPlatformsComeInTheConsolesOrder(t *testing.T) {
 }
 
 func TestSleepEndsWithTheContext(t *testing.T) {
-	if err := sleep(t.Context(), 1); err != nil {
+	if err := Sleep(t.Context(), 1); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := sleep(ctx, time.Hour); err == nil {
+	if err := Sleep(ctx, time.Hour); err == nil {
 		t.Error("slept on although the context had ended")
 	}
 }

@@ -76,6 +76,13 @@ type Lease struct {
 	Until time.Time `json:"until"`
 }
 
+// Backoff is a refresh that failed in passing: what happened, and when the next may be tried.
+type Backoff struct {
+	Until   time.Time        `json:"until"`
+	Tries   int              `json:"tries"` // in a row
+	Problem *problem.Problem `json:"problem"`
+}
+
 // Token is what a record knows of the token it points at: everything but the token.
 type Token struct {
 	// Secret and Generation name the token in the vault.
@@ -112,10 +119,21 @@ type Binding struct {
 	Problem       *problem.Problem `json:"problem,omitempty"`
 	LastCheckedAt time.Time        `json:"lastCheckedAt,omitzero"` // the last good check
 	Unanswered    int              `json:"unanswered,omitempty"`   // checks in a row without an answer
+	// CheckAt is when the token is next checked; zero: not before its owner or a rebind asks.
+	CheckAt time.Time `json:"checkAt,omitzero"`
+	// Warned is the fewest days before the token's end that its owner was warned at; 0: never.
+	Warned int `json:"warned,omitempty"`
+	// MissingSince is when the instance was first not found in the catalogue.
+	MissingSince time.Time `json:"missingSince,omitzero"`
 
 	Lease Lease `json:"lease,omitzero"`
 	// Unsure says that a refresh ended without a definite answer.
 	Unsure bool `json:"unsure,omitempty"`
+	// Backoff keeps a refresh that failed from being tried again at once.
+	Backoff Backoff `json:"backoff,omitzero"`
+	// LookAt is when a revoked binding is looked at once more: its next generation may have been
+	// stored late. Zero: not, or done.
+	LookAt time.Time `json:"lookAt,omitzero"`
 
 	// Events ride in the record's own write until they are drained to the history.
 	Events     []Event `json:"events,omitempty"`

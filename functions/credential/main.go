@@ -1,0 +1,34 @@
+// Credential hands a build what its git client needs.
+package main
+
+import (
+	"context"
+	"time"
+
+	"bindery/shared/api"
+	"bindery/shared/config"
+	tables "bindery/shared/table/selected"
+	"bindery/shared/trigger"
+	vaults "bindery/shared/vault/selected"
+)
+
+func main() { trigger.Run(build) }
+
+func build(_ context.Context, c config.Config) (trigger.Function, error) {
+	table, _, err := tables.Open(c)
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	vault, err := vaults.Open(c)
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	log := trigger.Logger("credential")
+	a, err := api.Open(c, api.Parts{
+		Table: table, Vault: vault, Apps: vaults.Apps(c), Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	return trigger.Function{HTTP: a.Handler(api.Credential)}, nil
+}

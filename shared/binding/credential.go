@@ -1,0 +1,144 @@
+package binding
+
+import (
+	"context"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+const (
+	// MinimumLife is what a credential has left if its caller doesn't say: a clone that takes ten
+	// minutes is a long one.
+	MinimumLife = 10 * time.Minute
+	// fresh is the age below which a token that lives is not refreshed, whatever life is asked for:
+	// no platform would give it a longer one.
+	fresh = 5 * time.Minute
+)
+
+// CredentialFor is a build's wish.
+type CredentialFor struct {
+	By       table.User
+	Instance instance.Instance
+	Platform string
+	// MinimumLife is how long the credential must work. Where the platform can't give that, the
+	// true end is in the answer.
+	MinimumLife time.Duration
+}
+
+// Credential is what a build gets: never a refresh token.
+type Credential struct {
+	Username  string
+	Token     secret.Text
+	ExpiresAt time.Time // zero: never, or not known
+}
+
+// Credential hands out what a git client needs, refreshed first if it has too little life left.
+// One table call, and one vault call or none, when it is still good. At worst it takes 12 seconds.
+//
+// [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the user binds again;
+// a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has ended and a
+// refresh fails in passing. While the token lives, a failing refresh is nobody's problem.
+func (s *Service) Credential(ctx context.Context, in CredentialFor) (Credential, error) {
+	ctx = s.begin(ctx)
+	if _, ok := s.platforms.Get(in.Platform); !ok {
+		return Credential{}, problem.New(problem.PlatformUnknown)
+	}
+	key := keyOf(in.By.Account, in.Instance, in.Platform)
+	rec, err := s.record(ctx, key)
+	if err != nil {
+		return Credential{}, err
+	}
+	if rec, err = s.lively(ctx, rec, in.MinimumLife); err != nil {
+		return Credential{}, err
+	}
+	k, err := s.warmed(ctx, rec.Token)
+	if err != nil {
+		return Credential{}, unavailable("reading the token", err)
+	}
+	event.Audit(ctx, s.log, event.Entry{
+		Action: "credential", User: in.By, Target: key, Outcome: event.Done, Identity: rec.Identity,
+	})
+	return Credential{
+		Username:  rec.Token.Username,
+		Token:     k.Token.Access,
+		ExpiresAt: rec.Token.ExpiresAt,
+	}, nil
+}
+
+// lively returns the record with a token that lives, refreshed if that is needed.
+func (s *Service) lively(
+	ctx context.Context, rec table.Binding, minimum time.Duration,
+) (table.Binding, error) {
+	if err := s.ended(rec); err != nil {
+		return table.Binding{}, err
+	}
+	if !s.needsRefresh(rec, minimum) {
+		return rec, nil
+	}
+	next, err := s.refreshed(ctx, rec)
+	switch {
+	case err == nil:
+		return next, nil
+	case s.lives(rec) && !problem.Is(err, problem.TokenRevoked):
+		return rec, nil // the old one has life yet
+	}
+	return table.Binding{}, err
+}
+
+// ended is the problem of a binding that has no token to give.
+func (s *Service) ended(rec table.Binding) error {
+	switch status := StatusOf(rec, s.now()); status {
+	case StatusUnbound:
+		return problem.New(problem.NotBound).With("platform", s.title(rec.Platform))
+	case StatusRevoked:
+		if rec.Problem != nil {
+			return rec.Problem
+		}
+		return problem.New(problem.TokenRevoked).With("platform", s.title(rec.Platform))
+	case StatusExpired:
+		return problem.New(problem.TokenExpired).With("platform", s.title(rec.Platform))
+	}
+	return nil
+}
+
+// lives says whether the token has any life left, by our clock.
+func (s *Service) lives(rec table.Binding) bool {
+	return rec.Token.ExpiresAt.IsZero() || rec.Token.ExpiresAt.After(s.now())
+}
+
+func (s *Service) needsRefresh(rec table.Binding, minimum time.Duration) bool {
+	now, t := s.now(), rec.Token
+	switch {
+	case !t.Renewable || t.ExpiresAt.IsZero():
+		return false
+	case !t.ExpiresAt.After(now):
+		return true
+	}
+	return t.ExpiresAt.Sub(now) < minimum && now.Sub(t.IssuedAt) >= fresh
+}
+
+// warmed reads a token from this process's memory if it has that very generation, else from the
+// vault.
+func (s *Service) warmed(ctx context.Context, t table.Token) (kept, error) {
+	if k, ok := s.warm.get(t.Secret, t.Generation); ok {
+		return k, nil
+	}
+	k, err := s.fetch(ctx, t)
+	if err == nil {
+		s.warm.put(t.Secret, t.Generation, k)
+	}
+	return k, err
+}
+
+// held is the token of a record in the form that a platform is asked with.
+func heldBy(rec table.Binding, k kept) provider.Held {
+	h := k.held()
+	h.Username, h.Scopes, h.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
+	return h
+}

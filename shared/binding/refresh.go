@@ -1,0 +1,222 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// How long things take at most around a refresh. Whoever waits for a lease waits less long than
+// it lasts: it is for the next caller to take over.
+const (
+	leaseFor   = 20 * time.Second
+	refreshing = 8 * time.Second  // one call to the platform
+	waiting    = 12 * time.Second // a caller, for a refresh by anybody
+	poll       = 250 * time.Millisecond
+	// A refresh that failed is not tried again for so long, doubled each time.
+	shortestBackoff = 5 * time.Second
+	longestBackoff  = 5 * time.Minute
+)
+
+// refreshed returns the record with its next generation. Of all callers in this process one does
+// the work and the others wait for it; it goes on when they leave. Of all processes one has the
+// lease.
+func (s *Service) refreshed(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	flight := rec.Token.Secret + fmt.Sprint(rec.Token.Generation)
+	done := s.flights.DoChan(flight, func() (any, error) {
+		alone, cancel := context.WithTimeout(context.WithoutCancel(ctx), waiting)
+		defer cancel()
+		return s.takeTurns(alone, rec)
+	})
+	select {
+	case r := <-done:
+		next, _ := r.Val.(table.Binding)
+		return next, r.Err
+	case <-ctx.Done():
+		return table.Binding{}, s.busy(rec).From(ctx.Err())
+	}
+}
+
+// busy is the problem of a caller who waited in vain.
+func (s *Service) busy(rec table.Binding) *problem.Problem {
+	return problem.New(problem.PlatformUnreachable).Because("timeout").
+		With("platform", s.title(rec.Platform)).
+		After(shortestBackoff)
+}
+
+// takeTurns waits for the lease or for what its holder brings, whichever comes first.
+func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	old := rec.Token
+	for {
+		now := s.now()
+		switch {
+		case rec.Token.Secret != old.Secret || rec.Token.Generation != old.Generation:
+			return rec, s.ended(rec) // somebody brought another
+		case s.ended(rec) != nil && rec.Health != table.Healthy:
+			return table.Binding{}, s.ended(rec)
+		case rec.Backoff.Until.After(now):
+			return table.Binding{}, rec.Backoff.Problem.After(rec.Backoff.Until.Sub(now))
+		case rec.Lease.Until.After(now):
+			if err := s.sleep(ctx, poll+s.jitter(poll)); err != nil {
+				return table.Binding{}, s.busy(rec).From(err)
+			}
+		default:
+			leased, err := s.lease(ctx, rec)
+			if err == nil {
+				return s.refresh(ctx, leased, rec.Lease != (table.Lease{}) || rec.Unsure)
+			}
+			if !errors.Is(err, table.ErrConflict) {
+				return table.Binding{}, unavailable("taking the lease", err)
+			}
+		}
+		var err error
+		if rec, err = s.record(ctx, rec.Key); err != nil {
+			return table.Binding{}, err
+		}
+	}
+}
+
+// lease makes this call the one that asks the platform, until the lease ends. The record is due
+// then, so that the check takes over what a death leaves.
+func (s *Service) lease(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	rec.Lease = table.Lease{Owner: s.random(8), Until: s.now().Add(leaseFor)}
+	rec.DueAt = s.due(rec)
+	return s.table.SaveBinding(ctx, rec)
+}
+
+// refresh brings the next generation of the record's secret: the one that is in the vault already,
+// if a refresh before this one ended unclearly, else a new one from the platform.
+func (s *Service) refresh(
+	ctx context.Context, rec table.Binding, unclear bool,
+) (table.Binding, error) {
+	if unclear {
+		if k, err := s.successor(ctx, rec); err == nil {
+			return s.commit(ctx, rec, k)
+		} else if !errors.Is(err, vault.ErrNotFound) {
+			return table.Binding{}, unavailable("looking for the next token", err)
+		}
+	}
+	k, err := s.fetch(ctx, rec.Token)
+	if err != nil {
+		return table.Binding{}, unavailable("reading the token", err)
+	}
+	token, err := s.askForNext(ctx, k)
+	if err == nil {
+		k.Token = token
+		return s.store(ctx, rec, k)
+	}
+	if problem.Is(err, problem.TokenRevoked) {
+		return s.refusedFor(ctx, rec, unclear, err)
+	}
+	return table.Binding{}, s.backOff(ctx, rec, err)
+}
+
+// successor reads the generation after the record's.
+func (s *Service) successor(ctx context.Context, rec table.Binding) (kept, error) {
+	next := rec.Token
+	next.Generation++
+	return s.fetch(ctx, next)
+}
+
+func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, error) {
+	platform, app, err := s.oauthPlatform(ctx, k.Platform)
+	if err != nil {
+		return provider.Token{}, err
+	}
+	if _, err := s.punctual(ctx, "Refresh"); err != nil {
+		return provider.Token{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshing)
+	defer cancel()
+	return platform.Refresh(ctx, app, k.Token.Refresh)
+}
+
+// store puts a new token into the vault before anything else: until then it is in this process
+// alone. If somebody else was quicker, theirs counts.
+func (s *Service) store(ctx context.Context, rec table.Binding, k kept) (table.Binding, error) {
+	// The caller may have gone, and its time may be up: this call must be made all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshing)
+	defer cancel()
+	err := s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
+	for tries := 1; err != nil && !errors.Is(err, vault.ErrExists) && tries < 3; tries++ {
+		if s.sleep(ctx, poll) != nil {
+			break
+		}
+		err = s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
+	}
+	if errors.Is(err, vault.ErrExists) {
+		k, err = s.successor(ctx, rec)
+	}
+	if err != nil {
+		return table.Binding{}, s.backOff(ctx, rec, err)
+	}
+	return s.commit(ctx, rec, k)
+}
+
+// commit points the record at its next generation, whatever became of the lease. If the record
+// has moved on to another secret or generation, that one counts: this secret has a note, and the
+// sweep revokes what it holds.
+func (s *Service) commit(ctx context.Context, rec table.Binding, k kept) (table.Binding, error) {
+	want := rec.Token
+	want.Generation++
+	err := s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Secret != rec.Token.Secret || b.Token.Generation != rec.Token.Generation {
+			return false
+		}
+		b.Token.Generation = want.Generation
+		b.Token.IssuedAt = s.now()
+		b.Token.ExpiresAt = k.Token.ExpiresAt
+		b.Token.Renewable = !k.Token.Refresh.Empty()
+		if len(k.Token.Scopes) > 0 {
+			b.Token.Scopes = k.Token.Scopes
+		}
+		b.Lease, b.Unsure, b.Backoff, b.LookAt = table.Lease{}, false, table.Backoff{}, time.Time{}
+		if b.Health == table.Revoked || b.Health == table.Expired {
+			b.Health, b.Problem = table.Healthy, nil
+			s.happened(b, table.Event{Type: event.Recovered, Identity: b.Identity})
+		}
+		b.DueAt = s.due(*b)
+		return true
+	}, &rec)
+	if err != nil {
+		return table.Binding{}, err
+	}
+	s.warm.put(want.Secret, want.Generation, k)
+	return rec, s.ended(rec)
+}
+
+// change saves a record after edit, which is told the row as it is and says whether there is
+// anything to save. A conflict or an unclear end reads it again. out is the row in the end.
+func (s *Service) change(
+	ctx context.Context, rec table.Binding, edit func(*table.Binding) bool, out *table.Binding,
+) error {
+	for try := range tries {
+		next, err := s.makeRoom(ctx, rec, 2) // an edit adds two events at most
+		if err != nil {
+			return err
+		}
+		if !edit(&next) {
+			*out = rec
+			return nil
+		}
+		saved, err := s.table.SaveBinding(ctx, next)
+		if err == nil {
+			*out = saved
+			return nil
+		}
+		if !errors.Is(err, table.ErrConflict) && try >= 2 {
+			return unavailable("saving the binding", err)
+		}
+		if rec, err = s.record(ctx, rec.Key); err != nil {
+			return err
+		}
+	}
+	return unavailable("saving the binding", table.ErrConflict)
+}

@@ -1,0 +1,137 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// The reasons of [problem.TokenRevoked].
+const (
+	revokedAtPlatform = "revoked_at_platform"
+	tokenMayBeLost    = "token_may_be_lost"
+)
+
+// refusedFor is what follows when the platform says that a refresh token is dead. Perhaps another
+// call has used it and its token is in the vault, or in the record already; if not, the binding is
+// revoked, and the platform is not asked again.
+func (s *Service) refusedFor(
+	ctx context.Context, rec table.Binding, unclear bool, refusal error,
+) (table.Binding, error) {
+	k, err := s.successor(ctx, rec)
+	if err == nil {
+		return s.commit(ctx, rec, k)
+	}
+	if !errors.Is(err, vault.ErrNotFound) {
+		return table.Binding{}, s.backOff(ctx, rec, err)
+	}
+	reason := revokedAtPlatform
+	if unclear {
+		reason = tokenMayBeLost
+	}
+	why := problem.New(problem.TokenRevoked).Because(reason).
+		With("platform", s.title(rec.Platform)).From(refusal)
+	leased := rec.Lease
+	err = s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Secret != rec.Token.Secret || b.Token.Generation != rec.Token.Generation {
+			return false
+		}
+		if b.Lease.Owner != leased.Owner && b.Health != table.Revoked {
+			// Somebody took the lease over: what they know is not known here.
+			why = why.Because(tokenMayBeLost)
+		}
+		s.revokedBy(b, why)
+		return true
+	}, &rec)
+	if err != nil {
+		return table.Binding{}, err
+	}
+	return rec, s.ended(rec)
+}
+
+// revokedBy marks a binding as revoked, and has it looked at once more: a token that somebody got
+// in time may yet reach the vault.
+func (s *Service) revokedBy(b *table.Binding, why *problem.Problem) {
+	b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
+	if b.Health != table.Revoked {
+		b.Health, b.Problem = table.Revoked, why
+		b.LookAt = s.now().Add(settle)
+		s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
+	}
+	b.DueAt = s.due(*b)
+}
+
+// backOff notes a refresh that failed in passing, and returns its problem. The token is kept. What
+// ended without a definite answer makes the record unsure: the platform may have used the refresh
+// token up.
+func (s *Service) backOff(ctx context.Context, rec table.Binding, cause error) error {
+	p := problem.Of(cause)
+	if p.Code == problem.Internal {
+		p = problem.Of(unavailable("refreshing", cause))
+	}
+	wait := p.RetryAfter
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshing)
+	defer cancel()
+	owner := rec.Lease.Owner
+	err := s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Generation != rec.Token.Generation || b.Token.Secret != rec.Token.Secret ||
+			b.Health == table.Revoked {
+			return false
+		}
+		b.Unsure = b.Unsure || !definite(p)
+		if b.Lease.Owner == owner {
+			b.Lease = table.Lease{}
+		}
+		next := min(shortestBackoff<<min(b.Backoff.Tries, 10), longestBackoff)
+		wait = max(wait, next)
+		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: b.Backoff.Tries + 1, Problem: p}
+		b.DueAt = s.due(*b)
+		return true
+	}, &rec)
+	if err != nil {
+		s.log.WarnContext(ctx, "a failed refresh was not noted", "error", err)
+	}
+	if p.Code == problem.ClientRefused {
+		s.log.ErrorContext(ctx, "the platform refuses the OAuth app's credentials",
+			"alarm", "client_refused", "platform", rec.Platform)
+	}
+	return p.After(wait)
+}
+
+// definite says whether a failure leaves no doubt that the platform did not use the refresh token
+// up: it refused the app, it turned the call away, or the call never got there.
+func definite(p *problem.Problem) bool {
+	switch p.Code {
+	case problem.ClientRefused, problem.PlatformNotConfigured, problem.PlatformRateLimited,
+		problem.AddressRefused, problem.PortRefused, problem.CertificateUntrusted:
+		return true
+	case problem.PlatformUnreachable:
+		return p.Reason == "dns" || p.Reason == "refused"
+	}
+	return false
+}
+
+// lastLook looks for a generation that came into the vault after its binding was given up.
+func (s *Service) lastLook(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	k, err := s.successor(ctx, rec)
+	if err == nil {
+		return s.commit(ctx, rec, k)
+	}
+	if !errors.Is(err, vault.ErrNotFound) {
+		return rec, unavailable("looking for the next token", err)
+	}
+	err = s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Generation != rec.Token.Generation || b.LookAt.IsZero() {
+			return false
+		}
+		b.LookAt = time.Time{}
+		b.DueAt = s.due(*b)
+		return true
+	}, &rec)
+	return rec, err
+}

@@ -1,0 +1,298 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bindery/shared/problem"
+	"bindery/shared/table"
+)
+
+const (
+	// sweeping is how long one run works before it leaves the rest to the next: well before the
+	// 2 minutes after which it could begin no further call.
+	sweeping = 90 * time.Second
+	// atOnce is how many due entries are looked at side by side.
+	atOnce = 32
+	// hostCap is how many calls one host gets from one run at the same time: what a small
+	// self-run GitLab takes without noticing.
+	hostCap = 8
+	// hostFailing is after how many failures in a row a host is left alone for this run.
+	hostFailing = 5
+	// mostDue bounds a run's memory.
+	mostDue = 20_000
+)
+
+// Swept counts what a run did.
+type Swept struct {
+	Due       int // entries of the index that it looked at
+	Checked   int // tokens that the platform was asked about
+	Refreshed int
+	Warned    int // owners told of their token's end
+	Recovered int
+	Failed    int // entries that an error left for later, and checks that did not end well
+	Parked    int // records that died too often with whoever checked them
+	Drained   int // records whose events went to the history
+	Removed   int // rows of unbound bindings, and expired authorizations
+	Kept      int // secrets that are in use
+	Deleted   int // secrets that nothing pointed at
+	PutOff    int // checks that were put off because their host fails
+	Left      bool
+	Duration  time.Duration
+}
+
+func (a *Swept) add(b Swept) {
+	a.Due += b.Due
+	a.Checked += b.Checked
+	a.Refreshed += b.Refreshed
+	a.Warned += b.Warned
+	a.Recovered += b.Recovered
+	a.Failed += b.Failed
+	a.Parked += b.Parked
+	a.Drained += b.Drained
+	a.Removed += b.Removed
+	a.Kept += b.Kept
+	a.Deleted += b.Deleted
+	a.PutOff += b.PutOff
+	a.Left = a.Left || b.Left
+}
+
+// Sweep works on everything that has come due: it checks tokens, moves events from records to the
+// history, drops the rows of what was unbound, and deletes secrets that no record points at.
+// Several may run at once, and one may die anywhere: the next goes on. One entry's failure doesn't
+// keep the others from being worked on, nor does a slow platform; an error is returned only when
+// the index can't be read.
+func (s *Service) Sweep(ctx context.Context) (Swept, error) {
+	r := &run{s: s, began: s.now(), lanes: map[string]*lane{}}
+	ctx = s.begin(ctx)
+	err := r.read(ctx)
+	r.working.Wait()
+	r.done.Duration = s.now().Sub(r.began)
+	return r.done, err
+}
+
+// run is one sweep at work.
+type run struct {
+	s       *Service
+	began   time.Time
+	working sync.WaitGroup // the lanes' workers
+
+	mu    sync.Mutex // guards what follows
+	done  Swept
+	lanes map[string]*lane
+}
+
+// lane is the checks of one host. They wait in it, and nothing else waits for them.
+type lane struct {
+	waiting  []table.Binding
+	workers  int
+	failures int // in a row
+}
+
+func (r *run) count(part Swept) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done.add(part)
+}
+
+// over says whether it is time to leave the rest to the next run.
+func (r *run) over(ctx context.Context) bool {
+	if r.s.now().Sub(r.began) <= sweeping && ctx.Err() == nil {
+		return false
+	}
+	r.count(Swept{Left: true})
+	return true
+}
+
+// read goes through the index. Entries that ask the platform are queued by host, others are worked
+// on at once.
+func (r *run) read(ctx context.Context) error {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	defer func() { _ = group.Wait() }()
+	seen, cursor := 0, ""
+	for {
+		page, err := r.s.table.DueBefore(ctx, r.began, cursor, pageSize)
+		if err != nil {
+			return unavailable("listing what is due", err)
+		}
+		for _, entry := range page.Items {
+			if r.over(ctx) {
+				return nil
+			}
+			group.Go(func() error { r.entry(ctx, entry); return nil })
+		}
+		seen += len(page.Items)
+		if cursor = page.Cursor; cursor == "" {
+			return nil
+		}
+		if seen >= mostDue {
+			r.count(Swept{Left: true})
+			return nil
+		}
+	}
+}
+
+func (r *run) entry(ctx context.Context, entry table.DueEntry) {
+	part := Swept{Due: 1}
+	var err error
+	switch {
+	case entry.Note != "":
+		err = r.s.sweepNote(ctx, entry.Note, &part)
+	case entry.Authorization != "":
+		err = r.s.sweepAuthorization(ctx, entry.Authorization, &part)
+	default:
+		var rec table.Binding
+		var check bool
+		if rec, check, err = r.s.sweepBinding(ctx, entry.Binding, &part); check {
+			r.queue(ctx, rec)
+		}
+	}
+	r.finish(ctx, nameOf(entry), err, part)
+}
+
+// finish counts a piece of work and logs its failure. A conflict is none: somebody else is at work
+// on it, or may be, and it comes due again.
+func (r *run) finish(ctx context.Context, what string, err error, part Swept) {
+	if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, errYoung) {
+		part.Failed++
+		r.s.log.ErrorContext(ctx, "sweeping failed", "entry", what, "error", err)
+	}
+	r.count(part)
+}
+
+func nameOf(entry table.DueEntry) string {
+	switch {
+	case entry.Note != "":
+		return "note of " + entry.Note
+	case entry.Authorization != "":
+		return "authorization"
+	}
+	return "binding " + describe(entry.Binding)
+}
+
+// queue puts a record into its host's lane, and gives the lane another worker if it may have one.
+func (r *run) queue(ctx context.Context, rec table.Binding) {
+	host := rec.Platform + " " + rec.Address
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lanes[host]
+	if l == nil {
+		l = &lane{}
+		r.lanes[host] = l
+	}
+	l.waiting = append(l.waiting, rec)
+	if l.workers < hostCap {
+		l.workers++
+		r.working.Go(func() { r.work(ctx, l) })
+	}
+}
+
+// work empties a lane.
+func (r *run) work(ctx context.Context, l *lane) {
+	for {
+		r.mu.Lock()
+		if len(l.waiting) == 0 {
+			l.workers--
+			r.mu.Unlock()
+			return
+		}
+		rec := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		failing := l.failures >= hostFailing
+		r.mu.Unlock()
+		if r.over(ctx) {
+			continue
+		}
+		part := Swept{}
+		var err error
+		if failing {
+			part.PutOff++
+			err = r.s.putOff(ctx, rec)
+		} else {
+			var passing *problem.Problem
+			passing, err = r.s.checkDue(ctx, rec, &part)
+			r.hostAnswered(l, passing == nil)
+		}
+		r.finish(ctx, "binding "+describe(rec.Key), err, part)
+	}
+}
+
+func (r *run) hostAnswered(l *lane, well bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.failures++; well {
+		l.failures = 0
+	}
+}
+
+// putOff leaves a record for later without asking its host.
+func (s *Service) putOff(ctx context.Context, rec table.Binding) error {
+	rec.CheckAt = s.now().Add(claimed + s.jitter(claimed))
+	rec.DueAt = s.due(rec)
+	_, err := s.table.SaveBinding(ctx, rec)
+	return err
+}
+
+// checkDue claims a record and examines it. The problem is one that says nothing of the token.
+func (s *Service) checkDue(
+	ctx context.Context, rec table.Binding, part *Swept,
+) (*problem.Problem, error) {
+	if rec.Attempts >= hopelessChecks {
+		part.Parked++
+		s.log.ErrorContext(ctx, "a binding is not checked any more: whoever does, dies",
+			"alarm", "parked", "binding", describe(rec.Key), "attempts", rec.Attempts)
+		rec.CheckAt, rec.LookAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
+		rec.DueAt = s.due(rec)
+		_, err := s.table.SaveBinding(ctx, rec)
+		return nil, err
+	}
+	rec, err := s.claim(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
+		return nil, err
+	}
+	_, out, err := s.examine(ctx, rec)
+	part.Checked++
+	part.Refreshed += one(out.refreshed)
+	part.Warned += one(out.warned)
+	part.Recovered += one(out.recovered)
+	part.Failed += one(out.failed)
+	return out.passing, err
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// instanceGone unbinds a binding whose instance has been away from the catalogue for a week. A
+// catalogue that can't be read says nothing.
+func (s *Service) instanceGone(ctx context.Context, rec *table.Binding) (bool, error) {
+	if s.instances == nil {
+		return false, nil
+	}
+	_, err := s.instances.Find(ctx, rec.Account, rec.Region, rec.Instance)
+	switch {
+	case err == nil:
+		rec.MissingSince = time.Time{}
+		return false, nil
+	case !problem.Is(err, problem.InstanceUnknown):
+		return false, nil
+	case rec.MissingSince.IsZero():
+		rec.MissingSince = s.now()
+	}
+	if s.now().Sub(rec.MissingSince) < missing {
+		return false, nil
+	}
+	_, err = s.unbind(ctx, rec.Key, nil, table.User{})
+	return true, err
+}
