@@ -49,6 +49,7 @@ var arrows = []arrow{
 	{"shared/secret", nil},
 	{"shared/problem", nil},
 	{"shared/document", nil},
+	{"shared/awscloud", nil},
 	{"shared/config", nil},
 	{"shared/netguard", nil},
 	{"shared/awscloud", nil},
@@ -68,8 +69,8 @@ var arrows = []arrow{
 	{"shared/vault/selected", []string{
 		"shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
-	{"shared/table/*", []string{"shared/table"}},
-	{"shared/vault/*", []string{"shared/vault"}},
+	{"shared/table/*", []string{"shared/awscloud", "shared/table"}},
+	{"shared/vault/*", []string{"shared/awscloud", "shared/vault"}},
 
 	{"shared/binding", []string{
 		"shared/event", "shared/instance", "shared/provider", "shared/table", "shared/vault",
