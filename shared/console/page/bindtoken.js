@@ -1,0 +1,146 @@
+// Binding by a personal access token: Codeup, GitLab.
+
+import { bindingPath, ifMatch } from "./api.js";
+import { field, firstMissing, invalid, openDialog } from "./dialog.js";
+import { h, outside, webAddress } from "./dom.js";
+import { t } from "./language.js";
+import { person, platformTitle } from "./parts.js";
+
+// blame is the field that a problem is most likely about.
+const blame = {
+  address_refused: "address",
+  port_refused: "address",
+  certificate_untrusted: "address",
+  platform_unreachable: "address",
+  platform_error: "address",
+  username_mismatch: "username",
+  token_rejected: "token",
+  token_expired: "token",
+  permission_missing: "token",
+  user_blocked: "token",
+  organization_unknown: "organization",
+};
+
+// bindToken opens the form. What is typed into it is nowhere but in it.
+export function bindToken(app, platform) {
+  const description = app.platform(platform);
+  const name = platformTitle(description);
+  const path = bindingPath(app.instance, platform);
+  let binding = app.binding(platform);
+  const again = binding.status !== "unbound";
+  const controls = description.fields.map((key) => control(key, description, binding));
+  const missing = h("div");
+  const form = formOf(description, controls, again && binding.identity);
+
+  async function bind() {
+    const body = {};
+    for (const c of controls) if (c.value.trim()) body[c.name] = valueOf(c);
+    const bound = await app.api.call("PUT", path, { body, headers: ifMatch(binding) });
+    await app.reload();
+    return () => app.say("good", t("bound.now", { platform: name, user: bound.identity.username }));
+  }
+
+  async function failed(failure) {
+    for (const c of controls) invalid(c, c.name === blame[failure.code]);
+    if (failure.stale || failure.code === "no_answer") {
+      await app.reload();
+      binding = app.binding(platform);
+      missing.replaceChildren(changed(binding));
+    }
+  }
+
+  openDialog({
+    title: t(again ? "rebind.title" : "bind.title", { platform: name }),
+    body: [form, missing],
+    submit: t("bind.submit"),
+    check: () => firstMissing(controls),
+    onsubmit: bind,
+    onfailure: failed,
+  });
+}
+
+function formOf(description, controls, identity) {
+  const { platform } = description;
+  return [
+    identity && h("div", { class: "note mild" }, t("rebind.replaces"), person(identity)),
+    h("div", { class: "help" },
+      h("p", null, t(`help.${platform}`)),
+      h("ul", { class: "scopes" }, description.scopes.map((scope) =>
+        h("li", null, h("code", null, scope)))),
+      h("p", null, tokenPage(description, controls)),
+      h("p", { class: "fine" }, t(`note.${platform}`))),
+    controls.map((c) => field(c, t(`${platform}.${c.name}`), {
+      hint: t(`${platform}.${c.name}.hint`), optional: !c.required,
+    })),
+  ];
+}
+
+// tokenPage links to where a token is created. On GitLab that depends on the address.
+function tokenPage(description, controls) {
+  const label = () => t("help.create", { platform: platformTitle(description) });
+  if (description.tokenUrl) return outside(description.tokenUrl, label());
+  const address = controls.find((c) => c.name === "address");
+  const place = h("span");
+  const update = () => {
+    const base = webAddress(address.value.trim())?.replace(/\/+$/, "");
+    place.replaceChildren(base
+      ? outside(`${base}/-/user_settings/personal_access_tokens`, label())
+      : t("help.create.later"));
+  };
+  address.addEventListener("input", update);
+  update();
+  return place;
+}
+
+function control(key, description, binding) {
+  const required = !description.optional.includes(key);
+  const input = h("input", { id: `field-${key}`, name: key, required, ...kinds[key] });
+  if (key === "address") input.value = binding.address ?? "";
+  if (key === "organization") input.value = binding.organization ?? "";
+  if (key === "username" && description.platform === "gitlab") {
+    input.value = binding.identity?.username ?? "";
+  }
+  if (key === "expiresAt") input.min = dayOf(new Date(Date.now() + 86_400_000));
+  if (key === "token") withShowButton(input);
+  return input;
+}
+
+const plain = { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
+const kinds = {
+  address: {
+    ...plain, type: "url", inputmode: "url", placeholder: "https://gitlab.example.com",
+    autofocus: true,
+  },
+  username: { ...plain, autofocus: true },
+  token: { ...plain, type: "password", "data-1p-ignore": true, "data-lpignore": "true" },
+  organization: plain,
+  expiresAt: { type: "date" },
+};
+
+function withShowButton(input) {
+  const show = h("button", { type: "button", class: "quiet", "aria-pressed": "false" }, t("show"));
+  show.addEventListener("click", () => {
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    show.setAttribute("aria-pressed", shown);
+    show.textContent = t(shown ? "hide" : "show");
+  });
+  h("div", { class: "with-button" }, input, show);
+}
+
+// valueOf is what is sent. A day is its first moment here: being warned early does no harm.
+function valueOf(input) {
+  if (input.type === "date") return new Date(`${input.value}T00:00:00`).toISOString();
+  return input.name === "token" ? input.value : input.value.trim();
+}
+
+function dayOf(time) {
+  const two = (n) => String(n).padStart(2, "0");
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+}
+
+// changed says how the binding is now, after somebody else has changed it.
+function changed(binding) {
+  if (binding.status === "unbound") return h("p", { class: "note mild" }, t("changed.unbound"));
+  return h("div", { class: "note mild" }, t("changed.bound"), person(binding.identity));
+}

@@ -1,0 +1,150 @@
+// The one dialog, for forms and questions, and the drawer for reading.
+
+import { byId, h, working } from "./dom.js";
+import { Failure, own } from "./api.js";
+import { t } from "./language.js";
+import { problemText } from "./parts.js";
+
+// openDialog shows a dialog:
+//   title, body      what it says; body is nodes
+//   submit           the words on the button #submit; without them there is none
+//   danger           the button ends something
+//   careful          the question isn't to be answered by a habit of pressing Enter
+//   cancel           the words on the other button
+//   problem          a failure that is shown from the start
+//   check()          returns the first field that is not filled in right, or null
+//   onsubmit()       does it. When it returns, the dialog closes; a Failure is shown in #problem
+//                    and the form stays as it is. What it returns is called after closing.
+//   onfailure(f)     may look at the failure first, and return "close", or a failure to show
+//   oncancel()       the person doesn't want to
+export function openDialog(o) {
+  const dialog = byId("dialog");
+  if (dialog.open) dialog.close();
+  const opener = document.activeElement?.id;
+  const trouble = h("div", { id: "problem", class: "note bad", role: "alert", hidden: true });
+  const fields = h("fieldset", null, o.body);
+  const submit = o.submit && h("button", {
+    type: "submit", id: "submit", class: o.danger ? "primary danger" : "primary",
+  }, o.submit);
+  const cancel = h("button", { type: "button", class: "cancel", onclick: () => dismiss() },
+    o.cancel ?? t("cancel"));
+  const form = h("form", { novalidate: true, autocomplete: "off", onsubmit: act },
+    h("h2", { id: "dialog-title", tabindex: "-1" }, o.title),
+    fields,
+    h("div", { class: "dialog-foot" }, trouble,
+      h("div", { class: "dialog-buttons" }, cancel, submit)));
+  let busy = false;
+
+  function show(failure) {
+    trouble.replaceChildren(...(failure ? [problemText(failure.problem)] : []));
+    trouble.hidden = !failure;
+  }
+
+  async function act(event) {
+    event.preventDefault();
+    if (busy) return;
+    show(null);
+    const wrong = o.check?.();
+    if (wrong) {
+      wrong.focus();
+      return;
+    }
+    setBusy(true);
+    let after;
+    try {
+      after = await working(o.onsubmit);
+    } catch (error) {
+      const failure = await lookAt(error);
+      setBusy(false);
+      if (failure === "close") close();
+      else show(failure);
+      return;
+    }
+    setBusy(false);
+    close();
+    await after?.();
+  }
+
+  async function lookAt(error) {
+    const failure = error instanceof Failure ? error : own("unexpected");
+    if (!(error instanceof Failure)) console.error(error);
+    return await o.onfailure?.(failure) ?? failure;
+  }
+
+  function setBusy(now) {
+    busy = now;
+    form.toggleAttribute("data-busy", now);
+    form.setAttribute("aria-busy", now);
+    fields.disabled = now;
+    cancel.disabled = now;
+    // Not disabled, which would take the focus from whoever pressed it.
+    submit?.setAttribute("aria-disabled", now);
+  }
+
+  function close() {
+    dialog.close();
+    dialog.replaceChildren();
+    if (opener) byId(opener)?.focus();
+  }
+
+  function dismiss() {
+    if (busy) return;
+    close();
+    o.oncancel?.();
+  }
+
+  dialog.oncancel = (event) => {
+    event.preventDefault();
+    dismiss();
+  };
+  dialog.replaceChildren(form);
+  show(o.problem);
+  dialog.showModal();
+  const first = o.danger || o.careful ? cancel : submit ?? cancel;
+  (form.querySelector("[autofocus]") ?? first).focus();
+}
+
+// openDrawer shows nodes to read at the side of the window.
+export function openDrawer(title, ...body) {
+  const drawer = byId("drawer");
+  const opener = document.activeElement?.id;
+  const close = () => drawer.close();
+  drawer.onclose = () => {
+    drawer.replaceChildren();
+    if (opener) byId(opener)?.focus();
+  };
+  drawer.onclick = (event) => event.target === drawer && close();
+  drawer.replaceChildren(h("div", { class: "drawer-inside" },
+    h("header", null,
+      h("h2", { id: "drawer-title" }, title),
+      h("button", { type: "button", class: "quiet", onclick: close }, t("close"))),
+    body));
+  drawer.showModal();
+}
+
+// field is a labelled control with a hint below. Its control has the id.
+export function field(control, label, { hint, optional } = {}) {
+  const { id } = control;
+  if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
+  return h("div", { class: "field" },
+    h("label", { for: id }, label, optional && h("span", { class: "fine" }, t("optional"))),
+    control.parentElement ?? control,
+    h("p", { id: `${id}-missing`, class: "missing", hidden: true }, t("required")),
+    hint && h("p", { id: `${id}-hint`, class: "fine" }, hint));
+}
+
+// firstMissing marks the required controls that are empty, and returns the first.
+export function firstMissing(controls) {
+  const empty = controls.filter((control) => control.required && !control.value.trim());
+  for (const control of controls) {
+    const wrong = empty.includes(control);
+    invalid(control, wrong);
+    byId(`${control.id}-missing`).hidden = !wrong;
+  }
+  return empty[0] ?? null;
+}
+
+// invalid marks a control as filled in wrong, or not.
+export function invalid(control, wrong) {
+  control.setAttribute("aria-invalid", wrong);
+}

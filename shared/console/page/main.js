@@ -1,0 +1,293 @@
+// The page: who is signed in, which instance, and its table. Everything that can be done from
+// there is in a module of its own.
+
+import { Api, bindingPath, own } from "./api.js";
+import { arrive, pending, takeFragment } from "./arrival.js";
+import { finish, start } from "./authorize.js";
+import { bindToken } from "./bindtoken.js";
+import { byId, h, outside, working } from "./dom.js";
+import { language, speak, t } from "./language.js";
+import { instanceText, problemText, regionText } from "./parts.js";
+import { openSignIn } from "./signin.js";
+import { skeleton, table } from "./table.js";
+import { check, history, unbind } from "./unbind.js";
+
+const chosen = "bindery.instance";
+const keyOf = ({ region, id }) => `${region}/${id}`;
+
+// App is what the page knows at the moment.
+class App {
+  signedIn = false;
+  failure = null; // in place of the table
+  platforms = [];
+  instances = [];
+  instance = null;
+  bindings = []; // of the instance; empty until they are there
+  checks = true; // this deployment can check now, as far as is known
+  #asked = 0;
+
+  constructor(config) {
+    this.config = config;
+    this.signIn = openSignIn(config);
+    this.api = new Api(config.publicUrl, this.signIn);
+  }
+
+  platform(name) {
+    return this.platforms.find((one) => one.platform === name);
+  }
+
+  binding(platform) {
+    return this.bindings.find((one) => one.platform === platform);
+  }
+
+  // whoText names the signed-in user.
+  whoText() {
+    const { user, account } = this.signIn;
+    return account ? t("who", { user, account }) : user;
+  }
+
+  // load reads everything anew.
+  load() {
+    return working(async () => {
+      try {
+        await this.signIn.fresh(0);
+        const [{ platforms }, { instances }] = await Promise.all([
+          this.api.get("/v1/platforms"), this.api.get("/v1/instances"),
+        ]);
+        this.platforms = platforms;
+        this.instances = instances;
+        const wanted = sessionStorage.getItem(chosen);
+        this.instance = instances.find((one) => keyOf(one) === wanted) ?? instances[0] ?? null;
+        this.failure = null;
+      } catch (failure) {
+        this.fail(failure);
+        return;
+      }
+      await this.reload();
+    });
+  }
+
+  // choose shows another instance.
+  async choose({ region, id }) {
+    this.instance = this.instances.find((one) => one.region === region && one.id === id)
+      ?? this.instance;
+    if (!this.instance) return;
+    sessionStorage.setItem(chosen, keyOf(this.instance));
+    this.bindings = [];
+    await this.reload();
+  }
+
+  // reload reads the instance's bindings. Of two readings, the later one counts.
+  reload() {
+    return working(async () => {
+      this.draw();
+      if (!this.instance) return;
+      const asked = ++this.#asked;
+      try {
+        await this.signIn.fresh(0);
+        const { bindings } = await this.api.get(bindingPath(this.instance));
+        if (asked !== this.#asked) return;
+        this.bindings = bindings;
+        this.failure = null;
+        this.draw();
+      } catch (failure) {
+        if (asked === this.#asked) this.fail(failure);
+      }
+    });
+  }
+
+  fail(failure) {
+    if (!failure.problem) console.error(failure);
+    this.failure = failure.problem ? failure : own("unexpected");
+    this.bindings = [];
+    this.draw();
+  }
+
+  // say shows what has come of something, or nothing any more. kind is good, bad or plain.
+  say(kind, ...nodes) {
+    const away = h("button", {
+      type: "button", class: "quiet", onclick: () => this.say(),
+    }, t("dismiss"));
+    byId("result").replaceChildren(...(kind
+      ? [h("div", { class: `note ${kind}` }, h("div", null, ...nodes.filter(Boolean)), away)]
+      : []));
+  }
+
+  // draw shows all this. Whatever had the focus has it again.
+  draw() {
+    const focused = document.activeElement?.id;
+    document.title = t("title");
+    byId("language").value = language();
+    drawSandbox(this.config.sandboxUrl);
+    byId("who").replaceChildren(...who(this));
+    byId("content").replaceChildren(...content(this));
+    if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
+  }
+}
+
+function drawSandbox(address) {
+  const banner = byId("sandbox");
+  banner.hidden = !address;
+  if (!address) return;
+  banner.replaceChildren(h("strong", null, t("sandbox.title")), h("span", null, t("sandbox.text")),
+    outside(address, t("sandbox.link")));
+}
+
+// who is the header's part about the person: on a laptop, whoever it is to be.
+function who(app) {
+  const { signIn } = app;
+  if (signIn.dev) {
+    const user = whoField("user", signIn.user);
+    const account = whoField("account", signIn.account);
+    const become = async () => {
+      app.say();
+      await working(async () => {
+        app.signedIn = await signIn.become(user.input.value.trim(), account.input.value.trim());
+        await app.load();
+      });
+    };
+    return [h("form", { onchange: become, onsubmit: (event) => event.preventDefault() },
+      user.label, account.label)];
+  }
+  if (!app.signedIn) return [];
+  return [
+    h("span", { id: "user" }, signIn.user),
+    signIn.account && h("span", { id: "account", class: "fine" }, signIn.account),
+    h("button", {
+      type: "button", class: "quiet", id: "switch", onclick: () => leave(app, "login"),
+    }, t("signin.switch")),
+  ].filter(Boolean);
+}
+
+function whoField(id, value) {
+  const input = h("input", {
+    id, value, type: "text", size: 8, autocomplete: "off", autocapitalize: "none",
+    spellcheck: "false",
+  });
+  return { input, label: h("label", { for: id }, h("span", null, t(id)), input) };
+}
+
+function leave(app, prompt) {
+  return working(async () => {
+    try {
+      await app.signIn.go(prompt);
+    } catch (error) {
+      console.error(error);
+      app.fail(own("no_issuer"));
+    }
+  });
+}
+
+function content(app) {
+  if (app.failure) return [failed(app)];
+  if (!app.signedIn) return [signInCard(app)];
+  const head = h("div", { class: "head" },
+    h("div", null, h("h1", null, t("heading")), h("p", { class: "fine" }, t("lead"))),
+    app.instance && picker(app));
+  if (!app.platforms.length) return [head, skeleton()];
+  if (!app.instance) {
+    return [head, h("div", { class: "card" },
+      h("h2", null, t("empty.title")), h("p", null, t("empty.text")))];
+  }
+  if (!app.bindings.length) return [head, skeleton()];
+  return [head, table(app, actionsOf(app))];
+}
+
+function failed(app) {
+  const signInAgain = app.failure.problem.status === 401 && !app.signIn.dev;
+  return h("div", { class: "card" },
+    h("div", { class: "note bad", role: "alert" }, problemText(app.failure.problem)),
+    h("button", {
+      type: "button", class: "primary", id: signInAgain ? "signin" : "retry",
+      onclick: () => (signInAgain ? leave(app) : location.reload()),
+    }, t(signInAgain ? "signin" : "retry")));
+}
+
+function signInCard(app) {
+  return h("div", { class: "card center" },
+    h("img", { src: "/icon.svg", alt: "", width: 56, height: 56 }),
+    h("h1", null, t("signin.title")),
+    h("p", null, t(pending() ? "signin.pending" : "signin.text")),
+    app.signIn.failed && h("p", { class: "note bad", role: "alert" }, t("signin.failed")),
+    h("button", { type: "button", class: "primary", id: "signin", onclick: () => leave(app) },
+      t("signin")));
+}
+
+function picker(app) {
+  const regions = [...new Set(app.instances.map((one) => one.region))];
+  const select = h("select", {
+    id: "instance",
+    onchange: () => {
+      app.say();
+      app.choose(app.instances.find((one) => keyOf(one) === select.value));
+    },
+  }, regions.map((region) => h("optgroup", { label: regionText(region) },
+    app.instances.filter((one) => one.region === region).map((one) =>
+      h("option", { value: keyOf(one) }, instanceText(one))))));
+  select.value = keyOf(app.instance);
+  return h("div", { class: "field picker" },
+    h("label", { for: "instance" }, t("instance")), select);
+}
+
+function actionsOf(app) {
+  const careful = (action) => async (platform) => {
+    await app.signIn.fresh(120);
+    app.say();
+    await action(app, platform);
+  };
+  return {
+    bind: careful((_, platform) =>
+      (app.platform(platform).method === "token" ? bindToken : start)(app, platform)),
+    unbind: careful(unbind),
+    check: careful(check),
+    history: (platform) => history(app, platform),
+  };
+}
+
+async function open() {
+  const answer = arrive();
+  speak();
+  const config = await (await fetch("/config.json")).json();
+  const app = new App(config);
+  byId("language").addEventListener("change", (event) => {
+    speak(event.target.value);
+    app.say();
+    if (app.signedIn) app.load();
+    else app.draw();
+  });
+  app.draw();
+  if (config.consoleUrl !== location.origin) {
+    byId("content").replaceChildren(h("div", { class: "card" },
+      h("p", null, t("elsewhere")), h("p", null, h("a", { href: config.consoleUrl },
+        config.consoleUrl))));
+    return;
+  }
+  await signInAndLoad(app, answer);
+}
+
+async function signInAndLoad(app, answer) {
+  try {
+    app.signedIn = await app.signIn.begin(answer);
+  } catch (error) {
+    console.error(error);
+    app.fail(own("no_issuer"));
+    return;
+  }
+  if (!app.signedIn) {
+    if (app.signIn.dev) app.fail(own("no_connection"));
+    else app.draw();
+    return;
+  }
+  app.draw();
+  await app.load();
+  if (!app.failure) await finish(app).catch((failure) => app.fail(failure));
+}
+
+window.addEventListener("hashchange", () => takeFragment() && location.reload());
+// A page that comes back from the browser's memory shows what was true when it was left.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+working(open).catch((error) => {
+  console.error(error);
+  byId("content").textContent = t("broken");
+});

@@ -1,0 +1,148 @@
+// Ending a binding, checking one now, and reading what happened to one.
+
+import { bindingPath, ifMatch } from "./api.js";
+import { openDialog, openDrawer } from "./dialog.js";
+import { h, outside, working } from "./dom.js";
+import { has, t, when } from "./language.js";
+import { joined, person, platformTitle, problemText } from "./parts.js";
+
+// unbind asks, unbinds, and says what has become of the token.
+export function unbind(app, platform) {
+  const name = platformTitle(app.platform(platform));
+  let binding = app.binding(platform);
+  const who = h("div", { class: "note plain" }, binding.identity && person(binding.identity));
+  const revoke = h("input", { type: "checkbox", id: "revoke" });
+
+  async function end() {
+    const query = revoke.checked ? "?revoke=true" : "";
+    const path = bindingPath(app.instance, platform) + query;
+    const ended = await app.api.call("DELETE", path, { headers: ifMatch(binding) });
+    await app.reload();
+    return () => told(app, binding, ended);
+  }
+
+  async function failed(failure) {
+    if (!failure.stale && failure.code !== "no_answer") return null;
+    await app.reload();
+    binding = app.binding(platform);
+    if (binding.status === "unbound") {
+      app.say("good", t("unbound.already", { platform: name }));
+      return "close";
+    }
+    who.replaceChildren(t("changed.bound"), person(binding.identity));
+    return null;
+  }
+
+  openDialog({
+    title: t("unbind.title", { platform: name }),
+    body: [
+      h("p", null, t("unbind.text", { instance: app.instance.name })),
+      who,
+      // Only GitLab leaves it to the person: see the texts for what the others do or can't.
+      has(`unbind.${platform}`)
+        ? h("p", { class: "fine" }, t(`unbind.${platform}`))
+        : h("label", { class: "tick", for: "revoke" }, revoke, t("unbind.revoke")),
+    ],
+    submit: t("unbind"),
+    danger: true,
+    onsubmit: end,
+    onfailure: failed,
+  });
+}
+
+function told(app, binding, ended) {
+  const name = platformTitle(app.platform(binding.platform));
+  if (ended.revoked) {
+    app.say("good", t("unbound.revoked", { platform: name }));
+    return;
+  }
+  const lives = binding.status === "revoked" || binding.status === "expired"
+    ? t("unbound.dead") : t(`unbound.kept.${binding.method}`, { platform: name });
+  app.say("good", t("unbound.now", { platform: name }), " ", lives, " ",
+    ended.revokeUrl && outside(ended.revokeUrl, t("unbound.where", { platform: name })));
+}
+
+// check asks the platform now. A deployment without that function loses the buttons.
+export async function check(app, platform) {
+  const name = platformTitle(app.platform(platform));
+  app.say("plain", t("check.running", { platform: name }));
+  await working(async () => {
+    try {
+      const path = `${bindingPath(app.instance, platform)}/check`;
+      const binding = await app.api.call("POST", path);
+      await app.reload();
+      const good = !binding.problem;
+      app.say(good ? "good" : "bad", t("check.done", {
+        platform: name, status: t(`status.${binding.status}`),
+      }));
+    } catch (failure) {
+      if (failure.missing) {
+        app.checks = false;
+        app.draw();
+        app.say("plain", t("check.missing"));
+        return;
+      }
+      await app.reload();
+      app.say("bad", problemText(failure.problem));
+    }
+  });
+}
+
+// history opens the drawer: what is known of a binding, and its events, newest first.
+export async function history(app, platform) {
+  const name = platformTitle(app.platform(platform));
+  const list = h("ol", { class: "events" });
+  const more = h("button", { type: "button", hidden: true, onclick: () => next() },
+    t("history.more"));
+  const path = `${bindingPath(app.instance, platform)}/history`;
+  let cursor = "";
+
+  async function next() {
+    await working(async () => {
+      try {
+        const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
+        const page = await app.api.get(path + query);
+        cursor = page.cursor ?? "";
+        list.append(...page.events.map(eventItem));
+        more.hidden = !cursor;
+        if (!cursor && !list.childElementCount) list.append(h("li", null, t("history.none")));
+      } catch (failure) {
+        list.append(h("li", { class: "note bad" }, problemText(failure.problem)));
+      }
+    });
+  }
+
+  openDrawer(t("history.title", { platform: name }), facts(app.binding(platform)),
+    h("h3", null, t("history.events")), list, more);
+  await next();
+}
+
+function facts(binding) {
+  if (binding.status === "unbound") return null;
+  const rows = [
+    ["facts.address", binding.address],
+    ["facts.organization", binding.organization],
+    ["facts.scopes", binding.scopes.length > 0 && joined(binding.scopes)],
+    ["facts.boundBy", binding.boundBy],
+    ["facts.boundAt", binding.boundAt && when(binding.boundAt)],
+    ["facts.checkedAt", binding.lastCheckedAt && when(binding.lastCheckedAt)],
+    ["facts.expiresAt", binding.tokenExpiresAt && when(binding.tokenExpiresAt)],
+  ];
+  return h("dl", null, rows.filter(([, value]) => value).map(([key, value]) =>
+    h("div", null, h("dt", null, t(key)), h("dd", null, value))));
+}
+
+function eventItem(event) {
+  const kind = event.type.replace(/^binding\./, "");
+  const key = `event.${kind}`;
+  const user = event.identity?.username ?? event.previous?.username ?? "";
+  const swapped = event.previous && event.identity && event.previous.id !== event.identity.id;
+  const words = swapped
+    ? t("event.swapped", { from: event.previous.username, to: event.identity.username })
+    : has(key) ? t(key, { user }) : event.type;
+  return h("li", { "data-event": kind },
+    h("p", { class: "event-words" }, words),
+    event.problem && problemText(event.problem),
+    h("p", { class: "fine" }, h("time", { datetime: event.at }, when(event.at)), " · ",
+      event.actor ? t("event.by", { user: event.actor }) : t("event.itself")));
+}
