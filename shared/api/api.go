@@ -14,6 +14,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/caller"
 	"bindery/shared/config"
+	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/provider"
@@ -87,6 +88,13 @@ func Open(c config.Config, p Parts) (*API, error) {
 		Now:       p.Now,
 		Endpoints: endpoints(c.Endpoints),
 	})
+	var webhook *event.Webhook
+	if c.EventsURL != "" {
+		webhook, err = event.NewWebhook(c.EventsURL, c.EventsSecret, p.Guard.Trusted(), p.Now)
+		if err != nil {
+			return nil, fmt.Errorf("BINDERY_EVENTS_SECRET: %w", err)
+		}
+	}
 	return &API{
 		bindings: binding.New(binding.Options{
 			Table:     p.Table,
@@ -95,6 +103,7 @@ func Open(c config.Config, p Parts) (*API, error) {
 			App:       appOf(p.Apps, p.Now),
 			Callback:  c.PublicURL + callbackPath,
 			Instances: instances,
+			Webhook:   webhook,
 			Log:       p.Log,
 			Now:       p.Now,
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand

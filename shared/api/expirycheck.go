@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"bindery/shared/event"
 )
 
 // ExpiryCheck is the function that checks a binding when its user asks. Its schedule is
@@ -36,6 +38,13 @@ func (a *API) Sweep(ctx context.Context) error {
 		"warned", done.Warned, "recovered", done.Recovered, "failed", done.Failed,
 		"parked", done.Parked, "putOff", done.PutOff, "drained", done.Drained,
 		"removed", done.Removed, "kept", done.Kept, "deleted", done.Deleted,
-		"left", done.Left, "durationMs", done.Duration.Milliseconds())
+		"sent", done.Sent, "left", done.Left, "durationMs", done.Duration.Milliseconds())
+	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"},
+		map[string]float64{
+			"Due": float64(done.Due), "Checked": float64(done.Checked),
+			"Refreshed": float64(done.Refreshed), "Failed": float64(done.Failed),
+			"Parked": float64(done.Parked), "PutOff": float64(done.PutOff),
+			"DurationMs": float64(done.Duration.Milliseconds()),
+		})
 	return err
 }

@@ -127,6 +127,7 @@ func (s *Service) bind(
 func (s *Service) replace(rec, next table.Binding) table.Binding {
 	next.Key, next.Version = rec.Key, rec.Version
 	next.Events, next.EventCount, next.EventAt = rec.Events, rec.EventCount, rec.EventAt
+	next.Delivery = rec.Delivery
 	e := table.Event{Type: event.Bound, Actor: next.BoundBy, Identity: next.Identity}
 	if rec.Bound() {
 		e.Type, e.Previous = event.Rebound, rec.Identity

@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -57,8 +58,10 @@ type Options struct {
 	Callback string
 	// Instances is asked by the check alone, whether an instance is still there.
 	Instances instance.Catalogue
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Webhook is where events are sent, nil for nowhere.
+	Webhook *event.Webhook
+	Log     *slog.Logger
+	Now     func() time.Time
 	// Random fills b with random bytes.
 	Random func(b []byte)
 	// Sleep waits, or returns the context's error if that ends first; nil is a real one.
@@ -74,6 +77,7 @@ type Service struct {
 	app       func(ctx context.Context, platform string) (provider.App, error)
 	callback  string
 	instances instance.Catalogue
+	webhook   *event.Webhook
 	log       *slog.Logger
 	clock     func() time.Time
 	fill      func(b []byte)
@@ -89,6 +93,7 @@ func New(o Options) *Service {
 		app:       o.App,
 		callback:  o.Callback,
 		instances: o.Instances,
+		webhook:   o.Webhook,
 		log:       o.Log,
 		clock:     o.Now,
 		fill:      o.Random,

@@ -50,16 +50,10 @@ func (s *Service) Credential(ctx context.Context, in CredentialFor) (Credential,
 		return Credential{}, problem.New(problem.PlatformUnknown)
 	}
 	key := keyOf(in.By.Account, in.Instance, in.Platform)
-	rec, err := s.record(ctx, key)
+	rec, k, err := s.current(ctx, key, in.MinimumLife)
+	s.countCredential(ctx, in.Platform, err)
 	if err != nil {
 		return Credential{}, err
-	}
-	if rec, err = s.lively(ctx, rec, in.MinimumLife); err != nil {
-		return Credential{}, err
-	}
-	k, err := s.warmed(ctx, rec.Token)
-	if err != nil {
-		return Credential{}, unavailable("reading the token", err)
 	}
 	event.Audit(ctx, s.log, event.Entry{
 		Action: "credential", User: in.By, Target: key, Outcome: event.Done, Identity: rec.Identity,
@@ -69,6 +63,50 @@ func (s *Service) Credential(ctx context.Context, in CredentialFor) (Credential,
 		Token:     k.Token.Access,
 		ExpiresAt: rec.Token.ExpiresAt,
 	}, nil
+}
+
+// current reads a binding and its token, refreshed if that is needed.
+func (s *Service) current(
+	ctx context.Context, key table.Key, minimum time.Duration,
+) (table.Binding, kept, error) {
+	rec, err := s.record(ctx, key)
+	if err != nil {
+		return table.Binding{}, kept{}, err
+	}
+	if rec, err = s.lively(ctx, rec, minimum); err != nil {
+		return table.Binding{}, kept{}, err
+	}
+	k, err := s.warmed(ctx, rec.Token)
+	if err != nil {
+		return table.Binding{}, kept{}, unavailable("reading the token", err)
+	}
+	return rec, k, nil
+}
+
+// countCredential writes the metric of one credential; its kind is "done", or why there was none.
+func (s *Service) countCredential(ctx context.Context, platform string, err error) {
+	kind := event.Done
+	if err != nil {
+		p := problem.Of(err)
+		kind = string(p.Code)
+		if p.Code == problem.TokenRevoked && p.Reason != "" {
+			kind = p.Reason // a token that may be lost is not one that was revoked
+		}
+	}
+	event.Metric(ctx, s.log, s.now(),
+		map[string]string{"Platform": platform, "Kind": kind},
+		map[string]float64{"Credentials": 1})
+}
+
+// countRefresh writes the metric of one call to a platform for a new token.
+func (s *Service) countRefresh(ctx context.Context, platform string, err error) {
+	kind := event.Done
+	if err != nil {
+		kind = string(problem.Of(err).Code)
+	}
+	event.Metric(ctx, s.log, s.now(),
+		map[string]string{"Platform": platform, "Kind": kind},
+		map[string]float64{"Refreshes": 1})
 }
 
 // lively returns the record with a token that lives, refreshed if that is needed.

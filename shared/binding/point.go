@@ -99,8 +99,23 @@ func (s *Service) makeRoom(
 	if err := s.table.AppendHistory(ctx, rec.Key, rec.Events); err != nil {
 		return table.Binding{}, unavailable("draining the events", err)
 	}
-	rec.Events = nil
+	s.drained(&rec)
 	return rec, nil
+}
+
+// drained empties a record's events, which are in the history now, and counts those that a webhook
+// is to be sent for.
+func (s *Service) drained(rec *table.Binding) {
+	if d := &rec.Delivery; s.webhook != nil && len(rec.Events) > 0 {
+		if d.Waiting == 0 {
+			// Right before the first of them: what was before this webhook was set up is not sent.
+			before := rec.Events[0]
+			before.Number--
+			d.Sent, d.Tries, d.At = before.Position(), 0, s.now()
+		}
+		d.Waiting += len(rec.Events)
+	}
+	rec.Events = nil
 }
 
 // happened adds an event to a record that has room for it, and sets when the record is due.
@@ -116,18 +131,33 @@ func (s *Service) happened(rec *table.Binding, e table.Event) {
 	rec.DueAt = s.due(*rec)
 }
 
-// due is when a record next needs work: at once while it carries events; when unbound, once it has
-// settled; else at its next check, at the end of a lease that may be left behind, or for a last
-// look. Zero means never.
+// due is when a record next needs work: at once while it carries events, and for a webhook that
+// waits; when unbound, once it has settled; else when its token is to be checked. Zero means never.
 func (s *Service) due(rec table.Binding) time.Time {
-	if len(rec.Events) > 0 {
+	switch {
+	case len(rec.Events) > 0:
 		return s.now()
-	}
-	if !rec.Bound() {
+	case rec.Delivery.Waiting > 0:
+		return earliest(rec.Delivery.At, s.checkDueAt(rec))
+	case !rec.Bound():
 		return rec.EventAt.Add(settle)
 	}
+	return s.checkDueAt(rec)
+}
+
+// checkDueAt is when a record's token is to be looked at: at its next check, at the end of a lease
+// that may be left behind, or for a last look.
+func (s *Service) checkDueAt(rec table.Binding) time.Time {
+	if !rec.Bound() {
+		return time.Time{}
+	}
+	return earliest(rec.CheckAt, rec.Lease.Until, rec.LookAt)
+}
+
+// earliest is the first of some times, of which zero ones are none.
+func earliest(times ...time.Time) time.Time {
 	var first time.Time
-	for _, at := range []time.Time{rec.CheckAt, rec.Lease.Until, rec.LookAt} {
+	for _, at := range times {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}

@@ -133,9 +133,11 @@ func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, error
 	if _, err := s.punctual(ctx, "Refresh"); err != nil {
 		return provider.Token{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, refreshing)
+	asking, cancel := context.WithTimeout(ctx, refreshing)
 	defer cancel()
-	return platform.Refresh(ctx, app, k.Token.Refresh)
+	token, err := platform.Refresh(asking, app, k.Token.Refresh)
+	s.countRefresh(ctx, k.Platform, err)
+	return token, err
 }
 
 // store puts a new token into the vault before anything else: until then it is in this process

@@ -41,6 +41,7 @@ type Swept struct {
 	Kept      int // secrets that are in use
 	Deleted   int // secrets that nothing pointed at
 	PutOff    int // checks that were put off because their host fails
+	Sent      int // webhooks
 	Left      bool
 	Duration  time.Duration
 }
@@ -58,6 +59,7 @@ func (a *Swept) add(b Swept) {
 	a.Kept += b.Kept
 	a.Deleted += b.Deleted
 	a.PutOff += b.PutOff
+	a.Sent += b.Sent
 	a.Left = a.Left || b.Left
 }
 
@@ -148,8 +150,12 @@ func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 	default:
 		var rec table.Binding
 		var check bool
-		if rec, check, err = r.s.sweepBinding(ctx, entry.Binding, &part); check {
-			r.queue(ctx, rec)
+		rec, check, err = r.s.sweepBinding(ctx, entry.Binding, &part)
+		switch {
+		case check:
+			r.queue(ctx, rec.Platform+" "+rec.Address, rec, r.check)
+		case err == nil && r.s.webhook != nil && rec.Delivery.Waiting > 0:
+			r.queue(ctx, "webhook", rec, r.deliver)
 		}
 	}
 	r.finish(ctx, nameOf(entry), err, part)
@@ -175,9 +181,12 @@ func nameOf(entry table.DueEntry) string {
 	return "binding " + describe(entry.Binding)
 }
 
-// queue puts a record into its host's lane, and gives the lane another worker if it may have one.
-func (r *run) queue(ctx context.Context, rec table.Binding) {
-	host := rec.Platform + " " + rec.Address
+// task works on one record. It says whether its host is well; failing says that it isn't and need
+// not be asked.
+type task func(ctx context.Context, rec table.Binding, failing bool, part *Swept) (bool, error)
+
+// queue puts a record into a host's lane, and gives the lane another worker if it may have one.
+func (r *run) queue(ctx context.Context, host string, rec table.Binding, do task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.lanes[host]
@@ -188,12 +197,12 @@ func (r *run) queue(ctx context.Context, rec table.Binding) {
 	l.waiting = append(l.waiting, rec)
 	if l.workers < hostCap {
 		l.workers++
-		r.working.Go(func() { r.work(ctx, l) })
+		r.working.Go(func() { r.work(ctx, l, do) })
 	}
 }
 
 // work empties a lane.
-func (r *run) work(ctx context.Context, l *lane) {
+func (r *run) work(ctx context.Context, l *lane, do task) {
 	for {
 		r.mu.Lock()
 		if len(l.waiting) == 0 {
@@ -208,18 +217,35 @@ func (r *run) work(ctx context.Context, l *lane) {
 		if r.over(ctx) {
 			continue
 		}
-		part := Swept{}
-		var err error
-		if failing {
-			part.PutOff++
-			err = r.s.putOff(ctx, rec)
-		} else {
-			var passing *problem.Problem
-			passing, err = r.s.checkDue(ctx, rec, &part)
-			r.hostAnswered(l, passing == nil)
-		}
+		var part Swept
+		well, err := do(ctx, rec, failing, &part)
+		r.hostAnswered(l, well)
 		r.finish(ctx, "binding "+describe(rec.Key), err, part)
 	}
+}
+
+// check is the task of asking a platform about a token.
+func (r *run) check(
+	ctx context.Context, rec table.Binding, failing bool, part *Swept,
+) (bool, error) {
+	if failing {
+		part.PutOff++
+		return false, r.s.putOff(ctx, rec)
+	}
+	passing, err := r.s.checkDue(ctx, rec, part)
+	return passing == nil, err
+}
+
+// deliver is the task of sending a binding's waiting events.
+func (r *run) deliver(
+	ctx context.Context, rec table.Binding, failing bool, part *Swept,
+) (bool, error) {
+	if failing {
+		return false, nil // it was claimed for later
+	}
+	sent, err := r.s.deliver(ctx, rec)
+	part.Sent += sent
+	return err == nil, err
 }
 
 func (r *run) hostAnswered(l *lane, well bool) {

@@ -29,7 +29,7 @@ func (s *Service) sweepBinding(
 	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(now) {
 		return rec, false, nil // the index lags
 	}
-	if len(rec.Events) == 0 && !rec.Bound() {
+	if len(rec.Events) == 0 && !rec.Bound() && rec.Delivery.Waiting == 0 {
 		if err := s.table.DeleteBinding(ctx, rec); err != nil {
 			return rec, false, fmt.Errorf("deleting an unbound row: %w", err)
 		}
@@ -40,14 +40,17 @@ func (s *Service) sweepBinding(
 		if err := s.table.AppendHistory(ctx, key, rec.Events); err != nil {
 			return rec, false, fmt.Errorf("draining the events: %w", err)
 		}
-		rec.Events = nil
+		s.drained(&rec)
 		part.Drained++
 	}
-	if next := s.due(rec); rec.Bound() && !next.IsZero() && !next.After(now) {
+	if next := s.checkDueAt(rec); rec.Bound() && !next.IsZero() && !next.After(now) {
 		return rec, true, nil
 	}
+	if rec.Delivery.Waiting > 0 && !rec.Delivery.At.After(now) {
+		rec.Delivery.At = now.Add(claimed) // claimed, should the sender die
+	}
 	rec.DueAt = s.due(rec)
-	if _, err := s.table.SaveBinding(ctx, rec); err != nil {
+	if rec, err = s.table.SaveBinding(ctx, rec); err != nil {
 		return rec, false, fmt.Errorf("saving the drained record: %w", err)
 	}
 	return rec, false, nil

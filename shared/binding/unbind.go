@@ -124,6 +124,7 @@ func (s *Service) emptied(rec table.Binding, stamp string, by table.User) table.
 		Events:     rec.Events,
 		EventCount: rec.EventCount,
 		EventAt:    rec.EventAt,
+		Delivery:   rec.Delivery,
 	}
 	s.happened(&next, table.Event{Type: event.Unbound, Actor: by, Previous: rec.Identity})
 	return next

@@ -140,6 +140,8 @@ type Binding struct {
 	EventCount int64   `json:"eventCount,omitempty"` // the last event's number
 	// EventAt is the last event's time: no event of a binding is older than the one before it.
 	EventAt time.Time `json:"eventAt,omitzero"`
+	// Delivery is how far the history has been sent to the operator's webhook.
+	Delivery Delivery `json:"delivery,omitzero"`
 
 	DueAt    time.Time `json:"dueAt,omitzero"` // zero: never due
 	Attempts int       `json:"attempts,omitempty"`
@@ -147,6 +149,14 @@ type Binding struct {
 
 // Bound says whether the record points at a secret.
 func (b Binding) Bound() bool { return b.Token.Secret != "" }
+
+// Delivery is a cursor into the history: what comes after it is yet to be sent.
+type Delivery struct {
+	Sent    string    `json:"sent,omitempty"` // the position of the last event that was
+	Waiting int       `json:"waiting,omitempty"`
+	Tries   int       `json:"tries,omitempty"` // that failed, in a row
+	At      time.Time `json:"at,omitzero"`     // when the next is due
+}
 
 // MaxEvents is how many events a record carries at most.
 const MaxEvents = 8

@@ -1,0 +1,115 @@
+package event
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// sending is how long the receiver of a webhook may take.
+const sending = 5 * time.Second
+
+// Webhook posts events to the operator's address, signed as Standard Webhooks has it: the headers
+// webhook-id (the event's id, the same at every try), webhook-timestamp and webhook-signature.
+// It may be used at once from many goroutines.
+type Webhook struct {
+	url    string
+	signer *webhooks.Webhook
+	client *http.Client
+	now    func() time.Time
+}
+
+// NewWebhook makes one. The client must follow no redirects.
+func NewWebhook(
+	url string, key secret.Text, client *http.Client, now func() time.Time,
+) (*Webhook, error) {
+	signer, err := webhooks.NewWebhook(key.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("the webhooks' key is not base64") // err may quote it
+	}
+	return &Webhook{url: url, signer: signer, client: client, now: now}, nil
+}
+
+type payload struct {
+	Type      string    `json:"type"`
+	Timestamp time.Time `json:"timestamp"`
+	Data      data      `json:"data"`
+}
+
+type data struct {
+	Account  string           `json:"account"`
+	Region   string           `json:"region"`
+	Instance string           `json:"instance"`
+	Platform string           `json:"platform"`
+	Number   int64            `json:"number"`
+	Actor    string           `json:"actor,omitempty"`
+	Identity *table.Identity  `json:"identity,omitempty"`
+	Previous *table.Identity  `json:"previous,omitempty"`
+	Problem  *problem.Problem `json:"problem,omitempty"`
+}
+
+// Send posts one event. Any reply but 2xx is an error.
+func (w *Webhook) Send(ctx context.Context, key table.Key, e table.Event) error {
+	body, err := json.Marshal(payload{e.Type, e.At, data{
+		Account:  key.Account,
+		Region:   key.Region,
+		Instance: key.Instance,
+		Platform: key.Platform,
+		Number:   e.Number,
+		Actor:    e.Actor.Subject,
+		Identity: some(e.Identity),
+		Previous: some(e.Previous),
+		Problem:  e.Problem,
+	}})
+	if err != nil {
+		return fmt.Errorf("writing a webhook: %w", err)
+	}
+	at := w.now()
+	signature, err := w.signer.Sign(e.ID, at, body)
+	if err != nil {
+		return fmt.Errorf("signing a webhook: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, sending)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("posting a webhook: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "Bindery/1")
+	r.Header.Set(webhooks.HeaderWebhookID, e.ID)
+	r.Header.Set(webhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set(webhooks.HeaderWebhookSignature, signature)
+	return w.post(r)
+}
+
+func (w *Webhook) post(r *http.Request) error {
+	reply, err := w.client.Do(r)
+	if err != nil {
+		return fmt.Errorf("posting a webhook: %w", err)
+	}
+	_, _ = io.CopyN(io.Discard, reply.Body, 4<<10) // so that the connection can be used again
+	_ = reply.Body.Close()
+	if reply.StatusCode < 200 || reply.StatusCode > 299 {
+		return fmt.Errorf("posting a webhook: the receiver answers %d", reply.StatusCode)
+	}
+	return nil
+}
+
+func some(i table.Identity) *table.Identity {
+	if i == (table.Identity{}) {
+		return nil
+	}
+	return &i
+}
