@@ -7,6 +7,7 @@ package api
 
 import (
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
