@@ -30,5 +30,5 @@ func build(_ context.Context, c config.Config) (trigger.Function, error) {
 	if err != nil {
 		return trigger.Function{}, err
 	}
-	return trigger.Function{HTTP: a.Handler(api.ExpiryCheck), Schedule: a.Sweep}, nil
+	return trigger.Function{HTTP: a.Handler(api.ExpiryCheck), Schedule: a.Task}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -110,6 +111,7 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", all)
 	mux.Handle("/healthz", all)
+	mux.HandleFunc("POST /dev/task", task(a))
 	mux.Handle("/", console.Handler(console.Options{
 		PublicURL:  c.PublicURL,
 		ConsoleURL: c.ConsoleURL,
@@ -122,13 +124,14 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	if err := l.addSignIn(mux, c); err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
-	return trigger.Function{HTTP: l.onlyHere(mux), Schedule: a.Sweep}, closer, nil
+	return trigger.Function{HTTP: l.onlyHere(mux), Schedule: a.Task}, closer, nil
 }
 
 // every runs the schedule until ctx is done. A run that fails is logged; the next comes all the
 // same.
 func every(
-	ctx context.Context, period time.Duration, run func(context.Context) error, log *slog.Logger,
+	ctx context.Context, period time.Duration,
+	run func(context.Context, json.RawMessage) (any, error), log *slog.Logger,
 ) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
@@ -137,7 +140,7 @@ func every(
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if err := run(ctx); err != nil && ctx.Err() == nil {
+			if _, err := run(ctx, nil); err != nil && ctx.Err() == nil {
 				log.ErrorContext(ctx, "the schedule failed", "error", err)
 			}
 		}

@@ -137,7 +137,13 @@ func TestD1_NoTokenIsInTheLog(t *testing.T) {
 	p.call(http.MethodGet, bindings+"?access_token="+token.Reveal(), good.token, nil)
 	p.call(http.MethodDelete, bindings+"/gitlab?revoke=true", token, nil)
 	p.stop()
-	if len(p.log) < len(p.samples) {
-		t.Errorf("the log has %d lines, want one for each call at least", len(p.log))
+	refusals := 0
+	for _, line := range p.log {
+		if strings.Contains(line, `"msg":"refused"`) {
+			refusals++
+		}
+	}
+	if refusals < 10 {
+		t.Errorf("the log has %d refusals, so it isn't what was to be searched", refusals)
 	}
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // longest is how long a test waits for a process, which takes a fraction of it.
-const longest = time.Minute
+const longest = 30 * time.Second
 
 // local is the binary under test, built once.
 var local string
@@ -79,7 +79,7 @@ type process struct {
 	err    error // of the process's end
 
 	mu      sync.Mutex
-	log     []string      // what came after the greeting
+	log     []string      // every line but the greeting's sample tokens
 	secrets []secret.Text // what must not be in the log
 }
 
@@ -120,22 +120,24 @@ func start(t *testing.T, data string, settings ...string) *process {
 	return p
 }
 
-// read takes the greeting apart, keeps what follows, and waits for the end.
+// read takes the greeting apart, keeps the lines, and waits for the end.
 func (p *process) read(out io.Reader, greeted chan<- bool) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	greeting := true
 	for lines.Scan() {
-		switch {
-		case !greeting:
+		line := strings.TrimSpace(lines.Text())
+		if !greeting || !strings.HasPrefix(line, "token ") {
 			p.mu.Lock()
-			p.log = append(p.log, lines.Text())
+			p.log = append(p.log, line)
 			p.mu.Unlock()
-		case strings.HasPrefix(lines.Text(), "Stop with Ctrl-C"):
+		}
+		if greeting {
+			p.greeting(line)
+		}
+		if greeting && strings.HasPrefix(line, "Stop with Ctrl-C") {
 			greeting = false
 			greeted <- true
-		default:
-			p.greeting(strings.TrimSpace(lines.Text()))
 		}
 	}
 	_, _ = io.Copy(io.Discard, out) // a line beyond the buffer must not hold the process up

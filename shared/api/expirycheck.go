@@ -2,13 +2,16 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 
+	"bindery/shared/binding"
 	"bindery/shared/event"
 )
 
 // ExpiryCheck is the function that checks a binding when its user asks. Its schedule is
-// [API.Sweep].
+// [API.Task].
 func ExpiryCheck(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/instances/{region}/{instance}/bindings/{platform}/check",
 		a.signedIn(ScopeWrite, a.check))
@@ -30,8 +33,40 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 	return answer{body: bindingOf(view, language(c.Request)), etag: view.Record.Stamp}, nil
 }
 
-// Sweep works on what has come due; see [binding.Service.Sweep]. It is for a schedule.
-func (a *API) Sweep(ctx context.Context) error {
+// taskJSON is what a schedule or an operator's own invocation asks for.
+type taskJSON struct {
+	Name     string `json:"name"` // "expiry-check" (or nothing), "revoke"
+	Platform string `json:"platform"`
+	Account  string `json:"account"`
+	// Confirm must repeat the platform's name; without it, a revoke only tells what it would do.
+	Confirm string `json:"confirm"`
+	Cursor  string `json:"cursor"`
+}
+
+// Task is what the schedule runs, and what an operator may invoke: the check of all that has come
+// due, or the end of every token of one platform. Its result is for whoever invoked it.
+func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
+	var task taskJSON
+	if len(input) > 0 {
+		if err := json.Unmarshal(input, &task); err != nil {
+			return nil, fmt.Errorf("the task is not JSON of the form {\"name\": …}")
+		}
+	}
+	switch task.Name {
+	case "", "expiry-check":
+		return nil, a.sweep(ctx)
+	case "revoke":
+		return a.bindings.RevokeAll(ctx, binding.RevokeAll{
+			Platform: task.Platform,
+			Account:  task.Account,
+			Act:      task.Confirm == task.Platform,
+			Cursor:   task.Cursor,
+		})
+	}
+	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check and revoke", task.Name)
+}
+
+func (a *API) sweep(ctx context.Context) error {
 	done, err := a.bindings.Sweep(ctx)
 	a.log.InfoContext(ctx, "checked",
 		"due", done.Due, "checked", done.Checked, "refreshed", done.Refreshed,

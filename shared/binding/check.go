@@ -68,8 +68,11 @@ func (s *Service) CheckNow(
 	if err != nil {
 		return View{}, err
 	}
-	if !rec.Bound() {
+	switch {
+	case !rec.Bound():
 		return View{}, s.ended(rec)
+	case withdrawn(rec):
+		return s.view(rec), nil // a check must not bring it back
 	}
 	if rec, err = s.claim(ctx, rec); err != nil {
 		if errors.Is(err, table.ErrConflict) {

@@ -8,6 +8,7 @@ package trigger
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,8 +25,10 @@ import (
 type Function struct {
 	// HTTP answers requests. It is called at once from many goroutines.
 	HTTP http.Handler
-	// Schedule is one run of the schedule. A port has no schedule: whoever serves on one calls it.
-	Schedule func(context.Context) error
+	// Schedule is one run of the schedule, or what an operator invokes the function for. The input
+	// is JSON or empty; the result, if any, is for whoever invoked it. A port has no schedule:
+	// whoever serves on one calls it.
+	Schedule func(ctx context.Context, input json.RawMessage) (any, error)
 }
 
 // Build makes a function from its configuration.

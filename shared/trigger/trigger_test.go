@@ -206,7 +206,7 @@ func TestFunctionComputesCustomRuntimeIsServedOnEveryInterface(t *testing.T) {
 
 func TestFunctionComputesCustomRuntimeSaysWhatItCannotDo(t *testing.T) {
 	log := newLogger(io.Discard, "")
-	schedule := func(context.Context) error { return nil }
+	schedule := func(context.Context, json.RawMessage) (any, error) { return nil, nil }
 	scheduled := Function{Schedule: schedule}
 	err := customRuntime(environment())(t.Context(), config.Config{}, scheduled, log)
 	if err == nil || !strings.Contains(err.Error(), "schedule") {

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"bindery/shared/api"
+)
+
+// task runs a task at once, as an operator would invoke the function in the cloud. Only JSON is
+// taken: a web page elsewhere can't send that here without asking first.
+func task(a *api.API) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Type") != "application/json" {
+			http.Error(w, "send JSON: Content-Type: application/json",
+				http.StatusUnsupportedMediaType)
+			return
+		}
+		input, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<10))
+		if err != nil {
+			http.Error(w, "the task is too long", http.StatusRequestEntityTooLarge)
+			return
+		}
+		result, err := a.Task(r.Context(), input)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(result)
+	}
+}
