@@ -368,8 +368,7 @@ func (b *bench) keepConsented(id string, t provider.Token) table.Binding {
 		b.Fatal(err)
 	}
 	k := kept{
-		Platform: provider.GitHub, Method: provider.ByOAuth, Username: finding.GitUsername,
-		IdentityID: finding.Identity.ID, Token: t,
+		Platform: provider.GitHub, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t,
 	}
 	saved, _, err := b.bind(ctx, rec, k, finding, user)
 	if err != nil {

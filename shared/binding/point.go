@@ -85,7 +85,7 @@ func (s *Service) disown(ctx context.Context, rec table.Binding) error {
 			return nil // the sweep is deleting it already
 		}
 	}
-	return unavailable("noting the old secret", table.ErrConflict)
+	return problem.New(problem.Conflict)
 }
 
 // makeRoom drains a record's events to the history when it can't carry so many more. They leave the

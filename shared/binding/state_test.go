@@ -46,16 +46,26 @@ func sweepAll(s *Service, rows table.Table, c *clock) error {
 		if err != nil || done.Left {
 			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
 		}
-		// What is due later than that is the next day's check.
-		entries, err := dueBy(rows, c.now().Add(2*settle))
-		if err != nil {
+		if rest, err := unfinished(rows, c.now()); err != nil || !rest {
 			return err
-		}
-		if len(entries) == 0 {
-			return nil
 		}
 	}
 	return errors.New("the sweep never comes to an end")
+}
+
+// unfinished says whether there is work left for the sweep, but for the checks of what is bound.
+func unfinished(rows table.Table, now time.Time) (bool, error) {
+	entries, err := dueBy(rows, now.Add(far))
+	for _, e := range entries {
+		if e.Binding == (table.Key{}) {
+			return true, nil
+		}
+		rec, err := rows.Binding(context.Background(), e.Binding)
+		if err != nil || !rec.Bound() || len(rec.Events) > 0 {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // whole says what is wrong with table and vault when everybody has ended and the sweep has run:
@@ -127,6 +137,10 @@ func told(rows table.Table, rec table.Binding) error {
 		}
 		if e.At.Before(last.At) {
 			return fmt.Errorf("event %d is older than the one before it", e.Number)
+		}
+		last.Number, last.At = e.Number, e.At
+		if e.Type != event.Bound && e.Type != event.Rebound && e.Type != event.Unbound {
+			continue // of a check
 		}
 		if (e.Type == event.Bound) != (last.Type == event.Unbound) {
 			return fmt.Errorf("%s comes after %s", e.Type, last.Type)

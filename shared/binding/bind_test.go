@@ -1,0 +1,323 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
+	b := newBench(t)
+	calls := b.counted(func() {
+		v := b.mustBind("i-1", aliceToken)
+		rec := v.Record
+		want(t, "status", v.Status, StatusBound)
+		want(t, "method", v.Method, provider.ByToken)
+		want(t, "identity", rec.Identity.Username, "alice")
+		want(t, "address", rec.Address, b.url+"/gitlab")
+		want(t, "generation", rec.Token.Generation, 1)
+		want(t, "renewable", rec.Token.Renewable, false)
+		want(t, "bound by", rec.BoundBy, user)
+		want(t, "bound at", rec.BoundAt, b.clock().now())
+		want(t, "checked at", rec.LastCheckedAt, b.clock().now())
+		want(t, "an expiry", rec.Token.ExpiresAt.IsZero(), false)
+		want(t, "scopes", strings.Join(rec.Token.Scopes, " "), "api")
+		want(t, "stamp", len(rec.Stamp), 32)
+	})
+	if calls["Put"] != 1 || calls["SaveBinding"] != 1 || calls["Delete"] != 0 {
+		t.Errorf("got the calls %v", calls)
+	}
+	want(t, "token of", b.opens("i-1"), "alice")
+	want(t, "secrets", len(b.secrets()), 1)
+	b.settled()
+	want(t, "token of", b.opens("i-1"), "alice")
+}
+
+func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
+	b := newBench(t)
+	v := b.mustBind("i-1", token{" alice ", "  Bearer " + aliceToken.value + "\r\n"})
+	k, err := b.fetch(b.begin(context.Background()), v.Record.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)), true)
+}
+
+func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
+	b := newBench(t)
+	first := b.mustBind("i-1", aliceToken).Record
+	second := b.mustBind("i-1", bobToken).Record
+	want(t, "same secret", first.Token.Secret == second.Token.Secret, false)
+	want(t, "same stamp", first.Stamp == second.Stamp, false)
+	want(t, "identity", b.opens("i-1"), "bob")
+	want(t, "secrets at once", len(b.secrets()), 2)
+	b.settled()
+	want(t, "secrets in the end", len(b.secrets()), 1)
+	want(t, "identity in the end", b.opens("i-1"), "bob")
+}
+
+func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
+	b := newBench(t)
+	rec := b.mustBind("i-1", aliceToken).Record
+	rec.Health, rec.Problem = table.Revoked, problem.New(problem.TokenRejected)
+	rec.Unanswered, rec.Unsure, rec.Attempts = 4, true, 3
+	rec.Lease = table.Lease{Owner: "somebody", Until: b.clock().now().Add(verifying)}
+	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	v := b.mustBind("i-1", aliceOther)
+	want(t, "status", v.Status, StatusBound)
+	rec = b.row("i-1", provider.GitLab)
+	want(t, "lease", rec.Lease, table.Lease{})
+	if rec.Unsure || rec.Unanswered != 0 || rec.Attempts != 0 || rec.Problem != nil {
+		t.Errorf("got %+v, want nothing left of the old token", rec)
+	}
+	want(t, "events", len(rec.Events), 2)
+}
+
+// TestARefusedBindChangesNothing goes through what a user can get wrong, on a binding that is
+// there and on one that isn't.
+func TestARefusedBindChangesNothing(t *testing.T) {
+	b := newBench(t)
+	before := b.mustBind("i-1", aliceToken).Record
+	b.settled()
+	before = b.row("i-1", before.Platform)
+	for _, c := range []struct {
+		name   string
+		change func(*TokenBind)
+		code   problem.Code
+	}{
+		{"a revoked token", func(in *TokenBind) {
+			in.Submission.Token = secret.New(revokedOnes.value)
+		}, problem.TokenRejected},
+		{"another's user name", func(in *TokenBind) {
+			in.Submission.Username = "bob"
+		}, problem.UsernameMismatch},
+		{"no token", func(in *TokenBind) {
+			in.Submission.Token = secret.Text{}
+		}, problem.InputMalformed},
+		{"a private address", func(in *TokenBind) {
+			in.Submission.Address = "http://10.0.0.1:8080"
+		}, problem.AddressRefused},
+		{"a platform that there isn't", func(in *TokenBind) {
+			in.Platform = "svn"
+		}, problem.PlatformUnknown},
+		{"a platform bound by consent", func(in *TokenBind) {
+			in.Platform = provider.GitHub
+		}, problem.MethodMismatch},
+		{"another tag", func(in *TokenBind) {
+			in.Match = Match{"0123"}
+		}, problem.PreconditionFailed},
+	} {
+		for _, id := range []string{"i-1", "i-2"} {
+			in := b.gitLab(id, aliceOther)
+			c.change(&in)
+			_, err := b.BindToken(context.Background(), in)
+			wantProblem(t, c.name+" on "+id, err, c.code)
+		}
+	}
+	want(t, "version", b.row("i-1", before.Platform).Version, before.Version)
+	want(t, "secrets", len(b.secrets()), 1)
+	want(t, "notes", len(b.notes()), 0)
+	want(t, "version of the unbound one", b.row("i-2", before.Platform).Version, "")
+}
+
+func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.sandbox.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
+	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	wantProblem(t, "with a platform that is down", err, problem.PlatformError)
+	want(t, "identity", b.opens("i-1"), "alice")
+	want(t, "secrets", len(b.secrets()), 1)
+}
+
+// TestAFailingStorageIsSaid lets each call of a re-bind fail without having done anything.
+func TestAFailingStorageIsSaid(t *testing.T) {
+	for _, call := range []string{"Binding", "SaveNote", "Put", "SaveHolder", "SaveBinding"} {
+		b := newBench(t)
+		b.mustBind("i-1", aliceToken)
+		b.inside.set(down(call))
+		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+		b.inside.clear()
+		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
+		want(t, "cause is kept", errors.Is(err, errDown), true)
+		want(t, "a time to wait", problem.Of(err).RetryAfter > 0, true)
+		want(t, "identity", b.opens("i-1"), "alice")
+		b.settled()
+		want(t, "identity in the end", b.opens("i-1"), "alice")
+	}
+}
+
+func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
+	b := newBench(t)
+	first := b.mustBind("i-1", aliceToken)
+	in := b.gitLab("i-1", bobToken)
+	in.Match = Match{first.Record.Stamp}
+	if _, err := b.BindToken(context.Background(), in); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.BindToken(context.Background(), in)
+	wantProblem(t, "the same tag again", err, problem.PreconditionFailed)
+	in = b.gitLab("i-2", bobToken)
+	in.Match = Match{"*"}
+	_, err = b.BindToken(context.Background(), in)
+	wantProblem(t, "any tag, of an unbound one", err, problem.PreconditionFailed)
+}
+
+// at runs a function once, before the first call with this name that a service makes.
+func (b *bench) at(name string, do func()) {
+	b.before.set(func(_ context.Context, call string) (func(), error) {
+		if call == name {
+			b.before.clear()
+			do()
+		}
+		return nil, nil
+	})
+}
+
+func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.at("SaveBinding", func() { b.mustBind("i-1", aliceOther) })
+	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	wantProblem(t, "overtaken by a bind", err, problem.Conflict)
+	want(t, "identity", b.opens("i-1"), "alice")
+	b.settled()
+	want(t, "events", strings.Join(b.history("i-1"), ", "), "2 rebound, 1 bound")
+}
+
+// TestA18_AnUnbindIsNotUndoneByABindUnderWay stops a bind before each of its calls, and unbinds.
+// The bind may have seen the end, or fail; it never brings back what it had read before.
+func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
+	for _, call := range []string{"SaveNote", "Put", "SaveHolder", "SaveBinding"} {
+		b := newBench(t)
+		b.mustBind("i-1", aliceToken)
+		b.at(call, func() { b.mustUnbind("i-1", true) })
+		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+		wantProblem(t, "unbound before "+call, err, problem.Conflict)
+		want(t, "identity", b.opens("i-1"), "")
+		b.settled()
+		want(t, "secrets", len(b.secrets()), 0)
+		want(t, "events", strings.Join(b.history("i-1"), ", "), "2 unbound, 1 bound")
+	}
+}
+
+// TestASaveThatIsNoBindIsNoConflict drains the events, as a sweep does, under a bind and under an
+// unbind.
+func TestASaveThatIsNoBindIsNoConflict(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.at("SaveBinding", func() { b.mustSweep() })
+	b.mustBind("i-1", bobToken)
+	want(t, "identity", b.opens("i-1"), "bob")
+	b.at("SaveBinding", func() { b.mustSweep() })
+	b.mustUnbind("i-1", false)
+	want(t, "identity", b.opens("i-1"), "")
+	all := []string{"3 unbound", "2 rebound", "1 bound"}
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("got %q, want %q", got, all)
+	}
+	b.settled()
+}
+
+func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustUnbind("i-1", false)
+	b.mustSweep()
+	b.clock().move(settle)
+	b.at("SaveBinding", func() { want(t, "rows taken away", b.mustSweep().Removed, 1) })
+	b.mustBind("i-1", bobToken)
+	want(t, "identity", b.opens("i-1"), "bob")
+	b.settled()
+}
+
+// TestWhoeverIsAlwaysOvertakenGivesUp lets the row change before every save, in a way that is
+// neither a bind nor an unbind.
+func TestWhoeverIsAlwaysOvertakenGivesUp(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.before.set(func(_ context.Context, call string) (func(), error) {
+		if call == "SaveBinding" {
+			rec := b.row("i-1", provider.GitLab)
+			if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil, nil
+	})
+	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	wantProblem(t, "a bind", err, problem.Conflict)
+	_, err = b.Unbind(context.Background(), gitLabEnd("i-1", false))
+	wantProblem(t, "an unbind", err, problem.Conflict)
+	b.before.clear()
+	b.settled()
+	want(t, "identity", b.opens("i-1"), "alice")
+}
+
+func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	in := b.gitLab("i-1", bobToken)
+	in.By = other
+	if _, err := b.BindToken(context.Background(), in); err != nil {
+		t.Fatal(err)
+	}
+	audits := b.log.audits("bind")
+	if len(audits) != 2 {
+		t.Fatalf("got %d audit lines, want 2", len(audits))
+	}
+	for _, part := range []string{
+		"outcome=done", "account=acct-1", "instance=i-1", "platform=gitlab",
+		"user.subject=u-2", "identity.username=bob", "previous.username=alice",
+	} {
+		if !strings.Contains(audits[1], part) {
+			t.Errorf("the audit line lacks %s: %s", part, audits[1])
+		}
+	}
+	e := b.row("i-1", provider.GitLab).Events[1]
+	want(t, "actor of the event", e.Actor, other)
+	want(t, "identity of the event", e.Identity.Username, "bob")
+	want(t, "whom it replaced", e.Previous.Username, "alice")
+}
+
+func TestA16_TheSameTokenBoundAgainIsNotRevoked(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	in := b.gitLab("i-1", aliceToken)
+	in.Revoke = true
+	if _, err := b.BindToken(context.Background(), in); err != nil {
+		t.Fatal(err)
+	}
+	b.settled()
+	b.mustBind("i-2", aliceToken) // the platform still takes it
+	if line := b.log.audits("bind")[1]; strings.Contains(line, "revoked") {
+		t.Errorf("the audit line says that something was revoked: %s", line)
+	}
+}
+
+func TestAReplacedTokenIsRevokedOnlyIfAsked(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		b := newBench(t)
+		b.mustBind("i-1", aliceToken)
+		in := b.gitLab("i-1", aliceOther)
+		in.Revoke = asked
+		if _, err := b.BindToken(context.Background(), in); err != nil {
+			t.Fatal(err)
+		}
+		b.settled()
+		_, err := b.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
+		want(t, "the old token is dead", problem.Is(err, problem.TokenRejected), asked)
+		line := b.log.audits("bind")[1]
+		want(t, "the audit line says so", strings.Contains(line, "revoked=true"), asked)
+	}
+}

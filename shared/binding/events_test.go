@@ -1,0 +1,119 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+func TestEventsAreNumberedAndSayWhatHappened(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.clock().move(time.Second)
+	b.mustBind("i-1", bobToken)
+	b.clock().move(time.Second)
+	b.mustUnbind("i-1", false)
+	rec := b.row("i-1", provider.GitLab)
+	ids := map[string]bool{}
+	for i, e := range rec.Events {
+		want(t, "number", e.Number, int64(i+1))
+		want(t, "type", e.Type, []string{event.Bound, event.Rebound, event.Unbound}[i])
+		want(t, "actor", e.Actor, user)
+		want(t, "time", e.At, b.clock().now().Add(time.Duration(i-2)*time.Second))
+		ids[e.ID] = true
+	}
+	want(t, "ids", len(ids), 3)
+	want(t, "count", rec.EventCount, int64(3))
+	want(t, "time of the last", rec.EventAt, b.clock().now())
+	want(t, "due", rec.DueAt, b.clock().now())
+}
+
+func TestEventsKeepTheirOrderWhenAClockGoesBack(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.clock().move(-time.Hour)
+	b.mustBind("i-1", bobToken)
+	b.clock().move(-time.Hour)
+	b.mustUnbind("i-1", false)
+	all := []string{"3 unbound", "2 rebound", "1 bound"}
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("got %q, want %q", got, all)
+	}
+	b.clock().move(3 * time.Hour)
+	b.settled()
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("after the sweep: got %q, want %q", got, all)
+	}
+}
+
+func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
+	b := newBench(t)
+	var all []string
+	for i := range table.MaxEvents {
+		b.mustBind("i-1", aliceToken)
+		all = append([]string{fmt.Sprintf("%d rebound", i+1)}, all...)
+	}
+	all[len(all)-1] = "1 bound"
+	want(t, "events before", len(b.row("i-1", provider.GitLab).Events), table.MaxEvents)
+	drained := b.counted(func() { b.mustBind("i-1", bobToken) })
+	want(t, "calls to the history", drained["AppendHistory"], 1)
+	want(t, "events after", len(b.row("i-1", provider.GitLab).Events), 1)
+	all = append([]string{"9 rebound"}, all...)
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("got %q, want %q", got, all)
+	}
+	for range table.MaxEvents - 1 {
+		b.mustBind("i-1", aliceToken)
+	}
+	drained = b.counted(func() { b.mustUnbind("i-1", false) })
+	want(t, "calls to the history of an unbind", drained["AppendHistory"], 1)
+	want(t, "events after the unbind", len(b.row("i-1", provider.GitLab).Events), 1)
+	b.settled()
+	want(t, "events in all", len(b.history("i-1")), 17)
+}
+
+// TestAnEventIsNeverLostWithTheDrain stops between the append and the save: the events are then in
+// both places, and once in the end.
+func TestAnEventIsNeverLostWithTheDrain(t *testing.T) {
+	b := newBench(t)
+	for range table.MaxEvents {
+		b.mustBind("i-1", aliceToken)
+	}
+	b.inside.set(down("SaveBinding"))
+	if _, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken)); err == nil {
+		t.Fatal("a bind without a save has worked")
+	}
+	b.inside.clear()
+	want(t, "events", len(b.history("i-1")), table.MaxEvents)
+	b.inside.set(down("AppendHistory"))
+	if _, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken)); err == nil {
+		t.Fatal("a bind without room for its event has worked")
+	}
+	if _, err := b.Unbind(context.Background(), gitLabEnd("i-1", false)); err == nil {
+		t.Fatal("an unbind without room for its event has worked")
+	}
+	b.inside.clear()
+	want(t, "events of those that failed", len(b.history("i-1")), table.MaxEvents)
+	b.settled()
+	want(t, "events in the end", len(b.history("i-1")), table.MaxEvents)
+}
+
+func TestABindOverAnUnboundRowKeepsItsEvents(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustUnbind("i-1", false)
+	b.mustBind("i-1", bobToken)
+	all := []string{"3 bound", "2 unbound", "1 bound"}
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("got %q, want %q", got, all)
+	}
+	want(t, "whom the third replaced",
+		b.row("i-1", provider.GitLab).Events[2].Previous, table.Identity{})
+	b.settled()
+}

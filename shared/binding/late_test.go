@@ -1,0 +1,227 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// deed is something that a service does to the instance i-1, with what must be there before it.
+type deed struct {
+	name   string
+	before func(b *bench)
+	do     func(ctx context.Context, s *Service, origin string) error
+	// was and becomes are the user names that the binding's token goes with before and after.
+	was, becomes string
+}
+
+func bindDeed(with token, revoke bool) func(context.Context, *Service, string) error {
+	return func(ctx context.Context, s *Service, origin string) error {
+		in := gitLab(origin, "i-1", with)
+		in.Revoke = revoke
+		_, err := s.BindToken(ctx, in)
+		return err
+	}
+}
+
+func unbindDeed(revoke bool) func(context.Context, *Service, string) error {
+	return func(ctx context.Context, s *Service, _ string) error {
+		_, err := s.Unbind(ctx, gitLabEnd("i-1", revoke))
+		return err
+	}
+}
+
+func sweepDeed(ctx context.Context, s *Service, _ string) error {
+	_, err := s.Sweep(ctx)
+	return err
+}
+
+// deeds are what the tests of death, delay and lost replies go through, call by call.
+func deeds() []deed {
+	bound := func(b *bench) {
+		b.mustBind("i-1", aliceToken)
+		b.settled()
+	}
+	return []deed{
+		{"Bind", func(*bench) {}, bindDeed(bobToken, false), "", "bob"},
+		{"ReBind", bound, bindDeed(bobToken, false), "alice", "bob"},
+		{"ReBindAndRevoke", bound, bindDeed(bobToken, true), "alice", "bob"},
+		{"ReBindWithoutRoomForEvents", func(b *bench) {
+			for range table.MaxEvents {
+				b.mustBind("i-1", aliceOther)
+			}
+		}, bindDeed(bobToken, false), "alice", "bob"},
+		{"Unbind", bound, unbindDeed(false), "alice", ""},
+		{"UnbindAndRevoke", bound, unbindDeed(true), "alice", ""},
+		{"SweepOfEvents", func(b *bench) {
+			b.mustBind("i-1", aliceToken)
+		}, sweepDeed, "alice", "alice"},
+		{"SweepOfASecretInUse", func(b *bench) {
+			b.mustBind("i-1", aliceToken)
+			b.mustSweep()
+			b.clock().move(settle)
+		}, sweepDeed, "alice", "alice"},
+		{"SweepOfALeftSecret", func(b *bench) {
+			b.left("i-2") // with a token to revoke
+			b.mustSweep()
+			b.clock().move(settle)
+			b.dropRow("i-2", provider.GitHub)
+		}, sweepDeed, "", ""},
+		{"SweepOfAnUnboundRow", func(b *bench) {
+			b.mustBind("i-1", aliceToken)
+			b.mustUnbind("i-1", false)
+			b.mustSweep()
+			b.dropNotes()
+			b.clock().move(settle)
+		}, sweepDeed, "", ""},
+		{"Check", func(b *bench) {
+			bound(b)
+			b.clock().move(checkEvery)
+		}, sweepDeed, "alice", "alice"},
+	}
+}
+
+// sweepOfAll is a sweep that works on several entries side by side.
+func sweepOfAll() deed {
+	return deed{"SweepOfAll", func(b *bench) {
+		b.mustBind("i-1", bobToken)
+		b.settled()
+		b.clock().move(checkEvery)
+		b.left("i-2")
+		b.mustBind("i-3", aliceOther)
+		b.mustUnbind("i-3", false)
+		b.clock().move(settle)
+	}, sweepDeed, "bob", "bob"}
+}
+
+// dropRow takes a row away, for what is tested to be the only thing that is due.
+func (b *bench) dropRow(id, platform string) {
+	b.Helper()
+	if err := b.store.table.DeleteBinding(context.Background(), b.row(id, platform)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// dropNotes takes all notes and their secrets away.
+func (b *bench) dropNotes() {
+	b.Helper()
+	ctx := context.Background()
+	for _, name := range b.notes() {
+		note, err := b.store.table.Note(ctx, name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		err = errors.Join(
+			b.store.table.DeleteNote(ctx, note), b.store.vault.Delete(ctx, vault.Name(name)))
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// ready is a bench in the state before a deed.
+func (d deed) ready(t testing.TB) *bench {
+	b := newBench(t)
+	d.before(b)
+	want(t, "before the deed", b.opens("i-1"), d.was)
+	return b
+}
+
+// ended checks a binding after a deed that may have failed, at once and when all has settled.
+func (d deed) ended(b *bench, when string, err error) {
+	b.Helper()
+	now := b.opens("i-1")
+	switch {
+	case err == nil && now != d.becomes:
+		b.Errorf("%s: got the binding of %q after a success, want %q", when, now, d.becomes)
+	case now != d.was && now != d.becomes:
+		b.Errorf("%s: got the binding of %q, want %q or %q", when, now, d.was, d.becomes)
+	case err != nil && !problem.Is(err, problem.StorageUnavailable) &&
+		!problem.Is(err, problem.Conflict):
+		b.Errorf("%s: got the error %v, want a problem of the storage", when, err)
+	}
+	b.settled()
+	want(b, when+", in the end", b.opens("i-1"), now)
+	if err := told(b.store.table, b.row("i-1", provider.GitLab)); err != nil {
+		b.Errorf("%s: %v", when, err)
+	}
+}
+
+// TestNoCallBeginsLaterThanTwoMinutes lets time jump before and after each call of each deed, as it
+// does for a process that is frozen between two calls. Calls that were under way may end.
+func TestNoCallBeginsLaterThanTwoMinutes(t *testing.T) {
+	for _, d := range deeds() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			for k := int64(1); ; k++ {
+				last := d.late(t, k, true)
+				d.late(t, k, false)
+				if last {
+					want(t, "calls seen", k > 2, true)
+					return
+				}
+			}
+		})
+	}
+}
+
+// late lets more than two minutes pass before or after the k-th call of a deed, and expects that no
+// call to table, vault or platform begins from then on. It says whether there was no k-th call.
+func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
+	b := d.ready(t)
+	var calls, tooLate atomic.Int64
+	var over atomic.Bool
+	jump := func() {
+		b.clock().move(latest + time.Millisecond)
+		over.Store(true)
+	}
+	b.before.set(func(context.Context, string) (func(), error) {
+		if calls.Add(1) != k {
+			return nil, nil
+		}
+		if before {
+			jump()
+			return nil, nil
+		}
+		return jump, nil
+	})
+	seen := func() {
+		if over.Load() {
+			tooLate.Add(1)
+		}
+	}
+	b.inside.set(func(context.Context, string) (func(), error) { seen(); return nil, nil })
+	asked := func(sandbox.Request) { seen() }
+	b.asked.Store(&asked)
+	err := d.do(context.Background(), b.Service, b.url)
+	b.before.clear()
+	b.inside.clear()
+	b.asked.Store(nil)
+	when := fmt.Sprintf("time jumps at call %d, before it: %v", k, before)
+	want(t, when+", calls that began too late", tooLate.Load(), 0)
+	d.ended(b, when, err)
+	return calls.Load() < k
+}
+
+func TestACallTwoMinutesAfterTheBeginningIsStillMade(t *testing.T) {
+	b := newBench(t)
+	b.at("SaveBinding", func() { b.clock().move(latest) })
+	b.mustBind("i-1", aliceToken)
+}
+
+func TestACallWithoutABeginningIsRefused(t *testing.T) {
+	b := newBench(t)
+	_, err := b.Service.table.Binding(context.Background(), key("i-1", provider.GitLab))
+	if err == nil {
+		t.Error("a call to the table was made although nobody noted when the work began")
+	}
+}

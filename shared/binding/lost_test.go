@@ -1,0 +1,150 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+var errLost = errors.New("the reply was lost")
+
+// losing is asked after each call that has changed something. An error is what the caller gets in
+// place of the reply.
+type losing func(conditional bool) error
+
+// reply is the reply of a call that was made.
+func (l losing) reply(conditional bool, err error) error {
+	if err != nil {
+		return err
+	}
+	return l(conditional)
+}
+
+// losingTable is a table that does what it is asked, and loses some replies.
+type losingTable struct {
+	table.Table
+	losing
+}
+
+func (l losingTable) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+	saved, err := l.Table.SaveBinding(ctx, b)
+	if err := l.reply(true, err); err != nil {
+		return table.Binding{}, err
+	}
+	return saved, nil
+}
+
+func (l losingTable) DeleteBinding(ctx context.Context, b table.Binding) error {
+	return l.reply(true, l.Table.DeleteBinding(ctx, b))
+}
+
+func (l losingTable) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
+	saved, err := l.Table.SaveNote(ctx, n)
+	if err := l.reply(true, err); err != nil {
+		return table.Note{}, err
+	}
+	return saved, nil
+}
+
+func (l losingTable) DeleteNote(ctx context.Context, n table.Note) error {
+	return l.reply(true, l.Table.DeleteNote(ctx, n))
+}
+
+func (l losingTable) SaveHolder(ctx context.Context, h table.Holder) error {
+	return l.reply(false, l.Table.SaveHolder(ctx, h))
+}
+
+func (l losingTable) DeleteHolder(ctx context.Context, h table.Holder) error {
+	return l.reply(false, l.Table.DeleteHolder(ctx, h))
+}
+
+func (l losingTable) AppendHistory(ctx context.Context, k table.Key, e []table.Event) error {
+	return l.reply(false, l.Table.AppendHistory(ctx, k, e))
+}
+
+// losingVault is a vault of this sort.
+type losingVault struct {
+	vault.Vault
+	losing
+}
+
+func (l losingVault) Put(ctx context.Context, n vault.Name, generation int, v secret.Text) error {
+	return l.reply(false, l.Vault.Put(ctx, n, generation, v))
+}
+
+func (l losingVault) Delete(ctx context.Context, n vault.Name) error {
+	return l.reply(false, l.Vault.Delete(ctx, n))
+}
+
+// TestALostReplyLeavesTheOldOrTheNewBinding loses the reply of each call of each deed that changes
+// something. With conflict, a call that is conditional says that its condition didn't hold, as it
+// does when a client has repeated it unasked.
+func TestALostReplyLeavesTheOldOrTheNewBinding(t *testing.T) {
+	for _, d := range append(deeds(), sweepOfAll()) {
+		for _, conflict := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/conflict=%v", d.name, conflict), func(t *testing.T) {
+				t.Parallel()
+				for k := int64(1); d.loses(t, k, conflict); k++ {
+				}
+			})
+		}
+	}
+}
+
+// loses does a deed of which the k-th reply is lost, and says whether there was one.
+func (d deed) loses(t *testing.T, k int64, conflict bool) bool {
+	b := d.ready(t)
+	var calls atomic.Int64
+	lost := losing(func(conditional bool) error {
+		switch {
+		case calls.Add(1) != k:
+			return nil
+		case conflict && conditional:
+			return table.ErrConflict
+		}
+		return errLost
+	})
+	b.serve(losingTable{b.store.table, lost}, losingVault{b.store.vault, lost})
+	err := d.do(context.Background(), b.Service, b.url)
+	b.serve(b.store.table, b.store.vault)
+	if calls.Load() < k {
+		want(t, "error without a loss", err, nil)
+		want(t, "replies lost", k > 1, true)
+		return false
+	}
+	d.ended(b, fmt.Sprintf("the reply of call %d was lost", k), err)
+	return true
+}
+
+// TestAFailedCallLeavesTheOldOrTheNewBinding lets each call of each deed fail before it has done
+// anything, reads too.
+func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
+	for _, d := range append(deeds(), sweepOfAll()) {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			for k := int64(1); ; k++ {
+				b := d.ready(t)
+				var calls atomic.Int64
+				b.inside.set(func(context.Context, string) (func(), error) {
+					if calls.Add(1) == k {
+						return nil, errDown
+					}
+					return nil, nil
+				})
+				err := d.do(context.Background(), b.Service, b.url)
+				b.inside.clear()
+				if calls.Load() < k {
+					want(t, "error without a failure", err, nil)
+					return
+				}
+				d.ended(b, fmt.Sprintf("call %d failed", k), err)
+			}
+		})
+	}
+}

@@ -1,0 +1,246 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+var errDown = errors.New("the storage is down")
+
+// down makes every call with this name fail.
+func down(name string) table.Hook {
+	return func(_ context.Context, call string) (func(), error) {
+		if call == name {
+			return nil, errDown
+		}
+		return nil, nil
+	}
+}
+
+// wantProblem expects a problem of the catalogue.
+func wantProblem(t testing.TB, doing string, err error, code problem.Code) {
+	t.Helper()
+	if !problem.Is(err, code) {
+		t.Errorf("%s: got %v, want %s", doing, err, code)
+	}
+}
+
+func TestThePlatformsAreInTheOrderOfTheConsole(t *testing.T) {
+	b := newBench(t)
+	var names []string
+	for _, d := range b.Platforms() {
+		names = append(names, d.Name)
+	}
+	if !slices.Equal(names, provider.Names()) {
+		t.Errorf("got %v, want %v", names, provider.Names())
+	}
+}
+
+func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.keepConsented("i-1", b.consent("alice"))
+	b.mustBind("i-2", bobToken)
+	var views []View
+	calls := b.counted(func() {
+		var err error
+		views, err = b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	want(t, "calls", fmt.Sprint(calls), "map[InstanceBindings:1]")
+	var got []string
+	for _, v := range views {
+		got = append(got, fmt.Sprintf("%s %s %s %s",
+			v.Record.Platform, v.Method, v.Status, v.Record.Identity.Username))
+	}
+	shown := []string{
+		"codeup token unbound ", "gitee oauth unbound ", "github oauth bound alice",
+		"gitlab token bound alice", "bitbucket oauth unbound ",
+	}
+	if !slices.Equal(got, shown) {
+		t.Errorf("got %q, want %q", got, shown)
+	}
+	b.mustUnbind("i-1", false)
+	views, err := b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "after the unbind", views[3].Status, StatusUnbound)
+	b.inside.set(down("InstanceBindings"))
+	_, err = b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+	wantProblem(t, "without a table", err, problem.StorageUnavailable)
+}
+
+// listed are an account's bindings that a filter leaves, as instance and platform.
+func (b *bench) listed(f Filter) []string {
+	b.Helper()
+	got := []string{}
+	for cursor := ""; ; {
+		views, next, err := b.AccountBindings(context.Background(), user.Account, f, cursor)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, v := range views {
+			want(b, "instance of a view", v.Instance.ID, v.Record.Instance)
+			got = append(got, v.Record.Instance+" "+v.Record.Platform)
+		}
+		if cursor = next; cursor == "" {
+			return got
+		}
+	}
+}
+
+func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustBind("i-2", aliceSoon)
+	b.mustBind("i-3", bobToken)
+	b.mustUnbind("i-3", false)
+	b.keepConsented("i-1", b.consent("alice"))
+	two := []instance.Instance{registry("i-1"), registry("i-2"), registry("i-3")}
+	elsewhere := registry("i-1")
+	elsewhere.Region = "cn-beijing"
+	for _, c := range []struct {
+		name   string
+		filter Filter
+		want   []string
+	}{
+		{"all that are bound", Filter{Instances: two}, []string{
+			"i-1 github", "i-1 gitlab", "i-2 gitlab",
+		}},
+		{"a platform", Filter{Instances: two, Platform: "gitlab"}, []string{
+			"i-1 gitlab", "i-2 gitlab",
+		}},
+		{"a status", Filter{Instances: two, Status: StatusExpiring}, []string{"i-2 gitlab"}},
+		{"one that nothing is in", Filter{Instances: two, Status: StatusUnbound}, nil},
+		{"an instance", Filter{Instances: two[1:2]}, []string{"i-2 gitlab"}},
+		{"the same id in another region", Filter{Instances: []instance.Instance{elsewhere}}, nil},
+		{"no instance that the caller may see", Filter{}, nil},
+	} {
+		if got := b.listed(c.filter); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	views, _, err := b.AccountBindings(context.Background(), "acct-2", Filter{Instances: two}, "")
+	want(t, "error of another account", err, nil)
+	want(t, "another account's bindings", len(views), 0)
+}
+
+func TestAnAccountsListGoesOverPages(t *testing.T) {
+	b := newBench(t)
+	const most = pageSize + 7
+	var all []instance.Instance
+	for i := range most {
+		rec := bound(func(r *table.Binding) { r.Key = key(fmt.Sprintf("i-%03d", i), "gitlab") })
+		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, registry(rec.Instance))
+	}
+	want(t, "bindings", len(b.listed(Filter{Instances: all})), most)
+	_, _, err := b.AccountBindings(context.Background(), user.Account, Filter{}, "made up")
+	wantProblem(t, "a cursor that was not given out", err, problem.InputMalformed)
+	b.inside.set(down("AccountBindings"))
+	_, _, err = b.AccountBindings(context.Background(), user.Account, Filter{}, "")
+	wantProblem(t, "without a table", err, problem.StorageUnavailable)
+}
+
+// history is all of a binding's events, newest first, as "number type".
+func (b *bench) history(id string) []string {
+	b.Helper()
+	var got []string
+	for cursor := ""; ; {
+		events, next, err := b.History(
+			context.Background(), user.Account, registry(id), provider.GitLab, cursor)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, e := range events {
+			got = append(got, fmt.Sprintf("%d %s", e.Number, strings.TrimPrefix(e.Type, "binding.")))
+		}
+		if cursor = next; cursor == "" {
+			return got
+		}
+	}
+}
+
+func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustBind("i-1", bobToken)
+	b.mustUnbind("i-1", false)
+	all := []string{"3 unbound", "2 rebound", "1 bound"}
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("before any sweep: got %q, want %q", got, all)
+	}
+	want(t, "drained", b.mustSweep().Drained, 1)
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("after the sweep: got %q, want %q", got, all)
+	}
+	b.settled()
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("after the row is gone: got %q, want %q", got, all)
+	}
+	_, _, err := b.History(context.Background(), user.Account, registry("i-1"), "svn", "")
+	wantProblem(t, "a platform that isn't one", err, problem.PlatformUnknown)
+	_, _, err = b.History(context.Background(), user.Account, registry("i-1"), "gitlab", "made up")
+	wantProblem(t, "a cursor that was not given out", err, problem.InputMalformed)
+	for _, call := range []string{"Binding", "ListHistory"} {
+		b.inside.set(down(call))
+		_, _, err = b.History(context.Background(), user.Account, registry("i-1"), "gitlab", "")
+		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
+	}
+}
+
+// TestTheHistoryIsInOrderWhileEventsMove lets events happen and be drained between the two reads
+// of one call.
+func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustBind("i-1", bobToken)
+	b.before.set(func(_ context.Context, call string) (func(), error) {
+		if call == "ListHistory" {
+			b.before.clear()
+			b.clock().move(time.Millisecond)
+			b.mustUnbind("i-1", false)
+			b.mustSweep()
+		}
+		return nil, nil
+	})
+	all := []string{"3 unbound", "2 rebound", "1 bound"}
+	if got := b.history("i-1"); !slices.Equal(got, all) {
+		t.Errorf("got %q, want %q", got, all)
+	}
+}
+
+func TestALongHistoryGoesOverPages(t *testing.T) {
+	b := newBench(t)
+	var expected []string
+	for i := range int64(pageSize + 5) {
+		e := table.Event{
+			ID: fmt.Sprintf("%032x", i), Number: i + 1, Type: event.Expiring, At: b.clock().now(),
+		}
+		err := b.store.table.AppendHistory(
+			context.Background(), key("i-1", provider.GitLab), []table.Event{e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected = append([]string{fmt.Sprintf("%d expiring", i+1)}, expected...)
+	}
+	if got := b.history("i-1"); !slices.Equal(got, expected) {
+		t.Errorf("got %d events, want %d in their order", len(got), len(expected))
+	}
+}
