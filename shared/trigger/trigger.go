@@ -88,8 +88,10 @@ func adapter(on runtime, lookup func(string) string, stores string) (serving, er
 			}
 			return Serve(ctx, listener, f, log)
 		}, nil
-	case functionComputeCustom:
-		return customRuntime(lookup), nil
+	case lambda:
+		return onLambda, nil
+	case functionCompute:
+		return onFunctionCompute, nil
 	}
-	return nil, fmt.Errorf("this binary can't run on %s: it has no adapter for it", on)
+	return customRuntime(lookup), nil
 }

@@ -1,0 +1,80 @@
+package trigger
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/aliyun/fc-runtime-go-sdk/fc"
+	"github.com/aliyun/fc-runtime-go-sdk/fccontext"
+
+	"bindery/shared/config"
+)
+
+// onFunctionCompute serves HTTP and timer triggers of Function Compute's built-in Go runtime. The
+// initializer and the preStop hook are registered in any case: without them a function that has
+// one configured panics.
+func onFunctionCompute(_ context.Context, _ config.Config, f Function, log *slog.Logger) error {
+	h := fcHandler{f: f, log: log}
+	if f.HTTP != nil {
+		h.http = Recover(log, f.HTTP)
+	}
+	fc.RegisterInitializerFunction(func(context.Context) {})
+	fc.RegisterPreStopFunction(func(context.Context) {})
+	// A func with bytes gets the event as it is, and json.RawMessage goes out as it is.
+	fc.Start(h.invoke)
+	return nil
+}
+
+type fcHandler struct {
+	f    Function
+	http http.Handler
+	log  *slog.Logger
+}
+
+// fcReply is the HTTP trigger's: one value a header.
+type fcReply struct {
+	StatusCode      int               `json:"statusCode"`
+	Headers         map[string]string `json:"headers"`
+	Body            string            `json:"body"`
+	IsBase64Encoded bool              `json:"isBase64Encoded"`
+}
+
+// timerEvent is a timer trigger's. The payload is text that whoever set the trigger up chose.
+type timerEvent struct {
+	TriggerName string `json:"triggerName"`
+	Payload     string `json:"payload"`
+}
+
+func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage, error) {
+	id := ""
+	if about, ok := fccontext.FromContext(ctx); ok {
+		id = about.RequestID
+	}
+	ctx = WithRequestID(ctx, id)
+	e, isHTTP := readEvent(payload)
+	if !isHTTP || h.http == nil {
+		return scheduled(ctx, h.f, taskOf(payload), h.log)
+	}
+	out, err := answered(ctx, e, id, h.http)
+	if err != nil {
+		return nil, err
+	}
+	reply := fcReply{StatusCode: out.status, Headers: map[string]string{}}
+	for name, values := range out.header {
+		reply.Headers[name] = strings.Join(values, ", ")
+	}
+	reply.Body, reply.IsBase64Encoded = encoded(out.body.Bytes())
+	return json.Marshal(reply)
+}
+
+// taskOf is the input of a timer, or of an operator's own invocation.
+func taskOf(payload []byte) json.RawMessage {
+	var timer timerEvent
+	if json.Unmarshal(payload, &timer) == nil && timer.TriggerName != "" {
+		return json.RawMessage(timer.Payload)
+	}
+	return payload
+}
