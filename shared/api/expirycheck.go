@@ -8,6 +8,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/event"
+	"bindery/shared/problem"
 )
 
 // ExpiryCheck is the function that checks a binding when its user asks. Its schedule is
@@ -18,6 +19,9 @@ func ExpiryCheck(a *API, mux *http.ServeMux) {
 }
 
 func (a *API) check(ctx context.Context, c call) (answer, error) {
+	if wait, ok := a.binds.Allow(who(c)); !ok {
+		return answer{}, problem.New(problem.TooManyCalls).After(wait)
+	}
 	i, err := a.instance(ctx, c)
 	if err != nil {
 		return answer{}, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"bindery/shared/caller"
 	"bindery/shared/event"
@@ -69,7 +68,7 @@ func (a *API) audit(c call, err error) {
 		return
 	}
 	event.Audit(c.Context(), a.log, event.Entry{
-		Action: strings.ToLower(c.Method) + " " + c.Pattern,
+		Action: c.Pattern,
 		User:   c.user(),
 		Target: table.Key{
 			Account:  c.by.Account,

@@ -28,7 +28,7 @@ const (
 
 // Entry is one audit line.
 type Entry struct {
-	Action string     // "bind", "unbind", "sweep"
+	Action string     // "bind", "unbind", "confirm", …; of a denied call its route
 	User   table.User // zero for Bindery itself
 	Target table.Key
 	// Outcome is "done", or the code of the problem that the caller got.
