@@ -1,0 +1,135 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Waits between two looks at a table that is being made.
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = 2 * time.Second
+)
+
+// Create makes the table with its index, paid for by the request and encrypted, and waits until
+// both are ready, which takes the service some 10 seconds. A table of this name that has the right
+// keys and index is left as it is, and is no error; so two may call this at once. It waits for as
+// long as the context lasts.
+//
+// A deployment makes its table by template, where backups and what may delete it are said too;
+// this is for tests and for trying things out.
+func Create(ctx context.Context, client *dynamodb.Client, name string) error {
+	return failed("create table "+name, create(ctx, client, name))
+}
+
+func create(ctx context.Context, client *dynamodb.Client, name string) error {
+	_, err := client.CreateTable(ctx, description(name))
+	var there *types.ResourceInUseException
+	if err != nil && !errors.As(err, &there) {
+		return err
+	}
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		got, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
+		var notYet *types.ResourceNotFoundException
+		switch {
+		case errors.As(err, &notYet): // not every machine of the service knows of it at once
+		case err != nil:
+			return err
+		case ready(got.Table):
+			return wrong(got.Table)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return fmt.Errorf("wait until it is ready: %w", err)
+		}
+	}
+}
+
+func description(name string) *dynamodb.CreateTableInput {
+	return &dynamodb.CreateTableInput{
+		TableName:            &name,
+		BillingMode:          types.BillingModePayPerRequest,
+		SSESpecification:     &types.SSESpecification{Enabled: aws.Bool(true)},
+		AttributeDefinitions: attributes(),
+		KeySchema:            keys(pkAttribute, skAttribute),
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName:  aws.String(dueIndex),
+			KeySchema:  keys(dueShardAttribute, dueAtAttribute),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		}},
+	}
+}
+
+// attributes are those that are keys of the table or of its index.
+func attributes() []types.AttributeDefinition {
+	return []types.AttributeDefinition{
+		{AttributeName: aws.String(pkAttribute), AttributeType: types.ScalarAttributeTypeS},
+		{AttributeName: aws.String(skAttribute), AttributeType: types.ScalarAttributeTypeS},
+		{AttributeName: aws.String(dueShardAttribute), AttributeType: types.ScalarAttributeTypeN},
+		{AttributeName: aws.String(dueAtAttribute), AttributeType: types.ScalarAttributeTypeS},
+	}
+}
+
+func keys(partition, sort string) []types.KeySchemaElement {
+	return []types.KeySchemaElement{
+		{AttributeName: &partition, KeyType: types.KeyTypeHash},
+		{AttributeName: &sort, KeyType: types.KeyTypeRange},
+	}
+}
+
+// ready says whether the table and its index take calls. An index that isn't there never will.
+func ready(d *types.TableDescription) bool {
+	index := indexOf(d)
+	return d.TableStatus == types.TableStatusActive &&
+		(index == nil || index.IndexStatus == types.IndexStatusActive)
+}
+
+func indexOf(d *types.TableDescription) *types.GlobalSecondaryIndexDescription {
+	i := slices.IndexFunc(d.GlobalSecondaryIndexes,
+		func(index types.GlobalSecondaryIndexDescription) bool {
+			return aws.ToString(index.IndexName) == dueIndex
+		})
+	if i < 0 {
+		return nil
+	}
+	return &d.GlobalSecondaryIndexes[i]
+}
+
+// wrong is the error for a table that this package can't use. Attributes and indexes beside its
+// own are no hindrance.
+func wrong(d *types.TableDescription) error {
+	const shape = "a table of this name is there and can't be used: "
+	index := indexOf(d)
+	switch {
+	case schema(d.KeySchema) != schema(keys(pkAttribute, skAttribute)):
+		return fmt.Errorf(shape+"its keys are %s", schema(d.KeySchema))
+	case index == nil:
+		return fmt.Errorf(shape+"it has no index %q", dueIndex)
+	case schema(index.KeySchema) != schema(keys(dueShardAttribute, dueAtAttribute)):
+		return fmt.Errorf(shape+"the keys of its index %q are %s", dueIndex, schema(index.KeySchema))
+	}
+	for _, want := range attributes() {
+		if !slices.ContainsFunc(d.AttributeDefinitions, func(a types.AttributeDefinition) bool {
+			return *a.AttributeName == *want.AttributeName && a.AttributeType == want.AttributeType
+		}) {
+			return fmt.Errorf(shape+"%s isn't of type %s", *want.AttributeName, want.AttributeType)
+		}
+	}
+	return nil
+}
+
+// schema writes keys for people.
+func schema(keys []types.KeySchemaElement) string {
+	var list []string
+	for _, k := range keys {
+		list = append(list, fmt.Sprintf("%s %s", aws.ToString(k.AttributeName), k.KeyType))
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,173 @@
+package dynamo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"bindery/shared/table"
+)
+
+// rows are the rows of one kind: those that have a version and may come due.
+type rows[T any] struct {
+	name    string // of one, for errors
+	key     func(T) key
+	version func(*T) *string
+	due     func(T) time.Time
+}
+
+func bindingRows() rows[table.Binding] {
+	return rows[table.Binding]{
+		name:    "a binding",
+		key:     func(b table.Binding) key { return bindingKey(b.Key) },
+		version: func(b *table.Binding) *string { return &b.Version },
+		due:     func(b table.Binding) time.Time { return b.DueAt },
+	}
+}
+
+func noteRows() rows[table.Note] {
+	return rows[table.Note]{
+		name:    "a note",
+		key:     func(n table.Note) key { return noteKey(n.Secret) },
+		version: func(n *table.Note) *string { return &n.Version },
+		due:     func(n table.Note) time.Time { return n.DueAt },
+	}
+}
+
+func authorizationRows() rows[table.Authorization] {
+	return rows[table.Authorization]{
+		name:    "an authorization",
+		key:     func(a table.Authorization) key { return authorizationKey(a.ID) },
+		version: func(a *table.Authorization) *string { return &a.Version },
+		due:     func(a table.Authorization) time.Time { return a.DueAt },
+	}
+}
+
+// get reads the row whose key is that of like.
+func (r rows[T]) get(ctx context.Context, t *Table, like T) (T, error) {
+	var none T
+	found, err := t.get(ctx, r.key(like))
+	if err == nil && found == nil {
+		err = table.ErrNotFound
+	}
+	if err != nil {
+		return none, failed("read "+r.name, err)
+	}
+	record, err := r.decode(found)
+	if err != nil {
+		return none, failed("read "+r.name, err)
+	}
+	return record, nil
+}
+
+func (r rows[T]) decode(i item) (T, error) {
+	record, err := decode[T](i)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	version := textOf(i, versionAttribute)
+	if version == "" {
+		return record, errors.New("the row has no version")
+	}
+	*r.version(&record) = version
+	return record, nil
+}
+
+// save writes the row under a new version if it is there in the record's.
+func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
+	var none T
+	row, err := encode(r.key(record), record)
+	if err != nil {
+		return none, failed("save "+r.name, err)
+	}
+	version := table.NewVersion()
+	row[versionAttribute] = text(version)
+	addDue(row, r.due(record))
+
+	is := inVersion(*r.version(&record))
+	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &t.name, Item: row,
+		ConditionExpression:       &is.expression,
+		ExpressionAttributeNames:  is.names,
+		ExpressionAttributeValues: is.values,
+		// What is there tells a conflict from this very save, sent before and not answered.
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	there, conflict := clashed(err)
+	switch {
+	case conflict && textOf(there, versionAttribute) == version:
+	case conflict:
+		return none, failed("save "+r.name, table.ErrConflict)
+	case err != nil:
+		return none, failed("save "+r.name, err)
+	}
+	*r.version(&record) = version
+	return record, nil
+}
+
+func (r rows[T]) delete(ctx context.Context, t *Table, record T) error {
+	err := t.delete(ctx, r.key(record), inVersion(*r.version(&record)))
+	if _, conflict := clashed(err); conflict {
+		err = table.ErrConflict
+	}
+	return failed("delete "+r.name, err)
+}
+
+// condition is what must hold for a write.
+type condition struct {
+	expression string
+	names      map[string]string
+	values     item
+}
+
+// inVersion holds if the row is there in the version, or isn't there for "".
+func inVersion(version string) condition {
+	if version == "" {
+		return condition{expression: "attribute_not_exists(" + pkAttribute + ")"}
+	}
+	return has(versionAttribute, version)
+}
+
+// has holds if the row has the attribute with this value. The attribute goes by another name in
+// the expression, for DynamoDB reserves many words.
+func has(attribute, value string) condition {
+	return condition{
+		expression: "#attribute = :value",
+		names:      map[string]string{"#attribute": attribute},
+		values:     item{":value": text(value)},
+	}
+}
+
+func (t *Table) delete(ctx context.Context, key key, is condition) error {
+	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &t.name, Key: key.item(),
+		ConditionExpression:       &is.expression,
+		ExpressionAttributeNames:  is.names,
+		ExpressionAttributeValues: is.values,
+	})
+	return err
+}
+
+// encode makes a row of a record.
+func encode(key key, record any) (item, error) {
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	row := key.item()
+	row[recordAttribute] = text(string(encoded))
+	return row, nil
+}
+
+func decode[T any](i item) (record T, err error) {
+	if err := json.Unmarshal([]byte(textOf(i, recordAttribute)), &record); err != nil {
+		return record, fmt.Errorf("decode: %w", err)
+	}
+	return record, nil
+}

@@ -1,0 +1,239 @@
+package dynamo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"bindery/shared/problem"
+	"bindery/shared/table"
+)
+
+// bulky is a record whose JSON is of about so many bytes, quotes and letters of three bytes among
+// them.
+func bulky(instance string, size int) table.Binding {
+	const piece = `"字\` + "\n"
+	inJSON := len(`\"字\\\n`)
+	return table.Binding{
+		Key: keyOfInstance(instance), DueAt: base,
+		Organization: strings.Repeat(piece, size/inJSON),
+	}
+}
+
+func TestARecordOf100KBIsKept(t *testing.T) {
+	opened, p := open(t)
+	saved, err := opened.SaveBinding(t.Context(), bulky("1", 100_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := opened.Binding(t.Context(), saved.Key)
+	if err != nil || got.Organization != saved.Organization || got.Version != saved.Version {
+		t.Errorf("got %d bytes in version %q, error %v, want %d in %q",
+			len(got.Organization), got.Version, err, len(saved.Organization), saved.Version)
+	}
+	asked := p.count(func() {
+		due, err := opened.DueBefore(t.Context(), base, "", 10)
+		if want := (table.DueEntry{At: base, Binding: saved.Key}); err != nil ||
+			len(due.Items) != 1 || due.Items[0] != want {
+			t.Errorf("due: got %v, error %v, want %v", due.Items, err, want)
+		}
+	})
+	if asked != "4 Query" {
+		t.Errorf("a large record that is due: asked %s, want 4 Query", asked)
+	}
+}
+
+func TestAnInstanceOfMoreThanAMegabyteIsListedWhole(t *testing.T) {
+	opened, _ := open(t)
+	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
+		b := bulky("1", 300_000)
+		b.Platform = platform
+		if _, err := opened.SaveBinding(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := opened.InstanceBindings(t.Context(), "a", "r", "1")
+	if err != nil || len(list) != 5 {
+		t.Errorf("got %d rows, error %v, want 5", len(list), err)
+	}
+	seen, cursor := 0, ""
+	for pages := 0; pages == 0 || cursor != "" && pages < 10; pages++ {
+		page, err := opened.AccountBindings(t.Context(), "a", cursor, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, cursor = seen+len(page.Items), page.Cursor
+	}
+	if seen != 5 {
+		t.Errorf("the account: got %d rows, want 5", seen)
+	}
+}
+
+func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
+	opened, _ := open(t)
+	ctx, never := t.Context(), base.AddDate(10_000, 0, 0) // JSON has no such year
+	first, err := opened.SaveBinding(ctx, table.Binding{Key: keyOfInstance("1"), DueAt: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tooLong, tooLate := bulky("1", 500_000), first
+	tooLong.Version, tooLate.DueAt = first.Version, never
+	for _, b := range []table.Binding{tooLong, tooLate} {
+		_, err = opened.SaveBinding(ctx, b)
+		unknown(t, "SaveBinding", err)
+	}
+	unknown(t, "SaveHolder", opened.SaveHolder(ctx, table.Holder{Binding: first.Key, At: never}))
+	unknown(t, "AppendHistory", opened.AppendHistory(ctx, first.Key, []table.Event{
+		{ID: "1", At: base}, {ID: "2", At: never},
+	}))
+	if got := scanned(t, opened); len(got) != 1 || textOf(got[0], versionAttribute) != first.Version {
+		t.Errorf("got %d rows, want the first save's alone", len(got))
+	}
+}
+
+// put writes attributes past the package.
+func put(t *testing.T, opened *Table, row item) {
+	t.Helper()
+	in := &dynamodb.PutItemInput{TableName: &opened.name, Item: row}
+	if _, err := opened.client.PutItem(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
+	opened, _ := open(t)
+	ctx, k := t.Context(), keyOfInstance("1")
+	of := table.IdentityKey{ID: "1"}
+	for name, attributes := range map[string]item{
+		"no record":     {versionAttribute: text("1")},
+		"half a record": {versionAttribute: text("1"), recordAttribute: text("{")},
+		"no version":    {recordAttribute: text("{}")},
+		"a number":      {versionAttribute: number(1), recordAttribute: text("{}")},
+	} {
+		damaged := bindingKey(k).item()
+		maps.Copy(damaged, attributes)
+		put(t, opened, damaged)
+		_, err := opened.Binding(ctx, k)
+		unknown(t, name+": Binding", err)
+		_, err = opened.InstanceBindings(ctx, k.Account, k.Region, k.Instance)
+		unknown(t, name+": InstanceBindings", err)
+		_, err = opened.AccountBindings(ctx, k.Account, "", 10)
+		unknown(t, name+": AccountBindings", err)
+		_, err = opened.AllBindings(ctx, "", 10)
+		unknown(t, name+": AllBindings", err)
+		if _, err := opened.SaveBinding(ctx, table.Binding{Key: k}); !errors.Is(err, table.ErrConflict) {
+			t.Errorf("%s: SaveBinding: got error %v, want %v", name, err, table.ErrConflict)
+		}
+	}
+	put(t, opened, holderKey(table.Holder{Of: of, Binding: k}).item())
+	put(t, opened, key{historyPK(k), table.Event{}.Position()}.item())
+	_, err := opened.ListHolders(ctx, of, "", 10)
+	unknown(t, "ListHolders", err)
+	_, err = opened.ListHistory(ctx, k, table.OldestFirst, "", 10)
+	unknown(t, "ListHistory", err)
+}
+
+func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
+	const canary = "canary-3fW8"
+	opened, _ := open(t)
+	ctx, k := t.Context(), keyOfInstance("1")
+	// What went wrong is kept with a record, and its cause may quote anything.
+	trouble := problem.New(problem.TokenRejected).From(errors.New(canary))
+	_, err := opened.SaveBinding(ctx, table.Binding{
+		Key: k, DueAt: base, Problem: trouble, Warnings: []problem.Problem{*trouble},
+	})
+	_, err2 := opened.SaveNote(ctx, table.Note{Secret: "1", DueAt: base})
+	_, err3 := opened.SaveAuthorization(ctx, table.Authorization{
+		ID: "1", DueAt: base, Problem: trouble,
+	})
+	err4 := opened.SaveHolder(ctx, table.Holder{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
+	err5 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
+	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		bindingKind:       "dueAt dueShard pk record sk version",
+		noteKind:          "dueAt dueShard pk record sk version",
+		authorizationKind: "dueAt dueShard pk record sk version",
+		holderKind:        "at pk record sk",
+		historyKind:       "pk record sk",
+	}
+	rows := scanned(t, opened)
+	for _, row := range rows {
+		kind := split(textOf(row, pkAttribute))[0]
+		names := strings.Join(slices.Sorted(maps.Keys(row)), " ")
+		if names != want[kind] {
+			t.Errorf("%s has the attributes %q, want %q", kind, names, want[kind])
+		}
+		raw, err := json.Marshal(row)
+		if err != nil || strings.Contains(string(raw), canary) {
+			t.Errorf("%s: error %v, or it shows a cause", kind, err)
+		}
+	}
+	if len(rows) != len(want) {
+		t.Errorf("got %d rows, want one of each of %d kinds", len(rows), len(want))
+	}
+}
+
+func TestSplitTakesJoinedKeysApart(t *testing.T) {
+	for _, parts := range [][]string{
+		nil, {""}, {"a"}, {"", ""}, {"1:", ":"}, {"字", "a:b", "12:"}, {strings.Repeat("x", 1000), ""},
+	} {
+		if got := split(table.Join(parts...)); !slices.Equal(got, parts) {
+			t.Errorf("got %q, want %q", got, parts)
+		}
+	}
+	for _, text := range []string{"-", "x", "1", ":", "-1:a", "2:a", "x:a", "99999999999999999999:a"} {
+		if got := split(text); len(got) > 0 {
+			t.Errorf("%q: got %q, want nothing", text, got)
+		}
+	}
+}
+
+func TestAMadeUpCursorIsRefused(t *testing.T) {
+	opened, p := open(t)
+	ctx, k := t.Context(), keyOfInstance("1")
+	long := strings.Repeat("x", longestSK+1)
+	asked := p.count(func() {
+		for _, last := range []key{{"x", long}, {"x", ""}, {"", "x"}} {
+			_, err := opened.AccountBindings(ctx, "a", newCursor(accountPK("a"), last), 10)
+			_, err2 := opened.AllBindings(ctx, newCursor(table.Join("all"), last), 10)
+			_, err3 := opened.DueBefore(ctx, base, newCursor(table.Join(dueIndex), last), 10)
+			_, err4 := opened.ListHistory(ctx, k, 0, table.Event{ID: long}.Position(), 10)
+			for i, err := range []error{err, err2, err3, err4} {
+				if !errors.Is(err, table.ErrCursor) {
+					t.Errorf("list %d: got error %v, want %v", i, err, table.ErrCursor)
+				}
+			}
+		}
+	})
+	if asked != "" {
+		t.Errorf("asked %s, want nothing", asked)
+	}
+}
+
+func TestALimitBelowOneIsOne(t *testing.T) {
+	opened, _ := open(t)
+	for i := range 2 {
+		b := table.Binding{Key: keyOfInstance(fmt.Sprint(i)), DueAt: base}
+		if _, err := opened.SaveBinding(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, limit := range []int{0, -1} {
+		page, err := opened.AccountBindings(t.Context(), "a", "", limit)
+		if err != nil || len(page.Items) != 1 || page.Cursor == "" {
+			t.Errorf("limit %d: got %d rows, error %v, want one", limit, len(page.Items), err)
+		}
+		due, err := opened.DueBefore(t.Context(), base, "", limit)
+		if err != nil || len(due.Items) != 1 || due.Cursor == "" {
+			t.Errorf("due, limit %d: got %d rows, error %v, want one", limit, len(due.Items), err)
+		}
+	}
+}

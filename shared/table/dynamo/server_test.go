@@ -1,0 +1,252 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"bindery/shared/awscloud"
+)
+
+// program is DynamoDB's protocol on this machine, as npm installs it. It is looked for in every
+// folder from here upwards.
+func program(t *testing.T) string {
+	t.Helper()
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		path := filepath.Join(folder, "node_modules", "@dynoxide", "linux-x64", "dynoxide")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		above := filepath.Dir(folder)
+		if above == folder {
+			break
+		}
+		folder = above
+	}
+	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
+		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
+	}
+	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
+	return ""
+}
+
+// freePort is one that nobody listens on at the moment.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// startServer starts an empty DynamoDB for the length of the test.
+func startServer(t *testing.T) (origin string) {
+	t.Helper()
+	path := program(t)
+	for range 5 { // another may take the port first
+		port := freePort(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		server := exec.CommandContext(ctx, path, "serve", "--host", "127.0.0.1", "--port", port)
+		server.Dir = t.TempDir()
+		if err := server.Start(); err != nil {
+			cancel()
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			_ = server.Wait()
+			close(ended)
+		}()
+		if answers("127.0.0.1:"+port, ended) {
+			t.Cleanup(func() {
+				cancel()
+				<-ended
+			})
+			return "http://127.0.0.1:" + port
+		}
+		cancel()
+		<-ended
+	}
+	t.Fatal("DynamoDB doesn't start")
+	return ""
+}
+
+// answers waits until something listens or the server has ended.
+func answers(address string, ended <-chan struct{}) bool {
+	for range 1000 {
+		if c, err := net.Dial("tcp", address); err == nil {
+			_ = c.Close()
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+// newClient is the client that a function has, for a server of a test. It tries as often, but
+// without waits, and without the end that many failures put to that.
+func newClient(t *testing.T, origin string) *dynamodb.Client {
+	t.Helper()
+	env := map[string]string{
+		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",
+		"AWS_ENDPOINT_URL": origin,
+	}
+	config, err := awscloud.Config(awscloud.DynamoDB, func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxBackoff, o.RateLimiter = time.Millisecond, ratelimit.None
+		})
+	}
+	return dynamodb.NewFromConfig(config)
+}
+
+// proxy stands before a DynamoDB, counts what is asked, and may answer in its place.
+type proxy struct {
+	origin string
+
+	mu    sync.Mutex
+	calls map[string]int
+	// answer may answer a request itself, and then returns true.
+	answer func(w http.ResponseWriter, operation, body string) bool
+	// lose says whether the reply to a request, which was carried out, is lost.
+	lose func(operation string) bool
+}
+
+func startProxy(t *testing.T) *proxy {
+	t.Helper()
+	target, err := url.Parse(startServer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{calls: map[string]int{}}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		// Many tests write at once: the default of two kept connections would use up the ports.
+		Transport: &http.Transport{MaxIdleConnsPerHost: 128},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.serve(w, r, forward)
+	}))
+	t.Cleanup(server.Close)
+	p.origin = server.URL
+	return p
+}
+
+func (p *proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	p.mu.Lock()
+	p.calls[operation]++
+	answer, lose := p.answer, p.lose
+	p.mu.Unlock()
+	if answer != nil && answer(w, operation, string(body)) {
+		return
+	}
+	if lose != nil && lose(operation) {
+		forward.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // closes the connection without an answer
+	}
+	forward.ServeHTTP(w, r)
+}
+
+// count forgets what was asked before, calls, and returns what was asked by the call, such as
+// "1 PutItem".
+func (p *proxy) count(call func()) string {
+	p.mu.Lock()
+	clear(p.calls)
+	p.mu.Unlock()
+	call()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []string
+	for operation, n := range p.calls {
+		list = append(list, fmt.Sprint(n, " ", operation))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+// answering lets the func answer from now on; nil for nobody.
+func (p *proxy) answering(answer func(w http.ResponseWriter, operation, body string) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
+}
+
+// losing lets the func decide from now on which replies are lost; nil for none.
+func (p *proxy) losing(lose func(operation string) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose = lose
+}
+
+const tableName = "bindery-test"
+
+func createTable(t *testing.T, client *dynamodb.Client) {
+	t.Helper()
+	if err := Create(t.Context(), client, tableName); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open is a table behind a proxy, on a server of the test's own.
+func open(t *testing.T) (*Table, *proxy) {
+	t.Helper()
+	p := startProxy(t)
+	client := newClient(t, p.origin)
+	createTable(t, client)
+	return New(client, tableName), p
+}
+
+// scanned are all items of the table, with every attribute.
+func scanned(t *testing.T, opened *Table) (all []item) {
+	t.Helper()
+	in := &dynamodb.ScanInput{TableName: &opened.name, ConsistentRead: aws.Bool(true)}
+	for {
+		got, err := opened.client.Scan(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all = append(all, got.Items...); got.LastEvaluatedKey == nil {
+			return all
+		}
+		in.ExclusiveStartKey = got.LastEvaluatedKey
+	}
+}
