@@ -1,0 +1,472 @@
+package secretsmanager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"bindery/shared/awscloud"
+	"bindery/shared/secret"
+	"bindery/shared/vault"
+	"bindery/shared/vault/secretsmanager"
+	"bindery/shared/vault/secretsmanager/smtest"
+	"bindery/shared/vault/vaulttest"
+)
+
+const (
+	prefix = "bindery/test/"
+	name   = vault.Name("0123456789abcdef0123456789abcdef")
+)
+
+// world is a vault on a pretend service, and a clock that only waiting moves.
+type world struct {
+	vault   *secretsmanager.Vault
+	service *smtest.Service
+	client  *sdk.Client
+
+	mu     sync.Mutex
+	time   time.Time
+	slept  []time.Duration
+	onCall func(operation string)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	w.service = smtest.New(smtest.Options{Now: w.now, OnCall: func(operation string) {
+		if w.onCall != nil {
+			w.onCall(operation)
+		}
+	}})
+	w.client = client(t, w.service)
+	w.vault = secretsmanager.New(w.client, prefix, w.now, w.sleep)
+	return w
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.time
+}
+
+func (w *world) sleep(ctx context.Context, d time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.time, w.slept = w.time.Add(d), append(w.slept, d)
+	return ctx.Err()
+}
+
+// client is what a function uses, with hardly a wait between two tries.
+func client(t *testing.T, service http.Handler) *sdk.Client {
+	t.Helper()
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	c, err := awscloud.Config(awscloud.SecretsManager, func(name string) string {
+		return map[string]string{
+			"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+			"AWS_SESSION_TOKEN": "canary-session", "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL,
+		}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sdk.NewFromConfig(c, func(o *sdk.Options) {
+		attempts := o.Retryer.MaxAttempts()
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = attempts, time.Millisecond
+		})
+	})
+}
+
+func (w *world) put(t *testing.T, generation int, text string) {
+	t.Helper()
+	if err := w.vault.Put(t.Context(), name, generation, secret.New(text)); err != nil {
+		t.Fatalf("Put(generation %d) = %v, want nil", generation, err)
+	}
+}
+
+func (w *world) holds(t *testing.T, generation int, text string) {
+	t.Helper()
+	got, err := w.vault.Get(t.Context(), name, generation)
+	if err != nil || !got.Equal(secret.New(text)) {
+		t.Errorf("Get(generation %d) is another value, or %v", generation, err)
+	}
+}
+
+// unclear wants an error that says nothing about the outcome.
+func unclear(t *testing.T, call string, err error) {
+	t.Helper()
+	known := slices.ContainsFunc(
+		[]error{vault.ErrExists, vault.ErrNotFound, vault.ErrValue, vault.ErrName},
+		func(sentinel error) bool { return errors.Is(err, sentinel) },
+	)
+	if err == nil || known {
+		t.Errorf("%s = %v, want an error that is none of the contract's", call, err)
+	}
+}
+
+func TestTheContract(t *testing.T) {
+	vaulttest.Run(t, func(t *testing.T) vault.Vault { return newWorld(t).vault })
+}
+
+func TestADeletionThatTakesAWhileIsOneAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.service.Linger(true)
+	w.put(t, 1, "first")
+	for range 2 {
+		if err := w.vault.Delete(t.Context(), name); err != nil {
+			t.Errorf("Delete = %v, want nil", err)
+		}
+	}
+	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	err := w.vault.Put(t.Context(), name, 2, secret.New("second"))
+	if !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Put(2) = %v, want ErrNotFound", err)
+	}
+	w.service.Linger(false)
+	if left := w.service.Names(); len(left) > 0 {
+		t.Errorf("came back: %v", left)
+	}
+}
+
+func TestEachCallIsOneRequest(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, "first")
+	w.put(t, 2, "second")
+	w.holds(t, 1, "first")
+	if err := w.vault.Delete(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{
+		"CreateSecret": 1, "PutSecretValue": 1, "GetSecretValue": 1, "DeleteSecret": 1,
+	}
+	if got := w.service.Calls(); !maps.Equal(got, want) {
+		t.Errorf("got requests %v, want %v", got, want)
+	}
+	if len(w.slept) > 0 {
+		t.Errorf("waited %v, want not at all", w.slept)
+	}
+}
+
+func TestTheSecretIsNamedAndTaggedForItsOperator(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, "first")
+	got, err := w.client.DescribeSecret(t.Context(), &sdk.DescribeSecretInput{
+		SecretId: aws.String(prefix + string(name)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Tags) != 1 || *got.Tags[0].Key != "application" || *got.Tags[0].Value != "bindery" {
+		t.Errorf("got %d tags, want application=bindery alone", len(got.Tags))
+	}
+}
+
+func TestEveryByteSurvives(t *testing.T) {
+	w := newWorld(t)
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	w.put(t, 1, string(every))
+	w.holds(t, 1, string(every))
+}
+
+func TestALostReplyIsNoLostValue(t *testing.T) {
+	w := newWorld(t)
+	for _, operation := range []string{
+		"CreateSecret", "PutSecretValue", "GetSecretValue", "DeleteSecret",
+	} {
+		w.service.Fail(operation, 2, smtest.Lost)
+	}
+	w.put(t, 1, "first")
+	w.put(t, 2, "second")
+	w.holds(t, 2, "second")
+	w.holds(t, 1, "first")
+	if err := w.vault.Delete(t.Context(), name); err != nil {
+		t.Errorf("Delete = %v, want nil", err)
+	}
+	if left := w.service.Names(); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// calls are the vault's, each in a state in which it would succeed.
+var calls = []struct {
+	name, operation string
+	generation      int
+	call            func(context.Context, vault.Vault, secret.Text) error
+}{
+	{"Put(1)", "CreateSecret", 0, func(ctx context.Context, v vault.Vault, s secret.Text) error {
+		return v.Put(ctx, name, 1, s)
+	}},
+	{"Put(2)", "PutSecretValue", 1, func(ctx context.Context, v vault.Vault, s secret.Text) error {
+		return v.Put(ctx, name, 2, s)
+	}},
+	{"Get", "GetSecretValue", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
+		_, err := v.Get(ctx, name, 1)
+		return err
+	}},
+	{"Delete", "DeleteSecret", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
+		return v.Delete(ctx, name)
+	}},
+}
+
+func TestWhatFailsInPassingIsTriedThreeTimesAndMayBeRepeated(t *testing.T) {
+	for what, fault := range map[string]smtest.Fault{
+		"throttled": smtest.Throttled, "broken": smtest.Broken, "reply lost": smtest.Lost,
+	} {
+		for _, c := range calls {
+			t.Run(c.name+" "+what, func(t *testing.T) {
+				w := newWorld(t)
+				if c.generation > 0 {
+					w.put(t, c.generation, "first")
+				}
+				before := w.service.Calls()[c.operation]
+				w.service.Fail(c.operation, 3, fault)
+				unclear(t, c.name, c.call(t.Context(), w.vault, secret.New("value")))
+				if got := w.service.Calls()[c.operation] - before; got != 3 {
+					t.Errorf("tried %d times, want 3", got)
+				}
+				w.service.Fail(c.operation, 2, fault)
+				if err := c.call(t.Context(), w.vault, secret.New("value")); err != nil {
+					t.Errorf("%s, which fails twice = %v, want nil", c.name, err)
+				}
+			})
+		}
+	}
+}
+
+func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
+	for _, c := range calls[1:3] {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(t, 1, "first")
+			w.service.Fail(c.operation, 3, smtest.Unseen)
+			if err := c.call(t.Context(), w.vault, secret.New("value")); err != nil {
+				t.Errorf("unseen three times: got %v, want nil", err)
+			}
+			want := []time.Duration{
+				100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond,
+			}
+			if !slices.Equal(w.slept, want) {
+				t.Errorf("waited %v, want %v", w.slept, want)
+			}
+			w.service.Fail(c.operation, 4, smtest.Unseen)
+			err := c.call(t.Context(), w.vault, secret.New("value"))
+			if !errors.Is(err, vault.ErrNotFound) {
+				t.Errorf("unseen four times: got %v, want ErrNotFound", err)
+			}
+		})
+	}
+}
+
+func TestASlowServiceIsNotAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.onCall = func(string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.time = w.time.Add(2 * time.Second)
+	}
+	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	if got := w.service.Calls()["GetSecretValue"]; got != 1 {
+		t.Errorf("asked %d times, want once", got)
+	}
+}
+
+func TestACallerWhoGoesWhileItIsLookedForHasNotBeenTold(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	v := secretsmanager.New(w.client, prefix, w.now,
+		func(ctx context.Context, _ time.Duration) error {
+			cancel()
+			return ctx.Err()
+		})
+	_, err := v.Get(ctx, name, 1)
+	unclear(t, "Get", err)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+func TestTheWinnersVersionNeedNotBeSeenToKnowThatItWon(t *testing.T) {
+	w := newWorld(t)
+	for generation := 1; generation <= 2; generation++ {
+		w.put(t, generation, "the winner's")
+		w.service.Fail("GetSecretValue", 4, smtest.Unseen)
+		err := w.vault.Put(t.Context(), name, generation, secret.New("another"))
+		if !errors.Is(err, vault.ErrExists) {
+			t.Errorf("generation %d: got %v, want ErrExists", generation, err)
+		}
+		w.service.Fail("GetSecretValue", 3, smtest.Broken)
+		unclear(t, "Put, which can't compare",
+			w.vault.Put(t.Context(), name, generation, secret.New("another")))
+		w.holds(t, generation, "the winner's")
+	}
+}
+
+func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	id := aws.String(prefix + string(name))
+	made, err := w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
+		Name: id, SecretString: aws.String("made by hand"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.vault.Put(t.Context(), name, 1, secret.New("value"))
+	if !errors.Is(err, vault.ErrExists) {
+		t.Errorf("Put = %v, want ErrExists", err)
+	}
+	if _, err = w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	left, err := w.client.GetSecretValue(t.Context(), &sdk.GetSecretValueInput{SecretId: id})
+	if err != nil || *left.VersionId != *made.VersionId {
+		t.Errorf("the secret has another current version than before, or %v", err)
+	}
+}
+
+func TestAVersionThatHoldsTextIsNotAValue(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, "value")
+	id := aws.String(prefix + string(name))
+	versions, err := w.client.ListSecretVersionIds(t.Context(),
+		&sdk.ListSecretVersionIdsInput{SecretId: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.vault.Delete(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
+		Name: id, ClientRequestToken: versions.Versions[0].VersionId,
+		SecretString: aws.String("text"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.vault.Get(t.Context(), name, 1)
+	unclear(t, "Get", err)
+}
+
+func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, "first")
+	_, err := w.client.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{
+		SecretId: aws.String(prefix + string(name)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	err = w.vault.Put(t.Context(), name, 2, secret.New("second"))
+	if !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Put(2) = %v, want ErrNotFound", err)
+	}
+	if len(w.slept) > 0 {
+		t.Errorf("waited %v for what can't come, want not at all", w.slept)
+	}
+	err = w.vault.Put(t.Context(), name, 1, secret.New("first"))
+	unclear(t, "Put(1)", err)
+	if !strings.Contains(fmt.Sprint(err), "already scheduled for deletion") {
+		t.Errorf("Put(1) = %v, which doesn't say why", err)
+	}
+	if err := w.vault.Delete(t.Context(), name); err != nil {
+		t.Errorf("Delete = %v, want nil", err)
+	}
+	if left := w.service.Names(); len(left) > 0 {
+		t.Errorf("could still be restored: %v", left)
+	}
+}
+
+// A token that ends after two hours, for five weeks: far more versions than the service keeps.
+func TestTheNewestTwoGenerationsStayReadable(t *testing.T) {
+	w := newWorld(t)
+	for generation := 1; generation <= 400; generation++ {
+		w.put(t, generation, fmt.Sprint(generation))
+		w.holds(t, generation, fmt.Sprint(generation))
+		if generation > 1 {
+			w.holds(t, generation-1, fmt.Sprint(generation-1))
+		}
+		_ = w.sleep(t.Context(), 2*time.Hour)
+	}
+	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+		t.Fatalf("Get(1) = %v; nothing was removed, so nothing was shown", err)
+	}
+	// However old they are, and whoever repeats a put that is long done.
+	_ = w.sleep(t.Context(), 400*24*time.Hour)
+	w.put(t, 399, "399")
+	w.put(t, 401, "401")
+	w.holds(t, 400, "400")
+}
+
+func TestAReplyThatIsNotTheServicesProvesNothing(t *testing.T) {
+	for what, reply := range map[string]string{
+		"empty": "", "no members": "{}", "another version": `{"VersionId":"1"}`, "a page": "<html>",
+	} {
+		t.Run(what, func(t *testing.T) {
+			v := secretsmanager.New(client(t, http.HandlerFunc(
+				func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(reply)) },
+			)), prefix, time.Now, func(context.Context, time.Duration) error { return nil })
+			for _, c := range calls[:3] {
+				unclear(t, c.name, c.call(t.Context(), v, secret.New("value")))
+			}
+		})
+	}
+}
+
+func TestCurrentReadsWhatAnOperatorLastPut(t *testing.T) {
+	w := newWorld(t)
+	id := aws.String("bindery/oauth-apps")
+	read := func(want string) {
+		t.Helper()
+		got, err := secretsmanager.Current(t.Context(), w.client, *id)
+		if err != nil || !got.Equal(secret.New(want)) {
+			t.Errorf("got another value, or %v", err)
+		}
+	}
+	_, err := secretsmanager.Current(t.Context(), w.client, *id)
+	if !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("a secret that isn't there: got %v, want ErrNotFound", err)
+	}
+	_, err = w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
+		Name: id, SecretString: aws.String("text"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read("text")
+	for _, in := range []*sdk.PutSecretValueInput{
+		{SecretId: id, SecretBinary: []byte("binary")},
+		{SecretId: id, SecretString: aws.String("")},
+	} {
+		if _, err := w.client.PutSecretValue(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if in.SecretBinary != nil {
+			read("binary")
+		}
+	}
+	if _, err := secretsmanager.Current(t.Context(), w.client, *id); err == nil {
+		t.Error("an empty secret: got no error")
+	}
+}

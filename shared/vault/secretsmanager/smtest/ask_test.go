@@ -1,0 +1,112 @@
+package smtest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bindery/shared/vault/secretsmanager/smtest"
+)
+
+// exchange is one request and what was answered.
+type exchange struct {
+	operation      string
+	status         int
+	request, reply map[string]any
+}
+
+func (e exchange) code() string {
+	code, _ := e.reply["__type"].(string)
+	return code
+}
+
+// world is a pretend service behind a socket, that keeps every exchange.
+type world struct {
+	*smtest.Service
+	url string
+
+	mu        sync.Mutex
+	time      time.Time
+	exchanges []exchange
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	w.Service = smtest.New(smtest.Options{Now: func() time.Time {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.time
+	}})
+	server := httptest.NewServer(w)
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	return w
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.time = w.time.Add(d)
+}
+
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	rec := httptest.NewRecorder()
+	w.Service.ServeHTTP(rec, r)
+	e := exchange{
+		operation: strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager."),
+		status:    rec.Code,
+	}
+	_ = json.Unmarshal(body, &e.request)
+	_ = json.Unmarshal(rec.Body.Bytes(), &e.reply)
+	w.mu.Lock()
+	w.exchanges = append(w.exchanges, e)
+	w.mu.Unlock()
+	for name, values := range rec.Header() {
+		rw.Header()[name] = values
+	}
+	rw.WriteHeader(rec.Code)
+	_, _ = rw.Write(rec.Body.Bytes())
+}
+
+// request is one of a client that signs.
+func (w *world) request(t *testing.T, operation, body string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", "secretsmanager."+operation)
+	r.Header.Set("X-Amz-Date", "20260301T080000Z")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 "+
+		"Credential=AKID/20260301/eu-test-1/secretsmanager/aws4_request, "+
+		"SignedHeaders=content-type;host;x-amz-date;x-amz-target, "+
+		"Signature="+strings.Repeat("0a", 32))
+	return r
+}
+
+// ask makes a call and returns what was answered, and wants that error, "" for none.
+func (w *world) ask(t *testing.T, operation, body, want string) map[string]any {
+	t.Helper()
+	reply, err := http.DefaultClient.Do(w.request(t, operation, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = reply.Body.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := w.exchanges[len(w.exchanges)-1]
+	if last.code() != want {
+		t.Errorf("%s %.200s: got %d %q, want %q", operation, body, last.status, last.code(), want)
+	}
+	return last.reply
+}

@@ -1,0 +1,94 @@
+package smtest
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Fault is something that goes wrong on purpose.
+type Fault int
+
+// The faults. After Lost and Garbled the work is done all the same.
+const (
+	// Throttled is "Rate exceeded", and nothing is done.
+	Throttled Fault = iota + 1
+	// Broken is an error of the service's own, status 500, and nothing is done.
+	Broken
+	// Unseen is ResourceNotFoundException, as if what was just written were not there yet.
+	Unseen
+	// Lost ends the connection in place of the reply.
+	Lost
+	// Garbled is a reply of status 200 that breaks off, with all of the request or the reply in
+	// its beginning.
+	Garbled
+	// Quoting refuses the request as InvalidParameterException, and quotes all of it.
+	Quoting
+	// Denied is AccessDeniedException.
+	Denied
+)
+
+type planned struct {
+	operation string
+	fault     Fault
+}
+
+// Fail lets the next n calls of the operation go wrong; more than one plan for an operation are
+// carried out one after the other.
+func (s *Service) Fail(operation string, n int, fault Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.faults = append(s.faults, planned{operation, fault})
+	}
+}
+
+// Linger says whether forced deletions end in the background, as the service documents: such a
+// secret is marked for deletion, and its name is taken, until the call of Linger(false).
+func (s *Service) Linger(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lingers = on
+	for name, secret := range s.secrets {
+		if secret.going && !on {
+			delete(s.secrets, name)
+		}
+	}
+}
+
+// nextFault takes the next fault that was planned for the operation, 0 for none.
+func (s *Service) nextFault(operation string) Fault {
+	i := slices.IndexFunc(s.faults, func(p planned) bool { return p.operation == operation })
+	if i < 0 {
+		return 0
+	}
+	fault := s.faults[i].fault
+	s.faults = slices.Delete(s.faults, i, i+1)
+	return fault
+}
+
+// refusal is the error of a fault that keeps the work from being done.
+func (f Fault) refusal(body []byte) error {
+	switch f {
+	case Throttled:
+		return failure{"ThrottlingException", "Rate exceeded"}
+	case Broken:
+		return failure{"InternalServiceError", "An error occurred on the server side."}
+	case Unseen:
+		return notFound("Secrets Manager can't find the specified secret.")
+	case Quoting:
+		return invalidParameter("1 validation error detected: " + string(body))
+	case Denied:
+		return failure{
+			"AccessDeniedException",
+			"User: arn:aws:sts::123456789012:assumed-role/test is not authorized",
+		}
+	}
+	return nil
+}
+
+// garbled is the beginning of a reply, with everything in it that nobody should see.
+func garbled(reply any, body []byte) []byte {
+	text, _ := json.Marshal(reply)
+	whole, _ := json.Marshal(string(text) + string(body))
+	return append([]byte(`{"VersionStages":`), whole...)
+}

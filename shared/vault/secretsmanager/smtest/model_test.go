@@ -1,0 +1,274 @@
+package smtest_test
+
+import (
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// model is AWS's description of the service, as far as it is used here.
+type model struct {
+	Operations map[string]struct {
+		Input, Output reference
+		Errors        []reference
+	}
+	Shapes map[string]struct {
+		Type       string
+		Members    map[string]reference
+		Required   []string
+		Member     reference
+		Key, Value reference
+		Min, Max   *int
+		Pattern    string
+		Enum       []string
+		Exception  bool
+		Fault      bool
+	}
+}
+
+type reference struct{ Shape string }
+
+// common are errors that every operation of every service may answer, which the model doesn't list.
+var common = []string{
+	"ThrottlingException", "SerializationException", "UnknownOperationException",
+	"AccessDeniedException", "MissingAuthenticationTokenException", "IncompleteSignatureException",
+}
+
+// awsModel reads the description that AWS's command line brings along. Where it lies differs from
+// one installation to the next, so the program is asked to tell which files it reads.
+func awsModel(t *testing.T) model {
+	t.Helper()
+	told, _ := commandLine(t, "http://127.0.0.1:9", "--debug", "list-secrets")
+	file := regexp.MustCompile(`Loading JSON file: (\S*/secretsmanager/\S*/service-2\.json\S*)`).
+		FindStringSubmatch(told)
+	if file == nil {
+		t.Fatal("the command line doesn't tell where it has its description of the service")
+	}
+	f, err := os.Open(file[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	var r io.Reader = f
+	if strings.HasSuffix(file[1], ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var m model
+	if err := json.NewDecoder(r).Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// commandLine runs AWS's command line against a service, and returns all that it prints.
+func commandLine(t *testing.T, url string, args ...string) (out string, err error) {
+	t.Helper()
+	program, err := exec.LookPath("aws")
+	if err != nil {
+		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
+			t.Fatal("AWS's command line is not installed: apt-get install awscli")
+		}
+		t.Skip("AWS's command line is not installed, nor its description of the service")
+	}
+	all := append([]string{"--endpoint-url", url, "--output", "json", "secretsmanager"}, args...)
+	run := exec.CommandContext(t.Context(), program, all...)
+	run.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+		"AWS_REGION=eu-test-1", "AWS_DEFAULT_REGION=eu-test-1", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
+		"AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent",
+		"AWS_EC2_METADATA_DISABLED=true", "NO_PROXY=127.0.0.1")
+	text, err := run.CombinedOutput()
+	return string(text), err
+}
+
+// holds says what is wrong with a value that should be of the shape.
+func (m model) holds(shape, at string, value any) []string {
+	s, known := m.Shapes[shape]
+	if !known {
+		return []string{at + ": the description has no shape " + shape}
+	}
+	var wrong []string
+	complain := func(format string, args ...any) {
+		wrong = append(wrong, at+": "+fmt.Sprintf(format, args...))
+	}
+	length := -1
+	switch v := value.(type) {
+	case map[string]any:
+		if s.Type == "map" {
+			for key, inner := range v {
+				wrong = append(wrong, m.holds(s.Key.Shape, at+" key", key)...)
+				wrong = append(wrong, m.holds(s.Value.Shape, at+"."+key, inner)...)
+			}
+			return wrong
+		}
+		for name, inner := range v {
+			if member, known := s.Members[name]; known && s.Type == "structure" {
+				wrong = append(wrong, m.holds(member.Shape, at+"."+name, inner)...)
+			} else {
+				complain("%s has no member %s", shape, name)
+			}
+		}
+		for _, name := range s.Required {
+			if _, there := v[name]; !there {
+				complain("%s is missing", name)
+			}
+		}
+		return wrong
+	case []any:
+		length = len(v)
+		for i, inner := range v {
+			wrong = append(wrong, m.holds(s.Member.Shape, fmt.Sprintf("%s[%d]", at, i), inner)...)
+		}
+		if s.Type != "list" {
+			complain("is a list, not a %s", s.Type)
+		}
+	case string:
+		length = utf8.RuneCountInString(v)
+		if s.Type == "blob" {
+			raw, err := base64.StdEncoding.DecodeString(v)
+			if length = len(raw); err != nil {
+				complain("is not base64")
+			}
+		} else if s.Type != "string" {
+			complain("is a string, not a %s", s.Type)
+		}
+		if s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(v) {
+			complain("doesn't match %s", s.Pattern)
+		}
+	case float64:
+		if s.Type != "timestamp" && s.Type != "integer" && s.Type != "long" {
+			complain("is a number, not a %s", s.Type)
+		}
+	case bool:
+		if s.Type != "boolean" {
+			complain("is a boolean, not a %s", s.Type)
+		}
+	default:
+		complain("is %T", value)
+	}
+	if length >= 0 && (s.Min != nil && length < *s.Min || s.Max != nil && length > *s.Max) {
+		complain("has a length of %d, which %s doesn't allow", length, shape)
+	}
+	return wrong
+}
+
+func TestRepliesAndErrorsAreThoseOfAWSsOwnDescription(t *testing.T) {
+	m := awsModel(t)
+	w := newWorld(t)
+	w.play(t)
+	seen := map[string]map[string]bool{}
+	for _, e := range w.exchanges {
+		if seen[e.operation] == nil {
+			seen[e.operation] = map[string]bool{}
+		}
+		seen[e.operation][e.code()] = true
+		for _, wrong := range m.wrong(e) {
+			t.Errorf("%s: %s", e.operation, wrong)
+		}
+	}
+	for operation, codes := range seen {
+		if !codes[""] {
+			t.Errorf("no good reply of %s was looked at", operation)
+		}
+		// The others are about encryption, policies and replicas, or come as faults.
+		for _, want := range []string{parameter, request, exists, missing, "InvalidNextTokenException"} {
+			if slices.Contains(m.Operations[operation].Errors, reference{want}) && !codes[want] &&
+				!slices.Contains(needless[operation], want) {
+				t.Errorf("%s never answered %s", operation, want)
+			}
+		}
+	}
+	// What comes as a fault, or from no script.
+	for _, code := range []string{"InternalServiceError", limit} {
+		if !m.Shapes[code].Exception || m.Shapes[code].Fault != (code == "InternalServiceError") {
+			t.Errorf("the description has no error %s, or with another status", code)
+		}
+	}
+	if len(seen) != 9 {
+		t.Errorf("looked at %v, want all nine operations", slices.Sorted(maps.Keys(seen)))
+	}
+}
+
+// needless are errors that an operation documents for what the pretend service doesn't have.
+var needless = map[string][]string{
+	"CreateSecret":         {missing},   // an encryption key
+	"DescribeSecret":       {parameter}, // the SecretId's length, as everywhere
+	"ListSecrets":          {request},   // owning services
+	"ListSecretVersionIds": {parameter}, // MaxResults, as in ListSecrets
+}
+
+// wrong is what is wrong with an exchange.
+func (m model) wrong(e exchange) []string {
+	operation := m.Operations[e.operation]
+	if e.status == 200 {
+		wrong := m.holds(operation.Input.Shape, "request", any(e.request))
+		if operation.Output.Shape == "" {
+			if e.reply != nil {
+				wrong = append(wrong, "there should be no reply")
+			}
+			return wrong
+		}
+		return append(wrong, m.holds(operation.Output.Shape, "reply", any(e.reply))...)
+	}
+	code := e.code()
+	if slices.Contains(common, code) {
+		return nil
+	}
+	if !slices.Contains(operation.Errors, reference{code}) {
+		return []string{"doesn't document the error " + code}
+	}
+	delete(e.reply, "__type")
+	return m.holds(code, code, any(e.reply))
+}
+
+func TestTheCommandLineLooksAndKeepsTheOAuthApps(t *testing.T) {
+	w := newWorld(t)
+	run := func(args ...string) map[string]any {
+		t.Helper()
+		out, err := commandLine(t, w.url, args...)
+		if err != nil {
+			t.Fatalf("aws secretsmanager %s: %v: %s", args[0], err, out)
+		}
+		var reply map[string]any
+		if out != "" {
+			if err := json.Unmarshal([]byte(out), &reply); err != nil {
+				t.Fatalf("aws secretsmanager %s printed %q", args[0], out)
+			}
+		}
+		return reply
+	}
+	run("create-secret", "--name", "bindery/oauth-apps", "--secret-string", `{"gitee":1}`,
+		"--tags", "Key=application,Value=bindery")
+	run("put-secret-value", "--secret-id", "bindery/oauth-apps", "--secret-string", `{"gitee":2}`)
+	got := run("get-secret-value", "--secret-id", "bindery/oauth-apps")
+	if got["SecretString"] != `{"gitee":2}` || fmt.Sprint(got["VersionStages"]) != "[AWSCURRENT]" {
+		t.Errorf("get-secret-value got another value or label than the one put")
+	}
+	got = run("list-secrets", "--page-size", "1", "--filters", "Key=name,Values=bindery/")
+	if list, _ := got["SecretList"].([]any); len(list) != 1 {
+		t.Errorf("list-secrets shows %d secrets, want 1", len(list))
+	} else if tags := list[0].(map[string]any)["Tags"]; fmt.Sprint(tags) !=
+		"[map[Key:application Value:bindery]]" {
+		t.Errorf("list-secrets shows the tags %v", tags)
+	}
+	got = run("list-secret-version-ids", "--secret-id", "bindery/oauth-apps")
+	if list, _ := got["Versions"].([]any); len(list) != 2 {
+		t.Errorf("list-secret-version-ids shows %d versions, want 2", len(list))
+	}
+	run("delete-secret", "--secret-id", "bindery/oauth-apps", "--force-delete-without-recovery")
+	out, err := commandLine(t, w.url, "get-secret-value", "--secret-id", "bindery/oauth-apps")
+	if err == nil || !strings.Contains(out, missing) {
+		t.Errorf("get-secret-value of a deleted secret printed %q", out)
+	}
+}

@@ -1,0 +1,206 @@
+// Package smtest is a pretend AWS Secrets Manager for tests: its protocol (JSON 1.1 over HTTP), the
+// operations that Bindery and somebody who looks at it with AWS's command line use, the documented
+// errors and limits, and what can go wrong on the way, to switch on.
+//
+// It shares no code with the vault that it tests, and its replies are held against AWS's own
+// description of the service. What it doesn't know it refuses: other operations, other parameters,
+// the encryption keys, rotation and replication. Signatures must be there and well-formed; whether
+// they are right is not checked, nor is anybody's right to do a thing.
+//
+// smtest.go is the frame, operations.go and listing.go the operations, stored.go what a secret is,
+// signature.go what a request must be, and faults.go what can go wrong on purpose.
+package smtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options are what a service is made with.
+type Options struct {
+	// Now is the clock by which versions age. Nil is [time.Now].
+	Now func() time.Time
+	// OnCall, if set, is called with the operation's name, such as "GetSecretValue", before each
+	// call is looked at. It may block, which holds up this call and no other.
+	OnCall func(operation string)
+}
+
+// Service is the service of one account in one region, as an [http.Handler]. Its methods may be
+// called at once from many goroutines, also while it serves.
+type Service struct {
+	options Options
+
+	mu      sync.Mutex // guards what follows
+	secrets map[string]*stored
+	made    int
+	lingers bool
+	faults  []planned
+	calls   map[string]int
+}
+
+// New makes a service without secrets.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Service{options: o, secrets: map[string]*stored{}, calls: map[string]int{}}
+}
+
+// Calls returns how often each operation was called, the calls that failed among them.
+func (s *Service) Calls() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
+}
+
+// Names lists the secrets that could still be read or restored, in order.
+func (s *Service) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name, secret := range s.secrets {
+		if !secret.going {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// call does one operation on a request's body. It is called with the lock held.
+type call func(s *Service, body []byte) (reply any, err error)
+
+func operations() map[string]call {
+	return map[string]call{
+		"CreateSecret":             operation((*Service).createSecret),
+		"PutSecretValue":           operation((*Service).putSecretValue),
+		"GetSecretValue":           operation((*Service).getSecretValue),
+		"DeleteSecret":             operation((*Service).deleteSecret),
+		"DescribeSecret":           operation((*Service).describeSecret),
+		"ListSecrets":              operation((*Service).listSecrets),
+		"ListSecretVersionIds":     operation((*Service).listSecretVersionIDs),
+		"TagResource":              operation((*Service).tagResource),
+		"UpdateSecretVersionStage": operation((*Service).updateSecretVersionStage),
+	}
+}
+
+// operation reads the request. A parameter that the pretend service doesn't know is refused, so
+// that nobody relies on what it doesn't do.
+func operation[In any](do func(*Service, In) (any, error)) call {
+	return func(s *Service, body []byte) (any, error) {
+		var in In
+		decoder := json.NewDecoder(bytes.NewReader(body))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&in); err != nil {
+			if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+				return nil, invalidParameter("this pretend service knows no parameter " + field)
+			}
+			return nil, failure{"SerializationException", "the body isn't the JSON of a request"}
+		}
+		return do(s, in)
+	}
+}
+
+// mostBody is more than any request has.
+const mostBody = 1 << 20
+
+// ServeHTTP implements [http.Handler].
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
+	do, known := operations()[name]
+	if known && s.options.OnCall != nil {
+		s.options.OnCall(name)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if err := wellFormed(r, known); err != nil {
+		s.answer(w, nil, err)
+		return
+	}
+	reply, fault, err := s.run(name, do, body)
+	switch fault {
+	case Lost:
+		panic(http.ErrAbortHandler)
+	case Garbled:
+		reply = json.RawMessage(garbled(reply, body))
+	}
+	s.answer(w, reply, err)
+}
+
+// run does the work of one call, or fails as planned.
+func (s *Service) run(name string, do call, body []byte) (reply any, fault Fault, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[name]++
+	fault = s.nextFault(name)
+	if err := fault.refusal(body); err != nil {
+		return nil, fault, err
+	}
+	reply, err = do(s, body)
+	return reply, fault, err
+}
+
+// failure is an answer of the service other than a good one: its code, and a text.
+type failure struct{ code, message string }
+
+func (f failure) Error() string { return f.code + ": " + f.message }
+
+func (f failure) status() int {
+	if f.code == "InternalServiceError" {
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
+}
+
+func invalidParameter(message string) error {
+	return failure{"InvalidParameterException", message}
+}
+
+func invalidRequest(message string) error { return failure{"InvalidRequestException", message} }
+
+func isNotFound(err error) bool {
+	var f failure
+	return errors.As(err, &f) && f.code == "ResourceNotFoundException"
+}
+
+func notFound(message string) error { return failure{"ResourceNotFoundException", message} }
+
+func (s *Service) answer(w http.ResponseWriter, reply any, err error) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-RequestId", s.requestID())
+	var (
+		text []byte
+		f    failure
+	)
+	switch {
+	case errors.As(err, &f):
+		text, _ = json.Marshal(map[string]string{"__type": f.code, "Message": f.message})
+		w.WriteHeader(f.status())
+	case reply == nil: // an operation without a reply
+	default:
+		if raw, cut := reply.(json.RawMessage); cut {
+			text = raw
+		} else {
+			text, _ = json.Marshal(reply)
+		}
+	}
+	_, _ = w.Write(text)
+}
+
+func (s *Service) requestID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made++
+	return fmt.Sprintf("00000000-0000-4000-8000-%012d", s.made)
+}

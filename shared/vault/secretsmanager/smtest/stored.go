@@ -1,0 +1,224 @@
+package smtest
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The service's limits, of its API reference and its page "Quotas".
+const (
+	mostName     = 512
+	mostSecretID = 2048
+	leastToken   = 32
+	mostToken    = 64
+	mostValue    = 65_536
+	mostStage    = 256
+	mostStages   = 20 // of a secret, and of a request
+	mostTags     = 50
+	mostResults  = 100
+	leastWindow  = 7  // days
+	mostWindow   = 30 // days, and the default
+	// keptVersions are kept however old they are; of more, those that are older than a day and
+	// have no label go. mostVersions is our own guess: somewhat above the put every ten minutes
+	// that the service says it can bear.
+	keptVersions = 100
+	mostVersions = 150
+)
+
+// arnPrefix is what the ARN of every secret begins with.
+const arnPrefix = "arn:aws:secretsmanager:eu-test-1:123456789012:secret:"
+
+// The labels that the service moves by itself.
+const (
+	current  = "AWSCURRENT"
+	previous = "AWSPREVIOUS"
+)
+
+// stored is one secret.
+type stored struct {
+	name, arn, description string
+	tags                   map[string]string
+	versions               map[string]version
+	stages                 map[string]string // a label is at one version only
+	created, changed       time.Time
+	deletion               time.Time // its end, if it is marked for deletion
+	going                  bool      // deleted by force, and not gone yet
+}
+
+// version is one value, text or binary.
+type version struct {
+	binary  []byte
+	text    *string
+	created time.Time
+	serial  int // by order of creation
+}
+
+func (v version) same(other version) bool {
+	if v.text != nil && other.text != nil {
+		return *v.text == *other.text
+	}
+	return v.text == nil && other.text == nil && bytes.Equal(v.binary, other.binary)
+}
+
+func (s *Service) newSecret(name string) *stored {
+	s.made++
+	now := s.options.Now()
+	secret := &stored{
+		name:     name,
+		arn:      fmt.Sprintf("%s%s-t%05d", arnPrefix, name, s.made),
+		tags:     map[string]string{},
+		versions: map[string]version{},
+		stages:   map[string]string{},
+		created:  now,
+		changed:  now,
+	}
+	s.secrets[name] = secret
+	return secret
+}
+
+// find looks a secret up by name or ARN.
+func (s *Service) find(id string) (*stored, error) {
+	if n := utf8.RuneCountInString(id); n < 1 || n > mostSecretID {
+		return nil, invalidParameter("Invalid length for SecretId.")
+	}
+	for name, secret := range s.secrets {
+		if name == id || secret.arn == id {
+			return secret, nil
+		}
+	}
+	return nil, notFound("Secrets Manager can't find the specified secret.")
+}
+
+// findLiving is find for what can't be done with a secret that is marked for deletion.
+func (s *Service) findLiving(id string) (*stored, error) {
+	secret, err := s.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if secret.marked() {
+		return nil, invalidRequest("You can't perform this operation on the secret because it " +
+			"was marked for deletion.")
+	}
+	return secret, nil
+}
+
+func (secret *stored) marked() bool { return !secret.deletion.IsZero() }
+
+// add puts a version in, unless the secret has it: then it must be the same.
+func (s *Service) add(secret *stored, id string, v version, stages []string) error {
+	if there, known := secret.versions[id]; known {
+		if !there.same(v) {
+			return failure{
+				"ResourceExistsException",
+				"The version exists with another value, and can't be changed.",
+			}
+		}
+		return nil
+	}
+	secret.tidy(s.options.Now())
+	if len(secret.versions) >= mostVersions {
+		return failure{"LimitExceededException", "The secret has too many versions."}
+	}
+	after := maps.Clone(secret.stages)
+	for _, stage := range stages {
+		move(after, stage, id)
+	}
+	if len(after) > mostStages {
+		return failure{"LimitExceededException", "The secret has too many staging labels."}
+	}
+	s.made++
+	v.serial, v.created = s.made, s.options.Now()
+	secret.versions[id], secret.stages, secret.changed = v, after, v.created
+	return nil
+}
+
+// move puts a label on a version. The version that loses AWSCURRENT becomes AWSPREVIOUS.
+func move(stages map[string]string, stage, id string) {
+	before, had := stages[stage]
+	if stage == current && had && before != id {
+		stages[previous] = before
+	}
+	stages[stage] = id
+}
+
+// tidy removes versions without a label that are older than a day, the oldest first, until there
+// is room for one more among the kept.
+func (secret *stored) tidy(now time.Time) {
+	for _, id := range secret.ids() {
+		if len(secret.versions) < keptVersions {
+			return
+		}
+		old := now.Sub(secret.versions[id].created) > 24*time.Hour
+		if old && len(secret.stagesOf(id)) == 0 {
+			delete(secret.versions, id)
+		}
+	}
+}
+
+// ids lists the versions, the oldest first.
+func (secret *stored) ids() []string {
+	return slices.SortedFunc(maps.Keys(secret.versions), func(a, b string) int {
+		return cmp.Compare(secret.versions[a].serial, secret.versions[b].serial)
+	})
+}
+
+// stagesOf lists a version's labels, in order.
+func (secret *stored) stagesOf(id string) []string {
+	var stages []string
+	for stage, at := range secret.stages {
+		if at == id {
+			stages = append(stages, stage)
+		}
+	}
+	slices.Sort(stages)
+	return stages
+}
+
+var goodName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
+
+func checkName(name string) error {
+	if len(name) > mostName || !goodName.MatchString(name) {
+		return invalidParameter("Invalid name.")
+	}
+	return nil
+}
+
+func checkToken(token string) error {
+	if token == "" {
+		return invalidRequest("You must provide a ClientRequestToken value.")
+	}
+	if len(token) < leastToken || len(token) > mostToken {
+		return invalidParameter("ClientRequestToken must be 32-64 characters long.")
+	}
+	return nil
+}
+
+// checkValue wants one of text and binary, of a length that is allowed.
+func checkValue(v version) error {
+	if (v.text == nil) == (v.binary == nil) {
+		return invalidParameter("You must provide either SecretString or SecretBinary, not both.")
+	}
+	if len(v.binary) > mostValue || (v.text != nil && len(*v.text) > mostValue) {
+		return invalidParameter("The value is longer than 65536 bytes.")
+	}
+	return nil
+}
+
+func checkStages(stages []string) error {
+	if len(stages) > mostStages {
+		return invalidParameter("Too many staging labels.")
+	}
+	for _, stage := range stages {
+		if stage == "" || len(stage) > mostStage || strings.TrimSpace(stage) != stage {
+			return invalidParameter("Invalid staging label.")
+		}
+	}
+	return nil
+}
