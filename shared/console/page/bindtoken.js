@@ -1,6 +1,6 @@
 // Binding by a personal access token: Codeup, GitLab.
 
-import { bindingPath, ifMatch } from "./api.js";
+import { bindingPath, ifMatch, own } from "./api.js";
 import { field, firstMissing, invalid, openDialog } from "./dialog.js";
 import { h, outside, webAddress } from "./dom.js";
 import { t } from "./language.js";
@@ -29,8 +29,8 @@ export function bindToken(app, platform) {
   let binding = app.binding(platform);
   const again = binding.status !== "unbound";
   const controls = description.fields.map((key) => control(key, description, binding));
-  const missing = h("div");
-  const form = formOf(description, controls, again && binding.identity);
+  const now = h("div", null, again && binding.identity && note("rebind.replaces", binding));
+  const form = formOf(description, controls);
 
   async function bind() {
     const body = {};
@@ -45,13 +45,15 @@ export function bindToken(app, platform) {
     if (failure.stale || failure.code === "no_answer") {
       await app.reload();
       binding = app.binding(platform);
-      missing.replaceChildren(changed(binding));
+      now.replaceChildren(changed(binding));
+      now.scrollIntoView({ block: "center" });
     }
+    return failure.stale ? own("changed") : null;
   }
 
   openDialog({
     title: t(again ? "rebind.title" : "bind.title", { platform: name }),
-    body: [form, missing],
+    body: [now, form],
     submit: t("bind.submit"),
     check: () => firstMissing(controls),
     onsubmit: bind,
@@ -59,10 +61,9 @@ export function bindToken(app, platform) {
   });
 }
 
-function formOf(description, controls, identity) {
+function formOf(description, controls) {
   const { platform } = description;
   return [
-    identity && h("div", { class: "note mild" }, t("rebind.replaces"), person(identity)),
     h("div", { class: "help" },
       h("p", null, t(`help.${platform}`)),
       h("ul", { class: "scopes" }, description.scopes.map((scope) =>
@@ -142,5 +143,7 @@ function dayOf(time) {
 // changed says how the binding is now, after somebody else has changed it.
 function changed(binding) {
   if (binding.status === "unbound") return h("p", { class: "note mild" }, t("changed.unbound"));
-  return h("div", { class: "note mild" }, t("changed.bound"), person(binding.identity));
+  return note("changed.bound", binding);
 }
+
+const note = (text, { identity }) => h("div", { class: "note mild" }, t(text), person(identity));

@@ -45,7 +45,7 @@ export function day(time) {
 export function away(time) {
   const seconds = (new Date(time) - Date.now()) / 1000;
   const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
-  const format = new Intl.RelativeTimeFormat(current, { numeric: "auto" });
+  const format = new Intl.RelativeTimeFormat(current, { numeric: "auto", style: "short" });
   for (const [unit, length] of units) {
     if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
   }

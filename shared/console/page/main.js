@@ -13,6 +13,7 @@ import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
 const chosen = "bindery.instance";
+const pressed = "bindery.pressed";
 const keyOf = ({ region, id }) => `${region}/${id}`;
 
 // App is what the page knows at the moment.
@@ -229,19 +230,26 @@ function picker(app) {
     h("label", { for: "instance" }, t("instance")), select);
 }
 
+// actionsOf is what the table's buttons do. If the sign-in ends soon, it is renewed before a form
+// is open whose content would be lost; what was pressed waits in sessionStorage until then.
 function actionsOf(app) {
-  const careful = (action) => async (platform) => {
+  const bind = (_, platform) =>
+    (app.platform(platform).method === "token" ? bindToken : start)(app, platform);
+  const careful = ([name, action]) => [name, async (platform) => {
+    sessionStorage.setItem(pressed, JSON.stringify({ name, platform }));
     await app.signIn.fresh(120);
+    sessionStorage.removeItem(pressed);
     app.say();
     await action(app, platform);
-  };
-  return {
-    bind: careful((_, platform) =>
-      (app.platform(platform).method === "token" ? bindToken : start)(app, platform)),
-    unbind: careful(unbind),
-    check: careful(check),
-    history: (platform) => history(app, platform),
-  };
+  }];
+  return Object.fromEntries(Object.entries({ bind, unbind, check, history }).map(careful));
+}
+
+// resume does what was pressed before the sign-in was renewed.
+async function resume(app) {
+  const { name, platform } = JSON.parse(sessionStorage.getItem(pressed)) ?? {};
+  sessionStorage.removeItem(pressed);
+  if (app.binding(platform) && !pending()) await actionsOf(app)[name]?.(platform);
 }
 
 async function open() {
@@ -274,13 +282,20 @@ async function signInAndLoad(app, answer) {
     return;
   }
   if (!app.signedIn) {
+    sessionStorage.removeItem(pressed);
     if (app.signIn.dev) app.fail(own("no_connection"));
     else app.draw();
     return;
   }
   app.draw();
   await app.load();
-  if (!app.failure) await finish(app).catch((failure) => app.fail(failure));
+  if (app.failure) return;
+  try {
+    await finish(app);
+    await resume(app);
+  } catch (failure) {
+    app.fail(failure);
+  }
 }
 
 window.addEventListener("hashchange", () => takeFragment() && location.reload());

@@ -77,11 +77,11 @@ class OidcSignIn {
     this.redirect = `${location.origin}/`;
   }
 
-  // begin takes the issuer's answer if there is one. If there is none and this tab was signed in
+  // begin takes the issuer's answer if this tab has asked. If there is none and this tab was signed in
   // before, or has an authorization to end, it asks the issuer without a word to the person. It
   // says whether somebody is signed in.
   async begin(answer) {
-    if (answer) return this.#redeem(answer);
+    if (answer && sessionStorage.getItem(attempt)) return this.#redeem(answer);
     if (sessionStorage.getItem(before) || pending()) return this.go("none");
     return false;
   }
@@ -109,12 +109,12 @@ class OidcSignIn {
   }
 
   async #redeem(answer) {
-    const { state, verifier } = JSON.parse(sessionStorage.getItem(attempt)) ?? {};
+    const { state, verifier } = JSON.parse(sessionStorage.getItem(attempt));
     sessionStorage.removeItem(attempt);
     sessionStorage.removeItem(before);
     // RFC 9207: an answer that names another issuer is another issuer's.
     const foreign = answer.iss && answer.iss !== this.settings.issuer;
-    if (!state || answer.state !== state || foreign || !answer.code) {
+    if (answer.state !== state || foreign || !answer.code) {
       this.failed = !silent(answer.error);
       return false;
     }

@@ -26,9 +26,11 @@ export function skeleton() {
 function group(app, binding, actions) {
   const description = app.platform(binding.platform);
   const cells = {
-    platform: [monogram(binding.platform), h("span", { class: "platform-names" },
-      h("span", { class: "platform-title" }, platformTitle(description)),
-      h("span", { class: "fine" }, t(`versions.${binding.platform}`)))],
+    platform: h("span", { class: "platform-cell" },
+      monogram(binding.platform),
+      h("span", { class: "platform-names" },
+        h("span", { class: "platform-title" }, platformTitle(description)),
+        h("span", { class: "fine" }, t(`versions.${binding.platform}`)))),
     method: t(`method.${binding.platform}`),
     status: [badge(binding.platform, binding.status), checked(binding)],
     identity: identity(binding),

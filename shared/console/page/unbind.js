@@ -1,6 +1,6 @@
 // Ending a binding, checking one now, and reading what happened to one.
 
-import { bindingPath, ifMatch } from "./api.js";
+import { bindingPath, ifMatch, own } from "./api.js";
 import { openDialog, openDrawer } from "./dialog.js";
 import { h, outside, working } from "./dom.js";
 import { has, t, when } from "./language.js";
@@ -30,7 +30,7 @@ export function unbind(app, platform) {
       return "close";
     }
     who.replaceChildren(t("changed.bound"), person(binding.identity));
-    return null;
+    return failure.stale ? own("changed") : null;
   }
 
   openDialog({
