@@ -81,7 +81,8 @@ var arrows = []arrow{
 	}},
 
 	// For tests alone.
-	{"shared/trigger/triggertest", []string{"shared/*", "shared/*/*"}},
+	{"shared/*/*test", []string{"shared/*", "shared/*/*"}},
+	{"shared/*/*/*test", []string{"shared/*", "shared/*/*"}},
 	{"shared/story", []string{"shared/*", "shared/*/*"}},
 }
 
