@@ -77,9 +77,9 @@ class OidcSignIn {
     this.redirect = `${location.origin}/`;
   }
 
-  // begin takes the issuer's answer if this tab has asked. If there is none and this tab was signed in
-  // before, or has an authorization to end, it asks the issuer without a word to the person. It
-  // says whether somebody is signed in.
+  // begin takes the issuer's answer if this tab has asked. If there is none and this tab was
+  // signed in before, or has an authorization to end, it asks the issuer without a word to the
+  // person. It says whether somebody is signed in.
   async begin(answer) {
     if (answer && sessionStorage.getItem(attempt)) return this.#redeem(answer);
     if (sessionStorage.getItem(before) || pending()) return this.go("none");
