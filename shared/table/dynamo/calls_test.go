@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -53,69 +52,67 @@ type call struct {
 // allCalls are calls of every method. Each can be made again and again.
 func allCalls(t *Table) []call {
 	k := keyOfInstance("1")
-	of := table.IdentityKey{Platform: "github", ID: "1"}
-	h := table.Holder{Of: of, Binding: k, At: base}
-	drop := func(_ any, err error) error { return err }
+	calls := callsOf("Binding", t.bindings, t, table.Binding{Key: k, DueAt: base})
+	calls = append(calls, callsOf("Note", t.notes, t, table.Note{Secret: "1", DueAt: base})...)
+	calls = append(calls, callsOf("Authorization", t.authorizations, t,
+		table.Authorization{ID: "1", DueAt: base})...)
+	return slices.Concat(calls, listCalls(t, k), otherCalls(t, k))
+}
+
+// callsOf are the calls on one kind of rows.
+func callsOf[T any](name string, r rows[T], t *Table, record T) []call {
+	other := record
+	*r.version(&other) = "x"
 	return []call{
-		{"Binding", func(ctx context.Context) error {
-			_, err := t.Binding(ctx, k)
+		{name, func(ctx context.Context) error {
+			_, err := r.get(ctx, t, record)
 			return known(err, table.ErrNotFound)
 		}, "1 GetItem"},
+		{"Save" + name, func(ctx context.Context) error {
+			_, err := r.save(ctx, t, record)
+			return known(err, table.ErrConflict)
+		}, "1 PutItem"},
+		{"Delete" + name, func(ctx context.Context) error {
+			return known(r.delete(ctx, t, other), table.ErrConflict)
+		}, "1 DeleteItem"},
+	}
+}
+
+func listCalls(t *Table, k table.Key) []call {
+	just := func(_ any, err error) error { return err }
+	return []call{
 		{"InstanceBindings", func(ctx context.Context) error {
-			return drop(t.InstanceBindings(ctx, "a", "r", "1"))
+			return just(t.InstanceBindings(ctx, k.Account, k.Region, k.Instance))
 		}, "1 Query"},
 		{"AccountBindings", func(ctx context.Context) error {
-			return drop(t.AccountBindings(ctx, "a", "", 10))
+			return just(t.AccountBindings(ctx, k.Account, "", 10))
 		}, "1 Query"},
 		{"AllBindings", func(ctx context.Context) error {
-			return drop(t.AllBindings(ctx, "", 10))
+			return just(t.AllBindings(ctx, "", 10))
 		}, "1 Scan"},
-		{"SaveBinding", func(ctx context.Context) error {
-			_, err := t.SaveBinding(ctx, table.Binding{Key: k, DueAt: base})
-			return known(err, table.ErrConflict)
-		}, "1 PutItem"},
-		{"DeleteBinding", func(ctx context.Context) error {
-			return known(t.DeleteBinding(ctx, table.Binding{Key: k, Version: "x"}), table.ErrConflict)
-		}, "1 DeleteItem"},
-		{"Note", func(ctx context.Context) error {
-			_, err := t.Note(ctx, "1")
-			return known(err, table.ErrNotFound)
-		}, "1 GetItem"},
-		{"SaveNote", func(ctx context.Context) error {
-			_, err := t.SaveNote(ctx, table.Note{Secret: "1", DueAt: base})
-			return known(err, table.ErrConflict)
-		}, "1 PutItem"},
-		{"DeleteNote", func(ctx context.Context) error {
-			return known(t.DeleteNote(ctx, table.Note{Secret: "1", Version: "x"}), table.ErrConflict)
-		}, "1 DeleteItem"},
-		{"Authorization", func(ctx context.Context) error {
-			_, err := t.Authorization(ctx, "1")
-			return known(err, table.ErrNotFound)
-		}, "1 GetItem"},
-		{"SaveAuthorization", func(ctx context.Context) error {
-			_, err := t.SaveAuthorization(ctx, table.Authorization{ID: "1", DueAt: base})
-			return known(err, table.ErrConflict)
-		}, "1 PutItem"},
-		{"DeleteAuthorization", func(ctx context.Context) error {
-			a := table.Authorization{ID: "1", Version: "x"}
-			return known(t.DeleteAuthorization(ctx, a), table.ErrConflict)
-		}, "1 DeleteItem"},
 		{"DueBefore", func(ctx context.Context) error {
-			return drop(t.DueBefore(ctx, base, "", 10))
+			return just(t.DueBefore(ctx, base, "", 10))
 		}, "4 Query"}, // one a shard
+	}
+}
+
+func otherCalls(t *Table, k table.Key) []call {
+	h := table.Holder{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+	return []call{
 		{"SaveHolder", func(ctx context.Context) error { return t.SaveHolder(ctx, h) }, "1 PutItem"},
 		{"ListHolders", func(ctx context.Context) error {
-			return drop(t.ListHolders(ctx, of, "", 10))
+			_, err := t.ListHolders(ctx, h.Of, "", 10)
+			return err
 		}, "1 Query"},
-		{
-			"DeleteHolder", func(ctx context.Context) error { return t.DeleteHolder(ctx, h) },
-			"1 DeleteItem",
-		},
+		{"DeleteHolder", func(ctx context.Context) error {
+			return t.DeleteHolder(ctx, h)
+		}, "1 DeleteItem"},
 		{"AppendHistory", func(ctx context.Context) error {
 			return t.AppendHistory(ctx, k, eventsOf(table.MaxEvents))
 		}, "1 BatchWriteItem"},
 		{"ListHistory", func(ctx context.Context) error {
-			return drop(t.ListHistory(ctx, k, table.NewestFirst, "", 10))
+			_, err := t.ListHistory(ctx, k, table.NewestFirst, "", 10)
+			return err
 		}, "1 Query"},
 	}
 }
@@ -203,27 +200,34 @@ func TestThrottlingAndOtherFailuresAreNoConflict(t *testing.T) {
 	} {
 		p.answering(refusing(c.status, c.code))
 		for _, call := range allCalls(opened) {
-			name, asks := call.name+" at a "+c.code, call.asks
+			name := call.name + " at a " + c.code
 			got := p.count(func() { unknown(t, name, call.make(t.Context())) })
-			n, operation, _ := strings.Cut(asks, " ")
-			if n == "4" { // a shard each
-				asks = fmt.Sprint(4*c.tries, " ", operation)
-			} else {
-				asks = fmt.Sprint(c.tries, " ", operation)
-			}
-			if got != asks {
-				t.Errorf("%s: asked %s, want %s", name, got, asks)
+			if want := times(c.tries, call.asks); got != want {
+				t.Errorf("%s: asked %s, want %s", name, got, want)
 			}
 		}
 	}
+}
+
+// times is "6 Query" for 3 and "2 Query".
+func times(tries int, asks string) string {
+	var n int
+	var operation string
+	_, _ = fmt.Sscan(asks, &n, &operation)
+	return fmt.Sprint(n*tries, " ", operation)
+}
+
+func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
+	opened, p := open(t)
 	p.answering(refusing(400, "ConditionalCheckFailedException"))
 	asked := p.count(func() {
-		if _, err := opened.SaveNote(t.Context(), table.Note{Secret: "2"}); !errors.Is(err, table.ErrConflict) {
-			t.Errorf("a save whose condition failed: got error %v, want %v", err, table.ErrConflict)
+		_, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"})
+		if !errors.Is(err, table.ErrConflict) {
+			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
 	})
 	if asked != "1 PutItem" {
-		t.Errorf("a save whose condition failed asked %s, want 1 PutItem", asked)
+		t.Errorf("asked %s, want 1 PutItem", asked)
 	}
 }
 
@@ -295,7 +299,7 @@ func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 	}
 	p.losing(once())
 	if err := opened.DeleteNote(ctx, n); !errors.Is(err, table.ErrConflict) {
-		t.Errorf("a delete: got error %v, want %v: nothing tells it from another's", err, table.ErrConflict)
+		t.Errorf("a delete: got error %v, want %v", err, table.ErrConflict)
 	}
 	if _, err := opened.Note(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
 		t.Errorf("the row after the delete: got error %v, want %v", err, table.ErrNotFound)

@@ -45,7 +45,8 @@ func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := got.Table
-	if d.BillingModeSummary == nil || d.BillingModeSummary.BillingMode != types.BillingModePayPerRequest {
+	if paid := d.BillingModeSummary; paid == nil ||
+		paid.BillingMode != types.BillingModePayPerRequest {
 		t.Error("the table isn't paid for by the request")
 	}
 	if indexOf(d).Projection.ProjectionType != types.ProjectionTypeKeysOnly {

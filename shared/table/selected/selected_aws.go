@@ -1,0 +1,31 @@
+//go:build aws
+
+package selected
+
+import (
+	"io"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"bindery/shared/awscloud"
+	"bindery/shared/config"
+	"bindery/shared/table"
+	"bindery/shared/table/dynamo"
+)
+
+// Open takes the table BINDERY_TABLE of DynamoDB, in the region and with the credentials of the
+// environment; see [awscloud.Config]. It asks nothing of it, so that a table that isn't there shows
+// at the first call. Closing it does nothing.
+func Open(c config.Config) (table.Table, io.Closer, error) {
+	cloud, err := awscloud.Config(awscloud.DynamoDB, os.Getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	return dynamo.New(dynamodb.NewFromConfig(cloud), c.Table), nothing{}, nil
+}
+
+// nothing has nothing to close.
+type nothing struct{}
+
+func (nothing) Close() error { return nil }
