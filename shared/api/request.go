@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"bindery/shared/binding"
@@ -88,15 +89,27 @@ func inspectObject(dec *json.Decoder, depth int) error {
 		if err != nil || !ok {
 			return malformed("body", "json")
 		}
-		if seen[strings.ToLower(name)] {
+		if seen[fold(name)] {
 			return malformed(name, "doubled")
 		}
-		seen[strings.ToLower(name)] = true
+		seen[fold(name)] = true
 		if err := inspectValue(dec, depth); err != nil {
 			return err
 		}
 	}
 	return closed(dec)
+}
+
+// fold brings a name to the form in which encoding/json compares it: to it, K, k and the Kelvin
+// sign are one letter.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
 }
 
 func inspectValue(dec *json.Decoder, depth int) error {

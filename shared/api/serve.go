@@ -64,7 +64,7 @@ func (a *API) signedIn(
 // audit writes the line of a call that was to change something, or to hand something out, and
 // that the caller was denied.
 func (a *API) audit(c call, err error) {
-	if c.Method == http.MethodGet || c.by.Subject == "" {
+	if c.Method == http.MethodGet || c.Method == http.MethodHead || c.by.Subject == "" {
 		return
 	}
 	event.Audit(c.Context(), a.log, event.Entry{

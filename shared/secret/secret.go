@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 )
 
 // Redacted is what every secret prints as.
@@ -81,11 +82,11 @@ func (t Text) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
 func (t *Text) GobDecode([]byte) error { return fmt.Errorf("secret: gob holds no secrets") }
 
 // UnmarshalJSON reads a JSON string, so that a request's body is decoded straight into a Text.
-// The error doesn't quote the input.
+// The error is one to which encoding/json adds the field's name. It doesn't quote the input.
 func (t *Text) UnmarshalJSON(data []byte) error {
 	var value *string
 	if err := json.Unmarshal(data, &value); err != nil {
-		return fmt.Errorf("secret: not a JSON string")
+		return &json.UnmarshalTypeError{Value: "what is there", Type: reflect.TypeFor[string]()}
 	}
 	*t = Text{}
 	if value != nil {

@@ -1,0 +1,437 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+func TestA14_AHostHeaderChangesNoReply(t *testing.T) {
+	w := newWorld(t)
+	w.put(home+"/gitlab", gitlab()).ok()
+	for _, path := range []string{
+		"/healthz", "/v1/platforms", "/v1/instances", home, home + "/gitlab/history",
+		"/v1/bindings", "/v1//platforms", "/v1/./platforms", "/nowhere",
+	} {
+		ask := func(header map[string]string) string {
+			r := w.do(request{method: "GET", path: path, unlisted: true, header: header})
+			r.header.Del("Date")
+			return fmt.Sprint(r.status, r.header, string(withoutID(r)))
+		}
+		want := ask(nil)
+		for _, name := range []string{"Host", "X-Forwarded-Host", "Forwarded", "X-Original-Host"} {
+			if got := ask(map[string]string{name: "evil.example"}); got != want {
+				t.Errorf("%s with %s: got\n%s\nwant\n%s", path, name, got, want)
+			}
+		}
+	}
+}
+
+// withoutID is the body without what differs in every reply.
+func withoutID(r reply) []byte {
+	var fields map[string]any
+	if json.Unmarshal(r.body, &fields) != nil {
+		return r.body
+	}
+	delete(fields, "requestId")
+	text, _ := json.Marshal(fields)
+	return text
+}
+
+func TestA15_AnInstanceOfAnotherAccountIsOneThatDoesNotExist(t *testing.T) {
+	w := newWorld(t)
+	beta := w.issuer.token(t, map[string]any{"account": "beta"})
+	narrowed := w.issuer.token(t, map[string]any{"instances": "cn-shanghai/cri-1"})
+	w.do(request{
+		method: "PUT", path: at("cn-hangzhou", "cri-beta") + "/gitlab", as: beta, body: gitlab(),
+	}).ok()
+	w.put(home+"/gitlab", gitlab()).ok()
+	w.box.ResetLog()
+	w.table.reset(nil)
+	for _, call := range []request{
+		{method: "GET"},
+		{method: "GET", path: "/gitlab/history"},
+		{method: "GET", path: "/gogs/history", odd: true},
+		{method: "PUT", path: "/gitlab", body: gitlab()},
+		{method: "PUT", path: "/gitlab?revoke=x", body: "{", odd: true},
+		{method: "PUT", path: "/gogs", body: gitlab(), odd: true},
+		{method: "DELETE", path: "/gitlab"},
+		{method: "DELETE", path: "/gitlab", header: map[string]string{"If-Match": "*"}},
+		{method: "POST", path: "/gitlab/check"},
+	} {
+		answer := func(as, region, id string) string {
+			there := call
+			there.as, there.path = as, at(region, id)+call.path
+			r := w.do(there).refused(problem.InstanceUnknown, "")
+			r.header.Del("Date")
+			r.header.Del("Content-Length") // of the request's id
+			return fmt.Sprint(r.status, r.header, string(withoutID(r)))
+		}
+		want := answer("", "cn-hangzhou", "no-such")
+		for _, other := range []struct{ as, region, id string }{
+			{"", "cn-hangzhou", "cri-beta"},
+			{beta, "cn-hangzhou", "cri-1"},
+			{narrowed, "cn-hangzhou", "cri-1"},
+			{narrowed, "cn-hangzhou", "cri-beta"},
+			{narrowed, "cn-shanghai/cri-1", "x"},
+		} {
+			if got := answer(other.as, other.region, other.id); got != want {
+				t.Errorf("%s %s at %s: got\n%s\nwant\n%s", call.method, call.path, other.id, got, want)
+			}
+		}
+	}
+	if n := w.box.Count(sandbox.GitLab); n != 0 || len(w.table.made()) != 0 {
+		t.Errorf("the platform was asked %d times, the table %v", n, w.table.made())
+	}
+}
+
+// Every fault that the sandbox has, at the first call and at a later one, before and after the
+// platform did its work. The harness looks for the tokens in replies, the log and the storage.
+func TestD1_NoFaultOfAPlatformShowsAToken(t *testing.T) {
+	w := newWorld(t)
+	faults := 0
+	for _, kind := range sandbox.FaultKinds() {
+		for _, path := range []string{"", "/user", "/webhooks", ".git/"} {
+			for _, after := range []bool{false, true} {
+				f := sandbox.Fault{
+					Kind: kind, Path: path, After: after, Latency: time.Millisecond,
+				}
+				w.box.SetFault(sandbox.Codeup, f)
+				w.box.SetFault(sandbox.GitLab, f)
+				w.put(home+"/codeup", codeup())
+				w.put(home+"/gitlab", gitlab("address", "http://gitlab.example/gitlab"))
+				w.box.SetFault(sandbox.GitLab, f)
+				w.do(request{method: "DELETE", path: home + "/gitlab?revoke=true"})
+				w.box.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultNone})
+				w.clock.forward(10 * time.Second) // the cap on binds
+				faults++
+			}
+		}
+	}
+	w.clock.forward(time.Hour)
+	w.sweep()
+	if w.get(home + "/gitlab/history").ok(); faults < 90 {
+		t.Errorf("only %d faults were tried", faults)
+	}
+	if w.log.text() == "" {
+		t.Error("nothing was logged")
+	}
+}
+
+// A token in every place of a request where it doesn't belong.
+func TestD1_AMisplacedTokenIsNotShownEither(t *testing.T) {
+	w := newWorld(t)
+	const token = "glpat-sandbox-misplaced"
+	for _, changes := range [][]any{
+		{"address", "https://" + token + "@gitlab.example"},
+		{"address", "https://gitlab.example/?private_token=" + token},
+		{"username", token},
+		{"username", token + ":x"},
+		{"token", token + " x"},
+		{"expiresAt", token},
+	} {
+		w.do(request{
+			method: "PUT", path: home + "/gitlab", body: gitlab(changes...),
+			odd: changes[0] == "expiresAt",
+		})
+	}
+	w.do(request{method: "PUT", path: home + "/codeup", body: codeup("organization", token+"/")})
+	w.do(request{
+		method: "PUT", path: home + "/gitlab", body: `{"token":"` + token + `"`, odd: true,
+	})
+	w.do(request{method: "GET", path: "/v1/bindings?cursor=" + token})
+	w.do(request{method: "GET", path: "/v1/bindings?status=" + token, odd: true})
+	w.do(request{method: "GET", path: home, as: token, odd: true})
+	w.do(request{method: "GET", path: "/v1/" + token, unlisted: true})
+	w.do(request{
+		method: "DELETE", path: home + "/gitlab", header: map[string]string{"If-Match": token},
+	})
+}
+
+func TestD8_APastedTokenIsTrimmedAndTheRestRefused(t *testing.T) {
+	w := newWorld(t)
+	const good = "glpat-sandbox-alice-good"
+	for _, pasted := range []string{
+		" " + good, good + "\n", "\t" + good + "\r\n", "Bearer " + good, " bearer  " + good + " ",
+	} {
+		w.put(home+"/gitlab", gitlab("token", pasted)).ok()
+		if got := w.stored("gitlab"); !got.Equal(secret.New(good)) {
+			t.Error("what was pasted around the token is stored with it")
+		}
+	}
+	w.box.ResetLog()
+	for _, pasted := range []string{
+		good + "\r\nX-Injected: yes", good + "\x00", "glpat sandbox", good + "\u00a0x", "令牌",
+		"glpat-sandbox-\u202egood", "glpat-sandbox-\u2028good",
+	} {
+		w.put(home+"/gitlab", gitlab("token", pasted)).refused(problem.InputMalformed, "characters")
+		w.put(home+"/codeup", codeup("token", pasted)).refused(problem.InputMalformed, "characters")
+	}
+	for _, empty := range []string{"", " ", "\n"} {
+		w.put(home+"/gitlab", gitlab("token", empty)).refused(problem.InputMalformed, "required")
+		w.clock.forward(time.Minute)
+	}
+	if n := w.box.Count(sandbox.GitLab) + w.box.Count(sandbox.Codeup); n != 0 {
+		t.Errorf("%d calls were made with a token that can't be one", n)
+	}
+}
+
+// stored is the token that a binding's record points at.
+func (w *world) stored(platform string) secret.Text {
+	w.t.Helper()
+	rec, err := w.lost.Binding(w.t.Context(), table.Key{
+		Account: "acme", Region: "cn-hangzhou", Instance: "cri-1", Platform: platform,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	kept, err := w.secrets.Get(w.t.Context(), vault.Name(rec.Token.Secret), 1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var fields map[string]string
+	if json.Unmarshal([]byte(kept.Reveal()), &fields) != nil {
+		w.t.Fatal("what is in the vault isn't JSON")
+	}
+	return secret.New(fields["access_token"])
+}
+
+func TestD9_AUserNameThatWouldBreakGitsCredentialsIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{
+		"alice:x", "alice\nmachine evil", "alice\r", "al ice", "alice\x00", "a\u2028b", ":",
+	} {
+		for platform, body := range map[string]map[string]any{
+			"gitlab": gitlab("username", name), "codeup": codeup("username", name),
+		} {
+			r := w.put(home+"/"+platform, body)
+			if strings.TrimSpace(name) == "alice" {
+				r.ok() // spaces around a name are dropped
+				continue
+			}
+			r.refused(problem.InputMalformed, "characters")
+		}
+	}
+	w.box.ResetLog()
+	w.clock.forward(time.Minute)
+	// These can be escaped. Codeup's clone accounts really look so.
+	for _, name := range []string{"alice@x", "alice/x", "alice?x#y", "../alice", "alice%2f"} {
+		w.put(home+"/gitlab", gitlab("username", name)).refused(problem.UsernameMismatch, "")
+	}
+	w.put(home+"/codeup", codeup("username", "bob@sandbox.invalid", "token", "pt-sandbox-bob",
+		"organization", "sandbox-org-second")).ok()
+	for _, r := range w.box.Requests() {
+		if strings.Contains(r.Path, "alice") || strings.Contains(r.Path, "bob") {
+			t.Errorf("a user name is in the path %s", r.Path)
+		}
+	}
+}
+
+// Whether a name belongs to a token is told to whoever has the token, and to nobody else.
+func TestD10_ARejectedTokenSaysNothingOfTheName(t *testing.T) {
+	w := newWorld(t)
+	for platform, body := range map[string]func(...any) map[string]any{
+		"gitlab": gitlab, "codeup": codeup,
+	} {
+		bad := "pt-sandbox-wrong"
+		if platform == "gitlab" {
+			bad = "glpat-sandbox-wrong"
+		}
+		answer := func(name string) string {
+			r := w.put(home+"/"+platform, body("username", name, "token", bad))
+			return string(withoutID(r.refused(problem.TokenRejected, "")))
+		}
+		if right, wrong := answer("alice"), answer("nobody"); right != wrong {
+			t.Errorf("%s: got\n%s\nfor a user, and for nobody\n%s", platform, right, wrong)
+		}
+	}
+	if n := w.box.CodeupWrongPasswords("alice"); n != 0 {
+		t.Errorf("%d wrong passwords were tried for alice's clone account", n)
+	}
+	w.put(home+"/gitlab", gitlab("username", "nobody")).refused(problem.UsernameMismatch, "")
+}
+
+func TestD12_TheThirtyFirstBindInAMinuteIsRefusedAndOthersAreNot(t *testing.T) {
+	w := newWorld(t)
+	try := func(as string) reply {
+		return w.do(request{
+			method: "PUT", path: home + "/gitlab", as: as, body: "{}", odd: true,
+		})
+	}
+	for range 30 {
+		try("").refused(problem.InputMalformed, "required")
+	}
+	r := try("").refused(problem.TooManyCalls, "")
+	wait, err := strconv.Atoi(r.header.Get("Retry-After"))
+	if err != nil || wait < 1 || wait > 60 {
+		t.Fatalf("Retry-After is %q", r.header.Get("Retry-After"))
+	}
+	for _, claims := range []map[string]any{{"sub": "ben"}, {"account": "beta"}} {
+		if r := try(w.issuer.token(t, claims)); r.status == http.StatusTooManyRequests {
+			t.Errorf("%v is held to ann's cap", claims)
+		}
+	}
+	w.get(home).ok() // looking isn't binding
+	w.clock.forward(time.Duration(wait) * time.Second)
+	try("").refused(problem.InputMalformed, "required")
+	try("").refused(problem.TooManyCalls, "")
+	w.clock.forward(time.Minute)
+	w.put(home+"/gitlab", gitlab()).ok()
+}
+
+func TestD14_ABodyThatIsNoneOfOursIsRefusedAndNobodyIsAsked(t *testing.T) {
+	w := newWorld(t)
+	good := `"address":"https://gitlab.example","username":"alice"`
+	token := `"token":"glpat-sandbox-alice-good"`
+	deep := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
+	for name, tt := range map[string]struct {
+		body   string
+		header map[string]string
+		code   problem.Code
+		reason string
+	}{
+		"10 MB": {
+			body: `{"token":"` + strings.Repeat("a", 10<<20) + `"}`, code: problem.BodyTooLarge,
+		},
+		"10 MB of spaces":  {body: strings.Repeat(" ", 10<<20), code: problem.BodyTooLarge},
+		"depth":            {body: `{"address":` + deep + `}`, code: problem.InputMalformed, reason: "json"},
+		"depth of objects": {body: strings.Repeat(`{"a":`, 3000), code: problem.InputMalformed, reason: "json"},
+		"invalid UTF-8": {
+			body: "{" + good + `,"token":"glpat-` + "\xff\xfe" + `"}`,
+			code: problem.InputMalformed, reason: "json",
+		},
+		"a half character": {
+			body: "{" + good + "," + token + "}\xe4", code: problem.InputMalformed, reason: "json",
+		},
+		"doubled": {
+			body: "{" + good + "," + token + "," + token + "}",
+			code: problem.InputMalformed, reason: "doubled",
+		},
+		"doubled in capitals": {
+			body: "{" + good + "," + token + `,"TOKEN":"x"}`,
+			code: problem.InputMalformed, reason: "doubled",
+		},
+		"doubled in another alphabet": { // U+212A is a k to encoding/json, U+017F an s
+			body: "{" + good + "," + token + `,"to` + "\u212a" + `en":"x"}`,
+			code: problem.InputMalformed, reason: "doubled",
+		},
+		"doubled with a long s": {
+			body: "{" + good + "," + token + `,"u` + "\u017f" + `ername":"x"}`,
+			code: problem.InputMalformed, reason: "doubled",
+		},
+		"doubled by an escape": {
+			body: "{" + good + "," + token + `,"\u0074oken":"x"}`,
+			code: problem.InputMalformed, reason: "doubled",
+		},
+		"unknown": {
+			body: "{" + good + "," + token + `,"admin":true}`,
+			code: problem.InputMalformed, reason: "unknown",
+		},
+		"wrong type": {
+			body: "{" + good + `,"token":["glpat-sandbox-alice-good"]}`,
+			code: problem.InputMalformed, reason: "type",
+		},
+		"an array":  {body: "[{" + good + "," + token + "}]", code: problem.InputMalformed, reason: "json"},
+		"a string":  {body: `"x"`, code: problem.InputMalformed, reason: "json"},
+		"null":      {body: `null`, code: problem.InputMalformed, reason: "json"},
+		"empty":     {body: ``, code: problem.InputMalformed, reason: "json"},
+		"one space": {body: ` `, code: problem.InputMalformed, reason: "json"},
+		"cut":       {body: "{" + good + "," + token, code: problem.InputMalformed, reason: "json"},
+		"trailing garbage": {
+			body: "{" + good + "," + token + "}x", code: problem.InputMalformed, reason: "json",
+		},
+		"a second object": {
+			body: "{" + good + "," + token + "}{}", code: problem.InputMalformed, reason: "json",
+		},
+		"no content type": {
+			body: "{" + good + "," + token + "}", header: map[string]string{"Content-Type": ""},
+			code: problem.MediaTypeUnknown,
+		},
+		"a form": {
+			body:   "token=glpat-sandbox-alice-good",
+			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+			code:   problem.MediaTypeUnknown,
+		},
+		"a broken content type": {
+			body:   "{" + good + "," + token + "}",
+			header: map[string]string{"Content-Type": "application/json; ="},
+			code:   problem.MediaTypeUnknown,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.clock.forward(10 * time.Second)
+			w.table.reset(nil)
+			r := w.do(request{
+				method: "PUT", path: home + "/gitlab", body: tt.body, header: tt.header, odd: true,
+			})
+			r.refused(tt.code, tt.reason)
+			if n := w.box.Count(sandbox.GitLab); n != 0 || len(w.table.made()) != 0 {
+				t.Errorf("the platform was asked %d times, the table %v", n, w.table.made())
+			}
+		})
+	}
+	w.do(request{
+		method: "PUT", path: home + "/gitlab", body: "{" + good + "," + token + "}\n",
+		header: map[string]string{"Content-Type": "Application/JSON; charset=UTF-8"},
+	}).ok()
+}
+
+func TestD14_ADoubledQueryParameterIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, r := range []request{
+		{method: "GET", path: "/v1/bindings?cursor=a&cursor=b"},
+		{method: "GET", path: "/v1/bindings?status=bound&status=bound"},
+		{method: "GET", path: "/v1/bindings?platform=gitlab&platform=gitlab"},
+		{method: "GET", path: home + "/gitlab/history?cursor=a&cursor=b"},
+		{method: "PUT", path: home + "/gitlab?revoke=true&revoke=false", body: gitlab()},
+		{method: "DELETE", path: home + "/gitlab?revoke=true&revoke=true"},
+	} {
+		r.unlisted = true // the validator looks at the first one only
+		w.do(r).refused(problem.InputMalformed, "doubled")
+	}
+}
+
+// A denied change leaves an audit line with who tried what; a denied look and a stranger don't.
+func TestWhatWasDeniedIsAudited(t *testing.T) {
+	w := newWorld(t)
+	reader := w.issuer.token(t, map[string]any{"scope": "bindery.read"})
+	w.do(request{method: "PUT", path: home + "/gitlab", as: reader, body: gitlab()}).
+		refused(problem.ScopeMissing, "")
+	w.do(request{method: "DELETE", path: home + "/gitlab", as: reader}).
+		refused(problem.ScopeMissing, "")
+	w.put(home+"/gitlab", gitlab("username", "bob")).refused(problem.UsernameMismatch, "")
+	w.do(request{method: "GET", path: home, as: w.issuer.token(t, map[string]any{"scope": ""})}).
+		refused(problem.ScopeMissing, "")
+	w.do(request{method: "PUT", path: home + "/gitlab", as: "x.y.z", body: gitlab()}).
+		refused(problem.NotSignedIn, "")
+	var got []string
+	for _, line := range w.log.lines(t, "audit") {
+		user, _ := line["user"].(map[string]any)
+		got = append(got, fmt.Sprint(line["action"], " ", line["outcome"], " ", line["account"], " ",
+			line["region"], " ", line["instance"], " ", line["platform"], " ", user["subject"]))
+	}
+	const route = "/v1/instances/{region}/{instance}/bindings/{platform}"
+	want := []string{
+		"PUT " + route + " scope_missing acme cn-hangzhou cri-1 gitlab ann",
+		"DELETE " + route + " scope_missing acme cn-hangzhou cri-1 gitlab ann",
+		"PUT " + route + " username_mismatch acme cn-hangzhou cri-1 gitlab ann",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if bytes.Contains([]byte(w.log.text()), []byte("https://gitlab.example/")) {
+		t.Error("the log shows an address of a call")
+	}
+}

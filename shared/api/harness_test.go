@@ -1,0 +1,395 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/api"
+	"bindery/shared/config"
+	"bindery/shared/netguard"
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+	"bindery/shared/table"
+	"bindery/shared/table/bolt"
+	"bindery/shared/trigger"
+	"bindery/shared/vault"
+	"bindery/shared/vault/file"
+)
+
+const consoleURL = "https://console.example.com"
+
+// catalogue has instances whose names are hard on paths, and two with the same id.
+const catalogue = `{
+	"acme": [
+		{"type": "enterprise", "region": "cn-hangzhou", "id": "cri-1", "name": "production"},
+		{"type": "enterprise", "region": "cn-shanghai", "id": "cri-1", "name": "elsewhere"},
+		{"type": "personal", "region": "cn-hangzhou", "id": "a/b%2F..", "name": ""},
+		{"type": "personal", "region": "杭州", "id": "实例 ?#1", "name": "镜像仓库"}
+	],
+	"beta": [{"type": "enterprise", "region": "cn-hangzhou", "id": "cri-beta", "name": "beta"}]
+}`
+
+// The path of the instance that most tests use.
+const home = "/v1/instances/cn-hangzhou/cri-1/bindings"
+
+// clock is a time that tests move.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
+func (c *clock) forward(d time.Duration) { c.at.Add(int64(d)) }
+
+// world is Bindery with everything that it talks to, on loopback.
+type world struct {
+	t        *testing.T
+	clock    *clock
+	issuer   *issuer
+	box      *sandbox.Sandbox
+	net      *internet
+	api      *api.API
+	url      string
+	table    *watched
+	vault    *watched
+	lost     *lossy
+	secrets  *file.Vault
+	dir      string
+	log      *logged
+	contract *contract
+	client   *http.Client
+	apps     api.Apps // the operator's OAuth apps
+	minted   *minted  // what the sandbox has handed out
+}
+
+// setting changes what a world is made of.
+type setting func(env map[string]string, w *world)
+
+func env(name, value string) setting {
+	return func(env map[string]string, _ *world) { env[name] = value }
+}
+
+func newWorld(t *testing.T, settings ...setting) *world {
+	t.Helper()
+	w := &world{
+		t: t, clock: newClock(), dir: folder(t), log: &logged{}, contract: readContract(t),
+		table: &watched{}, vault: &watched{}, net: newInternet(t), minted: &minted{},
+	}
+	w.issuer = newIssuer(t, w.clock)
+	w.box = sandbox.New(sandbox.Options{Now: w.clock.now, Random: w.minted})
+	boxURL := w.net.serve(t, w.box)
+	t.Cleanup(w.box.Close)
+	vars := map[string]string{
+		"BINDERY_PUBLIC_URL":     "https://bindery.example.com",
+		"BINDERY_CONSOLE_URL":    consoleURL,
+		"BINDERY_OIDC_ISSUER":    w.issuer.url,
+		"BINDERY_OIDC_AUDIENCE":  "bindery",
+		"BINDERY_OIDC_JWKS_URL":  w.issuer.url + "/keys",
+		"BINDERY_INSTANCES":      catalogue,
+		"BINDERY_CODEUP_URL":     boxURL,
+		"BINDERY_CODEUP_API_URL": boxURL,
+	}
+	for _, set := range settings {
+		set(vars, w)
+	}
+	c, err := config.Read(func(name string) string { return vars[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.open(c)
+	w.serve()
+	t.Cleanup(w.scanWhatIsKept)
+	return w
+}
+
+// open opens the storage, and the API on top of it.
+func (w *world) open(c config.Config) {
+	w.t.Helper()
+	rows, err := bolt.Open(filepath.Join(w.dir, "table.db"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = rows.Close() })
+	key, err := file.ReadKey(filepath.Join(w.dir, "key"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.secrets, err = file.Open(filepath.Join(w.dir, "secrets"), key); err != nil {
+		w.t.Fatal(err)
+	}
+	w.lost = &lossy{Table: rows}
+	w.api, err = api.Open(c, api.Parts{
+		Table: table.Hooked(w.lost, w.table.hook),
+		Vault: vault.Hooked(w.secrets, w.vault.hook),
+		Apps:  w.apps,
+		Now:   w.clock.now,
+		Log:   slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Guard: netguard.New(w.net.options(c.PrivateHosts)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// serve serves all functions as a trigger does: each request has an id, and a panic is a reply.
+func (w *world) serve() {
+	handler := w.api.Handler(api.Status, api.TokenBind, api.Unbind,
+		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck)
+	var requests atomic.Int64
+	guarded := trigger.Recover(slog.New(slog.NewJSONHandler(w.log, nil)), handler)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		guarded.ServeHTTP(rw, trigger.Identify(r, fmt.Sprintf("request-%d", requests.Add(1))))
+	}))
+	w.t.Cleanup(server.Close)
+	w.url = server.URL
+	transport := &http.Transport{}
+	w.t.Cleanup(transport.CloseIdleConnections)
+	w.client = &http.Client{
+		Transport:     &held{world: w, next: transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// logged takes the log.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// lines returns the log's lines with this message.
+func (l *logged) lines(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	var found []map[string]any
+	for line := range strings.Lines(l.text()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatalf("a line of the log isn't JSON: %v", err)
+		}
+		if fields["msg"] == message {
+			found = append(found, fields)
+		}
+	}
+	return found
+}
+
+// request is one call to the API.
+type request struct {
+	method, path string
+	as           string // whose access token; "" is ann's, who may read and write
+	body         any    // a string is sent as it is
+	header       map[string]string
+	// odd says that the request doesn't fit the contract, on purpose. It must be refused.
+	odd bool
+	// unlisted says that the contract has no such operation at all.
+	unlisted bool
+}
+
+// reply is what came back.
+type reply struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (w *world) get(path string) reply { return w.do(request{method: "GET", path: path}) }
+
+// put binds; fields are those of the body.
+func (w *world) put(path string, fields map[string]any) reply {
+	return w.do(request{method: "PUT", path: path, body: fields})
+}
+
+func (w *world) do(r request) reply {
+	w.t.Helper()
+	req := w.request(r)
+	resp, err := w.client.Do(req)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", r.method, r.path, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return reply{t: w.t, status: resp.StatusCode, header: resp.Header, body: body}
+}
+
+func (w *world) request(r request) *http.Request {
+	w.t.Helper()
+	var body io.Reader
+	switch b := r.body.(type) {
+	case nil:
+	case string:
+		body = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		body = bytes.NewReader(text)
+	}
+	ctx := context.WithValue(w.t.Context(), requestKey{}, r)
+	req, err := http.NewRequestWithContext(ctx, r.method, w.url+r.path, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if r.as == "" {
+		r.as = w.issuer.token(w.t, nil)
+	}
+	req.Header.Set("Authorization", "Bearer "+r.as)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range r.header {
+		if strings.EqualFold(name, "Host") {
+			req.Host = value
+		}
+		req.Header.Set(name, value)
+		if value == "" {
+			req.Header.Del(name)
+		}
+	}
+	return req
+}
+
+type requestKey struct{}
+
+// json reads the reply's body.
+func (r reply) json() map[string]any {
+	r.t.Helper()
+	var fields map[string]any
+	if err := json.Unmarshal(r.body, &fields); err != nil {
+		r.t.Fatalf("the reply isn't a JSON object: %v", err)
+	}
+	return fields
+}
+
+func (r reply) text(field string) string {
+	r.t.Helper()
+	text, _ := r.json()[field].(string)
+	return text
+}
+
+// list is a field that is a list of objects.
+func (r reply) list(field string) []map[string]any {
+	r.t.Helper()
+	var found []map[string]any
+	items, ok := r.json()[field].([]any)
+	if !ok {
+		r.t.Fatalf("the reply (%d) has no list %q: %s", r.status, field, r.body)
+	}
+	for _, item := range items {
+		found = append(found, item.(map[string]any))
+	}
+	return found
+}
+
+// ok wants a 200.
+func (r reply) ok() reply {
+	r.t.Helper()
+	if r.status != http.StatusOK {
+		r.t.Fatalf("got %d %s, want 200", r.status, r.body)
+	}
+	return r
+}
+
+// refused wants a problem with the code, the reason and the code's own status.
+func (r reply) refused(code problem.Code, reason string) reply {
+	r.t.Helper()
+	if r.status < 400 {
+		r.t.Fatalf("got %d, want %s", r.status, code)
+	}
+	fields := r.json()
+	got, _ := fields["reason"].(string)
+	if fields["code"] != string(code) || got != reason {
+		r.t.Fatalf("got %v (%s), want %s (%s)", fields["code"], got, code, reason)
+	}
+	if want := problem.New(code).Status(); r.status != want {
+		r.t.Errorf("%s: got status %d, want %d", code, r.status, want)
+	}
+	return r
+}
+
+// at is the path of an instance's bindings.
+func at(region, id string) string {
+	return "/v1/instances/" + url.PathEscape(region) + "/" + url.PathEscape(id) + "/bindings"
+}
+
+// The bodies of binds that work.
+func gitlab(changes ...any) map[string]any {
+	return changed(map[string]any{
+		"address": "https://gitlab.example", "username": "alice",
+		"token": "glpat-sandbox-alice-good",
+	}, changes)
+}
+
+func codeup(changes ...any) map[string]any {
+	return changed(map[string]any{"username": "alice", "token": "pt-sandbox-good"}, changes)
+}
+
+// bob's token for the same GitLab.
+func bobs(changes ...any) map[string]any {
+	return gitlab(append([]any{"username", "bob", "token", "glpat-sandbox-bob-good"}, changes...)...)
+}
+
+func changed(fields map[string]any, changes []any) map[string]any {
+	fields = maps.Clone(fields)
+	for i := 0; i < len(changes); i += 2 {
+		fields[changes[i].(string)] = changes[i+1]
+		if changes[i+1] == nil {
+			delete(fields, changes[i].(string))
+		}
+	}
+	return fields
+}
+
+// binding finds a platform in an instance's list.
+func (w *world) binding(path, platform string) map[string]any {
+	w.t.Helper()
+	for _, b := range w.get(path).ok().list("bindings") {
+		if b["platform"] == platform {
+			return b
+		}
+	}
+	w.t.Fatalf("%s isn't listed", platform)
+	return nil
+}
+
+// sweep runs the schedule until nothing is due any more.
+func (w *world) sweep() {
+	w.t.Helper()
+	for range 3 {
+		if _, err := w.api.Task(w.t.Context(), nil); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package api_test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+)
+
+func TestThePlatformsAreFiveInTheirOrder(t *testing.T) {
+	w := newWorld(t)
+	var got []string
+	for _, p := range w.get("/v1/platforms").ok().list("platforms") {
+		got = append(got, fmt.Sprint(p["platform"], " ", p["method"], " ", p["triggerBuildLimit"]))
+	}
+	want := []string{
+		"codeup token <nil>", "gitee oauth <nil>", "github oauth <nil>", "gitlab token <nil>",
+		"bitbucket oauth <nil>",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestACallerListsTheInstancesThatItMaySee(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		claims map[string]any
+		want   string
+	}{
+		{nil, "cn-hangzhou/a/b%2F.. cn-hangzhou/cri-1 cn-shanghai/cri-1 杭州/实例 ?#1"},
+		{map[string]any{"account": "beta"}, "cn-hangzhou/cri-beta"},
+		{map[string]any{"account": "nobody"}, ""},
+		{map[string]any{"instances": []string{"cn-shanghai/cri-1"}}, "cn-shanghai/cri-1"},
+		{map[string]any{"instances": []string{}}, ""},
+		{map[string]any{"instances": "cn-hangzhou/cri-beta"}, ""},
+	} {
+		var got []string
+		as := w.issuer.token(t, tt.claims)
+		r := w.do(request{method: "GET", path: "/v1/instances", as: as}).ok()
+		for _, i := range r.list("instances") {
+			got = append(got, fmt.Sprint(i["region"], "/", i["id"]))
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.claims, got, tt.want)
+		}
+	}
+}
+
+func TestAnInstanceListsAllFiveUnboundOnesToo(t *testing.T) {
+	w := newWorld(t)
+	w.put(home+"/gitlab", gitlab()).ok()
+	r := w.get(home).ok()
+	if name := r.json()["instance"].(map[string]any)["name"]; name != "production" {
+		t.Errorf("got the instance %v", name)
+	}
+	var got []string
+	for _, b := range r.list("bindings") {
+		got = append(got, fmt.Sprint(b["platform"], " ", b["status"], " ", b["method"]))
+	}
+	want := []string{
+		"codeup unbound token", "gitee unbound oauth", "github unbound oauth",
+		"gitlab bound token", "bitbucket unbound oauth",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// Names that are hard on paths, and the same id in two regions, are just names.
+func TestInstancesAreToldApartWhateverIsInTheirNames(t *testing.T) {
+	w := newWorld(t)
+	names := [][2]string{
+		{"cn-hangzhou", "cri-1"},
+		{"cn-shanghai", "cri-1"},
+		{"cn-hangzhou", "a/b%2F.."},
+		{"杭州", "实例 ?#1"},
+	}
+	for i, name := range names {
+		path := at(name[0], name[1])
+		w.put(path+"/gitlab", gitlab()).ok()
+		for j, other := range names {
+			want := "bound"
+			if j > i {
+				want = "unbound"
+			}
+			if got := w.binding(at(other[0], other[1]), "gitlab")["status"]; got != want {
+				t.Errorf("%v after %v was bound: got %v, want %s", other, name, got, want)
+			}
+		}
+		if n := len(w.get(path + "/gitlab/history").ok().list("events")); n != 1 {
+			t.Errorf("%v has %d events, want 1", name, n)
+		}
+	}
+	if n := len(w.get("/v1/bindings").ok().list("bindings")); n != len(names) {
+		t.Errorf("the account has %d bindings, want %d", n, len(names))
+	}
+	for _, name := range names {
+		w.do(request{method: "DELETE", path: at(name[0], name[1]) + "/gitlab"}).ok()
+	}
+	if n := len(w.get("/v1/bindings").ok().list("bindings")); n != 0 {
+		t.Errorf("after unbinding the account has %d bindings", n)
+	}
+}
+
+// account lists the account's bindings as region/id/platform, through all pages.
+func (w *world) account(query url.Values, as string) []string {
+	w.t.Helper()
+	var all []string
+	for range 1000 {
+		r := w.do(request{method: "GET", path: "/v1/bindings?" + query.Encode(), as: as}).ok()
+		for _, b := range r.list("bindings") {
+			i := b["instance"].(map[string]any)
+			all = append(all, fmt.Sprint(i["region"], "/", i["id"], "/", b["platform"]))
+		}
+		cursor := r.text("cursor")
+		if cursor == "" {
+			slices.Sort(all)
+			return all
+		}
+		query.Set("cursor", cursor)
+	}
+	w.t.Fatal("the list has no end")
+	return nil
+}
+
+func TestTheAccountListsItsBindingsByStatusAndPlatform(t *testing.T) {
+	w := newWorld(t)
+	w.put(home+"/gitlab", gitlab("token", "glpat-sandbox-alice-soon")).ok()
+	w.put(home+"/codeup", codeup()).ok()
+	w.put(at("cn-shanghai", "cri-1")+"/gitlab", bobs()).ok()
+	w.put(at("cn-hangzhou", "a/b%2F..")+"/gitlab", gitlab()).ok()
+	w.do(request{method: "DELETE", path: at("cn-hangzhou", "a/b%2F..") + "/gitlab"}).ok()
+	narrowed := w.issuer.token(t, map[string]any{"instances": "cn-shanghai/cri-1"})
+	other := w.issuer.token(t, map[string]any{"account": "beta"})
+	for _, tt := range []struct {
+		query url.Values
+		as    string
+		want  string
+	}{
+		{nil, "", "cn-hangzhou/cri-1/codeup cn-hangzhou/cri-1/gitlab cn-shanghai/cri-1/gitlab"},
+		{url.Values{"platform": {"codeup"}}, "", "cn-hangzhou/cri-1/codeup"},
+		{url.Values{"status": {"expiring"}}, "", "cn-hangzhou/cri-1/gitlab"},
+		{url.Values{"status": {"bound"}, "platform": {"gitlab"}}, "", "cn-shanghai/cri-1/gitlab"},
+		{url.Values{"status": {"revoked"}}, "", ""},
+		{nil, narrowed, "cn-shanghai/cri-1/gitlab"},
+		{nil, other, ""},
+	} {
+		if tt.query == nil {
+			tt.query = url.Values{}
+		}
+		if got := strings.Join(w.account(tt.query, tt.as), " "); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.query, got, tt.want)
+		}
+	}
+}
+
+func TestTheAccountsListGoesOnByCursor(t *testing.T) {
+	var instances []string
+	for i := range 104 { // more than a page holds
+		instances = append(instances,
+			fmt.Sprintf(`{"type": "personal", "region": "r", "id": "i%03d", "name": ""}`, i))
+	}
+	w := newWorld(t, env("BINDERY_INSTANCES", `{"acme":[`+strings.Join(instances, ",")+`]}`))
+	var want []string
+	for i := range 104 {
+		if i%20 == 0 {
+			w.clock.forward(time.Minute) // the cap on binds
+		}
+		id := fmt.Sprintf("i%03d", i)
+		w.put(at("r", id)+"/gitlab", gitlab()).ok()
+		want = append(want, "r/"+id+"/gitlab")
+	}
+	if got := w.account(url.Values{}, ""); !slices.Equal(got, want) {
+		t.Errorf("got %d bindings, want %d, each once", len(got), len(want))
+	}
+	first := w.get("/v1/bindings").ok()
+	if len(first.list("bindings")) == 104 || first.text("cursor") == "" {
+		t.Error("a page holds everything")
+	}
+	for _, cursor := range []string{"nonsense", "!", strings.Repeat("a", 3000)} {
+		w.get("/v1/bindings?cursor="+cursor).refused(problem.InputMalformed, "cursor")
+		w.get(at("r", "i001")+"/gitlab/history?cursor="+cursor).
+			refused(problem.InputMalformed, "cursor")
+	}
+}
+
+func TestTheHistoryHasEveryEventAtOnceAndOnceAfterASweep(t *testing.T) {
+	w := newWorld(t)
+	list := func() []string {
+		var types []string
+		for _, e := range w.get(home + "/gitlab/history").ok().list("events") {
+			types = append(types, fmt.Sprint(e["type"], " ", e["at"]))
+		}
+		return types
+	}
+	var want []string
+	step := func(event string) {
+		t.Helper()
+		at := w.clock.now().Format(time.RFC3339)
+		want = append([]string{"binding." + event + " " + at}, want...)
+		if got := list(); !slices.Equal(got, want) {
+			t.Fatalf("after %s: got %q, want %q", event, got, want)
+		}
+		w.clock.forward(time.Second)
+	}
+	if got := list(); len(got) != 0 {
+		t.Errorf("before the first bind: %q", got)
+	}
+	w.put(home+"/gitlab", gitlab()).ok()
+	step("bound")
+	for range 10 { // more than a record carries
+		w.put(home+"/gitlab", bobs()).ok()
+		step("rebound")
+	}
+	w.sweep()
+	if got := list(); !slices.Equal(got, want) {
+		t.Errorf("after a sweep: got %q, want %q", got, want)
+	}
+	w.do(request{method: "DELETE", path: home + "/gitlab"}).ok()
+	step("unbound")
+	w.clock.forward(time.Hour)
+	w.sweep() // the row is gone now
+	w.sweep()
+	if got := list(); !slices.Equal(got, want) {
+		t.Errorf("after the row has gone: got %q, want %q", got, want)
+	}
+	w.put(home+"/gitlab", gitlab()).ok()
+	step("bound")
+}
+
+func TestALongHistoryGoesOnByCursor(t *testing.T) {
+	w := newWorld(t)
+	path := home + "/gitlab"
+	for range 60 {
+		w.clock.forward(5 * time.Second)
+		w.put(path, gitlab()).ok()
+		w.do(request{method: "DELETE", path: path}).ok()
+	}
+	var ids []string
+	cursor := ""
+	for page := 0; page == 0 || cursor != ""; page++ {
+		if page > 10 {
+			t.Fatal("the history has no end")
+		}
+		query := ""
+		if cursor != "" {
+			query = "?cursor=" + url.QueryEscape(cursor)
+		}
+		r := w.get(path + "/history" + query).ok()
+		for _, e := range r.list("events") {
+			ids = append(ids, e["id"].(string))
+		}
+		cursor = r.text("cursor")
+	}
+	slices.Sort(ids)
+	if n := len(slices.Compact(ids)); len(ids) != 120 || n != 120 {
+		t.Errorf("got %d events, %d different ones, want 120", len(ids), n)
+	}
+}

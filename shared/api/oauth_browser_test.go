@@ -1,0 +1,227 @@
+package api_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// browser is what a person sits before: it keeps cookies strictly by the rules, and says by itself
+// where it is sent. Bindery's origin is https, whatever socket it is served on here.
+type browser struct {
+	w *world
+	// off is a browser that keeps no cookies.
+	off bool
+
+	mu  sync.Mutex
+	jar []kept
+	// given are all Set-Cookie lines that came.
+	given []string
+}
+
+func newBrowser(w *world) *browser { return &browser{w: w} }
+
+// kept is one cookie.
+type kept struct {
+	http.Cookie
+	ends time.Time
+}
+
+// origin is what a cookie is set from.
+type origin struct {
+	scheme, host string
+}
+
+func (o origin) trustworthy() bool {
+	name, _, _ := strings.Cut(o.host, ":")
+	return o.scheme == "https" || name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// take keeps a cookie, unless a browser would throw it away (RFC 6265bis, 5.7).
+func (b *browser) take(line string, from origin) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.given = append(b.given, line)
+	c, err := http.ParseSetCookie(line)
+	if err != nil || b.off || c.Secure && !from.trustworthy() || c.Domain != "" {
+		return
+	}
+	host := strings.HasPrefix(strings.ToLower(c.Name), "__host-")
+	if host && (!c.Secure || c.Path != "/") ||
+		c.SameSite == http.SameSiteNoneMode && !c.Secure {
+		return
+	}
+	b.jar = slices.DeleteFunc(b.jar, func(old kept) bool {
+		return old.Name == c.Name && old.Path == c.Path
+	})
+	if c.MaxAge < 0 {
+		return
+	}
+	k := kept{Cookie: *c}
+	if c.MaxAge > 0 {
+		k.ends = b.w.clock.now().Add(time.Duration(c.MaxAge) * time.Second)
+	}
+	b.jar = append(b.jar, k)
+}
+
+// show are the cookies of a navigation; crossSite says that another site's page has led to it.
+func (b *browser) show(u *url.URL, crossSite bool) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var shown []string
+	for _, k := range b.jar {
+		over := !k.ends.IsZero() && !b.w.clock.now().Before(k.ends)
+		strict := k.SameSite == http.SameSiteStrictMode
+		insecure := k.Secure && !(origin{u.Scheme, u.Host}).trustworthy()
+		inPath := k.Path == "/" || u.Path == k.Path ||
+			strings.HasPrefix(u.Path, strings.TrimSuffix(k.Path, "/")+"/")
+		if !over && !insecure && inPath && !(strict && crossSite) {
+			shown = append(shown, k.Name+"="+k.Value)
+		}
+	}
+	return strings.Join(shown, "; ")
+}
+
+// cookies are the names of those that are kept.
+func (b *browser) cookies() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var names []string
+	for _, k := range b.jar {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// value is what the newest cookie holds.
+func (b *browser) value() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.jar) == 0 {
+		return ""
+	}
+	return b.jar[len(b.jar)-1].Value
+}
+
+// visit navigates to an address of Bindery; more changes the request.
+func (b *browser) visit(address string, crossSite bool, more ...func(*request)) reply {
+	b.w.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme+"://"+u.Host != publicURL {
+		b.w.t.Fatal("the browser was sent to an address that isn't Bindery's")
+	}
+	r := request{method: "GET", path: u.RequestURI(), header: map[string]string{
+		"Authorization": "", "Sec-Fetch-Mode": "navigate", "Cookie": b.show(u, crossSite),
+		"Host": u.Host,
+	}}
+	for _, change := range more {
+		change(&r)
+	}
+	answer := b.w.do(r)
+	lines := answer.header.Values("Set-Cookie")
+	if len(lines) > 1 {
+		b.w.t.Errorf("a reply has %d Set-Cookie lines: some runtimes send one only", len(lines))
+	}
+	for _, line := range lines {
+		b.take(line, origin{u.Scheme, u.Host})
+	}
+	b.keepQuiet(answer)
+	return answer
+}
+
+// keepQuiet remembers the secrets of a reply, each of which has its one place, and looks for them
+// in all others.
+func (b *browser) keepQuiet(r reply) {
+	b.w.t.Helper()
+	location := r.header.Get("Location")
+	var state, verifier, finish string
+	if i := strings.IndexByte(location, '#'); i >= 0 {
+		fragment, _ := url.ParseQuery(location[i+1:])
+		finish = fragment.Get("finish")
+	} else if u, err := url.Parse(location); err == nil {
+		state = u.Query().Get("state")
+	}
+	for _, line := range r.header.Values("Set-Cookie") {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Value != "" {
+			verifier = c.Value[strings.LastIndexByte(c.Value, '.')+1:]
+		}
+	}
+	_, random, _ := strings.Cut(state, ".")
+	for _, value := range []string{random, verifier, finish} {
+		b.w.minted.add(value)
+	}
+	b.w.hide("a reply's body", r.body)
+	for name, values := range r.header {
+		var own []string
+		switch name {
+		case "Location":
+			own = []string{random, finish}
+		case "Set-Cookie":
+			own = []string{random, verifier}
+		}
+		b.w.hide("the header "+name, []byte(strings.Join(values, "\n")), own...)
+	}
+}
+
+// open opens an attempt's startUrl from the console, and returns the reply.
+func (b *browser) open(a attempt, more ...func(*request)) reply {
+	b.w.t.Helper()
+	return b.visit(a.startURL, true, more...)
+}
+
+// depart goes to the platform, and returns its address.
+func (b *browser) depart(a attempt) string {
+	b.w.t.Helper()
+	r := b.open(a)
+	if r.status != http.StatusFound {
+		b.w.t.Fatalf("go: got %d, want 302", r.status)
+	}
+	return r.header.Get("Location")
+}
+
+// turnedAway opens an attempt's startUrl and ends at the console.
+func (b *browser) turnedAway(a attempt) arrival {
+	b.w.t.Helper()
+	r := b.open(a)
+	if r.status != http.StatusSeeOther {
+		b.w.t.Fatalf("go: got %d, want 303", r.status)
+	}
+	return b.w.arrived(r.header.Get("Location"))
+}
+
+// arrive comes back from the platform.
+func (b *browser) arrive(callback string, more ...func(*request)) arrival {
+	b.w.t.Helper()
+	r := b.visit(callback, true, more...)
+	if r.status != http.StatusSeeOther {
+		b.w.t.Fatalf("callback: got %d %s, want 303", r.status, r.body)
+	}
+	if len(r.body) != 0 {
+		b.w.t.Errorf("the callback's reply has a body of %d bytes", len(r.body))
+	}
+	return b.w.arrived(r.header.Get("Location"))
+}
+
+// odd marks a request that doesn't fit the contract.
+func odd(r *request) { r.unlisted = true }
+
+// queryOf are the parameters of an address.
+func queryOf(address string) url.Values {
+	u, err := url.Parse(address)
+	if err != nil {
+		return url.Values{}
+	}
+	return u.Query()
+}
+
+// callbackOf is a callback's address with these parameters, as many times as they are named.
+func callbackOf(platform string, params ...string) string {
+	query := url.Values{}
+	for i := 0; i < len(params); i += 2 {
+		query.Add(params[i], params[i+1])
+	}
+	return publicURL + "/v1/callback/" + platform + "?" + query.Encode()
+}
