@@ -25,6 +25,7 @@ class App {
   instance = null;
   bindings = []; // of the instance; empty until they are there
   checks = true; // this deployment can check now, as far as is known
+  #loads = 0;
   #asked = 0;
 
   constructor(config) {
@@ -47,21 +48,23 @@ class App {
     return account ? t("who", { user, account }) : user;
   }
 
-  // load reads everything anew.
+  // load reads everything anew. Of two at once, the later one counts.
   load() {
+    const load = ++this.#loads;
     return working(async () => {
       try {
         await this.signIn.fresh(0);
         const [{ platforms }, { instances }] = await Promise.all([
           this.api.get("/v1/platforms"), this.api.get("/v1/instances"),
         ]);
+        if (load !== this.#loads) return;
         this.platforms = platforms;
         this.instances = instances;
         const wanted = sessionStorage.getItem(chosen);
         this.instance = instances.find((one) => keyOf(one) === wanted) ?? instances[0] ?? null;
         this.failure = null;
       } catch (failure) {
-        this.fail(failure);
+        if (load === this.#loads) this.fail(failure);
         return;
       }
       await this.reload();
@@ -78,12 +81,12 @@ class App {
     await this.reload();
   }
 
-  // reload reads the instance's bindings. Of two readings, the later one counts.
+  // reload reads the instance's bindings. Of two at once, the later one counts.
   reload() {
+    const asked = ++this.#asked;
     return working(async () => {
       this.draw();
       if (!this.instance) return;
-      const asked = ++this.#asked;
       try {
         await this.signIn.fresh(0);
         const { bindings } = await this.api.get(bindingPath(this.instance));
@@ -120,7 +123,8 @@ class App {
     document.title = t("title");
     byId("language").value = language();
     drawSandbox(this.config.sandboxUrl);
-    byId("who").replaceChildren(...who(this));
+    const person = who(this);
+    if (byId("who").firstChild !== (person[0] ?? null)) byId("who").replaceChildren(...person);
     byId("content").replaceChildren(...content(this));
     if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
   }
@@ -138,17 +142,11 @@ function drawSandbox(address) {
 function who(app) {
   const { signIn } = app;
   if (signIn.dev) {
-    const user = whoField("user", signIn.user);
-    const account = whoField("account", signIn.account);
-    const become = async () => {
-      app.say();
-      await working(async () => {
-        app.signedIn = await signIn.become(user.input.value.trim(), account.input.value.trim());
-        await app.load();
-      });
-    };
-    return [h("form", { onchange: become, onsubmit: (event) => event.preventDefault() },
-      user.label, account.label)];
+    app.anybody ??= anybody(app);
+    for (const input of app.anybody.querySelectorAll("input")) {
+      input.previousElementSibling.textContent = t(input.id);
+    }
+    return [app.anybody];
   }
   if (!app.signedIn) return [];
   return [
@@ -160,12 +158,25 @@ function who(app) {
   ].filter(Boolean);
 }
 
-function whoField(id, value) {
-  const input = h("input", {
-    id, value, type: "text", size: 8, autocomplete: "off", autocapitalize: "none",
-    spellcheck: "false",
+// anybody is the form that makes a person another user. It is made once, for it may be drawn
+// while somebody is typing into it.
+function anybody(app) {
+  const input = (id) => h("input", {
+    id, value: app.signIn[id], type: "text", size: 8, autocomplete: "off",
+    autocapitalize: "none", spellcheck: "false",
   });
-  return { input, label: h("label", { for: id }, h("span", null, t(id)), input) };
+  const user = input("user");
+  const account = input("account");
+  const become = () => working(async () => {
+    app.say();
+    app.bindings = [];
+    app.signedIn = await app.signIn.become(user.value.trim(), account.value.trim());
+    if (app.signedIn) await app.load();
+    else app.fail(own("no_connection"));
+  });
+  return h("form", { onchange: become, onsubmit: (event) => event.preventDefault() },
+    h("label", { for: "user" }, h("span"), user),
+    h("label", { for: "account" }, h("span"), account));
 }
 
 function leave(app, prompt) {

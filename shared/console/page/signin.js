@@ -33,14 +33,19 @@ class DevSignIn {
     return this.renew();
   }
 
+  // renew gets a token for whoever it is now. One that comes too late, for somebody else, is not
+  // taken.
   async renew() {
-    const who = new URLSearchParams({ user: this.user, account: this.account });
+    const { user, account } = this;
+    const query = new URLSearchParams({ user, account });
+    let token = "";
     try {
-      const reply = await fetch(`${this.origin}/dev/token?${who}`, { cache: "no-store" });
-      this.token = reply.ok ? (await reply.text()).trim() : "";
+      const reply = await fetch(`${this.origin}/dev/token?${query}`, { cache: "no-store" });
+      if (reply.ok) token = (await reply.text()).trim();
     } catch {
-      this.token = "";
+      // No token says it all.
     }
+    if (user === this.user && account === this.account) this.token = token;
     this.failed = !this.token;
     return !this.failed;
   }
