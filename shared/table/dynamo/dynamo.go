@@ -30,6 +30,11 @@
 // sending got through after all, the second fails on its own version; the failure brings the row
 // along, so that this is told from a conflict and is a success. Of a delete nothing is left to
 // tell it by: it is a conflict then, and the caller, who reads again, finds the row gone.
+//
+// # Rights
+//
+// The calls need GetItem, PutItem, DeleteItem, Query and BatchWriteItem on the table, Query on its
+// index for what is due, and Scan for the operators' list of all bindings alone.
 package dynamo
 
 import (
