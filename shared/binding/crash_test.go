@@ -1,0 +1,177 @@
+package binding
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// victimEnv makes a process of this test's binary a victim in place of running tests: it does one
+// deed and kills itself at one of its calls.
+const victimEnv = "BINDERY_BINDING_VICTIM"
+
+func TestMain(m *testing.M) {
+	text := os.Getenv(victimEnv)
+	if text == "" {
+		os.Exit(m.Run())
+	}
+	var v victim
+	err := json.Unmarshal([]byte(text), &v)
+	if err == nil {
+		err = v.live()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// victim is what the process is told.
+type victim struct {
+	Deed   string
+	Dir    string // of the store
+	Origin string // of the sandbox, which lives on
+	Now    time.Time
+	// Kill is the number of the call to table, vault or platform at which it dies; before the call
+	// is made or after its reply has come.
+	Kill  int64
+	After bool
+
+	calls atomic.Int64
+}
+
+// live does the deed, to its end or to the victim's.
+func (v *victim) live() error {
+	s, err := openStore(v.Dir)
+	if err != nil {
+		return err
+	}
+	now := func() time.Time { return v.Now }
+	hook := func(context.Context, string) (func(), error) { return v.called(), nil }
+	box := sandbox.New(sandbox.Options{Now: now, Random: bytes.NewReader(nil)}) // for its apps' names
+	service := newService(table.Hooked(s.table, hook), vault.Hooked(s.vault, hook),
+		platformsAt(v.Origin, now, v.dial), box, now, &lines{})
+	all := deeds()
+	at := slices.IndexFunc(all, func(d deed) bool { return d.name == v.Deed })
+	if err := all[at].do(context.Background(), service, v.Origin); err != nil {
+		return fmt.Errorf("nobody was killed, and yet: %w", err)
+	}
+	return s.table.Close()
+}
+
+// called counts a call that is about to be made. What it returns is called when the reply has come.
+func (v *victim) called() (replied func()) {
+	if v.calls.Add(1) != v.Kill {
+		return func() {}
+	}
+	if !v.After {
+		die()
+	}
+	return die
+}
+
+// die ends the process as a power cut does: nothing that is deferred runs.
+func die() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func (v *victim) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &watched{Conn: conn, victim: v}, nil
+}
+
+// watched is a connection to a platform. Each request is one write.
+type watched struct {
+	net.Conn
+	victim  *victim
+	replied atomic.Pointer[func()]
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	replied := w.victim.called()
+	w.replied.Store(&replied)
+	return w.Conn.Write(p)
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if replied := w.replied.Load(); replied != nil && n > 0 {
+		(*replied)()
+	}
+	return n, err
+}
+
+// errKilled stands for the answer that nobody got.
+var errKilled = problem.New(problem.StorageUnavailable).From(errors.New("the process was killed"))
+
+// TestD7_WhicheverCallAProcessDiesAtNothingIsLeftOver kills a real process before and after each of
+// its calls to table, vault and platform, until it lives through its deed. What it leaves behind
+// must be the old binding or the new one, and the sweep must find the rest.
+func TestD7_WhicheverCallAProcessDiesAtNothingIsLeftOver(t *testing.T) {
+	for _, d := range deeds() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			for k := int64(1); ; k++ {
+				survived := d.kill(t, k, false)
+				if d.kill(t, k, true) != survived {
+					t.Errorf("call %d was there one time and not the other", k)
+				}
+				if survived {
+					want(t, "calls at which it was killed", k > 3, true)
+					t.Logf("killed before and after %d calls", k-1)
+					return
+				}
+			}
+		})
+	}
+}
+
+// kill runs one victim, and says whether it has lived through its deed.
+func (d deed) kill(t *testing.T, k int64, after bool) (survived bool) {
+	b := d.ready(t)
+	if err := b.store.table.Close(); err != nil {
+		t.Fatal(err)
+	}
+	order, err := json.Marshal(&victim{
+		Deed: d.name, Dir: b.dir, Origin: b.url, Now: b.clock().now(), Kill: k, After: after,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), victimEnv+"="+string(order))
+	out, err := cmd.CombinedOutput()
+	state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || err != nil && state.Signal() != syscall.SIGKILL {
+		t.Fatalf("the victim ended otherwise: %v: %s", err, out)
+	}
+
+	b.store = mustOpen(t, b.dir)
+	b.serve(b.store.table, b.store.vault)
+	if survived = err == nil; !survived {
+		d.ended(b, fmt.Sprintf("killed at call %d, after it: %v", k, after), errKilled)
+	} else {
+		d.ended(b, "not killed", nil)
+	}
+	_ = b.store.table.Close()
+	return survived
+}

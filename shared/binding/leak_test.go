@@ -1,0 +1,159 @@
+package binding
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+)
+
+// canaries are tokens, and what was seen while they were used.
+type canaries struct {
+	tokens [][]byte
+	seen   bytes.Buffer
+}
+
+// see keeps what a caller got, in every way in which it may be printed.
+func (c *canaries) see(values ...any) {
+	for _, v := range values {
+		fmt.Fprintf(&c.seen, "%v\n%+v\n%#v\n", v, v, v)
+		if data, err := json.Marshal(v); err == nil {
+			c.seen.Write(data)
+		}
+	}
+}
+
+// in says whether one of the tokens is in the text.
+func (c *canaries) in(text []byte) bool {
+	for _, token := range c.tokens {
+		if bytes.Contains(text, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestD1_NoTokenIsSeenOutsideTheVault lets tokens go through every flow, with a platform and a
+// storage that work, and with ones that don't.
+func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
+	b := newBench(t)
+	c := &canaries{tokens: [][]byte{[]byte("glpat-"), []byte("pt-sandbox-")}}
+	granted := b.consent("alice")
+	c.tokens = append(c.tokens, []byte(granted.Access.Reveal()))
+	b.everyFlow(c, granted)
+	for _, action := range []string{"bind", "credential", "unbind"} {
+		want(t, "some "+action+" worked", len(b.log.audits(action)) > 0, true)
+	}
+	for _, kind := range []sandbox.FaultKind{
+		sandbox.Fault500, sandbox.Fault429, sandbox.FaultHTML, sandbox.FaultEmpty,
+		sandbox.FaultCut, sandbox.FaultRedirect, sandbox.FaultDrop,
+	} {
+		for _, p := range []sandbox.Platform{sandbox.GitLab, sandbox.Codeup, sandbox.GitHub} {
+			b.sandbox.SetFault(p, sandbox.Fault{Kind: kind})
+		}
+		b.everyFlow(c, granted)
+	}
+	for _, p := range []sandbox.Platform{sandbox.GitLab, sandbox.Codeup, sandbox.GitHub} {
+		b.sandbox.SetFault(p, sandbox.Fault{Kind: sandbox.FaultNone})
+	}
+	for _, call := range []string{
+		"Binding", "SaveNote", "Put", "SaveHolder", "SaveBinding", "Get", "ListHolders", "Delete",
+	} {
+		b.inside.set(down(call))
+		b.everyFlow(c, granted)
+		b.inside.clear()
+	}
+	if c.in(c.seen.Bytes()) {
+		t.Error("a token is in a reply or an error")
+	}
+	if c.in([]byte(b.log.String())) {
+		t.Error("a token is in the log")
+	}
+	b.settled()
+	if err := b.store.table.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.look(c)
+}
+
+// look searches the files of table and vault.
+func (b *bench) look(c *canaries) {
+	b.Helper()
+	files := 0
+	err := filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		data, err := os.ReadFile(path)
+		if c.in(data) {
+			b.Errorf("a token is in the file %s", filepath.Base(path))
+		}
+		return err
+	})
+	if err != nil || files < 3 {
+		b.Errorf("looked into %d files: %v", files, err)
+	}
+}
+
+// everyFlow does everything that has to do with a token.
+func (b *bench) everyFlow(c *canaries, granted provider.Token) {
+	ctx := context.Background()
+	codeup := TokenBind{
+		By: user, Instance: registry("i-1"), Platform: provider.Codeup, Revoke: true,
+		Submission: provider.Submission{
+			Username: "alice", Token: secret.New("pt-sandbox-good"),
+		},
+	}
+	binds := []TokenBind{codeup}
+	for _, with := range []token{
+		aliceToken, bobToken, revokedOnes,
+		{"bob", aliceToken.value},
+		{aliceToken.value, aliceToken.value},
+		{"alice", aliceToken.value + "\n\x00"},
+	} {
+		in := b.gitLab("i-1", with)
+		binds = append(binds, in)
+		in.Submission.Address = "https://" + with.value + "@10.0.0.1/"
+		binds = append(binds, in)
+	}
+	for _, in := range binds {
+		v, err := b.BindToken(ctx, in)
+		c.see(v, err, in.Submission.Token)
+	}
+	k := kept{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
+	begun := b.begin(ctx)
+	if rec, err := b.record(begun, key("i-1", provider.GitHub)); err == nil {
+		saved, old, err := b.bind(begun, rec, k, provider.Finding{
+			Identity: provider.Identity{ID: "1001", Username: "alice"},
+		}, user)
+		c.see(saved, old, err, k)
+	}
+	views, err := b.InstanceBindings(ctx, user.Account, registry("i-1"))
+	c.see(views, err)
+	for _, name := range provider.Names() {
+		events, _, err := b.History(ctx, user.Account, registry("i-1"), name, "")
+		c.see(events, err)
+		view, err := b.CheckNow(ctx, user.Account, registry("i-1"), name)
+		c.see(view, err)
+		credential, err := b.Credential(ctx, CredentialFor{
+			By: user, Instance: registry("i-1"), Platform: name,
+		})
+		c.see(credential, err)
+		out, err := b.Unbind(ctx, Unbind{
+			By: user, Instance: registry("i-1"), Platform: name, Revoke: name != provider.GitLab,
+		})
+		c.see(out, err)
+	}
+	b.clock().move(settle)
+	done, err := b.Sweep(ctx)
+	c.see(done, err)
+}

@@ -1,0 +1,304 @@
+package binding
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// memory is a table in maps, for tests that play out thousands of orders of calls. It has the
+// calls that these need, and gives every list as one page. The same tests run on a real table too.
+type memory struct {
+	table.Table // for the other calls: none
+
+	mu             sync.Mutex
+	bindings       map[table.Key]table.Binding
+	notes          map[string]table.Note
+	authorizations map[string]table.Authorization
+	holders        map[table.Holder]time.Time // the entry without its time
+	history        map[table.Key]map[string]table.Event
+}
+
+func newMemory() *memory {
+	return &memory{
+		bindings:       map[table.Key]table.Binding{},
+		notes:          map[string]table.Note{},
+		authorizations: map[string]table.Authorization{},
+		holders:        map[table.Holder]time.Time{},
+		history:        map[table.Key]map[string]table.Event{},
+	}
+}
+
+// enter begins a call.
+func (m *memory) enter(ctx context.Context) (leave func(), err error) {
+	m.mu.Lock()
+	return m.mu.Unlock, ctx.Err()
+}
+
+func get[K comparable, R any](
+	ctx context.Context, m *memory, rows map[K]R, key K,
+) (R, error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	row, ok := rows[key]
+	if err == nil && !ok {
+		err = table.ErrNotFound
+	}
+	return row, err
+}
+
+// save writes a row, or deletes it if gone is true.
+func save[K comparable, R any](
+	ctx context.Context, m *memory, rows map[K]R, key K, row R, version func(*R) *string, gone bool,
+) (R, error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	if err != nil {
+		return row, err
+	}
+	there, ok := rows[key]
+	if *version(&there) != *version(&row) || ok != (*version(&row) != "") {
+		return row, table.ErrConflict
+	}
+	if gone {
+		delete(rows, key)
+		return row, nil
+	}
+	*version(&row) = table.NewVersion()
+	rows[key] = row
+	return row, nil
+}
+
+// inOrder is the one page of a list, in the order of the items' names.
+func inOrder[R any](items map[string]R) table.Page[R] {
+	var page table.Page[R]
+	for _, name := range slices.Sorted(maps.Keys(items)) {
+		page.Items = append(page.Items, items[name])
+	}
+	return page
+}
+
+func bindingVersion(b *table.Binding) *string             { return &b.Version }
+func noteVersion(n *table.Note) *string                   { return &n.Version }
+func authorizationVersion(a *table.Authorization) *string { return &a.Version }
+
+func (m *memory) Binding(ctx context.Context, key table.Key) (table.Binding, error) {
+	return get(ctx, m, m.bindings, key)
+}
+
+func (m *memory) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+	b.Events = slices.Clone(b.Events)
+	return save(ctx, m, m.bindings, b.Key, b, bindingVersion, false)
+}
+
+func (m *memory) DeleteBinding(ctx context.Context, b table.Binding) error {
+	_, err := save(ctx, m, m.bindings, b.Key, b, bindingVersion, true)
+	return err
+}
+
+func (m *memory) Note(ctx context.Context, name string) (table.Note, error) {
+	return get(ctx, m, m.notes, name)
+}
+
+func (m *memory) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
+	return save(ctx, m, m.notes, n.Secret, n, noteVersion, false)
+}
+
+func (m *memory) DeleteNote(ctx context.Context, n table.Note) error {
+	_, err := save(ctx, m, m.notes, n.Secret, n, noteVersion, true)
+	return err
+}
+
+func (m *memory) Authorization(ctx context.Context, id string) (table.Authorization, error) {
+	return get(ctx, m, m.authorizations, id)
+}
+
+func (m *memory) SaveAuthorization(
+	ctx context.Context, a table.Authorization,
+) (table.Authorization, error) {
+	return save(ctx, m, m.authorizations, a.ID, a, authorizationVersion, false)
+}
+
+func (m *memory) DeleteAuthorization(ctx context.Context, a table.Authorization) error {
+	_, err := save(ctx, m, m.authorizations, a.ID, a, authorizationVersion, true)
+	return err
+}
+
+func (m *memory) AllBindings(
+	ctx context.Context, _ string, _ int,
+) (table.Page[table.Binding], error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	return table.Page[table.Binding]{Items: slices.Collect(maps.Values(m.bindings))}, err
+}
+
+func (m *memory) DueBefore(
+	ctx context.Context, until time.Time, _ string, _ int,
+) (table.Page[table.DueEntry], error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	if err != nil {
+		return table.Page[table.DueEntry]{}, err
+	}
+	items := map[string]table.DueEntry{}
+	add := func(at time.Time, name string, e table.DueEntry) {
+		if e.At = at.UTC(); !at.IsZero() && !at.After(until) {
+			items[e.At.Format("2006-01-02T15:04:05.000000000")+name] = e
+		}
+	}
+	for key, b := range m.bindings {
+		add(b.DueAt, "binding "+key.String(), table.DueEntry{Binding: key})
+	}
+	for name, n := range m.notes {
+		add(n.DueAt, "note "+name, table.DueEntry{Note: name})
+	}
+	for id, a := range m.authorizations {
+		add(a.DueAt, "authorization "+id, table.DueEntry{Authorization: id})
+	}
+	return inOrder(items), nil
+}
+
+func (m *memory) SaveHolder(ctx context.Context, h table.Holder) error {
+	leave, err := m.enter(ctx)
+	defer leave()
+	if err == nil {
+		at := h.At
+		h.At = time.Time{}
+		m.holders[h] = at
+	}
+	return err
+}
+
+func (m *memory) DeleteHolder(ctx context.Context, h table.Holder) error {
+	leave, err := m.enter(ctx)
+	defer leave()
+	at := h.At
+	h.At = time.Time{}
+	if there, ok := m.holders[h]; err == nil && ok && there.Equal(at) {
+		delete(m.holders, h)
+	}
+	return err
+}
+
+func (m *memory) ListHolders(
+	ctx context.Context, of table.IdentityKey, _ string, _ int,
+) (table.Page[table.Holder], error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	if err != nil {
+		return table.Page[table.Holder]{}, err
+	}
+	items := map[string]table.Holder{}
+	for h, at := range m.holders {
+		if h.Of == of {
+			h.At = at
+			items[h.Binding.String()+h.Authorization] = h
+		}
+	}
+	return inOrder(items), nil
+}
+
+func (m *memory) AppendHistory(
+	ctx context.Context, key table.Key, events []table.Event,
+) error {
+	leave, err := m.enter(ctx)
+	defer leave()
+	if len(events) > table.MaxEvents {
+		err = errors.New("too many events at once")
+	}
+	if err != nil {
+		return err
+	}
+	if m.history[key] == nil {
+		m.history[key] = map[string]table.Event{}
+	}
+	for _, e := range events {
+		if _, ok := m.history[key][e.Position()]; !ok {
+			m.history[key][e.Position()] = e
+		}
+	}
+	return nil
+}
+
+func (m *memory) ListHistory(
+	ctx context.Context, key table.Key, order table.Order, _ string, _ int,
+) (table.Page[table.Event], error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	page := inOrder(m.history[key])
+	if order == table.NewestFirst {
+		slices.Reverse(page.Items)
+	}
+	return page, err
+}
+
+// memoryVault is a vault in a map.
+type memoryVault struct {
+	mu     sync.Mutex
+	values map[vault.Name]map[int]secret.Text
+}
+
+func newMemoryVault() *memoryVault {
+	return &memoryVault{values: map[vault.Name]map[int]secret.Text{}}
+}
+
+func (m *memoryVault) Put(
+	ctx context.Context, name vault.Name, generation int, value secret.Text,
+) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := cmp.Or(vault.CheckValue(name, generation, value), ctx.Err()); err != nil {
+		return err
+	}
+	if m.values[name] == nil {
+		if generation > 1 {
+			return vault.ErrNotFound
+		}
+		m.values[name] = map[int]secret.Text{}
+	}
+	there, ok := m.values[name][generation]
+	if ok && !there.Equal(value) {
+		return vault.ErrExists
+	}
+	m.values[name][generation] = value
+	return nil
+}
+
+func (m *memoryVault) Get(
+	ctx context.Context, name vault.Name, generation int,
+) (secret.Text, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := cmp.Or(vault.Check(name, generation), ctx.Err()); err != nil {
+		return secret.Text{}, err
+	}
+	value, ok := m.values[name][generation]
+	if !ok {
+		return secret.Text{}, vault.ErrNotFound
+	}
+	return value, nil
+}
+
+func (m *memoryVault) Delete(ctx context.Context, name vault.Name) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := cmp.Or(vault.Check(name, 1), ctx.Err()); err != nil {
+		return err
+	}
+	delete(m.values, name)
+	return nil
+}
+
+func (m *memoryVault) Names(context.Context) ([]vault.Name, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.values)), nil
+}

@@ -1,0 +1,317 @@
+package binding
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// A play lets several processes work on one binding, in an order of their calls that a seed
+// decides. A process may die before or after a call, a call may lose its reply, and time may jump
+// between two calls. The code is the real one, but for the platform: nobody answers there.
+
+// actor is one process, and what it does.
+type actor struct {
+	name string
+	do   func(ctx context.Context, s *Service) error
+}
+
+// process is an actor at work.
+type process struct {
+	number int
+	ended  bool
+	dead   bool
+}
+
+// cue is a call that waits to be made, or that was made and waits to return.
+type cue struct {
+	of   *process
+	call string
+	goOn chan bool
+}
+
+type play struct {
+	*testing.T
+	random *rand.Rand
+	clock  *clock
+	rows   table.Table
+	values secretsOf
+
+	mu        sync.Mutex // guards what follows, and processes
+	dice      *rand.Rand
+	waiting   []*cue
+	processes []*process
+	script    []string
+}
+
+var playedKey = key("i-1", provider.GitLab)
+
+// service is one process's own. The hook that waits is around everything else, and the service
+// looks at the time after it, so that a call which was held up for long is refused.
+func (p *play) service(of *process) *Service {
+	platforms := platformsAt("http://127.0.0.1:8080", p.clock.now,
+		func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("nobody answers")
+		})
+	s := newService(p.rows, p.values, platforms, nil, p.clock.now, &lines{})
+	s.fill = func(b []byte) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for i := range b {
+			b[i] = byte(p.dice.UintN(256))
+		}
+	}
+	if of != nil {
+		wait := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
+		s.table = table.Hooked(losingTable{s.table, p.loses}, wait)
+		s.vault = vault.Hooked(losingVault{s.vault, p.loses}, wait)
+	}
+	return s
+}
+
+// wait blocks a call until the scheduler lets it go, and again when it has been made.
+func (p *play) wait(of *process, call string) (func(), error) {
+	p.obey(&cue{of, call, make(chan bool)})
+	return func() { p.obey(&cue{of, call + " made", make(chan bool)}) }, nil
+}
+
+func (p *play) obey(c *cue) {
+	p.mu.Lock()
+	dead := c.of.dead
+	if !dead {
+		p.waiting = append(p.waiting, c)
+	}
+	p.mu.Unlock()
+	if dead || !<-c.goOn {
+		runtime.Goexit()
+	}
+}
+
+// loses loses a reply now and then.
+func (p *play) loses(conditional bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch roll := p.dice.IntN(80); {
+	case roll > 1:
+		return nil
+	case roll == 1 && conditional:
+		return table.ErrConflict
+	}
+	return errLost
+}
+
+// run lets the actors begin one after the other and go on in any order until all have ended. It
+// looks after each step whether the record's secret is there.
+func (p *play) run(actors []actor) error {
+	for {
+		synctest.Wait() // until everybody waits or has ended
+		if err := p.standing(); err != nil {
+			return err
+		}
+		slices.SortStableFunc(p.waiting, func(a, b *cue) int {
+			return cmp.Or(cmp.Compare(a.of.number, b.of.number), cmp.Compare(a.call, b.call))
+		})
+		alive := slices.ContainsFunc(p.processes, func(c *process) bool { return !c.ended })
+		if len(actors) == 0 && !alive {
+			return nil
+		}
+		roll := p.random.IntN(100)
+		switch {
+		case len(actors) > 0 && (!alive || roll < 20):
+			p.begin(actors[0])
+			actors = actors[1:]
+		case roll < 24:
+			jumps := []time.Duration{time.Minute, latest, settle + time.Minute, checkEvery}
+			p.script = append(p.script, jumps[roll%4].String())
+			p.clock.move(jumps[roll%4])
+		case len(p.waiting) == 0: // somebody waits for time to pass
+			time.Sleep(time.Second)
+		default:
+			p.step(roll >= 26)
+		}
+	}
+}
+
+// begin starts a process.
+func (p *play) begin(a actor) {
+	c := &process{number: len(p.processes)}
+	p.processes = append(p.processes, c)
+	p.script = append(p.script, fmt.Sprintf("%d begins %s", c.number, a.name))
+	go func() {
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			c.ended = true
+		}()
+		_ = a.do(context.Background(), p.service(c))
+	}()
+}
+
+// step lets one of those that wait go on, or die with all that its process has under way.
+func (p *play) step(goOn bool) {
+	i := p.random.IntN(len(p.waiting))
+	c := p.waiting[i]
+	if goOn {
+		p.script = append(p.script, fmt.Sprint(c.of.number, " ", c.call))
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		c.goOn <- true
+		return
+	}
+	p.script = append(p.script, fmt.Sprint(c.of.number, " dies before ", c.call))
+	p.mu.Lock()
+	c.of.dead = true
+	p.mu.Unlock()
+	gone := func(other *cue) bool { return other.of == c.of }
+	for _, other := range p.waiting {
+		if gone(other) {
+			other.goOn <- false
+		}
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, gone)
+}
+
+// standing says what is wrong with the record right now.
+func (p *play) standing() error {
+	rec, err := p.rows.Binding(context.Background(), playedKey)
+	switch {
+	case errors.Is(err, table.ErrNotFound):
+		return nil
+	case err != nil || !rec.Bound():
+		return err
+	}
+	return usable(context.Background(), rec, p.values)
+}
+
+// finish lets time pass, sweeps, and says what is left over.
+func (p *play) finish() error {
+	s := p.service(nil)
+	if err := sweepAll(s, p.rows, p.clock); err != nil {
+		return err
+	}
+	if err := whole(p.rows, p.values, p.clock.now()); err != nil {
+		return err
+	}
+	rec, err := s.record(s.begin(context.Background()), playedKey)
+	if err != nil {
+		return err
+	}
+	return told(p.rows, rec)
+}
+
+// bindsAs is a bind without the platform's part.
+func bindsAs(username string) actor {
+	return actor{"a bind as " + username, func(ctx context.Context, s *Service) error {
+		ctx = s.begin(ctx)
+		rec, err := s.record(ctx, playedKey)
+		if err != nil {
+			return err
+		}
+		k := kept{
+			Platform: provider.GitLab, Method: provider.ByToken, Username: username,
+			Address: "http://127.0.0.1:8080",
+			Token:   provider.Token{Access: secret.New("played-" + username)},
+		}
+		f := provider.Finding{
+			GitUsername: username, Identity: provider.Identity{ID: username, Username: username},
+		}
+		_, _, err = s.bind(ctx, rec, k, f, user)
+		return err
+	}}
+}
+
+var (
+	unbinds = actor{"an unbind", func(ctx context.Context, s *Service) error {
+		_, err := s.Unbind(ctx, gitLabEnd("i-1", false))
+		return err
+	}}
+	sweeps = actor{"a sweep", func(ctx context.Context, s *Service) error {
+		_, err := s.Sweep(ctx)
+		return err
+	}}
+)
+
+// casts are who plays: not many each time, for a fault shows best among few.
+func casts() [][]actor {
+	ann, ben, cat := bindsAs("ann"), bindsAs("ben"), bindsAs("cat")
+	return [][]actor{
+		{ann, ben, unbinds},
+		{ann, unbinds, sweeps},
+		{ann, ben, sweeps},
+		{unbinds, ann, unbinds, sweeps},
+		{ann, sweeps, sweeps, unbinds},
+		{ann, ben, unbinds, cat, sweeps, sweeps},
+		{ann, sweeps, ben, sweeps, unbinds, sweeps, cat, sweeps},
+	}
+}
+
+// playOut plays with one seed, on a binding that is bound or unbound.
+func playOut(t *testing.T, seed uint64, rows table.Table, values secretsOf) {
+	t.Helper()
+	p := &play{
+		T:      t,
+		random: rand.New(rand.NewPCG(seed, 1)),
+		dice:   rand.New(rand.NewPCG(seed, 2)),
+		clock:  newClock(),
+		rows:   rows,
+		values: values,
+	}
+	if p.random.IntN(2) == 0 {
+		if err := bindsAs("zoe").do(context.Background(), p.service(nil)); err != nil {
+			t.Fatal(err)
+		}
+		if p.random.IntN(2) == 0 {
+			if err := sweepAll(p.service(nil), p.rows, p.clock); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	all := casts()
+	cast := all[p.random.IntN(len(all))]
+	p.random.Shuffle(len(cast), func(i, j int) { cast[i], cast[j] = cast[j], cast[i] })
+	err := p.run(cast)
+	if err == nil {
+		err = p.finish()
+	}
+	if err != nil {
+		t.Errorf("seed %d: %v, after: %s", seed, err, strings.Join(p.script, ", "))
+	}
+}
+
+func TestWhateverTheOrderNothingIsLeftOverAndNothingInUseIsGone(t *testing.T) {
+	const seeds = 3000
+	for seed := range uint64(seeds) {
+		synctest.Test(t, func(t *testing.T) {
+			playOut(t, seed, newMemory(), newMemoryVault())
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// TestWhateverTheOrderOnARealTable is the same on what a laptop has, with fewer orders.
+func TestWhateverTheOrderOnARealTable(t *testing.T) {
+	const seeds = 60
+	for seed := range uint64(seeds) {
+		s := mustOpen(t, folder(t))
+		synctest.Test(t, func(t *testing.T) { playOut(t, seed, s.table, s.vault) })
+		if _ = s.table.Close(); t.Failed() {
+			return
+		}
+	}
+}
