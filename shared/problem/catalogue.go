@@ -108,13 +108,13 @@ var catalogue = map[Code]entry{
 				"{field} is too long.",
 			}},
 			"characters": {detail: text{
-				"字段“{field}”含有不允许的字符(空格、换行或控制字符)。",
+				"字段“{field}”含有不允许的字符（空格、换行或控制字符）。",
 				"{field} holds characters that it must not: spaces, line breaks, control characters.",
 			}},
 			"past": {
 				detail: text{"“{field}”是过去的时间。", "{field} is in the past."},
 				remedy: text{
-					"请填写将来的时间;已过期的令牌请先在平台上新建。",
+					"请填写将来的时间；已过期的令牌请先在平台上新建。",
 					"Give a time to come; if the token has expired, create a new one.",
 				},
 			},
@@ -124,14 +124,14 @@ var catalogue = map[Code]entry{
 					"{field} is not a cursor of this list.",
 				},
 				remedy: text{
-					"请从头开始列出,不带游标。",
+					"请从头开始列出，不带游标。",
 					"List from the beginning, without a cursor.",
 				},
 			},
 			"json": {
 				detail: text{"请求体不是有效的 JSON 对象。", "The body is not a valid JSON object."},
 				remedy: text{
-					"请检查请求体的语法、编码(UTF-8)和嵌套层数。",
+					"请检查请求体的语法、编码（UTF-8）和嵌套层数。",
 					"Check its syntax, its encoding (UTF-8) and how deep it is nested.",
 				},
 			},
@@ -175,7 +175,7 @@ var catalogue = map[Code]entry{
 			"The request carries no valid access token.",
 		},
 		remedy: text{
-			"请重新登录,并在 Authorization: Bearer 中携带访问令牌。",
+			"请重新登录，并在 Authorization: Bearer 中携带访问令牌。",
 			"Sign in again and send the access token in Authorization: Bearer.",
 		},
 		reasons: map[string]more{
@@ -186,7 +186,7 @@ var catalogue = map[Code]entry{
 					"The access token names no account.",
 				},
 				remedy: text{
-					"请联系管理员,在令牌中加入账号声明。",
+					"请联系管理员，在令牌中加入账号声明。",
 					"Ask your administrator to put the account claim into the token.",
 				},
 			},
@@ -209,7 +209,7 @@ var catalogue = map[Code]entry{
 			"Your account has no registry instance of this region and id.",
 		},
 		remedy: text{
-			"请检查地域和实例 ID,或从实例列表中选择。",
+			"请检查地域和实例 ID，或从实例列表中选择。",
 			"Check region and id, or pick one from the list of instances.",
 		},
 	},
@@ -217,7 +217,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusNotFound,
 		title:  text{"平台不存在", "There is no such platform"},
 		detail: text{
-			"支持的平台:codeup、gitee、github、gitlab、bitbucket。",
+			"支持的平台：codeup、gitee、github、gitlab、bitbucket。",
 			"The platforms are codeup, gitee, github, gitlab and bitbucket.",
 		},
 		remedy: text{"请使用其中之一。", "Use one of these."},
@@ -232,7 +232,7 @@ var catalogue = map[Code]entry{
 		},
 		reasons: map[string]more{
 			"oauth": {detail: text{
-				"{platform} 通过 OAuth 授权绑定,不使用令牌。",
+				"{platform} 通过 OAuth 授权绑定，不使用令牌。",
 				"{platform} is bound by OAuth consent, not by a token.",
 			}},
 		},
@@ -250,7 +250,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusConflict,
 		title:  text{"绑定刚被其他人更改", "Somebody else has just changed the binding"},
 		detail: text{
-			"在您操作期间,此绑定被更改。您的操作没有生效。",
+			"在您操作期间，此绑定被更改。您的操作没有生效。",
 			"The binding was changed while you worked on it. Your change was not made.",
 		},
 		remedy: text{"请查看最新状态后重试。", "Look at its present state, then try again."},
@@ -259,11 +259,11 @@ var catalogue = map[Code]entry{
 		status: http.StatusPreconditionFailed,
 		title:  text{"绑定已被更改", "The binding has changed"},
 		detail: text{
-			"If-Match 与绑定当前的 ETag 不符,没有作任何更改。",
+			"If-Match 与绑定当前的 ETag 不符，没有作任何更改。",
 			"If-Match does not fit the binding's ETag. Nothing was changed.",
 		},
 		remedy: text{
-			"请重新读取绑定,用它的 etag 再试。",
+			"请重新读取绑定，用它的 etag 再试。",
 			"Read the binding again and use its etag.",
 		},
 	},
@@ -287,7 +287,7 @@ var catalogue = map[Code]entry{
 			"Bindery can't read or write its storage at the moment.",
 		},
 		remedy: text{
-			"请稍后重试。若持续出现,请把请求 ID 告诉管理员。",
+			"请稍后重试。若持续出现，请把请求 ID 告诉管理员。",
 			"Try again soon. If it stays so, give the request id to your administrator.",
 		},
 	},
@@ -299,7 +299,7 @@ var catalogue = map[Code]entry{
 			"Bindery can't fetch the sign-in service's keys at the moment.",
 		},
 		remedy: text{
-			"请稍后重试。若持续出现,请联系管理员。",
+			"请稍后重试。若持续出现，请联系管理员。",
 			"Try again soon. If it stays so, tell your administrator.",
 		},
 	},
@@ -311,7 +311,7 @@ var catalogue = map[Code]entry{
 			"Bindery can't read the catalogue of registry instances at the moment.",
 		},
 		remedy: text{
-			"请稍后重试。若持续出现,请联系管理员。",
+			"请稍后重试。若持续出现，请联系管理员。",
 			"Try again soon. If it stays so, tell your administrator.",
 		},
 	},
@@ -323,7 +323,7 @@ var catalogue = map[Code]entry{
 			"Bindery met an error that it did not expect.",
 		},
 		remedy: text{
-			"请重试。若再次出现,请把请求 ID 告诉管理员。",
+			"请重试。若再次出现，请把请求 ID 告诉管理员。",
 			"Try again. If it happens again, give the request id to your administrator.",
 		},
 	},
@@ -332,18 +332,18 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"不接受这个地址", "This address is not accepted"},
 		detail: text{
-			"地址必须是公网可访问的 http 或 https 地址,不能指向内网或本机。",
+			"地址必须是公网可访问的 http 或 https 地址，不能指向内网或本机。",
 			"The address must be a public http or https address, not a private or local one.",
 		},
 		remedy: text{
-			"请填写公网可访问的地址。若是内网 GitLab,请管理员把它加入 BINDERY_PRIVATE_HOSTS。",
+			"请填写公网可访问的地址。若是内网 GitLab，请管理员把它加入 BINDERY_PRIVATE_HOSTS。",
 			"Enter a public address. For a private GitLab, " +
 				"ask your administrator to list it in BINDERY_PRIVATE_HOSTS.",
 		},
 		reasons: map[string]more{
 			"malformed": {
 				detail: text{
-					"地址格式不正确:只能包含协议、主机、端口和路径。",
+					"地址格式不正确：只能包含协议、主机、端口和路径。",
 					"The address is malformed: it may hold a scheme, a host, a port and a path only.",
 				},
 				remedy: text{
@@ -367,12 +367,12 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"不接受这个端口", "This port is not accepted"},
 		detail: text{
-			"HTTPS 只支持 443 端口;HTTP 支持 80、21、443、70、210、280、488、591、777 和 1025~65535。",
+			"HTTPS 只支持 443 端口；HTTP 支持 80、21、443、70、210、280、488、591、777 和 1025~65535。",
 			"HTTPS works on port 443 alone; HTTP on " +
 				"80, 21, 443, 70, 210, 280, 488, 591, 777 and 1025 to 65535.",
 		},
 		remedy: text{
-			"请改用允许的端口;HTTPS 需要其他端口时,请改用 HTTP。",
+			"请改用允许的端口；HTTPS 需要其他端口时，请改用 HTTP。",
 			"Use one of these ports; for another port than 443, serve it over HTTP.",
 		},
 	},
@@ -380,7 +380,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusBadGateway,
 		title:  text{"站点证书不受信任", "The site's certificate is not trusted"},
 		detail: text{
-			"站点的 TLS 证书无法验证:自签名、已过期或与主机名不符。",
+			"站点的 TLS 证书无法验证：自签名、已过期或与主机名不符。",
 			"The site's TLS certificate can't be verified: " +
 				"it is self-signed, has expired, or is another host's.",
 		},
@@ -399,7 +399,7 @@ var catalogue = map[Code]entry{
 				"The site's TLS certificate belongs to another host name.",
 			}},
 			"self_signed": {detail: text{
-				"站点的 TLS 证书是自签名的,或由未知机构签发。",
+				"站点的 TLS 证书是自签名的，或由未知机构签发。",
 				"The site's TLS certificate is self-signed, or of an unknown authority.",
 			}},
 		},
@@ -412,7 +412,7 @@ var catalogue = map[Code]entry{
 			"The source code site gives no answer.",
 		},
 		remedy: text{
-			"请检查地址,并确认站点可从公网访问、没有防火墙阻挡,然后重试。",
+			"请检查地址，并确认站点可从公网访问、没有防火墙阻挡，然后重试。",
 			"Check the address and that the site can be reached from the internet, " +
 				"not behind a firewall. Then try again.",
 		},
@@ -435,17 +435,17 @@ var catalogue = map[Code]entry{
 		status: http.StatusBadGateway,
 		title:  text{"{platform} 返回错误", "{platform} answers with an error"},
 		detail: text{
-			"可以连接到站点,但它返回了意料之外的响应。",
+			"可以连接到站点，但它返回了意料之外的响应。",
 			"The site can be reached, but its answer is not what was expected.",
 		},
 		remedy: text{
-			"请确认地址是该平台的地址,稍后重试。",
+			"请确认地址是该平台的地址，稍后重试。",
 			"Check that the address is the platform's, and try again soon.",
 		},
 		reasons: map[string]more{
 			"issuer": {
 				detail: text{
-					"授权响应声明的签发方不是 {platform}。为了安全,没有绑定任何账号。",
+					"授权响应声明的签发方不是 {platform}。为了安全，没有绑定任何账号。",
 					"The consent came back with another issuer than {platform}. " +
 						"For safety, nothing was bound.",
 				},
@@ -457,7 +457,7 @@ var catalogue = map[Code]entry{
 					"What answers at this address does not look like {platform}'s API.",
 				},
 				remedy: text{
-					"请填写 {platform} 的登录地址(若安装在子路径下,请包含子路径)。",
+					"请填写 {platform} 的登录地址（若安装在子路径下，请包含子路径）。",
 					"Enter the address where you sign in to {platform}, with its sub-path if it has one.",
 				},
 			},
@@ -470,7 +470,7 @@ var catalogue = map[Code]entry{
 			}},
 			"user_agent": {
 				detail: text{
-					"{platform} 拒绝了请求,通常是因为请求缺少 User-Agent。",
+					"{platform} 拒绝了请求，通常是因为请求缺少 User-Agent。",
 					"{platform} refused the call, as it does when a call has no User-Agent.",
 				},
 				remedy: text{
@@ -511,7 +511,7 @@ var catalogue = map[Code]entry{
 			"The platform says that the token is not valid.",
 		},
 		remedy: text{
-			"请检查令牌是否完整复制、是否已被撤销,必要时新建令牌。",
+			"请检查令牌是否完整复制、是否已被撤销，必要时新建令牌。",
 			"Check that it was copied whole and was not revoked; create a new one if need be.",
 		},
 		reasons: map[string]more{
@@ -521,24 +521,24 @@ var catalogue = map[Code]entry{
 			}, remedy: text{"请新建令牌。", "Create a new one."}},
 			"code": {
 				detail: text{
-					"{platform} 不接受这次授权:授权码无效、已使用或已过期。",
+					"{platform} 不接受这次授权：授权码无效、已使用或已过期。",
 					"{platform} does not accept this consent: its code is wrong, used or too old.",
 				},
 				remedy: text{"请重新开始绑定。", "Start again."},
 			},
 			"unverified_email": {
 				detail: text{
-					"您在 {platform} 的主邮箱尚未验证,因此它不发放令牌。",
+					"您在 {platform} 的主邮箱尚未验证，因此它不发放令牌。",
 					"Your primary e-mail on {platform} is not verified, so it issues no token.",
 				},
 				remedy: text{
-					"请先在 {platform} 验证邮箱,然后重新开始绑定。",
+					"请先在 {platform} 验证邮箱，然后重新开始绑定。",
 					"Verify the e-mail on {platform}, then start again.",
 				},
 			},
 			"consent": {
 				detail: text{
-					"{platform} 不接受通过授权取得的令牌,授权可能已被撤销。",
+					"{platform} 不接受通过授权取得的令牌，授权可能已被撤销。",
 					"{platform} does not accept the token of the consent, which may have been revoked.",
 				},
 				remedy: text{"请重新绑定。", "Bind again."},
@@ -553,7 +553,7 @@ var catalogue = map[Code]entry{
 			"{platform} says that the token has expired.",
 		},
 		remedy: text{
-			"请在 {platform} 新建令牌,然后重新绑定。",
+			"请在 {platform} 新建令牌，然后重新绑定。",
 			"Create a new token on {platform} and bind again.",
 		},
 		reasons: map[string]more{
@@ -574,44 +574,44 @@ var catalogue = map[Code]entry{
 			"The {platform} user that the token belongs to is not active.",
 		},
 		remedy: text{
-			"请联系 {platform} 管理员恢复该用户,或使用其他用户的令牌。",
+			"请联系 {platform} 管理员恢复该用户，或使用其他用户的令牌。",
 			"Ask {platform}'s administrator to activate the user, or use another user's token.",
 		},
 	},
 	PermissionMissing: {
 		status: http.StatusUnprocessableEntity,
 		title:  text{"令牌缺少权限", "The token lacks a permission"},
-		detail: text{"令牌缺少以下权限:{missing}。", "The token lacks: {missing}."},
+		detail: text{"令牌缺少以下权限：{missing}。", "The token lacks: {missing}."},
 		remedy: text{
-			"请在 {platform} 新建包含这些权限的令牌,然后重新绑定。",
+			"请在 {platform} 新建包含这些权限的令牌，然后重新绑定。",
 			"Create a token on {platform} that has them, and bind again.",
 		},
 		reasons: map[string]more{
 			"consent": {
-				detail: text{"授权不包含以下权限:{missing}。", "The consent does not include: {missing}."},
+				detail: text{"授权不包含以下权限：{missing}。", "The consent does not include: {missing}."},
 				remedy: text{
-					"请重新绑定,并在 {platform} 的授权页面上保留所有权限。",
+					"请重新绑定，并在 {platform} 的授权页面上保留所有权限。",
 					"Bind again, and leave every permission ticked on {platform}'s page.",
 				},
 			},
 			"consumer": {
 				detail: text{
-					"{platform} 的 OAuth 应用没有以下权限:{missing}。",
+					"{platform} 的 OAuth 应用没有以下权限：{missing}。",
 					"The OAuth app at {platform} lacks: {missing}.",
 				},
 				remedy: text{
-					"请管理员在 {platform} 的 OAuth 应用中勾选这些权限,然后重新绑定。",
+					"请管理员在 {platform} 的 OAuth 应用中勾选这些权限，然后重新绑定。",
 					"Ask your administrator to tick them in the app at {platform}, then bind again.",
 				},
 			},
 			"optional": {
 				detail: text{
-					"授权不包含以下可选权限:{missing}。个人的代码库不受影响。",
+					"授权不包含以下可选权限：{missing}。个人的代码库不受影响。",
 					"The consent does not include, and need not: {missing}. " +
 						"Your own repositories are not affected.",
 				},
 				remedy: text{
-					"如需使用组织的代码库,请重新绑定并勾选这些权限。",
+					"如需使用组织的代码库，请重新绑定并勾选这些权限。",
 					"To use repositories of organizations, bind again and tick them.",
 				},
 			},
@@ -621,17 +621,17 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"用户名与令牌不符", "The user name is not the token's"},
 		detail: text{
-			"令牌有效,但不属于所填的用户名。",
+			"令牌有效，但不属于所填的用户名。",
 			"The token is valid, but belongs to another user name than the one given.",
 		},
 		remedy: text{
-			"请填写创建令牌的用户的用户名(不是邮箱)。",
+			"请填写创建令牌的用户的用户名（不是邮箱）。",
 			"Enter the user name, not the e-mail, of the user who created the token.",
 		},
 		reasons: map[string]more{
 			"clone_account": {
 				detail: text{
-					"令牌有效,但 {platform} 不接受用所填的克隆账号和该令牌访问代码。",
+					"令牌有效，但 {platform} 不接受用所填的克隆账号和该令牌访问代码。",
 					"The token is valid, but {platform} serves no code to it with the clone account given.",
 				},
 				remedy: text{
@@ -649,13 +649,13 @@ var catalogue = map[Code]entry{
 			"It can't be found out from the token which organization to bind.",
 		},
 		remedy: text{
-			"请在 organization 中填写组织 ID(见云效组织管理后台的基本信息)。",
+			"请在 organization 中填写组织 ID（见云效组织管理后台的基本信息）。",
 			"Give the organization's id in organization; its settings page shows it.",
 		},
 		reasons: map[string]more{
 			"several": {
 				detail: text{
-					"该令牌可以访问多个组织:{organizations}。",
+					"该令牌可以访问多个组织：{organizations}。",
 					"The token can reach several organizations: {organizations}.",
 				},
 				remedy: text{
@@ -667,7 +667,7 @@ var catalogue = map[Code]entry{
 				"该令牌不能访问所填的组织。",
 				"The token can't reach the organization that was given.",
 			}, remedy: text{
-				"请检查组织 ID,并确认创建令牌的用户是该组织的成员。",
+				"请检查组织 ID，并确认创建令牌的用户是该组织的成员。",
 				"Check the organization's id, and that the token's user is a member of it.",
 			}},
 		},
@@ -676,7 +676,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"组织的 IP 白名单拒绝了访问", "The organization's IP allow-list refuses us"},
 		detail: text{
-			"{platform} 组织开启了 IP 白名单,Bindery 的出口地址不在其中。",
+			"{platform} 组织开启了 IP 白名单，Bindery 的出口地址不在其中。",
 			"The {platform} organization has an IP allow-list, and Bindery's address is not on it.",
 		},
 		remedy: text{
@@ -692,6 +692,21 @@ var catalogue = map[Code]entry{
 			"{platform} no longer accepts this binding's token.",
 		},
 		remedy: text{"请重新绑定。", "Bind again."},
+		reasons: map[string]more{
+			"revoked_at_platform": {detail: text{
+				"授权已在 {platform} 被撤销。",
+				"The token was revoked at {platform}.",
+			}},
+			"token_may_be_lost": {detail: text{
+				"刷新令牌时没有得到明确的答复，新令牌可能已丢失。不一定有人在 {platform} 撤销了授权。",
+				"A refresh ended without a clear answer, and its new token may be lost. " +
+					"Nobody needs to have revoked it at {platform}.",
+			}},
+			"revoked_by_operator": {detail: text{
+				"管理员撤销了 {platform} 的令牌。",
+				"The operator revoked the tokens of {platform}.",
+			}},
+		},
 	},
 
 	PlatformNotConfigured: {
@@ -714,7 +729,7 @@ var catalogue = map[Code]entry{
 			"The consent was not given on {platform}'s page.",
 		},
 		remedy: text{
-			"如需绑定,请重新开始并同意授权。",
+			"如需绑定，请重新开始并同意授权。",
 			"To bind, start again and give the consent.",
 		},
 	},
@@ -722,11 +737,11 @@ var catalogue = map[Code]entry{
 		status: http.StatusForbidden,
 		title:  text{"授权来自另一个浏览器", "The consent came from another browser"},
 		detail: text{
-			"完成授权的浏览器不是开始授权的浏览器。为了安全,没有绑定任何账号。",
+			"完成授权的浏览器不是开始授权的浏览器。为了安全，没有绑定任何账号。",
 			"Another browser than the one that began has ended this. For safety, nothing was bound.",
 		},
 		remedy: text{
-			"请在同一个浏览器中重新开始绑定,不要使用别人发来的链接。",
+			"请在同一个浏览器中重新开始绑定，不要使用别人发来的链接。",
 			"Start again and stay in one browser. Don't use a link that somebody sent you.",
 		},
 	},
@@ -734,12 +749,12 @@ var catalogue = map[Code]entry{
 		status: http.StatusForbidden,
 		title:  text{"浏览器没有送回 Cookie", "The browser sent no cookie back"},
 		detail: text{
-			"绑定需要一个第一方 Cookie,但浏览器没有保存它,或者授权是在另一个浏览器中完成的。",
+			"绑定需要一个第一方 Cookie，但浏览器没有保存它，或者授权是在另一个浏览器中完成的。",
 			"Binding needs one first-party cookie. The browser didn't keep it, " +
 				"or the consent ended in another browser.",
 		},
 		remedy: text{
-			"请允许此站点使用 Cookie,然后在同一个浏览器中重新开始。",
+			"请允许此站点使用 Cookie，然后在同一个浏览器中重新开始。",
 			"Allow cookies for this site, then start again in the same browser.",
 		},
 	},
@@ -756,11 +771,11 @@ var catalogue = map[Code]entry{
 		status: http.StatusConflict,
 		title:  text{"授权已使用过", "The authorization was used already"},
 		detail: text{
-			"这次授权已经处理过,不能再次使用。",
+			"这次授权已经处理过，不能再次使用。",
 			"This authorization has been worked on already and can't be used again.",
 		},
 		remedy: text{
-			"请查看绑定状态;如未绑定,请重新开始。",
+			"请查看绑定状态；如未绑定，请重新开始。",
 			"Look at the binding's status; if it isn't bound, start again.",
 		},
 	},
@@ -768,7 +783,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusNotFound,
 		title:  text{"没有这次授权", "There is no such authorization"},
 		detail: text{
-			"没有与此请求对应的授权,或者凭据不符。",
+			"没有与此请求对应的授权，或者凭据不符。",
 			"No authorization fits this request.",
 		},
 		remedy: text{"请重新开始绑定。", "Start again."},
@@ -777,7 +792,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusForbidden,
 		title:  text{"只能由浏览器直接打开", "Open this in the browser itself"},
 		detail: text{
-			"这个地址只接受浏览器的页面跳转,不接受脚本或内嵌页面的请求。",
+			"这个地址只接受浏览器的页面跳转，不接受脚本或内嵌页面的请求。",
 			"This address takes a browser's own navigation, not a script's call or a frame.",
 		},
 		remedy: text{
@@ -789,7 +804,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusForbidden,
 		title:  text{"不是发起授权的用户", "Not the user who started"},
 		detail: text{
-			"确认者不是发起这次授权的用户。为了安全,授权已作废。",
+			"确认者不是发起这次授权的用户。为了安全，授权已作废。",
 			"Another user than the one who started has confirmed. For safety, it was discarded.",
 		},
 		remedy: text{
@@ -805,7 +820,7 @@ var catalogue = map[Code]entry{
 			"The authorization was started for another instance.",
 		},
 		remedy: text{
-			"请确认开始时选择的实例,或为这个实例重新开始。",
+			"请确认开始时选择的实例，或为这个实例重新开始。",
 			"Confirm the instance that was named, or start again for this one.",
 		},
 	},
@@ -813,7 +828,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"不是 GitHub 个人账号", "Not a personal GitHub account"},
 		detail: text{
-			"只支持 GitHub 个人账号,而这个账号的类型是 {type}。",
+			"只支持 GitHub 个人账号，而这个账号的类型是 {type}。",
 			"Only personal GitHub accounts can be bound; this one is of the type {type}.",
 		},
 		remedy: text{
@@ -825,13 +840,13 @@ var catalogue = map[Code]entry{
 		status: http.StatusConflict,
 		title:  text{"这个 GitHub 账号的绑定已达上限", "This GitHub account is bound too often"},
 		detail: text{
-			"GitHub 对每个用户和应用最多保留 10 个令牌,再多一个就会使最早的绑定失效。" +
+			"GitHub 对每个用户和应用最多保留 10 个令牌，再多一个就会使最早的绑定失效。" +
 				"此账号已有 {count} 个。",
 			"GitHub keeps ten tokens a user and app; one more would kill the oldest binding. " +
 				"This account has {count}.",
 		},
 		remedy: text{
-			"请先解绑一个不再需要的实例,或改用另一个 GitHub 账号。",
+			"请先解绑一个不再需要的实例，或改用另一个 GitHub 账号。",
 			"Unbind an instance that needs it no longer, or use another GitHub account.",
 		},
 	},
@@ -852,7 +867,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"这个 GitHub 账号的绑定接近上限", "This GitHub account is bound often"},
 		detail: text{
-			"此账号已有 {count} 个绑定;GitHub 最多保留 10 个令牌。",
+			"此账号已有 {count} 个绑定；GitHub 最多保留 10 个令牌。",
 			"This account has {count} bindings; GitHub keeps ten tokens at most.",
 		},
 		remedy: text{
@@ -864,11 +879,11 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"令牌以明文传输", "The token travels in the clear"},
 		detail: text{
-			"该地址使用 http,令牌在网络上不加密。",
+			"该地址使用 http，令牌在网络上不加密。",
 			"The address is plain http: the token crosses the network unencrypted.",
 		},
 		remedy: text{
-			"如有可能,请为站点启用 https 后重新绑定。",
+			"如有可能，请为站点启用 https 后重新绑定。",
 			"Serve the site over https if you can, and bind again.",
 		},
 	},
@@ -876,33 +891,33 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"不知道令牌何时过期", "The token's expiry is not known"},
 		detail: text{
-			"{platform} 不提供令牌的过期时间,因此无法在过期前提醒。",
+			"{platform} 不提供令牌的过期时间，因此无法在过期前提醒。",
 			"{platform} doesn't tell when a token expires, so there can be no warning before it does.",
 		},
 		remedy: text{
-			"重新绑定时填写到期时间,即可在到期前收到提醒。",
+			"重新绑定时填写到期时间，即可在到期前收到提醒。",
 			"Bind again with the expiry, and you are warned before that day.",
 		},
 	},
 	PermissionNotProvable: {
 		status: http.StatusUnprocessableEntity,
 		title:  text{"有的权限无法验证", "A permission can't be proved"},
-		detail: text{"无法验证权限:{permission}。", "Not provable: {permission}."},
+		detail: text{"无法验证权限：{permission}。", "Not provable: {permission}."},
 		remedy: text{
 			"请在 {platform} 确认令牌包含该权限。",
 			"Make sure on {platform} that the token has it.",
 		},
 		reasons: map[string]more{
 			"write": {detail: text{
-				"无法验证“{permission}”:不写入就无法证明写权限。",
+				"无法验证“{permission}”：不写入就无法证明写权限。",
 				"{permission} can't be proved: a write can't be tried without writing.",
 			}},
 			"no_repository": {detail: text{
-				"无法验证“{permission}”:令牌看不到任何代码库。",
+				"无法验证“{permission}”：令牌看不到任何代码库。",
 				"{permission} can't be proved: the token sees no repository to try it on.",
 			}},
 			"no_answer": {detail: text{
-				"无法验证“{permission}”:平台没有给出明确的答复。",
+				"无法验证“{permission}”：平台没有给出明确的答复。",
 				"{permission} can't be proved: the platform gave no clear answer.",
 			}},
 		},
@@ -915,7 +930,7 @@ var catalogue = map[Code]entry{
 			"It can't be confirmed that the token's user is a {platform} administrator.",
 		},
 		remedy: text{
-			"若之后无法安装 Webhook,请改用管理员的令牌重新绑定。",
+			"若之后无法安装 Webhook，请改用管理员的令牌重新绑定。",
 			"If webhooks can't be installed later, bind again with an administrator's token.",
 		},
 		reasons: map[string]more{
@@ -929,7 +944,7 @@ var catalogue = map[Code]entry{
 		status: http.StatusUnprocessableEntity,
 		title:  text{"用户名未经验证", "The user name is not verified"},
 		detail: text{
-			"{platform} 没有能证明用户名的检查:任何用户名都被接受,或没有可用于检查的代码库。",
+			"{platform} 没有能证明用户名的检查：任何用户名都被接受，或没有可用于检查的代码库。",
 			"Nothing on {platform} proves the user name: " +
 				"any name is accepted, or there is no repository to try it on.",
 		},

@@ -55,7 +55,7 @@ func TestTextIsFilledIn(t *testing.T) {
 	if got, want := p.In(English).Detail, "The token lacks: api."; got != want {
 		t.Errorf("English detail = %q, want %q", got, want)
 	}
-	if got, want := p.In(Chinese).Detail, "令牌缺少以下权限:api。"; got != want {
+	if got, want := p.In(Chinese).Detail, "令牌缺少以下权限：api。"; got != want {
 		t.Errorf("Chinese detail = %q, want %q", got, want)
 	}
 	got, want := New(TokenExpired).In(English).Detail, "… says that the token has expired."

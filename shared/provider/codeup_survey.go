@@ -14,13 +14,13 @@ import (
 
 // The permissions, in the words of the page where a token is created.
 const (
-	mayMembers      = "组织成员:只读"
-	mayDepartments  = "组织部门:只读"
-	mayRepositories = "代码仓库:只读"
-	mayBranches     = "分支:只读"
-	mayTags         = "标签:只读"
-	mayReadHooks    = "Webhook:只读"
-	mayWriteHooks   = "Webhook:读写"
+	mayMembers      = "组织成员：只读"
+	mayDepartments  = "组织部门：只读"
+	mayRepositories = "代码仓库：只读"
+	mayBranches     = "分支：只读"
+	mayTags         = "标签：只读"
+	mayReadHooks    = "Webhook：只读"
+	mayWriteHooks   = "Webhook：读写"
 )
 
 // survey finds out what a token may do in an organization. Codeup can't be asked for a token's

@@ -10,12 +10,12 @@ import (
 
 func TestCodeupNamesEveryMissingPermission(t *testing.T) {
 	for path, missing := range map[string]string{
-		inOrg + "/members":       "组织成员:只读",
-		inOrg + "/departments":   "组织部门:只读",
-		repoPath:                 "代码仓库:只读",
-		repoPath + "/7/branches": "分支:只读",
-		repoPath + "/7/tags":     "标签:只读",
-		repoPath + "/7/webhooks": "Webhook:读写",
+		inOrg + "/members":       "组织成员：只读",
+		inOrg + "/departments":   "组织部门：只读",
+		repoPath:                 "代码仓库：只读",
+		repoPath + "/7/branches": "分支：只读",
+		repoPath + "/7/tags":     "标签：只读",
+		repoPath + "/7/webhooks": "Webhook：读写",
 	} {
 		s := newCodeupSite(t, with(codeupReplies(), path, forbidden), aliceOnly)
 		_, err := s.codeup().Verify(t.Context(), codeupSubmission())
@@ -34,7 +34,7 @@ func TestCodeupNamesEveryMissingPermission(t *testing.T) {
 	s := newCodeupSite(t, replies, aliceOnly)
 	_, err := s.codeup().Check(t.Context(), codeupHeld())
 	wantProblem(t, "two", err, problem.PermissionMissing, "")
-	if got := problem.Of(err).Params["missing"]; got != "组织部门:只读, 标签:只读" {
+	if got := problem.Of(err).Params["missing"]; got != "组织部门：只读, 标签：只读" {
 		t.Errorf("missing is %q", got)
 	}
 }
@@ -47,30 +47,30 @@ func TestCodeupSaysWhatItCantProve(t *testing.T) {
 		want    []string
 	}{
 		{"a failing probe", with(codeupReplies(), repoPath+"/7/tags", down), []string{
-			"permission_not_provable no_answer 标签:只读",
-			"permission_not_provable write Webhook:读写",
+			"permission_not_provable no_answer 标签：只读",
+			"permission_not_provable write Webhook：读写",
 		}},
 		{"failing webhooks", with(codeupReplies(), repoPath+"/7/webhooks", down), []string{
-			"permission_not_provable no_answer Webhook:读写",
+			"permission_not_provable no_answer Webhook：读写",
 		}},
 		{"no repository", with(codeupReplies(), repoPath, canned{body: `[]`}), []string{
-			"permission_not_provable no_repository 分支:只读",
-			"permission_not_provable no_repository 标签:只读",
-			"permission_not_provable no_repository Webhook:读写",
+			"permission_not_provable no_repository 分支：只读",
+			"permission_not_provable no_repository 标签：只读",
+			"permission_not_provable no_repository Webhook：读写",
 			"username_unverified",
 		}},
 		{"repositories of no use", with(codeupReplies(), repoPath, canned{
 			body: `[{"id":"../1","accessLevel":40}]`,
 		}), []string{
-			"permission_not_provable no_repository 分支:只读",
-			"permission_not_provable no_repository 标签:只读",
-			"permission_not_provable no_repository Webhook:读写",
+			"permission_not_provable no_repository 分支：只读",
+			"permission_not_provable no_repository 标签：只读",
+			"permission_not_provable no_repository Webhook：读写",
 			"username_unverified",
 		}},
 		{"a user without the right", with(
 			with(codeupReplies(), repoPath, canned{body: `[{"id":7,"accessLevel":30}]`}),
 			repoPath+"/7/webhooks", forbidden,
-		), []string{"permission_not_provable no_answer Webhook:读写"}},
+		), []string{"permission_not_provable no_answer Webhook：读写"}},
 	} {
 		s := newCodeupSite(t, tt.replies, aliceOnly)
 		f, err := s.codeup().Verify(t.Context(), codeupSubmission())
@@ -116,7 +116,7 @@ func TestCodeupTakesATokenMadeAsDocumented(t *testing.T) {
 	if f.Organization != "o1" {
 		t.Errorf("the organization is %q", f.Organization)
 	}
-	same(t, "warnings", warned(f), []string{"permission_not_provable write Webhook:读写"})
+	same(t, "warnings", warned(f), []string{"permission_not_provable write Webhook：读写"})
 	again, err := s.codeup().Check(t.Context(), codeupHeld())
 	if err != nil || again.Identity != f.Identity {
 		t.Errorf("a check finds %+v, %v", again.Identity, err)
@@ -219,6 +219,6 @@ func TestCodeupWarnsOfAnUnknownExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "warnings", warned(f), []string{
-		"permission_not_provable write Webhook:读写", "expiry_unknown",
+		"permission_not_provable write Webhook：读写", "expiry_unknown",
 	})
 }

@@ -94,9 +94,9 @@ func TestCodeupVerifyTakesTwelveCalls(t *testing.T) {
 		t.Errorf("found another token, or %v, %q", f.ExpiresAt, f.Address)
 	}
 	same(t, "scopes", f.Scopes, []string{
-		"组织成员:只读", "组织部门:只读", "代码仓库:只读", "分支:只读", "标签:只读", "Webhook:只读",
+		"组织成员：只读", "组织部门：只读", "代码仓库：只读", "分支：只读", "标签：只读", "Webhook：只读",
 	})
-	same(t, "warnings", warned(f), []string{"permission_not_provable write Webhook:读写"})
+	same(t, "warnings", warned(f), []string{"permission_not_provable write Webhook：读写"})
 	calls := s.paths()
 	same(t, "calls", calls, []string{
 		"GET " + refsPath, "GET " + refsPath, // the account, and the control with a wrong one
@@ -115,7 +115,7 @@ func TestCodeupCheckAsksNoGitServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "warnings", warned(f), []string{"permission_not_provable write Webhook:读写"})
+	same(t, "warnings", warned(f), []string{"permission_not_provable write Webhook：读写"})
 	if n := len(s.paths()); n != 9 {
 		t.Errorf("a check takes %d calls, want 9", n)
 	}
@@ -153,7 +153,7 @@ func TestCodeupProvesTheCloneAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "a server that takes any account", warned(f), []string{
-		"permission_not_provable write Webhook:读写", "username_unverified",
+		"permission_not_provable write Webhook：读写", "username_unverified",
 	})
 	same(t, "accounts that were sent", asked, []string{"alice@1", "not-alice@1"})
 }

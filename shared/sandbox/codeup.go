@@ -18,16 +18,16 @@ type CodeupPermission string
 // The permissions. The first six are what a registry asks for; its list has neither of the next
 // two, although the calls for "who am I" and "where am I" are documented to need them.
 const (
-	CodeupMembers       CodeupPermission = "组织成员:只读"
-	CodeupDepartments   CodeupPermission = "组织部门:只读"
-	CodeupRepositories  CodeupPermission = "代码仓库:只读"
-	CodeupBranches      CodeupPermission = "分支:只读"
-	CodeupTags          CodeupPermission = "标签:只读"
-	CodeupHooks         CodeupPermission = "WebHook:读写"
-	CodeupUserInfo      CodeupPermission = "用户:只读"
-	CodeupOrganizations CodeupPermission = "组织:只读"
-	CodeupRoles         CodeupPermission = "组织角色:只读"
-	CodeupHooksRead     CodeupPermission = "WebHook:只读" // included in [CodeupHooks]
+	CodeupMembers       CodeupPermission = "组织成员：只读"
+	CodeupDepartments   CodeupPermission = "组织部门：只读"
+	CodeupRepositories  CodeupPermission = "代码仓库：只读"
+	CodeupBranches      CodeupPermission = "分支：只读"
+	CodeupTags          CodeupPermission = "标签：只读"
+	CodeupHooks         CodeupPermission = "WebHook：读写"
+	CodeupUserInfo      CodeupPermission = "用户：只读"
+	CodeupOrganizations CodeupPermission = "组织：只读"
+	CodeupRoles         CodeupPermission = "组织角色：只读"
+	CodeupHooksRead     CodeupPermission = "WebHook：只读" // included in [CodeupHooks]
 )
 
 // CodeupMinimal lists the six permissions that a registry asks for.
