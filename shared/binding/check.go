@@ -110,15 +110,17 @@ func (s *Service) examine(ctx context.Context, rec table.Binding) (table.Binding
 	if cause != nil && p.Code == problem.StorageUnavailable {
 		return rec, out, cause
 	}
-	checked := rec.Token
+	checked, missing := rec.Token, rec.MissingSince
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
 		if b.Token.Secret != checked.Secret { // bound again in the meantime
 			return false
 		}
 		b.Attempts = 0
-		b.MissingSince = rec.MissingSince
-		s.learn(b, finding, cause, &out)
-		s.warn(b, &out)
+		b.MissingSince = missing
+		if b.Token.Generation == checked.Generation { // else it says nothing of the token there
+			s.learn(b, finding, cause, &out)
+			s.warn(b, &out)
+		}
 		b.DueAt = s.due(*b)
 		return true
 	}, &rec)
@@ -141,19 +143,19 @@ func (s *Service) ask(ctx context.Context, rec table.Binding, out *outcome) (
 		return rec, provider.Finding{}, err
 	}
 	out.refreshed, rec = next.Token.Generation != rec.Token.Generation, next
+	renewed := false
 	if rec.Token.Renewable && !s.lives(rec) {
-		next, err := s.refreshed(ctx, rec)
-		if err != nil {
-			return s.reread(ctx, rec), provider.Finding{}, err
+		if next, err = s.renewed(ctx, rec); err != nil {
+			return rec, provider.Finding{}, err
 		}
-		out.refreshed, rec = next.Token.Generation != rec.Token.Generation, next
+		renewed, out.refreshed, rec = true, true, next
 	}
 	finding, err := s.checkToken(ctx, rec)
-	if problem.Is(err, problem.TokenRejected) && rec.Token.Renewable && !out.refreshed {
+	dead := problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
+	if dead && rec.Token.Renewable && !renewed {
 		// Perhaps only this token is dead, not the consent: the refresh token knows.
-		next, refreshErr := s.refreshed(ctx, rec)
-		if refreshErr != nil {
-			return s.reread(ctx, rec), provider.Finding{}, refreshErr
+		if next, err = s.renewed(ctx, rec); err != nil {
+			return rec, provider.Finding{}, err
 		}
 		out.refreshed, rec = true, next
 		finding, err = s.checkToken(ctx, rec)
@@ -195,14 +197,6 @@ func either(err error, p *problem.Problem) error {
 		return problem.New(problem.TokenRevoked)
 	}
 	return p
-}
-
-// reread is the record after somebody else has worked on it, or as it was if it can't be read.
-func (s *Service) reread(ctx context.Context, rec table.Binding) table.Binding {
-	if there, err := s.record(ctx, rec.Key); err == nil {
-		return there
-	}
-	return rec
 }
 
 func (s *Service) checkToken(ctx context.Context, rec table.Binding) (provider.Finding, error) {
@@ -254,6 +248,9 @@ func hurting() []problem.Code {
 
 // well notes a good check.
 func (s *Service) well(b *table.Binding, f provider.Finding, out *outcome) {
+	if b.Health == table.Revoked && b.Token.Renewable {
+		return // a refresh has learnt more in the meantime: the token lives, but not for long
+	}
 	was := b.Health != table.Healthy || b.Unanswered >= unanswered
 	b.LastCheckedAt, b.Unanswered = s.now(), 0
 	b.Health, b.Problem = table.Healthy, nil

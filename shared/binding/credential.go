@@ -119,14 +119,21 @@ func (s *Service) lively(
 	if !s.needsRefresh(rec, minimum) {
 		return rec, nil
 	}
-	next, err := s.refreshed(ctx, rec)
+	next, err := s.renewed(ctx, rec)
 	switch {
 	case err == nil:
 		return next, nil
-	case s.lives(rec) && !problem.Is(err, problem.TokenRevoked):
+	case s.lives(rec) && !final(err):
 		return rec, nil // the old one has life yet
 	}
 	return table.Binding{}, err
+}
+
+// final says whether a refresh has found that there is no token to give any more, not even the one
+// that it began with.
+func final(err error) bool {
+	return problem.Is(err, problem.TokenRevoked) || problem.Is(err, problem.TokenExpired) ||
+		problem.Is(err, problem.NotBound)
 }
 
 // ended is the problem of a binding that has no token to give.
@@ -174,7 +181,7 @@ func (s *Service) warmed(ctx context.Context, t table.Token) (kept, error) {
 	return k, err
 }
 
-// held is the token of a record in the form that a platform is asked with.
+// heldBy is the token of a record in the form that a platform is asked with.
 func heldBy(rec table.Binding, k kept) provider.Held {
 	h := k.held()
 	h.Username, h.Scopes, h.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt

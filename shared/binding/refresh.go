@@ -17,7 +17,7 @@ import (
 // it lasts: it is for the next caller to take over.
 const (
 	leaseFor   = 20 * time.Second
-	refreshing = 8 * time.Second  // one call to the platform
+	refreshing = 8 * time.Second  // one call to the platform, or one thing to be stored
 	waiting    = 12 * time.Second // a caller, for a refresh by anybody
 	poll       = 250 * time.Millisecond
 	// A refresh that failed is not tried again for so long, doubled each time.
@@ -25,22 +25,35 @@ const (
 	longestBackoff  = 5 * time.Minute
 )
 
+// renewed is [Service.refreshed] until the token lives: one that was found in the vault, left there
+// by a refresh before, may have ended by now.
+func (s *Service) renewed(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	for range 2 {
+		next, err := s.refreshed(ctx, rec)
+		if err != nil || s.lives(next) {
+			return next, err
+		}
+		rec = next
+	}
+	return table.Binding{}, s.busy(rec)
+}
+
 // refreshed returns the record with its next generation. Of all callers in this process one does
-// the work and the others wait for it; it goes on when they leave. Of all processes one has the
-// lease.
+// the work and the others wait for it; it goes on when they leave, for a refresh token that the
+// platform has used up must reach the vault. Of all processes one has the lease.
 func (s *Service) refreshed(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	flight := rec.Token.Secret + fmt.Sprint(rec.Token.Generation)
 	done := s.flights.DoChan(flight, func() (any, error) {
-		alone, cancel := context.WithTimeout(context.WithoutCancel(ctx), waiting)
-		defer cancel()
-		return s.takeTurns(alone, rec)
+		return s.takeTurns(context.WithoutCancel(ctx), rec)
 	})
+	patience, cancel := context.WithTimeout(ctx, waiting)
+	defer cancel()
 	select {
 	case r := <-done:
 		next, _ := r.Val.(table.Binding)
 		return next, r.Err
-	case <-ctx.Done():
-		return table.Binding{}, s.busy(rec).From(ctx.Err())
+	case <-patience.Done():
+		return table.Binding{}, s.busy(rec).From(patience.Err())
 	}
 }
 
@@ -51,71 +64,88 @@ func (s *Service) busy(rec table.Binding) *problem.Problem {
 		After(shortestBackoff)
 }
 
-// takeTurns waits for the lease or for what its holder brings, whichever comes first.
+// takeTurns waits for the lease or for what its holder brings, whichever comes first. The wait has
+// a bound; the work of whoever gets the lease is not cut short by it.
 func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	old := rec.Token
+	patience, cancel := context.WithTimeout(ctx, waiting)
+	defer cancel()
 	for {
 		now := s.now()
 		switch {
-		case rec.Token.Secret != old.Secret || rec.Token.Generation != old.Generation:
+		case !same(rec.Token, old):
 			return rec, s.ended(rec) // somebody brought another
 		case s.ended(rec) != nil && rec.Health != table.Healthy:
 			return table.Binding{}, s.ended(rec)
 		case rec.Backoff.Until.After(now):
 			return table.Binding{}, rec.Backoff.Problem.After(rec.Backoff.Until.Sub(now))
-		case rec.Lease.Until.After(now):
-			if err := s.sleep(ctx, poll+s.jitter(poll)); err != nil {
-				return table.Binding{}, s.busy(rec).From(err)
-			}
-		default:
-			leased, err := s.lease(ctx, rec)
+		case !rec.Lease.Until.After(now):
+			leased, err := s.lease(patience, rec)
 			if err == nil {
-				return s.refresh(ctx, leased, rec.Lease != (table.Lease{}) || rec.Unsure)
+				return s.refresh(ctx, leased, rec.Lease.Until)
 			}
 			if !errors.Is(err, table.ErrConflict) {
 				return table.Binding{}, unavailable("taking the lease", err)
 			}
+		default:
+			if err := s.sleep(patience, poll+s.jitter(poll)); err != nil {
+				return table.Binding{}, s.busy(rec).From(err)
+			}
 		}
 		var err error
-		if rec, err = s.record(ctx, rec.Key); err != nil {
+		if rec, err = s.record(patience, rec.Key); err != nil {
 			return table.Binding{}, err
 		}
 	}
 }
 
 // lease makes this call the one that asks the platform, until the lease ends. The record is due
-// then, so that the check takes over what a death leaves.
+// then, so that the check takes over what a death leaves. A lease that was left behind makes the
+// record unsure, and stays on record so however this refresh ends: its holder may have used the
+// refresh token up.
 func (s *Service) lease(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	rec.Unsure = rec.Unsure || rec.Lease != (table.Lease{})
 	rec.Lease = table.Lease{Owner: s.random(8), Until: s.now().Add(leaseFor)}
 	rec.DueAt = s.due(rec)
-	return s.table.SaveBinding(ctx, rec)
+	saved, err := s.table.SaveBinding(ctx, rec)
+	if err == nil {
+		return saved, nil
+	}
+	there, readErr := s.record(ctx, rec.Key) // what is there counts
+	if readErr == nil && there.Lease.Owner == rec.Lease.Owner {
+		return there, nil
+	}
+	return table.Binding{}, err
 }
 
 // refresh brings the next generation of the record's secret: the one that is in the vault already,
-// if a refresh before this one ended unclearly, else a new one from the platform.
+// if a refresh before this one ended unclearly, else a new one from the platform. The lease that
+// was there before, if there was one, ended at left.
 func (s *Service) refresh(
-	ctx context.Context, rec table.Binding, unclear bool,
+	ctx context.Context, rec table.Binding, left time.Time,
 ) (table.Binding, error) {
-	if unclear {
+	ctx, cancel := context.WithTimeout(ctx, leaseFor)
+	defer cancel()
+	if rec.Unsure {
 		if k, err := s.successor(ctx, rec); err == nil {
 			return s.commit(ctx, rec, k)
 		} else if !errors.Is(err, vault.ErrNotFound) {
-			return table.Binding{}, unavailable("looking for the next token", err)
+			return table.Binding{}, s.backOff(ctx, rec, err, unasked)
 		}
 	}
 	k, err := s.fetch(ctx, rec.Token)
 	if err != nil {
-		return table.Binding{}, unavailable("reading the token", err)
+		return table.Binding{}, s.backOff(ctx, rec, err, unasked)
 	}
 	token, err := s.askForNext(ctx, k)
 	if err == nil {
-		k.Token = token
+		k.Token, k.IssuedAt = token, s.now()
 		return s.store(ctx, rec, k)
 	}
 	if problem.Is(err, problem.TokenRevoked) {
-		return s.refusedFor(ctx, rec, unclear, err)
+		return s.refusedFor(ctx, rec, left, err)
 	}
-	return table.Binding{}, s.backOff(ctx, rec, err)
+	return table.Binding{}, s.backOff(ctx, rec, err, asked)
 }
 
 // successor reads the generation after the record's.
@@ -147,33 +177,40 @@ func (s *Service) store(ctx context.Context, rec table.Binding, k kept) (table.B
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshing)
 	defer cancel()
 	err := s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
-	for tries := 1; err != nil && !errors.Is(err, vault.ErrExists) && tries < 3; tries++ {
-		if s.sleep(ctx, poll) != nil {
-			break
-		}
+	for mayPass(err) && s.sleep(ctx, poll) == nil {
 		err = s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
 	}
 	if errors.Is(err, vault.ErrExists) {
 		k, err = s.successor(ctx, rec)
 	}
 	if err != nil {
-		return table.Binding{}, s.backOff(ctx, rec, err)
+		return table.Binding{}, s.backOff(ctx, rec, err, asked)
 	}
 	return s.commit(ctx, rec, k)
 }
 
+// mayPass says whether a put that failed may yet be done.
+func mayPass(err error) bool {
+	for _, final := range []error{vault.ErrExists, vault.ErrNotFound, vault.ErrValue, errLate} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return err != nil
+}
+
 // commit points the record at its next generation, whatever became of the lease. If the record
 // has moved on to another secret or generation, that one counts: this secret has a note, and the
-// sweep revokes what it holds.
+// sweep revokes what it holds. One that the operator has withdrawn is not brought back.
 func (s *Service) commit(ctx context.Context, rec table.Binding, k kept) (table.Binding, error) {
 	want := rec.Token
 	want.Generation++
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Secret != rec.Token.Secret || b.Token.Generation != rec.Token.Generation {
+		if !same(b.Token, rec.Token) || withdrawn(*b) {
 			return false
 		}
 		b.Token.Generation = want.Generation
-		b.Token.IssuedAt = s.now()
+		b.Token.IssuedAt = k.IssuedAt
 		b.Token.ExpiresAt = k.Token.ExpiresAt
 		b.Token.Renewable = !k.Token.Refresh.Empty()
 		if len(k.Token.Scopes) > 0 {
@@ -192,6 +229,11 @@ func (s *Service) commit(ctx context.Context, rec table.Binding, k kept) (table.
 	}
 	s.warm.put(want.Secret, want.Generation, k)
 	return rec, s.ended(rec)
+}
+
+// same says whether two records point at the same generation of the same secret.
+func same(a, b table.Token) bool {
+	return a.Secret == b.Secret && a.Generation == b.Generation
 }
 
 // change saves a record after edit, which is told the row as it is and says whether there is

@@ -18,30 +18,29 @@ const (
 )
 
 // refusedFor is what follows when the platform says that a refresh token is dead. Perhaps another
-// call has used it and its token is in the vault, or in the record already; if not, the binding is
-// revoked, and the platform is not asked again.
+// call has used it and its token is in the vault, or in the record already, or about to be; if not,
+// the binding is revoked, and the platform is not asked again.
 func (s *Service) refusedFor(
-	ctx context.Context, rec table.Binding, unclear bool, refusal error,
+	ctx context.Context, rec table.Binding, left time.Time, refusal error,
 ) (table.Binding, error) {
-	k, err := s.successor(ctx, rec)
+	k, err := s.lateSuccessor(ctx, rec, left)
 	if err == nil {
 		return s.commit(ctx, rec, k)
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
-		return table.Binding{}, s.backOff(ctx, rec, err)
+		return table.Binding{}, s.backOff(ctx, rec, err, asked)
 	}
-	reason := revokedAtPlatform
-	if unclear {
-		reason = tokenMayBeLost
-	}
-	why := problem.New(problem.TokenRevoked).Because(reason).
+	why := problem.New(problem.TokenRevoked).Because(revokedAtPlatform).
 		With("platform", s.title(rec.Platform)).From(refusal)
-	leased := rec.Lease
+	refused, owner, overtaken := rec.Token, rec.Lease.Owner, false
 	err = s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Secret != rec.Token.Secret || b.Token.Generation != rec.Token.Generation {
+		if !same(b.Token, refused) {
 			return false
 		}
-		if b.Lease.Owner != leased.Owner && b.Health != table.Revoked {
+		if overtaken = b.Lease.Owner != owner && b.Lease.Until.After(s.now()); overtaken {
+			return false
+		}
+		if b.Unsure || b.Lease.Owner != owner {
 			// Somebody took the lease over: what they know is not known here.
 			why = why.Because(tokenMayBeLost)
 		}
@@ -51,7 +50,29 @@ func (s *Service) refusedFor(
 	if err != nil {
 		return table.Binding{}, err
 	}
+	if overtaken { // perhaps they used the token up, and are about to store the next
+		return s.takeTurns(ctx, rec)
+	}
 	return rec, s.ended(rec)
+}
+
+// looks is how often the next generation is looked for when the platform refuses a token whose
+// lease was taken over: about three seconds.
+const looks = 8
+
+// lateSuccessor is [Service.successor], more than once if a holder of the lease before this one may
+// still be at work: it may be just about to store what it got.
+func (s *Service) lateSuccessor(
+	ctx context.Context, rec table.Binding, left time.Time,
+) (kept, error) {
+	k, err := s.successor(ctx, rec)
+	for try := 1; try < looks && errors.Is(err, vault.ErrNotFound); try++ {
+		if left.IsZero() || s.now().Sub(left) > latest || s.sleep(ctx, poll+s.jitter(poll)) != nil {
+			break
+		}
+		k, err = s.successor(ctx, rec)
+	}
+	return k, err
 }
 
 // revokedBy marks a binding as revoked, and has it looked at once more: a token that somebody got
@@ -66,10 +87,17 @@ func (s *Service) revokedBy(b *table.Binding, why *problem.Problem) {
 	b.DueAt = s.due(*b)
 }
 
+// wasAsked says whether a refresh got as far as asking the platform.
+type wasAsked bool
+
+const asked, unasked wasAsked = true, false
+
 // backOff notes a refresh that failed in passing, and returns its problem. The token is kept. What
 // ended without a definite answer makes the record unsure: the platform may have used the refresh
 // token up.
-func (s *Service) backOff(ctx context.Context, rec table.Binding, cause error) error {
+func (s *Service) backOff(
+	ctx context.Context, rec table.Binding, cause error, was wasAsked,
+) error {
 	p := problem.Of(cause)
 	if p.Code == problem.Internal {
 		p = problem.Of(unavailable("refreshing", cause))
@@ -79,11 +107,10 @@ func (s *Service) backOff(ctx context.Context, rec table.Binding, cause error) e
 	defer cancel()
 	owner := rec.Lease.Owner
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Generation != rec.Token.Generation || b.Token.Secret != rec.Token.Secret ||
-			b.Health == table.Revoked {
+		if !same(b.Token, rec.Token) || b.Health == table.Revoked {
 			return false
 		}
-		b.Unsure = b.Unsure || !definite(p)
+		b.Unsure = b.Unsure || was == asked && !definite(p)
 		if b.Lease.Owner == owner {
 			b.Lease = table.Lease{}
 		}
@@ -126,8 +153,8 @@ func (s *Service) lastLook(ctx context.Context, rec table.Binding) (table.Bindin
 		return rec, unavailable("looking for the next token", err)
 	}
 	err = s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Generation != rec.Token.Generation || b.LookAt.IsZero() {
-			return false
+		if !same(b.Token, rec.Token) || b.LookAt.IsZero() || b.LookAt.After(s.now()) {
+			return false // one before its time doesn't count
 		}
 		b.LookAt = time.Time{}
 		b.DueAt = s.due(*b)

@@ -272,6 +272,7 @@ func (s *Service) checkDue(
 		part.Parked++
 		s.log.ErrorContext(ctx, "a binding is not checked any more: whoever does, dies",
 			"alarm", "parked", "binding", describe(rec.Key), "attempts", rec.Attempts)
+		rec.Unsure = rec.Unsure || rec.Lease != (table.Lease{})
 		rec.CheckAt, rec.LookAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
 		rec.DueAt = s.due(rec)
 		_, err := s.table.SaveBinding(ctx, rec)

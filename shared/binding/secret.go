@@ -21,6 +21,8 @@ type kept struct {
 	Username     string
 	Organization string
 	Token        provider.Token
+	// IssuedAt is when a refresh brought the token; zero for one that was bound.
+	IssuedAt time.Time
 }
 
 // The names in the vault's JSON. They are written as a map, so that no struct of ours has a plain
@@ -34,6 +36,7 @@ const (
 	keptAccess       = "access_token"
 	keptRefresh      = "refresh_token"
 	keptExpiresAt    = "expires_at"
+	keptIssuedAt     = "issued_at"
 )
 
 func (k kept) seal() (secret.Text, error) {
@@ -48,6 +51,9 @@ func (k kept) seal() (secret.Text, error) {
 	}
 	if !k.Token.ExpiresAt.IsZero() {
 		fields[keptExpiresAt] = k.Token.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	if !k.IssuedAt.IsZero() {
+		fields[keptIssuedAt] = k.IssuedAt.UTC().Format(time.RFC3339)
 	}
 	data, err := json.Marshal(fields)
 	if err != nil {
@@ -74,6 +80,9 @@ func open(value secret.Text) (kept, error) {
 	}
 	if at, err := time.Parse(time.RFC3339, fields[keptExpiresAt]); err == nil {
 		k.Token.ExpiresAt = at
+	}
+	if at, err := time.Parse(time.RFC3339, fields[keptIssuedAt]); err == nil {
+		k.IssuedAt = at
 	}
 	return k, nil
 }
