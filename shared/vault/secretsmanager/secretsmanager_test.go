@@ -275,6 +275,14 @@ func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
 	}
 }
 
+func TestDeletingWhatTheServiceDoesNotKnowIsDone(t *testing.T) {
+	w := newWorld(t)
+	w.service.Fail("DeleteSecret", 1, smtest.Unseen)
+	if err := w.vault.Delete(t.Context(), name); err != nil {
+		t.Errorf("Delete = %v, want nil", err)
+	}
+}
+
 func TestASlowServiceIsNotAskedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.onCall = func(string) {
