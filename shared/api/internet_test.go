@@ -67,12 +67,13 @@ func (n *internet) serve(t *testing.T, h http.Handler) string {
 	all := certificates()
 	n.authority = all.pool
 	secure := httptest.NewUnstartedServer(h)
-	secure.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	choose := func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if c, ok := all.byName[hello.ServerName]; ok {
 			return c, nil
 		}
 		return all.byName["gitlab.example"], nil
-	}}
+	}
+	secure.TLS = &tls.Config{GetCertificate: choose}
 	secure.Config.ErrorLog = quiet()
 	secure.StartTLS()
 	t.Cleanup(secure.Close)

@@ -18,7 +18,9 @@ type way struct {
 }
 
 // bind tries to bind, and odd says that the body doesn't fit the contract.
-func bind(platform string, body any, odd bool, settings ...func(*world)) func(*world, string) reply {
+func bind(
+	platform string, body any, odd bool, settings ...func(*world),
+) func(*world, string) reply {
 	return func(w *world, language string) reply {
 		for _, set := range settings {
 			set(w)
