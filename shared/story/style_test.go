@@ -14,11 +14,6 @@ const (
 	longestLine = 100 // characters; a tab is one
 	longestFile = 500 // lines of a file that is no test
 	longestMain = 40  // lines of a function's main.go
-
-	// catalogue is no code but a table of texts, and one piece so that whoever writes or translates
-	// has all of them before him.
-	catalogue        = "shared/problem/catalogue.go"
-	longestCatalogue = 1000
 )
 
 // goFiles calls the test with every Go file, by its path from the root.
@@ -58,12 +53,8 @@ func TestStyleLinesFitBesideAnother(t *testing.T) {
 
 func TestStyleFilesFitInAHead(t *testing.T) {
 	goFiles(t, func(name string, lines [][]byte) {
-		longest := longestFile
-		if name == catalogue {
-			longest = longestCatalogue
-		}
-		if !strings.HasSuffix(name, "_test.go") && len(lines) > longest {
-			t.Errorf("%s has %d lines, want at most %d", name, len(lines), longest)
+		if !strings.HasSuffix(name, "_test.go") && len(lines) > longestFile {
+			t.Errorf("%s has %d lines, want at most %d", name, len(lines), longestFile)
 		}
 	})
 }

@@ -1,0 +1,255 @@
+package problem
+
+import "net/http"
+
+// requests are what is wrong with a request, and with Bindery itself.
+func requests() map[Code]entry {
+	return map[Code]entry{
+		InputMalformed: {
+			status: http.StatusBadRequest,
+			title:  text{"请求有误", "The request is malformed"},
+			detail: text{"字段“{field}”的值无效。", "The value of {field} is not valid."},
+			remedy: text{"请改正后重新提交。", "Correct it and send the request again."},
+			reasons: map[string]more{
+				"required": {detail: text{"缺少字段“{field}”。", "{field} is missing."}},
+				"unknown": {
+					detail: text{"没有字段“{field}”。", "There is no field {field}."},
+					remedy: text{
+						"只发送接口文档列出的字段。",
+						"Send only the fields that the API's description lists.",
+					},
+				},
+				"doubled": {detail: text{
+					"字段“{field}”出现了不止一次。",
+					"{field} is there more than once.",
+				}},
+				"type": {detail: text{
+					"字段“{field}”的类型不对。",
+					"{field} is of the wrong type.",
+				}},
+				"too_long": {detail: text{
+					"字段“{field}”过长。",
+					"{field} is too long.",
+				}},
+				"characters": {detail: text{
+					"字段“{field}”含有不允许的字符（空格、换行或控制字符）。",
+					"{field} holds characters that it must not: spaces, line breaks, control characters.",
+				}},
+				"past": {
+					detail: text{"“{field}”是过去的时间。", "{field} is in the past."},
+					remedy: text{
+						"请填写将来的时间；已过期的令牌请先在平台上新建。",
+						"Give a time to come; if the token has expired, create a new one.",
+					},
+				},
+				"cursor": {
+					detail: text{
+						"“{field}”不是这个列表的游标。",
+						"{field} is not a cursor of this list.",
+					},
+					remedy: text{
+						"请从头开始列出，不带游标。",
+						"List from the beginning, without a cursor.",
+					},
+				},
+				"json": {
+					detail: text{"请求体不是有效的 JSON 对象。", "The body is not a valid JSON object."},
+					remedy: text{
+						"请检查请求体的语法、编码（UTF-8）和嵌套层数。",
+						"Check its syntax, its encoding (UTF-8) and how deep it is nested.",
+					},
+				},
+			},
+		},
+		BodyTooLarge: {
+			status: http.StatusRequestEntityTooLarge,
+			title:  text{"请求体过大", "The request's body is too large"},
+			detail: text{"请求体最多 {limit} 字节。", "A body holds at most {limit} bytes."},
+			remedy: text{
+				"只发送接口文档列出的字段。",
+				"Send only the fields that the API's description lists.",
+			},
+		},
+		MediaTypeUnknown: {
+			status: http.StatusUnsupportedMediaType,
+			title:  text{"不支持的内容类型", "The content type is not supported"},
+			detail: text{"请求体必须是 JSON。", "The body must be JSON."},
+			remedy: text{
+				"请加上请求头 Content-Type: application/json。",
+				"Send the header Content-Type: application/json.",
+			},
+		},
+		RouteUnknown: {
+			status: http.StatusNotFound,
+			title:  text{"没有这个地址", "There is no such address"},
+			detail: text{"这个地址不提供任何内容。", "Nothing is served at this address."},
+			remedy: text{"请对照接口文档检查地址。", "Check the address against the API's description."},
+		},
+		MethodNotAllowed: {
+			status: http.StatusMethodNotAllowed,
+			title:  text{"不支持该方法", "The method is not allowed"},
+			detail: text{"这个地址不支持 {method}。", "This address does not take {method}."},
+			remedy: text{"可用的方法见 Allow 响应头。", "The reply's Allow header lists what it takes."},
+		},
+		NotSignedIn: {
+			status: http.StatusUnauthorized,
+			title:  text{"未登录", "You are not signed in"},
+			detail: text{
+				"请求没有携带有效的访问令牌。",
+				"The request carries no valid access token.",
+			},
+			remedy: text{
+				"请重新登录，并在 Authorization: Bearer 中携带访问令牌。",
+				"Sign in again and send the access token in Authorization: Bearer.",
+			},
+			reasons: map[string]more{
+				"expired": {detail: text{"登录已过期。", "The sign-in has expired."}},
+				"no_account": {
+					detail: text{
+						"访问令牌没有说明所属账号。",
+						"The access token names no account.",
+					},
+					remedy: text{
+						"请联系管理员，在令牌中加入账号声明。",
+						"Ask your administrator to put the account claim into the token.",
+					},
+				},
+			},
+		},
+		ScopeMissing: {
+			status: http.StatusForbidden,
+			title:  text{"权限不足", "Your sign-in lacks a scope"},
+			detail: text{"此操作需要权限范围 {scope}。", "This call needs the scope {scope}."},
+			remedy: text{
+				"请向管理员申请该权限范围后重新登录。",
+				"Ask your administrator for that scope, then sign in again.",
+			},
+		},
+		InstanceUnknown: {
+			status: http.StatusNotFound,
+			title:  text{"实例不存在", "There is no such instance"},
+			detail: text{
+				"您的账号下没有这个镜像仓库实例。",
+				"Your account has no registry instance of this region and id.",
+			},
+			remedy: text{
+				"请检查地域和实例 ID，或从实例列表中选择。",
+				"Check region and id, or pick one from the list of instances.",
+			},
+		},
+		PlatformUnknown: {
+			status: http.StatusNotFound,
+			title:  text{"平台不存在", "There is no such platform"},
+			detail: text{
+				"支持的平台：codeup、gitee、github、gitlab、bitbucket。",
+				"The platforms are codeup, gitee, github, gitlab and bitbucket.",
+			},
+			remedy: text{"请使用其中之一。", "Use one of these."},
+		},
+		MethodMismatch: {
+			status: http.StatusUnprocessableEntity,
+			title:  text{"绑定方式不适用", "The platform is not bound this way"},
+			detail: text{"{platform} 不能用这种方式绑定。", "{platform} can't be bound in this way."},
+			remedy: text{
+				"绑定方式见平台列表的 method 字段。",
+				"The list of platforms gives each one's method.",
+			},
+			reasons: map[string]more{
+				"oauth": {detail: text{
+					"{platform} 通过 OAuth 授权绑定，不使用令牌。",
+					"{platform} is bound by OAuth consent, not by a token.",
+				}},
+			},
+		},
+		NotBound: {
+			status: http.StatusConflict,
+			title:  text{"{platform} 尚未绑定", "{platform} is not bound"},
+			detail: text{
+				"这个实例没有绑定 {platform}。",
+				"This instance is not bound to {platform}.",
+			},
+			remedy: text{"请先绑定。", "Bind it first."},
+		},
+		Conflict: {
+			status: http.StatusConflict,
+			title:  text{"绑定刚被其他人更改", "Somebody else has just changed the binding"},
+			detail: text{
+				"在您操作期间，此绑定被更改。您的操作没有生效。",
+				"The binding was changed while you worked on it. Your change was not made.",
+			},
+			remedy: text{"请查看最新状态后重试。", "Look at its present state, then try again."},
+		},
+		PreconditionFailed: {
+			status: http.StatusPreconditionFailed,
+			title:  text{"绑定已被更改", "The binding has changed"},
+			detail: text{
+				"If-Match 与绑定当前的 ETag 不符，没有作任何更改。",
+				"If-Match does not fit the binding's ETag. Nothing was changed.",
+			},
+			remedy: text{
+				"请重新读取绑定，用它的 etag 再试。",
+				"Read the binding again and use its etag.",
+			},
+		},
+		TooManyCalls: {
+			status: http.StatusTooManyRequests,
+			title:  text{"操作过于频繁", "Too many calls"},
+			detail: text{
+				"您在一分钟内的调用次数超过了上限。",
+				"You have made more calls within a minute than are allowed.",
+			},
+			remedy: text{
+				"请等待 Retry-After 给出的秒数后再试。",
+				"Wait for the seconds that Retry-After gives, then try again.",
+			},
+		},
+		StorageUnavailable: {
+			status: http.StatusServiceUnavailable,
+			title:  text{"存储暂不可用", "The storage is not available"},
+			detail: text{
+				"Bindery 暂时无法读写它的存储。",
+				"Bindery can't read or write its storage at the moment.",
+			},
+			remedy: text{
+				"请稍后重试。若持续出现，请把请求 ID 告诉管理员。",
+				"Try again soon. If it stays so, give the request id to your administrator.",
+			},
+		},
+		SignInUnavailable: {
+			status: http.StatusServiceUnavailable,
+			title:  text{"暂时无法验证登录", "Your sign-in can't be verified now"},
+			detail: text{
+				"Bindery 暂时无法取得登录服务的公钥。",
+				"Bindery can't fetch the sign-in service's keys at the moment.",
+			},
+			remedy: text{
+				"请稍后重试。若持续出现，请联系管理员。",
+				"Try again soon. If it stays so, tell your administrator.",
+			},
+		},
+		InstancesUnknown: {
+			status: http.StatusServiceUnavailable,
+			title:  text{"暂时无法读取实例目录", "The list of instances can't be read"},
+			detail: text{
+				"Bindery 暂时无法读取镜像仓库实例目录。",
+				"Bindery can't read the catalogue of registry instances at the moment.",
+			},
+			remedy: text{
+				"请稍后重试。若持续出现，请联系管理员。",
+				"Try again soon. If it stays so, tell your administrator.",
+			},
+		},
+		Internal: {
+			status: http.StatusInternalServerError,
+			title:  text{"内部错误", "Something went wrong in Bindery"},
+			detail: text{
+				"Bindery 遇到了意料之外的错误。",
+				"Bindery met an error that it did not expect.",
+			},
+			remedy: text{
+				"请重试。若再次出现，请把请求 ID 告诉管理员。",
+				"Try again. If it happens again, give the request id to your administrator.",
+			},
+		},
+	}
+}
