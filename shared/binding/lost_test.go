@@ -122,6 +122,40 @@ func (d deed) loses(t *testing.T, k int64, conflict bool) bool {
 	return true
 }
 
+// TestALostReplyOfTheSaveItselfIsNoFailure: the row is read again, and what is there counts.
+func TestALostReplyOfTheSaveItselfIsNoFailure(t *testing.T) {
+	for _, reply := range []error{errLost, table.ErrConflict} {
+		b := newBench(t)
+		lost := false
+		b.serve(losingSaves{b.store.table, func(bool) error {
+			if lost = !lost; lost {
+				return reply
+			}
+			return nil
+		}}, b.store.vault)
+		b.mustBind("i-1", aliceToken)
+		lost = false
+		v := b.mustBind("i-1", bobToken)
+		want(t, "identity of the reply", v.Record.Identity.Username, "bob")
+		lost = false
+		out := b.mustUnbind("i-1", true)
+		want(t, "the token was revoked", out.Revoked, true)
+		want(t, "events", len(b.history("i-1")), 3)
+		b.serve(b.store.table, b.store.vault)
+		b.settled()
+	}
+}
+
+// losingSaves loses the replies of saved bindings alone.
+type losingSaves struct {
+	table.Table
+	losing
+}
+
+func (l losingSaves) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+	return losingTable(l).SaveBinding(ctx, b)
+}
+
 // TestAFailedCallLeavesTheOldOrTheNewBinding lets each call of each deed fail before it has done
 // anything, reads too.
 func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
