@@ -8,10 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"unicode/utf8"
+
+	"bindery/shared/problem"
 )
 
 // httpEvent is a request as both clouds put it into an event: API Gateway's payload 2.0, and the
@@ -26,7 +30,6 @@ type httpEvent struct {
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 	RequestContext  struct {
 		DomainName string `json:"domainName"`
-		RequestID  string `json:"requestId"`
 		Stage      string `json:"stage"`
 		HTTP       struct {
 			Method   string `json:"method"`
@@ -35,17 +38,31 @@ type httpEvent struct {
 	} `json:"requestContext"`
 }
 
-// readEvent tells a request from any other event.
-func readEvent(payload []byte) (e httpEvent, isHTTP bool) {
-	if json.Unmarshal(payload, &e) != nil {
-		return httpEvent{}, false
+// readEvent tells a request from any other event. A request of another form, such as payload 1.0,
+// is an error: it must not be taken for a schedule's.
+func readEvent(payload []byte) (e httpEvent, isHTTP bool, err error) {
+	if json.Unmarshal(payload, &e) == nil && e.RequestContext.HTTP.Method != "" {
+		return e, true, nil
 	}
-	return e, e.RequestContext.HTTP.Method != ""
+	var other struct {
+		RequestContext json.RawMessage `json:"requestContext"`
+	}
+	if json.Unmarshal(payload, &other) == nil && other.RequestContext != nil {
+		return httpEvent{}, false, errors.New("the event is a request, but neither API Gateway's " +
+			"payload 2.0 nor version v1 of Function Compute's HTTP trigger")
+	}
+	return httpEvent{}, false, nil
 }
 
-// request makes a request of the event. Header values are taken whole: a comma in one may be a
-// part of it.
-func (e httpEvent) request(ctx context.Context) (*http.Request, error) {
+// request makes a request of the event, just as a server reads one. Header values are taken whole:
+// a comma in one may be a part of it.
+func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
+	target := e.target()
+	// As a server has it: a path that begins with two slashes names no host.
+	address, err := url.ParseRequestURI(target)
+	if err != nil || address.Host != "" {
+		target, address, wrong = "/", &url.URL{Path: "/"}, errTarget // err quotes the query
+	}
 	body := []byte(e.Body)
 	if e.IsBase64Encoded {
 		var err error
@@ -53,28 +70,38 @@ func (e httpEvent) request(ctx context.Context) (*http.Request, error) {
 			return nil, errors.New("the event's body is not base64")
 		}
 	}
-	r, err := http.NewRequestWithContext(
-		ctx, e.RequestContext.HTTP.Method, e.target(), bytes.NewReader(body))
+	r, err = http.NewRequestWithContext(
+		ctx, e.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the event's path or method makes no request") // err quotes it
+		return nil, errors.New("the event's method makes no request")
 	}
+	r.URL = address
 	for name, value := range e.Headers {
 		r.Header.Set(name, value)
 	}
+	r.Header.Del("Host") // a server has it in r.Host alone
 	if len(e.Cookies) > 0 {
 		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
 	}
 	r.Host = e.RequestContext.DomainName
-	r.RequestURI = r.URL.RequestURI()
-	r.RemoteAddr = e.RequestContext.HTTP.SourceIP + ":0"
-	return r, nil
+	r.RequestURI = target
+	r.RemoteAddr = net.JoinHostPort(e.RequestContext.HTTP.SourceIP, "0")
+	return r, wrong
 }
+
+// errTarget comes with a request for "/": anybody can send such a path, and must not be able to
+// make the function fail.
+var errTarget = errors.New("the event's path makes no request")
 
 // target is the encoded path, without an API Gateway's stage before it, and the query.
 func (e httpEvent) target() string {
 	path := e.RawPath
 	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-		if rest, found := strings.CutPrefix(path, "/"+stage); found && strings.HasPrefix(rest, "/") {
+		rest, found := strings.CutPrefix(path, "/"+stage)
+		switch {
+		case found && rest == "":
+			path = "/"
+		case found && strings.HasPrefix(rest, "/"):
 			path = rest
 		}
 	}
@@ -116,22 +143,31 @@ func (b *buffered) Write(data []byte) (int, error) {
 
 // answered serves one event. A panic is a reply here too, also one that comes when the reply has
 // begun: nothing of it has left yet.
-func answered(ctx context.Context, e httpEvent, id string, h http.Handler) (*buffered, error) {
+func answered(
+	ctx context.Context, e httpEvent, id string, h http.Handler,
+) (out *buffered, err error) {
 	r, err := e.request(ctx)
-	if err != nil {
+	if r == nil {
 		return nil, err
 	}
 	r = Identify(r, id)
-	out := &buffered{header: http.Header{}}
+	out = &buffered{header: http.Header{}}
+	if err != nil {
+		instead(out, r, problem.RouteUnknown)
+		return out, nil
+	}
 	defer func() {
 		if recover() != nil { // it is in the log
 			out.body.Reset()
 			out.status = 0
-			internal(out, r)
+			instead(out, r, problem.Internal)
 		}
 	}()
 	h.ServeHTTP(out, r)
 	out.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		out.body.Reset()
+	}
 	return out, nil
 }
 
@@ -153,7 +189,8 @@ func scheduled(
 	}
 	defer func() {
 		if value := recover(); value != nil {
-			log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", value))
+			log.ErrorContext(ctx, "panic",
+				"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 			err = errTask
 		}
 	}()
@@ -166,3 +203,19 @@ func scheduled(
 }
 
 var errTask = errors.New("the task failed: see the log")
+
+// until runs a vendor's loop, which never returns, until ctx is done: main has taken SIGTERM, and
+// the loops know nothing of it.
+func until(ctx context.Context, loop func()) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		loop()
+	}()
+	select {
+	case <-ended:
+		return errors.New("the runtime's loop has ended")
+	case <-ctx.Done():
+		return nil
+	}
+}

@@ -3,6 +3,7 @@ package trigger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -16,7 +17,7 @@ import (
 // onFunctionCompute serves HTTP and timer triggers of Function Compute's built-in Go runtime. The
 // initializer and the preStop hook are registered in any case: without them a function that has
 // one configured panics.
-func onFunctionCompute(_ context.Context, _ config.Config, f Function, log *slog.Logger) error {
+func onFunctionCompute(ctx context.Context, _ config.Config, f Function, log *slog.Logger) error {
 	h := fcHandler{f: f, log: log}
 	if f.HTTP != nil {
 		h.http = Recover(log, f.HTTP)
@@ -24,8 +25,7 @@ func onFunctionCompute(_ context.Context, _ config.Config, f Function, log *slog
 	fc.RegisterInitializerFunction(func(context.Context) {})
 	fc.RegisterPreStopFunction(func(context.Context) {})
 	// A func with bytes gets the event as it is, and json.RawMessage goes out as it is.
-	fc.Start(h.invoke)
-	return nil
+	return until(ctx, func() { fc.Start(h.invoke) })
 }
 
 type fcHandler struct {
@@ -54,13 +54,20 @@ func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage,
 		id = about.RequestID
 	}
 	ctx = WithRequestID(ctx, id)
-	e, isHTTP := readEvent(payload)
+	e, isHTTP, err := readEvent(payload)
+	if err != nil {
+		return nil, err
+	}
 	if !isHTTP || h.http == nil {
 		return scheduled(ctx, h.f, taskOf(payload), h.log)
 	}
 	out, err := answered(ctx, e, id, h.http)
 	if err != nil {
 		return nil, err
+	}
+	if len(out.header["Set-Cookie"]) > 1 { // joined, they would be one that is broken
+		h.log.ErrorContext(ctx, "a reply has more than one cookie, which can't be sent here")
+		return nil, errReply
 	}
 	reply := fcReply{StatusCode: out.status, Headers: map[string]string{}}
 	for name, values := range out.header {
@@ -69,6 +76,8 @@ func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage,
 	reply.Body, reply.IsBase64Encoded = encoded(out.body.Bytes())
 	return json.Marshal(reply)
 }
+
+var errReply = errors.New("the reply can't be sent: see the log")
 
 // taskOf is the input of a timer, or of an operator's own invocation.
 func taskOf(payload []byte) json.RawMessage {

@@ -20,8 +20,7 @@ func onLambda(ctx context.Context, _ config.Config, f Function, log *slog.Logger
 	if f.HTTP != nil {
 		h.http = Recover(log, f.HTTP)
 	}
-	awslambda.StartWithOptions(h, awslambda.WithContext(ctx))
-	return nil
+	return until(ctx, func() { awslambda.StartWithOptions(h, awslambda.WithContext(ctx)) })
 }
 
 // lambdaHandler takes events as they come, in bytes.
@@ -47,7 +46,10 @@ func (h lambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, erro
 		id = about.AwsRequestID
 	}
 	ctx = WithRequestID(ctx, id)
-	e, isHTTP := readEvent(payload)
+	e, isHTTP, err := readEvent(payload)
+	if err != nil {
+		return nil, err
+	}
 	if !isHTTP || h.http == nil {
 		return scheduled(ctx, h.f, payload, h.log)
 	}

@@ -39,14 +39,14 @@ func Recover(log *slog.Logger, h http.Handler) http.Handler {
 			if reply.begun {
 				panic(http.ErrAbortHandler)
 			}
-			internal(w, r)
+			instead(w, r, problem.Internal)
 		}()
 		h.ServeHTTP(reply, r)
 	})
 }
 
-// internal replies with [problem.Internal] in place of what was being prepared.
-func internal(w http.ResponseWriter, r *http.Request) {
+// instead replies with the problem in place of what was being prepared.
+func instead(w http.ResponseWriter, r *http.Request, code problem.Code) {
 	for name := range w.Header() {
 		// Without these the console could not read the reply.
 		if name != "Vary" && !strings.HasPrefix(name, "Access-Control-") {
@@ -58,7 +58,7 @@ func internal(w http.ResponseWriter, r *http.Request) {
 		strings.EqualFold(accepted[:2], "zh") {
 		language = problem.Chinese
 	}
-	p := problem.New(problem.Internal)
+	p := problem.New(code)
 	text := p.In(language)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Content-Language", string(language))

@@ -219,9 +219,14 @@ func TestFunctionComputesCustomRuntimeSaysWhatItCannotDo(t *testing.T) {
 	}
 }
 
-// TestMain is also the main of the process that the next test starts.
+// TestMain is also the main of the processes that tests start.
 func TestMain(m *testing.M) {
-	if os.Getenv("BINDERY_TEST_CHILD") != "" {
+	switch os.Getenv("BINDERY_TEST_CHILD") {
+	case "":
+	case "adapter":
+		runChild()
+		return
+	default:
 		Run(func(context.Context, config.Config) (Function, error) {
 			return Function{}, errors.New("no table")
 		})

@@ -1,0 +1,355 @@
+package trigger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/config"
+	"bindery/shared/problem"
+	"bindery/shared/trigger/triggertest"
+)
+
+// runChild is the main of a function that a runtime runs, with the vendors' loops and the adapters
+// as they are deployed.
+func runChild() {
+	f := Function{HTTP: childHandler()}
+	if os.Getenv("CHILD_SCHEDULE") != "" {
+		f.Schedule = childTask
+	}
+	serve, err := adapter(detect(os.Getenv), os.Getenv, "aws")
+	if err == nil {
+		err = serve(context.Background(), config.Config{}, f, Logger("child"))
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// seen is what a handler sees of a request.
+type seen struct {
+	Method, Host, Path, RawPath, Query, URI, Remote, Body, ID string
+	Header                                                    http.Header
+	Cookies                                                   []string
+	Length                                                    int64
+}
+
+func childHandler() http.Handler {
+	first := make(chan struct{})
+	mux := http.NewServeMux()
+	look := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		s := seen{
+			r.Method, r.Host, r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.RequestURI, r.RemoteAddr,
+			string(body), RequestID(r.Context()), r.Header, nil, r.ContentLength,
+		}
+		for _, c := range r.Cookies() {
+			s.Cookies = append(s.Cookies, c.Name+"="+c.Value)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s)
+	}
+	mux.HandleFunc("/", look)
+	mux.HandleFunc("/reply", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		w.Header().Add("Vary", "Accept")
+		for _, cookie := range r.URL.Query()["cookie"] {
+			w.Header().Add("Set-Cookie", cookie+"=1; Path=/; Expires=Thu, 19 Nov 2026 10:00:00 GMT")
+		}
+		w.WriteHeader(http.StatusTeapot)
+		w.WriteHeader(http.StatusOK) // is too late
+		_, _ = io.WriteString(w, r.URL.Query().Get("body"))
+	})
+	mux.HandleFunc("/panic", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "half=done")
+		if r.URL.Query().Has("late") {
+			_, _ = io.WriteString(w, "half a reply")
+		}
+		panic("canary-panic")
+	})
+	mux.HandleFunc("/wait", func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		_, _ = io.WriteString(w, r.Context().Err().Error())
+	})
+	mux.HandleFunc("/first", func(http.ResponseWriter, *http.Request) { <-first })
+	mux.HandleFunc("/second", func(http.ResponseWriter, *http.Request) { close(first) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "//") { // which the mux would answer itself
+			look(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func childTask(ctx context.Context, input json.RawMessage) (any, error) {
+	switch string(input) {
+	case `"fail"`:
+		return nil, errors.New("reading canary-error")
+	case `"panic"`:
+		panic("canary-panic")
+	case `"wait"`:
+		<-ctx.Done()
+		return ctx.Err().Error(), nil
+	}
+	return map[string]string{"input": string(input), "id": RequestID(ctx)}, nil
+}
+
+// start starts a child; env is more of its environment.
+func start(t *testing.T, on triggertest.Runtime, timeout time.Duration, env ...string,
+) *triggertest.Process {
+	t.Helper()
+	return triggertest.Start(t, triggertest.Options{
+		On: on, Binary: os.Args[0], Timeout: timeout,
+		Env: append(env, "BINDERY_TEST_CHILD=adapter", "GOCOVERDIR="+t.TempDir()),
+	})
+}
+
+// both runs the test on both clouds' runtimes.
+func both(t *testing.T, test func(t *testing.T, on triggertest.Runtime)) {
+	t.Helper()
+	t.Run("Lambda", func(t *testing.T) { test(t, triggertest.Lambda()) })
+	t.Run("FunctionCompute", func(t *testing.T) { test(t, triggertest.FunctionCompute()) })
+}
+
+// event is a request's, with the fields that every gateway sends.
+func event(method, path, more string) string {
+	return fmt.Sprintf(`{"rawPath":%q,"requestContext":{"domainName":"b.example","stage":"$default",`+
+		`"requestId":"gateway","timeEpoch":"1693896071895",`+
+		`"http":{"method":%q,"path":"/decoded","sourceIp":"192.0.2.7"}}%s}`, path, method, more)
+}
+
+// replied is either cloud's reply to a request.
+type replied struct {
+	StatusCode      int
+	Headers         map[string]string
+	Cookies         []string
+	Body            string
+	IsBase64Encoded bool
+}
+
+// call hands an event over and wants a reply to a request.
+func call(t *testing.T, p *triggertest.Process, event string) replied {
+	t.Helper()
+	text, err := p.Invoke(t.Context(), []byte(event))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, p.Log())
+	}
+	var reply replied
+	if err := json.Unmarshal(text, &reply); err != nil || reply.StatusCode == 0 {
+		t.Fatalf("not a reply: %s", text)
+	}
+	return reply
+}
+
+// look calls the handler that tells what it sees.
+func look(t *testing.T, p *triggertest.Process, event string) seen {
+	t.Helper()
+	reply := call(t, p, event)
+	var s seen
+	if err := json.Unmarshal([]byte(reply.Body), &s); err != nil || reply.StatusCode != 200 ||
+		reply.Headers["Content-Type"] != "application/json" {
+		t.Fatalf("got %+v", reply)
+	}
+	return s
+}
+
+// lines are the log's lines of JSON with the message.
+func lines(t *testing.T, p *triggertest.Process, message string) (all []map[string]any) {
+	t.Helper()
+	for text := range strings.Lines(p.Log()) {
+		var line map[string]any
+		if json.Unmarshal([]byte(text), &line) == nil && line["msg"] == message {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// silent fails if the process wrote anything that it must not.
+func silent(t *testing.T, p *triggertest.Process, words ...string) {
+	t.Helper()
+	for _, word := range append(words, "canary-panic", "canary-token", "canary-key-secret") {
+		if strings.Contains(p.Log(), word) {
+			t.Errorf("the log shows %s", word)
+		}
+	}
+}
+
+func TestARequestIsTheSameOnEveryRuntime(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0)
+		s := look(t, p, event("PUT", "/v1/instances/r%2F1/a%20b", `,"body":"{\"a\":1}",`+
+			`"headers":{"hOsT":"evil.example","x-list":"a, \"b, c\", d","if-match":"\"1\"",`+
+			`"BINDERY-request-id":"forged"}`))
+		want := seen{
+			Method: "PUT", Host: "b.example", Path: "/v1/instances/r/1/a b",
+			RawPath: "/v1/instances/r%2F1/a%20b", URI: "/v1/instances/r%2F1/a%20b",
+			Remote: "192.0.2.7:0", Body: `{"a":1}`, ID: s.ID, Length: 7,
+		}
+		header := s.Header
+		s.Header = nil
+		if fmt.Sprint(s) != fmt.Sprint(want) || s.ID == "" {
+			t.Errorf("got  %+v\nwant %+v", s, want)
+		}
+		for name, value := range map[string]string{
+			"X-List": `a, "b, c", d`, "If-Match": `"1"`, "Host": "", "Bindery-Request-Id": s.ID,
+		} {
+			if got := header.Get(name); got != value {
+				t.Errorf("the header %s is %q, want %q", name, got, value)
+			}
+		}
+		if s := look(t, p, event("GET", "/", `,"body":"AP8=","isBase64Encoded":true`)); s.Length != 2 {
+			t.Errorf("of a body in base64 it sees %d bytes, want 2", s.Length)
+		}
+		text := strings.Replace(event("GET", "//evil.example/v1", ""), "192.0.2.7", "2001:db8::7", 1)
+		if s := look(t, p, text); s.Path != "//evil.example/v1" || s.Host != "b.example" ||
+			s.Remote != "[2001:db8::7]:0" {
+			t.Errorf("two slashes make a host, or an address has no brackets: %+v", s)
+		}
+	})
+}
+
+func TestARequestThatIsNoneIsRefusedAndNotFailedOn(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0, "CHILD_SCHEDULE=1")
+		for _, path := range []string{"/a%zz", "no-slash", "http://evil.example/", ""} {
+			reply := call(t, p, event("GET", path, `,"headers":{"accept-language":"zh"}`))
+			var got struct{ Code, Title, RequestID string }
+			_ = json.Unmarshal([]byte(reply.Body), &got)
+			want := problem.New(problem.RouteUnknown).In(problem.Chinese).Title
+			if reply.StatusCode != 404 || got.Code != "route_unknown" || got.Title != want ||
+				got.RequestID == "" {
+				t.Errorf("%q: got %+v", path, reply)
+			}
+		}
+		for _, broken := range []string{
+			event("GET", "/", `,"body":"%","isBase64Encoded":true`),
+			event("G T", "/", ""),
+			event("GET", "/", `,"headers":{"a":1}`),
+			`{"version":"1.0","httpMethod":"GET","requestContext":{"stage":"$default"}}`,
+		} {
+			reply, err := p.Invoke(t.Context(), []byte(broken))
+			var failure *triggertest.Failure
+			if !errors.As(err, &failure) {
+				t.Errorf("%s: %s, %v", broken, reply, err)
+			}
+		}
+	})
+}
+
+func TestAReplyLeavesWhole(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0)
+		query := `,"rawQueryString":"body=%E4%BD%A0"`
+		reply := call(t, p, event("GET", "/reply", query))
+		if reply.StatusCode != 418 || reply.Body != "你" || reply.IsBase64Encoded ||
+			reply.Headers["Vary"] != "Origin, Accept" || len(reply.Cookies) != 0 {
+			t.Errorf("got %+v", reply)
+		}
+		reply = call(t, p, event("GET", "/reply", `,"rawQueryString":"body=%00%FF"`))
+		if reply.Body != "AP8=" || !reply.IsBase64Encoded {
+			t.Errorf("bytes leave as %q, base64 %v", reply.Body, reply.IsBase64Encoded)
+		}
+		if reply := call(t, p, event("HEAD", "/reply", query)); reply.Body != "" {
+			t.Errorf("HEAD is answered with a body: %q", reply.Body)
+		}
+	})
+}
+
+func TestAPanicIsAProblemAndALineAndTheProcessLivesOn(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0)
+		for _, query := range []string{"code=canary-token", "late=1&code=canary-token"} {
+			reply := call(t, p, event("GET", "/panic", fmt.Sprintf(
+				`,"rawQueryString":%q,"headers":{"authorization":"Bearer canary-token"}`, query)))
+			var got struct{ Code, RequestID string }
+			_ = json.Unmarshal([]byte(reply.Body), &got)
+			panics := lines(t, p, "panic")
+			if reply.StatusCode != 500 || got.Code != "internal" || got.RequestID == "" ||
+				reply.Headers["Content-Type"] != "application/problem+json" ||
+				len(reply.Cookies) != 0 || reply.Headers["Set-Cookie"] != "" ||
+				strings.Contains(reply.Body, "half") {
+				t.Errorf("%s: got %+v", query, reply)
+			}
+			if len(panics) == 0 || panics[len(panics)-1]["requestId"] != got.RequestID {
+				t.Errorf("%s: logged %v", query, panics)
+			}
+		}
+		if got := len(lines(t, p, "panic")); got != 2 {
+			t.Errorf("two panics are %d lines", got)
+		}
+		look(t, p, event("GET", "/", ""))
+		silent(t, p)
+	})
+}
+
+func TestTheDeadlineReachesTheHandler(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 200*time.Millisecond, "CHILD_SCHEDULE=1")
+		want := context.DeadlineExceeded.Error()
+		if reply := call(t, p, event("GET", "/wait", "")); reply.Body != want {
+			t.Errorf("a request ends with %q", reply.Body)
+		}
+		reply, err := p.Invoke(t.Context(), []byte(`"wait"`))
+		if err != nil || !strings.Contains(string(reply), want) {
+			t.Errorf("a task ends with %s, %v", reply, err)
+		}
+	})
+}
+
+func TestATaskThatFailsTellsTheLogAndNobodyElse(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0, "CHILD_SCHEDULE=1")
+		for _, task := range []string{`"fail"`, `"panic"`} {
+			_, err := p.Invoke(t.Context(), []byte(task))
+			var failure *triggertest.Failure
+			if !errors.As(err, &failure) || failure.Message != "the task failed: see the log" ||
+				strings.Contains(failure.Posted, "canary") {
+				t.Errorf("%s: posted %v", task, err)
+			}
+		}
+		failed, panicked := lines(t, p, "the task failed"), lines(t, p, "panic")
+		if len(failed) != 1 || failed[0]["error"] != "reading canary-error" {
+			t.Errorf("the failure is logged as %v", failed)
+		}
+		if len(panicked) != 1 || !strings.Contains(fmt.Sprint(panicked[0]["stack"]), "childTask") {
+			t.Errorf("the panic is logged as %v", panicked)
+		}
+		silent(t, p)
+		if _, err := p.Invoke(t.Context(), []byte(`{}`)); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
+func TestAFunctionWithoutAScheduleRefusesWhatIsNoRequest(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0)
+		for _, unknown := range []string{`{}`, `{"Records":[{"eventSource":"aws:s3"}]}`, `[1]`, `null`} {
+			_, err := p.Invoke(t.Context(), []byte(unknown))
+			var failure *triggertest.Failure
+			if !errors.As(err, &failure) || !strings.Contains(failure.Message, "requests alone") {
+				t.Errorf("%s: %v", unknown, err)
+			}
+		}
+		look(t, p, event("GET", "/", ""))
+	})
+}
+
+func TestAFunctionEndsWhenItIsToldTo(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := until(ctx, func() { <-t.Context().Done() }); err != nil {
+		t.Errorf("told to, it ends with %v", err)
+	}
+	if err := until(t.Context(), func() {}); err == nil {
+		t.Error("a loop that ends by itself is no error")
+	}
+}

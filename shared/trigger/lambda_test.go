@@ -1,0 +1,73 @@
+package trigger
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"bindery/shared/trigger/triggertest"
+)
+
+func TestAPIGatewaysCookiesComeAndGoInAListOfTheirOwn(t *testing.T) {
+	p := start(t, triggertest.Lambda(), 0)
+	for _, headers := range []string{`{}`, `{"cookie":"a=1; b=2"}`} { // a function URL sends both
+		s := look(t, p, event("GET", "/", `,"cookies":["a=1","b=2"],"headers":`+headers))
+		if !slices.Equal(s.Cookies, []string{"a=1", "b=2"}) {
+			t.Errorf("it sees the cookies %q", s.Cookies)
+		}
+	}
+	reply := call(t, p, event("GET", "/reply", `,"rawQueryString":"cookie=x&cookie=y"`))
+	if len(reply.Cookies) != 2 || reply.Cookies[0][:4] != "x=1;" || reply.Cookies[1][:4] != "y=1;" ||
+		reply.Headers["Set-Cookie"] != "" {
+		t.Errorf("it sets %q, %q", reply.Cookies, reply.Headers)
+	}
+}
+
+func TestAPIGatewaysQueryIsTakenAsItCame(t *testing.T) {
+	p := start(t, triggertest.Lambda(), 0)
+	const query = "a=1&a=2,3&b=%2F%26&c"
+	s := look(t, p, event("GET", "/x", fmt.Sprintf(
+		`,"rawQueryString":%q,"queryStringParameters":{"a":"1,2,3"}`, query)))
+	if s.Query != query || s.URI != "/x?"+query {
+		t.Errorf("it sees %q, %q", s.Query, s.URI)
+	}
+	if s := look(t, p, event("GET", "/x", `,"rawQueryString":""`)); s.URI != "/x" {
+		t.Errorf("without a query it sees %q", s.URI)
+	}
+}
+
+func TestAPIGatewaysStageIsNoPartOfThePath(t *testing.T) {
+	for path, want := range map[string]string{
+		"/prod/v1/platforms": "/v1/platforms", "/prod": "/", "/prod/": "/", "/produce": "/produce",
+	} {
+		e := httpEvent{RawPath: path}
+		e.RequestContext.Stage = "prod"
+		if got := e.target(); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+		e.RequestContext.Stage = "$default"
+		if got := e.target(); got != path {
+			t.Errorf("%s is %s in the default stage", path, got)
+		}
+	}
+}
+
+func TestEveryScheduleOfAWSRunsTheTask(t *testing.T) {
+	p := start(t, triggertest.Lambda(), 0, "CHILD_SCHEDULE=1")
+	const rule = `{"version":"0","id":"1","detail-type":"Scheduled Event","source":"%s",` +
+		`"account":"123456789012","time":"2026-11-19T10:00:00Z","region":"eu-test-1",` +
+		`"resources":["arn:aws:events:eu-test-1:123456789012:rule/check"],"detail":%s}`
+	for _, input := range []string{
+		fmt.Sprintf(rule, "aws.events", `{}`),
+		fmt.Sprintf(rule, "aws.scheduler", `"{}"`),
+		`{"source":"app.schedule","name":"expiry-check"}`,
+		`{"name":"revoke","platform":"github"}`,
+	} {
+		reply, err := p.Invoke(t.Context(), []byte(input))
+		var got struct{ Input, ID string }
+		if err != nil || json.Unmarshal(reply, &got) != nil || got.Input != input || got.ID == "" {
+			t.Errorf("%s: got %s, %v", input, reply, err)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package triggertest
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Runtime is one cloud's protocol between a process and what runs it.
+type Runtime struct {
+	variable string // that has the API's address
+	base     string // of the API's paths
+	accepted int    // the status of a reply that was taken
+	describe func(h http.Header, i *invocation, now time.Time, timeout time.Duration)
+	event    func(r *http.Request, body []byte) object // of a request, as the gateway makes it
+}
+
+// kind is what an event is for. Lambda has the first alone.
+type kind int
+
+// As Function Compute's header x-fc-function-type has them.
+const (
+	invoke      kind = 0
+	initializer kind = 1
+	preStop     kind = 2
+)
+
+// FunctionARN is what Lambda tells the function that its name is.
+const FunctionARN = "arn:aws:lambda:eu-test-1:123456789012:function:bindery-test"
+
+// Lambda is AWS Lambda's runtime API (version 2018-06-01).
+func Lambda() Runtime {
+	return Runtime{
+		variable: "AWS_LAMBDA_RUNTIME_API",
+		base:     "/2018-06-01/runtime/invocation/",
+		accepted: http.StatusAccepted,
+		event:    payload2,
+		describe: func(h http.Header, i *invocation, now time.Time, timeout time.Duration) {
+			h.Set("Lambda-Runtime-Aws-Request-Id", i.id)
+			h.Set("Lambda-Runtime-Deadline-Ms", millis(now.Add(timeout)))
+			h.Set("Lambda-Runtime-Invoked-Function-Arn", FunctionARN)
+			h.Set("Lambda-Runtime-Trace-Id", "Root=1-0-0;Parent=0;Sampled=0")
+			h.Set("Content-Type", "application/json")
+		},
+	}
+}
+
+// FunctionCompute is the API of Function Compute's built-in Go runtime (version 2020-11-11).
+func FunctionCompute() Runtime {
+	return Runtime{
+		variable: "FC_RUNTIME_API",
+		base:     "/2020-11-11/runtime/invocation/",
+		accepted: http.StatusOK,
+		event:    triggerV1,
+		describe: func(h http.Header, i *invocation, now time.Time, timeout time.Duration) {
+			h.Set("x-fc-request-id", i.id)
+			h.Set("x-fc-function-deadline", millis(now.Add(timeout)))
+			h.Set("x-fc-function-timeout", strconv.Itoa(int((timeout+time.Second-1)/time.Second)))
+			h.Set("x-fc-function-type", strconv.Itoa(int(i.kind)))
+			h.Set("x-fc-function-name", "bindery-test")
+			h.Set("x-fc-region", "cn-test")
+			h.Set("x-fc-account-id", "1234567890123456")
+			h.Set("x-fc-access-key-id", "canary-key-id")
+			h.Set("x-fc-access-key-secret", "canary-key-secret")
+			h.Set("x-fc-security-token", "canary-security-token")
+		},
+	}
+}
+
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
