@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,7 +43,7 @@ type taskJSON struct {
 	Name     string `json:"name"` // "expiry-check" (or nothing), "revoke"
 	Platform string `json:"platform"`
 	Account  string `json:"account"`
-	// Confirm must repeat the platform's name; without it, a revoke only tells what it would do.
+	// Confirm repeats the platform's name; without it, a revoke only tells what it would do.
 	Confirm string `json:"confirm"`
 	Cursor  string `json:"cursor"`
 }
@@ -60,14 +61,29 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	case "", "expiry-check":
 		return nil, a.sweep(ctx)
 	case "revoke":
-		return a.bindings.RevokeAll(ctx, binding.RevokeAll{
-			Platform: task.Platform,
-			Account:  task.Account,
-			Act:      task.Confirm == task.Platform,
-			Cursor:   task.Cursor,
-		})
+		return a.revoke(ctx, input)
 	}
 	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check and revoke", task.Name)
+}
+
+// revoke ends every token of a platform. A field that is written wrong must not widen it, and a
+// wrong confirmation is told.
+func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
+	var task taskJSON
+	strict := json.NewDecoder(bytes.NewReader(input))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&task); err != nil {
+		return nil, fmt.Errorf("revoke takes name, platform, account, confirm and cursor alone")
+	}
+	if task.Confirm != "" && task.Confirm != task.Platform {
+		return nil, fmt.Errorf("confirm must repeat the platform's name; nothing was done")
+	}
+	return a.bindings.RevokeAll(ctx, binding.RevokeAll{
+		Platform: task.Platform,
+		Account:  task.Account,
+		Act:      task.Confirm != "",
+		Cursor:   task.Cursor,
+	})
 }
 
 func (a *API) sweep(ctx context.Context) error {

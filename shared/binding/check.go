@@ -3,10 +3,8 @@ package binding
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -80,7 +78,7 @@ func (s *Service) CheckNow(
 		}
 		return View{}, unavailable("claiming the binding", err)
 	}
-	rec, _, err = s.examine(ctx, rec)
+	rec, _, err = s.attempt(ctx, rec)
 	if err != nil {
 		return View{}, err
 	}
@@ -102,21 +100,40 @@ type outcome struct {
 	passing *problem.Problem
 }
 
+// attempt examines a claimed record. Attempts count deaths: when table or vault fails, nobody has
+// died, and a vault that is down for hours must not park every record. A secret that isn't there
+// counts, for it won't come back.
+func (s *Service) attempt(
+	ctx context.Context, rec table.Binding,
+) (table.Binding, outcome, error) {
+	rec, out, err := s.examine(ctx, rec)
+	if err != nil && !errors.Is(err, vault.ErrNotFound) && rec.Attempts > 0 {
+		again := rec
+		again.Attempts--
+		again.DueAt = s.now().Add(claimed)
+		_, _ = s.table.SaveBinding(ctx, again) // if it fails too, one attempt is counted
+	}
+	return rec, out, err
+}
+
 // examine asks the platform about a claimed record, and saves what came out.
 func (s *Service) examine(ctx context.Context, rec table.Binding) (table.Binding, outcome, error) {
 	var out outcome
-	rec, finding, cause := s.ask(ctx, rec, &out)
-	p := problem.Of(cause)
-	if cause != nil && p.Code == problem.StorageUnavailable {
+	before := rec
+	rec, finding, cause := s.ask(ctx, rec)
+	if problem.Is(cause, problem.StorageUnavailable) {
 		return rec, out, cause
 	}
-	checked, missing := rec.Token, rec.MissingSince
+	checked := rec.Token
+	out.refreshed = checked.Secret == before.Token.Secret &&
+		checked.Generation != before.Token.Generation
+	out.recovered = before.Health != table.Healthy && rec.Health == table.Healthy
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Secret != checked.Secret { // bound again in the meantime
-			return false
+		if b.Token.Secret != checked.Secret || withdrawn(*b) {
+			return false // bound again, or ended by the operator, in the meantime
 		}
 		b.Attempts = 0
-		b.MissingSince = missing
+		b.MissingSince = before.MissingSince
 		if b.Token.Generation == checked.Generation { // else it says nothing of the token there
 			s.learn(b, finding, cause, &out)
 			s.warn(b, &out)
@@ -128,7 +145,7 @@ func (s *Service) examine(ctx context.Context, rec table.Binding) (table.Binding
 }
 
 // ask refreshes what has ended, and asks the platform by a real call with the token.
-func (s *Service) ask(ctx context.Context, rec table.Binding, out *outcome) (
+func (s *Service) ask(ctx context.Context, rec table.Binding) (
 	table.Binding, provider.Finding, error,
 ) {
 	if rec.Health == table.Revoked && rec.Token.Renewable {
@@ -136,31 +153,42 @@ func (s *Service) ask(ctx context.Context, rec table.Binding, out *outcome) (
 		if err != nil || next.Health == table.Revoked {
 			return next, provider.Finding{}, either(err, next.Problem)
 		}
-		out.recovered, rec = true, next
+		rec = next
 	}
-	next, err := s.recoverNext(ctx, rec)
+	rec, err := s.recoverNext(ctx, rec)
 	if err != nil {
 		return rec, provider.Finding{}, err
 	}
-	out.refreshed, rec = next.Token.Generation != rec.Token.Generation, next
-	renewed := false
 	if rec.Token.Renewable && !s.lives(rec) {
-		if next, err = s.renewed(ctx, rec); err != nil {
-			return rec, provider.Finding{}, err
-		}
-		renewed, out.refreshed, rec = true, true, next
+		return s.askRenewed(ctx, rec)
 	}
 	finding, err := s.checkToken(ctx, rec)
-	dead := problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
-	if dead && rec.Token.Renewable && !renewed {
+	if dead(err) && rec.Token.Renewable {
 		// Perhaps only this token is dead, not the consent: the refresh token knows.
-		if next, err = s.renewed(ctx, rec); err != nil {
-			return rec, provider.Finding{}, err
-		}
-		out.refreshed, rec = true, next
-		finding, err = s.checkToken(ctx, rec)
+		return s.askRenewed(ctx, rec)
 	}
 	return rec, finding, err
+}
+
+// askRenewed refreshes first. If the platform refuses the token that it issued a moment ago, the
+// consent lives all the same: perhaps not all of its servers know the token yet.
+func (s *Service) askRenewed(ctx context.Context, rec table.Binding) (
+	table.Binding, provider.Finding, error,
+) {
+	next, err := s.renewed(ctx, rec)
+	if err != nil {
+		return rec, provider.Finding{}, err
+	}
+	finding, err := s.checkToken(ctx, next)
+	if dead(err) {
+		err = problem.New(problem.PlatformError).With("platform", s.title(rec.Platform)).From(err)
+	}
+	return next, finding, err
+}
+
+// dead says whether a platform refuses a token for good.
+func dead(err error) bool {
+	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
 
 // recoverNext commits a generation that a refresh has left in the vault and not in the record. A
@@ -214,131 +242,4 @@ func (s *Service) checkToken(ctx context.Context, rec table.Binding) (provider.F
 	ctx, cancel := context.WithTimeout(ctx, verifying)
 	defer cancel()
 	return platform.Check(ctx, heldBy(rec, k))
-}
-
-// learn puts what a check found into the record. This is the one place that sorts a platform's
-// answers into what ends a binding, what hurts it, what passes, and what is the operator's.
-func (s *Service) learn(b *table.Binding, f provider.Finding, cause error, out *outcome) {
-	p := problem.Of(cause)
-	switch {
-	case cause == nil:
-		s.well(b, f, out)
-		return
-	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
-		s.sick(b, table.Revoked, event.Revoked, p, out)
-	case p.Code == problem.TokenExpired:
-		s.sick(b, table.Expired, event.Expired, p, out)
-	case slices.Contains(hurting(), p.Code):
-		s.sick(b, table.Unauthorized, event.Unauthorized, p, out)
-	case p.Code == problem.ClientRefused, p.Code == problem.PlatformNotConfigured:
-		out.passing = p // the operator's: no user's binding is touched
-		b.CheckAt = s.now().Add(checkAgain)
-	default:
-		s.silent(b, p, out)
-	}
-}
-
-// hurting are the problems of a token that lives and may not do what is needed.
-func hurting() []problem.Code {
-	return []problem.Code{
-		problem.PermissionMissing, problem.UserBlocked, problem.OrganizationUnknown,
-		problem.AddressNotListed, problem.NotAPersonalAccount,
-	}
-}
-
-// well notes a good check.
-func (s *Service) well(b *table.Binding, f provider.Finding, out *outcome) {
-	if b.Health == table.Revoked && b.Token.Renewable {
-		return // a refresh has learnt more in the meantime: the token lives, but not for long
-	}
-	was := b.Health != table.Healthy || b.Unanswered >= unanswered
-	b.LastCheckedAt, b.Unanswered = s.now(), 0
-	b.Health, b.Problem = table.Healthy, nil
-	if f.Identity.ID == b.Identity.ID {
-		b.Identity = table.Identity(f.Identity) // a new name, a new picture
-	}
-	if len(f.Scopes) > 0 {
-		b.Token.Scopes = f.Scopes
-	}
-	if !b.Token.Renewable && !f.ExpiresAt.Equal(b.Token.ExpiresAt) {
-		b.Token.ExpiresAt, b.Warned = f.ExpiresAt, 0 // prolonged at the platform
-	}
-	b.Warnings = keepProven(b.Warnings, plain(f.Warnings))
-	b.CheckAt = s.nextCheck(*b)
-	if was {
-		out.recovered = true
-		s.happened(b, table.Event{Type: event.Recovered, Identity: b.Identity})
-	}
-}
-
-// keepProven is the new warnings, and of the old ones those that only a bind can raise.
-func keepProven(before, now []problem.Problem) []problem.Problem {
-	for _, w := range before {
-		if w.Code == problem.UsernameUnverified || w.Code == problem.ManyTokens {
-			now = append(now, w)
-		}
-	}
-	return now
-}
-
-// sick notes what the platform said for certain. The event comes once.
-func (s *Service) sick(
-	b *table.Binding, health table.Health, what string, p *problem.Problem, out *outcome,
-) {
-	out.failed = true
-	b.Unanswered = 0
-	b.CheckAt = s.now().Add(checkEvery)
-	if health == table.Revoked {
-		b.CheckAt = time.Time{} // it is not asked again
-	}
-	if b.Health == health && b.Problem != nil && b.Problem.Code == p.Code {
-		return
-	}
-	if p.Code == problem.TokenRejected {
-		p = problem.New(problem.TokenRevoked).Because(revokedAtPlatform).
-			With("platform", s.title(b.Platform))
-	}
-	if b.Health == health && health == table.Revoked {
-		return // why it was revoked stays
-	}
-	b.Health, b.Problem = health, p
-	s.happened(b, table.Event{Type: what, Identity: b.Identity, Problem: p})
-}
-
-// silent notes a check that got no answer. Three in a row are told.
-func (s *Service) silent(b *table.Binding, p *problem.Problem, out *outcome) {
-	out.failed, out.passing = true, p
-	b.CheckAt = s.now().Add(max(checkAgain, p.RetryAfter))
-	b.Unanswered++
-	if b.Unanswered != unanswered {
-		return
-	}
-	if b.Health == table.Healthy {
-		b.Problem = p
-	}
-	s.happened(b, table.Event{Type: event.Unreachable, Identity: b.Identity, Problem: p})
-}
-
-// warn tells of a token's end: at 14, 7 and 1 days before it, once each, and when it has come.
-func (s *Service) warn(b *table.Binding, out *outcome) {
-	ends := b.Token.ExpiresAt
-	if ends.IsZero() || b.Token.Renewable || b.Health != table.Healthy {
-		return
-	}
-	left := ends.Sub(s.now())
-	if left <= 0 {
-		p := problem.New(problem.TokenExpired).With("platform", s.title(b.Platform))
-		s.sick(b, table.Expired, event.Expired, p, out)
-		return
-	}
-	for _, days := range slices.Backward(warnAt()) { // the fewest first
-		if left > time.Duration(days)*day {
-			continue
-		}
-		if b.Warned == 0 || days < b.Warned {
-			b.Warned, out.warned = days, true
-			s.happened(b, table.Event{Type: event.Expiring, Identity: b.Identity})
-		}
-		return
-	}
 }

@@ -15,48 +15,35 @@ const (
 	mostRetries = 14
 )
 
-// deliver sends a binding's waiting events in their order, from the history. The first that fails
-// holds up those after it, and no other binding's; after many tries it is left out, with an alarm.
-// An event may be sent twice, with the same id.
-func (s *Service) deliver(ctx context.Context, rec table.Binding) (int, error) {
+// deliver sends a binding's waiting events in their order, from the history, until they are sent or
+// the time has come. The first that fails holds up those after it, and no other binding's; after
+// many tries it is left out, with an alarm. An event may be sent twice, with the same id.
+func (s *Service) deliver(
+	ctx context.Context, rec table.Binding, until time.Time,
+) (int, error) {
 	page, err := s.table.ListHistory(
 		ctx, rec.Key, table.OldestFirst, rec.Delivery.Sent, pageSize)
 	if err != nil {
 		return 0, unavailable("reading what is to be sent", err)
 	}
-	d, sent := rec.Delivery, 0
+	sent := 0
 	var failed error
-	for _, e := range page.Items {
-		if _, failed = s.punctual(ctx, "Send"); failed != nil {
-			break
+	for sent < len(page.Items) && failed == nil && (sent == 0 || s.now().Before(until)) {
+		if failed = s.webhook.Send(ctx, rec.Key, page.Items[sent]); failed == nil {
+			sent++
 		}
-		if failed = s.webhook.Send(ctx, rec.Key, e); failed != nil {
-			break
-		}
-		d = table.Delivery{Sent: e.Position(), Waiting: max(0, d.Waiting-1)}
-		sent++
 	}
-	switch {
-	case failed != nil && d.Tries >= mostRetries && sent == 0:
-		left := page.Items[0]
-		s.log.ErrorContext(ctx, "a webhook is left out, after many tries",
-			"alarm", "webhook", "binding", describe(rec.Key), "event", left.ID, "error", failed)
-		d = table.Delivery{Sent: left.Position(), Waiting: max(0, d.Waiting-1), At: s.now()}
-	case failed != nil:
-		d.At = s.now().Add(min(firstRetry<<min(d.Tries, 20), lastRetry))
-		d.Tries++
-	case page.Cursor == "":
-		d.Waiting = 0
-	default:
-		d.At = s.now()
+	past := sent // events that are not sent again
+	if failed != nil && sent == 0 && rec.Delivery.Tries >= mostRetries {
+		past++
+		s.log.ErrorContext(ctx, "a webhook is left out, after many tries", "alarm", "webhook",
+			"binding", describe(rec.Key), "event", page.Items[0].ID, "error", failed)
 	}
 	err = s.change(ctx, rec, func(b *table.Binding) bool {
 		if b.Delivery.Sent != rec.Delivery.Sent {
 			return false // another run was quicker
 		}
-		// What was drained in the meantime waits as well.
-		d.Waiting += max(0, b.Delivery.Waiting-rec.Delivery.Waiting)
-		b.Delivery = d
+		b.Delivery = s.delivered(b.Delivery, rec.Delivery, page, past, failed != nil)
 		b.DueAt = s.due(*b)
 		return true
 	}, &rec)
@@ -64,4 +51,25 @@ func (s *Service) deliver(ctx context.Context, rec table.Binding) (int, error) {
 		return sent, failed
 	}
 	return sent, err
+}
+
+// delivered is how far a delivery has come: now is as it is in the record, was as it was when the
+// page was read, and so many of the page are past.
+func (s *Service) delivered(
+	now, was table.Delivery, page table.Page[table.Event], past int, failed bool,
+) table.Delivery {
+	next := table.Delivery{Sent: was.Sent, Tries: was.Tries, At: s.now()}
+	if past > 0 {
+		next.Sent, next.Tries = page.Items[past-1].Position(), 0
+	}
+	if past == len(page.Items) && page.Cursor == "" {
+		next.Waiting = max(0, now.Waiting-was.Waiting) // what was drained in the meantime
+		return next
+	}
+	next.Waiting = max(1, now.Waiting-past)
+	if failed {
+		next.At = s.now().Add(min(firstRetry<<min(next.Tries, 20), lastRetry))
+		next.Tries++
+	}
+	return next
 }

@@ -3,12 +3,16 @@ package binding
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 const revokedByOperator = "revoked_by_operator"
@@ -26,7 +30,8 @@ type RevokeAll struct {
 
 // RevokedAll is how far a run got.
 type RevokedAll struct {
-	Matching  int    `json:"matching"`  // bindings whose token is not known to be dead
+	Acted     bool   `json:"acted"`     // false: it only looked
+	Matching  int    `json:"matching"`  // bindings that were not ended this way before
 	Revoked   int    `json:"revoked"`   // dead at the platform, and here
 	Withdrawn int    `json:"withdrawn"` // no longer handed out; the platform has no way to revoke
 	Failed    int    `json:"failed"`    // left as they were: run it again
@@ -41,30 +46,63 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAll) (RevokedAll, erro
 	if _, ok := s.platforms.Get(in.Platform); !ok {
 		return RevokedAll{}, problem.New(problem.PlatformUnknown)
 	}
-	began, out := s.now(), RevokedAll{Cursor: in.Cursor}
+	until, out := s.now().Add(sweeping/2), RevokedAll{Acted: in.Act, Cursor: in.Cursor}
 	for {
 		page, err := s.table.AllBindings(ctx, out.Cursor, pageSize)
+		if errors.Is(err, table.ErrCursor) {
+			return out, badCursor()
+		}
 		if err != nil {
 			return out, unavailable("listing all bindings", err)
 		}
-		for _, rec := range page.Items {
-			account := in.Account == "" || in.Account == rec.Account
-			if !account || rec.Platform != in.Platform || !rec.Bound() || withdrawn(rec) {
-				continue
-			}
-			out.Matching++
-			if in.Act {
-				s.withdraw(ctx, rec, &out)
-			}
+		if !s.revokePage(ctx, in, page.Items, until, &out) {
+			return out, nil // the next run begins with this page
 		}
 		out.Cursor = page.Cursor
 		s.log.InfoContext(ctx, "revoking all", "platform", in.Platform, "account", in.Account,
 			"act", in.Act, "matching", out.Matching, "revoked", out.Revoked,
 			"withdrawn", out.Withdrawn, "failed", out.Failed)
-		if out.Cursor == "" || s.now().Sub(began) > sweeping/2 || ctx.Err() != nil {
+		if out.Cursor == "" || s.now().After(until) || ctx.Err() != nil {
 			return out, nil
 		}
 	}
+}
+
+// revokePage works on one page's bindings, several at once, and says whether it came to its end.
+func (s *Service) revokePage(
+	ctx context.Context, in RevokeAll, page []table.Binding, until time.Time, out *RevokedAll,
+) bool {
+	var group errgroup.Group
+	group.SetLimit(hostCap)
+	defer func() { _ = group.Wait() }()
+	var mu sync.Mutex
+	count := func(part RevokedAll) {
+		mu.Lock()
+		defer mu.Unlock()
+		out.Matching += part.Matching
+		out.Revoked += part.Revoked
+		out.Withdrawn += part.Withdrawn
+		out.Failed += part.Failed
+	}
+	for _, rec := range page {
+		account := in.Account == "" || in.Account == rec.Account
+		switch {
+		case !account || rec.Platform != in.Platform || !rec.Bound() || withdrawn(rec):
+			continue
+		case !in.Act:
+			count(RevokedAll{Matching: 1})
+			continue
+		case s.now().After(until) || ctx.Err() != nil:
+			return false
+		}
+		group.Go(func() error {
+			part := RevokedAll{Matching: 1}
+			s.withdraw(ctx, rec, &part)
+			count(part)
+			return nil
+		})
+	}
+	return true
 }
 
 // withdrawn says whether the operator has ended a binding's token.
@@ -86,7 +124,10 @@ func (s *Service) withdraw(ctx context.Context, rec table.Binding, out *RevokedA
 				return false // bound anew in the meantime
 			}
 			b.Health, b.Problem = table.Revoked, why
-			b.CheckAt, b.LookAt = time.Time{}, time.Time{}
+			b.CheckAt, b.LookAt = s.now().Add(checkEvery), time.Time{}
+			if b.Token.Renewable {
+				b.LookAt = s.now().Add(settle) // for what a refresh under way may bring
+			}
 			b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
 			s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
 			return true
@@ -107,6 +148,17 @@ func (s *Service) withdraw(ctx context.Context, rec table.Binding, out *RevokedA
 		Action: "revoke all", Target: rec.Key, Outcome: event.Done,
 		Previous: rec.Identity, Revoked: !unable,
 	})
+}
+
+// revokeLate revokes the generation that a refresh has brought after the operator had ended the
+// token. Nobody was given it.
+func (s *Service) revokeLate(ctx context.Context, rec table.Binding) error {
+	rec.Token.Generation++
+	err := s.revokeFor(ctx, rec)
+	if errors.Is(err, vault.ErrNotFound) || errors.Is(err, provider.ErrNoRevoke) {
+		return nil
+	}
+	return err
 }
 
 func (s *Service) revokeFor(ctx context.Context, rec table.Binding) error {

@@ -3,11 +3,13 @@ package binding
 import (
 	"context"
 	"errors"
+	"net/url"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/table"
 )
@@ -23,6 +25,8 @@ const (
 	hostCap = 8
 	// hostFailing is after how many failures in a row a host is left alone for this run.
 	hostFailing = 5
+	// puttingOff is when a run stops pushing back what its hosts had no time for.
+	puttingOff = 105 * time.Second
 	// mostDue bounds a run's memory.
 	mostDue = 20_000
 )
@@ -40,7 +44,7 @@ type Swept struct {
 	Removed   int // rows of unbound bindings, and expired authorizations
 	Kept      int // secrets that are in use
 	Deleted   int // secrets that nothing pointed at
-	PutOff    int // checks that were put off because their host fails
+	PutOff    int // checks that were put off: their host fails, or had no time for them
 	Sent      int // webhooks
 	Left      bool
 	Duration  time.Duration
@@ -92,7 +96,8 @@ type run struct {
 type lane struct {
 	waiting  []table.Binding
 	workers  int
-	failures int // in a row
+	failures int           // in a row
+	wait     time.Duration // that the host asked for with one of them
 }
 
 func (r *run) count(part Swept) {
@@ -153,7 +158,7 @@ func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 		rec, check, err = r.s.sweepBinding(ctx, entry.Binding, &part)
 		switch {
 		case check:
-			r.queue(ctx, rec.Platform+" "+rec.Address, rec, r.check)
+			r.queue(ctx, hostOf(rec), rec, r.check)
 		case err == nil && r.s.webhook != nil && rec.Delivery.Waiting > 0:
 			r.queue(ctx, "webhook", rec, r.deliver)
 		}
@@ -181,9 +186,30 @@ func nameOf(entry table.DueEntry) string {
 	return "binding " + describe(entry.Binding)
 }
 
-// task works on one record. It says whether its host is well; failing says that it isn't and need
-// not be asked.
-type task func(ctx context.Context, rec table.Binding, failing bool, part *Swept) (bool, error)
+// hostOf names the lane of a record's checks: its platform and, where that is anybody's, the host.
+func hostOf(rec table.Binding) string {
+	if u, err := url.Parse(rec.Address); err == nil {
+		return rec.Platform + " " + u.Host
+	}
+	return rec.Platform + " " + rec.Address
+}
+
+// task works on one record. It is told why the host is not to be asked, if it isn't, and tells what
+// it heard of the host.
+type task func(ctx context.Context, rec table.Binding, why spared, part *Swept) (heard, error)
+
+// spared is why a host is not to be asked: it fails, or the run has no time left. Wait is how
+// long the host wants to be left alone.
+type spared struct {
+	failing, late bool
+	wait          time.Duration
+}
+
+// heard is how a host did.
+type heard struct {
+	asked, well bool
+	wait        time.Duration // that it asked for
+}
 
 // queue puts a record into a host's lane, and gives the lane another worker if it may have one.
 func (r *run) queue(ctx context.Context, host string, rec table.Binding, do task) {
@@ -212,86 +238,127 @@ func (r *run) work(ctx context.Context, l *lane, do task) {
 		}
 		rec := l.waiting[0]
 		l.waiting = l.waiting[1:]
-		failing := l.failures >= hostFailing
+		why := spared{failing: l.failures >= hostFailing, wait: l.wait}
 		r.mu.Unlock()
-		if r.over(ctx) {
+		why.late = r.over(ctx)
+		if why.late && (ctx.Err() != nil || r.s.now().Sub(r.began) > puttingOff) {
 			continue
 		}
 		var part Swept
-		well, err := do(ctx, rec, failing, &part)
-		r.hostAnswered(l, well)
+		h, err := do(ctx, rec, why, &part)
+		r.hostAnswered(l, h)
 		r.finish(ctx, "binding "+describe(rec.Key), err, part)
 	}
 }
 
 // check is the task of asking a platform about a token.
 func (r *run) check(
-	ctx context.Context, rec table.Binding, failing bool, part *Swept,
-) (bool, error) {
-	if failing {
+	ctx context.Context, rec table.Binding, why spared, part *Swept,
+) (heard, error) {
+	if why.failing || why.late {
 		part.PutOff++
-		return false, r.s.putOff(ctx, rec)
+		wait := max(claimed, why.wait)
+		if !why.failing {
+			wait = 0 // for the next run, behind what is older
+		}
+		return heard{}, r.s.putOff(ctx, rec, wait)
 	}
-	passing, err := r.s.checkDue(ctx, rec, part)
-	return passing == nil, err
+	return r.s.checkDue(ctx, rec, part)
 }
 
 // deliver is the task of sending a binding's waiting events.
 func (r *run) deliver(
-	ctx context.Context, rec table.Binding, failing bool, part *Swept,
-) (bool, error) {
-	if failing {
-		return false, nil // it was claimed for later
+	ctx context.Context, rec table.Binding, why spared, part *Swept,
+) (heard, error) {
+	if why.failing || why.late {
+		return heard{}, nil // it was claimed for later
 	}
-	sent, err := r.s.deliver(ctx, rec)
+	sent, err := r.s.deliver(ctx, rec, r.began.Add(sweeping))
 	part.Sent += sent
-	return err == nil, err
+	return heard{asked: true, well: err == nil}, err
 }
 
-func (r *run) hostAnswered(l *lane, well bool) {
+func (r *run) hostAnswered(l *lane, h heard) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.failures++; well {
-		l.failures = 0
+	switch {
+	case !h.asked:
+	case h.well:
+		l.failures, l.wait = 0, 0
+	default:
+		l.failures++
+		l.wait = max(l.wait, h.wait)
 	}
 }
 
 // putOff leaves a record for later without asking its host.
-func (s *Service) putOff(ctx context.Context, rec table.Binding) error {
-	rec.CheckAt = s.now().Add(claimed + s.jitter(claimed))
-	rec.DueAt = s.due(rec)
+func (s *Service) putOff(ctx context.Context, rec table.Binding, wait time.Duration) error {
+	rec.CheckAt = s.now().Add(wait + s.jitter(claimed))
+	rec.DueAt = rec.CheckAt // not earlier for a lease that was left behind
 	_, err := s.table.SaveBinding(ctx, rec)
 	return err
 }
 
-// checkDue claims a record and examines it. The problem is one that says nothing of the token.
+// checkDue claims a record and examines it.
 func (s *Service) checkDue(
 	ctx context.Context, rec table.Binding, part *Swept,
-) (*problem.Problem, error) {
+) (heard, error) {
 	if rec.Attempts >= hopelessChecks {
 		part.Parked++
-		s.log.ErrorContext(ctx, "a binding is not checked any more: whoever does, dies",
-			"alarm", "parked", "binding", describe(rec.Key), "attempts", rec.Attempts)
-		rec.Unsure = rec.Unsure || rec.Lease != (table.Lease{})
-		rec.CheckAt, rec.LookAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
-		rec.DueAt = s.due(rec)
-		_, err := s.table.SaveBinding(ctx, rec)
-		return nil, err
+		return heard{}, s.park(ctx, rec)
 	}
 	rec, err := s.claim(ctx, rec)
 	if err != nil {
-		return nil, err
+		return heard{}, err
 	}
 	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
-		return nil, err
+		return heard{}, err
 	}
-	_, out, err := s.examine(ctx, rec)
+	if rec.Health == table.Revoked && (withdrawn(rec) || rec.LookAt.IsZero()) {
+		return heard{}, s.rest(ctx, rec)
+	}
+	_, out, err := s.attempt(ctx, rec)
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
 	part.Warned += one(out.warned)
 	part.Recovered += one(out.recovered)
 	part.Failed += one(out.failed)
-	return out.passing, err
+	if err != nil {
+		return heard{}, err
+	}
+	if out.passing == nil {
+		return heard{asked: true, well: true}, nil
+	}
+	return heard{asked: true, wait: out.passing.RetryAfter}, nil
+}
+
+// park takes a record out of the line for good: whoever checks it, dies. A check that its user asks
+// for, or a bind, brings it back.
+func (s *Service) park(ctx context.Context, rec table.Binding) error {
+	s.log.ErrorContext(ctx, "a binding is not checked any more: whoever does, dies",
+		"alarm", "parked", "binding", describe(rec.Key), "attempts", rec.Attempts)
+	rec.Unsure = rec.Unsure || rec.Lease != (table.Lease{})
+	rec.CheckAt, rec.LookAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
+	rec.DueAt = s.due(rec)
+	_, err := s.table.SaveBinding(ctx, rec)
+	return err
+}
+
+// rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
+// is still there was looked at. What a refresh has brought after the operator ended the token is
+// revoked too.
+func (s *Service) rest(ctx context.Context, rec table.Binding) error {
+	if look := rec.LookAt; !look.IsZero() && !look.After(s.now()) {
+		if err := s.revokeLate(ctx, rec); err != nil {
+			return err
+		}
+		rec.LookAt = time.Time{}
+	}
+	rec.Attempts = 0
+	rec.CheckAt = s.now().Add(checkEvery - s.jitter(2*time.Hour))
+	rec.DueAt = s.due(rec)
+	_, err := s.table.SaveBinding(ctx, rec)
+	return err
 }
 
 func one(yes bool) int {
@@ -320,6 +387,11 @@ func (s *Service) instanceGone(ctx context.Context, rec *table.Binding) (bool, e
 	if s.now().Sub(rec.MissingSince) < missing {
 		return false, nil
 	}
-	_, err = s.unbind(ctx, rec.Key, nil, table.User{})
+	old, err := s.unbind(ctx, rec.Key, nil, table.User{})
+	if err == nil {
+		event.Audit(ctx, s.log, event.Entry{
+			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,
+		})
+	}
 	return true, err
 }

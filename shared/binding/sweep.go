@@ -29,6 +29,9 @@ func (s *Service) sweepBinding(
 	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(now) {
 		return rec, false, nil // the index lags
 	}
+	if s.webhook == nil {
+		rec.Delivery = table.Delivery{} // nobody is told any more
+	}
 	if len(rec.Events) == 0 && !rec.Bound() && rec.Delivery.Waiting == 0 {
 		if err := s.table.DeleteBinding(ctx, rec); err != nil {
 			return rec, false, fmt.Errorf("deleting an unbound row: %w", err)
