@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"bindery/shared/api"
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
@@ -100,7 +101,7 @@ func consent(env map[string]string, w *world) {
 }
 
 // appsOf is the operator's document.
-func appsOf(registered map[sandbox.Platform]sandbox.App) func(context.Context) (secret.Text, error) {
+func appsOf(registered map[sandbox.Platform]sandbox.App) api.Apps {
 	document := map[string]any{}
 	for name, app := range registered {
 		var secrets []string

@@ -20,7 +20,9 @@ const callbackPath = "/v1/callback/"
 
 // arrive ends on the console whatever happens: nobody is left on raw JSON.
 func (a *API) arrive(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), whole)
+	// A browser that goes away must not end the exchange halfway: nobody would have the token, and
+	// nobody could revoke it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), whole)
 	defer cancel()
 	in, err := callbackOf(r)
 	if err != nil || r.Method != http.MethodGet {

@@ -80,12 +80,13 @@ func ownPath(to string) bool {
 		return true
 	}
 	u, err := url.Parse(to)
-	if err != nil || len(to) > maxAddress || u.Scheme != "" || u.Host != "" || u.Fragment != "" {
+	if err != nil || len(to) > maxAddress || u.Scheme != "" || u.Host != "" {
 		return false
 	}
 	strange := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
 	return strings.HasPrefix(u.Path, "/") && !strings.HasPrefix(u.Path, "//") &&
-		!strings.ContainsFunc(to, strange) && !strings.ContainsFunc(u.Path, strange)
+		!strings.ContainsFunc(to, strange) && !strings.ContainsFunc(u.Path, strange) &&
+		!strings.Contains(to, "#")
 }
 
 // depart is the browser's own navigation: it has no bearer, the id is the ticket.

@@ -110,10 +110,16 @@ func (t Ticket) fits(a table.Authorization) bool {
 // AuthorizationOf is the id that a state begins with, "" if it is none of ours.
 func AuthorizationOf(state secret.Text) string {
 	id, random, _ := strings.Cut(state.Reveal(), ".")
-	if len(id) != 32 || len(random) != 64 {
+	if !isID(id) || len(random) != 64 {
 		return ""
 	}
 	return id
+}
+
+// isID says whether a text has the form of an authorization's id. Anybody may ask for anything,
+// and a table takes not every text for a key.
+func isID(text string) bool {
+	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // Departure sends a browser to its platform.
@@ -169,13 +175,17 @@ func (s *Service) mint(ctx context.Context, a table.Authorization) (Ticket, erro
 	}
 	a.Stage, a.StateHash, a.Challenge = table.Redirected, ticket.hash(), ticket.challenge()
 	_, err := s.table.SaveAuthorization(ctx, a)
-	if errors.Is(err, table.ErrConflict) { // another browser was quicker
+	if err == nil {
+		return ticket, nil
+	}
+	there, readErr := s.authorization(ctx, a.ID) // what is there counts
+	switch {
+	case readErr == nil && ticket.fits(there):
+		return ticket, nil
+	case errors.Is(err, table.ErrConflict): // another browser was quicker
 		return Ticket{}, problem.New(problem.AnotherBrowser)
 	}
-	if err != nil {
-		return Ticket{}, unavailable("saving the authorization", err)
-	}
-	return ticket, nil
+	return Ticket{}, unavailable("saving the authorization", err)
 }
 
 func fitting(a table.Authorization, shown []Ticket) Ticket {
@@ -188,6 +198,9 @@ func fitting(a table.Authorization, shown []Ticket) Ticket {
 }
 
 func (s *Service) authorization(ctx context.Context, id string) (table.Authorization, error) {
+	if !isID(id) {
+		return table.Authorization{}, problem.New(problem.AuthorizationUnknown)
+	}
 	a, err := s.table.Authorization(ctx, id)
 	if errors.Is(err, table.ErrNotFound) {
 		return table.Authorization{}, problem.New(problem.AuthorizationUnknown)

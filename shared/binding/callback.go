@@ -143,16 +143,17 @@ func (s *Service) redeem(
 	a.Token.IssuedAt = s.now()
 	k := kept{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
 	if err := s.put(ctx, name, 1, k); err != nil {
+		s.refuse(ctx, platform, a, k) // else nobody would have it, and nobody could revoke it
 		return secret.Text{}, err
 	}
 	finding, warnings, err := s.identify(ctx, platform, a, k)
+	a.Identity = table.Identity(finding.Identity)
 	if err != nil {
-		s.revokeRefused(ctx, platform, k)
+		s.refuse(ctx, platform, a, k)
 		return secret.Text{}, err
 	}
 	k.Username, k.Token.Scopes = finding.GitUsername, finding.Scopes
 	a.Token = tokenOf(name, k, a.Token.IssuedAt)
-	a.Identity = table.Identity(finding.Identity)
 	a.Warnings = warnings
 	return s.consented(ctx, a)
 }
@@ -184,6 +185,9 @@ func (s *Service) exchange(
 func (s *Service) identify(
 	ctx context.Context, platform provider.OAuthPlatform, a table.Authorization, k kept,
 ) (provider.Finding, []problem.Problem, error) {
+	if _, err := s.punctual(ctx, "Check"); err != nil {
+		return provider.Finding{}, nil, unavailable("asking the platform", err)
+	}
 	asking, cancel := context.WithTimeout(ctx, exchanging)
 	defer cancel()
 	held := k.held()
@@ -215,12 +219,18 @@ func (s *Service) consented(ctx context.Context, a table.Authorization) (secret.
 	return secret.Text{}, unavailable("saving the consent", err)
 }
 
-// revokeRefused ends a token that was issued and will not be used. The sweep makes good what
-// fails here.
-func (s *Service) revokeRefused(ctx context.Context, platform provider.Platform, k kept) {
+// refuse ends a token that was issued and will not be used, which then counts no more. The sweep
+// makes good what fails here.
+func (s *Service) refuse(
+	ctx context.Context, platform provider.Platform, a table.Authorization, k kept,
+) {
 	err := s.revoke(ctx, platform, k)
-	if err != nil && !errors.Is(err, provider.ErrNoRevoke) {
+	switch {
+	case errors.Is(err, provider.ErrNoRevoke):
+	case err != nil:
 		s.log.WarnContext(ctx, "a refused token was not revoked at once",
 			"platform", k.Platform, "error", err)
+	case a.Identity.ID != "":
+		s.released(ctx, a)
 	}
 }

@@ -38,7 +38,7 @@ func (s *Service) Confirm(ctx context.Context, in Confirm) (View, error) {
 		return View{}, problem.New(problem.AuthorizationUnknown)
 	}
 	if a.Starter != in.By {
-		return View{}, s.discard(ctx, a)
+		return View{}, s.discard(ctx, a, in.By)
 	}
 	named := a.Instance != ""
 	if named && (a.Region != in.Instance.Region || a.Instance != in.Instance.ID) {
@@ -129,7 +129,7 @@ func (s *Service) adopt(ctx context.Context, name string, key table.Key) error {
 
 // discard ends an attempt that somebody else tried to confirm. Whoever makes the note disowned
 // revokes the token; an attempt that was confirmed before is left alone.
-func (s *Service) discard(ctx context.Context, a table.Authorization) error {
+func (s *Service) discard(ctx context.Context, a table.Authorization, by table.User) error {
 	refused := problem.New(problem.AnotherUser)
 	note, err := s.table.Note(ctx, a.Token.Secret)
 	if errors.Is(err, table.ErrNotFound) {
@@ -148,13 +148,14 @@ func (s *Service) discard(ctx context.Context, a table.Authorization) error {
 	} else if err != nil {
 		return unavailable("disowning the secret", err)
 	}
+	s.released(ctx, a) // else the attempt itself would pass for a holder of the token
 	k, err := s.fetch(ctx, a.Token)
 	revoked := s.revokeOld(ctx, table.Binding{
 		Key: targetOf(a), Token: a.Token, Identity: a.Identity,
 	}, k, err)
 	event.Audit(ctx, s.log, event.Entry{
 		Action:   "confirm",
-		User:     a.Starter,
+		User:     by,
 		Target:   targetOf(a),
 		Outcome:  string(problem.AnotherUser),
 		Previous: a.Identity,

@@ -1,0 +1,457 @@
+package api_test
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+)
+
+func TestA4_NothingEqualsNothing(t *testing.T) {
+	w := newConsentWorld(t)
+	a := w.start(sandbox.GitHub) // no browser has gone yet: the record has no state
+	nobody := newBrowser(w)
+	none := []string{
+		"", ".", a.id, a.id + ".", "." + strings.Repeat("0", 64),
+		a.id + "." + strings.Repeat("0", 64),
+		a.id + "." + strings.Repeat("0", 63), strings.Repeat("0", 97),
+	}
+	for _, state := range none {
+		for _, cookie := range []string{"", "__Host-bindery-=", "__Host-bindery-=.", "=", "; ;"} {
+			nobody.arrive(callbackOf("github", "state", state, "code", "any"), func(r *request) {
+				r.header["Cookie"] = cookie
+			}).refused(problem.AuthorizationUnknown, "")
+		}
+	}
+	nobody.arrive(callbackOf("github")).refused(problem.AuthorizationUnknown, "")
+	w.stage(a.id, "started")
+	// With the right state, a cookie by the right name that holds nothing, or a half.
+	b := newBrowser(w)
+	back := w.says("github", "alice", b.depart(a), nil)
+	name := b.cookies()[0]
+	whole := b.value()
+	state, verifier := whole[:len(whole)-65], whole[len(whole)-64:]
+	for value, want := range map[string]problem.Code{
+		"": problem.CookiesBlocked, ".": problem.CookiesBlocked,
+		"." + verifier: problem.CookiesBlocked,
+		state:          problem.AnotherBrowser, state + ".": problem.AnotherBrowser,
+		state + "." + verifier[1:]:            problem.AnotherBrowser,
+		state + "." + verifier + "0":          problem.AnotherBrowser,
+		state + "." + strings.Repeat("0", 64): problem.AnotherBrowser,
+	} {
+		b.arrive(back, func(r *request) { r.header["Cookie"] = name + "=" + value }).
+			refused(want, a.id)
+	}
+	b.arrive(back).consented()
+}
+
+func TestA4_StateAndVerifierHave256RandomBits(t *testing.T) {
+	w := newConsentWorld(t)
+	seen := map[string]bool{}
+	for range 20 {
+		a := w.start(sandbox.GitHub)
+		b := newBrowser(w)
+		state := queryOf(b.depart(a)).Get("state")
+		id, random, _ := strings.Cut(state, ".")
+		verifier := b.value()[len(state)+1:]
+		if id != a.id || len(random) != 64 || len(verifier) != 64 {
+			t.Fatalf("the state has %d digits, the verifier %d, want 64", len(random), len(verifier))
+		}
+		for _, value := range []string{random, verifier} {
+			if strings.Trim(value, "0123456789abcdef") != "" || seen[value] {
+				t.Fatal("a state or verifier isn't hex, or was there before")
+			}
+			seen[value] = true
+		}
+	}
+}
+
+func TestA5_OfFiftyCallbacksAtOnceOneExchanges(t *testing.T) {
+	for _, platform := range byConsent {
+		t.Run(string(platform), func(t *testing.T) {
+			w := newConsentWorld(t)
+			b := newBrowser(w)
+			a := w.start(platform)
+			back := w.says(a.platform, "alice", b.depart(a), nil)
+			shown := b.cookies()[0] + "=" + b.value()
+			ends := make([]arrival, 50)
+			var all sync.WaitGroup
+			for i := range ends {
+				all.Go(func() {
+					ends[i] = newBrowser(w).arrive(back, func(r *request) { r.header["Cookie"] = shown })
+				})
+			}
+			all.Wait()
+			won := 0
+			for _, end := range ends {
+				if end.finish != "" {
+					won++
+					w.confirm(a.id, end.finish).ok()
+					continue
+				}
+				end.refused(problem.AuthorizationDone, a.id)
+			}
+			if won != 1 || w.box.Exchanges(platform) != 1 {
+				t.Errorf("%d callbacks won with %d exchanges, want 1 and 1",
+					won, w.box.Exchanges(platform))
+			}
+		})
+	}
+}
+
+func TestA5_TheSameCallbackTwice(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		b := newBrowser(w)
+		a := w.start(platform)
+		back := w.says(a.platform, "alice", b.depart(a), nil)
+		shown := b.cookies()[0] + "=" + b.value()
+		end := b.arrive(back).consented()
+		again := func(r *request) { r.header["Cookie"] = shown } // as a back button may do
+		b.arrive(back, again).refused(problem.AuthorizationDone, a.id)
+		w.confirm(a.id, end.finish).ok()
+		b.arrive(back, again).refused(problem.AuthorizationDone, a.id)
+		if got := w.box.Exchanges(platform); got != 1 {
+			t.Errorf("%s: %d exchanges, want 1", platform, got)
+		}
+		w.boundTo(home, platform, "alice")
+	}
+}
+
+func TestA6_AnAttemptEndsByTheClock(t *testing.T) {
+	w := newConsentWorld(t)
+	life := 15 * time.Minute
+	b := newBrowser(w)
+	unopened, departed := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
+	consented := w.start(sandbox.GitHub)
+	finish := b.finish(consented, "alice")
+	address := b.depart(departed)
+	value := b.cookies()[0] + "=" + b.value()
+
+	w.clock.forward(life - time.Millisecond)
+	if w.shown(departed.id, "").ok().json()["problem"] != nil {
+		t.Error("an attempt has expired before its time")
+	}
+	w.clock.forward(time.Millisecond)
+	b.turnedAway(unopened).refused(problem.AuthorizationExpired, unopened.id)
+	b.turnedAway(departed).refused(problem.AuthorizationExpired, departed.id)
+	// The browser has dropped the cookie; one that has not is refused all the same.
+	if len(b.show(mustParse(publicURL+"/"), true)) != 0 {
+		t.Error("the cookie outlives the attempt")
+	}
+	b.arrive(w.says("github", "alice", address, nil), func(r *request) {
+		r.header["Cookie"] = value
+	}).refused(problem.AuthorizationExpired, departed.id)
+	w.confirm(consented.id, finish).refused(problem.AuthorizationExpired, "")
+	p, _ := w.shown(consented.id, finish).ok().json()["problem"].(map[string]any)
+	if p["code"] != "authorization_expired" {
+		t.Errorf("the attempt shows the problem %v", p["code"])
+	}
+	w.unbound(home, sandbox.GitHub)
+	if got := w.box.Exchanges(sandbox.GitHub); got != 1 {
+		t.Errorf("%d exchanges, want the one in time", got)
+	}
+}
+
+func mustParse(address string) *url.URL {
+	u, err := url.Parse(address)
+	if err != nil {
+		panic("not an address")
+	}
+	return u
+}
+
+func TestA7_AStateOfOnePlatformAtAnothersCallback(t *testing.T) {
+	w := newConsentWorld(t)
+	for _, platform := range byConsent {
+		b := newBrowser(w)
+		a := w.start(platform)
+		back := w.says(a.platform, "alice", b.depart(a), nil)
+		for _, other := range []string{"gitee", "github", "bitbucket", "gitlab", "codeup"} {
+			if other == a.platform {
+				continue
+			}
+			mixed := strings.Replace(back, "/callback/"+a.platform, "/callback/"+other, 1)
+			b.arrive(mixed).refused(problem.AuthorizationUnknown, "")
+		}
+		for _, other := range []string{"GITHUB", "gitea", "%67ithub%20"} {
+			mixed := strings.Replace(back, "/callback/"+a.platform, "/callback/"+other, 1)
+			b.arrive(mixed, odd).refused(problem.AuthorizationUnknown, "")
+		}
+		if got := w.box.Exchanges(platform); got != 0 {
+			t.Errorf("%s: %d exchanges, want 0", platform, got)
+		}
+		if len(b.cookies()) != 1 {
+			t.Error("a mixed-up callback has cleared the cookie")
+		}
+		b.arrive(back).consented()
+	}
+}
+
+func TestA8_AnIssuerThatIsntThePlatform(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		iss  func(own string) []string
+		ok   bool
+	}{
+		{"absent", func(string) []string { return nil }, true},
+		{"the platform's", func(own string) []string { return []string{"iss", own} }, true},
+		{"below it", func(own string) []string { return []string{"iss", own + "/oauth"} }, true},
+		{"another's", func(string) []string { return []string{"iss", "https://evil.example"} }, false},
+		{"another scheme", func(own string) []string {
+			return []string{"iss", strings.Replace(own, "http://", "https://", 1)}
+		}, false},
+		{"another port", func(own string) []string { return []string{"iss", own + "1"} }, false},
+		{"in front of it", func(own string) []string {
+			return []string{"iss", own + "@evil.example"}
+		}, false},
+		{"no address", func(string) []string { return []string{"iss", "%zz"} }, false},
+	} {
+		for _, platform := range byConsent {
+			w := newConsentWorld(t)
+			b := newBrowser(w)
+			a := w.start(platform)
+			address := b.depart(a)
+			u := mustParse(address)
+			back := w.says(a.platform, "alice", address, nil)
+			if params := c.iss(u.Scheme + "://" + u.Host); params != nil {
+				back += "&iss=" + url.QueryEscape(params[1])
+			}
+			end := b.arrive(back)
+			if c.ok {
+				end.consented()
+				continue
+			}
+			end.refused(problem.PlatformError, a.id)
+			if got := w.box.Exchanges(platform); got != 0 {
+				t.Errorf("%s, %s: %d exchanges, want 0", platform, c.name, got)
+			}
+			p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
+			if p["reason"] != "issuer" {
+				t.Errorf("%s, %s: the reason is %v, want issuer", platform, c.name, p["reason"])
+			}
+		}
+	}
+}
+
+func TestA9_AStolenCodeInTheThiefsOwnAttempt(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		address := newBrowser(w).depart(w.start(platform))
+		stolen := queryOf(w.says(string(platform), "alice", address, nil)).Get("code")
+		thief := newBrowser(w)
+		a := w.start(platform)
+		state := queryOf(thief.depart(a)).Get("state")
+		end := thief.arrive(callbackOf(string(platform), "code", stolen, "state", state))
+		if platform == sandbox.GitHub {
+			end.refused(problem.TokenRejected, a.id)
+			if w.box.LiveTokens(platform, "alice") != 0 {
+				t.Error("GitHub has issued a token to the thief")
+			}
+			continue
+		}
+		// These two are not known to look at the verifier, which is sent to them all the same:
+		// there it is the code's single use, the exact address and no-referrer that keep it safe.
+		end.consented()
+		if got, _ := w.box.Authorized(platform, secret.New(stolen)); !got.Challenged || got.Proved {
+			t.Errorf("%s: challenged %v, proved %v; want true, false",
+				platform, got.Challenged, got.Proved)
+		}
+	}
+}
+
+func TestA9_EveryExchangeProvesItsVerifier(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		b := newBrowser(w)
+		a := w.start(platform)
+		address := b.depart(a)
+		q := queryOf(address)
+		if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 {
+			t.Errorf("%s: the challenge isn't one of S256", platform)
+		}
+		back := w.says(a.platform, "alice", address, nil)
+		b.arrive(back).consented()
+		got, _ := w.box.Authorized(platform, secret.New(queryOf(back).Get("code")))
+		if !got.Proved || !got.Redeemed {
+			t.Errorf("%s: proved %v, redeemed %v", platform, got.Proved, got.Redeemed)
+		}
+	}
+}
+
+func TestA10_WhatAPlatformSaysIsNeverReflected(t *testing.T) {
+	const mark = "attackers-own-words"
+	for name, said := range map[string]string{
+		"html": "<script>" + mark + "</script>", "lines": mark + "\r\nSet-Cookie: evil=1\r\n\r\n<b>",
+		"long": strings.Repeat(mark, 100<<10/len(mark)), "binary": mark + "\x00\xff\xfe\u2028",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newConsentWorld(t)
+			w.minted.add(mark)
+			for _, code := range []string{"access_denied", said} {
+				b := newBrowser(w)
+				a := w.start(sandbox.GitHub)
+				state := queryOf(b.depart(a)).Get("state")
+				want := problem.PlatformError
+				if code == "access_denied" {
+					want = problem.ConsentRefused
+				}
+				back := callbackOf("github", "error", code, "state", state,
+					"error_description", said, "error_uri", "https://evil.example/"+said)
+				b.arrive(back).refused(want, a.id)
+				if bytes.Contains(w.shown(a.id, "").ok().body, []byte(mark)) {
+					t.Error("the attempt shows it")
+				}
+				if len(b.cookies()) != 0 {
+					t.Error("the ended attempt's cookie is still there")
+				}
+			}
+			// The log and the files are scanned for the mark at the end.
+		})
+	}
+}
+
+func TestA11_NoReturnToLeadsAway(t *testing.T) {
+	w := newConsentWorld(t)
+	for _, to := range []string{
+		"//evil.example", "///evil.example", `/\evil.example`, `\evil.example`, `\\evil.example`,
+		"/%09/evil.example", "/\t//evil.example", "/\t/evil.example", "\t//evil.example",
+		"/\n//evil.example", "/\r\n//evil.example", "/%0a/evil.example", "/%5cevil.example",
+		"https:evil.example", "https://evil.example", "https:///evil.example", "http://evil.example/",
+		"javascript:alert(1)", "data:text/html,x", "evil.example", "@evil.example", ".evil.example",
+		":443/x", "?tab=1", "#x", "/x#y", "/x#", "/x#finish=1", " /x", "/x y", "/x\x00", "/x\x7f",
+		"/%2f%2fevil.example", "/%", "https://console.example.com/", "//console.example.com/",
+		"/" + strings.Repeat("x", 2048),
+	} {
+		w.clock.forward(time.Minute) // else there were too many calls
+		r := w.do(request{
+			method: "POST", path: "/v1/authorizations", odd: true,
+			body: map[string]any{"platform": "github", "returnTo": to},
+		})
+		if r.refused(problem.InputMalformed, ""); !strings.Contains(string(r.body), "returnTo") {
+			t.Errorf("%q: the field isn't named: %s", to, r.body)
+		}
+	}
+	for _, to := range []string{"", "/", "/a", "/a?b=c&d=%20", "/a/../b", "/a//b", "/a?//b", "/镜像"} {
+		a := w.start(sandbox.GitHub, "returnTo", to)
+		b := newBrowser(w)
+		got := b.arrive(w.says("github", "alice", b.depart(a), nil)).consented().path
+		if want := mustParse(consoleURL + "/" + strings.TrimPrefix(to, "/")).RequestURI(); got != want {
+			t.Errorf("%q: arrived at %q, want %q", to, got, want)
+		}
+	}
+}
+
+func TestA12_DoubledParametersClaimNothing(t *testing.T) {
+	w := newConsentWorld(t)
+	for _, platform := range byConsent {
+		b := newBrowser(w)
+		a := w.start(platform)
+		back := w.says(a.platform, "alice", b.depart(a), nil)
+		for _, more := range []string{
+			"&code=b", "&state=x", "&error=a&error=b", "&iss=a&iss=b", "&code=",
+			"&state=" + url.QueryEscape(queryOf(back).Get("state")),
+		} {
+			b.arrive(back+more, odd).refused(problem.InputMalformed, "")
+		}
+		if got := w.box.Exchanges(platform); got != 0 {
+			t.Errorf("%s: %d exchanges, want 0", platform, got)
+		}
+		w.stage(a.id, "redirected")
+		b.arrive(back).consented()
+	}
+}
+
+func TestA17_FewerScopesThanAskedAreRefusedByName(t *testing.T) {
+	for _, c := range []struct {
+		platform sandbox.Platform
+		granted  []string
+		missing  string
+	}{
+		{sandbox.GitHub, []string{}, "repo"},
+		{sandbox.GitHub, []string{"gist"}, "repo"},
+		{sandbox.Gitee, []string{"user_info", "projects"}, "hook"},
+		{sandbox.Gitee, []string{"user_info"}, "projects, hook"},
+	} {
+		w := newConsentWorld(t)
+		b := newBrowser(w)
+		a := w.start(c.platform)
+		b.arrive(w.says(a.platform, "alice", b.depart(a), c.granted)).
+			refused(problem.PermissionMissing, a.id)
+		p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
+		if detail, _ := p["detail"].(string); !strings.Contains(detail, c.missing) {
+			t.Errorf("%s without %s: %v", c.platform, c.missing, p)
+		}
+		if live := w.box.LiveTokens(c.platform, "alice"); c.platform == sandbox.GitHub && live != 0 {
+			t.Error("the token with too few scopes lives on")
+		}
+		w.unbound(home, c.platform)
+	}
+	// An optional one is a warning.
+	w := newConsentWorld(t)
+	a := w.start(sandbox.Gitee)
+	b := newBrowser(w)
+	needed := []string{"user_info", "projects", "hook"}
+	end := b.arrive(w.says(a.platform, "alice", b.depart(a), needed))
+	warnings := w.confirm(a.id, end.consented().finish).ok().list("warnings")
+	if len(warnings) != 1 || warnings[0]["code"] != "permission_missing" {
+		t.Errorf("the warnings are %v", warnings)
+	}
+}
+
+func TestA17_GitHubsErrorWith200IsNoToken(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	b.arrive(w.says(a.platform, "newcomer", b.depart(a), nil)).refused(problem.TokenRejected, a.id)
+	p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
+	if p["reason"] != "unverified_email" {
+		t.Errorf("the reason is %v, want unverified_email", p["reason"])
+	}
+	if names, _ := w.secrets.Names(t.Context()); len(names) != 0 {
+		t.Errorf("%d secrets were stored", len(names))
+	}
+}
+
+func TestBitbucketsConsumerWithTooFewScopes(t *testing.T) {
+	w := newConsentWorld(t)
+	app := w.box.Apps()[sandbox.Bitbucket]
+	app.Scopes = []string{"account", "repository"}
+	w.box.AddApp(sandbox.Bitbucket, app)
+	a := w.start(sandbox.Bitbucket)
+	b := newBrowser(w)
+	b.arrive(w.says(a.platform, "alice", b.depart(a), nil)).refused(problem.PermissionMissing, a.id)
+	p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
+	if p["reason"] != "consumer" || !strings.Contains(p["detail"].(string), "webhook") {
+		t.Errorf("the problem is %v", p)
+	}
+}
+
+func TestTheCallbackTakesGetAlone(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	back := w.says(a.platform, "alice", b.depart(a), nil)
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+		r := b.visit(back, true, odd, func(r *request) { r.method = method })
+		if r.status != http.StatusMethodNotAllowed {
+			t.Errorf("%s: got %d, want 405", method, r.status)
+		}
+	}
+	r := b.visit(back, true, odd, func(r *request) { r.method = "HEAD" })
+	if r.status != http.StatusSeeOther || strings.Contains(r.header.Get("Location"), "finish") {
+		t.Errorf("HEAD: got %d", r.status)
+	}
+	w.stage(a.id, "redirected")
+	if len(b.cookies()) != 1 {
+		t.Error("the cookie was cleared")
+	}
+	b.arrive(back).consented()
+}

@@ -1,0 +1,89 @@
+package api_test
+
+import (
+	"testing"
+
+	"bindery/shared/sandbox"
+)
+
+// calls are the exact ones to table and vault that a step makes at most platforms, and what
+// GitHub's counting of tokens adds.
+type calls = map[string]int
+
+func sum(lists ...calls) calls {
+	all := calls{}
+	for _, list := range lists {
+		for name, n := range list {
+			all[name] += n
+		}
+	}
+	return all
+}
+
+func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
+	for _, platform := range byConsent {
+		t.Run(string(platform), func(t *testing.T) {
+			w := newConsentWorld(t)
+			gitHub := func(more calls) calls {
+				if platform == sandbox.GitHub {
+					return more
+				}
+				return nil
+			}
+			asked := func(what string, do func(), want int) {
+				t.Helper()
+				before := w.box.Count(platform)
+				do()
+				if got := w.box.Count(platform) - before; got != want {
+					t.Errorf("%s asks the platform %d times, want %d", what, got, want)
+				}
+			}
+			step := func(what string, platformCalls int, want calls, do func()) {
+				t.Helper()
+				asked(what, func() { w.wantCalls(what, w.counted(do), want) }, platformCalls)
+			}
+			var a attempt
+			var finish, back string
+			b := newBrowser(w)
+			first := calls{
+				"Authorization": 1, "Binding": 1, "Note": 1, "SaveNote": 1, "SaveHolder": 1,
+				"SaveBinding": 1,
+			}
+			step("start", 0, calls{"SaveAuthorization": 1}, func() { a = w.start(platform) })
+			var address string
+			step("go", 0, calls{"Authorization": 1, "SaveAuthorization": 1},
+				func() { address = b.depart(a) })
+			step("go again", 0, calls{"Authorization": 1}, func() { b.depart(a) })
+			back = w.says(a.platform, "alice", address, nil)
+			callback := calls{"Authorization": 1, "SaveAuthorization": 2, "SaveNote": 1, "Put": 1}
+			step("callback", 2, sum(callback, gitHub(calls{"SaveHolder": 1, "ListHolders": 1})),
+				func() { finish = b.arrive(back).consented().finish })
+			step("the attempt", 0, calls{"Authorization": 1}, func() { w.shown(a.id, finish).ok() })
+			step("confirm", 0, sum(first, gitHub(calls{"DeleteHolder": 1})),
+				func() { w.confirm(a.id, finish).ok() })
+			step("confirm again", 0, calls{"Authorization": 1, "Binding": 1},
+				func() { w.confirm(a.id, finish).ok() })
+			a = w.start(platform)
+			back = w.says(a.platform, "alice", b.depart(a), nil)
+			step("callback of a re-bind", 2,
+				sum(callback, gitHub(calls{"SaveHolder": 1, "ListHolders": 1})),
+				func() { finish = b.arrive(back).consented().finish })
+			// The new and the old token are compared, for the very same one must not be revoked; at
+			// GitHub also with those of the identity's bindings, of which this is the one.
+			again := sum(first, calls{"SaveNote": 2, "Note": 1, "Get": 2})
+			ended := 0
+			if platform == sandbox.GitHub {
+				ended = 1
+			}
+			step("confirm of a re-bind", ended, sum(again, gitHub(calls{
+				"DeleteHolder": 1, "ListHolders": 1, "Binding": 1, "Get": 1,
+			})), func() { w.confirm(a.id, finish).ok() })
+			step("a garbage callback", 0, calls{}, func() {
+				b.visit(callbackOf(a.platform, "state", "x", "code", "y"), true)
+			})
+			step("a stranger's callback", 0, calls{"Authorization": 1}, func() {
+				newBrowser(w).visit(back, true)
+			})
+		})
+	}
+}

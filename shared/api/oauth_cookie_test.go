@@ -1,0 +1,205 @@
+package api_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+)
+
+func TestA13_TheCookieIsTheBrowsersAloneUntilTheAttemptEnds(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		b := newBrowser(w)
+		a := w.start(platform)
+		w.clock.forward(5 * time.Minute)
+		address := b.depart(a)
+		c, err := http.ParseSetCookie(b.given[0])
+		if err != nil {
+			t.Fatal("the cookie can't be read")
+		}
+		if !regexp.MustCompile(`^__Host-bindery-[0-9a-f]{16}$`).MatchString(c.Name) {
+			t.Errorf("the cookie's name is %s", c.Name)
+		}
+		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
+			c.Domain != "" || c.MaxAge != 600 || len(c.Unparsed) != 0 {
+			t.Errorf("the cookie is Secure %v, HttpOnly %v, SameSite %v, Path %q, Domain %q, "+
+				"Max-Age %d", c.Secure, c.HttpOnly, c.SameSite, c.Path, c.Domain, c.MaxAge)
+		}
+		if len(b.cookies()) != 1 {
+			t.Fatal("a strict browser doesn't keep the cookie")
+		}
+		b.arrive(w.says(a.platform, "alice", address, nil)).consented()
+		if len(b.cookies()) != 0 || len(b.given) != 2 {
+			t.Errorf("%d cookies are kept of %d given, want 0 of 2", len(b.cookies()), len(b.given))
+		}
+		cleared, err := http.ParseSetCookie(b.given[1])
+		if err != nil || cleared.Name != c.Name || cleared.MaxAge >= 0 || !cleared.Secure ||
+			cleared.Path != "/" {
+			t.Error("the cookie isn't cleared as it was set")
+		}
+	}
+}
+
+func TestA13_TwoTabsDontDisturbEachOther(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	one, other := w.start(sandbox.GitHub), w.start(sandbox.GitHub, "instance", atShanghai)
+	back := w.says("github", "alice", b.depart(one), nil)
+	otherBack := w.says("github", "bob", b.depart(other), nil)
+	if len(b.cookies()) != 2 {
+		t.Fatalf("the browser has %d cookies, want 2", len(b.cookies()))
+	}
+	second := b.arrive(otherBack).consented()
+	if len(b.cookies()) != 1 {
+		t.Errorf("the browser has %d cookies, want 1", len(b.cookies()))
+	}
+	first := b.arrive(back).consented()
+	w.confirm(one.id, first.finish).ok()
+	w.confirm(other.id, second.finish, "instance", atShanghai).ok()
+	w.boundTo(home, sandbox.GitHub, "alice")
+	w.boundTo(shanghaiPath, sandbox.GitHub, "bob")
+}
+
+func TestA13_AGarbageCallbackClearsAndClaimsNothing(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a, other := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
+	back := w.says("github", "alice", b.depart(a), nil)
+	state := queryOf(back).Get("state")
+	newBrowser(w).depart(other)
+	flipped := []byte(state)
+	flipped[len(flipped)-1] ^= 1
+	unknown := strings.Repeat("0", 32) + "." + strings.Repeat("0", 64)
+	const none = problem.AuthorizationUnknown
+	with := func(state string) string { return callbackOf("github", "code", "x", "state", state) }
+	for name, c := range map[string]struct {
+		who     *browser
+		address string
+		want    problem.Code
+		id      string
+	}{
+		"no state":            {b, callbackOf("github", "code", "x"), none, ""},
+		"an unknown state":    {b, with(unknown), none, ""},
+		"half a state":        {b, with(a.id), none, ""},
+		"another random part": {b, with(string(flipped)), none, ""},
+		"bytes":               {b, with("\xff\x00\r\n;"), none, ""},
+		"100 KB":              {b, with(strings.Repeat("a", 100<<10)), none, ""},
+		"a consent refused, from nobody": {
+			newBrowser(w), callbackOf("github", "error", "access_denied", "state", state),
+			problem.CookiesBlocked, a.id,
+		},
+		"the right state, no cookie": {newBrowser(w), back, problem.CookiesBlocked, a.id},
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := len(c.who.given)
+			c.who.arrive(c.address).refused(c.want, c.id)
+			if len(c.who.given) != given {
+				t.Error("a cookie was touched")
+			}
+		})
+	}
+	w.stage(a.id, "redirected")
+	b.arrive(back).consented()
+}
+
+func TestABrowserWithoutCookiesIsToldSo(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	b.off = true
+	a := w.start(sandbox.GitHub)
+	b.arrive(w.says("github", "alice", b.depart(a), nil)).refused(problem.CookiesBlocked, a.id)
+	// Nor can it go again: it is no longer known for the one that went.
+	b.turnedAway(a).refused(problem.AnotherBrowser, a.id)
+}
+
+func TestGoAgainInTheSameBrowserIsTheSameJourney(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		b := newBrowser(w)
+		a := w.start(platform)
+		prefetch := b.open(a, func(r *request) { r.header["Sec-Purpose"] = "prefetch" })
+		w.clock.forward(time.Minute)
+		reload := b.open(a)
+		if prefetch.status != http.StatusFound || reload.status != http.StatusFound ||
+			prefetch.header.Get("Location") != reload.header.Get("Location") {
+			t.Fatalf("%s: a reload goes elsewhere", platform)
+		}
+		if len(b.cookies()) != 1 {
+			t.Errorf("%s: %d cookies, want 1", platform, len(b.cookies()))
+		}
+		b.arrive(w.says(a.platform, "alice", reload.header.Get("Location"), nil)).consented()
+	}
+}
+
+func TestGoTakesANavigationAlone(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	for _, mode := range []string{"cors", "no-cors", "same-origin", "websocket", "NAVIGATE", "x"} {
+		for lang, want := range map[string]string{"en": "Open this in the", "zh-CN": "浏览器"} {
+			r := b.open(a, func(r *request) {
+				r.header["Sec-Fetch-Mode"], r.header["Accept-Language"] = mode, lang
+			})
+			r.refused(problem.NotANavigation, "")
+			if !strings.Contains(r.text("title"), want) {
+				t.Errorf("%s: %s", lang, r.body)
+			}
+		}
+	}
+	for _, method := range []string{"HEAD", "POST", "PUT"} {
+		r := b.open(a, odd, func(r *request) { r.method = method })
+		if r.status != http.StatusMethodNotAllowed || !strings.Contains(r.header.Get("Allow"), "GET") {
+			t.Errorf("%s: got %d, Allow %q", method, r.status, r.header.Get("Allow"))
+		}
+	}
+	if len(b.given) != 0 {
+		t.Error("a cookie was given")
+	}
+	w.stage(a.id, "started") // none of it has used the id up
+	old := b.open(a, func(r *request) { r.header["Sec-Fetch-Mode"] = "" })
+	if old.status != http.StatusFound {
+		t.Errorf("a browser that says no mode: got %d, want 302", old.status)
+	}
+}
+
+func TestGoOfAnUnknownAttempt(t *testing.T) {
+	w := newConsentWorld(t)
+	for _, id := range []string{
+		strings.Repeat("0", 32), "x", strings.Repeat("x", 32), "%ff%00", "..%2f..",
+		strings.Repeat("a", 5000),
+	} {
+		a := attempt{startURL: publicURL + "/v1/authorizations/" + id + "/start"}
+		r := newBrowser(w).open(a, odd)
+		if r.status != http.StatusSeeOther {
+			t.Fatalf("%q: got %d, want 303", id, r.status)
+		}
+		w.arrived(r.header.Get("Location")).refused(problem.AuthorizationUnknown, "")
+	}
+}
+
+func TestNoReplyOnTheWayIsKeptOrReferred(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	depart := b.open(a)
+	back := w.says("github", "alice", depart.header.Get("Location"), nil)
+	garbage := newBrowser(w).visit(back, true)
+	arrive := b.visit(back, true)
+	for name, r := range map[string]reply{"go": depart, "callback": arrive, "garbage": garbage} {
+		if r.header.Get("Cache-Control") != "no-store" ||
+			r.header.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: Cache-Control %q, Referrer-Policy %q", name,
+				r.header.Get("Cache-Control"), r.header.Get("Referrer-Policy"))
+		}
+	}
+	// The finish is in the fragment, which goes to no server.
+	if u := mustParse(arrive.header.Get("Location")); u.RawQuery != "" || u.Path != "/" {
+		t.Errorf("the console's address has the path %q and a query of %d bytes",
+			u.Path, len(u.RawQuery))
+	}
+}

@@ -1,0 +1,281 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+)
+
+// crowd is a catalogue with as many instances as GitHub's ten need.
+func crowd(env map[string]string, _ *world) {
+	var all []string
+	for i := range 12 {
+		all = append(all, fmt.Sprintf(
+			`{"type": "enterprise", "region": "cn-hangzhou", "id": "cri-%d", "name": "n"}`, i))
+	}
+	env["BINDERY_INSTANCES"] = `{"acme": [` + strings.Join(all, ",") + `]}`
+}
+
+func nth(i int) map[string]any {
+	return map[string]any{"region": "cn-hangzhou", "id": fmt.Sprintf("cri-%d", i)}
+}
+
+// bindMany binds the first n instances to alice's GitHub.
+func (w *world) bindMany(n int) {
+	w.t.Helper()
+	for i := range n {
+		w.bindBy(sandbox.GitHub, "alice", "instance", nth(i))
+		w.clock.forward(10 * time.Second) // else there were too many calls
+	}
+}
+
+// allLive wants that none of the first n instances' tokens has died.
+func (w *world) allLive(n int) {
+	w.t.Helper()
+	for i := range n {
+		key := keyAt("cn-hangzhou", fmt.Sprintf("cri-%d", i), sandbox.GitHub)
+		if !w.box.Lives(sandbox.GitHub, w.accessOf(key)) {
+			w.t.Errorf("the token of instance %d is dead", i)
+		}
+	}
+}
+
+// attempt is one of alice's in a new browser, for an instance.
+func (w *world) attempt(at map[string]any) (attempt, arrival) {
+	w.t.Helper()
+	a := w.start(sandbox.GitHub, "instance", at)
+	b := newBrowser(w)
+	return a, b.arrive(w.says(a.platform, "alice", b.depart(a), nil))
+}
+
+func TestGitHubsTenTokens(t *testing.T) {
+	w := newConsentWorld(t, crowd)
+	w.bindMany(7)
+	for i := 7; i < 9; i++ { // the eighth and the ninth work, with a warning
+		r := w.bindBy(sandbox.GitHub, "alice", "instance", nth(i))
+		warnings := r.list("warnings")
+		if len(warnings) != 1 || warnings[0]["code"] != "many_tokens" ||
+			!strings.Contains(warnings[0]["detail"].(string), fmt.Sprint(i+1)) {
+			t.Errorf("binding %d: the warnings are %v", i+1, warnings)
+		}
+		w.clock.forward(time.Minute)
+	}
+	for range 3 { // however often it is tried
+		a, end := w.attempt(nth(9))
+		end.refused(problem.TooManyTokens, a.id)
+		if r := w.shown(a.id, "").ok(); !strings.Contains(string(r.body), " 9") {
+			t.Errorf("the number of tokens isn't told: %s", r.body)
+		}
+		if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 9 {
+			t.Errorf("%d tokens live, want the nine that are bound", live)
+		}
+		w.allLive(9)
+	}
+	// A re-bind takes the place of one, and so is never one too many.
+	w.bindBy(sandbox.GitHub, "alice", "instance", nth(3))
+	w.allLive(9)
+	// Another identity has its own ten.
+	w.bindBy(sandbox.GitHub, "bob", "instance", nth(9))
+	// What was refused doesn't count: the remedy that it names helps at once.
+	w.clock.forward(16 * time.Minute)
+	w.do(request{method: "DELETE", path: at("cn-hangzhou", "cri-8") + "/github"}).ok()
+	w.bindBy(sandbox.GitHub, "alice", "instance", nth(10))
+	w.allLive(8)
+}
+
+func TestWhatWasRefusedAndRevokedDoesntCount(t *testing.T) {
+	w := newConsentWorld(t, crowd)
+	w.bindMany(9)
+	w.clock.forward(16 * time.Minute)
+	w.sweep()
+	a, end := w.attempt(nth(9))
+	end.refused(problem.TooManyTokens, a.id)
+	w.do(request{method: "DELETE", path: at("cn-hangzhou", "cri-0") + "/github"}).ok()
+	w.bindBy(sandbox.GitHub, "alice", "instance", nth(9))
+}
+
+func TestAttemptsCountUntilTheyAreFifteenMinutesOld(t *testing.T) {
+	w := newConsentWorld(t, crowd)
+	w.bindMany(6)
+	for i := 6; i < 9; i++ {
+		_, end := w.attempt(nth(i))
+		end.consented() // and is never confirmed
+	}
+	a, end := w.attempt(nth(9))
+	end.refused(problem.TooManyTokens, a.id)
+	w.allLive(6)
+	w.clock.forward(15*time.Minute + time.Second)
+	w.sweep()
+	if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 6 {
+		t.Errorf("%d tokens live after the sweep, want the six that are bound", live)
+	}
+	w.bindBy(sandbox.GitHub, "alice", "instance", nth(9))
+	w.allLive(6)
+}
+
+// Whatever becomes of an attempt, quarter of an hour later nothing of it is left.
+func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
+	depart := func(w *world, a attempt) (*browser, string) {
+		b := newBrowser(w)
+		return b, b.depart(a)
+	}
+	for name, abandon := range map[string]func(w *world, a attempt){
+		"started": func(*world, attempt) {},
+		"gone":    func(w *world, a attempt) { depart(w, a) },
+		"consented at the platform": func(w *world, a attempt) {
+			_, address := depart(w, a)
+			w.says(a.platform, "alice", address, nil)
+		},
+		"come back, and not confirmed": func(w *world, a attempt) {
+			b, address := depart(w, a)
+			b.arrive(w.says(a.platform, "alice", address, nil)).consented()
+		},
+		"refused": func(w *world, a attempt) {
+			b, address := depart(w, a)
+			back, _ := w.box.Refuse(sandbox.Platform(a.platform), "alice", address)
+			b.arrive(back).refused(problem.ConsentRefused, a.id)
+		},
+		"the vault is down": func(w *world, a attempt) {
+			b, address := depart(w, a)
+			w.vault.reset(func(int, string) error { return errStorage })
+			b.arrive(w.says(a.platform, "alice", address, nil)).
+				refused(problem.StorageUnavailable, a.id)
+			w.vault.reset(nil)
+		},
+		"the table is down after the vault has the token": func(w *world, a attempt) {
+			b, address := depart(w, a)
+			back := w.says(a.platform, "alice", address, nil)
+			w.table.reset(func(n int, _ string) error { // reading, claiming, noting worked
+				if n > 3 {
+					return errStorage
+				}
+				return nil
+			})
+			b.arrive(back).refused(problem.StorageUnavailable, a.id)
+			w.table.reset(nil)
+		},
+	} {
+		for _, platform := range byConsent {
+			t.Run(name+" "+string(platform), func(t *testing.T) {
+				w := newConsentWorld(t)
+				abandon(w, w.start(platform))
+				w.clock.forward(16 * time.Minute)
+				w.sweep()
+				w.empty()
+				live := w.box.LiveTokens(platform, "alice")
+				if platform == sandbox.GitHub && live != 0 {
+					t.Errorf("%d tokens live at GitHub that nobody has", live)
+				}
+			})
+		}
+	}
+}
+
+// empty wants that the vault, the notes and the attempts are gone.
+func (w *world) empty() {
+	w.t.Helper()
+	names, err := w.secrets.Names(context.Background())
+	if err != nil || len(names) != 0 {
+		w.t.Errorf("%d secrets are left: %v", len(names), err)
+	}
+	due, err := w.lost.DueBefore(context.Background(), w.clock.now().Add(24*time.Hour), "", 100)
+	if err != nil || len(due.Items) != 0 {
+		w.t.Errorf("%d rows are left: %v", len(due.Items), err)
+	}
+}
+
+// A sweep revokes an abandoned token singly, and never one that a binding holds.
+func TestASweepOfAnAttemptSparesTheBindings(t *testing.T) {
+	w := newConsentWorld(t)
+	w.bindBy(sandbox.GitHub, "alice")
+	bound := w.accessOf(keyAt("cn-hangzhou", "cri-1", sandbox.GitHub))
+	_, end := w.attempt(atShanghai)
+	end.consented()
+	w.clock.forward(16 * time.Minute)
+	w.sweep()
+	if !w.box.Lives(sandbox.GitHub, bound) || w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
+		t.Error("of alice's two tokens the bound one must live, and no other")
+	}
+	for _, end := range w.revocations() {
+		if end != "token" {
+			t.Errorf("revoked by /%s", end)
+		}
+	}
+}
+
+// GitHub is down when the abandoned token is to be revoked: the sweep keeps at it.
+func TestASweepTriesAgainWhileThePlatformIsDown(t *testing.T) {
+	w := newConsentWorld(t)
+	_, end := w.attempt(instance)
+	end.consented()
+	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault503})
+	w.clock.forward(16 * time.Minute)
+	w.sweep()
+	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
+		t.Fatal("a fault has revoked a token")
+	}
+	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
+	w.clock.forward(16 * time.Minute)
+	w.sweep()
+	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
+		t.Error("the token lives on")
+	}
+	w.empty()
+}
+
+// A refused token that GitHub didn't revoke at once still counts, and the sweep ends it.
+func TestARefusedTokenThatLivesOnIsSwept(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	back := w.says("github", "alice", b.depart(a), []string{"gist"})
+	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/applications/"})
+	b.arrive(back).refused(problem.PermissionMissing, a.id)
+	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
+		t.Fatal("it was revoked in spite of the fault")
+	}
+	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
+	w.clock.forward(16 * time.Minute)
+	w.sweep()
+	w.empty()
+	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
+		t.Error("the token lives on")
+	}
+}
+
+// D1 for this half: everything that was secret on the way, looked for in the rows as they are.
+func TestD1_OAuthNoRecordHoldsASecret(t *testing.T) {
+	w := newConsentWorld(t)
+	for _, platform := range byConsent {
+		w.bindBy(platform, "alice")
+		w.bindBy(platform, "bob")
+		_ = w.start(platform)
+	}
+	for _, platform := range byConsent {
+		access := w.accessOf(keyAt("cn-hangzhou", "cri-1", platform))
+		rec, err := w.lost.Binding(t.Context(), keyAt("cn-hangzhou", "cri-1", platform))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.hide("a record", fmt.Appendf(nil, "%+v", rec))
+		if strings.Contains(fmt.Sprintf("%+v", rec), access.Reveal()) {
+			t.Error("a record shows its token")
+		}
+		w.minted.add(access.Reveal())
+	}
+	if got := len(w.minted.all()); got < 30 {
+		t.Errorf("only %d secrets are looked for", got)
+	}
+	// The log and the files are scanned at the end; the scan itself must find what is there.
+	quiet := &world{t: &testing.T{}, minted: w.minted}
+	quiet.hide("a text", []byte("x"+secret.New(w.minted.all()[0]).Reveal()))
+	if !quiet.t.Failed() {
+		t.Error("the scan finds nothing")
+	}
+}

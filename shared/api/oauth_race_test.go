@@ -1,0 +1,207 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/sandbox"
+)
+
+// during does something right before the n-th call by a name, and once.
+func during(call string, n int, do func()) func(int, string) error {
+	var met atomic.Int64
+	return func(_ int, name string) error {
+		if name == call && met.Add(1) == int64(n) {
+			do()
+		}
+		return nil
+	}
+}
+
+func (w *world) unbind(platform sandbox.Platform) reply {
+	w.t.Helper()
+	return w.do(request{method: "DELETE", path: home + "/" + string(platform)}).ok()
+}
+
+func TestA18_UnbindDuringACallback(t *testing.T) {
+	for _, platform := range byConsent {
+		for _, call := range []string{"Authorization", "SaveAuthorization", "SaveNote"} {
+			w := newConsentWorld(t)
+			w.bindBy(platform, "alice")
+			b := newBrowser(w)
+			a := w.start(platform)
+			back := w.says(a.platform, "bob", b.depart(a), nil)
+			w.table.reset(during(call, 1, func() { w.unbind(platform) }))
+			end := b.arrive(back).consented()
+			w.table.reset(nil)
+			w.unbound(home, platform)
+			// The consent is still good, for a binding that is made after the unbind.
+			w.confirm(a.id, end.finish).ok()
+			w.boundTo(home, platform, "bob")
+			w.told(platform, 3, "binding.bound", "bob", "")
+		}
+	}
+}
+
+// Wherever in a confirm an unbind comes, what it unbinds stays unbound: either the confirm ends
+// as if it had come later, or with a conflict.
+func TestA18_UnbindDuringAConfirm(t *testing.T) {
+	for _, platform := range byConsent {
+		for n := 1; ; n++ {
+			w := newConsentWorld(t)
+			w.bindBy(platform, "alice")
+			a := w.start(platform)
+			finish := newBrowser(w).finish(a, "bob")
+			var ended atomic.Bool
+			w.table.reset(func(i int, _ string) error {
+				if i == n && ended.CompareAndSwap(false, true) {
+					w.unbind(platform)
+				}
+				return nil
+			})
+			r := w.confirm(a.id, finish)
+			w.table.reset(nil)
+			if !ended.Load() {
+				if n < 8 {
+					t.Errorf("%s: a confirm makes %d calls only", platform, n-1)
+				}
+				break
+			}
+			switch r.status {
+			case http.StatusOK: // alice's binding is gone, by whichever of the two came first
+			default:
+				r.refused(problem.Conflict, "")
+				w.unbound(home, platform)
+			}
+			if got := w.binding(home, string(platform)); got["status"] == "bound" {
+				identity, _ := got["identity"].(map[string]any)
+				if identity["username"] == "alice" {
+					t.Errorf("%s, before call %d: the unbound binding is back", platform, n)
+				}
+			}
+			if live := w.box.LiveTokens(platform, "alice"); platform == sandbox.GitHub && live != 0 {
+				t.Errorf("before call %d: alice's token lives on", n)
+			}
+			w.wholeAfterTheSweep()
+		}
+	}
+}
+
+// wholeAfterTheSweep lets time pass and sweeps: what is bound must be usable, and nothing else
+// may be left.
+func (w *world) wholeAfterTheSweep() {
+	w.t.Helper()
+	for range 3 {
+		w.clock.forward(16 * time.Minute)
+		w.sweep()
+	}
+	page, err := w.lost.AllBindings(w.t.Context(), "", 1000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	bound := 0
+	for _, rec := range page.Items {
+		if !rec.Bound() {
+			continue
+		}
+		bound++
+		if w.kept(rec.Token).Empty() {
+			w.t.Error("a binding's token is not in the vault")
+		}
+	}
+	names, err := w.secrets.Names(w.t.Context())
+	if err != nil || len(names) != bound {
+		w.t.Errorf("%d secrets for %d bindings: %v", len(names), bound, err)
+	}
+	due, err := w.lost.DueBefore(w.t.Context(), w.clock.now().Add(24*time.Hour), "", 100)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, entry := range due.Items {
+		if entry.Note != "" || entry.Authorization != "" {
+			w.t.Error("a note or an attempt is left")
+		}
+	}
+}
+
+func TestA18_ARebindAndAConfirmAtOnce(t *testing.T) {
+	w := newConsentWorld(t)
+	w.bindBy(sandbox.GitHub, "alice")
+	a := w.start(sandbox.GitHub)
+	finish := newBrowser(w).finish(a, "bob")
+	w.table.reset(during("SaveBinding", 1, func() { w.bindBy(sandbox.GitHub, "carol") }))
+	w.confirm(a.id, finish).refused(problem.Conflict, "")
+	w.table.reset(nil)
+	w.boundTo(home, sandbox.GitHub, "carol")
+	// What lost is swept: at the platform, too.
+	w.wholeAfterTheSweep()
+	if w.box.LiveTokens(sandbox.GitHub, "bob") != 0 || w.box.LiveTokens(sandbox.GitHub, "carol") != 1 {
+		t.Error("the token that lost must be dead, the other alive")
+	}
+}
+
+func TestTwoBrowsersThatGoAtOnce(t *testing.T) {
+	w := newConsentWorld(t)
+	a := w.start(sandbox.GitHub)
+	one, other := newBrowser(w), newBrowser(w)
+	var address string
+	w.table.reset(during("SaveAuthorization", 1, func() { address = other.depart(a) }))
+	one.turnedAway(a).refused(problem.AnotherBrowser, a.id)
+	w.table.reset(nil)
+	other.arrive(w.says("github", "alice", address, nil)).consented()
+}
+
+// A browser that goes away in the middle of a callback leaves no token behind that nobody has.
+func TestAClosedTabLosesNoToken(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	back := w.says("github", "alice", b.depart(a), nil)
+	cookie := b.cookies()[0] + "=" + b.value()
+	ctx, closeTab := context.WithCancel(t.Context())
+	done := make(chan struct{}, 1)
+	w.table.reset(func(_ int, call string) error {
+		switch call {
+		case "SaveNote": // right before the exchange
+			closeTab()
+		case "SaveHolder": // when the platform has answered twice
+			done <- struct{}{}
+		}
+		return nil
+	})
+	address := w.url + mustParse(back).RequestURI()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal("no request")
+	}
+	req.Header.Set("Cookie", cookie)
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		_ = resp.Body.Close()
+	}
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the callback has ended with its tab")
+	}
+	w.table.reset(nil)
+	w.quiesce(a.id)
+	w.wholeAfterTheSweep()
+	if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 0 {
+		t.Errorf("%d tokens live at GitHub that nobody has", live)
+	}
+}
+
+// quiesce waits until a callback that nobody waits for has moved its attempt on.
+func (w *world) quiesce(id string) {
+	w.t.Helper()
+	for range 10_000 {
+		if w.shown(id, "").ok().text("stage") != "claimed" {
+			return
+		}
+	}
+	w.t.Fatal("the callback never ends")
+}
