@@ -1,0 +1,193 @@
+package binding
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// granted is a token that a user of the sandbox has just granted to the operator's app.
+func (b *bench) granted(name, login string) provider.Token {
+	b.Helper()
+	p, _ := b.platforms.Get(name)
+	platform := p.(provider.OAuthPlatform)
+	app, _ := appsOf(b.sandbox)(context.Background(), name)
+	verifier := secret.New(rand.Text() + rand.Text())
+	sum := sha256.Sum256([]byte(verifier.Reveal()))
+	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
+	address := platform.AuthorizeURL(app, callbacks+name, "a-state", challenge)
+	back, err := b.sandbox.Consent(sandbox.Platform(name), login, address, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	u, err := url.Parse(back)
+	if err != nil {
+		b.Fatal("the callback is no address")
+	}
+	code := secret.New(u.Query().Get("code"))
+	token, err := platform.Exchange(context.Background(), app, callbacks+name, code, verifier)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return token
+}
+
+// bound binds a platform of an instance as alice, and returns the record.
+func (b *bench) bound(id, name string) table.Binding {
+	b.Helper()
+	ctx := b.begin(context.Background())
+	switch name {
+	case provider.GitLab:
+		b.mustBind(id, aliceToken)
+	case provider.Codeup:
+		_, err := b.BindToken(ctx, TokenBind{
+			By: user, Instance: registry(id), Platform: name,
+			Submission: provider.Submission{
+				Username: "alice", Token: secret.New("pt-sandbox-good"),
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	default:
+		platform, _ := b.platforms.Get(name)
+		t := b.granted(name, "alice")
+		f, err := platform.Check(ctx, provider.Held{Access: t.Access, Scopes: t.Scopes})
+		if err != nil {
+			b.Fatal(err)
+		}
+		rec, err := b.record(ctx, key(id, name))
+		if err != nil {
+			b.Fatal(err)
+		}
+		k := kept{Platform: name, Method: provider.ByOAuth, Username: f.GitUsername, Token: t}
+		if _, _, err := b.bind(ctx, rec, k, f, user); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return b.row(id, name)
+}
+
+// accessOf is the token that a record points at.
+func (b *bench) accessOf(rec table.Binding) secret.Text {
+	b.Helper()
+	k, err := b.fetch(b.begin(context.Background()), rec.Token)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return k.Token.Access
+}
+
+// checked is what a check at once finds.
+func (b *bench) checked(id, name string) View {
+	b.Helper()
+	v, err := b.CheckNow(context.Background(), user.Account, registry(id), name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return v
+}
+
+// later lets time pass and sweeps, and once more for the events that it brought.
+func (b *bench) later(d time.Duration) Swept {
+	b.Helper()
+	b.clock().move(d)
+	done := b.mustSweep()
+	done.add(b.mustSweep())
+	return done
+}
+
+// eventsOf are the types of a binding's events, oldest first.
+func (b *bench) eventsOf(id, name string) []string {
+	b.Helper()
+	var types []string
+	for cursor := ""; ; {
+		events, next, err := b.History(
+			context.Background(), user.Account, registry(id), name, cursor)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, e := range events {
+			types = append(types, e.Type)
+		}
+		if cursor = next; cursor == "" {
+			slices.Reverse(types)
+			return types
+		}
+	}
+}
+
+func (b *bench) wantEvents(id, name string, want ...string) {
+	b.Helper()
+	if got := b.eventsOf(id, name); !slices.Equal(got, want) {
+		b.Errorf("events of %s: got %q, want %q", name, got, want)
+	}
+}
+
+func (b *bench) wantStatus(when, id, name string, want Status) {
+	b.Helper()
+	if got := StatusOf(b.row(id, name), b.clock().now()); got != want {
+		b.Errorf("%s: got the status %s, want %s", when, got, want)
+	}
+}
+
+// gone is a catalogue that tests change.
+type gone struct {
+	is, unreadable bool
+}
+
+func (g *gone) List(context.Context, string) ([]instance.Instance, error) {
+	return nil, errors.New("nobody lists")
+}
+
+func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, error) {
+	switch {
+	case g.unreadable:
+		return instance.Instance{}, problem.New(problem.StorageUnavailable)
+	case g.is:
+		return instance.Instance{}, instance.ErrUnknown
+	}
+	return registry(id), nil
+}
+
+// issue makes the sandbox's GitLab issue a token that ends with a day from now.
+func (b *bench) issue(days int) token {
+	ends := b.clock().now().AddDate(0, 0, days)
+	value := b.sandbox.AddGitLabToken(sandbox.GitLabToken{
+		Username: "alice", Scopes: []string{"api"}, ExpiresAt: ends,
+	})
+	return token{"alice", value.Reveal()}
+}
+
+func (b *bench) fault(name string, f sandbox.Fault) {
+	b.sandbox.SetFault(sandbox.Platform(name), f)
+}
+
+func (b *bench) mend(name string) {
+	b.sandbox.SetFault(sandbox.Platform(name), sandbox.Fault{Kind: sandbox.FaultNone})
+}
+
+// each runs a test for each platform.
+func each(t *testing.T, names []string, do func(t *testing.T, name string)) {
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			do(t, name)
+		})
+	}
+}
+
+var consented = []string{provider.Gitee, provider.GitHub, provider.Bitbucket}
