@@ -61,13 +61,13 @@ func (s *Service) refusedFor(
 const looks = 8
 
 // lateSuccessor is [Service.successor], more than once if a holder of the lease before this one may
-// still be at work: it may be just about to store what it got.
+// still be at work: it may be just about to store what it got. Two clocks may be apart.
 func (s *Service) lateSuccessor(
 	ctx context.Context, rec table.Binding, left time.Time,
 ) (kept, error) {
 	k, err := s.successor(ctx, rec)
 	for try := 1; try < looks && errors.Is(err, vault.ErrNotFound); try++ {
-		if left.IsZero() || s.now().Sub(left) > latest || s.sleep(ctx, poll+s.jitter(poll)) != nil {
+		if left.IsZero() || s.now().Sub(left) > settle || s.sleep(ctx, poll+s.jitter(poll)) != nil {
 			break
 		}
 		k, err = s.successor(ctx, rec)
@@ -117,6 +117,9 @@ func (s *Service) backOff(
 		next := min(shortestBackoff<<min(b.Backoff.Tries, 10), longestBackoff)
 		wait = max(wait, next)
 		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: b.Backoff.Tries + 1, Problem: p}
+		if b.Unsure { // the token may be dead though it has life: the check finds out
+			b.CheckAt = earliest(b.CheckAt, b.Backoff.Until)
+		}
 		b.DueAt = s.due(*b)
 		return true
 	}, &rec)

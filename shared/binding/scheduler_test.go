@@ -163,8 +163,10 @@ func (p *play) begin(a actor) {
 }
 
 // step lets one of those that wait go on, or die with all that its process has under way.
-func (p *play) step(goOn bool) {
-	i := p.random.IntN(len(p.waiting))
+func (p *play) step(goOn bool) { p.let(p.random.IntN(len(p.waiting)), goOn) }
+
+// let lets the one at i go on, or die.
+func (p *play) let(i int, goOn bool) {
 	c := p.waiting[i]
 	if goOn {
 		p.script = append(p.script, fmt.Sprint(c.of.number, " ", c.call))

@@ -1,0 +1,210 @@
+package binding
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// The life of the sandbox's tokens of GitHub.
+const gitHubLife = 8 * time.Hour
+
+// tokenPath is where GitHub's tokens are renewed.
+const tokenPath = "/login/oauth/access_token"
+
+// newRenewing is a bench with an instance bound to GitHub, whose token has so much of its life
+// left. Waits are short.
+func newRenewing(t testing.TB, left time.Duration) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.hurry()
+	b.bindGitHub("i-1", left)
+	b.sandbox.ResetLog()
+	return b
+}
+
+func (b *bench) bindGitHub(id string, left time.Duration) {
+	b.Helper()
+	b.keepConsented(id, b.consent("alice"))
+	b.clock().move(gitHubLife - left)
+}
+
+// hurry makes waits as short as can be, but for giving way to others.
+func (b *bench) hurry() {
+	b.Service.sleep = func(ctx context.Context, _ time.Duration) error {
+		return provider.Sleep(ctx, time.Millisecond)
+	}
+}
+
+// companion is another process on the same table and vault.
+func (b *bench) companion() *bench {
+	b.Helper()
+	other := benchOn(b.TB, b.world, b.store)
+	other.hurry()
+	return other
+}
+
+func (b *bench) ask(id string, minimum time.Duration) (Credential, error) {
+	return b.Credential(context.Background(), CredentialFor{
+		By: user, Instance: registry(id), Platform: provider.GitHub, MinimumLife: minimum,
+	})
+}
+
+func (b *bench) mustAsk(id string, minimum time.Duration) Credential {
+	b.Helper()
+	c, err := b.ask(id, minimum)
+	if err != nil {
+		b.Fatalf("a credential for %s: %v", id, err)
+	}
+	return c
+}
+
+// access is the access token that an instance's record points at.
+func (b *bench) access(id string) secret.Text {
+	b.Helper()
+	ctx := b.begin(context.Background())
+	k, err := b.fetch(ctx, b.row(id, provider.GitHub).Token)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return k.Token.Access
+}
+
+// wantCurrent wants a credential to be what the record points at, and to be alive.
+func (b *bench) wantCurrent(id string, c Credential) {
+	b.Helper()
+	want(b, "the credential is the record's", c.Token.Equal(b.access(id)), true)
+	want(b, "it lives", b.sandbox.Lives(sandbox.GitHub, c.Token), true)
+}
+
+func (b *bench) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
+
+// wantRevoked wants that an instance's binding is revoked for a reason, with one event.
+func (b *bench) wantRevoked(id, reason string) {
+	b.Helper()
+	rec := b.row(id, provider.GitHub)
+	want(b, "status", StatusOf(rec, b.clock().now()), StatusRevoked)
+	if rec.Problem == nil {
+		b.Fatal("the record doesn't say why")
+	}
+	want(b, "code", rec.Problem.Code, problem.TokenRevoked)
+	want(b, "reason", rec.Problem.Reason, reason)
+	events := b.happenedTo(id, event.Revoked)
+	want(b, "events of it", len(events), 1)
+	for _, e := range events {
+		want(b, "the event's reason", e.Problem.Reason, reason)
+	}
+}
+
+// happenedTo are an instance's events of a type.
+func (b *bench) happenedTo(id, what string) []table.Event {
+	b.Helper()
+	all, _, err := b.History(context.Background(), user.Account, registry(id), provider.GitHub, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var found []table.Event
+	for _, e := range all {
+		if e.Type == what {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// metrics counts the log's metrics of a name, by kind.
+func (b *bench) metrics(name string) map[string]int {
+	kinds := map[string]int{}
+	for line := range strings.SplitSeq(b.log.String(), "\n") {
+		if !strings.Contains(line, "msg=metric "+name+"=") {
+			continue
+		}
+		_, rest, _ := strings.Cut(line, " Kind=")
+		kind, _, _ := strings.Cut(rest, " ")
+		kinds[kind]++
+	}
+	return kinds
+}
+
+// fails lets the token endpoint fail.
+func (b *bench) fails(f sandbox.Fault) {
+	f.Path = tokenPath
+	b.sandbox.SetFault(sandbox.GitHub, f)
+}
+
+// calls counts the calls to the token endpoint since the log was last reset, answered or not.
+func (b *bench) calls() int {
+	n := 0
+	for _, r := range b.sandbox.Requests() {
+		if r.Path == tokenPath {
+			n++
+		}
+	}
+	return n
+}
+
+// answers lets the token endpoint answer this to every refresh, in the platform's place.
+func (b *bench) answers(status int, fields map[string]any) {
+	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != tokenPath {
+			b.sandbox.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(fields)
+	})
+	b.around.Store(&serve)
+}
+
+// gate holds up the first call to the token endpoint, before or after it is worked on.
+type gate struct {
+	reached chan struct{} // closed when the call is there
+	open    chan struct{} // close it to let the call go on
+}
+
+// holdAnswer holds the platform's answer to the next refresh up; the platform has done its work.
+func (b *bench) holdAnswer() gate {
+	g := gate{make(chan struct{}), make(chan struct{})}
+	first := make(chan struct{}, 1)
+	first <- struct{}{}
+	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		held := false
+		if r.URL.Path == tokenPath {
+			select {
+			case <-first:
+				held = true
+			default:
+			}
+		}
+		if !held {
+			b.sandbox.ServeHTTP(w, r)
+			return
+		}
+		b.sandbox.ServeHTTP(&holding{w, g}, r)
+	})
+	b.around.Store(&serve)
+	return g
+}
+
+// holding is a reply that is held up before its first byte.
+type holding struct {
+	http.ResponseWriter
+	gate gate
+}
+
+func (h *holding) WriteHeader(status int) {
+	close(h.gate.reached)
+	<-h.gate.open
+	h.ResponseWriter.WriteHeader(status)
+}

@@ -1,0 +1,366 @@
+package binding
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// A refresh play is a play about one token that must be kept alive: callers, each a process, on one
+// binding whose token has ended or is about to, at a platform where a refresh token is good for one
+// use. The platform's calls and answers are cues like those of table and vault.
+type refreshPlay struct {
+	*play
+	platform *rotating
+	faults   faults
+	frozen   *process // one that doesn't get on for a while
+	wake     int
+	skew     map[int]time.Duration // how wrong the processes' clocks are
+	began    map[int]time.Time
+	failure  error
+	// disturbed says that something happened which makes a refresh's end unclear.
+	disturbed bool
+	lost      bool
+}
+
+// faults are what may happen in a play, each in a thousand rolls.
+type faults struct {
+	name                                         string
+	die, lose, jump, long, unanswered, sick, off int
+	skewed                                       bool
+}
+
+var refreshKey = key("i-1", provider.GitHub)
+
+// notingVault tells the platform's book-keeping what has reached the vault.
+type notingVault struct {
+	vault.Vault
+	stored func(kept)
+}
+
+func (v notingVault) Put(ctx context.Context, n vault.Name, g int, value secret.Text) error {
+	err := v.Vault.Put(ctx, n, g, value)
+	if k, openErr := open(value); err == nil && openErr == nil {
+		v.stored(k)
+	}
+	return err
+}
+
+// service is one process's own; nil is a process in whose way nothing stands.
+func (p *refreshPlay) service(of *process) *Service {
+	wait, now := func(string) mishap { return mishap{} }, p.clock.now
+	if of != nil {
+		now = func() time.Time { return p.clock.now().Add(p.skew[of.number]) }
+		wait = func(call string) mishap {
+			p.obey(&cue{of, call, make(chan bool)})
+			return p.mishaps()
+		}
+	}
+	s := newService(p.rows, p.values, platformsAt("http://127.0.0.1:8080", now,
+		p.platform.dial(of, wait)), nil, now, &lines{})
+	s.log = slog.New(slog.DiscardHandler)
+	s.app = func(context.Context, string) (provider.App, error) {
+		return provider.App{
+			ClientID: "played", ClientSecrets: []secret.Text{secret.New("played")},
+		}, nil
+	}
+	s.fill = func(b []byte) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for i := range b {
+			b[i] = byte(p.dice.UintN(256))
+		}
+	}
+	s.vault = notingVault{s.vault, p.platform.storedOne}
+	if of != nil {
+		hook := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
+		s.table = table.Hooked(losingTable{s.table, p.mayLose}, hook)
+		s.vault = vault.Hooked(losingVault{s.vault, p.mayLose}, hook)
+	}
+	return s
+}
+
+// roll is true so many times in a thousand.
+func (p *refreshPlay) roll(times int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dice.IntN(1000) < times
+}
+
+func (p *refreshPlay) mayLose(conditional bool) error {
+	if !p.roll(p.faults.lose) {
+		return nil
+	}
+	p.disturb()
+	if conditional && p.roll(500) {
+		return table.ErrConflict
+	}
+	return errLost
+}
+
+func (p *refreshPlay) disturb() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disturbed = true
+}
+
+func (p *refreshPlay) mishaps() mishap {
+	statuses := []int{500, 503, 200}
+	var t mishap
+	p.mu.Lock()
+	pick := statuses[p.dice.IntN(len(statuses))]
+	p.mu.Unlock()
+	switch {
+	case p.roll(p.faults.off):
+		t.before = 429
+	case p.roll(p.faults.sick):
+		t.before, t.after = pick, pick
+	case p.roll(p.faults.unanswered):
+		t.before, t.after = 1, 1
+	default:
+		return t
+	}
+	if t.before != 429 {
+		p.disturb()
+	}
+	return t
+}
+
+// run lets the actors begin one after the other and go on in any order until all have ended, also
+// what they have left at work.
+func (p *refreshPlay) run(actors []actor) error {
+	for quiet := 0; quiet < 4; {
+		synctest.Wait()
+		p.excuse()
+		if err := p.standing(); err != nil {
+			return err
+		}
+		slices.SortStableFunc(p.waiting, func(a, b *cue) int {
+			return cmp.Or(cmp.Compare(a.of.number, b.of.number), cmp.Compare(a.call, b.call))
+		})
+		if len(actors) > 0 && (len(p.waiting) == 0 || p.roll(120)) {
+			p.begin(actors[0])
+			actors = actors[1:]
+			continue
+		}
+		alive := slices.ContainsFunc(p.processes, func(c *process) bool { return !c.ended })
+		switch {
+		case len(p.waiting) > 0:
+			quiet = 0
+			p.next()
+		case alive || len(actors) > 0:
+			p.pass(time.Second)
+		default:
+			quiet++
+			p.pass(time.Second)
+		}
+	}
+	return p.failure
+}
+
+// abandon ends everybody.
+func (p *refreshPlay) abandon() {
+	synctest.Wait()
+	p.mu.Lock()
+	for _, c := range p.processes {
+		c.dead = true
+	}
+	waiting := p.waiting
+	p.mu.Unlock()
+	for _, c := range waiting {
+		c.goOn <- false
+	}
+	time.Sleep(time.Minute)
+}
+
+// next does one thing: time passes or jumps, somebody dies, or somebody gets on.
+func (p *refreshPlay) next() {
+	switch {
+	case p.roll(p.faults.jump):
+		p.jump(leaseFor + time.Second)
+	case p.roll(p.faults.long):
+		p.jump([]time.Duration{time.Minute, latest, settle + time.Minute}[p.random.IntN(3)])
+	case p.roll(60):
+		p.pass(300 * time.Millisecond)
+	case p.roll(30):
+		p.frozen = p.waiting[p.random.IntN(len(p.waiting))].of
+		p.wake = 5 + p.random.IntN(40)
+	}
+	if p.wake--; p.wake <= 0 {
+		p.frozen = nil
+	}
+	var free []int
+	for i, c := range p.waiting {
+		if c.of != p.frozen {
+			free = append(free, i)
+		}
+	}
+	if len(free) == 0 {
+		p.frozen = nil
+		p.pass(time.Second)
+		return
+	}
+	dies := p.roll(p.faults.die)
+	if dies {
+		p.disturb()
+	}
+	p.let(free[p.random.IntN(len(free))], !dies)
+}
+
+// jump is time in which nobody gets on: a process that is frozen doesn't notice.
+func (p *refreshPlay) jump(d time.Duration) {
+	p.script = append(p.script, "jump of "+d.String())
+	p.disturb()
+	p.clock.move(d)
+}
+
+// pass is time that everybody notices.
+func (p *refreshPlay) pass(d time.Duration) {
+	time.Sleep(d)
+	p.clock.move(d)
+}
+
+// begin starts a process. Like a function, it gives up after 20 seconds; unlike one, what it has
+// under way then goes on.
+func (p *refreshPlay) begin(a actor) {
+	if p.faults.skewed {
+		p.skew[len(p.processes)] = time.Duration(p.random.IntN(3)-1) * 5 * time.Minute
+	}
+	p.began[len(p.processes)] = p.clock.now()
+	do := a.do
+	a.do = func(ctx context.Context, s *Service) error {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		err := do(ctx, s)
+		if err != nil && errors.Is(err, errWrong) {
+			p.mu.Lock()
+			p.failure = cmp.Or(p.failure, err)
+			p.mu.Unlock()
+		}
+		return err
+	}
+	c := &process{number: len(p.processes)}
+	p.processes = append(p.processes, c)
+	p.script = append(p.script, fmt.Sprintf("%d begins %s", c.number, a.name))
+	go func() {
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			c.ended = true
+		}()
+		_ = a.do(context.Background(), p.service(c))
+	}()
+}
+
+// excuse notes which tokens may be lost from now on: whoever got them has died, or has no time left
+// to store them. Nothing else may lose one.
+func (p *refreshPlay) excuse() {
+	p.platform.mu.Lock()
+	defer p.platform.mu.Unlock()
+	for _, g := range p.platform.grants {
+		if g.stored || g.by == nil {
+			continue
+		}
+		late := p.clock.now().Sub(p.began[g.by.number]) > latest
+		slow := time.Since(g.madeAt) > refreshing
+		g.excused = g.excused || g.by.dead || late || slow
+	}
+}
+
+func newRefreshPlay(
+	t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf,
+) *refreshPlay {
+	p := &refreshPlay{
+		play: &play{
+			T:      t,
+			random: rand.New(rand.NewPCG(seed, 1)),
+			dice:   rand.New(rand.NewPCG(seed, 2)),
+			clock:  newClock(),
+			rows:   rows,
+			values: values,
+		},
+		faults: f, disturbed: f.skewed,
+		skew:  map[int]time.Duration{},
+		began: map[int]time.Time{},
+	}
+	p.platform = &rotating{now: p.clock.now, life: 8 * time.Hour}
+	return p
+}
+
+// mustBind binds a token with so much life left, which is old enough to be refreshed.
+func (p *refreshPlay) mustBind(left time.Duration) {
+	p.Helper()
+	if err := p.binds(left+fresh).do(context.Background(), p.service(nil)); err != nil {
+		p.Fatal(err)
+	}
+	p.clock.move(fresh)
+}
+
+// playRefresh plays with one seed. It says whether the token was lost.
+func playRefresh(t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf) bool {
+	t.Helper()
+	p := newRefreshPlay(t, seed, f, rows, values)
+	p.platform.spares, p.platform.reuses = p.random.IntN(2) == 0, p.random.IntN(10) == 0
+	p.mustBind([]time.Duration{-time.Minute, 4 * time.Minute, 9 * time.Minute}[p.random.IntN(3)])
+	cast := []actor{p.asks(MinimumLife), p.asks(MinimumLife), p.asks(MinimumLife)}
+	others := p.others()
+	for range p.random.IntN(3) {
+		cast = append(cast, others[p.random.IntN(len(others))])
+	}
+	p.random.Shuffle(len(cast), func(i, j int) { cast[i], cast[j] = cast[j], cast[i] })
+	err := p.run(cast)
+	if err == nil {
+		err = p.finish()
+	}
+	if err != nil {
+		p.abandon()
+		t.Errorf("%s, seed %d: %v, after: %s", f.name, seed, err, strings.Join(p.script, ", "))
+	}
+	return p.lost
+}
+
+// plays are the sorts of plays, from one where nothing goes wrong to one where everything does.
+func plays() []faults {
+	return []faults{
+		{name: "calm"},
+		{name: "slow holders", jump: 40},
+		{name: "clocks apart", jump: 20, skewed: true},
+		{name: "lost replies of table and vault", lose: 30, jump: 10},
+		{name: "a platform in trouble", unanswered: 60, sick: 60, off: 60, jump: 10},
+		{name: "deaths", die: 15, jump: 20},
+		{name: "everything", die: 8, lose: 10, jump: 20, long: 8, unanswered: 15, sick: 15, off: 15},
+	}
+}
+
+func TestB3_WhateverTheOrderTheLivingTokenIsInTheRecordOrItsLossIsTold(t *testing.T) {
+	const seeds = 500
+	for _, f := range plays() {
+		lost := 0
+		for seed := range uint64(seeds) {
+			synctest.Test(t, func(t *testing.T) {
+				if playRefresh(t, seed, f, newMemory(), newMemoryVault()) {
+					lost++
+				}
+			})
+			if t.Failed() {
+				return
+			}
+		}
+		t.Logf("%s: of %d tokens %d were lost, and told", f.name, seeds, lost)
+		harmful := f.die+f.unanswered+f.sick+f.long > 0
+		want(t, f.name+": some token was lost", lost > 0, harmful)
+	}
+}

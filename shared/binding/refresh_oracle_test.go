@@ -1,0 +1,203 @@
+package binding
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+var errWrong = errors.New("this must not be")
+
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errWrong, fmt.Sprintf(format, args...))
+}
+
+// asks is a build that wants a credential. It looks at the record first, so as to know what it may
+// expect.
+func (p *refreshPlay) asks(minimum time.Duration) actor {
+	return actor{"a caller", func(ctx context.Context, s *Service) error {
+		rec, err := p.rows.Binding(context.Background(), refreshKey)
+		if err != nil {
+			return nil
+		}
+		began := s.now()
+		given, err := s.Credential(ctx, CredentialFor{
+			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: minimum,
+		})
+		lived := rec.Bound() && rec.Health == table.Healthy && rec.Token.ExpiresAt.After(s.now())
+		late := s.now().Sub(began) > latest
+		switch {
+		case err == nil && !given.ExpiresAt.After(began):
+			return wrong("a caller got a token that had ended when it asked")
+		case err == nil || late || problem.Is(err, problem.NotBound):
+			return nil
+		case problem.Is(err, problem.TokenRevoked):
+			return p.excused(problem.Of(err).Reason)
+		case lived:
+			return wrong("a caller failed whose token had life: %v", err)
+		}
+		return nil
+	}}
+}
+
+// excused says whether a caller may hear that the token is revoked.
+func (p *refreshPlay) excused(reason string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.platform.mu.Lock()
+	defer p.platform.mu.Unlock()
+	switch {
+	case !p.platform.took && reason != tokenMayBeLost:
+		return wrong("a caller heard of a revocation, and nobody has revoked")
+	case !p.platform.took && !p.disturbed:
+		return wrong("a caller heard that the token may be lost, and nothing had happened")
+	}
+	return nil
+}
+
+// binds is a bind by consent, without the browser's part.
+func (p *refreshPlay) binds(left time.Duration) actor {
+	return actor{"a bind", func(ctx context.Context, s *Service) error {
+		ctx = s.begin(ctx)
+		rec, err := s.record(ctx, refreshKey)
+		if err != nil {
+			return err
+		}
+		k := kept{
+			Platform: provider.GitHub, Method: provider.ByOAuth, Username: "x-access-token",
+			Token: p.platform.consent(left),
+		}
+		f := provider.Finding{Identity: provider.Identity{ID: "1001", Username: "alice"}}
+		_, _, err = s.bind(ctx, rec, k, f, user)
+		return err
+	}}
+}
+
+func (p *refreshPlay) others() []actor {
+	return []actor{
+		{"a check", func(ctx context.Context, s *Service) error {
+			_, err := s.CheckNow(ctx, user.Account, registry("i-1"), provider.GitHub)
+			return err
+		}},
+		sweeps,
+		p.binds(time.Hour),
+		{"an unbind", func(ctx context.Context, s *Service) error {
+			_, err := s.Unbind(ctx, Unbind{
+				By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+			})
+			return err
+		}},
+		{"a user who revokes", func(context.Context, *Service) error {
+			p.platform.takeBack()
+			return nil
+		}},
+	}
+}
+
+// standing says what is wrong with the record right now.
+func (p *refreshPlay) standing() error {
+	rec, err := p.rows.Binding(context.Background(), refreshKey)
+	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := usable(context.Background(), rec, p.values); err != nil {
+		return err
+	}
+	if rec.Health == table.Healthy {
+		return nil
+	}
+	return p.excused(rec.Problem.Reason)
+}
+
+// finish lets time pass, twice: first what was left must be found, then the token must be good.
+func (p *refreshPlay) finish() error {
+	s := p.service(nil)
+	p.clock.move(10 * time.Minute) // as far as two clocks may be apart
+	if err := sweepAll(s, p.rows, p.clock); err != nil {
+		return err
+	}
+	if err := cmp.Or(p.standing(), p.found(false), p.nothingAlive()); err != nil {
+		return err
+	}
+	p.clock.move(9 * time.Hour)
+	err := p.asks(MinimumLife).do(context.Background(), s)
+	if errors.Is(err, errWrong) {
+		return err
+	}
+	if err := sweepAll(s, p.rows, p.clock); err != nil {
+		return err
+	}
+	return cmp.Or(p.standing(), p.found(true), whole(p.rows, p.values, p.clock.now()))
+}
+
+// held is the token that the record points at, and whether the record is bound.
+func (p *refreshPlay) held() (table.Binding, kept, error) {
+	rec, err := p.rows.Binding(context.Background(), refreshKey)
+	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
+		return table.Binding{}, kept{}, nil
+	}
+	if err != nil {
+		return rec, kept{}, err
+	}
+	value, err := p.values.Get(context.Background(), vault.Name(rec.Token.Secret),
+		rec.Token.Generation)
+	if err != nil {
+		return rec, kept{}, err
+	}
+	k, err := open(value)
+	return rec, k, err
+}
+
+// found holds the record against the platform. Only the one window excuses a token that is lost,
+// and then it must be told, at the latest when somebody has asked for it.
+func (p *refreshPlay) found(asked bool) error {
+	rec, k, err := p.held()
+	if err != nil || !rec.Bound() {
+		return err
+	}
+	living := p.platform.living(k.Token.Access)
+	switch {
+	case living == nil && asked && rec.Health != table.Revoked:
+		return wrong("the user has revoked, and the record doesn't say so")
+	case living == nil:
+		return nil
+	case living.refresh() == k.Token.Refresh.Reveal() && rec.Health != table.Healthy:
+		return wrong("the record says %s, and it has the living token", rec.Problem)
+	case living.refresh() == k.Token.Refresh.Reveal():
+		return nil
+	case living.stored:
+		return wrong("the living token is in the vault, and not in the record")
+	case !living.excused:
+		return wrong("the living token is lost without an excuse")
+	case asked && rec.Health != table.Revoked:
+		return wrong("the living token is lost, and the record doesn't say so")
+	}
+	p.lost = true
+	return nil
+}
+
+// nothingAlive says what the sweep has left alive at the platform that it could have found.
+func (p *refreshPlay) nothingAlive() error {
+	_, k, err := p.held()
+	if err != nil {
+		return err
+	}
+	own := p.platform.find(k.Token.Access.Reveal())
+	for _, g := range p.platform.grants {
+		of := own != nil && own.consent == g.consent
+		if !of && g.stored && g.refreshable && !g.dead && g.ends.After(p.clock.now()) {
+			return wrong("token %d is alive, and nobody has it", g.number)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package binding
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+)
+
+// grant is what a platform hands out at once: an access token, and a refresh token for one use.
+type grant struct {
+	number      int
+	consent     int // which consent it goes back to
+	ends        time.Time
+	refreshable bool
+	dead        bool // the access token is refused
+	stored      bool // it has reached the vault
+	excused     bool // something happened after which it may be lost
+	madeAt      time.Time
+	by          *process // who asked for it
+}
+
+func (g *grant) access() string  { return fmt.Sprintf("played-access-%d", g.number) }
+func (g *grant) refresh() string { return fmt.Sprintf("played-refresh-%d", g.number) }
+
+// rotating is a platform on whose every refresh the old refresh token dies. It looks like GitHub
+// to those who ask; it has one user, and one connection a call.
+type rotating struct {
+	now  func() time.Time
+	life time.Duration
+	// spares says that a refresh leaves the old access token alive, as it does at Bitbucket.
+	spares bool
+	// reuses says that the refresh token is the same for ever, as it is said of Bitbucket's.
+	reuses bool
+
+	mu      sync.Mutex // guards what follows
+	grants  []*grant
+	took    bool // the user has taken the consent back
+	renewed int  // calls that were answered with a new token
+	refused int  // and those that were refused for good
+}
+
+// issue makes a grant. Hold mu, or be alone.
+func (r *rotating) issue(consent int, left time.Duration) *grant {
+	g := &grant{
+		number: len(r.grants) + 1, consent: consent, refreshable: true,
+		ends: r.now().Add(left), madeAt: time.Now(),
+	}
+	r.grants = append(r.grants, g)
+	return g
+}
+
+// consent is a new consent's first token, with so much of its life left.
+func (r *rotating) consent(left time.Duration) provider.Token {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g := r.issue(len(r.grants)+1, left)
+	return provider.Token{
+		Access: secret.New(g.access()), Refresh: secret.New(g.refresh()), ExpiresAt: g.ends,
+		Scopes: []string{"repo"},
+	}
+}
+
+// takeBack is the user who revokes.
+func (r *rotating) takeBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took = true
+	for _, g := range r.grants {
+		g.dead, g.refreshable = true, false
+	}
+}
+
+// find is the grant of a token of either sort.
+func (r *rotating) find(token string) *grant {
+	for _, g := range r.grants {
+		if token == g.access() || token == g.refresh() {
+			return g
+		}
+	}
+	return nil
+}
+
+// storedOne notes that a token has reached the vault.
+func (r *rotating) storedOne(k kept) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if g := r.find(k.Token.Access.Reveal()); g != nil {
+		g.stored = true
+	}
+}
+
+// living is the newest grant of the consent that a token goes back to, nil if it is dead.
+func (r *rotating) living(access secret.Text) *grant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := r.find(access.Reveal())
+	var newest *grant
+	for _, g := range r.grants {
+		if of != nil && g.consent == of.consent && g.refreshable {
+			newest = g
+		}
+	}
+	return newest
+}
+
+// answer is what a call is answered with: a status and JSON. made is the grant that it brought.
+func (r *rotating) answer(call *http.Request, body []byte) (status int, reply any, made *grant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case call.URL.Path == "/login/oauth/access_token":
+		form, _ := url.ParseQuery(string(body))
+		return r.renew(form.Get("refresh_token"))
+	case call.Method == http.MethodDelete:
+		var in struct {
+			AccessToken string `json:"access_token"`
+		}
+		_ = json.Unmarshal(body, &in)
+		if g := r.find(in.AccessToken); g != nil && !g.dead {
+			g.dead, g.refreshable = true, false
+			return http.StatusNoContent, nil, nil
+		}
+		return http.StatusNotFound, nil, nil
+	}
+	token := strings.TrimPrefix(call.Header.Get("Authorization"), "Bearer ")
+	if g := r.find(token); g == nil || g.dead || !g.ends.After(r.now()) {
+		return http.StatusUnauthorized, map[string]string{"message": "Bad credentials"}, nil
+	}
+	return http.StatusOK, map[string]any{"login": "alice", "id": 1001, "type": "User"}, nil
+}
+
+// renew uses a refresh token up. Hold mu.
+func (r *rotating) renew(token string) (int, any, *grant) {
+	old := r.find(token)
+	if old == nil || !old.refreshable {
+		r.refused++
+		return http.StatusOK, map[string]string{"error": "bad_refresh_token"}, nil
+	}
+	r.renewed++
+	g := r.issue(old.consent, r.life)
+	reply := map[string]any{
+		"access_token": g.access(), "scope": "repo", "expires_in": int(r.life.Seconds()),
+		"refresh_token": g.refresh(),
+	}
+	if r.reuses {
+		reply["refresh_token"] = token
+		g.refreshable, g.stored = false, true
+		return http.StatusOK, reply, g
+	}
+	old.refreshable, old.dead = false, !r.spares
+	return http.StatusOK, reply, g
+}
+
+// mishap is what happens to a call: it may be answered in the platform's place before or after
+// the work is done, or (status 1) not at all.
+type mishap struct{ before, after int }
+
+// dial connects a process to the platform. wait is called before a call is worked on and before it
+// is answered, and says what goes wrong.
+func (r *rotating) dial(of *process, wait func(call string) mishap) dialer {
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			defer func() { _ = theirs.Close() }()
+			r.serve(theirs, of, wait)
+		}()
+		return ours, nil
+	}
+}
+
+func (r *rotating) serve(conn net.Conn, of *process, wait func(call string) mishap) {
+	call, err := http.ReadRequest(bufio.NewReader(conn))
+	if err != nil {
+		return
+	}
+	body, err := io.ReadAll(call.Body)
+	if err != nil {
+		return
+	}
+	name := call.Method + " " + call.URL.Path
+	wrong := wait(name)
+	if wrong.before > 0 {
+		_ = write(conn, wrong.before, nil)
+		return
+	}
+	status, reply, made := r.answer(call, body)
+	delivered := false
+	defer func() {
+		if made != nil && !delivered {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			made.excused = true
+		}
+	}()
+	if made != nil {
+		made.by = of
+	}
+	wrong = wait(name + " answered")
+	if wrong.after > 0 {
+		_ = write(conn, wrong.after, nil)
+		return
+	}
+	delivered = write(conn, status, reply) == nil
+}
+
+// write sends one reply; status 1 is none.
+func write(conn net.Conn, status int, reply any) error {
+	if status == 1 {
+		return nil
+	}
+	var body []byte
+	if reply != nil {
+		body, _ = json.Marshal(reply)
+	}
+	_, err := fmt.Fprintf(conn, "HTTP/1.1 %d Status\r\nContent-Type: application/json\r\n"+
+		"X-OAuth-Scopes: repo\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s",
+		status, len(body), body)
+	return err
+}

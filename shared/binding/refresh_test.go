@@ -1,0 +1,385 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// many asks for credentials from many goroutines in each of several processes.
+func many(services []*bench, each int, id string) (given []Credential, failed []error) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	start := make(chan struct{})
+	for _, s := range services {
+		for range each {
+			group.Go(func() {
+				<-start
+				c, err := s.ask(id, MinimumLife)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					failed = append(failed, err)
+					return
+				}
+				given = append(given, c)
+			})
+		}
+	}
+	close(start)
+	group.Wait()
+	return given, failed
+}
+
+func TestB1_ManyAskAtTheMomentOfExpiryAndOneRefreshServesThemAll(t *testing.T) {
+	for _, left := range []time.Duration{-time.Minute, time.Minute} {
+		b := newRenewing(t, left)
+		services := []*bench{b, b.companion(), b.companion(), b.companion()}
+		given, failed := many(services, 50, "i-1")
+		for _, err := range failed {
+			t.Errorf("%v left: a caller failed: %v", left, err)
+		}
+		want(t, "refreshes", b.refreshes(), 1)
+		want(t, "credentials", len(given), 200)
+		for _, c := range given {
+			b.wantCurrent("i-1", c)
+		}
+	}
+}
+
+func TestB4_WhateverThePlatformAnswersInPassingTheTokenIsKept(t *testing.T) {
+	faults := []sandbox.Fault{
+		{Kind: sandbox.Fault500}, {Kind: sandbox.Fault503}, {Kind: sandbox.Fault429},
+		{Kind: sandbox.FaultRateLimit}, {Kind: sandbox.FaultHTML}, {Kind: sandbox.FaultEmpty},
+		{Kind: sandbox.FaultCut}, {Kind: sandbox.FaultHuge}, {Kind: sandbox.FaultRedirect},
+		{Kind: sandbox.FaultDrop},
+	}
+	for _, f := range faults {
+		t.Run(string(f.Kind), func(t *testing.T) {
+			t.Parallel()
+			b := newRenewing(t, -time.Minute)
+			before := b.row("i-1", provider.GitHub)
+			f.Times = 1
+			b.fails(f)
+			_, err := b.ask("i-1", MinimumLife)
+			if p := problem.Of(err); err == nil || p.RetryAfter <= 0 ||
+				!strings.HasPrefix(string(p.Code), "platform_") {
+				t.Errorf("got %v, want a platform_… problem that says when to try again", err)
+			}
+			after := b.row("i-1", provider.GitHub)
+			want(t, "secret", after.Token.Secret, before.Token.Secret)
+			want(t, "status", StatusOf(after, b.clock().now()), StatusBound)
+			want(t, "nobody holds the lease", after.Lease, table.Lease{})
+			if f.Kind == sandbox.FaultCut { // here the platform has done its work: the token is lost
+				return
+			}
+			b.clock().move(longestBackoff)
+			b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+		})
+	}
+}
+
+// TestB4_ATimeOutLeavesTheToken: whether the platform did its work before it fell silent is not
+// known, and here it didn't.
+func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
+		p.mustBind(-time.Minute)
+		s := p.service(nil)
+		answering := s.platforms
+		s.platforms = platformsAt("http://127.0.0.1:8080", p.clock.now, silent)
+		in := CredentialFor{
+			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: MinimumLife,
+		}
+		_, err := s.Credential(t.Context(), in)
+		wantProblem(t, "while the platform is silent", err, problem.PlatformUnreachable)
+		want(t, "why", problem.Of(err).Reason, "timeout")
+		rec, _ := p.rows.Binding(t.Context(), refreshKey)
+		want(t, "unsure", rec.Unsure, true)
+		want(t, "health", rec.Health, table.Healthy)
+		s.platforms = answering
+		p.clock.move(longestBackoff)
+		c, err := s.Credential(t.Context(), in)
+		want(t, "error", err, nil)
+		want(t, "it lives", c.ExpiresAt.After(p.clock.now()), true)
+	})
+}
+
+// silent is a platform that takes every call and never answers.
+func silent(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, theirs) }() // until the other end is closed
+	return ours, nil
+}
+
+func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1, RetryAfter: 10 * time.Minute})
+	_, err := b.ask("i-1", MinimumLife)
+	wantProblem(t, "the first", err, problem.PlatformRateLimited)
+	want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
+	b.clock().move(10*time.Minute - time.Second)
+	_, err = b.companion().ask("i-1", MinimumLife)
+	wantProblem(t, "before its time", err, problem.PlatformRateLimited)
+	want(t, "Retry-After", problem.Of(err).RetryAfter, time.Second)
+	want(t, "calls", b.calls(), 1)
+	b.clock().move(time.Second)
+	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+}
+
+func TestB4_BackingOffGrowsAndHasAnEnd(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
+	last := time.Duration(0)
+	for range 12 {
+		_, err := b.ask("i-1", MinimumLife)
+		wait := problem.Of(err).RetryAfter
+		want(t, "the wait grows or is the longest", wait > last || wait == longestBackoff, true)
+		last = wait
+		b.clock().move(wait)
+	}
+	want(t, "the longest wait", last, longestBackoff)
+	want(t, "calls", b.calls(), 12)
+}
+
+func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
+	b := newRenewing(t, time.Minute)
+	old := b.access("i-1")
+	b.fails(sandbox.Fault{Kind: sandbox.FaultRateLimit})
+	want(t, "the old token has life", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	want(t, "status", StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), StatusBound)
+}
+
+func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.sandbox.SetReplicaLag(1)
+	v, err := b.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+	want(t, "error", err, nil)
+	want(t, "status", v.Status, StatusBound)
+	want(t, "refreshes", b.refreshes(), 1)
+}
+
+func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *testing.T) {
+	b := newRenewing(t, time.Minute)
+	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
+	services := []*bench{b, b.companion()}
+	for round := range 3 {
+		given, failed := many(services, 20, "i-1")
+		want(t, "credentials", len(given), 0)
+		for _, err := range failed {
+			wantProblem(t, fmt.Sprint("round ", round), err, problem.TokenRevoked)
+			want(t, "reason", problem.Of(err).Reason, revokedAtPlatform)
+		}
+		if _, err := b.CheckNow(context.Background(), user.Account, registry("i-1"),
+			provider.GitHub); err != nil {
+			t.Error(err)
+		}
+		b.clock().move(settle + time.Minute)
+		b.mustSweep()
+		b.wantRevoked("i-1", revokedAtPlatform)
+	}
+	want(t, "refreshes", b.refreshes(), 1)
+	want(t, "calls to the platform of any sort", b.sandbox.Count(sandbox.GitHub), 1)
+}
+
+// TestB6_ARefusedTokenThatWasReplacedIsNoRevocation: another process has used the refresh token,
+// and this one, which read the record before, asks with it once more.
+func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	slow := b.companion()
+	slow.at("Get", func() { // it has the lease, and is about to read the token
+		b.clock().move(leaseFor + time.Second)
+		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	})
+	b.wantCurrent("i-1", slow.mustAsk("i-1", MinimumLife))
+	want(t, "refreshes asked for", b.refreshes(), 2)
+	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+}
+
+func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	k, err := b.fetch(b.begin(context.Background()), b.row("i-1", provider.GitHub).Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.answers(http.StatusOK, map[string]any{"access_token": "gho_next", "token_type": "bearer"})
+	c := b.mustAsk("i-1", MinimumLife)
+	want(t, "the new token", c.Token.Equal(secret.New("gho_next")), true)
+	want(t, "its end", c.ExpiresAt, b.clock().now().Add(gitHubLife).Truncate(time.Second))
+	rec := b.row("i-1", provider.GitHub)
+	want(t, "renewable", rec.Token.Renewable, true)
+	next, err := b.fetch(b.begin(context.Background()), rec.Token)
+	want(t, "error", err, nil)
+	want(t, "the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
+}
+
+func TestB8_WhateverExpiresInSaysTheTokenIsKeptWithABelievableEnd(t *testing.T) {
+	for said, life := range map[any]time.Duration{
+		"7200": 2 * time.Hour, 7200.0: 2 * time.Hour, 1e18: 365 * 24 * time.Hour,
+		-5: gitHubLife, 0: gitHubLife, "": gitHubLife, "soon": gitHubLife, true: gitHubLife,
+	} {
+		t.Run(fmt.Sprint(said), func(t *testing.T) {
+			t.Parallel()
+			b := newRenewing(t, -time.Minute)
+			b.answers(http.StatusOK, map[string]any{
+				"access_token": "gho_next", "refresh_token": "ghr_next", "expires_in": said,
+			})
+			c := b.mustAsk("i-1", MinimumLife)
+			want(t, "the new token", c.Token.Equal(secret.New("gho_next")), true)
+			want(t, "its end", c.ExpiresAt, b.clock().now().Add(life).Truncate(time.Second))
+		})
+	}
+}
+
+// TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
+func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
+	b := newRenewing(t, 30*time.Minute)
+	services := []*bench{b}
+	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
+		other := b.companion()
+		other.Service.clock = func() time.Time { return b.clock().now().Add(skew) }
+		services = append(services, other)
+	}
+	for range 24 * 4 {
+		for _, s := range services {
+			c, err := s.ask("i-1", MinimumLife)
+			if err != nil {
+				t.Fatalf("a caller failed: %v", err)
+			}
+			b.wantCurrent("i-1", c)
+		}
+		b.clock().move(15 * time.Minute)
+	}
+	// Once a life of the token, and never once a process.
+	want(t, "refreshes are as few as can be", b.refreshes() <= 4, true)
+	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+}
+
+// TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives: its holder has died.
+func TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives(t *testing.T) {
+	b := newRenewing(t, 9*time.Minute)
+	ctx := b.begin(context.Background())
+	rec := b.row("i-1", provider.GitHub)
+	rec.Lease = table.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + leaseFor)}
+	if _, err := b.Service.table.SaveBinding(ctx, rec); err != nil {
+		t.Fatal(err)
+	}
+	old := b.access("i-1")
+	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	want(t, "refreshes", b.refreshes(), 0)
+	b.clock().move(5*time.Minute + leaseFor)
+	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+}
+
+func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
+	b := newRenewing(t, 20*time.Minute)
+	old := b.access("i-1")
+	want(t, "10 minutes: the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	want(t, "refreshes", b.refreshes(), 0)
+	c := b.mustAsk("i-1", 30*time.Minute)
+	b.wantCurrent("i-1", c)
+	want(t, "30 minutes: another", c.Token.Equal(old), false)
+	want(t, "its end", c.ExpiresAt, b.clock().now().Add(gitHubLife).Truncate(time.Second))
+	want(t, "refreshes", b.refreshes(), 1)
+}
+
+func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
+	b := newBench(t)
+	b.bindGitHub("i-1", gitHubLife)
+	for _, age := range []time.Duration{0, fresh - time.Second} {
+		b.clock().move(age)
+		c := b.mustAsk("i-1", 24*time.Hour)
+		b.wantCurrent("i-1", c)
+		want(t, "refreshes", b.refreshes(), 0)
+	}
+	b.clock().move(time.Second)
+	c := b.mustAsk("i-1", 24*time.Hour)
+	want(t, "refreshes at five minutes", b.refreshes(), 1)
+	want(t, "the true end", c.ExpiresAt, b.clock().now().Add(gitHubLife).Truncate(time.Second))
+	b.mustAsk("i-1", 24*time.Hour)
+	want(t, "refreshes right after", b.refreshes(), 1)
+}
+
+// TestB10_AYoungTokenThatHasEndedIsRefreshed: some tokens live for less than five minutes.
+func TestB10_AYoungTokenThatHasEndedIsRefreshed(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.answers(http.StatusOK, map[string]any{
+		"access_token": "gho_short", "expires_in": 60, "refresh_token": "ghr_short",
+	})
+	b.mustAsk("i-1", MinimumLife)
+	b.clock().move(2 * time.Minute)
+	c := b.mustAsk("i-1", MinimumLife)
+	want(t, "it lives", c.ExpiresAt.After(b.clock().now()), true)
+	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
+}
+
+func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
+	b := newBench(t)
+	b.bindGitHub("i-1", gitHubLife)
+	for _, left := range []time.Duration{gitHubLife, 5 * time.Minute, time.Minute} {
+		b.clock().at.Store(b.row("i-1", provider.GitHub).Token.ExpiresAt.Add(-left).UnixMilli())
+		held := b.access("i-1")
+		v, err := b.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+		want(t, "error", err, nil)
+		want(t, "status", v.Status, StatusBound)
+		rec := b.row("i-1", provider.GitHub)
+		rec.CheckAt, rec.DueAt = b.clock().now(), b.clock().now()
+		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "checked by the schedule", b.mustSweep().Checked, 1)
+		want(t, "the build's token lives", b.sandbox.Lives(sandbox.GitHub, held), true)
+	}
+	want(t, "refreshes", b.refreshes(), 0)
+}
+
+func TestB14_AWrongClientSecretTouchesNoBindingAndRaisesAnAlarm(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.sandbox.ResetLog()
+	right := b.app
+	b.app = func(ctx context.Context, name string) (provider.App, error) {
+		app, err := right(ctx, name)
+		app.ClientSecrets = []secret.Text{secret.New("wrong-1"), secret.New("wrong-2")}
+		return app, err
+	}
+	before := b.view(b.row("i-1", provider.GitHub))
+	_, err := b.ask("i-1", MinimumLife)
+	wantProblem(t, "the credential", err, problem.ClientRefused)
+	want(t, "both secrets were tried", b.calls(), 2)
+	if _, err := b.CheckNow(context.Background(), user.Account, registry("i-1"),
+		provider.GitHub); err != nil {
+		t.Error(err)
+	}
+	after := b.view(b.row("i-1", provider.GitHub))
+	want(t, "status", after.Status, before.Status)
+	want(t, "problem", after.Record.Problem, before.Record.Problem)
+	want(t, "token", same(after.Record.Token, before.Record.Token), true)
+	want(t, "unanswered checks", after.Record.Unanswered, 0)
+	want(t, "unsure", after.Record.Unsure, false)
+	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
+	want(t, "told apart", b.metrics("Refreshes")["client_refused"] > 0, true)
+
+	b.sandbox.ResetLog()
+	b.app = func(ctx context.Context, name string) (provider.App, error) {
+		app, err := right(ctx, name)
+		app.ClientSecrets = append([]secret.Text{secret.New("wrong-1")}, app.ClientSecrets...)
+		return app, err
+	}
+	b.clock().move(longestBackoff)
+	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	want(t, "the second secret is tried when the first is refused", b.calls(), 2)
+}
