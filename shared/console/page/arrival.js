@@ -17,7 +17,9 @@ export function arrive() {
   return answered ? Object.fromEntries(query) : null;
 }
 
-// takeFragment keeps an authorization's end, and says whether there was one.
+// takeFragment keeps an authorization's end, and says whether there was one. The finish that waits
+// for an authorization outlives problems with it: whoever goes back comes from the platform a
+// second time, and that is refused, but the first time still counts.
 export function takeFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const end = {
@@ -26,6 +28,8 @@ export function takeFragment() {
     problem: fragment.get("problem") ?? "",
   };
   if (!end.problem && !(end.id && end.finish)) return false;
+  const before = pending();
+  if (end.problem && before?.finish && before.id === end.id) return true;
   sessionStorage.setItem(waiting, JSON.stringify(end));
   return true;
 }
