@@ -1,0 +1,306 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/netguard"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// many is a bench on a table and a vault in memory, which take thousands of records at once.
+type many struct {
+	*bench
+	rows   *memory
+	values *memoryVault
+}
+
+func newMany(t testing.TB) many {
+	t.Helper()
+	b := &bench{TB: t, world: newWorld(t), log: &lines{}}
+	m := many{b, newMemory(), newMemoryVault()}
+	b.serve(m.rows, m.values)
+	return m
+}
+
+// fill makes records of tokens of a GitLab, which are due at a time. Those that are not due yet
+// have no secret, which nobody asks for.
+func (m many) fill(count int, prefix, address string, with []token, due time.Time) {
+	m.Helper()
+	ctx, later := context.Background(), due.After(m.clock().now())
+	for i := range count {
+		held := with[i%len(with)]
+		k := kept{
+			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
+			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
+		}
+		value, err := k.seal()
+		if err != nil {
+			m.Fatal(err)
+		}
+		id, name := fmt.Sprintf("%s-%d", prefix, i), m.random(16)
+		if !later {
+			if err := m.values.Put(ctx, vault.Name(name), 1, value); err != nil {
+				m.Fatal(err)
+			}
+		}
+		_, err = m.rows.SaveBinding(ctx, table.Binding{
+			Key: key(id, provider.GitLab), Stamp: "s", Token: tokenOf(name, k, due),
+			Method: string(k.Method), Address: k.Address, CheckAt: due, DueAt: due,
+		})
+		if err != nil {
+			m.Fatal(err)
+		}
+	}
+}
+
+func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
+	const due = 100
+	var first map[string]int
+	for _, size := range []int{1_000, 10_000, 100_000} {
+		m := newMany(t)
+		now := m.clock().now()
+		m.fill(due, "due", m.url, []token{aliceToken}, now)
+		m.fill(size-due, "later", m.url, []token{aliceToken}, now.Add(time.Hour))
+		var done Swept
+		calls := m.counted(func() { done = m.mustSweep() })
+		want(t, "checked", done.Checked, due)
+		want(t, "reads", calls["Binding"], due)
+		want(t, "writes", calls["SaveBinding"], 2*due)
+		if first == nil {
+			first = calls
+		}
+		if !maps.Equal(calls, first) {
+			t.Errorf("with %d records: got the calls %v, want %v", size, calls, first)
+		}
+	}
+}
+
+// crowd counts who is being served at the same time.
+type crowd struct{ now, most atomic.Int64 }
+
+func (c *crowd) enter() (leave func()) {
+	now := c.now.Add(1)
+	for most := c.most.Load(); now > most; most = c.most.Load() {
+		if c.most.CompareAndSwap(most, now) {
+			break
+		}
+	}
+	return func() { c.now.Add(-1) }
+}
+
+// TestAHostIsAskedByEightAtOnceAndNeverMore lets nobody go on until eight are there.
+func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
+	m := newMany(t)
+	m.fill(20, "a", m.url+"/gitlab", []token{aliceToken}, m.clock().now())
+	m.fill(20, "b", m.url, []token{bobToken}, m.clock().now()) // another path, the same host
+	var inside crowd
+	var arrived atomic.Int64
+	full := make(chan struct{})
+	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer inside.enter()()
+		if arrived.Add(1) == hostCap {
+			close(full)
+		}
+		<-full
+		m.sandbox.ServeHTTP(w, r)
+	})
+	m.around.Store(&around)
+	done := m.mustSweep()
+	want(t, "checked", done.Checked, 40)
+	want(t, "at once", inside.most.Load(), hostCap)
+}
+
+// TestASlowHostHoldsNobodyUp answers for GitHub when all of GitLab's bindings have been checked, and
+// not before.
+func TestASlowHostHoldsNobodyUp(t *testing.T) {
+	b := newBench(t)
+	for i := range hostCap + 2 {
+		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
+	}
+	b.clock().move(time.Minute)
+	const others = 5
+	for i := range others {
+		b.bound(fmt.Sprintf("i-%d", i), provider.GitLab)
+	}
+	b.later(settle)
+	b.clock().move(checkEvery)
+	var asked atomic.Int64
+	gitLabIsDone := make(chan struct{})
+	look := func(r sandbox.Request) {
+		switch r.Platform {
+		case sandbox.GitLab:
+			if strings.HasSuffix(r.Path, "/user") && asked.Add(1) == others {
+				close(gitLabIsDone)
+			}
+		case sandbox.GitHub:
+			<-gitLabIsDone
+		}
+	}
+	b.world.asked.Store(&look)
+	want(t, "checked", b.mustSweep().Checked, hostCap+2+others)
+}
+
+func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
+	m := newMany(t)
+	other := httptest.NewServer(m.sandbox)
+	t.Cleanup(other.Close)
+	m.reaches(other.URL)
+	const bindings = 100
+	now := m.clock().now()
+	m.fill(bindings, "down", m.url, []token{aliceToken}, now.Add(-time.Hour))
+	m.fill(bindings, "well", other.URL, []token{bobToken}, now)
+	var asked atomic.Int64
+	around := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Retry-After", "2700")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	m.around.Store(&around)
+	done := m.mustSweep()
+	if n := asked.Load(); n < hostFailing || n >= hostFailing+hostCap {
+		t.Errorf("asked %d times, want %d to %d", n, hostFailing, hostFailing+hostCap-1)
+	}
+	want(t, "put off", done.PutOff, bindings-int(asked.Load()))
+	want(t, "checked", done.Checked, bindings+int(asked.Load()))
+	for _, rec := range m.rows.bindings {
+		if strings.HasPrefix(rec.Instance, "down") && rec.DueAt.Before(now.Add(45*time.Minute)) {
+			t.Errorf("asked to come back after 45 minutes, one comes after %v", rec.DueAt.Sub(now))
+			break
+		}
+	}
+	m.around.Store(nil)
+	for range 3 {
+		m.clock().move(time.Hour)
+		m.mustSweep()
+	}
+	for _, rec := range m.rows.bindings {
+		if rec.LastCheckedAt.IsZero() || rec.Unanswered != 0 {
+			t.Errorf("%s was never checked well", rec.Instance)
+			break
+		}
+	}
+}
+
+// reaches lets the platforms of a bench reach other servers too.
+func (m many) reaches(origins ...string) {
+	hosts := []string{strings.TrimPrefix(m.url, "http://")}
+	for _, origin := range origins {
+		hosts = append(hosts, strings.TrimPrefix(origin, "http://"))
+	}
+	m.platforms = provider.New(provider.Options{
+		Guard: netguard.New(netguard.Options{PrivateHosts: hosts}),
+		Now:   m.clock().now,
+		Sleep: func(context.Context, time.Duration) error { return nil },
+		Endpoints: provider.Endpoints{
+			CodeupURL: m.url, CodeupAPIURL: m.url, GiteeURL: m.url, GiteeAPIURL: m.url,
+			GitHubURL: m.url, GitHubAPIURL: m.url, BitbucketURL: m.url, BitbucketAPIURL: m.url,
+		},
+	})
+}
+
+// moody is a GitLab that takes its time, and fails now and then.
+type moody struct {
+	http.Handler
+	takes time.Duration
+	crowd
+
+	mu   sync.Mutex
+	dice *rand.Rand
+}
+
+func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer m.enter()()
+	m.mu.Lock()
+	roll := m.dice.IntN(100)
+	m.mu.Unlock()
+	timer := time.NewTimer(m.takes)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		return
+	}
+	switch {
+	case roll < 5:
+		w.WriteHeader(http.StatusInternalServerError)
+	case roll < 6:
+		w.WriteHeader(http.StatusTooManyRequests)
+	default:
+		m.Handler.ServeHTTP(w, r)
+	}
+}
+
+// TestTenThousandDueBindingsAllEndInTheRightState checks them on four hosts that take a few
+// milliseconds (a real one takes fifty: then it would take ten times as long) and fail.
+func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
+	const bindings, hosts = 10_000, 4
+	m := newMany(t)
+	var origins []string
+	var servers []*moody
+	for i := range hosts {
+		server := &moody{
+			Handler: m.sandbox, takes: 5 * time.Millisecond,
+			dice: rand.New(rand.NewPCG(1, uint64(i))),
+		}
+		s := httptest.NewServer(server)
+		t.Cleanup(s.Close)
+		origins, servers = append(origins, s.URL), append(servers, server)
+	}
+	m.reaches(origins...)
+	dead := m.issue(300)
+	m.sandbox.RevokeGitLabToken(secret.New(dead.value))
+	tokens := []token{aliceToken, bobToken, aliceOther, bobToken, dead}
+	for i, origin := range origins {
+		m.fill(bindings/hosts, fmt.Sprint("host", i), origin, tokens, m.clock().now())
+	}
+	began, checked, runs := time.Now(), 0, 0
+	for ; runs < 20 && m.unsettled(dead) > 0; runs++ {
+		checked += m.mustSweep().Checked
+		m.clock().move(checkAgain)
+	}
+	took := time.Since(began)
+	t.Logf("%d bindings, %d checks in %d runs, %v: %.0f checks a second", bindings, checked, runs,
+		took.Round(time.Millisecond), float64(checked)/took.Seconds())
+	want(t, "bindings in the wrong state", m.unsettled(dead), 0)
+	for _, server := range servers {
+		if most := server.most.Load(); most > hostCap {
+			t.Errorf("a host was asked by %d at once, want %d at most", most, hostCap)
+		}
+	}
+}
+
+// unsettled counts the records that are not, or not yet, as they should be.
+func (m many) unsettled(dead token) (wrong int) {
+	for _, rec := range m.rows.bindings {
+		k, err := m.fetch(m.begin(context.Background()), rec.Token)
+		if err != nil {
+			m.Fatal(err)
+		}
+		status, right := StatusOf(rec, m.clock().now()), StatusBound
+		if k.Token.Access.Equal(secret.New(dead.value)) {
+			right = StatusRevoked
+			if rec.Health == table.Revoked && rec.Problem.Code != problem.TokenRevoked {
+				wrong++
+			}
+		}
+		if status != right || right == StatusBound && rec.LastCheckedAt.IsZero() {
+			wrong++
+		}
+	}
+	return wrong
+}
