@@ -22,24 +22,24 @@ import (
 	"bindery/shared/vault"
 )
 
-// many is a bench on a table and a vault in memory, which take thousands of records at once.
-type many struct {
+// fleet is a bench on a table and a vault in memory, which take thousands of records at once.
+type fleet struct {
 	*bench
 	rows   *memory
 	values *memoryVault
 }
 
-func newMany(t testing.TB) many {
+func newFleet(t testing.TB) fleet {
 	t.Helper()
 	b := &bench{TB: t, world: newWorld(t), log: &lines{}}
-	m := many{b, newMemory(), newMemoryVault()}
+	m := fleet{b, newMemory(), newMemoryVault()}
 	b.serve(m.rows, m.values)
 	return m
 }
 
 // fill makes records of tokens of a GitLab, which are due at a time. Those that are not due yet
 // have no secret, which nobody asks for.
-func (m many) fill(count int, prefix, address string, with []token, due time.Time) {
+func (m fleet) fill(count int, prefix, address string, with []token, due time.Time) {
 	m.Helper()
 	ctx, later := context.Background(), due.After(m.clock().now())
 	for i := range count {
@@ -72,7 +72,7 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 	const due = 100
 	var first map[string]int
 	for _, size := range []int{1_000, 10_000, 100_000} {
-		m := newMany(t)
+		m := newFleet(t)
 		now := m.clock().now()
 		m.fill(due, "due", m.url, []token{aliceToken}, now)
 		m.fill(size-due, "later", m.url, []token{aliceToken}, now.Add(time.Hour))
@@ -105,7 +105,7 @@ func (c *crowd) enter() (leave func()) {
 
 // TestAHostIsAskedByEightAtOnceAndNeverMore lets nobody go on until eight are there.
 func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
-	m := newMany(t)
+	m := newFleet(t)
 	m.fill(20, "a", m.url+"/gitlab", []token{aliceToken}, m.clock().now())
 	m.fill(20, "b", m.url, []token{bobToken}, m.clock().now()) // another path, the same host
 	var inside crowd
@@ -125,8 +125,7 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	want(t, "at once", inside.most.Load(), hostCap)
 }
 
-// TestASlowHostHoldsNobodyUp answers for GitHub when all of GitLab's bindings have been checked, and
-// not before.
+// TestASlowHostHoldsNobodyUp answers for GitHub when all of GitLab's bindings have been checked.
 func TestASlowHostHoldsNobodyUp(t *testing.T) {
 	b := newBench(t)
 	for i := range hostCap + 2 {
@@ -156,7 +155,7 @@ func TestASlowHostHoldsNobodyUp(t *testing.T) {
 }
 
 func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
-	m := newMany(t)
+	m := newFleet(t)
 	other := httptest.NewServer(m.sandbox)
 	t.Cleanup(other.Close)
 	m.reaches(other.URL)
@@ -197,7 +196,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 }
 
 // reaches lets the platforms of a bench reach other servers too.
-func (m many) reaches(origins ...string) {
+func (m fleet) reaches(origins ...string) {
 	hosts := []string{strings.TrimPrefix(m.url, "http://")}
 	for _, origin := range origins {
 		hosts = append(hosts, strings.TrimPrefix(origin, "http://"))
@@ -249,7 +248,7 @@ func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // milliseconds (a real one takes fifty: then it would take ten times as long) and fail.
 func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	const bindings, hosts = 10_000, 4
-	m := newMany(t)
+	m := newFleet(t)
 	var origins []string
 	var servers []*moody
 	for i := range hosts {
@@ -285,7 +284,7 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 }
 
 // unsettled counts the records that are not, or not yet, as they should be.
-func (m many) unsettled(dead token) (wrong int) {
+func (m fleet) unsettled(dead token) (wrong int) {
 	for _, rec := range m.rows.bindings {
 		k, err := m.fetch(m.begin(context.Background()), rec.Token)
 		if err != nil {
