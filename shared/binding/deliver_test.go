@@ -1,0 +1,366 @@
+package binding
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"bindery/shared/event"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+)
+
+const webhookKey = "whsec_c2FuZGJveC1mYWtlLXdlYmhvb2sta2V5LTAxMjM="
+
+// receiver is an operator's webhook: it checks each signature with the standard's own library, and
+// remembers what it took.
+type receiver struct {
+	t        testing.TB
+	verifier *webhooks.Webhook
+	now      func() time.Time
+	url      string
+
+	mu     sync.Mutex
+	status int             // what it answers, 0 for 204
+	wait   chan struct{}   // if set, it answers when this is closed
+	took   []arrival       // what it answered with a 2xx
+	tried  map[string]int  // by id
+	wake   func(id string) // called with each that arrives
+	broken map[string]bool // ids that it never takes
+}
+
+// arrival is an event as it arrived.
+type arrival struct {
+	ID   string
+	Type string `json:"type"`
+	Data struct {
+		Instance string `json:"instance"`
+		Platform string `json:"platform"`
+		Number   int64  `json:"number"`
+	} `json:"data"`
+}
+
+// newReceiver sets the bench's webhook up.
+func (b *bench) newReceiver() *receiver {
+	b.Helper()
+	verifier, err := webhooks.NewWebhook(webhookKey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &receiver{t: b, verifier: verifier, now: b.clock().now, tried: map[string]int{}}
+	server := httptest.NewServer(r)
+	b.Cleanup(server.Close)
+	r.url = server.URL
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	b.Service.webhook, err = event.NewWebhook(
+		server.URL+"/?key=in-the-address", secret.New(webhookKey), client, b.clock().now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, _ := io.ReadAll(q.Body)
+	// The library compares the time with the machine's clock, so that it is left out here.
+	if err := r.verifier.VerifyIgnoringTimestamp(body, q.Header); err != nil {
+		r.t.Errorf("the signature: %v", err)
+	}
+	at := fmt.Sprint(r.now().Unix())
+	if got := q.Header.Get("webhook-timestamp"); got != at {
+		r.t.Errorf("webhook-timestamp: got %s, want %s", got, at)
+	}
+	e := arrival{ID: q.Header.Get("webhook-id")}
+	if err := json.Unmarshal(body, &e); err != nil {
+		r.t.Error(err)
+	}
+	r.mu.Lock()
+	r.tried[e.ID]++
+	status, wait, wake := r.status, r.wait, r.wake
+	if status == 0 && r.broken[e.Type] {
+		status = http.StatusInternalServerError
+	}
+	r.mu.Unlock()
+	if wake != nil {
+		wake(e.ID)
+	}
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-q.Context().Done():
+			return
+		}
+	}
+	if status != 0 {
+		w.WriteHeader(status)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took = append(r.took, e)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (r *receiver) answers(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = status
+}
+
+// types are the events of one instance, as they arrived.
+func (r *receiver) types(id string) (all []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.took {
+		if e.Data.Instance == id {
+			all = append(all, e.Type)
+		}
+	}
+	return all
+}
+
+func (r *receiver) wants(id string, want ...string) {
+	r.t.Helper()
+	if got := r.types(id); !slices.Equal(got, want) {
+		r.t.Errorf("what was sent of %s: got %q, want %q", id, got, want)
+	}
+}
+
+// quarters lets the schedule run for a time, every 15 minutes.
+func (b *bench) quarters(d time.Duration) (sent int) {
+	b.Helper()
+	for until := b.clock().now().Add(d); b.clock().now().Before(until); {
+		b.clock().move(15 * time.Minute)
+		sent += b.mustSweep().Sent
+	}
+	return sent
+}
+
+func TestEventsArriveInTheirOrderSigned(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	for range 5 {
+		b.mustBind("i-1", aliceToken)
+		b.mustBind("i-1", bobToken)
+	}
+	b.mustBind("i-2", aliceToken)
+	b.mustUnbind("i-1", false)
+	want(t, "sent", b.quarters(time.Hour), 12)
+	want(t, "waiting", b.row("i-2", provider.GitLab).Delivery.Waiting, 0)
+	types := append([]string{event.Bound}, slices.Repeat([]string{event.Rebound}, 9)...)
+	r.wants("i-1", append(types, event.Unbound)...)
+	r.wants("i-2", event.Bound)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var last int64
+	for _, e := range r.took {
+		if e.Data.Instance == "i-1" {
+			want(t, "number", e.Data.Number, last+1)
+			last = e.Data.Number
+		}
+		want(t, "times sent", r.tried[e.ID], 1)
+	}
+}
+
+func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	r.answers(http.StatusServiceUnavailable)
+	b.mustBind("i-1", aliceToken)
+	b.quarters(12 * time.Hour)
+	b.mustBind("i-1", bobToken)
+	b.quarters(12 * time.Hour)
+	b.mustUnbind("i-1", false)
+	b.quarters(12 * time.Hour)
+	r.wants("i-1")
+	want(t, "the unbound row stays", b.row("i-1", provider.GitLab).Version != "", true)
+	r.answers(0)
+	b.quarters(9 * time.Hour)
+	r.wants("i-1", event.Bound, event.Rebound, event.Unbound)
+	want(t, "the row goes", b.row("i-1", provider.GitLab).Version, "")
+	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
+}
+
+func TestAnEventThatIsNeverTakenIsLeftOutWithAnAlarmAndTheNextIsSent(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	r.broken = map[string]bool{event.Rebound: true}
+	b.mustBind("i-1", aliceToken)
+	b.mustBind("i-1", bobToken)
+	b.quarters(time.Hour)
+	b.mustUnbind("i-1", false)
+	b.quarters(36 * time.Hour)
+	r.wants("i-1", event.Bound)
+	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
+	b.quarters(36 * time.Hour)
+	r.wants("i-1", event.Bound, event.Unbound)
+	want(t, "alarms", strings.Count(b.log.String(), "alarm=webhook"), 1)
+	tries := 0
+	for _, n := range r.tried {
+		tries = max(tries, n)
+	}
+	want(t, "tries", tries, mostRetries+1)
+	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Rebound, event.Unbound)
+}
+
+func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	b.mustBind("i-1", aliceToken)
+	r.answers(http.StatusForbidden)
+	b.quarters(time.Hour)
+	var err error
+	b.Service.webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address",
+		secret.New(webhookKey), http.DefaultClient, b.clock().now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.quarters(2 * time.Hour)
+	log := b.log.String()
+	want(t, "refused", strings.Contains(log, "the receiver answers 403"), true)
+	want(t, "unreachable", strings.Contains(log, "connection refused"), true)
+	want(t, "the address", strings.Contains(log, "in-the-address"), false)
+}
+
+// TestASlowReceiverHoldsUpNoBindAndNoCheck keeps the receiver from answering until another binding
+// has been checked, and one more bound.
+func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.settled()
+	r := b.newReceiver()
+	b.mustBind("i-2", bobToken)
+	b.clock().move(checkEvery)
+	arrived, checked := make(chan string, 10), make(chan struct{}, 10)
+	r.wait, r.wake = make(chan struct{}), func(id string) { arrived <- id }
+	look := func(q sandbox.Request) {
+		if strings.HasSuffix(q.Path, "/user") {
+			checked <- struct{}{}
+		}
+	}
+	b.world.asked.Store(&look)
+	b.mustSweep() // drains; the check of i-2 comes first
+	for len(checked) > 0 {
+		<-checked
+	}
+	b.clock().move(checkEvery)
+	b.mustBind("i-3", bobToken)
+	<-checked
+	ended := make(chan Swept)
+	go func() { ended <- b.mustSweep() }()
+	<-arrived
+	<-checked
+	b.mustBind("i-4", bobToken)
+	close(r.wait)
+	done := <-ended
+	want(t, "checked", done.Checked > 0, true)
+	want(t, "sent", done.Sent > 0, true)
+}
+
+func TestWhatWasBeforeTheWebhookIsNotSent(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.quarters(time.Hour)
+	r := b.newReceiver()
+	b.mustBind("i-1", bobToken)
+	b.quarters(time.Hour)
+	r.wants("i-1", event.Rebound)
+}
+
+func TestAWebhookThatIsTakenAwayLeavesNothingBehind(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	r.answers(http.StatusServiceUnavailable)
+	b.mustBind("i-1", aliceToken)
+	b.quarters(time.Hour)
+	b.mustUnbind("i-1", false)
+	b.quarters(time.Hour)
+	b.Service.webhook = nil
+	b.quarters(9 * time.Hour)
+	want(t, "the row", b.row("i-1", provider.GitLab).Version, "")
+	b.settled()
+}
+
+// TestASendingSweepThatDiesSendsAgainUnderTheSameID dies after the sending, before it is noted.
+func TestASendingSweepThatDiesSendsAgainUnderTheSameID(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	b.mustBind("i-1", aliceToken)
+	b.clock().move(15 * time.Minute)
+	saves := 0
+	died := b.dyingSweep(func(call string) bool {
+		if call == "SaveBinding" {
+			saves++
+		}
+		return saves == 2
+	})
+	want(t, "died", died, true)
+	b.quarters(2 * time.Hour)
+	r.wants("i-1", event.Bound, event.Bound)
+	want(t, "ids", len(r.tried), 1)
+}
+
+func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
+	b := newBench(t)
+	r := b.newReceiver()
+	for range 25 {
+		b.mustBind("i-1", aliceToken)
+		b.mustBind("i-1", bobToken)
+	}
+	b.quarters(15 * time.Minute)
+	r.mu.Lock()
+	r.wake = func(string) { b.clock().move(4 * time.Second) } // each takes so long
+	r.mu.Unlock()
+	for range 12 {
+		b.mustBind("i-1", aliceToken)
+		b.mustBind("i-1", bobToken)
+		b.mustBind("i-1", bobToken)
+	}
+	for range 6 {
+		b.clock().move(15 * time.Minute)
+		began := b.clock().now()
+		done := b.mustSweep()
+		if took := b.clock().now().Sub(began); took > sweeping+5*time.Second {
+			t.Errorf("it went on for %v", took)
+		}
+		want(t, "sent in time", done.Sent <= 24, true)
+	}
+	ids := map[string]bool{}
+	for _, e := range r.took {
+		ids[e.ID] = true
+	}
+	want(t, "events", len(ids), 86)
+	want(t, "sent twice", len(r.took)-len(ids), 0)
+}
+
+func TestARefreshIsCountedInTheLog(t *testing.T) {
+	b := newBench(t)
+	var text strings.Builder
+	b.Service.log = slog.New(slog.NewJSONHandler(&text, nil))
+	b.bound("i-1", provider.GitHub)
+	b.clock().move(checkEvery)
+	b.mustSweep()
+	found := false
+	for line := range strings.Lines(text.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		found = found || entry["msg"] == "metric" && entry["Refreshes"] == 1.0 &&
+			entry["Platform"] == "github" && entry["Kind"] == event.Done
+	}
+	want(t, "the refresh is counted", found, true)
+}
