@@ -17,24 +17,30 @@ endif
 TEST_FLAGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build cover bench clean
+.PHONY: help run test lint build package-aws create-table cover bench clean
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Not by go run, which puts a line of its own below an error.
 run: ## all of Bindery on this machine, http://localhost:8080; PORT= for another port
 	@$(BUILD) -o dist/local/local ./functions/local
 	@exec dist/local/local
 
+# What the tests take from npm. Without npm those that need it are skipped.
+node_modules/.package-lock.json: package-lock.json
+	-$(if $(shell command -v npm 2>/dev/null),npm ci --no-audit --no-fund,@echo "There is no npm.")
+
 # Never from the cache, for some tests run binaries that they build.
-test: ## every test that this machine can run
+test: node_modules/.package-lock.json ## every test that this machine can run
 	@$(if $(RACE),,echo "There is no C compiler here: the tests run without the race detector.")
 	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 10m $(RACE) $(TEST_FLAGS) $(PACKAGES)
 
 lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	go vet $(PACKAGES)
 	go tool staticcheck $(PACKAGES)
+	go vet -tags aws $(PACKAGES)
+	go tool staticcheck -tags aws $(PACKAGES)
 	@echo go tool gofumpt -l $(SOURCES)
 	@wrong=$$(go tool gofumpt -l $(SOURCES)) && if [ -n "$$wrong" ]; then \
 		echo "not formatted (go tool gofumpt -w $(SOURCES)):"; echo "$$wrong"; exit 1; fi
@@ -43,6 +49,25 @@ lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 build: ## every function, into dist/local
 	@mkdir -p dist/local
 	$(BUILD) -o dist/local/ ./functions/...
+
+# All functions but the laptop's, one folder each, as template.yaml wants them. The same source and
+# the same Go give the same bytes.
+DEPLOYED := $(filter-out local,$(notdir $(patsubst %/,%,$(wildcard functions/*/))))
+AWS_TAGS := aws,lambda.norpc
+AWS_BUDGET := 10000000
+
+package-aws: ## the functions for AWS, into dist/lambda; shows their sizes
+	@rm -rf dist/lambda
+	@for f in $(DEPLOYED); do \
+		GOOS=linux GOARCH=arm64 $(BUILD) -tags $(AWS_TAGS) -o dist/lambda/$$f/bootstrap ./functions/$$f || exit 1; \
+		size=$$(wc -c <dist/lambda/$$f/bootstrap); printf '%-14s %9d bytes\n' $$f $$size; \
+		if [ $$size -gt $(AWS_BUDGET) ]; then echo "$$f is larger than $(AWS_BUDGET) bytes"; exit 1; fi; \
+	done
+
+TABLE := bindery
+
+create-table: ## a table in DynamoDB, by the AWS_ variables of the environment; TABLE= for its name
+	@go run ./shared/table/dynamo/createtable $(TABLE)
 
 cover: ## how much of the code the tests run, into coverage.out
 	go test -count=1 -timeout 10m -coverprofile=coverage.out -coverpkg=./functions/...,./shared/... \

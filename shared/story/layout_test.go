@@ -70,6 +70,7 @@ var arrows = []arrow{
 		"shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
 	{"shared/table/*", []string{"shared/awscloud", "shared/table"}},
+	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
 	{"shared/vault/*", []string{"shared/awscloud", "shared/vault"}},
 
 	{"shared/binding", []string{
