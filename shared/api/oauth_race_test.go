@@ -51,44 +51,44 @@ func TestA18_UnbindDuringACallback(t *testing.T) {
 // as if it had come later, or with a conflict.
 func TestA18_UnbindDuringAConfirm(t *testing.T) {
 	for _, platform := range byConsent {
-		for n := 1; ; n++ {
-			w := newConsentWorld(t)
-			w.bindBy(platform, "alice")
-			a := w.start(platform)
-			finish := newBrowser(w).finish(a, "bob")
-			var ended atomic.Bool
-			w.table.reset(func(i int, _ string) error {
-				if i == n && ended.CompareAndSwap(false, true) {
-					w.unbind(platform)
-				}
-				return nil
+		if last := unbindDuringConfirm(t, platform, 0); last < 8 {
+			t.Errorf("%s: a confirm makes %d calls only", platform, last)
+		} else {
+			sideBySide(t, string(platform), last, func(t *testing.T, n int) {
+				unbindDuringConfirm(t, platform, n)
 			})
-			r := w.confirm(a.id, finish)
-			w.table.reset(nil)
-			if !ended.Load() {
-				if n < 8 {
-					t.Errorf("%s: a confirm makes %d calls only", platform, n-1)
-				}
-				break
-			}
-			switch r.status {
-			case http.StatusOK: // alice's binding is gone, by whichever of the two came first
-			default:
-				r.refused(problem.Conflict, "")
-				w.unbound(home, platform)
-			}
-			if got := w.binding(home, string(platform)); got["status"] == "bound" {
-				identity, _ := got["identity"].(map[string]any)
-				if identity["username"] == "alice" {
-					t.Errorf("%s, before call %d: the unbound binding is back", platform, n)
-				}
-			}
-			if live := w.box.LiveTokens(platform, "alice"); platform == sandbox.GitHub && live != 0 {
-				t.Errorf("before call %d: alice's token lives on", n)
-			}
-			w.wholeAfterTheSweep()
 		}
 	}
+}
+
+// unbindDuringConfirm unbinds right before the n-th call, and returns how many calls the confirm
+// has made to the table.
+func unbindDuringConfirm(t *testing.T, platform sandbox.Platform, n int) int {
+	w := newConsentWorld(t)
+	w.bindBy(platform, "alice")
+	a := w.start(platform)
+	finish := newBrowser(w).finish(a, "bob")
+	var ended atomic.Bool
+	w.table.reset(func(i int, _ string) error {
+		if i == n && ended.CompareAndSwap(false, true) {
+			w.unbind(platform)
+		}
+		return nil
+	})
+	r := w.confirm(a.id, finish)
+	calls := len(w.table.made())
+	w.table.reset(nil)
+	if r.status != http.StatusOK {
+		r.refused(problem.Conflict, "")
+		w.unbound(home, platform)
+	} else if w.binding(home, string(platform))["status"] == "bound" { // the unbind came first
+		w.boundTo(home, platform, "bob")
+	}
+	if live := w.box.LiveTokens(platform, "alice"); platform == sandbox.GitHub && live != 0 {
+		t.Errorf("%d tokens of alice's live on", live)
+	}
+	w.wholeAfterTheSweep()
+	return calls
 }
 
 // wholeAfterTheSweep lets time pass and sweeps: what is bound must be usable, and nothing else

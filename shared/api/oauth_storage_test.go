@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,181 +27,186 @@ func (w *world) stores() map[string]*watched {
 	return map[string]*watched{"table": w.table, "vault": w.vault}
 }
 
-// eachFailure does something with storage failing at the k-th call, for k = 1 to the last. Prepare
-// makes a world ready and returns what is done; it returns whether that has worked.
-func eachFailure(t *testing.T, prepare func(w *world) func() bool, after func(w *world, ok bool)) {
+// sideBySide runs a test for k = 1 to the last, all at once: some wait for a second.
+func sideBySide(t *testing.T, name string, last int, do func(t *testing.T, k int)) {
 	t.Helper()
-	for _, f := range failures {
-		for store := range (&world{}).stores() {
-			for k := 1; ; k++ {
+	var all sync.WaitGroup
+	for k := 1; k <= last; k++ {
+		all.Go(func() {
+			t.Run(fmt.Sprintf("%s %d", name, k), func(t *testing.T) { do(t, k) })
+		})
+	}
+	all.Wait()
+}
+
+// trial makes a world ready and returns what is done in it, which returns whether that has worked,
+// and what must hold afterwards.
+type trial func(w *world) (do func() bool, after func(ok bool))
+
+// eachFailure makes storage fail at the k-th call, for k = 1 to the last.
+func eachFailure(t *testing.T, try trial) {
+	t.Helper()
+	w := newConsentWorld(t)
+	do, _ := try(w)
+	w.table.reset(nil)
+	w.vault.reset(nil)
+	if !do() {
+		t.Error("nothing fails, and it does not work")
+	}
+	for store, watch := range w.stores() {
+		for _, f := range failures {
+			name := f.name + " of the " + store
+			sideBySide(t, name, len(watch.made()), func(t *testing.T, k int) {
 				w := newConsentWorld(t)
-				do := prepare(w)
-				watch := w.stores()[store]
-				watch.reset(func(n int, _ string) error {
+				do, after := try(w)
+				w.stores()[store].reset(func(n int, _ string) error {
 					if f.fails(n, k) {
 						return errStorage
 					}
 					return nil
 				})
 				ok := do()
-				hit := len(watch.made()) >= k
-				watch.reset(nil)
-				if !hit {
-					if !ok {
-						t.Errorf("nothing of the %s failed, and it did not work", store)
-					}
-					break
-				}
-				after(w, ok)
-				if t.Failed() {
-					t.Fatalf("with %s of the %s failing, from call %d", f.name, store, k)
-				}
-			}
+				w.stores()[store].reset(nil)
+				after(ok)
+			})
 		}
 	}
 }
 
-// eachLostReply does the same, losing the reply of a save that was made.
-func eachLostReply(t *testing.T, prepare func(w *world) func() bool, after func(w *world, ok bool)) {
+// eachLostReply loses the reply to the k-th save, for k = 1 to the last.
+func eachLostReply(t *testing.T, try trial) {
 	t.Helper()
-	for k := 1; ; k++ {
+	lose := func(t *testing.T, k int) int {
 		w := newConsentWorld(t)
-		do := prepare(w)
+		do, after := try(w)
 		met := 0
 		w.lost.set(func(n int) bool { met = max(met, n); return n == k })
 		ok := do()
 		w.lost.set(nil)
-		if met < k {
-			return
+		if k > 0 {
+			after(ok)
 		}
-		after(w, ok)
-		if t.Failed() {
-			t.Fatalf("with the reply to save %d lost", k)
-		}
+		return met
 	}
+	sideBySide(t, "lost reply", lose(t, 0), func(t *testing.T, k int) { lose(t, k) })
 }
 
 func TestGoWithStorageFailing(t *testing.T) {
-	var a attempt
-	var b *browser
-	prepare := func(w *world) func() bool {
-		a, b = w.start(sandbox.GitHub), newBrowser(w)
+	try := func(w *world) (func() bool, func(bool)) {
+		a, b := w.start(sandbox.GitHub), newBrowser(w)
 		return func() bool {
-			r := b.open(a)
-			if r.status == http.StatusFound {
-				return true
+				r := b.open(a)
+				if r.status == http.StatusFound {
+					return true
+				}
+				w.arrived(r.header.Get("Location")).refused(problem.StorageUnavailable, a.id)
+				return false
+			}, func(bool) {
+				b.arrive(w.says("github", "alice", b.depart(a), nil)).consented()
 			}
-			w.arrived(r.header.Get("Location")).refused(problem.StorageUnavailable, a.id)
-			return false
-		}
 	}
-	eachFailure(t, prepare, func(w *world, _ bool) {
-		b.arrive(w.says("github", "alice", b.depart(a), nil)).consented()
-	})
-	eachLostReply(t, prepare, func(w *world, ok bool) {
-		if !ok {
-			w.t.Error("what is there doesn't count")
+	eachFailure(t, try)
+	eachLostReply(t, func(w *world) (func() bool, func(bool)) {
+		do, after := try(w)
+		return do, func(ok bool) {
+			if !ok {
+				w.t.Error("what is there doesn't count")
+			}
+			after(ok)
 		}
-		b.arrive(w.says("github", "alice", b.depart(a), nil)).consented()
 	})
 }
 
 func TestACallbackWithStorageFailing(t *testing.T) {
 	for _, platform := range byConsent {
-		var a attempt
-		var b *browser
-		var back, finish string
-		prepare := func(w *world) func() bool {
-			a, b = w.start(platform), newBrowser(w)
-			back = w.says(a.platform, "alice", b.depart(a), nil)
+		try := func(w *world) (func() bool, func(bool)) {
+			a, b := w.start(platform), newBrowser(w)
+			back := w.says(a.platform, "alice", b.depart(a), nil)
+			var finish string
 			return func() bool {
-				end := b.arrive(back)
-				if finish = end.finish; finish != "" {
-					return true
+					end := b.arrive(back)
+					if finish = end.finish; finish != "" {
+						return true
+					}
+					end.refused(problem.StorageUnavailable, end.id)
+					return false
+				}, func(ok bool) {
+					if ok {
+						w.confirm(a.id, finish).ok()
+					} else if w.shown(a.id, "").ok().text("stage") == "redirected" {
+						// Nothing was claimed: the browser may come again.
+						w.confirm(a.id, b.arrive(back).consented().finish).ok()
+					} else {
+						w.unbound(home, platform)
+						w.bindBy(platform, "alice") // a new attempt works
+					}
+					w.wholeAfterTheSweep()
+					w.boundTo(home, platform, "alice")
+					live := w.box.LiveTokens(platform, "alice")
+					if platform == sandbox.GitHub && live != 1 {
+						w.t.Errorf("%d tokens live, want the binding's", live)
+					}
 				}
-				end.refused(problem.StorageUnavailable, end.id)
-				return false
-			}
 		}
-		after := func(w *world, ok bool) {
-			if ok {
-				w.confirm(a.id, finish).ok()
-			} else if w.shown(a.id, "").ok().text("stage") == "redirected" {
-				// Nothing was claimed: the browser may come again.
-				w.confirm(a.id, b.arrive(back).consented().finish).ok()
-			} else {
-				w.unbound(home, platform)
-				w.bindBy(platform, "alice") // a new attempt works
-			}
-			w.wholeAfterTheSweep()
-			w.boundTo(home, platform, "alice")
-			if live := w.box.LiveTokens(platform, "alice"); platform == sandbox.GitHub && live != 1 {
-				w.t.Errorf("%d tokens live, want the binding's", live)
-			}
-		}
-		eachFailure(t, prepare, after)
-		eachLostReply(t, prepare, after)
+		eachFailure(t, try)
+		eachLostReply(t, try)
 	}
 }
 
 func TestAConfirmWithStorageFailing(t *testing.T) {
 	for _, platform := range byConsent {
-		var a attempt
-		var finish string
-		prepare := func(w *world) func() bool {
+		try := func(w *world) (func() bool, func(bool)) {
 			w.bindBy(platform, "bob")
-			a = w.start(platform)
-			finish = newBrowser(w).finish(a, "alice")
+			a := w.start(platform)
+			finish := newBrowser(w).finish(a, "alice")
 			return func() bool {
-				r := w.confirm(a.id, finish)
-				if r.status == http.StatusOK {
-					return true
+					r := w.confirm(a.id, finish)
+					if r.status == http.StatusOK {
+						return true
+					}
+					r.refused(problem.StorageUnavailable, "")
+					if r.header.Get("Retry-After") == "" {
+						w.t.Error("no Retry-After")
+					}
+					return false
+				}, func(bool) {
+					w.confirm(a.id, finish).ok() // the same call again
+					w.boundTo(home, platform, "alice")
+					w.told(platform, 2, "binding.rebound", "alice", "bob")
+					w.wholeAfterTheSweep()
+					bobs := w.box.LiveTokens(platform, "bob")
+					if platform == sandbox.GitHub && bobs != 0 {
+						w.t.Errorf("%d of bob's tokens live", bobs)
+					}
 				}
-				if r.refused(problem.StorageUnavailable, ""); r.header.Get("Retry-After") == "" {
-					w.t.Error("no Retry-After")
-				}
-				return false
-			}
 		}
-		after := func(w *world, _ bool) {
-			w.confirm(a.id, finish).ok() // the same call again
-			w.boundTo(home, platform, "alice")
-			w.told(platform, 2, "binding.rebound", "alice", "bob")
-			w.wholeAfterTheSweep()
-			bobs := w.box.LiveTokens(platform, "bob")
-			if platform == sandbox.GitHub && bobs != 0 {
-				w.t.Errorf("%d of bob's tokens live", bobs)
-			}
-		}
-		eachFailure(t, prepare, after)
-		eachLostReply(t, prepare, after)
+		eachFailure(t, try)
+		eachLostReply(t, try)
 	}
 }
 
 func TestARefusalOfAnotherUserWithStorageFailing(t *testing.T) {
-	var a attempt
-	var finish string
-	prepare := func(w *world) func() bool {
-		a = w.start(sandbox.GitHub)
-		finish = newBrowser(w).finish(a, "alice")
+	eachFailure(t, func(w *world) (func() bool, func(bool)) {
+		a := w.start(sandbox.GitHub)
+		finish := newBrowser(w).finish(a, "alice")
+		bea := func() reply { return w.do(confirmation(a.id, finish).by(w.as("bea"))) }
 		return func() bool {
-			r := w.do(confirmation(a.id, finish).by(w.as("bea")))
-			if r.status == http.StatusForbidden {
-				r.refused(problem.AnotherUser, "")
-				return true
+				r := bea()
+				if r.status == http.StatusForbidden {
+					r.refused(problem.AnotherUser, "")
+					return true
+				}
+				r.refused(problem.StorageUnavailable, "")
+				return false
+			}, func(bool) {
+				bea().refused(problem.AnotherUser, "")
+				w.confirm(a.id, finish).refused(problem.AuthorizationDone, "")
+				w.wholeAfterTheSweep()
+				w.unbound(home, sandbox.GitHub)
+				if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
+					w.t.Error("the token lives on")
+				}
 			}
-			r.refused(problem.StorageUnavailable, "")
-			return false
-		}
-	}
-	eachFailure(t, prepare, func(w *world, _ bool) {
-		w.do(confirmation(a.id, finish).by(w.as("bea"))).refused(problem.AnotherUser, "")
-		w.confirm(a.id, finish).refused(problem.AuthorizationDone, "")
-		w.wholeAfterTheSweep()
-		w.unbound(home, sandbox.GitHub)
-		if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
-			w.t.Error("the token lives on")
-		}
 	})
 }
 
