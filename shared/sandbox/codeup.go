@@ -107,8 +107,14 @@ func (c *codeup) name() Platform { return Codeup }
 
 // serves knows the API's prefix and git's addresses.
 func (c *codeup) serves(path string) bool {
-	return strings.HasPrefix(path, "/oapi/") ||
-		strings.Contains(path, ".git/") && !strings.HasPrefix(path, "/gitlab/")
+	for _, other := range []string{
+		"/gitlab/", gitOf(Gitee), gitOf(GitHub), gitOf(Bitbucket),
+	} {
+		if strings.HasPrefix(path, other) {
+			return false
+		}
+	}
+	return strings.HasPrefix(path, "/oapi/") || isGit(path)
 }
 
 func (c *codeup) switches() []Switch {

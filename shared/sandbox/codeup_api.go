@@ -53,7 +53,8 @@ func (c *codeup) routes() http.Handler {
 	handle("GET "+hooks+"/{hook}", CodeupHooksRead, c.getHook)
 	handle("PUT "+hooks+"/{hook}", CodeupHooks, c.updateHook)
 	handle("DELETE "+hooks+"/{hook}", CodeupHooks, c.deleteHook)
-	mux.HandleFunc("GET /{organization}/{rest...}", c.serveRefs)
+	mux.HandleFunc("GET /{organization}/{rest...}", c.serveGit)
+	mux.HandleFunc("POST /{organization}/{rest...}", c.serveGit)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		c.refuse(w, &codeupError{http.StatusNotFound, "NotFound", "No such API"})
 	})

@@ -8,11 +8,12 @@ import (
 	"bindery/shared/secret"
 )
 
-// serveRefs is the first request of git over HTTPS: which refs are there, in protocol version 0.
-// Nothing can be fetched after it.
-func (c *codeup) serveRefs(w http.ResponseWriter, r *http.Request) {
-	path, ok := strings.CutSuffix(r.PathValue("rest"), ".git/info/refs")
-	if !ok || r.URL.Query().Get("service") != "git-upload-pack" {
+// serveGit serves git over HTTPS. The first request, which refs are there, is answered here for who
+// asks for it in protocol version 0; git's own program asks for version 2, and gets a clone.
+func (c *codeup) serveGit(w http.ResponseWriter, r *http.Request) {
+	path, call, ok := strings.Cut(r.PathValue("rest"), ".git/")
+	refs := call == gitRefs && r.URL.Query().Get("service") == gitPack
+	if !ok || !refs && call != gitPack {
 		c.refuse(w, &codeupError{http.StatusNotFound, "NotFound", "No such API"})
 		return
 	}
@@ -22,6 +23,12 @@ func (c *codeup) serveRefs(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Codeup (sandbox)"`)
 		}
 		http.Error(w, text, status)
+		return
+	}
+	if r.Method == http.MethodPost || r.Header.Get("Git-Protocol") != "" {
+		c.sandbox.git.serve(w, r, gitRepository{
+			fmt.Sprintf("codeup-%d", repository.ID), repository.Branches, repository.Tags,
+		})
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")

@@ -266,7 +266,7 @@ func TestCodeupRefsAreReadByGit(t *testing.T) {
 		CloneAccount: "dora", Permissions: sandbox.CodeupMinimal(),
 	})
 	for path, want := range map[string]string{
-		"full": "HEAD refs/heads/main refs/heads/b refs/tags/v1", "bare": "",
+		"full": "HEAD refs/heads/b refs/heads/main refs/tags/v1", "bare": "",
 	} {
 		address := strings.Replace(origin, "://", "://dora:"+token.Reveal()+"@", 1)
 		c := exec.CommandContext(t.Context(), git, "ls-remote", address+"/o/"+path+".git")

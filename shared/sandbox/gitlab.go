@@ -271,3 +271,6 @@ func (t *gitlabToken) allow(scopes ...string) *gitlabRefusal {
 		"scope": strings.Join(scopes, " "),
 	}}
 }
+
+// sees says whether the user has a part in a project.
+func (u GitLabUser) sees(project string) bool { return slices.Contains(u.Projects, project) }

@@ -34,6 +34,10 @@ func (g *gitlab) routes() http.Handler {
 			page.ServeHTTP(w, r)
 			return
 		}
+		if isGit(r.URL.Path) {
+			g.serveGit(w, r)
+			return
+		}
 		if strings.HasPrefix(r.URL.Path, "/gitlab/") {
 			prefixed.ServeHTTP(w, r)
 			return

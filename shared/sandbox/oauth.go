@@ -111,6 +111,7 @@ func newOAuthPlatform(s *Sandbox, rules oauthRules, app App, people []oauthPerso
 		access:     map[digest]*oauthAccess{},
 		refresh:    map[digest]*oauthRefresh{},
 	}
+	p.mux.HandleFunc(gitOf(rules.platform), p.serveGit)
 	p.mux.HandleFunc("GET "+rules.authorize, p.showConsent)
 	p.mux.HandleFunc("POST "+rules.authorize, p.takeConsent)
 	p.mux.HandleFunc("GET "+rules.settings, p.showSettings)
@@ -123,7 +124,7 @@ func (p *oauthPlatform) name() Platform { return p.platform }
 
 // serves says whether a path is one of the platform's.
 func (p *oauthPlatform) serves(path string) bool {
-	return path == p.settings || slices.ContainsFunc(p.paths, func(own string) bool {
+	return path == p.settings || strings.HasPrefix(path, gitOf(p.platform)) || slices.ContainsFunc(p.paths, func(own string) bool {
 		return path == own || strings.HasSuffix(own, "/") && strings.HasPrefix(path, own)
 	})
 }

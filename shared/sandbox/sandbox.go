@@ -8,8 +8,8 @@
 // Nothing that is deployed links it.
 //
 // One file a platform; sandbox.go is the frame, faults.go what can go wrong on purpose, page.go
-// what a person sees. Repositories hold just enough to be listed, and only Codeup's can be asked
-// for their refs by git.
+// what a person sees. Repositories hold just enough to be listed; one for each platform can be
+// cloned, by git's own program (git.go).
 package sandbox
 
 import (
@@ -64,6 +64,7 @@ type Sandbox struct {
 	pages     *template.Template
 	closing   chan struct{}
 	close     sync.Once
+	git       gitServer
 
 	mu       sync.Mutex // guards what follows
 	faults   map[Platform]Fault
@@ -112,7 +113,14 @@ func New(o Options) *Sandbox {
 
 // Close ends every request that waits or goes on for ever because of a fault. Call it before
 // closing the server. Twice is once.
-func (s *Sandbox) Close() { s.close.Do(func() { close(s.closing) }) }
+//
+// The repositories that git has cloned from are removed.
+func (s *Sandbox) Close() {
+	s.close.Do(func() {
+		close(s.closing)
+		s.git.close()
+	})
+}
 
 // ServeHTTP answers for whichever platform the path belongs to, or with the sandbox's own page.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
