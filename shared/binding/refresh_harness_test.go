@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,12 +171,15 @@ func (b *bench) answers(status int, fields map[string]any) {
 // gate holds up the first call to the token endpoint, before or after it is worked on.
 type gate struct {
 	reached chan struct{} // closed when the call is there
-	open    chan struct{} // close it to let the call go on
+	opened  chan struct{}
+	open    func() // lets the call go on; twice is once
 }
 
 // holdAnswer holds the platform's answer to the next refresh up; the platform has done its work.
 func (b *bench) holdAnswer() gate {
-	g := gate{make(chan struct{}), make(chan struct{})}
+	opened := make(chan struct{})
+	g := gate{make(chan struct{}), opened, sync.OnceFunc(func() { close(opened) })}
+	b.Cleanup(g.open)
 	first := make(chan struct{}, 1)
 	first <- struct{}{}
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -205,6 +209,6 @@ type holding struct {
 
 func (h *holding) WriteHeader(status int) {
 	close(h.gate.reached)
-	<-h.gate.open
+	<-h.gate.opened
 	h.ResponseWriter.WriteHeader(status)
 }

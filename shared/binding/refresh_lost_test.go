@@ -136,7 +136,7 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		looks := 0
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if looks++; call == "Get" && looks == 8 {
-				close(gate.open)
+				gate.open()
 			}
 			return nil, nil
 		})
@@ -175,7 +175,7 @@ func TestB3_ATokenThatComesTooLateIsFoundAndTheRecoveryTold(t *testing.T) {
 		if dies {
 			holder.inside.set(down("SaveBinding"))
 		}
-		close(gate.open)
+		gate.open()
 		<-slow
 		want(t, "recovered at once", len(b.happenedTo("i-1", event.Recovered)) == 1, !dies)
 		b.clock().move(settle)
@@ -245,7 +245,7 @@ func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	close(gate.open)
+	gate.open()
 	wantProblem(t, "who refreshed", (<-slow).err, problem.NotBound)
 	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
 	want(t, "the new generation lives yet", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
@@ -261,7 +261,7 @@ func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	slow := b.companion().asking(MinimumLife)
 	<-gate.reached
 	bound := b.keepConsented("i-1", b.consent("alice"))
-	close(gate.open)
+	gate.open()
 	given := <-slow
 	want(t, "error", given.err, nil)
 	b.wantCurrent("i-1", given.Credential)

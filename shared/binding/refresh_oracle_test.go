@@ -113,6 +113,15 @@ func (p *refreshPlay) standing() error {
 	if err := usable(context.Background(), rec, p.values); err != nil {
 		return err
 	}
+	_, k, err := p.held()
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprint(rec.Token.Secret, rec.Token.Generation)
+	if before, ok := p.meant[name]; ok && !before.Equal(k.Token.Access) {
+		return wrong("a generation means another token than before")
+	}
+	p.meant[name] = k.Token.Access
 	if rec.Health == table.Healthy {
 		return nil
 	}

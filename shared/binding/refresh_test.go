@@ -62,9 +62,15 @@ func TestB1_ManyAskAtTheMomentOfExpiryAndOneRefreshServesThemAll(t *testing.T) {
 
 func TestB4_WhateverThePlatformAnswersInPassingTheTokenIsKept(t *testing.T) {
 	faults := []sandbox.Fault{
-		{Kind: sandbox.Fault500}, {Kind: sandbox.Fault503}, {Kind: sandbox.Fault429},
-		{Kind: sandbox.FaultRateLimit}, {Kind: sandbox.FaultHTML}, {Kind: sandbox.FaultEmpty},
-		{Kind: sandbox.FaultCut}, {Kind: sandbox.FaultHuge}, {Kind: sandbox.FaultRedirect},
+		{Kind: sandbox.Fault500},
+		{Kind: sandbox.Fault503},
+		{Kind: sandbox.Fault429},
+		{Kind: sandbox.FaultRateLimit},
+		{Kind: sandbox.FaultHTML},
+		{Kind: sandbox.FaultEmpty},
+		{Kind: sandbox.FaultCut},
+		{Kind: sandbox.FaultHuge},
+		{Kind: sandbox.FaultRedirect},
 		{Kind: sandbox.FaultDrop},
 	}
 	for _, f := range faults {

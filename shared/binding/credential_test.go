@@ -1,0 +1,265 @@
+package binding
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+func (b *bench) wantCalls(what string, want map[string]int, do func()) {
+	b.Helper()
+	if got := b.counted(do); !maps.Equal(got, want) {
+		b.Errorf("%s: got the calls %v, want %v", what, got, want)
+	}
+}
+
+func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
+	b := newBench(t)
+	b.bindGitHub("i-1", gitHubLife)
+	ask := func() { b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife)) }
+	asking := func() { b.mustAsk("i-1", MinimumLife) }
+	cold, warm := map[string]int{"Binding": 1, "Get": 1}, map[string]int{"Binding": 1}
+	b.wantCalls("cold", cold, asking)
+	b.wantCalls("warm", warm, asking)
+
+	other := b.companion() // which refreshes
+	b.clock().move(gitHubLife)
+	other.wantCurrent("i-1", other.mustAsk("i-1", MinimumLife))
+	b.wantCalls("another generation", cold, asking)
+	b.wantCalls("warm again", warm, asking)
+	other.wantCalls("who has refreshed is warm", warm, func() { other.mustAsk("i-1", MinimumLife) })
+	ask()
+
+	b.keepConsented("i-1", b.consent("alice"))
+	b.wantCalls("another secret", cold, asking)
+	want(t, "calls to the platform for a token", b.refreshes(), 1)
+}
+
+// TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone: the record is read first, every time.
+func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
+	b := newBench(t)
+	b.bindGitHub("i-1", gitHubLife)
+	b.mustAsk("i-1", MinimumLife)
+	_, err := b.companion().Unbind(context.Background(), Unbind{
+		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.ask("i-1", MinimumLife)
+	wantProblem(t, "a credential", err, problem.NotBound)
+}
+
+// TestWarmthHasAnEnd: a process that serves many bindings does not keep them all.
+func TestWarmthHasAnEnd(t *testing.T) {
+	var w warmth
+	for i := range 3 * warmest {
+		w.put(strconv.Itoa(i), 1, kept{Username: strconv.Itoa(i)})
+		if k, ok := w.get(strconv.Itoa(i), 1); !ok || k.Username != strconv.Itoa(i) {
+			t.Fatalf("token %d is not there", i)
+		}
+	}
+	want(t, "kept", len(w.kept), warmest)
+	w.put("one", 2, kept{Username: "new"})
+	w.put("one", 1, kept{Username: "old"})
+	if k, ok := w.get("one", 2); !ok || k.Username != "new" {
+		t.Error("an older generation replaced a newer one")
+	}
+	_, ok := w.get("one", 1)
+	want(t, "an older generation is there", ok, false)
+}
+
+func (b *bench) askGitLab(id string) (Credential, error) {
+	return b.Credential(context.Background(), CredentialFor{
+		By: user, Instance: registry(id), Platform: provider.GitLab, MinimumLife: 24 * time.Hour,
+	})
+}
+
+func TestAPersonalTokenIsHandedOutWithItsTrueEnd(t *testing.T) {
+	b := newBench(t)
+	for id, with := range map[string]token{"i-1": aliceToken, "i-2": aliceOther, "i-3": aliceSoon} {
+		v := b.mustBind(id, with)
+		c, err := b.askGitLab(id)
+		want(t, "error", err, nil)
+		want(t, "the token", c.Token.Equal(secret.New(with.value)), true)
+		want(t, "user name", c.Username, "alice")
+		want(t, "its end", c.ExpiresAt, v.Record.Token.ExpiresAt)
+	}
+	forever, _ := b.askGitLab("i-2")
+	want(t, "one that never ends", forever.ExpiresAt.IsZero(), true)
+}
+
+func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
+	b := newBench(t)
+	_, err := b.askGitLab("i-1")
+	wantProblem(t, "never bound", err, problem.NotBound)
+
+	v := b.mustBind("i-1", aliceSoon)
+	b.clock().at.Store(v.Record.Token.ExpiresAt.UnixMilli())
+	_, err = b.askGitLab("i-1")
+	wantProblem(t, "ended", err, problem.TokenExpired)
+
+	rec := b.row("i-1", provider.GitLab)
+	rec.Health = table.Revoked
+	rec.Problem = problem.New(problem.TokenRevoked).Because(revokedAtPlatform)
+	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.askGitLab("i-1")
+	wantProblem(t, "revoked", err, problem.TokenRevoked)
+	want(t, "reason", problem.Of(err).Reason, revokedAtPlatform)
+
+	b.mustUnbind("i-1", false)
+	_, err = b.askGitLab("i-1")
+	wantProblem(t, "unbound", err, problem.NotBound)
+
+	_, err = b.Credential(context.Background(), CredentialFor{
+		By: user, Instance: registry("i-1"), Platform: "sourceforge",
+	})
+	wantProblem(t, "no platform", err, problem.PlatformUnknown)
+}
+
+func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	stranger := user
+	stranger.Account = "acct-2"
+	_, err := b.Credential(context.Background(), CredentialFor{
+		By: stranger, Instance: registry("i-1"), Platform: provider.GitLab,
+	})
+	wantProblem(t, "a credential", err, problem.NotBound)
+}
+
+func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	c := b.mustAsk("i-1", MinimumLife)
+	k, err := b.fetch(b.begin(context.Background()), b.row("i-1", provider.GitHub).Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "the refresh token", c.Token.Equal(k.Token.Refresh), false)
+	want(t, "the access token", c.Token.Equal(k.Token.Access), true)
+	want(t, "user name", c.Username, "x-access-token")
+	lines := b.log.audits("credential")
+	want(t, "audit lines", len(lines), 1)
+	for _, part := range []string{"outcome=done", "instance=i-1", "user.subject=u-1", "alice"} {
+		want(t, "the line has "+part, strings.Contains(lines[0], part), true)
+	}
+	for _, hidden := range []secret.Text{k.Token.Access, k.Token.Refresh} {
+		want(t, "the log shows it", strings.Contains(b.log.String(), hidden.Reveal()), false)
+	}
+}
+
+// TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease: whoever has a token with life gets it or
+// its successor, and the living token ends up in the record.
+func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
+	b := newRenewing(t, 5*time.Minute)
+	gate := b.holdAnswer()
+	slow := b.companion()
+	first := slow.asking(MinimumLife)
+	<-gate.reached
+	// While the holder has its lease, others wait, and fall back on the token that has life.
+	old := b.access("i-1")
+	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	want(t, "refreshes asked for", b.refreshes(), 1)
+	b.clock().move(leaseFor + time.Second)
+	// The next takes over, is refused, and looks for what the holder is about to store.
+	looks := 0
+	b.Service.sleep = func(context.Context, time.Duration) error {
+		if looks++; looks == 2 {
+			gate.open()
+			<-first
+		}
+		return nil
+	}
+	c := b.mustAsk("i-1", MinimumLife)
+	b.wantCurrent("i-1", c)
+	want(t, "refreshes asked for", b.refreshes(), 2)
+	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+}
+
+func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
+	given, failed := many([]*bench{b, b.companion(), b.companion(), b.companion()}, 50, "i-1")
+	want(t, "credentials", len(given), 0)
+	want(t, "answers", len(failed), 200)
+	for _, err := range failed {
+		p := problem.Of(err)
+		if p.Code != problem.PlatformError || p.RetryAfter <= 0 {
+			t.Errorf("got %v, want %s with a time to wait", err, problem.PlatformError)
+		}
+	}
+	if n := b.calls(); n < 1 || n > 5 {
+		t.Errorf("got %d calls at the platform, want at most 5", n)
+	}
+}
+
+func TestOneBindingThatHangsHoldsUpNoOther(t *testing.T) {
+	b := newBench(t)
+	b.hurry()
+	const bindings, reads = 10, 5000
+	for i := range bindings {
+		b.mustBind("i-"+strconv.Itoa(i), aliceToken)
+	}
+	b.bindGitHub("i-0", -time.Minute)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	hold := func(r sandbox.Request) {
+		if r.Platform == sandbox.GitHub {
+			once.Do(func() { close(arrived) })
+			<-release
+		}
+	}
+	b.asked.Store(&hold)
+	hanging := make(chan error, 1)
+	go func() {
+		_, err := b.ask("i-0", MinimumLife)
+		hanging <- err
+	}()
+	<-arrived
+	var group sync.WaitGroup
+	for worker := range 50 {
+		group.Go(func() {
+			for range reads / 50 {
+				if _, err := b.askGitLab("i-" + strconv.Itoa(worker%bindings)); err != nil {
+					t.Errorf("another binding's credential: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case err := <-hanging:
+		t.Errorf("the platform didn't hang: %v", err)
+	default:
+	}
+	close(release)
+	want(t, "in the end", <-hanging, nil)
+}
+
+func TestB6_ARevokedTokenIsOneCallAndItsReasonStays(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	b.answers(http.StatusOK, map[string]any{"error": "bad_refresh_token"})
+	for range 5 {
+		_, err := b.ask("i-1", MinimumLife)
+		wantProblem(t, "a credential", err, problem.TokenRevoked)
+		want(t, "reason", problem.Of(err).Reason, revokedAtPlatform)
+		b.clock().move(time.Hour)
+		b.mustSweep()
+	}
+	b.wantRevoked("i-1", revokedAtPlatform)
+	want(t, "refreshes asked for", b.metrics("Refreshes")["token_revoked"], 1)
+}

@@ -1,0 +1,370 @@
+package binding
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"bindery/shared/awscloud"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/table/dynamo"
+	"bindery/shared/vault"
+	"bindery/shared/vault/file"
+)
+
+// buildsEnv makes a process of this test's binary a host of builds, by its one test
+// [TestAsAHostOfBuilds].
+const buildsEnv = "BINDERY_BINDING_BUILDS"
+
+// builds are what a process is told: so many builds ask for one credential at once.
+type builds struct {
+	Dir      string // of the vault, and of the table if there is no other
+	DynamoDB string // the origin of one
+	Origin   string // of the sandbox
+	Now      time.Time
+	Callers  int
+	// DiesAt is the call to table or vault right before whose Nth time the process ends.
+	DiesAt string
+	Nth    int
+}
+
+// answered is what came of it.
+type answered struct {
+	Failures []string
+	Tokens   map[string]int // how many got the token with this SHA-256
+}
+
+const tableName = "bindery-test"
+
+func dynamoClient(origin string) (*dynamodb.Client, error) {
+	env := map[string]string{
+		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",
+		"AWS_ENDPOINT_URL": origin,
+	}
+	config, err := awscloud.Config(awscloud.DynamoDB, func(name string) string { return env[name] })
+	return dynamodb.NewFromConfig(config), err
+}
+
+// open opens the storage that the process was told of.
+func (o builds) open() (table.Table, vault.Vault, error) {
+	if o.DynamoDB == "" {
+		s, err := openStore(o.Dir)
+		return s.table, s.vault, err
+	}
+	client, err := dynamoClient(o.DynamoDB)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := file.ReadKey(filepath.Join(o.Dir, "vault.key"))
+	if err != nil {
+		return nil, nil, err
+	}
+	secrets, err := file.Open(filepath.Join(o.Dir, "vault"), key)
+	return dynamo.New(client, tableName), secrets, err
+}
+
+// TestAsAHostOfBuilds is no test, but what a process does that another test has started.
+func TestAsAHostOfBuilds(t *testing.T) {
+	text := os.Getenv(buildsEnv)
+	if text == "" {
+		return
+	}
+	var order builds
+	if err := json.Unmarshal([]byte(text), &order); err != nil {
+		t.Fatal(err)
+	}
+	rows, secrets, err := order.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return order.Now }
+	s := newService(rows, secrets, platformsAt(order.Origin, now, nil),
+		sandbox.New(sandbox.Options{Now: now, Random: strings.NewReader("")}), now, &lines{})
+	var calls atomic.Int64
+	dying := func(_ context.Context, call string) (func(), error) {
+		if call == order.DiesAt && calls.Add(1) == int64(order.Nth) {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		return nil, nil
+	}
+	s.table, s.vault = table.Hooked(s.table, dying), vault.Hooked(s.vault, dying)
+	fmt.Println("ready")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	done, err := json.Marshal(order.ask(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("\ndone %s\n", done)
+}
+
+// ask lets all builds ask at once.
+func (o builds) ask(s *Service) answered {
+	out := answered{Tokens: map[string]int{}}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for range o.Callers {
+		group.Go(func() {
+			c, err := s.Credential(context.Background(), CredentialFor{
+				By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+				MinimumLife: MinimumLife,
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				out.Failures = append(out.Failures, err.Error())
+				return
+			}
+			out.Tokens[digest(c.Token)]++
+		})
+	}
+	group.Wait()
+	return out
+}
+
+// digest is a token that may be shown.
+func digest(token secret.Text) string {
+	sum := sha256.Sum256([]byte(token.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// host is such a process.
+type host struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// start starts a process, which waits to be told to go.
+func (o builds) start(t testing.TB) *host {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &host{Cmd: exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAsAHostOfBuilds$")}
+	h.Env = append(os.Environ(), buildsEnv+"="+string(text))
+	h.Stderr = os.Stderr
+	out, err := h.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.in, err = h.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.out = bufio.NewReader(out)
+	if line, err := h.out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("a process isn't ready: %q, %v", line, err)
+	}
+	return h
+}
+
+// end reads what came of it.
+func (h *host) end(t *testing.T) answered {
+	t.Helper()
+	var found answered
+	for {
+		line, err := h.out.ReadString('\n')
+		if text, ok := strings.CutPrefix(line, "done "); ok {
+			if err := json.Unmarshal([]byte(text), &found); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err := h.Wait(); err != nil {
+		t.Errorf("a process ended badly: %v", err)
+	}
+	return found
+}
+
+// startDynamoDB starts an empty one for the length of the test.
+func startDynamoDB(t *testing.T) (origin string) {
+	t.Helper()
+	path := dynoxide(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close()
+	_, port, _ := net.SplitHostPort(address)
+	ctx, cancel := context.WithCancel(context.Background())
+	server := exec.CommandContext(ctx, path, "serve", "--host", "127.0.0.1", "--port", port)
+	server.Dir = t.TempDir()
+	if err := server.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = server.Wait()
+	})
+	for range 1000 {
+		if c, err := net.Dial("tcp", address); err == nil {
+			_ = c.Close()
+			return "http://" + address
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("DynamoDB doesn't start")
+	return ""
+}
+
+// dynoxide is DynamoDB's protocol on this machine, as npm installs it, in a folder above.
+func dynoxide(t *testing.T) string {
+	t.Helper()
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		path := filepath.Join(folder, "node_modules", "@dynoxide", "linux-x64", "dynoxide")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		if folder == filepath.Dir(folder) {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
+		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
+	}
+	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
+	return ""
+}
+
+func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
+	origin := startDynamoDB(t)
+	client, err := dynamoClient(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dynamo.Create(t.Context(), client, tableName); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t)
+	b.serve(dynamo.New(client, tableName), b.store.vault)
+	b.bindGitHub("i-1", -time.Minute)
+	const processes, callers = 8, 125
+	order := builds{
+		Dir: b.dir, DynamoDB: origin, Origin: b.url, Now: b.clock().now(), Callers: callers,
+	}
+	var hosts []*host
+	for range processes {
+		hosts = append(hosts, order.start(t))
+	}
+	began := time.Now()
+	for _, h := range hosts {
+		if _, err := io.WriteString(h.in, "go\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := answered{Tokens: map[string]int{}}
+	for _, h := range hosts {
+		one := h.end(t)
+		got.Failures = append(got.Failures, one.Failures...)
+		for token, n := range one.Tokens {
+			got.Tokens[token] += n
+		}
+	}
+	took := time.Since(began)
+	rec, err := dynamo.New(client, tableName).Binding(t.Context(), key("i-1", provider.GitHub))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := b.fetch(b.begin(t.Context()), rec.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "refreshes at the platform", b.refreshes(), 1)
+	want(t, "failures", len(got.Failures), 0)
+	for _, failure := range got.Failures[:min(3, len(got.Failures))] {
+		t.Log("a caller failed: ", failure)
+	}
+	want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)], processes*callers)
+	want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, k.Token.Access), true)
+	t.Logf("%d callers in %d processes: %d refresh, %d failures, in %v", processes*callers,
+		processes, b.refreshes(), len(got.Failures), took.Round(time.Millisecond))
+}
+
+// TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss kills a real process between the
+// platform's answer and the vault's put, and right after it: then nothing is lost.
+func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
+	for _, lost := range []bool{true, false} {
+		b := newRenewing(t, -time.Minute)
+		if lost {
+			b.killed("Put", 1)
+		} else {
+			b.killed("SaveBinding", 2) // the first is the lease
+		}
+		b.clock().move(leaseFor + time.Second)
+		_, err := b.ask("i-1", MinimumLife)
+		if !lost {
+			want(t, "error", err, nil)
+			b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+			want(t, "refreshes", b.refreshes(), 1)
+			continue
+		}
+		wantProblem(t, "the next", err, problem.TokenRevoked)
+		b.wantRevoked("i-1", tokenMayBeLost)
+		want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 1)
+		v, err := b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+		want(t, "error", err, nil)
+		want(t, "status", v[2].Status, StatusRevoked)
+		want(t, "the status's reason", v[2].Record.Problem.Reason, tokenMayBeLost)
+		b.clock().move(settle)
+		b.mustSweep()
+		b.wantRevoked("i-1", tokenMayBeLost) // after the last look
+	}
+}
+
+// killed lets a process refresh and die right before its nth call of a name.
+func (b *bench) killed(call string, nth int) {
+	b.Helper()
+	order := builds{
+		Dir: b.dir, Origin: b.url, Now: b.clock().now(), Callers: 1, DiesAt: call, Nth: nth,
+	}
+	if err := b.store.table.Close(); err != nil {
+		b.Fatal(err)
+	}
+	h := order.start(b)
+	if _, err := io.WriteString(h.in, "go\n"); err != nil {
+		b.Fatal(err)
+	}
+	err := h.Wait()
+	state, ok := h.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !state.Signaled() {
+		b.Fatalf("the process was not killed: %v", err)
+	}
+	b.store = mustOpen(b, b.dir)
+	b.serve(b.store.table, b.store.vault)
+	b.hurry()
+}
