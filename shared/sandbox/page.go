@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"bindery/shared/secret"
 )
 
 //go:embed page/*.html page/style.css
@@ -51,7 +49,7 @@ func (s *Sandbox) ownPages() http.Handler {
 	mux.HandleFunc("GET /sandbox/avatars/{login}", avatar)
 	mux.HandleFunc("POST /sandbox/faults", s.postFault)
 	mux.HandleFunc("POST /sandbox/switches", s.postSwitch)
-	mux.HandleFunc("POST /sandbox/revoke", s.postRevoke)
+	mux.HandleFunc("POST /sandbox/tokens", s.postToken)
 	mux.HandleFunc("/sandbox/redirected/{platform}", s.redirected)
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -63,7 +61,9 @@ type indexPlatform struct {
 	Fault    Fault
 	Samples  []Sample
 	Switches []Switch
-	Revokes  bool // by a button on the page
+	Deeds    []deed // that buttons on the page let happen to a token
+	Settings string // the page where a user takes a consent back
+	Clone    string // the address of its repository
 }
 
 // index is the page for a person.
@@ -78,10 +78,14 @@ func (s *Sandbox) index(w http.ResponseWriter, r *http.Request) {
 		for i := range switches {
 			switches[i].On = s.on(name, switches[i].Name)
 		}
-		_, revokes := p.(revoker)
+		var deeds []deed
+		if can, ok := p.(ager); ok {
+			deeds = can.deeds()
+		}
 		data.Platforms = append(data.Platforms, indexPlatform{
 			Name: name, Count: s.Count(name), Fault: s.Fault(name),
-			Samples: p.samples(), Switches: switches, Revokes: revokes,
+			Samples: p.samples(), Switches: switches, Deeds: deeds,
+			Settings: settingsPath(p), Clone: s.cloneURL(name, s.origin(r)),
 		})
 	}
 	s.writePage(w, http.StatusOK, "index.html", data)
@@ -125,27 +129,6 @@ func (s *Sandbox) postSwitch(w http.ResponseWriter, r *http.Request) {
 	finish(w, r)
 }
 
-// revoker is a platform where a person can revoke a token on this page, by its value.
-type revoker interface {
-	revoke(value secret.Text)
-}
-
-// postRevoke revokes a token as its owner would on the platform's page: {platform, token}.
-func (s *Sandbox) postRevoke(w http.ResponseWriter, r *http.Request) {
-	in, ok := s.readForm(w, r)
-	if !ok {
-		return
-	}
-	for _, p := range s.platforms {
-		if can, ok := p.(revoker); ok && p.name() == Platform(in["platform"]) {
-			can.revoke(secret.New(in["token"]))
-			finish(w, r)
-			return
-		}
-	}
-	http.Error(w, "sandbox: this platform's tokens are not revoked here", http.StatusBadRequest)
-}
-
 // readForm reads a form or a flat JSON object and checks its platform.
 func (s *Sandbox) readForm(w http.ResponseWriter, r *http.Request) (map[string]string, bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -161,7 +144,7 @@ func (s *Sandbox) readForm(w http.ResponseWriter, r *http.Request) (map[string]s
 		}
 	} else {
 		for _, name := range []string{
-			"platform", "fault", "times", "path", "after", "latency", "switch", "on", "token",
+			"platform", "fault", "times", "path", "after", "latency", "switch", "on", "token", "do",
 		} {
 			in[name] = r.PostFormValue(name)
 		}

@@ -365,24 +365,6 @@ func TestFaultsAndSwitchesBySocket(t *testing.T) {
 	}
 }
 
-func TestPageRevokesATokenAsItsOwnerWould(t *testing.T) {
-	_, origin := open(t, sandbox.Options{})
-	form := contentType("application/x-www-form-urlencoded")
-	for _, c := range []struct{ platform, token, path, header string }{
-		{"gitlab", "glpat-sandbox-alice-good", "/api/v4/user", "Private-Token"},
-		{"codeup", "pt-sandbox-good", platformAPI + "/user", "X-Yunxiao-Token"},
-	} {
-		use := header{c.header, c.token}
-		before := call(t, noBody("GET", origin+c.path), use).status
-		body := "platform=" + c.platform + "&token=" + c.token
-		done := call(t, &request{"POST", origin + "/sandbox/revoke", body}, form).status
-		after := call(t, noBody("GET", origin+c.path), use).status
-		if before != 200 || done != 303 || after != 401 {
-			t.Errorf("%s: got %d, %d, %d; want 200, 303, 401", c.platform, before, done, after)
-		}
-	}
-}
-
 func TestGitLabPagesForABrowserLeadToTheSandboxPage(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, path := range []string{
