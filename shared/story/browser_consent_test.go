@@ -46,8 +46,15 @@ func TestBrowserMayReloadAtEachStep(t *testing.T) {
 	b.reload()
 	b.sees("#authorize")
 	b.open(s.functions + "/v1/authorizations/" + s.ids()[0] + "/start")
+	s.people.signOut()
 	b.press("#authorize")
+	b.ready("#signin") // the end of the consent waits for whoever is to sign in first
+	s.wantOutOfSight(b)
+	b.reload()
+	b.press("#signin")
+	b.press("#be-ann")
 	b.ready("#dialog[open] #choose-type")
+	s.wantOutOfSight(b)
 	b.reload()
 	chooseInstance(b, "enterprise", "cn-beijing", "cri-2")
 	b.ready(bound("bitbucket"))
@@ -114,21 +121,56 @@ func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	}
 }
 
+// A tab that hasn't started an attempt says whose it is before it ends it. The tab that has comes
+// too late then.
+func TestBrowserAsksInATabThatHasNotStarted(t *testing.T) {
+	s := newSites(t, "localhost")
+	one := s.signIn(person(t), "ann")
+	one.fill("#instance", "cn-beijing/cri-2")
+	one.ready(unbound("github"))
+	s.begin(one, "github", "carol")
+	two := one.beside()
+	two.open(s.functions + "/v1/authorizations/" + s.ids()[0] + "/start")
+	two.press("#login-carol") // GitHub always asks
+	two.press("#authorize")
+	two.ready("#dialog[open] #submit")
+	s.wantOutOfSight(two)
+	for _, fact := range []string{"carol", "ann", "acme", "cri-2"} {
+		if got := two.shows("#dialog .who"); !strings.Contains(got, fact) {
+			t.Errorf("the question doesn't say %s: %q", fact, got)
+		}
+	}
+	two.press("#dialog #submit")
+	two.ready(bound("github"), "#dialog:not([open])")
+	s.wantNoTrace(two)
+	one.press("#authorize")
+	one.ready(failure("authorization_done"))
+	one.press("#dialog .cancel")
+	one.ready(bound("github"), "#dialog:not([open])")
+	s.wantNoTrace(one)
+}
+
 // wantNoTrace wants that nothing of an attempt is left in the address, the history or the tab's
 // storage.
 func (s *sites) wantNoTrace(b *tab) {
 	s.t.Helper()
-	if got := b.text("location.hash + location.search"); got != "" {
-		s.t.Errorf("the console's address has %d characters after its path", len(got))
-	}
-	addresses, _ := b.history()
-	for _, address := range addresses {
-		if strings.Contains(address, "finish") || strings.Contains(address, "authorization=") {
-			s.t.Errorf("the history has kept an attempt's end, at %s", bare(address))
-		}
-	}
+	s.wantOutOfSight(b)
 	if got := b.text("Object.keys(sessionStorage)"); strings.Contains(got, "authorization") ||
 		strings.Contains(got, "pending") {
 		s.t.Errorf("the tab has kept %s", got)
+	}
+}
+
+// wantOutOfSight wants that nothing of an attempt is in the address or the history, also while it
+// waits.
+func (s *sites) wantOutOfSight(b *tab) {
+	s.t.Helper()
+	if got := b.text("location.hash + location.search"); got != "" {
+		s.t.Errorf("the console's address has %d characters after its path", len(got))
+	}
+	for _, address := range b.history() {
+		if strings.Contains(address, "finish") || strings.Contains(address, "authorization=") {
+			s.t.Errorf("the history has kept an attempt's end, at %s", bare(address))
+		}
 	}
 }

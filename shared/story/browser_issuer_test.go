@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -28,12 +29,11 @@ type issuer struct {
 
 	mu    sync.Mutex
 	codes map[string]granted
+	age   int // sessions of an earlier one have ended
 }
 
 // granted is what a code is good for.
 type granted struct{ user, scope, challenge string }
-
-const issuerCookie = "issuer-session"
 
 func newIssuer(t *testing.T, url, console string, now func() time.Time) *issuer {
 	t.Helper()
@@ -63,7 +63,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		i.authorize(w, r)
 	case "POST /authorize":
 		http.SetCookie(w, &http.Cookie{
-			Name: issuerCookie, Value: r.PostFormValue("user"), Path: "/", HttpOnly: true,
+			Name: i.cookie(), Value: r.PostFormValue("user"), Path: "/", HttpOnly: true,
 			SameSite: http.SameSiteLaxMode,
 		})
 		query := r.URL.Query()
@@ -74,6 +74,20 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// cookie is the name of a session's.
+func (i *issuer) cookie() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return fmt.Sprint("session-", i.age)
+}
+
+// signOut ends everybody's session.
+func (i *issuer) signOut() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.age++
 }
 
 func (i *issuer) reply(w http.ResponseWriter, v any) {
@@ -89,7 +103,7 @@ func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	back := url.Values{"state": {q.Get("state")}, "iss": {i.url}}
-	session, err := r.Cookie(issuerCookie)
+	session, err := r.Cookie(i.cookie())
 	switch {
 	case err == nil && q.Get("prompt") != "login":
 		code := rand.Text()

@@ -267,16 +267,17 @@ func (b *tab) reload() {
 	b.leave("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
 }
 
-// history are the addresses of the tab's entries, and which is shown.
-func (b *tab) history() (addresses []string, at int) {
+// history are the addresses of the tab's entries.
+func (b *tab) history() (addresses []string) {
 	b.t.Helper()
-	entries, at := b.entries()
+	entries, _ := b.entries()
 	for _, entry := range entries {
 		addresses = append(addresses, entry.URL)
 	}
-	return addresses, at
+	return addresses
 }
 
+// entries are the tab's history, and which of them is shown.
 func (b *tab) entries() (entries []*page.NavigationEntry, at int) {
 	b.t.Helper()
 	b.do("reading the history", func(ctx context.Context) error {

@@ -65,7 +65,9 @@ func (s *shared) end() {
 	for _, end := range s.endings {
 		end()
 	}
-	_ = os.RemoveAll(s.dir)
+	if err := os.RemoveAll(s.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // browser starts Chromium with these settings, or is the one that runs already.
@@ -91,6 +93,7 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 		chromedp.ExecPath(program), chromedp.UserDataDir(dir), chromedp.NoSandbox,
 		chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(patience),
+		chromedp.Env("TMPDIR="+dir),
 		chromedp.Flag("accept-lang", "zh-CN"),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-background-timer-throttling", true),
@@ -112,7 +115,12 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 		t.Fatalf("starting chromium: %v", err)
 	}
 	s.browsers[name] = running
-	s.endings = append(s.endings, func() { stopped(); freed() })
+	s.endings = append(s.endings, func() {
+		gently, cancel := context.WithTimeout(running, patience)
+		defer cancel()
+		_ = chromedp.Cancel(gently) // killed, it would leave files and processes behind
+		freed()
+	})
 	return running
 }
 
