@@ -54,6 +54,9 @@ type Config struct {
 	// platform can be bound by OAuth.
 	OAuthApps string
 
+	// Alibaba is what only a deployment on Alibaba Cloud needs.
+	Alibaba Alibaba
+
 	// Endpoints are other addresses of the platforms.
 	Endpoints Endpoints
 	// PrivateHosts are the private GitLab servers that are reachable on purpose
@@ -89,6 +92,19 @@ type OIDC struct {
 	JWKSURL string
 	// ClientID is what the console signs in as (BINDERY_OIDC_CLIENT_ID). Only the console needs it.
 	ClientID string
+}
+
+// Alibaba says which of an account's instances hold the table and the secrets.
+type Alibaba struct {
+	// TablestoreInstance is the name of the Tablestore instance (BINDERY_TABLESTORE_INSTANCE).
+	TablestoreInstance string
+	// TablestoreURL is another origin of it than the region's own (BINDERY_TABLESTORE_URL).
+	TablestoreURL string
+	// KMSInstance is the id of the KMS instance (BINDERY_KMS_INSTANCE), and KMSKey that of the
+	// symmetric key in it that seals secrets (BINDERY_KMS_KEY).
+	KMSInstance, KMSKey string
+	// KMSURL is another origin of KMS than the region's own (BINDERY_KMS_URL).
+	KMSURL string
 }
 
 // Endpoints are other origins of the platforms, for tests and proxies; an empty one means the

@@ -34,7 +34,7 @@ func settings() []setting {
 			set: origin(func(c *Config) *string { return &c.ConsoleURL }),
 		},
 	}
-	for _, more := range [][]setting{callers(), instances(), storage(), network(), laptop()} {
+	for _, more := range [][]setting{callers(), instances(), storage(), alibaba(), network(), laptop()} {
 		all = append(all, more...)
 	}
 	return all
@@ -141,6 +141,51 @@ func storage() []setting {
 					"can be bound by OAuth.",
 			},
 			set: line(func(c *Config) *string { return &c.OAuthApps }),
+		},
+	}
+}
+
+// alibaba are what a generic secret and a table can't be made without on Alibaba Cloud. That they
+// are set is checked when the store is opened, for no other build needs them.
+func alibaba() []setting {
+	return []setting{
+		{
+			Variable: Variable{
+				Name: "BINDERY_TABLESTORE_INSTANCE", Example: "bindery",
+				Meaning: "Name of the Tablestore instance that holds the table. Needed on Alibaba " +
+					"Cloud.",
+			},
+			set: word(func(c *Config) *string { return &c.Alibaba.TablestoreInstance }),
+		},
+		{
+			Variable: Variable{
+				Name:    "BINDERY_TABLESTORE_URL",
+				Example: "https://bindery.cn-hangzhou.vpc.tablestore.aliyuncs.com",
+				Meaning: "Another origin of the Tablestore instance, such as the one inside a VPC.",
+			},
+			set: origin(func(c *Config) *string { return &c.Alibaba.TablestoreURL }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_KMS_INSTANCE", Example: "kst-hzz65f176a0ogplgq0000",
+				Meaning: "Id of the KMS instance that holds the secrets. Needed on Alibaba Cloud.",
+			},
+			set: word(func(c *Config) *string { return &c.Alibaba.KMSInstance }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_KMS_KEY", Example: "key-hzz62f1cb66fa42qo0000",
+				Meaning: "Id of the symmetric key of that instance that seals the secrets. Needed " +
+					"on Alibaba Cloud.",
+			},
+			set: word(func(c *Config) *string { return &c.Alibaba.KMSKey }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_KMS_URL", Example: "https://kms-vpc.cn-hangzhou.aliyuncs.com",
+				Meaning: "Another origin of KMS, such as the one inside a VPC.",
+			},
+			set: origin(func(c *Config) *string { return &c.Alibaba.KMSURL }),
 		},
 	}
 }

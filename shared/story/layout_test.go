@@ -50,9 +50,9 @@ var arrows = []arrow{
 	{"shared/problem", nil},
 	{"shared/document", nil},
 	{"shared/awscloud", nil},
+	{"shared/alibabacloud", nil},
 	{"shared/config", nil},
 	{"shared/netguard", nil},
-	{"shared/awscloud", nil},
 	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/config"}},
@@ -64,10 +64,10 @@ var arrows = []arrow{
 	{"shared/vault", nil},
 	{"shared/event", []string{"shared/table"}},
 	{"shared/table/selected", []string{
-		"shared/awscloud", "shared/config", "shared/table", "shared/table/*",
+		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/table", "shared/table/*",
 	}},
 	{"shared/vault/selected", []string{
-		"shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
+		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
 	{"shared/table/*", []string{"shared/awscloud", "shared/table"}},
 	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
@@ -164,7 +164,9 @@ func TestArrowsRunOneWay(t *testing.T) {
 
 func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
 	domain := []string{"shared/binding", "shared/table", "shared/vault"}
-	foreign := []string{"github.com/aws", "github.com/aliyun", "go.etcd.io"}
+	foreign := []string{
+		"github.com/aws", "github.com/aliyun", "github.com/alibabacloud-go", "go.etcd.io",
+	}
 	each(t, func(t *testing.T, p pkg) {
 		if !slices.Contains(domain, p.own()) {
 			return

@@ -1,0 +1,222 @@
+// Package kmstest is a pretend Alibaba Cloud KMS for tests: the four operations on secrets that
+// Bindery uses, with their documented errors and limits, over HTTP in the cloud's version 3 of
+// signed requests, and what can go wrong on the way, to switch on.
+//
+// It shares no code with the vault that it tests. What it doesn't know it refuses: other
+// operations and other parameters, and parameters in the address, where a value would be seen in
+// logs. Signatures are checked. Nobody's right to do a thing is.
+//
+// Where the documentation names no code for a version that exists with another value, it answers
+// as for a secret that exists.
+package kmstest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+)
+
+// Options are what a service is made with.
+type Options struct {
+	// ID and Key are the credentials that sign requests, and Token is what must come with them.
+	ID, Key, Token string
+	// Instance is the one KMS instance, and EncryptionKey the one key in it.
+	Instance, EncryptionKey string
+}
+
+// Service is the service of one account in one region, as an [http.Handler]. Its methods may be
+// called at once from many goroutines, also while it serves.
+type Service struct {
+	options Options
+
+	mu      sync.Mutex // guards what follows
+	secrets map[string]*stored
+	nonces  map[string]bool
+	faults  []planned
+	calls   map[string]int
+	made    int
+}
+
+// New makes a service without secrets.
+func New(o Options) *Service {
+	return &Service{
+		options: o,
+		secrets: map[string]*stored{}, nonces: map[string]bool{}, calls: map[string]int{},
+	}
+}
+
+// SetCredentials changes the credentials from now on.
+func (s *Service) SetCredentials(id, key, token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.options.ID, s.options.Key, s.options.Token = id, key, token
+}
+
+// Calls returns how often each operation was called, the calls that failed among them.
+func (s *Service) Calls() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
+}
+
+// Names lists the secrets that could still be read or restored, in order.
+func (s *Service) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.secrets))
+}
+
+// mostBody is more than any request has.
+const mostBody = 1 << 20
+
+// ServeHTTP implements [http.Handler].
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	reply, fault, err := s.run(r, body)
+	switch fault {
+	case Lost:
+		panic(http.ErrAbortHandler)
+	case Garbled:
+		_, _ = fmt.Fprintf(w, `{"RequestId":"1","SecretData":%q%s`, body, "\"")
+		return
+	case Page:
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = fmt.Fprintf(w, "<html>%s</html>", body)
+		return
+	case Redirected:
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		return
+	}
+	s.answer(w, reply, err)
+}
+
+// run does the work of one call, or fails as planned.
+func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	action := r.Header.Get("X-Acs-Action")
+	s.calls[action]++
+	if err := s.signed(r, body); err != nil {
+		return nil, 0, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, 0, failure{http.StatusBadRequest, "InvalidParameter", "the body isn't a form"}
+	}
+	fault = s.nextFault(action)
+	if err := fault.refusal(body); err != nil {
+		return nil, fault, err
+	}
+	if fault == Page || fault == Redirected {
+		return nil, fault, nil
+	}
+	reply, err = s.do(action, form)
+	return reply, fault, err
+}
+
+// failure is an answer of the service other than a good one.
+type failure struct {
+	status        int
+	code, message string
+}
+
+func (f failure) Error() string { return f.code + ": " + f.message }
+
+func (s *Service) answer(w http.ResponseWriter, reply any, err error) {
+	s.mu.Lock()
+	s.made++
+	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", s.made)
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	w.Header().Set("X-Acs-Request-Id", id)
+	var f failure
+	if errors.As(err, &f) {
+		w.WriteHeader(f.status)
+		reply = map[string]any{
+			"HttpStatus": f.status, "Code": f.code, "Message": f.message, "RequestId": id,
+		}
+	}
+	_ = json.NewEncoder(w).Encode(reply)
+}
+
+// Fault is something that goes wrong on purpose.
+type Fault int
+
+// The faults. After Lost and Garbled the work is done all the same.
+const (
+	// Throttled is the documented answer above the limit of calls, and nothing is done.
+	Throttled Fault = iota + 1
+	// Broken is an error of the service's own, status 500, and nothing is done.
+	Broken
+	// Denied says that the role lacks a permission.
+	Denied
+	// Expired says that the access key isn't known, as for a token that has ended.
+	Expired
+	// Quoting refuses the request as InvalidParameter, and quotes all of it.
+	Quoting
+	// Lost ends the connection in place of the reply.
+	Lost
+	// Garbled is a reply of status 200 that breaks off, with all of the request in it.
+	Garbled
+	// Page is a web page with status 502, of something in between, with all of the request in it.
+	Page
+	// Redirected sends the caller elsewhere, to do the same there.
+	Redirected
+)
+
+type planned struct {
+	action string
+	fault  Fault
+}
+
+// Fail lets the next n calls of the operation go wrong; more than one plan for an operation are
+// carried out one after the other.
+func (s *Service) Fail(action string, n int, fault Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.faults = append(s.faults, planned{action, fault})
+	}
+}
+
+func (s *Service) nextFault(action string) Fault {
+	i := slices.IndexFunc(s.faults, func(p planned) bool { return p.action == action })
+	if i < 0 {
+		return 0
+	}
+	fault := s.faults[i].fault
+	s.faults = slices.Delete(s.faults, i, i+1)
+	return fault
+}
+
+// refusal is the error of a fault that keeps the work from being done.
+func (f Fault) refusal(body []byte) error {
+	switch f {
+	case Throttled:
+		return failure{http.StatusTooManyRequests, "Rejected.Throttling", "QPS Limit Exceeded"}
+	case Broken:
+		return failure{http.StatusInternalServerError, "InternalFailure", "Internal Failure."}
+	case Denied:
+		return failure{
+			http.StatusForbidden, "Forbidden.NoPermission", "It is forbidden: " + string(body),
+		}
+	case Expired:
+		return failure{
+			http.StatusNotFound, "InvalidAccessKeyId.NotFound", "The AccessKey ID does not exist.",
+		}
+	case Quoting:
+		return failure{
+			http.StatusBadRequest, "InvalidParameter", "It is not valid: " + string(body),
+		}
+	}
+	return nil
+}
