@@ -1,0 +1,218 @@
+package binding
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+)
+
+// year is a binding's year, day by day. The sweep runs each morning, and every third day a build
+// asks for a credential.
+type year struct {
+	*bench
+	platform string
+	begins   time.Time
+	held     secret.Text // a pasted token
+	given    int         // credentials that a build got
+	denied   int         // and didn't
+}
+
+func newYear(t *testing.T, platform string) *year {
+	b := newBench(t)
+	return &year{bench: b, platform: platform, begins: b.clock().now()}
+}
+
+// until lets the days go by up to the morning of a day.
+func (y *year) until(morning int) {
+	y.Helper()
+	for today := y.today(); today < morning; today = y.today() {
+		y.clock().move(day)
+		y.mustSweep()
+		if y.today()%3 == 0 {
+			y.build()
+		}
+	}
+}
+
+func (y *year) today() int { return int(y.clock().now().Sub(y.begins) / day) }
+
+// build clones: what it is given must be taken by the platform.
+func (y *year) build() {
+	y.Helper()
+	ctx := context.Background()
+	c, err := y.Credential(ctx, CredentialFor{
+		By: user, Instance: registry("i-1"), Platform: y.platform, MinimumLife: MinimumLife,
+	})
+	if err != nil {
+		y.denied++
+		return
+	}
+	y.given++
+	rec := y.row("i-1", y.platform)
+	platform, _ := y.platforms.Get(y.platform)
+	if status := StatusOf(rec, y.clock().now()); status != StatusBound && status != StatusExpiring {
+		return // it was told that something is wrong
+	}
+	_, err = platform.Check(ctx, provider.Held{
+		Access: c.Token, Address: rec.Address, Username: c.Username,
+		Organization: rec.Organization, Scopes: rec.Token.Scopes,
+	})
+	if err != nil && y.sandbox.Fault(sandbox.Platform(y.platform)).Kind == sandbox.FaultNone {
+		y.Errorf("day %d: the platform refuses what a build was given: %v", y.today(), err)
+	}
+}
+
+// binds is the user, who pastes a token that lives for so many days, or consents.
+func (y *year) binds(days int) {
+	y.Helper()
+	in := TokenBind{By: user, Instance: registry("i-1"), Platform: y.platform}
+	switch y.platform {
+	case provider.GitLab:
+		t := y.issue(days)
+		y.held = secret.New(t.value)
+		in.Submission = provider.Submission{
+			Address: y.url + "/gitlab", Username: t.username, Token: y.held,
+		}
+	case provider.Codeup: // which can't be asked when the token ends: the user says so
+		y.held = y.sandbox.AddCodeupToken(fullCodeup(secret.Text{}))
+		in.Submission = provider.Submission{
+			Username: "alice", Token: y.held, ExpiresAt: y.clock().now().Add(time.Duration(days) * day),
+		}
+	default:
+		y.bound("i-1", y.platform)
+		return
+	}
+	if _, err := y.BindToken(context.Background(), in); err != nil {
+		y.Fatal(err)
+	}
+}
+
+// fullCodeup is a token of alice's that may do everything.
+func fullCodeup(value secret.Text) sandbox.CodeupToken {
+	return sandbox.CodeupToken{
+		Value: value, CloneAccount: "alice", Permissions: append(
+			sandbox.CodeupMinimal(), sandbox.CodeupUserInfo, sandbox.CodeupOrganizations),
+	}
+}
+
+// takesBack is the user, who ends the token at the platform.
+func (y *year) takesBack() {
+	switch y.platform {
+	case provider.GitLab:
+		y.sandbox.RevokeGitLabToken(y.held)
+	case provider.Codeup:
+		y.sandbox.RevokeCodeupToken(y.held)
+	default:
+		y.sandbox.RevokeTokens(sandbox.Platform(y.platform), "alice")
+	}
+}
+
+// firstHalf is the same on every platform: an outage of four days, and later the user takes the
+// token back, to bind again three days after.
+func (y *year) firstHalf() {
+	y.Helper()
+	y.binds(300)
+	y.until(30)
+	y.wantStatus("after a month", "i-1", y.platform, StatusBound)
+	y.fault(y.platform, sandbox.Fault{Kind: sandbox.Fault503})
+	y.until(32)
+	y.wantStatus("two days into the outage", "i-1", y.platform, StatusBound)
+	y.until(34)
+	y.wantStatus("four days into the outage", "i-1", y.platform, StatusUnreachable)
+	y.mend(y.platform)
+	y.until(36)
+	y.wantStatus("after the outage", "i-1", y.platform, StatusBound)
+	y.until(180)
+	y.takesBack()
+	y.until(182)
+	y.wantStatus("taken back", "i-1", y.platform, StatusRevoked)
+	y.until(184)
+	y.binds(100)
+	y.wantStatus("bound again", "i-1", y.platform, StatusBound)
+}
+
+// story is what the history tells at the end, and every secret but the last is gone.
+func (y *year) story(more ...string) {
+	y.Helper()
+	got := y.eventsOf("i-1", y.platform)
+	if told := append([]string{
+		event.Bound, event.Unreachable, event.Recovered, event.Revoked, event.Rebound,
+	}, more...); !slices.Equal(got, told) {
+		y.Errorf("the year: got %q, want %q", got, told)
+	}
+	want(y, "secrets", len(y.secrets()), 1)
+	want(y, "notes", len(y.notes()), 0)
+	y.Logf("%s: %d credentials given, %d denied, %d refreshes", y.platform, y.given, y.denied,
+		y.row("i-1", y.platform).Token.Generation-1)
+}
+
+// TestAYearByConsent needs nobody but for the one time that the user takes the consent back.
+func TestAYearByConsent(t *testing.T) {
+	each(t, consented, func(t *testing.T, name string) {
+		y := newYear(t, name)
+		y.firstHalf()
+		y.until(365)
+		y.wantStatus("at the year's end", "i-1", name, StatusBound)
+		y.story()
+		rec := y.row("i-1", name)
+		want(t, "refreshed each day", rec.Token.Generation > 150, true)
+		want(t, "credentials", y.given >= 118, true)
+	})
+}
+
+// TestAYearOnGitLab ends with a token that is warned of, ends, and is prolonged in place.
+func TestAYearOnGitLab(t *testing.T) {
+	y := newYear(t, provider.GitLab)
+	y.firstHalf()
+	y.until(100 + 184 - 20)
+	y.wantStatus("three weeks before", "i-1", y.platform, StatusBound)
+	y.until(100 + 184 - 10)
+	y.wantStatus("ten days before", "i-1", y.platform, StatusExpiring)
+	y.until(100 + 184)
+	y.wantStatus("on the day", "i-1", y.platform, StatusExpired)
+	y.until(300)
+	y.sandbox.AddGitLabToken(sandbox.GitLabToken{
+		Value: y.held, Username: "alice", Scopes: []string{"api"},
+		ExpiresAt: y.clock().now().AddDate(0, 0, 200),
+	})
+	y.until(320)
+	y.wantStatus("prolonged", "i-1", y.platform, StatusBound)
+	y.sandbox.BlockGitLabUser("alice")
+	y.until(330)
+	y.wantStatus("blocked", "i-1", y.platform, StatusUnauthorized)
+	y.sandbox.UnblockGitLabUser("alice")
+	y.until(365)
+	y.wantStatus("at the year's end", "i-1", y.platform, StatusBound)
+	y.story(event.Expiring, event.Expiring, event.Expiring, event.Expired, event.Recovered,
+		event.Unauthorized, event.Recovered)
+}
+
+// TestAYearOnCodeup ends with a date that its owner typed, and a permission that was taken away.
+func TestAYearOnCodeup(t *testing.T) {
+	y := newYear(t, provider.Codeup)
+	y.firstHalf()
+	y.until(230)
+	narrow := fullCodeup(y.held)
+	narrow.Permissions = []sandbox.CodeupPermission{
+		sandbox.CodeupUserInfo, sandbox.CodeupOrganizations,
+	}
+	y.sandbox.AddCodeupToken(narrow)
+	y.until(240)
+	y.wantStatus("narrowed", "i-1", y.platform, StatusUnauthorized)
+	y.sandbox.AddCodeupToken(fullCodeup(y.held))
+	y.until(250)
+	y.wantStatus("widened again", "i-1", y.platform, StatusBound)
+	y.until(300)
+	y.wantStatus("its date is over", "i-1", y.platform, StatusExpired)
+	y.binds(200)
+	y.until(365)
+	y.wantStatus("at the year's end", "i-1", y.platform, StatusBound)
+	y.story(event.Unauthorized, event.Recovered,
+		event.Expiring, event.Expiring, event.Expiring, event.Expired, event.Rebound)
+}
