@@ -390,7 +390,8 @@ func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
 	settings := in(readYAML(t, template), "Resources", "Api", "Properties", "AccessLogSettings")
 	format, _ := in(settings, "Format").(string)
 	var line map[string]string
-	if err := json.Unmarshal([]byte(format), &line); err != nil || in(settings, "DestinationArn") == nil {
+	err := json.Unmarshal([]byte(format), &line)
+	if err != nil || in(settings, "DestinationArn") == nil {
 		t.Fatalf("there is no access log, or its format isn't JSON: %v", err)
 	}
 	// Each is known to hold no query and no header that a client sends.

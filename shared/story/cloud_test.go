@@ -1,0 +1,190 @@
+package story_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bindery/shared/vault/secretsmanager/smtest"
+)
+
+// The names that the story's stack has.
+const (
+	tableName    = "bindery"
+	secretPrefix = "bindery/tokens/"
+	appsName     = "bindery/oauth-apps"
+	admin        = "admin" // may do anything, and is the test itself
+)
+
+// cloud is AWS as far as the functions use it: DynamoDB's protocol by dynoxide, and a pretend
+// Secrets Manager, both behind a gate that gives each function the rights of its role in
+// template.yaml and no others. The access key's id says who is calling.
+type cloud struct {
+	url     string
+	secrets *smtest.Service
+
+	rights map[string][]right
+
+	mu     sync.Mutex // guards what follows
+	denied []string
+	used   map[string]bool // "function action"
+}
+
+func startCloud(t *testing.T, rights map[string][]right) *cloud {
+	t.Helper()
+	target, err := url.Parse(startDynamo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cloud{secrets: smtest.New(smtest.Options{}), rights: rights, used: map[string]bool{}}
+	rows := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if !c.allowed(r, body) {
+			w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"not allowed"}`)
+			return
+		}
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.") {
+			c.secrets.ServeHTTP(w, r)
+			return
+		}
+		rows.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
+
+// allowed says whether the caller's role may do it, and notes what it may not.
+func (c *cloud) allowed(r *http.Request, body []byte) bool {
+	who := ""
+	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
+		who = found[1]
+	}
+	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	service, _, _ = strings.Cut(strings.ToLower(service), "_")
+	var in struct {
+		TableName, IndexName, SecretId, Name string
+		RequestItems                         map[string]json.RawMessage
+		Tags                                 []json.RawMessage
+	}
+	_ = json.Unmarshal(body, &in)
+	on := "?"
+	switch secret := in.SecretId + in.Name; {
+	case in.IndexName != "":
+		on = "table/${TableName}/index/" + in.IndexName
+	case in.TableName == tableName || in.RequestItems[tableName] != nil:
+		on = ofTable
+	case strings.HasPrefix(secret, secretPrefix):
+		on = tokens
+	case secret == appsName:
+		on = apps
+	}
+	needed := []right{{service + ":" + name, on}}
+	if len(in.Tags) > 0 {
+		needed = append(needed, right{service + ":TagResource", on})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, need := range needed {
+		c.used[who+" "+need.action] = true
+		if who != admin && !slices.Contains(c.rights[who], need) {
+			c.denied = append(c.denied, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
+			return false
+		}
+	}
+	return true
+}
+
+// dynoxide is DynamoDB's protocol on this machine, as npm installs it.
+func dynoxide(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "node_modules/@dynoxide/linux-x64/dynoxide"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
+		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
+	}
+	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
+	return ""
+}
+
+// startDynamo starts an empty DynamoDB for the length of the test.
+func startDynamo(t *testing.T) (origin string) {
+	t.Helper()
+	path := dynoxide(t)
+	for range 5 { // another may take the port first
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := free.Addr().String()
+		_, port, _ := net.SplitHostPort(address)
+		_ = free.Close()
+		server := exec.Command(path, "serve", "--host", "127.0.0.1", "--port", port)
+		server.Dir = t.TempDir()
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			_ = server.Wait()
+			close(ended)
+		}()
+		if listens(address, ended) {
+			t.Cleanup(func() {
+				_ = server.Process.Kill()
+				<-ended
+			})
+			return "http://" + address
+		}
+		_ = server.Process.Kill()
+		<-ended
+	}
+	t.Fatal("DynamoDB doesn't start")
+	return ""
+}
+
+// listens waits until something listens at the address, or the process has ended.
+func listens(address string, ended <-chan struct{}) bool {
+	for range 1000 {
+		if c, err := net.Dial("tcp", address); err == nil {
+			_ = c.Close()
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return false
+}
