@@ -34,7 +34,9 @@ func settings() []setting {
 			set: origin(func(c *Config) *string { return &c.ConsoleURL }),
 		},
 	}
-	for _, more := range [][]setting{callers(), instances(), storage(), alibaba(), network(), laptop()} {
+	for _, more := range [][]setting{
+		callers(), instances(), storage(), alibaba(), network(), laptop(),
+	} {
 		all = append(all, more...)
 	}
 	return all

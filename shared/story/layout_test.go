@@ -69,9 +69,9 @@ var arrows = []arrow{
 	{"shared/vault/selected", []string{
 		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
-	{"shared/table/*", []string{"shared/awscloud", "shared/table"}},
+	{"shared/table/*", []string{"shared/alibabacloud", "shared/awscloud", "shared/table"}},
 	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
-	{"shared/vault/*", []string{"shared/awscloud", "shared/vault"}},
+	{"shared/vault/*", []string{"shared/alibabacloud", "shared/awscloud", "shared/vault"}},
 
 	{"shared/binding", []string{
 		"shared/event", "shared/instance", "shared/provider", "shared/table", "shared/vault",

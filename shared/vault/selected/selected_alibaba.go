@@ -17,8 +17,8 @@ import (
 
 // Open takes KMS, in the region and with the credentials of the environment; see
 // [alibabacloud.Read]. The secrets live in the instance BINDERY_KMS_INSTANCE, sealed by the key
-// BINDERY_KMS_KEY, and their names begin with BINDERY_SECRET_PREFIX. It asks nothing, so that a role
-// without the right to read shows at the first call.
+// BINDERY_KMS_KEY, and their names begin with BINDERY_SECRET_PREFIX. It asks nothing, so that a
+// role without the right to read shows at the first call.
 func Open(c config.Config) (vault.Vault, error) {
 	var missing []error
 	for name, value := range map[string]string{
