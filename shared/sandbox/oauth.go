@@ -124,7 +124,10 @@ func (p *oauthPlatform) name() Platform { return p.platform }
 
 // serves says whether a path is one of the platform's.
 func (p *oauthPlatform) serves(path string) bool {
-	return path == p.settings || strings.HasPrefix(path, gitOf(p.platform)) || slices.ContainsFunc(p.paths, func(own string) bool {
+	if path == p.settings || strings.HasPrefix(path, gitOf(p.platform)) {
+		return true
+	}
+	return slices.ContainsFunc(p.paths, func(own string) bool {
 		return path == own || strings.HasSuffix(own, "/") && strings.HasPrefix(path, own)
 	})
 }
