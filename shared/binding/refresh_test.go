@@ -137,6 +137,7 @@ func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
 	_, err := b.ask("i-1", MinimumLife)
 	wantProblem(t, "the first", err, problem.PlatformRateLimited)
 	want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
+	want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).Unsure, false)
 	b.clock().move(10*time.Minute - time.Second)
 	_, err = b.companion().ask("i-1", MinimumLife)
 	wantProblem(t, "before its time", err, problem.PlatformRateLimited)
