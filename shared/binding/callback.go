@@ -61,20 +61,17 @@ func (s *Service) Arrive(ctx context.Context, in Callback) (Arrival, error) {
 	if err := s.mayClaim(a, in.Ticket); err != nil {
 		return to, err
 	}
-	a.Stage = table.Claimed
-	a, err = s.table.SaveAuthorization(ctx, a)
-	if errors.Is(err, table.ErrConflict) {
-		return to, problem.New(problem.AuthorizationDone)
-	}
+	a, finish, err := s.claimed(ctx, a)
 	if err != nil {
-		return to, unavailable("claiming the authorization", err)
+		return to, err
 	}
 	to.Cookie = true
-	to.Finish, err = s.redeem(ctx, a, in)
-	if err != nil {
+	if err := s.redeem(ctx, a, in); err != nil {
 		s.failed(ctx, a, err)
+		return to, err
 	}
-	return to, err
+	to.Finish = finish
+	return to, nil
 }
 
 // mayClaim checks what must hold before a callback may touch the record.
@@ -90,6 +87,27 @@ func (s *Service) mayClaim(a table.Authorization, shown Ticket) error {
 		return problem.New(problem.AnotherBrowser)
 	}
 	return nil
+}
+
+// claimed makes this callback the one that redeems the code. It mints the finish, by whose hash the
+// claim is known again if its reply is lost.
+func (s *Service) claimed(
+	ctx context.Context, a table.Authorization,
+) (table.Authorization, secret.Text, error) {
+	finish := secret.New(s.random(32))
+	a.Stage, a.FinishHash = table.Claimed, hashOf(finish)
+	saved, err := s.table.SaveAuthorization(ctx, a)
+	if err == nil {
+		return saved, finish, nil
+	}
+	there, readErr := s.authorization(ctx, a.ID) // what is there counts
+	switch {
+	case readErr == nil && there.FinishHash == a.FinishHash:
+		return there, finish, nil
+	case errors.Is(err, table.ErrConflict):
+		return a, secret.Text{}, problem.New(problem.AuthorizationDone)
+	}
+	return a, secret.Text{}, unavailable("claiming the authorization", err)
 }
 
 // failed leaves the reason in the record, for the console. The browser gets it anyhow.
@@ -113,44 +131,41 @@ func targetOf(a table.Authorization) table.Key {
 	}
 }
 
-// redeem works on a claimed authorization until its token waits in the vault for the confirm, and
-// returns the finish.
-func (s *Service) redeem(
-	ctx context.Context, a table.Authorization, in Callback,
-) (secret.Text, error) {
+// redeem works on a claimed authorization until its token waits in the vault for the confirm.
+func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback) error {
 	platform, app, err := s.oauthPlatform(ctx, a.Platform)
 	if err != nil {
-		return secret.Text{}, err
+		return err
 	}
 	title := platform.Describe().Title
 	switch {
 	case in.Error == "access_denied":
-		return secret.Text{}, problem.New(problem.ConsentRefused).With("platform", title)
+		return problem.New(problem.ConsentRefused).With("platform", title)
 	case in.Error != "" || in.Code.Empty():
-		return secret.Text{}, problem.New(problem.PlatformError).With("platform", title)
+		return problem.New(problem.PlatformError).With("platform", title)
 	case !sameOrigin(in.Issuer, platform.AuthorizeURL(app, "", "", "")):
-		return secret.Text{}, problem.New(problem.PlatformError).
+		return problem.New(problem.PlatformError).
 			Because("issuer").With("platform", title)
 	}
 	name, err := s.noteNew(ctx, table.Key{})
 	if err != nil {
-		return secret.Text{}, err
+		return err
 	}
 	token, err := s.exchange(ctx, platform, app, in)
 	if err != nil {
-		return secret.Text{}, err
+		return err
 	}
 	a.Token.IssuedAt = s.now()
 	k := kept{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
 	if err := s.put(ctx, name, 1, k); err != nil {
 		s.refuse(ctx, platform, a, k) // else nobody would have it, and nobody could revoke it
-		return secret.Text{}, err
+		return err
 	}
 	finding, warnings, err := s.identify(ctx, platform, a, k)
 	a.Identity = table.Identity(finding.Identity)
 	if err != nil {
 		s.refuse(ctx, platform, a, k)
-		return secret.Text{}, err
+		return err
 	}
 	k.Username, k.Token.Scopes = finding.GitUsername, finding.Scopes
 	a.Token = tokenOf(name, k, a.Token.IssuedAt)
@@ -173,7 +188,7 @@ func (s *Service) exchange(
 	ctx context.Context, platform provider.OAuthPlatform, app provider.App, in Callback,
 ) (provider.Token, error) {
 	if _, err := s.punctual(ctx, "Exchange"); err != nil {
-		return provider.Token{}, err
+		return provider.Token{}, unavailable("redeeming the code", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchanging)
 	defer cancel()
@@ -205,18 +220,17 @@ func (s *Service) identify(
 }
 
 // consented moves the authorization on to where it waits for the confirm.
-func (s *Service) consented(ctx context.Context, a table.Authorization) (secret.Text, error) {
-	finish := secret.New(s.random(32))
-	a.Stage, a.FinishHash = table.Consented, hashOf(finish)
+func (s *Service) consented(ctx context.Context, a table.Authorization) error {
+	a.Stage = table.Consented
 	_, err := s.table.SaveAuthorization(ctx, a)
 	if err == nil {
-		return finish, nil
+		return nil
 	}
 	there, readErr := s.authorization(ctx, a.ID) // what is there counts
-	if readErr == nil && there.FinishHash == a.FinishHash {
-		return finish, nil
+	if readErr == nil && there.Stage == table.Consented && there.FinishHash == a.FinishHash {
+		return nil
 	}
-	return secret.Text{}, unavailable("saving the consent", err)
+	return unavailable("saving the consent", err)
 }
 
 // refuse ends a token that was issued and will not be used, which then counts no more. The sweep

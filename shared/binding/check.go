@@ -211,7 +211,7 @@ func (s *Service) recoverNext(ctx context.Context, rec table.Binding) (table.Bin
 			return false
 		}
 		b.Lease, b.Unsure = table.Lease{}, true
-		b.DueAt = s.due(*b)
+		b.CheckAt = s.now() // no lease calls for the check any more, should this one die
 		return true
 	}, &rec)
 	return rec, err

@@ -219,6 +219,8 @@ type bench struct {
 	store
 	*Service
 	log *lines
+	// errand is for the deed that the bench was made ready for.
+	errand errand
 	// before is called before the service looks at the time, inside after it, right before the
 	// call to table or vault is made.
 	before, inside hooks

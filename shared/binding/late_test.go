@@ -11,6 +11,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
@@ -19,80 +20,99 @@ import (
 type deed struct {
 	name   string
 	before func(b *bench)
-	do     func(ctx context.Context, s *Service, origin string) error
+	do     func(ctx context.Context, s *Service, e errand) error
 	// was and becomes are the user names that the binding's token goes with before and after.
 	was, becomes string
+	platform     string // "" is GitLab
+	// loses is how many deaths there are that lose a token which the platform has just issued, -1 if
+	// one was lost before.
+	loses int
+	// again says that the deed is done again after its end, and must succeed then.
+	again bool
 }
 
-func bindDeed(with token, revoke bool) func(context.Context, *Service, string) error {
-	return func(ctx context.Context, s *Service, origin string) error {
-		in := gitLab(origin, "i-1", with)
+// errand is what a deed is told: where the platforms are, and what a browser has brought.
+type errand struct {
+	origin string
+	papers []secret.Text
+}
+
+type doing = func(context.Context, *Service, errand) error
+
+func bindDeed(with token, revoke bool) doing {
+	return func(ctx context.Context, s *Service, e errand) error {
+		in := gitLab(e.origin, "i-1", with)
 		in.Revoke = revoke
 		_, err := s.BindToken(ctx, in)
 		return err
 	}
 }
 
-func unbindDeed(revoke bool) func(context.Context, *Service, string) error {
-	return func(ctx context.Context, s *Service, _ string) error {
+func unbindDeed(revoke bool) doing {
+	return func(ctx context.Context, s *Service, _ errand) error {
 		_, err := s.Unbind(ctx, gitLabEnd("i-1", revoke))
 		return err
 	}
 }
 
-func sweepDeed(ctx context.Context, s *Service, _ string) error {
+func sweepDeed(ctx context.Context, s *Service, _ errand) error {
 	_, err := s.Sweep(ctx)
 	return err
 }
 
 // deeds are what the tests of death, delay and lost replies go through, call by call.
-func deeds() []deed {
+func deeds() []deed { return append(tokenDeeds(), consentDeeds()...) }
+
+func tokenDeeds() []deed {
+	var all []deed
+	add := func(name string, before func(*bench), do doing, was, becomes string) {
+		all = append(all, deed{name: name, before: before, do: do, was: was, becomes: becomes})
+	}
 	bound := func(b *bench) {
 		b.mustBind("i-1", aliceToken)
 		b.settled()
 	}
-	return []deed{
-		{"Bind", func(*bench) {}, bindDeed(bobToken, false), "", "bob"},
-		{"ReBind", bound, bindDeed(bobToken, false), "alice", "bob"},
-		{"ReBindAndRevoke", bound, bindDeed(bobToken, true), "alice", "bob"},
-		{"ReBindWithoutRoomForEvents", func(b *bench) {
-			for range table.MaxEvents {
-				b.mustBind("i-1", aliceOther)
-			}
-		}, bindDeed(bobToken, false), "alice", "bob"},
-		{"Unbind", bound, unbindDeed(false), "alice", ""},
-		{"UnbindAndRevoke", bound, unbindDeed(true), "alice", ""},
-		{"SweepOfEvents", func(b *bench) {
-			b.mustBind("i-1", aliceToken)
-		}, sweepDeed, "alice", "alice"},
-		{"SweepOfASecretInUse", func(b *bench) {
-			b.mustBind("i-1", aliceToken)
-			b.mustSweep()
-			b.clock().move(settle)
-		}, sweepDeed, "alice", "alice"},
-		{"SweepOfALeftSecret", func(b *bench) {
-			b.left("i-2") // with a token to revoke
-			b.mustSweep()
-			b.clock().move(settle)
-			b.dropRow("i-2", provider.GitHub)
-		}, sweepDeed, "", ""},
-		{"SweepOfAnUnboundRow", func(b *bench) {
-			b.mustBind("i-1", aliceToken)
-			b.mustUnbind("i-1", false)
-			b.mustSweep()
-			b.dropNotes()
-			b.clock().move(settle)
-		}, sweepDeed, "", ""},
-		{"Check", func(b *bench) {
-			bound(b)
-			b.clock().move(checkEvery)
-		}, sweepDeed, "alice", "alice"},
-	}
+	add("Bind", func(*bench) {}, bindDeed(bobToken, false), "", "bob")
+	add("ReBind", bound, bindDeed(bobToken, false), "alice", "bob")
+	add("ReBindAndRevoke", bound, bindDeed(bobToken, true), "alice", "bob")
+	add("ReBindWithoutRoomForEvents", func(b *bench) {
+		for range table.MaxEvents {
+			b.mustBind("i-1", aliceOther)
+		}
+	}, bindDeed(bobToken, false), "alice", "bob")
+	add("Unbind", bound, unbindDeed(false), "alice", "")
+	add("UnbindAndRevoke", bound, unbindDeed(true), "alice", "")
+	add("SweepOfEvents", func(b *bench) {
+		b.mustBind("i-1", aliceToken)
+	}, sweepDeed, "alice", "alice")
+	add("SweepOfASecretInUse", func(b *bench) {
+		b.mustBind("i-1", aliceToken)
+		b.mustSweep()
+		b.clock().move(settle)
+	}, sweepDeed, "alice", "alice")
+	add("SweepOfALeftSecret", func(b *bench) {
+		b.left("i-2") // with a token to revoke
+		b.mustSweep()
+		b.clock().move(settle)
+		b.dropRow("i-2", provider.GitHub)
+	}, sweepDeed, "", "")
+	add("SweepOfAnUnboundRow", func(b *bench) {
+		b.mustBind("i-1", aliceToken)
+		b.mustUnbind("i-1", false)
+		b.mustSweep()
+		b.dropNotes()
+		b.clock().move(settle)
+	}, sweepDeed, "", "")
+	add("Check", func(b *bench) {
+		bound(b)
+		b.clock().move(checkEvery)
+	}, sweepDeed, "alice", "alice")
+	return all
 }
 
 // sweepOfAll is a sweep that works on several entries side by side.
 func sweepOfAll() deed {
-	return deed{"SweepOfAll", func(b *bench) {
+	return deed{name: "SweepOfAll", before: func(b *bench) {
 		b.mustBind("i-1", bobToken)
 		b.settled()
 		b.clock().move(checkEvery)
@@ -100,7 +120,7 @@ func sweepOfAll() deed {
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
 		b.clock().move(settle)
-	}, sweepDeed, "bob", "bob"}
+	}, do: sweepDeed, was: "bob", becomes: "bob"}
 }
 
 // dropRow takes a row away, for what is tested to be the only thing that is due.
@@ -132,28 +152,53 @@ func (b *bench) dropNotes() {
 func (d deed) ready(t testing.TB) *bench {
 	b := newBench(t)
 	d.before(b)
-	want(t, "before the deed", b.opens("i-1"), d.was)
+	b.errand.origin = b.url
+	want(t, "before the deed", b.holds(d), d.was)
 	return b
 }
 
-// ended checks a binding after a deed that may have failed, at once and when all has settled.
-func (d deed) ended(b *bench, when string, err error) {
+// holds is the user name that the token of the deed's binding goes with, "" if it is unbound.
+func (b *bench) holds(d deed) string {
 	b.Helper()
-	now := b.opens("i-1")
+	rec := b.row("i-1", d.at())
+	if !rec.Bound() {
+		return ""
+	}
+	if err := usable(context.Background(), rec, b.store.vault); err != nil {
+		b.Errorf("the record of i-1: %v", err)
+	}
+	return rec.Identity.Username
+}
+
+// ended checks a binding after a deed that may have failed, at once and when all has settled. It
+// says how many tokens live at the platform that nobody has.
+func (d deed) ended(b *bench, when string, err error) (lost int) {
+	b.Helper()
+	lost = d.unknown(b)
+	if d.again {
+		b.clock().move(leaseFor + time.Second)
+		err = d.do(context.Background(), b.Service, b.errand)
+		if err != nil && !d.excused(err, lost) {
+			b.Errorf("%s, and done again: %v", when, err)
+		}
+	}
+	now := b.holds(d)
 	switch {
 	case err == nil && now != d.becomes:
 		b.Errorf("%s: got the binding of %q after a success, want %q", when, now, d.becomes)
 	case now != d.was && now != d.becomes:
 		b.Errorf("%s: got the binding of %q, want %q or %q", when, now, d.was, d.becomes)
 	case err != nil && !problem.Is(err, problem.StorageUnavailable) &&
-		!problem.Is(err, problem.Conflict):
+		!problem.Is(err, problem.Conflict) && !d.excused(err, lost):
 		b.Errorf("%s: got the error %v, want a problem of the storage", when, err)
 	}
 	b.settled()
-	want(b, when+", in the end", b.opens("i-1"), now)
-	if err := told(b.store.table, b.row("i-1", provider.GitLab)); err != nil {
+	want(b, when+", in the end", b.holds(d), now)
+	if err := told(b.store.table, b.row("i-1", d.at())); err != nil {
 		b.Errorf("%s: %v", when, err)
 	}
+	d.settled(b, when, lost)
+	return lost
 }
 
 // TestNoCallBeginsLaterThanTwoMinutes lets time jump before and after each call of each deed, as it
@@ -202,7 +247,7 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	b.inside.set(func(context.Context, string) (func(), error) { seen(); return nil, nil })
 	asked := func(sandbox.Request) { seen() }
 	b.asked.Store(&asked)
-	err := d.do(context.Background(), b.Service, b.url)
+	err := d.do(context.Background(), b.Service, b.errand)
 	b.before.clear()
 	b.inside.clear()
 	b.asked.Store(nil)

@@ -56,6 +56,20 @@ func (l losingTable) DeleteNote(ctx context.Context, n table.Note) error {
 	return l.reply(true, l.Table.DeleteNote(ctx, n))
 }
 
+func (l losingTable) SaveAuthorization(
+	ctx context.Context, a table.Authorization,
+) (table.Authorization, error) {
+	saved, err := l.Table.SaveAuthorization(ctx, a)
+	if err := l.reply(true, err); err != nil {
+		return table.Authorization{}, err
+	}
+	return saved, nil
+}
+
+func (l losingTable) DeleteAuthorization(ctx context.Context, a table.Authorization) error {
+	return l.reply(true, l.Table.DeleteAuthorization(ctx, a))
+}
+
 func (l losingTable) SaveHolder(ctx context.Context, h table.Holder) error {
 	return l.reply(false, l.Table.SaveHolder(ctx, h))
 }
@@ -90,15 +104,15 @@ func TestALostReplyLeavesTheOldOrTheNewBinding(t *testing.T) {
 		for _, conflict := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/conflict=%v", d.name, conflict), func(t *testing.T) {
 				t.Parallel()
-				for k := int64(1); d.loses(t, k, conflict); k++ {
+				for k := int64(1); d.unanswered(t, k, conflict); k++ {
 				}
 			})
 		}
 	}
 }
 
-// loses does a deed of which the k-th reply is lost, and says whether there was one.
-func (d deed) loses(t *testing.T, k int64, conflict bool) bool {
+// unanswered does a deed of which the k-th reply is lost, and says whether there was one.
+func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 	b := d.ready(t)
 	var calls atomic.Int64
 	lost := losing(func(conditional bool) error {
@@ -111,7 +125,7 @@ func (d deed) loses(t *testing.T, k int64, conflict bool) bool {
 		return errLost
 	})
 	b.serve(losingTable{b.store.table, lost}, losingVault{b.store.vault, lost})
-	err := d.do(context.Background(), b.Service, b.url)
+	err := d.do(context.Background(), b.Service, b.errand)
 	b.serve(b.store.table, b.store.vault)
 	if calls.Load() < k {
 		want(t, "error without a loss", err, nil)
@@ -171,7 +185,7 @@ func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 					}
 					return nil, nil
 				})
-				err := d.do(context.Background(), b.Service, b.url)
+				err := d.do(context.Background(), b.Service, b.errand)
 				b.inside.clear()
 				if calls.Load() < k {
 					want(t, "error without a failure", err, nil)

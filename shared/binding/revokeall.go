@@ -120,8 +120,8 @@ func (s *Service) withdraw(ctx context.Context, rec table.Binding, out *RevokedA
 	if err == nil || unable {
 		secret := rec.Token.Secret
 		err = s.change(ctx, rec, func(b *table.Binding) bool {
-			if b.Token.Secret != secret {
-				return false // bound anew in the meantime
+			if b.Token.Secret != secret || withdrawn(*b) {
+				return false // bound anew in the meantime, or saved before, and the reply was lost
 			}
 			b.Health, b.Problem = table.Revoked, why
 			b.CheckAt, b.LookAt = s.now().Add(checkEvery), time.Time{}
