@@ -31,12 +31,18 @@ func TestATagLinksItsOwnTableAlone(t *testing.T) {
 	}{
 		{"", []string{"bindery/shared/table/bolt"}, []string{
 			"github.com/aws", "github.com/aliyun", "bindery/shared/table/dynamo",
+			"bindery/shared/table/tablestore",
 		}},
 		{"aws", []string{"bindery/shared/table/dynamo"}, []string{
 			"go.etcd.io", "github.com/aliyun", "bindery/shared/table/bolt",
+			"bindery/shared/table/tablestore",
 			// They make up much of what the library weighs, and cost each cold start milliseconds.
 			"github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/credentials",
 			"github.com/aws/aws-sdk-go-v2/feature",
+		}},
+		{"alibaba", []string{"bindery/shared/table/tablestore"}, []string{
+			"github.com/aws", "go.etcd.io", "bindery/shared/table/bolt", "bindery/shared/table/dynamo",
+			"github.com/alibabacloud-go", "github.com/aliyun/credentials-go",
 		}},
 	} {
 		packages := linked(t, c.tag)
