@@ -1,0 +1,262 @@
+package binding
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// begun is an attempt at GitHub that a browser has gone with, and what it brings back.
+func (b *bench) begun(id, login string) (table.Authorization, Callback) {
+	b.Helper()
+	ctx := context.Background()
+	a, err := b.StartAuthorization(ctx, Start{
+		By: user, Platform: provider.GitHub, Instance: registry(id),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	to, err := b.Depart(ctx, a.ID, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	back, err := b.sandbox.Consent(sandbox.GitHub, login, to.URL, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	u, err := url.Parse(back)
+	if err != nil {
+		b.Fatal("the callback is no address")
+	}
+	return a, Callback{
+		Platform: provider.GitHub, Ticket: to.Ticket,
+		State: secret.New(u.Query().Get("state")), Code: secret.New(u.Query().Get("code")),
+	}
+}
+
+// waiting is an attempt that waits for its confirm.
+func (b *bench) waiting(id, login string) Confirm {
+	b.Helper()
+	a, in := b.begun(id, login)
+	to, err := b.Arrive(context.Background(), in)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return Confirm{By: user, ID: a.ID, Instance: registry(id), Finish: to.Finish}
+}
+
+func (b *bench) wantProblem(what string, err error, code problem.Code) {
+	b.Helper()
+	if !problem.Is(err, code) {
+		b.Errorf("%s: got %v, want %s", what, err, code)
+	}
+}
+
+func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
+	ticket := Ticket{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
+	other := Ticket{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
+	rec := table.Authorization{StateHash: ticket.hash(), Challenge: ticket.challenge()}
+	for _, c := range []struct {
+		name   string
+		ticket Ticket
+		rec    table.Authorization
+		want   bool
+	}{
+		{"its own", ticket, rec, true},
+		{"another's", other, rec, false},
+		{"another verifier", Ticket{State: ticket.State, Verifier: other.Verifier}, rec, false},
+		{"another state", Ticket{State: other.State, Verifier: ticket.Verifier}, rec, false},
+		{"no verifier", Ticket{State: ticket.State}, rec, false},
+		{"nothing", Ticket{}, rec, false},
+		{"nothing, and a record without hashes", Ticket{}, table.Authorization{}, false},
+		{"a record without hashes", ticket, table.Authorization{}, false},
+		{"the hash of nothing", Ticket{}, table.Authorization{
+			StateHash: Ticket{}.hash(), Challenge: Ticket{}.challenge(),
+		}, false},
+	} {
+		want(t, c.name, c.ticket.fits(c.rec), c.want)
+	}
+	if got := len(ticket.Name()); got != 16 || ticket.Name() == other.Name() {
+		t.Errorf("the cookies of two attempts can't be told apart by %d digits", got)
+	}
+}
+
+func TestAChallengeIsThatOfRFC7636(t *testing.T) {
+	verifier := secret.New("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") // its appendix B
+	want(t, "challenge", Ticket{Verifier: verifier}.challenge(),
+		"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+}
+
+func TestOnlyAStateOfOursNamesAnAttempt(t *testing.T) {
+	id, random := strings.Repeat("a", 32), strings.Repeat("0", 64)
+	for state, id := range map[string]string{
+		id + "." + random: id, id + "." + random + "0": "", id + "." + random[1:]: "",
+		id[1:] + "." + random: "", strings.ToUpper(id) + "." + random: "", id: "", "": "", ".": "",
+		strings.Repeat("\xff", 32) + "." + random: "", strings.Repeat("../", 11)[:32] + "." + random: "",
+	} {
+		want(t, "the id in a state", AuthorizationOf(secret.New(state)), id)
+	}
+}
+
+func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
+	const authorize = "https://github.com/login/oauth/authorize?x=y"
+	for issuer, fits := range map[string]bool{
+		"": true, "https://github.com": true, "https://github.com/login/oauth": true,
+		"https://github.com:444": false, "http://github.com": false, "https://github.com.evil": false,
+		"https://evil/github.com": false, "github.com": false, "//github.com": false, "%": false,
+		"https://github.com@evil": false,
+	} {
+		want(t, "issuer "+issuer, sameOrigin(issuer, authorize), fits)
+	}
+}
+
+// A process that stood still goes on too late to make calls: it must not bind behind the sweep.
+func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
+	for _, call := range []string{
+		"SaveAuthorization", "SaveNote", "Put", "SaveHolder", "ListHolders",
+	} {
+		b := newBench(t)
+		_, in := b.begun("i-1", "alice")
+		b.inside.set(func(_ context.Context, name string) (func(), error) {
+			if name == call { // right after this call the process stands still
+				return func() { b.clock().move(latest + time.Second) }, nil
+			}
+			return nil, nil
+		})
+		_, err := b.Arrive(context.Background(), in)
+		b.inside.clear()
+		b.wantProblem("still in "+call, err, problem.StorageUnavailable)
+		b.settled()
+		want(t, "secrets after "+call, len(b.secrets()), 0)
+	}
+}
+
+func TestAnAdoptionThatIsDisturbedIsTriedAgain(t *testing.T) {
+	b := newBench(t)
+	in := b.waiting("i-1", "alice")
+	var met atomic.Int32
+	b.inside.set(func(ctx context.Context, name string) (func(), error) {
+		if name == "SaveNote" && met.Add(1) == 1 {
+			b.touchNote(in.ID)
+		}
+		return nil, nil
+	})
+	_, err := b.Confirm(context.Background(), in)
+	b.inside.clear()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), true)
+}
+
+// touchNote saves the note of an attempt's secret as it is, so that it has another version.
+func (b *bench) touchNote(id string) {
+	ctx := context.Background()
+	a, err := b.store.table.Authorization(ctx, id)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	note, err := b.store.table.Note(ctx, a.Token.Secret)
+	if err == nil {
+		_, err = b.store.table.SaveNote(ctx, note)
+	}
+	if err != nil {
+		b.Error(err)
+	}
+}
+
+func TestAnAdoptionThatIsAlwaysDisturbedIsAConflict(t *testing.T) {
+	b := newBench(t)
+	in := b.waiting("i-1", "alice")
+	b.inside.set(func(_ context.Context, name string) (func(), error) {
+		if name == "SaveNote" {
+			b.touchNote(in.ID)
+		}
+		return nil, nil
+	})
+	_, err := b.Confirm(context.Background(), in)
+	b.inside.clear()
+	b.wantProblem("a confirm", err, problem.Conflict)
+	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
+}
+
+// Whoever makes the note disowned revokes, and nobody else: not the one who comes second.
+func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
+	b := newBench(t)
+	in := b.waiting("i-1", "alice")
+	in.By = other
+	var met atomic.Int32
+	b.inside.set(func(ctx context.Context, name string) (func(), error) {
+		if name == "SaveNote" && met.Add(1) == 1 {
+			_, err := b.Confirm(ctx, in)
+			b.wantProblem("the quicker one", err, problem.AnotherUser)
+		}
+		return nil, nil
+	})
+	_, err := b.Confirm(context.Background(), in)
+	b.inside.clear()
+	b.wantProblem("the slower one", err, problem.AnotherUser)
+	want(t, "audit lines", len(b.log.audits("confirm")), 1)
+	want(t, "live tokens", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
+}
+
+// When the sweep has taken the secret, neither a confirm nor a refusal brings it back.
+func TestASweptAttemptStaysSwept(t *testing.T) {
+	b := newBench(t)
+	in := b.waiting("i-1", "alice")
+	a, err := b.store.table.Authorization(context.Background(), in.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.clock().move(settle + time.Minute)
+	b.mustSweep()
+	a.ExpiresAt, a.Version = b.clock().now().Add(time.Hour), "" // as if its clock went wrong
+	if _, err := b.store.table.SaveAuthorization(context.Background(), a); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Confirm(context.Background(), in)
+	b.wantProblem("a confirm", err, problem.AuthorizationDone)
+	in.By = other
+	_, err = b.Confirm(context.Background(), in)
+	b.wantProblem("a refusal", err, problem.AnotherUser)
+	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
+	want(t, "secrets", len(b.secrets()), 0)
+}
+
+// More holders than a page has, most of them of bindings that are long gone.
+func TestTokensAreCountedOverAllPages(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	of := identityKey(provider.GitHub, "", "1001") // alice's
+	for i := range pageSize + 20 {
+		id := "gone-" + string(rune('a'+i%26)) + string(rune('a'+i/26))
+		err := b.store.table.SaveHolder(ctx, table.Holder{
+			Of: of, Binding: key(id, provider.GitHub), At: b.clock().now().Add(-settle),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := b.waiting("i-1", "alice")
+	a, err := b.store.table.Authorization(ctx, in.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "the identity", a.Identity.ID, of.ID)
+	want(t, "warnings", len(a.Warnings), 0)
+	page, err := b.store.table.ListHolders(ctx, of, "", pageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "entries that are left", len(page.Items), 1) // the attempt's own
+}
