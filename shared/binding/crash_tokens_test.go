@@ -61,6 +61,15 @@ func (d deed) unknown(b *bench) int {
 	return lost
 }
 
+// keeps checks that a deed has lost nothing: who lives on tries again to store a renewed token, and
+// revokes a first one that it can't store, where the platform has a way.
+func (d deed) keeps(b *bench, when string, lost int) {
+	b.Helper()
+	if d.loses >= 0 && (d.renews() || d.platform == provider.GitHub) {
+		want(b, when+", tokens lost", lost, 0)
+	}
+}
+
 // renews says whether the deed is one that renews a token, in place of getting a first one.
 func (d deed) renews() bool { return d.loses != 0 && d.was != "" }
 

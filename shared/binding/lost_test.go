@@ -132,7 +132,8 @@ func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 		want(t, "replies lost", k > 1, true)
 		return false
 	}
-	d.ended(b, fmt.Sprintf("the reply of call %d was lost", k), err)
+	when := fmt.Sprintf("the reply of call %d was lost", k)
+	d.keeps(b, when, d.ended(b, when, err))
 	return true
 }
 
@@ -191,7 +192,8 @@ func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 					want(t, "error without a failure", err, nil)
 					return
 				}
-				d.ended(b, fmt.Sprintf("call %d failed", k), err)
+				when := fmt.Sprintf("call %d failed", k)
+				d.keeps(b, when, d.ended(b, when, err))
 			}
 		})
 	}
