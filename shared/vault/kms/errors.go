@@ -1,13 +1,12 @@
 package kms
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/alibabacloud-go/tea/dara"
 
 	"bindery/shared/vault"
 )
@@ -21,8 +20,9 @@ const (
 
 const unreadable = "the reply of KMS can't be read"
 
-// answer is an answer of the service other than a good one. It is made of the library's error, and
-// holds nothing of what the service may quote of a request.
+// answer is an answer of the service other than a good one. It holds nothing of what the service
+// may quote of a request: a value that it didn't like, or, about a wrong signature, all headers
+// with the session's token in them.
 type answer struct {
 	status              int
 	code, text, request string
@@ -81,38 +81,33 @@ type connection struct{ cause error }
 func (c *connection) Error() string { return "asking KMS: " + c.cause.Error() }
 func (c *connection) Unwrap() error { return c.cause }
 
-// describe makes an error of the library's fit to be seen. What the service answers may quote the
-// request, and a reply that can't be read may be quoted too; neither is kept in the chain.
-func describe(err error) error {
-	var a dara.ResponseError
-	if errors.As(err, &a) && dara.IntValue(a.GetStatusCode()) > 0 {
-		return &answer{
-			status:  dara.IntValue(a.GetStatusCode()),
-			code:    plain(dara.StringValue(a.GetCode())),
-			text:    explain(dara.StringValue(a.GetCode())),
-			request: plain(requestOf(a)),
-		}
-	}
+// disconnected is the error for a call that got no answer, without its address.
+func disconnected(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
-		return &connection{request.Err} // without the address
+		err = request.Err
 	}
-	return errors.New(unreadable)
+	return &connection{err}
 }
 
-func requestOf(err error) string {
-	var known interface{ GetRequestId() *string }
-	if errors.As(err, &known) {
-		return dara.StringValue(known.GetRequestId())
+// describe reads the answer of a status that isn't good. It may be a page of something in between.
+func describe(status int, text []byte) error {
+	var quoting struct {
+		Code    string
+		Request string `json:"RequestId"`
 	}
-	return ""
+	_ = json.Unmarshal(text, &quoting)
+	code := plain(quoting.Code)
+	return &answer{
+		status: status, code: code, text: explain(code), request: plain(quoting.Request),
+	}
 }
 
 // plain is a code or an id as the service writes them, and "" for anything else: it may be from
 // something in between that isn't the service.
 func plain(text string) string {
 	const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
-	if len(text) > 80 || strings.Trim(text, signs) != "" || text == "nil" {
+	if len(text) > 80 || strings.Trim(text, signs) != "" {
 		return ""
 	}
 	return text

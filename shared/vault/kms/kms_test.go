@@ -71,6 +71,7 @@ func (w *world) clientOf(t *testing.T, service http.Handler) *kms.Client {
 			},
 		},
 		Endpoint: server.URL,
+		Now:      time.Now,
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

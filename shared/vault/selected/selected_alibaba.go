@@ -43,7 +43,7 @@ func client(c config.Config) (*kms.Client, error) {
 		return nil, err
 	}
 	return kms.NewClient(kms.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Sleep: sleep,
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: sleep,
 	})
 }
 

@@ -1,0 +1,61 @@
+package kms
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"bindery/shared/alibabacloud"
+)
+
+const algorithm = "ACS3-HMAC-SHA256"
+
+// sign adds the headers by which the service knows who asks, and that the request is whole and new:
+// the cloud's signature of version 3, over the host, the content's type and all x-acs headers. The
+// request's path is "/", and it has no query.
+//
+// Source: the cloud's page "V3 request body and signature method". A test holds it against the
+// vendor's own code.
+func sign(request *http.Request, body string, as alibabacloud.Credentials, at time.Time) {
+	sum := hexSum(body)
+	request.Header.Set("X-Acs-Content-Sha256", sum)
+	request.Header.Set("X-Acs-Date", at.UTC().Format("2006-01-02T15:04:05Z"))
+	request.Header.Set("X-Acs-Signature-Nonce", rand.Text())
+	if !as.Token.Empty() {
+		request.Header.Set("X-Acs-Accesskey-Id", as.ID)
+		request.Header.Set("X-Acs-Security-Token", as.Token.Reveal())
+	}
+
+	headers := map[string]string{"host": request.URL.Host}
+	names := []string{"host"}
+	for name := range request.Header {
+		lower := strings.ToLower(name)
+		if lower == "content-type" || strings.HasPrefix(lower, "x-acs-") {
+			headers[lower] = strings.TrimSpace(request.Header.Get(name))
+			names = append(names, lower)
+		}
+	}
+	slices.Sort(names)
+	var canonical strings.Builder
+	canonical.WriteString(request.Method + "\n/\n\n")
+	for _, name := range names {
+		canonical.WriteString(name + ":" + headers[name] + "\n")
+	}
+	signed := strings.Join(names, ";")
+	canonical.WriteString("\n" + signed + "\n" + sum)
+
+	mac := hmac.New(sha256.New, []byte(as.Key.Reveal()))
+	mac.Write([]byte(algorithm + "\n" + hexSum(canonical.String())))
+	request.Header.Set("Authorization", algorithm+" Credential="+as.ID+
+		",SignedHeaders="+signed+",Signature="+hex.EncodeToString(mac.Sum(nil)))
+}
+
+func hexSum(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
