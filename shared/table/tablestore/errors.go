@@ -18,7 +18,7 @@ const (
 
 const unreadable = "the reply of Tablestore can't be read"
 
-var errRedirect = errors.New("Tablestore answered with a redirect")
+var errRedirect = errors.New("tablestore: answered with a redirect")
 
 // answer is an answer of the service other than a good one.
 type answer struct {

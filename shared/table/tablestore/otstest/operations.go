@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	//lint:ignore SA1019 the messages of the vendor's SDK are of that generation
 	"github.com/golang/protobuf/proto"
 )
 
