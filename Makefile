@@ -34,7 +34,7 @@ node_modules/.package-lock.json: package-lock.json
 # Never from the cache, for some tests run binaries that they build.
 test: node_modules/.package-lock.json ## every test that this machine can run
 	@$(if $(RACE),,echo "There is no C compiler here: the tests run without the race detector.")
-	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 10m $(RACE) $(TEST_FLAGS) $(PACKAGES)
+	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m $(RACE) $(TEST_FLAGS) $(PACKAGES)
 
 lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	go vet $(PACKAGES)
@@ -70,7 +70,7 @@ create-table: ## a table in DynamoDB, by the AWS_ variables of the environment; 
 	@go run ./shared/table/dynamo/createtable $(TABLE)
 
 cover: ## how much of the code the tests run, into coverage.out
-	go test -count=1 -timeout 10m -coverprofile=coverage.out -coverpkg=./functions/...,./shared/... \
+	go test -count=1 -timeout 20m -coverprofile=coverage.out -coverpkg=./functions/...,./shared/... \
 		$(TEST_FLAGS) $(PACKAGES)
 	@go tool cover -func=coverage.out | tail -n 1
 
