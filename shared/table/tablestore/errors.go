@@ -18,7 +18,7 @@ const (
 
 const unreadable = "the reply of Tablestore can't be read"
 
-var errRedirect = errors.New("tablestore: answered with a redirect")
+var errRedirect = errors.New("the service answered with a redirect")
 
 // answer is an answer of the service other than a good one.
 type answer struct {
@@ -55,7 +55,8 @@ func describe(err error) error {
 	var ots *sdk.OtsError
 	if errors.As(err, &ots) {
 		a := &answer{status: ots.HttpStatusCode, request: plain(ots.RequestId)}
-		// The library makes up these two codes for what isn't the service's.
+		// The library makes this code up for what isn't the service's; of a status from 500 on it
+		// makes one of the service's own.
 		if ots.Code != sdk.OTS_CLIENT_UNKNOWN && strings.HasPrefix(ots.Code, "OTS") {
 			a.code = plain(ots.Code)
 		}

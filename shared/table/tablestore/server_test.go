@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/alibabacloud"
 	"bindery/shared/secret"
+	"bindery/shared/table"
 	"bindery/shared/table/tablestore/otstest"
 )
 
@@ -79,4 +80,23 @@ func (w *world) clientOf(t *testing.T, service http.Handler) *Client {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// count is what the calls asked of the service.
+func (w *world) count(calls func()) map[string]int {
+	before := w.service.Calls()
+	calls()
+	asked := w.service.Calls()
+	for operation, n := range before {
+		if asked[operation] -= n; asked[operation] == 0 {
+			delete(asked, operation)
+		}
+	}
+	return asked
+}
+
+var base = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+
+func keyOfInstance(instance string) table.Key {
+	return table.Key{Account: "a", Region: "r", Instance: instance, Platform: "github"}
 }

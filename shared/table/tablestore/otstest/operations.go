@@ -6,12 +6,11 @@ import (
 	"slices"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
-	//lint:ignore SA1019 the messages of the vendor's SDK are of that generation
-	"github.com/golang/protobuf/proto"
+	"google.golang.org/protobuf/proto"
 )
 
 // do is called with the lock held.
-func (s *Service) do(name string, body []byte) (proto.Message, error) {
+func (s *Service) do(name string, body []byte) (message, error) {
 	switch name {
 	case "CreateTable":
 		return operation(body, s.createTable)
@@ -34,10 +33,10 @@ func (s *Service) do(name string, body []byte) (proto.Message, error) {
 // operation reads a request. In is the message's type, of which the pointer is the message.
 func operation[In any, P interface {
 	*In
-	proto.Message
-}](body []byte, do func(P) (proto.Message, error)) (proto.Message, error) {
+	message
+}](body []byte, do func(P) (message, error)) (message, error) {
 	in := P(new(In))
-	if err := proto.Unmarshal(body, in); err != nil {
+	if err := unmarshal(body, in); err != nil {
 		return nil, failure{http.StatusBadRequest, "OTSRequestBodyInvalid", "the message is broken"}
 	}
 	return do(in)
@@ -45,7 +44,7 @@ func operation[In any, P interface {
 
 var tableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 
-func (s *Service) createTable(in *otsprotocol.CreateTableRequest) (proto.Message, error) {
+func (s *Service) createTable(in *otsprotocol.CreateTableRequest) (message, error) {
 	name := in.GetTableMeta().GetTableName()
 	switch {
 	case !tableName.MatchString(name):
@@ -91,7 +90,7 @@ func (s *Service) createTable(in *otsprotocol.CreateTableRequest) (proto.Message
 	return &otsprotocol.CreateTableResponse{}, nil
 }
 
-func (s *Service) describeTable(in *otsprotocol.DescribeTableRequest) (proto.Message, error) {
+func (s *Service) describeTable(in *otsprotocol.DescribeTableRequest) (message, error) {
 	t := s.tables[in.GetTableName()]
 	if t == nil || t.of != nil {
 		return nil, notExist("Requested table does not exist.")
@@ -154,7 +153,7 @@ func (t *stored) key(text []byte, ends bool) ([]cell, error) {
 	return r.key, t.checkKey(r.key, ends)
 }
 
-func (s *Service) getRow(in *otsprotocol.GetRowRequest) (proto.Message, error) {
+func (s *Service) getRow(in *otsprotocol.GetRowRequest) (message, error) {
 	t, err := s.table(in.GetTableName(), true)
 	if err != nil {
 		return nil, err
@@ -174,7 +173,7 @@ func (s *Service) getRow(in *otsprotocol.GetRowRequest) (proto.Message, error) {
 	return reply, nil
 }
 
-func (s *Service) getRange(in *otsprotocol.GetRangeRequest) (proto.Message, error) {
+func (s *Service) getRange(in *otsprotocol.GetRangeRequest) (message, error) {
 	t, err := s.table(in.GetTableName(), true)
 	if err != nil {
 		return nil, err

@@ -20,8 +20,6 @@ import (
 	"sync"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
-	//lint:ignore SA1019 the messages of the vendor's SDK are of that generation
-	"github.com/golang/protobuf/proto"
 )
 
 // Options are what a service is made with.
@@ -134,7 +132,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run does the work of one call, or fails as planned.
 func (s *Service) run(
 	name string, r *http.Request, body []byte,
-) (reply proto.Message, fault Fault, err error) {
+) (reply message, fault Fault, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[name]++
@@ -161,7 +159,7 @@ func (f failure) asMessage() *otsprotocol.Error {
 	return &otsprotocol.Error{Code: &f.code, Message: &f.message}
 }
 
-func (s *Service) answer(w http.ResponseWriter, reply proto.Message, err error) {
+func (s *Service) answer(w http.ResponseWriter, reply message, err error) {
 	s.mu.Lock()
 	s.made++
 	w.Header().Set("x-ots-requestid", fmt.Sprintf("00000000-0000-4000-8000-%012d", s.made))
@@ -171,7 +169,7 @@ func (s *Service) answer(w http.ResponseWriter, reply proto.Message, err error) 
 	if errors.As(err, &f) {
 		reply, status = f.asMessage(), f.status
 	}
-	encoded, err := proto.Marshal(reply)
+	encoded, err := marshal(reply)
 	if err != nil {
 		panic(err)
 	}

@@ -5,11 +5,10 @@ import (
 	"slices"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
-	//lint:ignore SA1019 the messages of the vendor's SDK are of that generation
-	"github.com/golang/protobuf/proto"
+	"google.golang.org/protobuf/proto"
 )
 
-func (s *Service) putRow(in *otsprotocol.PutRowRequest) (proto.Message, error) {
+func (s *Service) putRow(in *otsprotocol.PutRowRequest) (message, error) {
 	if in.ReturnContent != nil || in.TransactionId != nil {
 		return nil, invalid("this pretend service returns nothing and knows no transactions")
 	}
@@ -19,7 +18,7 @@ func (s *Service) putRow(in *otsprotocol.PutRowRequest) (proto.Message, error) {
 	return &otsprotocol.PutRowResponse{Consumed: consumed()}, nil
 }
 
-func (s *Service) deleteRow(in *otsprotocol.DeleteRowRequest) (proto.Message, error) {
+func (s *Service) deleteRow(in *otsprotocol.DeleteRowRequest) (message, error) {
 	if in.ReturnContent != nil || in.TransactionId != nil {
 		return nil, invalid("this pretend service returns nothing and knows no transactions")
 	}
@@ -30,7 +29,7 @@ func (s *Service) deleteRow(in *otsprotocol.DeleteRowRequest) (proto.Message, er
 }
 
 // batchWriteRow writes each row by itself: some may be written and others not.
-func (s *Service) batchWriteRow(in *otsprotocol.BatchWriteRowRequest) (proto.Message, error) {
+func (s *Service) batchWriteRow(in *otsprotocol.BatchWriteRowRequest) (message, error) {
 	if in.GetIsAtomic() || in.TransactionId != nil {
 		return nil, invalid("this pretend service knows no transactions")
 	}
@@ -124,9 +123,9 @@ func holds(is *otsprotocol.Condition, there plainRow, exists bool) (bool, error)
 	}
 	var filter otsprotocol.Filter
 	var equal otsprotocol.SingleColumnValueFilter
-	if proto.Unmarshal(is.ColumnCondition, &filter) != nil ||
+	if unmarshal(is.ColumnCondition, &filter) != nil ||
 		filter.GetType() != otsprotocol.FilterType_FT_SINGLE_COLUMN_VALUE ||
-		proto.Unmarshal(filter.GetFilter(), &equal) != nil ||
+		unmarshal(filter.GetFilter(), &equal) != nil ||
 		equal.GetComparator() != otsprotocol.ComparatorType_CT_EQUAL {
 		return false, invalid("this pretend service knows one column's equality only")
 	}
