@@ -192,6 +192,7 @@ func forTests(name string) bool {
 	for _, module := range []string{
 		"testing/", "github.com/chromedp/", "github.com/oauth2-proxy/mockoidc",
 		"github.com/drone/go-scm", "github.com/pb33f/", "gitlab.com/gitlab-org/",
+		"github.com/alibabacloud-go/",
 	} {
 		if strings.HasPrefix(name, module) {
 			return true
