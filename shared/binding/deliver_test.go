@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -300,12 +301,9 @@ func TestASendingSweepThatDiesSendsAgainUnderTheSameID(t *testing.T) {
 	r := b.newReceiver()
 	b.mustBind("i-1", aliceToken)
 	b.clock().move(15 * time.Minute)
-	saves := 0
+	var saves atomic.Int32
 	died := b.dyingSweep(func(call string) bool {
-		if call == "SaveBinding" {
-			saves++
-		}
-		return saves == 2
+		return call == "SaveBinding" && saves.Add(1) == 2
 	})
 	want(t, "died", died, true)
 	b.quarters(2 * time.Hour)
