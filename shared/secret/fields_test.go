@@ -24,7 +24,7 @@ var wordsOfSecrets = []string{
 // allowed are fields that are called so and aren't secret.Text, each with its reason. A name that
 // ends with a dot is a package's, with all in it. One that isn't there any more must be taken out.
 var allowed = map[string]string{
-	"functions/local.app.Secrets":           "made up, and written to the laptop's own file on purpose",
+	"functions/local.app.Secrets":           "made up, and written for the laptop alone",
 	"functions/local.signIn.key":            "signs on a laptop alone, and no text",
 	"shared/api.credentialJSON.Token":       "the one reply that hands a token to whom it is for",
 	"shared/api.problemJSON.Code":           "names a problem",
