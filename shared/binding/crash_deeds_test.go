@@ -323,6 +323,7 @@ func repeated() []deed {
 	}
 	for i := range all {
 		all[i].again = true
+		all[i].loses = min(all[i].loses, 1) // before the put, for none is killed after a reply
 	}
 	return all
 }

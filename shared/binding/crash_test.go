@@ -134,29 +134,50 @@ var errKilled = problem.New(problem.StorageUnavailable).From(errors.New("the pro
 // must be the old binding or the new one, and the sweep must find the rest. Where the platform
 // issues a token, two deaths lose it, and only these: right after its reply, and before the put.
 func TestD7_WhicheverCallAProcessDiesAtNothingIsLeftOver(t *testing.T) {
-	for _, d := range append(deeds(), repeated()...) {
-		name := d.name
-		if d.again {
-			name += "DoneAgain"
-		}
-		t.Run(name, func(t *testing.T) {
+	for _, d := range deeds() {
+		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			lost := 0
-			for k := int64(1); ; k++ {
-				survived, before := d.kill(t, k, false)
-				also, after := d.kill(t, k, true)
-				want(t, fmt.Sprint("lived through call ", k, " both times"), also, survived)
-				if survived {
-					want(t, "calls at which it was killed", k > 3, true)
-					if d.loses >= 0 {
-						want(t, "deaths that lost a token", lost, d.loses)
-					}
-					t.Logf("killed before and after %d calls", k-1)
-					return
-				}
-				lost += before + after
-			}
+			d.killEverywhere(t, false, true)
 		})
+	}
+}
+
+// TestD7_WhatADeathHasCutShortCanBeDoneAgain kills a process before each of its calls, and then has
+// another do the same, which must succeed.
+func TestD7_WhatADeathHasCutShortCanBeDoneAgain(t *testing.T) {
+	for _, d := range repeated() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			d.killEverywhere(t, false)
+		})
+	}
+}
+
+// killEverywhere kills victims at the first call, the second and so on: before it, after it, or
+// both.
+func (d deed) killEverywhere(t *testing.T, after ...bool) {
+	lost, deaths := 0, 0
+	for k := int64(1); ; k++ {
+		lives := 0
+		for _, after := range after {
+			survived, one := d.kill(t, k, after)
+			if survived {
+				lives++
+				continue
+			}
+			deaths++
+			lost += one
+		}
+		if lives == 0 {
+			continue
+		}
+		want(t, fmt.Sprint("victims that never came to call ", k), lives, len(after))
+		want(t, "calls at which it was killed", k > 3, true)
+		if d.loses >= 0 {
+			want(t, "deaths that lost a token", lost, d.loses)
+		}
+		t.Logf("%d calls, %d deaths, %d tokens lost", k-1, deaths, lost)
+		return
 	}
 }
 
