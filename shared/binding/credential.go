@@ -39,7 +39,7 @@ type Credential struct {
 }
 
 // Credential hands out what a git client needs, refreshed first if it has too little life left.
-// One table call, and one vault call or none, when it is still good. At worst it takes 12 seconds.
+// One table call, and one vault call or none, when it is still good. At worst it takes 18 seconds.
 //
 // [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the user binds again;
 // a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has ended and a

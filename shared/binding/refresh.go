@@ -13,12 +13,15 @@ import (
 	"bindery/shared/vault"
 )
 
-// How long things take at most around a refresh. Whoever waits for a lease waits less long than
-// it lasts: it is for the next caller to take over.
+// How long things take at most around a refresh. A platform that is slow has perhaps used the
+// refresh token up already, so it is given nearly all the time that a caller has, who is answered
+// within 20 seconds. Whoever waits for a lease waits less long than it lasts: it is for the next
+// caller to take over.
 const (
 	leaseFor   = 20 * time.Second
-	refreshing = 8 * time.Second  // one call to the platform, or one thing to be stored
-	waiting    = 12 * time.Second // a caller, for a refresh by anybody
+	refreshing = 16 * time.Second // the platform's answer
+	storing    = 8 * time.Second  // one thing to be stored
+	waiting    = 18 * time.Second // a caller, for a refresh by anybody
 	poll       = 250 * time.Millisecond
 	// A refresh that failed is not tried again for so long, doubled each time.
 	shortestBackoff = 5 * time.Second
@@ -174,7 +177,7 @@ func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, error
 // alone. If somebody else was quicker, theirs counts.
 func (s *Service) store(ctx context.Context, rec table.Binding, k kept) (table.Binding, error) {
 	// The caller may have gone, and its time may be up: this call must be made all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storing)
 	defer cancel()
 	err := s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
 	for mayPass(err) && s.sleep(ctx, poll) == nil {

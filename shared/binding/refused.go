@@ -103,7 +103,7 @@ func (s *Service) backOff(
 		p = problem.Of(unavailable("refreshing", cause))
 	}
 	wait := p.RetryAfter
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storing)
 	defer cancel()
 	owner := rec.Lease.Owner
 	err := s.change(ctx, rec, func(b *table.Binding) bool {

@@ -10,10 +10,9 @@
 //     Private-Token on to another host, and post a form again on a 307.
 //   - TLS is always verified, from version 1.2 on. There is no switch.
 //   - No proxy but [Options.EgressProxy], whatever the environment says. No cookies.
-//   - Everything has an end: 5 s to look up and connect, 5 s for the TLS handshake, 10 s until the
-//     reply's header, which holds 64 KB at most, and 20 s for the whole call with its body, unless
-//     the request's context ends sooner. [ReadBody] bounds the body's size. Nothing is
-//     decompressed.
+//   - Everything has an end: 5 s to look up and connect, 5 s for the TLS handshake, and 20 s for
+//     the whole call with its body, unless the request's context ends sooner. The reply's header
+//     holds 64 KB at most; [ReadBody] bounds the body's size. Nothing is decompressed.
 //   - HTTP/1.1 only: there is less of it.
 //
 // With an egress proxy the target is looked up and checked here before anything is sent, but the
@@ -40,7 +39,6 @@ import (
 const (
 	dialTimeout      = 5 * time.Second
 	handshakeTimeout = 5 * time.Second
-	headerTimeout    = 10 * time.Second
 	callTimeout      = 20 * time.Second
 	maxHeaderBytes   = 64 << 10
 
@@ -123,7 +121,6 @@ func newTransport(o Options) *http.Transport {
 	t := &http.Transport{
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
 		TLSHandshakeTimeout:    handshakeTimeout,
-		ResponseHeaderTimeout:  headerTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true,
 		IdleConnTimeout:        idleTimeout,
