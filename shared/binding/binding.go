@@ -129,14 +129,19 @@ var errLate = errors.New("binding: the invocation has gone on for too long to be
 
 // punctual keeps the rule that no invocation begins a call later than 2 minutes after it began.
 func (s *Service) punctual(ctx context.Context, call string) (func(), error) {
+	return nil, s.begunWithin(ctx, latest, call)
+}
+
+// begunWithin is an error if the invocation has gone on for longer than limit.
+func (s *Service) begunWithin(ctx context.Context, limit time.Duration, call string) error {
 	begun, ok := ctx.Value(begunKey{}).(time.Time)
 	if !ok {
-		return nil, fmt.Errorf("binding: %s before the invocation's beginning was noted", call)
+		return fmt.Errorf("binding: %s before the invocation's beginning was noted", call)
 	}
-	if s.now().Sub(begun) > latest {
-		return nil, fmt.Errorf("%w (%s)", errLate, call)
+	if s.now().Sub(begun) > limit {
+		return fmt.Errorf("%w (%s)", errLate, call)
 	}
-	return nil, nil
+	return nil
 }
 
 // unavailable is the problem of a table or vault that failed at doing what.

@@ -235,7 +235,7 @@ func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := b.begin(context.Background())
-	if k.Token, err = b.askForNext(ctx, k); err != nil { // by a process that is slow to store it
+	if k.Token, _, err = b.askForNext(ctx, k); err != nil { // by a process that is slow to store it
 		t.Fatal(err)
 	}
 	want(t, "status", b.checked("i-1", provider.GitHub).Status, StatusRevoked)

@@ -140,7 +140,7 @@ func (s *Service) refresh(
 	if err != nil {
 		return table.Binding{}, s.backOff(ctx, rec, err, unasked)
 	}
-	token, err := s.askForNext(ctx, k)
+	token, was, err := s.askForNext(ctx, k)
 	if err == nil {
 		k.Token, k.IssuedAt = token, s.now()
 		return s.store(ctx, rec, k)
@@ -148,7 +148,7 @@ func (s *Service) refresh(
 	if problem.Is(err, problem.TokenRevoked) {
 		return s.refusedFor(ctx, rec, left, err)
 	}
-	return table.Binding{}, s.backOff(ctx, rec, err, asked)
+	return table.Binding{}, s.backOff(ctx, rec, err, was)
 }
 
 // successor reads the generation after the record's.
@@ -158,19 +158,20 @@ func (s *Service) successor(ctx context.Context, rec table.Binding) (kept, error
 	return s.fetch(ctx, next)
 }
 
-func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, error) {
+// askForNext asks the platform, if there is time enough left to store what it answers.
+func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, wasAsked, error) {
 	platform, app, err := s.oauthPlatform(ctx, k.Platform)
-	if err != nil {
-		return provider.Token{}, err
+	if err == nil {
+		err = s.begunWithin(ctx, latest-refreshing-storing, "Refresh")
 	}
-	if _, err := s.punctual(ctx, "Refresh"); err != nil {
-		return provider.Token{}, err
+	if err != nil {
+		return provider.Token{}, unasked, err
 	}
 	asking, cancel := context.WithTimeout(ctx, refreshing)
 	defer cancel()
 	token, err := platform.Refresh(asking, app, k.Token.Refresh)
 	s.countRefresh(ctx, k.Platform, err)
-	return token, err
+	return token, asked, err
 }
 
 // store puts a new token into the vault before anything else: until then it is in this process

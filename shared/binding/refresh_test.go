@@ -2,6 +2,7 @@ package binding
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -122,6 +123,30 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 		want(t, "error", err, nil)
 		want(t, "it lives", c.ExpiresAt.After(p.clock.now()), true)
 	})
+}
+
+// TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody: an invocation's time is nearly up, or the
+// operator's app can't be read.
+func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
+	away := errors.New("the apps are away")
+	for _, late := range []bool{true, false} {
+		b := newRenewing(t, -time.Minute)
+		app := b.app
+		if late {
+			b.at("Get", func() { b.clock().move(latest - storing) })
+		} else {
+			b.app = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
+		}
+		_, err := b.ask("i-1", MinimumLife)
+		wantProblem(t, "the first", err, problem.StorageUnavailable)
+		want(t, "calls", b.calls(), 0)
+		rec := b.row("i-1", provider.GitHub)
+		want(t, "unsure", rec.Unsure, false)
+		want(t, "nobody holds the lease", rec.Lease, table.Lease{})
+		b.app = app
+		b.clock().move(shortestBackoff)
+		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	}
 }
 
 // silent is a platform that takes every call and never answers.

@@ -218,7 +218,7 @@ func TestD11_ARefreshUnderWayDoesNotBringItBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Token, err = b.askForNext(ctx, k); err != nil {
+	if k.Token, _, err = b.askForNext(ctx, k); err != nil {
 		t.Fatal(err)
 	}
 	b.mustRevokeAll(RevokeAll{Platform: provider.GitHub, Act: true})
