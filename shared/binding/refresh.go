@@ -22,7 +22,10 @@ const (
 	refreshing = 16 * time.Second // the platform's answer
 	storing    = 8 * time.Second  // one thing to be stored
 	waiting    = 18 * time.Second // a caller, for a refresh by anybody
-	poll       = 250 * time.Millisecond
+	// How often the record is looked at meanwhile: soon at first, then each time that the wait has
+	// grown by half, so that nobody waits for twice as long as the refresh takes.
+	shortestPoll = 10 * time.Millisecond
+	poll         = 250 * time.Millisecond
 	// A refresh that failed is not tried again for so long, doubled each time.
 	shortestBackoff = 5 * time.Second
 	longestBackoff  = 5 * time.Minute
@@ -73,6 +76,7 @@ func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Bindi
 	old := rec.Token
 	patience, cancel := context.WithTimeout(ctx, waiting)
 	defer cancel()
+	waited := time.Duration(0)
 	for {
 		now := s.now()
 		switch {
@@ -91,9 +95,12 @@ func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Bindi
 				return table.Binding{}, unavailable("taking the lease", err)
 			}
 		default:
-			if err := s.sleep(patience, poll+s.jitter(poll)); err != nil {
+			pause := min(max(waited/2, shortestPoll), poll)
+			pause += s.jitter(pause / 2)
+			if err := s.sleep(patience, pause); err != nil {
 				return table.Binding{}, s.busy(rec).From(err)
 			}
+			waited += pause
 		}
 		var err error
 		if rec, err = s.record(patience, rec.Key); err != nil {

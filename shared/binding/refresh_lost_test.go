@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"bindery/shared/event"
@@ -155,47 +153,6 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		b.wantCurrent("i-1", first.Credential)
 		want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
 		want(t, "revocations told", len(b.happenedTo("i-1", event.Revoked)), 0)
-	}
-}
-
-// TestB3_APlatformThatTakesFifteenSecondsLosesNoToken: two processes of ten callers each.
-func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
-	for _, left := range []time.Duration{-time.Minute, 5 * time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
-			p := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
-			p.mustBind(left)
-			began := time.Now()
-			now := func() time.Time { return p.clock.now().Add(time.Since(began)) }
-			p.platform.now = now
-			dial := p.platform.dial(nil, func(call string) mishap {
-				if strings.HasSuffix(call, " answered") {
-					time.Sleep(15 * time.Second)
-				}
-				return mishap{}
-			})
-			var group sync.WaitGroup
-			for range 2 {
-				s := p.service(nil)
-				s.clock, s.platforms = now, platformsAt("http://127.0.0.1:8080", now, dial)
-				for range 10 {
-					group.Go(func() {
-						c, err := s.Credential(t.Context(), CredentialFor{
-							By: user, Instance: registry("i-1"), Platform: provider.GitHub,
-							MinimumLife: MinimumLife,
-						})
-						want(t, "error", err, nil)
-						want(t, "it lives", c.ExpiresAt.After(now().Add(MinimumLife)), true)
-					})
-				}
-			}
-			group.Wait()
-			want(t, "refreshes", p.platform.renewed, 1)
-			want(t, "seconds", time.Since(began) < waiting, true)
-			rec, err := p.rows.Binding(t.Context(), refreshKey)
-			want(t, "error", err, nil)
-			want(t, "generation", rec.Token.Generation, 2)
-			want(t, "nobody holds the lease", rec.Lease, table.Lease{})
-		})
 	}
 }
 

@@ -1,0 +1,113 @@
+package binding
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+// slowPlay is a platform that takes its time, asked by many callers in several processes, on a
+// clock that nothing but waiting moves: what is measured on it is exact.
+type slowPlay struct {
+	*refreshPlay
+	takes time.Duration
+	fails int // the status that it answers with in the end, 0 for a token
+	began time.Time
+}
+
+func newSlowPlay(t *testing.T, left, takes time.Duration, fails int) *slowPlay {
+	play := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
+	p := &slowPlay{play, takes, fails, time.Now()}
+	p.mustBind(left)
+	p.platform.now = p.now
+	return p
+}
+
+func (p *slowPlay) now() time.Time { return p.clock.now().Add(time.Since(p.began)) }
+
+// answer is what the platform does with a call for a token.
+func (p *slowPlay) answer(call string) mishap {
+	if !strings.HasSuffix(call, " answered") {
+		return mishap{}
+	}
+	time.Sleep(p.takes)
+	return mishap{after: p.fails}
+}
+
+// ask lets callers ask in so many processes at once. It returns the errors, and how long whoever
+// waited longest had to.
+func (p *slowPlay) ask(processes, each int) (failed []error, longest time.Duration) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	dial := p.platform.dial(nil, p.answer)
+	for range processes {
+		s := p.service(nil)
+		s.clock, s.platforms = p.now, platformsAt("http://127.0.0.1:8080", p.now, dial)
+		for range each {
+			group.Go(func() {
+				c, err := s.Credential(p.Context(), CredentialFor{
+					By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+					MinimumLife: MinimumLife,
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				longest = max(longest, time.Since(p.began))
+				if err != nil {
+					failed = append(failed, err)
+				} else if !c.ExpiresAt.After(p.now().Add(MinimumLife)) {
+					p.Errorf("a credential ends at %v already", c.ExpiresAt)
+				}
+			})
+		}
+	}
+	group.Wait()
+	return failed, longest
+}
+
+func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
+	for _, left := range []time.Duration{-time.Minute, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newSlowPlay(t, left, 15*time.Second, 0)
+			failed, longest := p.ask(2, 10)
+			want(t, "failures", len(failed), 0)
+			want(t, "refreshes", p.platform.renewed, 1)
+			t.Logf("with %v left, whoever waited longest waited %v", left, longest)
+			rec, err := p.rows.Binding(t.Context(), refreshKey)
+			want(t, "error", err, nil)
+			want(t, "generation", rec.Token.Generation, 2)
+			want(t, "nobody holds the lease", rec.Lease, table.Lease{})
+		})
+	}
+}
+
+// TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes: 200 callers of a token that has
+// ended. Nothing is used up: the platform does its work and says 500.
+func TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes(t *testing.T) {
+	for _, takes := range []time.Duration{
+		30 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second, 10 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newSlowPlay(t, -time.Minute, takes, http.StatusInternalServerError)
+			failed, longest := p.ask(4, 50)
+			want(t, "answers", len(failed), 200)
+			for _, err := range failed {
+				if p := problem.Of(err); p.Code != problem.PlatformError || p.RetryAfter <= 0 {
+					t.Errorf("got %v, want %s with a time to wait", err, problem.PlatformError)
+				}
+			}
+			want(t, "calls", p.platform.renewed, 1)
+			if longest > 2*takes {
+				t.Errorf("a caller waited %v on a platform that takes %v", longest, takes)
+			}
+			t.Logf("200 callers in 4 processes, a platform that takes %v to say 500: 1 call, "+
+				"whoever waited longest waited %v", takes, longest)
+		})
+	}
+}
