@@ -3,7 +3,6 @@ package binding
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -61,30 +60,6 @@ func (m fleet) seed(id, name string, k kept, due time.Time) {
 		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,
 	}
 	m.rows.bindings[rec.Key] = rec
-}
-
-func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
-	const due = 100
-	var first map[string]int
-	for _, size := range []int{1_000, 10_000, 100_000} {
-		m := newFleet(t)
-		now := m.clock().now()
-		m.fill(due, "due", m.url, []token{aliceToken}, now)
-		for i := range size - due { // without a secret, which nobody asks for
-			m.seed(fmt.Sprint("later-", i), "later", kept{}, now.Add(time.Hour))
-		}
-		var done Swept
-		calls := m.counted(func() { done = m.mustSweep() })
-		want(t, "checked", done.Checked, due)
-		want(t, "reads", calls["Binding"], due)
-		want(t, "writes", calls["SaveBinding"], 2*due)
-		if first == nil {
-			first = calls
-		}
-		if !maps.Equal(calls, first) {
-			t.Errorf("with %d records: got the calls %v, want %v", size, calls, first)
-		}
-	}
 }
 
 // crowd counts who is being served at the same time.

@@ -1,0 +1,123 @@
+package binding
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/table/dynamo"
+)
+
+func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
+	const due = 100
+	var first map[string]int
+	for _, size := range []int{1_000, 10_000, 100_000} {
+		m := newFleet(t)
+		now := m.clock().now()
+		m.fill(due, "due", m.url, []token{aliceToken}, now)
+		for i := range size - due { // without a secret, which nobody asks for
+			m.seed(fmt.Sprint("later-", i), "later", kept{}, now.Add(time.Hour))
+		}
+		var done Swept
+		calls := m.counted(func() { done = m.mustSweep() })
+		want(t, "checked", done.Checked, due)
+		want(t, "reads", calls["Binding"], due)
+		want(t, "writes", calls["SaveBinding"], 2*due)
+		if first == nil {
+			first = calls
+		}
+		if !maps.Equal(calls, first) {
+			t.Errorf("with %d records: got the calls %v, want %v", size, calls, first)
+		}
+	}
+}
+
+// wire counts the requests that reach DynamoDB, by what they ask for.
+type wire struct {
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	w.mu.Lock()
+	w.calls[operation]++
+	w.mu.Unlock()
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// onDynamoDB is a fleet whose records are in a table of DynamoDB's protocol.
+func onDynamoDB(t *testing.T) (fleet, table.Table, *wire) {
+	t.Helper()
+	client, err := dynamoClient(startDynamoDB(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dynamo.Create(t.Context(), client, tableName); err != nil {
+		t.Fatal(err)
+	}
+	counting := &wire{calls: map[string]int{}}
+	rows := dynamo.New(dynamodb.New(client.Options(), func(o *dynamodb.Options) {
+		o.HTTPClient = counting
+	}), tableName)
+	m := newFleet(t)
+	m.serve(rows, m.values)
+	return m, rows, counting
+}
+
+// TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB counts on the wire, where a page more would show.
+func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
+	const due = 100
+	m, rows, counting := onDynamoDB(t)
+	var first map[string]int
+	there := 0
+	for _, size := range []int{1_000, 10_000} {
+		now := m.clock().now()
+		var group errgroup.Group
+		group.SetLimit(16)
+		save := func(rec table.Binding) {
+			rec.Version = ""
+			group.Go(func() error {
+				_, err := rows.SaveBinding(t.Context(), rec)
+				return err
+			})
+		}
+		if there == 0 {
+			m.fill(due, "due", m.url, []token{aliceToken}, now)
+			for _, rec := range m.rows.bindings {
+				save(rec)
+			}
+			there = due
+		}
+		for ; there < size; there++ {
+			save(table.Binding{
+				Key: key(fmt.Sprint("later-", there), provider.GitLab), Stamp: "s",
+				Token: table.Token{Secret: "later", Generation: 1},
+				DueAt: now.Add(1000 * time.Hour), CheckAt: now.Add(1000 * time.Hour),
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		clear(counting.calls)
+		done := m.mustSweep()
+		want(t, "checked", done.Checked, due)
+		if first == nil {
+			first = maps.Clone(counting.calls)
+		}
+		if !maps.Equal(counting.calls, first) {
+			t.Errorf("with %d records: got the requests %v, want %v", size, counting.calls, first)
+		}
+		t.Logf("%d records, %d due: %v", size, due, counting.calls)
+		m.clock().move(checkEvery + checkEvery/2) // the same are due again, in whatever order
+	}
+}
