@@ -3,6 +3,9 @@
 # Not ./...: a package of npm may bring Go code of its own.
 PACKAGES := ./functions/... ./shared/...
 SOURCES  := functions shared
+# Where a cloud's tag changes what is compiled.
+TAGGED    = $(addprefix ./,$(sort $(dir $(shell \
+	grep -rlE '^//go:build .*\b(aws|alibaba)\b' --include='*.go' $(SOURCES)))))
 
 # The same source gives the same binary, wherever it is built.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
@@ -17,10 +20,10 @@ endif
 TEST_FLAGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build package-aws create-table cover bench clean
+.PHONY: help run test lint build package-aws package-fc create-table create-table-fc cover bench clean
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Not by go run, which puts a line of its own below an error.
 run: ## all of Bindery on this machine, http://localhost:8080; PORT= for another port
@@ -32,15 +35,24 @@ node_modules/.package-lock.json: package-lock.json
 	-$(if $(shell command -v npm 2>/dev/null),npm ci --no-audit --no-fund,@echo "There is no npm.")
 
 # Never from the cache, for some tests run binaries that they build.
+GO_TEST := $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m $(RACE)
+
+# All three builds, also when one fails.
 test: node_modules/.package-lock.json ## every test that this machine can run
 	@$(if $(RACE),,echo "There is no C compiler here: the tests run without the race detector.")
-	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m $(RACE) $(TEST_FLAGS) $(PACKAGES)
+	@failed=; run() { echo "$(GO_TEST) $$*"; $(GO_TEST) "$$@" || failed=1; }; \
+		run $(TEST_FLAGS) $(PACKAGES); \
+		run -tags aws $(TEST_FLAGS) $(TAGGED); \
+		run -tags alibaba $(TEST_FLAGS) $(TAGGED); \
+		test -z "$$failed"
 
 lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	go vet $(PACKAGES)
 	go tool staticcheck $(PACKAGES)
 	go vet -tags aws $(PACKAGES)
 	go tool staticcheck -tags aws $(PACKAGES)
+	go vet -tags alibaba $(PACKAGES)
+	go tool staticcheck -tags alibaba $(PACKAGES)
 	@echo go tool gofumpt -l $(SOURCES)
 	@wrong=$$(go tool gofumpt -l $(SOURCES)) && if [ -n "$$wrong" ]; then \
 		echo "not formatted (go tool gofumpt -w $(SOURCES)):"; echo "$$wrong"; exit 1; fi
@@ -50,24 +62,35 @@ build: ## every function, into dist/local
 	@mkdir -p dist/local
 	$(BUILD) -o dist/local/ ./functions/...
 
-# All functions but the laptop's, one folder each, as template.yaml wants them. The same source and
-# the same Go give the same bytes.
+# All functions but the laptop's, one folder each, as a cloud wants them. The same source and the
+# same Go give the same bytes.
 DEPLOYED := $(filter-out local,$(notdir $(patsubst %/,%,$(wildcard functions/*/))))
-AWS_TAGS := aws,lambda.norpc
-AWS_BUDGET := 10000000
+
+# $(call package,FOLDER OF dist,FUNCTIONS,ARCHITECTURE,TAGS,NAME OF THE BINARY,MOST BYTES OF ONE)
+define package
+	@rm -rf dist/$(1)
+	@for f in $(2); do \
+		GOOS=linux GOARCH=$(3) $(BUILD) -tags $(4) -o dist/$(1)/$$f/$(5) ./functions/$$f || exit 1; \
+		size=$$(wc -c <dist/$(1)/$$f/$(5)); printf '%-14s %9d bytes\n' $$f $$size; \
+		if [ $$size -gt $(6) ]; then echo "$$f is larger than $(6) bytes"; exit 1; fi; \
+	done
+endef
 
 package-aws: ## the functions for AWS, into dist/lambda; shows their sizes
-	@rm -rf dist/lambda
-	@for f in $(DEPLOYED); do \
-		GOOS=linux GOARCH=arm64 $(BUILD) -tags $(AWS_TAGS) -o dist/lambda/$$f/bootstrap ./functions/$$f || exit 1; \
-		size=$$(wc -c <dist/lambda/$$f/bootstrap); printf '%-14s %9d bytes\n' $$f $$size; \
-		if [ $$size -gt $(AWS_BUDGET) ]; then echo "$$f is larger than $(AWS_BUDGET) bytes"; exit 1; fi; \
-	done
+	$(call package,lambda,$(DEPLOYED),arm64,aws$(comma)lambda.norpc,bootstrap,10000000)
+
+package-fc: ## the functions for Function Compute, into dist/fc; shows their sizes
+	$(call package,fc,$(DEPLOYED),amd64,alibaba$(comma)lambda.norpc,main,15000000)
+
+comma := ,
 
 TABLE := bindery
 
 create-table: ## a table in DynamoDB, by the AWS_ variables of the environment; TABLE= for its name
 	@go run ./shared/table/dynamo/createtable $(TABLE)
+
+create-table-fc: ## the table in Tablestore, by the variables of the environment; TABLE= for its name
+	@go run ./shared/table/tablestore/createtable $(TABLE)
 
 cover: ## how much of the code the tests run, into coverage.out
 	go test -count=1 -timeout 20m -coverprofile=coverage.out -coverpkg=./functions/...,./shared/... \
