@@ -1,14 +1,17 @@
 package alibabacloud_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/secret"
 )
 
 func TestWhatIsMissingIsNamedAtOnce(t *testing.T) {
-	_, err := alibabacloud.Read(func(string) string { return " " })
+	_, err := alibabacloud.Read(func(string) string { return " " }, nil)
 	const want = "FC_REGION is not set\nALIBABA_CLOUD_ACCESS_KEY_ID is not set\n" +
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set"
 	if err == nil || err.Error() != want {
@@ -21,7 +24,7 @@ func TestCredentialsAreReadAtEachUse(t *testing.T) {
 		"FC_REGION": "cn-test\n", "ALIBABA_CLOUD_ACCESS_KEY_ID": "first",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key", "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
 	}
-	env, err := alibabacloud.Read(func(name string) string { return variables[name] })
+	env, err := alibabacloud.Read(func(name string) string { return variables[name] }, nil)
 	if err != nil || env.Region != "cn-test" {
 		t.Fatalf("got region %q, error %v", env.Region, err)
 	}
@@ -44,4 +47,70 @@ func TestAnEndpointIsAnOrigin(t *testing.T) {
 			t.Errorf("Origin(%q) = %q, %v, want %q", endpoint, got, err, want)
 		}
 	}
+}
+
+func TestTheNewestInvocationsCredentialsCountAndAreNeverMixed(t *testing.T) {
+	variables := map[string]string{
+		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "0",
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "0", "ALIBABA_CLOUD_SECURITY_TOKEN": "0",
+	}
+	three := func(id, key, token string) alibabacloud.Credentials {
+		return alibabacloud.Credentials{ID: id, Key: secret.New(key), Token: secret.New(token)}
+	}
+	for _, latest := range []*alibabacloud.Latest{nil, {}} {
+		lookup := func(name string) string { return variables[name] }
+		env, err := alibabacloud.Read(lookup, latest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			set  alibabacloud.Credentials
+			want string
+		}{
+			{three("1", "", "1"), "0"},
+			{three("2", "2", "2"), "2"},
+			{three("", "3", "3"), "2"},
+			{three("4", "4", ""), "2"},
+			{three("", "", ""), "2"},
+			{three("5", "5", "5"), "5"},
+		} {
+			latest.Set(step.set)
+			want := step.want
+			if latest == nil {
+				want = "0"
+			}
+			got := env.Credentials()
+			if got.ID != want || got.Key.Reveal() != want || got.Token.Reveal() != want {
+				t.Errorf("after %s came it isn't all of %s", step.set.ID, want)
+			}
+		}
+	}
+}
+
+func TestOverlappingInvocationsMixNothing(t *testing.T) {
+	latest := new(alibabacloud.Latest)
+	variables := map[string]string{
+		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "0",
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "0", "ALIBABA_CLOUD_SECURITY_TOKEN": "0",
+	}
+	env, err := alibabacloud.Read(func(name string) string { return variables[name] }, latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for i := range 200 {
+				text := fmt.Sprint(n, "-", i)
+				latest.Set(alibabacloud.Credentials{
+					ID: text, Key: secret.New(text), Token: secret.New(text),
+				})
+				got := env.Credentials()
+				if got.Key.Reveal() != got.ID || got.Token.Reveal() != got.ID {
+					t.Error("the three are of different invocations")
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/secret"
 )
 
@@ -41,7 +42,7 @@ type Config struct {
 	// Instances is the catalogue of registry instances (BINDERY_INSTANCES) as package instance
 	// reads it: JSON text, an https:// or file:/// address of such JSON, or "acr". Required.
 	Instances string
-	// ACRAccount is the one account that the registry's own API is asked for
+	// ACRAccount is the one account that has what the registry's own API lists
 	// (BINDERY_ACR_ACCOUNT). Required if Instances is "acr".
 	ACRAccount string
 
@@ -94,7 +95,8 @@ type OIDC struct {
 	ClientID string
 }
 
-// Alibaba says which of an account's instances hold the table and the secrets.
+// Alibaba says which of an account's instances hold the table and the secrets, and how the cloud is
+// asked.
 type Alibaba struct {
 	// TablestoreInstance is the name of the Tablestore instance (BINDERY_TABLESTORE_INSTANCE).
 	TablestoreInstance string
@@ -105,6 +107,11 @@ type Alibaba struct {
 	KMSInstance, KMSKey string
 	// KMSURL is another origin of KMS than the region's own (BINDERY_KMS_URL).
 	KMSURL string
+	// ACRURL is another origin of the registry's own API than the region's (BINDERY_ACR_URL).
+	ACRURL string
+	// Latest are the credentials that come with each invocation. Whoever runs the function sets it,
+	// and fills it in; [Read] leaves it nil, and then those of the environment count.
+	Latest *alibabacloud.Latest
 }
 
 // Endpoints are other origins of the platforms, for tests and proxies; an empty one means the

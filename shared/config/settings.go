@@ -98,15 +98,16 @@ func instances() []setting {
 				Example: `{"acme":[{"type":"enterprise","region":"cn-hangzhou","id":"cri-1","name":"prod"}]}`,
 				Meaning: "The catalogue of registry instances: JSON {account: [{type, region, id, " +
 					"name}]}, an https:// or file:/// address of such JSON, or acr for the " +
-					"registry's own API.",
+					"registry's own API: the enterprise instances of the function's region, in a " +
+					"binary built with the tag alibaba alone.",
 			},
 			set: catalogue,
 		},
 		{
 			Variable: Variable{
 				Name: "BINDERY_ACR_ACCOUNT", Example: "acme",
-				Meaning: "The one account whose instances the registry's own API lists. Needed " +
-					"with BINDERY_INSTANCES=acr.",
+				Meaning: "The one account that has what the registry's own API lists, as tokens " +
+					"name it. Needed with BINDERY_INSTANCES=acr.",
 			},
 			set: word(func(c *Config) *string { return &c.ACRAccount }),
 			with: func(c Config, _ func(string) bool) string {
@@ -188,6 +189,14 @@ func alibaba() []setting {
 				Meaning: "Another origin of KMS, such as the one inside a VPC.",
 			},
 			set: origin(func(c *Config) *string { return &c.Alibaba.KMSURL }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_ACR_URL", Example: "https://cr-vpc.cn-hangzhou.aliyuncs.com",
+				Meaning: "Another origin of the registry's own API, such as the one inside a VPC, " +
+					"or another region's.",
+			},
+			set: origin(func(c *Config) *string { return &c.Alibaba.ACRURL }),
 		},
 	}
 }

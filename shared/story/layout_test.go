@@ -51,13 +51,13 @@ var arrows = []arrow{
 	{"shared/document", nil},
 	{"shared/awscloud", nil},
 	{"shared/alibabacloud", nil},
-	{"shared/config", nil},
+	{"shared/config", []string{"shared/alibabacloud"}},
 	{"shared/netguard", nil},
 	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
 	{"shared/console", []string{"shared/config"}},
-	{"shared/trigger", []string{"shared/config"}},
+	{"shared/trigger", []string{"shared/alibabacloud", "shared/config"}},
 	{"shared/caller", []string{"shared/document"}},
-	{"shared/instance", []string{"shared/document"}},
+	{"shared/instance", []string{"shared/alibabacloud", "shared/document"}},
 	{"shared/provider", []string{"shared/netguard"}},
 
 	{"shared/table", nil},
@@ -71,6 +71,9 @@ var arrows = []arrow{
 	}},
 	{"shared/table/*", []string{"shared/alibabacloud", "shared/awscloud", "shared/table"}},
 	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
+	{"shared/table/tablestore/createtable", []string{
+		"shared/alibabacloud", "shared/table/tablestore",
+	}},
 	{"shared/vault/*", []string{"shared/alibabacloud", "shared/awscloud", "shared/vault"}},
 
 	{"shared/binding", []string{

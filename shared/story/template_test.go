@@ -424,7 +424,7 @@ func TestTheTemplateSetsEveryVariable(t *testing.T) {
 	document := readYAML(t, template)
 	// The laptop's, and the other cloud's.
 	elsewhere := regexp.MustCompile(
-		`^(PORT|BINDERY_(DATA|VAULT_KEY|TABLESTORE_.*|KMS_.*))$`)
+		`^(PORT|BINDERY_(DATA|VAULT_KEY|TABLESTORE_.*|KMS_.*|ACR_.*))$`)
 	anywhere := map[string]bool{}
 	for _, f := range functionsOf(t, document) {
 		variables := variablesOf(document, f)

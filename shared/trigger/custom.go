@@ -15,6 +15,10 @@ const customPort = 9000
 
 // customRuntime serves plain HTTP, as Function Compute's custom runtimes have it: on every
 // interface, for its proxy doesn't come by way of 127.0.0.1.
+//
+// The headers x-fc-access-key-id and so on, which older ones of these runtimes have, aren't taken
+// for credentials: the newer ones don't set them all any more, and what the cloud doesn't set a
+// client can. Its page "Context and log format" names the environment in their place.
 func customRuntime(lookup func(string) string) serving {
 	return func(ctx context.Context, _ config.Config, f Function, log *slog.Logger) error {
 		if f.Schedule != nil {

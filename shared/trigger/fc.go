@@ -11,14 +11,16 @@ import (
 	"github.com/aliyun/fc-runtime-go-sdk/fc"
 	"github.com/aliyun/fc-runtime-go-sdk/fccontext"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
+	"bindery/shared/secret"
 )
 
 // onFunctionCompute serves HTTP and timer triggers of Function Compute's built-in Go runtime. The
 // initializer and the preStop hook are registered in any case: without them a function that has
 // one configured panics.
-func onFunctionCompute(ctx context.Context, _ config.Config, f Function, log *slog.Logger) error {
-	h := fcHandler{f: f, log: log}
+func onFunctionCompute(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
+	h := fcHandler{f: f, log: log, latest: c.Alibaba.Latest}
 	if f.HTTP != nil {
 		h.http = Recover(log, f.HTTP)
 	}
@@ -29,9 +31,10 @@ func onFunctionCompute(ctx context.Context, _ config.Config, f Function, log *sl
 }
 
 type fcHandler struct {
-	f    Function
-	http http.Handler
-	log  *slog.Logger
+	f      Function
+	http   http.Handler
+	log    *slog.Logger
+	latest *alibabacloud.Latest
 }
 
 // fcReply is the HTTP trigger's: one value a header.
@@ -50,8 +53,13 @@ type timerEvent struct {
 
 func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage, error) {
 	id := ""
-	if about, ok := fccontext.FromContext(ctx); ok {
+	if about, ok := fccontext.FromContext(ctx); ok { // which may be called once
 		id = about.RequestID
+		h.latest.Set(alibabacloud.Credentials{
+			ID:    about.Credentials.AccessKeyId,
+			Key:   secret.New(about.Credentials.AccessKeySecret),
+			Token: secret.New(about.Credentials.SecurityToken),
+		})
 	}
 	ctx = WithRequestID(ctx, id)
 	e, isHTTP, err := readEvent(payload)

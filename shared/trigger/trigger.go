@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
 )
 
@@ -46,7 +47,7 @@ func Run(build Build) {
 			name = given
 		}
 	}
-	err := run(ctx, os.Getenv, build, Logger(name))
+	err := run(ctx, os.Getenv, stores, build, Logger(name))
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,14 +55,16 @@ func Run(build Build) {
 	}
 }
 
+// run is [Run] for a binary that keeps its records in the cloud that stores names.
 func run(
-	ctx context.Context, lookup func(string) string, build Build, log *slog.Logger,
+	ctx context.Context, lookup func(string) string, stores string, build Build, log *slog.Logger,
 ) error {
 	serve, refusal := adapter(detect(lookup), lookup, stores)
 	c, err := config.Read(lookup)
 	if err := errors.Join(refusal, err); err != nil {
 		return err
 	}
+	c.Alibaba.Latest = new(alibabacloud.Latest)
 	f, err := build(ctx, c)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)

@@ -103,9 +103,10 @@ func TestAFunctionIsServedOnThePortOfThisMachineAlone(t *testing.T) {
 	log := newOutput()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, environment(), func(_ context.Context, c config.Config) (Function, error) {
+		build := func(_ context.Context, c config.Config) (Function, error) {
 			return Function{HTTP: ok(c.PublicURL)}, nil
-		}, newLogger(log, "status"))
+		}
+		ended <- run(ctx, environment(), stores, build, newLogger(log, "status"))
 	}()
 	address := log.address(t)
 	if !strings.HasPrefix(address, "127.0.0.1:") {
@@ -125,7 +126,7 @@ func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 		t.Error("it was built all the same")
 		return Function{}, nil
 	}
-	err := run(t.Context(), environment("BINDERY_PUBLIC_URL", "", "PORT", "x"), never,
+	err := run(t.Context(), environment("BINDERY_PUBLIC_URL", "", "PORT", "x"), stores, never,
 		newLogger(io.Discard, ""))
 	if err == nil || strings.Count(err.Error(), "\n") != 1 ||
 		!strings.Contains(err.Error(), "BINDERY_PUBLIC_URL is not set") ||
@@ -133,9 +134,8 @@ func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	cause := errors.New("no table")
-	err = run(t.Context(), environment(), func(context.Context, config.Config) (Function, error) {
-		return Function{}, cause
-	}, newLogger(io.Discard, ""))
+	fail := func(context.Context, config.Config) (Function, error) { return Function{}, cause }
+	err = run(t.Context(), environment(), stores, fail, newLogger(io.Discard, ""))
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v, want the builder's error", err)
 	}
@@ -171,8 +171,8 @@ func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
 	if stores != "" {
 		return // built with a tag, and the rest is about those without
 	}
-	err := run(t.Context(), environment("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "PORT", "x"), nil,
-		newLogger(io.Discard, ""))
+	onLambda := environment("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "PORT", "x")
+	err := run(t.Context(), onLambda, stores, nil, newLogger(io.Discard, ""))
 	if err == nil || !strings.Contains(err.Error(), "AWS Lambda") ||
 		!strings.Contains(err.Error(), "PORT ") {
 		t.Errorf("the refusal hides other mistakes: %v", err)
@@ -225,6 +225,9 @@ func TestMain(m *testing.M) {
 	case "":
 	case "adapter":
 		runChild()
+		return
+	case "cloud":
+		runCloudChild()
 		return
 	default:
 		Run(func(context.Context, config.Config) (Function, error) {

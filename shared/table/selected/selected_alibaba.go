@@ -3,11 +3,9 @@
 package selected
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
@@ -15,38 +13,27 @@ import (
 	"bindery/shared/table/tablestore"
 )
 
-// Open takes the table BINDERY_TABLE of the Tablestore instance BINDERY_TABLESTORE_INSTANCE, in the
-// region and with the credentials of the environment; see [alibabacloud.Read]. It asks nothing of
-// it, so that a table that isn't there shows at the first call. Closing it does nothing.
+// Open takes the table BINDERY_TABLE of the Tablestore instance BINDERY_TABLESTORE_INSTANCE in the
+// environment's region, with the credentials of the newest invocation or of the environment; see
+// [alibabacloud.Read]. It asks nothing of it, so that a table that isn't there shows at the first
+// call. Closing it does nothing.
 func Open(c config.Config) (table.Table, io.Closer, error) {
 	var missing error
 	if c.Alibaba.TablestoreInstance == "" {
 		missing = errors.New("BINDERY_TABLESTORE_INSTANCE is not set")
 	}
-	environment, err := alibabacloud.Read(os.Getenv)
+	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
 	if err := errors.Join(missing, err); err != nil {
 		return nil, nil, err
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: c.Alibaba.TablestoreInstance,
-		Endpoint: c.Alibaba.TablestoreURL, Sleep: sleep,
+		Endpoint: c.Alibaba.TablestoreURL, Sleep: alibabacloud.Sleep,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	return tablestore.New(client, c.Table), nothing{}, nil
-}
-
-// sleep waits, or returns the context's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // nothing has nothing to close.

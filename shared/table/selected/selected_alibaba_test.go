@@ -28,7 +28,7 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")
 	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "token")
-	environment, err := alibabacloud.Read(os.Getenv)
+	environment, err := alibabacloud.Read(os.Getenv, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

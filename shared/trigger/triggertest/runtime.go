@@ -28,6 +28,10 @@ const (
 // FunctionARN is what Lambda tells the function that its name is.
 const FunctionARN = "arn:aws:lambda:eu-test-1:123456789012:function:bindery-test"
 
+// Credentials are those of a function's role. Function Compute sends them with each event, as long
+// as the function has one.
+type Credentials struct{ ID, Key, Token string }
+
 // Lambda is AWS Lambda's runtime API (version 2018-06-01).
 func Lambda() Runtime {
 	return Runtime{
@@ -60,9 +64,11 @@ func FunctionCompute() Runtime {
 			h.Set("x-fc-function-name", "bindery-test")
 			h.Set("x-fc-region", "cn-test")
 			h.Set("x-fc-account-id", "1234567890123456")
-			h.Set("x-fc-access-key-id", "canary-key-id")
-			h.Set("x-fc-access-key-secret", "canary-key-secret")
-			h.Set("x-fc-security-token", "canary-security-token")
+			if i.as != (Credentials{}) {
+				h.Set("x-fc-access-key-id", i.as.ID)
+				h.Set("x-fc-access-key-secret", i.as.Key)
+				h.Set("x-fc-security-token", i.as.Token)
+			}
 		},
 	}
 }

@@ -51,6 +51,7 @@ type Process struct {
 	number  int
 	waiting map[string]*invocation
 	first   time.Time
+	as      Credentials
 }
 
 // invocation is one event on its way.
@@ -58,6 +59,7 @@ type invocation struct {
 	id    string
 	kind  kind
 	event []byte
+	as    Credentials
 	done  chan outcome // takes one
 }
 
@@ -91,6 +93,7 @@ func Start(t testing.TB, o Options) *Process {
 		ended:   make(chan struct{}),
 		events:  make(chan *invocation),
 		waiting: map[string]*invocation{},
+		as:      Credentials{"canary-key-id", "canary-key-secret", "canary-security-token"},
 		log:     filepath.Join(t.TempDir(), "log"),
 	}
 	log, err := os.Create(p.log)
@@ -160,6 +163,13 @@ func (p *Process) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return p.invoke(ctx, event, invoke)
 }
 
+// SetCredentials changes those that come with each event from now on; the zero value is none.
+func (p *Process) SetCredentials(as Credentials) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.as = as
+}
+
 // Initialize runs the function's initializer, which Function Compute alone has.
 func (p *Process) Initialize(ctx context.Context) error {
 	_, err := p.invoke(ctx, nil, initializer)
@@ -177,7 +187,7 @@ func (p *Process) invoke(ctx context.Context, event []byte, kind kind) ([]byte, 
 	p.number++
 	i := &invocation{
 		id:   fmt.Sprintf("00000000-0000-4000-8000-%012d", p.number),
-		kind: kind, event: event, done: make(chan outcome, 1),
+		kind: kind, event: event, as: p.as, done: make(chan outcome, 1),
 	}
 	p.waiting[i.id] = i
 	p.mu.Unlock()

@@ -51,6 +51,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
 )
@@ -65,12 +66,14 @@ type Options struct {
 
 // Vault is a [vault.Vault] in KMS. Make one with [New].
 type Vault struct {
-	client  *Client
+	client  *alibabacloud.Client
 	options Options
 }
 
 // New keeps secrets by the options. It makes no call.
-func New(client *Client, o Options) *Vault { return &Vault{client: client, options: o} }
+func New(client *alibabacloud.Client, o Options) *Vault {
+	return &Vault{client: client, options: o}
+}
 
 // Put implements [vault.Vault]. It is one call, and another where the service refuses it.
 func (v *Vault) Put(
@@ -88,7 +91,7 @@ func (v *Vault) Put(
 	}
 	version := versionID(generation)
 	err := put(ctx, name, version, value)
-	if refused(err) {
+	if alibabacloud.Refused(err) {
 		err = v.compare(ctx, name, version, value, err)
 	}
 	if err != nil {
@@ -103,7 +106,7 @@ func (v *Vault) create(
 	ctx context.Context, name vault.Name, version string, value secret.Text,
 ) error {
 	var got reply
-	err := v.client.call(ctx, "CreateSecret", url.Values{
+	err := v.client.Call(ctx, alibabacloud.Operation{Action: "CreateSecret", Form: url.Values{
 		"SecretName":      {v.id(name)},
 		"VersionId":       {version},
 		"SecretData":      {value.Reveal()},
@@ -112,7 +115,7 @@ func (v *Vault) create(
 		"DKMSInstanceId":  {v.options.Instance},
 		"EncryptionKeyId": {v.options.Key},
 		"Tags":            {`[{"TagKey":"application","TagValue":"bindery"}]`},
-	}, &got)
+	}}, &got)
 	if err != nil {
 		return err
 	}
@@ -124,12 +127,12 @@ func (v *Vault) add(
 	ctx context.Context, name vault.Name, version string, value secret.Text,
 ) error {
 	var got reply
-	err := v.client.call(ctx, "PutSecretValue", url.Values{
+	err := v.client.Call(ctx, alibabacloud.Operation{Action: "PutSecretValue", Form: url.Values{
 		"SecretName":     {v.id(name)},
 		"VersionId":      {version},
 		"SecretData":     {value.Reveal()},
 		"SecretDataType": {"text"},
-	}, &got)
+	}}, &got)
 	if err != nil {
 		return absent(err)
 	}
@@ -145,7 +148,7 @@ func (v *Vault) compare(
 ) error {
 	stored, err := v.read(ctx, name, version)
 	switch {
-	case errors.Is(err, vault.ErrNotFound) && is(refusal, exists):
+	case errors.Is(err, vault.ErrNotFound) && alibabacloud.Is(refusal, exists):
 		return vault.ErrExists
 	case errors.Is(err, vault.ErrNotFound):
 		return refusal
@@ -173,9 +176,9 @@ func (v *Vault) Get(
 
 func (v *Vault) read(ctx context.Context, name vault.Name, version string) (secret.Text, error) {
 	var got reply
-	err := v.client.call(ctx, "GetSecretValue", url.Values{
+	err := v.client.Call(ctx, alibabacloud.Operation{Action: "GetSecretValue", Form: url.Values{
 		"SecretName": {v.id(name)}, "VersionId": {version},
-	}, &got)
+	}}, &got)
 	if err != nil {
 		return secret.Text{}, absent(err)
 	}
@@ -195,10 +198,10 @@ func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
 		return err
 	}
 	var got reply
-	err := v.client.call(ctx, "DeleteSecret", url.Values{
+	err := v.client.Call(ctx, alibabacloud.Operation{Action: "DeleteSecret", Form: url.Values{
 		"SecretName": {v.id(name)}, "ForceDeleteWithoutRecovery": {"true"},
-	}, &got)
-	if is(err, notFound) {
+	}}, &got)
+	if alibabacloud.Is(err, notFound) {
 		return nil
 	}
 	if err == nil {
@@ -212,9 +215,11 @@ func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
 
 // Current reads the version labelled ACSCurrent of any secret, by its whole name: one that an
 // operator looks after. A secret that isn't there is [vault.ErrNotFound].
-func Current(ctx context.Context, client *Client, name string) (secret.Text, error) {
+func Current(ctx context.Context, client *alibabacloud.Client, name string) (secret.Text, error) {
 	var got reply
-	err := client.call(ctx, "GetSecretValue", url.Values{"SecretName": {name}}, &got)
+	err := client.Call(ctx, alibabacloud.Operation{
+		Action: "GetSecretValue", Form: url.Values{"SecretName": {name}},
+	}, &got)
 	if err != nil {
 		return secret.Text{}, absent(err)
 	}

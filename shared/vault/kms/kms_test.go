@@ -29,7 +29,7 @@ const (
 // world is a vault on a pretend service, with credentials that may change, and without waits.
 type world struct {
 	vault   *kms.Vault
-	client  *kms.Client
+	client  *alibabacloud.Client
 	service *kmstest.Service
 
 	mu          sync.Mutex
@@ -57,11 +57,11 @@ func (w *world) become(id string) {
 	}
 }
 
-func (w *world) clientOf(t *testing.T, service http.Handler) *kms.Client {
+func (w *world) clientOf(t *testing.T, service http.Handler) *alibabacloud.Client {
 	t.Helper()
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
-	c, err := kms.NewClient(kms.ClientOptions{
+	c, err := kms.NewClient(alibabacloud.ClientOptions{
 		Environment: alibabacloud.Environment{
 			Region: "cn-test",
 			Credentials: func() alibabacloud.Credentials {

@@ -146,7 +146,7 @@ func TestEachRequestIsNewAndHasNothingInItsAddress(t *testing.T) {
 }
 
 func TestAnEndpointThatIsNoOriginIsRefused(t *testing.T) {
-	if _, err := kms.NewClient(kms.ClientOptions{Endpoint: "ftp://a"}); err == nil {
+	if _, err := kms.NewClient(alibabacloud.ClientOptions{Endpoint: "ftp://a"}); err == nil {
 		t.Error("got no error")
 	}
 }

@@ -3,7 +3,6 @@
 package selected
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,10 +14,10 @@ import (
 	"bindery/shared/vault/kms"
 )
 
-// Open takes KMS, in the region and with the credentials of the environment; see
-// [alibabacloud.Read]. The secrets live in the instance BINDERY_KMS_INSTANCE, sealed by the key
-// BINDERY_KMS_KEY, and their names begin with BINDERY_SECRET_PREFIX. It asks nothing, so that a
-// role without the right to read shows at the first call.
+// Open takes KMS in the environment's region, with the credentials of the newest invocation or of
+// the environment; see [alibabacloud.Read]. The secrets live in the instance BINDERY_KMS_INSTANCE,
+// sealed by the key BINDERY_KMS_KEY, and their names begin with BINDERY_SECRET_PREFIX. It asks
+// nothing, so that a role without the right to read shows at the first call.
 func Open(c config.Config) (vault.Vault, error) {
 	var missing []error
 	for name, value := range map[string]string{
@@ -37,24 +36,12 @@ func Open(c config.Config) (vault.Vault, error) {
 	}), nil
 }
 
-func client(c config.Config) (*kms.Client, error) {
-	environment, err := alibabacloud.Read(os.Getenv)
+func client(c config.Config) (*alibabacloud.Client, error) {
+	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
 	if err != nil {
 		return nil, err
 	}
-	return kms.NewClient(kms.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: sleep,
+	return kms.NewClient(alibabacloud.ClientOptions{
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: alibabacloud.Sleep,
 	})
-}
-
-// sleep waits, or returns the context's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

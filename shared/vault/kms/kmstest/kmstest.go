@@ -20,6 +20,8 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+
+	"bindery/shared/alibabacloud/acs3test"
 )
 
 // Options are what a service is made with.
@@ -34,10 +36,10 @@ type Options struct {
 // called at once from many goroutines, also while it serves.
 type Service struct {
 	options Options
+	gate    *acs3test.Gate
 
 	mu      sync.Mutex // guards what follows
 	secrets map[string]*stored
-	nonces  map[string]bool
 	faults  []planned
 	calls   map[string]int
 	made    int
@@ -47,15 +49,14 @@ type Service struct {
 func New(o Options) *Service {
 	return &Service{
 		options: o,
-		secrets: map[string]*stored{}, nonces: map[string]bool{}, calls: map[string]int{},
+		gate:    acs3test.New("2016-01-20", o.ID, o.Key, o.Token),
+		secrets: map[string]*stored{}, calls: map[string]int{},
 	}
 }
 
 // SetCredentials changes the credentials from now on.
 func (s *Service) SetCredentials(id, key, token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.options.ID, s.options.Key, s.options.Token = id, key, token
+	s.gate.SetCredentials(id, key, token)
 }
 
 // Calls returns how often each operation was called, the calls that failed among them.
@@ -105,8 +106,11 @@ func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err
 	defer s.mu.Unlock()
 	action := r.Header.Get("X-Acs-Action")
 	s.calls[action]++
-	if err := s.signed(r, body); err != nil {
-		return nil, 0, err
+	if r := s.gate.Check(r, body); r != nil {
+		return nil, 0, failure{r.Status, r.Code, r.Message}
+	}
+	if r.URL.RawQuery != "" {
+		return nil, 0, badRequest("this pretend service takes no parameter in the address")
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -130,6 +134,10 @@ type failure struct {
 }
 
 func (f failure) Error() string { return f.code + ": " + f.message }
+
+func badRequest(message string) error {
+	return failure{http.StatusBadRequest, "InvalidParameter", message}
+}
 
 func (s *Service) answer(w http.ResponseWriter, reply any, err error) {
 	s.mu.Lock()

@@ -1,4 +1,4 @@
-package kms
+package alibabacloud
 
 import (
 	"crypto/hmac"
@@ -6,22 +6,21 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"bindery/shared/alibabacloud"
 )
 
 const algorithm = "ACS3-HMAC-SHA256"
 
-// sign adds the headers by which the service knows who asks, and that the request is whole and new:
+// sign adds the headers by which a service knows who asks, and that the request is whole and new:
 // the cloud's signature of version 3, over the host, the content's type and all x-acs headers. The
-// request's path is "/", and it has no query.
+// request's path is "/", and its query is as [canonical] writes one.
 //
-// Source: the cloud's page "V3 request body and signature method". A test holds it against the
+// Source: the cloud's page "V3 request body and signature method". Tests hold it against the
 // vendor's own code.
-func sign(request *http.Request, body string, as alibabacloud.Credentials, at time.Time) {
+func sign(request *http.Request, body string, as Credentials, at time.Time) {
 	sum := hexSum(body)
 	request.Header.Set("X-Acs-Content-Sha256", sum)
 	request.Header.Set("X-Acs-Date", at.UTC().Format("2006-01-02T15:04:05Z"))
@@ -41,19 +40,22 @@ func sign(request *http.Request, body string, as alibabacloud.Credentials, at ti
 		}
 	}
 	slices.Sort(names)
-	var canonical strings.Builder
-	canonical.WriteString(request.Method + "\n/\n\n")
+	var text strings.Builder
+	text.WriteString(request.Method + "\n/\n" + request.URL.RawQuery + "\n")
 	for _, name := range names {
-		canonical.WriteString(name + ":" + headers[name] + "\n")
+		text.WriteString(name + ":" + headers[name] + "\n")
 	}
 	signed := strings.Join(names, ";")
-	canonical.WriteString("\n" + signed + "\n" + sum)
+	text.WriteString("\n" + signed + "\n" + sum)
 
 	mac := hmac.New(sha256.New, []byte(as.Key.Reveal()))
-	mac.Write([]byte(algorithm + "\n" + hexSum(canonical.String())))
+	mac.Write([]byte(algorithm + "\n" + hexSum(text.String())))
 	request.Header.Set("Authorization", algorithm+" Credential="+as.ID+
 		",SignedHeaders="+signed+",Signature="+hex.EncodeToString(mac.Sum(nil)))
 }
+
+// canonical is a query as it is signed: in the order of names, a space as %20.
+func canonical(query url.Values) string { return strings.ReplaceAll(query.Encode(), "+", "%20") }
 
 func hexSum(text string) string {
 	sum := sha256.Sum256([]byte(text))

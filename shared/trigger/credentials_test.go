@@ -1,0 +1,248 @@
+package trigger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/alibabacloud"
+	"bindery/shared/config"
+	"bindery/shared/table"
+	"bindery/shared/table/tablestore"
+	"bindery/shared/table/tablestore/otstest"
+	"bindery/shared/trigger/triggertest"
+	"bindery/shared/vault/kms"
+	"bindery/shared/vault/kms/kmstest"
+)
+
+// runCloudChild is the main of a function that keeps its records on Alibaba Cloud and does nothing
+// but use them.
+func runCloudChild() {
+	err := run(context.Background(), os.Getenv, "alibaba", buildCloudChild, Logger("child"))
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
+	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
+	if err != nil {
+		return Function{}, err
+	}
+	rows, err := tablestore.NewClient(tablestore.ClientOptions{
+		Environment: environment, Instance: c.Alibaba.TablestoreInstance,
+		Endpoint: c.Alibaba.TablestoreURL, Sleep: alibabacloud.Sleep,
+	})
+	if err != nil {
+		return Function{}, err
+	}
+	secrets, err := kms.NewClient(alibabacloud.ClientOptions{
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: alibabacloud.Sleep,
+	})
+	if err != nil {
+		return Function{}, err
+	}
+	use := func(ctx context.Context) string {
+		_, err := tablestore.New(rows, c.Table).Note(ctx, "1")
+		if errors.Is(err, table.ErrNotFound) {
+			_, err = kms.Current(ctx, secrets, "name")
+		}
+		return fmt.Sprint(err)
+	}
+	return Function{
+		HTTP:     cloudHandler(use),
+		Schedule: func(ctx context.Context, _ json.RawMessage) (any, error) { return use(ctx), nil },
+	}, nil
+}
+
+// cloudHandler answers with how the use of the cloud went: at once, or, between /leave and /return,
+// in work that outlives its invocation.
+func cloudHandler(use func(context.Context) string) http.Handler {
+	resume, outcome := make(chan struct{}), make(chan string)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/use", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, use(r.Context()))
+	})
+	mux.HandleFunc("/leave", func(_ http.ResponseWriter, r *http.Request) {
+		ctx := context.WithoutCancel(r.Context())
+		go func() {
+			<-resume
+			outcome <- use(ctx)
+		}()
+	})
+	mux.HandleFunc("/return", func(w http.ResponseWriter, _ *http.Request) {
+		close(resume)
+		_, _ = io.WriteString(w, <-outcome)
+	})
+	return mux
+}
+
+// cloud is the pretend services of one account, which take one set of credentials at a time.
+type cloud struct {
+	rows    *otstest.Service
+	secrets *kmstest.Service
+	process *triggertest.Process
+}
+
+// startCloud starts the function with the environment's credentials alone, which are taken.
+func startCloud(t *testing.T) *cloud {
+	t.Helper()
+	c := &cloud{
+		rows:    otstest.New(otstest.Options{Instance: "mine"}),
+		secrets: kmstest.New(kmstest.Options{}),
+	}
+	c.take("environment")
+	c.secrets.Set("name", "v1", "text", "value")
+	rows, secrets := httptest.NewServer(c.rows), httptest.NewServer(c.secrets)
+	t.Cleanup(rows.Close)
+	t.Cleanup(secrets.Close)
+	changes := []string{
+		"FC_REGION", "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID", "environment",
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "canary-key-environment",
+		"ALIBABA_CLOUD_SECURITY_TOKEN", "canary-token-environment",
+		"BINDERY_TABLE", "bindery_test", "BINDERY_TABLESTORE_INSTANCE", "mine",
+		"BINDERY_TABLESTORE_URL", rows.URL, "BINDERY_KMS_URL", secrets.URL,
+	}
+	lookup := environment(changes...)
+	env := []string{"BINDERY_TEST_CHILD=cloud", "GOCOVERDIR=" + t.TempDir()}
+	for _, v := range config.Variables() {
+		env = append(env, v.Name+"="+lookup(v.Name))
+	}
+	for i := 0; i < len(changes); i += 2 {
+		env = append(env, changes[i]+"="+changes[i+1])
+	}
+	own, err := alibabacloud.Read(lookup, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := tablestore.NewClient(tablestore.ClientOptions{
+		Environment: own, Instance: "mine", Endpoint: rows.URL, Sleep: alibabacloud.Sleep,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tablestore.Create(t.Context(), operator, "bindery_test"); err != nil {
+		t.Fatal(err)
+	}
+	c.process = triggertest.Start(t, triggertest.Options{
+		On: triggertest.FunctionCompute(), Binary: os.Args[0], Env: env,
+	})
+	c.process.SetCredentials(triggertest.Credentials{})
+	return c
+}
+
+// take changes the credentials that the services take.
+func (c *cloud) take(id string) {
+	c.rows.SetCredentials(id, "canary-key-"+id, "canary-token-"+id)
+	c.secrets.SetCredentials(id, "canary-key-"+id, "canary-token-"+id)
+}
+
+// become changes those, and with them the ones that the cloud sends with each invocation.
+func (c *cloud) become(id string) {
+	c.take(id)
+	c.process.SetCredentials(triggertest.Credentials{
+		ID: id, Key: "canary-key-" + id, Token: "canary-token-" + id,
+	})
+}
+
+func (c *cloud) get(t *testing.T, path string) string {
+	t.Helper()
+	return call(t, c.process, event("GET", path, "")).Body
+}
+
+func (c *cloud) timer(t *testing.T) string {
+	t.Helper()
+	reply, err := c.process.Invoke(t.Context(), []byte(
+		`{"triggerTime":"2026-11-19T10:00:00Z","triggerName":"check","payload":""}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outcome string
+	if err := json.Unmarshal(reply, &outcome); err != nil {
+		t.Fatal(err)
+	}
+	return outcome
+}
+
+const fine = "<nil>"
+
+func TestCredentialsThatChangeBetweenTwoInvocationsAreUsed(t *testing.T) {
+	c := startCloud(t)
+	want := func(when, got string) {
+		t.Helper()
+		if got != fine {
+			t.Errorf("%s: %s", when, got)
+		}
+	}
+	want("before any came, with the environment's", c.get(t, "/use"))
+	c.become("first")
+	want("with the first", c.get(t, "/use"))
+	c.get(t, "/leave")
+	c.become("second")
+	want("with the second", c.get(t, "/use"))
+	want("work that was begun with the first", c.get(t, "/return"))
+	c.become("third")
+	want("a timer's, with the third", c.timer(t))
+	c.process.SetCredentials(triggertest.Credentials{ID: "fourth", Token: "canary-token-fourth"})
+	want("after two of the three that belong together", c.get(t, "/use"))
+
+	// What it would be like with those of the environment alone.
+	c.take("fifth")
+	c.process.SetCredentials(triggertest.Credentials{})
+	if c.get(t, "/use") == fine || c.timer(t) == fine {
+		t.Error("the services take any credentials: the test sees nothing")
+	}
+	silent(t, c.process, "canary-key", "canary-token")
+}
+
+// Whoever can reach the function can send it headers.
+func TestARequestsHeadersAreNoCredentials(t *testing.T) {
+	latest := new(alibabacloud.Latest)
+	lookup := environment("FC_REGION", "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID", "own",
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key", "FC_CUSTOM_LISTEN_PORT", "0")
+	own, err := alibabacloud.Read(lookup, latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := []string{
+		"X-Fc-Access-Key-Id", "forged", "X-Fc-Access-Key-Secret", "forged",
+		"X-Fc-Security-Token", "forged", "X-Fc-Control-Path", "/http-invoke",
+	}
+	t.Run("custom runtime", func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		log := newOutput()
+		ended := make(chan error, 1)
+		go func() {
+			c := config.Config{Alibaba: config.Alibaba{Latest: latest}}
+			ended <- customRuntime(lookup)(ctx, c, Function{HTTP: ok("yes")}, newLogger(log, ""))
+		}()
+		_, number, _ := strings.Cut(strings.TrimPrefix(log.address(t), "[::]"), ":")
+		if _, body := get(t, "127.0.0.1:"+number, forged...); body != "yes" {
+			t.Errorf("it answers %q", body)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("go1", func(t *testing.T) {
+		h := fcHandler{http: ok("yes"), latest: latest, log: newLogger(io.Discard, "")}
+		headers, _ := json.Marshal(map[string]string{
+			forged[0]: forged[1], forged[2]: forged[3], forged[4]: forged[5],
+		})
+		_, err := h.invoke(t.Context(), []byte(event("GET", "/", `,"headers":`+string(headers))))
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if got := own.Credentials().ID; got != "own" {
+		t.Errorf("the credentials are those of %s", got)
+	}
+}
