@@ -63,20 +63,7 @@ func (b *bench) bound(id, name string) table.Binding {
 			b.Fatal(err)
 		}
 	default:
-		platform, _ := b.platforms.Get(name)
-		t := b.granted(name, "alice")
-		f, err := platform.Check(ctx, provider.Held{Access: t.Access, Scopes: t.Scopes})
-		if err != nil {
-			b.Fatal(err)
-		}
-		rec, err := b.record(ctx, key(id, name))
-		if err != nil {
-			b.Fatal(err)
-		}
-		k := kept{Platform: name, Method: provider.ByOAuth, Username: f.GitUsername, Token: t}
-		if _, _, err := b.bind(ctx, rec, k, f, user); err != nil {
-			b.Fatal(err)
-		}
+		b.keepGranted(id, name, b.granted(name, "alice"))
 	}
 	return b.row(id, name)
 }

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -330,27 +327,7 @@ func (b *bench) mustUnbind(id string, revoke bool) Unbound {
 // consent is a token of GitHub that a user of it has just granted.
 func (b *bench) consent(login string) provider.Token {
 	b.Helper()
-	p, _ := b.platforms.Get(provider.GitHub)
-	gitHub := p.(provider.OAuthPlatform)
-	app, _ := b.app(context.Background(), provider.GitHub)
-	verifier := secret.New(rand.Text() + rand.Text())
-	sum := sha256.Sum256([]byte(verifier.Reveal()))
-	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
-	address := gitHub.AuthorizeURL(app, callbacks+provider.GitHub, "a-state", challenge)
-	back, err := b.sandbox.Consent(sandbox.GitHub, login, address, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	u, err := url.Parse(back)
-	if err != nil {
-		b.Fatal("the callback is no address")
-	}
-	token, err := gitHub.Exchange(context.Background(), app, callbacks+provider.GitHub,
-		secret.New(u.Query().Get("code")), verifier)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return token
+	return b.granted(provider.GitHub, login)
 }
 
 // lives says whether GitHub takes a token.
@@ -359,19 +336,23 @@ func (b *bench) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.Gi
 // keepConsented stores a token of GitHub and points an instance's record at it.
 func (b *bench) keepConsented(id string, t provider.Token) table.Binding {
 	b.Helper()
+	return b.keepGranted(id, provider.GitHub, t)
+}
+
+// keepGranted stores a granted token and points an instance's record at it.
+func (b *bench) keepGranted(id, name string, t provider.Token) table.Binding {
+	b.Helper()
 	ctx := b.begin(context.Background())
-	platform, _ := b.platforms.Get(provider.GitHub)
+	platform, _ := b.platforms.Get(name)
 	finding, err := platform.Check(ctx, provider.Held{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
-	rec, err := b.record(ctx, key(id, provider.GitHub))
+	rec, err := b.record(ctx, key(id, name))
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := kept{
-		Platform: provider.GitHub, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t,
-	}
+	k := kept{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
 	saved, _, err := b.bind(ctx, rec, k, finding, user)
 	if err != nil {
 		b.Fatal(err)

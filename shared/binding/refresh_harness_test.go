@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,8 +21,12 @@ import (
 // The life of the sandbox's tokens of GitHub.
 const gitHubLife = 8 * time.Hour
 
-// tokenPath is where GitHub's tokens are renewed.
-const tokenPath = "/login/oauth/access_token"
+// Where tokens are renewed: GitHub's, and the others'.
+const (
+	tokenPath          = "/login/oauth/access_token"
+	giteeTokenPath     = "/oauth/token"
+	bitbucketTokenPath = "/site/oauth2/access_token"
+)
 
 // newRenewing is a bench with an instance bound to GitHub, whose token has so much of its life
 // left. Waits are short.
@@ -154,10 +159,10 @@ func (b *bench) calls() int {
 	return n
 }
 
-// answers lets the token endpoint answer this to every refresh, in the platform's place.
+// answers lets the token endpoints answer this to every refresh, in the platforms' place.
 func (b *bench) answers(status int, fields map[string]any) {
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != tokenPath {
+		if !slices.Contains([]string{tokenPath, giteeTokenPath, bitbucketTokenPath}, r.URL.Path) {
 			b.sandbox.ServeHTTP(w, r)
 			return
 		}

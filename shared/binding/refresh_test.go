@@ -241,41 +241,6 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
-func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
-	k, err := b.fetch(b.begin(context.Background()), b.row("i-1", provider.GitHub).Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.answers(http.StatusOK, map[string]any{"access_token": "gho_next", "token_type": "bearer"})
-	c := b.mustAsk("i-1", MinimumLife)
-	want(t, "the new token", c.Token.Equal(secret.New("gho_next")), true)
-	want(t, "its end", c.ExpiresAt, b.clock().now().Add(gitHubLife).Truncate(time.Second))
-	rec := b.row("i-1", provider.GitHub)
-	want(t, "renewable", rec.Token.Renewable, true)
-	next, err := b.fetch(b.begin(context.Background()), rec.Token)
-	want(t, "error", err, nil)
-	want(t, "the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
-}
-
-func TestB8_WhateverExpiresInSaysTheTokenIsKeptWithABelievableEnd(t *testing.T) {
-	for said, life := range map[any]time.Duration{
-		"7200": 2 * time.Hour, 7200.0: 2 * time.Hour, 1e18: 365 * 24 * time.Hour,
-		-5: gitHubLife, 0: gitHubLife, "": gitHubLife, "soon": gitHubLife, true: gitHubLife,
-	} {
-		t.Run(fmt.Sprint(said), func(t *testing.T) {
-			t.Parallel()
-			b := newRenewing(t, -time.Minute)
-			b.answers(http.StatusOK, map[string]any{
-				"access_token": "gho_next", "refresh_token": "ghr_next", "expires_in": said,
-			})
-			c := b.mustAsk("i-1", MinimumLife)
-			want(t, "the new token", c.Token.Equal(secret.New("gho_next")), true)
-			want(t, "its end", c.ExpiresAt, b.clock().now().Add(life).Truncate(time.Second))
-		})
-	}
-}
-
 // TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
 func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 	b := newRenewing(t, 30*time.Minute)

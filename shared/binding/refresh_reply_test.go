@@ -1,0 +1,77 @@
+package binding
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+)
+
+// documented is how long the platforms say that a token lives.
+var documented = map[string]time.Duration{
+	provider.Gitee: 24 * time.Hour, provider.GitHub: gitHubLife, provider.Bitbucket: 2 * time.Hour,
+}
+
+// newEnded is a bench with an instance bound to a platform, whose token has ended, and the platform
+// answers every refresh with these fields.
+func newEnded(t *testing.T, platform string, fields map[string]any) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.hurry()
+	b.bound("i-1", platform)
+	b.clock().move(documented[platform] + time.Minute)
+	b.answers(http.StatusOK, fields)
+	return b
+}
+
+func (b *bench) askAt(platform string) (Credential, error) {
+	return b.Credential(context.Background(), CredentialFor{
+		By: user, Instance: registry("i-1"), Platform: platform, MinimumLife: MinimumLife,
+	})
+}
+
+func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
+	for platform, life := range documented {
+		b := newEnded(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
+		k, err := b.fetch(b.begin(context.Background()), b.row("i-1", platform).Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := b.askAt(platform)
+		want(t, platform+": error", err, nil)
+		want(t, platform+": the new token", c.Token.Equal(secret.New("next")), true)
+		want(t, platform+": its end", c.ExpiresAt, b.clock().now().Add(life).Truncate(time.Second))
+		rec := b.row("i-1", platform)
+		want(t, platform+": renewable", rec.Token.Renewable, true)
+		next, err := b.fetch(b.begin(context.Background()), rec.Token)
+		want(t, platform+": error", err, nil)
+		want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
+	}
+}
+
+func TestB8_WhateverExpiresInSaysTheTokenIsKeptWithABelievableEnd(t *testing.T) {
+	const unsaid = time.Duration(0)
+	for said, life := range map[any]time.Duration{
+		"7200": 2 * time.Hour, 7200.0: 2 * time.Hour, 1e18: 365 * 24 * time.Hour,
+		-5: unsaid, 0: unsaid, "": unsaid, "soon": unsaid, true: unsaid,
+	} {
+		for platform, usual := range documented {
+			t.Run(fmt.Sprint(platform, " says ", said), func(t *testing.T) {
+				t.Parallel()
+				b := newEnded(t, platform, map[string]any{
+					"access_token": "next", "refresh_token": "and-next", "expires_in": said,
+				})
+				c, err := b.askAt(platform)
+				want(t, "error", err, nil)
+				want(t, "the new token", c.Token.Equal(secret.New("next")), true)
+				ends := b.clock().now().Add(cmp.Or(life, usual))
+				want(t, "its end", c.ExpiresAt, ends.Truncate(time.Second))
+			})
+		}
+	}
+}
