@@ -229,6 +229,30 @@ func TestASweepTriesAgainWhileThePlatformIsDown(t *testing.T) {
 	w.empty()
 }
 
+// GitHub stays down: after ten tries the user is told to end the token there.
+func TestATokenThatCouldNotBeRevokedIsInTheHistory(t *testing.T) {
+	w := newConsentWorld(t)
+	w.bindBy(sandbox.GitHub, "alice")
+	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault503})
+	w.do(request{method: "DELETE", path: home + "/github"}).ok()
+	for range 10 {
+		w.clock.forward(16 * time.Minute)
+		w.sweep()
+	}
+	for _, language := range []problem.Language{problem.Chinese, problem.English} {
+		events := asking("GET", home+"/github/history", false)(w, string(language)).
+			ok().list("events")
+		if len(events) != 3 || events[0]["type"] != "binding.revocation_failed" {
+			t.Fatalf("got %d events, the newest %v", len(events), events[0]["type"])
+		}
+		why, _ := events[0]["problem"].(map[string]any)
+		if why["code"] != string(problem.RevocationFailed) {
+			t.Errorf("got the code %v", why["code"])
+		}
+		readsWell(t, why, language)
+	}
+}
+
 // A refused token that GitHub didn't revoke at once still counts, and the sweep ends it.
 func TestARefusedTokenThatLivesOnIsSwept(t *testing.T) {
 	w := newConsentWorld(t)

@@ -228,6 +228,7 @@ var elsewhere = []problem.Code{
 	problem.AnotherUser, problem.AnotherInstance, problem.NotAPersonalAccount,
 	problem.TooManyTokens, problem.ClientRefused, problem.ManyTokens,
 	problem.InstancesUnknown, // TestACatalogueThatCannotBeReadIsToldAsSuch
+	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
 }
 
 func TestEveryProblemIsReachedAndReadsWellInBothLanguages(t *testing.T) {

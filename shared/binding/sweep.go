@@ -108,11 +108,13 @@ func (s *Service) sweepNote(ctx context.Context, name string, done *Swept) error
 	if note, err = s.table.SaveNote(ctx, note); err != nil {
 		return err
 	}
-	return s.collect(ctx, note, done)
+	return s.collect(ctx, note, rec, done)
 }
 
 // collect revokes and deletes a secret whose note says that it is being collected.
-func (s *Service) collect(ctx context.Context, note table.Note, done *Swept) error {
+func (s *Service) collect(
+	ctx context.Context, note table.Note, rec table.Binding, done *Swept,
+) error {
 	err := s.revokeAll(ctx, note)
 	switch {
 	case err == nil:
@@ -121,6 +123,9 @@ func (s *Service) collect(ctx context.Context, note table.Note, done *Swept) err
 	default:
 		s.log.ErrorContext(ctx, "a token may still be alive at its platform",
 			"binding", describe(note.Binding), "attempts", note.Attempts, "error", err)
+		if err := s.tellNotRevoked(ctx, rec); err != nil {
+			return err
+		}
 	}
 	if err := s.vault.Delete(ctx, vault.Name(note.Secret)); err != nil {
 		return fmt.Errorf("deleting a secret: %w", err)
@@ -135,6 +140,19 @@ func (s *Service) collect(ctx context.Context, note table.Note, done *Swept) err
 	}
 	event.Audit(ctx, s.log, event.Entry{Action: "sweep", Target: note.Binding, Outcome: outcome})
 	return nil
+}
+
+// tellNotRevoked tells a binding's users that a token which it had is perhaps alive. A binding that
+// has no row any more gets one, until that is told. After a death it may be told twice.
+func (s *Service) tellNotRevoked(ctx context.Context, rec table.Binding) error {
+	if rec.Key == (table.Key{}) {
+		return nil // no binding ever had it
+	}
+	why := problem.New(problem.RevocationFailed).With("platform", s.title(rec.Platform))
+	return s.change(ctx, rec, func(b *table.Binding) bool {
+		s.happened(b, table.Event{Type: event.RevocationFailed, Problem: why})
+		return true
+	}, &rec)
 }
 
 // revokeAll revokes an OAuth secret's tokens, from the noted generation to the last: a refresh

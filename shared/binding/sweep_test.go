@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -379,6 +380,31 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	}
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
 	b.settled()
+	for range 2 { // at once, and when the row has gone again
+		told := b.happenedTo("i-1", event.RevocationFailed)
+		if len(told) != 1 || told[0].Problem.Code != problem.RevocationFailed {
+			t.Errorf("got the events %v, want one that says what to do", told)
+		}
+		want(t, "status", StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), StatusUnbound)
+		b.later(settle)
+	}
+}
+
+// TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain, and by a token that works.
+func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testing.T) {
+	b := newBench(t)
+	b.left("i-1")
+	b.keepConsented("i-1", b.consent("bob"))
+	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
+	for range hopeless {
+		b.clock().move(settle)
+		b.mustSweep()
+	}
+	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
+	want(t, "told", len(b.happenedTo("i-1", event.RevocationFailed)), 1)
+	rec := b.row("i-1", provider.GitHub)
+	want(t, "status", StatusOf(rec, b.clock().now()), StatusBound)
+	want(t, "whose", rec.Identity.Username, "bob")
 }
 
 // TestTheSweepSparesATokenWhoseHoldersItCannotTell: a platform that doesn't say whose a token is

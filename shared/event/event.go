@@ -24,6 +24,8 @@ const (
 	Unauthorized = "binding.unauthorized"
 	Unreachable  = "binding.unreachable"
 	Recovered    = "binding.recovered"
+	// RevocationFailed is told of a token that a binding had before.
+	RevocationFailed = "binding.revocation_failed"
 )
 
 // Entry is one audit line.

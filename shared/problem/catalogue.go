@@ -51,6 +51,7 @@ const (
 	OrganizationUnknown Code = "organization_unknown"
 	AddressNotListed    Code = "address_not_listed"
 	TokenRevoked        Code = "token_revoked"
+	RevocationFailed    Code = "revocation_failed"
 )
 
 // Binding by OAuth.

@@ -361,6 +361,19 @@ func platforms() map[Code]entry {
 				"Ask the organization's administrator to add the address that Bindery calls from.",
 			},
 		},
+		RevocationFailed: {
+			status: http.StatusBadGateway,
+			title:  text{"旧令牌未能撤销", "An old token could not be revoked"},
+			detail: text{
+				"多次尝试后仍无法在 {platform} 撤销此绑定以前的令牌，它可能仍然有效。这里已不再保存它。",
+				"{platform} could not be brought to revoke a token that this binding had before, in " +
+					"many tries. It may still work there; here it is deleted.",
+			},
+			remedy: text{
+				"请在 {platform} 的授权应用页面撤销此应用的授权，然后重新绑定。",
+				"End the app's authorization on {platform}, under authorized applications, and bind again.",
+			},
+		},
 		TokenRevoked: {
 			status: http.StatusUnprocessableEntity,
 			title:  text{"授权已被撤销", "The token was revoked"},

@@ -142,6 +142,7 @@ export default {
   "event.unauthorized": "A permission is missing",
   "event.unreachable": "The platform could not be reached several times",
   "event.recovered": "Working again",
+  "event.revocation_failed": "An old token could not be revoked at the platform",
   "event.by": "by {user}",
   "event.itself": "by Bindery itself",
   "authorize.leaving": "Going to {platform}…",

@@ -142,6 +142,7 @@ export default {
   "event.unauthorized": "权限不足",
   "event.unreachable": "平台连续多次无法访问",
   "event.recovered": "已恢复正常",
+  "event.revocation_failed": "旧令牌未能在平台撤销",
   "event.by": "由 {user}",
   "event.itself": "由 Bindery 自动",
   "authorize.leaving": "正在前往 {platform}…",
