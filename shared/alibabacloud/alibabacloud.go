@@ -71,8 +71,8 @@ type Environment struct {
 // been one that brought any, else the environment's. latest may be nil, where nothing brings any.
 //
 // The error has one line for each variable that is missing. The credentials are wanted there in any
-// case: Function Compute sets them for every function that has a role, and one without a role should
-// say so when it starts.
+// case: Function Compute sets them for every function that has a role, unless it is told not to,
+// and a function without a role should say so when it starts.
 func Read(lookup func(string) string, latest *Latest) (Environment, error) {
 	get := func(name string) string { return strings.TrimSpace(lookup(name)) }
 	var missing []error

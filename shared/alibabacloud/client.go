@@ -78,6 +78,9 @@ func NewClient(service Service, o ClientOptions) (*Client, error) {
 	}}, nil
 }
 
+// Endpoint is the origin that the client asks.
+func (c *Client) Endpoint() string { return c.options.Endpoint }
+
 // Operation is one thing to ask of a service.
 type Operation struct {
 	Action string
@@ -117,7 +120,7 @@ func (c *Client) once(ctx context.Context, o Operation, reply any) error {
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("X-Acs-Action", o.Action)
 	request.Header.Set("X-Acs-Version", c.service.Version)
-	sign(request, body, c.options.Credentials(), c.options.Now())
+	Sign(request, body, c.options.Credentials(), c.options.Now())
 	response, err := c.http.Do(request)
 	if err != nil {
 		return c.disconnected(err)

@@ -14,13 +14,14 @@ import (
 
 const algorithm = "ACS3-HMAC-SHA256"
 
-// sign adds the headers by which a service knows who asks, and that the request is whole and new:
-// the cloud's signature of version 3, over the host, the content's type and all x-acs headers. The
-// request's path is "/", and its query is as [canonical] writes one.
+// Sign adds the headers by which a service knows who asks, and that the request is whole and new:
+// the cloud's signature of version 3, over the path, the host, the content's type and all x-acs
+// headers. The query must be as [canonical] writes one. It is for services whose interface isn't
+// the one that [Client] speaks; X-Acs-Action and X-Acs-Version must be set before.
 //
 // Source: the cloud's page "V3 request body and signature method". Tests hold it against the
 // vendor's own code.
-func sign(request *http.Request, body string, as Credentials, at time.Time) {
+func Sign(request *http.Request, body string, as Credentials, at time.Time) {
 	sum := hexSum(body)
 	request.Header.Set("X-Acs-Content-Sha256", sum)
 	request.Header.Set("X-Acs-Date", at.UTC().Format("2006-01-02T15:04:05Z"))
@@ -41,7 +42,8 @@ func sign(request *http.Request, body string, as Credentials, at time.Time) {
 	}
 	slices.Sort(names)
 	var text strings.Builder
-	text.WriteString(request.Method + "\n/\n" + request.URL.RawQuery + "\n")
+	text.WriteString(request.Method + "\n" + request.URL.EscapedPath() + "\n" +
+		request.URL.RawQuery + "\n")
 	for _, name := range names {
 		text.WriteString(name + ":" + headers[name] + "\n")
 	}

@@ -74,7 +74,9 @@ type Routes func(a *API, mux *http.ServeMux)
 
 // Open builds everything that the configuration describes, on top of the parts.
 func Open(c config.Config, p Parts) (*API, error) {
-	instances, err := instance.Open(c.Instances, instance.Options{Now: p.Now})
+	instances, err := instance.Open(c.Instances, instance.Options{Now: p.Now, ACR: instance.ACR{
+		Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Latest: c.Alibaba.Latest,
+	}})
 	if err != nil {
 		return nil, err // which names the variable in each of its lines
 	}

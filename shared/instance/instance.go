@@ -49,8 +49,8 @@ type Catalogue interface {
 // ErrUnknown says that the account has no such instance. It is the problem that a user sees.
 var ErrUnknown error = problem.New(problem.InstanceUnknown)
 
-// How long a catalogue that lives at an address serves, how soon the address is asked again, and
-// what it may answer.
+// How long a catalogue that has to be fetched serves, how soon it is asked for again, and how much
+// of it there may be.
 const (
 	life       = 5 * time.Minute
 	retry      = time.Minute
@@ -66,6 +66,8 @@ type Options struct {
 	// Client fetches a catalogue from its address. Redirects are not followed. Without one, a
 	// client is made that uses no proxy.
 	Client *http.Client
+	// ACR is for the catalogue "acr".
+	ACR ACR
 }
 
 // Open opens the catalogue that spec describes (BINDERY_INSTANCES):
@@ -75,13 +77,15 @@ type Options struct {
 //   - An https:// or file:/// address of such JSON (http:// on this machine itself). It is read
 //     when it is first needed, at most 1 MB in 5 seconds, and again after 5 minutes. If that
 //     fails or what is there is wrong, the old one goes on serving.
+//   - acr: what Alibaba Cloud's Container Registry lists; see [FromACR]. Only a binary with the tag
+//     alibaba can.
 func Open(spec string, o Options) (Catalogue, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	spec = strings.TrimSpace(spec)
 	if spec == "acr" {
-		return nil, mistake("acr, the registry's own API, needs a binary built with the tag alibaba")
+		return openACR(o)
 	}
 	if strings.HasPrefix(spec, "{") {
 		all, err := parse([]byte(spec))
@@ -94,19 +98,25 @@ func Open(spec string, o Options) (Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := document.New(func(ctx context.Context) (accounts, error) {
+	return kept(func(ctx context.Context) (accounts, error) {
 		body, err := get(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return parse(body)
-	}, document.Terms{
-		Life: life, Retry: retry, RetryEmpty: retryEmpty, Timeout: timeout, Now: o.Now,
+	}, o.Now), nil
+}
+
+// kept is a catalogue of what get returns, which is asked for when it is first needed and when it
+// is old. While that fails, the old one goes on serving.
+func kept(get func(context.Context) (accounts, error), now func() time.Time) Catalogue {
+	all := document.New(get, document.Terms{
+		Life: life, Retry: retry, RetryEmpty: retryEmpty, Timeout: timeout, Now: now,
 	})
 	return catalogue(func(ctx context.Context) (accounts, error) {
-		all, _, err := kept.Current(ctx)
-		return all, err
-	}), nil
+		current, _, err := all.Current(ctx)
+		return current, err
+	})
 }
 
 // source returns what reads the bytes at an address.

@@ -132,7 +132,7 @@ func TestAWrongCatalogueIsRefusedAtStartWithAllItsMistakes(t *testing.T) {
 		``, `[]`, `{`, `{"a"`, `{"a":[}`, `{"a":[]} {}`, `{"a":[]}x`, `{"a":[],}`, `{"a":{}}`,
 		`{"a":[{"type":"personal","region":"r","id":"x","name":"","owner":"me"}]}`,
 		`{"a":[{"type":"personal","region":"r","id":7,"name":""}]}`,
-		"acr", "ftp://catalogue.example/", "https://", "file://host/path", "/etc/passwd", "https://[x",
+		"ftp://catalogue.example/", "https://", "file://host/path", "/etc/passwd", "https://[x",
 	} {
 		if _, err := instance.Open(spec, instance.Options{}); err == nil {
 			t.Errorf("%q is accepted", spec)

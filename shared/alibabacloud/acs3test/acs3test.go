@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -31,6 +32,9 @@ const clockSkew = 15 * time.Minute
 // Gate lets through what is signed with one set of credentials. Its methods may be called at once
 // from many goroutines.
 type Gate struct {
+	// Path is where the service's operations are; nil is "/" alone.
+	Path *regexp.Regexp
+
 	version string // of the service's interface
 
 	mu             sync.Mutex // guards what follows
@@ -84,7 +88,7 @@ func (g *Gate) Check(r *http.Request, body []byte) *Refusal {
 	at, err := time.Parse("2006-01-02T15:04:05Z", r.Header.Get("X-Acs-Date"))
 	nonce := r.Header.Get("X-Acs-Signature-Nonce")
 	switch {
-	case r.Method != http.MethodPost || r.URL.Path != "/":
+	case r.Method != http.MethodPost || !g.serves(r.URL.Path):
 		return refuse(http.StatusNotFound, "InvalidAction.NotFound", "not an operation's address")
 	case r.Header.Get("X-Acs-Version") != g.version:
 		return refuse(http.StatusBadRequest, "InvalidParameter", "another version of the interface")
@@ -100,6 +104,13 @@ func (g *Gate) Check(r *http.Request, body []byte) *Refusal {
 	}
 	g.nonces[nonce] = true
 	return g.rightSignature(r)
+}
+
+func (g *Gate) serves(path string) bool {
+	if g.Path == nil {
+		return path == "/"
+	}
+	return g.Path.MatchString(path)
 }
 
 func (g *Gate) rightSignature(r *http.Request) *Refusal {
@@ -118,7 +129,7 @@ func (g *Gate) rightSignature(r *http.Request) *Refusal {
 		}
 	}
 	var text strings.Builder
-	text.WriteString("POST\n/\n" + canonicalQuery(r.URL.Query()) + "\n")
+	text.WriteString("POST\n" + r.URL.EscapedPath() + "\n" + canonicalQuery(r.URL.Query()) + "\n")
 	for _, name := range names {
 		value := r.Header.Get(name)
 		if name == "host" {
@@ -139,12 +150,11 @@ func (g *Gate) rightSignature(r *http.Request) *Refusal {
 // canonicalQuery writes each parameter as RFC 3986 has it, in order.
 func canonicalQuery(query url.Values) string {
 	var all []string
-	for name, values := range query {
-		for _, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		for _, value := range query[name] {
 			all = append(all, encode(name)+"="+encode(value))
 		}
 	}
-	slices.Sort(all)
 	return strings.Join(all, "&")
 }
 

@@ -1,0 +1,289 @@
+package instance_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/alibabacloud"
+	"bindery/shared/instance"
+	"bindery/shared/instance/acrtest"
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+)
+
+// The credentials have signs in them that change on their way through an address.
+const acrKey, acrToken = "canary-key+/", "canary-token+/="
+
+// registry is a catalogue on a pretend service; its clock is moved by hand.
+type registry struct {
+	instance.Catalogue
+	service *acrtest.Service
+	at      atomic.Int64
+}
+
+func (r *registry) now() time.Time { return time.Unix(1_700_000_000+r.at.Load(), 0) }
+
+func newRegistry(t *testing.T) *registry {
+	t.Helper()
+	r := &registry{service: acrtest.New("id", acrKey, acrToken)}
+	r.Catalogue = instance.FromACR(acrClient(t, r.service), "acme", r.now)
+	return r
+}
+
+func acrClient(t *testing.T, service http.Handler) *alibabacloud.Client {
+	t.Helper()
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	client, err := instance.NewACRClient(alibabacloud.ClientOptions{
+		Environment: alibabacloud.Environment{
+			Region: "cn-test",
+			Credentials: func() alibabacloud.Credentials {
+				return alibabacloud.Credentials{
+					ID: "id", Key: secret.New(acrKey), Token: secret.New(acrToken),
+				}
+			},
+		},
+		Endpoint: server.URL, Now: time.Now,
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// running makes n instances, cri-000 and so on, the last one first.
+func running(n int) []acrtest.Instance {
+	list := make([]acrtest.Instance, n)
+	for i := range list {
+		list[n-1-i] = acrtest.Instance{
+			ID: fmt.Sprintf("cri-%03d", i), Name: fmt.Sprint("名", i), Region: "cn-test", Status: "RUNNING",
+		}
+	}
+	return list
+}
+
+func TestTheRegistrysInstancesAreAllThoseOfTheOneAccount(t *testing.T) {
+	for _, n := range []int{0, 1, 29, 30, 31, 60, 75} {
+		r := newRegistry(t)
+		r.service.Set(running(n)...)
+		if r.service.Calls() != 0 {
+			t.Error("it was asked before anybody needed it")
+		}
+		list, err := r.List(t.Context(), "acme")
+		if err != nil || len(list) != n {
+			t.Fatalf("%d instances: got %d, %v", n, len(list), err)
+		}
+		for i, got := range list {
+			want := instance.Instance{
+				Type: instance.Enterprise, Region: "cn-test", ID: fmt.Sprintf("cri-%03d", i),
+				Name: fmt.Sprint("名", i),
+			}
+			if got != want {
+				t.Errorf("%d instances: number %d is %+v, want %+v", n, i, got, want)
+			}
+		}
+		if got, want := r.service.Calls(), max(1, (n+29)/30); got != want {
+			t.Errorf("%d instances took %d calls, want %d", n, got, want)
+		}
+		for _, other := range []string{"beta", "", "ACME"} {
+			if got := ids(t, r, other); got != "" {
+				t.Errorf("the account %q lists %q", other, got)
+			}
+			if _, err := r.Find(t.Context(), other, "cn-test", "cri-000"); err != instance.ErrUnknown {
+				t.Errorf("the account %q finds an instance, or %v", other, err)
+			}
+		}
+	}
+}
+
+func TestTheRegionIsTheAnswers(t *testing.T) {
+	r := newRegistry(t)
+	r.service.Set(acrtest.Instance{ID: "cri-1", Region: "cn-elsewhere", Status: "RUNNING"})
+	if got := ids(t, r, "acme"); got != "cn-elsewhere/cri-1" {
+		t.Errorf("lists %q", got)
+	}
+}
+
+func TestAnInstanceCountsInEveryStatusUntilItIsDeleted(t *testing.T) {
+	r := newRegistry(t)
+	var list []acrtest.Instance
+	var want []string
+	for i, status := range []string{
+		"PENDING", "INIT_ERROR", "STARTING", "RUNNING", "STOPPING", "STOPPED", "DELETING", "", "NEW",
+	} {
+		id := fmt.Sprint("cri-", i)
+		list = append(list, acrtest.Instance{ID: id, Region: "r", Status: status})
+		want = append(want, "r/"+id)
+	}
+	r.service.Set(append(list, acrtest.Instance{ID: "cri-9", Region: "r", Status: "DELETED"})...)
+	if got := ids(t, r, "acme"); got != strings.Join(want, " ") {
+		t.Errorf("lists %q, want %q", got, want)
+	}
+}
+
+// Whatever the API answers that isn't one whole list: nobody may conclude that an instance is gone.
+func TestAPartOfTheRegistrysListIsNeverTakenForTheWhole(t *testing.T) {
+	second := func(change func(reply map[string]any)) func(int, map[string]any) {
+		return func(page int, reply map[string]any) {
+			if page == 2 {
+				change(reply)
+			}
+		}
+	}
+	first := func(change func(reply map[string]any)) func(int, map[string]any) {
+		return func(_ int, reply map[string]any) { change(reply) }
+	}
+	set := func(name string, value any) func(map[string]any) {
+		return func(reply map[string]any) { reply[name] = value }
+	}
+	less := func(reply map[string]any) {
+		list := reply["Instances"].([]acrtest.Instance)
+		reply["Instances"] = list[:len(list)-1]
+	}
+	for what, tamper := range map[string]func(int, map[string]any){
+		"a page says it failed":      second(set("IsSuccess", false)),
+		"a page doesn't say":         first(func(r map[string]any) { delete(r, "IsSuccess") }),
+		"no total":                   first(func(r map[string]any) { delete(r, "TotalCount") }),
+		"no number":                  first(func(r map[string]any) { delete(r, "PageNo") }),
+		"no list":                    first(func(r map[string]any) { delete(r, "Instances") }),
+		"null":                       first(set("Instances", nil)),
+		"the first page again":       second(set("PageNo", 1)),
+		"another size":               first(set("PageSize", 10)),
+		"a total that grows":         second(set("TotalCount", 41)),
+		"a total that shrinks":       second(set("TotalCount", 30)),
+		"a total below the page's":   first(set("TotalCount", 20)),
+		"a negative total":           first(set("TotalCount", -1)),
+		"no end":                     first(set("TotalCount", 1_000_000)),
+		"the last page is empty":     second(set("Instances", []acrtest.Instance{})),
+		"the last page lacks one":    second(less),
+		"the first page lacks one":   first(less),
+		"an instance is there twice": second(set("Instances", running(40)[:10])),
+		"an instance has no id":      second(set("Instances", make([]acrtest.Instance, 10))),
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRegistry(t)
+			r.service.Set(running(40)...)
+			r.service.Tamper(tamper)
+			unknown(t, r)
+			// Nor is it taken in place of what was known before.
+			r.service.Tamper(nil)
+			r.at.Add(5)
+			before := ids(t, r, "acme")
+			r.service.Tamper(tamper)
+			r.at.Add(300)
+			if got := ids(t, r, "acme"); got != before || strings.Count(got, " ") != 39 {
+				t.Errorf("lists %q", got)
+			}
+		})
+	}
+}
+
+// unknown wants a catalogue that can't tell, and returns what it says to the operator.
+func unknown(t *testing.T, c instance.Catalogue) string {
+	t.Helper()
+	list, listing := c.List(t.Context(), "acme")
+	_, finding := c.Find(t.Context(), "acme", "cn-test", "cri-000")
+	for _, err := range []error{listing, finding} {
+		if !problem.Is(err, problem.InstancesUnknown) || errors.Is(err, instance.ErrUnknown) ||
+			list != nil {
+			t.Fatalf("got %d instances and %v", len(list), err)
+		}
+		for _, form := range []string{
+			"canary", url.QueryEscape(acrToken), "Signature=", "<html>",
+		} {
+			if strings.Contains(fmt.Sprintf("%v %+v", err, err), form) {
+				t.Errorf("the error shows what must not be seen: %s", form)
+			}
+		}
+	}
+	return listing.Error()
+}
+
+func TestD1_NoErrorOfTheRegistryShowsTheCredentialsAndAnOperatorReadsWhatToDo(t *testing.T) {
+	const (
+		role  = "the function's role lacks the permission cr:ListInstance"
+		taken = "the credentials aren't taken"
+	)
+	for _, c := range []struct {
+		fault acrtest.Fault
+		calls int
+		want  string
+	}{
+		{acrtest.Fault{Status: 403, Code: "Forbidden.RAM"}, 1, "Forbidden.RAM: " + role},
+		{acrtest.Fault{Status: 403, Code: "NoPermission"}, 1, role},
+		{acrtest.Fault{Status: 403, Code: "NoPrivilege"}, 1, role},
+		{acrtest.Fault{Status: 404, Code: "InvalidAccessKeyId.NotFound"}, 1, taken},
+		{acrtest.Fault{Status: 400, Code: "InvalidSecurityToken.Expired"}, 1, taken},
+		{acrtest.Fault{Status: 400, Code: "SignatureDoesNotMatch"}, 1, taken},
+		{acrtest.Fault{Status: 404, Code: "InvalidAction.NotFound"}, 1, "BINDERY_ACR_URL"},
+		{acrtest.Fault{Status: 400, Code: "Throttling.User"}, 3, "too many calls"},
+		{acrtest.Fault{Status: 429, Code: "Throttling"}, 3, "too many calls"},
+		{acrtest.Fault{Status: 500, Code: "SystemError"}, 3, "answered SystemError (request 0"},
+		{acrtest.Fault{Status: 502, Page: true}, 3, "answered with status 502"},
+		{acrtest.Fault{Status: 302, Page: true}, 1, "can't be read"},
+		{acrtest.Fault{Cut: true}, 1, "the reply of Container Registry can't be read"},
+		{acrtest.Fault{Lost: true}, 3, "asking Container Registry: EOF"},
+	} {
+		t.Run(fmt.Sprintf("%+v", c.fault), func(t *testing.T) {
+			r := newRegistry(t)
+			r.service.Set(running(1)...)
+			r.service.Fail(c.fault, c.fault, c.fault)
+			text := unknown(t, r)
+			if !strings.Contains(text, "listing the registry's instances: page 1: ") ||
+				!strings.Contains(text, c.want) || strings.Contains(text, "\n") {
+				t.Errorf("got %q, want %q", text, c.want)
+			}
+			if got := r.service.Calls(); got != c.calls {
+				t.Errorf("two questions made %d calls, want %d", got, c.calls)
+			}
+		})
+	}
+}
+
+func TestCredentialsThatTheRegistryDoesNotTakeAreNotShown(t *testing.T) {
+	r := newRegistry(t)
+	r.service.SetCredentials("id", "another key", acrToken) // which quotes what was signed
+	if text := unknown(t, r); !strings.Contains(text, "SignatureDoesNotMatch: the credentials") {
+		t.Errorf("got %q", text)
+	}
+}
+
+func TestWhatTheRegistryListsIsKeptForFiveMinutesAndServesWhenItFails(t *testing.T) {
+	r := newRegistry(t)
+	denied := acrtest.Fault{Status: 403, Code: "Forbidden.RAM"}
+	for i, step := range []struct {
+		later int64
+		n     int // of instances
+		fails bool
+		want  int
+		calls int
+	}{
+		{0, 1, false, 1, 1},
+		{299, 2, false, 1, 1},
+		{1, 2, false, 2, 2},
+		{300, 3, true, 2, 3},  // the old one serves
+		{59, 3, false, 2, 3},  // and it isn't asked at every call
+		{1, 3, false, 3, 4},   // once more
+		{300, 0, false, 0, 5}, // an empty list is one
+	} {
+		r.at.Add(step.later)
+		r.service.Set(running(step.n)...)
+		if step.fails {
+			r.service.Fail(denied)
+		}
+		list, err := r.List(t.Context(), "acme")
+		if err != nil || len(list) != step.want || r.service.Calls() != step.calls {
+			t.Errorf("step %d: %d instances after %d calls, want %d after %d; %v", i, len(list),
+				r.service.Calls(), step.want, step.calls, err)
+		}
+	}
+}
