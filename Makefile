@@ -63,7 +63,7 @@ build: ## every function, into dist/local
 	$(BUILD) -o dist/local/ ./functions/...
 
 # All functions but the laptop's, one folder each, as a cloud wants them. The same source and the
-# same Go give the same bytes.
+# same Go give the same bytes. AWS needs no router: its API has routes of its own.
 DEPLOYED := $(filter-out local,$(notdir $(patsubst %/,%,$(wildcard functions/*/))))
 
 # $(call package,FOLDER OF dist,FUNCTIONS,ARCHITECTURE,TAGS,NAME OF THE BINARY,MOST BYTES OF ONE)
@@ -77,7 +77,7 @@ define package
 endef
 
 package-aws: ## the functions for AWS, into dist/lambda; shows their sizes
-	$(call package,lambda,$(DEPLOYED),arm64,aws$(comma)lambda.norpc,bootstrap,10000000)
+	$(call package,lambda,$(filter-out router,$(DEPLOYED)),arm64,aws$(comma)lambda.norpc,bootstrap,10000000)
 
 package-fc: ## the functions for Function Compute, into dist/fc; shows their sizes
 	$(call package,fc,$(DEPLOYED),amd64,alibaba$(comma)lambda.norpc,main,15000000)

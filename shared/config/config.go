@@ -109,6 +109,8 @@ type Alibaba struct {
 	KMSURL string
 	// ACRURL is another origin of the registry's own API than the region's (BINDERY_ACR_URL).
 	ACRURL string
+	// FCURL is another origin of Function Compute's API than the region's (BINDERY_FC_URL).
+	FCURL string
 	// Latest are the credentials that come with each invocation. Whoever runs the function sets it,
 	// and fills it in; [Read] leaves it nil, and then those of the environment count.
 	Latest *alibabacloud.Latest

@@ -198,6 +198,15 @@ func alibaba() []setting {
 			},
 			set: origin(func(c *Config) *string { return &c.Alibaba.ACRURL }),
 		},
+		{
+			Variable: Variable{
+				Name:    "BINDERY_FC_URL",
+				Example: "https://1234567890123456.cn-hangzhou-internal.fc.aliyuncs.com",
+				Meaning: "Another origin of Function Compute's API, such as the one inside the " +
+					"region. Only the router needs it.",
+			},
+			set: origin(func(c *Config) *string { return &c.Alibaba.FCURL }),
+		},
 	}
 }
 

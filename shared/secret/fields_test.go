@@ -31,6 +31,7 @@ var allowed = map[string]string{
 	"shared/caller.parseKeys.Keys":          "the issuer's public keys",
 	"shared/alibabacloud.answer.code":       "names an error",
 	"shared/alibabacloud.describe.Code":     "names an error",
+	"shared/dispatch.refused.Code":          "names an error",
 	"shared/instance.acrPage.Code":          "names an error",
 	"shared/problem.Problem.Code":           "names a problem",
 	"shared/provider.said.ErrorCode":        "a platform's name for an error",

@@ -41,6 +41,9 @@ var arrows = []arrow{
 		"shared/api", "shared/config", "shared/console", "shared/sandbox", "shared/trigger",
 		"shared/*/selected",
 	}},
+	{"functions/router", []string{
+		"shared/alibabacloud", "shared/config", "shared/dispatch", "shared/trigger",
+	}},
 	{"functions/console", []string{"shared/api", "shared/config", "shared/console", "shared/trigger"}},
 	{"functions/*", []string{
 		"shared/api", "shared/config", "shared/trigger", "shared/*/selected",
@@ -56,6 +59,7 @@ var arrows = []arrow{
 	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/alibabacloud", "shared/config"}},
+	{"shared/dispatch", []string{"shared/alibabacloud", "shared/trigger"}},
 	{"shared/caller", []string{"shared/document"}},
 	{"shared/instance", []string{"shared/alibabacloud", "shared/document"}},
 	{"shared/provider", []string{"shared/netguard"}},

@@ -153,14 +153,14 @@ func answered(
 	r = Identify(r, id)
 	out = &buffered{header: http.Header{}}
 	if err != nil {
-		instead(out, r, problem.RouteUnknown)
+		Instead(out, r, problem.RouteUnknown)
 		return out, nil
 	}
 	defer func() {
 		if recover() != nil { // it is in the log
 			out.body.Reset()
 			out.status = 0
-			instead(out, r, problem.Internal)
+			Instead(out, r, problem.Internal)
 		}
 	}()
 	h.ServeHTTP(out, r)

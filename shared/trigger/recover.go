@@ -39,14 +39,15 @@ func Recover(log *slog.Logger, h http.Handler) http.Handler {
 			if reply.begun {
 				panic(http.ErrAbortHandler)
 			}
-			instead(w, r, problem.Internal)
+			Instead(w, r, problem.Internal)
 		}()
 		h.ServeHTTP(reply, r)
 	})
 }
 
-// instead replies with the problem in place of what was being prepared.
-func instead(w http.ResponseWriter, r *http.Request, code problem.Code) {
+// Instead replies with the problem in place of what was being prepared. Nothing of the reply may
+// have been written.
+func Instead(w http.ResponseWriter, r *http.Request, code problem.Code) {
 	for name := range w.Header() {
 		// Without these the console could not read the reply.
 		if name != "Vary" && !strings.HasPrefix(name, "Access-Control-") {

@@ -1,0 +1,32 @@
+// Router brings a request to the function that it is for, where Function Compute's custom domain
+// can't tell that. Other clouds have a gateway that can.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"bindery/shared/alibabacloud"
+	"bindery/shared/config"
+	"bindery/shared/dispatch"
+	"bindery/shared/trigger"
+)
+
+func main() { trigger.Run(build) }
+
+func build(_ context.Context, c config.Config) (trigger.Function, error) {
+	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	d, err := dispatch.New(dispatch.Options{
+		Environment: environment, Endpoint: c.Alibaba.FCURL,
+		Account: os.Getenv("FC_ACCOUNT_ID"), Own: os.Getenv("FC_FUNCTION_NAME"),
+		Now: time.Now, Log: trigger.Logger("router"),
+	})
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	return trigger.Function{HTTP: d}, nil
+}

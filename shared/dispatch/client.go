@@ -1,0 +1,103 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"bindery/shared/alibabacloud"
+)
+
+// A function that serves a request ends itself after 20 seconds and is ended after 30.
+const (
+	patience     = 35 * time.Second
+	connectLimit = 2 * time.Second // TCP, and TLS again
+	mostReply    = 6 << 20         // as much as Function Compute takes of a reply
+)
+
+// client invokes functions.
+type client struct {
+	endpoint    string
+	credentials func() alibabacloud.Credentials
+	now         func() time.Time
+	http        *http.Client
+}
+
+func newClient(
+	endpoint string, credentials func() alibabacloud.Credentials, now func() time.Time,
+) *client {
+	return &client{endpoint, credentials, now, &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: connectLimit}).DialContext,
+			ForceAttemptHTTP2:   true,
+			TLSHandshakeTimeout: connectLimit,
+			// By the clock on the wall, so that a function that was frozen for longer doesn't wait
+			// on a connection that is long dead.
+			IdleConnTimeout: 30 * time.Second,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// invoke gives the function the event and waits for its reply. An error shows nothing of either.
+func (c *client) invoke(ctx context.Context, function string, event []byte) (*reply, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		c.endpoint+"/2023-03-30/functions/"+url.PathEscape(function)+"/invocations",
+		bytes.NewReader(event))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/octet-stream")
+	request.Header.Set("X-Acs-Action", "InvokeFunction")
+	request.Header.Set("X-Acs-Version", "2023-03-30")
+	request.Header.Set("X-Fc-Invocation-Type", "Sync")
+	request.Header.Set("X-Fc-Log-Type", "None")
+	alibabacloud.Sign(request, string(event), c.credentials(), c.now())
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, unquoted(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	returned, err := io.ReadAll(io.LimitReader(response.Body, mostReply+1))
+	failed := response.Header.Get("X-Fc-Error-Type")
+	switch {
+	case err != nil:
+		return nil, unquoted(err)
+	case len(returned) > mostReply:
+		return nil, errors.New("its reply is too large")
+	case response.StatusCode != http.StatusOK:
+		return nil, refused(response.StatusCode, returned)
+	case failed != "":
+		return nil, errors.New("it failed: see its own log")
+	}
+	return read(returned)
+}
+
+// unquoted is the error without the request's address.
+func unquoted(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	return fmt.Errorf("asking Function Compute: %w", err)
+}
+
+// refused is the error for an answer of the cloud's own, such as AccessDenied or
+// ResourceExhausted. It may be from something in between, so nothing but a code is taken of it.
+func refused(status int, text []byte) error {
+	var answer struct{ Code string }
+	_ = json.Unmarshal(text, &answer)
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ."
+	if len(answer.Code) > 80 || strings.Trim(answer.Code, letters) != "" {
+		answer.Code = ""
+	}
+	return fmt.Errorf("asking Function Compute: it answered %d %s", status, answer.Code)
+}
