@@ -14,6 +14,7 @@ import (
 
 	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
+	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/table/selected"
 	"bindery/shared/table/tablestore"
@@ -44,7 +45,7 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 	}
 
 	c := config.Config{Table: "bindery_test", Alibaba: config.Alibaba{
-		TablestoreInstance: "mine", TablestoreURL: server.URL,
+		TablestoreInstance: "mine", TablestoreURL: server.URL, Latest: new(alibabacloud.Latest),
 	}}
 	before := service.Calls()
 	opened, closer, err := selected.Open(c)
@@ -63,6 +64,14 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 	}
 	if got := service.Rows("bindery_test"); got != 1 {
 		t.Errorf("the table configured has %d rows, want 1", got)
+	}
+	// And those of an invocation once there has been one.
+	c.Alibaba.Latest.Set(alibabacloud.Credentials{
+		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
+	})
+	service.SetCredentials("newest", "newest", "newest")
+	if _, err := opened.Note(t.Context(), "1"); err != nil {
+		t.Errorf("with the newest invocation's credentials: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

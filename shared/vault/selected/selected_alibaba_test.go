@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
@@ -39,6 +40,7 @@ func environment(t *testing.T) (*kmstest.Service, config.Config) {
 
 func TestWithTheTagAlibabaItIsKMS(t *testing.T) {
 	service, c := environment(t)
+	c.Alibaba.Latest = new(alibabacloud.Latest)
 	v, err := selected.Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +61,11 @@ func TestWithTheTagAlibabaItIsKMS(t *testing.T) {
 	if err != nil || !got.Equal(secret.New("value")) {
 		t.Errorf("Get is another value, or %v", err)
 	}
+	// And those of an invocation once there has been one.
+	c.Alibaba.Latest.Set(alibabacloud.Credentials{
+		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
+	})
+	service.SetCredentials("newest", "newest", "newest")
 	service.Fail("GetSecretValue", 1, kmstest.Throttled)
 	if _, err := v.Get(t.Context(), name, 1); err != nil {
 		t.Errorf("Get, throttled once = %v, want nil", err)
@@ -72,6 +79,7 @@ func TestWithTheTagAlibabaItIsKMS(t *testing.T) {
 
 func TestTheOAuthAppsAreASecretThatItsOperatorMayChange(t *testing.T) {
 	service, c := environment(t)
+	c.Alibaba.Latest = new(alibabacloud.Latest)
 	if selected.Apps(config.Config{}) != nil {
 		t.Error("without BINDERY_OAUTH_APPS there is something to fetch")
 	}
@@ -80,6 +88,10 @@ func TestTheOAuthAppsAreASecretThatItsOperatorMayChange(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "BINDERY_OAUTH_APPS") {
 		t.Errorf("without the secret: got %v, want an error that names the variable", err)
 	}
+	c.Alibaba.Latest.Set(alibabacloud.Credentials{
+		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
+	})
+	service.SetCredentials("newest", "newest", "newest")
 	for _, want := range []string{"first", "second"} {
 		service.Set("bindery/oauth-apps", "v1", "text", want)
 		if got, err := apps(t.Context()); err != nil || !got.Equal(secret.New(want)) {
