@@ -232,9 +232,9 @@ func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 }
 
 // once is true for the first call only.
-func once() func(string) bool {
+func once() func(operation, body string) bool {
 	var lost atomic.Bool
-	return func(string) bool { return lost.CompareAndSwap(false, true) }
+	return func(string, string) bool { return lost.CompareAndSwap(false, true) }
 }
 
 func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
@@ -266,7 +266,9 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 	ctx, key := t.Context(), keyOfInstance("1")
 	first := once()
 	var others table.Binding
-	p.losing(func(operation string) bool { return operation == "PutItem" && first("") })
+	p.losing(func(operation, body string) bool {
+		return operation == "PutItem" && first(operation, body)
+	})
 	var second atomic.Bool
 	p.answering(func(_ http.ResponseWriter, operation, _ string) bool {
 		// Between the two sendings another reads what the first left, and saves.
@@ -328,8 +330,11 @@ func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var puts atomic.Int32
-	p.losing(func(string) bool { return puts.Add(1) <= writers })
+	var sent sync.Map // each writer's first reply is lost: a request is the same when it is sent again
+	p.losing(func(_, body string) bool {
+		_, before := sent.LoadOrStore(body, true)
+		return !before
+	})
 	var (
 		all   sync.WaitGroup
 		saved [writers]table.Binding
@@ -367,7 +372,7 @@ func TestOfManyWritersNoneIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	var puts atomic.Int32
-	p.losing(func(operation string) bool { return operation == "PutItem" && puts.Add(1)%5 == 0 })
+	p.losing(func(operation, _ string) bool { return operation == "PutItem" && puts.Add(1)%5 == 0 })
 	write := func(mark string) error {
 		for range rounds {
 			b, err := opened.Binding(t.Context(), key)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strconv"
 	"sync"
@@ -15,18 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
-
-// shards is over how many partitions the index is spread. One takes 1,000 writes a second, and a
-// save that moves a row's time is two: four take 2,000 saves a second, far more than builds and
-// checks make. Each costs the sweep a query, whether something is due or not. It may grow, for
-// rows stay in the shard they are in, but not shrink.
-const shards = 4
-
-// stampForm writes a time so that times sort as text, all in the same width.
-const stampForm = "2006-01-02T15:04:05.000000000Z"
-
-func stamp(t time.Time) string { return t.UTC().Format(stampForm) }
 
 // below is before every sort key of the index, for they begin with a year.
 const below = "0"
@@ -37,14 +26,8 @@ func addDue(row item, at time.Time) {
 		return
 	}
 	key := keyOf(row)
-	row[dueShardAttribute] = number(shardOf(key))
-	row[dueAtAttribute] = text(stamp(at) + key.pk + key.sk)
-}
-
-func shardOf(k key) int {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(k.pk + k.sk)) // never fails: see hash.Hash
-	return int(hash.Sum32() % shards)
+	row[dueShardAttribute] = number(rowkey.Shard(key))
+	row[dueAtAttribute] = text(rowkey.Stamp(at) + key.PK + key.SK)
 }
 
 func number(n int) types.AttributeValue {
@@ -64,14 +47,14 @@ func (t *Table) dueBefore(
 ) (table.Page[table.DueEntry], error) {
 	var none table.Page[table.DueEntry]
 	name := table.Join(dueIndex)
-	lo, hi := below, stamp(until)+above
+	lo, hi := below, rowkey.Stamp(until)+rowkey.Above
 	if cursor != "" {
 		last, err := parseCursor(name, cursor)
 		if err != nil {
 			return none, err
 		}
 		// No sort key begins with another, so that nothing is between one and the same with this.
-		lo = last.sk + above
+		lo = last.SK + rowkey.Above
 	}
 	if lo > hi { // the cursor is of a later time
 		return none, ctx.Err()
@@ -87,7 +70,7 @@ func (t *Table) dueBefore(
 	}
 	// The place in the order of all shards is a sort key of the index; it has no pk.
 	return table.Page[table.DueEntry]{
-		Items: found, Cursor: newCursor(name, key{pk: dueIndex, sk: last}),
+		Items: found, Cursor: newCursor(name, rowkey.Key{PK: dueIndex, SK: last}),
 	}, nil
 }
 
@@ -101,8 +84,8 @@ type part struct {
 // dueParts asks all shards side by side.
 func (t *Table) dueParts(ctx context.Context, lo, hi string, limit int) ([]part, error) {
 	var all sync.WaitGroup
-	parts, errs := make([]part, shards), make([]error, shards)
-	for shard := range shards {
+	parts, errs := make([]part, rowkey.Shards), make([]error, rowkey.Shards)
+	for shard := range rowkey.Shards {
 		all.Go(func() { parts[shard], errs[shard] = t.dueOf(ctx, shard, lo, hi, limit) })
 	}
 	all.Wait()
@@ -151,22 +134,6 @@ func merge(parts []part, limit int) (items []item, last string) {
 
 // dueEntry reads an entry from the keys, which are all that the index holds.
 func dueEntry(i item) (table.DueEntry, error) {
-	var none table.DueEntry
-	sort, key := textOf(i, dueAtAttribute), keyOf(i)
-	at, err := time.Parse(stampForm, sort[:min(len(sort), len(stampForm))])
-	if err != nil {
-		return none, fmt.Errorf("the time of %q in the index: %w", key.pk, err)
-	}
-	pk, sk := split(key.pk), split(key.sk)
-	switch {
-	case len(pk) == 2 && pk[0] == noteKind:
-		return table.DueEntry{At: at, Note: pk[1]}, nil
-	case len(pk) == 2 && pk[0] == authorizationKind:
-		return table.DueEntry{At: at, Authorization: pk[1]}, nil
-	case len(pk) == 2 && pk[0] == bindingKind && len(sk) == 3:
-		return table.DueEntry{At: at, Binding: table.Key{
-			Account: pk[1], Region: sk[0], Instance: sk[1], Platform: sk[2],
-		}}, nil
-	}
-	return none, fmt.Errorf("the index has %q, which never comes due", key.pk)
+	sort := textOf(i, dueAtAttribute)
+	return rowkey.DueEntry(keyOf(i), sort[:min(len(sort), rowkey.StampLength)])
 }

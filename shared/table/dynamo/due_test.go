@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // seed writes rows past the package, many in a call: of the notes from first to end, those below
@@ -26,7 +27,7 @@ func seed(t *testing.T, opened *Table, first, end, due int) {
 		case i%2 == 0:
 			n.DueAt = base.AddDate(1, 0, i%100)
 		}
-		row, err := encode(noteKey(n.Secret), n)
+		row, err := encode(rowkey.Note(n.Secret), n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,28 +95,16 @@ func TestWhatIsDueCostsWhatIsDueAndNotTheTable(t *testing.T) {
 	}
 }
 
-func TestRowsAreSpreadOverAllShards(t *testing.T) {
-	var counts [shards]int
-	for i := range 1000 {
-		counts[shardOf(bindingKey(keyOfInstance(fmt.Sprint(i))))]++
-	}
-	for shard, n := range counts {
-		if n < 1000/shards/2 {
-			t.Errorf("shard %d has %d of 1000 rows", shard, n)
-		}
-	}
-}
-
 // A page of DynamoDB's may end before the limit, after a megabyte, in one shard sooner than in
 // another.
 func TestShardsArePutInOneOrderWhereverTheirPagesEnd(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2000 {
-		var whole [shards][]string
+		var whole [rowkey.Shards][]string
 		var want []string
 		for i := range random.IntN(30) {
 			at := fmt.Sprintf("%03d", i)
-			shard := random.IntN(shards)
+			shard := random.IntN(rowkey.Shards)
 			whole[shard] = append(whole[shard], at)
 			want = append(want, at)
 		}
@@ -177,15 +166,15 @@ func TestACursorOfALaterTimeIsTheEnd(t *testing.T) {
 
 func TestAnIndexEntryThatIsNotOursIsAnError(t *testing.T) {
 	for name, change := range map[string]item{
-		"a holder":       {pkAttribute: text(table.Join(holderKind, "a", "b", "c"))},
+		"a holder":       {pkAttribute: text(table.Join(rowkey.HolderKind, "a", "b", "c"))},
 		"another's row":  {pkAttribute: text("user#1")},
-		"half a binding": {pkAttribute: text(accountPK("a")), skAttribute: text(table.Join("r"))},
+		"half a binding": {pkAttribute: text(rowkey.Account("a")), skAttribute: text(table.Join("r"))},
 		"no time":        {dueAtAttribute: text("0")},
 		"not a time":     {dueAtAttribute: text("0001-13-01T00:00:00.000000000Z")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opened, _ := open(t)
-			row := noteKey("1").item()
+			row := itemOf(rowkey.Note("1"))
 			addDue(row, base)
 			for attribute, value := range change {
 				row[attribute] = value

@@ -47,6 +47,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // The attributes, and the index.
@@ -116,9 +117,9 @@ func clashed(err error) (there item, ok bool) {
 }
 
 // get reads one row, strongly. It is nil if there is none.
-func (t *Table) get(ctx context.Context, key key) (item, error) {
+func (t *Table) get(ctx context.Context, key rowkey.Key) (item, error) {
 	got, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: key.item(), ConsistentRead: aws.Bool(true),
+		TableName: &t.name, Key: itemOf(key), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // Rows of a batch that DynamoDB hands back for want of throughput are sent again, so often and
@@ -21,7 +22,7 @@ const (
 // AppendHistory is of [table.History]. It is one call, unless rows are handed back for want of
 // throughput. After an error some of the events may be there; appending all again is right.
 func (t *Table) AppendHistory(ctx context.Context, key table.Key, events []table.Event) error {
-	return failed("append to a history", t.append(ctx, historyPK(key), events))
+	return failed("append to a history", t.append(ctx, rowkey.History(key), events))
 }
 
 func (t *Table) append(ctx context.Context, pk string, events []table.Event) error {
@@ -32,7 +33,7 @@ func (t *Table) append(ctx context.Context, pk string, events []table.Event) err
 	seen := map[string]bool{} // no row may be in a batch twice
 	for _, e := range events {
 		position := e.Position()
-		row, err := encode(key{pk, position}, e)
+		row, err := encode(rowkey.Key{PK: pk, SK: position}, e)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (t *Table) ListHistory(
 func (t *Table) history(
 	ctx context.Context, key table.Key, order table.Order, cursor string, limit int,
 ) (table.Page[table.Event], error) {
-	s := spanOf(historyPK(key))
+	s := spanOf(rowkey.History(key))
 	s.back = order == table.NewestFirst
 	if cursor != "" {
 		if !table.IsPosition(cursor) || len(cursor) > longestSK {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // handBack answers a batch as if only its first row, or none, had been taken. It writes none.
@@ -74,7 +75,8 @@ func TestRowsThatAreHandedBackAgainAndAgainAreAnError(t *testing.T) {
 		handBack(t, w, body)
 		return true
 	})
-	puts := []types.WriteRequest{{PutRequest: &types.PutRequest{Item: key{"1", "1"}.item()}}}
+	one := itemOf(rowkey.Key{PK: "1", SK: "1"})
+	puts := []types.WriteRequest{{PutRequest: &types.PutRequest{Item: one}}}
 	done := make(chan error)
 	go func() { done <- opened.putBatch(ctx, puts) }()
 	cancel()

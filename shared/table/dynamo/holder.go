@@ -6,16 +6,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // SaveHolder is of [table.Holders].
 func (t *Table) SaveHolder(ctx context.Context, h table.Holder) error {
 	h.At = h.At.UTC()
-	row, err := encode(holderKey(h), h)
+	row, err := encode(rowkey.Holder(h), h)
 	if err != nil {
 		return failed("save a holder", err)
 	}
-	row[atAttribute] = text(stamp(h.At))
+	row[atAttribute] = text(rowkey.Stamp(h.At))
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: row})
 	return failed("save a holder", err)
 }
@@ -24,14 +25,14 @@ func (t *Table) SaveHolder(ctx context.Context, h table.Holder) error {
 func (t *Table) ListHolders(
 	ctx context.Context, of table.IdentityKey, cursor string, limit int,
 ) (table.Page[table.Holder], error) {
-	pk := identityPK(of)
+	pk := rowkey.Identity(of)
 	list, err := page(ctx, t, pk, spanOf(pk), cursor, limit, decode[table.Holder])
 	return list, failed("list holders", err)
 }
 
 // DeleteHolder is of [table.Holders].
 func (t *Table) DeleteHolder(ctx context.Context, h table.Holder) error {
-	err := t.delete(ctx, holderKey(h), has(atAttribute, stamp(h.At)))
+	err := t.delete(ctx, rowkey.Holder(h), has(atAttribute, rowkey.Stamp(h.At)))
 	if _, other := clashed(err); other {
 		return nil
 	}

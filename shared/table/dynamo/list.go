@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // span is a run of one partition's rows, in the order of their sort keys or backwards.
@@ -27,7 +28,7 @@ func spanOf(pk string) span { return span{values: item{":pk": text(pk)}} }
 // case.
 func (s span) beginning(first string) span {
 	s.where = skAttribute + " BETWEEN :first AND :last"
-	s.values[":first"], s.values[":last"] = text(first), text(first+above)
+	s.values[":first"], s.values[":last"] = text(first), text(first+rowkey.Above)
 	return s
 }
 
@@ -86,7 +87,7 @@ func page[T any](
 		if err != nil {
 			return table.Page[T]{}, err
 		}
-		s = s.behind(last.sk)
+		s = s.behind(last.SK)
 	}
 	items, next, err := t.query(ctx, s, nil, most(limit))
 	if err != nil {
@@ -106,20 +107,20 @@ type place struct {
 	SK   string `json:"sk"`
 }
 
-func newCursor(list string, last key) string {
-	encoded, _ := json.Marshal(place{list, last.pk, last.sk}) // text alone never fails
+func newCursor(list string, last rowkey.Key) string {
+	encoded, _ := json.Marshal(place{list, last.PK, last.SK}) // text alone never fails
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
 // parseCursor returns [table.ErrCursor] for what newCursor didn't write for this list.
-func parseCursor(list, cursor string) (last key, err error) {
+func parseCursor(list, cursor string) (last rowkey.Key, err error) {
 	var p place
 	encoded, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || json.Unmarshal(encoded, &p) != nil || p.List != list ||
 		p.PK == "" || p.SK == "" || len(p.SK) > longestSK {
-		return key{}, table.ErrCursor
+		return rowkey.Key{}, table.ErrCursor
 	}
-	return key{p.PK, p.SK}, nil
+	return rowkey.Key{PK: p.PK, SK: p.SK}, nil
 }
 
 // InstanceBindings is of [table.Bindings]. It is one query, as long as an instance's records come
@@ -127,7 +128,7 @@ func parseCursor(list, cursor string) (last key, err error) {
 func (t *Table) InstanceBindings(
 	ctx context.Context, account, region, instance string,
 ) ([]table.Binding, error) {
-	s := spanOf(accountPK(account)).beginning(table.Join(region, instance))
+	s := spanOf(rowkey.Account(account)).beginning(table.Join(region, instance))
 	var found []item
 	for next := item(nil); ; {
 		var items []item
@@ -147,7 +148,7 @@ func (t *Table) InstanceBindings(
 func (t *Table) AccountBindings(
 	ctx context.Context, account, cursor string, limit int,
 ) (table.Page[table.Binding], error) {
-	pk := accountPK(account)
+	pk := rowkey.Account(account)
 	list, err := page(ctx, t, pk, spanOf(pk), cursor, limit, t.bindings.decode)
 	return list, failed("list an account", err)
 }
@@ -169,14 +170,14 @@ func (t *Table) scan(
 	in := &dynamodb.ScanInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Limit: most(limit),
 		FilterExpression:          aws.String("begins_with(" + pkAttribute + ", :kind)"),
-		ExpressionAttributeValues: item{":kind": text(table.Join(bindingKind))},
+		ExpressionAttributeValues: item{":kind": text(table.Join(rowkey.BindingKind))},
 	}
 	if cursor != "" {
 		last, err := parseCursor(list, cursor)
 		if err != nil {
 			return none, err
 		}
-		in.ExclusiveStartKey = last.item()
+		in.ExclusiveStartKey = itemOf(last)
 	}
 	got, err := t.client.Scan(ctx, in)
 	if err != nil {

@@ -11,12 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // rows are the rows of one kind: those that have a version and may come due.
 type rows[T any] struct {
 	name    string // of one, for errors
-	key     func(T) key
+	key     func(T) rowkey.Key
 	version func(*T) *string
 	due     func(T) time.Time
 }
@@ -24,7 +25,7 @@ type rows[T any] struct {
 func bindingRows() rows[table.Binding] {
 	return rows[table.Binding]{
 		name:    "a binding",
-		key:     func(b table.Binding) key { return bindingKey(b.Key) },
+		key:     func(b table.Binding) rowkey.Key { return rowkey.Binding(b.Key) },
 		version: func(b *table.Binding) *string { return &b.Version },
 		due:     func(b table.Binding) time.Time { return b.DueAt },
 	}
@@ -33,7 +34,7 @@ func bindingRows() rows[table.Binding] {
 func noteRows() rows[table.Note] {
 	return rows[table.Note]{
 		name:    "a note",
-		key:     func(n table.Note) key { return noteKey(n.Secret) },
+		key:     func(n table.Note) rowkey.Key { return rowkey.Note(n.Secret) },
 		version: func(n *table.Note) *string { return &n.Version },
 		due:     func(n table.Note) time.Time { return n.DueAt },
 	}
@@ -42,7 +43,7 @@ func noteRows() rows[table.Note] {
 func authorizationRows() rows[table.Authorization] {
 	return rows[table.Authorization]{
 		name:    "an authorization",
-		key:     func(a table.Authorization) key { return authorizationKey(a.ID) },
+		key:     func(a table.Authorization) rowkey.Key { return rowkey.Authorization(a.ID) },
 		version: func(a *table.Authorization) *string { return &a.Version },
 		due:     func(a table.Authorization) time.Time { return a.DueAt },
 	}
@@ -144,9 +145,9 @@ func has(attribute, value string) condition {
 	}
 }
 
-func (t *Table) delete(ctx context.Context, key key, is condition) error {
+func (t *Table) delete(ctx context.Context, key rowkey.Key, is condition) error {
 	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &t.name, Key: key.item(),
+		TableName: &t.name, Key: itemOf(key),
 		ConditionExpression:       &is.expression,
 		ExpressionAttributeNames:  is.names,
 		ExpressionAttributeValues: is.values,
@@ -155,12 +156,12 @@ func (t *Table) delete(ctx context.Context, key key, is condition) error {
 }
 
 // encode makes a row of a record.
-func encode(key key, record any) (item, error) {
+func encode(key rowkey.Key, record any) (item, error) {
 	encoded, err := json.Marshal(record)
 	if err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
-	row := key.item()
+	row := itemOf(key)
 	row[recordAttribute] = text(string(encoded))
 	return row, nil
 }

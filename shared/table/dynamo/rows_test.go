@@ -13,6 +13,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // bulky is a record whose JSON is of about so many bytes, quotes and letters of three bytes among
@@ -116,7 +117,7 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 		"no version":    {recordAttribute: text("{}")},
 		"a number":      {versionAttribute: number(1), recordAttribute: text("{}")},
 	} {
-		damaged := bindingKey(k).item()
+		damaged := itemOf(rowkey.Binding(k))
 		maps.Copy(damaged, attributes)
 		put(t, opened, damaged)
 		_, err := opened.Binding(ctx, k)
@@ -131,8 +132,8 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			t.Errorf("%s: SaveBinding: got error %v, want %v", name, err, table.ErrConflict)
 		}
 	}
-	put(t, opened, holderKey(table.Holder{Of: of, Binding: k}).item())
-	put(t, opened, key{historyPK(k), table.Event{}.Position()}.item())
+	put(t, opened, itemOf(rowkey.Holder(table.Holder{Of: of, Binding: k})))
+	put(t, opened, itemOf(rowkey.Key{PK: rowkey.History(k), SK: table.Event{}.Position()}))
 	_, err := opened.ListHolders(ctx, of, "", 10)
 	unknown(t, "ListHolders", err)
 	_, err = opened.ListHistory(ctx, k, table.OldestFirst, "", 10)
@@ -158,15 +159,15 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		bindingKind:       "dueAt dueShard pk record sk version",
-		noteKind:          "dueAt dueShard pk record sk version",
-		authorizationKind: "dueAt dueShard pk record sk version",
-		holderKind:        "at pk record sk",
-		historyKind:       "pk record sk",
+		rowkey.BindingKind:       "dueAt dueShard pk record sk version",
+		rowkey.NoteKind:          "dueAt dueShard pk record sk version",
+		rowkey.AuthorizationKind: "dueAt dueShard pk record sk version",
+		rowkey.HolderKind:        "at pk record sk",
+		rowkey.HistoryKind:       "pk record sk",
 	}
 	rows := scanned(t, opened)
 	for _, row := range rows {
-		kind := split(textOf(row, pkAttribute))[0]
+		kind := rowkey.Split(textOf(row, pkAttribute))[0]
 		names := strings.Join(slices.Sorted(maps.Keys(row)), " ")
 		if names != want[kind] {
 			t.Errorf("%s has the attributes %q, want %q", kind, names, want[kind])
@@ -181,28 +182,13 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestSplitTakesJoinedKeysApart(t *testing.T) {
-	for _, parts := range [][]string{
-		nil, {""}, {"a"}, {"", ""}, {"1:", ":"}, {"字", "a:b", "12:"}, {strings.Repeat("x", 1000), ""},
-	} {
-		if got := split(table.Join(parts...)); !slices.Equal(got, parts) {
-			t.Errorf("got %q, want %q", got, parts)
-		}
-	}
-	for _, text := range []string{"-", "x", "1", ":", "-1:a", "2:a", "x:a", "99999999999999999999:a"} {
-		if got := split(text); len(got) > 0 {
-			t.Errorf("%q: got %q, want nothing", text, got)
-		}
-	}
-}
-
 func TestAMadeUpCursorIsRefused(t *testing.T) {
 	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
 	long := strings.Repeat("x", longestSK+1)
 	asked := p.count(func() {
-		for _, last := range []key{{"x", long}, {"x", ""}, {"", "x"}} {
-			_, err := opened.AccountBindings(ctx, "a", newCursor(accountPK("a"), last), 10)
+		for _, last := range []rowkey.Key{{PK: "x", SK: long}, {PK: "x"}, {SK: "x"}} {
+			_, err := opened.AccountBindings(ctx, "a", newCursor(rowkey.Account("a"), last), 10)
 			_, err2 := opened.AllBindings(ctx, newCursor(table.Join("all"), last), 10)
 			_, err3 := opened.DueBefore(ctx, base, newCursor(table.Join(dueIndex), last), 10)
 			_, err4 := opened.ListHistory(ctx, k, 0, table.Event{ID: long}.Position(), 10)

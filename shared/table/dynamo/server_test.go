@@ -142,7 +142,7 @@ type proxy struct {
 	// answer may answer a request itself, and then returns true.
 	answer func(w http.ResponseWriter, operation, body string) bool
 	// lose says whether the reply to a request, which was carried out, is lost.
-	lose func(operation string) bool
+	lose func(operation, body string) bool
 }
 
 func startProxy(t *testing.T) *proxy {
@@ -179,7 +179,7 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 	if answer != nil && answer(w, operation, string(body)) {
 		return
 	}
-	if lose != nil && lose(operation) {
+	if lose != nil && lose(operation, string(body)) {
 		forward.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	}
@@ -211,7 +211,7 @@ func (p *proxy) answering(answer func(w http.ResponseWriter, operation, body str
 }
 
 // losing lets the func decide from now on which replies are lost; nil for none.
-func (p *proxy) losing(lose func(operation string) bool) {
+func (p *proxy) losing(lose func(operation, body string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose = lose

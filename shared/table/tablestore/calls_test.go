@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 	"bindery/shared/table/tablestore/otstest"
 )
 
@@ -88,7 +89,7 @@ func listCalls(k table.Key) []call {
 		}, "GetRange", 1},
 		{"DueBefore", func(ctx context.Context, t *Table) error {
 			return just(t.DueBefore(ctx, base, "", 10))
-		}, "GetRange", shards},
+		}, "GetRange", rowkey.Shards},
 	}
 }
 
@@ -316,7 +317,7 @@ func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
 
 func TestACallEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
-	asked, release := make(chan struct{}, shards), make(chan struct{})
+	asked, release := make(chan struct{}, rowkey.Shards), make(chan struct{})
 	slow := New(w.clientOf(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		asked <- struct{}{}
 		<-release

@@ -5,37 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"sync"
 	"time"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
-
-// shards is over how many parts the index is spread, so that the rows that come due next don't all
-// lie in one place. Each costs the sweep a call, whether something is due or not. It may grow, for
-// rows stay in the shard they are in, but not shrink.
-const shards = 4
-
-// stampForm writes a time so that times sort as text, all in the same width.
-const stampForm = "2006-01-02T15:04:05.000000000Z"
-
-func stamp(t time.Time) string { return t.UTC().Format(stampForm) }
 
 // addDue puts a row into the index, if it ever comes due.
 func addDue(r row, at time.Time) {
 	if at.IsZero() {
 		return
 	}
-	r.set(dueShardColumn, int64(shardOf(r.key)))
-	r.set(dueAtColumn, stamp(at))
-}
-
-func shardOf(k key) int {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(k.pk + k.sk)) // never fails: see hash.Hash
-	return int(hash.Sum32() % shards)
+	r.set(dueShardColumn, int64(rowkey.Shard(r.key)))
+	r.set(dueAtColumn, rowkey.Stamp(at))
 }
 
 // DueBefore is of [table.Due]. It is one call a shard, all at once.
@@ -59,14 +43,14 @@ func (t *Table) dueBefore(
 		if last, err = parseCursor(name, cursor); err != nil {
 			return none, err
 		}
-		if len(last.At) != len(stampForm) {
+		if len(last.At) != rowkey.StampLength {
 			return none, table.ErrCursor
 		}
 	}
-	if last.At > stamp(until) { // the cursor is of a later time
+	if last.At > rowkey.Stamp(until) { // the cursor is of a later time
 		return none, ctx.Err()
 	}
-	parts, err := t.dueParts(ctx, last, stamp(until), limit)
+	parts, err := t.dueParts(ctx, last, rowkey.Stamp(until), limit)
 	if err != nil {
 		return none, err
 	}
@@ -90,8 +74,8 @@ func (t *Table) dueParts(
 	ctx context.Context, last place, until string, limit int,
 ) ([]part, error) {
 	var all sync.WaitGroup
-	parts, errs := make([]part, shards), make([]error, shards)
-	for shard := range shards {
+	parts, errs := make([]part, rowkey.Shards), make([]error, rowkey.Shards)
+	for shard := range rowkey.Shards {
 		all.Go(func() { parts[shard], errs[shard] = t.dueOf(ctx, shard, last, until, limit) })
 	}
 	all.Wait()
@@ -105,7 +89,7 @@ func (t *Table) dueOf(
 	s := span{
 		in: t.name + dueIndex, columns: []string{dueShardColumn, dueAtColumn, pkColumn, skColumn},
 		first: []any{int64(shard), lowest, lowest, lowest},
-		end:   []any{int64(shard), until + above, lowest, lowest},
+		end:   []any{int64(shard), until + rowkey.Above, lowest, lowest},
 	}
 	if last == (place{}) {
 		p.rows, p.more, err = t.page(ctx, s, limit)
@@ -124,7 +108,7 @@ func (t *Table) dueOf(
 
 // placeOf is where a row is in the order of all shards.
 func placeOf(r row) place {
-	return place{At: r.text(dueAtColumn), PK: r.key.pk, SK: r.key.sk}
+	return place{At: r.text(dueAtColumn), PK: r.key.PK, SK: r.key.SK}
 }
 
 func comparePlaces(a, b place) int {
@@ -159,21 +143,5 @@ func merge(parts []part, limit int) (found []row, last place) {
 
 // dueEntry reads an entry from the keys, which are all that the index holds.
 func dueEntry(r row) (table.DueEntry, error) {
-	var none table.DueEntry
-	at, err := time.Parse(stampForm, r.text(dueAtColumn))
-	if err != nil {
-		return none, fmt.Errorf("the time of %q in the index: %w", r.key.pk, err)
-	}
-	pk, sk := split(r.key.pk), split(r.key.sk)
-	switch {
-	case len(pk) == 2 && pk[0] == noteKind:
-		return table.DueEntry{At: at, Note: pk[1]}, nil
-	case len(pk) == 2 && pk[0] == authorizationKind:
-		return table.DueEntry{At: at, Authorization: pk[1]}, nil
-	case len(pk) == 2 && pk[0] == bindingKind && len(sk) == 3:
-		return table.DueEntry{At: at, Binding: table.Key{
-			Account: pk[1], Region: sk[0], Instance: sk[1], Platform: sk[2],
-		}}, nil
-	}
-	return none, fmt.Errorf("the index has %q, which never comes due", r.key.pk)
+	return rowkey.DueEntry(r.key, r.text(dueAtColumn))
 }

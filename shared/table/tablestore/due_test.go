@@ -11,6 +11,7 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // seed makes notes, some due and some not yet, and others that never are.
@@ -47,7 +48,7 @@ func TestTheIndexHoldsWhatComesDueAndNothingElse(t *testing.T) {
 func TestReadingWhatIsDueCostsWhatIsDue(t *testing.T) {
 	w := newWorld(t)
 	seed(t, w, 20, 30, 50)
-	for limit, want := range map[int]int{20: 2 * shards, 1000: shards} {
+	for limit, want := range map[int]int{20: 2 * rowkey.Shards, 1000: rowkey.Shards} {
 		asked := w.count(func() {
 			var got []table.DueEntry
 			for cursor := ""; ; {
@@ -102,20 +103,8 @@ func TestAnEntryOfAnIndexThatLagsIsAHint(t *testing.T) {
 	}
 }
 
-func TestRowsAreSpreadOverAllShards(t *testing.T) {
-	var counts [shards]int
-	for i := range 1000 {
-		counts[shardOf(bindingKey(keyOfInstance(fmt.Sprint(i))))]++
-	}
-	for shard, n := range counts {
-		if n < 1000/shards/2 {
-			t.Errorf("shard %d has %d of 1000 rows", shard, n)
-		}
-	}
-}
-
 func entryOf(at string) row {
-	return row{key: key{"pk", at}, columns: map[string]any{dueAtColumn: at}}
+	return row{key: rowkey.Key{PK: "pk", SK: at}, columns: map[string]any{dueAtColumn: at}}
 }
 
 // A page of the service's may end before the limit, after 4 MB, in one shard sooner than in
@@ -123,11 +112,11 @@ func entryOf(at string) row {
 func TestShardsArePutInOneOrderWhereverTheirPagesEnd(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 2000 {
-		var whole [shards][]row
+		var whole [rowkey.Shards][]row
 		var want, got []string
 		for i := range random.IntN(30) {
 			at := fmt.Sprintf("%03d", i)
-			shard := random.IntN(shards)
+			shard := random.IntN(rowkey.Shards)
 			whole[shard], want = append(whole[shard], entryOf(at)), append(want, at)
 		}
 		limit, last := 1+random.IntN(10), place{}
@@ -181,7 +170,7 @@ func TestACursorOfALaterTimeIsTheEnd(t *testing.T) {
 }
 
 // put writes a row that this package would not.
-func put(t *testing.T, w *world, k key, columns map[string]any) {
+func put(t *testing.T, w *world, k rowkey.Key, columns map[string]any) {
 	t.Helper()
 	if _, err := w.table.put(t.Context(), row{k, columns}, always()); err != nil {
 		t.Fatal(err)
@@ -190,14 +179,16 @@ func put(t *testing.T, w *world, k key, columns map[string]any) {
 
 func TestAnIndexEntryThatIsNotOursIsAnError(t *testing.T) {
 	for name, c := range map[string]struct {
-		key key
+		key rowkey.Key
 		at  string
 	}{
-		"a holder":       {key{table.Join(holderKind, "a", "b", "c"), "1"}, stamp(base)},
-		"another's row":  {key{"user#1", "-"}, stamp(base)},
-		"half a binding": {key{accountPK("a"), table.Join("r")}, stamp(base)},
-		"no time":        {noteKey("1"), "0"},
-		"not a time":     {noteKey("1"), "0001-13-01T00:00:00.000000000Z"},
+		"a holder": {
+			rowkey.Key{PK: table.Join(rowkey.HolderKind, "a"), SK: "1"}, rowkey.Stamp(base),
+		},
+		"another's row":  {rowkey.Key{PK: "user#1", SK: "-"}, rowkey.Stamp(base)},
+		"half a binding": {rowkey.Key{PK: rowkey.Account("a"), SK: table.Join("r")}, rowkey.Stamp(base)},
+		"no time":        {rowkey.Note("1"), "0"},
+		"not a time":     {rowkey.Note("1"), "0001-13-01T00:00:00.000000000Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -218,7 +209,7 @@ func TestARowThatIsNotOursIsAnError(t *testing.T) {
 		"wrong types": {versionColumn: "1", recordColumn: `{"generation":"1"}`},
 	} {
 		w := newWorld(t)
-		put(t, w, noteKey("1"), columns)
+		put(t, w, rowkey.Note("1"), columns)
 		_, err := w.table.Note(t.Context(), "1")
 		unknown(t, name, err)
 	}

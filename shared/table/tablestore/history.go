@@ -8,12 +8,13 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // AppendHistory is of [table.History]. It is one call, unless rows are refused in passing; then all
 // are sent again. After an error some of the events may be there; appending all again is right.
 func (t *Table) AppendHistory(ctx context.Context, key table.Key, events []table.Event) error {
-	return failed("append to a history", t.append(ctx, historyPK(key), events))
+	return failed("append to a history", t.append(ctx, rowkey.History(key), events))
 }
 
 func (t *Table) append(ctx context.Context, pk string, events []table.Event) error {
@@ -24,7 +25,7 @@ func (t *Table) append(ctx context.Context, pk string, events []table.Event) err
 	seen := map[string]bool{} // no row may be in a batch twice
 	for _, e := range events {
 		position := e.Position()
-		r, err := encode(key{pk, position}, e)
+		r, err := encode(rowkey.Key{PK: pk, SK: position}, e)
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (t *Table) history(
 		more  bool
 		err   error
 	)
-	s := t.spanOf(historyPK(key))
+	s := t.spanOf(rowkey.History(key))
 	if order == table.NewestFirst {
 		s = s.backwards()
 	}
@@ -96,7 +97,7 @@ func (t *Table) history(
 		return none, table.ErrCursor
 	default:
 		s.first[1] = cursor
-		found, more, err = t.behind(ctx, s, limit, func(r row) bool { return r.key.sk == cursor })
+		found, more, err = t.behind(ctx, s, limit, func(r row) bool { return r.key.SK == cursor })
 	}
 	if err != nil {
 		return none, err
@@ -105,5 +106,5 @@ func (t *Table) history(
 	if err != nil || !more {
 		return table.Page[table.Event]{Items: items}, err
 	}
-	return table.Page[table.Event]{Items: items, Cursor: found[len(found)-1].key.sk}, nil
+	return table.Page[table.Event]{Items: items, Cursor: found[len(found)-1].key.SK}, nil
 }

@@ -4,16 +4,17 @@ import (
 	"context"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // SaveHolder is of [table.Holders].
 func (t *Table) SaveHolder(ctx context.Context, h table.Holder) error {
 	h.At = h.At.UTC()
-	made, err := encode(holderKey(h), h)
+	made, err := encode(rowkey.Holder(h), h)
 	if err != nil {
 		return failed("save a holder", err)
 	}
-	made.set(atColumn, stamp(h.At))
+	made.set(atColumn, rowkey.Stamp(h.At))
 	_, err = t.put(ctx, made, always())
 	return failed("save a holder", err)
 }
@@ -22,14 +23,14 @@ func (t *Table) SaveHolder(ctx context.Context, h table.Holder) error {
 func (t *Table) ListHolders(
 	ctx context.Context, of table.IdentityKey, cursor string, limit int,
 ) (table.Page[table.Holder], error) {
-	pk := identityPK(of)
+	pk := rowkey.Identity(of)
 	found, err := list(ctx, t, pk, t.spanOf(pk), cursor, limit, decode[table.Holder])
 	return found, failed("list holders", err)
 }
 
 // DeleteHolder is of [table.Holders].
 func (t *Table) DeleteHolder(ctx context.Context, h table.Holder) error {
-	err := t.delete(ctx, holderKey(h), has(atColumn, stamp(h.At)))
+	err := t.delete(ctx, rowkey.Holder(h), has(atColumn, rowkey.Stamp(h.At)))
 	if clashed(err) {
 		return nil
 	}

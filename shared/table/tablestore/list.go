@@ -9,6 +9,7 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // most is how many rows a page of the service's has at most.
@@ -132,7 +133,7 @@ func list[T any](
 		}
 		s.first = []any{last.PK, last.SK}
 		found, more, err = t.behind(ctx, s, limit, func(r row) bool {
-			return r.key == key{last.PK, last.SK}
+			return r.key == rowkey.Key{PK: last.PK, SK: last.SK}
 		})
 	}
 	if err != nil {
@@ -144,7 +145,7 @@ func list[T any](
 	}
 	last := found[len(found)-1].key
 	return table.Page[T]{
-		Items: items, Cursor: newCursor(place{List: name, PK: last.pk, SK: last.sk}),
+		Items: items, Cursor: newCursor(place{List: name, PK: last.PK, SK: last.SK}),
 	}, nil
 }
 
@@ -190,19 +191,19 @@ func parseCursor(list, cursor string) (place, error) {
 func (t *Table) InstanceBindings(
 	ctx context.Context, account, region, instance string,
 ) ([]table.Binding, error) {
-	s := t.spanOf(accountPK(account))
+	s := t.spanOf(rowkey.Account(account))
 	first := table.Join(region, instance)
-	s.first[1], s.end[1] = first, first+above
+	s.first[1], s.end[1] = first, first+rowkey.Above
 	var all []row
 	for {
-		found, more, err := t.behind(ctx, s, most, func(r row) bool { return r.key.sk == s.first[1] })
+		found, more, err := t.behind(ctx, s, most, func(r row) bool { return r.key.SK == s.first[1] })
 		if err != nil {
 			return nil, failed("list an instance", err)
 		}
 		if all = append(all, found...); !more {
 			break
 		}
-		s.first[1] = found[len(found)-1].key.sk
+		s.first[1] = found[len(found)-1].key.SK
 	}
 	list, err := decodeAll(all, t.bindings.decode)
 	return list, failed("list an instance", err)
@@ -212,7 +213,7 @@ func (t *Table) InstanceBindings(
 func (t *Table) AccountBindings(
 	ctx context.Context, account, cursor string, limit int,
 ) (table.Page[table.Binding], error) {
-	pk := accountPK(account)
+	pk := rowkey.Account(account)
 	found, err := list(ctx, t, pk, t.spanOf(pk), cursor, limit, t.bindings.decode)
 	return found, failed("list an account", err)
 }
@@ -222,10 +223,10 @@ func (t *Table) AccountBindings(
 func (t *Table) AllBindings(
 	ctx context.Context, cursor string, limit int,
 ) (table.Page[table.Binding], error) {
-	kind := table.Join(bindingKind)
+	kind := table.Join(rowkey.BindingKind)
 	s := span{
 		in: t.name, columns: rowColumns(),
-		first: []any{kind, lowest}, end: []any{kind + above, lowest},
+		first: []any{kind, lowest}, end: []any{kind + rowkey.Above, lowest},
 	}
 	found, err := list(ctx, t, table.Join("all"), s, cursor, limit, t.bindings.decode)
 	return found, failed("list bindings", err)

@@ -10,12 +10,13 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // rows are the rows of one kind: those that have a version and may come due.
 type rows[T any] struct {
 	name    string // of one, for errors
-	key     func(T) key
+	key     func(T) rowkey.Key
 	version func(*T) *string
 	due     func(T) time.Time
 }
@@ -23,7 +24,7 @@ type rows[T any] struct {
 func bindingRows() rows[table.Binding] {
 	return rows[table.Binding]{
 		name:    "a binding",
-		key:     func(b table.Binding) key { return bindingKey(b.Key) },
+		key:     func(b table.Binding) rowkey.Key { return rowkey.Binding(b.Key) },
 		version: func(b *table.Binding) *string { return &b.Version },
 		due:     func(b table.Binding) time.Time { return b.DueAt },
 	}
@@ -32,7 +33,7 @@ func bindingRows() rows[table.Binding] {
 func noteRows() rows[table.Note] {
 	return rows[table.Note]{
 		name:    "a note",
-		key:     func(n table.Note) key { return noteKey(n.Secret) },
+		key:     func(n table.Note) rowkey.Key { return rowkey.Note(n.Secret) },
 		version: func(n *table.Note) *string { return &n.Version },
 		due:     func(n table.Note) time.Time { return n.DueAt },
 	}
@@ -41,7 +42,7 @@ func noteRows() rows[table.Note] {
 func authorizationRows() rows[table.Authorization] {
 	return rows[table.Authorization]{
 		name:    "an authorization",
-		key:     func(a table.Authorization) key { return authorizationKey(a.ID) },
+		key:     func(a table.Authorization) rowkey.Key { return rowkey.Authorization(a.ID) },
 		version: func(a *table.Authorization) *string { return &a.Version },
 		due:     func(a table.Authorization) time.Time { return a.DueAt },
 	}
@@ -105,7 +106,7 @@ func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
 
 // saved tells a conflict from a save that was sent before and not answered: nil if the row is there
 // in this version.
-func (t *Table) saved(ctx context.Context, key key, version string) error {
+func (t *Table) saved(ctx context.Context, key rowkey.Key, version string) error {
 	found, there, err := t.get(ctx, key)
 	switch {
 	case err != nil:
@@ -157,17 +158,17 @@ func (t *Table) put(ctx context.Context, r row, is *sdk.RowCondition) (unsure bo
 	})
 }
 
-func (t *Table) delete(ctx context.Context, key key, is *sdk.RowCondition) error {
+func (t *Table) delete(ctx context.Context, key rowkey.Key, is *sdk.RowCondition) error {
 	return t.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		_, err := client.DeleteRow(&sdk.DeleteRowRequest{DeleteRowChange: &sdk.DeleteRowChange{
-			TableName: t.name, PrimaryKey: key.primary(), Condition: is,
+			TableName: t.name, PrimaryKey: primaryOf(key), Condition: is,
 		}})
 		return err
 	})
 }
 
 // encode makes a row of a record.
-func encode(key key, record any) (row, error) {
+func encode(key rowkey.Key, record any) (row, error) {
 	encoded, err := json.Marshal(record)
 	if err != nil {
 		return row{}, fmt.Errorf("encode: %w", err)

@@ -53,6 +53,7 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
 	"bindery/shared/table"
+	"bindery/shared/table/rowkey"
 )
 
 // The columns, and what the index is called behind the table's name.
@@ -92,7 +93,7 @@ func New(client *Client, tableName string) *Table {
 
 // row is a row as Tablestore has it.
 type row struct {
-	key     key
+	key     rowkey.Key
 	columns map[string]any // string or int64
 }
 
@@ -106,7 +107,7 @@ func (r row) text(column string) string {
 
 // put is the library's form of it.
 func (r row) put(tableName string) *sdk.PutRowChange {
-	change := &sdk.PutRowChange{TableName: tableName, PrimaryKey: r.key.primary()}
+	change := &sdk.PutRowChange{TableName: tableName, PrimaryKey: primaryOf(r.key)}
 	for _, name := range []string{
 		recordColumn, versionColumn, atColumn, dueShardColumn, dueAtColumn,
 	} {
@@ -126,7 +127,7 @@ func rowOf(primary *sdk.PrimaryKey, columns []*sdk.AttributeColumn) row {
 	for _, column := range columns {
 		r.set(column.ColumnName, column.Value)
 	}
-	r.key = key{r.text(pkColumn), r.text(skColumn)}
+	r.key = rowkey.Key{PK: r.text(pkColumn), SK: r.text(skColumn)}
 	return r
 }
 
@@ -139,11 +140,11 @@ func failed(doing string, err error) error {
 }
 
 // get reads one row, strongly. there says whether there is one.
-func (t *Table) get(ctx context.Context, key key) (found row, there bool, err error) {
+func (t *Table) get(ctx context.Context, key rowkey.Key) (found row, there bool, err error) {
 	err = t.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		got, err := client.GetRow(&sdk.GetRowRequest{
 			SingleRowQueryCriteria: &sdk.SingleRowQueryCriteria{
-				TableName: t.name, PrimaryKey: key.primary(), MaxVersion: 1,
+				TableName: t.name, PrimaryKey: primaryOf(key), MaxVersion: 1,
 			},
 		})
 		if err != nil {
