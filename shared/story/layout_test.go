@@ -73,7 +73,10 @@ var arrows = []arrow{
 	{"shared/vault/selected", []string{
 		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
-	{"shared/table/*", []string{"shared/alibabacloud", "shared/awscloud", "shared/table"}},
+	{"shared/table/rowkey", []string{"shared/table"}},
+	{"shared/table/*", []string{
+		"shared/alibabacloud", "shared/awscloud", "shared/table", "shared/table/rowkey",
+	}},
 	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
 	{"shared/table/tablestore/createtable", []string{
 		"shared/alibabacloud", "shared/table/tablestore",
