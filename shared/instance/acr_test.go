@@ -40,6 +40,15 @@ func newRegistry(t *testing.T) *registry {
 
 func acrClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 	t.Helper()
+	return acrClientThat(t, service, func(ctx context.Context, _ time.Duration) error {
+		return ctx.Err()
+	})
+}
+
+func acrClientThat(
+	t *testing.T, service http.Handler, sleep func(context.Context, time.Duration) error,
+) *alibabacloud.Client {
+	t.Helper()
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
 	client, err := instance.NewACRClient(alibabacloud.ClientOptions{
@@ -51,8 +60,7 @@ func acrClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 				}
 			},
 		},
-		Endpoint: server.URL, Now: time.Now,
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Endpoint: server.URL, Now: time.Now, Sleep: sleep,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -285,5 +293,26 @@ func TestWhatTheRegistryListsIsKeptForFiveMinutesAndServesWhenItFails(t *testing
 			t.Errorf("step %d: %d instances after %d calls, want %d after %d; %v", i, len(list),
 				r.service.Calls(), step.want, step.calls, err)
 		}
+	}
+}
+
+// A function has 15 seconds for all that it does.
+func TestTheRegistryGetsItsTimeForAllPagesAndTries(t *testing.T) {
+	service := acrtest.New("id", acrKey, acrToken)
+	service.Set(running(31)...)
+	busy := acrtest.Fault{Status: 429, Code: "Throttling"}
+	service.Fail(busy, busy)
+	waits, begun := 0, time.Now()
+	c := instance.FromACR(acrClientThat(t, service, func(ctx context.Context, _ time.Duration) error {
+		waits++
+		end, bounded := ctx.Deadline()
+		if limit := begun.Add(5*time.Second + time.Minute); !bounded || end.After(limit) {
+			t.Error("it may go on for ever") // the minute is for a machine that is slow
+		}
+		return ctx.Err()
+	}), "acme", time.Now)
+	list, err := c.List(t.Context(), "acme")
+	if err != nil || len(list) != 31 || waits != 2 {
+		t.Errorf("got %d instances after %d waits, %v", len(list), waits, err)
 	}
 }
