@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"time"
 
 	"bindery/shared/document"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
+	"bindery/shared/vault"
 )
 
 // Apps fetches the JSON of the operator's OAuth apps from where BINDERY_OAUTH_APPS says. Nil is
@@ -26,6 +29,11 @@ func appTerms(now func() time.Time) document.Terms {
 	}
 }
 
+// unreadError says that it is not known what the operator has configured.
+type unreadError struct{ error }
+
+func (e unreadError) Unwrap() error { return e.error }
+
 // appOf returns the app of one platform out of the document.
 func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (provider.App, error) {
 	if fetch == nil {
@@ -36,16 +44,25 @@ func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (prov
 	}
 	read := func(ctx context.Context) (map[string]provider.App, error) {
 		text, err := fetch(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, vault.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 			return nil, err
+		case err != nil:
+			return nil, unreadError{err}
 		}
 		return provider.ParseApps(text)
 	}
-	apps := document.New(read, appTerms(now))
+	terms := appTerms(now)
+	apps := document.New(read, terms)
 	return func(ctx context.Context, platform string) (provider.App, error) {
 		missing := problem.New(problem.PlatformNotConfigured).With("platform", titles[platform])
 		all, _, err := apps.Current(ctx)
-		if err != nil {
+		var unread unreadError
+		switch {
+		case errors.As(err, &unread):
+			return provider.App{}, problem.New(problem.StorageUnavailable).
+				After(terms.RetryEmpty).From(err)
+		case err != nil:
 			return provider.App{}, missing.From(err)
 		}
 		app, ok := all[platform]

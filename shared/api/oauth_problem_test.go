@@ -3,6 +3,8 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/vault"
 )
 
 // told wants a problem's title in both languages, by the same request.
@@ -216,20 +219,32 @@ func TestAPlatformWithoutAnApp(t *testing.T) {
 }
 
 func TestAnAppsDocumentThatCannotBeRead(t *testing.T) {
-	for name, document := range map[string]api.Apps{
-		"an error": func(context.Context) (secret.Text, error) {
-			return secret.Text{}, errors.New("the vault is down")
-		},
-		"no JSON": func(context.Context) (secret.Text, error) {
+	failing := func(err error) api.Apps {
+		return func(context.Context) (secret.Text, error) {
+			return secret.Text{}, fmt.Errorf("reading the apps: %w", err)
+		}
+	}
+	for name, c := range map[string]struct {
+		document api.Apps
+		want     problem.Code
+	}{
+		"a vault that is down": {failing(errors.New("no answer")), problem.StorageUnavailable},
+		"no such secret":       {failing(vault.ErrNotFound), problem.PlatformNotConfigured},
+		"no such file":         {failing(fs.ErrNotExist), problem.PlatformNotConfigured},
+		"no JSON": {func(context.Context) (secret.Text, error) {
 			return secret.New(`{"github": {"clientSecrets": ["a-fake-client-secret"`), nil
-		},
-		"nothing": nil,
+		}, problem.PlatformNotConfigured},
+		"nothing": {nil, problem.PlatformNotConfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newConsentWorld(t, func(_ map[string]string, w *world) { w.apps = document })
-			w.do(request{method: "POST", path: "/v1/authorizations", body: map[string]any{
+			w := newConsentWorld(t, func(_ map[string]string, w *world) { w.apps = c.document })
+			a := w.do(request{method: "POST", path: "/v1/authorizations", body: map[string]any{
 				"platform": "github",
-			}}).refused(problem.PlatformNotConfigured, "")
+			}})
+			a.refused(c.want, "")
+			if wait := a.header.Get("Retry-After"); (wait != "") != (c.want == problem.StorageUnavailable) {
+				t.Errorf("got Retry-After %q with %s", wait, c.want)
+			}
 		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -87,10 +89,32 @@ func config(service string, lookup func(string) string, most limits) (aws.Config
 		HTTPClient:   client(most),
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.MaxBackoff = most.attempts, most.backoff
+				o.MaxAttempts, o.Backoff = most.attempts, pauses(most.backoff)
+				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(brokenOff))
 			})
 		},
 	}, nil
+}
+
+// firstPause is the longest wait before the second try.
+const firstPause = 250 * time.Millisecond
+
+// pauses are waits that double, of random length, so that callers who failed together don't come
+// back together. The library's own would always be as long as the longest, if that is a second.
+func pauses(longest time.Duration) retry.BackoffDelayerFunc {
+	return func(tries int, _ error) (time.Duration, error) {
+		most := min(longest, firstPause<<min(max(tries-1, 0), 10))
+		return most/2 + rand.N(most/2+1), nil
+	}
+}
+
+// brokenOff says that a reply whose end is missing is asked for again, which the library doesn't.
+// A write that got through after all is known by its version when it is met again.
+func brokenOff(err error) aws.Ternary {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
 }
 
 func needed(get func(string) string, name string) error {

@@ -152,6 +152,44 @@ func TestACallThatGetsNoAnswerEndsAfterItsTries(t *testing.T) {
 	}
 }
 
+// A reply without its end is asked for again: the caller would have to, and doesn't know that.
+func TestAReplyThatBreaksOffIsAskedForAgain(t *testing.T) {
+	var tries atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if tries.Add(1) == 1 {
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte(`{"TableNames":["a`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"TableNames":[]}`))
+	}))
+	defer server.Close()
+	err := ask(t, environment(map[string]string{endpointVariable: server.URL}), usual())
+	if err != nil || tries.Load() != 2 {
+		t.Errorf("got error %v after %d tries, want none after 2", err, tries.Load())
+	}
+}
+
+// Whoever failed together doesn't come back together, and a short failure costs little.
+func TestPausesGrowAndDiffer(t *testing.T) {
+	pause := pauses(time.Second)
+	seen := map[time.Duration]bool{}
+	for range 50 {
+		for tries, most := range map[int]time.Duration{
+			1: 250 * time.Millisecond, 2: 500 * time.Millisecond, 3: time.Second, 9: time.Second,
+		} {
+			got, err := pause(tries, nil)
+			if err != nil || got < most/2 || got > most {
+				t.Errorf("after %d tries: %v, %v, want %v to %v", tries, got, err, most/2, most)
+			}
+			seen[got] = true
+		}
+	}
+	if len(seen) < 100 {
+		t.Errorf("200 pauses are of %d lengths", len(seen))
+	}
+}
+
 func TestTheLimitsFitAFunctionOf15Seconds(t *testing.T) {
 	most := usual()
 	tries := time.Duration(most.attempts)

@@ -43,6 +43,7 @@ type shared struct {
 	mu       sync.Mutex
 	browsers map[string]context.Context
 	laptop   string // the built binary
+	built    string // the folder of the functions' binaries, as they are packaged
 	endings  []func()
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +33,12 @@ const (
 	admin        = "admin" // may do anything, and is the test itself
 )
 
+// The services, as their protocol names them.
+const (
+	tableService = "DynamoDB_20120810"
+	vaultService = "secretsmanager"
+)
+
 // cloud is AWS as far as the functions use it: DynamoDB's protocol by dynoxide, and a pretend
 // Secrets Manager, both behind a gate that gives each function the rights of its role in
 // template.yaml and no others. The access key's id says who is calling.
@@ -43,7 +50,9 @@ type cloud struct {
 
 	mu     sync.Mutex // guards what follows
 	denied []string
-	used   map[string]bool // "function action"
+	used   map[string]bool  // "function action"
+	kept   map[string]bool  // every token that was put into the vault
+	lines  map[string]*line // those that a test may cut, by session token and service
 }
 
 func startCloud(t *testing.T, rights map[string][]right) *cloud {
@@ -52,7 +61,10 @@ func startCloud(t *testing.T, rights map[string][]right) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{secrets: smtest.New(smtest.Options{}), rights: rights, used: map[string]bool{}}
+	c := &cloud{
+		secrets: smtest.New(smtest.Options{}), rights: rights,
+		used: map[string]bool{}, kept: map[string]bool{}, lines: map[string]*line{},
+	}
 	rows := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -66,15 +78,44 @@ func startCloud(t *testing.T, rights map[string][]right) *cloud {
 			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"not allowed"}`)
 			return
 		}
-		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.") {
-			c.secrets.ServeHTTP(w, r)
+		service, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		store := http.Handler(rows)
+		if service == vaultService {
+			c.keep(body)
+			store = c.secrets
+		}
+		if l := c.line(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
+			l.pass(w, r, store)
 			return
 		}
-		rows.ServeHTTP(w, r)
+		store.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	c.url = server.URL
 	return c
+}
+
+// keep remembers the tokens in what goes into the vault: nothing else may show them.
+func (c *cloud) keep(body []byte) {
+	var in struct{ SecretBinary []byte }
+	var fields map[string]string
+	if json.Unmarshal(body, &in) != nil || json.Unmarshal(in.SecretBinary, &fields) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range []string{"access_token", "refresh_token"} {
+		if fields[name] != "" {
+			c.kept[fields[name]] = true
+		}
+	}
+}
+
+// tokens are all that the vault was ever given.
+func (c *cloud) tokens() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.kept))
 }
 
 var keyID = regexp.MustCompile(`Credential=([^/]+)/`)

@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/api"
 	"bindery/shared/sandbox"
@@ -31,7 +34,7 @@ func TestTheStoryOnLambda(t *testing.T) {
 	w.credentials()
 	w.refreshes()
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
-		a := w.call(http.MethodPost, atInstance+"/"+platform+"/check", writer, nil)
+		a := w.call(http.MethodPost, w.at()+"/"+platform+"/check", writer, nil)
 		if a.status != http.StatusOK || a.body["status"] != "bound" {
 			t.Errorf("checking %s: %d %v", platform, a.status, a.body["code"])
 		}
@@ -51,13 +54,13 @@ func TestTheStoryOnLambda(t *testing.T) {
 	w.wantStatus("after the operator's task", "bound", "revoked", "bound", "bound", "bound")
 	w.bindByConsent("gitee", writer)
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
-		a := w.call(http.MethodDelete, atInstance+"/"+platform, writer, nil)
+		a := w.call(http.MethodDelete, w.at()+"/"+platform, writer, nil)
 		if a.status != http.StatusOK || a.body["revoked"] != (platform == "github") {
 			t.Errorf("unbinding %s: %d %v", platform, a.status, a.body)
 		}
 	}
 	w.wantStatus("at last", "unbound", "unbound", "unbound", "unbound", "unbound")
-	a := w.call(http.MethodGet, atInstance+"/github/history", w.bearer("alice", api.ScopeRead), nil)
+	a := w.call(http.MethodGet, w.at()+"/github/history", w.bearer("alice", api.ScopeRead), nil)
 	if events, _ := a.body["events"].([]any); len(events) != 3 {
 		t.Errorf("the history of github has %d events, want bound, rebound, unbound", len(events))
 	}
@@ -67,6 +70,7 @@ func TestTheStoryOnLambda(t *testing.T) {
 		t.Errorf("the sweep leaves the secrets %v", left)
 	}
 	w.outOfTime()
+	w.needs()
 }
 
 // serving: what needs nobody signed in, and that the rest does.
@@ -96,7 +100,7 @@ func (w *world) serving() {
 // wantStatus expects the five bindings to be so, in the console's order.
 func (w *world) wantStatus(when string, want ...string) {
 	w.t.Helper()
-	a := w.call(http.MethodGet, atInstance, w.bearer("alice", api.ScopeRead), nil)
+	a := w.call(http.MethodGet, w.at(), w.bearer("alice", api.ScopeRead), nil)
 	var got []string
 	list, _ := a.body["bindings"].([]any)
 	for _, b := range list {
@@ -138,7 +142,7 @@ func pathOf(address string) string {
 
 func (w *world) bindByToken(platform string, bearer secret.Text, query ...string) {
 	w.t.Helper()
-	address := atInstance + "/" + platform
+	address := w.at() + "/" + platform
 	if len(query) > 0 {
 		address += "?" + strings.Join(query, "=")
 	}
@@ -165,7 +169,7 @@ func (w *world) bindByConsent(platform string, bearer secret.Text) {
 func (w *world) confirm(id, finish string, bearer secret.Text) answer {
 	w.t.Helper()
 	return w.call(http.MethodPost, "/v1/authorizations/"+id+"/confirm", bearer,
-		object{"instance": object{"region": "eu", "id": "cri/1"}, "finish": finish})
+		object{"instance": object{"region": "eu", "id": w.instance}, "finish": finish})
 }
 
 // anotherUser: whoever has not begun doesn't end it, and the token is revoked at once.
@@ -191,42 +195,61 @@ func (w *world) revokesAll(platform string) {
 // consent is what a browser does until it is back at the console: start, go, consent, callback.
 func (w *world) consent(platform string, bearer secret.Text) (id, finish string) {
 	w.t.Helper()
+	id, back, cookie := w.consented(platform, bearer)
+	arrived := w.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
+	finish, problem := atConsole(arrived)
+	if finish == "" || !strings.Contains(arrived.header.Get("Set-Cookie"), "Max-Age=0") {
+		w.t.Fatalf("coming back from %s ends with %d %q", platform, arrived.status, problem)
+	}
+	return id, finish
+}
+
+// atConsole is what a browser brings to the console, if that is where it is sent.
+func atConsole(a answer) (finish, problem string) {
+	to, err := url.Parse(a.header.Get("Location"))
+	if err != nil || a.status != http.StatusSeeOther || to.Scheme+"://"+to.Host != consoleURL {
+		return "", ""
+	}
+	carried, _ := url.ParseQuery(to.Fragment)
+	return carried.Get("finish"), carried.Get("problem")
+}
+
+// starts is the address that an attempt begins at.
+func (w *world) starts(platform string, bearer secret.Text) (id, address string) {
+	w.t.Helper()
 	body := object{"platform": platform}
 	if platform != "bitbucket" { // which asks for it after consent
-		body["instance"] = object{"region": "eu", "id": "cri/1"}
+		body["instance"] = object{"region": "eu", "id": w.instance}
 	}
 	started := w.call(http.MethodPost, "/v1/authorizations", bearer, body)
 	id, _ = started.body["id"].(string)
-	address, _ := started.body["startUrl"].(string)
+	address, _ = started.body["startUrl"].(string)
 	if started.status != http.StatusCreated || id == "" {
 		w.t.Fatalf("starting %s: %d %v", platform, started.status, started.body["code"])
 	}
+	return id, address
+}
+
+// consented is what a browser does until the platform sends it back: to where, with which cookie.
+func (w *world) consented(platform string, bearer secret.Text) (id, back, cookie string) {
+	w.t.Helper()
+	id, address := w.starts(platform, bearer)
 	gone := w.call(http.MethodGet, address, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")
-	cookie, _, _ := strings.Cut(gone.header.Get("Set-Cookie"), ";")
+	cookie, _, _ = strings.Cut(gone.header.Get("Set-Cookie"), ";")
 	if gone.status != http.StatusFound || !strings.HasPrefix(cookie, "__Host-bindery-") {
 		w.t.Fatalf("going to %s: %d %s", platform, gone.status, gone.text)
 	}
 	back, err := w.box.Consent(
-		sandbox.Platform(platform), "alice", gone.header.Get("Location"), nil)
+		sandbox.Platform(platform), w.person, gone.header.Get("Location"), nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	arrived := w.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
-	to, err := url.Parse(arrived.header.Get("Location"))
-	if err != nil || arrived.status != http.StatusSeeOther {
-		w.t.Fatalf("coming back from %s: %d", platform, arrived.status)
-	}
-	carried, _ := url.ParseQuery(to.Fragment)
-	if to.Host != "console.example" || carried.Get("finish") == "" ||
-		!strings.Contains(arrived.header.Get("Set-Cookie"), "Max-Age=0") {
-		w.t.Fatalf("coming back from %s ends with %q", platform, carried.Get("problem"))
-	}
-	return id, carried.Get("finish")
+	return id, back, cookie
 }
 
 func (w *world) credential(platform string) (token secret.Text, a answer) {
 	w.t.Helper()
-	a = w.call(http.MethodPost, atInstance+"/"+platform+"/credential",
+	a = w.call(http.MethodPost, w.at()+"/"+platform+"/credential",
 		w.bearer("build", api.ScopeCredential), nil)
 	text, _ := a.body["token"].(string)
 	if a.status != http.StatusOK || text == "" || a.header.Get("Cache-Control") != "no-store" {
@@ -255,8 +278,7 @@ func (w *world) refreshes() {
 
 func (w *world) expire(platform string) {
 	w.t.Helper()
-	key := table.Key{Account: "acme", Region: "eu", Instance: "cri/1", Platform: platform}
-	w.change(key, func(b *table.Binding) { b.Token.ExpiresAt = time.Now().Add(-time.Minute) })
+	w.change(w.row(platform), func(b *table.Binding) { b.Token.ExpiresAt = time.Now().Add(-time.Minute) })
 }
 
 // change changes a record as nobody could by the API.
@@ -275,36 +297,49 @@ func (w *world) change(key table.Key, change func(*table.Binding)) {
 // hasten lets everything come due that ever will: time can't be handed to a process.
 func (w *world) hasten() {
 	w.t.Helper()
-	ctx, past := w.t.Context(), time.Now().Add(-time.Second)
+	ctx := w.t.Context()
+	var all errgroup.Group
+	all.SetLimit(16)
 	for cursor := ""; ; {
 		page, err := w.table.DueBefore(ctx, time.Now().Add(1000*time.Hour), cursor, 100)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		for _, e := range page.Items {
-			switch {
-			case e.Note != "":
-				n, err := w.table.Note(ctx, e.Note)
-				if err == nil {
-					n.DueAt = past
-					_, err = w.table.SaveNote(ctx, n)
-				}
-				w.ok(err)
-			case e.Authorization != "":
-				a, err := w.table.Authorization(ctx, e.Authorization)
-				if err == nil {
-					a.DueAt = past
-					_, err = w.table.SaveAuthorization(ctx, a)
-				}
-				w.ok(err)
-			default:
-				w.change(e.Binding, func(b *table.Binding) { b.DueAt, b.CheckAt = past, past })
-			}
+			all.Go(func() error { return w.hastened(ctx, e) })
 		}
 		if cursor = page.Cursor; cursor == "" {
+			w.ok(all.Wait())
 			return
 		}
 	}
+}
+
+// hastened lets one row come due.
+func (w *world) hastened(ctx context.Context, e table.DueEntry) error {
+	past := time.Now().Add(-time.Second)
+	switch {
+	case e.Note != "":
+		n, err := w.table.Note(ctx, e.Note)
+		if err == nil {
+			n.DueAt = past
+			_, err = w.table.SaveNote(ctx, n)
+		}
+		return err
+	case e.Authorization != "":
+		a, err := w.table.Authorization(ctx, e.Authorization)
+		if err == nil {
+			a.DueAt, a.ExpiresAt = past, past
+			_, err = w.table.SaveAuthorization(ctx, a)
+		}
+		return err
+	}
+	b, err := w.table.Binding(ctx, e.Binding)
+	if err == nil {
+		b.DueAt, b.CheckAt = past, past
+		_, err = w.table.SaveBinding(ctx, b)
+	}
+	return err
 }
 
 func (w *world) ok(err error) {
@@ -336,7 +371,7 @@ func (w *world) outOfTime() {
 	w.t.Helper()
 	w.processes["tokenbind"] = w.start("tokenbind", 2*time.Second)
 	w.box.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultLatency, Latency: time.Minute})
-	a := w.call(http.MethodPut, atInstance+"/gitlab", w.bearer("alice", api.ScopeWrite),
+	a := w.call(http.MethodPut, w.at()+"/gitlab", w.bearer("alice", api.ScopeWrite),
 		w.form("gitlab"))
 	if a.status != http.StatusBadGateway || a.body["code"] != "platform_unreachable" {
 		w.t.Errorf("got %d %v", a.status, a.body["code"])

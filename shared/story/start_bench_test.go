@@ -27,7 +27,7 @@ func BenchmarkStart(b *testing.B) {
 		"status", "tokenbind", "unbind", "oauthstart", "oauthcallback", "oauthconfirm", "credential",
 		"expirycheck", "console",
 	}
-	binaries := buildFunctions(b, folders)
+	binaries := kept.functions(b, folders)
 	least := buildBare(b)
 	for _, folder := range folders {
 		b.Run(folder, func(b *testing.B) {
@@ -66,7 +66,7 @@ func startOnce(b *testing.B, binary string) time.Duration {
 			"BINDERY_PUBLIC_URL=https://b.example", "BINDERY_CONSOLE_URL=https://c.example",
 			"BINDERY_OIDC_ISSUER=https://i.example", "BINDERY_OIDC_AUDIENCE=bindery",
 			"BINDERY_OIDC_JWKS_URL=https://i.example/keys", "BINDERY_OIDC_CLIENT_ID=console",
-			"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogued,
+			"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogued(),
 		},
 	})
 	defer p.Kill()

@@ -2,16 +2,22 @@ package story_test
 
 import (
 	"cmp"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,10 +35,11 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
+// functionTime is the time-out that template.yaml gives the functions behind the API.
+const functionTime = 29 * time.Second
+
 const (
 	consoleURL = "https://console.example"
-	catalogued = `{"acme":[{"type":"enterprise","region":"eu","id":"cri/1","name":"prod"}]}`
-	atInstance = "/v1/instances/eu/cri%2F1/bindings"
 )
 
 // world is a deployment on Lambda, on this machine: every function's binary as it is packaged,
@@ -49,12 +56,45 @@ type world struct {
 	issuer    *httptest.Server
 	binaries  string
 	processes map[string]*triggertest.Process // by the functions' folders
+	document  object
+	instance  string // that its user works on
+	person    string // the user at the platforms
+
+	mu  *sync.Mutex // guards what follows
+	all []*triggertest.Process
+}
+
+// instances are how many instances, beside the story's own, the account has.
+const instances = 99
+
+// catalogued is the catalogue: cri/1, and 1 to 99.
+func catalogued() string {
+	list := []object{{"type": "enterprise", "region": "eu", "id": "cri/1", "name": "prod"}}
+	for n := range instances {
+		id := strconv.Itoa(n + 1)
+		list = append(list, object{"type": "enterprise", "region": "eu", "id": id, "name": id})
+	}
+	text, _ := json.Marshal(object{"acme": list}) // text alone never fails
+	return string(text)
+}
+
+// at is the path of the instance's bindings.
+func (w *world) at() string {
+	return "/v1/instances/eu/" + url.PathEscape(w.instance) + "/bindings"
+}
+
+// row is the key of a binding.
+func (w *world) row(platform string) table.Key {
+	return table.Key{Account: "acme", Region: "eu", Instance: w.instance, Platform: platform}
 }
 
 func startWorld(t *testing.T) *world {
 	t.Helper()
 	document := readYAML(t, template)
-	w := &world{t: t, processes: map[string]*triggertest.Process{}}
+	w := &world{
+		t: t, document: document, processes: map[string]*triggertest.Process{},
+		instance: "cri/1", person: "alice", mu: &sync.Mutex{},
+	}
 	rights := map[string][]right{}
 	var folders []string
 	for _, f := range functionsOf(t, document) {
@@ -62,9 +102,9 @@ func startWorld(t *testing.T) *world {
 		folders = append(folders, f.folder)
 	}
 	w.cloud = startCloud(t, rights)
-	w.binaries = buildFunctions(t, folders)
+	w.binaries = kept.functions(t, folders)
 	w.startIssuer()
-	w.front = httptest.NewServer(w.api(document))
+	w.front = httptest.NewServer(w.api(w.processes))
 	t.Cleanup(w.front.Close)
 	w.startSandbox()
 	w.openStores()
@@ -76,9 +116,8 @@ func startWorld(t *testing.T) *world {
 }
 
 // buildFunctions builds as make package-aws does, for this machine.
-func buildFunctions(t testing.TB, folders []string) (folder string) {
+func buildFunctions(t testing.TB, folders []string, folder string) {
 	t.Helper()
-	folder = t.TempDir()
 	args := []string{
 		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", "aws,lambda.norpc",
 		"-o", folder + "/",
@@ -92,7 +131,19 @@ func buildFunctions(t testing.TB, folders []string) (folder string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v: %s", err, out)
 	}
-	return folder
+}
+
+// functions builds all functions, or has done so already.
+func (s *shared) functions(t testing.TB, folders []string) (folder string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.built == "" {
+		folder = filepath.Join(s.dir, "functions")
+		buildFunctions(t, folders, folder)
+		s.built = folder
+	}
+	return s.built
 }
 
 func (w *world) startIssuer() {
@@ -129,9 +180,9 @@ func (w *world) bearer(user, scope string) secret.Text {
 }
 
 // api is the HTTP API: the template's routes, and its authorizer as far as that asks for a bearer.
-func (w *world) api(document object) http.Handler {
+func (w *world) api(processes map[string]*triggertest.Process) http.Handler {
 	mux := http.NewServeMux()
-	for route, served := range routesOf(w.t, document) {
+	for route, served := range routesOf(w.t, w.document) {
 		folder, gate, _ := strings.Cut(served, " ")
 		route = strings.Replace(strings.Replace(route, "+}", "...}", 1), " /", " /", 1)
 		if strings.HasSuffix(route, " /") {
@@ -142,7 +193,7 @@ func (w *world) api(document object) http.Handler {
 				http.Error(out, `{"message":"Unauthorized"}`, http.StatusUnauthorized)
 				return
 			}
-			w.processes[folder].ServeHTTP(out, r)
+			processes[folder].ServeHTTP(out, r)
 		})
 	}
 	return mux
@@ -208,7 +259,7 @@ func (w *world) environment(who string) map[string]string {
 		"BINDERY_OIDC_AUDIENCE":    "bindery",
 		"BINDERY_OIDC_JWKS_URL":    w.issuer.URL,
 		"BINDERY_OIDC_CLIENT_ID":   "console",
-		"BINDERY_INSTANCES":        catalogued,
+		"BINDERY_INSTANCES":        catalogued(),
 		"BINDERY_TABLE":            tableName,
 		"BINDERY_SECRET_PREFIX":    secretPrefix,
 		"BINDERY_OAUTH_APPS":       appsName,
@@ -221,16 +272,20 @@ func (w *world) environment(who string) map[string]string {
 	return env
 }
 
-func (w *world) start(folder string, timeout time.Duration) *triggertest.Process {
+func (w *world) start(folder string, timeout time.Duration, more ...string) *triggertest.Process {
 	w.t.Helper()
 	var env []string
 	for name, value := range w.environment(folder) {
 		env = append(env, name+"="+value)
 	}
-	return triggertest.Start(w.t, triggertest.Options{
-		On: triggertest.Lambda(), Binary: filepath.Join(w.binaries, folder), Env: env,
-		Timeout: cmp.Or(timeout, 29*time.Second),
+	p := triggertest.Start(w.t, triggertest.Options{
+		On: triggertest.Lambda(), Binary: filepath.Join(w.binaries, folder),
+		Env: append(env, more...), Timeout: cmp.Or(timeout, functionTime),
 	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, p)
+	return p
 }
 
 // answer is a reply, read to its end.
@@ -244,20 +299,31 @@ type answer struct {
 // call sends a request to the API; body may be nil. No redirect is followed.
 func (w *world) call(method, address string, bearer secret.Text, body any, more ...string) answer {
 	w.t.Helper()
+	if strings.HasPrefix(address, "/") {
+		address = w.front.URL + address
+	}
+	a, err := send(w.t.Context(), method, address, bearer, body, more...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// send is call, from any goroutine. No error quotes the address, which may have a code in it.
+func send(
+	ctx context.Context, method, address string, bearer secret.Text, body any, more ...string,
+) (answer, error) {
 	text := ""
 	if body != nil {
 		marshalled, err := json.Marshal(body)
 		if err != nil {
-			w.t.Fatal(err)
+			return answer{}, err
 		}
 		text = string(marshalled)
 	}
-	if strings.HasPrefix(address, "/") {
-		address = w.front.URL + address
-	}
-	r, err := http.NewRequestWithContext(w.t.Context(), method, address, strings.NewReader(text))
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(text))
 	if err != nil {
-		w.t.Fatal("the address makes no request") // err may quote a code
+		return answer{}, errors.New("the address makes no request")
 	}
 	r.Header.Set("Content-Type", "application/json")
 	if !bearer.Empty() {
@@ -271,16 +337,16 @@ func (w *world) call(method, address string, bearer secret.Text, body any, more 
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		w.t.Fatalf("%s: no reply", method)
+		return answer{}, fmt.Errorf("%s: no reply", method)
 	}
 	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
 	if err != nil {
-		w.t.Fatal(err)
+		return answer{}, fmt.Errorf("%s: half a reply: %w", method, err)
 	}
 	a := answer{status: response.StatusCode, header: response.Header, text: string(got)}
 	_ = json.Unmarshal(got, &a.body)
-	return a
+	return a, nil
 }
 
 // unused are the rights that the story has no use for, and what does.
@@ -297,22 +363,44 @@ var unused = map[string]string{
 	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
 }
 
-// search looks for what must not be in any log, and for calls that a role didn't allow.
-func (w *world) search() {
-	w.t.Helper()
-	words := []string{"canary-key", "Bearer ey", "code="}
+// canaries are what must not be in any log.
+func (w *world) canaries() []string {
+	words := []string{"canary-key", "canary-session", "Bearer ey", "code="}
 	for _, s := range w.box.Samples() {
 		if !s.Token.Empty() {
 			words = append(words, s.Token.Reveal())
 		}
 	}
-	for folder, p := range w.processes {
+	for _, app := range w.box.Apps() {
+		for _, s := range app.ClientSecrets {
+			words = append(words, s.Reveal())
+		}
+	}
+	return append(words, w.cloud.tokens()...)
+}
+
+// search looks for what must not be in any log, and for calls that a role didn't allow.
+func (w *world) search() {
+	w.t.Helper()
+	words := w.canaries()
+	for _, p := range w.all {
 		for i, word := range words {
-			if strings.Contains(p.Log(), word) {
-				w.t.Errorf("the log of %s shows secret %d", folder, i)
+			if log := p.Log(); strings.Contains(log, word) {
+				function, _, _ := strings.Cut(log[strings.Index(log, `"function"`)+1:], ",")
+				w.t.Errorf("the log of %s shows secret %d", function, i)
 			}
 		}
 	}
+	w.cloud.mu.Lock()
+	defer w.cloud.mu.Unlock()
+	for _, call := range w.cloud.denied {
+		w.t.Errorf("template.yaml doesn't allow it: %s", call)
+	}
+}
+
+// needs looks for rights that the whole story had no use for.
+func (w *world) needs() {
+	w.t.Helper()
 	w.cloud.mu.Lock()
 	defer w.cloud.mu.Unlock()
 	for folder, rights := range w.cloud.rights {
@@ -321,8 +409,5 @@ func (w *world) search() {
 				w.t.Errorf("template.yaml allows what nobody needs: %s: %s", folder, r.action)
 			}
 		}
-	}
-	for _, call := range w.cloud.denied {
-		w.t.Errorf("template.yaml doesn't allow it: %s", call)
 	}
 }
