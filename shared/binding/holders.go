@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -96,7 +97,11 @@ func isOf(rec table.Binding, h table.Holder) bool {
 // youngOrDropped drops an entry that stands for nothing, and says whether it is too young for
 // that: its binding may yet be saved.
 func (s *Service) youngOrDropped(ctx context.Context, h table.Holder) (bool, error) {
-	if s.now().Sub(h.At) < settle {
+	lasts := settle
+	if h.Authorization != "" {
+		lasts = unswept
+	}
+	if s.now().Sub(h.At) < lasts {
 		return true, nil
 	}
 	if err := s.table.DeleteHolder(ctx, h); err != nil {
@@ -112,10 +117,13 @@ func sameToken(a, b provider.Token) bool { return a.Access.Equal(b.Access) }
 const (
 	manyTokens = 8
 	mostTokens = 10
+	// unswept is how long an attempt that nobody confirms may have a token that lives: its note
+	// comes due after settle, and the next run of the schedule, within 15 minutes, ends it.
+	unswept = settle + 15*time.Minute + latest
 )
 
 // countTokens notes that an attempt holds a token of a GitHub identity, and refuses it if there
-// are too many. Attempts that nobody has confirmed count as long as they may live. A re-bind
+// are too many. Attempts that nobody has confirmed count until the sweep has ended them. A re-bind
 // replaces a token, and so is never one too many.
 func (s *Service) countTokens(
 	ctx context.Context, a table.Authorization, identity string,
@@ -178,7 +186,7 @@ func (s *Service) counts(ctx context.Context, h table.Holder) (bool, error) {
 }
 
 // released forgets that an attempt holds a token, now that a binding does. If it fails, the entry
-// counts until it is 15 minutes old.
+// counts until it is 32 minutes old.
 func (s *Service) released(ctx context.Context, a table.Authorization) {
 	if a.Platform != provider.GitHub {
 		return
