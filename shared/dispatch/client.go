@@ -39,9 +39,9 @@ func newClient(
 			DialContext:         (&net.Dialer{Timeout: connectLimit}).DialContext,
 			ForceAttemptHTTP2:   true,
 			TLSHandshakeTimeout: connectLimit,
-			// By the clock on the wall, so that a function that was frozen for longer doesn't wait
-			// on a connection that is long dead.
-			IdleConnTimeout: 30 * time.Second,
+			// Short, for nothing is tried twice: the cloud may close a connection while the function
+			// is frozen between two requests, and then the next one would fail.
+			IdleConnTimeout: 5 * time.Second,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
