@@ -88,18 +88,25 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 
 func (a *API) sweep(ctx context.Context) error {
 	done, err := a.bindings.Sweep(ctx)
+	if err != nil { // what is due can't be read
+		done.Failed++
+		done.Left = true
+	}
 	a.log.InfoContext(ctx, "checked",
 		"due", done.Due, "checked", done.Checked, "refreshed", done.Refreshed,
 		"warned", done.Warned, "recovered", done.Recovered, "failed", done.Failed,
 		"parked", done.Parked, "putOff", done.PutOff, "drained", done.Drained,
 		"removed", done.Removed, "kept", done.Kept, "deleted", done.Deleted,
 		"sent", done.Sent, "left", done.Left, "durationMs", done.Duration.Milliseconds())
-	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"},
-		map[string]float64{
-			"Due": float64(done.Due), "Checked": float64(done.Checked),
-			"Refreshed": float64(done.Refreshed), "Failed": float64(done.Failed),
-			"Parked": float64(done.Parked), "PutOff": float64(done.PutOff),
-			"DurationMs": float64(done.Duration.Milliseconds()),
-		})
+	values := map[string]float64{
+		"Due": float64(done.Due), "Checked": float64(done.Checked),
+		"Refreshed": float64(done.Refreshed), "Failed": float64(done.Failed),
+		"Parked": float64(done.Parked), "PutOff": float64(done.PutOff),
+		"DurationMs": float64(done.Duration.Milliseconds()),
+	}
+	if err != nil {
+		delete(values, "Due") // by which an operator knows that checks come to their end
+	}
+	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"}, values)
 	return err
 }

@@ -74,6 +74,9 @@ func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
 		},
 	}
 	saved, old, err := s.bind(ctx, rec, k, finding, in.By)
+	if in.Match != nil && problem.Is(err, problem.Conflict) {
+		err = problem.New(problem.PreconditionFailed).From(err) // it held only when it was read
+	}
 	if err != nil {
 		return View{}, err
 	}

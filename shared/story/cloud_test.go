@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -65,7 +66,10 @@ func startCloud(t *testing.T, rights map[string][]right) *cloud {
 		secrets: smtest.New(smtest.Options{}), rights: rights,
 		used: map[string]bool{}, kept: map[string]bool{}, lines: map[string]*line{},
 	}
-	rows := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	rows := &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // callers go away, and are meant to
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

@@ -65,7 +65,10 @@ func deeds() []deed {
 			s.bindByConsent("github", s.user)
 			return asked{method: "DELETE", path: s.at() + "/github", bearer: s.user}
 		}},
-		{name: "credential", folder: "credential", good: 200, ready: onCodeHost("POST", "/credential")},
+		{
+			name: "credential", folder: "credential", good: 200,
+			ready: onCodeHost("POST", "/credential"),
+		},
 		{name: "refresh", folder: "credential", good: 200, ready: func(s *stage) asked {
 			s.bindByConsent("gitee", s.user)
 			s.expire("gitee")
@@ -122,10 +125,10 @@ type stage struct {
 	deed
 	user  secret.Text
 	door  *httptest.Server // leads to the process for this deed's function
-	cold  func()           // ends that process, and starts another
 	lines map[string]*line // by service
 
-	setting []string // that leads the process to the lines
+	running map[string]*triggertest.Process // that process, by its folder
+	setting []string                        // that leads it to the lines
 }
 
 // everyScope is a user's who may do anything.
@@ -146,16 +149,19 @@ func (w *world) stage(t *testing.T, d deed, n int) *stage {
 		s.lines[service] = l
 		s.setting = append(s.setting, variable+"="+address)
 	}
-	process := map[string]*triggertest.Process{}
-	s.door = httptest.NewServer(s.api(process))
+	s.running = map[string]*triggertest.Process{}
+	s.door = httptest.NewServer(s.api(s.running))
 	t.Cleanup(s.door.Close)
-	s.cold = func() {
-		if old := process[d.folder]; old != nil {
-			old.Kill()
-		}
-		process[d.folder] = s.start(d.folder, 0, s.setting...)
-	}
 	return s
+}
+
+// cold ends the deed's process, and starts another.
+func (s *stage) cold() {
+	s.t.Helper()
+	if old := s.running[s.folder]; old != nil {
+		old.Kill()
+	}
+	s.running[s.folder] = s.start(s.folder, 0, s.setting...)
 }
 
 // begin has the deed begun by a new user, for none may bind as often in a minute as this does, and
@@ -280,6 +286,7 @@ func (s *stage) calls() map[string][]string {
 // refusal has words and a time to wait, the same request works later, and in the end nothing is
 // left: no secret without a record, no note, no token alive.
 func TestStoresAtFault(t *testing.T) {
+	t.Parallel()
 	w := startWorld(t)
 	n := 0
 	var all sync.WaitGroup
@@ -317,8 +324,8 @@ func TestStoresAtFault(t *testing.T) {
 // groups are the most that a deed's mishaps are divided into.
 const groups = 6
 
-// failsAtAnyCall finds out which calls a deed makes, at the first of some instances, and lets each go
-// wrong, at the others.
+// failsAtAnyCall finds out which calls a deed makes, at the first of some instances, and lets each
+// go wrong, at the others.
 func (w *world) failsAtAnyCall(t *testing.T, d deed, first int) {
 	n := first
 	var all sync.WaitGroup

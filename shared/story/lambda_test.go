@@ -278,7 +278,9 @@ func (w *world) refreshes() {
 
 func (w *world) expire(platform string) {
 	w.t.Helper()
-	w.change(w.row(platform), func(b *table.Binding) { b.Token.ExpiresAt = time.Now().Add(-time.Minute) })
+	w.change(w.row(platform), func(b *table.Binding) {
+		b.Token.ExpiresAt = time.Now().Add(-time.Minute)
+	})
 }
 
 // change changes a record as nobody could by the API.

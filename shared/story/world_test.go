@@ -35,8 +35,11 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// functionTime is the time-out that template.yaml gives the functions behind the API.
-const functionTime = 29 * time.Second
+// The time-outs that template.yaml gives the functions behind the API, and the check.
+const (
+	functionTime = 29 * time.Second
+	runTime      = 180 * time.Second
+)
 
 const (
 	consoleURL = "https://console.example"
