@@ -139,6 +139,37 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	}
 }
 
+// Both tables make the same call for the same thing, and the story on Lambda's runtime is told with
+// the rights of template.yaml, each of which it needs.
+func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
+	same := map[string]string{
+		"GetItem": "GetRow", "PutItem": "PutRow", "DeleteItem": "DeleteRow", "Query": "GetRange",
+		"BatchWriteItem": "BatchWriteRow", "Scan": "GetRange",
+	}
+	on := map[string]string{ofTable: "table", dueIndex: "due"}
+	aws, seen := readYAML(t, template), 0
+	for _, f := range functionsOf(t, aws) {
+		want := map[string][]string{}
+		for _, r := range rightsOf(t, aws, f) {
+			call := same[strings.TrimPrefix(r.action, "dynamodb:")]
+			if to := on[r.on]; to != "" && !slices.Contains(want[to], call) {
+				want[to] = append(want[to], call)
+			}
+		}
+		got := mayDo(t, f.folder)
+		for _, to := range []string{"table", "due"} {
+			seen += len(want[to])
+			slices.Sort(want[to])
+			if list := strings.Join(want[to], " "); got[to] != list {
+				t.Errorf("%s may %q on the %s, and on AWS %q", f.folder, got[to], to, list)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d rights were compared", seen)
+	}
+}
+
 // The commands of the guide are run as they stand, with a pretend aliyun.
 func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 	folder := t.TempDir()
