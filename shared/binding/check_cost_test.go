@@ -74,7 +74,7 @@ func onDynamoDB(t *testing.T) (fleet, table.Table, *wire) {
 	return m, rows, counting
 }
 
-// TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB counts on the wire, where a page more would show.
+// TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB counts on the wire, where a page more shows.
 func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 	const due = 100
 	m, rows, counting := onDynamoDB(t)

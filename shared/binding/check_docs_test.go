@@ -21,7 +21,8 @@ func TestTheNumbersInTheDocumentationAreTheCodes(t *testing.T) {
 		"hopelessChecks": hopelessChecks, "hopeless": hopeless, "missing": time.Duration(missing),
 		"settle": settle, "latest": latest, "firstRetry": firstRetry, "lastRetry": lastRetry,
 		"mostRetries": mostRetries, "MinimumLife": MinimumLife, "fresh": fresh,
-		"leaseFor": leaseFor, "refreshing": refreshing, "waiting": waiting, "longestBackoff": longestBackoff,
+		"leaseFor": leaseFor, "refreshing": refreshing, "waiting": waiting,
+		"longestBackoff": longestBackoff,
 	}
 	_, table, _ := strings.Cut(string(text), "| constant |")
 	for line := range strings.Lines(table) {

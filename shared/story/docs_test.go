@@ -240,7 +240,8 @@ func TestDocsProblemsAreTheCatalogue(t *testing.T) {
 func TestDocsEventsAreTheCodes(t *testing.T) {
 	var events []string
 	source := document(t, "shared/event/event.go")
-	for _, found := range regexp.MustCompile(`"(binding\.[a-z_]+)"`).FindAllStringSubmatch(source, -1) {
+	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
+	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])
 	}
 	if got := named(rows(t, "docs/events.md", "## Events")); !slices.Equal(got, events) {
