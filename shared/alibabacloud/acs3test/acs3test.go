@@ -29,8 +29,8 @@ var authorization = regexp.MustCompile(
 // clockSkew is how far a request's time may be off.
 const clockSkew = 15 * time.Minute
 
-// Gate lets through what is signed with one set of credentials. Its methods may be called at once
-// from many goroutines.
+// Gate lets through what is signed with one set of credentials, or with those of anybody who is
+// known. Its methods may be called at once from many goroutines.
 type Gate struct {
 	// Path is where the service's operations are; nil is "/" alone.
 	Path *regexp.Regexp
@@ -39,8 +39,13 @@ type Gate struct {
 
 	mu             sync.Mutex // guards what follows
 	id, key, token string
+	known          Known
 	nonces         map[string]bool
 }
+
+// Known finds the key and the token that belong to an access key's id; ok is false where there is
+// no such access key.
+type Known = func(id string) (key, token string, ok bool)
 
 // New makes a gate for a service with this version of its interface. token is what must come with
 // the credentials, "" for nothing.
@@ -53,6 +58,24 @@ func (g *Gate) SetCredentials(id, key, token string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.id, g.key, g.token = id, key, token
+}
+
+// Know lets through, from now on, what is signed by any of those too.
+func (g *Gate) Know(known Known) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known = known
+}
+
+// expected are the credentials that a request must be signed with.
+func (g *Gate) expected(r *http.Request) (id, key, token string) {
+	id = r.Header.Get("X-Acs-Accesskey-Id")
+	if g.known != nil {
+		if key, token, ok := g.known(id); ok {
+			return id, key, token
+		}
+	}
+	return g.id, g.key, g.token
 }
 
 // Refusal is the answer to a request that doesn't get through.
@@ -87,6 +110,7 @@ func (g *Gate) Check(r *http.Request, body []byte) *Refusal {
 	defer g.mu.Unlock()
 	at, err := time.Parse("2006-01-02T15:04:05Z", r.Header.Get("X-Acs-Date"))
 	nonce := r.Header.Get("X-Acs-Signature-Nonce")
+	id, key, token := g.expected(r)
 	switch {
 	case r.Method != http.MethodPost || !g.serves(r.URL.Path):
 		return refuse(http.StatusNotFound, "InvalidAction.NotFound", "not an operation's address")
@@ -98,12 +122,12 @@ func (g *Gate) Check(r *http.Request, body []byte) *Refusal {
 		return refuse(http.StatusBadRequest, "SignatureNonceUsed", "no nonce, or a used one")
 	case r.Header.Get("X-Acs-Content-Sha256") != hexSum(body):
 		return refuse(http.StatusBadRequest, "InvalidParameter", "the body isn't what was signed")
-	case r.Header.Get("X-Acs-Security-Token") != g.token:
+	case r.Header.Get("X-Acs-Security-Token") != token:
 		return refuse(http.StatusBadRequest, "InvalidSecurityToken.Expired",
 			"Specified SecurityToken is expired.")
 	}
 	g.nonces[nonce] = true
-	return g.rightSignature(r)
+	return rightSignature(r, id, key)
 }
 
 func (g *Gate) serves(path string) bool {
@@ -113,12 +137,12 @@ func (g *Gate) serves(path string) bool {
 	return g.Path.MatchString(path)
 }
 
-func (g *Gate) rightSignature(r *http.Request) *Refusal {
+func rightSignature(r *http.Request, id, key string) *Refusal {
 	parts := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
 	if parts == nil {
 		return refuse(http.StatusBadRequest, "IncompleteSignature", "no signature, or another kind")
 	}
-	if parts[1] != g.id {
+	if parts[1] != id {
 		return refuse(http.StatusNotFound, "InvalidAccessKeyId.NotFound",
 			"Specified access key is not found: %s", parts[1])
 	}
@@ -138,7 +162,7 @@ func (g *Gate) rightSignature(r *http.Request) *Refusal {
 		text.WriteString(name + ":" + strings.TrimSpace(value) + "\n")
 	}
 	text.WriteString("\n" + parts[2] + "\n" + r.Header.Get("X-Acs-Content-Sha256"))
-	mac := hmac.New(sha256.New, []byte(g.key))
+	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte("ACS3-HMAC-SHA256\n" + hexSum([]byte(text.String()))))
 	if hex.EncodeToString(mac.Sum(nil)) != parts[3] {
 		return refuse(http.StatusBadRequest, "SignatureDoesNotMatch",

@@ -49,6 +49,9 @@ func New(id, key, token string) *Service {
 // SetCredentials changes the credentials from now on.
 func (s *Service) SetCredentials(id, key, token string) { s.gate.SetCredentials(id, key, token) }
 
+// Know lets others call too from now on, each with credentials of their own.
+func (s *Service) Know(known acs3test.Known) { s.gate.Know(known) }
+
 // Set changes the instances from now on.
 func (s *Service) Set(instances ...Instance) {
 	s.mu.Lock()

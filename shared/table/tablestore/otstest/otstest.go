@@ -44,6 +44,7 @@ type Service struct {
 	faults  []planned
 	calls   map[string]int
 	made    int
+	known   func(id string) (key, token string, ok bool)
 }
 
 // New makes a service without tables.
@@ -58,6 +59,14 @@ func (s *Service) SetCredentials(id, key, token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.options.ID, s.options.Key, s.options.Token = id, key, token
+}
+
+// Know lets others call too from now on, each with credentials of their own: known finds the key and
+// the token that belong to an access key's id.
+func (s *Service) Know(known func(id string) (key, token string, ok bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = known
 }
 
 // Calls returns how often each operation was called, the calls that failed among them.

@@ -22,12 +22,24 @@ func invalid(message string) error {
 	return failure{http.StatusBadRequest, "OTSParameterInvalid", message}
 }
 
-// signed is nil for a request that is well-formed and signed with the service's credentials; see
+// expected are the credentials that a request must be signed with. It is called with the lock held.
+func (s *Service) expected(r *http.Request) (id, key, token string) {
+	id = r.Header.Get("x-ots-accesskeyid")
+	if s.known != nil {
+		if key, token, ok := s.known(id); ok {
+			return id, key, token
+		}
+	}
+	return s.options.ID, s.options.Key, s.options.Token
+}
+
+// signed is nil for a request that is well-formed and signed with credentials that are known; see
 // the service's page "HTTP requests".
 func (s *Service) signed(r *http.Request, body []byte) error {
 	sum := md5.Sum(body)
 	date, _, _ := strings.Cut(r.Header.Get("x-ots-date"), ".")
 	at, err := time.Parse("2006-01-02T15:04:05", date)
+	id, key, token := s.expected(r)
 	switch {
 	case r.Method != http.MethodPost || r.URL.RawQuery != "":
 		return failure{http.StatusMethodNotAllowed, "OTSMethodNotAllowed", "Only POST is supported."}
@@ -39,9 +51,9 @@ func (s *Service) signed(r *http.Request, body []byte) error {
 		return unauthorized("Mismatch between system time and x-ots-date.")
 	case r.Header.Get("x-ots-instancename") != s.options.Instance:
 		return unauthorized("The instance is not found.")
-	case r.Header.Get("x-ots-accesskeyid") != s.options.ID:
+	case r.Header.Get("x-ots-accesskeyid") != id:
 		return unauthorized("The AccessKeyID does not exist.")
-	case r.Header.Get("x-ots-ststoken") != s.options.Token:
+	case r.Header.Get("x-ots-ststoken") != token:
 		return unauthorized("The security token is not valid.")
 	}
 	var names []string
@@ -56,7 +68,7 @@ func (s *Service) signed(r *http.Request, body []byte) error {
 	for _, name := range names {
 		text += name + ":" + strings.TrimSpace(r.Header.Get(name)) + "\n"
 	}
-	mac := hmac.New(sha1.New, []byte(s.options.Key))
+	mac := hmac.New(sha1.New, []byte(key))
 	mac.Write([]byte(text))
 	if r.Header.Get("x-ots-signature") != base64.StdEncoding.EncodeToString(mac.Sum(nil)) {
 		return unauthorized("Signature mismatch.")
