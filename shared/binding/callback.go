@@ -61,6 +61,9 @@ func (s *Service) Arrive(ctx context.Context, in Callback) (Arrival, error) {
 	if err := s.mayClaim(a, in.Ticket); err != nil {
 		return to, err
 	}
+	if _, _, err := s.oauthPlatform(ctx, a.Platform); problem.Is(err, problem.StorageUnavailable) {
+		return to, err // the same code is as good in a moment
+	}
 	a, finish, err := s.claimed(ctx, a)
 	if err != nil {
 		return to, err

@@ -119,6 +119,23 @@ func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
 	}
 }
 
+// What a browser brings back is as good in a moment: it may come again.
+func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
+	b := newBench(t)
+	_, in := b.begun("i-1", "alice")
+	app := b.app
+	b.app = func(context.Context, string) (provider.App, error) {
+		return provider.App{}, problem.New(problem.StorageUnavailable)
+	}
+	to, err := b.Arrive(context.Background(), in)
+	b.wantProblem("while the vault is away", err, problem.StorageUnavailable)
+	want(t, "the cookie is cleared", to.Cookie, false)
+	b.app = app
+	to, err = b.Arrive(context.Background(), in)
+	want(t, "error", err, nil)
+	want(t, "there is a finish", to.Finish.Empty(), false)
+}
+
 // A process that stood still goes on too late to make calls: it must not bind behind the sweep.
 func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 	for _, call := range []string{

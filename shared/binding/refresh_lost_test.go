@@ -48,6 +48,7 @@ func TestB2_ARevocationByTheUserIsToldAsOne(t *testing.T) {
 	_, err := b.ask("i-1", MinimumLife)
 	wantProblem(t, "the first", err, problem.TokenRevoked)
 	b.wantRevoked("i-1", revokedAtPlatform)
+	want(t, "alarms", strings.Count(b.log.String(), "alarm="), 0)
 	want(t, "kind of the metric", b.metrics("Credentials")[revokedAtPlatform], 1)
 	want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 0)
 }

@@ -336,6 +336,8 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
 		wantProblem(t, "the next", err, problem.TokenRevoked)
 		b.wantRevoked("i-1", tokenMayBeLost)
 		want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 1)
+		_, _ = b.ask("i-1", MinimumLife)
+		want(t, "alarms", strings.Count(b.log.String(), "alarm="+tokenMayBeLost), 1)
 		v, err := b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
 		want(t, "error", err, nil)
 		want(t, "status", v[2].Status, StatusRevoked)

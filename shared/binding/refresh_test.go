@@ -140,6 +140,14 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
 		_, err := b.ask("i-1", MinimumLife)
 		wantProblem(t, "the first", err, problem.StorageUnavailable)
 		want(t, "calls", b.calls(), 0)
+		for range 5 { // however long that lasts, the platform needs no rest
+			if late {
+				break
+			}
+			b.clock().move(shortestBackoff)
+			_, err := b.ask("i-1", MinimumLife)
+			want(t, "to wait", problem.Of(err).RetryAfter, shortestBackoff)
+		}
 		rec := b.row("i-1", provider.GitHub)
 		want(t, "unsure", rec.Unsure, false)
 		want(t, "nobody holds the lease", rec.Lease, table.Lease{})

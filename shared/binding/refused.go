@@ -53,6 +53,10 @@ func (s *Service) refusedFor(
 	if overtaken { // perhaps they used the token up, and are about to store the next
 		return s.takeTurns(ctx, rec)
 	}
+	if same(rec.Token, refused) && why.Reason == tokenMayBeLost {
+		s.log.ErrorContext(ctx, "a refresh may have lost a token",
+			"alarm", tokenMayBeLost, "binding", describe(rec.Key))
+	}
 	return rec, s.ended(rec)
 }
 
@@ -114,9 +118,15 @@ func (s *Service) backOff(
 		if b.Lease.Owner == owner {
 			b.Lease = table.Lease{}
 		}
-		next := min(shortestBackoff<<min(b.Backoff.Tries, 10), longestBackoff)
+		tries := b.Backoff.Tries
+		next := min(shortestBackoff<<min(tries, 10), longestBackoff)
+		if was == asked {
+			tries++
+		} else { // the platform is not at fault, and need not be spared
+			next = shortestBackoff
+		}
 		wait = max(wait, next)
-		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: b.Backoff.Tries + 1, Problem: p}
+		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: tries, Problem: p}
 		if b.Unsure { // the token may be dead though it has life: the check finds out
 			b.CheckAt = earliest(b.CheckAt, b.Backoff.Until)
 		}
