@@ -5,7 +5,8 @@ PACKAGES := ./functions/... ./shared/...
 SOURCES  := functions shared
 # Where a cloud's tag changes what is compiled.
 TAGGED    = $(addprefix ./,$(sort $(dir $(shell \
-	grep -rlE '^//go:build .*\b(aws|alibaba)\b' --include='*.go' $(SOURCES)))))
+	grep -rlE '^//go:build .*\b(aws|alibaba)\b' --include='*.go' --exclude='*_live_test.go' \
+	$(SOURCES)))))
 
 # The same source gives the same binary, wherever it is built.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
@@ -20,10 +21,11 @@ endif
 TEST_FLAGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build package-aws package-fc create-table create-table-fc cover bench clean
+.PHONY: help run test test-live-aws test-live-alibaba lint build package-aws package-fc
+.PHONY: create-table create-table-fc cover bench clean
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Not by go run, which puts a line of its own below an error.
 run: ## all of Bindery on this machine, http://localhost:8080; PORT= for another port
@@ -46,6 +48,15 @@ test: node_modules/.package-lock.json ## every test that this machine can run
 		run -tags alibaba $(TEST_FLAGS) $(TAGGED); \
 		test -z "$$failed"
 
+# Not from the cache, and with what is asked, as it goes. The environment says where and as whom.
+LIVE_TEST := go test -count=1 -timeout 60m -v $(TEST_FLAGS)
+
+test-live-aws: ## the stores' suites in an account of AWS; takes rights and cents (docs/testing.md)
+	$(LIVE_TEST) -tags live,aws ./shared/live
+
+test-live-alibaba: ## the same on Alibaba Cloud, and the registry's list
+	$(LIVE_TEST) -tags live,alibaba ./shared/live
+
 lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	go vet $(PACKAGES)
 	go tool staticcheck $(PACKAGES)
@@ -53,6 +64,10 @@ lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	go tool staticcheck -tags aws $(PACKAGES)
 	go vet -tags alibaba $(PACKAGES)
 	go tool staticcheck -tags alibaba $(PACKAGES)
+	go vet -tags live,aws ./shared/live
+	go tool staticcheck -tags live,aws ./shared/live
+	go vet -tags live,alibaba ./shared/live
+	go tool staticcheck -tags live,alibaba ./shared/live
 	@echo go tool gofumpt -l $(SOURCES)
 	@wrong=$$(go tool gofumpt -l $(SOURCES)) && if [ -n "$$wrong" ]; then \
 		echo "not formatted (go tool gofumpt -w $(SOURCES)):"; echo "$$wrong"; exit 1; fi

@@ -1,6 +1,8 @@
 package tablestore
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,27 +22,36 @@ func TestConformanceWithShortPages(t *testing.T) {
 	tabletest.Run(t, func(*testing.T) table.Table { return w.table })
 }
 
-// The same promises where the index is always behind, a few milliseconds.
+// The same promises where the index catches up only while somebody waits for it.
 func TestConformanceWithAnIndexThatLags(t *testing.T) {
 	w := newWorld(t)
 	w.service.Lag(true)
-	stop := make(chan struct{})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond):
-				w.service.Lag(false)
-				w.service.Lag(true)
-			}
-		}
-	}()
-	defer func() {
-		close(stop)
-		<-done
-	}()
-	tabletest.Run(t, func(*testing.T) table.Table { return w.table })
+	tabletest.RunWith(t, tabletest.Options{Sleep: func(time.Duration) {
+		w.service.Lag(false)
+		w.service.Lag(true)
+	}}, func(*testing.T) table.Table { return w.table })
+}
+
+// The same promises where reads of the index go to several copies, of which one is behind: now and
+// then a page knows of nothing, also in the midst of a sweep.
+func TestConformanceWithAnIndexThatForgets(t *testing.T) {
+	w := newWorld(t)
+	tabletest.RunWith(t, tabletest.Options{
+		AtOnce: 8, Patience: time.Second, Sleep: func(time.Duration) {}, Forgets: true,
+	}, func(*testing.T) table.Table { return &forgetful{Table: w.table} })
+}
+
+type forgetful struct {
+	table.Table
+	pages atomic.Int64
+}
+
+func (f *forgetful) DueBefore(
+	ctx context.Context, t time.Time, cursor string, limit int,
+) (table.Page[table.DueEntry], error) {
+	list, err := f.Table.DueBefore(ctx, t, cursor, limit)
+	if f.pages.Add(1)%17 == 3 {
+		list.Items = nil
+	}
+	return list, err
 }

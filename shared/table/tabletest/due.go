@@ -183,22 +183,39 @@ func dueOrder(s *suite) {
 
 // dueWhileSwept does as the sweep does: it works a page off before it asks for the next.
 func dueWhileSwept(s *suite) {
-	want, until := s.dueOfEachKind(14), s.base.Add(time.Hour)
-	s.wantDue("before", until, limitOfFew, want, nil)
-	var got []table.DueEntry
+	sweeps := 1
+	if s.options.Forgets {
+		sweeps = 3
+	}
+	for sweep := range sweeps {
+		want, until := s.dueOfEachKind(14), s.base.Add(time.Hour)
+		s.wantDue("before", until, limitOfFew, want, nil)
+		got := s.swept(want, until)
+		if !slices.Equal(got, want) && sweep < sweeps-1 {
+			s.base = s.base.AddDate(-1, 0, 0) // with new rows, and none of these
+			s.name += "-again"
+			continue
+		}
+		s.same("rows that go as they are listed", got, want)
+		s.wantDue("after", until, limitOfFew, nil, want)
+		return
+	}
+}
+
+// swept works off what is listed of mine, and returns it.
+func (s *suite) swept(mine []table.DueEntry, until time.Time) (got []table.DueEntry) {
 	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[table.DueEntry], error) {
 		return s.table.DueBefore(s.Context(), until, cursor, limit)
 	}, func(page table.Page[table.DueEntry]) {
 		for _, e := range page.Items {
-			if slices.Contains(want, e) {
+			if slices.Contains(mine, e) {
 				got = append(got, e)
 				s.work(e)
 			}
 		}
 	})
 	s.must(err)
-	s.same("rows that go as they are listed", got, want)
-	s.wantDue("after", until, limitOfFew, nil, want)
+	return got
 }
 
 // work deletes the entry's row, or makes it due next year.

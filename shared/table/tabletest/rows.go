@@ -109,18 +109,16 @@ func rowVersions[T any](r rows[T]) {
 	}
 }
 
-// racers is how many try at once.
-const racers = 64
-
-// race lets all of them go at once. One must win and the others get ErrConflict. It returns what
-// the winner's call returned.
+// race lets as many go at once as the options say. One must win and the others get ErrConflict. It
+// returns what the winner's call returned.
 func race[T any](r rows[T], call func(i int) (T, error)) T {
 	r.Helper()
+	racers := r.options.AtOnce
 	var (
 		all   sync.WaitGroup
 		start = make(chan struct{})
-		got   [racers]T
-		errs  [racers]error
+		got   = make([]T, racers)
+		errs  = make([]error, racers)
 	)
 	for i := range racers {
 		all.Go(func() {
@@ -155,7 +153,7 @@ func rowCreateRace[T any](r rows[T]) {
 }
 
 func rowReplaceRace[T any](r rows[T]) {
-	first := r.add(r.full("1", racers))
+	first := r.add(r.full("1", r.options.AtOnce))
 	won := race(r, func(i int) (T, error) {
 		record := r.full("1", i)
 		*r.version(&record) = *r.version(&first)

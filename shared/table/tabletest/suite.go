@@ -5,7 +5,7 @@
 // takes back the rows that it makes (but for the history, which stays for good), and tolerates
 // rows of others in the lists that show them. Reads that the contract calls strong are held to
 // that at once; the lists behind an index that may lag are read again until they show what they
-// must, or until time is up.
+// must, or until time is up. [Options] say how long that is.
 package tabletest
 
 import (
@@ -20,9 +20,37 @@ import (
 	"bindery/shared/table"
 )
 
+// Options are for a table that isn't as quick as one on this machine. The zero value is for one
+// that is.
+type Options struct {
+	// AtOnce is how many race for one row; 0 is 64. A service may turn some of so many away.
+	AtOnce int
+	// Patience is how long the index may lag, as the sum of the waits between looks at it; 0 is 15
+	// seconds. An index that has caught up is not waited for.
+	Patience time.Duration
+	// Sleep waits between two looks; nil is [time.Sleep].
+	Sleep func(time.Duration)
+	// Forgets says that the index may answer as of earlier than it already did, as one does whose
+	// reads go to any of several copies. A list that is read over several pages, of which one was
+	// of an older copy, may then be made anew, three times in all.
+	Forgets bool
+}
+
 // Run puts the suite over a table. open is called once for each test, one after the other; it may
 // return the same table each time.
-func Run(t *testing.T, open func(t *testing.T) table.Table) {
+func Run(t *testing.T, open func(t *testing.T) table.Table) { RunWith(t, Options{}, open) }
+
+// RunWith is [Run] with options.
+func RunWith(t *testing.T, o Options, open func(t *testing.T) table.Table) {
+	if o.AtOnce == 0 {
+		o.AtOnce = 64
+	}
+	if o.Patience == 0 {
+		o.Patience = 15 * time.Second
+	}
+	if o.Sleep == nil {
+		o.Sleep = time.Sleep
+	}
 	var promises []promise
 	promises = append(promises, rowPromises(bindings())...)
 	promises = append(promises, rowPromises(notes())...)
@@ -35,7 +63,9 @@ func Run(t *testing.T, open func(t *testing.T) table.Table) {
 	promises = append(promises, callPromises()...)
 	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
-			p.check(&suite{T: t, table: open(t), name: "tabletest-" + rand.Text(), base: moment()})
+			p.check(&suite{
+				T: t, options: o, table: open(t), name: "tabletest-" + rand.Text(), base: moment(),
+			})
 		})
 	}
 }
@@ -49,7 +79,8 @@ type promise struct {
 // suite is what a test works with.
 type suite struct {
 	*testing.T
-	table table.Table
+	options Options
+	table   table.Table
 	// name is used by no other test, as an account or as the beginning of names.
 	name string
 	// base is a time long past, so that a list of what was due then shows little of others.
@@ -94,9 +125,8 @@ func (s *suite) same(doing string, got, want any) {
 	}
 }
 
-// Looks at a list that may lag: in all, the longest wait is about 15 seconds.
+// Waits between two looks at a list that may lag.
 const (
-	looks     = 36
 	firstWait = 5 * time.Millisecond
 	longWait  = 500 * time.Millisecond
 )
@@ -104,16 +134,18 @@ const (
 // eventually looks until check finds nothing wrong. It is for the lists that may lag.
 func (s *suite) eventually(check func() error) {
 	s.Helper()
-	wait := firstWait
-	var wrong error
-	for range looks {
-		if wrong = check(); wrong == nil {
+	waited, wait := time.Duration(0), firstWait
+	for {
+		wrong := check()
+		if wrong == nil {
 			return
 		}
-		time.Sleep(wait)
-		wait = min(2*wait, longWait)
+		if waited >= s.options.Patience {
+			s.Fatalf("after waits of %v: %v", waited, wrong)
+		}
+		s.options.Sleep(wait)
+		waited, wait = waited+wait, min(2*wait, longWait)
 	}
-	s.Fatalf("after %d looks: %v", looks, wrong)
 }
 
 // mostPages is how many pages a list may have here: it is a bound for lists that never end.

@@ -2,6 +2,7 @@ package file_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"bindery/shared/secret"
 	"bindery/shared/vault"
@@ -318,4 +321,38 @@ func TestAFileInASecretsPlaceIsAnErrorAndStays(t *testing.T) {
 		t.Errorf("the file holds %q, %v, want what it held", got, err)
 	}
 	holds(t, v, other, 1, "value")
+}
+
+// The suite can wait for a vault that says that it deleted, and does so a while later.
+func TestTheContractIsHeldToAfterADeletionHasBeenWaitedFor(t *testing.T) {
+	slow := &slow{Vault: open(t, t.TempDir())}
+	vaulttest.RunWith(t, vaulttest.Options{
+		AtOnce: 8, Patience: time.Second, Sleep: func(time.Duration) { slow.work() },
+	}, func(*testing.T) vault.Vault { return slow })
+}
+
+// slow deletes when it works.
+type slow struct {
+	vault.Vault
+	mu   sync.Mutex
+	left []vault.Name
+}
+
+func (s *slow) Delete(ctx context.Context, name vault.Name) error {
+	if err := ctx.Err(); err != nil || !name.Valid() {
+		return s.Vault.Delete(ctx, name)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = append(s.left, name)
+	return nil
+}
+
+func (s *slow) work() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range s.left {
+		_ = s.Vault.Delete(context.Background(), name)
+	}
+	s.left = nil
 }

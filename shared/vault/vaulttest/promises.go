@@ -10,7 +10,7 @@ import (
 	"bindery/shared/vault"
 )
 
-func readsEveryGeneration(t *testing.T, v vault.Vault) {
+func readsEveryGeneration(t *testing.T, v watched) {
 	name := newName(t, v)
 	put(t, v, name, 1, "first")
 	put(t, v, name, 2, "second")
@@ -21,7 +21,7 @@ func readsEveryGeneration(t *testing.T, v vault.Vault) {
 	missing(t, v, name, 4)
 }
 
-func namesAreApart(t *testing.T, v vault.Vault) {
+func namesAreApart(t *testing.T, v watched) {
 	one, other := newName(t, v), newName(t, v)
 	put(t, v, one, 1, "one")
 	put(t, v, other, 1, "other")
@@ -33,7 +33,7 @@ func namesAreApart(t *testing.T, v vault.Vault) {
 	holds(t, v, other, 2, "other's second")
 }
 
-func createsOnly(t *testing.T, v vault.Vault) {
+func createsOnly(t *testing.T, v watched) {
 	name := newName(t, v)
 	put(t, v, name, 1, "first")
 	put(t, v, name, 1, "first")
@@ -51,7 +51,7 @@ func createsOnly(t *testing.T, v vault.Vault) {
 	holds(t, v, name, 1, "first")
 }
 
-func onlyTheFirstMakes(t *testing.T, v vault.Vault) {
+func onlyTheFirstMakes(t *testing.T, v watched) {
 	name := newName(t, v)
 	putErr(t, v, name, 2, "second", vault.ErrNotFound)
 	missing(t, v, name, 2)
@@ -63,7 +63,7 @@ func onlyTheFirstMakes(t *testing.T, v vault.Vault) {
 	holds(t, v, name, 2, "second")
 }
 
-func nothingComesBack(t *testing.T, v vault.Vault) {
+func nothingComesBack(t *testing.T, v watched) {
 	name := newName(t, v)
 	put(t, v, name, 1, "first")
 	put(t, v, name, 2, "second")
@@ -75,7 +75,7 @@ func nothingComesBack(t *testing.T, v vault.Vault) {
 	}
 }
 
-func deleteRemovesAll(t *testing.T, v vault.Vault) {
+func deleteRemovesAll(t *testing.T, v watched) {
 	name := newName(t, v)
 	remove(t, v, name) // never was there
 	for generation := 1; generation <= 3; generation++ {
@@ -88,7 +88,7 @@ func deleteRemovesAll(t *testing.T, v vault.Vault) {
 	remove(t, v, name)
 }
 
-func notThere(t *testing.T, v vault.Vault) {
+func notThere(t *testing.T, v watched) {
 	name := newName(t, v)
 	missing(t, v, name, 1)
 	missing(t, v, name, 7)
@@ -97,7 +97,7 @@ func notThere(t *testing.T, v vault.Vault) {
 	missing(t, v, name, vault.MaxGeneration)
 }
 
-func valuesSurvive(t *testing.T, v vault.Vault) {
+func valuesSurvive(t *testing.T, v watched) {
 	for what, text := range map[string]string{
 		"unicode":          "令牌 ключ 🔑 e\u0301 é \u202e \ufeff",
 		"NUL":              "a\x00b\x00",
@@ -127,7 +127,7 @@ func valuesSurvive(t *testing.T, v vault.Vault) {
 	})
 }
 
-func refusesValues(t *testing.T, v vault.Vault) {
+func refusesValues(t *testing.T, v watched) {
 	name := newName(t, v)
 	tooLong := strings.Repeat("x", vault.MaxValue+1-len(canary))
 	empty := func(generation int) {
@@ -150,7 +150,7 @@ func refusesValues(t *testing.T, v vault.Vault) {
 	missing(t, v, name, 2)
 }
 
-func refusesNames(t *testing.T, v vault.Vault) {
+func refusesNames(t *testing.T, v watched) {
 	good := string(newName(t, v))
 	for what, bad := range map[string]string{
 		"empty":             "",
@@ -177,7 +177,7 @@ func refusesNames(t *testing.T, v vault.Vault) {
 	}
 }
 
-func refusesGenerations(t *testing.T, v vault.Vault) {
+func refusesGenerations(t *testing.T, v watched) {
 	name := newName(t, v)
 	for range 2 { // without the secret, and with it
 		for _, bad := range []int{0, -1, vault.MaxGeneration + 1} {
@@ -191,7 +191,7 @@ func refusesGenerations(t *testing.T, v vault.Vault) {
 	holds(t, v, name, 1, "first")
 }
 
-func cancelled(t *testing.T, v vault.Vault) {
+func cancelled(t *testing.T, v watched) {
 	name := newName(t, v)
 	put(t, v, name, 1, "first")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,18 +9,16 @@ import (
 	"bindery/shared/vault"
 )
 
-// writers is how many put at once.
-const writers = 64
-
-// putAtOnce lets all writers put at the same moment, and returns what each got.
+// putAtOnce lets as many writers as the options say put at the same moment, and returns what each
+// got.
 func putAtOnce(
-	t *testing.T, v vault.Vault, name vault.Name, generation int, text func(writer int) string,
+	t *testing.T, v watched, name vault.Name, generation int, text func(writer int) string,
 ) []error {
 	t.Helper()
 	start := make(chan struct{})
-	errs := make([]error, writers)
+	errs := make([]error, v.options.AtOnce)
 	var all sync.WaitGroup
-	for i := range writers {
+	for i := range errs {
 		all.Go(func() {
 			<-start
 			errs[i] = v.Put(t.Context(), name, generation, value(text(i)))
@@ -31,7 +29,7 @@ func putAtOnce(
 	return errs
 }
 
-func oneWins(t *testing.T, v vault.Vault) {
+func oneWins(t *testing.T, v watched) {
 	name := newName(t, v)
 	for generation := 1; generation <= 2; generation++ {
 		text := func(writer int) string { return fmt.Sprintf("%d of writer %d", generation, writer) }
@@ -53,7 +51,7 @@ func oneWins(t *testing.T, v vault.Vault) {
 	}
 }
 
-func sameFromMany(t *testing.T, v vault.Vault) {
+func sameFromMany(t *testing.T, v watched) {
 	name := newName(t, v)
 	for generation := 1; generation <= 2; generation++ {
 		same := func(int) string { return "the same" }
@@ -68,7 +66,7 @@ func sameFromMany(t *testing.T, v vault.Vault) {
 
 // lateWriter puts a second generation while the secret is being deleted. Whichever comes first,
 // nothing may be left.
-func lateWriter(t *testing.T, v vault.Vault) {
+func lateWriter(t *testing.T, v watched) {
 	for range 10 {
 		name := newName(t, v)
 		put(t, v, name, 1, "first")

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"bindery/shared/secret"
 	"bindery/shared/vault"
@@ -19,12 +20,33 @@ import (
 // canary begins every value, so that an error that shows one is seen.
 const canary = "canary-7d1a-"
 
+// Options are for a vault that isn't as quick as one on this machine. The zero value is for one
+// that is.
+type Options struct {
+	// AtOnce is how many put at the same moment; 0 is 64. A service may turn some of so many away.
+	AtOnce int
+	// Patience is how long the service may still show what was deleted, as the sum of the waits
+	// between looks; 0 is not at all. What is put must be there at once in any case.
+	Patience time.Duration
+	// Sleep waits between two looks; nil is [time.Sleep].
+	Sleep func(time.Duration)
+}
+
 // Run runs the suite. Each test opens a vault of its own, uses new random names, and deletes them
 // at its end; so open may as well return the same store each time, even one with secrets in it.
-func Run(t *testing.T, open func(t *testing.T) vault.Vault) {
+func Run(t *testing.T, open func(t *testing.T) vault.Vault) { RunWith(t, Options{}, open) }
+
+// RunWith is [Run] with options.
+func RunWith(t *testing.T, o Options, open func(t *testing.T) vault.Vault) {
+	if o.AtOnce == 0 {
+		o.AtOnce = 64
+	}
+	if o.Sleep == nil {
+		o.Sleep = time.Sleep
+	}
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T, vault.Vault)
+		run  func(*testing.T, watched)
 	}{
 		{"ReadsEveryGenerationByItsNumber", readsEveryGeneration},
 		{"NamesAreApart", namesAreApart},
@@ -42,14 +64,15 @@ func Run(t *testing.T, open func(t *testing.T) vault.Vault) {
 		{"ALateWriterNeverRevives", lateWriter},
 		{"ACancelledCallSaysSo", cancelled},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, watched{open(t), t}) })
+		t.Run(test.name, func(t *testing.T) { test.run(t, watched{open(t), t, o}) })
 	}
 }
 
 // watched fails the test that gets an error in which a value is seen.
 type watched struct {
 	vault.Vault
-	t *testing.T
+	t       *testing.T
+	options Options
 }
 
 func (w watched) Put(
@@ -83,7 +106,7 @@ func (w watched) seen(call string, err error) error {
 }
 
 // newName returns an unused name. Its secret is deleted when the test ends, failed or not.
-func newName(t *testing.T, v vault.Vault) vault.Name {
+func newName(t *testing.T, v watched) vault.Name {
 	t.Helper()
 	var random [16]byte
 	_, _ = rand.Read(random[:])
@@ -98,26 +121,50 @@ func newName(t *testing.T, v vault.Vault) vault.Name {
 
 func value(text string) secret.Text { return secret.New(canary + text) }
 
-func put(t *testing.T, v vault.Vault, name vault.Name, generation int, text string) {
+func put(t *testing.T, v watched, name vault.Name, generation int, text string) {
 	t.Helper()
 	if err := v.Put(t.Context(), name, generation, value(text)); err != nil {
 		t.Fatalf("Put(generation %d) = %v, want nil", generation, err)
 	}
 }
 
+// firstWait is the wait between the first two looks for what should be gone; each next is twice as
+// long.
+const firstWait = 50 * time.Millisecond
+
+// gone looks until the call's error is [vault.ErrNotFound], or the patience is at its end, and
+// returns the last error.
+func (w watched) gone(call func() error) error {
+	waited, wait := time.Duration(0), firstWait
+	for {
+		err := call()
+		if errors.Is(err, vault.ErrNotFound) || waited >= w.options.Patience {
+			return err
+		}
+		w.options.Sleep(wait)
+		waited, wait = waited+wait, 2*wait
+	}
+}
+
 // putErr puts, and wants that error.
 func putErr(
-	t *testing.T, v vault.Vault, name vault.Name, generation int, text string, want error,
+	t *testing.T, v watched, name vault.Name, generation int, text string, want error,
 ) {
 	t.Helper()
-	err := v.Put(t.Context(), name, generation, value(text))
+	put := func() error { return v.Put(t.Context(), name, generation, value(text)) }
+	var err error
+	if want == vault.ErrNotFound {
+		err = v.gone(put)
+	} else {
+		err = put()
+	}
 	if !errors.Is(err, want) {
 		t.Errorf("Put(generation %d) = %v, want %v", generation, err, want)
 	}
 }
 
 // holds wants that value to be read. A failure shows no value.
-func holds(t *testing.T, v vault.Vault, name vault.Name, generation int, text string) {
+func holds(t *testing.T, v watched, name vault.Name, generation int, text string) {
 	t.Helper()
 	got, err := v.Get(t.Context(), name, generation)
 	if err != nil {
@@ -127,14 +174,18 @@ func holds(t *testing.T, v vault.Vault, name vault.Name, generation int, text st
 	}
 }
 
-func missing(t *testing.T, v vault.Vault, name vault.Name, generation int) {
+func missing(t *testing.T, v watched, name vault.Name, generation int) {
 	t.Helper()
-	if _, err := v.Get(t.Context(), name, generation); !errors.Is(err, vault.ErrNotFound) {
+	err := v.gone(func() error {
+		_, err := v.Get(t.Context(), name, generation)
+		return err
+	})
+	if !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get(generation %d) = %v, want ErrNotFound", generation, err)
 	}
 }
 
-func remove(t *testing.T, v vault.Vault, name vault.Name) {
+func remove(t *testing.T, v watched, name vault.Name) {
 	t.Helper()
 	if err := v.Delete(t.Context(), name); err != nil {
 		t.Fatalf("Delete = %v, want nil", err)

@@ -1,6 +1,7 @@
 package otstest
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -16,6 +17,8 @@ func (s *Service) do(name string, body []byte) (message, error) {
 		return operation(body, s.createTable)
 	case "DescribeTable":
 		return operation(body, s.describeTable)
+	case "DeleteTable":
+		return operation(body, s.deleteTable)
 	case "GetRow":
 		return operation(body, s.getRow)
 	case "PutRow":
@@ -125,6 +128,18 @@ func (s *Service) describeTable(in *otsprotocol.DescribeTableRequest) (message, 
 		}
 	}
 	return reply, nil
+}
+
+// deleteTable deletes the indexes too.
+func (s *Service) deleteTable(in *otsprotocol.DeleteTableRequest) (message, error) {
+	t, err := s.table(in.GetTableName(), false)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(s.tables, func(_ string, other *stored) bool {
+		return other == t || other.of == t
+	})
+	return &otsprotocol.DeleteTableResponse{}, nil
 }
 
 func units() *otsprotocol.CapacityUnit {

@@ -61,8 +61,8 @@ func (s *Service) SetCredentials(id, key, token string) {
 	s.options.ID, s.options.Key, s.options.Token = id, key, token
 }
 
-// Know lets others call too from now on, each with credentials of their own: known finds the key and
-// the token that belong to an access key's id.
+// Know lets others call too from now on, each with credentials of their own: known finds the key
+// and the token that belong to an access key's id.
 func (s *Service) Know(known func(id string) (key, token string, ok bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
