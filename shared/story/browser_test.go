@@ -42,12 +42,12 @@ type shared struct {
 
 	mu       sync.Mutex
 	browsers map[string]context.Context
-	laptop   string // the built binary
-	built    string // the folder of the functions' binaries, as they are packaged
+	laptop   string            // the built binary
+	built    map[string]string // the folders of the functions' binaries, by cloud
 	endings  []func()
 }
 
-var kept = &shared{browsers: map[string]context.Context{}}
+var kept = &shared{browsers: map[string]context.Context{}, built: map[string]string{}}
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

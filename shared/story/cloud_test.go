@@ -49,11 +49,11 @@ type cloud struct {
 
 	rights map[string][]right
 
-	mu     sync.Mutex // guards what follows
-	denied []string
-	used   map[string]bool  // "function action"
-	kept   map[string]bool  // every token that was put into the vault
-	lines  map[string]*line // those that a test may cut, by session token and service
+	mu      sync.Mutex // guards what follows
+	refused []string
+	used    map[string]bool  // "function action"
+	kept    map[string]bool  // every token that was put into the vault
+	lines   map[string]*line // those that a test may cut, by session token and service
 }
 
 func startCloud(t *testing.T, rights map[string][]right) *cloud {
@@ -122,6 +122,41 @@ func (c *cloud) tokens() []string {
 	return slices.Sorted(maps.Keys(c.kept))
 }
 
+func (c *cloud) left() []string { return c.secrets.Names() }
+
+func (c *cloud) denied() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused)
+}
+
+// unused are the rights that the story has no use for, and what does.
+var unused = map[string]string{
+	"expirycheck sqs:SendMessage":                 "Lambda itself, for what fails",
+	"tokenbind secretsmanager:PutSecretValue":     "binding, should a bind ever not begin a secret",
+	"oauthcallback secretsmanager:PutSecretValue": "the same",
+	"tokenbind dynamodb:Query":                    "asking who holds a token that is to be revoked",
+	"tokenbind dynamodb:DeleteItem":               "dropping an entry of a holder that is long gone",
+	"oauthcallback dynamodb:DeleteItem":           "the same",
+	"unbind dynamodb:DeleteItem":                  "the same",
+	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",
+	"credential dynamodb:BatchWriteItem":          "the same",
+	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
+}
+
+func (c *cloud) idle() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for folder, rights := range c.rights {
+		for _, r := range rights {
+			if !c.used[folder+" "+r.action] && unused[folder+" "+r.action] == "" {
+				all = append(all, folder+": "+r.action)
+			}
+		}
+	}
+	return all
+}
+
 var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
 
 // allowed says whether the caller's role may do it, and notes what it may not.
@@ -158,7 +193,7 @@ func (c *cloud) allowed(r *http.Request, body []byte) bool {
 	for _, need := range needed {
 		c.used[who+" "+need.action] = true
 		if who != admin && !slices.Contains(c.rights[who], need) {
-			c.denied = append(c.denied, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
+			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
 			return false
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,16 +87,8 @@ func (r *registry) start(t *testing.T, binaries, folder string) *triggertest.Pro
 }
 
 func TestFunctionComputeListsTheRegistryWithEachInvocationsCredentials(t *testing.T) {
-	binaries := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-trimpath",
-		"-ldflags", "-s -w", "-tags", "alibaba,lambda.norpc", "-o", binaries+"/",
-		"./functions/status", "./functions/expirycheck")
-	build.Dir = root
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v: %s", err, out)
-	}
-	w := &world{t: t}
+	binaries := kept.functions(t, forAlibaba)
+	w := &world{t: t, client: http.DefaultClient}
 	w.startIssuer()
 	r := startRegistry(t, w.issuer.URL)
 	status, check := r.start(t, binaries, "status"), r.start(t, binaries, "expirycheck")

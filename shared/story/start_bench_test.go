@@ -27,7 +27,7 @@ func BenchmarkStart(b *testing.B) {
 		"status", "tokenbind", "unbind", "oauthstart", "oauthcallback", "oauthconfirm", "credential",
 		"expirycheck", "console",
 	}
-	binaries := kept.functions(b, folders)
+	binaries := kept.functions(b, forAWS)
 	least := buildBare(b)
 	for _, folder := range folders {
 		b.Run(folder, func(b *testing.B) {

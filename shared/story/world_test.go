@@ -13,72 +13,98 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"bindery/shared/awscloud"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"bindery/shared/table/dynamo"
 	"bindery/shared/trigger/triggertest"
 )
 
-// The time-outs that template.yaml gives the functions behind the API, and the check.
-const (
-	functionTime = 29 * time.Second
-	runTime      = 180 * time.Second
-)
+// consoleURL is where a browser is sent back to.
+const consoleURL = "https://bindery.example.com"
 
-const (
-	consoleURL = "https://console.example"
-)
+// host is a cloud with Bindery deployed in it, on this machine: all that differs from one to
+// another.
+type host interface {
+	// api brings requests to the processes, as the cloud's gateway does.
+	api(processes map[string]*triggertest.Process) http.Handler
+	// options are what a function's process is started with.
+	options(folder string) triggertest.Options
+	// tick is the event of the schedule.
+	tick() []byte
+	// left are the names of all that the vault has, and tokens what it was ever given.
+	left() []string
+	tokens() []string
+	// denied are the calls that a role didn't allow, and idle the rights that nobody had a use for.
+	denied() []string
+	idle() []string
+}
 
-// world is a deployment on Lambda, on this machine: every function's binary as it is packaged,
-// run by Lambda's protocol behind an HTTP API with the routes of template.yaml; and around it the
-// platforms, an issuer, and the cloud's stores.
+// world is a deployment in a cloud: every function's binary as it is packaged, run by the cloud's
+// protocol behind its gateway; and around it the platforms, an issuer, and the cloud's stores.
 type world struct {
+	host
+
 	t         *testing.T
-	front     *httptest.Server
+	cloud     *cloud           // AWS, if it is there
+	front     *httptest.Server // the gateway
+	origin    string           // what the gateway is called
+	client    *http.Client     // that finds it
 	box       *sandbox.Sandbox
 	boxURL    string
-	cloud     *cloud
 	table     table.Table // with every right
 	key       *ecdsa.PrivateKey
 	issuer    *httptest.Server
-	binaries  string
 	processes map[string]*triggertest.Process // by the functions' folders
-	document  object
-	instance  string // that its user works on
-	person    string // the user at the platforms
+	instance  string                          // that its user works on
+	person    string                          // the user at the platforms
+	started   *started
+}
 
-	mu  *sync.Mutex // guards what follows
+// started are all processes that were ever started.
+type started struct {
+	mu  sync.Mutex
 	all []*triggertest.Process
 }
 
-// instances are how many instances, beside the story's own, the account has.
-const instances = 99
-
-// catalogued is the catalogue: cri/1, and 1 to 99.
-func catalogued() string {
-	list := []object{{"type": "enterprise", "region": "eu", "id": "cri/1", "name": "prod"}}
-	for n := range instances {
-		id := strconv.Itoa(n + 1)
-		list = append(list, object{"type": "enterprise", "region": "eu", "id": id, "name": id})
+// newWorld is a world without a cloud.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{
+		t: t, processes: map[string]*triggertest.Process{}, instance: "cri/1", person: "alice",
+		started: &started{},
 	}
-	text, _ := json.Marshal(object{"acme": list}) // text alone never fails
-	return string(text)
+	w.startIssuer()
+	w.startSandbox()
+	return w
+}
+
+// populate starts a process for each function. When the test ends, their logs are searched.
+func (w *world) populate(folders []string) {
+	w.t.Helper()
+	for _, f := range folders {
+		w.processes[f] = w.start(f, 0)
+	}
+	w.t.Cleanup(w.search)
+}
+
+// start starts a process that may take so long for an event, 0 for as long as it is deployed with.
+func (w *world) start(folder string, timeout time.Duration, more ...string) *triggertest.Process {
+	w.t.Helper()
+	o := w.options(folder)
+	o.Env, o.Timeout = append(o.Env, more...), cmp.Or(timeout, o.Timeout)
+	p := triggertest.Start(w.t, o)
+	w.started.mu.Lock()
+	defer w.started.mu.Unlock()
+	w.started.all = append(w.started.all, p)
+	return p
 }
 
 // at is the path of the instance's bindings.
@@ -89,64 +115,6 @@ func (w *world) at() string {
 // row is the key of a binding.
 func (w *world) row(platform string) table.Key {
 	return table.Key{Account: "acme", Region: "eu", Instance: w.instance, Platform: platform}
-}
-
-func startWorld(t *testing.T) *world {
-	t.Helper()
-	document := readYAML(t, template)
-	w := &world{
-		t: t, document: document, processes: map[string]*triggertest.Process{},
-		instance: "cri/1", person: "alice", mu: &sync.Mutex{},
-	}
-	rights := map[string][]right{}
-	var folders []string
-	for _, f := range functionsOf(t, document) {
-		rights[f.folder] = rightsOf(t, document, f)
-		folders = append(folders, f.folder)
-	}
-	w.cloud = startCloud(t, rights)
-	w.binaries = kept.functions(t, folders)
-	w.startIssuer()
-	w.front = httptest.NewServer(w.api(w.processes))
-	t.Cleanup(w.front.Close)
-	w.startSandbox()
-	w.openStores()
-	for _, f := range folders {
-		w.processes[f] = w.start(f, 0)
-	}
-	t.Cleanup(w.search)
-	return w
-}
-
-// buildFunctions builds as make package-aws does, for this machine.
-func buildFunctions(t testing.TB, folders []string, folder string) {
-	t.Helper()
-	args := []string{
-		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", "aws,lambda.norpc",
-		"-o", folder + "/",
-	}
-	for _, f := range folders {
-		args = append(args, "./functions/"+f)
-	}
-	build := exec.Command("go", args...)
-	build.Dir = root
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v: %s", err, out)
-	}
-}
-
-// functions builds all functions, or has done so already.
-func (s *shared) functions(t testing.TB, folders []string) (folder string) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.built == "" {
-		folder = filepath.Join(s.dir, "functions")
-		buildFunctions(t, folders, folder)
-		s.built = folder
-	}
-	return s.built
 }
 
 func (w *world) startIssuer() {
@@ -182,26 +150,6 @@ func (w *world) bearer(user, scope string) secret.Text {
 	return secret.New(signed)
 }
 
-// api is the HTTP API: the template's routes, and its authorizer as far as that asks for a bearer.
-func (w *world) api(processes map[string]*triggertest.Process) http.Handler {
-	mux := http.NewServeMux()
-	for route, served := range routesOf(w.t, w.document) {
-		folder, gate, _ := strings.Cut(served, " ")
-		route = strings.Replace(strings.Replace(route, "+}", "...}", 1), " /", " /", 1)
-		if strings.HasSuffix(route, " /") {
-			route += "{$}"
-		}
-		mux.HandleFunc(route, func(out http.ResponseWriter, r *http.Request) {
-			if gate == "bearer" && r.Header.Get("Authorization") == "" {
-				http.Error(out, `{"message":"Unauthorized"}`, http.StatusUnauthorized)
-				return
-			}
-			processes[folder].ServeHTTP(out, r)
-		})
-	}
-	return mux
-}
-
 func (w *world) startSandbox() {
 	w.t.Helper()
 	w.box = sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
@@ -210,22 +158,12 @@ func (w *world) startSandbox() {
 	w.boxURL = server.URL
 }
 
-// openStores makes the table, and the secret of the OAuth apps as an operator does.
-func (w *world) openStores() {
+// apps is the secret of the OAuth apps, which lead back to the gateway.
+func (w *world) apps() []byte {
 	w.t.Helper()
-	lookup := func(name string) string { return w.environment(admin)[name] }
-	rows, err := awscloud.Config(awscloud.DynamoDB, lookup)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	client := dynamodb.NewFromConfig(rows)
-	if err := dynamo.Create(w.t.Context(), client, tableName); err != nil {
-		w.t.Fatal(err)
-	}
-	w.table = dynamo.New(client, tableName)
 	all := object{}
 	for platform, app := range w.box.Apps() {
-		app.RedirectURI = w.front.URL + "/v1/callback/" + string(platform)
+		app.RedirectURI = w.origin + "/v1/callback/" + string(platform)
 		w.box.AddApp(platform, app)
 		var secrets []string
 		for _, s := range app.ClientSecrets {
@@ -237,58 +175,7 @@ func (w *world) openStores() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	vault, err := awscloud.Config(awscloud.SecretsManager, lookup)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	_, err = secretsmanager.NewFromConfig(vault).CreateSecret(w.t.Context(),
-		&secretsmanager.CreateSecretInput{
-			Name: aws.String(appsName), SecretString: aws.String(string(text)),
-		})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// environment is a function's, as the template and Lambda set it.
-func (w *world) environment(who string) map[string]string {
-	env := map[string]string{
-		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": who, "AWS_SECRET_ACCESS_KEY": "canary-key",
-		"AWS_ENDPOINT_URL_DYNAMODB": w.cloud.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": w.cloud.url,
-		"AWS_LAMBDA_FUNCTION_NAME": who,
-		"BINDERY_PUBLIC_URL":       w.front.URL,
-		"BINDERY_CONSOLE_URL":      consoleURL,
-		"BINDERY_OIDC_ISSUER":      w.issuer.URL,
-		"BINDERY_OIDC_AUDIENCE":    "bindery",
-		"BINDERY_OIDC_JWKS_URL":    w.issuer.URL,
-		"BINDERY_OIDC_CLIENT_ID":   "console",
-		"BINDERY_INSTANCES":        catalogued(),
-		"BINDERY_TABLE":            tableName,
-		"BINDERY_SECRET_PREFIX":    secretPrefix,
-		"BINDERY_OAUTH_APPS":       appsName,
-		"BINDERY_PRIVATE_HOSTS":    strings.TrimPrefix(w.boxURL, "http://"),
-	}
-	for _, platform := range []string{"GITEE", "GITHUB", "BITBUCKET", "CODEUP"} {
-		env["BINDERY_"+platform+"_URL"] = w.boxURL
-		env["BINDERY_"+platform+"_API_URL"] = w.boxURL
-	}
-	return env
-}
-
-func (w *world) start(folder string, timeout time.Duration, more ...string) *triggertest.Process {
-	w.t.Helper()
-	var env []string
-	for name, value := range w.environment(folder) {
-		env = append(env, name+"="+value)
-	}
-	p := triggertest.Start(w.t, triggertest.Options{
-		On: triggertest.Lambda(), Binary: filepath.Join(w.binaries, folder),
-		Env: append(env, more...), Timeout: cmp.Or(timeout, functionTime),
-	})
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.all = append(w.all, p)
-	return p
+	return text
 }
 
 // answer is a reply, read to its end.
@@ -303,9 +190,9 @@ type answer struct {
 func (w *world) call(method, address string, bearer secret.Text, body any, more ...string) answer {
 	w.t.Helper()
 	if strings.HasPrefix(address, "/") {
-		address = w.front.URL + address
+		address = w.origin + address
 	}
-	a, err := send(w.t.Context(), method, address, bearer, body, more...)
+	a, err := sendBy(w.t.Context(), w.client, method, address, bearer, body, more...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -315,6 +202,14 @@ func (w *world) call(method, address string, bearer secret.Text, body any, more 
 // send is call, from any goroutine. No error quotes the address, which may have a code in it.
 func send(
 	ctx context.Context, method, address string, bearer secret.Text, body any, more ...string,
+) (answer, error) {
+	return sendBy(ctx, http.DefaultClient, method, address, bearer, body, more...)
+}
+
+// sendBy is send by a client of one's own.
+func sendBy(
+	ctx context.Context, by *http.Client, method, address string, bearer secret.Text, body any,
+	more ...string,
 ) (answer, error) {
 	text := ""
 	if body != nil {
@@ -336,6 +231,7 @@ func send(
 		r.Header.Set(more[i], more[i+1])
 	}
 	client := http.Client{
+		Transport:     by.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(r)
@@ -352,18 +248,20 @@ func send(
 	return a, nil
 }
 
-// unused are the rights that the story has no use for, and what does.
-var unused = map[string]string{
-	"expirycheck sqs:SendMessage":                 "Lambda itself, for what fails",
-	"tokenbind secretsmanager:PutSecretValue":     "binding, should a bind ever not begin a secret",
-	"oauthcallback secretsmanager:PutSecretValue": "the same",
-	"tokenbind dynamodb:Query":                    "asking who holds a token that is to be revoked",
-	"tokenbind dynamodb:DeleteItem":               "dropping an entry of a holder that is long gone",
-	"oauthcallback dynamodb:DeleteItem":           "the same",
-	"unbind dynamodb:DeleteItem":                  "the same",
-	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",
-	"credential dynamodb:BatchWriteItem":          "the same",
-	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
+// platformVariables are those that lead to the platforms.
+func platformVariables() (all []string) {
+	for _, platform := range []string{"GITEE", "GITHUB", "BITBUCKET", "CODEUP"} {
+		all = append(all, "BINDERY_"+platform+"_URL", "BINDERY_"+platform+"_API_URL")
+	}
+	return all
+}
+
+// listed is an environment as a process is started with one.
+func listed(env map[string]string) (all []string) {
+	for name, value := range env {
+		all = append(all, name+"="+value)
+	}
+	return all
 }
 
 // canaries are what must not be in any log.
@@ -379,38 +277,33 @@ func (w *world) canaries() []string {
 			words = append(words, s.Reveal())
 		}
 	}
-	return append(words, w.cloud.tokens()...)
+	return append(words, w.tokens()...)
 }
 
 // search looks for what must not be in any log, and for calls that a role didn't allow.
 func (w *world) search() {
 	w.t.Helper()
 	words := w.canaries()
-	for _, p := range w.all {
+	w.started.mu.Lock()
+	defer w.started.mu.Unlock()
+	for _, p := range w.started.all {
+		log := p.Log()
 		for i, word := range words {
-			if log := p.Log(); strings.Contains(log, word) {
+			if strings.Contains(log, word) {
 				function, _, _ := strings.Cut(log[strings.Index(log, `"function"`)+1:], ",")
 				w.t.Errorf("the log of %s shows secret %d", function, i)
 			}
 		}
 	}
-	w.cloud.mu.Lock()
-	defer w.cloud.mu.Unlock()
-	for _, call := range w.cloud.denied {
-		w.t.Errorf("template.yaml doesn't allow it: %s", call)
+	for _, call := range w.denied() {
+		w.t.Errorf("its role doesn't allow it: %s", call)
 	}
 }
 
 // needs looks for rights that the whole story had no use for.
 func (w *world) needs() {
 	w.t.Helper()
-	w.cloud.mu.Lock()
-	defer w.cloud.mu.Unlock()
-	for folder, rights := range w.cloud.rights {
-		for _, r := range rights {
-			if !w.cloud.used[folder+" "+r.action] && unused[folder+" "+r.action] == "" {
-				w.t.Errorf("template.yaml allows what nobody needs: %s: %s", folder, r.action)
-			}
-		}
+	for _, right := range w.idle() {
+		w.t.Errorf("a role allows what nobody needs: %s", right)
 	}
 }

@@ -8,6 +8,7 @@
 package triggertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,9 @@ type Options struct {
 	// Binary is the program, Env all of its environment but the runtime API's address.
 	Binary string
 	Env    []string
+	// As are the credentials that come with each event, until others are set; none of its own gets
+	// canaries. Lambda sends none.
+	As Credentials
 	// Timeout is how long one event may take; 0 is 15 seconds. The process gets it as a deadline,
 	// and is not ended when it is over.
 	Timeout time.Duration
@@ -93,8 +97,9 @@ func Start(t testing.TB, o Options) *Process {
 		ended:   make(chan struct{}),
 		events:  make(chan *invocation),
 		waiting: map[string]*invocation{},
-		as:      Credentials{"canary-key-id", "canary-key-secret", "canary-security-token"},
-		log:     filepath.Join(t.TempDir(), "log"),
+		as: cmp.Or(o.As,
+			Credentials{"canary-key-id", "canary-key-secret", "canary-security-token"}),
+		log: filepath.Join(t.TempDir(), "log"),
 	}
 	log, err := os.Create(p.log)
 	if err != nil {
