@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -23,12 +22,12 @@ import (
 
 const (
 	prefix = "bindery/test/"
-	name   = vault.Name("0123456789abcdef0123456789abcdef")
+	name   = vaulttest.Name
 )
 
 // world is a vault on a pretend service, with credentials that may change, and without waits.
 type world struct {
-	vault   *kms.Vault
+	vaulttest.Remote[kmstest.Fault]
 	client  *alibabacloud.Client
 	service *kmstest.Service
 
@@ -43,17 +42,27 @@ func newWorld(t *testing.T) *world {
 	w.service = kmstest.New(kmstest.Options{Instance: "kst-1", EncryptionKey: "key-1"})
 	w.become("first")
 	w.client = w.clientOf(t, w.service)
-	w.vault = kms.New(w.client, kms.Options{Prefix: prefix, Instance: "kst-1", Key: "key-1"})
+	w.Remote = vaulttest.Remote[kmstest.Fault]{
+		Vault:   kms.New(w.client, kms.Options{Prefix: prefix, Instance: "kst-1", Key: "key-1"}),
+		Service: w.service,
+		Waits:   func() int { return len(w.slept) },
+		Current: func(ctx context.Context, name string) (secret.Text, error) {
+			return kms.Current(ctx, w.client, name)
+		},
+		Whole: prefix + string(name),
+	}
 	return w
 }
 
+func remote(t *testing.T) vaulttest.Remote[kmstest.Fault] { return newWorld(t).Remote }
+
 // become changes the credentials of both sides.
 func (w *world) become(id string) {
-	w.service.SetCredentials(id, "canary-key", "canary-session-"+id)
+	w.service.SetCredentials(id, vaulttest.CanaryKey, vaulttest.CanarySession+id)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.credentials = alibabacloud.Credentials{
-		ID: id, Key: secret.New("canary-key"), Token: secret.New("canary-session-" + id),
+		ID: id, Key: secret.New(vaulttest.CanaryKey), Token: secret.New(vaulttest.CanarySession + id),
 	}
 }
 
@@ -85,179 +94,72 @@ func (w *world) clientOf(t *testing.T, service http.Handler) *alibabacloud.Clien
 	return c
 }
 
-func (w *world) put(t *testing.T, generation int, text string) {
-	t.Helper()
-	if err := w.vault.Put(t.Context(), name, generation, secret.New(text)); err != nil {
-		t.Fatalf("Put(generation %d) = %v, want nil", generation, err)
-	}
-}
-
-func (w *world) holds(t *testing.T, generation int, text string) {
-	t.Helper()
-	got, err := w.vault.Get(t.Context(), name, generation)
-	if err != nil || !got.Equal(secret.New(text)) {
-		t.Errorf("Get(generation %d) is another value, or %v", generation, err)
-	}
-}
-
-// unclear wants an error that says nothing about the outcome.
-func unclear(t *testing.T, call string, err error) {
-	t.Helper()
-	known := slices.ContainsFunc(
-		[]error{vault.ErrExists, vault.ErrNotFound, vault.ErrValue, vault.ErrName},
-		func(sentinel error) bool { return errors.Is(err, sentinel) },
-	)
-	if err == nil || known {
-		t.Errorf("%s = %v, want an error that is none of the contract's", call, err)
-	}
-}
-
 func TestTheContract(t *testing.T) {
-	vaulttest.Run(t, func(t *testing.T) vault.Vault { return newWorld(t).vault })
+	vaulttest.Run(t, func(t *testing.T) vault.Vault { return remote(t).Vault })
 }
 
-func TestEachCallIsOneRequest(t *testing.T) {
-	w := newWorld(t)
-	w.put(t, 1, "first")
-	w.put(t, 2, "second")
-	w.put(t, 2, "second") // the service itself knows that it is the same
-	w.holds(t, 1, "first")
-	if err := w.vault.Delete(t.Context(), name); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]int{
-		"CreateSecret": 1, "PutSecretValue": 2, "GetSecretValue": 1, "DeleteSecret": 1,
-	}
-	if got := w.service.Calls(); !maps.Equal(got, want) || len(w.slept) > 0 {
-		t.Errorf("got requests %v and %d waits, want %v and none", got, len(w.slept), want)
-	}
-}
+func TestEachCallIsOneRequest(t *testing.T) { vaulttest.EachCallIsOneRequest(t, remote(t)) }
 
 func TestTheSecretsNameBeginsWithThePrefix(t *testing.T) {
 	w := newWorld(t)
-	w.put(t, 1, "first")
+	w.Put(t, 1, "first")
 	if got := w.service.Names(); !slices.Equal(got, []string{prefix + string(name)}) {
 		t.Errorf("got secrets %v", got)
 	}
 }
 
-// calls are the vault's, each in a state in which it would succeed.
-var calls = []struct {
-	name, action string
-	generation   int
-	call         func(context.Context, vault.Vault, secret.Text) error
-}{
-	{"Put(1)", "CreateSecret", 0, func(ctx context.Context, v vault.Vault, s secret.Text) error {
-		return v.Put(ctx, name, 1, s)
-	}},
-	{"Put(2)", "PutSecretValue", 1, func(ctx context.Context, v vault.Vault, s secret.Text) error {
-		return v.Put(ctx, name, 2, s)
-	}},
-	{"Get", "GetSecretValue", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
-		_, err := v.Get(ctx, name, 1)
-		return err
-	}},
-	{"Delete", "DeleteSecret", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
-		return v.Delete(ctx, name)
-	}},
-}
-
 func TestWhatFailsInPassingIsTriedThreeTimesAndMayBeRepeated(t *testing.T) {
-	for what, fault := range map[string]kmstest.Fault{
+	vaulttest.IsTriedThreeTimes(t, remote, 2, map[string]kmstest.Fault{
 		"throttled": kmstest.Throttled, "broken": kmstest.Broken, "lost": kmstest.Lost,
-	} {
-		for _, c := range calls {
-			t.Run(c.name+" "+what, func(t *testing.T) {
-				w := newWorld(t)
-				if c.generation > 0 {
-					w.put(t, c.generation, "first")
-				}
-				before := w.service.Calls()[c.action]
-				w.service.Fail(c.action, 3, fault)
-				unclear(t, c.name, c.call(t.Context(), w.vault, secret.New("value")))
-				if got := w.service.Calls()[c.action] - before; got != 3 || len(w.slept) != 2 {
-					t.Errorf("tried %d times with %d waits, want 3 with 2", got, len(w.slept))
-				}
-				w.service.Fail(c.action, 2, fault)
-				if err := c.call(t.Context(), w.vault, secret.New("value")); err != nil {
-					t.Errorf("%s, which fails twice = %v, want nil", c.name, err)
-				}
-			})
-		}
-	}
+	})
 }
 
 func TestARefusalIsNotTriedAgainAndClaimsNothing(t *testing.T) {
-	for what, fault := range map[string]kmstest.Fault{
+	vaulttest.IsTriedOnce(t, remote, map[string]kmstest.Fault{
 		"denied": kmstest.Denied, "expired": kmstest.Expired, "refused": kmstest.Quoting,
 		"redirected": kmstest.Redirected, "garbled": kmstest.Garbled,
-	} {
-		for _, c := range calls {
-			t.Run(c.name+" "+what, func(t *testing.T) {
-				w := newWorld(t)
-				if c.generation > 0 {
-					w.put(t, c.generation, "first")
-				}
-				before := w.service.Calls()[c.action]
-				w.service.Fail(c.action, 1, fault)
-				unclear(t, c.name, c.call(t.Context(), w.vault, secret.New("value")))
-				if got := w.service.Calls()[c.action] - before; got != 1 {
-					t.Errorf("tried %d times, want once", got)
-				}
-			})
-		}
-	}
+	})
 }
 
 func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
 	w := newWorld(t)
-	w.put(t, 1, "first")
+	w.Put(t, 1, "first")
 	w.become("second")
-	w.put(t, 2, "second")
+	w.Put(t, 2, "second")
 	w.service.SetCredentials("third", "key", "")
-	_, err := w.vault.Get(t.Context(), name, 1)
-	unclear(t, "Get with the credentials of before", err)
+	_, err := w.Vault.Get(t.Context(), name, 1)
+	vaulttest.Unclear(t, "Get with the credentials of before", err)
 }
 
 func TestTheNewestTenGenerationsStayReadable(t *testing.T) {
 	w := newWorld(t)
 	for generation := 1; generation <= 30; generation++ {
-		w.put(t, generation, fmt.Sprint(generation))
+		w.Put(t, generation, fmt.Sprint(generation))
 		for back := range min(generation, 10) {
-			w.holds(t, generation-back, fmt.Sprint(generation-back))
+			w.Holds(t, generation-back, fmt.Sprint(generation-back))
 		}
 	}
-	if _, err := w.vault.Get(t.Context(), name, 20); !errors.Is(err, vault.ErrNotFound) {
+	if _, err := w.Vault.Get(t.Context(), name, 20); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get(20) = %v, want ErrNotFound", err)
 	}
 }
 
 func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
-	w.service.Set(prefix+string(name), "v1", "text", "made by hand")
-	err := w.vault.Put(t.Context(), name, 1, secret.New("value"))
-	if !errors.Is(err, vault.ErrExists) {
-		t.Errorf("Put = %v, want ErrExists", err)
-	}
-	if _, err = w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("Get = %v, want ErrNotFound", err)
-	}
-	left, err := kms.Current(t.Context(), w.client, prefix+string(name))
-	if err != nil || !left.Equal(secret.New("made by hand")) {
-		t.Errorf("the secret has another value than before, or %v", err)
-	}
+	w.service.Set(w.Whole, "v1", "text", vaulttest.MadeByHand)
+	vaulttest.LeavesAlone(t, w.Remote)
 }
 
 func TestAVersionThatHoldsNoTextIsNotAValue(t *testing.T) {
 	w := newWorld(t)
 	w.service.Set(prefix+string(name), "g1", "binary", "AAAA")
-	_, err := w.vault.Get(t.Context(), name, 1)
-	unclear(t, "Get", err)
+	_, err := w.Vault.Get(t.Context(), name, 1)
+	vaulttest.Unclear(t, "Get", err)
 }
 
 func TestTextThatIsNotUTF8IsRefusedBeforeItIsSent(t *testing.T) {
 	w := newWorld(t)
-	err := w.vault.Put(t.Context(), name, 1, secret.New("a\xff"))
+	err := w.Vault.Put(t.Context(), name, 1, secret.New("a\xff"))
 	if !errors.Is(err, vault.ErrValue) || len(w.service.Calls()) > 0 {
 		t.Errorf("Put = %v, want ErrValue and no request", err)
 	}
@@ -265,50 +167,28 @@ func TestTextThatIsNotUTF8IsRefusedBeforeItIsSent(t *testing.T) {
 
 func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T) {
 	w := newWorld(t)
-	w.put(t, 1, "first")
-	w.service.Schedule(prefix + string(name))
-	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("Get = %v, want ErrNotFound", err)
-	}
-	err := w.vault.Put(t.Context(), name, 2, secret.New("second"))
-	if !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("Put(2) = %v, want ErrNotFound", err)
-	}
-	unclear(t, "Put(1)", w.vault.Put(t.Context(), name, 1, secret.New("first")))
-	if err := w.vault.Delete(t.Context(), name); err != nil {
-		t.Errorf("Delete = %v, want nil", err)
-	}
-	if left := w.service.Names(); len(left) > 0 {
-		t.Errorf("could still be restored: %v", left)
-	}
+	w.Put(t, 1, "first")
+	w.service.Schedule(w.Whole)
+	_ = vaulttest.GoesForGood(t, w.Remote)
 }
 
 func TestAKeyThatIsNotThereIsNoMissingSecret(t *testing.T) {
 	w := newWorld(t)
 	v := kms.New(w.client, kms.Options{Prefix: prefix, Instance: "kst-1", Key: "key-2"})
-	unclear(t, "Put", v.Put(t.Context(), name, 1, secret.New("value")))
+	vaulttest.Unclear(t, "Put", v.Put(t.Context(), name, 1, secret.New("value")))
 }
 
 func TestAReplyThatIsNotTheServicesProvesNothing(t *testing.T) {
-	for what, reply := range map[string]string{
+	vaulttest.BelievesNoOther(t, func(t *testing.T, service http.Handler) vault.Vault {
+		return kms.New(newWorld(t).clientOf(t, service), kms.Options{Prefix: prefix})
+	}, map[string]string{
 		"empty": "", "no members": "{}", "a page": "<html>", "a list": "[]", "null": "null",
 		"another version": `{"SecretName":"` + prefix + string(name) + `","VersionId":"g9"}`,
 		"another secret":  `{"SecretName":"x","VersionId":"g1"}`,
 		"without end":     strings.Repeat(" ", 1<<20) + "{}",
-	} {
-		t.Run(what, func(t *testing.T) {
-			w := newWorld(t)
-			v := kms.New(w.clientOf(t, http.HandlerFunc(
-				func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(reply)) },
-			)), kms.Options{Prefix: prefix})
-			for _, c := range calls {
-				if c.name == "Delete" && what == "another version" {
-					continue // a deletion names no version
-				}
-				unclear(t, c.name, c.call(t.Context(), v, secret.New("value")))
-			}
-		})
-	}
+	}, func(what string, c vaulttest.Call) bool {
+		return c.Name == "Delete" && what == "another version" // a deletion names no version
+	})
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
@@ -319,14 +199,14 @@ func TestACallEndsWithItsContext(t *testing.T) {
 		<-release
 	})), kms.Options{Prefix: prefix})
 	t.Cleanup(func() { close(release) }) // before the server is closed, which waits for it
-	for _, c := range calls {
+	for _, c := range vaulttest.Calls() {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- c.call(ctx, v, secret.New("value")) }()
+		go func() { done <- c.Do(ctx, v, secret.New("value")) }()
 		<-asked
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("%s = %v, want context.Canceled", c.name, err)
+			t.Errorf("%s = %v, want context.Canceled", c.Name, err)
 		}
 	}
 }

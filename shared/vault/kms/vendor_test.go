@@ -17,6 +17,7 @@ import (
 	"bindery/shared/secret"
 	"bindery/shared/vault/kms"
 	"bindery/shared/vault/kms/kmstest"
+	"bindery/shared/vault/vaulttest"
 )
 
 // The vendor's own code signs the request that was sent, and must come to the same.
@@ -137,11 +138,11 @@ func TestEachRequestIsNewAndHasNothingInItsAddress(t *testing.T) {
 		}
 	}))
 	v := kms.New(client, kms.Options{Prefix: prefix})
-	for _, c := range calls {
-		_ = c.call(t.Context(), v, secret.New("value"))
+	for _, c := range vaulttest.Calls() {
+		_ = c.Do(t.Context(), v, secret.New("value"))
 	}
-	if len(nonces) != len(calls) {
-		t.Errorf("%d nonces of %d requests", len(nonces), len(calls))
+	if len(nonces) != len(vaulttest.Calls()) {
+		t.Errorf("%d nonces of %d requests", len(nonces), len(vaulttest.Calls()))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -27,12 +26,12 @@ import (
 
 const (
 	prefix = "bindery/test/"
-	name   = vault.Name("0123456789abcdef0123456789abcdef")
+	name   = vaulttest.Name
 )
 
 // world is a vault on a pretend service, and a clock that only waiting moves.
 type world struct {
-	vault   *secretsmanager.Vault
+	vaulttest.Remote[smtest.Fault]
 	service *smtest.Service
 	client  *sdk.Client
 
@@ -51,9 +50,19 @@ func newWorld(t *testing.T) *world {
 		}
 	}})
 	w.client = client(t, w.service)
-	w.vault = secretsmanager.New(w.client, prefix, w.now, w.sleep)
+	w.Remote = vaulttest.Remote[smtest.Fault]{
+		Vault:   secretsmanager.New(w.client, prefix, w.now, w.sleep),
+		Service: w.service,
+		Waits:   func() int { return len(w.slept) },
+		Current: func(ctx context.Context, name string) (secret.Text, error) {
+			return secretsmanager.Current(ctx, w.client, name)
+		},
+		Whole: prefix + string(name),
+	}
 	return w
 }
+
+func remote(t *testing.T) vaulttest.Remote[smtest.Fault] { return newWorld(t).Remote }
 
 func (w *world) now() time.Time {
 	w.mu.Lock()
@@ -75,8 +84,9 @@ func client(t *testing.T, service http.Handler) *sdk.Client {
 	t.Cleanup(server.Close)
 	c, err := awscloud.Config(awscloud.SecretsManager, func(name string) string {
 		return map[string]string{
-			"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-			"AWS_SESSION_TOKEN": "canary-session", "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL,
+			"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "test",
+			"AWS_SECRET_ACCESS_KEY": vaulttest.CanaryKey, "AWS_SESSION_TOKEN": vaulttest.CanarySession,
+			"AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL,
 		}[name]
 	})
 	if err != nil {
@@ -90,50 +100,23 @@ func client(t *testing.T, service http.Handler) *sdk.Client {
 	})
 }
 
-func (w *world) put(t *testing.T, generation int, text string) {
-	t.Helper()
-	if err := w.vault.Put(t.Context(), name, generation, secret.New(text)); err != nil {
-		t.Fatalf("Put(generation %d) = %v, want nil", generation, err)
-	}
-}
-
-func (w *world) holds(t *testing.T, generation int, text string) {
-	t.Helper()
-	got, err := w.vault.Get(t.Context(), name, generation)
-	if err != nil || !got.Equal(secret.New(text)) {
-		t.Errorf("Get(generation %d) is another value, or %v", generation, err)
-	}
-}
-
-// unclear wants an error that says nothing about the outcome.
-func unclear(t *testing.T, call string, err error) {
-	t.Helper()
-	known := slices.ContainsFunc(
-		[]error{vault.ErrExists, vault.ErrNotFound, vault.ErrValue, vault.ErrName},
-		func(sentinel error) bool { return errors.Is(err, sentinel) },
-	)
-	if err == nil || known {
-		t.Errorf("%s = %v, want an error that is none of the contract's", call, err)
-	}
-}
-
 func TestTheContract(t *testing.T) {
-	vaulttest.Run(t, func(t *testing.T) vault.Vault { return newWorld(t).vault })
+	vaulttest.Run(t, func(t *testing.T) vault.Vault { return remote(t).Vault })
 }
 
 func TestADeletionThatTakesAWhileIsOneAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.service.Linger(true)
-	w.put(t, 1, "first")
+	w.Put(t, 1, "first")
 	for range 2 {
-		if err := w.vault.Delete(t.Context(), name); err != nil {
+		if err := w.Vault.Delete(t.Context(), name); err != nil {
 			t.Errorf("Delete = %v, want nil", err)
 		}
 	}
-	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+	if _, err := w.Vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
 	}
-	err := w.vault.Put(t.Context(), name, 2, secret.New("second"))
+	err := w.Vault.Put(t.Context(), name, 2, secret.New("second"))
 	if !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Put(2) = %v, want ErrNotFound", err)
 	}
@@ -143,28 +126,11 @@ func TestADeletionThatTakesAWhileIsOneAtOnce(t *testing.T) {
 	}
 }
 
-func TestEachCallIsOneRequest(t *testing.T) {
-	w := newWorld(t)
-	w.put(t, 1, "first")
-	w.put(t, 2, "second")
-	w.holds(t, 1, "first")
-	if err := w.vault.Delete(t.Context(), name); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]int{
-		"CreateSecret": 1, "PutSecretValue": 1, "GetSecretValue": 1, "DeleteSecret": 1,
-	}
-	if got := w.service.Calls(); !maps.Equal(got, want) {
-		t.Errorf("got requests %v, want %v", got, want)
-	}
-	if len(w.slept) > 0 {
-		t.Errorf("waited %v, want not at all", w.slept)
-	}
-}
+func TestEachCallIsOneRequest(t *testing.T) { vaulttest.EachCallIsOneRequest(t, remote(t)) }
 
 func TestTheSecretIsNamedAndTaggedForItsOperator(t *testing.T) {
 	w := newWorld(t)
-	w.put(t, 1, "first")
+	w.Put(t, 1, "first")
 	got, err := w.client.DescribeSecret(t.Context(), &sdk.DescribeSecretInput{
 		SecretId: aws.String(prefix + string(name)),
 	})
@@ -182,8 +148,8 @@ func TestEveryByteSurvives(t *testing.T) {
 	for i := range every {
 		every[i] = byte(i)
 	}
-	w.put(t, 1, string(every))
-	w.holds(t, 1, string(every))
+	w.Put(t, 1, string(every))
+	w.Holds(t, 1, string(every))
 }
 
 func TestALostReplyIsNoLostValue(t *testing.T) {
@@ -193,11 +159,11 @@ func TestALostReplyIsNoLostValue(t *testing.T) {
 	} {
 		w.service.Fail(operation, 2, smtest.Lost)
 	}
-	w.put(t, 1, "first")
-	w.put(t, 2, "second")
-	w.holds(t, 2, "second")
-	w.holds(t, 1, "first")
-	if err := w.vault.Delete(t.Context(), name); err != nil {
+	w.Put(t, 1, "first")
+	w.Put(t, 2, "second")
+	w.Holds(t, 2, "second")
+	w.Holds(t, 1, "first")
+	if err := w.Vault.Delete(t.Context(), name); err != nil {
 		t.Errorf("Delete = %v, want nil", err)
 	}
 	if left := w.service.Names(); len(left) > 0 {
@@ -205,59 +171,20 @@ func TestALostReplyIsNoLostValue(t *testing.T) {
 	}
 }
 
-// calls are the vault's, each in a state in which it would succeed.
-var calls = []struct {
-	name, operation string
-	generation      int
-	call            func(context.Context, vault.Vault, secret.Text) error
-}{
-	{"Put(1)", "CreateSecret", 0, func(ctx context.Context, v vault.Vault, s secret.Text) error {
-		return v.Put(ctx, name, 1, s)
-	}},
-	{"Put(2)", "PutSecretValue", 1, func(ctx context.Context, v vault.Vault, s secret.Text) error {
-		return v.Put(ctx, name, 2, s)
-	}},
-	{"Get", "GetSecretValue", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
-		_, err := v.Get(ctx, name, 1)
-		return err
-	}},
-	{"Delete", "DeleteSecret", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
-		return v.Delete(ctx, name)
-	}},
-}
-
 func TestWhatFailsInPassingIsTriedThreeTimesAndMayBeRepeated(t *testing.T) {
-	for what, fault := range map[string]smtest.Fault{
+	// It is the library that waits.
+	vaulttest.IsTriedThreeTimes(t, remote, 0, map[string]smtest.Fault{
 		"throttled": smtest.Throttled, "broken": smtest.Broken, "reply lost": smtest.Lost,
-	} {
-		for _, c := range calls {
-			t.Run(c.name+" "+what, func(t *testing.T) {
-				w := newWorld(t)
-				if c.generation > 0 {
-					w.put(t, c.generation, "first")
-				}
-				before := w.service.Calls()[c.operation]
-				w.service.Fail(c.operation, 3, fault)
-				unclear(t, c.name, c.call(t.Context(), w.vault, secret.New("value")))
-				if got := w.service.Calls()[c.operation] - before; got != 3 {
-					t.Errorf("tried %d times, want 3", got)
-				}
-				w.service.Fail(c.operation, 2, fault)
-				if err := c.call(t.Context(), w.vault, secret.New("value")); err != nil {
-					t.Errorf("%s, which fails twice = %v, want nil", c.name, err)
-				}
-			})
-		}
-	}
+	})
 }
 
 func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
-	for _, c := range calls[1:3] {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range vaulttest.Calls()[1:3] {
+		t.Run(c.Name, func(t *testing.T) {
 			w := newWorld(t)
-			w.put(t, 1, "first")
-			w.service.Fail(c.operation, 3, smtest.Unseen)
-			if err := c.call(t.Context(), w.vault, secret.New("value")); err != nil {
+			w.Put(t, 1, "first")
+			w.service.Fail(c.Operation, 3, smtest.Unseen)
+			if err := c.Do(t.Context(), w.Vault, secret.New("value")); err != nil {
 				t.Errorf("unseen three times: got %v, want nil", err)
 			}
 			want := []time.Duration{
@@ -266,8 +193,8 @@ func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
 			if !slices.Equal(w.slept, want) {
 				t.Errorf("waited %v, want %v", w.slept, want)
 			}
-			w.service.Fail(c.operation, 4, smtest.Unseen)
-			err := c.call(t.Context(), w.vault, secret.New("value"))
+			w.service.Fail(c.Operation, 4, smtest.Unseen)
+			err := c.Do(t.Context(), w.Vault, secret.New("value"))
 			if !errors.Is(err, vault.ErrNotFound) {
 				t.Errorf("unseen four times: got %v, want ErrNotFound", err)
 			}
@@ -278,7 +205,7 @@ func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
 func TestDeletingWhatTheServiceDoesNotKnowIsDone(t *testing.T) {
 	w := newWorld(t)
 	w.service.Fail("DeleteSecret", 1, smtest.Unseen)
-	if err := w.vault.Delete(t.Context(), name); err != nil {
+	if err := w.Vault.Delete(t.Context(), name); err != nil {
 		t.Errorf("Delete = %v, want nil", err)
 	}
 }
@@ -290,7 +217,7 @@ func TestASlowServiceIsNotAskedAgain(t *testing.T) {
 		defer w.mu.Unlock()
 		w.time = w.time.Add(2 * time.Second)
 	}
-	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+	if _, err := w.Vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
 	if got := w.service.Calls()["GetSecretValue"]; got != 1 {
@@ -307,7 +234,7 @@ func TestACallerWhoGoesWhileItIsLookedForHasNotBeenTold(t *testing.T) {
 			return ctx.Err()
 		})
 	_, err := v.Get(ctx, name, 1)
-	unclear(t, "Get", err)
+	vaulttest.Unclear(t, "Get", err)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
@@ -316,16 +243,16 @@ func TestACallerWhoGoesWhileItIsLookedForHasNotBeenTold(t *testing.T) {
 func TestTheWinnersVersionNeedNotBeSeenToKnowThatItWon(t *testing.T) {
 	w := newWorld(t)
 	for generation := 1; generation <= 2; generation++ {
-		w.put(t, generation, "the winner's")
+		w.Put(t, generation, "the winner's")
 		w.service.Fail("GetSecretValue", 4, smtest.Unseen)
-		err := w.vault.Put(t.Context(), name, generation, secret.New("another"))
+		err := w.Vault.Put(t.Context(), name, generation, secret.New("another"))
 		if !errors.Is(err, vault.ErrExists) {
 			t.Errorf("generation %d: got %v, want ErrExists", generation, err)
 		}
 		w.service.Fail("GetSecretValue", 3, smtest.Broken)
-		unclear(t, "Put, which can't compare",
-			w.vault.Put(t.Context(), name, generation, secret.New("another")))
-		w.holds(t, generation, "the winner's")
+		vaulttest.Unclear(t, "Put, which can't compare",
+			w.Vault.Put(t.Context(), name, generation, secret.New("another")))
+		w.Holds(t, generation, "the winner's")
 	}
 }
 
@@ -333,18 +260,12 @@ func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	id := aws.String(prefix + string(name))
 	made, err := w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
-		Name: id, SecretString: aws.String("made by hand"),
+		Name: id, SecretString: aws.String(vaulttest.MadeByHand),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = w.vault.Put(t.Context(), name, 1, secret.New("value"))
-	if !errors.Is(err, vault.ErrExists) {
-		t.Errorf("Put = %v, want ErrExists", err)
-	}
-	if _, err = w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("Get = %v, want ErrNotFound", err)
-	}
+	vaulttest.LeavesAlone(t, w.Remote)
 	left, err := w.client.GetSecretValue(t.Context(), &sdk.GetSecretValueInput{SecretId: id})
 	if err != nil || *left.VersionId != *made.VersionId {
 		t.Errorf("the secret has another current version than before, or %v", err)
@@ -353,14 +274,14 @@ func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 
 func TestAVersionThatHoldsTextIsNotAValue(t *testing.T) {
 	w := newWorld(t)
-	w.put(t, 1, "value")
+	w.Put(t, 1, "value")
 	id := aws.String(prefix + string(name))
 	versions, err := w.client.ListSecretVersionIds(t.Context(),
 		&sdk.ListSecretVersionIdsInput{SecretId: id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.vault.Delete(t.Context(), name); err != nil {
+	if err := w.Vault.Delete(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	_, err = w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
@@ -370,39 +291,22 @@ func TestAVersionThatHoldsTextIsNotAValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.vault.Get(t.Context(), name, 1)
-	unclear(t, "Get", err)
+	_, err = w.Vault.Get(t.Context(), name, 1)
+	vaulttest.Unclear(t, "Get", err)
 }
 
 func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T) {
 	w := newWorld(t)
-	w.put(t, 1, "first")
+	w.Put(t, 1, "first")
 	_, err := w.client.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{
 		SecretId: aws.String(prefix + string(name)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("Get = %v, want ErrNotFound", err)
-	}
-	err = w.vault.Put(t.Context(), name, 2, secret.New("second"))
-	if !errors.Is(err, vault.ErrNotFound) {
-		t.Errorf("Put(2) = %v, want ErrNotFound", err)
-	}
-	if len(w.slept) > 0 {
-		t.Errorf("waited %v for what can't come, want not at all", w.slept)
-	}
-	err = w.vault.Put(t.Context(), name, 1, secret.New("first"))
-	unclear(t, "Put(1)", err)
+	err = vaulttest.GoesForGood(t, w.Remote)
 	if !strings.Contains(fmt.Sprint(err), "already scheduled for deletion") {
 		t.Errorf("Put(1) = %v, which doesn't say why", err)
-	}
-	if err := w.vault.Delete(t.Context(), name); err != nil {
-		t.Errorf("Delete = %v, want nil", err)
-	}
-	if left := w.service.Names(); len(left) > 0 {
-		t.Errorf("could still be restored: %v", left)
 	}
 }
 
@@ -410,36 +314,30 @@ func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T
 func TestTheNewestTwoGenerationsStayReadable(t *testing.T) {
 	w := newWorld(t)
 	for generation := 1; generation <= 400; generation++ {
-		w.put(t, generation, fmt.Sprint(generation))
-		w.holds(t, generation, fmt.Sprint(generation))
+		w.Put(t, generation, fmt.Sprint(generation))
+		w.Holds(t, generation, fmt.Sprint(generation))
 		if generation > 1 {
-			w.holds(t, generation-1, fmt.Sprint(generation-1))
+			w.Holds(t, generation-1, fmt.Sprint(generation-1))
 		}
 		_ = w.sleep(t.Context(), 2*time.Hour)
 	}
-	if _, err := w.vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
+	if _, err := w.Vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Fatalf("Get(1) = %v; nothing was removed, so nothing was shown", err)
 	}
 	// However old they are, and whoever repeats a put that is long done.
 	_ = w.sleep(t.Context(), 400*24*time.Hour)
-	w.put(t, 399, "399")
-	w.put(t, 401, "401")
-	w.holds(t, 400, "400")
+	w.Put(t, 399, "399")
+	w.Put(t, 401, "401")
+	w.Holds(t, 400, "400")
 }
 
 func TestAReplyThatIsNotTheServicesProvesNothing(t *testing.T) {
-	for what, reply := range map[string]string{
+	vaulttest.BelievesNoOther(t, func(t *testing.T, service http.Handler) vault.Vault {
+		return secretsmanager.New(client(t, service), prefix, time.Now,
+			func(context.Context, time.Duration) error { return nil })
+	}, map[string]string{
 		"empty": "", "no members": "{}", "another version": `{"VersionId":"1"}`, "a page": "<html>",
-	} {
-		t.Run(what, func(t *testing.T) {
-			v := secretsmanager.New(client(t, http.HandlerFunc(
-				func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(reply)) },
-			)), prefix, time.Now, func(context.Context, time.Duration) error { return nil })
-			for _, c := range calls[:3] {
-				unclear(t, c.name, c.call(t.Context(), v, secret.New("value")))
-			}
-		})
-	}
+	}, func(_ string, c vaulttest.Call) bool { return c.Name == "Delete" })
 }
 
 func TestCurrentReadsWhatAnOperatorLastPut(t *testing.T) {
