@@ -92,6 +92,7 @@ var arrows = []arrow{
 	}},
 
 	// For tests alone.
+	{"shared/faulttest", nil},
 	{"shared/*/*test", []string{"shared/*", "shared/*/*"}},
 	{"shared/*/*/*test", []string{"shared/*", "shared/*/*"}},
 	{"shared/story", []string{"shared/*", "shared/*/*"}},

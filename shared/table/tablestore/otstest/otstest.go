@@ -13,13 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+
+	"bindery/shared/faulttest"
 )
 
 // Options are what a service is made with.
@@ -35,22 +35,23 @@ type Options struct {
 // Service is the service of one instance, as an [http.Handler]. Its methods may be called at once
 // from many goroutines, also while it serves.
 type Service struct {
+	faulttest.Plan[Fault]
 	options Options
 
 	mu      sync.Mutex // guards what follows
 	tables  map[string]*stored
 	lags    bool
 	longest int // a page's, in rows
-	faults  []planned
-	calls   map[string]int
-	made    int
-	known   func(id string) (key, token string, ok bool)
+	// turnsAway says that the first row of the batch at hand is to be turned away.
+	turnsAway bool
+	made      int
+	known     func(id string) (key, token string, ok bool)
 }
 
 // New makes a service without tables.
 func New(o Options) *Service {
 	return &Service{
-		options: o, tables: map[string]*stored{}, calls: map[string]int{}, longest: mostRows,
+		options: o, tables: map[string]*stored{}, longest: mostRows,
 	}
 }
 
@@ -67,13 +68,6 @@ func (s *Service) Know(known func(id string) (key, token string, ok bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known = known
-}
-
-// Calls returns how often each operation was called, the calls that failed among them.
-func (s *Service) Calls() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.calls)
 }
 
 // Lag says whether indexes stay as they are, until the call of Lag(false).
@@ -144,11 +138,12 @@ func (s *Service) run(
 ) (reply message, fault Fault, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls[name]++
+	s.Called(name)
 	if err := s.signed(r, body); err != nil {
 		return nil, 0, err
 	}
-	fault = s.nextFault(name)
+	fault = s.Next(name)
+	s.turnsAway = fault == OneRefused
 	if err := fault.refusal(); err != nil || fault == Page || fault == Redirected {
 		return nil, fault, err
 	}
@@ -216,44 +211,6 @@ const (
 	// Redirected sends the caller elsewhere, to do the same there.
 	Redirected
 )
-
-type planned struct {
-	operation string
-	fault     Fault
-}
-
-// Fail lets the next n calls of the operation go wrong; more than one plan for an operation are
-// carried out one after the other.
-func (s *Service) Fail(operation string, n int, fault Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for range n {
-		s.faults = append(s.faults, planned{operation, fault})
-	}
-}
-
-// nextFault takes the next fault that was planned for the operation, 0 for none.
-func (s *Service) nextFault(operation string) Fault {
-	i := slices.IndexFunc(s.faults, func(p planned) bool { return p.operation == operation })
-	if i < 0 {
-		return 0
-	}
-	fault := s.faults[i].fault
-	if fault == OneRefused {
-		return 0 // for [Service.batchWriteRow] to find
-	}
-	s.faults = slices.Delete(s.faults, i, i+1)
-	return fault
-}
-
-// turnsAway says whether a batch's first row is to be turned away.
-func (s *Service) turnsAway() bool {
-	i := slices.Index(s.faults, planned{"BatchWriteRow", OneRefused})
-	if i >= 0 {
-		s.faults = slices.Delete(s.faults, i, i+1)
-	}
-	return i >= 0
-}
 
 // refusal is the error of a fault that keeps the work from being done.
 func (f Fault) refusal() error {

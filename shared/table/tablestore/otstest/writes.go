@@ -33,7 +33,6 @@ func (s *Service) batchWriteRow(in *otsprotocol.BatchWriteRowRequest) (message, 
 	if in.GetIsAtomic() || in.TransactionId != nil {
 		return nil, invalid("this pretend service knows no transactions")
 	}
-	turned := s.turnsAway()
 	reply := &otsprotocol.BatchWriteRowResponse{}
 	for _, t := range in.GetTables() {
 		if len(t.GetRows()) == 0 || len(t.GetRows()) > mostBatchRows || twice(t.GetRows()) {
@@ -43,7 +42,7 @@ func (s *Service) batchWriteRow(in *otsprotocol.BatchWriteRowRequest) (message, 
 		for i, row := range t.GetRows() {
 			var err error
 			switch {
-			case turned && i == 0:
+			case s.turnsAway && i == 0:
 				err = Busy.refusal()
 			case row.GetType() != otsprotocol.OperationType_PUT:
 				err = invalid("this pretend service knows batches of puts only")

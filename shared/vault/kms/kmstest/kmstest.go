@@ -22,6 +22,7 @@ import (
 	"sync"
 
 	"bindery/shared/alibabacloud/acs3test"
+	"bindery/shared/faulttest"
 )
 
 // Options are what a service is made with.
@@ -35,13 +36,12 @@ type Options struct {
 // Service is the service of one account in one region, as an [http.Handler]. Its methods may be
 // called at once from many goroutines, also while it serves.
 type Service struct {
+	faulttest.Plan[Fault]
 	options Options
 	gate    *acs3test.Gate
 
 	mu      sync.Mutex // guards what follows
 	secrets map[string]*stored
-	faults  []planned
-	calls   map[string]int
 	made    int
 }
 
@@ -50,7 +50,7 @@ func New(o Options) *Service {
 	return &Service{
 		options: o,
 		gate:    acs3test.New("2016-01-20", o.ID, o.Key, o.Token),
-		secrets: map[string]*stored{}, calls: map[string]int{},
+		secrets: map[string]*stored{},
 	}
 }
 
@@ -61,13 +61,6 @@ func (s *Service) SetCredentials(id, key, token string) {
 
 // Know lets others call too from now on, each with credentials of their own.
 func (s *Service) Know(known acs3test.Known) { s.gate.Know(known) }
-
-// Calls returns how often each operation was called, the calls that failed among them.
-func (s *Service) Calls() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.calls)
-}
 
 // Names lists the secrets that could still be read or restored, in order.
 func (s *Service) Names() []string {
@@ -108,7 +101,7 @@ func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	action := r.Header.Get("X-Acs-Action")
-	s.calls[action]++
+	s.Called(action)
 	if r := s.gate.Check(r, body); r != nil {
 		return nil, 0, failure{r.Status, r.Code, r.Message}
 	}
@@ -119,7 +112,7 @@ func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err
 	if err != nil {
 		return nil, 0, failure{http.StatusBadRequest, "InvalidParameter", "the body isn't a form"}
 	}
-	fault = s.nextFault(action)
+	fault = s.Next(action)
 	if err := fault.refusal(body); err != nil {
 		return nil, fault, err
 	}
@@ -183,31 +176,6 @@ const (
 	// Redirected sends the caller elsewhere, to do the same there.
 	Redirected
 )
-
-type planned struct {
-	action string
-	fault  Fault
-}
-
-// Fail lets the next n calls of the operation go wrong; more than one plan for an operation are
-// carried out one after the other.
-func (s *Service) Fail(action string, n int, fault Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for range n {
-		s.faults = append(s.faults, planned{action, fault})
-	}
-}
-
-func (s *Service) nextFault(action string) Fault {
-	i := slices.IndexFunc(s.faults, func(p planned) bool { return p.action == action })
-	if i < 0 {
-		return 0
-	}
-	fault := s.faults[i].fault
-	s.faults = slices.Delete(s.faults, i, i+1)
-	return fault
-}
 
 // refusal is the error of a fault that keeps the work from being done.
 func (f Fault) refusal(body []byte) error {

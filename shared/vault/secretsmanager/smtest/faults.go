@@ -2,7 +2,6 @@ package smtest
 
 import (
 	"encoding/json"
-	"slices"
 )
 
 // Fault is something that goes wrong on purpose.
@@ -27,21 +26,6 @@ const (
 	Denied
 )
 
-type planned struct {
-	operation string
-	fault     Fault
-}
-
-// Fail lets the next n calls of the operation go wrong; more than one plan for an operation are
-// carried out one after the other.
-func (s *Service) Fail(operation string, n int, fault Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for range n {
-		s.faults = append(s.faults, planned{operation, fault})
-	}
-}
-
 // Linger says whether forced deletions end in the background, as the service documents: such a
 // secret is marked for deletion, and its name is taken, until the call of Linger(false).
 func (s *Service) Linger(on bool) {
@@ -53,17 +37,6 @@ func (s *Service) Linger(on bool) {
 			delete(s.secrets, name)
 		}
 	}
-}
-
-// nextFault takes the next fault that was planned for the operation, 0 for none.
-func (s *Service) nextFault(operation string) Fault {
-	i := slices.IndexFunc(s.faults, func(p planned) bool { return p.operation == operation })
-	if i < 0 {
-		return 0
-	}
-	fault := s.faults[i].fault
-	s.faults = slices.Delete(s.faults, i, i+1)
-	return fault
 }
 
 // refusal is the error of a fault that keeps the work from being done.

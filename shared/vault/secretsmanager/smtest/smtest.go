@@ -17,12 +17,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"bindery/shared/faulttest"
 )
 
 // Options are what a service is made with.
@@ -37,14 +38,13 @@ type Options struct {
 // Service is the service of one account in one region, as an [http.Handler]. Its methods may be
 // called at once from many goroutines, also while it serves.
 type Service struct {
+	faulttest.Plan[Fault]
 	options Options
 
 	mu      sync.Mutex // guards what follows
 	secrets map[string]*stored
 	made    int
 	lingers bool
-	faults  []planned
-	calls   map[string]int
 }
 
 // New makes a service without secrets.
@@ -52,14 +52,7 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{options: o, secrets: map[string]*stored{}, calls: map[string]int{}}
-}
-
-// Calls returns how often each operation was called, the calls that failed among them.
-func (s *Service) Calls() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.calls)
+	return &Service{options: o, secrets: map[string]*stored{}}
 }
 
 // Names lists the secrets that could still be read or restored, in order.
@@ -142,8 +135,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Service) run(name string, do call, body []byte) (reply any, fault Fault, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls[name]++
-	fault = s.nextFault(name)
+	s.Called(name)
+	fault = s.Next(name)
 	if err := fault.refusal(body); err != nil {
 		return nil, fault, err
 	}
