@@ -95,8 +95,9 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		"tokenbind": {
 			"table": all, "tokens": "CreateSecret GetSecretValue", "new": "CreateSecret", "key": both,
 		},
+		// A secret whose making had no answer is looked at.
 		"oauthcallback": {
-			"table": "DeleteRow GetRange GetRow PutRow", "tokens": "CreateSecret",
+			"table": "DeleteRow GetRange GetRow PutRow", "tokens": "CreateSecret GetSecretValue",
 			"new": "CreateSecret", "apps": get, "key": both,
 		},
 		"oauthconfirm": {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},

@@ -52,7 +52,7 @@ func startFC(t *testing.T) *world {
 		fcCloud: c, w: w, routes: fcRoutes(t, document), functions: fcFunctions(t, document),
 		binaries: kept.functions(t, forAlibaba),
 	}
-	w.host = on
+	w.host, w.alibaba = on, c
 	w.front = httptest.NewTLSServer(w.api(w.processes))
 	t.Cleanup(w.front.Close)
 	w.client = w.front.Client() // which takes every name under example.com for this server's

@@ -235,7 +235,8 @@ func (w *world) consented(platform string, bearer secret.Text) (id, back, cookie
 	id, address := w.starts(platform, bearer)
 	gone := w.call(http.MethodGet, address, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")
 	cookie, _, _ = strings.Cut(gone.header.Get("Set-Cookie"), ";")
-	if gone.status != http.StatusFound || !strings.HasPrefix(cookie, "__Host-bindery-") {
+	if gone.status != http.StatusFound || !strings.HasPrefix(cookie, "__Host-bindery-") ||
+		len(gone.header.Values("Set-Cookie")) != 1 {
 		w.t.Fatalf("going to %s: %d %s", platform, gone.status, gone.text)
 	}
 	back, err := w.box.Consent(

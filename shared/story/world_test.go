@@ -54,6 +54,7 @@ type world struct {
 
 	t         *testing.T
 	cloud     *cloud           // AWS, if it is there
+	alibaba   *fcCloud         // Alibaba Cloud, if it is there
 	front     *httptest.Server // the gateway
 	origin    string           // what the gateway is called
 	client    *http.Client     // that finds it
