@@ -2,7 +2,6 @@ package story_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -11,44 +10,98 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// bareProgram is the least that can run on Lambda.
-const bareProgram = `package main
+// startHost is where cold starts are measured.
+type startHost struct {
+	stores string
+	on     triggertest.Runtime
+	// bare is the least that can run there.
+	bare string
+	env  []string
+	// without is a function that isn't deployed there.
+	without string
+}
+
+func startHosts() []startHost {
+	common := []string{
+		"BINDERY_PUBLIC_URL=https://b.example", "BINDERY_CONSOLE_URL=https://c.example",
+		"BINDERY_OIDC_ISSUER=https://i.example", "BINDERY_OIDC_AUDIENCE=bindery",
+		"BINDERY_OIDC_JWKS_URL=https://i.example/keys", "BINDERY_OIDC_CLIENT_ID=console",
+		"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogued(),
+	}
+	return []startHost{
+		{
+			stores: forAWS, on: triggertest.Lambda(), without: "router",
+			bare: `package main
 
 import "github.com/aws/aws-lambda-go/lambda"
 
 func main() { lambda.Start(func() error { return nil }) }
-`
+`,
+			env: append([]string{
+				"AWS_REGION=eu-test-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=key",
+			}, common...),
+		},
+		{
+			stores: forAlibaba, on: triggertest.FunctionCompute(),
+			bare: `package main
+
+import "github.com/aliyun/fc-runtime-go-sdk/fc"
+
+func main() { fc.Start(func() error { return nil }) }
+`,
+			env: append([]string{
+				"FC_REGION=cn-test", "FC_ACCOUNT_ID=1234567890123456", "FC_FUNCTION_NAME=bindery-router",
+				"ALIBABA_CLOUD_ACCESS_KEY_ID=id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=key",
+				"ALIBABA_CLOUD_SECURITY_TOKEN=token", "BINDERY_TABLESTORE_INSTANCE=bindery",
+				"BINDERY_KMS_INSTANCE=kst-1", "BINDERY_KMS_KEY=key-1",
+			}, common...),
+		},
+	}
+}
 
 // BenchmarkStart measures a cold start's own part: from exec to the first request for an event,
-// the median of 20, and how many times that of a bare program it is. The budget is 1.5 times for
-// status and 2 times for the others; it is shown and not asserted, for the machine decides.
+// the median of 20, and how many times that of a bare program for the same runtime it is; and the
+// binary's size. The budget is 1.5 times for status and 2 times for the others; it is shown and not
+// asserted, for the machine decides.
 func BenchmarkStart(b *testing.B) {
-	folders := []string{
-		"status", "tokenbind", "unbind", "oauthstart", "oauthcallback", "oauthconfirm", "credential",
-		"expirycheck", "console",
-	}
-	binaries := kept.functions(b, forAWS)
-	least := buildBare(b)
-	for _, folder := range folders {
-		b.Run(folder, func(b *testing.B) {
-			var own, floor time.Duration
-			for range b.N {
-				own, floor = medians(b, filepath.Join(binaries, folder), least)
+	for _, host := range startHosts() {
+		b.Run(host.stores, func(b *testing.B) {
+			binaries, least := kept.functions(b, host.stores), host.buildBare(b)
+			b.Run("bare", func(b *testing.B) { host.measure(b, least, least) })
+			for _, folder := range functionFolders(b) {
+				if folder != host.without {
+					b.Run(folder, func(b *testing.B) {
+						host.measure(b, filepath.Join(binaries, folder), least)
+					})
+				}
 			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(float64(own.Microseconds())/1000, "ms/start")
-			b.ReportMetric(float64(own)/float64(floor), "x-bare")
 		})
 	}
 }
 
+func (h startHost) measure(b *testing.B, binary, least string) {
+	b.Helper()
+	about, err := os.Stat(binary)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var own, floor time.Duration
+	for range b.N {
+		own, floor = h.medians(b, binary, least)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(about.Size()), "bytes")
+	b.ReportMetric(float64(own.Microseconds())/1000, "ms/start")
+	b.ReportMetric(float64(own)/float64(floor), "x-bare")
+}
+
 // medians starts both by turns, so that whatever else the machine does hits both.
-func medians(b *testing.B, binary, least string) (own, floor time.Duration) {
+func (h startHost) medians(b *testing.B, binary, least string) (own, floor time.Duration) {
 	b.Helper()
 	const starts, warm = 20, 2
 	var all, bares []time.Duration
 	for i := range starts + warm {
-		one, other := startOnce(b, binary), startOnce(b, least)
+		one, other := h.once(b, binary), h.once(b, least)
 		if i >= warm {
 			all, bares = append(all, one), append(bares, other)
 		}
@@ -58,17 +111,9 @@ func medians(b *testing.B, binary, least string) (own, floor time.Duration) {
 	return all[starts/2], bares[starts/2]
 }
 
-func startOnce(b *testing.B, binary string) time.Duration {
+func (h startHost) once(b *testing.B, binary string) time.Duration {
 	b.Helper()
-	p := triggertest.Start(b, triggertest.Options{
-		On: triggertest.Lambda(), Binary: binary, Env: []string{
-			"AWS_REGION=eu-test-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=key",
-			"BINDERY_PUBLIC_URL=https://b.example", "BINDERY_CONSOLE_URL=https://c.example",
-			"BINDERY_OIDC_ISSUER=https://i.example", "BINDERY_OIDC_AUDIENCE=bindery",
-			"BINDERY_OIDC_JWKS_URL=https://i.example/keys", "BINDERY_OIDC_CLIENT_ID=console",
-			"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogued(),
-		},
-	})
+	p := triggertest.Start(b, triggertest.Options{On: h.on, Binary: binary, Env: h.env})
 	defer p.Kill()
 	took, err := p.Ready(b.Context())
 	if err != nil {
@@ -79,20 +124,14 @@ func startOnce(b *testing.B, binary string) time.Duration {
 
 // buildBare builds the bare program with this module's requirements, from a folder of its own that
 // is gone afterwards.
-func buildBare(b *testing.B) (binary string) {
+func (h startHost) buildBare(b *testing.B) (binary string) {
 	b.Helper()
 	folder := b.TempDir()
 	source := filepath.Join(folder, "main.go")
-	if err := os.WriteFile(source, []byte(bareProgram), 0o600); err != nil {
+	if err := os.WriteFile(source, []byte(h.bare), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	binary = filepath.Join(folder, "bare")
-	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w",
-		"-tags", "lambda.norpc", "-o", binary, source)
-	build.Dir = root
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("building: %v: %s", err, out)
-	}
+	buildAs(b, h.stores, binary, source)
 	return binary
 }
