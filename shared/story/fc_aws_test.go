@@ -4,18 +4,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"bindery/shared/trigger/triggertest"
 )
-
-// The guide's command for binaries that run on Function Compute and keep everything in AWS.
-const fcOnAWSTags = "aws,lambda.norpc"
 
 // onAWSsStores is s.yaml as the guide has it changed for AWS's stores.
 func onAWSsStores(t *testing.T) string {
@@ -49,7 +46,7 @@ func onAWSsStores(t *testing.T) string {
 // startOnFC starts a function's binary with the environment that the deployment gives it, and more.
 func startOnFC(t *testing.T, folder, name string, f object, more ...string) *triggertest.Process {
 	t.Helper()
-	variables := more
+	variables := slices.Clone(more)
 	for variable, value := range environmentOf(t, name, f) {
 		variables = append(variables, variable+"="+value)
 	}
@@ -59,17 +56,9 @@ func startOnFC(t *testing.T, folder, name string, f object, more ...string) *tri
 }
 
 func TestTheFunctionsRunOnFunctionComputeWithAWSsStores(t *testing.T) {
-	folder := t.TempDir()
-	if !strings.Contains(document(t, fcGuide), "-tags "+fcOnAWSTags+" ") {
-		t.Errorf("the guide doesn't build with -tags %s", fcOnAWSTags)
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-trimpath",
-		"-ldflags", "-s -w", "-tags", fcOnAWSTags, "-o", folder+"/",
-		"./functions/status", "./functions/oauthstart")
-	build.Dir = root
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v: %s", err, out)
+	folder := kept.functions(t, forAWS)
+	if tags := "-tags " + forAWS + ",lambda.norpc "; !strings.Contains(document(t, fcGuide), tags) {
+		t.Errorf("the guide doesn't build with %s", tags)
 	}
 	var asked atomic.Value
 	dynamo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
