@@ -678,7 +678,7 @@ func TestDocsGuidesToAlibabaCloudHaveTheSameCode(t *testing.T) {
 }
 
 func TestDocsGuidesToAlibabaCloudListEverySetting(t *testing.T) {
-	setting := regexp.MustCompile(`(?m)^( +#)?.*\$\{env\('(\w+)'(?:, '([^']*)')?\)\}`)
+	setting := regexp.MustCompile(`(?m)^( +#)?.*\$\{env\('(\w+)'(?:, '([^']*)'(?: \+ env\('(\w+)'\))?)?\)\}`)
 	for _, guide := range fcGuides {
 		var want [][]string
 		for _, found := range setting.FindAllStringSubmatch(document(t, "s.yaml"), -1) {
@@ -686,7 +686,7 @@ func TestDocsGuidesToAlibabaCloudListEverySetting(t *testing.T) {
 			if found[1] != "" {
 				standard = guide.inVPC
 			} else if found[3] != "" {
-				standard = "`" + found[3] + "`"
+				standard = "`" + found[3] + found[4] + "`"
 			} else if strings.Contains(found[0], ", '')") {
 				standard = ""
 			}

@@ -62,7 +62,7 @@ func deployment(t *testing.T) object {
 
 var (
 	expression = regexp.MustCompile(`\$\{[^}]*\}`)
-	ofEnv      = regexp.MustCompile(`^\$\{env\('(\w+)'(?:, '([^']*)')?\)\}$`)
+	ofEnv      = regexp.MustCompile(`^\$\{env\('(\w+)'(?:, '([^']*)'(?: \+ env\('(\w+)'\))?)?\)\}$`)
 	ofVars     = regexp.MustCompile(`^\$\{vars\.(\w+)\}$`)
 	ofResource = regexp.MustCompile(`^\$\{resources\.(\w+)\.props\.(\w+)\}$`)
 )
@@ -92,7 +92,7 @@ func filled(t *testing.T, part any, document object, env map[string]string) any 
 					t.Errorf("%s isn't set, and has no default", found[1])
 				}
 				if !there {
-					set = found[2]
+					set = found[2] + env[found[3]]
 				}
 				return set
 			} else if found := ofVars.FindStringSubmatch(text); found != nil {
