@@ -92,7 +92,8 @@ func (r *run) hook(ctx context.Context, _ string) (func(), error) {
 		return nil, errors.New("interrupted")
 	}
 	r.calls.Add(1)
-	return nil, r.pace.Wait(ctx)
+	// What a call with a cancelled context comes to is for the service's client to say.
+	return nil, r.pace.Wait(context.WithoutCancel(ctx))
 }
 
 // sleep ends early at an interrupt.

@@ -128,21 +128,24 @@ func put(t *testing.T, v watched, name vault.Name, generation int, text string) 
 	}
 }
 
-// firstWait is the wait between the first two looks for what should be gone; each next is twice as
-// long.
-const firstWait = 50 * time.Millisecond
+// Waits between two looks for what should be gone.
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = time.Second
+)
 
-// gone looks until the call's error is [vault.ErrNotFound], or the patience is at its end, and
-// returns the last error.
+// gone looks until the call no longer says that something is there, or the patience is at its end,
+// and returns the last error.
 func (w watched) gone(call func() error) error {
 	waited, wait := time.Duration(0), firstWait
 	for {
 		err := call()
-		if errors.Is(err, vault.ErrNotFound) || waited >= w.options.Patience {
+		there := err == nil || errors.Is(err, vault.ErrExists)
+		if !there || waited >= w.options.Patience {
 			return err
 		}
 		w.options.Sleep(wait)
-		waited, wait = waited+wait, 2*wait
+		waited, wait = waited+wait, min(2*wait, longWait)
 	}
 }
 
