@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"bindery/shared/api"
@@ -53,13 +54,16 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 	}
 	w.credential("gitlab") // reads the catalogue, so that what comes now is the table's alone
 
-	var arrived sync.WaitGroup
-	arrived.Add(len(bound) + len(others))
+	var arrived atomic.Int64
+	together := make(chan struct{})
 	w.alibaba.onCall(func(who string, needs []right) {
-		if who == "credential" && needs[0].action == "GetRow" {
-			arrived.Done()
-			arrived.Wait()
+		if who != "credential" || needs[0].action != "GetRow" {
+			return
 		}
+		if arrived.Add(1) == int64(len(bound)+len(others)) {
+			close(together)
+		}
+		<-together
 	})
 	var mu sync.Mutex
 	got := map[string]answer{}
@@ -214,6 +218,10 @@ func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
 	w.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
 	w.schedule("with a reply that is lost")
 	w.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
+	calls := w.alibaba.vault.Calls()
+	if calls["CreateSecret"] != 4 || calls["PutSecretValue"] != 4 {
+		t.Errorf("the calls are %v, want each of two binds and two refreshes made twice", calls)
+	}
 }
 
 func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) {
