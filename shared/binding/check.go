@@ -86,10 +86,12 @@ func (s *Service) CheckNow(
 }
 
 // claim pushes a record's due time back before it is worked on, so that neither a crash nor a
-// record that crashes whoever works on it comes first again.
+// record that crashes whoever works on it comes first again. The check's own time goes with it, for
+// a refresh on the way saves the record as due by that.
 func (s *Service) claim(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	rec.Attempts++
-	rec.DueAt = s.now().Add(claimed)
+	rec.CheckAt = s.now().Add(claimed)
+	rec.DueAt = rec.CheckAt
 	return s.table.SaveBinding(ctx, rec)
 }
 
@@ -107,13 +109,24 @@ func (s *Service) attempt(
 	ctx context.Context, rec table.Binding,
 ) (table.Binding, outcome, error) {
 	rec, out, err := s.examine(ctx, rec)
-	if err != nil && !errors.Is(err, vault.ErrNotFound) && rec.Attempts > 0 {
-		again := rec
-		again.Attempts--
-		again.DueAt = s.now().Add(claimed)
-		_, _ = s.table.SaveBinding(ctx, again) // if it fails too, one attempt is counted
+	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+		s.unclaim(ctx, rec)
 	}
 	return rec, out, err
+}
+
+// unclaim takes back an attempt that ended without a death; if that fails too, it is counted. A
+// refresh may have written to the record since it was claimed.
+func (s *Service) unclaim(ctx context.Context, rec table.Binding) {
+	checked := rec.Token.Secret
+	_ = s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Secret != checked || b.Attempts == 0 {
+			return false
+		}
+		b.Attempts--
+		b.DueAt = s.now().Add(claimed)
+		return true
+	}, &rec)
 }
 
 // examine asks the platform about a claimed record, and saves what came out.
@@ -211,7 +224,6 @@ func (s *Service) recoverNext(ctx context.Context, rec table.Binding) (table.Bin
 			return false
 		}
 		b.Lease, b.Unsure = table.Lease{}, true
-		b.CheckAt = s.now() // no lease calls for the check any more, should this one die
 		return true
 	}, &rec)
 	return rec, err

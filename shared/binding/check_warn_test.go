@@ -2,6 +2,7 @@ package binding
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -161,6 +162,10 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 				want(t, "calls at which it died", k > 4, true)
 				return
 			}
+			if rec := b.row("i-1", name); rec.Attempts > 0 {
+				want(t, fmt.Sprintf("call %d: others come first", k),
+					rec.DueAt.After(b.clock().now()), true)
+			}
 			for range 4 { // a lease that was left behind holds the next one up
 				b.later(claimed)
 			}
@@ -201,28 +206,33 @@ func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
 
-// TestAVaultThatIsDownParksNothing sweeps for a day while no token can be read.
+// TestAVaultThatIsDownParksNothing sweeps for a day while no token can be read. One that ends
+// meanwhile is to be refreshed, which writes to the record too.
 func TestAVaultThatIsDownParksNothing(t *testing.T) {
-	b := newBench(t)
-	b.bound("i-1", provider.GitLab)
-	b.settled()
-	b.clock().move(checkEvery)
-	b.inside.set(func(_ context.Context, call string) (func(), error) {
-		if call == "Get" {
-			return nil, errDown
+	each(t, append([]string{provider.GitLab}, consented...), func(t *testing.T, name string) {
+		b := newBench(t)
+		b.hurry()
+		b.bound("i-1", name)
+		b.settled()
+		b.clock().move(checkEvery)
+		b.inside.set(func(_ context.Context, call string) (func(), error) {
+			if call == "Get" {
+				return nil, errDown
+			}
+			return nil, nil
+		})
+		b.warm = warmth{}
+		for range 96 {
+			b.mustSweep()
+			b.clock().move(claimed)
 		}
-		return nil, nil
+		b.inside.clear()
+		b.wantStatus("meanwhile", "i-1", name, StatusBound)
+		want(t, "attempts", b.row("i-1", name).Attempts, 0)
+		want(t, "checked when it is back", b.mustSweep().Checked, 1)
+		want(t, "health", b.row("i-1", name).LastCheckedAt, b.clock().now())
+		b.wantEvents("i-1", name, event.Bound)
 	})
-	b.warm = warmth{}
-	for range 96 {
-		b.mustSweep()
-		b.clock().move(claimed)
-	}
-	b.inside.clear()
-	b.wantStatus("meanwhile", "i-1", provider.GitLab, StatusBound)
-	want(t, "checked when it is back", b.mustSweep().Checked, 1)
-	want(t, "health", b.row("i-1", provider.GitLab).LastCheckedAt, b.clock().now())
-	b.wantEvents("i-1", provider.GitLab, event.Bound)
 }
 
 func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
