@@ -111,27 +111,22 @@ func withdrawn(rec table.Binding) bool {
 		rec.Problem.Reason == revokedByOperator
 }
 
-// withdraw ends one binding's token, at the platform and then here.
+// withdraw ends one binding's token, at the platform and then here. If a refresh has brought the
+// next token in the meantime, that one too.
 func (s *Service) withdraw(ctx context.Context, rec table.Binding, out *RevokedAll) {
-	why := problem.New(problem.TokenRevoked).Because(revokedByOperator).
-		With("platform", s.title(rec.Platform))
-	err := s.revokeFor(ctx, rec)
-	unable := errors.Is(err, provider.ErrNoRevoke)
-	if err == nil || unable {
-		secret := rec.Token.Secret
-		err = s.change(ctx, rec, func(b *table.Binding) bool {
-			if b.Token.Secret != secret || withdrawn(*b) {
-				return false // bound anew in the meantime, or saved before, and the reply was lost
-			}
-			b.Health, b.Problem = table.Revoked, why
-			b.CheckAt, b.LookAt = s.now().Add(checkEvery), time.Time{}
-			if b.Token.Renewable {
-				b.LookAt = s.now().Add(settle) // for what a refresh under way may bring
-			}
-			b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
-			s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
-			return true
-		}, &rec)
+	var err error
+	unable := false
+	for range tries {
+		ended := rec.Token
+		err = s.revokeFor(ctx, rec)
+		if unable = errors.Is(err, provider.ErrNoRevoke); err != nil && !unable {
+			break
+		}
+		err = s.markWithdrawn(ctx, &rec)
+		if err != nil || withdrawn(rec) || rec.Token.Secret != ended.Secret {
+			break // the last: bound anew in the meantime
+		}
+		err = table.ErrConflict
 	}
 	switch {
 	case err != nil:
@@ -148,6 +143,27 @@ func (s *Service) withdraw(ctx context.Context, rec table.Binding, out *RevokedA
 		Action: "revoke all", Target: rec.Key, Outcome: event.Done,
 		Previous: rec.Identity, Revoked: !unable,
 	})
+}
+
+// markWithdrawn marks a binding as ended by the operator, if it still has the token that was
+// revoked. rec is the row in the end.
+func (s *Service) markWithdrawn(ctx context.Context, rec *table.Binding) error {
+	why := problem.New(problem.TokenRevoked).Because(revokedByOperator).
+		With("platform", s.title(rec.Platform))
+	ended := rec.Token
+	return s.change(ctx, *rec, func(b *table.Binding) bool {
+		if !same(b.Token, ended) || withdrawn(*b) { // the last: saved before, and the reply was lost
+			return false
+		}
+		b.Health, b.Problem = table.Revoked, why
+		b.CheckAt, b.LookAt = s.now().Add(checkEvery), time.Time{}
+		if b.Token.Renewable {
+			b.LookAt = s.now().Add(settle) // for what a refresh under way may bring
+		}
+		b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
+		s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
+		return true
+	}, rec)
 }
 
 // revokeLate revokes the generation that a refresh has brought after the operator had ended the

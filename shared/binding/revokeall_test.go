@@ -232,6 +232,20 @@ func TestD11_ARefreshUnderWayDoesNotBringItBack(t *testing.T) {
 	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked)
 }
 
+// TestD11_ATokenThatARefreshHasJustBroughtIsEndedToo: a page of bindings was read, and a build
+// refreshes one of them before it is its turn.
+func TestD11_ATokenThatARefreshHasJustBroughtIsEndedToo(t *testing.T) {
+	b := newRenewing(t, 5*time.Minute)
+	build := b.companion()
+	b.at("Get", func() { build.mustAsk("i-1", MinimumLife) })
+	out := b.mustRevokeAll(RevokeAll{Platform: provider.GitHub, Act: true})
+	want(t, "revoked", out.Revoked, 1)
+	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
+	want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
+	b.deny("i-1", provider.GitHub)
+	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked)
+}
+
 func TestD11_AnUnknownPlatformIsRefused(t *testing.T) {
 	b := newBench(t)
 	for _, name := range []string{"", "sourceforge", "GitHub"} {
