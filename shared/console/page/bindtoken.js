@@ -119,11 +119,10 @@ const kinds = {
 };
 
 function withShowButton(input) {
-  const show = h("button", { type: "button", class: "quiet", "aria-pressed": "false" }, t("show"));
+  const show = h("button", { type: "button", class: "quiet" }, t("show"));
   show.addEventListener("click", () => {
     const shown = input.type === "password";
     input.type = shown ? "text" : "password";
-    show.setAttribute("aria-pressed", shown);
     show.textContent = t(shown ? "hide" : "show");
   });
   h("div", { class: "with-button" }, input, show);

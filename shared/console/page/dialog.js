@@ -49,6 +49,7 @@ export function openDialog(o) {
       wrong.focus();
       return;
     }
+    const typing = document.activeElement; // a field that is disabled loses the focus
     setBusy(true);
     let after;
     try {
@@ -56,8 +57,12 @@ export function openDialog(o) {
     } catch (error) {
       const failure = await lookAt(error);
       setBusy(false);
-      if (failure === "close") close();
-      else show(failure);
+      if (failure === "close") {
+        close();
+        return;
+      }
+      show(failure);
+      if (fields.contains(typing)) (form.querySelector('[aria-invalid="true"]') ?? typing).focus();
       return;
     }
     setBusy(false);
@@ -125,6 +130,7 @@ export function openDrawer(title, ...body) {
 // field is a labelled control with a hint below. Its control has the id.
 export function field(control, label, { hint, optional } = {}) {
   const { id } = control;
+  control.setAttribute("aria-errormessage", `${id}-missing`);
   if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
   return h("div", { class: "field" },
     h("label", { for: id }, label, optional && h("span", { class: "fine" }, t("optional"))),
@@ -133,9 +139,11 @@ export function field(control, label, { hint, optional } = {}) {
     hint && h("p", { id: `${id}-hint`, class: "fine" }, hint));
 }
 
-// firstMissing marks the required controls that are empty, and returns the first.
+// firstMissing marks the required controls that are empty, and those that are half filled in, such
+// as a date without its year, whose value is empty too. It returns the first.
 export function firstMissing(controls) {
-  const empty = controls.filter((control) => control.required && !control.value.trim());
+  const empty = controls.filter((control) =>
+    control.validity.badInput || (control.required && !control.value.trim()));
   for (const control of controls) {
     const wrong = empty.includes(control);
     invalid(control, wrong);

@@ -21,7 +21,7 @@ export default {
   "optional": " (optional)",
   "required": "Please fill this in.",
   "the_platform": "the platform",
-  "broken": "This page could not be opened. Reload it to try again. 页面无法打开,请刷新重试。",
+  "broken": "This page could not be opened. Reload it to try again. 页面无法打开，请刷新重试。",
   "elsewhere": "This page can't work at this address. Open it here:",
   "empty.title": "No instances",
   "empty.text": "Your account has no registry instance, or your sign-in may see none. Ask your administrator.",

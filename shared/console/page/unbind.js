@@ -2,7 +2,7 @@
 
 import { bindingPath, ifMatch, own } from "./api.js";
 import { openDialog, openDrawer } from "./dialog.js";
-import { h, outside, working } from "./dom.js";
+import { byId, h, outside, working } from "./dom.js";
 import { has, t, when } from "./language.js";
 import { joined, person, platformTitle, problemText } from "./parts.js";
 
@@ -52,6 +52,7 @@ export function unbind(app, platform) {
 
 function told(app, binding, ended) {
   const name = platformTitle(app.platform(binding.platform));
+  byId(`bind-${binding.platform}`)?.focus(); // the button that was pressed is gone
   if (ended.revoked) {
     app.say("good", t("unbound.revoked", { platform: name }));
     return;
