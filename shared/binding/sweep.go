@@ -118,7 +118,7 @@ func (s *Service) collect(
 	err := s.revokeAll(ctx, note)
 	switch {
 	case err == nil:
-	case note.Attempts < hopeless:
+	case note.Attempts < hopeless, errors.Is(err, errUnread):
 		return fmt.Errorf("revoking before the secret is deleted: %w", err)
 	default:
 		s.log.ErrorContext(ctx, "a token may still be alive at its platform",
@@ -155,6 +155,10 @@ func (s *Service) tellNotRevoked(ctx context.Context, rec table.Binding) error {
 	}, &rec)
 }
 
+// errUnread says that the vault fails, and no platform: it is no revocation that has failed, and
+// whether there is anything to revoke isn't known.
+var errUnread = errors.New("binding: the token can't be read")
+
 // revokeAll revokes an OAuth secret's tokens, from the noted generation to the last: a refresh
 // may have made a further one in the meantime. A personal access token is its user's own.
 func (s *Service) revokeAll(ctx context.Context, note table.Note) error {
@@ -164,7 +168,7 @@ func (s *Service) revokeAll(ctx context.Context, note table.Note) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errUnread, err)
 		}
 		if k.Method != provider.ByOAuth {
 			return nil

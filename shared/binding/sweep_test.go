@@ -407,6 +407,25 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 	want(t, "whose", rec.Identity.Username, "bob")
 }
 
+// TestAVaultThatIsAwayIsNoRevocationThatFailed: what it holds is revoked when it is back. A personal
+// token was never to be revoked.
+func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
+	b := newBench(t)
+	granted := b.left("i-1")
+	b.mustBind("i-2", aliceToken)
+	b.mustBind("i-2", aliceOther)
+	b.inside.set(down("Get"))
+	for range 2 * hopeless {
+		b.clock().move(settle)
+		b.mustSweep()
+	}
+	b.inside.clear()
+	b.settled()
+	want(t, "the consent's token lives", b.lives(granted), false)
+	want(t, "told of it", len(b.happenedTo("i-1", event.RevocationFailed)), 0)
+	b.wantEvents("i-2", provider.GitLab, event.Bound, event.Rebound)
+}
+
 // TestTheSweepSparesATokenWhoseHoldersItCannotTell: a platform that doesn't say whose a token is
 // must not make it look like nobody's.
 func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
