@@ -381,3 +381,23 @@ func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 		t.Errorf("a table that isn't there: got %v, want %q", err, want)
 	}
 }
+
+// TestACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written it.
+func TestACursorLeadsIntoNoOtherAccount(t *testing.T) {
+	w := newWorld(t)
+	for _, account := range []string{"acct-1", "acct-2"} {
+		_, err := w.table.SaveBinding(t.Context(), table.Binding{Key: table.Key{
+			Account: account, Region: "cn-hangzhou", Instance: "cri-1", Platform: "gitee",
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := newCursor(place{
+		List: rowkey.Account("acct-2"), PK: rowkey.Account("acct-1"), SK: "0",
+	})
+	page, err := w.table.AccountBindings(t.Context(), "acct-2", written, 10)
+	if !errors.Is(err, table.ErrCursor) {
+		t.Errorf("got %d rows and %v, want %v", len(page.Items), err, table.ErrCursor)
+	}
+}
