@@ -247,6 +247,14 @@ func TestDocsEventsAreTheCodes(t *testing.T) {
 	if got := named(rows(t, "docs/events.md", "## Events")); !slices.Equal(got, events) {
 		t.Errorf("docs/events.md lists %q, want %q", got, events)
 	}
+	var answered []string
+	for _, cells := range rows(t, "docs/operate.md", "## Events") {
+		answered = append(answered, regexp.MustCompile(`binding\.[a-z_]+`).FindAllString(cells[0], -1)...)
+	}
+	slices.Sort(answered)
+	if want := slices.Sorted(slices.Values(events)); !slices.Equal(answered, want) {
+		t.Errorf("docs/operate.md says what to do about %q, want %q", answered, want)
+	}
 }
 
 // attackNumbers are those of every attack, in order.
