@@ -328,7 +328,7 @@ func TestEveryStatusPlatformAndEventHasWords(t *testing.T) {
 	}
 	for _, event := range []string{
 		"bound", "rebound", "unbound", "expiring", "expired", "revoked", "unauthorized",
-		"unreachable", "recovered",
+		"unreachable", "recovered", "revocation_failed",
 	} {
 		want = append(want, "event."+event)
 	}

@@ -33,14 +33,23 @@ export class Failure extends Error {
   }
 }
 
-// own is a failure that the page itself found, by the name of its texts.
-export function own(name) {
+// own is a failure that the page itself found, by the name of its texts. The status is the reply's,
+// if it has one that counts.
+export function own(name, status) {
   return new Failure({
     code: name,
+    status,
     title: t(`own.${name}.title`),
     detail: t(`own.${name}.detail`),
     remedy: t(`own.${name}.remedy`),
   });
+}
+
+// foreign is a refusal of a cloud's gateway, which doesn't know the API's form.
+function foreign(status) {
+  if (status === 401) return own("signed_out", status);
+  if (status === 429 || status === 503) return own("busy", status);
+  return own("no_sense");
 }
 
 // Api calls the functions for whoever is signed in.
@@ -64,7 +73,7 @@ export class Api {
       throw own("no_sense");
     }
     if (reply.ok) return content;
-    if (!content.code) throw own("no_sense");
+    if (!content.code) throw foreign(reply.status);
     throw new Failure(content, Number(reply.headers.get("Retry-After")) || 0);
   }
 

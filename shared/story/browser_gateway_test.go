@@ -1,0 +1,45 @@
+package story_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"bindery/shared/console"
+)
+
+// A cloud's gateway turns some requests away itself, in a form of its own.
+func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
+	var status atomic.Int64
+	mux := http.NewServeMux()
+	server := httptest.NewUnstartedServer(mux)
+	url := "http://" + server.Listener.Addr().String()
+	mux.Handle("/", console.Handler(console.Options{PublicURL: url, ConsoleURL: url, Dev: true}))
+	mux.HandleFunc("/dev/token", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "not-a-token")
+	})
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(int(status.Load()))
+		fmt.Fprint(w, `{"message": "no"}`)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	b := person(t)
+	for refusal, code := range map[int]string{
+		http.StatusUnauthorized:       "signed_out",
+		http.StatusTooManyRequests:    "busy",
+		http.StatusServiceUnavailable: "busy",
+		http.StatusBadGateway:         "no_sense",
+	} {
+		status.Store(int64(refusal))
+		b.open(url + "/")
+		b.ready("#content [data-code]", "#retry")
+		got := b.text(`document.querySelector("#content [data-code]").dataset.code`)
+		if got != code {
+			t.Errorf("a gateway's %d is shown as %s, want %s", refusal, got, code)
+		}
+	}
+}
