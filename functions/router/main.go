@@ -21,7 +21,7 @@ func build(_ context.Context, c config.Config) (trigger.Function, error) {
 		return trigger.Function{}, err
 	}
 	d, err := dispatch.New(dispatch.Options{
-		Environment: environment, Endpoint: c.Alibaba.FCURL,
+		Environment: environment, Endpoint: c.Alibaba.FCURL, Console: c.ConsoleURL,
 		Account: os.Getenv("FC_ACCOUNT_ID"), Own: os.Getenv("FC_FUNCTION_NAME"),
 		Now: time.Now, Log: trigger.Logger("router"),
 	})

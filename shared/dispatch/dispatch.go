@@ -37,6 +37,8 @@ type Options struct {
 	Own string
 	// Endpoint is an origin to ask in place of the region's own.
 	Endpoint string
+	// Console is the origin of the page, which may read what this itself answers.
+	Console string
 	// Now is the clock that requests are signed by.
 	Now func() time.Time
 	Log *slog.Logger
@@ -66,9 +68,10 @@ func routes() map[string]string {
 
 // Dispatcher is an [http.Handler]. Make one with [New].
 type Dispatcher struct {
-	mux    *http.ServeMux
-	client *client
-	log    *slog.Logger
+	mux     *http.ServeMux
+	client  *client
+	console string
+	log     *slog.Logger
 }
 
 // New makes a dispatcher, and no call.
@@ -86,9 +89,10 @@ func New(o Options) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
-		mux:    http.NewServeMux(),
-		client: newClient(scheme+"://"+host, o.Credentials, o.Now),
-		log:    o.Log,
+		mux:     http.NewServeMux(),
+		client:  newClient(scheme+"://"+host, o.Credentials, o.Now),
+		console: o.Console,
+		log:     o.Log,
 	}
 	for route, function := range routes() {
 		d.mux.Handle(route, d.to(prefix+function))
@@ -113,6 +117,10 @@ func (d *Dispatcher) to(function string) http.HandlerFunc {
 		if err != nil {
 			d.log.ErrorContext(ctx, "a function could not be invoked",
 				"invoked", function, "error", err)
+			w.Header().Set("Vary", "Origin")
+			if r.Header.Get("Origin") == d.console { // the functions' own replies say so themselves
+				w.Header().Set("Access-Control-Allow-Origin", d.console)
+			}
 			trigger.Instead(w, r, problem.Internal)
 			return
 		}

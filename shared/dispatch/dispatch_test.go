@@ -103,7 +103,7 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *worl
 	}
 	d, err := dispatch.New(dispatch.Options{
 		Environment: environment, Account: "1234567890123456", Own: "bindery-router",
-		Endpoint: service.URL, Now: time.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
+		Endpoint: service.URL, Console: "https://console.example", Now: time.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,11 +243,15 @@ func TestAFunctionThatFailsIsAProblemAndALineThatQuotesNothing(t *testing.T) {
 		w := start(t, answer)
 		response, text := w.ask(t, "POST",
 			"/v1/instances/a/b/bindings/github/credential?q="+canary, `{"token":"`+canary+`"}`,
-			"Authorization", "Bearer "+canary, "Accept-Language", "zh-CN")
+			"Authorization", "Bearer "+canary, "Accept-Language", "zh-CN",
+			"Origin", "https://console.example")
 		var problem struct{ Code, Remedy string }
 		if err := json.Unmarshal([]byte(text), &problem); err != nil ||
 			response.StatusCode != http.StatusInternalServerError || problem.Code != "internal" {
 			t.Errorf("%s: got %d %q", what, response.StatusCode, text)
+		}
+		if got := response.Header.Get("Access-Control-Allow-Origin"); got != "https://console.example" {
+			t.Errorf("%s: the page may not read it: allowed is %q", what, got)
 		}
 		log := w.log.String()
 		if !strings.Contains(log, what) || !strings.Contains(log, "bindery-credential") {
@@ -260,6 +264,14 @@ func TestAFunctionThatFailsIsAProblemAndALineThatQuotesNothing(t *testing.T) {
 			t.Errorf("%s: invoked %d times, want once: the first may have done its work",
 				what, times)
 		}
+	}
+}
+
+func TestOnlyTheConsoleMayReadAFailure(t *testing.T) {
+	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) { w.WriteHeader(502) })
+	response, _ := w.ask(t, "GET", "/v1/authorizations/0a", "", "Origin", "https://evil.example")
+	if got := response.Header.Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("another origin may read it: allowed is %q", got)
 	}
 }
 
