@@ -126,6 +126,61 @@ func TestASlowHostHoldsNobodyUp(t *testing.T) {
 	want(t, "checked", b.mustSweep().Checked, hostCap+2+others)
 }
 
+// TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp answers for GitHub, where more secrets
+// are to be collected than are looked at side by side, when all of GitLab's bindings were checked.
+func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
+	m := newFleet(t)
+	const left, others = atOnce + 1, 5
+	now := m.clock().now()
+	for i := range left {
+		m.leave(fmt.Sprint("i-", i), now.Add(-time.Hour))
+	}
+	m.fill(others, "well", m.url+"/gitlab", []token{aliceToken}, now)
+	var asked, gaveUp atomic.Int64
+	var inside crowd
+	gitLabIsDone := make(chan struct{})
+	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/user" {
+			defer inside.enter()()
+			select {
+			case <-gitLabIsDone:
+			case <-r.Context().Done():
+				gaveUp.Add(1)
+			}
+		}
+		m.sandbox.ServeHTTP(w, r)
+		if r.URL.Path == "/gitlab/api/v4/user" && asked.Add(1) == others {
+			close(gitLabIsDone)
+		}
+	})
+	m.around.Store(&around)
+	done := m.mustSweep()
+	want(t, "checked", done.Checked, others)
+	want(t, "deleted", done.Deleted, left)
+	want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
+	want(t, "asked by so many at once", inside.most.Load() <= hostCap, true)
+}
+
+// leave makes a secret of GitHub that nothing points at, and its note. The token is dead.
+func (m fleet) leave(id string, due time.Time) {
+	m.Helper()
+	ctx := m.begin(context.Background())
+	name := m.random(16)
+	k := kept{
+		Platform: provider.GitHub, Method: provider.ByOAuth,
+		Token: provider.Token{Access: secret.New("gone-" + name)},
+	}
+	if err := m.put(ctx, name, 1, k); err != nil {
+		m.Fatal(err)
+	}
+	_, err := m.Service.table.SaveNote(ctx, table.Note{
+		Secret: name, Binding: key(id, provider.GitHub), Generation: 1, State: table.Disowned, DueAt: due,
+	})
+	if err != nil {
+		m.Fatal(err)
+	}
+}
+
 func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	m := newFleet(t)
 	other := httptest.NewServer(m.sandbox)

@@ -44,7 +44,7 @@ type Swept struct {
 	Removed   int // rows of unbound bindings, and expired authorizations
 	Kept      int // secrets that are in use
 	Deleted   int // secrets that nothing pointed at
-	PutOff    int // checks that were put off: their host fails, or had no time for them
+	PutOff    int // checks and revocations that were put off: their host fails, or had no time
 	Sent      int // webhooks
 	Left      bool
 	Duration  time.Duration
@@ -92,9 +92,9 @@ type run struct {
 	lanes map[string]*lane
 }
 
-// lane is the checks of one host. They wait in it, and nothing else waits for them.
+// lane is what is to be asked of one host. It waits there, and nothing else waits for it.
 type lane struct {
-	waiting  []table.Binding
+	waiting  []job
 	workers  int
 	failures int           // in a row
 	wait     time.Duration // that the host asked for with one of them
@@ -149,7 +149,7 @@ func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 	var err error
 	switch {
 	case entry.Note != "":
-		err = r.s.sweepNote(ctx, entry.Note, &part)
+		err = r.note(ctx, entry, &part)
 	case entry.Authorization != "":
 		err = r.s.sweepAuthorization(ctx, entry.Authorization, &part)
 	default:
@@ -158,12 +158,26 @@ func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 		rec, check, err = r.s.sweepBinding(ctx, entry.Binding, &part)
 		switch {
 		case check:
-			r.queue(ctx, hostOf(rec), rec, r.check)
+			r.queue(ctx, hostOf(rec), job{nameOf(entry), r.check(rec)})
 		case err == nil && r.s.webhook != nil && rec.Delivery.Waiting > 0:
-			r.queue(ctx, "webhook", rec, r.deliver)
+			r.queue(ctx, "webhook", job{nameOf(entry), r.deliver(rec)})
 		}
 	}
 	r.finish(ctx, nameOf(entry), err, part)
+}
+
+// note works on a note. A secret whose tokens its platform is to revoke waits in the lane of that.
+func (r *run) note(ctx context.Context, entry table.DueEntry, part *Swept) error {
+	note, rec, left, err := r.s.sweepNote(ctx, entry.Note, part)
+	switch {
+	case err != nil || !left:
+		return err
+	case r.s.revokesUnasked(note.Binding.Platform):
+		host := hostOf(table.Binding{Key: note.Binding})
+		r.queue(ctx, host, job{nameOf(entry), r.collect(note, rec)})
+		return nil
+	}
+	return r.s.collect(ctx, note, rec, part)
 }
 
 // finish counts a piece of work and logs its failure. A conflict is none: somebody else is at work
@@ -194,9 +208,15 @@ func hostOf(rec table.Binding) string {
 	return rec.Platform + " " + rec.Address
 }
 
-// task works on one record. It is told why the host is not to be asked, if it isn't, and tells what
-// it heard of the host.
-type task func(ctx context.Context, rec table.Binding, why spared, part *Swept) (heard, error)
+// job is one piece of work that asks a host, and its name.
+type job struct {
+	what string
+	do   task
+}
+
+// task does the work. It is told why the host is not to be asked, if it isn't, and tells what it
+// heard of the host.
+type task func(ctx context.Context, why spared, part *Swept) (heard, error)
 
 // spared is why a host is not to be asked: it fails, or the run has no time left. Wait is how
 // long the host wants to be left alone.
@@ -211,8 +231,8 @@ type heard struct {
 	wait        time.Duration // that it asked for
 }
 
-// queue puts a record into a host's lane, and gives the lane another worker if it may have one.
-func (r *run) queue(ctx context.Context, host string, rec table.Binding, do task) {
+// queue puts a job into a host's lane, and gives the lane another worker if it may have one.
+func (r *run) queue(ctx context.Context, host string, j job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.lanes[host]
@@ -220,15 +240,15 @@ func (r *run) queue(ctx context.Context, host string, rec table.Binding, do task
 		l = &lane{}
 		r.lanes[host] = l
 	}
-	l.waiting = append(l.waiting, rec)
+	l.waiting = append(l.waiting, j)
 	if l.workers < hostCap {
 		l.workers++
-		r.working.Go(func() { r.work(ctx, l, do) })
+		r.working.Go(func() { r.work(ctx, l) })
 	}
 }
 
 // work empties a lane.
-func (r *run) work(ctx context.Context, l *lane, do task) {
+func (r *run) work(ctx context.Context, l *lane) {
 	for {
 		r.mu.Lock()
 		if len(l.waiting) == 0 {
@@ -236,7 +256,7 @@ func (r *run) work(ctx context.Context, l *lane, do task) {
 			r.mu.Unlock()
 			return
 		}
-		rec := l.waiting[0]
+		j := l.waiting[0]
 		l.waiting = l.waiting[1:]
 		why := spared{failing: l.failures >= hostFailing, wait: l.wait}
 		r.mu.Unlock()
@@ -245,37 +265,59 @@ func (r *run) work(ctx context.Context, l *lane, do task) {
 			continue
 		}
 		var part Swept
-		h, err := do(ctx, rec, why, &part)
+		h, err := j.do(ctx, why, &part)
 		r.hostAnswered(l, h)
-		r.finish(ctx, "binding "+describe(rec.Key), err, part)
+		r.finish(ctx, j.what, err, part)
 	}
 }
 
 // check is the task of asking a platform about a token.
-func (r *run) check(
-	ctx context.Context, rec table.Binding, why spared, part *Swept,
-) (heard, error) {
-	if why.failing || why.late {
-		part.PutOff++
-		wait := max(claimed, why.wait)
-		if !why.failing {
-			wait = 0 // for the next run, behind what is older
+func (r *run) check(rec table.Binding) task {
+	return func(ctx context.Context, why spared, part *Swept) (heard, error) {
+		if why.failing || why.late {
+			part.PutOff++
+			wait := max(claimed, why.wait)
+			if !why.failing {
+				wait = 0 // for the next run, behind what is older
+			}
+			return heard{}, r.s.putOff(ctx, rec, wait)
 		}
-		return heard{}, r.s.putOff(ctx, rec, wait)
+		return r.s.checkDue(ctx, rec, part)
 	}
-	return r.s.checkDue(ctx, rec, part)
+}
+
+// collect is the task of revoking and deleting a secret that was left.
+func (r *run) collect(note table.Note, rec table.Binding) task {
+	return func(ctx context.Context, why spared, part *Swept) (heard, error) {
+		switch {
+		case why.late:
+			part.PutOff++
+			return heard{}, nil // the note is due as it was
+		case why.failing:
+			part.PutOff++
+			note.DueAt = r.s.now().Add(max(settle, why.wait))
+			_, err := r.s.table.SaveNote(ctx, note)
+			return heard{}, err
+		}
+		err := r.s.collect(ctx, note, rec, part)
+		return heard{
+			asked: !errors.Is(err, errUnread) && !errors.Is(err, table.ErrConflict),
+			well:  err == nil || errors.Is(err, errYoung),
+			wait:  problem.Of(err).RetryAfter,
+		}, err
+	}
 }
 
 // deliver is the task of sending a binding's waiting events.
-func (r *run) deliver(
-	ctx context.Context, rec table.Binding, why spared, part *Swept,
-) (heard, error) {
-	if why.failing || why.late {
-		return heard{}, nil // it was claimed for later
+func (r *run) deliver(rec table.Binding) task {
+	return func(ctx context.Context, why spared, part *Swept) (heard, error) {
+		if why.failing || why.late {
+			return heard{}, nil // it was claimed for later
+		}
+		sent, err := r.s.deliver(ctx, rec, r.began.Add(sweeping))
+		part.Sent += sent
+		return heard{asked: true, well: err == nil}, err
 	}
-	sent, err := r.s.deliver(ctx, rec, r.began.Add(sweeping))
-	part.Sent += sent
-	return heard{asked: true, well: err == nil}, err
 }
 
 func (r *run) hostAnswered(l *lane, h heard) {

@@ -80,39 +80,56 @@ func (s *Service) sweepAuthorization(ctx context.Context, id string, done *Swept
 }
 
 // sweepNote asks the record whether it points at a noted secret. If so, the note has served its
-// purpose; if not, the secret goes, and its tokens are revoked where they are ours to revoke.
-func (s *Service) sweepNote(ctx context.Context, name string, done *Swept) error {
-	note, err := s.table.Note(ctx, name)
+// purpose. If not, the secret is left: it is to go, and nothing is saved yet.
+func (s *Service) sweepNote(
+	ctx context.Context, name string, done *Swept,
+) (note table.Note, rec table.Binding, left bool, err error) {
+	note, err = s.table.Note(ctx, name)
 	if errors.Is(err, table.ErrNotFound) {
-		return nil
+		return note, rec, false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("reading a note: %w", err)
+		return note, rec, false, fmt.Errorf("reading a note: %w", err)
 	}
 	if note.DueAt.After(s.now()) {
-		return nil // the index lags
+		return note, rec, false, nil // the index lags
 	}
-	var rec table.Binding
 	if note.Binding != (table.Key{}) {
 		if rec, err = s.record(ctx, note.Binding); err != nil {
-			return err
+			return note, rec, false, err
 		}
 	}
 	if rec.Token.Secret == note.Secret {
 		done.Kept++
-		return s.table.DeleteNote(ctx, note)
+		return note, rec, false, s.table.DeleteNote(ctx, note)
 	}
+	return note, rec, true, nil
+}
+
+// revokesUnasked says whether the sweep may have to ask a platform to revoke. Of an attempt that
+// nobody has confirmed the platform isn't known.
+func (s *Service) revokesUnasked(name string) bool {
+	platform, ok := s.platforms.Get(name)
+	return !ok || platform.Describe().Method == provider.ByOAuth && platform.Describe().Revocable
+}
+
+// collect marks a secret that was left as being collected, revokes its tokens where they are ours to
+// revoke, and deletes it.
+func (s *Service) collect(
+	ctx context.Context, note table.Note, rec table.Binding, done *Swept,
+) error {
 	note.State = table.Collecting
 	note.Attempts++
 	note.DueAt = s.now().Add(settle)
-	if note, err = s.table.SaveNote(ctx, note); err != nil {
+	note, err := s.table.SaveNote(ctx, note)
+	if err != nil {
 		return err
 	}
-	return s.collect(ctx, note, rec, done)
+	return s.collected(ctx, note, rec, done)
 }
 
-// collect revokes and deletes a secret whose note says that it is being collected.
-func (s *Service) collect(
+// collected goes on with a secret whose note says that it is being collected.
+func (s *Service) collected(
 	ctx context.Context, note table.Note, rec table.Binding, done *Swept,
 ) error {
 	err := s.revokeAll(ctx, note)
