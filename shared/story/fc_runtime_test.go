@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bindery/shared/api"
+	"bindery/shared/secret"
 	"bindery/shared/trigger/triggertest"
 	"bindery/shared/vault/kms/kmstest"
 )
@@ -208,7 +209,7 @@ func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
 	user := w.bearer("alice", everyScope)
 	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
 	w.bindByToken("gitlab", user)
-	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
+	w.loses(user)
 	w.bindByConsent("gitee", user)
 	w.expire("gitee")
 	w.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
@@ -219,9 +220,32 @@ func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
 	w.schedule("with a reply that is lost")
 	w.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
 	calls := w.alibaba.vault.Calls()
-	if calls["CreateSecret"] != 4 || calls["PutSecretValue"] != 4 {
-		t.Errorf("the calls are %v, want each of two binds and two refreshes made twice", calls)
+	if calls["CreateSecret"] != 5 || calls["PutSecretValue"] != 4 {
+		t.Errorf("the calls are %v, want two binds' and two refreshes' made twice, and one", calls)
 	}
+	w.hasten()
+	w.schedule("which sweeps what was lost")
+	if left := w.left(); len(left) != 3 { // with the apps'
+		t.Errorf("the secrets %v are left", left)
+	}
+}
+
+// loses is a callback whose vault's answer is lost. It may not look at what is there, and its user
+// begins again.
+func (w *world) loses(user secret.Text) {
+	w.t.Helper()
+	_, back, cookie := w.consented("gitee", user)
+	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
+	arrived := w.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
+	if _, problem := atConsole(arrived); problem != "storage_unavailable" {
+		w.t.Errorf("with a reply that is lost: %d %q", arrived.status, problem)
+	}
+	w.alibaba.mu.Lock()
+	defer w.alibaba.mu.Unlock()
+	if got := w.alibaba.refused; len(got) != 1 || !strings.HasPrefix(got[0], "oauthcallback: Get") {
+		w.t.Errorf("refused are %v, want that the callback looks", got)
+	}
+	w.alibaba.refused = nil // it was meant
 }
 
 func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) {
