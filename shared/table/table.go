@@ -95,7 +95,8 @@ type Due interface {
 
 // Holders remembers which bindings and authorizations hold a token of one identity of a platform.
 // It is a hint, written before the binding is saved: an entry counts when its binding really has
-// that identity, or when it is younger than 15 minutes.
+// that identity, or when it is young: 15 minutes for a binding's, and for an authorization's until
+// the sweep has ended what nobody confirmed.
 type Holders interface {
 	// SaveHolder writes the entry. The same entry again only sets At.
 	SaveHolder(ctx context.Context, h Holder) error
