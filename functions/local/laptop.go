@@ -104,5 +104,6 @@ Sample tokens to paste. They are fake, and work in the sandbox alone:
 		}
 		fmt.Fprintf(out, "    then          %s\n", s.Expect.English)
 	}
-	fmt.Fprintf(out, "\nStop with Ctrl-C. What you bind is there again at the next start.\n\n")
+	fmt.Fprint(out, "\nStop with Ctrl-C. What you bind is there again at the next start. The sandbox "+
+		"forgets\nwhat it issued by OAuth: a check then finds those bindings revoked.\n\n")
 }
