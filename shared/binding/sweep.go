@@ -113,8 +113,8 @@ func (s *Service) revokesUnasked(name string) bool {
 	return !ok || platform.Describe().Method == provider.ByOAuth && platform.Describe().Revocable
 }
 
-// collect marks a secret that was left as being collected, revokes its tokens where they are ours to
-// revoke, and deletes it.
+// collect marks a secret that was left as being collected, revokes its tokens where they are ours
+// to revoke, and deletes it.
 func (s *Service) collect(
 	ctx context.Context, note table.Note, rec table.Binding, done *Swept,
 ) error {

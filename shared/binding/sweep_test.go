@@ -407,8 +407,8 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 	want(t, "whose", rec.Identity.Username, "bob")
 }
 
-// TestAVaultThatIsAwayIsNoRevocationThatFailed: what it holds is revoked when it is back. A personal
-// token was never to be revoked.
+// TestAVaultThatIsAwayIsNoRevocationThatFailed: what it holds is revoked when it is back. A
+// personal token was never to be revoked.
 func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 	b := newBench(t)
 	granted := b.left("i-1")
