@@ -333,6 +333,28 @@ func TestEveryWarningIsReachedAndReadsWellInBothLanguages(t *testing.T) {
 	}
 }
 
+// An alarm on errors in the log wakes somebody: what callers and platforms do is no such error.
+func TestOnlyBinderysOwnFailuresAreErrorsInTheLog(t *testing.T) {
+	for _, tt := range []struct {
+		ways []way
+		want bool
+	}{
+		{waysOfTheCaller(), false}, {waysOfThePlatform(), false}, {waysOfBindery(), true},
+	} {
+		for _, way := range tt.ways {
+			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				way.how(w, "en")
+				want := tt.want && problem.New(way.code).Status() >= 500
+				if got := strings.Contains(w.log.text(), `"level":"ERROR"`); got != want {
+					t.Errorf("an error is in the log: %t, want %t", got, want)
+				}
+			})
+		}
+	}
+}
+
 // What a platform or a cap asks to wait is passed on, in whole seconds.
 func TestWhatAskedToWaitIsInRetryAfter(t *testing.T) {
 	for _, tt := range []struct {

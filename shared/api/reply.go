@@ -58,10 +58,14 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // logRefused writes the line of a request that ended with a problem. It holds the route, not the
-// address: a callback's has a code in it.
+// address: a callback's has a code in it. An error is Bindery's own: alarms are on those, and a
+// platform that is down, or an address that a user typed wrong, is to wake nobody.
 func (a *API) logRefused(r *http.Request, p *problem.Problem, err error) {
 	level := slog.LevelInfo
-	if p.Status() >= http.StatusInternalServerError {
+	switch {
+	case p.Status() == http.StatusBadGateway || p.Code == problem.PlatformRateLimited:
+		level = slog.LevelWarn
+	case p.Status() >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
 	a.log.Log(r.Context(), level, "refused", "method", r.Method, "route", r.Pattern,

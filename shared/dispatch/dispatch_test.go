@@ -103,7 +103,8 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *worl
 	}
 	d, err := dispatch.New(dispatch.Options{
 		Environment: environment, Account: "1234567890123456", Own: "bindery-router",
-		Endpoint: service.URL, Console: "https://console.example", Now: time.Now, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
+		Endpoint: service.URL, Console: "https://console.example", Now: time.Now,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
