@@ -161,6 +161,30 @@ func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
 	want(t, "asked by so many at once", inside.most.Load() <= hostCap, true)
 }
 
+// TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried asks for a few, and leaves the rest
+// for later. Ten such runs must not end in tokens that nobody has tried to revoke.
+func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T) {
+	m := newFleet(t)
+	const left = 3 * atOnce
+	now := m.clock().now()
+	for i := range left {
+		m.leave(fmt.Sprint("i-", i), now)
+	}
+	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
+	done := m.mustSweep()
+	want(t, "tried or put off", done.Failed+done.PutOff, left)
+	want(t, "tried few", done.Failed < hostFailing+hostCap, true)
+	tried := 0
+	for _, note := range m.rows.notes {
+		tried += note.Attempts
+		want(t, "comes up later", note.DueAt, now.Add(settle))
+	}
+	want(t, "counted as tried", tried, done.Failed)
+	m.mend(provider.GitHub)
+	m.clock().move(settle)
+	want(t, "deleted when it is well", m.mustSweep().Deleted, left)
+}
+
 // leave makes a secret of GitHub that nothing points at, and its note. The token is dead.
 func (m fleet) leave(id string, due time.Time) {
 	m.Helper()
