@@ -53,6 +53,29 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 	}
 }
 
+// A panic is a reply, and what can't be done is one too: Lambda counts neither as an error.
+func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
+	resources := in(readYAML(t, template), "Resources").(object)
+	heard := map[string]bool{}
+	for _, resource := range resources {
+		if in(resource, "Properties", "FilterPattern") == `{ $.level = "ERROR" }` {
+			heard[in(resource, "Properties", "LogGroupName", "Ref").(string)] = true
+		}
+	}
+	for name, resource := range resources {
+		if in(resource, "Type") == "AWS::Serverless::Function" && !heard[name+"Log"] {
+			t.Errorf("an error in the log of %s raises no alarm", name)
+		}
+	}
+	var counted []any
+	for _, metric := range in(resources, "ErrorsAlarm", "Properties", "Metrics").([]any) {
+		counted = append(counted, in(metric, "MetricStat", "Metric", "MetricName"))
+	}
+	if !slices.Contains(counted, any("error")) || len(counted) > 11 {
+		t.Errorf("ErrorsAlarm counts %v, want error too, and at most ten", counted)
+	}
+}
+
 // writtenMetrics are the fields at the top of the lines that count credentials and runs.
 func writtenMetrics(t *testing.T) map[string]bool {
 	t.Helper()
