@@ -293,6 +293,19 @@ func TestD11_AWithdrawnBindingIsNotBroughtBackByARefreshUnderWay(t *testing.T) {
 	want(t, "reason", problem.Of(err).Reason, revokedByOperator)
 }
 
+// TestD11_ARefreshOfATokenThatTheOperatorEndedRaisesNoAlarmOfALoss: the platform refuses it, and
+// nobody is to look for it.
+func TestD11_ARefreshOfATokenThatTheOperatorEndedRaisesNoAlarmOfALoss(t *testing.T) {
+	b := newRenewing(t, -time.Minute)
+	holder := b.companion()
+	holder.at("Get", func() { b.mustRevokeAll(RevokeAll{Platform: provider.GitHub, Act: true}) })
+	_, err := holder.ask("i-1", MinimumLife)
+	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
+	want(t, "reason", problem.Of(err).Reason, revokedByOperator)
+	want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+tokenMayBeLost), false)
+	want(t, "counted as", holder.metrics("Credentials")[tokenMayBeLost], 0)
+}
+
 // TestALostReplyOfTheLeaseHoldsNobodyUp: the row says who has it.
 func TestALostReplyOfTheLeaseHoldsNobodyUp(t *testing.T) {
 	for _, conflict := range []bool{false, true} {

@@ -53,7 +53,8 @@ func (s *Service) refusedFor(
 	if overtaken { // perhaps they used the token up, and are about to store the next
 		return s.takeTurns(ctx, rec)
 	}
-	if same(rec.Token, refused) && why.Reason == tokenMayBeLost {
+	known := rec.Problem // by whoever was first to give the token up
+	if same(rec.Token, refused) && known != nil && known.Reason == tokenMayBeLost {
 		s.log.ErrorContext(ctx, "a refresh may have lost a token",
 			"alarm", tokenMayBeLost, "binding", describe(rec.Key))
 	}
