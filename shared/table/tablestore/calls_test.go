@@ -382,8 +382,8 @@ func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written it.
-func TestACursorLeadsIntoNoOtherAccount(t *testing.T) {
+// TestA15_ACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written it.
+func TestA15_ACursorLeadsIntoNoOtherAccount(t *testing.T) {
 	w := newWorld(t)
 	for _, account := range []string{"acct-1", "acct-2"} {
 		_, err := w.table.SaveBinding(t.Context(), table.Binding{Key: table.Key{
