@@ -161,8 +161,8 @@ func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
 	want(t, "asked by so many at once", inside.most.Load() <= hostCap, true)
 }
 
-// TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried asks for a few, and leaves the rest
-// for later. Ten such runs must not end in tokens that nobody has tried to revoke.
+// TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried asks for a few, and leaves the
+// rest for later. Ten such runs must not end in tokens that nobody has tried to revoke.
 func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T) {
 	m := newFleet(t)
 	const left = 3 * atOnce

@@ -382,7 +382,8 @@ func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestA15_ACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written it.
+// TestA15_ACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written
+// it.
 func TestA15_ACursorLeadsIntoNoOtherAccount(t *testing.T) {
 	w := newWorld(t)
 	for _, account := range []string{"acct-1", "acct-2"} {
