@@ -2,8 +2,10 @@ package story_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -41,5 +43,26 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 		if got != code {
 			t.Errorf("a gateway's %d is shown as %s, want %s", refusal, got, code)
 		}
+	}
+}
+
+// Where the page is on the functions' own host, whoever blocks its cookies blocks its storage too.
+func TestBrowserThatMayKeepNothingIsToldWhatToAllow(t *testing.T) {
+	listener, err := net.Listen("tcp", cookiesOff+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + listener.Addr().String()
+	page := console.Handler(console.Options{PublicURL: url, ConsoleURL: url, Dev: true})
+	server := httptest.NewUnstartedServer(page)
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(server.Close)
+	b := person(t)
+	b.open(url + "/")
+	b.until("words", `document.getElementById("content").innerText`)
+	if got := b.shows("#content"); !strings.Contains(got, "Cookie") {
+		t.Errorf("the page says %q", got)
 	}
 }

@@ -314,6 +314,8 @@ window.addEventListener("hashchange", () => takeFragment() && location.reload())
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 working(open).catch((error) => {
-  console.error(error);
-  byId("content").textContent = t("broken");
+  // Whoever blocks this site's cookies has blocked the tab's storage with them.
+  const blocked = error.name === "SecurityError";
+  if (!blocked) console.error(error);
+  byId("content").textContent = t(blocked ? "blocked" : "broken");
 });

@@ -21,6 +21,7 @@ export default {
   "optional": " (optional)",
   "required": "Please fill this in.",
   "the_platform": "the platform",
+  "blocked": "This page needs cookies and site data. Allow them for this site, then reload. 此页面需要使用 Cookie 和网站数据，请允许后刷新。",
   "broken": "This page could not be opened. Reload it to try again. 页面无法打开，请刷新重试。",
   "elsewhere": "This page can't work at this address. Open it here:",
   "empty.title": "No instances",

@@ -21,6 +21,7 @@ export default {
   "optional": "（选填）",
   "required": "请填写此项。",
   "the_platform": "平台",
+  "blocked": "此页面需要使用 Cookie 和网站数据，请允许后刷新。 This page needs cookies and site data. Allow them for this site, then reload.",
   "broken": "页面无法打开，请刷新重试。 This page could not be opened. Reload it to try again.",
   "elsewhere": "此页面在这个地址无法工作，请从下面的地址打开：",
   "empty.title": "没有可用的实例",
