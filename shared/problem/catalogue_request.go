@@ -32,8 +32,9 @@ func requests() map[Code]entry {
 					"{field} is too long.",
 				}},
 				"characters": {detail: text{
-					"字段“{field}”含有不允许的字符（空格、换行或控制字符）。",
-					"{field} holds characters that it must not: spaces, line breaks, control characters.",
+					"字段“{field}”含有不允许的字符，例如空格、换行、令牌中的全角字符，或用户名中的冒号。",
+					"{field} holds a character that it must not, such as a space, a line break, " +
+						"a sign beyond ASCII in a token, or a colon in a user name.",
 				}},
 				"past": {
 					detail: text{"“{field}”是过去的时间。", "{field} is in the past."},
