@@ -370,8 +370,9 @@ func platforms() map[Code]entry {
 					"many tries. It may still work there; here it is deleted.",
 			},
 			remedy: text{
-				"请在 {platform} 的授权应用页面撤销此应用的授权，然后重新绑定。",
-				"End the app's authorization on {platform}, under authorized applications, and bind again.",
+				"请在 {platform} 的授权应用页面撤销此应用的授权，然后重新绑定；同一账号的其他绑定也须重新绑定。",
+				"End the app's authorization on {platform}, under authorized applications, and bind " +
+					"again, also wherever else this account is bound.",
 			},
 		},
 		TokenRevoked: {
