@@ -180,6 +180,8 @@ func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T
 		want(t, "comes up later", note.DueAt, now.Add(settle))
 	}
 	want(t, "counted as tried", tried, done.Failed)
+	want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
+	want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
 	m.mend(provider.GitHub)
 	m.clock().move(settle)
 	want(t, "deleted when it is well", m.mustSweep().Deleted, left)

@@ -3,6 +3,7 @@ package binding
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"sync"
 	"time"
@@ -181,11 +182,17 @@ func (r *run) note(ctx context.Context, entry table.DueEntry, part *Swept) error
 }
 
 // finish counts a piece of work and logs its failure. A conflict is none: somebody else is at work
-// on it, or may be, and it comes due again.
+// on it, or may be, and it comes due again. A platform's own is a warning, as it is of a request:
+// alarms are on errors, and a platform that is down is to wake nobody.
 func (r *run) finish(ctx context.Context, what string, err error, part Swept) {
 	if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, errYoung) {
 		part.Failed++
-		r.s.log.ErrorContext(ctx, "sweeping failed", "entry", what, "error", err)
+		level := slog.LevelError
+		switch problem.Of(err).Code {
+		case problem.PlatformError, problem.PlatformUnreachable, problem.PlatformRateLimited:
+			level = slog.LevelWarn
+		}
+		r.s.log.Log(ctx, level, "sweeping failed", "entry", what, "error", err)
 	}
 	r.count(part)
 }
