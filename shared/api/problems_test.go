@@ -229,6 +229,7 @@ var elsewhere = []problem.Code{
 	problem.TooManyTokens, problem.ClientRefused, problem.ManyTokens,
 	problem.InstancesUnknown, // TestACatalogueThatCannotBeReadIsToldAsSuch
 	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
+	problem.Overloaded,       // the router's
 }
 
 func TestEveryProblemIsReachedAndReadsWellInBothLanguages(t *testing.T) {

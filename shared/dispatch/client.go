@@ -81,6 +81,9 @@ func (c *client) invoke(ctx context.Context, function string, event []byte) (*re
 	return read(returned)
 }
 
+// errFull says that there is no instance left of the function: it has not begun.
+var errFull = errors.New("there is no capacity")
+
 // unquoted is the error without the request's address.
 func unquoted(err error) error {
 	var request *url.Error
@@ -99,5 +102,9 @@ func refused(status int, text []byte) error {
 	if len(answer.Code) > 80 || strings.Trim(answer.Code, letters) != "" {
 		answer.Code = ""
 	}
-	return fmt.Errorf("asking Function Compute: it answered %d %s", status, answer.Code)
+	err := fmt.Errorf("asking Function Compute: it answered %d %s", status, answer.Code)
+	if status == http.StatusTooManyRequests {
+		return fmt.Errorf("%w: %w", errFull, err)
+	}
+	return err
 }

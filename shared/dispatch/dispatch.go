@@ -101,8 +101,8 @@ func New(o Options) (*Dispatcher, error) {
 }
 
 // ServeHTTP implements [http.Handler]. A function that can't be invoked, or that fails, is
-// [problem.Internal] to the client and a line in the log; nothing is tried twice, for the first try
-// may have done its work.
+// [problem.Internal] to the client and a line in the log, and [problem.Overloaded] where there is
+// no capacity for it; nothing is tried twice, for the first try may have done its work.
 func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
 
 func (d *Dispatcher) to(function string) http.HandlerFunc {
@@ -121,7 +121,11 @@ func (d *Dispatcher) to(function string) http.HandlerFunc {
 			if r.Header.Get("Origin") == d.console { // the functions' own replies say so themselves
 				w.Header().Set("Access-Control-Allow-Origin", d.console)
 			}
-			trigger.Instead(w, r, problem.Internal)
+			p := problem.New(problem.Internal)
+			if errors.Is(err, errFull) {
+				p = problem.New(problem.Overloaded).After(time.Second)
+			}
+			trigger.Instead(w, r, p)
 			return
 		}
 		out.write(w)

@@ -268,6 +268,18 @@ func TestAFunctionThatFailsIsAProblemAndALineThatQuotesNothing(t *testing.T) {
 	}
 }
 
+func TestWithoutCapacityAClientIsToldWhenToComeAgain(t *testing.T) {
+	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) {
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, `{"Code":"ResourceExhausted"}`)
+	})
+	response, text := w.ask(t, "POST", "/v1/instances/a/b/bindings/github/credential", "")
+	if response.StatusCode != http.StatusServiceUnavailable ||
+		response.Header.Get("Retry-After") != "1" || !strings.Contains(text, `"overloaded"`) {
+		t.Errorf("got %d %v %q", response.StatusCode, response.Header, text)
+	}
+}
+
 func TestOnlyTheConsoleMayReadAFailure(t *testing.T) {
 	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) { w.WriteHeader(502) })
 	response, _ := w.ask(t, "GET", "/v1/authorizations/0a", "", "Origin", "https://evil.example")

@@ -21,6 +21,7 @@ const (
 	Conflict           Code = "conflict"
 	PreconditionFailed Code = "precondition_failed"
 	TooManyCalls       Code = "too_many_calls"
+	Overloaded         Code = "overloaded"
 )
 
 // Bindery itself.

@@ -204,6 +204,18 @@ func requests() map[Code]entry {
 				"Wait for the seconds that Retry-After gives, then try again.",
 			},
 		},
+		Overloaded: {
+			status: http.StatusServiceUnavailable,
+			title:  text{"暂时繁忙", "Bindery is busy"},
+			detail: text{
+				"当前请求过多，没有空余的资源处理此次调用。什么都没有改变。",
+				"There is no capacity left for this call at the moment. Nothing was changed.",
+			},
+			remedy: text{
+				"请等待 Retry-After 给出的秒数后再试。",
+				"Wait for the seconds that Retry-After gives, then try again.",
+			},
+		},
 		StorageUnavailable: {
 			status: http.StatusServiceUnavailable,
 			title:  text{"存储暂不可用", "The storage is not available"},

@@ -153,14 +153,14 @@ func answered(
 	r = Identify(r, id)
 	out = &buffered{header: http.Header{}}
 	if err != nil {
-		Instead(out, r, problem.RouteUnknown)
+		Instead(out, r, problem.New(problem.RouteUnknown))
 		return out, nil
 	}
 	defer func() {
 		if recover() != nil { // it is in the log
 			out.body.Reset()
 			out.status = 0
-			Instead(out, r, problem.Internal)
+			Instead(out, r, problem.New(problem.Internal))
 		}
 	}()
 	h.ServeHTTP(out, r)

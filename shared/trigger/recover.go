@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	goruntime "runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"bindery/shared/problem"
@@ -39,7 +41,7 @@ func Recover(log *slog.Logger, h http.Handler) http.Handler {
 			if reply.begun {
 				panic(http.ErrAbortHandler)
 			}
-			Instead(w, r, problem.Internal)
+			Instead(w, r, problem.New(problem.Internal))
 		}()
 		h.ServeHTTP(reply, r)
 	})
@@ -47,7 +49,7 @@ func Recover(log *slog.Logger, h http.Handler) http.Handler {
 
 // Instead replies with the problem in place of what was being prepared. Nothing of the reply may
 // have been written.
-func Instead(w http.ResponseWriter, r *http.Request, code problem.Code) {
+func Instead(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	for name := range w.Header() {
 		// Without these the console could not read the reply.
 		if name != "Vary" && !strings.HasPrefix(name, "Access-Control-") {
@@ -59,11 +61,13 @@ func Instead(w http.ResponseWriter, r *http.Request, code problem.Code) {
 		strings.EqualFold(accepted[:2], "zh") {
 		language = problem.Chinese
 	}
-	p := problem.New(code)
 	text := p.In(language)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Content-Language", string(language))
 	w.Header().Set("Cache-Control", "no-store")
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	}
 	w.WriteHeader(p.Status())
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that is gone is no news
 		"type": p.Type(), "title": text.Title, "status": p.Status(), "detail": text.Detail,
