@@ -22,6 +22,9 @@ const (
 	refreshing = 16 * time.Second // the platform's answer
 	storing    = 8 * time.Second  // one thing to be stored
 	waiting    = 18 * time.Second // a caller, for a refresh by anybody
+	// taking is how much of that must be left to whoever begins a refresh: it goes on when its caller
+	// has left, but a cloud freezes a function whose callers are answered.
+	taking = 5 * time.Second
 	// How often the record is looked at meanwhile: soon at first, then each time that the wait has
 	// grown by half, so that nobody waits for twice as long as the refresh takes.
 	shortestPoll = 10 * time.Millisecond
@@ -86,6 +89,8 @@ func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Bindi
 			return table.Binding{}, s.ended(rec)
 		case rec.Backoff.Until.After(now):
 			return table.Binding{}, rec.Backoff.Problem.After(rec.Backoff.Until.Sub(now))
+		case !rec.Lease.Until.After(now) && waited > waiting-taking:
+			return table.Binding{}, s.busy(rec)
 		case !rec.Lease.Until.After(now):
 			leased, err := s.lease(patience, rec)
 			if err == nil {

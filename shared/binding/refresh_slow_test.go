@@ -111,3 +111,32 @@ func TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoHasLittleTimeLeftBeginsNoRefresh: what a cloud freezes in the middle of a platform's answer
+// may lose a token.
+func TestWhoHasLittleTimeLeftBeginsNoRefresh(t *testing.T) {
+	for left, refreshes := range map[time.Duration]int{10 * time.Second: 1, 15 * time.Second: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newSlowPlay(t, -time.Minute, time.Second, 0)
+			rec, err := p.rows.Binding(t.Context(), refreshKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Lease = table.Lease{Owner: "dead", Until: p.now().Add(left)} // it left this behind
+			if _, err := p.rows.SaveBinding(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+			failed, _ := p.ask(2, 5)
+			want(t, "refreshes", p.platform.renewed, refreshes)
+			want(t, "failures", len(failed), 10*(1-refreshes))
+			for _, err := range failed {
+				if problem.Of(err).RetryAfter <= 0 {
+					t.Errorf("got %v, want a time to wait", err)
+				}
+			}
+			failed, _ = p.ask(2, 5) // who comes then takes over
+			want(t, "failures then", len(failed), 0)
+			want(t, "refreshes then", p.platform.renewed, 1)
+		})
+	}
+}
