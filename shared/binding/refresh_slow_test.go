@@ -112,8 +112,8 @@ func TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes(t *testing.T) {
 	}
 }
 
-// TestWhoHasLittleTimeLeftBeginsNoRefresh: what a cloud freezes in the middle of a platform's answer
-// may lose a token.
+// TestWhoHasLittleTimeLeftBeginsNoRefresh: what a cloud freezes in the middle of a platform's
+// answer may lose a token.
 func TestWhoHasLittleTimeLeftBeginsNoRefresh(t *testing.T) {
 	for left, refreshes := range map[time.Duration]int{10 * time.Second: 1, 15 * time.Second: 0} {
 		synctest.Test(t, func(t *testing.T) {
