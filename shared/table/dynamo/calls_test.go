@@ -62,7 +62,7 @@ func allCalls(t *Table) []call {
 // callsOf are the calls on one kind of rows.
 func callsOf[T any](name string, r rows[T], t *Table, record T) []call {
 	other := record
-	*r.version(&other) = "x"
+	*r.Version(&other) = "x"
 	return []call{
 		{name, func(ctx context.Context) error {
 			_, err := r.get(ctx, t, record)

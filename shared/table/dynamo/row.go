@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -14,54 +13,22 @@ import (
 	"bindery/shared/table/rowkey"
 )
 
-// rows are the rows of one kind: those that have a version and may come due.
-type rows[T any] struct {
-	name    string // of one, for errors
-	key     func(T) rowkey.Key
-	version func(*T) *string
-	due     func(T) time.Time
-}
-
-func bindingRows() rows[table.Binding] {
-	return rows[table.Binding]{
-		name:    "a binding",
-		key:     func(b table.Binding) rowkey.Key { return rowkey.Binding(b.Key) },
-		version: func(b *table.Binding) *string { return &b.Version },
-		due:     func(b table.Binding) time.Time { return b.DueAt },
-	}
-}
-
-func noteRows() rows[table.Note] {
-	return rows[table.Note]{
-		name:    "a note",
-		key:     func(n table.Note) rowkey.Key { return rowkey.Note(n.Secret) },
-		version: func(n *table.Note) *string { return &n.Version },
-		due:     func(n table.Note) time.Time { return n.DueAt },
-	}
-}
-
-func authorizationRows() rows[table.Authorization] {
-	return rows[table.Authorization]{
-		name:    "an authorization",
-		key:     func(a table.Authorization) rowkey.Key { return rowkey.Authorization(a.ID) },
-		version: func(a *table.Authorization) *string { return &a.Version },
-		due:     func(a table.Authorization) time.Time { return a.DueAt },
-	}
-}
+// rows are the rows of one kind.
+type rows[T any] struct{ rowkey.Kind[T] }
 
 // get reads the row whose key is that of like.
 func (r rows[T]) get(ctx context.Context, t *Table, like T) (T, error) {
 	var none T
-	found, err := t.get(ctx, r.key(like))
+	found, err := t.get(ctx, r.Key(like))
 	if err == nil && found == nil {
 		err = table.ErrNotFound
 	}
 	if err != nil {
-		return none, failed("read "+r.name, err)
+		return none, failed("read "+r.Name, err)
 	}
 	record, err := r.decode(found)
 	if err != nil {
-		return none, failed("read "+r.name, err)
+		return none, failed("read "+r.Name, err)
 	}
 	return record, nil
 }
@@ -76,22 +43,22 @@ func (r rows[T]) decode(i item) (T, error) {
 	if version == "" {
 		return record, errors.New("the row has no version")
 	}
-	*r.version(&record) = version
+	*r.Version(&record) = version
 	return record, nil
 }
 
 // save writes the row under a new version if it is there in the record's.
 func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
 	var none T
-	row, err := encode(r.key(record), record)
+	row, err := encode(r.Key(record), record)
 	if err != nil {
-		return none, failed("save "+r.name, err)
+		return none, failed("save "+r.Name, err)
 	}
 	version := table.NewVersion()
 	row[versionAttribute] = text(version)
-	addDue(row, r.due(record))
+	addDue(row, r.Due(record))
 
-	is := inVersion(*r.version(&record))
+	is := inVersion(*r.Version(&record))
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name, Item: row,
 		ConditionExpression:       &is.expression,
@@ -104,20 +71,20 @@ func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
 	switch {
 	case conflict && textOf(there, versionAttribute) == version:
 	case conflict:
-		return none, failed("save "+r.name, table.ErrConflict)
+		return none, failed("save "+r.Name, table.ErrConflict)
 	case err != nil:
-		return none, failed("save "+r.name, err)
+		return none, failed("save "+r.Name, err)
 	}
-	*r.version(&record) = version
+	*r.Version(&record) = version
 	return record, nil
 }
 
 func (r rows[T]) delete(ctx context.Context, t *Table, record T) error {
-	err := t.delete(ctx, r.key(record), inVersion(*r.version(&record)))
+	err := t.delete(ctx, r.Key(record), inVersion(*r.Version(&record)))
 	if _, conflict := clashed(err); conflict {
 		err = table.ErrConflict
 	}
-	return failed("delete "+r.name, err)
+	return failed("delete "+r.Name, err)
 }
 
 // condition is what must hold for a write.

@@ -49,17 +49,18 @@ type call struct {
 func allCalls() []call {
 	k := keyOfInstance("1")
 	return slices.Concat(
-		callsOf("Binding", bindingRows(), table.Binding{Key: k, DueAt: base}),
-		callsOf("Note", noteRows(), table.Note{Secret: "1", DueAt: base}),
-		callsOf("Authorization", authorizationRows(), table.Authorization{ID: "1", DueAt: base}),
+		callsOf("Binding", rowkey.Bindings(), table.Binding{Key: k, DueAt: base}),
+		callsOf("Note", rowkey.Notes(), table.Note{Secret: "1", DueAt: base}),
+		callsOf("Authorization", rowkey.Authorizations(), table.Authorization{ID: "1", DueAt: base}),
 		listCalls(k), otherCalls(k),
 	)
 }
 
 // callsOf are the calls on one kind of rows.
-func callsOf[T any](name string, r rows[T], record T) []call {
+func callsOf[T any](name string, kind rowkey.Kind[T], record T) []call {
+	r := rows[T]{kind}
 	other := record
-	*r.version(&other) = "x"
+	*r.Version(&other) = "x"
 	return []call{
 		{name, func(ctx context.Context, t *Table) error {
 			_, err := r.get(ctx, t, record)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
@@ -13,54 +12,22 @@ import (
 	"bindery/shared/table/rowkey"
 )
 
-// rows are the rows of one kind: those that have a version and may come due.
-type rows[T any] struct {
-	name    string // of one, for errors
-	key     func(T) rowkey.Key
-	version func(*T) *string
-	due     func(T) time.Time
-}
-
-func bindingRows() rows[table.Binding] {
-	return rows[table.Binding]{
-		name:    "a binding",
-		key:     func(b table.Binding) rowkey.Key { return rowkey.Binding(b.Key) },
-		version: func(b *table.Binding) *string { return &b.Version },
-		due:     func(b table.Binding) time.Time { return b.DueAt },
-	}
-}
-
-func noteRows() rows[table.Note] {
-	return rows[table.Note]{
-		name:    "a note",
-		key:     func(n table.Note) rowkey.Key { return rowkey.Note(n.Secret) },
-		version: func(n *table.Note) *string { return &n.Version },
-		due:     func(n table.Note) time.Time { return n.DueAt },
-	}
-}
-
-func authorizationRows() rows[table.Authorization] {
-	return rows[table.Authorization]{
-		name:    "an authorization",
-		key:     func(a table.Authorization) rowkey.Key { return rowkey.Authorization(a.ID) },
-		version: func(a *table.Authorization) *string { return &a.Version },
-		due:     func(a table.Authorization) time.Time { return a.DueAt },
-	}
-}
+// rows are the rows of one kind.
+type rows[T any] struct{ rowkey.Kind[T] }
 
 // get reads the row whose key is that of like.
 func (r rows[T]) get(ctx context.Context, t *Table, like T) (T, error) {
 	var none T
-	found, there, err := t.get(ctx, r.key(like))
+	found, there, err := t.get(ctx, r.Key(like))
 	if err == nil && !there {
 		err = table.ErrNotFound
 	}
 	if err != nil {
-		return none, failed("read "+r.name, err)
+		return none, failed("read "+r.Name, err)
 	}
 	record, err := r.decode(found)
 	if err != nil {
-		return none, failed("read "+r.name, err)
+		return none, failed("read "+r.Name, err)
 	}
 	return record, nil
 }
@@ -75,22 +42,22 @@ func (r rows[T]) decode(found row) (T, error) {
 	if version == "" {
 		return record, errors.New("the row has no version")
 	}
-	*r.version(&record) = version
+	*r.Version(&record) = version
 	return record, nil
 }
 
 // save writes the row under a new version if it is there in the record's.
 func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
 	var none T
-	made, err := encode(r.key(record), record)
+	made, err := encode(r.Key(record), record)
 	if err != nil {
-		return none, failed("save "+r.name, err)
+		return none, failed("save "+r.Name, err)
 	}
 	version := table.NewVersion()
 	made.set(versionColumn, version)
-	addDue(made, r.due(record))
+	addDue(made, r.Due(record))
 
-	unsure, err := t.put(ctx, made, inVersion(*r.version(&record)))
+	unsure, err := t.put(ctx, made, inVersion(*r.Version(&record)))
 	if clashed(err) {
 		err = table.ErrConflict
 		if unsure {
@@ -98,9 +65,9 @@ func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
 		}
 	}
 	if err != nil {
-		return none, failed("save "+r.name, err)
+		return none, failed("save "+r.Name, err)
 	}
-	*r.version(&record) = version
+	*r.Version(&record) = version
 	return record, nil
 }
 
@@ -118,11 +85,11 @@ func (t *Table) saved(ctx context.Context, key rowkey.Key, version string) error
 }
 
 func (r rows[T]) delete(ctx context.Context, t *Table, record T) error {
-	err := t.delete(ctx, r.key(record), has(versionColumn, *r.version(&record)))
+	err := t.delete(ctx, r.Key(record), has(versionColumn, *r.Version(&record)))
 	if clashed(err) {
 		err = table.ErrConflict
 	}
-	return failed("delete "+r.name, err)
+	return failed("delete "+r.Name, err)
 }
 
 // inVersion holds if the row is there in the version, or isn't there for "".

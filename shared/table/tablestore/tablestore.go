@@ -87,7 +87,9 @@ var _ table.Table = (*Table)(nil)
 func New(client *Client, tableName string) *Table {
 	return &Table{
 		client: client, name: tableName,
-		bindings: bindingRows(), notes: noteRows(), authorizations: authorizationRows(),
+		bindings:       rows[table.Binding]{rowkey.Bindings()},
+		notes:          rows[table.Note]{rowkey.Notes()},
+		authorizations: rows[table.Authorization]{rowkey.Authorizations()},
 	}
 }
 
