@@ -15,6 +15,7 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/table/dynamo"
+	"bindery/shared/table/dynamo/dynamotest"
 )
 
 func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
@@ -58,7 +59,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 // onDynamoDB is a fleet whose records are in a table of DynamoDB's protocol.
 func onDynamoDB(t *testing.T) (fleet, table.Table, *wire) {
 	t.Helper()
-	client, err := dynamoClient(startDynamoDB(t))
+	client, err := dynamoClient(dynamotest.Start(t))
 	if err != nil {
 		t.Fatal(err)
 	}

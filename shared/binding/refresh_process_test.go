@@ -8,11 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +27,7 @@ import (
 	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/table/dynamo"
+	"bindery/shared/table/dynamo/dynamotest"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
 )
@@ -204,65 +203,8 @@ func (h *host) end(t *testing.T) answered {
 	return found
 }
 
-// startDynamoDB starts an empty one for the length of the test.
-func startDynamoDB(t *testing.T) (origin string) {
-	t.Helper()
-	path := dynoxide(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(address)
-	ctx, cancel := context.WithCancel(context.Background())
-	server := exec.CommandContext(ctx, path, "serve", "--host", "127.0.0.1", "--port", port)
-	server.Dir = t.TempDir()
-	if err := server.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = server.Wait()
-	})
-	for range 1000 {
-		if c, err := net.Dial("tcp", address); err == nil {
-			_ = c.Close()
-			return "http://" + address
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("DynamoDB doesn't start")
-	return ""
-}
-
-// dynoxide is DynamoDB's protocol on this machine, as npm installs it, in a folder above.
-func dynoxide(t *testing.T) string {
-	t.Helper()
-	folder, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		path := filepath.Join(folder, "node_modules", "@dynoxide", "linux-x64", "dynoxide")
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		if folder == filepath.Dir(folder) {
-			break
-		}
-		folder = filepath.Dir(folder)
-	}
-	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
-		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
-	}
-	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
-	return ""
-}
-
 func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
-	origin := startDynamoDB(t)
+	origin := dynamotest.Start(t)
 	client, err := dynamoClient(origin)
 	if err != nil {
 		t.Fatal(err)

@@ -168,6 +168,8 @@ func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 }
 
 // note works on a note. A secret whose tokens its platform is to revoke waits in the lane of that.
+// Meanwhile nobody can point a record at it unseen: whoever may still do so writes the note first,
+// and then collecting it is a conflict.
 func (r *run) note(ctx context.Context, entry table.DueEntry, part *Swept) error {
 	note, rec, left, err := r.s.sweepNote(ctx, entry.Note, part)
 	switch {

@@ -7,22 +7,17 @@ import (
 	"io"
 	"log"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"bindery/shared/table/dynamo/dynamotest"
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
@@ -58,7 +53,7 @@ type cloud struct {
 
 func startCloud(t *testing.T, rights map[string][]right) *cloud {
 	t.Helper()
-	target, err := url.Parse(startDynamo(t))
+	target, err := url.Parse(dynamotest.Start(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,73 +193,4 @@ func (c *cloud) allowed(r *http.Request, body []byte) bool {
 		}
 	}
 	return true
-}
-
-// dynoxide is DynamoDB's protocol on this machine, as npm installs it.
-func dynoxide(t *testing.T) string {
-	t.Helper()
-	path, err := filepath.Abs(filepath.Join(root, "node_modules/@dynoxide/linux-x64/dynoxide"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
-		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
-	}
-	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
-	return ""
-}
-
-// startDynamo starts an empty DynamoDB for the length of the test.
-func startDynamo(t *testing.T) (origin string) {
-	t.Helper()
-	path := dynoxide(t)
-	for range 5 { // another may take the port first
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := free.Addr().String()
-		_, port, _ := net.SplitHostPort(address)
-		_ = free.Close()
-		server := exec.Command(path, "serve", "--host", "127.0.0.1", "--port", port)
-		server.Dir = t.TempDir()
-		if err := server.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() {
-			_ = server.Wait()
-			close(ended)
-		}()
-		if listens(address, ended) {
-			t.Cleanup(func() {
-				_ = server.Process.Kill()
-				<-ended
-			})
-			return "http://" + address
-		}
-		_ = server.Process.Kill()
-		<-ended
-	}
-	t.Fatal("DynamoDB doesn't start")
-	return ""
-}
-
-// listens waits until something listens at the address, or the process has ended.
-func listens(address string, ended <-chan struct{}) bool {
-	for range 1000 {
-		if c, err := net.Dial("tcp", address); err == nil {
-			_ = c.Close()
-			return true
-		}
-		select {
-		case <-ended:
-			return false
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return false
 }

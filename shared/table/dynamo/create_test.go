@@ -17,10 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
+
+	"bindery/shared/table/dynamo/dynamotest"
 )
 
 func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
-	client := newClient(t, startServer(t))
+	client := newClient(t, dynamotest.Start(t))
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -55,7 +57,7 @@ func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
 }
 
 func TestATableOfAnotherShapeIsRefused(t *testing.T) {
-	client := newClient(t, startServer(t))
+	client := newClient(t, dynamotest.Start(t))
 	for i, c := range []struct {
 		change func(in *dynamodb.CreateTableInput)
 		why    string

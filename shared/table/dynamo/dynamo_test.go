@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"bindery/shared/table"
+	"bindery/shared/table/dynamo/dynamotest"
 	"bindery/shared/table/tabletest"
 )
 
 func TestConformance(t *testing.T) {
-	client := newClient(t, startServer(t))
+	client := newClient(t, dynamotest.Start(t))
 	createTable(t, client)
 	opened := New(client, tableName)
 	tabletest.Run(t, func(*testing.T) table.Table { return opened })

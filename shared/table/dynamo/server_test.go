@@ -1,18 +1,12 @@
 package dynamo
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,93 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"bindery/shared/awscloud"
+	"bindery/shared/table/dynamo/dynamotest"
 )
-
-// program is DynamoDB's protocol on this machine, as npm installs it. It is looked for in every
-// folder from here upwards.
-func program(t *testing.T) string {
-	t.Helper()
-	folder, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		path := filepath.Join(folder, "node_modules", "@dynoxide", "linux-x64", "dynoxide")
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		above := filepath.Dir(folder)
-		if above == folder {
-			break
-		}
-		folder = above
-	}
-	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
-		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
-	}
-	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
-	return ""
-}
-
-// freePort is one that nobody listens on at the moment.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
-}
-
-// startServer starts an empty DynamoDB for the length of the test.
-func startServer(t *testing.T) (origin string) {
-	t.Helper()
-	path := program(t)
-	for range 5 { // another may take the port first
-		port := freePort(t)
-		ctx, cancel := context.WithCancel(context.Background())
-		server := exec.CommandContext(ctx, path, "serve", "--host", "127.0.0.1", "--port", port)
-		server.Dir = t.TempDir()
-		if err := server.Start(); err != nil {
-			cancel()
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() {
-			_ = server.Wait()
-			close(ended)
-		}()
-		if answers("127.0.0.1:"+port, ended) {
-			t.Cleanup(func() {
-				cancel()
-				<-ended
-			})
-			return "http://127.0.0.1:" + port
-		}
-		cancel()
-		<-ended
-	}
-	t.Fatal("DynamoDB doesn't start")
-	return ""
-}
-
-// answers waits until something listens or the server has ended.
-func answers(address string, ended <-chan struct{}) bool {
-	for range 1000 {
-		if c, err := net.Dial("tcp", address); err == nil {
-			_ = c.Close()
-			return true
-		}
-		select {
-		case <-ended:
-			return false
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return false
-}
 
 // newClient is the client that a function has, for a server of a test. It tries as often, but
 // without waits, and without the end that many failures put to that.
@@ -147,7 +56,7 @@ type proxy struct {
 
 func startProxy(t *testing.T) *proxy {
 	t.Helper()
-	target, err := url.Parse(startServer(t))
+	target, err := url.Parse(dynamotest.Start(t))
 	if err != nil {
 		t.Fatal(err)
 	}
