@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+
+	"bindery/shared/secret"
 )
 
 // answer is an answer of a service other than a good one. It holds nothing of what the service may
@@ -75,11 +76,7 @@ func (c *connection) Unwrap() error { return c.cause }
 
 // disconnected is the error for a call that got no answer, without its address.
 func (c *Client) disconnected(err error) error {
-	var request *url.Error
-	if errors.As(err, &request) {
-		err = request.Err
-	}
-	return &connection{c.service.Title, err}
+	return &connection{c.service.Title, secret.WithoutAddress(err)}
 }
 
 // describe reads the answer of a status that isn't good. It may be a page of something in between.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/secret"
 )
 
 // A function that serves a request ends itself after 20 seconds and is ended after 30.
@@ -63,14 +64,14 @@ func (c *client) invoke(ctx context.Context, function string, event []byte) (*re
 	alibabacloud.Sign(request, string(event), c.credentials(), c.now())
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, unquoted(err)
+		return nil, unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	returned, err := io.ReadAll(io.LimitReader(response.Body, mostReply+1))
 	failed := response.Header.Get("X-Fc-Error-Type")
 	switch {
 	case err != nil:
-		return nil, unquoted(err)
+		return nil, unanswered(err)
 	case len(returned) > mostReply:
 		return nil, errors.New("its reply is too large")
 	case response.StatusCode != http.StatusOK:
@@ -84,13 +85,8 @@ func (c *client) invoke(ctx context.Context, function string, event []byte) (*re
 // errFull says that there is no instance left of the function: it has not begun.
 var errFull = errors.New("there is no capacity")
 
-// unquoted is the error without the request's address.
-func unquoted(err error) error {
-	var request *url.Error
-	if errors.As(err, &request) {
-		err = request.Err
-	}
-	return fmt.Errorf("asking Function Compute: %w", err)
+func unanswered(err error) error {
+	return fmt.Errorf("asking Function Compute: %w", secret.WithoutAddress(err))
 }
 
 // refused is the error for an answer of the cloud's own, such as AccessDenied or

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -86,7 +84,7 @@ func (w *Webhook) Send(ctx context.Context, key table.Key, e table.Event) error 
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("posting a webhook: %w", withoutAddress(err))
+		return fmt.Errorf("posting a webhook: %w", secret.WithoutAddress(err))
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "Bindery/1")
@@ -99,7 +97,7 @@ func (w *Webhook) Send(ctx context.Context, key table.Key, e table.Event) error 
 func (w *Webhook) post(r *http.Request) error {
 	reply, err := w.client.Do(r)
 	if err != nil {
-		return fmt.Errorf("posting a webhook: %w", withoutAddress(err))
+		return fmt.Errorf("posting a webhook: %w", secret.WithoutAddress(err))
 	}
 	_, _ = io.CopyN(io.Discard, reply.Body, 4<<10) // so that the connection can be used again
 	_ = reply.Body.Close()
@@ -107,15 +105,6 @@ func (w *Webhook) post(r *http.Request) error {
 		return fmt.Errorf("posting a webhook: the receiver answers %d", reply.StatusCode)
 	}
 	return nil
-}
-
-// withoutAddress is an error of package http without the address in it, which may hold a key.
-func withoutAddress(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 func some(i table.Identity) *table.Identity {
