@@ -39,9 +39,6 @@ type Caller struct {
 	narrowed bool
 }
 
-// User returns what tells a user from every other one.
-func (c Caller) User() (issuer, subject, account string) { return c.Issuer, c.Subject, c.Account }
-
 // Has says whether the token grants the scope. No scope implies another.
 func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
 

@@ -27,9 +27,8 @@ func TestATokenSaysWhoIsCalling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer, subject, account := got.User()
-	if issuer != i.url || subject != "ann" || account != "acme" {
-		t.Errorf("the user is %q %q %q", issuer, subject, account)
+	if got.Issuer != i.url || got.Subject != "ann" || got.Account != "acme" {
+		t.Errorf("the user is %q %q %q", got.Issuer, got.Subject, got.Account)
 	}
 	if !got.Has("bindery.read") || !got.Has("bindery.write") {
 		t.Errorf("scopes are missing: %q", got.Scopes)

@@ -12,7 +12,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"bindery/shared/secret"
 )
@@ -42,9 +41,6 @@ type Vault interface {
 
 // Name is a secret's random name: 32 lower-case hex digits. It is not itself a secret.
 type Name string
-
-// NewName makes a name of 16 random bytes.
-func NewName(random [16]byte) Name { return Name(fmt.Sprintf("%x", random)) }
 
 // Valid says whether n has the form of a name. Implementations refuse others with [ErrName], so
 // that no name leads out of the prefix or folder that they keep.

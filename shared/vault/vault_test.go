@@ -33,14 +33,6 @@ func TestValidName(t *testing.T) {
 	}
 }
 
-func TestNewNameIsItsBytesInHex(t *testing.T) {
-	random := [16]byte{0, 1, 0xab, 15: 0xff}
-	got, want := vault.NewName(random), vault.Name("0001ab000000000000000000000000ff")
-	if got != want || !got.Valid() {
-		t.Errorf("NewName = %q, want %q", got, want)
-	}
-}
-
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
 		name       vault.Name

@@ -7,6 +7,7 @@ package vaulttest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -110,7 +111,7 @@ func newName(t *testing.T, v watched) vault.Name {
 	t.Helper()
 	var random [16]byte
 	_, _ = rand.Read(random[:])
-	name := vault.NewName(random)
+	name := vault.Name(hex.EncodeToString(random[:]))
 	t.Cleanup(func() {
 		if err := v.Delete(context.WithoutCancel(t.Context()), name); err != nil {
 			t.Errorf("cleaning up: Delete = %v", err)
