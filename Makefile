@@ -71,7 +71,7 @@ lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	@echo go tool gofumpt -l $(SOURCES)
 	@wrong=$$(go tool gofumpt -l $(SOURCES)) && if [ -n "$$wrong" ]; then \
 		echo "not formatted (go tool gofumpt -w $(SOURCES)):"; echo "$$wrong"; exit 1; fi
-	go test -count=1 -run '^TestStyle' ./shared/story
+	go test -count=1 -run '^TestStyle' ./shared/e2e
 
 build: ## every function, into dist/local
 	@mkdir -p dist/local

@@ -99,7 +99,7 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	if err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
-	a, err := api.Open(c, api.Parts{
+	a, err := api.Open(c, api.Dependencies{
 		Table: table, Vault: vault, Apps: l.apps(vaults.Apps(c), box), Now: time.Now, Log: log,
 	})
 	if err != nil {

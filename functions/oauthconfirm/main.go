@@ -24,7 +24,7 @@ func build(_ context.Context, c config.Config) (trigger.Function, error) {
 		return trigger.Function{}, err
 	}
 	log := trigger.Logger("oauthconfirm")
-	a, err := api.Open(c, api.Parts{
+	a, err := api.Open(c, api.Dependencies{
 		Table: table, Vault: vault, Apps: vaults.Apps(c), Now: time.Now, Log: log,
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ func build(_ context.Context, c config.Config) (trigger.Function, error) {
 		return trigger.Function{}, err
 	}
 	log := trigger.Logger("status")
-	a, err := api.Open(c, api.Parts{Table: table, Now: time.Now, Log: log})
+	a, err := api.Open(c, api.Dependencies{Table: table, Now: time.Now, Log: log})
 	if err != nil {
 		return trigger.Function{}, err
 	}

@@ -34,13 +34,13 @@ func (a *answer) Error() string {
 	return text
 }
 
-// Is says whether a service answered with one of the codes.
+// Is reports whether a service answered with one of the codes.
 func Is(err error, codes ...string) bool {
 	var a *answer
 	return errors.As(err, &a) && slices.Contains(codes, a.code)
 }
 
-// Refused says whether a service understood the request and won't do it, so that it wasn't done
+// Refused reports whether a service understood the request and won't do it, so that it wasn't done
 // and won't be.
 func Refused(err error) bool {
 	var a *answer
@@ -54,7 +54,7 @@ func (c *Client) Failed(code, request string) error {
 	return c.answered(http.StatusOK, code, request)
 }
 
-// passing says whether the same call may succeed in a moment.
+// passing reports whether the same call may succeed in a moment.
 func passing(err error) bool {
 	var a *answer
 	if errors.As(err, &a) {

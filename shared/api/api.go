@@ -12,8 +12,8 @@ import (
 	"net/http"
 	"time"
 
+	"bindery/shared/auth"
 	"bindery/shared/binding"
-	"bindery/shared/caller"
 	"bindery/shared/config"
 	"bindery/shared/event"
 	"bindery/shared/instance"
@@ -48,18 +48,18 @@ const whole = 20 * time.Second
 type API struct {
 	bindings  *binding.Service
 	instances instance.Catalogue
-	callers   *caller.Verifier
+	callers   *auth.Verifier
 	public    string // the functions' own origin
 	console   string // where the browser returns; the one CORS origin
 	log       *slog.Logger
 	now       func() time.Time
-	binds     *caller.Cap
+	binds     *auth.RateLimiter
 	// credentials is the cap of those that are handed out.
-	credentials *caller.Cap
+	credentials *auth.RateLimiter
 }
 
-// Parts are what a function opens before it can serve.
-type Parts struct {
+// Dependencies are what a function opens before it can serve.
+type Dependencies struct {
 	Table table.Table
 	Vault vault.Vault // nil for a function that reads no token
 	Apps  Apps
@@ -73,7 +73,7 @@ type Parts struct {
 type Routes func(a *API, mux *http.ServeMux)
 
 // Open builds everything that the configuration describes, on top of the parts.
-func Open(c config.Config, p Parts) (*API, error) {
+func Open(c config.Config, p Dependencies) (*API, error) {
 	instances, err := instance.Open(c.Instances, instance.Options{Now: p.Now, ACR: instance.ACR{
 		Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Latest: c.Alibaba.Latest,
 	}})
@@ -112,7 +112,7 @@ func Open(c config.Config, p Parts) (*API, error) {
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 		}),
 		instances: instances,
-		callers: caller.New(caller.Options{
+		callers: auth.New(auth.Options{
 			Issuer:        c.OIDC.Issuer,
 			Audience:      c.OIDC.Audience,
 			JWKSURL:       c.OIDC.JWKSURL,
@@ -124,9 +124,9 @@ func Open(c config.Config, p Parts) (*API, error) {
 		console: c.ConsoleURL,
 		log:     p.Log,
 		now:     p.Now,
-		binds:   caller.NewCap(bindsPerMinute, p.Now),
+		binds:   auth.NewRateLimiter(bindsPerMinute, p.Now),
 
-		credentials: caller.NewCap(credentialsPerMinute, p.Now),
+		credentials: auth.NewRateLimiter(credentialsPerMinute, p.Now),
 	}, nil
 }
 

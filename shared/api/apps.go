@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"time"
 
-	"bindery/shared/document"
+	"bindery/shared/cache"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
@@ -19,8 +19,8 @@ type Apps func(ctx context.Context) (secret.Text, error)
 
 // appTerms keep the apps for some minutes: a new client secret is used soon after it was put
 // there, without a new deployment.
-func appTerms(now func() time.Time) document.Terms {
-	return document.Terms{
+func appTerms(now func() time.Time) cache.Policy {
+	return cache.Policy{
 		Life:       5 * time.Minute,
 		Retry:      time.Minute,
 		RetryEmpty: 5 * time.Second,
@@ -53,7 +53,7 @@ func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (prov
 		return provider.ParseApps(text)
 	}
 	terms := appTerms(now)
-	apps := document.New(read, terms)
+	apps := cache.New(read, terms)
 	return func(ctx context.Context, platform string) (provider.App, error) {
 		missing := problem.New(problem.PlatformNotConfigured).With("platform", titles[platform])
 		all, _, err := apps.Current(ctx)

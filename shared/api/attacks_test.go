@@ -196,7 +196,7 @@ func (w *world) stored(platform string) secret.Text {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	kept, err := w.secrets.Get(w.t.Context(), vault.Name(rec.Token.Secret), 1)
+	kept, err := w.secrets.Get(w.t.Context(), vault.SecretName(rec.Token.Secret), 1)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,10 +21,10 @@ func TestEveryRequestMakesExactlyTheCallsItNeeds(t *testing.T) {
 		return request{method: "PUT", path: home + "/" + platform + query, body: body}
 	}
 	const (
-		first   = "Binding SaveNote SaveHolder SaveBinding"
-		rebind  = "Binding SaveNote SaveHolder SaveNote SaveBinding"
+		first   = "Binding SaveNote SaveIdentityEntry SaveBinding"
+		rebind  = "Binding SaveNote SaveIdentityEntry SaveNote SaveBinding"
 		unbind  = "Binding SaveNote SaveBinding"
-		revoked = unbind + " ListHolders Binding DeleteHolder"
+		revoked = unbind + " ListIdentityEntries Binding DeleteIdentityEntry"
 	)
 	for i, step := range []struct {
 		request

@@ -14,7 +14,7 @@ import (
 // tabs don't disturb each other and a forged callback clears no live one.
 const ticketPrefix = "__Host-bindery-"
 
-func ticketCookie(t binding.Ticket) *http.Cookie {
+func ticketCookie(t binding.Handshake) *http.Cookie {
 	return &http.Cookie{
 		Name:     ticketPrefix + t.Name(),
 		Path:     "/",
@@ -25,22 +25,22 @@ func ticketCookie(t binding.Ticket) *http.Cookie {
 }
 
 // setTicket gives the browser its ticket until the attempt ends.
-func setTicket(w http.ResponseWriter, t binding.Ticket, until, now time.Time) {
+func setTicket(w http.ResponseWriter, t binding.Handshake, until, now time.Time) {
 	cookie := ticketCookie(t)
 	cookie.Value = t.State.Reveal() + "." + t.Verifier.Reveal()
 	cookie.MaxAge = max(1, int(until.Sub(now).Seconds()))
 	http.SetCookie(w, cookie)
 }
 
-func clearTicket(w http.ResponseWriter, t binding.Ticket) {
+func clearTicket(w http.ResponseWriter, t binding.Handshake) {
 	cookie := ticketCookie(t)
 	cookie.MaxAge = -1
 	http.SetCookie(w, cookie)
 }
 
 // tickets are all that the browser shows.
-func tickets(r *http.Request) []binding.Ticket {
-	var shown []binding.Ticket
+func tickets(r *http.Request) []binding.Handshake {
+	var shown []binding.Handshake
 	for _, cookie := range r.Cookies() {
 		if !strings.HasPrefix(cookie.Name, ticketPrefix) {
 			continue
@@ -49,7 +49,7 @@ func tickets(r *http.Request) []binding.Ticket {
 		if at < 0 {
 			continue
 		}
-		t := binding.Ticket{
+		t := binding.Handshake{
 			State:    secret.New(cookie.Value[:at]),
 			Verifier: secret.New(cookie.Value[at+1:]),
 		}
@@ -62,13 +62,13 @@ func tickets(r *http.Request) []binding.Ticket {
 
 // ticketFor is the one that goes with a state; empty if the browser shows none. One by that name
 // with another state in it fits nothing.
-func ticketFor(r *http.Request, state secret.Text) binding.Ticket {
-	cookie, err := r.Cookie(ticketPrefix + binding.Ticket{State: state}.Name())
+func ticketFor(r *http.Request, state secret.Text) binding.Handshake {
+	cookie, err := r.Cookie(ticketPrefix + binding.Handshake{State: state}.Name())
 	if err != nil {
-		return binding.Ticket{}
+		return binding.Handshake{}
 	}
 	at := max(0, strings.LastIndexByte(cookie.Value, '.'))
-	return binding.Ticket{
+	return binding.Handshake{
 		State:    secret.New(cookie.Value[:at]),
 		Verifier: secret.New(strings.TrimPrefix(cookie.Value[at:], ".")),
 	}

@@ -48,7 +48,7 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	given, err := a.bindings.Credential(ctx, binding.CredentialFor{
+	given, err := a.bindings.Credential(ctx, binding.CredentialRequest{
 		By: c.user(), Instance: i, Platform: name, MinimumLife: life,
 	})
 	if err != nil {

@@ -135,9 +135,9 @@ func (w *world) open(c config.Config) {
 		w.t.Fatal(err)
 	}
 	w.lost = &lossy{Table: rows}
-	w.api, err = api.Open(c, api.Parts{
-		Table: table.Hooked(w.lost, w.table.hook),
-		Vault: vault.Hooked(w.secrets, w.vault.hook),
+	w.api, err = api.Open(c, api.Dependencies{
+		Table: table.WithBeforeCall(w.lost, w.table.hook),
+		Vault: vault.WithBeforeCall(w.secrets, w.vault.hook),
 		Apps:  w.apps,
 		Now:   w.clock.now,
 		Log:   slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

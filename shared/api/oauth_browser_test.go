@@ -140,7 +140,7 @@ func (b *browser) keepQuiet(r reply) {
 	var state, verifier, finish string
 	if i := strings.IndexByte(location, '#'); i >= 0 {
 		fragment, _ := url.ParseQuery(location[i+1:])
-		finish = fragment.Get("finish")
+		finish = fragment.Get("confirmationCode")
 	} else if u, err := url.Parse(location); err == nil {
 		state = u.Query().Get("state")
 	}

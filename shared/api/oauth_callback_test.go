@@ -446,7 +446,7 @@ func TestTheCallbackTakesGetAlone(t *testing.T) {
 		}
 	}
 	r := b.visit(back, true, odd, func(r *request) { r.method = "HEAD" })
-	if r.status != http.StatusSeeOther || strings.Contains(r.header.Get("Location"), "finish") {
+	if r.status != http.StatusSeeOther || strings.Contains(r.header.Get("Location"), "confirmationCode") {
 		t.Errorf("HEAD: got %d", r.status)
 	}
 	w.stage(a.id, "redirected")

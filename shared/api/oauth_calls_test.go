@@ -46,7 +46,7 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 			var finish, back string
 			b := newBrowser(w)
 			first := calls{
-				"Authorization": 1, "Binding": 1, "Note": 1, "SaveNote": 1, "SaveHolder": 1,
+				"Authorization": 1, "Binding": 1, "Note": 1, "SaveNote": 1, "SaveIdentityEntry": 1,
 				"SaveBinding": 1,
 			}
 			step("start", 0, calls{"SaveAuthorization": 1}, func() { a = w.start(platform) })
@@ -56,17 +56,17 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 			step("go again", 0, calls{"Authorization": 1}, func() { b.depart(a) })
 			back = w.says(a.platform, "alice", address, nil)
 			callback := calls{"Authorization": 1, "SaveAuthorization": 2, "SaveNote": 1, "Put": 1}
-			step("callback", 2, sum(callback, gitHub(calls{"SaveHolder": 1, "ListHolders": 1})),
+			step("callback", 2, sum(callback, gitHub(calls{"SaveIdentityEntry": 1, "ListIdentityEntries": 1})),
 				func() { finish = b.arrive(back).consented().finish })
 			step("the attempt", 0, calls{"Authorization": 1}, func() { w.shown(a.id, finish).ok() })
-			step("confirm", 0, sum(first, gitHub(calls{"DeleteHolder": 1})),
+			step("confirm", 0, sum(first, gitHub(calls{"DeleteIdentityEntry": 1})),
 				func() { w.confirm(a.id, finish).ok() })
 			step("confirm again", 0, calls{"Authorization": 1, "Binding": 1},
 				func() { w.confirm(a.id, finish).ok() })
 			a = w.start(platform)
 			back = w.says(a.platform, "alice", b.depart(a), nil)
 			step("callback of a re-bind", 2,
-				sum(callback, gitHub(calls{"SaveHolder": 1, "ListHolders": 1})),
+				sum(callback, gitHub(calls{"SaveIdentityEntry": 1, "ListIdentityEntries": 1})),
 				func() { finish = b.arrive(back).consented().finish })
 			// The new and the old token are compared, for the very same one must not be revoked; at
 			// GitHub also with those of the identity's bindings, of which this is the one.
@@ -76,7 +76,7 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 				ended = 1
 			}
 			step("confirm of a re-bind", ended, sum(again, gitHub(calls{
-				"DeleteHolder": 1, "ListHolders": 1, "Binding": 1, "Get": 1,
+				"DeleteIdentityEntry": 1, "ListIdentityEntries": 1, "Binding": 1, "Get": 1,
 			})), func() { w.confirm(a.id, finish).ok() })
 			step("a garbage callback", 0, calls{}, func() {
 				b.visit(callbackOf(a.platform, "state", "x", "code", "y"), true)

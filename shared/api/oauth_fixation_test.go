@@ -86,7 +86,7 @@ func TestA2_AnotherUserFinishes_TheVictimConfirms(t *testing.T) {
 	}
 }
 
-// stolen says whether the attacker's own confirm, in the time before the victim does anything
+// stolen reports whether the attacker's own confirm, in the time before the victim does anything
 // more, binds the victim's account.
 func (w *world) stolen(platform sandbox.Platform) bool {
 	w.t.Helper()
@@ -95,14 +95,14 @@ func (w *world) stolen(platform sandbox.Platform) bool {
 		w.shown(a.id, "")
 	}
 	for _, finish := range []any{"", nil, known, a.id} {
-		r := confirmation(a.id, "", "finish", finish)
+		r := confirmation(a.id, "", "confirmationCode", finish)
 		r.odd = finish == nil
 		w.do(r)
 	}
 	return w.binding(home, string(platform))["status"] == "bound"
 }
 
-// forced says whether the victim's own confirm, in the console that the link has led to, binds
+// forced reports whether the victim's own confirm, in the console that the link has led to, binds
 // the victim's account to what the attacker started.
 func (w *world) forced(platform sandbox.Platform) bool {
 	w.t.Helper()
@@ -200,11 +200,11 @@ type blind struct {
 
 func (b *blind) Authorization(ctx context.Context, id string) (table.Authorization, error) {
 	a, err := b.Table.Authorization(ctx, id)
-	if b.starter.Load() && a.FinishHash != "" {
+	if b.starter.Load() && a.ConfirmationHash != "" {
 		a.Starter = b.as
 	}
-	if b.finish.Load() && a.FinishHash != "" {
-		a.FinishHash = b.of
+	if b.finish.Load() && a.ConfirmationHash != "" {
+		a.ConfirmationHash = b.of
 	}
 	return a, err
 }

@@ -169,7 +169,7 @@ func (w *world) arrived(location string) arrival {
 	}
 	return arrival{
 		w: w, path: u.RequestURI(), id: fragment.Get("authorization"),
-		finish: fragment.Get("finish"), problem: fragment.Get("problem"),
+		finish: fragment.Get("confirmationCode"), problem: fragment.Get("problem"),
 	}
 }
 
@@ -215,7 +215,7 @@ func (b *browser) finish(a attempt, login string) string {
 func confirmation(id, finish string, changes ...any) request {
 	return request{
 		method: "POST", path: "/v1/authorizations/" + id + "/confirm",
-		body: changed(map[string]any{"instance": instance, "finish": finish}, changes),
+		body: changed(map[string]any{"instance": instance, "confirmationCode": finish}, changes),
 	}
 }
 
@@ -241,7 +241,7 @@ func (w *world) shown(id, finish string) reply {
 	w.t.Helper()
 	r := request{method: "GET", path: "/v1/authorizations/" + id, header: map[string]string{}}
 	if finish != "" {
-		r.header["Bindery-Finish"] = finish
+		r.header["Bindery-Confirmation-Code"] = finish
 	}
 	return w.do(r)
 }
@@ -285,7 +285,7 @@ func (w *world) accessOf(key table.Key) secret.Text {
 
 func (w *world) kept(token table.Token) secret.Text {
 	w.t.Helper()
-	value, err := w.secrets.Get(w.t.Context(), vault.Name(token.Secret), token.Generation)
+	value, err := w.secrets.Get(w.t.Context(), vault.SecretName(token.Secret), token.Generation)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (r request) told(w *world, code problem.Code, reason string) {
 	}
 }
 
-// fits says whether a text is the catalogue's, whatever its parameters are.
+// fits reports whether a text is the catalogue's, whatever its parameters are.
 func fits(text, want string) bool {
 	for part := range strings.SplitSeq(want, "…") {
 		if !strings.Contains(text, part) {
@@ -109,10 +109,10 @@ func TestBodiesOfStartAndConfirmAreReadStrictly(t *testing.T) {
 		{"/v1/authorizations", `{"platform":"github","instance":"cri-1"}`, "type"},
 		{"/v1/authorizations", `{"platform":"github","instance":{"name":"x"}}`, "unknown"},
 		{"/v1/authorizations", `[]`, "json"},
-		{confirm, `{` + at + `,"finish":"` + finish + `","account":"beta"}`, "unknown"},
-		{confirm, `{` + at + `,"finish":"` + finish + `","Finish":""}`, "doubled"},
-		{confirm, `{"instance":{"region":"cn-hangzhou","id":7},"finish":"` + finish + `"}`, "type"},
-		{confirm, `{` + at + `,"finish":7}`, "type"},
+		{confirm, `{` + at + `,"confirmationCode":"` + finish + `","account":"beta"}`, "unknown"},
+		{confirm, `{` + at + `,"confirmationCode":"` + finish + `","ConfirmationCode":""}`, "doubled"},
+		{confirm, `{"instance":{"region":"cn-hangzhou","id":7},"confirmationCode":"` + finish + `"}`, "type"},
+		{confirm, `{` + at + `,"confirmationCode":7}`, "type"},
 		{confirm, `{` + at, "json"},
 	} {
 		r := w.do(request{method: "POST", path: c.path, body: c.body, odd: true})

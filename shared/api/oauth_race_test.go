@@ -168,7 +168,7 @@ func TestAClosedTabLosesNoToken(t *testing.T) {
 		switch call {
 		case "SaveNote": // right before the exchange
 			closeTab()
-		case "SaveHolder": // when the platform has answered twice
+		case "SaveIdentityEntry": // when the platform has answered twice
 			done <- struct{}{}
 		}
 		return nil

@@ -227,7 +227,7 @@ func TestTheIdentityIsShownForTheFinishAlone(t *testing.T) {
 	for name, token := range map[string]string{"bea": w.as("bea"), "eve": w.stranger()} {
 		r := w.do(request{
 			method: "GET", path: "/v1/authorizations/" + a.id, as: token,
-			header: map[string]string{"Bindery-Finish": finish},
+			header: map[string]string{"Bindery-Confirmation-Code": finish},
 		})
 		if r.refused(problem.AuthorizationUnknown, ""); strings.Contains(string(r.body), "alice") {
 			t.Errorf("%s is shown the identity", name)

@@ -114,7 +114,7 @@ func language(r *http.Request) problem.Language {
 	return problem.English
 }
 
-// tooLarge says whether reading a body ended at its limit.
+// tooLarge reports whether reading a body ended at its limit.
 func tooLarge(err error) bool {
 	var e *http.MaxBytesError
 	return errors.As(err, &e)

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"slices"
 
-	"bindery/shared/caller"
+	"bindery/shared/auth"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
@@ -17,7 +17,7 @@ import (
 // call is one request by a signed-in caller.
 type call struct {
 	*http.Request
-	by caller.Caller
+	by auth.Caller
 	w  http.ResponseWriter // for the body's limit alone
 }
 
@@ -151,7 +151,7 @@ func (a *API) cors(next http.Handler) http.Handler {
 		}
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, Content-Type, If-Match, Accept-Language, Bindery-Finish")
+			"Authorization, Content-Type, If-Match, Accept-Language, Bindery-Confirmation-Code")
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})

@@ -90,8 +90,8 @@ func (l *lossy) SaveNote(ctx context.Context, n table.Note) (table.Note, error) 
 	return saved, nil
 }
 
-func (l *lossy) SaveHolder(ctx context.Context, h table.Holder) error {
-	return l.end(l.Table.SaveHolder(ctx, h))
+func (l *lossy) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+	return l.end(l.Table.SaveIdentityEntry(ctx, h))
 }
 
 func (l *lossy) AppendHistory(ctx context.Context, key table.Key, events []table.Event) error {

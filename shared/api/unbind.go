@@ -31,7 +31,7 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := a.bindings.Unbind(ctx, binding.Unbind{
+	out, err := a.bindings.Unbind(ctx, binding.UnbindRequest{
 		By:       c.user(),
 		Instance: i,
 		Platform: name,

@@ -92,7 +92,7 @@ func bindingOf(v binding.View, lang problem.Language) any {
 		Platform:       rec.Platform,
 		Status:         string(v.Status),
 		Method:         string(v.Method),
-		ETag:           rec.Stamp,
+		ETag:           rec.Revision,
 		Address:        text(rec.Address),
 		Organization:   text(rec.Organization),
 		Identity:       identityOf(rec.Identity),

@@ -16,11 +16,11 @@ import (
 	"bindery/shared/table"
 )
 
-// attempt is how long an authorization lives, from start to confirm.
-const attempt = 15 * time.Minute
+// authorizationTTL is how long an authorization lives, from start to confirm.
+const authorizationTTL = 15 * time.Minute
 
-// Start is the beginning of an authorization.
-type Start struct {
+// StartRequest is the beginning of an authorization.
+type StartRequest struct {
 	By       table.User
 	Platform string
 	// Instance is the one that will be bound, the zero value where it is chosen at the end.
@@ -32,13 +32,13 @@ type Start struct {
 // StartAuthorization begins an OAuth attempt. [problem.MethodMismatch] for a platform that is
 // bound by token, [problem.PlatformNotConfigured].
 func (s *Service) StartAuthorization(
-	ctx context.Context, in Start,
+	ctx context.Context, in StartRequest,
 ) (table.Authorization, error) {
-	ctx = s.begin(ctx)
+	ctx = s.startInvocation(ctx)
 	if _, _, err := s.oauthPlatform(ctx, in.Platform); err != nil {
 		return table.Authorization{}, err
 	}
-	expires := s.now().Add(attempt)
+	expires := s.now().Add(authorizationTTL)
 	a, err := s.table.SaveAuthorization(ctx, table.Authorization{
 		ID:        s.random(16),
 		Starter:   in.By,
@@ -75,31 +75,31 @@ func (s *Service) oauthPlatform(
 	return byConsent, app, nil
 }
 
-// Ticket is what the browser that goes through the consent holds, and nobody else: the state
+// Handshake is what the browser that goes through the consent holds, and nobody else: the state
 // (RFC 6749, 10.12) and the PKCE verifier (RFC 7636, 4.1). They live in its cookie alone; the
 // record has their hashes.
-type Ticket struct {
+type Handshake struct {
 	State    secret.Text
 	Verifier secret.Text
 }
 
 // hash is the state's hash, as the record keeps it.
-func (t Ticket) hash() string {
+func (t Handshake) hash() string {
 	sum := sha256.Sum256([]byte(t.State.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
 
 // Name is the part of the cookie's name that tells attempts apart.
-func (t Ticket) Name() string { return t.hash()[:16] }
+func (t Handshake) Name() string { return t.hash()[:16] }
 
-func (t Ticket) challenge() string {
+func (t Handshake) challenge() string {
 	sum := sha256.Sum256([]byte(t.Verifier.Reveal()))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// fits says whether the ticket is the record's: both its halves, compared in constant time. A
+// fits reports whether the ticket is the record's: both its halves, compared in constant time. A
 // record without hashes fits none.
-func (t Ticket) fits(a table.Authorization) bool {
+func (t Handshake) fits(a table.Authorization) bool {
 	if t.State.Empty() || t.Verifier.Empty() {
 		return false
 	}
@@ -116,60 +116,60 @@ func AuthorizationOf(state secret.Text) string {
 	return id
 }
 
-// isID says whether a text has the form of an authorization's id. Anybody may ask for anything,
+// isID reports whether a text has the form of an authorization's id. Anybody may ask for anything,
 // and a table takes not every text for a key.
 func isID(text string) bool {
 	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// Departure sends a browser to its platform.
-type Departure struct {
-	Ticket    Ticket
+// Redirect sends a browser to its platform.
+type Redirect struct {
+	Handshake Handshake
 	URL       string
 	ExpiresAt time.Time // of the ticket
 }
 
-// Depart sends the browser that asks to the platform's consent page. The first to ask becomes
+// BeginRedirect sends the browser that asks to the platform's consent page. The first to ask becomes
 // the one: the ticket is minted for it. It may ask again, showing its ticket (a reload, a
 // prefetch); another may not ([problem.AnotherBrowser]). [problem.AuthorizationUnknown],
 // [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two table calls, one when asked
 // again.
-func (s *Service) Depart(ctx context.Context, id string, shown []Ticket) (Departure, error) {
-	ctx = s.begin(ctx)
+func (s *Service) BeginRedirect(ctx context.Context, id string, shown []Handshake) (Redirect, error) {
+	ctx = s.startInvocation(ctx)
 	a, err := s.authorization(ctx, id)
 	if err != nil {
-		return Departure{}, err
+		return Redirect{}, err
 	}
 	platform, app, err := s.oauthPlatform(ctx, a.Platform)
 	if err != nil {
-		return Departure{}, err
+		return Redirect{}, err
 	}
-	var ticket Ticket
+	var ticket Handshake
 	switch {
 	case !s.now().Before(a.ExpiresAt):
-		return Departure{}, problem.New(problem.AuthorizationExpired)
+		return Redirect{}, problem.New(problem.AuthorizationExpired)
 	case a.Stage == table.Started:
-		if ticket, err = s.mint(ctx, a); err != nil {
-			return Departure{}, err
+		if ticket, err = s.newHandshake(ctx, a); err != nil {
+			return Redirect{}, err
 		}
 	case a.Stage != table.Redirected:
-		return Departure{}, problem.New(problem.AuthorizationDone)
+		return Redirect{}, problem.New(problem.AuthorizationDone)
 	default:
 		if ticket = fitting(a, shown); ticket.State.Empty() {
-			return Departure{}, problem.New(problem.AnotherBrowser)
+			return Redirect{}, problem.New(problem.AnotherBrowser)
 		}
 	}
-	return Departure{
-		Ticket: ticket,
+	return Redirect{
+		Handshake: ticket,
 		URL: platform.AuthorizeURL(app, s.callback+a.Platform, ticket.State.Reveal(),
 			ticket.challenge()),
 		ExpiresAt: a.ExpiresAt,
 	}, nil
 }
 
-// mint makes the ticket and leaves its hashes in the record.
-func (s *Service) mint(ctx context.Context, a table.Authorization) (Ticket, error) {
-	ticket := Ticket{
+// newHandshake makes the ticket and leaves its hashes in the record.
+func (s *Service) newHandshake(ctx context.Context, a table.Authorization) (Handshake, error) {
+	ticket := Handshake{
 		State:    secret.New(a.ID + "." + s.random(32)),
 		Verifier: secret.New(s.random(32)),
 	}
@@ -183,18 +183,18 @@ func (s *Service) mint(ctx context.Context, a table.Authorization) (Ticket, erro
 	case readErr == nil && ticket.fits(there):
 		return ticket, nil
 	case errors.Is(err, table.ErrConflict): // another browser was quicker
-		return Ticket{}, problem.New(problem.AnotherBrowser)
+		return Handshake{}, problem.New(problem.AnotherBrowser)
 	}
-	return Ticket{}, unavailable("saving the authorization", err)
+	return Handshake{}, unavailable("saving the authorization", err)
 }
 
-func fitting(a table.Authorization, shown []Ticket) Ticket {
+func fitting(a table.Authorization, shown []Handshake) Handshake {
 	for _, t := range shown {
 		if t.fits(a) {
 			return t
 		}
 	}
-	return Ticket{}
+	return Handshake{}
 }
 
 func (s *Service) authorization(ctx context.Context, id string) (table.Authorization, error) {
@@ -216,7 +216,7 @@ func (s *Service) authorization(ctx context.Context, id string) (table.Authoriza
 func (s *Service) Authorization(
 	ctx context.Context, by table.User, id string, finish secret.Text,
 ) (table.Authorization, error) {
-	ctx = s.begin(ctx)
+	ctx = s.startInvocation(ctx)
 	a, err := s.authorization(ctx, id)
 	if err != nil {
 		return table.Authorization{}, err
@@ -224,7 +224,7 @@ func (s *Service) Authorization(
 	if a.Starter != by {
 		return table.Authorization{}, problem.New(problem.AuthorizationUnknown)
 	}
-	if !finishes(a, finish) {
+	if !hasConfirmationCode(a, finish) {
 		a.Identity, a.Token, a.Warnings = table.Identity{}, table.Token{}, nil
 	}
 	if a.Problem == nil && !s.now().Before(a.ExpiresAt) {
@@ -233,12 +233,12 @@ func (s *Service) Authorization(
 	return a, nil
 }
 
-// finishes says whether the finish is the record's, in constant time. None never is.
-func finishes(a table.Authorization, finish secret.Text) bool {
+// hasConfirmationCode reports whether the finish is the record's, in constant time. None never is.
+func hasConfirmationCode(a table.Authorization, finish secret.Text) bool {
 	if finish.Empty() || a.Stage != table.Consented {
 		return false
 	}
-	return secret.New(hashOf(finish)).Equal(secret.New(a.FinishHash))
+	return secret.New(hashOf(finish)).Equal(secret.New(a.ConfirmationHash))
 }
 
 func hashOf(text secret.Text) string {

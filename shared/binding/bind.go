@@ -16,16 +16,16 @@ import (
 // binding. Nil is no condition.
 type Match []string
 
-// allows says whether the condition holds for a record (RFC 9110, 13.1.1).
+// allows reports whether the condition holds for a record (RFC 9110, 13.1.1).
 func (m Match) allows(rec table.Binding) bool {
 	if m == nil {
 		return true
 	}
-	return rec.Bound() && (slices.Contains(m, "*") || slices.Contains(m, rec.Stamp))
+	return rec.Bound() && (slices.Contains(m, "*") || slices.Contains(m, rec.Revision))
 }
 
-// TokenBind is a bind by a personal access token.
-type TokenBind struct {
+// TokenBindRequest is a bind by a personal access token.
+type TokenBindRequest struct {
 	By         table.User
 	Instance   instance.Instance
 	Platform   string
@@ -43,8 +43,8 @@ type TokenBind struct {
 // Beyond the problems of the platform: [problem.MethodMismatch], [problem.PreconditionFailed],
 // [problem.Conflict] when somebody else has bound or unbound at the same time, and
 // [problem.StorageUnavailable], after which the binding is as it was or as it should be.
-func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
-	ctx = s.begin(ctx)
+func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (View, error) {
+	ctx = s.startInvocation(ctx)
 	platform, err := s.tokenPlatform(in.Platform)
 	if err != nil {
 		return View{}, err
@@ -61,7 +61,7 @@ func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	k := kept{
+	k := tokenBundle{
 		Platform:     in.Platform,
 		Method:       provider.ByToken,
 		Address:      finding.Address,
@@ -87,25 +87,25 @@ func (s *Service) BindToken(ctx context.Context, in TokenBind) (View, error) {
 
 func (s *Service) verify(
 	ctx context.Context, platform provider.TokenPlatform, sub provider.Submission,
-) (provider.Finding, error) {
-	if _, err := s.punctual(ctx, "Verify"); err != nil {
-		return provider.Finding{}, unavailable("asking the platform", err)
+) (provider.CheckResult, error) {
+	if _, err := s.enforceDeadline(ctx, "Verify"); err != nil {
+		return provider.CheckResult{}, unavailable("asking the platform", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, verifying)
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	return platform.Verify(ctx, sub)
 }
 
 // bind stores a verified token and points the record at it.
 func (s *Service) bind(
-	ctx context.Context, rec table.Binding, k kept, f provider.Finding, by table.User,
+	ctx context.Context, rec table.Binding, k tokenBundle, f provider.CheckResult, by table.User,
 ) (saved, old table.Binding, err error) {
-	name, err := s.hold(ctx, rec.Key, k)
+	name, err := s.stageSecret(ctx, rec.Key, k)
 	if err != nil {
 		return table.Binding{}, table.Binding{}, err
 	}
 	next := table.Binding{
-		Stamp:        s.random(16),
+		Revision:     s.random(16),
 		Token:        tokenOf(name, k, s.now()),
 		Method:       string(k.Method),
 		Address:      k.Address,
@@ -117,10 +117,10 @@ func (s *Service) bind(
 	}
 	next.LastCheckedAt = next.BoundAt
 	next.CheckAt = s.nextCheck(next)
-	if err := s.claimIdentity(ctx, rec.Key, next); err != nil {
+	if err := s.addIdentityEntry(ctx, rec.Key, next); err != nil {
 		return table.Binding{}, table.Binding{}, err
 	}
-	return s.point(ctx, rec, func(rec table.Binding) table.Binding {
+	return s.replaceToken(ctx, rec, func(rec table.Binding) table.Binding {
 		return s.replace(rec, next)
 	})
 }

@@ -24,13 +24,13 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 		want(t, "identity", rec.Identity.Username, "alice")
 		want(t, "address", rec.Address, b.url+"/gitlab")
 		want(t, "generation", rec.Token.Generation, 1)
-		want(t, "renewable", rec.Token.Renewable, false)
+		want(t, "renewable", rec.Token.Refreshable, false)
 		want(t, "bound by", rec.BoundBy, user)
 		want(t, "bound at", rec.BoundAt, b.clock().now())
 		want(t, "checked at", rec.LastCheckedAt, b.clock().now())
 		want(t, "an expiry", rec.Token.ExpiresAt.IsZero(), false)
 		want(t, "scopes", strings.Join(rec.Token.Scopes, " "), "api")
-		want(t, "stamp", len(rec.Stamp), 32)
+		want(t, "stamp", len(rec.Revision), 32)
 	})
 	if calls["Put"] != 1 || calls["SaveBinding"] != 1 || calls["Delete"] != 0 {
 		t.Errorf("got the calls %v", calls)
@@ -44,7 +44,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	b := newBench(t)
 	v := b.mustBind("i-1", token{" alice ", "  Bearer " + aliceToken.value + "\r\n"})
-	k, err := b.fetch(b.begin(context.Background()), v.Record.Token)
+	k, err := b.fetch(b.startInvocation(context.Background()), v.Record.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
 	first := b.mustBind("i-1", aliceToken).Record
 	second := b.mustBind("i-1", bobToken).Record
 	want(t, "same secret", first.Token.Secret == second.Token.Secret, false)
-	want(t, "same stamp", first.Stamp == second.Stamp, false)
+	want(t, "same stamp", first.Revision == second.Revision, false)
 	want(t, "identity", b.opens("i-1"), "bob")
 	want(t, "secrets at once", len(b.secrets()), 2)
 	b.settled()
@@ -68,8 +68,8 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	b := newBench(t)
 	rec := b.mustBind("i-1", aliceToken).Record
 	rec.Health, rec.Problem = table.Revoked, problem.New(problem.TokenRejected)
-	rec.Unanswered, rec.Unsure, rec.Attempts = 4, true, 3
-	rec.Lease = table.Lease{Owner: "somebody", Until: b.clock().now().Add(verifying)}
+	rec.Unanswered, rec.RefreshUnclear, rec.Attempts = 4, true, 3
+	rec.Lease = table.Lease{Owner: "somebody", Until: b.clock().now().Add(verifyTimeout)}
 	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	want(t, "status", v.Status, StatusBound)
 	rec = b.row("i-1", provider.GitLab)
 	want(t, "lease", rec.Lease, table.Lease{})
-	if rec.Unsure || rec.Unanswered != 0 || rec.Attempts != 0 || rec.Problem != nil {
+	if rec.RefreshUnclear || rec.Unanswered != 0 || rec.Attempts != 0 || rec.Problem != nil {
 		t.Errorf("got %+v, want nothing left of the old token", rec)
 	}
 	want(t, "events", len(rec.Events), 2)
@@ -92,28 +92,28 @@ func TestARefusedBindChangesNothing(t *testing.T) {
 	before = b.row("i-1", before.Platform)
 	for _, c := range []struct {
 		name   string
-		change func(*TokenBind)
+		change func(*TokenBindRequest)
 		code   problem.Code
 	}{
-		{"a revoked token", func(in *TokenBind) {
+		{"a revoked token", func(in *TokenBindRequest) {
 			in.Submission.Token = secret.New(revokedOnes.value)
 		}, problem.TokenRejected},
-		{"another's user name", func(in *TokenBind) {
+		{"another's user name", func(in *TokenBindRequest) {
 			in.Submission.Username = "bob"
 		}, problem.UsernameMismatch},
-		{"no token", func(in *TokenBind) {
+		{"no token", func(in *TokenBindRequest) {
 			in.Submission.Token = secret.Text{}
 		}, problem.InputMalformed},
-		{"a private address", func(in *TokenBind) {
+		{"a private address", func(in *TokenBindRequest) {
 			in.Submission.Address = "http://10.0.0.1:8080"
 		}, problem.AddressRefused},
-		{"a platform that there isn't", func(in *TokenBind) {
+		{"a platform that there isn't", func(in *TokenBindRequest) {
 			in.Platform = "svn"
 		}, problem.PlatformUnknown},
-		{"a platform bound by consent", func(in *TokenBind) {
+		{"a platform bound by consent", func(in *TokenBindRequest) {
 			in.Platform = provider.GitHub
 		}, problem.MethodMismatch},
-		{"another tag", func(in *TokenBind) {
+		{"another tag", func(in *TokenBindRequest) {
 			in.Match = Match{"0123"}
 		}, problem.PreconditionFailed},
 	} {
@@ -142,7 +142,7 @@ func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
 
 // TestAFailingStorageIsSaid lets each call of a re-bind fail without having done anything.
 func TestAFailingStorageIsSaid(t *testing.T) {
-	for _, call := range []string{"Binding", "SaveNote", "Put", "SaveHolder", "SaveBinding"} {
+	for _, call := range []string{"Binding", "SaveNote", "Put", "SaveIdentityEntry", "SaveBinding"} {
 		b := newBench(t)
 		b.mustBind("i-1", aliceToken)
 		b.inside.set(down(call))
@@ -161,7 +161,7 @@ func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
 	b := newBench(t)
 	first := b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", bobToken)
-	in.Match = Match{first.Record.Stamp}
+	in.Match = Match{first.Record.Revision}
 	if _, err := b.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
 // TestA18_AnUnbindIsNotUndoneByABindUnderWay stops a bind before each of its calls, and unbinds.
 // The bind may have seen the end, or fail; it never brings back what it had read before.
 func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
-	for _, call := range []string{"SaveNote", "Put", "SaveHolder", "SaveBinding"} {
+	for _, call := range []string{"SaveNote", "Put", "SaveIdentityEntry", "SaveBinding"} {
 		b := newBench(t)
 		b.mustBind("i-1", aliceToken)
 		b.at(call, func() { b.mustUnbind("i-1", true) })
@@ -234,7 +234,7 @@ func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	b.mustSweep()
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	b.at("SaveBinding", func() { want(t, "rows taken away", b.mustSweep().Removed, 1) })
 	b.mustBind("i-1", bobToken)
 	want(t, "identity", b.opens("i-1"), "bob")

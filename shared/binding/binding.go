@@ -35,16 +35,16 @@ import (
 )
 
 const (
-	// latest is how long after its beginning an invocation may begin a call to table or vault.
-	latest = 2 * time.Minute
-	// settle is how long after its last write a note is acted upon. It is many times latest: by
+	// callDeadline is how long after its beginning an invocation may begin a call to table or vault.
+	callDeadline = 2 * time.Minute
+	// orphanGracePeriod is how long after its last write a note is acted upon. It is many times latest: by
 	// then whoever wrote the note has saved its record, or never will.
-	settle = 15 * time.Minute
-	// verifying is how long a platform may take to answer all questions of a bind. The whole bind
+	orphanGracePeriod = 15 * time.Minute
+	// verifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
 	// has 20 seconds; the rest is for the storage.
-	verifying = 15 * time.Second
-	// revoking is how long a platform may take to revoke one token.
-	revoking = 5 * time.Second
+	verifyTimeout = 15 * time.Second
+	// revokeTimeout is how long a platform may take to revoke one token.
+	revokeTimeout = 5 * time.Second
 )
 
 // Options are what a [Service] works with.
@@ -54,7 +54,7 @@ type Options struct {
 	Platforms *provider.Set
 	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
 	App func(ctx context.Context, platform string) (provider.App, error)
-	// Callback is what the platforms' callback addresses begin with; a platform's name follows.
+	// CallbackRequest is what the platforms' callback addresses begin with; a platform's name follows.
 	Callback string
 	// Instances is asked by the check alone, whether an instance is still there.
 	Instances instance.Catalogue
@@ -82,7 +82,7 @@ type Service struct {
 	clock     func() time.Time
 	fill      func(b []byte)
 	sleep     func(ctx context.Context, d time.Duration) error
-	warm      warmth
+	warm      tokenCache
 	flights   singleflight.Group
 }
 
@@ -102,9 +102,9 @@ func New(o Options) *Service {
 	if s.sleep == nil {
 		s.sleep = provider.Sleep
 	}
-	s.table = table.Hooked(o.Table, s.punctual)
+	s.table = table.WithBeforeCall(o.Table, s.enforceDeadline)
 	if o.Vault != nil {
-		s.vault = vault.Hooked(o.Vault, s.punctual)
+		s.vault = vault.WithBeforeCall(o.Vault, s.enforceDeadline)
 	}
 	return s
 }
@@ -117,8 +117,8 @@ func (s *Service) now() time.Time {
 
 type begunKey struct{}
 
-// begin marks the start of an invocation, once.
-func (s *Service) begin(ctx context.Context) context.Context {
+// startInvocation marks the start of an invocation, once.
+func (s *Service) startInvocation(ctx context.Context) context.Context {
 	if _, ok := ctx.Value(begunKey{}).(time.Time); ok {
 		return ctx
 	}
@@ -127,13 +127,13 @@ func (s *Service) begin(ctx context.Context) context.Context {
 
 var errLate = errors.New("binding: the invocation has gone on for too long to begin another call")
 
-// punctual keeps the rule that no invocation begins a call later than 2 minutes after it began.
-func (s *Service) punctual(ctx context.Context, call string) (func(), error) {
-	return nil, s.begunWithin(ctx, latest, call)
+// enforceDeadline keeps the rule that no invocation begins a call later than 2 minutes after it began.
+func (s *Service) enforceDeadline(ctx context.Context, call string) (func(), error) {
+	return nil, s.startedWithin(ctx, callDeadline, call)
 }
 
-// begunWithin is an error if the invocation has gone on for longer than limit.
-func (s *Service) begunWithin(ctx context.Context, limit time.Duration, call string) error {
+// startedWithin is an error if the invocation has gone on for longer than limit.
+func (s *Service) startedWithin(ctx context.Context, limit time.Duration, call string) error {
 	begun, ok := ctx.Value(begunKey{}).(time.Time)
 	if !ok {
 		return fmt.Errorf("binding: %s before the invocation's beginning was noted", call)

@@ -13,11 +13,11 @@ import (
 	"bindery/shared/table"
 )
 
-// exchanging is how long a platform may take to redeem a code, and then to say whose it is.
-const exchanging = 7 * time.Second
+// exchangeTimeout is how long a platform may take to redeem a code, and then to say whose it is.
+const exchangeTimeout = 7 * time.Second
 
-// Callback is what a browser brings back from a platform.
-type Callback struct {
+// CallbackRequest is what a browser brings back from a platform.
+type CallbackRequest struct {
 	Platform string
 	State    secret.Text
 	Code     secret.Text
@@ -26,45 +26,45 @@ type Callback struct {
 	Error string
 	// Issuer is RFC 9207's iss, "" if the platform sends none.
 	Issuer string
-	// Ticket is the cookie that goes with the state; empty if the browser sent none.
-	Ticket Ticket
+	// Handshake is the cookie that goes with the state; empty if the browser sent none.
+	Handshake Handshake
 }
 
-// Arrival is where a callback ends. ID is "" for an attempt that isn't known. Cookie says that
+// CallbackResult is where a callback ends. ID is "" for an attempt that isn't known. Cookie says that
 // the attempt's cookie has served its purpose.
-type Arrival struct {
-	ID       string
-	ReturnTo string
-	Finish   secret.Text
-	Cookie   bool
+type CallbackResult struct {
+	ID               string
+	ReturnTo         string
+	ConfirmationCode secret.Text
+	Cookie           bool
 }
 
-// Arrive redeems the code that a browser brings back, if it is the browser that went through the
+// HandleCallback redeems the code that a browser brings back, if it is the browser that went through the
 // consent. Everything is checked before anything is claimed, so that a forged callback destroys
 // nobody's attempt; the claim makes two callbacks one exchange. The arrival says where to send
 // the browser also when there is an error.
-func (s *Service) Arrive(ctx context.Context, in Callback) (Arrival, error) {
-	ctx = s.begin(ctx)
+func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (CallbackResult, error) {
+	ctx = s.startInvocation(ctx)
 	id := AuthorizationOf(in.State)
 	if id == "" {
-		return Arrival{}, problem.New(problem.AuthorizationUnknown)
+		return CallbackResult{}, problem.New(problem.AuthorizationUnknown)
 	}
 	a, err := s.authorization(ctx, id)
 	if err != nil {
-		return Arrival{}, err
+		return CallbackResult{}, err
 	}
-	known := secret.New(Ticket{State: in.State}.hash()).Equal(secret.New(a.StateHash))
+	known := secret.New(Handshake{State: in.State}.hash()).Equal(secret.New(a.StateHash))
 	if !known || a.Platform != in.Platform {
-		return Arrival{}, problem.New(problem.AuthorizationUnknown)
+		return CallbackResult{}, problem.New(problem.AuthorizationUnknown)
 	}
-	to := Arrival{ID: a.ID, ReturnTo: a.ReturnTo}
-	if err := s.mayClaim(a, in.Ticket); err != nil {
+	to := CallbackResult{ID: a.ID, ReturnTo: a.ReturnTo}
+	if err := s.mayClaim(a, in.Handshake); err != nil {
 		return to, err
 	}
 	if _, _, err := s.oauthPlatform(ctx, a.Platform); problem.Is(err, problem.StorageUnavailable) {
 		return to, err // the same code is as good in a moment
 	}
-	a, finish, err := s.claimed(ctx, a)
+	a, finish, err := s.checkLeaseTTL(ctx, a)
 	if err != nil {
 		return to, err
 	}
@@ -73,12 +73,12 @@ func (s *Service) Arrive(ctx context.Context, in Callback) (Arrival, error) {
 		s.failed(ctx, a, err)
 		return to, err
 	}
-	to.Finish = finish
+	to.ConfirmationCode = finish
 	return to, nil
 }
 
 // mayClaim checks what must hold before a callback may touch the record.
-func (s *Service) mayClaim(a table.Authorization, shown Ticket) error {
+func (s *Service) mayClaim(a table.Authorization, shown Handshake) error {
 	switch {
 	case !s.now().Before(a.ExpiresAt):
 		return problem.New(problem.AuthorizationExpired)
@@ -92,20 +92,20 @@ func (s *Service) mayClaim(a table.Authorization, shown Ticket) error {
 	return nil
 }
 
-// claimed makes this callback the one that redeems the code. It mints the finish, by whose hash the
+// checkLeaseTTL makes this callback the one that redeems the code. It mints the finish, by whose hash the
 // claim is known again if its reply is lost.
-func (s *Service) claimed(
+func (s *Service) checkLeaseTTL(
 	ctx context.Context, a table.Authorization,
 ) (table.Authorization, secret.Text, error) {
 	finish := secret.New(s.random(32))
-	a.Stage, a.FinishHash = table.Claimed, hashOf(finish)
+	a.Stage, a.ConfirmationHash = table.Claimed, hashOf(finish)
 	saved, err := s.table.SaveAuthorization(ctx, a)
 	if err == nil {
 		return saved, finish, nil
 	}
 	there, readErr := s.authorization(ctx, a.ID) // what is there counts
 	switch {
-	case readErr == nil && there.FinishHash == a.FinishHash:
+	case readErr == nil && there.ConfirmationHash == a.ConfirmationHash:
 		return there, finish, nil
 	case errors.Is(err, table.ErrConflict):
 		return a, secret.Text{}, problem.New(problem.AuthorizationDone)
@@ -135,7 +135,7 @@ func targetOf(a table.Authorization) table.Key {
 }
 
 // redeem works on a claimed authorization until its token waits in the vault for the confirm.
-func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback) error {
+func (s *Service) redeem(ctx context.Context, a table.Authorization, in CallbackRequest) error {
 	platform, app, err := s.oauthPlatform(ctx, a.Platform)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback
 		return err
 	}
 	a.Token.IssuedAt = s.now()
-	k := kept{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
+	k := tokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
 	if err := s.put(ctx, name, 1, k); err != nil {
 		s.refuse(ctx, platform, a, k) // else nobody would have it, and nobody could revoke it
 		return err
@@ -176,7 +176,7 @@ func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback
 	return s.consented(ctx, a)
 }
 
-// sameOrigin says whether an iss is of the origin that the user consented at. None is: no
+// sameOrigin reports whether an iss is of the origin that the user consented at. None is: no
 // platform is known to send one.
 func sameOrigin(issuer, authorize string) bool {
 	if issuer == "" {
@@ -188,31 +188,31 @@ func sameOrigin(issuer, authorize string) bool {
 }
 
 func (s *Service) exchange(
-	ctx context.Context, platform provider.OAuthPlatform, app provider.App, in Callback,
+	ctx context.Context, platform provider.OAuthPlatform, app provider.App, in CallbackRequest,
 ) (provider.Token, error) {
-	if _, err := s.punctual(ctx, "Exchange"); err != nil {
+	if _, err := s.enforceDeadline(ctx, "Exchange"); err != nil {
 		return provider.Token{}, unavailable("redeeming the code", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, exchanging)
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	return platform.Exchange(ctx, app, s.callback+in.Platform, in.Code, in.Ticket.Verifier)
+	return platform.Exchange(ctx, app, s.callback+in.Platform, in.Code, in.Handshake.Verifier)
 }
 
 // identify asks whose the token is and what it may do, and whether that identity may have one
 // more.
 func (s *Service) identify(
-	ctx context.Context, platform provider.OAuthPlatform, a table.Authorization, k kept,
-) (provider.Finding, []problem.Problem, error) {
-	if _, err := s.punctual(ctx, "Check"); err != nil {
-		return provider.Finding{}, nil, unavailable("asking the platform", err)
+	ctx context.Context, platform provider.OAuthPlatform, a table.Authorization, k tokenBundle,
+) (provider.CheckResult, []problem.Problem, error) {
+	if _, err := s.enforceDeadline(ctx, "Check"); err != nil {
+		return provider.CheckResult{}, nil, unavailable("asking the platform", err)
 	}
-	asking, cancel := context.WithTimeout(ctx, exchanging)
+	asking, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	held := k.held()
 	held.Scopes = k.Token.Scopes
 	finding, err := platform.Check(asking, held)
 	if err != nil {
-		return provider.Finding{}, nil, err
+		return provider.CheckResult{}, nil, err
 	}
 	warnings := plain(finding.Warnings)
 	if a.Platform != provider.GitHub {
@@ -230,7 +230,7 @@ func (s *Service) consented(ctx context.Context, a table.Authorization) error {
 		return nil
 	}
 	there, readErr := s.authorization(ctx, a.ID) // what is there counts
-	if readErr == nil && there.Stage == table.Consented && there.FinishHash == a.FinishHash {
+	if readErr == nil && there.Stage == table.Consented && there.ConfirmationHash == a.ConfirmationHash {
 		return nil
 	}
 	return unavailable("saving the consent", err)
@@ -239,7 +239,7 @@ func (s *Service) consented(ctx context.Context, a table.Authorization) error {
 // refuse ends a token that was issued and will not be used, which then counts no more. The sweep
 // makes good what fails here.
 func (s *Service) refuse(
-	ctx context.Context, platform provider.Platform, a table.Authorization, k kept,
+	ctx context.Context, platform provider.Platform, a table.Authorization, k tokenBundle,
 ) {
 	err := s.revoke(ctx, platform, k)
 	switch {

@@ -16,16 +16,16 @@ const (
 	// A binding is checked once a day: often enough that a revoked token is known before the next
 	// morning's builds, and that no unused token dies (GitHub drops one after a year). It costs one
 	// or two calls to the platform, for Codeup nine.
-	checkEvery = 24 * time.Hour
+	checkInterval = 24 * time.Hour
 	// After a check without an answer the next comes sooner.
 	checkAgain = time.Hour
 	// claimed keeps a record that is being checked from coming up again at once, when its check
 	// dies.
 	claimed = 15 * time.Minute
-	// hopelessChecks is how many checks in a row may die before a record is parked.
-	hopelessChecks = 10
-	// missing is how long an instance may be away from the catalogue before it is unbound.
-	missing = 7 * 24 * time.Hour
+	// maxCheckAttempts is how many checks in a row may die before a record is parked.
+	maxCheckAttempts = 10
+	// missingInstancePeriod is how long an instance may be away from the catalogue before it is unbound.
+	missingInstancePeriod = 7 * 24 * time.Hour
 )
 
 // warnAt are the days before a token's end at which its owner is warned, once each.
@@ -36,9 +36,9 @@ const day = 24 * time.Hour
 // nextCheck is when a binding that is well is next checked: in a day, a little spread out, and at
 // each moment at which its owner must be told something about the token's end.
 func (s *Service) nextCheck(rec table.Binding) time.Time {
-	next := s.now().Add(checkEvery - s.jitter(2*time.Hour))
+	next := s.now().Add(checkInterval - s.jitter(2*time.Hour))
 	ends := rec.Token.ExpiresAt
-	if ends.IsZero() || rec.Token.Renewable {
+	if ends.IsZero() || rec.Token.Refreshable {
 		return next
 	}
 	moments := []time.Time{ends}
@@ -58,7 +58,7 @@ func (s *Service) nextCheck(rec table.Binding) time.Time {
 func (s *Service) CheckNow(
 	ctx context.Context, account string, i instance.Instance, platform string,
 ) (View, error) {
-	ctx = s.begin(ctx)
+	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(platform); !ok {
 		return View{}, problem.New(problem.PlatformUnknown)
 	}
@@ -69,7 +69,7 @@ func (s *Service) CheckNow(
 	switch {
 	case !rec.Bound():
 		return View{}, s.ended(rec)
-	case withdrawn(rec):
+	case revokedByTheOperator(rec):
 		return s.view(rec), nil // a check must not bring it back
 	}
 	if rec, err = s.claim(ctx, rec); err != nil {
@@ -142,13 +142,13 @@ func (s *Service) examine(ctx context.Context, rec table.Binding) (table.Binding
 		checked.Generation != before.Token.Generation
 	out.recovered = before.Health != table.Healthy && rec.Health == table.Healthy
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Secret != checked.Secret || withdrawn(*b) {
+		if b.Token.Secret != checked.Secret || revokedByTheOperator(*b) {
 			return false // bound again, or ended by the operator, in the meantime
 		}
 		b.Attempts = 0
 		b.MissingSince = before.MissingSince
 		if b.Token.Generation == checked.Generation { // else it says nothing of the token there
-			s.learn(b, finding, cause, &out)
+			s.applyCheckResult(b, finding, cause, &out)
 			s.warn(b, &out)
 		}
 		b.DueAt = s.due(*b)
@@ -159,24 +159,24 @@ func (s *Service) examine(ctx context.Context, rec table.Binding) (table.Binding
 
 // ask refreshes what has ended, and asks the platform by a real call with the token.
 func (s *Service) ask(ctx context.Context, rec table.Binding) (
-	table.Binding, provider.Finding, error,
+	table.Binding, provider.CheckResult, error,
 ) {
-	if rec.Health == table.Revoked && rec.Token.Renewable {
+	if rec.Health == table.Revoked && rec.Token.Refreshable {
 		next, err := s.lastLook(ctx, rec)
 		if err != nil || next.Health == table.Revoked {
-			return next, provider.Finding{}, either(err, next.Problem)
+			return next, provider.CheckResult{}, either(err, next.Problem)
 		}
 		rec = next
 	}
 	rec, err := s.recoverNext(ctx, rec)
 	if err != nil {
-		return rec, provider.Finding{}, err
+		return rec, provider.CheckResult{}, err
 	}
-	if rec.Token.Renewable && !s.lives(rec) {
+	if rec.Token.Refreshable && !s.lives(rec) {
 		return s.askRenewed(ctx, rec)
 	}
 	finding, err := s.checkToken(ctx, rec)
-	if dead(err) && rec.Token.Renewable {
+	if dead(err) && rec.Token.Refreshable {
 		// Perhaps only this token is dead, not the consent: the refresh token knows.
 		return s.askRenewed(ctx, rec)
 	}
@@ -186,11 +186,11 @@ func (s *Service) ask(ctx context.Context, rec table.Binding) (
 // askRenewed refreshes first. If the platform refuses the token that it issued a moment ago, the
 // consent lives all the same: perhaps not all of its servers know the token yet.
 func (s *Service) askRenewed(ctx context.Context, rec table.Binding) (
-	table.Binding, provider.Finding, error,
+	table.Binding, provider.CheckResult, error,
 ) {
-	next, err := s.renewed(ctx, rec)
+	next, err := s.refreshUntilUsable(ctx, rec)
 	if err != nil {
-		return rec, provider.Finding{}, err
+		return rec, provider.CheckResult{}, err
 	}
 	finding, err := s.checkToken(ctx, next)
 	if dead(err) {
@@ -199,7 +199,7 @@ func (s *Service) askRenewed(ctx context.Context, rec table.Binding) (
 	return next, finding, err
 }
 
-// dead says whether a platform refuses a token for good.
+// dead reports whether a platform refuses a token for good.
 func dead(err error) bool {
 	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
@@ -208,7 +208,7 @@ func dead(err error) bool {
 // token that lives is not refreshed for that: on GitHub it would kill what a running build holds.
 func (s *Service) recoverNext(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	left := rec.Lease != (table.Lease{}) && !rec.Lease.Until.After(s.now())
-	if !rec.Token.Renewable || !left && !rec.Unsure {
+	if !rec.Token.Refreshable || !left && !rec.RefreshUnclear {
 		return rec, nil
 	}
 	k, err := s.successor(ctx, rec)
@@ -223,7 +223,7 @@ func (s *Service) recoverNext(ctx context.Context, rec table.Binding) (table.Bin
 		if !left || b.Lease.Owner != owner {
 			return false
 		}
-		b.Lease, b.Unsure = table.Lease{}, true
+		b.Lease, b.RefreshUnclear = table.Lease{}, true
 		return true
 	}, &rec)
 	return rec, err
@@ -239,19 +239,19 @@ func either(err error, p *problem.Problem) error {
 	return p
 }
 
-func (s *Service) checkToken(ctx context.Context, rec table.Binding) (provider.Finding, error) {
+func (s *Service) checkToken(ctx context.Context, rec table.Binding) (provider.CheckResult, error) {
 	platform, ok := s.platforms.Get(rec.Platform)
 	if !ok {
-		return provider.Finding{}, problem.New(problem.PlatformUnknown)
+		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	k, err := s.warmed(ctx, rec.Token)
+	k, err := s.cachedTokenBundle(ctx, rec.Token)
 	if err != nil {
-		return provider.Finding{}, unavailable("reading the token", err)
+		return provider.CheckResult{}, unavailable("reading the token", err)
 	}
-	if _, err := s.punctual(ctx, "Check"); err != nil {
-		return provider.Finding{}, err
+	if _, err := s.enforceDeadline(ctx, "Check"); err != nil {
+		return provider.CheckResult{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, verifying)
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	return platform.Check(ctx, heldBy(rec, k))
 }

@@ -26,9 +26,9 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 		now := m.clock().now()
 		m.fill(due, "due", m.url, []token{aliceToken}, now)
 		for i := range size - due { // without a secret, which nobody asks for
-			m.seed(fmt.Sprint("later-", i), "later", kept{}, now.Add(time.Hour))
+			m.seed(fmt.Sprint("later-", i), "later", tokenBundle{}, now.Add(time.Hour))
 		}
-		var done Swept
+		var done SweepResult
 		calls := m.counted(func() { done = m.mustSweep() })
 		want(t, "checked", done.Checked, due)
 		want(t, "reads", calls["Binding"], due)
@@ -101,7 +101,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 		}
 		for ; there < size; there++ {
 			save(table.Binding{
-				Key: key(fmt.Sprint("later-", there), provider.GitLab), Stamp: "s",
+				Key: key(fmt.Sprint("later-", there), provider.GitLab), Revision: "s",
 				Token: table.Token{Secret: "later", Generation: 1},
 				DueAt: now.Add(1000 * time.Hour), CheckAt: now.Add(1000 * time.Hour),
 			})
@@ -119,6 +119,6 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			t.Errorf("with %d records: got the requests %v, want %v", size, counting.calls, first)
 		}
 		t.Logf("%d records, %d due: %v", size, due, counting.calls)
-		m.clock().move(checkEvery + checkEvery/2) // the same are due again, in whatever order
+		m.clock().move(checkInterval + checkInterval/2) // the same are due again, in whatever order
 	}
 }

@@ -48,12 +48,12 @@ func (b *bench) granted(name, login string) provider.Token {
 // bound binds a platform of an instance as alice, and returns the record.
 func (b *bench) bound(id, name string) table.Binding {
 	b.Helper()
-	ctx := b.begin(context.Background())
+	ctx := b.startInvocation(context.Background())
 	switch name {
 	case provider.GitLab:
 		b.mustBind(id, aliceToken)
 	case provider.Codeup:
-		_, err := b.BindToken(ctx, TokenBind{
+		_, err := b.BindToken(ctx, TokenBindRequest{
 			By: user, Instance: registry(id), Platform: name,
 			Submission: provider.Submission{
 				Username: "alice", Token: secret.New("pt-sandbox-good"),
@@ -71,7 +71,7 @@ func (b *bench) bound(id, name string) table.Binding {
 // accessOf is the token that a record points at.
 func (b *bench) accessOf(rec table.Binding) secret.Text {
 	b.Helper()
-	k, err := b.fetch(b.begin(context.Background()), rec.Token)
+	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (b *bench) checked(id, name string) View {
 }
 
 // later lets time pass and sweeps, and once more for the events that it brought.
-func (b *bench) later(d time.Duration) Swept {
+func (b *bench) later(d time.Duration) SweepResult {
 	b.Helper()
 	b.clock().move(d)
 	done := b.mustSweep()

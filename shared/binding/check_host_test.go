@@ -41,12 +41,12 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 	ctx := context.Background()
 	for i := range count {
 		held := with[i%len(with)]
-		k := kept{
+		k := tokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
 		name := m.random(16)
-		if err := m.put(m.begin(ctx), name, 1, k); err != nil {
+		if err := m.put(m.startInvocation(ctx), name, 1, k); err != nil {
 			m.Fatal(err)
 		}
 		m.seed(fmt.Sprint(prefix, "-", i), name, k, due)
@@ -54,9 +54,9 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 }
 
 // seed makes one record, past the service: there are many.
-func (m fleet) seed(id, name string, k kept, due time.Time) {
+func (m fleet) seed(id, name string, k tokenBundle, due time.Time) {
 	rec := table.Binding{
-		Key: key(id, provider.GitLab), Version: "1", Stamp: "s", Token: tokenOf(name, k, due),
+		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: tokenOf(name, k, due),
 		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,
 	}
 	m.rows.bindings[rec.Key] = rec
@@ -85,7 +85,7 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	full := make(chan struct{})
 	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer inside.enter()()
-		if arrived.Add(1) == hostCap {
+		if arrived.Add(1) == maxCallsPerHost {
 			close(full)
 		}
 		<-full
@@ -94,13 +94,13 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	m.around.Store(&around)
 	done := m.mustSweep()
 	want(t, "checked", done.Checked, 40)
-	want(t, "at once", inside.most.Load(), hostCap)
+	want(t, "at once", inside.most.Load(), maxCallsPerHost)
 }
 
 // TestASlowHostHoldsNobodyUp answers for GitHub when all of GitLab's bindings have been checked.
 func TestASlowHostHoldsNobodyUp(t *testing.T) {
 	b := newBench(t)
-	for i := range hostCap + 2 {
+	for i := range maxCallsPerHost + 2 {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
 	}
 	b.clock().move(time.Minute)
@@ -108,8 +108,8 @@ func TestASlowHostHoldsNobodyUp(t *testing.T) {
 	for i := range others {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitLab)
 	}
-	b.later(settle)
-	b.clock().move(checkEvery)
+	b.later(orphanGracePeriod)
+	b.clock().move(checkInterval)
 	var asked atomic.Int64
 	gitLabIsDone := make(chan struct{})
 	look := func(r sandbox.Request) {
@@ -123,14 +123,14 @@ func TestASlowHostHoldsNobodyUp(t *testing.T) {
 		}
 	}
 	b.world.asked.Store(&look)
-	want(t, "checked", b.mustSweep().Checked, hostCap+2+others)
+	want(t, "checked", b.mustSweep().Checked, maxCallsPerHost+2+others)
 }
 
 // TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp answers for GitHub, where more secrets
 // are to be collected than are looked at side by side, when all of GitLab's bindings were checked.
 func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
 	m := newFleet(t)
-	const left, others = atOnce + 1, 5
+	const left, others = maxConcurrentEntries + 1, 5
 	now := m.clock().now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now.Add(-time.Hour))
@@ -158,14 +158,14 @@ func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
 	want(t, "checked", done.Checked, others)
 	want(t, "deleted", done.Deleted, left)
 	want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
-	want(t, "asked by so many at once", inside.most.Load() <= hostCap, true)
+	want(t, "asked by so many at once", inside.most.Load() <= maxCallsPerHost, true)
 }
 
 // TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried asks for a few, and leaves the
 // rest for later. Ten such runs must not end in tokens that nobody has tried to revoke.
 func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T) {
 	m := newFleet(t)
-	const left = 3 * atOnce
+	const left = 3 * maxConcurrentEntries
 	now := m.clock().now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now)
@@ -173,26 +173,26 @@ func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T
 	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	done := m.mustSweep()
 	want(t, "tried or put off", done.Failed+done.PutOff, left)
-	want(t, "tried few", done.Failed < hostFailing+hostCap, true)
+	want(t, "tried few", done.Failed < maxHostFailures+maxCallsPerHost, true)
 	tried := 0
 	for _, note := range m.rows.notes {
 		tried += note.Attempts
-		want(t, "comes up later", note.DueAt, now.Add(settle))
+		want(t, "comes up later", note.DueAt, now.Add(orphanGracePeriod))
 	}
 	want(t, "counted as tried", tried, done.Failed)
 	want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
 	want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
 	m.mend(provider.GitHub)
-	m.clock().move(settle)
+	m.clock().move(orphanGracePeriod)
 	want(t, "deleted when it is well", m.mustSweep().Deleted, left)
 }
 
 // leave makes a secret of GitHub that nothing points at, and its note. The token is dead.
 func (m fleet) leave(id string, due time.Time) {
 	m.Helper()
-	ctx := m.begin(context.Background())
+	ctx := m.startInvocation(context.Background())
 	name := m.random(16)
-	k := kept{
+	k := tokenBundle{
 		Platform: provider.GitHub, Method: provider.ByOAuth,
 		Token: provider.Token{Access: secret.New("gone-" + name)},
 	}
@@ -224,8 +224,8 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	})
 	m.around.Store(&around)
 	done := m.mustSweep()
-	if n := asked.Load(); n < hostFailing || n >= hostFailing+hostCap {
-		t.Errorf("asked %d times, want %d to %d", n, hostFailing, hostFailing+hostCap-1)
+	if n := asked.Load(); n < maxHostFailures || n >= maxHostFailures+maxCallsPerHost {
+		t.Errorf("asked %d times, want %d to %d", n, maxHostFailures, maxHostFailures+maxCallsPerHost-1)
 	}
 	want(t, "put off", done.PutOff, bindings-int(asked.Load()))
 	want(t, "checked", done.Checked, bindings+int(asked.Load()))
@@ -330,8 +330,8 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 		took.Round(time.Millisecond), float64(checked)/took.Seconds())
 	want(t, "bindings in the wrong state", m.unsettled(dead), 0)
 	for _, server := range servers {
-		if most := server.most.Load(); most > hostCap {
-			t.Errorf("a host was asked by %d at once, want %d at most", most, hostCap)
+		if most := server.most.Load(); most > maxCallsPerHost {
+			t.Errorf("a host was asked by %d at once, want %d at most", most, maxCallsPerHost)
 		}
 	}
 }
@@ -339,7 +339,7 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 // unsettled counts the records that are not, or not yet, as they should be.
 func (m fleet) unsettled(dead token) (wrong int) {
 	for _, rec := range m.rows.bindings {
-		k, err := m.fetch(m.begin(context.Background()), rec.Token)
+		k, err := m.fetch(m.startInvocation(context.Background()), rec.Token)
 		if err != nil {
 			m.Fatal(err)
 		}

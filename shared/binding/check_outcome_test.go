@@ -123,7 +123,7 @@ func TestACheckSaysWhatIsWrongOnceAndWhenItIsWellAgain(t *testing.T) {
 				return
 			}
 			c.mended(b, access)
-			b.later(checkEvery)
+			b.later(checkInterval)
 			b.wantStatus("mended", "i-1", c.platform, StatusBound)
 			b.wantEvents("i-1", c.platform, event.Bound, c.event, event.Recovered)
 			if p := b.row("i-1", c.platform).Problem; p != nil {
@@ -138,13 +138,13 @@ func TestAGoodCheckIsNotedAndSaysNothing(t *testing.T) {
 		b := newBench(t)
 		b.bound("i-1", name)
 		b.later(0) // the bind's event
-		done := b.later(checkEvery)
+		done := b.later(checkInterval)
 		want(t, "checked", done.Checked, 1)
 		rec := b.row("i-1", name)
 		want(t, "last good check", rec.LastCheckedAt, b.clock().now())
 		want(t, "attempts", rec.Attempts, 0)
 		want(t, "next check within a day", rec.DueAt.After(b.clock().now()) &&
-			!rec.DueAt.After(b.clock().now().Add(checkEvery)), true)
+			!rec.DueAt.After(b.clock().now().Add(checkInterval)), true)
 		b.wantEvents("i-1", name, event.Bound)
 	})
 }
@@ -190,7 +190,7 @@ func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 		b := newBench(t)
 		good := b.bound("i-1", name).LastCheckedAt
 		b.fault(name, sandbox.Fault{Kind: sandbox.Fault500})
-		b.later(checkEvery)
+		b.later(checkInterval)
 		for range 2 {
 			b.wantStatus("before the third", "i-1", name, StatusBound)
 			b.later(checkAgain)
@@ -265,11 +265,11 @@ func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
 		default:
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}
-		b.later(checkEvery)
+		b.later(checkInterval)
 		b.wantStatus("after the check", "i-1", name, StatusRevoked)
 		b.sandbox.ResetLog()
 		for range 10 {
-			b.later(checkEvery)
+			b.later(checkInterval)
 		}
 		want(t, "requests", b.sandbox.Count(sandbox.Platform(name)), 0)
 		b.wantEvents("i-1", name, event.Bound, event.Revoked)
@@ -292,7 +292,7 @@ func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
 			}
 		}
 		refuse(true)
-		b.later(checkEvery)
+		b.later(checkInterval)
 		for range 5 {
 			b.later(checkAgain)
 		}

@@ -54,7 +54,7 @@ func TestATokenThatIsBoundLateIsWarnedOfWhatIsLeft(t *testing.T) {
 	b.wantStatus("five days before", "i-1", provider.GitLab, StatusExpiring)
 	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Expiring)
 	for range 6 {
-		b.later(checkEvery)
+		b.later(checkInterval)
 	}
 	b.wantEvents("i-1", provider.GitLab,
 		event.Bound, event.Expiring, event.Expiring, event.Expired)
@@ -72,14 +72,14 @@ func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
 		})
 	}
 	prolong(100)
-	b.later(checkEvery)
+	b.later(checkInterval)
 	b.wantStatus("prolonged", "i-1", provider.GitLab, StatusBound)
 	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Expiring)
 	b.clock().move(100 * day)
 	b.later(0)
 	b.wantStatus("ended", "i-1", provider.GitLab, StatusExpired)
 	prolong(10)
-	b.later(checkEvery)
+	b.later(checkInterval)
 	b.wantStatus("prolonged again", "i-1", provider.GitLab, StatusExpiring)
 	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Expiring, event.Expired,
 		event.Recovered, event.Expiring)
@@ -89,7 +89,7 @@ func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
 // that its owner typed counts, though the token works.
 func TestAnOwnersDateThatIsOverEndsItOnce(t *testing.T) {
 	b := newBench(t)
-	_, err := b.BindToken(context.Background(), TokenBind{
+	_, err := b.BindToken(context.Background(), TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
@@ -100,7 +100,7 @@ func TestAnOwnersDateThatIsOverEndsItOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10 {
-		b.later(checkEvery)
+		b.later(checkInterval)
 	}
 	b.wantStatus("in the end", "i-1", provider.Codeup, StatusExpired)
 	b.wantEvents("i-1", provider.Codeup,
@@ -156,7 +156,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 			for range 4 {
 				b.later(claimed)
 			}
-			b.clock().move(checkEvery)
+			b.clock().move(checkInterval)
 			var calls atomic.Int64
 			if !b.dyingSweep(func(string) bool { return calls.Add(1) == k }) {
 				want(t, "calls at which it died", k > 4, true)
@@ -188,8 +188,8 @@ func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	b := newBench(t)
 	b.bound("i-1", provider.GitLab)
 	b.settled()
-	b.clock().move(checkEvery)
-	for died := 1; died <= hopelessChecks; died++ {
+	b.clock().move(checkInterval)
+	for died := 1; died <= maxCheckAttempts; died++ {
 		want(t, "died", b.dyingSweep(func(call string) bool { return call == "Get" }), true)
 		want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
 		b.clock().move(claimed)
@@ -197,12 +197,12 @@ func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
 	want(t, "parked", b.mustSweep().Parked, 1)
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), true)
-	b.clock().move(10 * checkEvery)
+	b.clock().move(10 * checkInterval)
 	done := b.mustSweep()
 	want(t, "due when parked", done.Due, 0)
 
 	want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, StatusBound)
-	b.clock().move(checkEvery)
+	b.clock().move(checkInterval)
 	want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
 
@@ -214,14 +214,14 @@ func TestAVaultThatIsDownParksNothing(t *testing.T) {
 		b.hurry()
 		b.bound("i-1", name)
 		b.settled()
-		b.clock().move(checkEvery)
+		b.clock().move(checkInterval)
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if call == "Get" {
 				return nil, errDown
 			}
 			return nil, nil
 		})
-		b.warm = warmth{}
+		b.warm = tokenCache{}
 		for range 96 {
 			b.mustSweep()
 			b.clock().move(claimed)
@@ -240,19 +240,19 @@ func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
-	k, err := b.fetch(b.begin(context.Background()), rec.Token)
+	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := b.begin(context.Background())
-	if k.Token, _, err = b.askForNext(ctx, k); err != nil { // by a process that is slow to store it
+	ctx := b.startInvocation(context.Background())
+	if k.Token, _, err = b.requestRefresh(ctx, k); err != nil { // by a process that is slow to store it
 		t.Fatal(err)
 	}
 	want(t, "status", b.checked("i-1", provider.GitHub).Status, StatusRevoked)
 	if err := b.put(ctx, rec.Token.Secret, 2, k); err != nil {
 		t.Fatal(err)
 	}
-	b.later(settle)
+	b.later(orphanGracePeriod)
 	b.wantStatus("after the last look", "i-1", provider.GitHub, StatusBound)
 	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked, event.Recovered)
 	want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
@@ -264,19 +264,19 @@ func TestAnInstanceThatIsGoneForAWeekIsUnbound(t *testing.T) {
 		catalogue := &gone{}
 		b.Service.instances = catalogue
 		b.bound("i-1", name)
-		b.later(checkEvery)
+		b.later(checkInterval)
 		catalogue.is = true
 		for range 6 {
-			b.later(checkEvery)
+			b.later(checkInterval)
 			b.wantStatus("within the week", "i-1", name, StatusBound)
 		}
 		catalogue.unreadable = true // says nothing
 		for range 5 {
-			b.later(checkEvery)
+			b.later(checkInterval)
 		}
 		b.wantStatus("while the catalogue can't be read", "i-1", name, StatusBound)
 		catalogue.unreadable = false
-		b.later(checkEvery)
+		b.later(checkInterval)
 		b.wantStatus("after a week", "i-1", name, StatusUnbound)
 		b.wantEvents("i-1", name, event.Bound, event.Unbound)
 		b.settled()
@@ -292,10 +292,10 @@ func TestAnInstanceThatComesBackKeepsItsBindings(t *testing.T) {
 	for range 4 { // never for a week on end
 		catalogue.is = true
 		for range 5 {
-			b.later(checkEvery)
+			b.later(checkInterval)
 		}
 		catalogue.is = false
-		b.later(checkEvery)
+		b.later(checkInterval)
 	}
 	b.wantStatus("in the end", "i-1", provider.GitHub, StatusBound)
 	b.wantEvents("i-1", provider.GitHub, event.Bound)
@@ -307,11 +307,11 @@ func TestARevokedBindingOfAnInstanceThatIsGoneGoesToo(t *testing.T) {
 	b.Service.instances = catalogue
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
-	b.later(checkEvery)
+	b.later(checkInterval)
 	b.wantStatus("taken back", "i-1", provider.GitHub, StatusRevoked)
 	catalogue.is = true
 	for range 10 {
-		b.later(checkEvery)
+		b.later(checkInterval)
 	}
 	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked, event.Unbound)
 	b.settled()

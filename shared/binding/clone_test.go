@@ -63,7 +63,7 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 		b := newBench(t)
 		b.bound("i-1", name)
 		b.clock().move(9 * time.Hour) // some have to be refreshed first
-		given, err := b.Credential(context.Background(), CredentialFor{
+		given, err := b.Credential(context.Background(), CredentialRequest{
 			By: user, Instance: registry("i-1"), Platform: name, MinimumLife: MinimumLife,
 		})
 		if err != nil {

@@ -12,12 +12,12 @@ import (
 	"bindery/shared/table"
 )
 
-// Confirm is the end of an authorization.
-type Confirm struct {
-	By       table.User
-	ID       string
-	Instance instance.Instance
-	Finish   secret.Text
+// ConfirmRequest is the end of an authorization.
+type ConfirmRequest struct {
+	By               table.User
+	ID               string
+	Instance         instance.Instance
+	ConfirmationCode secret.Text
 }
 
 // Confirm binds the instance to the identity that has consented. It needs the finish, which only
@@ -28,13 +28,13 @@ type Confirm struct {
 // [problem.AnotherUser] for the right finish of another user's attempt, which is then discarded:
 // its token is revoked where that can be. [problem.AnotherInstance], [problem.AuthorizationDone],
 // [problem.AuthorizationExpired], [problem.Conflict].
-func (s *Service) Confirm(ctx context.Context, in Confirm) (View, error) {
-	ctx = s.begin(ctx)
+func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (View, error) {
+	ctx = s.startInvocation(ctx)
 	a, err := s.authorization(ctx, in.ID)
 	if err != nil {
 		return View{}, err
 	}
-	if !finishes(a, in.Finish) {
+	if !hasConfirmationCode(a, in.ConfirmationCode) {
 		return View{}, problem.New(problem.AuthorizationUnknown)
 	}
 	if a.Starter != in.By {
@@ -64,7 +64,7 @@ func (s *Service) confirm(
 		return View{}, err
 	}
 	next := table.Binding{
-		Stamp:         s.random(16),
+		Revision:      s.random(16),
 		Token:         a.Token,
 		Method:        string(provider.ByOAuth),
 		Identity:      a.Identity,
@@ -74,10 +74,10 @@ func (s *Service) confirm(
 		Warnings:      a.Warnings,
 	}
 	next.CheckAt = s.nextCheck(next)
-	if err := s.claimIdentity(ctx, rec.Key, next); err != nil {
+	if err := s.addIdentityEntry(ctx, rec.Key, next); err != nil {
 		return View{}, err
 	}
-	saved, old, err := s.point(ctx, rec, func(rec table.Binding) table.Binding {
+	saved, old, err := s.replaceToken(ctx, rec, func(rec table.Binding) table.Binding {
 		return s.replace(rec, next)
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Service) confirm(
 func (s *Service) revokeConfirmed(ctx context.Context, old, saved table.Binding) bool {
 	k, err := s.fetch(ctx, saved.Token)
 	if err != nil {
-		return s.revokeOld(ctx, old, kept{}, err)
+		return s.revokeOld(ctx, old, tokenBundle{}, err)
 	}
 	return s.revokeReplaced(ctx, old, k)
 }
@@ -102,7 +102,7 @@ func (s *Service) revokeConfirmed(ctx context.Context, old, saved table.Binding)
 // adopt puts a binding into the note of a secret that a callback has stored, so that the sweep
 // asks that record from now on. It works once for one binding, and again for the same.
 func (s *Service) adopt(ctx context.Context, name string, key table.Key) error {
-	for range tries {
+	for range maxTries {
 		note, err := s.table.Note(ctx, name)
 		if errors.Is(err, table.ErrNotFound) {
 			return problem.New(problem.AuthorizationDone)
@@ -115,7 +115,7 @@ func (s *Service) adopt(ctx context.Context, name string, key table.Key) error {
 			return problem.New(problem.AuthorizationDone)
 		}
 		note.Binding = key
-		note.DueAt = s.now().Add(settle)
+		note.DueAt = s.now().Add(orphanGracePeriod)
 		_, err = s.table.SaveNote(ctx, note)
 		if err == nil {
 			return nil
@@ -142,7 +142,7 @@ func (s *Service) discard(ctx context.Context, a table.Authorization, by table.U
 		return refused
 	}
 	note.State = table.Disowned
-	note.DueAt = s.now().Add(settle)
+	note.DueAt = s.now().Add(orphanGracePeriod)
 	if _, err := s.table.SaveNote(ctx, note); errors.Is(err, table.ErrConflict) {
 		return refused
 	} else if err != nil {

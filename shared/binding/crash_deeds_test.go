@@ -19,13 +19,13 @@ import (
 func (b *bench) leave(name, login, id string) errand {
 	b.Helper()
 	ctx := context.Background()
-	a, err := b.StartAuthorization(ctx, Start{
+	a, err := b.StartAuthorization(ctx, StartRequest{
 		By: user, Platform: name, Instance: registry(id),
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	departure, err := b.Depart(ctx, a.ID, nil)
+	departure, err := b.BeginRedirect(ctx, a.ID, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -37,18 +37,18 @@ func (b *bench) leave(name, login, id string) errand {
 	if err != nil {
 		b.Fatal("the callback is no address")
 	}
-	ticket := departure.Ticket
+	ticket := departure.Handshake
 	return errand{b.url, []secret.Text{
 		ticket.State, ticket.Verifier, secret.New(u.Query().Get("code")),
 	}}
 }
 
-func arrives(ctx context.Context, s *Service, name string, e errand) (Arrival, error) {
-	return s.Arrive(ctx, Callback{
-		Platform: name,
-		State:    e.papers[0],
-		Code:     e.papers[2],
-		Ticket:   Ticket{State: e.papers[0], Verifier: e.papers[1]},
+func arrives(ctx context.Context, s *Service, name string, e errand) (CallbackResult, error) {
+	return s.HandleCallback(ctx, CallbackRequest{
+		Platform:  name,
+		State:     e.papers[0],
+		Code:      e.papers[2],
+		Handshake: Handshake{State: e.papers[0], Verifier: e.papers[1]},
 	})
 }
 
@@ -66,14 +66,14 @@ func (b *bench) comeBack(name string, e errand) errand {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return errand{b.url, []secret.Text{secret.New(a.ID), a.Finish}}
+	return errand{b.url, []secret.Text{secret.New(a.ID), a.ConfirmationCode}}
 }
 
 // confirmDeed binds i-1, or with another user fails to.
 func confirmDeed(by table.User) doing {
 	return func(ctx context.Context, s *Service, e errand) error {
-		_, err := s.Confirm(ctx, Confirm{
-			By: by, ID: e.papers[0].Reveal(), Instance: registry("i-1"), Finish: e.papers[1],
+		_, err := s.Confirm(ctx, ConfirmRequest{
+			By: by, ID: e.papers[0].Reveal(), Instance: registry("i-1"), ConfirmationCode: e.papers[1],
 		})
 		switch {
 		case by == user:
@@ -91,8 +91,8 @@ func confirmDeed(by table.User) doing {
 func (b *bench) consents(name, login, id string) {
 	b.Helper()
 	e := b.comeBack(name, b.leave(name, login, id))
-	_, err := b.Confirm(context.Background(), Confirm{
-		By: user, ID: e.papers[0].Reveal(), Instance: registry(id), Finish: e.papers[1],
+	_, err := b.Confirm(context.Background(), ConfirmRequest{
+		By: user, ID: e.papers[0].Reveal(), Instance: registry(id), ConfirmationCode: e.papers[1],
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -114,8 +114,8 @@ func boundByConsent(name, login string) func(*bench) {
 	}
 }
 
-func credentialFor(id, name string) CredentialFor {
-	return CredentialFor{
+func credentialFor(id, name string) CredentialRequest {
+	return CredentialRequest{
 		By: user, Instance: registry(id), Platform: name, MinimumLife: MinimumLife,
 	}
 }
@@ -140,7 +140,7 @@ func lossDeed(ctx context.Context, s *Service, _ errand) error {
 }
 
 func revokeAllDeed(ctx context.Context, s *Service, _ errand) error {
-	out, err := s.RevokeAll(ctx, RevokeAll{Platform: provider.GitHub, Act: true})
+	out, err := s.RevokeAll(ctx, RevokeAllRequest{Platform: provider.GitHub, Act: true})
 	if err == nil && out.Failed > 0 {
 		return problem.New(problem.StorageUnavailable).From(errors.New("some were left"))
 	}
@@ -174,7 +174,7 @@ func (b *bench) diesAt(name, platform string) {
 	if err == nil {
 		b.Fatal("there was to be no credential")
 	}
-	b.clock().move(leaseFor)
+	b.clock().move(refreshLeaseTTL)
 	b.serve(b.store.table, b.store.vault) // without what the process remembered
 }
 
@@ -256,7 +256,7 @@ func refreshDeeds() []deed {
 		func(b *bench) { b.diesAt("SaveBinding", gitHub) })
 	lost := func(b *bench) {
 		b.diesAt("Put", gitHub)
-		b.clock().move(settle + time.Second) // nobody can be about to store it
+		b.clock().move(orphanGracePeriod + time.Second) // nobody can be about to store it
 	}
 	add("RefreshAfterALoss", gitHub, -1, lossDeed, lost)
 	add("CheckAfterALoss", gitHub, -1, sweepDeed, lost)
@@ -276,7 +276,7 @@ func endDeeds() []deed {
 			name: "UnbindOfAConsent", platform: gitHub, was: "alice",
 			before: boundByConsent(gitHub, "alice"),
 			do: func(ctx context.Context, s *Service, _ errand) error {
-				_, err := s.Unbind(ctx, Unbind{
+				_, err := s.Unbind(ctx, UnbindRequest{
 					By: user, Instance: registry("i-1"), Platform: gitHub,
 				})
 				return err
@@ -284,13 +284,13 @@ func endDeeds() []deed {
 		},
 		{
 			name: "SweepOfAnExpiredAuthorization", platform: gitHub, do: sweepDeed,
-			before: func(b *bench) { b.abandoned(); b.clock().move(attempt - time.Minute) },
+			before: func(b *bench) { b.abandoned(); b.clock().move(authorizationTTL - time.Minute) },
 		},
 		{
 			name: "SweepOfAnAbandonedConsent", platform: gitHub, do: sweepDeed,
 			before: func(b *bench) {
 				b.abandoned()
-				b.clock().move(attempt - time.Minute)
+				b.clock().move(authorizationTTL - time.Minute)
 				b.mustSweep() // the authorization
 				b.clock().move(time.Minute)
 			},

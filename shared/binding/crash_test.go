@@ -66,7 +66,7 @@ func (v *victim) live() error {
 	now := func() time.Time { return v.Now }
 	hook := func(context.Context, string) (func(), error) { return v.called(), nil }
 	box := sandbox.New(sandbox.Options{Now: now, Random: bytes.NewReader(nil)}) // for its apps' names
-	service := newService(table.Hooked(s.table, hook), vault.Hooked(s.vault, hook),
+	service := newService(table.WithBeforeCall(s.table, hook), vault.WithBeforeCall(s.vault, hook),
 		platformsAt(v.Origin, now, v.dial), box, now, &lines{})
 	all := deeds()
 	at := slices.IndexFunc(all, func(d deed) bool { return d.name == v.Deed })
@@ -181,7 +181,7 @@ func (d deed) killEverywhere(t *testing.T, after ...bool) {
 	}
 }
 
-// kill runs one victim, and says whether it has lived through its deed, and how many tokens are
+// kill runs one victim, and reports whether it has lived through its deed, and how many tokens are
 // lost.
 func (d deed) kill(t *testing.T, k int64, after bool) (survived bool, lost int) {
 	b := d.ready(t)

@@ -70,17 +70,17 @@ func (d deed) keeps(b *bench, when string, lost int) {
 	}
 }
 
-// renews says whether the deed is one that renews a token, in place of getting a first one.
+// renews reports whether the deed is one that renews a token, in place of getting a first one.
 func (d deed) renews() bool { return d.loses != 0 && d.was != "" }
 
-// rotates says whether a deed's platform takes a refresh token once.
+// rotates reports whether a deed's platform takes a refresh token once.
 func (d deed) rotates() bool { return d.platform != provider.Bitbucket }
 
-// dies says whether a deed's binding must be told as revoked: its next token was lost, and the one
+// dies reports whether a deed's binding must be told as revoked: its next token was lost, and the one
 // before is used up.
 func (d deed) dies(lost int) bool { return lost > 0 && d.renews() && d.rotates() }
 
-// excused says whether an error may be: that of a token which was lost.
+// excused reports whether an error may be: that of a token which was lost.
 func (d deed) excused(err error, lost int) bool {
 	return d.dies(lost) && problem.Is(err, problem.TokenRevoked) &&
 		problem.Of(err).Reason == tokenMayBeLost
@@ -112,7 +112,7 @@ func (b *bench) alright(d deed, when string, rec table.Binding, lost bool) {
 	}
 	rec = b.row(rec.Instance, rec.Platform)
 	want(b, when+", a lease is left", rec.Lease, table.Lease{})
-	want(b, when+", the last look is over", rec.LookAt.IsZero(), true)
+	want(b, when+", the last look is over", rec.RecheckAt.IsZero(), true)
 	reason := ""
 	switch {
 	case d.name == "RevokeAll":
@@ -165,7 +165,7 @@ func (b *bench) pointedAt(d deed) int {
 		if !rec.Bound() || rec.Platform != d.platform {
 			continue
 		}
-		k, err := b.fetch(b.begin(context.Background()), rec.Token)
+		k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
 		if err != nil {
 			b.Fatal(err)
 		}

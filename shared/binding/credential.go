@@ -16,13 +16,13 @@ const (
 	// MinimumLife is what a credential has left if its caller doesn't say: a clone that takes ten
 	// minutes is a long one.
 	MinimumLife = 10 * time.Minute
-	// fresh is the age below which a token that lives is not refreshed, whatever life is asked for:
+	// minRefreshAge is the age below which a token that lives is not refreshed, whatever life is asked for:
 	// no platform would give it a longer one.
-	fresh = 5 * time.Minute
+	minRefreshAge = 5 * time.Minute
 )
 
-// CredentialFor is a build's wish.
-type CredentialFor struct {
+// CredentialRequest is a build's wish.
+type CredentialRequest struct {
 	By       table.User
 	Instance instance.Instance
 	Platform string
@@ -44,8 +44,8 @@ type Credential struct {
 // [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the user binds again;
 // a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has ended and a
 // refresh fails in passing. While the token lives, a failing refresh is nobody's problem.
-func (s *Service) Credential(ctx context.Context, in CredentialFor) (Credential, error) {
-	ctx = s.begin(ctx)
+func (s *Service) Credential(ctx context.Context, in CredentialRequest) (Credential, error) {
+	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(in.Platform); !ok {
 		return Credential{}, problem.New(problem.PlatformUnknown)
 	}
@@ -68,17 +68,17 @@ func (s *Service) Credential(ctx context.Context, in CredentialFor) (Credential,
 // current reads a binding and its token, refreshed if that is needed.
 func (s *Service) current(
 	ctx context.Context, key table.Key, minimum time.Duration,
-) (table.Binding, kept, error) {
+) (table.Binding, tokenBundle, error) {
 	rec, err := s.record(ctx, key)
 	if err != nil {
-		return table.Binding{}, kept{}, err
+		return table.Binding{}, tokenBundle{}, err
 	}
-	if rec, err = s.lively(ctx, rec, minimum); err != nil {
-		return table.Binding{}, kept{}, err
+	if rec, err = s.ensureFresh(ctx, rec, minimum); err != nil {
+		return table.Binding{}, tokenBundle{}, err
 	}
-	k, err := s.warmed(ctx, rec.Token)
+	k, err := s.cachedTokenBundle(ctx, rec.Token)
 	if err != nil {
-		return table.Binding{}, kept{}, unavailable("reading the token", err)
+		return table.Binding{}, tokenBundle{}, unavailable("reading the token", err)
 	}
 	return rec, k, nil
 }
@@ -109,8 +109,8 @@ func (s *Service) countRefresh(ctx context.Context, platform string, err error) 
 		map[string]float64{"Refreshes": 1})
 }
 
-// lively returns the record with a token that lives, refreshed if that is needed.
-func (s *Service) lively(
+// ensureFresh returns the record with a token that lives, refreshed if that is needed.
+func (s *Service) ensureFresh(
 	ctx context.Context, rec table.Binding, minimum time.Duration,
 ) (table.Binding, error) {
 	if err := s.ended(rec); err != nil {
@@ -119,7 +119,7 @@ func (s *Service) lively(
 	if !s.needsRefresh(rec, minimum) {
 		return rec, nil
 	}
-	next, err := s.renewed(ctx, rec)
+	next, err := s.refreshUntilUsable(ctx, rec)
 	switch {
 	case err == nil:
 		return next, nil
@@ -129,7 +129,7 @@ func (s *Service) lively(
 	return table.Binding{}, err
 }
 
-// final says whether a refresh has found that there is no token to give any more, not even the one
+// final reports whether a refresh has found that there is no token to give any more, not even the one
 // that it began with.
 func final(err error) bool {
 	return problem.Is(err, problem.TokenRevoked) || problem.Is(err, problem.TokenExpired) ||
@@ -152,7 +152,7 @@ func (s *Service) ended(rec table.Binding) error {
 	return nil
 }
 
-// lives says whether the token has any life left, by our clock.
+// lives reports whether the token has any life left, by our clock.
 func (s *Service) lives(rec table.Binding) bool {
 	return rec.Token.ExpiresAt.IsZero() || rec.Token.ExpiresAt.After(s.now())
 }
@@ -160,17 +160,17 @@ func (s *Service) lives(rec table.Binding) bool {
 func (s *Service) needsRefresh(rec table.Binding, minimum time.Duration) bool {
 	now, t := s.now(), rec.Token
 	switch {
-	case !t.Renewable || t.ExpiresAt.IsZero():
+	case !t.Refreshable || t.ExpiresAt.IsZero():
 		return false
 	case !t.ExpiresAt.After(now):
 		return true
 	}
-	return t.ExpiresAt.Sub(now) < minimum && now.Sub(t.IssuedAt) >= fresh
+	return t.ExpiresAt.Sub(now) < minimum && now.Sub(t.IssuedAt) >= minRefreshAge
 }
 
-// warmed reads a token from this process's memory if it has that very generation, else from the
+// cachedTokenBundle reads a token from this process's memory if it has that very generation, else from the
 // vault.
-func (s *Service) warmed(ctx context.Context, t table.Token) (kept, error) {
+func (s *Service) cachedTokenBundle(ctx context.Context, t table.Token) (tokenBundle, error) {
 	if k, ok := s.warm.get(t.Secret, t.Generation); ok {
 		return k, nil
 	}
@@ -182,7 +182,7 @@ func (s *Service) warmed(ctx context.Context, t table.Token) (kept, error) {
 }
 
 // heldBy is the token of a record in the form that a platform is asked with.
-func heldBy(rec table.Binding, k kept) provider.Held {
+func heldBy(rec table.Binding, k tokenBundle) provider.Credential {
 	h := k.held()
 	h.Username, h.Scopes, h.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
 	return h

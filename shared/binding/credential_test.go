@@ -51,7 +51,7 @@ func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 	b := newBench(t)
 	b.bindGitHub("i-1", gitHubLife)
 	b.mustAsk("i-1", MinimumLife)
-	_, err := b.companion().Unbind(context.Background(), Unbind{
+	_, err := b.companion().Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
@@ -63,16 +63,16 @@ func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 
 // TestWarmthHasAnEnd: a process that serves many bindings does not keep them all.
 func TestWarmthHasAnEnd(t *testing.T) {
-	var w warmth
-	for i := range 3 * warmest {
-		w.put(strconv.Itoa(i), 1, kept{Username: strconv.Itoa(i)})
+	var w tokenCache
+	for i := range 3 * tokenCacheSize {
+		w.put(strconv.Itoa(i), 1, tokenBundle{Username: strconv.Itoa(i)})
 		if k, ok := w.get(strconv.Itoa(i), 1); !ok || k.Username != strconv.Itoa(i) {
 			t.Fatalf("token %d is not there", i)
 		}
 	}
-	want(t, "kept", len(w.kept), warmest)
-	w.put("one", 2, kept{Username: "new"})
-	w.put("one", 1, kept{Username: "old"})
+	want(t, "kept", len(w.kept), tokenCacheSize)
+	w.put("one", 2, tokenBundle{Username: "new"})
+	w.put("one", 1, tokenBundle{Username: "old"})
 	if k, ok := w.get("one", 2); !ok || k.Username != "new" {
 		t.Error("an older generation replaced a newer one")
 	}
@@ -81,7 +81,7 @@ func TestWarmthHasAnEnd(t *testing.T) {
 }
 
 func (b *bench) askGitLab(id string) (Credential, error) {
-	return b.Credential(context.Background(), CredentialFor{
+	return b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry(id), Platform: provider.GitLab, MinimumLife: 24 * time.Hour,
 	})
 }
@@ -124,7 +124,7 @@ func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
 	_, err = b.askGitLab("i-1")
 	wantProblem(t, "unbound", err, problem.NotBound)
 
-	_, err = b.Credential(context.Background(), CredentialFor{
+	_, err = b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry("i-1"), Platform: "sourceforge",
 	})
 	wantProblem(t, "no platform", err, problem.PlatformUnknown)
@@ -135,7 +135,7 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	stranger := user
 	stranger.Account = "acct-2"
-	_, err := b.Credential(context.Background(), CredentialFor{
+	_, err := b.Credential(context.Background(), CredentialRequest{
 		By: stranger, Instance: registry("i-1"), Platform: provider.GitLab,
 	})
 	wantProblem(t, "a credential", err, problem.NotBound)
@@ -144,7 +144,7 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
 	b := newRenewing(t, -time.Minute)
 	c := b.mustAsk("i-1", MinimumLife)
-	k, err := b.fetch(b.begin(context.Background()), b.row("i-1", provider.GitHub).Token)
+	k, err := b.fetch(b.startInvocation(context.Background()), b.row("i-1", provider.GitHub).Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
 	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes asked for", b.refreshes(), 1)
-	b.clock().move(leaseFor + time.Second)
+	b.clock().move(refreshLeaseTTL + time.Second)
 	// The next takes over, is refused, and looks for what the holder is about to store.
 	looks := 0
 	b.Service.sleep = func(context.Context, time.Duration) error {

@@ -10,9 +10,9 @@ import (
 const (
 	// A webhook that fails is sent again after a minute, then after twice as long each time, up to
 	// eight hours: about two days in all, in which a receiver can be mended.
-	firstRetry  = time.Minute
-	lastRetry   = 8 * time.Hour
-	mostRetries = 14
+	minDeliveryBackoff = time.Minute
+	maxDeliveryBackoff = 8 * time.Hour
+	maxDeliveryTries   = 14
 )
 
 // deliver sends a binding's waiting events in their order, from the history, until they are sent or
@@ -34,7 +34,7 @@ func (s *Service) deliver(
 		}
 	}
 	past := sent // events that are not sent again
-	if failed != nil && sent == 0 && rec.Delivery.Tries >= mostRetries {
+	if failed != nil && sent == 0 && rec.Delivery.Tries >= maxDeliveryTries {
 		past++
 		s.log.ErrorContext(ctx, "a webhook is left out, after many tries", "alarm", "webhook",
 			"binding", describe(rec.Key), "event", page.Items[0].ID, "error", failed)
@@ -68,7 +68,7 @@ func (s *Service) delivered(
 	}
 	next.Waiting = max(1, now.Waiting-past)
 	if failed {
-		next.At = s.now().Add(min(firstRetry<<min(next.Tries, 20), lastRetry))
+		next.At = s.now().Add(min(minDeliveryBackoff<<min(next.Tries, 20), maxDeliveryBackoff))
 		next.Tries++
 	}
 	return next

@@ -213,7 +213,7 @@ func TestAnEventThatIsNeverTakenIsLeftOutWithAnAlarmAndTheNextIsSent(t *testing.
 	for _, n := range r.tried {
 		tries = max(tries, n)
 	}
-	want(t, "tries", tries, mostRetries+1)
+	want(t, "tries", tries, maxDeliveryTries+1)
 	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Rebound, event.Unbound)
 }
 
@@ -244,7 +244,7 @@ func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
 	b.settled()
 	r := b.newReceiver()
 	b.mustBind("i-2", bobToken)
-	b.clock().move(checkEvery)
+	b.clock().move(checkInterval)
 	arrived, checked := make(chan string, 10), make(chan struct{}, 10)
 	r.wait, r.wake = make(chan struct{}), func(id string) { arrived <- id }
 	look := func(q sandbox.Request) {
@@ -257,10 +257,10 @@ func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
 	for len(checked) > 0 {
 		<-checked
 	}
-	b.clock().move(checkEvery)
+	b.clock().move(checkInterval)
 	b.mustBind("i-3", bobToken)
 	<-checked
-	ended := make(chan Swept)
+	ended := make(chan SweepResult)
 	go func() { ended <- b.mustSweep() }()
 	<-arrived
 	<-checked
@@ -331,7 +331,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		b.clock().move(15 * time.Minute)
 		began := b.clock().now()
 		done := b.mustSweep()
-		if took := b.clock().now().Sub(began); took > sweeping+5*time.Second {
+		if took := b.clock().now().Sub(began); took > sweepTimeout+5*time.Second {
 			t.Errorf("it went on for %v", took)
 		}
 		want(t, "sent in time", done.Sent <= 24, true)
@@ -349,7 +349,7 @@ func TestARefreshIsCountedInTheLog(t *testing.T) {
 	var text strings.Builder
 	b.Service.log = slog.New(slog.NewJSONHandler(&text, nil))
 	b.bound("i-1", provider.GitHub)
-	b.clock().move(checkEvery)
+	b.clock().move(checkInterval)
 	b.mustSweep()
 	found := false
 	for line := range strings.Lines(text.String()) {

@@ -239,10 +239,10 @@ func benchOn(t testing.TB, w *world, s store) *bench {
 // serve makes the service anew, on a table and a vault.
 func (b *bench) serve(rows table.Table, secrets vault.Vault) {
 	platforms := platformsAt(b.url, b.clock().now, nil)
-	rows, secrets = table.Hooked(rows, b.inside.call), vault.Hooked(secrets, b.inside.call)
+	rows, secrets = table.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
 	b.Service = newService(rows, secrets, platforms, b.sandbox, b.clock().now, b.log)
-	b.Service.table = table.Hooked(b.Service.table, b.before.call)
-	b.Service.vault = vault.Hooked(b.Service.vault, b.before.call)
+	b.Service.table = table.WithBeforeCall(b.Service.table, b.before.call)
+	b.Service.vault = vault.WithBeforeCall(b.Service.vault, b.before.call)
 }
 
 func (b *bench) clock() *clock { return b.world.clock }
@@ -286,8 +286,8 @@ var (
 )
 
 // gitLab is a bind of the sandbox's GitLab.
-func gitLab(origin, id string, with token) TokenBind {
-	return TokenBind{
+func gitLab(origin, id string, with token) TokenBindRequest {
+	return TokenBindRequest{
 		By:       user,
 		Instance: registry(id),
 		Platform: provider.GitLab,
@@ -299,7 +299,7 @@ func gitLab(origin, id string, with token) TokenBind {
 	}
 }
 
-func (b *bench) gitLab(id string, with token) TokenBind { return gitLab(b.url, id, with) }
+func (b *bench) gitLab(id string, with token) TokenBindRequest { return gitLab(b.url, id, with) }
 
 // mustBind binds an instance's GitLab.
 func (b *bench) mustBind(id string, with token) View {
@@ -311,11 +311,11 @@ func (b *bench) mustBind(id string, with token) View {
 	return v
 }
 
-func gitLabEnd(id string, revoke bool) Unbind {
-	return Unbind{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
+func gitLabEnd(id string, revoke bool) UnbindRequest {
+	return UnbindRequest{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
 }
 
-func (b *bench) mustUnbind(id string, revoke bool) Unbound {
+func (b *bench) mustUnbind(id string, revoke bool) UnbindResult {
 	b.Helper()
 	out, err := b.Unbind(context.Background(), gitLabEnd(id, revoke))
 	if err != nil {
@@ -330,7 +330,7 @@ func (b *bench) consent(login string) provider.Token {
 	return b.granted(provider.GitHub, login)
 }
 
-// lives says whether GitHub takes a token.
+// lives reports whether GitHub takes a token.
 func (b *bench) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
 
 // keepConsented stores a token of GitHub and points an instance's record at it.
@@ -342,9 +342,9 @@ func (b *bench) keepConsented(id string, t provider.Token) table.Binding {
 // keepGranted stores a granted token and points an instance's record at it.
 func (b *bench) keepGranted(id, name string, t provider.Token) table.Binding {
 	b.Helper()
-	ctx := b.begin(context.Background())
+	ctx := b.startInvocation(context.Background())
 	platform, _ := b.platforms.Get(name)
-	finding, err := platform.Check(ctx, provider.Held{Access: t.Access, Scopes: t.Scopes})
+	finding, err := platform.Check(ctx, provider.Credential{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func (b *bench) keepGranted(id, name string, t provider.Token) table.Binding {
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := kept{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
+	k := tokenBundle{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
 	saved, _, err := b.bind(ctx, rec, k, finding, user)
 	if err != nil {
 		b.Fatal(err)

@@ -88,12 +88,12 @@ func tokenDeeds() []deed {
 	add("SweepOfASecretInUse", func(b *bench) {
 		b.mustBind("i-1", aliceToken)
 		b.mustSweep()
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 	}, sweepDeed, "alice", "alice")
 	add("SweepOfALeftSecret", func(b *bench) {
 		b.left("i-2") // with a token to revoke
 		b.mustSweep()
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 		b.dropRow("i-2", provider.GitHub)
 	}, sweepDeed, "", "")
 	add("SweepOfAnUnboundRow", func(b *bench) {
@@ -101,11 +101,11 @@ func tokenDeeds() []deed {
 		b.mustUnbind("i-1", false)
 		b.mustSweep()
 		b.dropNotes()
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 	}, sweepDeed, "", "")
 	add("Check", func(b *bench) {
 		bound(b)
-		b.clock().move(checkEvery)
+		b.clock().move(checkInterval)
 	}, sweepDeed, "alice", "alice")
 	return all
 }
@@ -115,11 +115,11 @@ func sweepOfAll() deed {
 	return deed{name: "SweepOfAll", before: func(b *bench) {
 		b.mustBind("i-1", bobToken)
 		b.settled()
-		b.clock().move(checkEvery)
+		b.clock().move(checkInterval)
 		b.left("i-2")
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 	}, do: sweepDeed, was: "bob", becomes: "bob"}
 }
 
@@ -141,7 +141,7 @@ func (b *bench) dropNotes() {
 			b.Fatal(err)
 		}
 		err = errors.Join(
-			b.store.table.DeleteNote(ctx, note), b.store.vault.Delete(ctx, vault.Name(name)))
+			b.store.table.DeleteNote(ctx, note), b.store.vault.Delete(ctx, vault.SecretName(name)))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func (d deed) ended(b *bench, when string, err error) (lost int) {
 	b.Helper()
 	lost = d.unknown(b)
 	if d.again {
-		b.clock().move(leaseFor + time.Second)
+		b.clock().move(refreshLeaseTTL + time.Second)
 		err = d.do(context.Background(), b.Service, b.errand)
 		if err != nil && !d.excused(err, lost) {
 			b.Errorf("%s, and done again: %v", when, err)
@@ -220,13 +220,13 @@ func TestNoCallBeginsLaterThanTwoMinutes(t *testing.T) {
 }
 
 // late lets more than two minutes pass before or after the k-th call of a deed, and expects that no
-// call to table, vault or platform begins from then on. It says whether there was no k-th call.
+// call to table, vault or platform begins from then on. It reports whether there was no k-th call.
 func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	b := d.ready(t)
 	var calls, tooLate atomic.Int64
 	var over atomic.Bool
 	jump := func() {
-		b.clock().move(latest + time.Millisecond)
+		b.clock().move(callDeadline + time.Millisecond)
 		over.Store(true)
 	}
 	b.before.set(func(context.Context, string) (func(), error) {
@@ -259,7 +259,7 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 
 func TestACallTwoMinutesAfterTheBeginningIsStillMade(t *testing.T) {
 	b := newBench(t)
-	b.at("SaveBinding", func() { b.clock().move(latest) })
+	b.at("SaveBinding", func() { b.clock().move(callDeadline) })
 	b.mustBind("i-1", aliceToken)
 }
 

@@ -31,7 +31,7 @@ func (c *canaries) see(values ...any) {
 	}
 }
 
-// in says whether one of the tokens is in the text.
+// in reports whether one of the tokens is in the text.
 func (c *canaries) in(text []byte) bool {
 	for _, token := range c.tokens {
 		if bytes.Contains(text, token) {
@@ -65,7 +65,7 @@ func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
 		b.sandbox.SetFault(p, sandbox.Fault{Kind: sandbox.FaultNone})
 	}
 	for _, call := range []string{
-		"Binding", "SaveNote", "Put", "SaveHolder", "SaveBinding", "Get", "ListHolders", "Delete",
+		"Binding", "SaveNote", "Put", "SaveIdentityEntry", "SaveBinding", "Get", "ListIdentityEntries", "Delete",
 	} {
 		b.inside.set(down(call))
 		b.everyFlow(c, granted)
@@ -107,13 +107,13 @@ func (b *bench) look(c *canaries) {
 // everyFlow does everything that has to do with a token.
 func (b *bench) everyFlow(c *canaries, granted provider.Token) {
 	ctx := context.Background()
-	codeup := TokenBind{
+	codeup := TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup, Revoke: true,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
 		},
 	}
-	binds := []TokenBind{codeup}
+	binds := []TokenBindRequest{codeup}
 	for _, with := range []token{
 		aliceToken, bobToken, revokedOnes,
 		{"bob", aliceToken.value},
@@ -129,10 +129,10 @@ func (b *bench) everyFlow(c *canaries, granted provider.Token) {
 		v, err := b.BindToken(ctx, in)
 		c.see(v, err, in.Submission.Token)
 	}
-	k := kept{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
-	begun := b.begin(ctx)
+	k := tokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
+	begun := b.startInvocation(ctx)
 	if rec, err := b.record(begun, key("i-1", provider.GitHub)); err == nil {
-		saved, old, err := b.bind(begun, rec, k, provider.Finding{
+		saved, old, err := b.bind(begun, rec, k, provider.CheckResult{
 			Identity: provider.Identity{ID: "1001", Username: "alice"},
 		}, user)
 		c.see(saved, old, err, k)
@@ -144,16 +144,16 @@ func (b *bench) everyFlow(c *canaries, granted provider.Token) {
 		c.see(events, err)
 		view, err := b.CheckNow(ctx, user.Account, registry("i-1"), name)
 		c.see(view, err)
-		credential, err := b.Credential(ctx, CredentialFor{
+		credential, err := b.Credential(ctx, CredentialRequest{
 			By: user, Instance: registry("i-1"), Platform: name,
 		})
 		c.see(credential, err)
-		out, err := b.Unbind(ctx, Unbind{
+		out, err := b.Unbind(ctx, UnbindRequest{
 			By: user, Instance: registry("i-1"), Platform: name, Revoke: name != provider.GitLab,
 		})
 		c.see(out, err)
 	}
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	done, err := b.Sweep(ctx)
 	c.see(done, err)
 }

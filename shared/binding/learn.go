@@ -10,25 +10,25 @@ import (
 	"bindery/shared/table"
 )
 
-// learn puts what a check found into the record. This is the one place that sorts a platform's
+// applyCheckResult puts what a check found into the record. This is the one place that sorts a platform's
 // answers into what ends a binding, what hurts it, what passes, and what is the operator's.
-func (s *Service) learn(b *table.Binding, f provider.Finding, cause error, out *outcome) {
+func (s *Service) applyCheckResult(b *table.Binding, f provider.CheckResult, cause error, out *outcome) {
 	p := problem.Of(cause)
 	switch {
 	case cause == nil:
-		s.well(b, f, out)
+		s.markHealthy(b, f, out)
 		return
 	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
-		s.sick(b, table.Revoked, event.Revoked, p, out)
+		s.markUnhealthy(b, table.Revoked, event.Revoked, p, out)
 	case p.Code == problem.TokenExpired:
-		s.sick(b, table.Expired, event.Expired, p, out)
+		s.markUnhealthy(b, table.Expired, event.Expired, p, out)
 	case slices.Contains(hurting(), p.Code):
-		s.sick(b, table.Unauthorized, event.Unauthorized, p, out)
+		s.markUnhealthy(b, table.Unauthorized, event.Unauthorized, p, out)
 	case p.Code == problem.ClientRefused, p.Code == problem.PlatformNotConfigured:
 		out.passing = p // the operator's: no user's binding is touched
 		b.CheckAt = s.now().Add(max(checkAgain, p.RetryAfter))
 	default:
-		s.silent(b, p, out)
+		s.markUnanswered(b, p, out)
 	}
 }
 
@@ -40,9 +40,9 @@ func hurting() []problem.Code {
 	}
 }
 
-// well notes a good check.
-func (s *Service) well(b *table.Binding, f provider.Finding, out *outcome) {
-	if b.Health == table.Revoked && b.Token.Renewable {
+// markHealthy notes a good check.
+func (s *Service) markHealthy(b *table.Binding, f provider.CheckResult, out *outcome) {
+	if b.Health == table.Revoked && b.Token.Refreshable {
 		return // a refresh has learnt more in the meantime: the token lives, but not for long
 	}
 	was := b.Health != table.Healthy || b.Unanswered >= unanswered
@@ -53,7 +53,7 @@ func (s *Service) well(b *table.Binding, f provider.Finding, out *outcome) {
 	if len(f.Scopes) > 0 {
 		b.Token.Scopes = f.Scopes
 	}
-	if !b.Token.Renewable && !f.ExpiresAt.Equal(b.Token.ExpiresAt) {
+	if !b.Token.Refreshable && !f.ExpiresAt.Equal(b.Token.ExpiresAt) {
 		b.Token.ExpiresAt, b.Warned = f.ExpiresAt, 0 // prolonged at the platform
 	}
 	b.Warnings = keepProven(b.Warnings, plain(f.Warnings))
@@ -78,13 +78,13 @@ func keepProven(before, now []problem.Problem) []problem.Problem {
 	return now
 }
 
-// sick notes what the platform said for certain. The event comes once.
-func (s *Service) sick(
+// markUnhealthy notes what the platform said for certain. The event comes once.
+func (s *Service) markUnhealthy(
 	b *table.Binding, health table.Health, what string, p *problem.Problem, out *outcome,
 ) {
 	out.failed = true
 	b.Unanswered = 0
-	b.CheckAt = s.now().Add(checkEvery)
+	b.CheckAt = s.now().Add(checkInterval)
 	if b.Health == health && b.Problem != nil && b.Problem.Code == p.Code {
 		if health != table.Revoked { // why it was revoked stays
 			b.Problem = p
@@ -102,13 +102,13 @@ func (s *Service) sick(
 	s.happened(b, table.Event{Type: what, Identity: b.Identity, Problem: p})
 }
 
-// silent notes a check that got no answer. Three in a row are told, if nothing worse is known: a
+// markUnanswered notes a check that got no answer. Three in a row are told, if nothing worse is known: a
 // passing failure changes neither what the platform once said for certain, nor its words.
-func (s *Service) silent(b *table.Binding, p *problem.Problem, out *outcome) {
+func (s *Service) markUnanswered(b *table.Binding, p *problem.Problem, out *outcome) {
 	out.failed, out.passing = true, p
 	b.CheckAt = s.now().Add(max(checkAgain, p.RetryAfter))
 	if b.Health == table.Revoked {
-		b.CheckAt = s.now().Add(checkEvery) // it is not asked again
+		b.CheckAt = s.now().Add(checkInterval) // it is not asked again
 		return
 	}
 	b.Unanswered++
@@ -122,13 +122,13 @@ func (s *Service) silent(b *table.Binding, p *problem.Problem, out *outcome) {
 // warn tells of a token's end: at 14, 7 and 1 days before it, once each, and when it has come.
 func (s *Service) warn(b *table.Binding, out *outcome) {
 	ends := b.Token.ExpiresAt
-	if ends.IsZero() || b.Token.Renewable || b.Health != table.Healthy {
+	if ends.IsZero() || b.Token.Refreshable || b.Health != table.Healthy {
 		return
 	}
 	left := ends.Sub(s.now())
 	if left <= 0 {
 		p := problem.New(problem.TokenExpired).With("platform", s.title(b.Platform))
-		s.sick(b, table.Expired, event.Expired, p, out)
+		s.markUnhealthy(b, table.Expired, event.Expired, p, out)
 		return
 	}
 	for _, days := range slices.Backward(warnAt()) { // the fewest first

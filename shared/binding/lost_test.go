@@ -70,12 +70,12 @@ func (l losingTable) DeleteAuthorization(ctx context.Context, a table.Authorizat
 	return l.reply(true, l.Table.DeleteAuthorization(ctx, a))
 }
 
-func (l losingTable) SaveHolder(ctx context.Context, h table.Holder) error {
-	return l.reply(false, l.Table.SaveHolder(ctx, h))
+func (l losingTable) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+	return l.reply(false, l.Table.SaveIdentityEntry(ctx, h))
 }
 
-func (l losingTable) DeleteHolder(ctx context.Context, h table.Holder) error {
-	return l.reply(false, l.Table.DeleteHolder(ctx, h))
+func (l losingTable) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+	return l.reply(false, l.Table.DeleteIdentityEntry(ctx, h))
 }
 
 func (l losingTable) AppendHistory(ctx context.Context, k table.Key, e []table.Event) error {
@@ -88,11 +88,11 @@ type losingVault struct {
 	losing
 }
 
-func (l losingVault) Put(ctx context.Context, n vault.Name, generation int, v secret.Text) error {
+func (l losingVault) Put(ctx context.Context, n vault.SecretName, generation int, v secret.Text) error {
 	return l.reply(false, l.Vault.Put(ctx, n, generation, v))
 }
 
-func (l losingVault) Delete(ctx context.Context, n vault.Name) error {
+func (l losingVault) Delete(ctx context.Context, n vault.SecretName) error {
 	return l.reply(false, l.Vault.Delete(ctx, n))
 }
 
@@ -111,7 +111,7 @@ func TestALostReplyLeavesTheOldOrTheNewBinding(t *testing.T) {
 	}
 }
 
-// unanswered does a deed of which the k-th reply is lost, and says whether there was one.
+// unanswered does a deed of which the k-th reply is lost, and reports whether there was one.
 func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 	b := d.ready(t)
 	var calls atomic.Int64

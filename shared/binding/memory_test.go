@@ -23,7 +23,7 @@ type memory struct {
 	bindings       map[table.Key]table.Binding
 	notes          map[string]table.Note
 	authorizations map[string]table.Authorization
-	holders        map[table.Holder]time.Time // the entry without its time
+	holders        map[table.IdentityEntry]time.Time // the entry without its time
 	history        map[table.Key]map[string]table.Event
 }
 
@@ -32,7 +32,7 @@ func newMemory() *memory {
 		bindings:       map[table.Key]table.Binding{},
 		notes:          map[string]table.Note{},
 		authorizations: map[string]table.Authorization{},
-		holders:        map[table.Holder]time.Time{},
+		holders:        map[table.IdentityEntry]time.Time{},
 		history:        map[table.Key]map[string]table.Event{},
 	}
 }
@@ -166,7 +166,7 @@ func (m *memory) DueBefore(
 	return inOrder(items), nil
 }
 
-func (m *memory) SaveHolder(ctx context.Context, h table.Holder) error {
+func (m *memory) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
 	leave, err := m.enter(ctx)
 	defer leave()
 	if err == nil {
@@ -177,7 +177,7 @@ func (m *memory) SaveHolder(ctx context.Context, h table.Holder) error {
 	return err
 }
 
-func (m *memory) DeleteHolder(ctx context.Context, h table.Holder) error {
+func (m *memory) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
 	leave, err := m.enter(ctx)
 	defer leave()
 	at := h.At
@@ -188,15 +188,15 @@ func (m *memory) DeleteHolder(ctx context.Context, h table.Holder) error {
 	return err
 }
 
-func (m *memory) ListHolders(
+func (m *memory) ListIdentityEntries(
 	ctx context.Context, of table.IdentityKey, _ string, _ int,
-) (table.Page[table.Holder], error) {
+) (table.Page[table.IdentityEntry], error) {
 	leave, err := m.enter(ctx)
 	defer leave()
 	if err != nil {
-		return table.Page[table.Holder]{}, err
+		return table.Page[table.IdentityEntry]{}, err
 	}
-	items := map[string]table.Holder{}
+	items := map[string]table.IdentityEntry{}
 	for h, at := range m.holders {
 		if h.Of == of {
 			h.At = at
@@ -243,15 +243,15 @@ func (m *memory) ListHistory(
 // memoryVault is a vault in a map.
 type memoryVault struct {
 	mu     sync.Mutex
-	values map[vault.Name]map[int]secret.Text
+	values map[vault.SecretName]map[int]secret.Text
 }
 
 func newMemoryVault() *memoryVault {
-	return &memoryVault{values: map[vault.Name]map[int]secret.Text{}}
+	return &memoryVault{values: map[vault.SecretName]map[int]secret.Text{}}
 }
 
 func (m *memoryVault) Put(
-	ctx context.Context, name vault.Name, generation int, value secret.Text,
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -273,7 +273,7 @@ func (m *memoryVault) Put(
 }
 
 func (m *memoryVault) Get(
-	ctx context.Context, name vault.Name, generation int,
+	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -287,7 +287,7 @@ func (m *memoryVault) Get(
 	return value, nil
 }
 
-func (m *memoryVault) Delete(ctx context.Context, name vault.Name) error {
+func (m *memoryVault) Delete(ctx context.Context, name vault.SecretName) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := cmp.Or(vault.Check(name, 1), ctx.Err()); err != nil {
@@ -297,7 +297,7 @@ func (m *memoryVault) Delete(ctx context.Context, name vault.Name) error {
 	return nil
 }
 
-func (m *memoryVault) Names(context.Context) ([]vault.Name, error) {
+func (m *memoryVault) Names(context.Context) ([]vault.SecretName, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.values)), nil

@@ -16,16 +16,16 @@ import (
 )
 
 // begun is an attempt at GitHub that a browser has gone with, and what it brings back.
-func (b *bench) begun(id, login string) (table.Authorization, Callback) {
+func (b *bench) begun(id, login string) (table.Authorization, CallbackRequest) {
 	b.Helper()
 	ctx := context.Background()
-	a, err := b.StartAuthorization(ctx, Start{
+	a, err := b.StartAuthorization(ctx, StartRequest{
 		By: user, Platform: provider.GitHub, Instance: registry(id),
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	to, err := b.Depart(ctx, a.ID, nil)
+	to, err := b.BeginRedirect(ctx, a.ID, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -37,21 +37,21 @@ func (b *bench) begun(id, login string) (table.Authorization, Callback) {
 	if err != nil {
 		b.Fatal("the callback is no address")
 	}
-	return a, Callback{
-		Platform: provider.GitHub, Ticket: to.Ticket,
+	return a, CallbackRequest{
+		Platform: provider.GitHub, Handshake: to.Handshake,
 		State: secret.New(u.Query().Get("state")), Code: secret.New(u.Query().Get("code")),
 	}
 }
 
 // waiting is an attempt that waits for its confirm.
-func (b *bench) waiting(id, login string) Confirm {
+func (b *bench) waiting(id, login string) ConfirmRequest {
 	b.Helper()
 	a, in := b.begun(id, login)
-	to, err := b.Arrive(context.Background(), in)
+	to, err := b.HandleCallback(context.Background(), in)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return Confirm{By: user, ID: a.ID, Instance: registry(id), Finish: to.Finish}
+	return ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
 }
 
 func (b *bench) wantProblem(what string, err error, code problem.Code) {
@@ -62,25 +62,25 @@ func (b *bench) wantProblem(what string, err error, code problem.Code) {
 }
 
 func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
-	ticket := Ticket{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
-	other := Ticket{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
+	ticket := Handshake{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
+	other := Handshake{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
 	rec := table.Authorization{StateHash: ticket.hash(), Challenge: ticket.challenge()}
 	for _, c := range []struct {
 		name   string
-		ticket Ticket
+		ticket Handshake
 		rec    table.Authorization
 		want   bool
 	}{
 		{"its own", ticket, rec, true},
 		{"another's", other, rec, false},
-		{"another verifier", Ticket{State: ticket.State, Verifier: other.Verifier}, rec, false},
-		{"another state", Ticket{State: other.State, Verifier: ticket.Verifier}, rec, false},
-		{"no verifier", Ticket{State: ticket.State}, rec, false},
-		{"nothing", Ticket{}, rec, false},
-		{"nothing, and a record without hashes", Ticket{}, table.Authorization{}, false},
+		{"another verifier", Handshake{State: ticket.State, Verifier: other.Verifier}, rec, false},
+		{"another state", Handshake{State: other.State, Verifier: ticket.Verifier}, rec, false},
+		{"no verifier", Handshake{State: ticket.State}, rec, false},
+		{"nothing", Handshake{}, rec, false},
+		{"nothing, and a record without hashes", Handshake{}, table.Authorization{}, false},
 		{"a record without hashes", ticket, table.Authorization{}, false},
-		{"the hash of nothing", Ticket{}, table.Authorization{
-			StateHash: Ticket{}.hash(), Challenge: Ticket{}.challenge(),
+		{"the hash of nothing", Handshake{}, table.Authorization{
+			StateHash: Handshake{}.hash(), Challenge: Handshake{}.challenge(),
 		}, false},
 	} {
 		want(t, c.name, c.ticket.fits(c.rec), c.want)
@@ -92,7 +92,7 @@ func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 
 func TestAChallengeIsThatOfRFC7636(t *testing.T) {
 	verifier := secret.New("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") // its appendix B
-	want(t, "challenge", Ticket{Verifier: verifier}.challenge(),
+	want(t, "challenge", Handshake{Verifier: verifier}.challenge(),
 		"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
 }
 
@@ -127,29 +127,29 @@ func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
 	b.app = func(context.Context, string) (provider.App, error) {
 		return provider.App{}, problem.New(problem.StorageUnavailable)
 	}
-	to, err := b.Arrive(context.Background(), in)
+	to, err := b.HandleCallback(context.Background(), in)
 	b.wantProblem("while the vault is away", err, problem.StorageUnavailable)
 	want(t, "the cookie is cleared", to.Cookie, false)
 	b.app = app
-	to, err = b.Arrive(context.Background(), in)
+	to, err = b.HandleCallback(context.Background(), in)
 	want(t, "error", err, nil)
-	want(t, "there is a finish", to.Finish.Empty(), false)
+	want(t, "there is a finish", to.ConfirmationCode.Empty(), false)
 }
 
 // A process that stood still goes on too late to make calls: it must not bind behind the sweep.
 func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 	for _, call := range []string{
-		"SaveAuthorization", "SaveNote", "Put", "SaveHolder", "ListHolders",
+		"SaveAuthorization", "SaveNote", "Put", "SaveIdentityEntry", "ListIdentityEntries",
 	} {
 		b := newBench(t)
 		_, in := b.begun("i-1", "alice")
 		b.inside.set(func(_ context.Context, name string) (func(), error) {
 			if name == call { // right after this call the process stands still
-				return func() { b.clock().move(latest + time.Second) }, nil
+				return func() { b.clock().move(callDeadline + time.Second) }, nil
 			}
 			return nil, nil
 		})
-		_, err := b.Arrive(context.Background(), in)
+		_, err := b.HandleCallback(context.Background(), in)
 		b.inside.clear()
 		b.wantProblem("still in "+call, err, problem.StorageUnavailable)
 		b.settled()
@@ -235,7 +235,7 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.clock().move(settle + time.Minute)
+	b.clock().move(orphanGracePeriod + time.Minute)
 	b.mustSweep()
 	a.ExpiresAt, a.Version = b.clock().now().Add(time.Hour), "" // as if its clock went wrong
 	if _, err := b.store.table.SaveAuthorization(context.Background(), a); err != nil {
@@ -257,8 +257,8 @@ func TestTokensAreCountedOverAllPages(t *testing.T) {
 	of := identityKey(provider.GitHub, "", "1001") // alice's
 	for i := range pageSize + 20 {
 		id := "gone-" + string(rune('a'+i%26)) + string(rune('a'+i/26))
-		err := b.store.table.SaveHolder(ctx, table.Holder{
-			Of: of, Binding: key(id, provider.GitHub), At: b.clock().now().Add(-settle),
+		err := b.store.table.SaveIdentityEntry(ctx, table.IdentityEntry{
+			Of: of, Binding: key(id, provider.GitHub), At: b.clock().now().Add(-orphanGracePeriod),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -271,7 +271,7 @@ func TestTokensAreCountedOverAllPages(t *testing.T) {
 	}
 	want(t, "the identity", a.Identity.ID, of.ID)
 	want(t, "warnings", len(a.Warnings), 0)
-	page, err := b.store.table.ListHolders(ctx, of, "", pageSize)
+	page, err := b.store.table.ListIdentityEntries(ctx, of, "", pageSize)
 	if err != nil {
 		t.Fatal(err)
 	}

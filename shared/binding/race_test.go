@@ -39,7 +39,7 @@ func TestManyAtOnceLeaveOneBindingWhole(t *testing.T) {
 			})
 		}
 		all.Wait()
-		b.clock().move(settle) // what this round has left is swept in the next
+		b.clock().move(orphanGracePeriod) // what this round has left is swept in the next
 	}
 	b.before.clear()
 	was := b.opens("i-1")
@@ -62,7 +62,7 @@ func (b *bench) oneOf(i int) error {
 	case 2:
 		_, err = b.Unbind(ctx, gitLabEnd("i-1", false))
 	default:
-		var done Swept
+		var done SweepResult
 		if done, err = b.Sweep(ctx); done.Failed > 0 {
 			return fmt.Errorf("a sweep failed at %d entries", done.Failed)
 		}
@@ -77,7 +77,7 @@ func (b *bench) oneOf(i int) error {
 func TestOfManyBindsWithOneTagOneWins(t *testing.T) {
 	const actors = 8
 	b := newBench(t)
-	stamp := b.mustBind("i-1", aliceToken).Record.Stamp
+	stamp := b.mustBind("i-1", aliceToken).Record.Revision
 	b.jostle()
 	won := make(chan bool, actors)
 	var all sync.WaitGroup

@@ -18,27 +18,27 @@ import (
 // within 20 seconds. Whoever waits for a lease waits less long than it lasts: it is for the next
 // caller to take over.
 const (
-	leaseFor   = 20 * time.Second
-	refreshing = 16 * time.Second // the platform's answer
-	storing    = 8 * time.Second  // one thing to be stored
-	waiting    = 18 * time.Second // a caller, for a refresh by anybody
-	// taking is how much of that must be left to whoever begins a refresh: it goes on when its caller
+	refreshLeaseTTL    = 20 * time.Second
+	refreshTimeout     = 16 * time.Second // the platform's answer
+	storeTimeout       = 8 * time.Second  // one thing to be stored
+	refreshWaitTimeout = 18 * time.Second // a caller, for a refresh by anybody
+	// minTimeToRefresh is how much of that must be left to whoever begins a refresh: it goes on when its caller
 	// has left, but a cloud freezes a function whose callers are answered.
-	taking = 5 * time.Second
+	minTimeToRefresh = 5 * time.Second
 	// How often the record is looked at meanwhile: soon at first, then each time that the wait has
 	// grown by half, so that nobody waits for twice as long as the refresh takes.
-	shortestPoll = 10 * time.Millisecond
-	poll         = 250 * time.Millisecond
+	minPollInterval = 10 * time.Millisecond
+	maxPollInterval = 250 * time.Millisecond
 	// A refresh that failed is not tried again for so long, doubled each time.
-	shortestBackoff = 5 * time.Second
-	longestBackoff  = 5 * time.Minute
+	minRefreshBackoff = 5 * time.Second
+	maxRefreshBackoff = 5 * time.Minute
 )
 
-// renewed is [Service.refreshed] until the token lives: one that was found in the vault, left there
+// refreshUntilUsable is [Service.refreshed] until the token lives: one that was found in the vault, left there
 // by a refresh before, may have ended by now.
-func (s *Service) renewed(ctx context.Context, rec table.Binding) (table.Binding, error) {
+func (s *Service) refreshUntilUsable(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	for range 2 {
-		next, err := s.refreshed(ctx, rec)
+		next, err := s.refreshOnce(ctx, rec)
 		if err != nil || s.lives(next) {
 			return next, err
 		}
@@ -47,15 +47,15 @@ func (s *Service) renewed(ctx context.Context, rec table.Binding) (table.Binding
 	return table.Binding{}, s.busy(rec)
 }
 
-// refreshed returns the record with its next generation. Of all callers in this process one does
+// refreshOnce returns the record with its next generation. Of all callers in this process one does
 // the work and the others wait for it; it goes on when they leave, for a refresh token that the
 // platform has used up must reach the vault. Of all processes one has the lease.
-func (s *Service) refreshed(ctx context.Context, rec table.Binding) (table.Binding, error) {
+func (s *Service) refreshOnce(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	flight := rec.Token.Secret + fmt.Sprint(rec.Token.Generation)
 	done := s.flights.DoChan(flight, func() (any, error) {
-		return s.takeTurns(context.WithoutCancel(ctx), rec)
+		return s.acquireLease(context.WithoutCancel(ctx), rec)
 	})
-	patience, cancel := context.WithTimeout(ctx, waiting)
+	patience, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
 	defer cancel()
 	select {
 	case r := <-done:
@@ -70,14 +70,14 @@ func (s *Service) refreshed(ctx context.Context, rec table.Binding) (table.Bindi
 func (s *Service) busy(rec table.Binding) *problem.Problem {
 	return problem.New(problem.PlatformUnreachable).Because("timeout").
 		With("platform", s.title(rec.Platform)).
-		After(shortestBackoff)
+		After(minRefreshBackoff)
 }
 
-// takeTurns waits for the lease or for what its holder brings, whichever comes first. The wait has
+// acquireLease waits for the lease or for what its holder brings, whichever comes first. The wait has
 // a bound; the work of whoever gets the lease is not cut short by it.
-func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Binding, error) {
+func (s *Service) acquireLease(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	old := rec.Token
-	patience, cancel := context.WithTimeout(ctx, waiting)
+	patience, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
 	defer cancel()
 	waited := time.Duration(0)
 	for {
@@ -89,7 +89,7 @@ func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Bindi
 			return table.Binding{}, s.ended(rec)
 		case rec.Backoff.Until.After(now):
 			return table.Binding{}, rec.Backoff.Problem.After(rec.Backoff.Until.Sub(now))
-		case !rec.Lease.Until.After(now) && waited > waiting-taking:
+		case !rec.Lease.Until.After(now) && waited > refreshWaitTimeout-minTimeToRefresh:
 			return table.Binding{}, s.busy(rec)
 		case !rec.Lease.Until.After(now):
 			leased, err := s.lease(patience, rec)
@@ -100,7 +100,7 @@ func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Bindi
 				return table.Binding{}, unavailable("taking the lease", err)
 			}
 		default:
-			pause := min(max(waited/2, shortestPoll), poll)
+			pause := min(max(waited/2, minPollInterval), maxPollInterval)
 			pause += s.jitter(pause / 2)
 			if err := s.sleep(patience, pause); err != nil {
 				return table.Binding{}, s.busy(rec).From(err)
@@ -119,8 +119,8 @@ func (s *Service) takeTurns(ctx context.Context, rec table.Binding) (table.Bindi
 // record unsure, and stays on record so however this refresh ends: its holder may have used the
 // refresh token up.
 func (s *Service) lease(ctx context.Context, rec table.Binding) (table.Binding, error) {
-	rec.Unsure = rec.Unsure || rec.Lease != (table.Lease{})
-	rec.Lease = table.Lease{Owner: s.random(8), Until: s.now().Add(leaseFor)}
+	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (table.Lease{})
+	rec.Lease = table.Lease{Owner: s.random(8), Until: s.now().Add(refreshLeaseTTL)}
 	rec.DueAt = s.due(rec)
 	saved, err := s.table.SaveBinding(ctx, rec)
 	if err == nil {
@@ -139,9 +139,9 @@ func (s *Service) lease(ctx context.Context, rec table.Binding) (table.Binding, 
 func (s *Service) refresh(
 	ctx context.Context, rec table.Binding, left time.Time,
 ) (table.Binding, error) {
-	ctx, cancel := context.WithTimeout(ctx, leaseFor)
+	ctx, cancel := context.WithTimeout(ctx, refreshLeaseTTL)
 	defer cancel()
-	if rec.Unsure {
+	if rec.RefreshUnclear {
 		if k, err := s.successor(ctx, rec); err == nil {
 			return s.commit(ctx, rec, k)
 		} else if !errors.Is(err, vault.ErrNotFound) {
@@ -152,34 +152,34 @@ func (s *Service) refresh(
 	if err != nil {
 		return table.Binding{}, s.backOff(ctx, rec, err, unasked)
 	}
-	token, was, err := s.askForNext(ctx, k)
+	token, was, err := s.requestRefresh(ctx, k)
 	if err == nil {
 		k.Token, k.IssuedAt = token, s.now()
 		return s.store(ctx, rec, k)
 	}
 	if problem.Is(err, problem.TokenRevoked) {
-		return s.refusedFor(ctx, rec, left, err)
+		return s.handleRefusal(ctx, rec, left, err)
 	}
 	return table.Binding{}, s.backOff(ctx, rec, err, was)
 }
 
 // successor reads the generation after the record's.
-func (s *Service) successor(ctx context.Context, rec table.Binding) (kept, error) {
+func (s *Service) successor(ctx context.Context, rec table.Binding) (tokenBundle, error) {
 	next := rec.Token
 	next.Generation++
 	return s.fetch(ctx, next)
 }
 
-// askForNext asks the platform, if there is time enough left to store what it answers.
-func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, wasAsked, error) {
+// requestRefresh asks the platform, if there is time enough left to store what it answers.
+func (s *Service) requestRefresh(ctx context.Context, k tokenBundle) (provider.Token, wasAsked, error) {
 	platform, app, err := s.oauthPlatform(ctx, k.Platform)
 	if err == nil {
-		err = s.begunWithin(ctx, latest-refreshing-storing, "Refresh")
+		err = s.startedWithin(ctx, callDeadline-refreshTimeout-storeTimeout, "Refresh")
 	}
 	if err != nil {
 		return provider.Token{}, unasked, err
 	}
-	asking, cancel := context.WithTimeout(ctx, refreshing)
+	asking, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	token, err := platform.Refresh(asking, app, k.Token.Refresh)
 	s.countRefresh(ctx, k.Platform, err)
@@ -188,12 +188,12 @@ func (s *Service) askForNext(ctx context.Context, k kept) (provider.Token, wasAs
 
 // store puts a new token into the vault before anything else: until then it is in this process
 // alone. If somebody else was quicker, theirs counts.
-func (s *Service) store(ctx context.Context, rec table.Binding, k kept) (table.Binding, error) {
+func (s *Service) store(ctx context.Context, rec table.Binding, k tokenBundle) (table.Binding, error) {
 	// The caller may have gone, and its time may be up: this call must be made all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	err := s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
-	for mayPass(err) && s.sleep(ctx, poll) == nil {
+	for mayPass(err) && s.sleep(ctx, maxPollInterval) == nil {
 		err = s.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
 	}
 	if errors.Is(err, vault.ErrExists) {
@@ -205,7 +205,7 @@ func (s *Service) store(ctx context.Context, rec table.Binding, k kept) (table.B
 	return s.commit(ctx, rec, k)
 }
 
-// mayPass says whether a put that failed may yet be done.
+// mayPass reports whether a put that failed may yet be done.
 func mayPass(err error) bool {
 	for _, final := range []error{vault.ErrExists, vault.ErrNotFound, vault.ErrValue, errLate} {
 		if errors.Is(err, final) {
@@ -218,21 +218,21 @@ func mayPass(err error) bool {
 // commit points the record at its next generation, whatever became of the lease. If the record
 // has moved on to another secret or generation, that one counts: this secret has a note, and the
 // sweep revokes what it holds. One that the operator has withdrawn is not brought back.
-func (s *Service) commit(ctx context.Context, rec table.Binding, k kept) (table.Binding, error) {
+func (s *Service) commit(ctx context.Context, rec table.Binding, k tokenBundle) (table.Binding, error) {
 	want := rec.Token
 	want.Generation++
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if !same(b.Token, rec.Token) || withdrawn(*b) {
+		if !same(b.Token, rec.Token) || revokedByTheOperator(*b) {
 			return false
 		}
 		b.Token.Generation = want.Generation
 		b.Token.IssuedAt = k.IssuedAt
 		b.Token.ExpiresAt = k.Token.ExpiresAt
-		b.Token.Renewable = !k.Token.Refresh.Empty()
+		b.Token.Refreshable = !k.Token.Refresh.Empty()
 		if len(k.Token.Scopes) > 0 {
 			b.Token.Scopes = k.Token.Scopes
 		}
-		b.Lease, b.Unsure, b.Backoff, b.LookAt = table.Lease{}, false, table.Backoff{}, time.Time{}
+		b.Lease, b.RefreshUnclear, b.Backoff, b.RecheckAt = table.Lease{}, false, table.Backoff{}, time.Time{}
 		if b.Health == table.Revoked || b.Health == table.Expired {
 			b.Health, b.Problem = table.Healthy, nil
 			s.happened(b, table.Event{Type: event.Recovered, Identity: b.Identity})
@@ -247,17 +247,17 @@ func (s *Service) commit(ctx context.Context, rec table.Binding, k kept) (table.
 	return rec, s.ended(rec)
 }
 
-// same says whether two records point at the same generation of the same secret.
+// same reports whether two records point at the same generation of the same secret.
 func same(a, b table.Token) bool {
 	return a.Secret == b.Secret && a.Generation == b.Generation
 }
 
-// change saves a record after edit, which is told the row as it is and says whether there is
+// change saves a record after edit, which is told the row as it is and reports whether there is
 // anything to save. A conflict or an unclear end reads it again. out is the row in the end.
 func (s *Service) change(
 	ctx context.Context, rec table.Binding, edit func(*table.Binding) bool, out *table.Binding,
 ) error {
-	for try := range tries {
+	for try := range maxTries {
 		next, err := s.makeRoom(ctx, rec, 2) // an edit adds two events at most
 		if err != nil {
 			return err

@@ -61,7 +61,7 @@ func (b *bench) companion() *bench {
 }
 
 func (b *bench) ask(id string, minimum time.Duration) (Credential, error) {
-	return b.Credential(context.Background(), CredentialFor{
+	return b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry(id), Platform: provider.GitHub, MinimumLife: minimum,
 	})
 }
@@ -78,7 +78,7 @@ func (b *bench) mustAsk(id string, minimum time.Duration) Credential {
 // access is the access token that an instance's record points at.
 func (b *bench) access(id string) secret.Text {
 	b.Helper()
-	ctx := b.begin(context.Background())
+	ctx := b.startInvocation(context.Background())
 	k, err := b.fetch(ctx, b.row(id, provider.GitHub).Token)
 	if err != nil {
 		b.Fatal(err)

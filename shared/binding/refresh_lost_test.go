@@ -17,9 +17,9 @@ import (
 // resolved asks again after a refresh that ended unclearly, and lets the sweep have its last look.
 func (b *bench) resolved(id string) error {
 	b.Helper()
-	b.clock().move(longestBackoff)
+	b.clock().move(maxRefreshBackoff)
 	_, err := b.ask(id, MinimumLife)
-	b.clock().move(settle + time.Minute)
+	b.clock().move(orphanGracePeriod + time.Minute)
 	b.mustSweep()
 	b.mustSweep()
 	return err
@@ -58,7 +58,7 @@ func TestB2_ADefiniteFailureKeepsThatNobodyKnows(t *testing.T) {
 	b := newRenewing(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.FaultDrop, After: true, Times: 1})
 	_, _ = b.ask("i-1", MinimumLife)
-	b.clock().move(longestBackoff)
+	b.clock().move(maxRefreshBackoff)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1})
 	_, _ = b.ask("i-1", MinimumLife)
 	wantProblem(t, "in the end", b.resolved("i-1"), problem.TokenRevoked)
@@ -73,7 +73,7 @@ func TestB2_ALossIsFoundByTheCheckAlsoIfNobodyAsks(t *testing.T) {
 	old := b.access("i-1")
 	c := b.mustAsk("i-1", 2*time.Hour)
 	want(t, "the old token is handed out", c.Token.Equal(old), true)
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	b.mustSweep()
 	b.wantRevoked("i-1", tokenMayBeLost)
 }
@@ -99,10 +99,10 @@ func TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier(t *testing.T) {
 	b := newRenewing(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500, Times: 1}) // nothing was done
 	_, _ = b.ask("i-1", MinimumLife)
-	want(t, "unsure", b.row("i-1", provider.GitHub).Unsure, true)
-	b.clock().move(longestBackoff)
+	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, true)
+	b.clock().move(maxRefreshBackoff)
 	b.mustAsk("i-1", MinimumLife)
-	want(t, "unsure", b.row("i-1", provider.GitHub).Unsure, false)
+	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, false)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
 	b.clock().move(gitHubLife)
 	_, err := b.ask("i-1", MinimumLife)
@@ -132,7 +132,7 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		gate := b.holdAnswer()
 		slow := b.companion().asking(MinimumLife)
 		<-gate.reached // the platform has used the refresh token up
-		b.clock().move(leaseFor + 5*time.Second)
+		b.clock().move(refreshLeaseTTL + 5*time.Second)
 		// Another takes over and is refused; then, while it looks once more, the answer comes.
 		looks := 0
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
@@ -165,7 +165,7 @@ func TestB3_ATokenThatComesTooLateIsFoundAndTheRecoveryTold(t *testing.T) {
 		holder := b.companion()
 		slow := holder.asking(MinimumLife)
 		<-gate.reached
-		b.clock().move(leaseFor + time.Second)
+		b.clock().move(refreshLeaseTTL + time.Second)
 		_, err := b.ask("i-1", MinimumLife)
 		wantProblem(t, "who took over", err, problem.TokenRevoked)
 		b.wantRevoked("i-1", tokenMayBeLost)
@@ -179,7 +179,7 @@ func TestB3_ATokenThatComesTooLateIsFoundAndTheRecoveryTold(t *testing.T) {
 		gate.open()
 		<-slow
 		want(t, "recovered at once", len(b.happenedTo("i-1", event.Recovered)) == 1, !dies)
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 		b.mustSweep()
 		want(t, "recoveries told", len(b.happenedTo("i-1", event.Recovered)), 1)
 		rec := b.row("i-1", provider.GitHub)
@@ -197,15 +197,15 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 	var second Credential
 	holder.at("Put", func() { // it has its token, and is about to store it
 		rec := b.row("i-1", provider.GitHub)
-		k := kept{
+		k := tokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: rec.Token.Username,
 			Token: b.consent("alice"), IssuedAt: b.clock().now(),
 		}
-		ctx := b.begin(context.Background())
+		ctx := b.startInvocation(context.Background())
 		if err := b.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
 			t.Error(err)
 		}
-		b.clock().move(leaseFor + time.Second)
+		b.clock().move(refreshLeaseTTL + time.Second)
 		second = b.mustAsk("i-1", MinimumLife) // finds it, without asking the platform
 	})
 	first := holder.mustAsk("i-1", MinimumLife)
@@ -240,7 +240,7 @@ func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 	gate := b.holdAnswer()
 	slow := b.companion().asking(MinimumLife)
 	<-gate.reached
-	_, err := b.Unbind(context.Background(), Unbind{
+	_, err := b.Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
@@ -298,7 +298,7 @@ func TestD11_AWithdrawnBindingIsNotBroughtBackByARefreshUnderWay(t *testing.T) {
 func TestD11_ARefreshOfATokenThatTheOperatorEndedRaisesNoAlarmOfALoss(t *testing.T) {
 	b := newRenewing(t, -time.Minute)
 	holder := b.companion()
-	holder.at("Get", func() { b.mustRevokeAll(RevokeAll{Platform: provider.GitHub, Act: true}) })
+	holder.at("Get", func() { b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
 	_, err := holder.ask("i-1", MinimumLife)
 	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
 	want(t, "reason", problem.Of(err).Reason, revokedByOperator)

@@ -49,10 +49,10 @@ var refreshKey = key("i-1", provider.GitHub)
 // notingVault tells the platform's book-keeping what has reached the vault.
 type notingVault struct {
 	vault.Vault
-	stored func(kept)
+	stored func(tokenBundle)
 }
 
-func (v notingVault) Put(ctx context.Context, n vault.Name, g int, value secret.Text) error {
+func (v notingVault) Put(ctx context.Context, n vault.SecretName, g int, value secret.Text) error {
 	err := v.Vault.Put(ctx, n, g, value)
 	if k, openErr := open(value); err == nil && openErr == nil {
 		v.stored(k)
@@ -88,8 +88,8 @@ func (p *refreshPlay) service(of *process) *Service {
 	s.vault = notingVault{s.vault, p.platform.storedOne}
 	if of != nil {
 		hook := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
-		s.table = table.Hooked(losingTable{s.table, p.mayLose}, hook)
-		s.vault = vault.Hooked(losingVault{s.vault, p.mayLose}, hook)
+		s.table = table.WithBeforeCall(losingTable{s.table, p.mayLose}, hook)
+		s.vault = vault.WithBeforeCall(losingVault{s.vault, p.mayLose}, hook)
 	}
 	return s
 }
@@ -191,9 +191,9 @@ func (p *refreshPlay) abandon() {
 func (p *refreshPlay) next() {
 	switch {
 	case p.roll(p.faults.jump):
-		p.jump(leaseFor + time.Second)
+		p.jump(refreshLeaseTTL + time.Second)
 	case p.roll(p.faults.long):
-		p.jump([]time.Duration{time.Minute, latest, settle + time.Minute}[p.random.IntN(3)])
+		p.jump([]time.Duration{time.Minute, callDeadline, orphanGracePeriod + time.Minute}[p.random.IntN(3)])
 	case p.roll(60):
 		p.pass(300 * time.Millisecond)
 		return // others have got on meanwhile
@@ -278,8 +278,8 @@ func (p *refreshPlay) excuse() {
 		if g.stored || g.by == nil {
 			continue
 		}
-		late := p.clock.now().Sub(p.began[g.by.number]) > latest
-		slow := time.Since(g.madeAt) > refreshing
+		late := p.clock.now().Sub(p.began[g.by.number]) > callDeadline
+		slow := time.Since(g.madeAt) > refreshTimeout
 		g.excused = g.excused || g.by.dead || late || slow
 	}
 }
@@ -308,13 +308,13 @@ func newRefreshPlay(
 // mustBind binds a token with so much life left, which is old enough to be refreshed.
 func (p *refreshPlay) mustBind(left time.Duration) {
 	p.Helper()
-	if err := p.binds(left+fresh).do(context.Background(), p.service(nil)); err != nil {
+	if err := p.binds(left+minRefreshAge).do(context.Background(), p.service(nil)); err != nil {
 		p.Fatal(err)
 	}
-	p.clock.move(fresh)
+	p.clock.move(minRefreshAge)
 }
 
-// playRefresh plays with one seed. It says whether the token was lost.
+// playRefresh plays with one seed. It reports whether the token was lost.
 func playRefresh(t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf) bool {
 	t.Helper()
 	p := newRefreshPlay(t, seed, f, rows, values)

@@ -28,11 +28,11 @@ func (p *refreshPlay) asks(minimum time.Duration) actor {
 			return nil
 		}
 		began := s.now()
-		given, err := s.Credential(ctx, CredentialFor{
+		given, err := s.Credential(ctx, CredentialRequest{
 			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: minimum,
 		})
 		lived := rec.Bound() && rec.Health == table.Healthy && rec.Token.ExpiresAt.After(s.now())
-		late := s.now().Sub(began) > latest
+		late := s.now().Sub(began) > callDeadline
 		switch {
 		case err == nil && !given.ExpiresAt.After(began):
 			return wrong("a caller got a token that had ended when it asked")
@@ -47,7 +47,7 @@ func (p *refreshPlay) asks(minimum time.Duration) actor {
 	}}
 }
 
-// excused says whether a caller may hear that the token is revoked.
+// excused reports whether a caller may hear that the token is revoked.
 func (p *refreshPlay) excused(reason string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,16 +65,16 @@ func (p *refreshPlay) excused(reason string) error {
 // binds is a bind by consent, without the browser's part.
 func (p *refreshPlay) binds(left time.Duration) actor {
 	return actor{"a bind", func(ctx context.Context, s *Service) error {
-		ctx = s.begin(ctx)
+		ctx = s.startInvocation(ctx)
 		rec, err := s.record(ctx, refreshKey)
 		if err != nil {
 			return err
 		}
-		k := kept{
+		k := tokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: "x-access-token",
 			Token: p.platform.consent(left),
 		}
-		f := provider.Finding{Identity: provider.Identity{ID: "1001", Username: "alice"}}
+		f := provider.CheckResult{Identity: provider.Identity{ID: "1001", Username: "alice"}}
 		_, _, err = s.bind(ctx, rec, k, f, user)
 		return err
 	}}
@@ -89,7 +89,7 @@ func (p *refreshPlay) others() []actor {
 		sweeps,
 		p.binds(time.Hour),
 		{"an unbind", func(ctx context.Context, s *Service) error {
-			_, err := s.Unbind(ctx, Unbind{
+			_, err := s.Unbind(ctx, UnbindRequest{
 				By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 			})
 			return err
@@ -150,18 +150,18 @@ func (p *refreshPlay) finish() error {
 }
 
 // held is the token that the record points at, and whether the record is bound.
-func (p *refreshPlay) held() (table.Binding, kept, error) {
+func (p *refreshPlay) held() (table.Binding, tokenBundle, error) {
 	rec, err := p.rows.Binding(context.Background(), refreshKey)
 	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
-		return table.Binding{}, kept{}, nil
+		return table.Binding{}, tokenBundle{}, nil
 	}
 	if err != nil {
-		return rec, kept{}, err
+		return rec, tokenBundle{}, err
 	}
-	value, err := p.values.Get(context.Background(), vault.Name(rec.Token.Secret),
+	value, err := p.values.Get(context.Background(), vault.SecretName(rec.Token.Secret),
 		rec.Token.Generation)
 	if err != nil {
-		return rec, kept{}, err
+		return rec, tokenBundle{}, err
 	}
 	k, err := open(value)
 	return rec, k, err

@@ -92,7 +92,7 @@ func (r *rotating) find(token string) *grant {
 }
 
 // storedOne notes that a token has reached the vault.
-func (r *rotating) storedOne(k kept) {
+func (r *rotating) storedOne(k tokenBundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if g := r.find(k.Token.Access.Reveal()); g != nil {

@@ -108,7 +108,7 @@ func TestAsAHostOfBuilds(t *testing.T) {
 		}
 		return nil, nil
 	}
-	s.table, s.vault = table.Hooked(s.table, dying), vault.Hooked(s.vault, dying)
+	s.table, s.vault = table.WithBeforeCall(s.table, dying), vault.WithBeforeCall(s.vault, dying)
 	fmt.Println("ready")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	done, err := json.Marshal(order.ask(s))
@@ -125,7 +125,7 @@ func (o builds) ask(s *Service) answered {
 	var group sync.WaitGroup
 	for range o.Callers {
 		group.Go(func() {
-			c, err := s.Credential(context.Background(), CredentialFor{
+			c, err := s.Credential(context.Background(), CredentialRequest{
 				By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 				MinimumLife: MinimumLife,
 			})
@@ -242,7 +242,7 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := b.fetch(b.begin(t.Context()), rec.Token)
+	k, err := b.fetch(b.startInvocation(t.Context()), rec.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
 		} else {
 			b.killed("SaveBinding", 2) // the first is the lease
 		}
-		b.clock().move(leaseFor + time.Second)
+		b.clock().move(refreshLeaseTTL + time.Second)
 		_, err := b.ask("i-1", MinimumLife)
 		if !lost {
 			want(t, "error", err, nil)
@@ -284,7 +284,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
 		want(t, "error", err, nil)
 		want(t, "status", v[2].Status, StatusRevoked)
 		want(t, "the status's reason", v[2].Record.Problem.Reason, tokenMayBeLost)
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 		b.mustSweep()
 		b.wantRevoked("i-1", tokenMayBeLost) // after the last look
 	}

@@ -30,7 +30,7 @@ func newEnded(t *testing.T, platform string, fields map[string]any) *bench {
 }
 
 func (b *bench) askAt(platform string) (Credential, error) {
-	return b.Credential(context.Background(), CredentialFor{
+	return b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry("i-1"), Platform: platform, MinimumLife: MinimumLife,
 	})
 }
@@ -38,7 +38,7 @@ func (b *bench) askAt(platform string) (Credential, error) {
 func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
 	for platform, life := range documented {
 		b := newEnded(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
-		k, err := b.fetch(b.begin(context.Background()), b.row("i-1", platform).Token)
+		k, err := b.fetch(b.startInvocation(context.Background()), b.row("i-1", platform).Token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,8 +47,8 @@ func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumente
 		want(t, platform+": the new token", c.Token.Equal(secret.New("next")), true)
 		want(t, platform+": its end", c.ExpiresAt, b.clock().now().Add(life).Truncate(time.Second))
 		rec := b.row("i-1", platform)
-		want(t, platform+": renewable", rec.Token.Renewable, true)
-		next, err := b.fetch(b.begin(context.Background()), rec.Token)
+		want(t, platform+": renewable", rec.Token.Refreshable, true)
+		next, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
 		want(t, platform+": error", err, nil)
 		want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
 	}

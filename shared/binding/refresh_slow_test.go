@@ -52,7 +52,7 @@ func (p *slowPlay) ask(processes, each int) (failed []error, longest time.Durati
 		s.clock, s.platforms = p.now, platformsAt("http://127.0.0.1:8080", p.now, dial)
 		for range each {
 			group.Go(func() {
-				c, err := s.Credential(p.Context(), CredentialFor{
+				c, err := s.Credential(p.Context(), CredentialRequest{
 					By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 					MinimumLife: MinimumLife,
 				})

@@ -93,7 +93,7 @@ func TestB4_WhateverThePlatformAnswersInPassingTheTokenIsKept(t *testing.T) {
 			if f.Kind == sandbox.FaultCut { // here the platform has done its work: the token is lost
 				return
 			}
-			b.clock().move(longestBackoff)
+			b.clock().move(maxRefreshBackoff)
 			b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
 		})
 	}
@@ -108,17 +108,17 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 		s := p.service(nil)
 		answering := s.platforms
 		s.platforms = platformsAt("http://127.0.0.1:8080", p.clock.now, silent)
-		in := CredentialFor{
+		in := CredentialRequest{
 			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: MinimumLife,
 		}
 		_, err := s.Credential(t.Context(), in)
 		wantProblem(t, "while the platform is silent", err, problem.PlatformUnreachable)
 		want(t, "why", problem.Of(err).Reason, "timeout")
 		rec, _ := p.rows.Binding(t.Context(), refreshKey)
-		want(t, "unsure", rec.Unsure, true)
+		want(t, "unsure", rec.RefreshUnclear, true)
 		want(t, "health", rec.Health, table.Healthy)
 		s.platforms = answering
-		p.clock.move(longestBackoff)
+		p.clock.move(maxRefreshBackoff)
 		c, err := s.Credential(t.Context(), in)
 		want(t, "error", err, nil)
 		want(t, "it lives", c.ExpiresAt.After(p.clock.now()), true)
@@ -133,7 +133,7 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
 		b := newRenewing(t, -time.Minute)
 		app := b.app
 		if late {
-			b.at("Get", func() { b.clock().move(latest - storing) })
+			b.at("Get", func() { b.clock().move(callDeadline - storeTimeout) })
 		} else {
 			b.app = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
 		}
@@ -144,15 +144,15 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
 			if late {
 				break
 			}
-			b.clock().move(shortestBackoff)
+			b.clock().move(minRefreshBackoff)
 			_, err := b.ask("i-1", MinimumLife)
-			want(t, "to wait", problem.Of(err).RetryAfter, shortestBackoff)
+			want(t, "to wait", problem.Of(err).RetryAfter, minRefreshBackoff)
 		}
 		rec := b.row("i-1", provider.GitHub)
-		want(t, "unsure", rec.Unsure, false)
+		want(t, "unsure", rec.RefreshUnclear, false)
 		want(t, "nobody holds the lease", rec.Lease, table.Lease{})
 		b.app = app
-		b.clock().move(shortestBackoff)
+		b.clock().move(minRefreshBackoff)
 		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
 	}
 }
@@ -170,7 +170,7 @@ func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
 	_, err := b.ask("i-1", MinimumLife)
 	wantProblem(t, "the first", err, problem.PlatformRateLimited)
 	want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
-	want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).Unsure, false)
+	want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).RefreshUnclear, false)
 	b.clock().move(10*time.Minute - time.Second)
 	_, err = b.companion().ask("i-1", MinimumLife)
 	wantProblem(t, "before its time", err, problem.PlatformRateLimited)
@@ -187,11 +187,11 @@ func TestB4_BackingOffGrowsAndHasAnEnd(t *testing.T) {
 	for range 12 {
 		_, err := b.ask("i-1", MinimumLife)
 		wait := problem.Of(err).RetryAfter
-		want(t, "the wait grows or is the longest", wait > last || wait == longestBackoff, true)
+		want(t, "the wait grows or is the longest", wait > last || wait == maxRefreshBackoff, true)
 		last = wait
 		b.clock().move(wait)
 	}
-	want(t, "the longest wait", last, longestBackoff)
+	want(t, "the longest wait", last, maxRefreshBackoff)
 	want(t, "calls", b.calls(), 12)
 }
 
@@ -227,7 +227,7 @@ func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *tes
 			provider.GitHub); err != nil {
 			t.Error(err)
 		}
-		b.clock().move(settle + time.Minute)
+		b.clock().move(orphanGracePeriod + time.Minute)
 		b.mustSweep()
 		b.wantRevoked("i-1", revokedAtPlatform)
 	}
@@ -241,7 +241,7 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	b := newRenewing(t, -time.Minute)
 	slow := b.companion()
 	slow.at("Get", func() { // it has the lease, and is about to read the token
-		b.clock().move(leaseFor + time.Second)
+		b.clock().move(refreshLeaseTTL + time.Second)
 		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
 	})
 	b.wantCurrent("i-1", slow.mustAsk("i-1", MinimumLife))
@@ -276,9 +276,9 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 // TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives: its holder has died.
 func TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives(t *testing.T) {
 	b := newRenewing(t, 9*time.Minute)
-	ctx := b.begin(context.Background())
+	ctx := b.startInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
-	rec.Lease = table.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + leaseFor)}
+	rec.Lease = table.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + refreshLeaseTTL)}
 	if _, err := b.Service.table.SaveBinding(ctx, rec); err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +286,7 @@ func TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives(t *testing.T) 
 	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
 	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes", b.refreshes(), 0)
-	b.clock().move(5*time.Minute + leaseFor)
+	b.clock().move(5*time.Minute + refreshLeaseTTL)
 	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
 }
 
@@ -305,7 +305,7 @@ func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
 	b := newBench(t)
 	b.bindGitHub("i-1", gitHubLife)
-	for _, age := range []time.Duration{0, fresh - time.Second} {
+	for _, age := range []time.Duration{0, minRefreshAge - time.Second} {
 		b.clock().move(age)
 		c := b.mustAsk("i-1", 24*time.Hour)
 		b.wantCurrent("i-1", c)
@@ -374,7 +374,7 @@ func TestB14_AWrongClientSecretTouchesNoBindingAndRaisesAnAlarm(t *testing.T) {
 	want(t, "problem", after.Record.Problem, before.Record.Problem)
 	want(t, "token", same(after.Record.Token, before.Record.Token), true)
 	want(t, "unanswered checks", after.Record.Unanswered, 0)
-	want(t, "unsure", after.Record.Unsure, false)
+	want(t, "unsure", after.Record.RefreshUnclear, false)
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
 	want(t, "told apart", b.metrics("Refreshes")["client_refused"] > 0, true)
 
@@ -384,7 +384,7 @@ func TestB14_AWrongClientSecretTouchesNoBindingAndRaisesAnAlarm(t *testing.T) {
 		app.ClientSecrets = append([]secret.Text{secret.New("wrong-1")}, app.ClientSecrets...)
 		return app, err
 	}
-	b.clock().move(longestBackoff)
+	b.clock().move(maxRefreshBackoff)
 	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
 	want(t, "the second secret is tried when the first is refused", b.calls(), 2)
 }

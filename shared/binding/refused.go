@@ -17,13 +17,13 @@ const (
 	tokenMayBeLost    = "token_may_be_lost"
 )
 
-// refusedFor is what follows when the platform says that a refresh token is dead. Perhaps another
+// handleRefusal is what follows when the platform says that a refresh token is dead. Perhaps another
 // call has used it and its token is in the vault, or in the record already, or about to be; if not,
 // the binding is revoked, and the platform is not asked again.
-func (s *Service) refusedFor(
+func (s *Service) handleRefusal(
 	ctx context.Context, rec table.Binding, left time.Time, refusal error,
 ) (table.Binding, error) {
-	k, err := s.lateSuccessor(ctx, rec, left)
+	k, err := s.awaitSuccessor(ctx, rec, left)
 	if err == nil {
 		return s.commit(ctx, rec, k)
 	}
@@ -40,7 +40,7 @@ func (s *Service) refusedFor(
 		if overtaken = b.Lease.Owner != owner && b.Lease.Until.After(s.now()); overtaken {
 			return false
 		}
-		if b.Unsure || b.Lease.Owner != owner {
+		if b.RefreshUnclear || b.Lease.Owner != owner {
 			// Somebody took the lease over: what they know is not known here.
 			why = why.Because(tokenMayBeLost)
 		}
@@ -51,7 +51,7 @@ func (s *Service) refusedFor(
 		return table.Binding{}, err
 	}
 	if overtaken { // perhaps they used the token up, and are about to store the next
-		return s.takeTurns(ctx, rec)
+		return s.acquireLease(ctx, rec)
 	}
 	known := rec.Problem // by whoever was first to give the token up
 	if same(rec.Token, refused) && known != nil && known.Reason == tokenMayBeLost {
@@ -61,18 +61,18 @@ func (s *Service) refusedFor(
 	return rec, s.ended(rec)
 }
 
-// looks is how often the next generation is looked for when the platform refuses a token whose
+// maxRecoveryReads is how often the next generation is looked for when the platform refuses a token whose
 // lease was taken over: about three seconds.
-const looks = 8
+const maxRecoveryReads = 8
 
-// lateSuccessor is [Service.successor], more than once if a holder of the lease before this one may
+// awaitSuccessor is [Service.successor], more than once if a holder of the lease before this one may
 // still be at work: it may be just about to store what it got. Two clocks may be apart.
-func (s *Service) lateSuccessor(
+func (s *Service) awaitSuccessor(
 	ctx context.Context, rec table.Binding, left time.Time,
-) (kept, error) {
+) (tokenBundle, error) {
 	k, err := s.successor(ctx, rec)
-	for try := 1; try < looks && errors.Is(err, vault.ErrNotFound); try++ {
-		if left.IsZero() || s.now().Sub(left) > settle || s.sleep(ctx, poll+s.jitter(poll)) != nil {
+	for try := 1; try < maxRecoveryReads && errors.Is(err, vault.ErrNotFound); try++ {
+		if left.IsZero() || s.now().Sub(left) > orphanGracePeriod || s.sleep(ctx, maxPollInterval+s.jitter(maxPollInterval)) != nil {
 			break
 		}
 		k, err = s.successor(ctx, rec)
@@ -86,13 +86,13 @@ func (s *Service) revokedBy(b *table.Binding, why *problem.Problem) {
 	b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
 	if b.Health != table.Revoked {
 		b.Health, b.Problem = table.Revoked, why
-		b.LookAt = s.now().Add(settle)
+		b.RecheckAt = s.now().Add(orphanGracePeriod)
 		s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
 	}
 	b.DueAt = s.due(*b)
 }
 
-// wasAsked says whether a refresh got as far as asking the platform.
+// wasAsked reports whether a refresh got as far as asking the platform.
 type wasAsked bool
 
 const asked, unasked wasAsked = true, false
@@ -108,27 +108,27 @@ func (s *Service) backOff(
 		p = problem.Of(unavailable("refreshing", cause))
 	}
 	wait := p.RetryAfter
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	owner := rec.Lease.Owner
 	err := s.change(ctx, rec, func(b *table.Binding) bool {
 		if !same(b.Token, rec.Token) || b.Health == table.Revoked {
 			return false
 		}
-		b.Unsure = b.Unsure || was == asked && !definite(p)
+		b.RefreshUnclear = b.RefreshUnclear || was == asked && !definite(p)
 		if b.Lease.Owner == owner {
 			b.Lease = table.Lease{}
 		}
 		tries := b.Backoff.Tries
-		next := min(shortestBackoff<<min(tries, 10), longestBackoff)
+		next := min(minRefreshBackoff<<min(tries, 10), maxRefreshBackoff)
 		if was == asked {
 			tries++
 		} else { // the platform is not at fault, and need not be spared
-			next = shortestBackoff
+			next = minRefreshBackoff
 		}
 		wait = max(wait, next)
 		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: tries, Problem: p}
-		if b.Unsure { // the token may be dead though it has life: the check finds out
+		if b.RefreshUnclear { // the token may be dead though it has life: the check finds out
 			b.CheckAt = earliest(b.CheckAt, b.Backoff.Until)
 		}
 		b.DueAt = s.due(*b)
@@ -144,7 +144,7 @@ func (s *Service) backOff(
 	return p.After(wait)
 }
 
-// definite says whether a failure leaves no doubt that the platform did not use the refresh token
+// definite reports whether a failure leaves no doubt that the platform did not use the refresh token
 // up: it refused the app, it turned the call away, or the call never got there.
 func definite(p *problem.Problem) bool {
 	switch p.Code {
@@ -167,10 +167,10 @@ func (s *Service) lastLook(ctx context.Context, rec table.Binding) (table.Bindin
 		return rec, unavailable("looking for the next token", err)
 	}
 	err = s.change(ctx, rec, func(b *table.Binding) bool {
-		if !same(b.Token, rec.Token) || b.LookAt.IsZero() || b.LookAt.After(s.now()) {
+		if !same(b.Token, rec.Token) || b.RecheckAt.IsZero() || b.RecheckAt.After(s.now()) {
 			return false // one before its time doesn't count
 		}
-		b.LookAt = time.Time{}
+		b.RecheckAt = time.Time{}
 		b.DueAt = s.due(*b)
 		return true
 	}, &rec)

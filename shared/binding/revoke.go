@@ -9,9 +9,9 @@ import (
 	"bindery/shared/table"
 )
 
-// revokeReplaced revokes the token of a binding that now has another one, and says whether it is
+// revokeReplaced revokes the token of a binding that now has another one, and reports whether it is
 // dead. The very same token bound again stays alive.
-func (s *Service) revokeReplaced(ctx context.Context, old table.Binding, now kept) bool {
+func (s *Service) revokeReplaced(ctx context.Context, old table.Binding, now tokenBundle) bool {
 	k, err := s.fetch(ctx, old.Token)
 	if err == nil && sameToken(k.Token, now.Token) {
 		return false
@@ -22,7 +22,7 @@ func (s *Service) revokeReplaced(ctx context.Context, old table.Binding, now kep
 // revokeOld revokes a token that a record no longer points at, unless another binding holds it.
 // A failure is logged: for an OAuth token the sweep makes it good, for a personal access token
 // the user has a link.
-func (s *Service) revokeOld(ctx context.Context, old table.Binding, k kept, err error) bool {
+func (s *Service) revokeOld(ctx context.Context, old table.Binding, k tokenBundle, err error) bool {
 	if err == nil {
 		of := identityKey(old.Platform, old.Address, old.Identity.ID)
 		err = s.revokeUnlessHeld(ctx, old.Key, of, k)
@@ -40,7 +40,7 @@ func (s *Service) revokeOld(ctx context.Context, old table.Binding, k kept, err 
 // revokeUnlessHeld revokes one token. errInUse if a binding holds it, errYoung while that can't be
 // told, and [provider.ErrNoRevoke] if the platform has no way.
 func (s *Service) revokeUnlessHeld(
-	ctx context.Context, own table.Key, of table.IdentityKey, k kept,
+	ctx context.Context, own table.Key, of table.IdentityKey, k tokenBundle,
 ) error {
 	platform, ok := s.platforms.Get(k.Platform)
 	if !ok {
@@ -49,14 +49,14 @@ func (s *Service) revokeUnlessHeld(
 	if !platform.Describe().Revocable {
 		return provider.ErrNoRevoke
 	}
-	if err := s.unheld(ctx, own, of, k); err != nil {
+	if err := s.ensureUnused(ctx, own, of, k); err != nil {
 		return err
 	}
 	return s.revoke(ctx, platform, k)
 }
 
-func (s *Service) revoke(ctx context.Context, platform provider.Platform, k kept) error {
-	if _, err := s.punctual(ctx, "Revoke"); err != nil {
+func (s *Service) revoke(ctx context.Context, platform provider.Platform, k tokenBundle) error {
+	if _, err := s.enforceDeadline(ctx, "Revoke"); err != nil {
 		return err
 	}
 	var app provider.App
@@ -66,7 +66,7 @@ func (s *Service) revoke(ctx context.Context, platform provider.Platform, k kept
 			return fmt.Errorf("revoking: %w", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, revoking)
+	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
 	defer cancel()
 	return platform.Revoke(ctx, app, k.held())
 }

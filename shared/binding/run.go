@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	// sweeping is how long one run works before it leaves the rest to the next: well before the
+	// sweepTimeout is how long one run works before it leaves the rest to the next: well before the
 	// 2 minutes after which it could begin no further call.
-	sweeping = 90 * time.Second
-	// atOnce is how many due entries are looked at side by side.
-	atOnce = 32
-	// hostCap is how many calls one host gets from one run at the same time: what a small
+	sweepTimeout = 90 * time.Second
+	// maxConcurrentEntries is how many due entries are looked at side by side.
+	maxConcurrentEntries = 32
+	// maxCallsPerHost is how many calls one host gets from one run at the same time: what a small
 	// self-run GitLab takes without noticing.
-	hostCap = 8
-	// hostFailing is after how many failures in a row a host is left alone for this run.
-	hostFailing = 5
-	// puttingOff is when a run stops pushing back what its hosts had no time for.
-	puttingOff = 105 * time.Second
-	// mostDue bounds a run's memory.
-	mostDue = 20_000
+	maxCallsPerHost = 8
+	// maxHostFailures is after how many failures in a row a host is left alone for this run.
+	maxHostFailures = 5
+	// postponeTimeout is when a run stops pushing back what its hosts had no time for.
+	postponeTimeout = 105 * time.Second
+	// maxDueEntries bounds a run's memory.
+	maxDueEntries = 20_000
 )
 
-// Swept counts what a run did.
-type Swept struct {
+// SweepResult counts what a run did.
+type SweepResult struct {
 	Due       int // entries of the index that it looked at
 	Checked   int // tokens that the platform was asked about
 	Refreshed int
@@ -51,7 +51,7 @@ type Swept struct {
 	Duration  time.Duration
 }
 
-func (a *Swept) add(b Swept) {
+func (a *SweepResult) add(b SweepResult) {
 	a.Due += b.Due
 	a.Checked += b.Checked
 	a.Refreshed += b.Refreshed
@@ -73,9 +73,9 @@ func (a *Swept) add(b Swept) {
 // Several may run at once, and one may die anywhere: the next goes on. One entry's failure doesn't
 // keep the others from being worked on, nor does a slow platform; an error is returned only when
 // the index can't be read.
-func (s *Service) Sweep(ctx context.Context) (Swept, error) {
-	r := &run{s: s, began: s.now(), lanes: map[string]*lane{}}
-	ctx = s.begin(ctx)
+func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
+	r := &run{s: s, began: s.now(), lanes: map[string]*hostQueue{}}
+	ctx = s.startInvocation(ctx)
 	err := r.read(ctx)
 	r.working.Wait()
 	r.done.Duration = s.now().Sub(r.began)
@@ -89,30 +89,30 @@ type run struct {
 	working sync.WaitGroup // the lanes' workers
 
 	mu    sync.Mutex // guards what follows
-	done  Swept
-	lanes map[string]*lane
+	done  SweepResult
+	lanes map[string]*hostQueue
 }
 
-// lane is what is to be asked of one host. It waits there, and nothing else waits for it.
-type lane struct {
+// hostQueue is what is to be asked of one host. It waits there, and nothing else waits for it.
+type hostQueue struct {
 	waiting  []job
 	workers  int
 	failures int           // in a row
 	wait     time.Duration // that the host asked for with one of them
 }
 
-func (r *run) count(part Swept) {
+func (r *run) count(part SweepResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done.add(part)
 }
 
-// over says whether it is time to leave the rest to the next run.
+// over reports whether it is time to leave the rest to the next run.
 func (r *run) over(ctx context.Context) bool {
-	if r.s.now().Sub(r.began) <= sweeping && ctx.Err() == nil {
+	if r.s.now().Sub(r.began) <= sweepTimeout && ctx.Err() == nil {
 		return false
 	}
-	r.count(Swept{Left: true})
+	r.count(SweepResult{Left: true})
 	return true
 }
 
@@ -120,7 +120,7 @@ func (r *run) over(ctx context.Context) bool {
 // on at once.
 func (r *run) read(ctx context.Context) error {
 	var group errgroup.Group
-	group.SetLimit(atOnce)
+	group.SetLimit(maxConcurrentEntries)
 	defer func() { _ = group.Wait() }()
 	seen, cursor := 0, ""
 	for {
@@ -138,15 +138,15 @@ func (r *run) read(ctx context.Context) error {
 		if cursor = page.Cursor; cursor == "" {
 			return nil
 		}
-		if seen >= mostDue {
-			r.count(Swept{Left: true})
+		if seen >= maxDueEntries {
+			r.count(SweepResult{Left: true})
 			return nil
 		}
 	}
 }
 
 func (r *run) entry(ctx context.Context, entry table.DueEntry) {
-	part := Swept{Due: 1}
+	part := SweepResult{Due: 1}
 	var err error
 	switch {
 	case entry.Note != "":
@@ -170,7 +170,7 @@ func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 // note works on a note. A secret whose tokens its platform is to revoke waits in the lane of that.
 // Meanwhile nobody can point a record at it unseen: whoever may still do so writes the note first,
 // and then collecting it is a conflict.
-func (r *run) note(ctx context.Context, entry table.DueEntry, part *Swept) error {
+func (r *run) note(ctx context.Context, entry table.DueEntry, part *SweepResult) error {
 	note, rec, left, err := r.s.sweepNote(ctx, entry.Note, part)
 	switch {
 	case err != nil || !left:
@@ -186,7 +186,7 @@ func (r *run) note(ctx context.Context, entry table.DueEntry, part *Swept) error
 // finish counts a piece of work and logs its failure. A conflict is none: somebody else is at work
 // on it, or may be, and it comes due again. A platform's own is a warning, as it is of a request:
 // alarms are on errors, and a platform that is down is to wake nobody.
-func (r *run) finish(ctx context.Context, what string, err error, part Swept) {
+func (r *run) finish(ctx context.Context, what string, err error, part SweepResult) {
 	if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, errYoung) {
 		part.Failed++
 		level := slog.LevelError
@@ -225,7 +225,7 @@ type job struct {
 
 // task does the work. It is told why the host is not to be asked, if it isn't, and tells what it
 // heard of the host.
-type task func(ctx context.Context, why spared, part *Swept) (heard, error)
+type task func(ctx context.Context, why spared, part *SweepResult) (heard, error)
 
 // spared is why a host is not to be asked: it fails, or the run has no time left. Wait is how
 // long the host wants to be left alone.
@@ -246,18 +246,18 @@ func (r *run) queue(ctx context.Context, host string, j job) {
 	defer r.mu.Unlock()
 	l := r.lanes[host]
 	if l == nil {
-		l = &lane{}
+		l = &hostQueue{}
 		r.lanes[host] = l
 	}
 	l.waiting = append(l.waiting, j)
-	if l.workers < hostCap {
+	if l.workers < maxCallsPerHost {
 		l.workers++
 		r.working.Go(func() { r.work(ctx, l) })
 	}
 }
 
 // work empties a lane.
-func (r *run) work(ctx context.Context, l *lane) {
+func (r *run) work(ctx context.Context, l *hostQueue) {
 	for {
 		r.mu.Lock()
 		if len(l.waiting) == 0 {
@@ -267,13 +267,13 @@ func (r *run) work(ctx context.Context, l *lane) {
 		}
 		j := l.waiting[0]
 		l.waiting = l.waiting[1:]
-		why := spared{failing: l.failures >= hostFailing, wait: l.wait}
+		why := spared{failing: l.failures >= maxHostFailures, wait: l.wait}
 		r.mu.Unlock()
 		why.late = r.over(ctx)
-		if why.late && (ctx.Err() != nil || r.s.now().Sub(r.began) > puttingOff) {
+		if why.late && (ctx.Err() != nil || r.s.now().Sub(r.began) > postponeTimeout) {
 			continue
 		}
-		var part Swept
+		var part SweepResult
 		h, err := j.do(ctx, why, &part)
 		r.hostAnswered(l, h)
 		r.finish(ctx, j.what, err, part)
@@ -282,14 +282,14 @@ func (r *run) work(ctx context.Context, l *lane) {
 
 // check is the task of asking a platform about a token.
 func (r *run) check(rec table.Binding) task {
-	return func(ctx context.Context, why spared, part *Swept) (heard, error) {
+	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
 		if why.failing || why.late {
 			part.PutOff++
 			wait := max(claimed, why.wait)
 			if !why.failing {
 				wait = 0 // for the next run, behind what is older
 			}
-			return heard{}, r.s.putOff(ctx, rec, wait)
+			return heard{}, r.s.postpone(ctx, rec, wait)
 		}
 		return r.s.checkDue(ctx, rec, part)
 	}
@@ -297,14 +297,14 @@ func (r *run) check(rec table.Binding) task {
 
 // collect is the task of revoking and deleting a secret that was left.
 func (r *run) collect(note table.Note, rec table.Binding) task {
-	return func(ctx context.Context, why spared, part *Swept) (heard, error) {
+	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
 		switch {
 		case why.late:
 			part.PutOff++
 			return heard{}, nil // the note is due as it was
 		case why.failing:
 			part.PutOff++
-			note.DueAt = r.s.now().Add(max(settle, why.wait))
+			note.DueAt = r.s.now().Add(max(orphanGracePeriod, why.wait))
 			_, err := r.s.table.SaveNote(ctx, note)
 			return heard{}, err
 		}
@@ -319,17 +319,17 @@ func (r *run) collect(note table.Note, rec table.Binding) task {
 
 // deliver is the task of sending a binding's waiting events.
 func (r *run) deliver(rec table.Binding) task {
-	return func(ctx context.Context, why spared, part *Swept) (heard, error) {
+	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
 		if why.failing || why.late {
 			return heard{}, nil // it was claimed for later
 		}
-		sent, err := r.s.deliver(ctx, rec, r.began.Add(sweeping))
+		sent, err := r.s.deliver(ctx, rec, r.began.Add(sweepTimeout))
 		part.Sent += sent
 		return heard{asked: true, well: err == nil}, err
 	}
 }
 
-func (r *run) hostAnswered(l *lane, h heard) {
+func (r *run) hostAnswered(l *hostQueue, h heard) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -342,8 +342,8 @@ func (r *run) hostAnswered(l *lane, h heard) {
 	}
 }
 
-// putOff leaves a record for later without asking its host.
-func (s *Service) putOff(ctx context.Context, rec table.Binding, wait time.Duration) error {
+// postpone leaves a record for later without asking its host.
+func (s *Service) postpone(ctx context.Context, rec table.Binding, wait time.Duration) error {
 	rec.CheckAt = s.now().Add(wait + s.jitter(claimed))
 	rec.DueAt = rec.CheckAt // not earlier for a lease that was left behind
 	_, err := s.table.SaveBinding(ctx, rec)
@@ -352,11 +352,11 @@ func (s *Service) putOff(ctx context.Context, rec table.Binding, wait time.Durat
 
 // checkDue claims a record and examines it.
 func (s *Service) checkDue(
-	ctx context.Context, rec table.Binding, part *Swept,
+	ctx context.Context, rec table.Binding, part *SweepResult,
 ) (heard, error) {
-	if rec.Attempts >= hopelessChecks {
+	if rec.Attempts >= maxCheckAttempts {
 		part.Parked++
-		return heard{}, s.park(ctx, rec)
+		return heard{}, s.quarantine(ctx, rec)
 	}
 	rec, err := s.claim(ctx, rec)
 	if err != nil {
@@ -365,7 +365,7 @@ func (s *Service) checkDue(
 	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
 		return heard{}, err
 	}
-	if rec.Health == table.Revoked && (withdrawn(rec) || rec.LookAt.IsZero()) {
+	if rec.Health == table.Revoked && (revokedByTheOperator(rec) || rec.RecheckAt.IsZero()) {
 		return heard{}, s.rest(ctx, rec)
 	}
 	_, out, err := s.attempt(ctx, rec)
@@ -383,13 +383,13 @@ func (s *Service) checkDue(
 	return heard{asked: true, wait: out.passing.RetryAfter}, nil
 }
 
-// park takes a record out of the line for good: whoever checks it, dies. A check that its user asks
+// quarantine takes a record out of the line for good: whoever checks it, dies. A check that its user asks
 // for, or a bind, brings it back.
-func (s *Service) park(ctx context.Context, rec table.Binding) error {
+func (s *Service) quarantine(ctx context.Context, rec table.Binding) error {
 	s.log.ErrorContext(ctx, "a binding is not checked any more: whoever does, dies",
 		"alarm", "parked", "binding", describe(rec.Key), "attempts", rec.Attempts)
-	rec.Unsure = rec.Unsure || rec.Lease != (table.Lease{})
-	rec.CheckAt, rec.LookAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
+	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (table.Lease{})
+	rec.CheckAt, rec.RecheckAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
 	rec.DueAt = s.due(rec)
 	_, err := s.table.SaveBinding(ctx, rec)
 	return err
@@ -399,14 +399,14 @@ func (s *Service) park(ctx context.Context, rec table.Binding) error {
 // is still there was looked at. What a refresh has brought after the operator ended the token is
 // revoked too.
 func (s *Service) rest(ctx context.Context, rec table.Binding) error {
-	if look := rec.LookAt; !look.IsZero() && !look.After(s.now()) {
+	if look := rec.RecheckAt; !look.IsZero() && !look.After(s.now()) {
 		if err := s.revokeLate(ctx, rec); err != nil {
 			return err
 		}
-		rec.LookAt = time.Time{}
+		rec.RecheckAt = time.Time{}
 	}
 	rec.Attempts = 0
-	rec.CheckAt = s.now().Add(checkEvery - s.jitter(2*time.Hour))
+	rec.CheckAt = s.now().Add(checkInterval - s.jitter(2*time.Hour))
 	rec.DueAt = s.due(rec)
 	_, err := s.table.SaveBinding(ctx, rec)
 	return err
@@ -435,7 +435,7 @@ func (s *Service) instanceGone(ctx context.Context, rec *table.Binding) (bool, e
 	case rec.MissingSince.IsZero():
 		rec.MissingSince = s.now()
 	}
-	if s.now().Sub(rec.MissingSince) < missing {
+	if s.now().Sub(rec.MissingSince) < missingInstancePeriod {
 		return false, nil
 	}
 	old, err := s.unbind(ctx, rec.Key, nil, table.User{})

@@ -78,8 +78,8 @@ func (p *play) service(of *process) *Service {
 	}
 	if of != nil {
 		wait := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
-		s.table = table.Hooked(losingTable{s.table, p.loses}, wait)
-		s.vault = vault.Hooked(losingVault{s.vault, p.loses}, wait)
+		s.table = table.WithBeforeCall(losingTable{s.table, p.loses}, wait)
+		s.vault = vault.WithBeforeCall(losingVault{s.vault, p.loses}, wait)
 	}
 	return s
 }
@@ -136,7 +136,7 @@ func (p *play) run(actors []actor) error {
 			p.begin(actors[0])
 			actors = actors[1:]
 		case roll < 24:
-			jumps := []time.Duration{time.Minute, latest, settle + time.Minute, checkEvery}
+			jumps := []time.Duration{time.Minute, callDeadline, orphanGracePeriod + time.Minute, checkInterval}
 			p.script = append(p.script, jumps[roll%4].String())
 			p.clock.move(jumps[roll%4])
 		case len(p.waiting) == 0: // somebody waits for time to pass
@@ -208,7 +208,7 @@ func (p *play) finish() error {
 	if err := whole(p.rows, p.values, p.clock.now()); err != nil {
 		return err
 	}
-	rec, err := s.record(s.begin(context.Background()), playedKey)
+	rec, err := s.record(s.startInvocation(context.Background()), playedKey)
 	if err != nil {
 		return err
 	}
@@ -218,17 +218,17 @@ func (p *play) finish() error {
 // bindsAs is a bind without the platform's part.
 func bindsAs(username string) actor {
 	return actor{"a bind as " + username, func(ctx context.Context, s *Service) error {
-		ctx = s.begin(ctx)
+		ctx = s.startInvocation(ctx)
 		rec, err := s.record(ctx, playedKey)
 		if err != nil {
 			return err
 		}
-		k := kept{
+		k := tokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Username: username,
 			Address: "http://127.0.0.1:8080",
 			Token:   provider.Token{Access: secret.New("played-" + username)},
 		}
-		f := provider.Finding{
+		f := provider.CheckResult{
 			GitUsername: username, Identity: provider.Identity{ID: username, Username: username},
 		}
 		_, _, err = s.bind(ctx, rec, k, f, user)

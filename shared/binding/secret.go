@@ -12,9 +12,9 @@ import (
 	"bindery/shared/vault"
 )
 
-// kept is a token as the vault keeps it, with all that is needed to revoke it when no record
+// tokenBundle is a token as the vault keeps it, with all that is needed to revoke it when no record
 // points at it any more.
-type kept struct {
+type tokenBundle struct {
 	Platform     string
 	Method       provider.Method
 	Address      string
@@ -39,7 +39,7 @@ const (
 	keptIssuedAt     = "issued_at"
 )
 
-func (k kept) seal() (secret.Text, error) {
+func (k tokenBundle) seal() (secret.Text, error) {
 	fields := map[string]string{
 		keptPlatform:     k.Platform,
 		keptMethod:       string(k.Method),
@@ -62,12 +62,12 @@ func (k kept) seal() (secret.Text, error) {
 	return secret.New(string(data)), nil
 }
 
-func open(value secret.Text) (kept, error) {
+func open(value secret.Text) (tokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
-		return kept{}, fmt.Errorf("the vault's value is not JSON of ours") // it would be quoted
+		return tokenBundle{}, fmt.Errorf("the vault's value is not JSON of ours") // it would be quoted
 	}
-	k := kept{
+	k := tokenBundle{
 		Platform:     fields[keptPlatform],
 		Method:       provider.Method(fields[keptMethod]),
 		Address:      fields[keptAddress],
@@ -88,8 +88,8 @@ func open(value secret.Text) (kept, error) {
 }
 
 // held is the token in the form that a platform is asked with.
-func (k kept) held() provider.Held {
-	return provider.Held{
+func (k tokenBundle) held() provider.Credential {
+	return provider.Credential{
 		Access:       k.Token.Access,
 		Address:      k.Address,
 		Username:     k.Username,
@@ -99,30 +99,30 @@ func (k kept) held() provider.Held {
 }
 
 // fetch reads the token that a record points at.
-func (s *Service) fetch(ctx context.Context, t table.Token) (kept, error) {
-	value, err := s.vault.Get(ctx, vault.Name(t.Secret), t.Generation)
+func (s *Service) fetch(ctx context.Context, t table.Token) (tokenBundle, error) {
+	value, err := s.vault.Get(ctx, vault.SecretName(t.Secret), t.Generation)
 	if err != nil {
-		return kept{}, fmt.Errorf("reading the token: %w", err)
+		return tokenBundle{}, fmt.Errorf("reading the token: %w", err)
 	}
 	return open(value)
 }
 
 // tokenOf is what a record keeps of a new secret.
-func tokenOf(name string, k kept, now time.Time) table.Token {
+func tokenOf(name string, k tokenBundle, now time.Time) table.Token {
 	return table.Token{
-		Secret:     name,
-		Generation: 1,
-		Username:   k.Username,
-		Scopes:     k.Token.Scopes,
-		IssuedAt:   now,
-		ExpiresAt:  k.Token.ExpiresAt,
-		Renewable:  !k.Token.Refresh.Empty(),
+		Secret:      name,
+		Generation:  1,
+		Username:    k.Username,
+		Scopes:      k.Token.Scopes,
+		IssuedAt:    now,
+		ExpiresAt:   k.Token.ExpiresAt,
+		Refreshable: !k.Token.Refresh.Empty(),
 	}
 }
 
-// hold notes a new secret and puts its first generation into the vault. The note says which
+// stageSecret notes a new secret and puts its first generation into the vault. The note says which
 // record is about to point at it. Whatever happens after the note, the sweep finds the secret.
-func (s *Service) hold(ctx context.Context, binding table.Key, k kept) (string, error) {
+func (s *Service) stageSecret(ctx context.Context, binding table.Key, k tokenBundle) (string, error) {
 	name, err := s.noteNew(ctx, binding)
 	if err != nil {
 		return "", err
@@ -139,7 +139,7 @@ func (s *Service) noteNew(ctx context.Context, binding table.Key) (string, error
 		Binding:    binding,
 		Generation: 1,
 		State:      table.Held,
-		DueAt:      s.now().Add(settle),
+		DueAt:      s.now().Add(orphanGracePeriod),
 	})
 	if err != nil {
 		return "", unavailable("noting the new secret", err)
@@ -148,12 +148,12 @@ func (s *Service) noteNew(ctx context.Context, binding table.Key) (string, error
 }
 
 // put stores one generation of a secret.
-func (s *Service) put(ctx context.Context, name string, generation int, k kept) error {
+func (s *Service) put(ctx context.Context, name string, generation int, k tokenBundle) error {
 	value, err := k.seal()
 	if err != nil {
 		return err
 	}
-	if err := s.vault.Put(ctx, vault.Name(name), generation, value); err != nil {
+	if err := s.vault.Put(ctx, vault.SecretName(name), generation, value); err != nil {
 		return unavailable("storing the token", err)
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 // secretsOf lists the secrets of a vault. Only those of the tests can.
 type secretsOf interface {
 	vault.Vault
-	Names(ctx context.Context) ([]vault.Name, error)
+	Names(ctx context.Context) ([]vault.SecretName, error)
 }
 
 // far is later than anything in a test comes due.
@@ -41,7 +41,7 @@ func dueBy(rows table.Table, at time.Time) ([]table.DueEntry, error) {
 // sweepAll lets time pass and sweeps until nothing is left to do, which must not take long.
 func sweepAll(s *Service, rows table.Table, c *clock) error {
 	for range 15 {
-		c.move(settle + time.Minute)
+		c.move(orphanGracePeriod + time.Minute)
 		done, err := s.Sweep(context.Background())
 		if err != nil || done.Left {
 			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
@@ -53,7 +53,7 @@ func sweepAll(s *Service, rows table.Table, c *clock) error {
 	return errors.New("the sweep never comes to an end")
 }
 
-// unfinished says whether there is work left for the sweep, but for the checks of what is bound.
+// unfinished reports whether there is work left for the sweep, but for the checks of what is bound.
 func unfinished(rows table.Table, now time.Time) (bool, error) {
 	entries, err := dueBy(rows, now.Add(far))
 	for _, e := range entries {
@@ -77,12 +77,12 @@ func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	var pointed []vault.Name
+	var pointed []vault.SecretName
 	for _, rec := range page.Items {
 		if !rec.Bound() {
 			continue
 		}
-		pointed = append(pointed, vault.Name(rec.Token.Secret))
+		pointed = append(pointed, vault.SecretName(rec.Token.Secret))
 		if err := usable(ctx, rec, secrets); err != nil {
 			return fmt.Errorf("the record of %s: %w", rec.Instance, err)
 		}
@@ -107,7 +107,7 @@ func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 
 // usable says what is wrong with the secret that a record points at.
 func usable(ctx context.Context, rec table.Binding, secrets vault.Vault) error {
-	value, err := secrets.Get(ctx, vault.Name(rec.Token.Secret), rec.Token.Generation)
+	value, err := secrets.Get(ctx, vault.SecretName(rec.Token.Secret), rec.Token.Generation)
 	if err != nil {
 		return fmt.Errorf("its secret: %w", err)
 	}
@@ -179,7 +179,7 @@ func (b *bench) row(id, platform string) table.Binding {
 }
 
 // secrets lists what is in the vault.
-func (b *bench) secrets() []vault.Name {
+func (b *bench) secrets() []vault.SecretName {
 	b.Helper()
 	names, err := b.store.vault.Names(context.Background())
 	if err != nil {
@@ -217,7 +217,7 @@ func (b *bench) opens(id string) string {
 	return rec.Identity.Username
 }
 
-func (b *bench) mustSweep() Swept {
+func (b *bench) mustSweep() SweepResult {
 	b.Helper()
 	done, err := b.Sweep(context.Background())
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 // bound is a record that is bound, with what a test changes about it.
 func bound(change func(*table.Binding)) table.Binding {
 	rec := table.Binding{
-		Key:   key("i-1", provider.GitLab),
-		Stamp: "stamp-1",
-		Token: table.Token{Secret: "0123456789abcdef0123456789abcdef", Generation: 1},
+		Key:      key("i-1", provider.GitLab),
+		Revision: "stamp-1",
+		Token:    table.Token{Secret: "0123456789abcdef0123456789abcdef", Generation: 1},
 	}
 	change(&rec)
 	return rec
@@ -33,7 +33,7 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 	silent := func(n int) func(*table.Binding) {
 		return func(b *table.Binding) { b.Unanswered = n }
 	}
-	renewable := func(b *table.Binding) { b.Token.Renewable = true }
+	renewable := func(b *table.Binding) { b.Token.Refreshable = true }
 	type changes = []func(*table.Binding)
 	for _, c := range []struct {
 		name    string
@@ -103,7 +103,7 @@ func TestAnEndedTokenHasAProblemToShow(t *testing.T) {
 
 func TestAMatchHoldsForTheBindingThatItNames(t *testing.T) {
 	is, none := bound(func(*table.Binding) {}), table.Binding{}
-	unbound := table.Binding{Stamp: "stamp-1"}
+	unbound := table.Binding{Revision: "stamp-1"}
 	for _, c := range []struct {
 		name  string
 		match Match

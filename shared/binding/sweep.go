@@ -12,15 +12,15 @@ import (
 	"bindery/shared/vault"
 )
 
-// hopeless is how often the sweep tries to revoke a secret's tokens before it deletes the secret
+// maxRevokeAttempts is how often the sweep tries to revoke a secret's tokens before it deletes the secret
 // all the same.
-const hopeless = 10
+const maxRevokeAttempts = 10
 
 // sweepBinding drains a record's events, deletes the row of an unbound one that has settled, and
-// says whether the record's token is to be checked. If so, nothing is saved yet: the claim does
+// reports whether the record's token is to be checked. If so, nothing is saved yet: the claim does
 // that.
 func (s *Service) sweepBinding(
-	ctx context.Context, key table.Key, part *Swept,
+	ctx context.Context, key table.Key, part *SweepResult,
 ) (rec table.Binding, check bool, err error) {
 	if rec, err = s.record(ctx, key); err != nil {
 		return rec, false, err
@@ -61,7 +61,7 @@ func (s *Service) sweepBinding(
 
 // sweepAuthorization drops an attempt that has expired. It owns nothing: what it put into the
 // vault has a note of its own.
-func (s *Service) sweepAuthorization(ctx context.Context, id string, done *Swept) error {
+func (s *Service) sweepAuthorization(ctx context.Context, id string, done *SweepResult) error {
 	a, err := s.table.Authorization(ctx, id)
 	if errors.Is(err, table.ErrNotFound) {
 		return nil
@@ -82,7 +82,7 @@ func (s *Service) sweepAuthorization(ctx context.Context, id string, done *Swept
 // sweepNote asks the record whether it points at a noted secret. If so, the note has served its
 // purpose. If not, the secret is left: it is to go, and nothing is saved yet.
 func (s *Service) sweepNote(
-	ctx context.Context, name string, done *Swept,
+	ctx context.Context, name string, done *SweepResult,
 ) (note table.Note, rec table.Binding, left bool, err error) {
 	note, err = s.table.Note(ctx, name)
 	if errors.Is(err, table.ErrNotFound) {
@@ -106,7 +106,7 @@ func (s *Service) sweepNote(
 	return note, rec, true, nil
 }
 
-// revokesUnasked says whether the sweep may have to ask a platform to revoke. Of an attempt that
+// revokesUnasked reports whether the sweep may have to ask a platform to revoke. Of an attempt that
 // nobody has confirmed the platform isn't known.
 func (s *Service) revokesUnasked(name string) bool {
 	platform, ok := s.platforms.Get(name)
@@ -116,11 +116,11 @@ func (s *Service) revokesUnasked(name string) bool {
 // collect marks a secret that was left as being collected, revokes its tokens where they are ours
 // to revoke, and deletes it.
 func (s *Service) collect(
-	ctx context.Context, note table.Note, rec table.Binding, done *Swept,
+	ctx context.Context, note table.Note, rec table.Binding, done *SweepResult,
 ) error {
 	note.State = table.Collecting
 	note.Attempts++
-	note.DueAt = s.now().Add(settle)
+	note.DueAt = s.now().Add(orphanGracePeriod)
 	note, err := s.table.SaveNote(ctx, note)
 	if err != nil {
 		return err
@@ -130,12 +130,12 @@ func (s *Service) collect(
 
 // collected goes on with a secret whose note says that it is being collected.
 func (s *Service) collected(
-	ctx context.Context, note table.Note, rec table.Binding, done *Swept,
+	ctx context.Context, note table.Note, rec table.Binding, done *SweepResult,
 ) error {
-	err := s.revokeAll(ctx, note)
+	err := s.revokeGenerations(ctx, note)
 	switch {
 	case err == nil:
-	case note.Attempts < hopeless, errors.Is(err, errUnread):
+	case note.Attempts < maxRevokeAttempts, errors.Is(err, errUnread):
 		return fmt.Errorf("revoking before the secret is deleted: %w", err)
 	default:
 		s.log.ErrorContext(ctx, "a token may still be alive at its platform",
@@ -144,7 +144,7 @@ func (s *Service) collected(
 			return err
 		}
 	}
-	if err := s.vault.Delete(ctx, vault.Name(note.Secret)); err != nil {
+	if err := s.vault.Delete(ctx, vault.SecretName(note.Secret)); err != nil {
 		return fmt.Errorf("deleting a secret: %w", err)
 	}
 	if err := s.table.DeleteNote(ctx, note); err != nil {
@@ -176,9 +176,9 @@ func (s *Service) tellNotRevoked(ctx context.Context, rec table.Binding) error {
 // whether there is anything to revoke isn't known.
 var errUnread = errors.New("binding: the token can't be read")
 
-// revokeAll revokes an OAuth secret's tokens, from the noted generation to the last: a refresh
+// revokeGenerations revokes an OAuth secret's tokens, from the noted generation to the last: a refresh
 // may have made a further one in the meantime. A personal access token is its user's own.
-func (s *Service) revokeAll(ctx context.Context, note table.Note) error {
+func (s *Service) revokeGenerations(ctx context.Context, note table.Note) error {
 	for generation := note.Generation; ; generation++ {
 		k, err := s.fetch(ctx, table.Token{Secret: note.Secret, Generation: generation})
 		if errors.Is(err, vault.ErrNotFound) {
@@ -198,15 +198,15 @@ func (s *Service) revokeAll(ctx context.Context, note table.Note) error {
 
 // revokeSwept revokes one token that nothing points at. Whose it is, the platform says: it went
 // into the vault before that was asked.
-func (s *Service) revokeSwept(ctx context.Context, own table.Key, k kept) error {
+func (s *Service) revokeSwept(ctx context.Context, own table.Key, k tokenBundle) error {
 	platform, ok := s.platforms.Get(k.Platform)
 	if !ok || !platform.Describe().Revocable {
 		return nil
 	}
-	if _, err := s.punctual(ctx, "Check"); err != nil {
+	if _, err := s.enforceDeadline(ctx, "Check"); err != nil {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, exchanging)
+	asking, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	finding, err := platform.Check(asking, k.held())
 	switch code := problem.Of(err).Code; {

@@ -21,7 +21,7 @@ func TestASweepOfNothingIsOneCall(t *testing.T) {
 	b := newBench(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
-	calls := b.counted(func() { want(t, "swept", b.mustSweep(), Swept{}) })
+	calls := b.counted(func() { want(t, "swept", b.mustSweep(), SweepResult{}) })
 	want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 }
 
@@ -30,7 +30,7 @@ func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	want(t, "drained", b.mustSweep().Drained, 1)
-	b.clock().move(settle - time.Millisecond)
+	b.clock().move(orphanGracePeriod - time.Millisecond)
 	want(t, "removed before", b.mustSweep().Removed, 0)
 	want(t, "the row is there", b.row("i-1", provider.GitLab).Version != "", true)
 	b.clock().move(time.Millisecond)
@@ -42,7 +42,7 @@ func TestASecretInUseIsKeptAndItsNoteGoes(t *testing.T) {
 	b := newBench(t)
 	b.mustBind("i-1", aliceToken)
 	want(t, "notes", len(b.notes()), 1)
-	b.clock().move(settle - time.Millisecond)
+	b.clock().move(orphanGracePeriod - time.Millisecond)
 	want(t, "looked at before its time", b.mustSweep().Kept, 0)
 	b.clock().move(time.Millisecond)
 	done := b.mustSweep()
@@ -54,17 +54,17 @@ func TestASecretInUseIsKeptAndItsNoteGoes(t *testing.T) {
 
 func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 	b := newBench(t)
-	k := kept{Platform: provider.GitLab, Method: provider.ByToken}
+	k := tokenBundle{Platform: provider.GitLab, Method: provider.ByToken}
 	for _, at := range []table.Key{{}, key("i-1", provider.GitLab)} {
-		name, err := b.hold(b.begin(context.Background()), at, k)
+		name, err := b.stageSecret(b.startInvocation(context.Background()), at, k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.clock().move(settle - time.Millisecond)
+		b.clock().move(orphanGracePeriod - time.Millisecond)
 		want(t, "deleted before", b.mustSweep().Deleted, 0)
 		b.clock().move(time.Millisecond)
 		want(t, "deleted after", b.mustSweep().Deleted, 1)
-		_, err = b.store.vault.Get(context.Background(), vault.Name(name), 1)
+		_, err = b.store.vault.Get(context.Background(), vault.SecretName(name), 1)
 		want(t, "the secret is gone", errors.Is(err, vault.ErrNotFound), true)
 		want(t, "notes", len(b.notes()), 0)
 	}
@@ -96,7 +96,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 		if call == "DeleteBinding" {
 			b.mustSweep()
 		}
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 		var failed atomic.Bool
 		b.inside.set(func(_ context.Context, c string) (func(), error) {
 			if c == call && failed.CompareAndSwap(false, true) {
@@ -141,8 +141,8 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 		if call == "DeleteBinding" {
 			b.mustSweep()
 		}
-		b.clock().move(settle)
-		var inner Swept
+		b.clock().move(orphanGracePeriod)
+		var inner SweepResult
 		b.at(call, func() { inner = b.mustSweep() })
 		outer := b.mustSweep()
 		want(t, "failed, a second one at "+call, inner.Failed+outer.Failed, 0)
@@ -182,7 +182,7 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 		entries = append(entries, table.DueEntry{Note: name})
 	}
 	b.serve(lagging{b.store.table, entries}, b.store.vault)
-	want(t, "swept", b.mustSweep(), Swept{Due: len(entries)})
+	want(t, "swept", b.mustSweep(), SweepResult{Due: len(entries)})
 	want(t, "secrets", len(b.secrets()), 2)
 	want(t, "notes", len(b.notes()), 2)
 	want(t, "the unbound row is there", b.row("i-2", provider.GitLab).Version != "", true)
@@ -191,16 +191,16 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 // TestASweepLeavesTheRestToTheNextAfter90Seconds has more entries than are worked on side by side,
 // and lets the time be up at the first of them.
 func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
-	const most = 3 * atOnce
+	const most = 3 * maxConcurrentEntries
 	b := newBench(t)
 	for range most {
-		_, err := b.hold(b.begin(context.Background()), table.Key{}, kept{Method: provider.ByToken})
+		_, err := b.stageSecret(b.startInvocation(context.Background()), table.Key{}, tokenBundle{Method: provider.ByToken})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.clock().move(settle)
-	b.at("DeleteNote", func() { b.clock().move(sweeping + time.Millisecond) })
+	b.clock().move(orphanGracePeriod)
+	b.at("DeleteNote", func() { b.clock().move(sweepTimeout + time.Millisecond) })
 	done := b.mustSweep()
 	want(t, "left", done.Left, true)
 	want(t, "failed", done.Failed, 0)
@@ -226,13 +226,13 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 func TestADueListGoesOverPages(t *testing.T) {
 	b := newBench(t)
 	const most = pageSize + 5
-	ctx := b.begin(context.Background())
+	ctx := b.startInvocation(context.Background())
 	for range most {
-		if _, err := b.hold(ctx, table.Key{}, kept{Method: provider.ByToken}); err != nil {
+		if _, err := b.stageSecret(ctx, table.Key{}, tokenBundle{Method: provider.ByToken}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	want(t, "deleted", b.mustSweep().Deleted, most)
 	want(t, "secrets", len(b.secrets()), 0)
 }
@@ -244,7 +244,7 @@ func TestASecretIsCollectedAlsoAfterADeath(t *testing.T) {
 		b := newBench(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
-		b.clock().move(settle)
+		b.clock().move(orphanGracePeriod)
 		ctx, cancel := context.WithCancel(context.Background())
 		b.at(call, cancel)
 		if _, err := b.Sweep(ctx); err != nil {
@@ -283,8 +283,8 @@ func (b *bench) left(id string) provider.Token {
 	granted := b.consent("alice")
 	b.keepConsented(id, granted)
 	rec := b.row(id, provider.GitHub)
-	b.inside.set(down("ListHolders"))
-	_, err := b.Unbind(context.Background(), Unbind{
+	b.inside.set(down("ListIdentityEntries"))
+	_, err := b.Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry(id), Platform: provider.GitHub,
 	})
 	b.inside.clear()
@@ -306,7 +306,7 @@ func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
 	b := newBench(t)
 	first := b.left("i-1")
 	second := b.consent("alice")
-	k := kept{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
+	k := tokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
 	value, err := k.seal()
 	if err != nil {
 		t.Fatal(err)
@@ -335,8 +335,8 @@ func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
 func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	b := newBench(t)
 	granted := b.left("i-1")
-	b.clock().move(settle)
-	if err := b.claimIdentity(b.begin(context.Background()), key("i-2", provider.GitHub),
+	b.clock().move(orphanGracePeriod)
+	if err := b.addIdentityEntry(b.startInvocation(context.Background()), key("i-2", provider.GitHub),
 		table.Binding{Identity: b.gitHubIdentity(granted)}); err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +344,7 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	want(t, "deleted", done.Deleted, 0)
 	want(t, "failed", done.Failed, 0)
 	want(t, "the token lives", b.lives(granted), true)
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	want(t, "deleted later", b.mustSweep().Deleted, 1)
 	want(t, "the token lives later", b.lives(granted), false)
 }
@@ -352,7 +352,7 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 func (b *bench) gitHubIdentity(t provider.Token) table.Identity {
 	b.Helper()
 	platform, _ := b.platforms.Get(provider.GitHub)
-	f, err := platform.Check(context.Background(), provider.Held{Access: t.Access, Scopes: t.Scopes})
+	f, err := platform.Check(context.Background(), provider.Credential{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -363,13 +363,13 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	b := newBench(t)
 	b.left("i-1")
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
-	for i := 1; i < hopeless; i++ {
-		b.clock().move(settle)
+	for i := 1; i < maxRevokeAttempts; i++ {
+		b.clock().move(orphanGracePeriod)
 		done := b.mustSweep()
 		want(t, fmt.Sprintf("failed, try %d", i), done.Failed, 1)
 		want(t, fmt.Sprintf("deleted, try %d", i), done.Deleted, 0)
 	}
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	want(t, "deleted, the last try", b.mustSweep().Deleted, 1)
 	if !strings.Contains(b.log.String(), "a token may still be alive at its platform") {
 		t.Error("the log doesn't say that a token may still be alive")
@@ -386,7 +386,7 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 			t.Errorf("got the events %v, want one that says what to do", told)
 		}
 		want(t, "status", StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), StatusUnbound)
-		b.later(settle)
+		b.later(orphanGracePeriod)
 	}
 }
 
@@ -396,8 +396,8 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 	b.left("i-1")
 	b.keepConsented("i-1", b.consent("bob"))
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
-	for range hopeless {
-		b.clock().move(settle)
+	for range maxRevokeAttempts {
+		b.clock().move(orphanGracePeriod)
 		b.mustSweep()
 	}
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
@@ -415,8 +415,8 @@ func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 	b.mustBind("i-2", aliceToken)
 	b.mustBind("i-2", aliceOther)
 	b.inside.set(down("Get"))
-	for range 2 * hopeless {
-		b.clock().move(settle)
+	for range 2 * maxRevokeAttempts {
+		b.clock().move(orphanGracePeriod)
 		b.mustSweep()
 	}
 	b.inside.clear()
@@ -433,7 +433,7 @@ func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
 	granted := b.left("i-1")
 	b.keepConsented("i-2", granted)
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
-	b.clock().move(settle)
+	b.clock().move(orphanGracePeriod)
 	b.mustSweep()
 	want(t, "the token lives", b.lives(granted), true)
 }

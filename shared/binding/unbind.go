@@ -11,8 +11,8 @@ import (
 	"bindery/shared/table"
 )
 
-// Unbind asks for the end of a binding.
-type Unbind struct {
+// UnbindRequest asks for the end of a binding.
+type UnbindRequest struct {
 	By       table.User
 	Instance instance.Instance
 	Platform string
@@ -22,8 +22,8 @@ type Unbind struct {
 	Revoke bool
 }
 
-// Unbound tells what became of the token.
-type Unbound struct {
+// UnbindResult tells what became of the token.
+type UnbindResult struct {
 	// Revoked says that the platform no longer accepts it.
 	Revoked bool
 	// RevokeURL is where the user can end it by hand, "" if that is not needed.
@@ -33,17 +33,17 @@ type Unbound struct {
 // Unbind drops the binding. The secret is deleted by the sweep. For an unbound one it does
 // nothing, so that the same call twice has the same end. [problem.PreconditionFailed],
 // [problem.PlatformUnknown], [problem.StorageUnavailable].
-func (s *Service) Unbind(ctx context.Context, in Unbind) (Unbound, error) {
-	ctx = s.begin(ctx)
+func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, error) {
+	ctx = s.startInvocation(ctx)
 	platform, ok := s.platforms.Get(in.Platform)
 	if !ok {
-		return Unbound{}, problem.New(problem.PlatformUnknown)
+		return UnbindResult{}, problem.New(problem.PlatformUnknown)
 	}
 	old, err := s.unbind(ctx, keyOf(in.By.Account, in.Instance, in.Platform), in.Match, in.By)
 	if err != nil {
-		return Unbound{}, err
+		return UnbindResult{}, err
 	}
-	var out Unbound
+	var out UnbindResult
 	if old.Bound() {
 		out.RevokeURL = platform.RevokeURL(old.Address)
 	}
@@ -70,19 +70,19 @@ func (s *Service) unbind(
 ) (table.Binding, error) {
 	stamp := s.random(16)
 	var before table.Binding
-	for range tries {
+	for range maxTries {
 		rec, err := s.record(ctx, key)
 		switch {
 		case err != nil:
 			return table.Binding{}, err
-		case before.Bound() && rec.Stamp == stamp:
+		case before.Bound() && rec.Revision == stamp:
 			return before, nil // it was saved: the reply was lost
 		case !match.allows(rec):
 			return table.Binding{}, problem.New(problem.PreconditionFailed)
 		case !rec.Bound():
 			return rec, nil
 		}
-		if err := s.disown(ctx, rec); err != nil {
+		if err := s.retireSecret(ctx, rec); err != nil {
 			return table.Binding{}, err
 		}
 		if rec, err = s.makeRoom(ctx, rec, 1); err != nil {
@@ -108,7 +108,7 @@ func (s *Service) afterUnclear(
 	if err != nil {
 		return table.Binding{}, err
 	}
-	if rec.Stamp != stamp {
+	if rec.Revision != stamp {
 		return table.Binding{}, unavailable("saving the binding", cause)
 	}
 	return before, nil
@@ -119,7 +119,7 @@ func (s *Service) emptied(rec table.Binding, stamp string, by table.User) table.
 	next := table.Binding{
 		Key:        rec.Key,
 		Version:    rec.Version,
-		Stamp:      stamp,
+		Revision:   stamp,
 		Method:     rec.Method,
 		Events:     rec.Events,
 		EventCount: rec.EventCount,

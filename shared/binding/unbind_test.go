@@ -15,7 +15,7 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 	b := newBench(t)
 	b.mustBind("i-1", aliceToken)
 	page := b.url + "/gitlab/-/user_settings/personal_access_tokens"
-	want(t, "reply", b.mustUnbind("i-1", false), Unbound{RevokeURL: page})
+	want(t, "reply", b.mustUnbind("i-1", false), UnbindResult{RevokeURL: page})
 	want(t, "identity", b.opens("i-1"), "")
 	want(t, "secrets at once", len(b.secrets()), 1)
 	b.settled()
@@ -27,7 +27,7 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 	b := newBench(t)
 	b.mustBind("i-1", aliceToken)
-	want(t, "reply", b.mustUnbind("i-1", true), Unbound{Revoked: true})
+	want(t, "reply", b.mustUnbind("i-1", true), UnbindResult{Revoked: true})
 	_, err := b.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
 	wantProblem(t, "binding the token again", err, problem.TokenRejected)
 	b.settled()
@@ -35,11 +35,11 @@ func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 
 func TestAnUnbindTwiceIsOnce(t *testing.T) {
 	b := newBench(t)
-	want(t, "of what never was", b.mustUnbind("i-1", true), Unbound{})
+	want(t, "of what never was", b.mustUnbind("i-1", true), UnbindResult{})
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	before := b.row("i-1", provider.GitLab)
-	want(t, "of what is unbound", b.mustUnbind("i-1", true), Unbound{})
+	want(t, "of what is unbound", b.mustUnbind("i-1", true), UnbindResult{})
 	want(t, "version", b.row("i-1", provider.GitLab).Version, before.Version)
 	b.mustBind("i-2", aliceToken) // nothing was revoked
 	b.settled()
@@ -47,7 +47,7 @@ func TestAnUnbindTwiceIsOnce(t *testing.T) {
 
 func TestAnUnbindIsRefused(t *testing.T) {
 	b := newBench(t)
-	stamp := b.mustBind("i-1", aliceToken).Record.Stamp
+	stamp := b.mustBind("i-1", aliceToken).Record.Revision
 	in := gitLabEnd("i-1", true)
 	in.Match = Match{"0123"}
 	_, err := b.Unbind(context.Background(), in)
@@ -83,7 +83,7 @@ func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
 
 // TestAnUnbindStandsEvenIfNothingCanBeRevoked lets each of the calls that come after the save fail.
 func TestAnUnbindStandsEvenIfNothingCanBeRevoked(t *testing.T) {
-	for _, call := range []string{"Get", "ListHolders"} {
+	for _, call := range []string{"Get", "ListIdentityEntries"} {
 		b := newBench(t)
 		b.mustBind("i-1", aliceToken)
 		b.inside.set(down(call))
@@ -105,7 +105,7 @@ func TestAnUnbindStandsEvenIfNothingCanBeRevoked(t *testing.T) {
 
 func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
 	b := newBench(t)
-	in := TokenBind{
+	in := TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
@@ -114,7 +114,7 @@ func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
 	if _, err := b.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	out, err := b.Unbind(context.Background(), Unbind{
+	out, err := b.Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup, Revoke: true,
 	})
 	if err != nil {
@@ -132,13 +132,13 @@ func TestAnOAuthTokenIsRevokedUnasked(t *testing.T) {
 	b := newBench(t)
 	granted := b.consent("alice")
 	b.keepConsented("i-1", granted)
-	out, err := b.Unbind(context.Background(), Unbind{
+	out, err := b.Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "reply", out, Unbound{Revoked: true})
+	want(t, "reply", out, UnbindResult{Revoked: true})
 	want(t, "the token lives", b.lives(granted), false)
 	b.settled()
 }
@@ -179,7 +179,7 @@ func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
 	want(t, "events", strings.Join(b.history("i-1"), ", "), "3 unbound, 2 rebound, 1 bound")
 	b.settled()
 
-	stamp := b.mustBind("i-2", aliceToken).Record.Stamp
+	stamp := b.mustBind("i-2", aliceToken).Record.Revision
 	in := gitLabEnd("i-2", false)
 	in.Match = Match{stamp}
 	b.at("SaveBinding", func() { b.mustBind("i-2", bobToken) })

@@ -46,7 +46,7 @@ const (
 // StatusOf is a record's status at a time.
 func StatusOf(rec table.Binding, now time.Time) Status {
 	ends := rec.Token.ExpiresAt
-	renewable := rec.Token.Renewable
+	renewable := rec.Token.Refreshable
 	switch {
 	case !rec.Bound():
 		return StatusUnbound
@@ -97,7 +97,7 @@ func (s *Service) Platforms() []provider.Description {
 func (s *Service) InstanceBindings(
 	ctx context.Context, account string, i instance.Instance,
 ) ([]View, error) {
-	ctx = s.begin(ctx)
+	ctx = s.startInvocation(ctx)
 	recs, err := s.table.InstanceBindings(ctx, account, i.Region, i.ID)
 	if err != nil {
 		return nil, unavailable("listing the bindings", err)
@@ -128,7 +128,7 @@ type Filter struct {
 func (s *Service) AccountBindings(
 	ctx context.Context, account string, f Filter, cursor string,
 ) ([]View, string, error) {
-	ctx = s.begin(ctx)
+	ctx = s.startInvocation(ctx)
 	page, err := s.table.AccountBindings(ctx, account, cursor, pageSize)
 	if errors.Is(err, table.ErrCursor) {
 		return nil, "", badCursor()
@@ -162,7 +162,7 @@ func badCursor() error {
 func (s *Service) History(
 	ctx context.Context, account string, i instance.Instance, platform, cursor string,
 ) ([]table.Event, string, error) {
-	ctx = s.begin(ctx)
+	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(platform); !ok {
 		return nil, "", problem.New(problem.PlatformUnknown)
 	}

@@ -46,7 +46,7 @@ func (y *year) today() int { return int(y.clock().now().Sub(y.begins) / day) }
 func (y *year) build() {
 	y.Helper()
 	ctx := context.Background()
-	c, err := y.Credential(ctx, CredentialFor{
+	c, err := y.Credential(ctx, CredentialRequest{
 		By: user, Instance: registry("i-1"), Platform: y.platform, MinimumLife: MinimumLife,
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func (y *year) build() {
 	if status := StatusOf(rec, y.clock().now()); status != StatusBound && status != StatusExpiring {
 		return // it was told that something is wrong
 	}
-	_, err = platform.Check(ctx, provider.Held{
+	_, err = platform.Check(ctx, provider.Credential{
 		Access: c.Token, Address: rec.Address, Username: c.Username,
 		Organization: rec.Organization, Scopes: rec.Token.Scopes,
 	})
@@ -71,7 +71,7 @@ func (y *year) build() {
 // binds is the user, who pastes a token that lives for so many days, or consents.
 func (y *year) binds(days int) {
 	y.Helper()
-	in := TokenBind{By: user, Instance: registry("i-1"), Platform: y.platform}
+	in := TokenBindRequest{By: user, Instance: registry("i-1"), Platform: y.platform}
 	switch y.platform {
 	case provider.GitLab:
 		t := y.issue(days)

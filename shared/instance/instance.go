@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"bindery/shared/document"
+	"bindery/shared/cache"
 	"bindery/shared/problem"
 )
 
@@ -110,7 +110,7 @@ func Open(spec string, o Options) (Catalogue, error) {
 // kept is a catalogue of what get returns, which is asked for when it is first needed and when it
 // is old. While that fails, the old one goes on serving.
 func kept(get func(context.Context) (accounts, error), now func() time.Time) Catalogue {
-	all := document.New(get, document.Terms{
+	all := cache.New(get, cache.Policy{
 		Life: life, Retry: retry, RetryEmpty: retryEmpty, Timeout: timeout, Now: now,
 	})
 	return catalogue(func(ctx context.Context) (accounts, error) {
@@ -125,7 +125,7 @@ func source(address string, client *http.Client) (func(context.Context) ([]byte,
 	switch {
 	case err != nil: // which would quote the address
 	case (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
-		return document.Web(address, client, longest), nil
+		return cache.Web(address, client, longest), nil
 	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 		return func(context.Context) ([]byte, error) {
 			file, err := os.Open(u.Path)
@@ -133,7 +133,7 @@ func source(address string, client *http.Client) (func(context.Context) ([]byte,
 				return nil, fmt.Errorf("opening the catalogue: %w", err)
 			}
 			defer file.Close()
-			return document.Limited(file, longest)
+			return cache.Limited(file, longest)
 		}, nil
 	}
 	return nil, mistake("neither JSON nor an https:// or file:/// address nor acr")

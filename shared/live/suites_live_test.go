@@ -142,34 +142,34 @@ func overTable(t *testing.T, r *run, opened table.Table) {
 	}
 	tabletest.RunWith(t, tabletest.Options{
 		AtOnce: atOnce, Patience: lag, Sleep: r.sleep, Forgets: true,
-	}, func(*testing.T) table.Table { return table.Hooked(opened, r.hook) })
+	}, func(*testing.T) table.Table { return table.WithBeforeCall(opened, r.hook) })
 }
 
 // overVault runs the suite over a vault with a prefix of its own.
 func overVault(t *testing.T, r *run, opened vault.Vault) {
 	t.Helper()
-	made := &made{Vault: opened, names: map[vault.Name]bool{}}
+	made := &made{Vault: opened, names: map[vault.SecretName]bool{}}
 	t.Cleanup(func() { made.delete(t, r) })
 	vaulttest.RunWith(t, vaulttest.Options{
 		AtOnce: atOnce, Patience: lag, Sleep: r.sleep,
-	}, func(*testing.T) vault.Vault { return vault.Hooked(made, r.hook) })
+	}, func(*testing.T) vault.Vault { return vault.WithBeforeCall(made, r.hook) })
 }
 
 // made remembers the secrets that were put and not deleted since.
 type made struct {
 	vault.Vault
 	mu    sync.Mutex
-	names map[vault.Name]bool
+	names map[vault.SecretName]bool
 }
 
-func (m *made) Put(ctx context.Context, name vault.Name, generation int, value secret.Text) error {
+func (m *made) Put(ctx context.Context, name vault.SecretName, generation int, value secret.Text) error {
 	m.mu.Lock()
 	m.names[name] = true // whatever comes of it
 	m.mu.Unlock()
 	return m.Vault.Put(ctx, name, generation, value)
 }
 
-func (m *made) Delete(ctx context.Context, name vault.Name) error {
+func (m *made) Delete(ctx context.Context, name vault.SecretName) error {
 	err := m.Vault.Delete(ctx, name)
 	if err == nil {
 		m.mu.Lock()
@@ -182,7 +182,7 @@ func (m *made) Delete(ctx context.Context, name vault.Name) error {
 // delete deletes what is left.
 func (m *made) delete(t *testing.T, r *run) {
 	left := m.names
-	m.names = map[vault.Name]bool{}
+	m.names = map[vault.SecretName]bool{}
 	for name := range left {
 		_ = r.pace.Wait(context.Background())
 		if err := m.Vault.Delete(context.Background(), name); err != nil && name.Valid() {

@@ -35,7 +35,7 @@ var metadata = []netip.Prefix{
 	netip.MustParsePrefix("fd20:ce::254/128"),   // Google Cloud
 }
 
-// allowed says whether a connection may be made to ip. "Public" is what IANA's special-purpose
+// allowed reports whether a connection may be made to ip. "Public" is what IANA's special-purpose
 // registries leave of the unicast space, IPv4 inside of IPv6 (NAT64, 6to4, Teredo, compatible)
 // being left out as a whole.
 func (g *Guard) allowed(ip netip.Addr, listed bool) bool {

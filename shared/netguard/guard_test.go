@@ -373,7 +373,7 @@ func TestADeadProxyIsNotThePlatformsRefusal(t *testing.T) {
 	}
 }
 
-// closing tells whether it was closed.
+// closing reports whether it was closed.
 type closing struct {
 	io.Reader
 	closed bool

@@ -92,7 +92,7 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// Is says whether err is a problem with this code, however deep it is wrapped.
+// Is reports whether err is a problem with this code, however deep it is wrapped.
 func Is(err error, code Code) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Code == code

@@ -44,7 +44,7 @@ func (b *bitbucket) Describe() Description {
 
 // Check implements [Platform]. The identity is the uuid with its braces: there is no number, and
 // the nickname may change. username is what accounts had in its place before 2019.
-func (b *bitbucket) Check(ctx context.Context, held Held) (Finding, error) {
+func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, error) {
 	type link struct {
 		Href loose `json:"href"`
 	}
@@ -60,7 +60,7 @@ func (b *bitbucket) Check(ctx context.Context, held Held) (Finding, error) {
 	}
 	r, err := b.me(ctx, call{address: b.api + "/2.0/user"}, held, &user)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	if user.Nickname == "" {
 		user.Nickname = user.Username
@@ -69,7 +69,7 @@ func (b *bitbucket) Check(ctx context.Context, held Held) (Finding, error) {
 		user.UUID, user.Nickname, user.Name, user.Links.Avatar.Href, user.Links.HTML.Href,
 	)
 	if identity.ID == "" || identity.Username == "" {
-		return Finding{}, b.strange(r)
+		return CheckResult{}, b.strange(r)
 	}
 	granted, told := held.Scopes, len(held.Scopes) > 0
 	if !told {
@@ -77,15 +77,15 @@ func (b *bitbucket) Check(ctx context.Context, held Held) (Finding, error) {
 	}
 	warnings, err := b.checkScopes(granted, told)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
-	return Finding{
+	return CheckResult{
 		Identity: identity, GitUsername: "x-token-auth", Scopes: granted, Warnings: warnings,
 	}, nil
 }
 
 // Revoke implements [Platform]: no way is known.
-func (b *bitbucket) Revoke(context.Context, App, Held) error { return ErrNoRevoke }
+func (b *bitbucket) Revoke(context.Context, App, Credential) error { return ErrNoRevoke }
 
 // RevokeURL implements [Platform].
 func (b *bitbucket) RevokeURL(string) string {

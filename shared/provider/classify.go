@@ -123,7 +123,7 @@ func (c *client) means(code problem.Code, r reply) *problem.Problem {
 	return p
 }
 
-// limited says whether the reply is about too many calls: 429, or a 403 with the headers of a
+// limited reports whether the reply is about too many calls: 429, or a 403 with the headers of a
 // limit that was reached.
 func (r reply) limited() bool {
 	if r.status == http.StatusTooManyRequests {

@@ -172,7 +172,7 @@ func (c *client) decode(r reply, into any) error {
 	return nil
 }
 
-// html says whether the reply is a page, which no API answers with.
+// html reports whether the reply is a page, which no API answers with.
 func (r reply) html() bool {
 	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
 		return true

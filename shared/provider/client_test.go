@@ -15,7 +15,7 @@ import (
 // each calls f for the two platforms of this file's tests, with the finding of a check.
 func each(t *testing.T, s *tokenSite, f func(t *testing.T, err error)) {
 	t.Helper()
-	held := Held{
+	held := Credential{
 		Access: secret.New(canaryToken), Address: s.URL, Username: "alice", Organization: "o1",
 	}
 	for _, p := range []Platform{s.codeup(), s.gitLab()} {
@@ -109,7 +109,7 @@ func TestB4_ATimeOutIsPassing(t *testing.T) {
 		<-r.Context().Done()
 		return true
 	}
-	_, err := s.gitLab().Check(ctx, Held{Access: secret.New(canaryToken), Address: s.URL})
+	_, err := s.gitLab().Check(ctx, Credential{Access: secret.New(canaryToken), Address: s.URL})
 	keepsQuiet(t, err)
 	if !problem.Is(err, problem.PlatformUnreachable) {
 		t.Errorf("got %v, want %s", err, problem.PlatformUnreachable)

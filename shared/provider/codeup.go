@@ -45,18 +45,18 @@ func (p *codeup) Describe() Description {
 
 // Verify is described at [TokenPlatform]. The token is first sent once and alone. When it was
 // accepted, everything else is asked side by side, in two waves, and last the clone account.
-func (p *codeup) Verify(ctx context.Context, s Submission) (Finding, error) {
+func (p *codeup) Verify(ctx context.Context, s Submission) (CheckResult, error) {
 	held, err := p.clean(s)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	found, code, err := p.look(ctx, held)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	verified, err := p.proveCloneAccount(ctx, held, code)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	if !verified {
 		found.Warnings = append(found.Warnings, p.problem(problem.UsernameUnverified))
@@ -65,42 +65,42 @@ func (p *codeup) Verify(ctx context.Context, s Submission) (Finding, error) {
 	return found, nil
 }
 
-func (p *codeup) clean(s Submission) (Held, error) {
+func (p *codeup) clean(s Submission) (Credential, error) {
 	username, err := cleanUsername(s.Username)
 	if err != nil {
-		return Held{}, err
+		return Credential{}, err
 	}
 	token, err := cleanToken(s.Token)
 	if err != nil {
-		return Held{}, err
+		return Credential{}, err
 	}
 	organization, err := cleanOrganization(s.Organization)
 	if err != nil {
-		return Held{}, err
+		return Credential{}, err
 	}
 	if err := checkExpiry(s.ExpiresAt, p.now()); err != nil {
-		return Held{}, err
+		return Credential{}, err
 	}
-	return Held{
+	return Credential{
 		Access: token, Username: username, Organization: organization, ExpiresAt: s.ExpiresAt,
 	}, nil
 }
 
 // Check is described at [Platform].
-func (p *codeup) Check(ctx context.Context, held Held) (Finding, error) {
+func (p *codeup) Check(ctx context.Context, held Credential) (CheckResult, error) {
 	found, _, err := p.look(ctx, held)
 	return found, err
 }
 
 // look finds out everything but whether the clone account is right. For that it returns the
 // repository to try it on, with an empty id if there is none.
-func (p *codeup) look(ctx context.Context, held Held) (Finding, codeupRepository, error) {
+func (p *codeup) look(ctx context.Context, held Credential) (CheckResult, codeupRepository, error) {
 	var none codeupRepository
 	user, err := p.user(ctx, held)
 	if err != nil {
-		return Finding{}, none, err
+		return CheckResult{}, none, err
 	}
-	f := Finding{
+	f := CheckResult{
 		Identity:    user.identity(held.Username),
 		GitUsername: held.Username,
 		ExpiresAt:   held.ExpiresAt,
@@ -109,12 +109,12 @@ func (p *codeup) look(ctx context.Context, held Held) (Finding, codeupRepository
 	if f.Organization == "" {
 		f.Organization, err = p.organization(ctx, held.Access, string(user.LastOrganization))
 		if err != nil {
-			return Finding{}, none, err
+			return CheckResult{}, none, err
 		}
 	}
 	s := survey{codeup: p, token: held.Access, organization: f.Organization, user: user}
 	if err := s.run(ctx); err != nil {
-		return Finding{}, none, err
+		return CheckResult{}, none, err
 	}
 	f.Scopes, f.Warnings = s.granted, s.warnings
 	if f.ExpiresAt.IsZero() {
@@ -133,7 +133,7 @@ type codeupUser struct {
 
 // user asks whose the token is. A token that may not ask has passed all the same, and returns
 // the zero user.
-func (p *codeup) user(ctx context.Context, held Held) (codeupUser, error) {
+func (p *codeup) user(ctx context.Context, held Credential) (codeupUser, error) {
 	var user codeupUser
 	r, err := p.ask(ctx, p.get(held.Access, "/oapi/v1/platform/user"), &user)
 	if problem.Is(err, problem.PermissionMissing) ||
@@ -185,7 +185,7 @@ func (p *codeup) organization(ctx context.Context, token secret.Text, last strin
 }
 
 // Revoke is [ErrNoRevoke]: only users can end their tokens, on a page.
-func (p *codeup) Revoke(context.Context, App, Held) error { return ErrNoRevoke }
+func (p *codeup) Revoke(context.Context, App, Credential) error { return ErrNoRevoke }
 
 // RevokeURL is the page of a user's own tokens.
 func (p *codeup) RevokeURL(string) string { return codeupTokens }

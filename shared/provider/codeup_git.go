@@ -20,7 +20,7 @@ import (
 //
 // Source: git's gitprotocol-http, "Smart Clients".
 func (p *codeup) proveCloneAccount(
-	ctx context.Context, held Held, code codeupRepository,
+	ctx context.Context, held Credential, code codeupRepository,
 ) (bool, error) {
 	address, known := p.refs(code.cloneURL)
 	if !known {

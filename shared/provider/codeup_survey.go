@@ -210,7 +210,7 @@ func (s *survey) unproved(permission, reason string) {
 		Because(reason).With("permission", permission))
 }
 
-// lowAccess says whether the user is known to be no administrator of the repository.
+// lowAccess reports whether the user is known to be no administrator of the repository.
 func (s *survey) lowAccess() bool {
 	return s.repository.AccessLevel != "" && s.repository.AccessLevel < highestAccess
 }
@@ -237,7 +237,7 @@ func (s *survey) administrator() *problem.Problem {
 	return s.problem(problem.NotAdministrator)
 }
 
-// administrates says whether a role is an organization's owner or administrator. Its id says
+// administrates reports whether a role is an organization's owner or administrator. Its id says
 // nothing, and its name may be in either language.
 func administrates(role string) bool {
 	role = strings.ToLower(role)

@@ -71,8 +71,8 @@ func codeupSubmission() Submission {
 	}
 }
 
-func codeupHeld() Held {
-	return Held{
+func codeupHeld() Credential {
+	return Credential{
 		Access: secret.New(canaryToken), Username: "alice@1", Organization: "o1",
 		ExpiresAt: noon.AddDate(1, 0, 0),
 	}
@@ -138,7 +138,7 @@ func TestCodeupProvesTheCloneAccount(t *testing.T) {
 			return accepts(account, token)
 		})
 	}
-	verify := func(s *tokenSite) (Finding, error) {
+	verify := func(s *tokenSite) (CheckResult, error) {
 		f, err := s.codeup().Verify(t.Context(), codeupSubmission())
 		keepsQuiet(t, err)
 		return f, err

@@ -42,7 +42,7 @@ func (g *gitee) Describe() Description {
 
 // Check implements [Platform]. A user may have unticked scopes at the consent; what is left is
 // told by the token reply alone.
-func (g *gitee) Check(ctx context.Context, held Held) (Finding, error) {
+func (g *gitee) Check(ctx context.Context, held Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
 		Login     loose `json:"login"`
@@ -52,23 +52,23 @@ func (g *gitee) Check(ctx context.Context, held Held) (Finding, error) {
 	}
 	r, err := g.me(ctx, call{address: g.api + "/api/v5/user"}, held, &user)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
 	if !numeric(identity.ID) || identity.Username == "" {
-		return Finding{}, g.strange(r)
+		return CheckResult{}, g.strange(r)
 	}
 	warnings, err := g.checkScopes(held.Scopes, len(held.Scopes) > 0)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
-	return Finding{
+	return CheckResult{
 		Identity: identity, GitUsername: "oauth2", Scopes: held.Scopes, Warnings: warnings,
 	}, nil
 }
 
 // Revoke implements [Platform]: no way is known.
-func (g *gitee) Revoke(context.Context, App, Held) error { return ErrNoRevoke }
+func (g *gitee) Revoke(context.Context, App, Credential) error { return ErrNoRevoke }
 
 // RevokeURL implements [Platform].
 func (g *gitee) RevokeURL(string) string { return g.site + "/oauth/applications" }

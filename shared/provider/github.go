@@ -66,7 +66,7 @@ var gitHubHeader = map[string]string{
 
 // Check implements [Platform]. The scopes are those that GitHub tells now, for users can take some
 // away later; what the token reply told counts only if the header is missing.
-func (g *gitHub) Check(ctx context.Context, held Held) (Finding, error) {
+func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
 		Login     loose `json:"login"`
@@ -77,14 +77,14 @@ func (g *gitHub) Check(ctx context.Context, held Held) (Finding, error) {
 	}
 	r, err := g.meSoon(ctx, call{address: g.api + "/user", header: gitHubHeader}, held, &user)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
 	if !numeric(identity.ID) || identity.Username == "" || user.Type == "" {
-		return Finding{}, g.strange(r)
+		return CheckResult{}, g.strange(r)
 	}
 	if user.Type != "User" {
-		return Finding{}, g.problem(problem.NotAPersonalAccount).With("type", word(user.Type))
+		return CheckResult{}, g.problem(problem.NotAPersonalAccount).With("type", word(user.Type))
 	}
 	granted, told := toldScopes(r)
 	if !told {
@@ -92,9 +92,9 @@ func (g *gitHub) Check(ctx context.Context, held Held) (Finding, error) {
 	}
 	warnings, err := g.checkScopes(granted, told)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
-	return Finding{
+	return CheckResult{
 		Identity: identity, GitUsername: "x-access-token", Scopes: granted, Warnings: warnings,
 	}, nil
 }
@@ -113,7 +113,7 @@ const lagWait = time.Second
 
 // meSoon is [oauth.me] with a second try after a 401, for right after a refresh GitHub may refuse
 // the new token for a moment.
-func (g *gitHub) meSoon(ctx context.Context, k call, held Held, into any) (reply, error) {
+func (g *gitHub) meSoon(ctx context.Context, k call, held Credential, into any) (reply, error) {
 	r, err := g.me(ctx, k, held, into)
 	if r.status != http.StatusUnauthorized {
 		return r, err
@@ -126,7 +126,7 @@ func (g *gitHub) meSoon(ctx context.Context, k call, held Held, into any) (reply
 
 // Revoke implements [Platform], by "Delete an app token". Its neighbour, which deletes the grant,
 // would end every token that the user has with this app, other bindings' too.
-func (g *gitHub) Revoke(ctx context.Context, app App, held Held) error {
+func (g *gitHub) Revoke(ctx context.Context, app App, held Credential) error {
 	body, err := json.Marshal(map[string]string{"access_token": held.Access.Reveal()})
 	if err != nil {
 		return fmt.Errorf("provider: encode a token to revoke: %w", err)

@@ -78,7 +78,7 @@ func TestA17_GitHubConsentWithFewerScopes(t *testing.T) {
 }
 
 // wantWarning fails unless the check is good and warns of this alone; "" is of nothing.
-func wantWarning(t *testing.T, name string, f Finding, err error, code problem.Code) {
+func wantWarning(t *testing.T, name string, f CheckResult, err error, code problem.Code) {
 	t.Helper()
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
@@ -156,7 +156,7 @@ func TestB5_OneUnauthorizedRightAfterARefreshIsTriedAgain(t *testing.T) {
 	p := s.platform(t, GitHub).(*gitHub)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
-	if _, err := p.Check(ctx, Held{Access: secret.New(canaryAccess)}); err == nil ||
+	if _, err := p.Check(ctx, Credential{Access: secret.New(canaryAccess)}); err == nil ||
 		problem.Is(err, problem.TokenRejected) {
 		t.Errorf("a wait that is cut short gives %v, want nothing said of the token", err)
 	}
@@ -210,7 +210,7 @@ func TestGitHubRevokeOutcomes(t *testing.T) {
 		s.got(t, len(c.replies))
 	}
 	s := newOAuthSite(t)
-	err := s.platform(t, GitHub).Revoke(context.Background(), App{ClientID: "x"}, Held{})
+	err := s.platform(t, GitHub).Revoke(context.Background(), App{ClientID: "x"}, Credential{})
 	if !problem.Is(err, problem.ClientRefused) || !errors.Is(err, errNoSecret) {
 		t.Errorf("without a secret Revoke gives %v", err)
 	}

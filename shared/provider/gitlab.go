@@ -36,53 +36,53 @@ func (g *gitLab) Describe() Description {
 // Verify is described at [TokenPlatform]. A good one makes two calls, one after the other: the
 // token is first sent once and alone, since GitLab counts refusals by the caller's address and a
 // wrong token would be refused twice.
-func (g *gitLab) Verify(ctx context.Context, s Submission) (Finding, error) {
+func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) {
 	if err := checkField("address", strings.TrimSpace(s.Address), longestToken); err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	address, err := g.guard.Address(strings.TrimSpace(s.Address))
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	username, err := cleanUsername(s.Username)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	token, err := cleanToken(s.Token)
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	if err := checkExpiry(s.ExpiresAt, g.now()); err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
-	found, err := g.look(ctx, Held{Access: token, Address: address, ExpiresAt: s.ExpiresAt})
+	found, err := g.look(ctx, Credential{Access: token, Address: address, ExpiresAt: s.ExpiresAt})
 	if err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	// GitLab's git server looks at no user name beside a token, so the comparison is ours. GitLab
 	// itself tells names apart without regard to case.
 	if !strings.EqualFold(username, found.Identity.Username) {
-		return Finding{}, g.problem(problem.UsernameMismatch)
+		return CheckResult{}, g.problem(problem.UsernameMismatch)
 	}
 	found.Token = token
 	return found, nil
 }
 
 // Check is described at [Platform].
-func (g *gitLab) Check(ctx context.Context, held Held) (Finding, error) {
+func (g *gitLab) Check(ctx context.Context, held Credential) (CheckResult, error) {
 	return g.look(ctx, held)
 }
 
-func (g *gitLab) look(ctx context.Context, held Held) (Finding, error) {
-	f := Finding{Address: held.Address, ExpiresAt: held.ExpiresAt}
+func (g *gitLab) look(ctx context.Context, held Credential) (CheckResult, error) {
+	f := CheckResult{Address: held.Address, ExpiresAt: held.ExpiresAt}
 	if strings.HasPrefix(held.Address, "http://") {
 		f.Warnings = append(f.Warnings, g.problem(problem.TokenInTheClear))
 	}
 	if err := g.lookAtToken(ctx, held, &f); err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	if err := g.lookAtUser(ctx, held, &f); err != nil {
-		return Finding{}, err
+		return CheckResult{}, err
 	}
 	return f, nil
 }
@@ -97,7 +97,7 @@ type gitLabToken struct {
 	ExpiresAt *string  `json:"expires_at"` // a date, null for never
 }
 
-func (g *gitLab) lookAtToken(ctx context.Context, held Held, f *Finding) error {
+func (g *gitLab) lookAtToken(ctx context.Context, held Credential, f *CheckResult) error {
 	var t gitLabToken
 	r, err := g.ask(ctx, g.get(held, "personal_access_tokens/self"), &t)
 	if tooOld(r) {
@@ -118,14 +118,14 @@ func (g *gitLab) lookAtToken(ctx context.Context, held Held, f *Finding) error {
 	return g.weigh(t, f)
 }
 
-// tooOld says whether a GitLab doesn't know the endpoint. A page in HTML is no GitLab's answer.
+// tooOld reports whether a GitLab doesn't know the endpoint. A page in HTML is no GitLab's answer.
 func tooOld(r reply) bool {
 	return !r.html() &&
 		(r.status == http.StatusNotFound || r.status == http.StatusMethodNotAllowed)
 }
 
 // weigh reads the token's state. The server's clock decides what is active, not ours.
-func (g *gitLab) weigh(t gitLabToken, f *Finding) error {
+func (g *gitLab) weigh(t gitLabToken, f *CheckResult) error {
 	f.ExpiresAt = time.Time{}
 	if t.ExpiresAt != nil {
 		at, known := gitLabDate(*t.ExpiresAt)
@@ -180,7 +180,7 @@ type gitLabUser struct {
 	WebURL    loose `json:"web_url"`
 }
 
-func (g *gitLab) lookAtUser(ctx context.Context, held Held, f *Finding) error {
+func (g *gitLab) lookAtUser(ctx context.Context, held Credential, f *CheckResult) error {
 	var u gitLabUser
 	r, err := g.ask(ctx, g.get(held, "user"), &u)
 	if err != nil {
@@ -201,7 +201,7 @@ func (g *gitLab) lookAtUser(ctx context.Context, held Held, f *Finding) error {
 
 // Revoke is described at [Platform]. The token ends itself, which any token may do since 15.4;
 // older servers can't.
-func (g *gitLab) Revoke(ctx context.Context, _ App, held Held) error {
+func (g *gitLab) Revoke(ctx context.Context, _ App, held Credential) error {
 	k := g.get(held, "personal_access_tokens/self")
 	k.method = http.MethodDelete
 	r, err := g.ask(ctx, k, nil)
@@ -214,7 +214,7 @@ func (g *gitLab) Revoke(ctx context.Context, _ App, held Held) error {
 	return err
 }
 
-// deadAlready says whether a platform's refusal means that there is nothing left to revoke.
+// deadAlready reports whether a platform's refusal means that there is nothing left to revoke.
 func deadAlready(err error) bool {
 	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
@@ -224,7 +224,7 @@ func (g *gitLab) RevokeURL(address string) string {
 	return address + "/-/user_settings/personal_access_tokens"
 }
 
-func (g *gitLab) get(held Held, path string) call {
+func (g *gitLab) get(held Credential, path string) call {
 	return call{
 		address: held.Address + "/api/v4/" + path,
 		auth:    credential{"PRIVATE-TOKEN", held.Access},

@@ -33,8 +33,8 @@ func submit(address string) Submission {
 	return Submission{Address: address, Username: "alice", Token: secret.New(canaryToken)}
 }
 
-func gitLabHeld(address string) Held {
-	return Held{Access: secret.New(canaryToken), Address: address, Username: "Alice"}
+func gitLabHeld(address string) Credential {
+	return Credential{Access: secret.New(canaryToken), Address: address, Username: "Alice"}
 }
 
 func TestGitLabVerifyTakesTwoCalls(t *testing.T) {

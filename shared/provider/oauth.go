@@ -140,7 +140,7 @@ func always(life time.Duration) func(bool) time.Duration {
 
 // me asks who the token belongs to. Where the platform refuses the token or its rights, the
 // problem's reason is that of a consent, for there is no token that the user could copy or create.
-func (o *oauth) me(ctx context.Context, k call, held Held, into any) (reply, error) {
+func (o *oauth) me(ctx context.Context, k call, held Credential, into any) (reply, error) {
 	k.auth = bearer(held.Access)
 	r, err := o.ask(ctx, k, into)
 	switch {

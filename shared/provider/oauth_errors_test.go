@@ -233,7 +233,7 @@ func TestTheNextClientSecretIsTried(t *testing.T) {
 func gitHubRevoke(t *testing.T, replies ...canned) (*oauthSite, error) {
 	t.Helper()
 	s := newOAuthSite(t, replies...)
-	held := Held{Access: secret.New(canaryAccess)}
+	held := Credential{Access: secret.New(canaryAccess)}
 	return s, s.platform(t, GitHub).Revoke(context.Background(), testApp(), held)
 }
 
@@ -280,7 +280,7 @@ func TestD1_NoFailureShowsASecret(t *testing.T) {
 	}
 }
 
-// leaks says whether an error shows a secret, in its text or as a problem in a reader's language.
+// leaks reports whether an error shows a secret, in its text or as a problem in a reader's language.
 func leaks(err error) bool {
 	if err == nil || errors.Is(err, ErrNoRevoke) {
 		return false

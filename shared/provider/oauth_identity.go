@@ -29,7 +29,7 @@ func identityOf(id, username, name, avatar, profile loose) Identity {
 	}
 }
 
-// numeric says whether an id is a positive int64 in its one decimal form.
+// numeric reports whether an id is a positive int64 in its one decimal form.
 func numeric(id string) bool {
 	n, err := strconv.ParseInt(id, 10, 64)
 	return err == nil && n > 0 && strconv.FormatInt(n, 10) == id

@@ -173,13 +173,13 @@ func splitScopes(line string) []string {
 	return scopes
 }
 
-// sendable says whether the tokens can be stored, and sent in a header again.
+// sendable reports whether the tokens can be stored, and sent in a header again.
 func sendable(access, refresh secret.Text) bool {
 	return len(access.Reveal())+len(refresh.Reveal()) <= longestTokens &&
 		printable(access.Reveal()) && printable(refresh.Reveal())
 }
 
-// printable says whether s is visible ASCII without spaces.
+// printable reports whether s is visible ASCII without spaces.
 func printable(s string) bool {
 	for _, c := range []byte(s) {
 		if c <= ' ' || c > '~' {

@@ -105,9 +105,9 @@ func (o one) bind(t *testing.T, user string, scopes []string) provider.Token {
 	return token
 }
 
-func (o one) check(t *testing.T, token provider.Token) (provider.Finding, error) {
+func (o one) check(t *testing.T, token provider.Token) (provider.CheckResult, error) {
 	t.Helper()
-	return o.Check(t.Context(), provider.Held{Access: token.Access, Scopes: token.Scopes})
+	return o.Check(t.Context(), provider.Credential{Access: token.Access, Scopes: token.Scopes})
 }
 
 func TestALifeOfATokenInTheSandbox(t *testing.T) {
@@ -226,13 +226,13 @@ func TestGitHubInTheSandbox(t *testing.T) {
 	}
 
 	first, second := o.bind(t, "alice", nil), o.bind(t, "alice", nil)
-	if err := o.Revoke(t.Context(), o.app, provider.Held{Access: first.Access}); err != nil {
+	if err := o.Revoke(t.Context(), o.app, provider.Credential{Access: first.Access}); err != nil {
 		t.Errorf("revoke: %v", err)
 	}
 	if o.sandbox.Lives(o.name, first.Access) || !o.sandbox.Lives(o.name, second.Access) {
 		t.Error("revoking one token didn't end that one alone")
 	}
-	if err := o.Revoke(t.Context(), o.app, provider.Held{Access: first.Access}); err != nil {
+	if err := o.Revoke(t.Context(), o.app, provider.Credential{Access: first.Access}); err != nil {
 		t.Errorf("revoking a dead token: %v", err)
 	}
 

@@ -138,8 +138,8 @@ func refresh(p OAuthPlatform) (Token, error) {
 	return p.Refresh(context.Background(), testApp(), secret.New(canaryRefresh))
 }
 
-func check(p OAuthPlatform, scopes ...string) (Finding, error) {
-	held := Held{Access: secret.New(canaryAccess), Scopes: scopes}
+func check(p OAuthPlatform, scopes ...string) (CheckResult, error) {
+	held := Credential{Access: secret.New(canaryAccess), Scopes: scopes}
 	return p.Check(context.Background(), held)
 }
 
@@ -341,7 +341,7 @@ func TestOnlyGitHubRevokes(t *testing.T) {
 	} {
 		s := newOAuthSite(t, canned{status: http.StatusNoContent})
 		p := s.platform(t, name)
-		err := p.Revoke(context.Background(), testApp(), Held{Access: secret.New(canaryAccess)})
+		err := p.Revoke(context.Background(), testApp(), Credential{Access: secret.New(canaryAccess)})
 		if name == GitHub && err != nil || name != GitHub && !errors.Is(err, ErrNoRevoke) {
 			t.Errorf("%s: Revoke gives %v", name, err)
 		}

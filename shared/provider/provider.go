@@ -67,11 +67,11 @@ type Platform interface {
 	// [problem.OrganizationUnknown] (no longer a member of it) and [problem.AddressNotListed].
 	// Anything passing is one of the platform_… codes, with RetryAfter where the platform gave
 	// one. It says nothing of a user name when the token is rejected.
-	Check(ctx context.Context, held Held) (Finding, error)
+	Check(ctx context.Context, held Credential) (CheckResult, error)
 
 	// Revoke ends this one token at the platform, never other tokens of the same user. A token
 	// that is dead already is nil. [ErrNoRevoke] where the platform has no known way.
-	Revoke(ctx context.Context, app App, held Held) error
+	Revoke(ctx context.Context, app App, held Credential) error
 
 	// RevokeURL is the page where the user can end the token by hand.
 	RevokeURL(address string) string
@@ -92,7 +92,7 @@ type TokenPlatform interface {
 	//
 	// Only Verify proves a user name: Check neither asks nor says anything of it, so a
 	// [problem.UsernameUnverified] warning stays true until the next Verify.
-	Verify(ctx context.Context, s Submission) (Finding, error)
+	Verify(ctx context.Context, s Submission) (CheckResult, error)
 }
 
 // Submission is what a user typed.
@@ -104,8 +104,8 @@ type Submission struct {
 	ExpiresAt    time.Time // zero: the user doesn't know
 }
 
-// Held is a token that a binding holds, with what is needed to use it.
-type Held struct {
+// Credential is a token that a binding holds, with what is needed to use it.
+type Credential struct {
 	Access       secret.Text
 	Address      string // normalised; "" where the platform has one address only
 	Username     string // the git user name
@@ -116,8 +116,8 @@ type Held struct {
 	ExpiresAt time.Time
 }
 
-// Finding is what the platform told.
-type Finding struct {
+// CheckResult is what the platform told.
+type CheckResult struct {
 	Identity Identity
 	// Address is the platform's address in its normal form, "" where there is only one.
 	Address string

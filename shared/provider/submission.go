@@ -67,7 +67,7 @@ func cleanOrganization(typed string) (string, error) {
 	return id, nil
 }
 
-// plain says whether s may stand in a path as it is.
+// plain reports whether s may stand in a path as it is.
 func plain(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789-_"+
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""

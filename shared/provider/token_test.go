@@ -136,7 +136,7 @@ func (s *tokenSite) secure(t *testing.T) *netguard.Guard {
 }
 
 // warned are the codes of the warnings, with their reasons and permissions.
-func warned(f Finding) []string {
+func warned(f CheckResult) []string {
 	var all []string
 	for _, w := range f.Warnings {
 		all = append(all, strings.TrimSpace(

@@ -93,7 +93,7 @@ func (s *Sandbox) Fault(p Platform) Fault {
 	return Fault{Kind: FaultNone}
 }
 
-// has says whether the platform is served here.
+// has reports whether the platform is served here.
 func (s *Sandbox) has(name Platform) bool {
 	return slices.ContainsFunc(s.platforms, func(p platform) bool { return p.name() == name })
 }

@@ -45,7 +45,7 @@ const (
 // names none.
 func gitOf(p Platform) string { return "/sandbox-" + string(p) + "/" }
 
-// isGit says whether a path is one of git's.
+// isGit reports whether a path is one of git's.
 func isGit(path string) bool { return strings.Contains(path, ".git/") }
 
 // serve answers one request of a clone of a repository, for a caller who was let in.

@@ -58,7 +58,7 @@ type gitlab struct {
 // gitlabVersion is major and minor.
 type gitlabVersion struct{ major, minor int }
 
-// before says whether the version is older than the other.
+// before reports whether the version is older than the other.
 func (v gitlabVersion) before(major, minor int) bool {
 	return v.major < major || v.major == major && v.minor < minor
 }
@@ -204,7 +204,7 @@ func (g *gitlab) addToken(t GitLabToken, family int64) *gitlabToken {
 	return added
 }
 
-// expired says whether the token's last day is over.
+// expired reports whether the token's last day is over.
 func (t *gitlabToken) expired(now time.Time) bool {
 	if t.ExpiresAt.IsZero() {
 		return false
@@ -272,5 +272,5 @@ func (t *gitlabToken) allow(scopes ...string) *gitlabRefusal {
 	}}
 }
 
-// sees says whether the user has a part in a project.
+// sees reports whether the user has a part in a project.
 func (u GitLabUser) sees(project string) bool { return slices.Contains(u.Projects, project) }

@@ -16,7 +16,7 @@ type Request struct {
 	// Status is what was answered: 0 while that is not known, and if no answer was given.
 	Status    int
 	UserAgent string
-	// HasCredential says whether a token, a password, a code or a client secret came along, in
+	// HasCredential reports whether a token, a password, a code or a client secret came along, in
 	// a header, the query or the body.
 	HasCredential bool
 }

@@ -28,7 +28,7 @@ type App struct {
 	ExpiringTokens bool
 }
 
-// knows says whether the text is one of the app's secrets.
+// knows reports whether the text is one of the app's secrets.
 func (a App) knows(text string) bool {
 	return slices.ContainsFunc(a.ClientSecrets, secret.New(text).Equal)
 }
@@ -49,13 +49,13 @@ type oauthRules struct {
 	checksPKCE bool
 	// needsRequest: response_type and redirect_uri must be sent.
 	needsRequest bool
-	// redirectFits says whether the redirect_uri of a request goes with the registered one.
+	// redirectFits reports whether the redirect_uri of a request goes with the registered one.
 	redirectFits func(registered, sent string) bool
 	// reportsMismatch: a redirect_uri that doesn't fit is told to the registered one.
 	reportsMismatch bool
 	// scopes are those that a request asks for; false if one of them doesn't exist.
 	scopes func(app App, param string, before []string) ([]string, bool)
-	// settled says whether an earlier consent makes the page unnecessary.
+	// settled reports whether an earlier consent makes the page unnecessary.
 	settled func(before, asked []string) bool
 	// merge makes one of an earlier consent and what was ticked now.
 	merge func(before, ticked []string) []string
@@ -122,7 +122,7 @@ func newOAuthPlatform(s *Sandbox, rules oauthRules, app App, people []oauthPerso
 // name is the platform's.
 func (p *oauthPlatform) name() Platform { return p.platform }
 
-// serves says whether a path is one of the platform's.
+// serves reports whether a path is one of the platform's.
 func (p *oauthPlatform) serves(path string) bool {
 	if path == p.settings || strings.HasPrefix(path, gitOf(p.platform)) {
 		return true

@@ -156,7 +156,7 @@ func (s *Sandbox) readForm(w http.ResponseWriter, r *http.Request) (map[string]s
 	return in, true
 }
 
-// isJSON says whether the request's body is JSON.
+// isJSON reports whether the request's body is JSON.
 func isJSON(r *http.Request) bool {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return kind == "application/json"

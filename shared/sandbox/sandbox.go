@@ -77,7 +77,7 @@ type Sandbox struct {
 type platform interface {
 	http.Handler
 	name() Platform
-	// serves says whether a path, without prefix or host, belongs to this platform.
+	// serves reports whether a path, without prefix or host, belongs to this platform.
 	serves(path string) bool
 	// samples are for a person: what to try, and what will come of it.
 	samples() []Sample
@@ -156,7 +156,7 @@ func (s *Sandbox) SetSwitch(p Platform, name string, on bool) {
 	s.switches[p][name] = on
 }
 
-// on says whether a quirk is turned on.
+// on reports whether a quirk is turned on.
 func (s *Sandbox) on(p Platform, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,41 +17,41 @@ import (
 // among its words.
 var wordsOfSecrets = []string{
 	"access", "authorization", "bearer", "code", "codes", "cookie", "cookies", "credential",
-	"credentials", "finish", "key", "keys", "passphrase", "password", "refresh", "secret",
+	"credentials", "confirmationCode", "key", "keys", "passphrase", "password", "refresh", "secret",
 	"secrets", "state", "ticket", "token", "tokens", "verifier",
 }
 
 // allowed are fields that are called so and aren't secret.Text, each with its reason. A name that
 // ends with a dot is a package's, with all in it. One that isn't there any more must be taken out.
 var allowed = map[string]string{
-	"functions/local.app.Secrets":           "made up, and written for the laptop alone",
-	"functions/local.signIn.key":            "signs on a laptop alone, and no text",
-	"shared/api.credentialJSON.Token":       "the one reply that hands a token to whom it is for",
-	"shared/api.problemJSON.Code":           "names a problem",
-	"shared/caller.parseKeys.Keys":          "the issuer's public keys",
-	"shared/alibabacloud.answer.code":       "names an error",
-	"shared/alibabacloud.describe.Code":     "names an error",
-	"shared/dispatch.refused.Code":          "names an error",
-	"shared/instance.acrPage.Code":          "names an error",
-	"shared/problem.Problem.Code":           "names a problem",
-	"shared/provider.said.ErrorCode":        "a platform's name for an error",
-	"shared/provider.gitLabUser.State":      "whether a user is active",
-	"shared/provider.oauth.token":           "the address of a token endpoint",
-	"shared/provider.refusal.code":          "names a problem",
-	"shared/provider.refusal.refresh":       "names a problem",
-	"shared/sandbox.":                       "its tokens are made up; nothing deployed links it",
-	"shared/config.Alibaba.KMSKey":          "the id of an encryption key, not the key",
-	"shared/table/tablestore.answer.code":   "names an error",
-	"shared/vault/kms.Options.Key":          "the id of an encryption key, not the key",
-	"shared/vault/kms.reply.SecretName":     "a secret's random name in the vault",
-	"shared/vault/kms.reply.SecretDataType": "how a value is encoded",
-	"shared/table.Token.Secret":             "a secret's random name in the vault",
-	"shared/table.Note.Secret":              "a secret's random name in the vault",
-	"shared/table.Note.State":               "the state of a note",
-	"shared/table.DueEntry.Authorization":   "an authorization's id",
-	"shared/table.Holder.Authorization":     "an authorization's id",
-	"shared/trigger.httpEvent.Cookies":      "a runtime's request as it is decoded, before it is one",
-	"shared/trigger.lambdaReply.Cookies":    "a runtime's reply as it is encoded",
+	"functions/local.app.Secrets":              "made up, and written for the laptop alone",
+	"functions/local.signIn.key":               "signs on a laptop alone, and no text",
+	"shared/api.credentialJSON.Token":          "the one reply that hands a token to whom it is for",
+	"shared/api.problemJSON.Code":              "names a problem",
+	"shared/caller.parseKeys.Keys":             "the issuer's public keys",
+	"shared/alibabacloud.answer.code":          "names an error",
+	"shared/alibabacloud.describe.Code":        "names an error",
+	"shared/dispatch.refused.Code":             "names an error",
+	"shared/instance.acrPage.Code":             "names an error",
+	"shared/problem.Problem.Code":              "names a problem",
+	"shared/provider.said.ErrorCode":           "a platform's name for an error",
+	"shared/provider.gitLabUser.State":         "whether a user is active",
+	"shared/provider.oauth.token":              "the address of a token endpoint",
+	"shared/provider.refusal.code":             "names a problem",
+	"shared/provider.refusal.refresh":          "names a problem",
+	"shared/sandbox.":                          "its tokens are made up; nothing deployed links it",
+	"shared/config.Alibaba.KMSKey":             "the id of an encryption key, not the key",
+	"shared/table/tablestore.answer.code":      "names an error",
+	"shared/vault/kms.Options.Key":             "the id of an encryption key, not the key",
+	"shared/vault/kms.reply.SecretName":        "a secret's random name in the vault",
+	"shared/vault/kms.reply.SecretDataType":    "how a value is encoded",
+	"shared/table.Token.Secret":                "a secret's random name in the vault",
+	"shared/table.Note.Secret":                 "a secret's random name in the vault",
+	"shared/table.Note.State":                  "the state of a note",
+	"shared/table.DueEntry.Authorization":      "an authorization's id",
+	"shared/table.IdentityEntry.Authorization": "an authorization's id",
+	"shared/trigger.httpEvent.Cookies":         "a runtime's request as it is decoded, before it is one",
+	"shared/trigger.lambdaReply.Cookies":       "a runtime's reply as it is encoded",
 }
 
 // about are the last words of names that tell something about a secret, not the secret.
@@ -111,7 +111,7 @@ func TestD2_AFieldWithASecretInTheOpenIsSeen(t *testing.T) {
 	}
 }
 
-// called says whether a name has a word of secrets in it.
+// called reports whether a name has a word of secrets in it.
 func called(name string) bool {
 	words := camelWords(name)
 	if slices.Contains(about, words[len(words)-1]) {
@@ -229,7 +229,7 @@ func (m *module) read(pkg string, file *ast.File) {
 	}
 }
 
-// text says whether a type holds text in the open: a string, bytes, a list or map of such, or
+// text reports whether a type holds text in the open: a string, bytes, a list or map of such, or
 // something of another module, unless that is known to hold none.
 func (m *module) text(pkg string, imports map[string]string, kind ast.Expr) bool {
 	switch k := kind.(type) {

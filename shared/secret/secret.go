@@ -45,7 +45,7 @@ func (t Text) Reveal() string {
 	return *t.value
 }
 
-// Empty says whether there is no secret.
+// Empty reports whether there is no secret.
 func (t Text) Empty() bool { return t.value == nil }
 
 // Equal compares in constant time. An empty secret equals nothing, not even another empty one:

@@ -10,9 +10,9 @@ import (
 // called when the call has ended. It is the same type as vault.Hook.
 type Hook = func(ctx context.Context, call string) (done func(), err error)
 
-// Hooked calls h before every call to t. The 2-minute rule of package binding is a hook, and so
+// WithBeforeCall calls h before every call to t. The 2-minute rule of package binding is a hook, and so
 // are the counters and the crashes of its tests.
-func Hooked(t Table, h Hook) Table { return hooked{t, h} }
+func WithBeforeCall(t Table, h Hook) Table { return hooked{t, h} }
 
 type hooked struct {
 	t Table
@@ -110,20 +110,20 @@ func (w hooked) DueBefore(
 	})
 }
 
-func (w hooked) SaveHolder(ctx context.Context, h Holder) error {
-	return with0(ctx, w.h, "SaveHolder", func() error { return w.t.SaveHolder(ctx, h) })
+func (w hooked) SaveIdentityEntry(ctx context.Context, h IdentityEntry) error {
+	return with0(ctx, w.h, "SaveIdentityEntry", func() error { return w.t.SaveIdentityEntry(ctx, h) })
 }
 
-func (w hooked) ListHolders(
+func (w hooked) ListIdentityEntries(
 	ctx context.Context, of IdentityKey, cursor string, limit int,
-) (Page[Holder], error) {
-	return with1(ctx, w.h, "ListHolders", func() (Page[Holder], error) {
-		return w.t.ListHolders(ctx, of, cursor, limit)
+) (Page[IdentityEntry], error) {
+	return with1(ctx, w.h, "ListIdentityEntries", func() (Page[IdentityEntry], error) {
+		return w.t.ListIdentityEntries(ctx, of, cursor, limit)
 	})
 }
 
-func (w hooked) DeleteHolder(ctx context.Context, h Holder) error {
-	return with0(ctx, w.h, "DeleteHolder", func() error { return w.t.DeleteHolder(ctx, h) })
+func (w hooked) DeleteIdentityEntry(ctx context.Context, h IdentityEntry) error {
+	return with0(ctx, w.h, "DeleteIdentityEntry", func() error { return w.t.DeleteIdentityEntry(ctx, h) })
 }
 
 func (w hooked) AppendHistory(ctx context.Context, key Key, events []Event) error {

@@ -38,11 +38,11 @@ func TestHookIsCalledAroundEveryCallByItsName(t *testing.T) {
 		name := methods.Method(i).Name
 		var log []string
 		// The table behind the hook tells its calls by a hook too, and needs no table behind it.
-		inner := table.Hooked(nil, func(_ context.Context, call string) (func(), error) {
+		inner := table.WithBeforeCall(nil, func(_ context.Context, call string) (func(), error) {
 			log = append(log, "call "+call)
 			return nil, errInner
 		})
-		outer := table.Hooked(inner, func(_ context.Context, call string) (func(), error) {
+		outer := table.WithBeforeCall(inner, func(_ context.Context, call string) (func(), error) {
 			log = append(log, "before "+call)
 			return func() { log = append(log, "after "+call) }, nil
 		})
@@ -62,11 +62,11 @@ func TestHooksErrorKeepsTheCallFromBeingMade(t *testing.T) {
 	for i := range methods.NumMethod() {
 		name := methods.Method(i).Name
 		made := false
-		inner := table.Hooked(nil, func(context.Context, string) (func(), error) {
+		inner := table.WithBeforeCall(nil, func(context.Context, string) (func(), error) {
 			made = true
 			return nil, errors.New("the inner table's error")
 		})
-		outer := table.Hooked(inner, func(context.Context, string) (func(), error) {
+		outer := table.WithBeforeCall(inner, func(context.Context, string) (func(), error) {
 			return func() { t.Errorf("%s: told of an end, but nothing began", name) }, errHook
 		})
 		if err := invoke(t, outer, name); !errors.Is(err, errHook) {
@@ -82,7 +82,7 @@ func TestHookGetsTheCallsContext(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "mine")
 	var got any
-	hooked := table.Hooked(nil, func(ctx context.Context, _ string) (func(), error) {
+	hooked := table.WithBeforeCall(nil, func(ctx context.Context, _ string) (func(), error) {
 		got = ctx.Value(key{})
 		return nil, errors.New("enough")
 	})
@@ -100,6 +100,6 @@ func TestConformanceBehindAHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = opened.Close() })
-	hooked := table.Hooked(opened, func(context.Context, string) (func(), error) { return nil, nil })
+	hooked := table.WithBeforeCall(opened, func(context.Context, string) (func(), error) { return nil, nil })
 	tabletest.Run(t, func(*testing.T) table.Table { return hooked })
 }

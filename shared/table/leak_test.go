@@ -49,7 +49,7 @@ func leaks(record reflect.Type, seen map[reflect.Type]bool) (found []string) {
 	return found
 }
 
-// isText says whether a field of this type could hold a secret as it is.
+// isText reports whether a field of this type could hold a secret as it is.
 func isText(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
@@ -96,7 +96,7 @@ func TestD4_NoRecordHoldsAToken(t *testing.T) {
 	for _, record := range []reflect.Type{
 		reflect.TypeFor[table.Binding](), reflect.TypeFor[table.Token](),
 		reflect.TypeFor[table.Note](), reflect.TypeFor[table.Authorization](),
-		reflect.TypeFor[table.Event](), reflect.TypeFor[table.Holder](),
+		reflect.TypeFor[table.Event](), reflect.TypeFor[table.IdentityEntry](),
 		reflect.TypeFor[table.DueEntry](), reflect.TypeFor[table.Lease](),
 	} {
 		if !seen[record] {

@@ -93,8 +93,8 @@ type Token struct {
 	Scopes    []string  `json:"scopes,omitempty"`
 	IssuedAt  time.Time `json:"issuedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"` // zero: never, or not known
-	// Renewable tokens have a refresh token beside them in the vault.
-	Renewable bool `json:"renewable,omitempty"`
+	// Refreshable tokens have a refresh token beside them in the vault.
+	Refreshable bool `json:"renewable,omitempty"`
 }
 
 // Binding is the record of one binding. A row without a secret is unbound; it stays for 15
@@ -103,8 +103,8 @@ type Binding struct {
 	Key
 	// Version is the table's; see [Bindings].
 	Version string `json:"-"`
-	// Stamp is random, changes at bind and unbind only, and is the ETag.
-	Stamp string `json:"stamp"`
+	// Revision is random, changes at bind and unbind only, and is the ETag.
+	Revision string `json:"stamp"`
 
 	Token        Token             `json:"token,omitzero"`
 	Method       string            `json:"method"`
@@ -127,13 +127,13 @@ type Binding struct {
 	MissingSince time.Time `json:"missingSince,omitzero"`
 
 	Lease Lease `json:"lease,omitzero"`
-	// Unsure says that a refresh ended without a definite answer.
-	Unsure bool `json:"unsure,omitempty"`
+	// RefreshUnclear says that a refresh ended without a definite answer.
+	RefreshUnclear bool `json:"unsure,omitempty"`
 	// Backoff keeps a refresh that failed from being tried again at once.
 	Backoff Backoff `json:"backoff,omitzero"`
-	// LookAt is when a revoked binding is looked at once more: its next generation may have been
+	// RecheckAt is when a revoked binding is looked at once more: its next generation may have been
 	// stored late. Zero: not, or done.
-	LookAt time.Time `json:"lookAt,omitzero"`
+	RecheckAt time.Time `json:"lookAt,omitzero"`
 
 	// Events ride in the record's own write until they are drained to the history.
 	Events     []Event `json:"events,omitempty"`
@@ -147,7 +147,7 @@ type Binding struct {
 	Attempts int       `json:"attempts,omitempty"`
 }
 
-// Bound says whether the record points at a secret.
+// Bound reports whether the record points at a secret.
 func (b Binding) Bound() bool { return b.Token.Secret != "" }
 
 // Delivery is a cursor into the history: what comes after it is yet to be sent.
@@ -179,7 +179,7 @@ func (e Event) Position() string {
 	return fmt.Sprintf("%014d.%010d.%s", e.At.UnixMilli(), e.Number, e.ID)
 }
 
-// IsPosition says whether the text has the form of an [Event.Position], for [History] to tell
+// IsPosition reports whether the text has the form of an [Event.Position], for [History] to tell
 // cursors.
 func IsPosition(text string) bool {
 	const at, number = 14, 14 + 1 + 10
@@ -239,10 +239,10 @@ type Authorization struct {
 	Instance string `json:"instance,omitempty"`
 	ReturnTo string `json:"returnTo,omitempty"`
 
-	Stage      Stage  `json:"stage"`
-	StateHash  string `json:"stateHash,omitempty"`
-	Challenge  string `json:"challenge,omitempty"` // PKCE, S256
-	FinishHash string `json:"finishHash,omitempty"`
+	Stage            Stage  `json:"stage"`
+	StateHash        string `json:"stateHash,omitempty"`
+	Challenge        string `json:"challenge,omitempty"` // PKCE, S256
+	ConfirmationHash string `json:"finishHash,omitempty"`
 
 	Token    Token             `json:"token,omitzero"`
 	Identity Identity          `json:"identity,omitzero"`
@@ -268,8 +268,8 @@ type IdentityKey struct {
 	ID       string
 }
 
-// Holder is a binding or an authorization that has a token of an identity.
-type Holder struct {
+// IdentityEntry is a binding or an authorization that has a token of an identity.
+type IdentityEntry struct {
 	Of IdentityKey
 	// Exactly one of these is set.
 	Binding       Key

@@ -93,18 +93,18 @@ type Due interface {
 	DueBefore(ctx context.Context, t time.Time, cursor string, limit int) (Page[DueEntry], error)
 }
 
-// Holders remembers which bindings and authorizations hold a token of one identity of a platform.
+// IdentityIndex remembers which bindings and authorizations hold a token of one identity of a platform.
 // It is a hint, written before the binding is saved: an entry counts when its binding really has
 // that identity, or when it is young: 15 minutes for a binding's, and for an authorization's until
 // the sweep has ended what nobody confirmed.
-type Holders interface {
-	// SaveHolder writes the entry. The same entry again only sets At.
-	SaveHolder(ctx context.Context, h Holder) error
-	// ListHolders lists the entries of one identity, strongly.
-	ListHolders(ctx context.Context, of IdentityKey, cursor string, limit int) (Page[Holder], error)
-	// DeleteHolder deletes the entry if its At is still h.At; otherwise, and if there is none, it
+type IdentityIndex interface {
+	// SaveIdentityEntry writes the entry. The same entry again only sets At.
+	SaveIdentityEntry(ctx context.Context, h IdentityEntry) error
+	// ListIdentityEntries lists the entries of one identity, strongly.
+	ListIdentityEntries(ctx context.Context, of IdentityKey, cursor string, limit int) (Page[IdentityEntry], error)
+	// DeleteIdentityEntry deletes the entry if its At is still h.At; otherwise, and if there is none, it
 	// does nothing.
-	DeleteHolder(ctx context.Context, h Holder) error
+	DeleteIdentityEntry(ctx context.Context, h IdentityEntry) error
 }
 
 // History keeps a binding's events for good, also after its row is gone.
@@ -134,6 +134,6 @@ type Table interface {
 	Notes
 	Authorizations
 	Due
-	Holders
+	IdentityIndex
 	History
 }

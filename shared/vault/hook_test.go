@@ -21,15 +21,15 @@ func (s steps) take(step string) error {
 	return errInner
 }
 
-func (s steps) Put(context.Context, vault.Name, int, secret.Text) error {
+func (s steps) Put(context.Context, vault.SecretName, int, secret.Text) error {
 	return s.take("made Put")
 }
 
-func (s steps) Get(context.Context, vault.Name, int) (secret.Text, error) {
+func (s steps) Get(context.Context, vault.SecretName, int) (secret.Text, error) {
 	return secret.New("got"), s.take("made Get")
 }
 
-func (s steps) Delete(context.Context, vault.Name) error { return s.take("made Delete") }
+func (s steps) Delete(context.Context, vault.SecretName) error { return s.take("made Delete") }
 
 // call calls a method with zero values, and returns its last result, the error.
 func call(ctx context.Context, v vault.Vault, method reflect.Method) error {
@@ -53,7 +53,7 @@ func TestEveryCallGoesThroughTheHook(t *testing.T) {
 			var taken []string
 			var refuse error
 			var done func()
-			hooked := vault.Hooked(steps{&taken},
+			hooked := vault.WithBeforeCall(steps{&taken},
 				func(got context.Context, name string) (func(), error) {
 					if got.Value(key{}) != "handed on" {
 						t.Error("the hook got another context")
@@ -84,7 +84,7 @@ func TestEveryCallGoesThroughTheHook(t *testing.T) {
 
 func TestHookedHandsOnWhatItWasGiven(t *testing.T) {
 	var taken []string
-	hooked := vault.Hooked(steps{&taken}, func(context.Context, string) (func(), error) {
+	hooked := vault.WithBeforeCall(steps{&taken}, func(context.Context, string) (func(), error) {
 		return nil, nil
 	})
 	got, err := hooked.Get(t.Context(), good, 1)

@@ -28,23 +28,23 @@ type Vault interface {
 	// secret back. An empty or too long value (see [MaxValue]) is [ErrValue].
 	//
 	// Of several callers that put different values at once, one gets nil and the others ErrExists.
-	Put(ctx context.Context, name Name, generation int, value secret.Text) error
+	Put(ctx context.Context, name SecretName, generation int, value secret.Text) error
 
 	// Get reads one generation. One that isn't there is [ErrNotFound], whether or not the secret
 	// is. A value that can't be opened or isn't the one stored is an error, never a wrong value.
-	Get(ctx context.Context, name Name, generation int) (secret.Text, error)
+	Get(ctx context.Context, name SecretName, generation int) (secret.Text, error)
 
 	// Delete removes the secret with all its generations at once and for good, without a recovery
 	// window: a revoked token must not stay restorable. A secret that isn't there is nil.
-	Delete(ctx context.Context, name Name) error
+	Delete(ctx context.Context, name SecretName) error
 }
 
-// Name is a secret's random name: 32 lower-case hex digits. It is not itself a secret.
-type Name string
+// SecretName is a secret's random name: 32 lower-case hex digits. It is not itself a secret.
+type SecretName string
 
-// Valid says whether n has the form of a name. Implementations refuse others with [ErrName], so
+// Valid reports whether n has the form of a name. Implementations refuse others with [ErrName], so
 // that no name leads out of the prefix or folder that they keep.
-func (n Name) Valid() bool {
+func (n SecretName) Valid() bool {
 	if len(n) != 32 {
 		return false
 	}
@@ -73,7 +73,7 @@ var (
 )
 
 // Check returns the error for arguments that no implementation takes, or nil.
-func Check(name Name, generation int) error {
+func Check(name SecretName, generation int) error {
 	if !name.Valid() {
 		return ErrName
 	}
@@ -84,7 +84,7 @@ func Check(name Name, generation int) error {
 }
 
 // CheckValue is [Check] with the value, for Put.
-func CheckValue(name Name, generation int, value secret.Text) error {
+func CheckValue(name SecretName, generation int, value secret.Text) error {
 	if err := Check(name, generation); err != nil {
 		return err
 	}
@@ -99,16 +99,16 @@ func CheckValue(name Name, generation int, value secret.Text) error {
 // called when the call has ended.
 type Hook = func(ctx context.Context, call string) (done func(), err error)
 
-// Hooked calls h before every call to v. The 2-minute rule of package binding is a hook, and so
+// WithBeforeCall calls h before every call to v. The 2-minute rule of package binding is a hook, and so
 // are the counters and the crashes of its tests.
-func Hooked(v Vault, h Hook) Vault { return hooked{v, h} }
+func WithBeforeCall(v Vault, h Hook) Vault { return hooked{v, h} }
 
 type hooked struct {
 	vault Vault
 	hook  Hook
 }
 
-func (v hooked) Put(ctx context.Context, name Name, generation int, value secret.Text) error {
+func (v hooked) Put(ctx context.Context, name SecretName, generation int, value secret.Text) error {
 	done, err := v.hook(ctx, "Put")
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (v hooked) Put(ctx context.Context, name Name, generation int, value secret
 	return v.vault.Put(ctx, name, generation, value)
 }
 
-func (v hooked) Get(ctx context.Context, name Name, generation int) (secret.Text, error) {
+func (v hooked) Get(ctx context.Context, name SecretName, generation int) (secret.Text, error) {
 	done, err := v.hook(ctx, "Get")
 	if err != nil {
 		return secret.Text{}, err
@@ -126,7 +126,7 @@ func (v hooked) Get(ctx context.Context, name Name, generation int) (secret.Text
 	return v.vault.Get(ctx, name, generation)
 }
 
-func (v hooked) Delete(ctx context.Context, name Name) error {
+func (v hooked) Delete(ctx context.Context, name SecretName) error {
 	done, err := v.hook(ctx, "Delete")
 	if err != nil {
 		return err

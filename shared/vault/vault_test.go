@@ -9,10 +9,10 @@ import (
 	"bindery/shared/vault"
 )
 
-const good = vault.Name("0123456789abcdef0123456789abcdef")
+const good = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 func TestValidName(t *testing.T) {
-	for name, want := range map[vault.Name]bool{
+	for name, want := range map[vault.SecretName]bool{
 		good:                                true,
 		"ffffffffffffffffffffffffffffffff":  true,
 		"":                                  false,
@@ -35,7 +35,7 @@ func TestValidName(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
-		name       vault.Name
+		name       vault.SecretName
 		generation int
 		want       error
 	}{
@@ -57,7 +57,7 @@ func TestCheckValue(t *testing.T) {
 	longest := strings.Repeat("x", vault.MaxValue)
 	for _, c := range []struct {
 		what       string
-		name       vault.Name
+		name       vault.SecretName
 		generation int
 		value      string
 		want       error

@@ -17,24 +17,24 @@ export function arrive() {
   return answered ? Object.fromEntries(query) : null;
 }
 
-// takeFragment keeps an authorization's end, and says whether there was one. The finish that waits
+// takeFragment keeps an authorization's end, and says whether there was one. The confirmation code that waits
 // for an authorization outlives problems with it: whoever goes back comes from the platform a
 // second time, and that is refused, but the first time still counts.
 export function takeFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const end = {
     id: fragment.get("authorization") ?? "",
-    finish: fragment.get("finish") ?? "",
+    confirmationCode: fragment.get("confirmationCode") ?? "",
     problem: fragment.get("problem") ?? "",
   };
-  if (!end.problem && !(end.id && end.finish)) return false;
+  if (!end.problem && !(end.id && end.confirmationCode)) return false;
   const before = pending();
-  if (end.problem && before?.finish && before.id === end.id) return true;
+  if (end.problem && before?.confirmationCode && before.id === end.id) return true;
   sessionStorage.setItem(waiting, JSON.stringify(end));
   return true;
 }
 
-// pending is the end that waits: {id, finish, problem}, or null.
+// pending is the end that waits: {id, confirmationCode, problem}, or null.
 export const pending = () => stored(waiting);
 
 // settled forgets the end that waits, and what this tab knows of its authorization.

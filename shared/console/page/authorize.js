@@ -79,7 +79,7 @@ function refused(app, failure, about) {
   });
 }
 
-// over says that a refusal of confirm ends the authorization: the same finish never works again.
+// over says that a refusal of confirm ends the authorization: the same confirmation code never works again.
 function over(failure) {
   const open = ["conflict", "instance_unknown", "scope_missing", "input_malformed"];
   return !failure.passing && !open.includes(failure.code);
@@ -87,7 +87,7 @@ function over(failure) {
 
 // confirm binds. Nothing that waited is needed afterwards.
 async function confirm(app, end, { platform, instance }) {
-  const body = { instance: { region: instance.region, id: instance.id }, finish: end.finish };
+  const body = { instance: { region: instance.region, id: instance.id }, confirmationCode: end.confirmationCode };
   const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body });
   settled();
   await app.choose(instance);
@@ -124,7 +124,7 @@ async function confirmAlone(app, end, here) {
 async function ask(app, end, here) {
   let found;
   try {
-    found = await app.api.get(pathOf(end.id), { "Bindery-Finish": end.finish });
+    found = await app.api.get(pathOf(end.id), { "Bindery-Confirmation-Code": end.confirmationCode });
     if (!found.identity && !found.problem) throw own("not_this_one");
   } catch (failure) {
     if (over(failure)) settled();

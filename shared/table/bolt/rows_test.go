@@ -44,7 +44,7 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 	opened, ctx := open(t), t.Context()
 	key := table.Key{Account: "a", Region: "r", Instance: "i", Platform: "p"}
 	of, at := table.IdentityKey{Platform: "p"}, time.Unix(1, 0)
-	holder := table.Holder{Of: of, Binding: key, At: at}
+	holder := table.IdentityEntry{Of: of, Binding: key, At: at}
 	err := opened.db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(
 			tx.Bucket([]byte(bindingsBucket)).Put([]byte(key.String()), []byte("{")),
@@ -77,7 +77,7 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			_, err := opened.DueBefore(ctx, at, "", 10)
 			return err
 		},
-		"DeleteHolder": func(ctx context.Context) error { return opened.DeleteHolder(ctx, holder) },
+		"DeleteIdentityEntry": func(ctx context.Context) error { return opened.DeleteIdentityEntry(ctx, holder) },
 		"ListHistory": func(ctx context.Context) error {
 			_, err := opened.ListHistory(ctx, key, table.OldestFirst, "", 10)
 			return err
@@ -98,7 +98,7 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	next.DueAt = never
 	_, err = opened.SaveNote(ctx, next)
 	unknown(t, "SaveNote", err)
-	unknown(t, "SaveHolder", opened.SaveHolder(ctx, table.Holder{Binding: table.Key{}, At: never}))
+	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{Binding: table.Key{}, At: never}))
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, table.Key{}, []table.Event{
 		{ID: "1", At: time.Unix(1, 0)}, {ID: "2", At: never},
 	}))

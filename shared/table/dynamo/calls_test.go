@@ -97,15 +97,15 @@ func listCalls(t *Table, k table.Key) []call {
 }
 
 func otherCalls(t *Table, k table.Key) []call {
-	h := table.Holder{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
-		{"SaveHolder", func(ctx context.Context) error { return t.SaveHolder(ctx, h) }, "1 PutItem"},
-		{"ListHolders", func(ctx context.Context) error {
-			_, err := t.ListHolders(ctx, h.Of, "", 10)
+		{"SaveIdentityEntry", func(ctx context.Context) error { return t.SaveIdentityEntry(ctx, h) }, "1 PutItem"},
+		{"ListIdentityEntries", func(ctx context.Context) error {
+			_, err := t.ListIdentityEntries(ctx, h.Of, "", 10)
 			return err
 		}, "1 Query"},
-		{"DeleteHolder", func(ctx context.Context) error {
-			return t.DeleteHolder(ctx, h)
+		{"DeleteIdentityEntry", func(ctx context.Context) error {
+			return t.DeleteIdentityEntry(ctx, h)
 		}, "1 DeleteItem"},
 		{"AppendHistory", func(ctx context.Context) error {
 			return t.AppendHistory(ctx, k, eventsOf(table.MaxEvents))
@@ -306,11 +306,11 @@ func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 	if _, err := opened.Note(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
 		t.Errorf("the row after the delete: got error %v, want %v", err, table.ErrNotFound)
 	}
-	h := table.Holder{Of: table.IdentityKey{ID: "1"}, Binding: key, At: base}
+	h := table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: key, At: base}
 	for name, call := range map[string]func() error{
-		"SaveHolder":    func() error { return opened.SaveHolder(ctx, h) },
-		"DeleteHolder":  func() error { return opened.DeleteHolder(ctx, h) },
-		"AppendHistory": func() error { return opened.AppendHistory(ctx, key, eventsOf(3)) },
+		"SaveIdentityEntry":   func() error { return opened.SaveIdentityEntry(ctx, h) },
+		"DeleteIdentityEntry": func() error { return opened.DeleteIdentityEntry(ctx, h) },
+		"AppendHistory":       func() error { return opened.AppendHistory(ctx, key, eventsOf(3)) },
 	} {
 		p.losing(once())
 		if err := call(); err != nil {

@@ -84,7 +84,7 @@ func keys(partition, sort string) []types.KeySchemaElement {
 	}
 }
 
-// ready says whether the table and its index take calls. An index that isn't there never will.
+// ready reports whether the table and its index take calls. An index that isn't there never will.
 func ready(d *types.TableDescription) bool {
 	index := indexOf(d)
 	return d.TableStatus == types.TableStatusActive &&

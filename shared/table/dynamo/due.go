@@ -27,7 +27,7 @@ func addDue(row item, at time.Time) {
 	}
 	key := keyOf(row)
 	row[dueShardAttribute] = number(rowkey.Shard(key))
-	row[dueAtAttribute] = text(rowkey.Stamp(at) + key.PK + key.SK)
+	row[dueAtAttribute] = text(rowkey.SortableTime(at) + key.PK + key.SK)
 }
 
 func number(n int) types.AttributeValue {
@@ -47,7 +47,7 @@ func (t *Table) dueBefore(
 ) (table.Page[table.DueEntry], error) {
 	var none table.Page[table.DueEntry]
 	name := table.Join(dueIndex)
-	lo, hi := below, rowkey.Stamp(until)+rowkey.Above
+	lo, hi := below, rowkey.SortableTime(until)+rowkey.Above
 	if cursor != "" {
 		last, err := parseCursor(name, cursor)
 		if err != nil {
@@ -135,5 +135,5 @@ func merge(parts []part, limit int) (items []item, last string) {
 // dueEntry reads an entry from the keys, which are all that the index holds.
 func dueEntry(i item) (table.DueEntry, error) {
 	sort := textOf(i, dueAtAttribute)
-	return rowkey.DueEntry(keyOf(i), sort[:min(len(sort), rowkey.StampLength)])
+	return rowkey.DueEntry(keyOf(i), sort[:min(len(sort), rowkey.SortableTimeLength)])
 }

@@ -109,7 +109,7 @@ func failed(doing string, err error) error {
 }
 
 // clashed is the item that a failed condition brought along, which is nil where there is none. ok
-// says whether it was a condition that failed: throttling and the rest are not.
+// reports whether it was a condition that failed: throttling and the rest are not.
 func clashed(err error) (there item, ok bool) {
 	var failure *types.ConditionalCheckFailedException
 	if !errors.As(err, &failure) {

@@ -9,30 +9,30 @@ import (
 	"bindery/shared/table/rowkey"
 )
 
-// SaveHolder is of [table.Holders].
-func (t *Table) SaveHolder(ctx context.Context, h table.Holder) error {
+// SaveIdentityEntry is of [table.IdentityIndex].
+func (t *Table) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
 	h.At = h.At.UTC()
-	row, err := encode(rowkey.Holder(h), h)
+	row, err := encode(rowkey.IdentityEntry(h), h)
 	if err != nil {
 		return failed("save a holder", err)
 	}
-	row[atAttribute] = text(rowkey.Stamp(h.At))
+	row[atAttribute] = text(rowkey.SortableTime(h.At))
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: row})
 	return failed("save a holder", err)
 }
 
-// ListHolders is of [table.Holders].
-func (t *Table) ListHolders(
+// ListIdentityEntries is of [table.IdentityIndex].
+func (t *Table) ListIdentityEntries(
 	ctx context.Context, of table.IdentityKey, cursor string, limit int,
-) (table.Page[table.Holder], error) {
+) (table.Page[table.IdentityEntry], error) {
 	pk := rowkey.Identity(of)
-	list, err := page(ctx, t, pk, spanOf(pk), cursor, limit, decode[table.Holder])
+	list, err := page(ctx, t, pk, spanOf(pk), cursor, limit, decode[table.IdentityEntry])
 	return list, failed("list holders", err)
 }
 
-// DeleteHolder is of [table.Holders].
-func (t *Table) DeleteHolder(ctx context.Context, h table.Holder) error {
-	err := t.delete(ctx, rowkey.Holder(h), has(atAttribute, rowkey.Stamp(h.At)))
+// DeleteIdentityEntry is of [table.IdentityIndex].
+func (t *Table) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+	err := t.delete(ctx, rowkey.IdentityEntry(h), has(atAttribute, rowkey.SortableTime(h.At)))
 	if _, other := clashed(err); other {
 		return nil
 	}

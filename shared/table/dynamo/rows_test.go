@@ -89,7 +89,7 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 		_, err = opened.SaveBinding(ctx, b)
 		unknown(t, "SaveBinding", err)
 	}
-	unknown(t, "SaveHolder", opened.SaveHolder(ctx, table.Holder{Binding: first.Key, At: never}))
+	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{Binding: first.Key, At: never}))
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, first.Key, []table.Event{
 		{ID: "1", At: base}, {ID: "2", At: never},
 	}))
@@ -132,10 +132,10 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			t.Errorf("%s: SaveBinding: got error %v, want %v", name, err, table.ErrConflict)
 		}
 	}
-	put(t, opened, itemOf(rowkey.Holder(table.Holder{Of: of, Binding: k})))
+	put(t, opened, itemOf(rowkey.IdentityEntry(table.IdentityEntry{Of: of, Binding: k})))
 	put(t, opened, itemOf(rowkey.Key{PK: rowkey.History(k), SK: table.Event{}.Position()}))
-	_, err := opened.ListHolders(ctx, of, "", 10)
-	unknown(t, "ListHolders", err)
+	_, err := opened.ListIdentityEntries(ctx, of, "", 10)
+	unknown(t, "ListIdentityEntries", err)
 	_, err = opened.ListHistory(ctx, k, table.OldestFirst, "", 10)
 	unknown(t, "ListHistory", err)
 }
@@ -153,7 +153,7 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	_, err3 := opened.SaveAuthorization(ctx, table.Authorization{
 		ID: "1", DueAt: base, Problem: trouble,
 	})
-	err4 := opened.SaveHolder(ctx, table.Holder{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
+	err4 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
 	err5 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
 	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
 		t.Fatal(err)

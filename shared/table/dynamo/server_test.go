@@ -50,7 +50,7 @@ type proxy struct {
 	calls map[string]int
 	// answer may answer a request itself, and then returns true.
 	answer func(w http.ResponseWriter, operation, body string) bool
-	// lose says whether the reply to a request, which was carried out, is lost.
+	// lose reports whether the reply to a request, which was carried out, is lost.
 	lose func(operation, body string) bool
 }
 

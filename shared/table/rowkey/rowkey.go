@@ -52,8 +52,8 @@ func Identity(of table.IdentityKey) string {
 	return table.Join(HolderKind, of.Platform, of.Address, of.ID)
 }
 
-// Holder is the key of one of them.
-func Holder(h table.Holder) Key {
+// IdentityEntry is the key of one of them.
+func IdentityEntry(h table.IdentityEntry) Key {
 	if h.Authorization != "" {
 		return Key{Identity(h.Of), table.Join(AuthorizationKind, h.Authorization)}
 	}
@@ -93,11 +93,11 @@ func Shard(k Key) int {
 // stampForm writes a time so that times sort as text, all in the same width.
 const stampForm = "2006-01-02T15:04:05.000000000Z"
 
-// StampLength is how long a stamp is, in bytes.
-const StampLength = len(stampForm)
+// SortableTimeLength is how long a stamp is, in bytes.
+const SortableTimeLength = len(stampForm)
 
-// Stamp writes a time so that stamps sort as their times do.
-func Stamp(t time.Time) string { return t.UTC().Format(stampForm) }
+// SortableTime writes a time so that stamps sort as their times do.
+func SortableTime(t time.Time) string { return t.UTC().Format(stampForm) }
 
 // DueEntry reads an entry of the index from the key of its row and the stamp of its time, which are
 // all that the index holds.

@@ -15,13 +15,13 @@ import (
 func TestKeysAreWhatTheyAlwaysWere(t *testing.T) {
 	k := table.Key{Account: "acme", Region: "cn-1", Instance: "cri/1", Platform: "github"}
 	of := table.IdentityKey{Platform: "github", ID: "7"}
-	held, awaited := table.Holder{Of: of, Binding: k}, table.Holder{Of: of, Authorization: "id"}
+	held, awaited := table.IdentityEntry{Of: of, Binding: k}, table.IdentityEntry{Of: of, Authorization: "id"}
 	for want, got := range map[string]rowkey.Key{
 		"7:binding4:acme 4:cn-15:cri/16:github":                      rowkey.Binding(k),
 		"4:note3:abc -":                                              rowkey.Note("abc"),
 		"13:authorization2:id -":                                     rowkey.Authorization("id"),
-		"6:holder6:github0:1:7 7:binding4:acme4:cn-15:cri/16:github": rowkey.Holder(held),
-		"6:holder6:github0:1:7 13:authorization2:id":                 rowkey.Holder(awaited),
+		"6:holder6:github0:1:7 7:binding4:acme4:cn-15:cri/16:github": rowkey.IdentityEntry(held),
+		"6:holder6:github0:1:7 13:authorization2:id":                 rowkey.IdentityEntry(awaited),
 		"7:history4:acme4:cn-15:cri/16:github 1":                     {PK: rowkey.History(k), SK: "1"},
 	} {
 		if got := got.PK + " " + got.SK; got != want {
@@ -32,12 +32,12 @@ func TestKeysAreWhatTheyAlwaysWere(t *testing.T) {
 
 func TestStampsSortAsTheirTimesDo(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
-	got := rowkey.Stamp(at)
-	if got != "2026-01-02T02:04:05.000000000Z" || len(got) != rowkey.StampLength {
+	got := rowkey.SortableTime(at)
+	if got != "2026-01-02T02:04:05.000000000Z" || len(got) != rowkey.SortableTimeLength {
 		t.Errorf("got the stamp %q", got)
 	}
 	for _, later := range []time.Duration{1, time.Millisecond, time.Hour, 1000 * time.Hour} {
-		if rowkey.Stamp(at) >= rowkey.Stamp(at.Add(later)) {
+		if rowkey.SortableTime(at) >= rowkey.SortableTime(at.Add(later)) {
 			t.Errorf("%v later is not after", later)
 		}
 	}
@@ -54,18 +54,18 @@ func TestAnEntryOfTheIndexSaysWhatIsDue(t *testing.T) {
 		{rowkey.Note("s"), table.DueEntry{At: at, Note: "s"}},
 		{rowkey.Authorization("id"), table.DueEntry{At: at, Authorization: "id"}},
 	} {
-		if got, err := rowkey.DueEntry(want.key, rowkey.Stamp(at)); err != nil || got != want.entry {
+		if got, err := rowkey.DueEntry(want.key, rowkey.SortableTime(at)); err != nil || got != want.entry {
 			t.Errorf("got %v, error %v, want %v", got, err, want.entry)
 		}
 	}
 	for _, wrong := range []rowkey.Key{
 		{PK: rowkey.History(k), SK: "1"}, {PK: rowkey.Account("a"), SK: "r"}, {PK: "user#1", SK: "-"}, {},
 	} {
-		if _, err := rowkey.DueEntry(wrong, rowkey.Stamp(at)); err == nil {
+		if _, err := rowkey.DueEntry(wrong, rowkey.SortableTime(at)); err == nil {
 			t.Errorf("%q is due", wrong)
 		}
 	}
-	for _, stamp := range []string{"", "0", strings.Repeat("9", rowkey.StampLength)} {
+	for _, stamp := range []string{"", "0", strings.Repeat("9", rowkey.SortableTimeLength)} {
 		if _, err := rowkey.DueEntry(rowkey.Note("s"), stamp); err == nil {
 			t.Errorf("due at %q", stamp)
 		}

@@ -95,17 +95,17 @@ func listCalls(k table.Key) []call {
 }
 
 func otherCalls(k table.Key) []call {
-	h := table.Holder{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
-		{"SaveHolder", func(ctx context.Context, t *Table) error {
-			return t.SaveHolder(ctx, h)
+		{"SaveIdentityEntry", func(ctx context.Context, t *Table) error {
+			return t.SaveIdentityEntry(ctx, h)
 		}, "PutRow", 1},
-		{"ListHolders", func(ctx context.Context, t *Table) error {
-			_, err := t.ListHolders(ctx, h.Of, "", 10)
+		{"ListIdentityEntries", func(ctx context.Context, t *Table) error {
+			_, err := t.ListIdentityEntries(ctx, h.Of, "", 10)
 			return err
 		}, "GetRange", 1},
-		{"DeleteHolder", func(ctx context.Context, t *Table) error {
-			return t.DeleteHolder(ctx, h)
+		{"DeleteIdentityEntry", func(ctx context.Context, t *Table) error {
+			return t.DeleteIdentityEntry(ctx, h)
 		}, "DeleteRow", 1},
 		{"AppendHistory", func(ctx context.Context, t *Table) error {
 			return t.AppendHistory(ctx, k, eventsOf(table.MaxEvents))

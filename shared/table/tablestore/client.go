@@ -74,7 +74,7 @@ func (c *Client) call(ctx context.Context, ask func(*sdk.TableStoreClient) error
 	return err
 }
 
-// callUnsure also says whether an earlier try than the last may have done its work unseen.
+// callUnsure also reports whether an earlier try than the last may have done its work unseen.
 func (c *Client) callUnsure(
 	ctx context.Context, ask func(*sdk.TableStoreClient) error,
 ) (unsure bool, err error) {

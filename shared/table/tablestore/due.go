@@ -19,7 +19,7 @@ func addDue(r row, at time.Time) {
 		return
 	}
 	r.set(dueShardColumn, int64(rowkey.Shard(r.key)))
-	r.set(dueAtColumn, rowkey.Stamp(at))
+	r.set(dueAtColumn, rowkey.SortableTime(at))
 }
 
 // DueBefore is of [table.Due]. It is one call a shard, all at once.
@@ -43,14 +43,14 @@ func (t *Table) dueBefore(
 		if last, err = parseCursor(name, cursor); err != nil {
 			return none, err
 		}
-		if len(last.At) != rowkey.StampLength {
+		if len(last.At) != rowkey.SortableTimeLength {
 			return none, table.ErrCursor
 		}
 	}
-	if last.At > rowkey.Stamp(until) { // the cursor is of a later time
+	if last.At > rowkey.SortableTime(until) { // the cursor is of a later time
 		return none, ctx.Err()
 	}
-	parts, err := t.dueParts(ctx, last, rowkey.Stamp(until), limit)
+	parts, err := t.dueParts(ctx, last, rowkey.SortableTime(until), limit)
 	if err != nil {
 		return none, err
 	}

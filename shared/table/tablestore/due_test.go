@@ -37,7 +37,7 @@ func TestTheIndexHoldsWhatComesDueAndNothingElse(t *testing.T) {
 	if got := w.service.Rows(tableName + dueIndex); got != 12 {
 		t.Errorf("the index has %d entries, want 12", got)
 	}
-	if err := w.table.SaveHolder(t.Context(), table.Holder{Authorization: "1", At: base}); err != nil {
+	if err := w.table.SaveIdentityEntry(t.Context(), table.IdentityEntry{Authorization: "1", At: base}); err != nil {
 		t.Error(err)
 	}
 	if got := w.service.Rows(tableName); got != 33 {
@@ -183,10 +183,10 @@ func TestAnIndexEntryThatIsNotOursIsAnError(t *testing.T) {
 		at  string
 	}{
 		"a holder": {
-			rowkey.Key{PK: table.Join(rowkey.HolderKind, "a"), SK: "1"}, rowkey.Stamp(base),
+			rowkey.Key{PK: table.Join(rowkey.HolderKind, "a"), SK: "1"}, rowkey.SortableTime(base),
 		},
-		"another's row":  {rowkey.Key{PK: "user#1", SK: "-"}, rowkey.Stamp(base)},
-		"half a binding": {rowkey.Key{PK: rowkey.Account("a"), SK: table.Join("r")}, rowkey.Stamp(base)},
+		"another's row":  {rowkey.Key{PK: "user#1", SK: "-"}, rowkey.SortableTime(base)},
+		"half a binding": {rowkey.Key{PK: rowkey.Account("a"), SK: table.Join("r")}, rowkey.SortableTime(base)},
 		"no time":        {rowkey.Note("1"), "0"},
 		"not a time":     {rowkey.Note("1"), "0001-13-01T00:00:00.000000000Z"},
 	} {

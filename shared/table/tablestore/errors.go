@@ -75,7 +75,7 @@ func describe(err error) error {
 	return errors.New(unreadable)
 }
 
-// quotable says whether an answer's text helps an operator and is about rights, names and states
+// quotable reports whether an answer's text helps an operator and is about rights, names and states
 // only.
 func quotable(code string) bool {
 	switch code {
@@ -94,7 +94,7 @@ func plain(text string) string {
 	return text
 }
 
-// clashed says whether it was a condition that failed: throttling and the rest are not.
+// clashed reports whether it was a condition that failed: throttling and the rest are not.
 func clashed(err error) bool { return is(err, conditionFailed) }
 
 func is(err error, code string) bool {
@@ -102,11 +102,11 @@ func is(err error, code string) bool {
 	return errors.As(err, &a) && a.code == code
 }
 
-// undone says whether the service didn't do the work for certain: two writers of one row met, and
+// undone reports whether the service didn't do the work for certain: two writers of one row met, and
 // this one was turned away.
 func undone(err error) bool { return is(err, sdk.ROW_OPERATION_CONFLICT) }
 
-// passing says whether the same call may succeed in a moment.
+// passing reports whether the same call may succeed in a moment.
 func passing(err error) bool {
 	var a *answer
 	if errors.As(err, &a) {

@@ -7,30 +7,30 @@ import (
 	"bindery/shared/table/rowkey"
 )
 
-// SaveHolder is of [table.Holders].
-func (t *Table) SaveHolder(ctx context.Context, h table.Holder) error {
+// SaveIdentityEntry is of [table.IdentityIndex].
+func (t *Table) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
 	h.At = h.At.UTC()
-	made, err := encode(rowkey.Holder(h), h)
+	made, err := encode(rowkey.IdentityEntry(h), h)
 	if err != nil {
 		return failed("save a holder", err)
 	}
-	made.set(atColumn, rowkey.Stamp(h.At))
+	made.set(atColumn, rowkey.SortableTime(h.At))
 	_, err = t.put(ctx, made, always())
 	return failed("save a holder", err)
 }
 
-// ListHolders is of [table.Holders].
-func (t *Table) ListHolders(
+// ListIdentityEntries is of [table.IdentityIndex].
+func (t *Table) ListIdentityEntries(
 	ctx context.Context, of table.IdentityKey, cursor string, limit int,
-) (table.Page[table.Holder], error) {
+) (table.Page[table.IdentityEntry], error) {
 	pk := rowkey.Identity(of)
-	found, err := list(ctx, t, pk, t.spanOf(pk), cursor, limit, decode[table.Holder])
+	found, err := list(ctx, t, pk, t.spanOf(pk), cursor, limit, decode[table.IdentityEntry])
 	return found, failed("list holders", err)
 }
 
-// DeleteHolder is of [table.Holders].
-func (t *Table) DeleteHolder(ctx context.Context, h table.Holder) error {
-	err := t.delete(ctx, rowkey.Holder(h), has(atColumn, rowkey.Stamp(h.At)))
+// DeleteIdentityEntry is of [table.IdentityIndex].
+func (t *Table) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+	err := t.delete(ctx, rowkey.IdentityEntry(h), has(atColumn, rowkey.SortableTime(h.At)))
 	if clashed(err) {
 		return nil
 	}

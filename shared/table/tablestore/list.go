@@ -61,7 +61,7 @@ func (s span) backwards() span {
 	return s
 }
 
-// page reads rows, at most limit of them, and says whether there are more. They may be fewer and
+// page reads rows, at most limit of them, and reports whether there are more. They may be fewer and
 // yet not all.
 func (t *Table) page(ctx context.Context, s span, limit int) (found []row, more bool, err error) {
 	direction := sdk.FORWARD

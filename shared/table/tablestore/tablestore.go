@@ -141,7 +141,7 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("tablestore: %s: %w", doing, err)
 }
 
-// get reads one row, strongly. there says whether there is one.
+// get reads one row, strongly. there reports whether there is one.
 func (t *Table) get(ctx context.Context, key rowkey.Key) (found row, there bool, err error) {
 	err = t.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		got, err := client.GetRow(&sdk.GetRowRequest{

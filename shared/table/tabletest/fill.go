@@ -71,7 +71,7 @@ func (f *filler) setStruct(v reflect.Value) {
 	}
 }
 
-// kept says whether a table keeps the field as it is given. A version is the table's own, and of a
+// kept reports whether a table keeps the field as it is given. A version is the table's own, and of a
 // problem only what has a name in JSON is kept.
 func kept(in reflect.Type, field reflect.StructField) bool {
 	if in == reflect.TypeFor[problem.Problem]() {

@@ -12,10 +12,10 @@ import (
 
 func holderPromises() []promise {
 	return []promise{
-		{"Holders/TwiceIsOnce", holderTwice},
-		{"Holders/DeletedOnlyWithItsAt", holderDelete},
-		{"Holders/IdentitiesDontMix", holdersApart},
-		{"Holders/EachOnceInPages", holderPages},
+		{"IdentityIndex/TwiceIsOnce", holderTwice},
+		{"IdentityIndex/DeletedOnlyWithItsAt", holderDelete},
+		{"IdentityIndex/IdentitiesDontMix", holdersApart},
+		{"IdentityIndex/EachOnceInPages", holderPages},
 	}
 }
 
@@ -25,26 +25,26 @@ func (s *suite) identity(id string) table.IdentityKey {
 }
 
 // addHolder saves the entry, for the length of the test.
-func (s *suite) addHolder(h table.Holder) {
+func (s *suite) addHolder(h table.IdentityEntry) {
 	s.Helper()
-	s.must(s.table.SaveHolder(s.Context(), h))
-	s.cleanup(func(ctx context.Context) { _ = s.table.DeleteHolder(ctx, h) })
+	s.must(s.table.SaveIdentityEntry(s.Context(), h))
+	s.cleanup(func(ctx context.Context) { _ = s.table.DeleteIdentityEntry(ctx, h) })
 }
 
-func (s *suite) holders(of table.IdentityKey, limit int) []table.Holder {
+func (s *suite) holders(of table.IdentityKey, limit int) []table.IdentityEntry {
 	s.Helper()
-	list, err := walk(limit, func(cursor string, limit int) (table.Page[table.Holder], error) {
-		return s.table.ListHolders(s.Context(), of, cursor, limit)
+	list, err := walk(limit, func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
+		return s.table.ListIdentityEntries(s.Context(), of, cursor, limit)
 	})
 	s.must(err)
 	return list
 }
 
 // wantHolders expects an identity's entries, strongly and in any order.
-func (s *suite) wantHolders(when string, of table.IdentityKey, limit int, want ...table.Holder) {
+func (s *suite) wantHolders(when string, of table.IdentityKey, limit int, want ...table.IdentityEntry) {
 	s.Helper()
 	got := s.holders(of, limit)
-	byHolder := func(a, b table.Holder) int {
+	byHolder := func(a, b table.IdentityEntry) int {
 		return cmp.Compare(a.Authorization+a.Binding.String(), b.Authorization+b.Binding.String())
 	}
 	slices.SortFunc(got, byHolder)
@@ -57,7 +57,7 @@ func (s *suite) wantHolders(when string, of table.IdentityKey, limit int, want .
 func holderTwice(s *suite) {
 	of := s.identity("1")
 	s.wantHolders("an identity without entries", of, 10)
-	for _, h := range []table.Holder{
+	for _, h := range []table.IdentityEntry{
 		{Of: of, Binding: s.key("i-1")},
 		{Of: of, Authorization: s.key("i-1").String()},
 	} {
@@ -72,29 +72,29 @@ func holderTwice(s *suite) {
 
 func holderDelete(s *suite) {
 	of := s.identity("1")
-	binding := table.Holder{Of: of, Binding: s.key("i-1"), At: s.base}
-	authorization := table.Holder{Of: of, Authorization: "1", At: s.base}
-	s.must(s.table.DeleteHolder(s.Context(), binding)) // there is none
+	binding := table.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base}
+	authorization := table.IdentityEntry{Of: of, Authorization: "1", At: s.base}
+	s.must(s.table.DeleteIdentityEntry(s.Context(), binding)) // there is none
 	s.addHolder(binding)
 	s.addHolder(authorization)
 
 	for _, off := range []time.Duration{-time.Millisecond, time.Millisecond} {
 		other := binding
 		other.At = s.base.Add(off)
-		s.must(s.table.DeleteHolder(s.Context(), other))
+		s.must(s.table.DeleteIdentityEntry(s.Context(), other))
 		s.wantHolders("after a delete with another At", of, 10, binding, authorization)
 	}
 	younger := binding
 	younger.At = s.base.Add(time.Second)
 	s.addHolder(younger)
-	s.must(s.table.DeleteHolder(s.Context(), binding))
+	s.must(s.table.DeleteIdentityEntry(s.Context(), binding))
 	s.wantHolders("after a delete with the At before", of, 10, younger, authorization)
 
 	for range 2 {
-		s.must(s.table.DeleteHolder(s.Context(), younger))
+		s.must(s.table.DeleteIdentityEntry(s.Context(), younger))
 		s.wantHolders("after the delete", of, 10, authorization)
 	}
-	s.must(s.table.DeleteHolder(s.Context(), authorization))
+	s.must(s.table.DeleteIdentityEntry(s.Context(), authorization))
 	s.wantHolders("after both deletes", of, 10)
 }
 
@@ -112,9 +112,9 @@ func holdersApart(s *suite) {
 		{Platform: "gitee" + s.name},
 		{Platform: "gitee", ID: s.name + "用户"},
 	}
-	entries := map[table.IdentityKey][]table.Holder{}
+	entries := map[table.IdentityKey][]table.IdentityEntry{}
 	for i, of := range identities {
-		for _, h := range []table.Holder{
+		for _, h := range []table.IdentityEntry{
 			{Of: of, Binding: s.key("i-1")},
 			{Of: of, Binding: s.key("i-10")},
 			{Of: of, Authorization: "1"},
@@ -128,15 +128,15 @@ func holdersApart(s *suite) {
 	for of, want := range entries {
 		s.wantHolders(fmt.Sprintf("entries of %q", of), of, 10, want...)
 	}
-	s.must(s.table.DeleteHolder(s.Context(), entries[identities[0]][0]))
+	s.must(s.table.DeleteIdentityEntry(s.Context(), entries[identities[0]][0]))
 	s.wantHolders("the others", identities[1], 10, entries[identities[1]]...)
 }
 
 func holderPages(s *suite) {
 	of := s.identity("1")
-	var want []table.Holder
+	var want []table.IdentityEntry
 	for i := range 14 {
-		h := table.Holder{Of: of, At: s.base.Add(time.Duration(i) * time.Millisecond)}
+		h := table.IdentityEntry{Of: of, At: s.base.Add(time.Duration(i) * time.Millisecond)}
 		if i%2 == 0 {
 			h.Binding = s.key(fmt.Sprint("i-", i))
 		} else {
@@ -148,13 +148,13 @@ func holderPages(s *suite) {
 	for _, limit := range []int{1, 4, 14, 100} {
 		s.wantHolders(fmt.Sprintf("pages of %d", limit), of, limit, want...)
 	}
-	var got []table.Holder
-	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[table.Holder], error) {
-		return s.table.ListHolders(s.Context(), of, cursor, limit)
-	}, func(page table.Page[table.Holder]) {
+	var got []table.IdentityEntry
+	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
+		return s.table.ListIdentityEntries(s.Context(), of, cursor, limit)
+	}, func(page table.Page[table.IdentityEntry]) {
 		for _, h := range page.Items {
 			got = append(got, h)
-			s.must(s.table.DeleteHolder(s.Context(), h))
+			s.must(s.table.DeleteIdentityEntry(s.Context(), h))
 		}
 	})
 	s.must(err)

@@ -49,7 +49,7 @@ func keysApart(s *suite) {
 	r := rows[table.Binding]{s, bindings()}
 	var saved []table.Binding
 	for i, key := range keys {
-		saved = append(saved, r.add(table.Binding{Key: key, Stamp: fmt.Sprint(i)}))
+		saved = append(saved, r.add(table.Binding{Key: key, Revision: fmt.Sprint(i)}))
 	}
 	for _, want := range saved {
 		r.wantRow(fmt.Sprintf("the row of %q", want.Key), want)
@@ -77,11 +77,11 @@ func kindsApart(s *suite) {
 
 	key := s.key("i-1")
 	name := key.String()
-	binding := b.add(table.Binding{Key: key, Stamp: "1"})
+	binding := b.add(table.Binding{Key: key, Revision: "1"})
 	for _, other := range []string{name, s.name, table.Join(s.name)} {
 		note := n.add(table.Note{Secret: other, Generation: 1, DueAt: s.base})
 		authorization := a.add(table.Authorization{ID: other, Platform: "gitee", DueAt: s.base})
-		s.addHolder(table.Holder{
+		s.addHolder(table.IdentityEntry{
 			Of: table.IdentityKey{Platform: other}, Authorization: other, At: s.base,
 		})
 		s.must(s.table.AppendHistory(s.Context(), key, []table.Event{s.event(1)}))

@@ -251,7 +251,7 @@ func TestOpenBesideAWriterLosesNothing(t *testing.T) {
 	})
 	var puts sync.WaitGroup
 	for i := range 4 {
-		name := vault.Name(strings.Repeat(strconv.Itoa(i), 32))
+		name := vault.SecretName(strings.Repeat(strconv.Itoa(i), 32))
 		puts.Go(func() {
 			for generation := 1; generation <= 25; generation++ {
 				value := secret.New(strconv.Itoa(generation))
@@ -266,7 +266,7 @@ func TestOpenBesideAWriterLosesNothing(t *testing.T) {
 	opens.Wait()
 	for i := range 4 {
 		for generation := 1; generation <= 25; generation++ {
-			name := vault.Name(strings.Repeat(strconv.Itoa(i), 32))
+			name := vault.SecretName(strings.Repeat(strconv.Itoa(i), 32))
 			holds(t, v, name, generation, strconv.Itoa(generation))
 		}
 	}

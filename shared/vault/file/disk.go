@@ -70,7 +70,7 @@ func (v *Vault) tidy() error {
 		path := filepath.Join(v.dir, entry.Name())
 		name, deleted := strings.CutPrefix(entry.Name(), trashPrefix)
 		switch {
-		case !vault.Name(name).Valid():
+		case !vault.SecretName(name).Valid():
 			continue
 		case deleted:
 			err = os.RemoveAll(path)

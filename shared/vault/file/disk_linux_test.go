@@ -56,7 +56,7 @@ func TestAFullDiskLosesNothingAndPasses(t *testing.T) {
 		}
 	}
 	before := tree(t, dir)
-	another := vault.Name(strings.Repeat("3", 32))
+	another := vault.SecretName(strings.Repeat("3", 32))
 	if err := v.Put(t.Context(), another, 1, secret.New(big)); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Put of a new secret = %v, want that the disk is full", err)
 	}

@@ -59,7 +59,7 @@ const tries = 10
 
 // Put implements [vault.Vault].
 func (v *Vault) Put(
-	ctx context.Context, name vault.Name, generation int, value secret.Text,
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
 	if err := vault.CheckValue(name, generation, value); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (v *Vault) Put(
 
 // compare is nil if the value is stored, and [vault.ErrExists] if another one is. Its answer is
 // only given when what is there would outlive a power cut: its writer may have died before that.
-func (v *Vault) compare(name vault.Name, generation int, value secret.Text) error {
+func (v *Vault) compare(name vault.SecretName, generation int, value secret.Text) error {
 	stored, err := v.read(name, generation)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (v *Vault) compare(name vault.Name, generation int, value secret.Text) erro
 
 // create stores a generation that isn't there. An error that is fs.ErrExist or fs.ErrNotExist
 // says that somebody got in between.
-func (v *Vault) create(name vault.Name, generation int, value secret.Text) error {
+func (v *Vault) create(name vault.SecretName, generation int, value secret.Text) error {
 	if generation == 1 {
 		if err := os.Mkdir(v.folder(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
@@ -119,7 +119,7 @@ func (v *Vault) create(name vault.Name, generation int, value secret.Text) error
 
 // Get implements [vault.Vault].
 func (v *Vault) Get(
-	ctx context.Context, name vault.Name, generation int,
+	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
 	err := vault.Check(name, generation)
 	if err != nil {
@@ -135,7 +135,7 @@ func (v *Vault) Get(
 	return value, nil
 }
 
-func (v *Vault) read(name vault.Name, generation int) (secret.Text, error) {
+func (v *Vault) read(name vault.SecretName, generation int) (secret.Text, error) {
 	sealed, err := os.ReadFile(v.path(name, generation))
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.Text{}, v.absent()
@@ -152,7 +152,7 @@ func (v *Vault) read(name vault.Name, generation int) (secret.Text, error) {
 
 // Delete implements [vault.Vault]. The rename ends all generations at once; a writer that still
 // holds the old path then finds nothing to link into.
-func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
+func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
 
 // remove goes through every step even if there is no such secret: the one who took the first may
 // have died before the others.
-func (v *Vault) remove(name vault.Name) error {
+func (v *Vault) remove(name vault.SecretName) error {
 	trash := filepath.Join(v.dir, trashPrefix+string(name))
 	if err := os.RemoveAll(trash); err != nil {
 		return err
@@ -191,17 +191,17 @@ func (v *Vault) remove(name vault.Name) error {
 
 // Names lists the secrets that are there, in order. The other vaults have no such call: only
 // their operators may list.
-func (v *Vault) Names(ctx context.Context) ([]vault.Name, error) {
+func (v *Vault) Names(ctx context.Context) ([]vault.SecretName, error) {
 	entries, err := os.ReadDir(v.dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing the vault: %w", err)
 	}
-	var names []vault.Name
+	var names []vault.SecretName
 	for _, entry := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("listing the vault: %w", err)
 		}
-		name := vault.Name(entry.Name())
+		name := vault.SecretName(entry.Name())
 		if !name.Valid() {
 			continue
 		}
@@ -217,7 +217,7 @@ func (v *Vault) Names(ctx context.Context) ([]vault.Name, error) {
 
 // present is nil if the secret is there: if its generation 1 is, without which there is no other.
 // The folder alone says nothing; its maker may have died before he put a value into it.
-func (v *Vault) present(name vault.Name) error {
+func (v *Vault) present(name vault.SecretName) error {
 	_, err := os.Stat(v.path(name, 1))
 	if errors.Is(err, fs.ErrNotExist) {
 		return v.absent()
@@ -234,14 +234,14 @@ func (v *Vault) absent() error {
 	return vault.ErrNotFound
 }
 
-func (v *Vault) folder(name vault.Name) string { return filepath.Join(v.dir, string(name)) }
+func (v *Vault) folder(name vault.SecretName) string { return filepath.Join(v.dir, string(name)) }
 
-func (v *Vault) path(name vault.Name, generation int) string {
+func (v *Vault) path(name vault.SecretName, generation int) string {
 	return filepath.Join(v.folder(name), strconv.Itoa(generation))
 }
 
 // sync makes a secret's files outlive a power cut, and the folder that they are in.
-func (v *Vault) sync(name vault.Name) error {
+func (v *Vault) sync(name vault.SecretName) error {
 	if err := syncFolder(v.folder(name)); err != nil {
 		return err
 	}
@@ -250,6 +250,6 @@ func (v *Vault) sync(name vault.Name) error {
 
 // associated is what a value is bound to besides the key. A name has a fixed length, so that no
 // two pairs give the same.
-func associated(name vault.Name, generation int) []byte {
+func associated(name vault.SecretName, generation int) []byte {
 	return fmt.Appendf(nil, "%s|%d", name, generation)
 }

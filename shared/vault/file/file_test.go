@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	one   = vault.Name("11111111111111111111111111111111")
-	other = vault.Name("22222222222222222222222222222222")
+	one   = vault.SecretName("11111111111111111111111111111111")
+	other = vault.SecretName("22222222222222222222222222222222")
 )
 
 func TestKeepsTheContract(t *testing.T) {
@@ -48,14 +48,14 @@ func open(t *testing.T, dir string) *file.Vault {
 	return v
 }
 
-func put(t *testing.T, v *file.Vault, name vault.Name, generation int, value string) {
+func put(t *testing.T, v *file.Vault, name vault.SecretName, generation int, value string) {
 	t.Helper()
 	if err := v.Put(t.Context(), name, generation, secret.New(value)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func holds(t *testing.T, v *file.Vault, name vault.Name, generation int, want string) {
+func holds(t *testing.T, v *file.Vault, name vault.SecretName, generation int, want string) {
 	t.Helper()
 	got, err := v.Get(t.Context(), name, generation)
 	if err != nil || got.Reveal() != want {
@@ -125,7 +125,7 @@ func TestD5_AMovedOrChangedFileDoesNotOpen(t *testing.T) {
 	}
 	same := func(b []byte) []byte { return b }
 	for what, c := range map[string]struct {
-		name       vault.Name
+		name       vault.SecretName
 		generation int
 		change     func([]byte) []byte
 	}{
@@ -262,14 +262,14 @@ func TestNamesListsTheSecretsThatAreThere(t *testing.T) {
 	write(t, filepath.Join(dir, strings.Repeat("3", 32), ".bindery-new-1"), "half")
 	write(t, filepath.Join(dir, ".deleted-"+strings.Repeat("4", 32), "1"), "sealed")
 	got, err := v.Names(t.Context())
-	if want := []vault.Name{one, other}; !slices.Equal(got, want) || err != nil {
+	if want := []vault.SecretName{one, other}; !slices.Equal(got, want) || err != nil {
 		t.Errorf("Names = %q, %v, want %q", got, err, want)
 	}
 	if err := v.Delete(t.Context(), one); err != nil {
 		t.Fatal(err)
 	}
 	got, err = v.Names(t.Context())
-	if want := []vault.Name{other}; !slices.Equal(got, want) || err != nil {
+	if want := []vault.SecretName{other}; !slices.Equal(got, want) || err != nil {
 		t.Errorf("Names after Delete = %q, %v, want %q", got, err, want)
 	}
 }
@@ -335,10 +335,10 @@ func TestTheContractIsHeldToAfterADeletionHasBeenWaitedFor(t *testing.T) {
 type slow struct {
 	vault.Vault
 	mu   sync.Mutex
-	left []vault.Name
+	left []vault.SecretName
 }
 
-func (s *slow) Delete(ctx context.Context, name vault.Name) error {
+func (s *slow) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := ctx.Err(); err != nil || !name.Valid() {
 		return s.Vault.Delete(ctx, name)
 	}

@@ -167,7 +167,7 @@ func (v *Vault) opensAny() error {
 	}
 	wrong := false
 	for _, entry := range entries {
-		name := vault.Name(entry.Name())
+		name := vault.SecretName(entry.Name())
 		if !name.Valid() {
 			continue
 		}

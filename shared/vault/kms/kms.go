@@ -77,7 +77,7 @@ func New(client *alibabacloud.Client, o Options) *Vault {
 
 // Put implements [vault.Vault]. It is one call, and another where the service refuses it.
 func (v *Vault) Put(
-	ctx context.Context, name vault.Name, generation int, value secret.Text,
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
 	if err := vault.CheckValue(name, generation, value); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (v *Vault) Put(
 // create makes the secret with its first version. It knows no [vault.ErrNotFound]: what the service
 // may not find is the key.
 func (v *Vault) create(
-	ctx context.Context, name vault.Name, version string, value secret.Text,
+	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
 	var got reply
 	err := v.client.Call(ctx, alibabacloud.Operation{Action: "CreateSecret", Form: url.Values{
@@ -124,7 +124,7 @@ func (v *Vault) create(
 
 // add puts another version into a secret that is there.
 func (v *Vault) add(
-	ctx context.Context, name vault.Name, version string, value secret.Text,
+	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
 	var got reply
 	err := v.client.Call(ctx, alibabacloud.Operation{Action: "PutSecretValue", Form: url.Values{
@@ -144,7 +144,7 @@ func (v *Vault) add(
 // there, the refusal stands, except that a secret that exists without its first version is some
 // other one.
 func (v *Vault) compare(
-	ctx context.Context, name vault.Name, version string, value secret.Text, refusal error,
+	ctx context.Context, name vault.SecretName, version string, value secret.Text, refusal error,
 ) error {
 	stored, err := v.read(ctx, name, version)
 	switch {
@@ -162,7 +162,7 @@ func (v *Vault) compare(
 
 // Get implements [vault.Vault]. It is one call.
 func (v *Vault) Get(
-	ctx context.Context, name vault.Name, generation int,
+	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
 	if err := vault.Check(name, generation); err != nil {
 		return secret.Text{}, err
@@ -174,7 +174,7 @@ func (v *Vault) Get(
 	return value, nil
 }
 
-func (v *Vault) read(ctx context.Context, name vault.Name, version string) (secret.Text, error) {
+func (v *Vault) read(ctx context.Context, name vault.SecretName, version string) (secret.Text, error) {
 	var got reply
 	err := v.client.Call(ctx, alibabacloud.Operation{Action: "GetSecretValue", Form: url.Values{
 		"SecretName": {v.id(name)}, "VersionId": {version},
@@ -193,7 +193,7 @@ func (v *Vault) read(ctx context.Context, name vault.Name, version string) (secr
 
 // Delete implements [vault.Vault]. It is one call. A secret that somebody has scheduled for
 // deletion is deleted too.
-func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
+func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func Current(ctx context.Context, client *alibabacloud.Client, name string) (sec
 	return got.SecretData, nil
 }
 
-func (v *Vault) id(name vault.Name) string { return v.options.Prefix + string(name) }
+func (v *Vault) id(name vault.SecretName) string { return v.options.Prefix + string(name) }
 
 func versionID(generation int) string { return fmt.Sprintf("g%d", generation) }
 
@@ -243,7 +243,7 @@ type reply struct {
 
 // isOf is nil if a reply is about the secret and the version: an empty one, say from something in
 // between that isn't the service, proves nothing. The name may be a whole resource name (ARN).
-func (v *Vault) isOf(name vault.Name, version string, got reply) error {
+func (v *Vault) isOf(name vault.SecretName, version string, got reply) error {
 	if !strings.HasSuffix(got.SecretName, v.id(name)) || got.VersionID != version {
 		return errors.New("the reply isn't about the secret that was asked for")
 	}

@@ -11,19 +11,19 @@ import (
 	"bindery/shared/vault"
 )
 
-// exists says whether the service knows the secret, or the version with another value.
+// exists reports whether the service knows the secret, or the version with another value.
 func exists(err error) bool {
 	var there *types.ResourceExistsException
 	return errors.As(err, &there)
 }
 
-// unseen says whether the service doesn't know the secret or the version, perhaps not yet.
+// unseen reports whether the service doesn't know the secret or the version, perhaps not yet.
 func unseen(err error) bool {
 	var missing *types.ResourceNotFoundException
 	return errors.As(err, &missing)
 }
 
-// deleted says whether the secret is being deleted. The service has one exception for all that a
+// deleted reports whether the secret is being deleted. The service has one exception for all that a
 // secret's state doesn't allow, and only its text tells which: "marked for deletion", "scheduled
 // for deletion", "marked deleted".
 func deleted(err error) bool {
@@ -59,7 +59,7 @@ func describe(err error) error {
 	return err
 }
 
-// quotable says whether an answer's text helps an operator and is about roles, names, keys and
+// quotable reports whether an answer's text helps an operator and is about roles, names, keys and
 // states only.
 func quotable(code string) bool {
 	switch code {

@@ -70,7 +70,7 @@ func New(
 
 // Put implements [vault.Vault]. It is one call, and another where the generation is there.
 func (v *Vault) Put(
-	ctx context.Context, name vault.Name, generation int, value secret.Text,
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
 	if err := vault.CheckValue(name, generation, value); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (v *Vault) Put(
 // deleted doesn't come up, for names are used once; if it does, it is none of the contract's
 // errors.
 func (v *Vault) create(
-	ctx context.Context, name vault.Name, version string, value secret.Text,
+	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
 	out, err := v.client.CreateSecret(ctx, &sdk.CreateSecretInput{
 		Name:               v.id(name),
@@ -111,7 +111,7 @@ func (v *Vault) create(
 // add puts another version into a secret that is there. The value of a refresh would be lost if
 // the secret were missed, so it is looked for more than once.
 func (v *Vault) add(
-	ctx context.Context, name vault.Name, version string, value secret.Text,
+	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
 	err := v.patiently(ctx, func() error {
 		out, err := v.client.PutSecretValue(ctx, &sdk.PutSecretValueInput{
@@ -132,7 +132,7 @@ func (v *Vault) add(
 // is if the version can't be seen yet, or if the secret was made with another first version: the
 // service takes the same value again, so whatever it refused is not the one that is there.
 func (v *Vault) compare(
-	ctx context.Context, name vault.Name, version string, value secret.Text,
+	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
 	stored, err := v.read(ctx, name, version)
 	switch {
@@ -149,7 +149,7 @@ func (v *Vault) compare(
 // Get implements [vault.Vault]. It is one call. What isn't found is looked for again within a
 // second, for a version may be there and not be seen yet.
 func (v *Vault) Get(
-	ctx context.Context, name vault.Name, generation int,
+	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
 	if err := vault.Check(name, generation); err != nil {
 		return secret.Text{}, err
@@ -162,7 +162,7 @@ func (v *Vault) Get(
 }
 
 func (v *Vault) read(
-	ctx context.Context, name vault.Name, version string,
+	ctx context.Context, name vault.SecretName, version string,
 ) (value secret.Text, err error) {
 	err = v.patiently(ctx, func() error {
 		out, err := v.client.GetSecretValue(ctx, &sdk.GetSecretValueInput{
@@ -185,7 +185,7 @@ func (v *Vault) read(
 
 // Delete implements [vault.Vault]. It is one call. A secret that somebody has scheduled for
 // deletion is deleted too.
-func (v *Vault) Delete(ctx context.Context, name vault.Name) error {
+func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
 		return err
 	}
@@ -236,11 +236,11 @@ func (v *Vault) patiently(ctx context.Context, call func() error) error {
 	}
 }
 
-func (v *Vault) id(name vault.Name) *string { return aws.String(v.prefix + string(name)) }
+func (v *Vault) id(name vault.SecretName) *string { return aws.String(v.prefix + string(name)) }
 
 // versionID is the version's id: 64 hex digits, as many as the service takes. A name has a fixed
 // length, so that no two pairs give the same.
-func versionID(name vault.Name, generation int) string {
+func versionID(name vault.SecretName, generation int) string {
 	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s|%d", name, generation)))
 }
 

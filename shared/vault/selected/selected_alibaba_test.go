@@ -18,7 +18,7 @@ import (
 	"bindery/shared/vault/selected"
 )
 
-const name = vault.Name("0123456789abcdef0123456789abcdef")
+const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 // environment is Function Compute's, with a pretend service in the configuration.
 func environment(t *testing.T) (*kmstest.Service, config.Config) {

@@ -24,7 +24,7 @@ import (
 	"bindery/shared/vault/selected"
 )
 
-const name = vault.Name("0123456789abcdef0123456789abcdef")
+const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 // environment is Lambda's, with a pretend service in it.
 func environment(t *testing.T) *smtest.Service {

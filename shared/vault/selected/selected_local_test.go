@@ -14,7 +14,7 @@ import (
 	"bindery/shared/vault/selected"
 )
 
-const name = vault.Name("0123456789abcdef0123456789abcdef")
+const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 func TestTheKeyFileIsMadeOnceAndUsedAgain(t *testing.T) {
 	c := config.Config{Data: filepath.Join(t.TempDir(), "data")}

@@ -21,7 +21,7 @@ const (
 	CanarySession = "canary-session"
 )
 
-// shows says whether the error, or any that it wraps, shows something hidden in any form that it
+// shows reports whether the error, or any that it wraps, shows something hidden in any form that it
 // takes on the way.
 func shows(err error) bool {
 	forms := []string{

@@ -166,7 +166,7 @@ func refusesNames(t *testing.T, v watched) {
 		"space":             good[:31] + " ",
 		"full-width digits": "００" + good[6:],
 	} {
-		name := vault.Name(bad)
+		name := vault.SecretName(bad)
 		putErr(t, v, name, 1, "value", vault.ErrName)
 		if _, err := v.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrName) {
 			t.Errorf("Get(a name that is %s) = %v, want ErrName", what, err)

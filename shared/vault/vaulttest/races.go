@@ -12,7 +12,7 @@ import (
 // putAtOnce lets as many writers as the options say put at the same moment, and returns what each
 // got.
 func putAtOnce(
-	t *testing.T, v watched, name vault.Name, generation int, text func(writer int) string,
+	t *testing.T, v watched, name vault.SecretName, generation int, text func(writer int) string,
 ) []error {
 	t.Helper()
 	start := make(chan struct{})

@@ -12,7 +12,7 @@ import (
 )
 
 // Name is the secret of the tests of a [Remote].
-const Name = vault.Name("0123456789abcdef0123456789abcdef")
+const Name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 // Remote is a vault that keeps its secrets in a service: here in a new, pretend one, and F are the
 // faults that it knows. The services of both clouds name their operations alike: CreateSecret,

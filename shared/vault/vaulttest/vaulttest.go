@@ -77,13 +77,13 @@ type watched struct {
 }
 
 func (w watched) Put(
-	ctx context.Context, name vault.Name, generation int, value secret.Text,
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
 	return w.seen("Put", w.Vault.Put(ctx, name, generation, value))
 }
 
 func (w watched) Get(
-	ctx context.Context, name vault.Name, generation int,
+	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
 	value, err := w.Vault.Get(ctx, name, generation)
 	if err != nil && !value.Empty() {
@@ -92,7 +92,7 @@ func (w watched) Get(
 	return value, w.seen("Get", err)
 }
 
-func (w watched) Delete(ctx context.Context, name vault.Name) error {
+func (w watched) Delete(ctx context.Context, name vault.SecretName) error {
 	return w.seen("Delete", w.Vault.Delete(ctx, name))
 }
 
@@ -107,11 +107,11 @@ func (w watched) seen(call string, err error) error {
 }
 
 // newName returns an unused name. Its secret is deleted when the test ends, failed or not.
-func newName(t *testing.T, v watched) vault.Name {
+func newName(t *testing.T, v watched) vault.SecretName {
 	t.Helper()
 	var random [16]byte
 	_, _ = rand.Read(random[:])
-	name := vault.Name(hex.EncodeToString(random[:]))
+	name := vault.SecretName(hex.EncodeToString(random[:]))
 	t.Cleanup(func() {
 		if err := v.Delete(context.WithoutCancel(t.Context()), name); err != nil {
 			t.Errorf("cleaning up: Delete = %v", err)
@@ -122,7 +122,7 @@ func newName(t *testing.T, v watched) vault.Name {
 
 func value(text string) secret.Text { return secret.New(canary + text) }
 
-func put(t *testing.T, v watched, name vault.Name, generation int, text string) {
+func put(t *testing.T, v watched, name vault.SecretName, generation int, text string) {
 	t.Helper()
 	if err := v.Put(t.Context(), name, generation, value(text)); err != nil {
 		t.Fatalf("Put(generation %d) = %v, want nil", generation, err)
@@ -152,7 +152,7 @@ func (w watched) gone(call func() error) error {
 
 // putErr puts, and wants that error.
 func putErr(
-	t *testing.T, v watched, name vault.Name, generation int, text string, want error,
+	t *testing.T, v watched, name vault.SecretName, generation int, text string, want error,
 ) {
 	t.Helper()
 	put := func() error { return v.Put(t.Context(), name, generation, value(text)) }
@@ -168,7 +168,7 @@ func putErr(
 }
 
 // holds wants that value to be read. A failure shows no value.
-func holds(t *testing.T, v watched, name vault.Name, generation int, text string) {
+func holds(t *testing.T, v watched, name vault.SecretName, generation int, text string) {
 	t.Helper()
 	got, err := v.Get(t.Context(), name, generation)
 	if err != nil {
@@ -178,7 +178,7 @@ func holds(t *testing.T, v watched, name vault.Name, generation int, text string
 	}
 }
 
-func missing(t *testing.T, v watched, name vault.Name, generation int) {
+func missing(t *testing.T, v watched, name vault.SecretName, generation int) {
 	t.Helper()
 	err := v.gone(func() error {
 		_, err := v.Get(t.Context(), name, generation)
@@ -189,14 +189,14 @@ func missing(t *testing.T, v watched, name vault.Name, generation int) {
 	}
 }
 
-func remove(t *testing.T, v watched, name vault.Name) {
+func remove(t *testing.T, v watched, name vault.SecretName) {
 	t.Helper()
 	if err := v.Delete(t.Context(), name); err != nil {
 		t.Fatalf("Delete = %v, want nil", err)
 	}
 }
 
-// sentinel says whether err claims to know the outcome.
+// sentinel reports whether err claims to know the outcome.
 func sentinel(err error) bool {
 	for _, known := range []error{
 		vault.ErrNotFound, vault.ErrExists, vault.ErrValue, vault.ErrName,

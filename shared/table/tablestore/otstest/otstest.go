@@ -70,7 +70,7 @@ func (s *Service) Know(known func(id string) (key, token string, ok bool)) {
 	s.known = known
 }
 
-// Lag says whether indexes stay as they are, until the call of Lag(false).
+// Lag reports whether indexes stay as they are, until the call of Lag(false).
 func (s *Service) Lag(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

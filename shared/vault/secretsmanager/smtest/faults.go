@@ -26,7 +26,7 @@ const (
 	Denied
 )
 
-// Linger says whether forced deletions end in the background, as the service documents: such a
+// Linger reports whether forced deletions end in the background, as the service documents: such a
 // secret is marked for deletion, and its name is taken, until the call of Linger(false).
 func (s *Service) Linger(on bool) {
 	s.mu.Lock()

@@ -66,7 +66,7 @@ type filter struct {
 	Values []string
 }
 
-// takes says whether the name passes all filters, each of which is passed with one of its values.
+// takes reports whether the name passes all filters, each of which is passed with one of its values.
 func (in listIn) takes(name string) bool {
 	for _, f := range in.Filters {
 		begins := func(value string) bool { return strings.HasPrefix(name, value) }

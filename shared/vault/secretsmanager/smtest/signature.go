@@ -32,7 +32,7 @@ func wellFormed(r *http.Request, known bool) error {
 	return nil
 }
 
-// covers says whether the list of signed headers is in order, is of headers that are there, and
+// covers reports whether the list of signed headers is in order, is of headers that are there, and
 // has those that a signature must cover.
 func covers(r *http.Request, list string) bool {
 	names := strings.Split(list, ";")

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+)
+
+// OAuthConfirm is the function that ends an OAuth attempt: it shows it, and binds.
+func OAuthConfirm(a *API, mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/authorizations/{id}", a.signedIn(ScopeWrite, a.authorization))
+	mux.HandleFunc("POST /v1/authorizations/{id}/confirm", a.signedIn(ScopeWrite, a.confirm))
+}
+
+type authorizationJSON struct {
+	ID        string           `json:"id"`
+	Platform  string           `json:"platform"`
+	Stage     string           `json:"stage"`
+	Instance  *instanceRefJSON `json:"instance"`
+	Identity  *identityJSON    `json:"identity,omitempty"`
+	ExpiresAt time.Time        `json:"expiresAt"`
+	Problem   *problemJSON     `json:"problem"`
+}
+
+func (a *API) authorization(ctx context.Context, c call) (answer, error) {
+	finish := secret.New(c.Header.Get("Bindery-Confirmation-Code"))
+	found, err := a.bindings.Authorization(ctx, c.user(), c.PathValue("id"), finish)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: authorizationOf(found, language(c.Request))}, nil
+}
+
+func authorizationOf(found table.Authorization, lang problem.Language) authorizationJSON {
+	out := authorizationJSON{
+		ID:        found.ID,
+		Platform:  found.Platform,
+		Stage:     string(found.Stage),
+		Identity:  identityOf(found.Identity),
+		ExpiresAt: found.ExpiresAt,
+	}
+	if found.Instance != "" {
+		out.Instance = &instanceRefJSON{Region: found.Region, ID: found.Instance}
+	}
+	if found.Problem != nil {
+		p := words(found.Problem, lang)
+		out.Problem = &p
+	}
+	return out
+}
+
+type confirmJSON struct {
+	Instance         instanceRefJSON `json:"instance"`
+	ConfirmationCode secret.Text     `json:"confirmationCode"`
+}
+
+func (a *API) confirm(ctx context.Context, c call) (answer, error) {
+	var body confirmJSON
+	if err := decode(c, &body); err != nil {
+		return answer{}, err
+	}
+	i, err := a.find(ctx, c, body.Instance.Region, body.Instance.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	view, err := a.bindings.Confirm(ctx, binding.ConfirmRequest{
+		By:               c.user(),
+		ID:               c.PathValue("id"),
+		Instance:         i,
+		ConfirmationCode: body.ConfirmationCode,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: bindingOf(view, language(c.Request)), etag: view.Record.Revision}, nil
+}

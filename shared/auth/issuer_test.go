@@ -1,0 +1,183 @@
+package auth_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"bindery/shared/auth"
+	"bindery/shared/problem"
+)
+
+// clock is a time that tests move.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
+func (c *clock) forward(d time.Duration) { c.at.Add(int64(d)) }
+
+// issuer signs tokens and serves its keys on a socket of its own, and counts who asks.
+type issuer struct {
+	*clock
+	url      string
+	fetches  atomic.Int32
+	redirect atomic.Int32 // who followed one
+
+	mu    sync.Mutex
+	keys  []jose.JSONWebKey
+	serve http.HandlerFunc // in place of the keys
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	i := &issuer{clock: newClock()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
+		i.fetches.Add(1)
+		i.mu.Lock()
+		serve, keys := i.serve, jose.JSONWebKeySet{}
+		for _, key := range i.keys {
+			keys.Keys = append(keys.Keys, key.Public())
+		}
+		i.mu.Unlock()
+		if serve != nil {
+			serve(w, r)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(keys)
+	})
+	mux.HandleFunc("GET /elsewhere", func(http.ResponseWriter, *http.Request) { i.redirect.Add(1) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	i.url = server.URL
+	return i
+}
+
+// answer replaces what the keys' address answers; nil: the keys again.
+func (i *issuer) answer(serve http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.serve = serve
+}
+
+// list adds a private key whose public half the issuer lists.
+func (i *issuer) list(id string, algorithm jose.SignatureAlgorithm) jose.JSONWebKey {
+	key := newKey(id, algorithm)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = append(i.keys, key)
+	return key
+}
+
+func newKey(id string, algorithm jose.SignatureAlgorithm) jose.JSONWebKey {
+	var private crypto.Signer
+	var err error
+	switch algorithm {
+	case jose.ES256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case jose.EdDSA:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return jose.JSONWebKey{Key: private, KeyID: id, Algorithm: string(algorithm), Use: "sig"}
+}
+
+// claims of a good token, with changes; a nil drops the claim.
+func (i *issuer) claims(changes map[string]any) map[string]any {
+	all := map[string]any{
+		"iss": i.url, "sub": "ann", "aud": "bindery", "account": "acme",
+		"scope": "bindery.read bindery.write",
+		"iat":   i.now().Unix(), "exp": i.now().Add(time.Hour * 24 * 7).Unix(),
+	}
+	maps.Copy(all, changes)
+	for name, value := range all {
+		if value == nil {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+func sign(t *testing.T, key jose.JSONWebKey, claims any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{
+		Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signer.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := token.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func (i *issuer) verifier() *auth.Verifier {
+	return auth.New(auth.Options{
+		Issuer: i.url, Audience: "bindery", JWKSURL: i.url + "/keys", Now: i.now,
+	})
+}
+
+func with(token string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/v1/platforms", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
+// ask verifies a token and wants the code and the reason; an empty code wants a caller.
+func ask(t *testing.T, v *auth.Verifier, token string, code problem.Code, reason string) {
+	t.Helper()
+	_, err := v.Caller(context.Background(), with(token))
+	want(t, err, code, reason)
+}
+
+func want(t *testing.T, err error, code problem.Code, reason string) {
+	t.Helper()
+	if code == "" {
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		return
+	}
+	var p *problem.Problem
+	if !errors.As(err, &p) {
+		t.Errorf("got %v, want the problem %s", err, code)
+		return
+	}
+	if p.Code != code || p.Reason != reason {
+		t.Errorf("got %s, want %s (%s)", p, code, reason)
+	}
+}

@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"bindery/shared/cache"
+)
+
+const (
+	// keysLife is how long keys serve before they are fetched again, so that a key that the
+	// issuer took away ends here too.
+	keysLife = time.Hour
+	// retryUnknown is the least time between two fetches while there are keys: tokens with
+	// invented key ids are free to make.
+	retryUnknown = time.Minute
+	// retryEmpty is the same while there are none, and nobody can sign in.
+	retryEmpty = 5 * time.Second
+
+	fetchTime   = 5 * time.Second
+	longestKeys = 256 << 10
+)
+
+var (
+	errUnknownKey   = errors.New("the token is signed with a key that the issuer doesn't list")
+	errBadSignature = errors.New("the token's signature is wrong")
+)
+
+// algorithms lists what a token may be signed with: none that shares its secret with the
+// verifier, or a public key would do as the secret.
+func algorithms() []string {
+	return []string{
+		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+	}
+}
+
+// check is the key set for one token. It keeps the error, which go-oidc turns into text.
+type check struct {
+	keys *keySet
+	done bool
+	err  error
+}
+
+// VerifySignature is called by go-oidc when the token's form and algorithm are right.
+func (c *check) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
+	var payload []byte
+	c.done = true
+	payload, c.err = c.keys.verify(ctx, raw)
+	return payload, c.err
+}
+
+// keySet holds the issuer's public keys.
+type keySet struct {
+	document *cache.Remote[[]jose.JSONWebKey]
+}
+
+func newKeySet(address string, client *http.Client, now func() time.Time) *keySet {
+	get := cache.Web(address, client, longestKeys)
+	return &keySet{cache.New(func(ctx context.Context) ([]jose.JSONWebKey, error) {
+		body, err := get(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the issuer's keys: %w", err)
+		}
+		return parseKeys(body)
+	}, cache.Policy{
+		Life: keysLife, Retry: retryUnknown, RetryEmpty: retryEmpty, Timeout: fetchTime, Now: now,
+	})}
+}
+
+// verify returns the payload of a token whose signature is right.
+//
+// A wrong signature with a known key id is final. An unknown key id, or a token that names none,
+// may be signed with a key that is newer than ours.
+func (s *keySet) verify(ctx context.Context, raw string) ([]byte, error) {
+	var allowed []jose.SignatureAlgorithm
+	for _, name := range algorithms() {
+		allowed = append(allowed, jose.SignatureAlgorithm(name))
+	}
+	// go-oidc also takes the JSON form, which has no business in a header.
+	token, err := jose.ParseSignedCompact(raw, allowed)
+	if err != nil {
+		return nil, errNotSigned
+	}
+	keys, version, err := s.document.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := verifyWith(keys, token)
+	if err == nil || !errors.Is(err, errUnknownKey) {
+		return payload, err
+	}
+	keys, _, err = s.document.Newer(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	return verifyWith(keys, token)
+}
+
+func verifyWith(keys []jose.JSONWebKey, token *jose.JSONWebSignature) ([]byte, error) {
+	header := token.Signatures[0].Header
+	err := errUnknownKey
+	for _, key := range keys {
+		if header.KeyID != "" && key.KeyID != header.KeyID {
+			continue
+		}
+		if header.KeyID != "" {
+			err = errBadSignature
+		}
+		if key.Algorithm != "" && key.Algorithm != header.Algorithm {
+			continue
+		}
+		if payload, wrong := token.Verify(&key); wrong == nil {
+			return payload, nil
+		}
+	}
+	return nil, err
+}
+
+// parseKeys keeps the public keys that sign; a set without any is an error. Kinds of keys that we
+// don't know are passed over, as RFC 7517, 5 asks, and so is one that is broken: the others work.
+func parseKeys(body []byte) ([]jose.JSONWebKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, errors.New("the issuer's keys are not a JSON Web Key Set")
+	}
+	var keys []jose.JSONWebKey
+	for _, raw := range set.Keys {
+		var key jose.JSONWebKey
+		if err := json.Unmarshal(raw, &key); err != nil || !key.IsPublic() || key.Use == "enc" {
+			continue
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the issuer lists no key that can be used")
+	}
+	return keys, nil
+}

@@ -1,0 +1,202 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+const pageSize = 100
+
+// addIdentityEntry remembers that a binding is about to hold a token of an identity. It is written
+// before the binding is saved: an entry too many is dropped by its next reader, one too few would
+// let a token in use be revoked.
+func (s *Service) addIdentityEntry(ctx context.Context, key table.Key, next table.Binding) error {
+	err := s.table.SaveIdentityEntry(ctx, table.IdentityEntry{
+		Of:      identityKey(key.Platform, next.Address, next.Identity.ID),
+		Binding: key,
+		At:      s.now(),
+	})
+	if err != nil {
+		return unavailable("noting the identity", err)
+	}
+	return nil
+}
+
+func identityKey(platform, address, id string) table.IdentityKey {
+	return table.IdentityKey{Platform: platform, Address: address, ID: id}
+}
+
+var (
+	errInUse = errors.New("binding: a binding holds the token")
+	errYoung = errors.New("binding: a binding may be about to hold the token")
+)
+
+// ensureUnused is nil if no binding holds the very same token, errInUse if one does, and errYoung while
+// that can't be told. When in doubt it is an error: a token that can't be ruled out is not revoked.
+//
+// The token's own binding points at another secret by now. It counts only if the same token was
+// bound to it again.
+func (s *Service) ensureUnused(
+	ctx context.Context, own table.Key, of table.IdentityKey, k tokenBundle,
+) error {
+	cursor := ""
+	for {
+		page, err := s.table.ListIdentityEntries(ctx, of, cursor, pageSize)
+		if err != nil {
+			return unavailable("listing an identity's bindings", err)
+		}
+		for _, h := range page.Items {
+			if err := s.ensureUnusedBy(ctx, own, h, k); err != nil {
+				return err
+			}
+		}
+		if cursor = page.Cursor; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// ensureUnusedBy asks one entry.
+func (s *Service) ensureUnusedBy(
+	ctx context.Context, own table.Key, h table.IdentityEntry, k tokenBundle,
+) error {
+	if h.Binding != (table.Key{}) {
+		rec, err := s.record(ctx, h.Binding)
+		if err != nil {
+			return err
+		}
+		if isOf(rec, h) {
+			other, err := s.fetch(ctx, rec.Token)
+			switch {
+			case err != nil:
+				return unavailable("comparing tokens", err)
+			case sameToken(other.Token, k.Token):
+				return errInUse
+			}
+			return nil
+		}
+	}
+	young, err := s.pruneEntry(ctx, h)
+	if err == nil && young && h.Binding != own {
+		err = errYoung
+	}
+	return err
+}
+
+// isOf reports whether a record is bound to the identity that an entry names.
+func isOf(rec table.Binding, h table.IdentityEntry) bool {
+	return rec.Bound() && identityKey(h.Binding.Platform, rec.Address, rec.Identity.ID) == h.Of
+}
+
+// pruneEntry drops an entry that stands for nothing, and reports whether it is too young for
+// that: its binding may yet be saved.
+func (s *Service) pruneEntry(ctx context.Context, h table.IdentityEntry) (bool, error) {
+	lasts := orphanGracePeriod
+	if h.Authorization != "" {
+		lasts = unconfirmedTokenTTL
+	}
+	if s.now().Sub(h.At) < lasts {
+		return true, nil
+	}
+	if err := s.table.DeleteIdentityEntry(ctx, h); err != nil {
+		return true, unavailable("dropping an old entry", err)
+	}
+	return false, nil
+}
+
+func sameToken(a, b provider.Token) bool { return a.Access.Equal(b.Access) }
+
+// GitHub keeps ten tokens a user and app, and the eleventh kills the first, which would be another
+// instance's binding. So the tenth is refused, which leaves room for one attempt to be refused.
+const (
+	tokenWarningCount = 8
+	maxTokens         = 10
+	// unconfirmedTokenTTL is how long an attempt that nobody confirms may have a token that lives: its note
+	// comes due after settle, and the next run of the schedule, within 15 minutes, ends it.
+	unconfirmedTokenTTL = orphanGracePeriod + 15*time.Minute + callDeadline
+)
+
+// countTokens notes that an attempt holds a token of a GitHub identity, and refuses it if there
+// are too many. Attempts that nobody has confirmed count until the sweep has ended them. A re-bind
+// replaces a token, and so is never one too many.
+func (s *Service) countTokens(
+	ctx context.Context, a table.Authorization, identity string,
+) ([]problem.Problem, error) {
+	of := identityKey(a.Platform, "", identity)
+	own := table.IdentityEntry{Of: of, Authorization: a.ID, At: a.Token.IssuedAt}
+	if err := s.table.SaveIdentityEntry(ctx, own); err != nil {
+		return nil, unavailable("noting the identity", err)
+	}
+	count := 1
+	for cursor := ""; ; {
+		page, err := s.table.ListIdentityEntries(ctx, of, cursor, pageSize)
+		if err != nil {
+			return nil, unavailable("listing an identity's bindings", err)
+		}
+		for _, h := range page.Items {
+			if h.Authorization == a.ID {
+				continue
+			}
+			if a.Instance != "" && h.Binding == targetOf(a) {
+				continue // its token goes when this one comes
+			}
+			holds, err := s.counts(ctx, h)
+			if err != nil {
+				return nil, err
+			}
+			if holds {
+				count++
+			}
+		}
+		if cursor = page.Cursor; cursor == "" {
+			break
+		}
+	}
+	switch {
+	case count >= maxTokens:
+		return nil, tokens(problem.TooManyTokens, count-1)
+	case count >= tokenWarningCount:
+		return []problem.Problem{*tokens(problem.ManyTokens, count)}, nil
+	}
+	return nil, nil
+}
+
+func tokens(code problem.Code, count int) *problem.Problem {
+	return problem.New(code).With("count", strconv.Itoa(count))
+}
+
+// counts reports whether an entry stands for a token that lives, and drops one that doesn't.
+func (s *Service) counts(ctx context.Context, h table.IdentityEntry) (bool, error) {
+	if h.Binding != (table.Key{}) {
+		rec, err := s.record(ctx, h.Binding)
+		if err != nil {
+			return true, err
+		}
+		if isOf(rec, h) {
+			return true, nil
+		}
+	}
+	return s.pruneEntry(ctx, h)
+}
+
+// released forgets that an attempt holds a token, now that a binding does. If it fails, the entry
+// counts until it is 32 minutes old.
+func (s *Service) released(ctx context.Context, a table.Authorization) {
+	if a.Platform != provider.GitHub {
+		return
+	}
+	err := s.table.DeleteIdentityEntry(ctx, table.IdentityEntry{
+		Of:            identityKey(a.Platform, "", a.Identity.ID),
+		Authorization: a.ID,
+		At:            a.Token.IssuedAt,
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "an attempt's entry was not dropped", "error", err)
+	}
+}

@@ -1,0 +1,141 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+// entries are the holders of the identity that a record is bound to.
+func (b *bench) entries(rec table.Binding) []table.IdentityEntry {
+	b.Helper()
+	page, err := b.store.table.ListIdentityEntries(context.Background(),
+		identityKey(rec.Platform, rec.Address, rec.Identity.ID), "", pageSize)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return page.Items
+}
+
+// taken reports whether the sandbox's GitLab still takes a token.
+func (b *bench) taken(with token) bool {
+	b.Helper()
+	gitLab, _ := b.platforms.Get(provider.GitLab)
+	_, err := gitLab.Check(context.Background(), b.held(with))
+	if err != nil && !problem.Is(err, problem.TokenRejected) {
+		b.Fatal(err)
+	}
+	return err == nil
+}
+
+func (b *bench) held(with token) provider.Credential {
+	in := b.gitLab("", with).Submission
+	return provider.Credential{Access: in.Token, Address: in.Address, Username: in.Username}
+}
+
+func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustBind("i-2", aliceToken)
+	b.mustBind("i-3", aliceOther)
+	out := b.mustUnbind("i-1", true)
+	want(t, "revoked", out.Revoked, false)
+	want(t, "a page to end it on", out.RevokeURL != "", true)
+	in := b.gitLab("i-2", bobToken)
+	in.Revoke = true
+	b.clock().move(orphanGracePeriod) // or the first one's entry counts
+	if _, err := b.BindToken(context.Background(), in); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "the last one to hold it was asked to revoke it", b.taken(aliceToken), false)
+	want(t, "the same user's other token", b.taken(aliceOther), true)
+	b.settled()
+}
+
+func TestTheSameTokenBoundAgainInTheMeantimeIsNotRevoked(t *testing.T) {
+	b := newBench(t)
+	b.mustBind("i-1", aliceToken)
+	b.at("Get", func() { b.mustBind("i-1", aliceToken) })
+	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
+	want(t, "the platform takes it", b.taken(aliceToken), true)
+	b.settled()
+	want(t, "identity", b.opens("i-1"), "alice")
+}
+
+// TestAYoungEntryCounts is about a binding that is yet to be saved: its entry is written before.
+func TestAYoungEntryCounts(t *testing.T) {
+	for _, c := range []struct {
+		age     time.Duration
+		revoked bool
+	}{{orphanGracePeriod - time.Millisecond, false}, {orphanGracePeriod, true}} {
+		b := newBench(t)
+		rec := b.mustBind("i-1", aliceToken).Record
+		of := identityKey(rec.Platform, rec.Address, rec.Identity.ID)
+		err := b.store.table.SaveIdentityEntry(context.Background(), table.IdentityEntry{
+			Of: of, Binding: key("i-2", provider.GitLab), At: b.clock().now(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.clock().move(c.age)
+		out := b.mustUnbind("i-1", true)
+		want(t, fmt.Sprint("revoked beside an entry of ", c.age), out.Revoked, c.revoked)
+		if strings.Contains(b.log.String(), "level=WARN") {
+			t.Errorf("the log warns of what is as it should be: %s", b.log)
+		}
+	}
+}
+
+func TestAnEntryThatStandsForNothingIsDropped(t *testing.T) {
+	b := newBench(t)
+	rec := b.mustBind("i-1", aliceToken).Record
+	b.mustBind("i-2", aliceOther)
+	b.mustBind("i-2", bobToken) // alice's entry of i-2 stands for nothing now
+	b.mustBind("i-3", aliceOther)
+	want(t, "entries", len(b.entries(rec)), 3)
+	b.clock().move(orphanGracePeriod)
+	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, true)
+	left := b.entries(rec)
+	if len(left) != 1 || left[0].Binding.Instance != "i-3" {
+		t.Errorf("got the entries %v, want i-3's", left)
+	}
+}
+
+func TestAFailingCallWhileLookingForHoldersSparesTheToken(t *testing.T) {
+	for _, call := range []string{"ListIdentityEntries", "Binding", "Get", "DeleteIdentityEntry"} {
+		b := newBench(t)
+		b.mustBind("i-1", aliceToken)
+		b.mustBind("i-2", aliceOther)
+		b.mustBind("i-3", aliceOther)
+		b.mustUnbind("i-3", false)
+		b.clock().move(orphanGracePeriod)
+		b.at("ListIdentityEntries", func() { b.inside.set(down(call)) })
+		want(t, "revoked without "+call, b.mustUnbind("i-1", true).Revoked, false)
+		b.inside.clear()
+		want(t, "the platform takes it, without "+call, b.taken(aliceToken), true)
+	}
+}
+
+func TestManyHoldersGoOverPages(t *testing.T) {
+	b := newBench(t)
+	rec := b.mustBind("i-1", aliceToken).Record
+	of := identityKey(rec.Platform, rec.Address, rec.Identity.ID)
+	for i := range pageSize {
+		err := b.store.table.SaveIdentityEntry(context.Background(), table.IdentityEntry{
+			Of: of, Binding: key(fmt.Sprintf("h-%03d", i), provider.GitLab), At: b.clock().now(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.clock().move(orphanGracePeriod)
+	b.mustBind("z-1", aliceToken) // the last of the last page
+	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
+	want(t, "the platform takes it", b.taken(aliceToken), true)
+}

@@ -1,0 +1,220 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/cache"
+)
+
+var errAway = errors.New("away")
+
+// origin publishes how often it was asked, and can be away.
+type origin struct {
+	at    atomic.Int64
+	asked atomic.Int32
+	away  atomic.Bool
+}
+
+func (o *origin) get(context.Context) (int32, error) {
+	n := o.asked.Add(1)
+	if o.away.Load() {
+		return -1, errAway
+	}
+	return n, nil
+}
+
+func (o *origin) terms() cache.Policy {
+	return cache.Policy{
+		Life: time.Hour, Retry: time.Minute, RetryEmpty: 5 * time.Second, Timeout: time.Minute,
+		Now: func() time.Time { return time.Unix(1_700_000_000+o.at.Load(), 0) },
+	}
+}
+
+func TestADocumentIsFetchedOnceForAllAndAgainWhenItIsOld(t *testing.T) {
+	o := &origin{}
+	d := cache.New(o.get, o.terms())
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if value, version, err := d.Current(t.Context()); value != 1 || version != 1 || err != nil {
+				t.Errorf("got %d, version %d, %v", value, version, err)
+			}
+		})
+	}
+	all.Wait()
+	o.at.Add(3600)
+	if value, version, err := d.Current(t.Context()); value != 2 || version != 2 || err != nil {
+		t.Errorf("after an hour: got %d, version %d, %v", value, version, err)
+	}
+}
+
+func TestAnOldDocumentServesWhileItsOriginIsAway(t *testing.T) {
+	o := &origin{}
+	d := cache.New(o.get, o.terms())
+	_, _, _ = d.Current(t.Context())
+	o.away.Store(true)
+	o.at.Add(3600)
+	for range 3 {
+		if value, version, err := d.Current(t.Context()); value != 1 || version != 1 || err != nil {
+			t.Errorf("got %d, version %d, %v", value, version, err)
+		}
+	}
+	if got := o.asked.Load(); got != 2 {
+		t.Errorf("its origin was asked %d times, want 2", got)
+	}
+}
+
+func TestWithoutADocumentTheErrorSaysWhyAndTheOriginIsAskedAgainSoon(t *testing.T) {
+	o := &origin{}
+	o.away.Store(true)
+	d := cache.New(o.get, o.terms())
+	for range 3 {
+		if _, _, err := d.Current(t.Context()); !errors.Is(err, cache.ErrNone) ||
+			!errors.Is(err, errAway) {
+			t.Errorf("got %v", err)
+		}
+	}
+	o.away.Store(false)
+	o.at.Add(5)
+	if value, _, err := d.Current(t.Context()); value != 2 || err != nil {
+		t.Errorf("got %d, %v", value, err)
+	}
+}
+
+func TestNewerAsksOnlyIfNobodyElseHas(t *testing.T) {
+	o := &origin{}
+	d := cache.New(o.get, o.terms())
+	_, _, _ = d.Current(t.Context())
+	for _, step := range []struct {
+		later   int64
+		than    int
+		value   int32
+		version int
+	}{
+		{later: 59, than: 1, value: 1, version: 1}, // too soon
+		{later: 1, than: 1, value: 2, version: 2},
+		{later: 60, than: 1, value: 2, version: 2}, // another call has brought it
+		{later: 0, than: 2, value: 3, version: 3},
+	} {
+		o.at.Add(step.later)
+		value, version, err := d.Newer(t.Context(), step.than)
+		if value != step.value || version != step.version || err != nil {
+			t.Errorf("%+v: got %d, version %d, %v", step, value, version, err)
+		}
+	}
+}
+
+func TestOneWhoGoesAwayLeavesTheFetchToTheOthers(t *testing.T) {
+	o := &origin{}
+	asked, release := make(chan struct{}), make(chan struct{})
+	d := cache.New(func(ctx context.Context) (int32, error) {
+		close(asked)
+		<-release
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		return o.get(ctx)
+	}, o.terms())
+	ctx, leave := context.WithCancel(t.Context())
+	var first sync.WaitGroup
+	first.Go(func() {
+		if _, _, err := d.Current(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("the one who left got %v", err)
+		}
+	})
+	<-asked
+	leave()
+	first.Wait()
+	close(release)
+	if value, _, err := d.Current(t.Context()); value != 1 || err != nil {
+		t.Errorf("the next got %d, %v", value, err)
+	}
+}
+
+func TestAnOldDocumentServesThoseWhoComeWhileItIsFetched(t *testing.T) {
+	o := &origin{}
+	asked, release := make(chan struct{}), make(chan struct{})
+	d := cache.New(func(ctx context.Context) (int32, error) {
+		value, err := o.get(ctx)
+		if value == 2 {
+			close(asked)
+			<-release
+		}
+		return value, err
+	}, o.terms())
+	_, _, _ = d.Current(t.Context())
+	o.at.Add(3600)
+	first, second := make(chan int32, 1), make(chan int32, 1)
+	current := func(into chan int32) {
+		value, _, _ := d.Current(t.Context())
+		into <- value
+	}
+	go current(first)
+	<-asked
+	go current(second)
+	select {
+	case got := <-second:
+		if got != 1 {
+			t.Errorf("one who came meanwhile got %d, want the old 1", got)
+		}
+	case <-time.After(10 * time.Second): // only when it fails
+		t.Error("one who came meanwhile had to wait")
+	}
+	close(release)
+	if got := <-first; got != 2 {
+		t.Errorf("the one who began the fetch got %d, want the new 2", got)
+	}
+}
+
+func TestWebTakesOnlyAPlainSmallAnswer(t *testing.T) {
+	var followed atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("/right", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("12345"))
+	})
+	mux.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("123456"))
+	})
+	mux.HandleFunc("/half", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "5")
+		_, _ = w.Write([]byte("1"))
+	})
+	mux.HandleFunc("/error", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "12345", http.StatusTeapot)
+	})
+	mux.Handle("/moved", http.RedirectHandler("/followed", http.StatusFound))
+	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { followed.Store(true) })
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	// Not even a proxy of the environment stands between.
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+	for _, client := range []*http.Client{nil, server.Client()} {
+		body, err := cache.Web(server.URL+"/right", client, 5)(t.Context())
+		if string(body) != "12345" || err != nil {
+			t.Errorf("got %q, %v", body, err)
+		}
+		for _, address := range []string{
+			server.URL + "/long?canary", server.URL + "/half?canary", server.URL + "/error?canary",
+			server.URL + "/moved?canary", "http://127.0.0.1:1/?canary", "http://[canary",
+		} {
+			body, err := cache.Web(address, client, 5)(t.Context())
+			if err == nil {
+				t.Errorf("%s: got %q", address, body)
+			} else if strings.Contains(err.Error(), "canary") {
+				t.Errorf("the error shows the address: %v", err)
+			}
+		}
+	}
+	if followed.Load() {
+		t.Error("a redirect was followed")
+	}
+}

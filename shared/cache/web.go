@@ -1,0 +1,61 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Web returns a func that fetches the bytes at an address of the operator's configuration, limit
+// bytes at most. It follows no redirect and takes status 200 only. Without a client, one is made
+// that uses no proxy; a client that is given is copied.
+//
+// No error shows the address, for its query may hold a key.
+func Web(address string, client *http.Client, limit int64) func(context.Context) ([]byte, error) {
+	own := http.Client{}
+	if client != nil {
+		own = *client
+	} else {
+		own.Transport = &http.Transport{ // whose Proxy is nil
+			ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
+		}
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return func(ctx context.Context) ([]byte, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return nil, errors.New("cache: what should be its address is none")
+		}
+		request.Header.Set("Accept", "application/json")
+		request.Header.Set("User-Agent", "Bindery")
+		reply, err := own.Do(request)
+		if err != nil {
+			var outer *url.Error // which prints the address
+			if errors.As(err, &outer) {
+				err = outer.Err
+			}
+			return nil, fmt.Errorf("cache: fetching it: %w", err)
+		}
+		defer reply.Body.Close()
+		if reply.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("cache: fetching it: status %d", reply.StatusCode)
+		}
+		return Limited(reply.Body, limit)
+	}
+}
+
+// Limited reads all of r. More than limit bytes is an error.
+func Limited(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("cache: reading it: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("cache: it is longer than %d bytes", limit)
+	}
+	return body, nil
+}

@@ -1,0 +1,98 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/event"
+)
+
+// filterPattern is one that picks lines by a field: { $.alarm = "parked" }, { $.Due >= 0 }.
+var filterPattern = regexp.MustCompile(`^\{ \$\.(\w+) (?:= "(\w+)"|>= 0) \}$`)
+
+// TestAlarmsAreOnLinesThatAreWritten holds the template's filters against lines of the log, its
+// alarms against its filters, and the operator's guide against both.
+func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
+	resources := in(readYAML(t, template), "Resources").(object)
+	metrics := writtenMetrics(t)
+	filtered, told := map[string]bool{}, map[string]bool{}
+	for name, resource := range resources {
+		if in(resource, "Type") != "AWS::Logs::MetricFilter" {
+			continue
+		}
+		pattern, _ := in(resource, "Properties", "FilterPattern").(string)
+		found := filterPattern.FindStringSubmatch(pattern)
+		if found == nil {
+			t.Errorf("%s: %q isn't read by this test", name, pattern)
+			continue
+		}
+		if found[1] == "alarm" {
+			told[found[2]] = true
+		} else if !metrics[found[1]] && found[1] != "code" { // of a request that was refused
+			t.Errorf("%s looks for %s, which no metric's line has at its top", name, found[1])
+		}
+		into := in(resource, "Properties", "MetricTransformations").([]any)[0]
+		filtered[in(into, "MetricName").(string)] = true
+	}
+	for name, resource := range resources {
+		own := in(resource, "Properties", "Namespace", "Fn::Sub") == "${AWS::StackName}/alarms"
+		if metric, _ := in(resource, "Properties", "MetricName").(string); own && !filtered[metric] {
+			t.Errorf("%s is on the metric %q, which no filter makes", name, metric)
+		}
+	}
+	got := slices.Sorted(maps.Keys(told))
+	if want := named(rows(t, "docs/operate.md", "## Alarms")); !slices.Equal(got, want) {
+		t.Errorf("the template has alarms on the lines %q, docs/operate.md lists %q", got, want)
+	}
+}
+
+// A panic is a reply, and what can't be done is one too: Lambda counts neither as an error.
+func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
+	resources := in(readYAML(t, template), "Resources").(object)
+	heard := map[string]bool{}
+	for _, resource := range resources {
+		if in(resource, "Properties", "FilterPattern") == `{ $.level = "ERROR" }` {
+			heard[in(resource, "Properties", "LogGroupName", "Ref").(string)] = true
+		}
+	}
+	for name, resource := range resources {
+		if in(resource, "Type") == "AWS::Serverless::Function" && !heard[name+"Log"] {
+			t.Errorf("an error in the log of %s raises no alarm", name)
+		}
+	}
+	var counted []any
+	for _, metric := range in(resources, "ErrorsAlarm", "Properties", "Metrics").([]any) {
+		counted = append(counted, in(metric, "MetricStat", "Metric", "MetricName"))
+	}
+	if !slices.Contains(counted, any("error")) || len(counted) > 11 {
+		t.Errorf("ErrorsAlarm counts %v, want error too, and at most ten", counted)
+	}
+}
+
+// writtenMetrics are the fields at the top of the lines that count credentials and runs.
+func writtenMetrics(t *testing.T) map[string]bool {
+	t.Helper()
+	var written bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&written, nil))
+	event.Metric(t.Context(), log, time.Now(),
+		map[string]string{"Kind": "done"}, map[string]float64{"Credentials": 1})
+	event.Metric(t.Context(), log, time.Now(), nil, map[string]float64{"Due": 1})
+	all := map[string]bool{}
+	for line := range strings.Lines(written.String()) {
+		var fields object
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		for name := range fields {
+			all[name] = true
+		}
+	}
+	return all
+}

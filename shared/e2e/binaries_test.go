@@ -1,0 +1,62 @@
+package e2e_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The clouds that functions are packaged for, as the tag of their stores names them.
+const (
+	forAWS     = "aws"
+	forAlibaba = "alibaba"
+)
+
+// functions builds all functions as they are packaged for a cloud, but for this machine, or has
+// done so already.
+func (s *shared) functions(t testing.TB, stores string) (folder string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.built[stores] == "" {
+		folder = filepath.Join(s.dir, "functions-"+stores)
+		var packages []string
+		for _, f := range functionFolders(t) {
+			packages = append(packages, "./functions/"+f)
+		}
+		buildAs(t, stores, folder+"/", packages...)
+		s.built[stores] = folder
+	}
+	return s.built[stores]
+}
+
+// functionFolders are those of all functions but the laptop's.
+func functionFolders(t testing.TB) (all []string) {
+	t.Helper()
+	folders, err := os.ReadDir(filepath.Join(root, "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		if f.Name() != "local" {
+			all = append(all, f.Name())
+		}
+	}
+	return all
+}
+
+// buildAs builds as the Makefile packages functions for a cloud. What is to be built may have flags
+// of go build before it.
+func buildAs(t testing.TB, stores, to string, what ...string) {
+	t.Helper()
+	build := exec.Command("go", append([]string{
+		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w",
+		"-tags", stores + ",lambda.norpc", "-o", to,
+	}, what...)...)
+	build.Dir = root
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building: %v: %s", err, out)
+	}
+}

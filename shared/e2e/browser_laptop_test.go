@@ -1,0 +1,208 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/sandbox"
+)
+
+// laptopBinary builds functions/local, once, with the race detector if the tests have it.
+func (s *shared) laptopBinary(t *testing.T) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.laptop != "" {
+		return s.laptop
+	}
+	binary := filepath.Join(s.dir, "local")
+	args := []string{"build", "-buildvcs=false", "-o", binary}
+	if info, ok := debug.ReadBuildInfo(); ok &&
+		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "./functions/local")...)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v: %s", build, err, out)
+	}
+	s.laptop = binary
+	return binary
+}
+
+// startLaptop runs Bindery as a person does, and returns where it and its sandbox are.
+func startLaptop(t *testing.T) (bindery, platforms string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	process := exec.CommandContext(ctx, kept.laptopBinary(t))
+	data := t.TempDir()
+	process.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + data, "PORT=0", "BINDERY_DATA=" + data,
+		"GORACE=atexit_sleep_ms=0",
+	}
+	var complaints bytes.Buffer
+	process.Stderr = &complaints
+	out, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	late := time.AfterFunc(patience, cancel)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Stop with") {
+		line := strings.Fields(lines.Text())
+		switch {
+		case strings.HasPrefix(lines.Text(), "Bindery is at"):
+			bindery = line[3]
+		case strings.HasPrefix(lines.Text(), "The sandbox is at"):
+			platforms = line[4]
+		}
+	}
+	late.Stop()
+	drained := make(chan struct{})
+	go func() { defer close(drained); _, _ = io.Copy(io.Discard, out) }()
+	t.Cleanup(func() {
+		cancel()
+		<-drained
+		_ = process.Wait()
+		if complaints.Len() > 0 {
+			t.Errorf("Bindery complains: %s", complaints.String())
+		}
+	})
+	if bindery == "" || platforms == "" {
+		t.Fatal("Bindery ended before its greeting was complete")
+	}
+	return bindery, platforms
+}
+
+// sample is one of the sandbox's tokens to paste.
+func sample(t *testing.T, platform sandbox.Platform, title string) sandbox.Sample {
+	t.Helper()
+	box := sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
+	defer box.Close()
+	for _, s := range box.Samples() {
+		if s.Platform == platform && strings.Contains(s.Title.English, title) {
+			return s
+		}
+	}
+	t.Fatalf("%s has no sample %q", platform, title)
+	return sandbox.Sample{}
+}
+
+// paste fills in the form with a sample, and sends it.
+func paste(b *tab, platforms string, s sandbox.Sample) {
+	b.t.Helper()
+	if s.Address != "" {
+		b.fill("#field-address", platforms+s.Address)
+	}
+	if s.Organization != "" {
+		b.fill("#field-organization", s.Organization)
+	}
+	b.fill("#field-username", s.Username)
+	b.fill("#field-token", s.Token.Reveal())
+	b.press("#submit")
+}
+
+// wantNowhere wants that a pasted token is nowhere but in its field.
+func wantNowhere(b *tab, s sandbox.Sample) {
+	b.t.Helper()
+	if got := b.text(`(location.href + JSON.stringify(sessionStorage) +
+		JSON.stringify(localStorage) + document.cookie + document.body.innerText).
+		includes(` + quoted(s.Token.Reveal()) + `)`); got != "false" {
+		b.t.Errorf("%s: the token %q is outside of its field", s.Platform, s.Title.English)
+	}
+}
+
+// All five against the real process, by a person whose browser is in Chinese.
+func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
+	bindery, platforms := startLaptop(t)
+	b := person(t)
+	b.open(bindery + "/")
+	b.ready("#instance", "#row-codeup", "#row-bitbucket")
+	first := b.value("#instance")
+	refusedThenBound(t, b, platforms, sample(t, sandbox.Codeup, "branches"),
+		sample(t, sandbox.Codeup, "good"), "permission_missing")
+	refusedThenBound(t, b, platforms, sample(t, sandbox.GitLab, "revoked"),
+		sample(t, sandbox.GitLab, "good"), "token_rejected")
+	for _, platform := range []string{"gitee", "github", "bitbucket"} {
+		b.press("#bind-" + platform)
+		b.press("#login-alice")
+		b.press("#authorize")
+		if platform == "bitbucket" {
+			chooseInstance(b, "personal", "cn-shanghai", "crp-acme-dev")
+		}
+		b.ready(bound(platform))
+	}
+	b.ready("#instance option:checked[value='cn-shanghai/crp-acme-dev']")
+	b.fill("#instance", first)
+	for _, platform := range []string{"codeup", "gitee", "github", "gitlab"} {
+		b.ready(bound(platform))
+		if got := b.shows("#status-" + platform); got != "已绑定" {
+			t.Errorf("%s shows %q, want 已绑定", platform, got)
+		}
+		unbind(b, platform)
+	}
+	b.ready(unbound("bitbucket"))
+	b.fill("#instance", "cn-shanghai/crp-acme-dev")
+	b.ready(bound("bitbucket"))
+	unbind(b, "bitbucket")
+}
+
+// refusedThenBound pastes a token that is refused, sees why and what was typed, and then pastes a
+// good one.
+func refusedThenBound(
+	t *testing.T, b *tab, platforms string, bad, good sandbox.Sample, code string,
+) {
+	t.Helper()
+	platform := string(bad.Platform)
+	b.press("#bind-" + platform)
+	paste(b, platforms, bad)
+	b.ready(failure(code))
+	parts := map[string]string{
+		"title": ".problem-title", "detail": ".problem-title + p", "remedy": ".remedy",
+	}
+	for name, selector := range parts {
+		if b.shows("#problem "+selector) == "" {
+			t.Errorf("%s: %s has no %s", platform, code, name)
+		}
+	}
+	if b.value("#field-username") != bad.Username ||
+		b.value("#field-token") != bad.Token.Reveal() ||
+		bad.Address != "" && b.value("#field-address") != platforms+bad.Address {
+		t.Errorf("%s: what was typed is gone", platform)
+	}
+	wantNowhere(b, bad)
+	paste(b, platforms, good)
+	b.ready(bound(platform), "#dialog:not([open])")
+	wantNowhere(b, good)
+}
+
+// chooseInstance goes through the dialog after Bitbucket's consent: type, region, instance.
+func chooseInstance(b *tab, kind, region, id string) {
+	b.t.Helper()
+	b.ready("#dialog[open] #choose-type")
+	b.fill("#choose-type", kind)
+	b.fill("#choose-region", region)
+	b.fill("#choose-instance", id)
+	b.press("#submit")
+}
+
+func unbind(b *tab, platform string) {
+	b.t.Helper()
+	b.press("#unbind-" + platform)
+	b.press("#dialog[open] #submit")
+	b.ready(unbound(platform), "#dialog:not([open])")
+}

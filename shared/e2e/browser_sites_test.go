@@ -1,0 +1,282 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bindery/shared/api"
+	"bindery/shared/config"
+	"bindery/shared/console"
+	"bindery/shared/sandbox"
+	"bindery/shared/secret"
+	"bindery/shared/table/bolt"
+	"bindery/shared/trigger"
+	"bindery/shared/vault/file"
+)
+
+// sites are Bindery's functions, its console, the platforms and the issuer, each a site of its
+// own as a browser sees it: another host, and another port besides.
+type sites struct {
+	t                                     *testing.T
+	functions, console, platforms, issuer string
+	api                                   *api.API
+	box                                   *sandbox.Sandbox
+	people                                *issuer
+	ahead                                 atomic.Int64 // how far Bindery's clock is
+
+	mu       sync.Mutex
+	requests []request
+}
+
+// request is what reached a site, as far as a browser may tell too much in it.
+type request struct{ site, path, referer string }
+
+const threeInstances = `{"acme": [
+	{"type": "enterprise", "region": "cn-hangzhou", "id": "cri-1", "name": "production"},
+	{"type": "enterprise", "region": "cn-beijing", "id": "cri-2", "name": "staging"},
+	{"type": "personal", "region": "cn-shanghai", "id": "crp-3", "name": "mine"}
+]}`
+
+// newSites serves them all, the functions at this host.
+func newSites(t *testing.T, host string) *sites {
+	t.Helper()
+	s := &sites{t: t}
+	functions := s.site("functions", host, &s.functions)
+	page := s.site("console", "127.0.0.1", &s.console)
+	platforms := s.site("platforms", "127.0.0.2", &s.platforms)
+	signIn := s.site("issuer", "127.0.0.3", &s.issuer)
+
+	s.box = sandbox.New(sandbox.Options{Now: s.now, Random: rand.Reader, URL: s.platforms})
+	t.Cleanup(s.box.Close)
+	platforms.set(talkative(s.box))
+	s.people = newIssuer(t, s.issuer, s.console, s.now)
+	signIn.set(s.people)
+	page.set(console.Handler(console.Options{
+		PublicURL: s.functions, ConsoleURL: s.console, Issuer: s.issuer, ClientID: "console",
+		Audience: "bindery", SandboxURL: s.platforms,
+	}))
+	functions.set(s.serve(s.registered()))
+	t.Cleanup(s.wantNothingTold)
+	return s
+}
+
+func (s *sites) now() time.Time          { return time.Now().Add(time.Duration(s.ahead.Load())) }
+func (s *sites) forward(d time.Duration) { s.ahead.Add(int64(d)) }
+
+// late is a handler that is there when all addresses are known.
+type late struct{ handler atomic.Pointer[http.Handler] }
+
+func (l *late) set(h http.Handler) { l.handler.Store(&h) }
+
+// site listens, and remembers who was referred to it.
+func (s *sites) site(name, host string, url *string) *late {
+	s.t.Helper()
+	address := host
+	if host == "localhost" {
+		address = "127.0.0.1"
+	}
+	listener, err := net.Listen("tcp", address+":0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	*url = "http://" + net.JoinHostPort(host, port)
+	l := &late{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			s.requests = append(s.requests, request{name, r.URL.Path, r.Referer()})
+			s.mu.Unlock()
+			(*l.handler.Load()).ServeHTTP(w, r)
+		}))
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	s.t.Cleanup(server.Close)
+	return l
+}
+
+// talkative lets a platform's pages tell their whole address to wherever they lead, which real
+// ones may do.
+func talkative(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(&telling{w}, r)
+	})
+}
+
+type telling struct{ http.ResponseWriter }
+
+func (t *telling) WriteHeader(status int) {
+	t.Header().Set("Referrer-Policy", "unsafe-url")
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *telling) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// registered is the operator's document, with the callback addresses registered at the platforms.
+func (s *sites) registered() api.Apps {
+	apps := s.box.Apps()
+	for name, app := range apps {
+		app.RedirectURI = s.functions + "/v1/callback/" + string(name)
+		s.box.AddApp(name, app)
+	}
+	document := map[string]any{}
+	for name, app := range apps {
+		var secrets []string
+		for _, each := range app.ClientSecrets {
+			secrets = append(secrets, each.Reveal())
+		}
+		document[string(name)] = map[string]any{"clientId": app.ClientID, "clientSecrets": secrets}
+	}
+	return func(context.Context) (secret.Text, error) {
+		text, err := json.Marshal(document)
+		return secret.New(string(text)), err
+	}
+}
+
+func (s *sites) setting(name string) string {
+	switch name {
+	case "BINDERY_PUBLIC_URL":
+		return s.functions
+	case "BINDERY_CONSOLE_URL":
+		return s.console
+	case "BINDERY_OIDC_ISSUER":
+		return s.issuer
+	case "BINDERY_OIDC_JWKS_URL":
+		return s.issuer + "/keys"
+	case "BINDERY_OIDC_AUDIENCE":
+		return "bindery"
+	case "BINDERY_INSTANCES":
+		return threeInstances
+	case "BINDERY_PRIVATE_HOSTS":
+		return strings.TrimPrefix(s.platforms, "http://")
+	case "BINDERY_GITHUB_URL", "BINDERY_GITHUB_API_URL", "BINDERY_GITEE_URL",
+		"BINDERY_GITEE_API_URL", "BINDERY_BITBUCKET_URL", "BINDERY_BITBUCKET_API_URL",
+		"BINDERY_CODEUP_URL", "BINDERY_CODEUP_API_URL":
+		return s.platforms
+	}
+	return ""
+}
+
+// serve opens the storage, and all functions on top of it.
+func (s *sites) serve(apps api.Apps) http.Handler {
+	s.t.Helper()
+	c, err := config.Read(s.setting)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	dir := s.t.TempDir()
+	rows, err := bolt.Open(filepath.Join(dir, "table.db"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = rows.Close() })
+	key, err := file.ReadKey(filepath.Join(dir, "key"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	secrets, err := file.Open(filepath.Join(dir, "secrets"), key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	s.api, err = api.Open(c, api.Dependencies{
+		Table: rows, Vault: secrets, Apps: apps, Now: s.now, Log: log,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	handler := trigger.Recover(log, s.api.Handler(api.Status, api.TokenBind, api.Unbind,
+		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck))
+	var requests atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, trigger.Identify(r, fmt.Sprint("request-", requests.Add(1))))
+	})
+}
+
+// sweep runs the schedule.
+func (s *sites) sweep() {
+	s.t.Helper()
+	for range 3 {
+		if _, err := s.api.Task(s.t.Context(), nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// seen are the requests that have come so far.
+func (s *sites) seen() []request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// ids are those of the attempts that browsers departed with.
+func (s *sites) ids() []string {
+	var ids []string
+	for _, r := range s.seen() {
+		id, departed := strings.CutSuffix(r.path, "/start")
+		id, ours := strings.CutPrefix(id, "/v1/authorizations/")
+		if r.site == "functions" && departed && ours && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// wantNothingTold looks for ids and what goes with them in what browsers tell of where they come
+// from. A platform's page tells all it knows, but only to the callback, which knows it too.
+func (s *sites) wantNothingTold() {
+	ids := s.ids()
+	for _, r := range s.seen() {
+		if r.site == "functions" && strings.HasPrefix(r.path, "/v1/callback/") ||
+			r.site == "platforms" && strings.HasPrefix(r.referer, s.platforms) {
+			continue
+		}
+		told := strings.Contains(r.referer, "confirmationCode") ||
+			slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(r.referer, id) })
+		if told {
+			s.t.Errorf("%s%s was told too much of where the browser came from: %s",
+				r.site, r.path, bare(r.referer))
+		}
+	}
+}
+
+// signIn opens the console and signs in.
+func (s *sites) signIn(b *tab, user string) *tab {
+	s.t.Helper()
+	b.open(s.console + "/")
+	b.press("#signin")
+	b.press("#be-" + user)
+	b.ready("#instance", "#row-bitbucket")
+	return b
+}
+
+// begin goes to a platform's consent page as one of its users.
+func (s *sites) begin(b *tab, platform, login string) {
+	s.t.Helper()
+	b.press("#bind-" + platform)
+	b.press("#login-" + login)
+	b.sees("#authorize")
+}
+
+// bind is all of it, but for Bitbucket's dialog.
+func (s *sites) bind(b *tab, platform, login string) {
+	s.t.Helper()
+	s.begin(b, platform, login)
+	b.press("#authorize")
+}

@@ -1,0 +1,304 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+// tab is one tab of a browser. Whatever its pages complain of fails the test: an exception, an
+// error on the console, a violation of a content security policy.
+type tab struct {
+	t       *testing.T
+	browser context.Context
+	profile cdp.BrowserContextID
+	ctx     context.Context
+	marks   int
+
+	mu       sync.Mutex
+	troubles []string
+}
+
+// newTab opens a tab in a window of its own, so that it is never in the background.
+func newTab(t *testing.T, browser context.Context, profile cdp.BrowserContextID) *tab {
+	t.Helper()
+	var id target.ID
+	command(t, browser, "opening a tab", func(ctx context.Context) (err error) {
+		id, err = target.CreateTarget("about:blank").WithBrowserContextID(profile).
+			WithNewWindow(true).Do(ctx)
+		return err
+	})
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithTargetID(id))
+	t.Cleanup(cancel)
+	b := &tab{t: t, browser: browser, profile: profile, ctx: ctx}
+	chromedp.ListenTarget(ctx, b.listen)
+	if err := chromedp.Run(ctx); err != nil {
+		t.Fatalf("opening a tab: %v", err)
+	}
+	t.Cleanup(b.wantNoTrouble)
+	return b
+}
+
+// newProfile is a browser as it is when nobody has used it yet, and its first tab.
+func newProfile(t *testing.T, browser context.Context) *tab {
+	t.Helper()
+	var profile cdp.BrowserContextID
+	command(t, browser, "a new profile", func(ctx context.Context) (err error) {
+		profile, err = target.CreateBrowserContext().Do(ctx)
+		return err
+	})
+	t.Cleanup(func() {
+		command(t, browser, "dropping a profile", func(ctx context.Context) error {
+			return target.DisposeBrowserContext(profile).Do(ctx)
+		})
+	})
+	return newTab(t, browser, profile)
+}
+
+// command has a browser do something that is no tab's.
+func command(
+	t *testing.T, browser context.Context, what string, do func(context.Context) error,
+) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(browser, patience)
+	defer cancel()
+	if err := do(cdp.WithExecutor(ctx, chromedp.FromContext(browser).Browser)); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// beside is another tab of the same browser.
+func (b *tab) beside() *tab {
+	b.t.Helper()
+	return newTab(b.t, b.browser, b.profile)
+}
+
+func (b *tab) listen(happened any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	trouble := func(format string, parts ...any) {
+		b.troubles = append(b.troubles, fmt.Sprintf(format, parts...))
+	}
+	switch e := happened.(type) {
+	case *runtime.EventExceptionThrown:
+		trouble("an exception: %s", e.ExceptionDetails.Error())
+	case *runtime.EventConsoleAPICalled:
+		bad := []runtime.APIType{
+			runtime.APITypeError, runtime.APITypeWarning, runtime.APITypeAssert,
+		}
+		if slices.Contains(bad, e.Type) {
+			trouble("console.%s", e.Type)
+		}
+	case *cdplog.EventEntryAdded:
+		// The API's refusals are told to the person, and to the console by the browser itself. The
+		// platforms have no icon.
+		refusal := e.Entry.Source == cdplog.SourceNetwork &&
+			(strings.Contains(e.Entry.URL, "/v1/") || strings.HasSuffix(e.Entry.URL, "/favicon.ico"))
+		if e.Entry.Level != cdplog.LevelVerbose && e.Entry.Level != cdplog.LevelInfo && !refusal {
+			trouble("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, bare(e.Entry.URL))
+		}
+	}
+}
+
+func (b *tab) wantNoTrouble() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, trouble := range b.troubles {
+		b.t.Errorf("the browser complains: %s", trouble)
+	}
+}
+
+// try evaluates JavaScript as if a person had pressed something.
+func (b *tab) try(ctx context.Context, expression string, to any) error {
+	gesture := func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return p.WithUserGesture(true)
+	}
+	return chromedp.Run(ctx, chromedp.Evaluate(expression, to, gesture))
+}
+
+// until waits for a condition, whatever page comes and goes meanwhile. A condition may do
+// something and then be true.
+func (b *tab) until(what, condition string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		var holds bool
+		err := b.try(ctx, "!!("+condition+")", &holds)
+		if holds {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("waiting in vain for %s (%v), at %s", what, err, b.describe())
+		case <-again.C:
+		}
+	}
+}
+
+// describe is what the tab shows, for a test that fails.
+func (b *tab) describe() string {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	var text string
+	err := b.try(ctx, `location.origin + location.pathname + "\n" +
+		document.body.innerText.slice(0, 2000)`, &text)
+	if err != nil {
+		return fmt.Sprintf("a page that doesn't answer: %v", err)
+	}
+	return text
+}
+
+// idle is true when a page is there and doesn't work on anything.
+const idle = `document.readyState === "complete" && !("busy" in document.body.dataset)`
+
+// ready waits until the console is idle and shows all these.
+func (b *tab) ready(selectors ...string) {
+	b.t.Helper()
+	condition := idle + ` && document.body.dataset.ready === "true"`
+	for _, selector := range selectors {
+		condition += " && document.querySelector(" + quoted(selector) + ")"
+	}
+	b.until("the console with "+strings.Join(selectors, " and "), condition)
+}
+
+// sees waits until a page shows this.
+func (b *tab) sees(selector string) {
+	b.t.Helper()
+	b.until(selector, idle+" && document.querySelector("+quoted(selector)+")?.checkVisibility()")
+}
+
+// press clicks on what can be seen and isn't disabled.
+func (b *tab) press(selector string) {
+	b.t.Helper()
+	b.until(selector+" to press", idle+` && (() => {
+		const e = document.querySelector(`+quoted(selector)+`);
+		if (!e || e.disabled || !e.checkVisibility()) return false;
+		e.click();
+		return true;
+	})()`)
+}
+
+// fill puts a text into a field, or chooses it in a list.
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	b.until(selector+" to fill in", idle+` && (() => {
+		const e = document.querySelector(`+quoted(selector)+`);
+		if (!e || e.disabled || !e.checkVisibility()) return false;
+		e.focus();
+		e.value = `+quoted(text)+`;
+		e.dispatchEvent(new Event("input", { bubbles: true }));
+		e.dispatchEvent(new Event("change", { bubbles: true }));
+		return e.value === `+quoted(text)+`;
+	})()`)
+}
+
+// text evaluates to a text.
+func (b *tab) text(expression string) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	var text string
+	if err := b.try(ctx, "String("+expression+")", &text); err != nil {
+		b.t.Fatalf("reading %s: %v", expression, err)
+	}
+	return text
+}
+
+// shows is what an element shows, "" if there is none.
+func (b *tab) shows(selector string) string {
+	b.t.Helper()
+	return b.text("document.querySelector(" + quoted(selector) + ")?.innerText ?? ''")
+}
+
+// value is what is in a field.
+func (b *tab) value(selector string) string {
+	b.t.Helper()
+	return b.text("document.querySelector(" + quoted(selector) + ").value")
+}
+
+// do is a command of the browser itself: an address that is typed, a button beside it.
+func (b *tab) do(what string, action chromedp.ActionFunc) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Run(ctx, action); err != nil {
+		b.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// leave does something after which another document is there, and returns when it is.
+func (b *tab) leave(what string, action chromedp.ActionFunc) {
+	b.t.Helper()
+	b.marks++
+	mark := fmt.Sprint("document ", b.marks)
+	b.text("window.mark = " + quoted(mark))
+	b.do(what, action)
+	b.until("another page after "+what, "window.mark !== "+quoted(mark))
+}
+
+// open types an address. Nothing is printed of it but what is not secret.
+func (b *tab) open(address string) {
+	b.t.Helper()
+	b.leave("opening "+bare(address), func(ctx context.Context) error {
+		_, _, failure, _, err := page.Navigate(address).Do(ctx)
+		if failure != "" {
+			return fmt.Errorf("the browser says %s", failure)
+		}
+		return err
+	})
+}
+
+func (b *tab) reload() {
+	b.t.Helper()
+	b.leave("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
+}
+
+// history are the addresses of the tab's entries.
+func (b *tab) history() (addresses []string) {
+	b.t.Helper()
+	entries, _ := b.entries()
+	for _, entry := range entries {
+		addresses = append(addresses, entry.URL)
+	}
+	return addresses
+}
+
+// entries are the tab's history, and which of them is shown.
+func (b *tab) entries() (entries []*page.NavigationEntry, at int) {
+	b.t.Helper()
+	b.do("reading the history", func(ctx context.Context) error {
+		current, all, err := page.GetNavigationHistory().Do(ctx)
+		entries, at = all, int(current)
+		return err
+	})
+	return entries, at
+}
+
+// back goes back until the nearest entry whose address begins so.
+func (b *tab) back(origin string) {
+	b.t.Helper()
+	entries, at := b.entries()
+	for i := at - 1; i >= 0; i-- {
+		if strings.HasPrefix(entries[i].URL, origin) {
+			b.leave("going back", func(ctx context.Context) error {
+				return page.NavigateToHistoryEntry(entries[i].ID).Do(ctx)
+			})
+			return
+		}
+	}
+	b.t.Fatalf("there is nothing of %s to go back to", origin)
+}

@@ -1,0 +1,196 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"bindery/shared/table/dynamo/dynamotest"
+	"bindery/shared/vault/secretsmanager/smtest"
+)
+
+// The names that the story's stack has.
+const (
+	tableName    = "bindery"
+	secretPrefix = "bindery/tokens/"
+	appsName     = "bindery/oauth-apps"
+	admin        = "admin" // may do anything, and is the test itself
+)
+
+// The services, as their protocol names them.
+const (
+	tableService = "DynamoDB_20120810"
+	vaultService = "secretsmanager"
+)
+
+// cloud is AWS as far as the functions use it: DynamoDB's protocol by dynoxide, and a pretend
+// Secrets Manager, both behind a gate that gives each function the rights of its role in
+// template.yaml and no others. The access key's id says who is calling.
+type cloud struct {
+	url     string
+	secrets *smtest.Service
+
+	rights map[string][]right
+
+	mu      sync.Mutex // guards what follows
+	refused []string
+	used    map[string]bool  // "function action"
+	kept    map[string]bool  // every token that was put into the vault
+	lines   map[string]*line // those that a test may cut, by session token and service
+}
+
+func startCloud(t *testing.T, rights map[string][]right) *cloud {
+	t.Helper()
+	target, err := url.Parse(dynamotest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cloud{
+		secrets: smtest.New(smtest.Options{}), rights: rights,
+		used: map[string]bool{}, kept: map[string]bool{}, lines: map[string]*line{},
+	}
+	rows := &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // callers go away, and are meant to
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if !c.allowed(r, body) {
+			w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"not allowed"}`)
+			return
+		}
+		service, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		store := http.Handler(rows)
+		if service == vaultService {
+			c.keep(body)
+			store = c.secrets
+		}
+		if l := c.line(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
+			l.pass(w, r, store)
+			return
+		}
+		store.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+// keep remembers the tokens in what goes into the vault: nothing else may show them.
+func (c *cloud) keep(body []byte) {
+	var in struct{ SecretBinary []byte }
+	var fields map[string]string
+	if json.Unmarshal(body, &in) != nil || json.Unmarshal(in.SecretBinary, &fields) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range []string{"access_token", "refresh_token"} {
+		if fields[name] != "" {
+			c.kept[fields[name]] = true
+		}
+	}
+}
+
+// tokens are all that the vault was ever given.
+func (c *cloud) tokens() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.kept))
+}
+
+func (c *cloud) left() []string { return c.secrets.Names() }
+
+func (c *cloud) denied() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused)
+}
+
+// unused are the rights that the story has no use for, and what does.
+var unused = map[string]string{
+	"expirycheck sqs:SendMessage":                 "Lambda itself, for what fails",
+	"tokenbind secretsmanager:PutSecretValue":     "binding, should a bind ever not begin a secret",
+	"oauthcallback secretsmanager:PutSecretValue": "the same",
+	"tokenbind dynamodb:Query":                    "asking who holds a token that is to be revoked",
+	"tokenbind dynamodb:DeleteItem":               "dropping an entry of a holder that is long gone",
+	"oauthcallback dynamodb:DeleteItem":           "the same",
+	"unbind dynamodb:DeleteItem":                  "the same",
+	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",
+	"credential dynamodb:BatchWriteItem":          "the same",
+	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
+}
+
+func (c *cloud) idle() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for folder, rights := range c.rights {
+		for _, r := range rights {
+			if !c.used[folder+" "+r.action] && unused[folder+" "+r.action] == "" {
+				all = append(all, folder+": "+r.action)
+			}
+		}
+	}
+	return all
+}
+
+var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
+
+// allowed reports whether the caller's role may do it, and notes what it may not.
+func (c *cloud) allowed(r *http.Request, body []byte) bool {
+	who := ""
+	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
+		who = found[1]
+	}
+	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	service, _, _ = strings.Cut(strings.ToLower(service), "_")
+	var in struct {
+		TableName, IndexName, SecretId, Name string
+		RequestItems                         map[string]json.RawMessage
+		Tags                                 []json.RawMessage
+	}
+	_ = json.Unmarshal(body, &in)
+	on := "?"
+	switch secret := in.SecretId + in.Name; {
+	case in.IndexName != "":
+		on = "table/${TableName}/index/" + in.IndexName
+	case in.TableName == tableName || in.RequestItems[tableName] != nil:
+		on = ofTable
+	case strings.HasPrefix(secret, secretPrefix):
+		on = tokens
+	case secret == appsName:
+		on = apps
+	}
+	needed := []right{{service + ":" + name, on}}
+	if len(in.Tags) > 0 {
+		needed = append(needed, right{service + ":TagResource", on})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, need := range needed {
+		c.used[who+" "+need.action] = true
+		if who != admin && !slices.Contains(c.rights[who], need) {
+			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,178 @@
+package e2e_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// toxic is what a line can suffer from, in toxiproxy's own JSON.
+type toxic string
+
+// The toxics. The times are far longer than any client waits.
+const (
+	slow        toxic = `{"type":"latency","stream":"downstream","attributes":{"latency":60000}}`
+	resetting   toxic = `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`
+	unreachable toxic = ""
+	halfRequest toxic = `{"type":"limit_data","stream":"upstream","attributes":{"bytes":200}}`
+	halfHead    toxic = `{"type":"limit_data","stream":"downstream","attributes":{"bytes":20}}`
+	halfReply   toxic = `{"type":"limit_data","stream":"downstream","attributes":{"bytes":%d}}`
+)
+
+// cut is what happens to the request for which a line was armed.
+type cut string
+
+const (
+	// lost does the work and resets the connection in place of the reply. The next request is
+	// well again.
+	lost cut = "the reply is lost"
+	// broken is lost in the middle of the reply's body.
+	broken cut = "the reply breaks off"
+	// away takes the store away before the work is done.
+	away cut = "the store goes away"
+	// gone takes the store away when the work has been done, and before the reply.
+	gone cut = "the work is done, and the store goes away"
+)
+
+// line is the way from one process to one store. Toxiproxy is what cuts it; when, says the test.
+type line struct {
+	t     *testing.T
+	proxy *toxiproxy.Proxy
+
+	mu    sync.Mutex // guards what follows
+	calls []string   // the operations, since it was last well
+	at    int        // the number of the request to be hit, 0 for none
+	how   cut
+	heal  bool // with the next request
+}
+
+// newLine makes a way to the service at the cloud's gate, for whoever has the session token.
+func newLine(t *testing.T, c *cloud, session, service string) (l *line, address string) {
+	t.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	upstream := strings.TrimPrefix(c.url, "http://")
+	l = &line{t: t}
+	// Not a port that the system gives to whoever asks for any: it is to be taken again.
+	for range 50 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		l.proxy = toxiproxy.NewProxy(server, session+service, "127.0.0.1:"+port, upstream)
+		if l.proxy.Start() == nil {
+			break
+		}
+	}
+	if !l.proxy.Enabled {
+		t.Fatal("toxiproxy finds no port that is free")
+	}
+	t.Cleanup(l.proxy.Stop)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines[session+" "+service] = l
+	return l, "http://" + l.proxy.Listen
+}
+
+// line is the one that a request came by, nil for a way that nothing ever happens to.
+func (c *cloud) line(session, service string) *line {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lines[session+" "+service]
+}
+
+// arm hits the k-th request from now on.
+func (l *line) arm(k int, how cut) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls, l.at, l.how = nil, k, how
+}
+
+// suffer has the toxic act on all that comes, from now on.
+func (l *line) suffer(from toxic) {
+	if from == unreachable {
+		l.proxy.Stop()
+		return
+	}
+	if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(string(from))); err != nil {
+		l.t.Errorf("toxiproxy: %v", err)
+	}
+}
+
+// well ends whatever the line suffers from, and returns which requests came since it was armed.
+// Connections that are open end.
+func (l *line) well() []string {
+	l.t.Helper()
+	l.mu.Lock()
+	calls := l.calls
+	l.calls, l.at, l.heal = nil, 0, false
+	l.mu.Unlock()
+	l.proxy.Stop()
+	l.proxy.Toxics.ResetToxics(l.t.Context())
+	// A process that is being started has the port until it has become another program.
+	err := l.proxy.Start()
+	for try := 0; err != nil && try < 500; try++ {
+		time.Sleep(10 * time.Millisecond)
+		err = l.proxy.Start()
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return calls
+}
+
+// meet counts a request and says what becomes of it, if anything.
+func (l *line) meet(operation string) cut {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.heal {
+		l.heal = false
+		l.proxy.Toxics.ResetToxics(l.t.Context())
+	}
+	l.calls = append(l.calls, operation)
+	if len(l.calls) != l.at {
+		return ""
+	}
+	l.heal = l.how == lost || l.how == broken
+	return l.how
+}
+
+// pass lets a request through to the store, and hits it if it is the one. What toxiproxy has cut
+// off is written all the same: it reaches nobody.
+func (l *line) pass(w http.ResponseWriter, r *http.Request, store http.Handler) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	how := l.meet(operation)
+	if how == away {
+		l.proxy.Stop()
+		return
+	}
+	reply := httptest.NewRecorder()
+	store.ServeHTTP(reply, r)
+	switch how {
+	case gone:
+		l.proxy.Stop()
+	case lost:
+		l.suffer(resetting)
+	case broken:
+		l.suffer(toxic(fmt.Sprintf(string(halfReply), half(reply))))
+	}
+	maps.Copy(w.Header(), reply.Header())
+	w.WriteHeader(reply.Code)
+	_, _ = w.Write(reply.Body.Bytes())
+}
+
+// half is how many bytes end a reply in the middle of its body. It fixes the headers that the
+// server would add.
+func half(reply *httptest.ResponseRecorder) int {
+	reply.Header().Set("Content-Length", strconv.Itoa(reply.Body.Len()))
+	reply.Header().Set("Date", "Thu, 01 Jan 2026 00:00:00 GMT")
+	whole, _ := httputil.DumpResponse(reply.Result(), false)
+	return len(whole) + reply.Body.Len()/2
+}

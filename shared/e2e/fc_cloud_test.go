@@ -1,0 +1,270 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"bindery/shared/alibabacloud/acs3test"
+	"bindery/shared/instance/acrtest"
+	"bindery/shared/table/tablestore/otstest"
+	"bindery/shared/trigger/triggertest"
+	"bindery/shared/vault/kms/kmstest"
+)
+
+// fcCloud is Alibaba Cloud as far as the functions use it: pretend services of Tablestore, KMS and
+// Container Registry, and Function Compute's own API, all behind a gate that gives each function
+// the rights of its role in docs/ram and no others. The access key's id says who is calling: each
+// function has credentials of its own, which come with each of its invocations.
+type fcCloud struct {
+	settings map[string]string
+	vault    *kmstest.Service
+	registry *acrtest.Service
+	may      map[string]map[string]string // by function and resource
+
+	mu      sync.Mutex // guards what follows
+	meet    func(who string, needs []right)
+	refused []string
+	used    map[string]bool // "function action on"
+	kept    map[string]bool // every token that was put into the vault
+}
+
+// startFCCloud starts the services, and says in the settings where they are. Functions are invoked
+// by invoke.
+func startFCCloud(
+	t *testing.T, settings map[string]string, folders []string,
+	invoke func(folder string) *triggertest.Process,
+) *fcCloud {
+	t.Helper()
+	c := &fcCloud{
+		settings: settings, used: map[string]bool{}, kept: map[string]bool{},
+		vault: kmstest.New(kmstest.Options{
+			Instance: settings["BINDERY_KMS_INSTANCE"], EncryptionKey: settings["BINDERY_KMS_KEY"],
+		}),
+		registry: acrtest.New("", "", ""),
+		may:      map[string]map[string]string{},
+	}
+	for _, folder := range folders {
+		c.may[folder] = mayDo(t, folder)
+		if readsCatalogue(folder) {
+			maps.Copy(c.may[folder], mayDo(t, "acr"))
+		}
+	}
+	rows := otstest.New(otstest.Options{Instance: settings["BINDERY_TABLESTORE_INSTANCE"]})
+	rows.Know(c.known)
+	c.vault.Know(c.known)
+	c.registry.Know(c.known)
+	c.serve(t, "BINDERY_TABLESTORE_URL", rows, c.ofTablestore)
+	c.serve(t, "BINDERY_KMS_URL", c.vault, c.ofKMS)
+	c.serve(t, "BINDERY_ACR_URL", c.registry, func(r *http.Request, _ []byte) []right {
+		return []right{{r.Header.Get("X-Acs-Action"), "registry"}}
+	})
+	c.serve(t, "BINDERY_FC_URL", c.invocations(invoke), func(r *http.Request, _ []byte) []right {
+		return []right{{r.Header.Get("X-Acs-Action"), invokedBy(r)}}
+	})
+	return c
+}
+
+// credentialsOf are those that come with a function's invocations.
+func credentialsOf(folder string) triggertest.Credentials {
+	return triggertest.Credentials{
+		ID: folder, Key: "canary-key-" + folder, Token: "canary-token-" + folder,
+	}
+}
+
+// known finds the credentials of an access key.
+func (c *fcCloud) known(id string) (key, token string, ok bool) {
+	as := credentialsOf(id)
+	return as.Key, as.Token, id == admin || c.may[id] != nil
+}
+
+// serve starts a service behind the gate. What a request needs, says needs.
+func (c *fcCloud) serve(
+	t *testing.T, variable string, service http.Handler,
+	needs func(r *http.Request, body []byte) []right,
+) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		who := r.Header.Get("X-Acs-Accesskey-Id") + r.Header.Get("X-Ots-Accesskeyid")
+		needed := needs(r, body)
+		if meet := c.meets(); meet != nil {
+			meet(who, needed)
+		}
+		if !c.allowed(who, needed) {
+			http.Error(w, `{"Code":"NoPermission"}`, http.StatusForbidden)
+			return
+		}
+		service.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c.settings[variable] = server.URL
+}
+
+// onCall has meet called before each call of a service, which it may hold up, from now on.
+func (c *fcCloud) onCall(meet func(who string, needs []right)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.meet = meet
+}
+
+func (c *fcCloud) meets() func(who string, needs []right) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.meet
+}
+
+// allowed reports whether the caller's role may do it, and notes what it may not.
+func (c *fcCloud) allowed(who string, needed []right) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if who == admin {
+		return true
+	}
+	for _, need := range needed {
+		if !slices.Contains(strings.Fields(c.may[who][need.on]), need.action) {
+			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
+			return false
+		}
+		c.used[who+" "+need.action+" "+need.on] = true
+	}
+	return len(needed) > 0
+}
+
+func (c *fcCloud) ofTablestore(r *http.Request, body []byte) (needed []right) {
+	operation := strings.TrimPrefix(r.URL.Path, "/")
+	for _, name := range otstest.Named(operation, body) {
+		on := map[string]string{
+			c.settings["BINDERY_TABLE"]: "table", c.settings["BINDERY_TABLE"] + "_due": "due",
+		}[name]
+		needed = append(needed, right{operation, on})
+	}
+	return needed
+}
+
+// ofKMS also remembers the tokens in what goes into the vault: nothing else may show them. A secret
+// is sealed and opened by the caller's right to the key.
+func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil
+	}
+	c.keep(form.Get("SecretData"))
+	on := "?"
+	switch name := form.Get("SecretName"); {
+	case strings.HasPrefix(name, c.settings["BINDERY_SECRET_PREFIX"]):
+		on = "tokens"
+	case name == c.settings["BINDERY_OAUTH_APPS"]:
+		on = "apps"
+	}
+	action := r.Header.Get("X-Acs-Action")
+	needed := []right{{action, on}}
+	switch action {
+	case "CreateSecret": // which of the two the cloud looks at isn't said
+		needed = append(needed, right{action, "new"}, right{"GenerateDataKey", "key"})
+	case "PutSecretValue":
+		needed = append(needed, right{"GenerateDataKey", "key"})
+	case "GetSecretValue":
+		needed = append(needed, right{"Decrypt", "key"})
+	}
+	return needed
+}
+
+func (c *fcCloud) keep(value string) {
+	var fields map[string]string
+	if json.Unmarshal([]byte(value), &fields) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range []string{"access_token", "refresh_token"} {
+		if fields[name] != "" {
+			c.kept[fields[name]] = true
+		}
+	}
+}
+
+var invocationPath = regexp.MustCompile(`^/2023-03-30/functions/bindery-(\w+)/invocations$`)
+
+// invokedBy is the function that a request invokes.
+func invokedBy(r *http.Request) string {
+	if found := invocationPath.FindStringSubmatch(r.URL.Path); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// invocations is Function Compute's own API, which the router asks.
+func (c *fcCloud) invocations(invoke func(folder string) *triggertest.Process) http.Handler {
+	gate := acs3test.New("2023-03-30", "", "", "")
+	gate.Path = invocationPath
+	gate.Know(c.known)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		event, err := io.ReadAll(r.Body)
+		if no := gate.Check(r, event); err != nil || no != nil {
+			http.Error(w, `{"Code":"SignatureNotMatch"}`, http.StatusForbidden)
+			return
+		}
+		reply, err := invoke(invokedBy(r)).Invoke(r.Context(), event)
+		if err != nil {
+			w.Header().Set("X-Fc-Error-Type", "UnhandledInvocationError")
+		}
+		_, _ = w.Write(reply)
+	})
+}
+
+func (c *fcCloud) left() []string { return c.vault.Names() }
+
+func (c *fcCloud) tokens() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.kept))
+}
+
+func (c *fcCloud) denied() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused)
+}
+
+func (c *fcCloud) idle() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for folder, rights := range c.may {
+		for on, actions := range rights {
+			for action := range strings.FieldsSeq(actions) {
+				use := folder + " " + action + " " + on
+				if on != "log" && !c.used[use] && fcUnused[use] == "" { // Function Compute writes it
+					all = append(all, use)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// fcUnused are the rights that the story has no use for, and what does.
+var fcUnused = map[string]string{
+	"tokenbind GetRange table":            "asking who holds a token that is to be revoked",
+	"tokenbind DeleteRow table":           "dropping an entry of a holder that is long gone",
+	"oauthcallback DeleteRow table":       "the same",
+	"oauthcallback GetSecretValue tokens": "looking whether a secret was made",
+	"unbind DeleteRow table":              "the same",
+	"unbind BatchWriteRow table":          "draining a record that has eight events",
+	"credential BatchWriteRow table":      "the same",
+	"oauthconfirm BatchWriteRow table":    "the same",
+}

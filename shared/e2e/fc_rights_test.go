@@ -1,0 +1,245 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const ramFolder = "docs/ram"
+
+// fcResources are what rights are given on, as the policies name it, by a name of our own.
+func fcResources() map[string]string {
+	const where = ":${FC_REGION}:${FC_ACCOUNT_ID}:"
+	const instance = "acs:ots" + where + "instance/${BINDERY_TABLESTORE_INSTANCE}/"
+	all := map[string]string{
+		instance + "table/${BINDERY_TABLE}":                    "table",
+		instance + "table/${BINDERY_TABLE}_due":                "due",
+		"acs:kms" + where + "secret/${BINDERY_SECRET_PREFIX}*": "tokens",
+		// What a secret is made in: no secret is read by it.
+		"acs:kms" + where + "secret":                       "new",
+		"acs:kms" + where + "secret/${BINDERY_OAUTH_APPS}": "apps",
+		"acs:kms" + where + "key/${BINDERY_KMS_KEY}":       "key",
+		"*": "registry", // which can't be narrowed
+		"acs:log" + where + "project/${FC_LOG_PROJECT}/logstore/${FC_LOG_STORE}": "log",
+	}
+	for _, f := range []string{
+		"status", "tokenbind", "unbind", "oauthstart", "oauthconfirm", "credential", "expirycheck",
+	} {
+		function := "acs:fc" + where + "functions/${FC_STACK}-" + f
+		all[function], all[function+"/*"] = f, f
+	}
+	return all
+}
+
+// readsCatalogue reports whether a function may list the registry's instances: so does whatever an
+// instance is named to.
+func readsCatalogue(function string) bool {
+	return !slices.Contains([]string{"router", "console", "oauthcallback"}, function)
+}
+
+// mayDo is what a role may do: actions, sorted and without their service, by resource.
+func mayDo(t *testing.T, name string) map[string]string {
+	t.Helper()
+	var policy struct {
+		Version   string
+		Statement []struct {
+			Effect           string
+			Action, Resource []string
+		}
+	}
+	text := document(t, filepath.Join(ramFolder, name+".json"))
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&policy); err != nil || policy.Version != "1" {
+		t.Fatalf("%s: %v", name, err)
+	}
+	known, actions := fcResources(), map[string][]string{}
+	for _, s := range policy.Statement {
+		for _, resource := range s.Resource {
+			for _, action := range s.Action {
+				_, action, _ = strings.Cut(action, ":")
+				if on := known[resource]; !slices.Contains(actions[on], action) {
+					actions[on] = append(actions[on], action)
+				}
+				if s.Effect != "Allow" || known[resource] == "" || strings.Contains(action, "*") {
+					t.Errorf("%s: %s %s on %s", name, s.Effect, action, resource)
+				}
+			}
+		}
+	}
+	all := map[string]string{}
+	for on, list := range actions {
+		slices.Sort(list)
+		all[on] = strings.Join(list, " ")
+	}
+	return all
+}
+
+func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
+	const (
+		all  = "BatchWriteRow DeleteRow GetRange GetRow PutRow"
+		get  = "GetSecretValue"
+		both = "Decrypt GenerateDataKey" // to make and to read; the first alone to read
+	)
+	want := map[string]map[string]string{
+		"console":    {},
+		"status":     {"table": "GetRange GetRow"},
+		"oauthstart": {"table": "GetRow PutRow", "apps": get, "key": "Decrypt"},
+		"tokenbind": {
+			"table": all, "tokens": "CreateSecret GetSecretValue", "new": "CreateSecret", "key": both,
+		},
+		// Nobody is signed in to it, so it reads no token: whoever comes back while the answer to
+		// CreateSecret is lost begins again.
+		"oauthcallback": {
+			"table": "DeleteRow GetRange GetRow PutRow", "tokens": "CreateSecret",
+			"new": "CreateSecret", "apps": get, "key": both,
+		},
+		"oauthconfirm": {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},
+		"unbind":       {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},
+		"credential": {
+			"table": "BatchWriteRow GetRow PutRow", "tokens": "GetSecretValue PutSecretValue",
+			"apps": get, "key": both,
+		},
+		"expirycheck": {
+			"table": all, "due": "GetRange", "tokens": "DeleteSecret GetSecretValue PutSecretValue",
+			"apps": get, "key": both,
+		},
+		"router": {
+			"status": "InvokeFunction", "tokenbind": "InvokeFunction", "unbind": "InvokeFunction",
+			"oauthstart": "InvokeFunction", "oauthconfirm": "InvokeFunction",
+			"credential": "InvokeFunction", "expirycheck": "InvokeFunction",
+		},
+	}
+	deployment := deployment(t)
+	for name, f := range fcFunctions(t, deployment) {
+		want[name]["log"] = "PostLogStoreLogs"
+		if got := mayDo(t, name); !maps.Equal(got, want[name]) {
+			t.Errorf("%s may %v, want %v", name, got, want[name])
+		}
+		if role := "acs:ram::1234567890123456:role/bindery-" + name; f["role"] != role {
+			t.Errorf("%s has the role %v, want one of its own, %s", name, f["role"], role)
+		}
+		variables := environmentOf(t, name, f)
+		for variable, on := range map[string]string{
+			"BINDERY_OAUTH_APPS": "apps", "BINDERY_KMS_KEY": "key",
+		} {
+			_, told := variables[variable]
+			if mayUse := want[name][on] != ""; told != mayUse {
+				t.Errorf("%s: is told %s: %v; may use it: %v", name, variable, told, mayUse)
+			}
+		}
+	}
+	env := fcSettings(t)
+	for range 2 { // with the settings of the guide, and with the defaults
+		f := fcFunctions(t, readServerless(t, document(t, "s.yaml"), env))["unbind"]
+		told := environmentOf(t, "unbind", f)
+		if strings.HasPrefix(told["BINDERY_OAUTH_APPS"], told["BINDERY_SECRET_PREFIX"]) {
+			t.Errorf("whoever may read tokens may read the OAuth apps, %s", told["BINDERY_OAUTH_APPS"])
+		}
+		delete(env, "BINDERY_OAUTH_APPS")
+		delete(env, "BINDERY_SECRET_PREFIX")
+	}
+}
+
+// Both tables make the same call for the same thing, and the story on Lambda's runtime is told with
+// the rights of template.yaml, each of which it needs.
+func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
+	same := map[string]string{
+		"GetItem": "GetRow", "PutItem": "PutRow", "DeleteItem": "DeleteRow", "Query": "GetRange",
+		"BatchWriteItem": "BatchWriteRow", "Scan": "GetRange",
+	}
+	on := map[string]string{ofTable: "table", dueIndex: "due"}
+	aws, seen := readYAML(t, template), 0
+	for _, f := range functionsOf(t, aws) {
+		want := map[string][]string{}
+		for _, r := range rightsOf(t, aws, f) {
+			call := same[strings.TrimPrefix(r.action, "dynamodb:")]
+			if to := on[r.on]; to != "" && !slices.Contains(want[to], call) {
+				want[to] = append(want[to], call)
+			}
+		}
+		got := mayDo(t, f.folder)
+		for _, to := range []string{"table", "due"} {
+			seen += len(want[to])
+			slices.Sort(want[to])
+			if list := strings.Join(want[to], " "); got[to] != list {
+				t.Errorf("%s may %q on the %s, and on AWS %q", f.folder, got[to], to, list)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d rights were compared", seen)
+	}
+}
+
+// The commands of the guide are run as they stand, with a pretend aliyun.
+func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
+	folder := t.TempDir()
+	told := filepath.Join(folder, "told")
+	stub := "#!/bin/sh\nfor a in \"$@\"; do printf '%s\\037' \"$a\"; done >>" + told +
+		"\nprintf '\\036' >>" + told + "\n"
+	if err := os.WriteFile(filepath.Join(folder, "aliyun"), []byte(stub), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "set -eu\n"
+	for _, f := range fences(document(t, fcGuide)) {
+		if f.language == "sh" {
+			script += f.body
+		}
+	}
+	shell := exec.CommandContext(t.Context(), "sh", "-c", script)
+	shell.Dir = root
+	shell.Env = []string{"PATH=" + folder + ":" + os.Getenv("PATH")}
+	for name, value := range fcSettings(t) {
+		shell.Env = append(shell.Env, name+"="+value)
+	}
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles, policies, attached := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	placeholder := regexp.MustCompile(`\$\{?\w`)
+	for call := range strings.SplitSeq(strings.TrimSuffix(string(text), "\x1e"), "\x1e") {
+		words := strings.Split(strings.TrimSuffix(call, "\x1f"), "\x1f")
+		flags := map[string]string{}
+		for i := 2; i+1 < len(words); i += 2 {
+			flags[words[i]] = words[i+1]
+		}
+		for _, document := range []string{
+			flags["--AssumeRolePolicyDocument"], flags["--PolicyDocument"],
+		} {
+			if document != "" && (!json.Valid([]byte(document)) || placeholder.MatchString(document)) {
+				t.Errorf("%v: %s", words[:2], document)
+			}
+		}
+		switch name := flags["--PolicyName"]; strings.Join(words[:2], " ") {
+		case "ram CreateRole":
+			roles[flags["--RoleName"]] = flags["--AssumeRolePolicyDocument"] != ""
+		case "ram CreatePolicy":
+			policies[name] = flags["--PolicyDocument"] != ""
+		case "ram AttachPolicyToRole":
+			attached[name+" to "+flags["--RoleName"]] = policies[name] && roles[flags["--RoleName"]]
+		default:
+			t.Errorf("it runs %v", words)
+		}
+	}
+	for name, f := range fcFunctions(t, deployment(t)) {
+		role := strings.TrimPrefix(f["role"].(string), "acs:ram::1234567890123456:role/")
+		if !attached[role+" to "+role] {
+			t.Errorf("%s: its role %s isn't made, with its policy", name, role)
+		}
+		if attached["bindery-acr to "+role] != readsCatalogue(name) {
+			t.Errorf("%s may list the registry's instances: %v", name, !readsCatalogue(name))
+		}
+	}
+}

@@ -1,0 +1,324 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+)
+
+const (
+	serverless = root + "/s.yaml"
+	fcGuide    = "docs/deploy-alibaba.md"
+)
+
+// fcSettings are what an operator's environment holds: the block of the guide.
+func fcSettings(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, f := range fences(document(t, fcGuide)) {
+		if f.language != "env" {
+			continue
+		}
+		for line := range strings.SplitSeq(strings.TrimSpace(f.body), "\n") {
+			name, value, found := strings.Cut(line, "=")
+			if !found || value == "" {
+				t.Fatalf("%s: the setting %q has no value", fcGuide, line)
+			}
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// readServerless is s.yaml with aliases, merges, variables and the environment put in, as
+// Serverless Devs does.
+func readServerless(t *testing.T, text string, env map[string]string) object {
+	t.Helper()
+	var document object
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatal(err)
+	}
+	return filled(t, document, document, env).(object)
+}
+
+func deployment(t *testing.T) object {
+	t.Helper()
+	return readServerless(t, document(t, "s.yaml"), fcSettings(t))
+}
+
+var (
+	expression = regexp.MustCompile(`\$\{[^}]*\}`)
+	ofEnv      = regexp.MustCompile(`^\$\{env\('(\w+)'(?:, '([^']*)'(?: \+ env\('(\w+)'\))?)?\)\}$`)
+	ofVars     = regexp.MustCompile(`^\$\{vars\.(\w+)\}$`)
+	ofResource = regexp.MustCompile(`^\$\{resources\.(\w+)\.props\.(\w+)\}$`)
+)
+
+// filled is a part of the document without expressions.
+func filled(t *testing.T, part any, document object, env map[string]string) any {
+	t.Helper()
+	switch v := part.(type) {
+	case object:
+		out := object{}
+		for name, value := range v {
+			out[name] = filled(t, value, document, env)
+		}
+		return out
+	case []any:
+		out := []any{}
+		for _, value := range v {
+			out = append(out, filled(t, value, document, env))
+		}
+		return out
+	case string:
+		return expression.ReplaceAllStringFunc(v, func(text string) string {
+			var value any
+			if found := ofEnv.FindStringSubmatch(text); found != nil {
+				set, there := env[found[1]]
+				if !there && !strings.Contains(text, ", ") {
+					t.Errorf("%s isn't set, and has no default", found[1])
+				}
+				if !there {
+					set = found[2] + env[found[3]]
+				}
+				return set
+			} else if found := ofVars.FindStringSubmatch(text); found != nil {
+				value = in(document, "vars", found[1])
+			} else if found := ofResource.FindStringSubmatch(text); found != nil {
+				value = in(document, "resources", found[1], "props", found[2])
+			}
+			of, ok := value.(string)
+			if !ok {
+				t.Errorf("%s is no text", text)
+			}
+			return filled(t, of, document, env).(string)
+		})
+	}
+	return part
+}
+
+// serverlessDevs is the program that deploys, as npm installs it.
+func serverlessDevs(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "node_modules/.bin/s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS == "linux" {
+		t.Fatal("npm ci has not been run: there is no Serverless Devs to read s.yaml")
+	}
+	t.Skip("npm ci has not been run: no Serverless Devs to read s.yaml")
+	return ""
+}
+
+// preview is s.yaml as Serverless Devs itself reads it.
+func preview(t *testing.T, env map[string]string) (resources any, failed string) {
+	t.Helper()
+	path := serverlessDevs(t)
+	file, err := filepath.Abs(serverless)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	// It looks for a newer version of itself once a day: it has just done so.
+	notes := filepath.Join(home, ".s", "config", "update-notifier.json")
+	if err := os.MkdirAll(filepath.Dir(notes), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(notes, []byte(`{"lastUpdateCheck":4102444800000}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, "preview", "-t", file, "-o", "json")
+	command.Dir = home
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "NO_COLOR=1"}
+	for name, value := range env {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return nil, string(out)
+	}
+	var document object
+	// It warns before that of being run as root.
+	begin := bytes.Index(append([]byte("\n"), out...), []byte("\n{"))
+	if begin < 0 || json.Unmarshal(out[begin:], &document) != nil {
+		t.Fatalf("s preview shows no JSON: %s", out)
+	}
+	return document["resources"], ""
+}
+
+func TestServerlessDevsReadsWhatTheTestsRead(t *testing.T) {
+	env := fcSettings(t)
+	env["BINDERY_INSTANCES"] = `{"acme":[{"type":"enterprise","region":"a","id":"<1>","name":"b&c"}]}`
+	got, failed := preview(t, env)
+	if failed != "" {
+		t.Fatal(failed)
+	}
+	text, err := json.Marshal(readServerless(t, document(t, "s.yaml"), env)["resources"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want any
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	for name, resource := range want.(object) {
+		if shown := in(got, name); !reflect.DeepEqual(shown, resource) {
+			t.Errorf("%s is shown as %v, want %v", name, shown, resource)
+		}
+	}
+	if len(got.(object)) != len(want.(object)) {
+		t.Errorf("it shows %d resources, want %d", len(got.(object)), len(want.(object)))
+	}
+}
+
+func TestWhatHasNoDefaultIsAskedForByItsName(t *testing.T) {
+	env := fcSettings(t)
+	delete(env, "BINDERY_KMS_KEY")
+	if _, failed := preview(t, env); !strings.Contains(failed, "BINDERY_KMS_KEY") {
+		t.Errorf("without a setting it says %q", failed)
+	}
+}
+
+// strict makes every object of a schema refuse what it doesn't list: the vendor's refuses nothing.
+func strict(schema any) {
+	switch v := schema.(type) {
+	case object:
+		_, listed := v["properties"].(object)
+		if _, said := v["additionalProperties"]; listed && !said {
+			v["additionalProperties"] = false
+		}
+		for name, part := range v {
+			if !slices.Contains([]string{"if", "then", "else"}, name) { // which add to what is there
+				strict(part)
+			}
+		}
+	case []any:
+		for _, part := range v {
+			strict(part)
+		}
+	}
+}
+
+// vendors compiles a schema of the vendor's, made strict, or a definition in it.
+func vendors(t *testing.T, name, definition string) *jsonschema.Schema {
+	t.Helper()
+	folder := os.Getenv("SCHEMAS")
+	if folder == "" {
+		t.Skip("SCHEMAS names no folder with Serverless Devs' schemas of fc3 and fc3-domain")
+	}
+	text, err := os.ReadFile(filepath.Join(folder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict(schema)
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("file:///"+name, schema); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := c.Compile("file:///" + name + definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+// valid holds a part of the deployment against a schema.
+func valid(t *testing.T, schema *jsonschema.Schema, part any) error {
+	t.Helper()
+	text, err := json.Marshal(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema.Validate(value)
+}
+
+func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
+	fc3, domain := vendors(t, "fc3.schema.json", ""), vendors(t, "fc3-domain.schema.json", "")
+	triggers := map[any]*jsonschema.Schema{
+		"http":  vendors(t, "fc3.schema.json", "#/definitions/IHttpTriggerConfig"),
+		"timer": vendors(t, "fc3.schema.json", "#/definitions/ITimerTriggerConfig"),
+	}
+	seen := 0
+	for name, resource := range deployment(t)["resources"].(object) {
+		schema := map[any]*jsonschema.Schema{"fc3": fc3, "fc3-domain": domain}[in(resource, "component")]
+		if schema == nil {
+			t.Errorf("%s is by the component %v", name, in(resource, "component"))
+			continue
+		}
+		props := in(resource, "props").(object)
+		if err := valid(t, schema, props); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		// As one of many kinds of trigger, the schema lets anything pass.
+		list, _ := props["triggers"].([]any)
+		for _, trigger := range list {
+			seen++
+			if err := valid(t, triggers[in(trigger, "triggerType")],
+				in(trigger, "triggerConfig")); err != nil {
+				t.Errorf("%s: a trigger: %v", name, err)
+			}
+		}
+		wrong := maps.Clone(props)
+		wrong["timeoot"] = 1
+		if valid(t, schema, wrong) == nil {
+			t.Errorf("%s: a property that is misspelt passes: the schema checks nothing", name)
+		}
+	}
+	if seen < 5 {
+		t.Errorf("only %d triggers were seen", seen)
+	}
+	misspelt := object{"authType": "anonymous", "methods": []any{"GET"}, "disableUrlInternet": true}
+	if valid(t, triggers["http"], misspelt) == nil {
+		t.Error("a trigger's property that is misspelt passes")
+	}
+}
+
+func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
+	text := document(t, "s.yaml")
+	commented := regexp.MustCompile(`(?m)^    # ((?:vpcConfig:|  \w+: .*"\${env\('FC_\w+'\)}".*)$)`)
+	if n := len(commented.FindAllString(text, -1)); n != 4 {
+		t.Fatalf("%d lines are there to be uncommented, want 4", n)
+	}
+	env := fcSettings(t)
+	env["FC_VPC"], env["FC_VSWITCH"], env["FC_SECURITY_GROUP"] = "vpc-1", "vsw-1", "sg-1"
+	inVPC := readServerless(t, commented.ReplaceAllString(text, "    $1"), env)
+	fc3 := vendors(t, "fc3.schema.json", "")
+	for name, resource := range inVPC["resources"].(object) {
+		if in(resource, "component") != "fc3" {
+			continue
+		}
+		if in(resource, "props", "vpcConfig", "vpcId") != "vpc-1" {
+			t.Errorf("%s isn't in the VPC", name)
+		}
+		if err := valid(t, fc3, in(resource, "props")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"bindery/shared/awscloud"
+	"bindery/shared/table/dynamo"
+	"bindery/shared/trigger/triggertest"
+)
+
+func TestTheStoryOnLambda(t *testing.T) {
+	startWorld(t).story()
+}
+
+// The time-outs that template.yaml gives the functions behind the API, and the check.
+const (
+	functionTime = 29 * time.Second
+	runTime      = 180 * time.Second
+)
+
+// onLambda is AWS: Lambda's protocol, an HTTP API with the routes of template.yaml, and the rights
+// of its roles.
+type onLambda struct {
+	*cloud
+
+	w        *world
+	document object
+	routes   map[string]string
+	binaries string
+}
+
+// startWorld starts a world on Lambda.
+func startWorld(t *testing.T) *world {
+	t.Helper()
+	w, document := newWorld(t), readYAML(t, template)
+	rights := map[string][]right{}
+	var folders []string
+	for _, f := range functionsOf(t, document) {
+		rights[f.folder] = rightsOf(t, document, f)
+		folders = append(folders, f.folder)
+	}
+	w.cloud = startCloud(t, rights)
+	on := &onLambda{
+		cloud: w.cloud, w: w, document: document, routes: routesOf(t, document),
+		binaries: kept.functions(t, forAWS),
+	}
+	w.host = on
+	w.front = httptest.NewServer(w.api(w.processes))
+	t.Cleanup(w.front.Close)
+	w.origin, w.client = w.front.URL, http.DefaultClient
+	on.openStores()
+	w.populate(folders)
+	return w
+}
+
+// api is the HTTP API: the template's routes, and its authorizer as far as that asks for a bearer.
+func (on *onLambda) api(processes map[string]*triggertest.Process) http.Handler {
+	mux := http.NewServeMux()
+	for route, served := range on.routes {
+		folder, gate, _ := strings.Cut(served, " ")
+		route = strings.Replace(strings.Replace(route, "+}", "...}", 1), " /", " /", 1)
+		if strings.HasSuffix(route, " /") {
+			route += "{$}"
+		}
+		mux.HandleFunc(route, func(out http.ResponseWriter, r *http.Request) {
+			if gate == "bearer" && r.Header.Get("Authorization") == "" {
+				http.Error(out, `{"message":"Unauthorized"}`, http.StatusUnauthorized)
+				return
+			}
+			processes[folder].ServeHTTP(out, r)
+		})
+	}
+	return mux
+}
+
+// openStores makes the table, and the secret of the OAuth apps as an operator does.
+func (on *onLambda) openStores() {
+	on.w.t.Helper()
+	lookup := func(name string) string { return on.environment(admin)[name] }
+	rows, err := awscloud.Config(awscloud.DynamoDB, lookup)
+	if err != nil {
+		on.w.t.Fatal(err)
+	}
+	client := dynamodb.NewFromConfig(rows)
+	if err := dynamo.Create(on.w.t.Context(), client, tableName); err != nil {
+		on.w.t.Fatal(err)
+	}
+	on.w.table = dynamo.New(client, tableName)
+	vault, err := awscloud.Config(awscloud.SecretsManager, lookup)
+	if err != nil {
+		on.w.t.Fatal(err)
+	}
+	_, err = secretsmanager.NewFromConfig(vault).CreateSecret(on.w.t.Context(),
+		&secretsmanager.CreateSecretInput{
+			Name: aws.String(appsName), SecretString: aws.String(string(on.w.apps())),
+		})
+	if err != nil {
+		on.w.t.Fatal(err)
+	}
+}
+
+// instances are how many instances, beside the story's own, the account has.
+const instances = 99
+
+// catalogued is the catalogue: cri/1, and 1 to 99.
+func catalogued() string {
+	list := []object{{"type": "enterprise", "region": "eu", "id": "cri/1", "name": "prod"}}
+	for n := range instances {
+		id := strconv.Itoa(n + 1)
+		list = append(list, object{"type": "enterprise", "region": "eu", "id": id, "name": id})
+	}
+	text, _ := json.Marshal(object{"acme": list}) // text alone never fails
+	return string(text)
+}
+
+// environment is a function's, as the template and Lambda set it.
+func (on *onLambda) environment(who string) map[string]string {
+	env := map[string]string{
+		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": who, "AWS_SECRET_ACCESS_KEY": "canary-key",
+		"AWS_ENDPOINT_URL_DYNAMODB": on.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": on.url,
+		"AWS_LAMBDA_FUNCTION_NAME": who,
+		"BINDERY_PUBLIC_URL":       on.w.origin,
+		"BINDERY_CONSOLE_URL":      consoleURL,
+		"BINDERY_OIDC_ISSUER":      on.w.issuer.URL,
+		"BINDERY_OIDC_AUDIENCE":    "bindery",
+		"BINDERY_OIDC_JWKS_URL":    on.w.issuer.URL,
+		"BINDERY_OIDC_CLIENT_ID":   "console",
+		"BINDERY_INSTANCES":        catalogued(),
+		"BINDERY_TABLE":            tableName,
+		"BINDERY_SECRET_PREFIX":    secretPrefix,
+		"BINDERY_OAUTH_APPS":       appsName,
+		"BINDERY_PRIVATE_HOSTS":    strings.TrimPrefix(on.w.boxURL, "http://"),
+	}
+	for _, variable := range platformVariables() {
+		env[variable] = on.w.boxURL
+	}
+	return env
+}
+
+func (on *onLambda) options(folder string) triggertest.Options {
+	return triggertest.Options{
+		On: triggertest.Lambda(), Binary: filepath.Join(on.binaries, folder),
+		Env: listed(on.environment(folder)), Timeout: functionTime,
+	}
+}
+
+// tick has the input that template.yaml gives the schedule.
+func (on *onLambda) tick() []byte {
+	input, _ := in(on.document, "Resources", "ExpiryCheck", "Properties", "Events", "Schedule",
+		"Properties", "Input").(string)
+	return []byte(input)
+}

@@ -1,0 +1,137 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"bindery/shared/trigger/triggertest"
+)
+
+// startHost is where cold starts are measured.
+type startHost struct {
+	stores string
+	on     triggertest.Runtime
+	// bare is the least that can run there.
+	bare string
+	env  []string
+	// without is a function that isn't deployed there.
+	without string
+}
+
+func startHosts() []startHost {
+	common := []string{
+		"BINDERY_PUBLIC_URL=https://b.example", "BINDERY_CONSOLE_URL=https://c.example",
+		"BINDERY_OIDC_ISSUER=https://i.example", "BINDERY_OIDC_AUDIENCE=bindery",
+		"BINDERY_OIDC_JWKS_URL=https://i.example/keys", "BINDERY_OIDC_CLIENT_ID=console",
+		"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogued(),
+	}
+	return []startHost{
+		{
+			stores: forAWS, on: triggertest.Lambda(), without: "router",
+			bare: `package main
+
+import "github.com/aws/aws-lambda-go/lambda"
+
+func main() { lambda.Start(func() error { return nil }) }
+`,
+			env: append([]string{
+				"AWS_REGION=eu-test-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=key",
+			}, common...),
+		},
+		{
+			stores: forAlibaba, on: triggertest.FunctionCompute(),
+			bare: `package main
+
+import "github.com/aliyun/fc-runtime-go-sdk/fc"
+
+func main() { fc.Start(func() error { return nil }) }
+`,
+			env: append([]string{
+				"FC_REGION=cn-test", "FC_ACCOUNT_ID=1234567890123456", "FC_FUNCTION_NAME=bindery-router",
+				"ALIBABA_CLOUD_ACCESS_KEY_ID=id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=key",
+				"ALIBABA_CLOUD_SECURITY_TOKEN=token", "BINDERY_TABLESTORE_INSTANCE=bindery",
+				"BINDERY_KMS_INSTANCE=kst-1", "BINDERY_KMS_KEY=key-1",
+			}, common...),
+		},
+	}
+}
+
+// BenchmarkStart measures a cold start's own part: from exec to the first request for an event,
+// the median of 20, and how many times that of a bare program for the same runtime it is; and the
+// binary's size. The budget is 1.5 times for status and 2 times for the others; it is shown and not
+// asserted, for the machine decides.
+func BenchmarkStart(b *testing.B) {
+	for _, host := range startHosts() {
+		b.Run(host.stores, func(b *testing.B) {
+			binaries, least := kept.functions(b, host.stores), host.buildBare(b)
+			b.Run("bare", func(b *testing.B) { host.measure(b, least, least) })
+			for _, folder := range functionFolders(b) {
+				if folder != host.without {
+					b.Run(folder, func(b *testing.B) {
+						host.measure(b, filepath.Join(binaries, folder), least)
+					})
+				}
+			}
+		})
+	}
+}
+
+func (h startHost) measure(b *testing.B, binary, least string) {
+	b.Helper()
+	about, err := os.Stat(binary)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var own, floor time.Duration
+	for range b.N {
+		own, floor = h.medians(b, binary, least)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(about.Size()), "bytes")
+	b.ReportMetric(float64(own.Microseconds())/1000, "ms/start")
+	b.ReportMetric(float64(own)/float64(floor), "x-bare")
+}
+
+// medians starts both by turns, so that whatever else the machine does hits both.
+func (h startHost) medians(b *testing.B, binary, least string) (own, floor time.Duration) {
+	b.Helper()
+	const starts, warm = 20, 2
+	var all, bares []time.Duration
+	for i := range starts + warm {
+		one, other := h.once(b, binary), h.once(b, least)
+		if i >= warm {
+			all, bares = append(all, one), append(bares, other)
+		}
+	}
+	slices.Sort(all)
+	slices.Sort(bares)
+	return all[starts/2], bares[starts/2]
+}
+
+func (h startHost) once(b *testing.B, binary string) time.Duration {
+	b.Helper()
+	p := triggertest.Start(b, triggertest.Options{On: h.on, Binary: binary, Env: h.env})
+	defer p.Kill()
+	took, err := p.Ready(b.Context())
+	if err != nil {
+		b.Fatalf("%v: %s", err, p.Log())
+	}
+	return took
+}
+
+// buildBare builds the bare program with this module's requirements, from a folder of its own that
+// is gone afterwards.
+func (h startHost) buildBare(b *testing.B) (binary string) {
+	b.Helper()
+	folder := b.TempDir()
+	source := filepath.Join(folder, "main.go")
+	if err := os.WriteFile(source, []byte(h.bare), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	binary = filepath.Join(folder, "bare")
+	buildAs(b, h.stores, binary, source)
+	return binary
+}

@@ -1,0 +1,503 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/awslabs/goformation/v7"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+
+	"bindery/shared/awscloud"
+	"bindery/shared/config"
+	"bindery/shared/table/dynamo"
+)
+
+const template = root + "/template.yaml"
+
+type object = map[string]any
+
+// plain is a node of YAML with CloudFormation's short tags in their long form.
+func plain(t *testing.T, n *yaml.Node) any {
+	t.Helper()
+	var value any
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return plain(t, n.Content[0])
+	case yaml.MappingNode:
+		m := object{}
+		for i := 0; i < len(n.Content); i += 2 {
+			if _, doubled := m[n.Content[i].Value]; doubled {
+				t.Errorf("line %d: %s is there twice", n.Content[i].Line, n.Content[i].Value)
+			}
+			m[n.Content[i].Value] = plain(t, n.Content[i+1])
+		}
+		value = m
+	case yaml.SequenceNode:
+		list := []any{}
+		for _, item := range n.Content {
+			list = append(list, plain(t, item))
+		}
+		value = list
+	case yaml.ScalarNode:
+		if strings.HasPrefix(n.Tag, "!!") {
+			if err := n.Decode(&value); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			value = n.Value
+		}
+	default:
+		t.Fatalf("line %d: CloudFormation knows no aliases", n.Line)
+	}
+	switch name, short := strings.CutPrefix(n.Tag, "!"); {
+	case !short || strings.HasPrefix(name, "!"):
+		return value
+	case name == "Ref" || name == "Condition":
+		return object{name: value}
+	case name == "GetAtt":
+		resource, attribute, _ := strings.Cut(n.Value, ".")
+		return object{"Fn::GetAtt": []any{resource, attribute}}
+	default:
+		return object{"Fn::" + name: value}
+	}
+}
+
+func readYAML(t *testing.T, name string) object {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal(text, &n); err != nil {
+		t.Fatal(err)
+	}
+	return plain(t, &n).(object)
+}
+
+// in walks into a document; a step that isn't there gives nil.
+func in(document any, steps ...string) any {
+	for _, step := range steps {
+		m, _ := document.(object)
+		document = m[step]
+	}
+	return document
+}
+
+func texts(list any) (all []string) {
+	items, _ := list.([]any)
+	for _, item := range items {
+		text, _ := item.(string)
+		all = append(all, text)
+	}
+	return all
+}
+
+// deployed is one function of the template.
+type deployed struct {
+	folder   string // under functions/
+	logical  string
+	resource object
+}
+
+func functionsOf(t *testing.T, document object) (all []deployed) {
+	t.Helper()
+	resources := in(document, "Resources").(object)
+	for _, name := range slices.Sorted(maps.Keys(resources)) {
+		r := resources[name].(object)
+		if r["Type"] != "AWS::Serverless::Function" {
+			continue
+		}
+		uri, _ := in(r, "Properties", "CodeUri").(string)
+		all = append(all, deployed{filepath.Base(uri), name, r})
+		if want := "dist/lambda/" + filepath.Base(uri) + "/"; uri != want {
+			t.Errorf("%s: CodeUri is %s, want %s", name, uri, want)
+		}
+		if in(r, "Metadata", "SkipBuild") != true {
+			t.Errorf("%s: what make package-aws has built would be built again", name)
+		}
+	}
+	return all
+}
+
+func TestTheTemplateHasEveryFunctionButTheLaptops(t *testing.T) {
+	folders, err := os.ReadDir(filepath.Join(root, "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, f := range folders {
+		if f.Name() != "local" && f.Name() != "router" { // AWS's API has routes of its own
+			want = append(want, f.Name())
+		}
+	}
+	for _, f := range functionsOf(t, readYAML(t, template)) {
+		got = append(got, f.folder)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("it deploys %v, want %v", got, want)
+	}
+}
+
+// The vendor's schema says what belongs into the resources that SAM adds, and little of the others.
+func TestTheTemplatesOwnResourcesHaveNoPropertyThatIsUnknown(t *testing.T) {
+	parse := func(document object) (int, error) {
+		plain := object{}
+		for name, r := range in(document, "Resources").(object) {
+			kind, _ := in(r, "Type").(string)
+			if !strings.HasPrefix(kind, "AWS::Serverless::") {
+				plain[name] = r
+			}
+		}
+		text, err := json.Marshal(object{
+			"AWSTemplateFormatVersion": "2010-09-09", "Resources": plain,
+			"Parameters": document["Parameters"], "Conditions": document["Conditions"],
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := goformation.ParseJSON(text)
+		if err != nil {
+			return 0, err
+		}
+		return len(parsed.Resources), nil
+	}
+	document := readYAML(t, template)
+	if n, err := parse(document); err != nil || n < 20 {
+		t.Errorf("%d resources are read: %v", n, err)
+	}
+	in(document, "Resources", "Table", "Properties").(object)["PointInTimeRecovery"] = object{}
+	if _, err := parse(document); err == nil {
+		t.Error("a property that is misspelt passes")
+	}
+}
+
+func TestTheTemplateIsAsItsVendorDescribesTemplates(t *testing.T) {
+	folder := os.Getenv("SCHEMAS")
+	if folder == "" {
+		t.Skip("SCHEMAS names no folder with AWS's sam.schema.json")
+	}
+	c := jsonschema.NewCompiler()
+	c.UseRegexpEngine(lookAhead)
+	schema, err := c.Compile(filepath.Join(folder, "sam.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(document object) error {
+		text, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(value)
+	}
+	document := readYAML(t, template)
+	if err := check(document); err != nil {
+		t.Error(err)
+	}
+	in(document, "Resources", "Status", "Properties").(object)["Timeoot"] = 1
+	if check(document) == nil {
+		t.Error("a property that is misspelt passes: the schema checks nothing")
+	}
+}
+
+// pattern is a regular expression with the schema's one look-ahead taken out: Go's have none.
+type pattern struct {
+	*regexp.Regexp
+	not string // what a match must not begin with
+}
+
+func (p pattern) MatchString(s string) bool {
+	return (p.not == "" || !strings.HasPrefix(s, p.not)) && p.Regexp.MatchString(s)
+}
+
+func lookAhead(text string) (jsonschema.Regexp, error) {
+	p := pattern{}
+	if rest, found := strings.CutPrefix(text, "^(?!AWS::Serverless::)"); found {
+		p.not, text = "AWS::Serverless::", "^"+rest
+	}
+	var err error
+	p.Regexp, err = regexp.Compile(text)
+	return p, err
+}
+
+var subbed = regexp.MustCompile(`\$\{([^!}]+)\}`)
+
+// names calls the test with every name that the document uses, and what is asked of it.
+func names(document any, found func(name, attribute string, isCondition bool)) {
+	switch v := document.(type) {
+	case []any:
+		for _, item := range v {
+			names(item, found)
+		}
+	case object:
+		for key, value := range v {
+			text, isText := value.(string)
+			switch {
+			case key == "Ref" && isText:
+				found(text, "", false)
+			case key == "Condition" && isText:
+				found(text, "", true)
+			case key == "Fn::If":
+				found(value.([]any)[0].(string), "", true)
+				names(value, found)
+			case key == "Fn::GetAtt":
+				found(value.([]any)[0].(string), value.([]any)[1].(string), false)
+			case key == "Fn::Sub" && isText:
+				for _, match := range subbed.FindAllStringSubmatch(text, -1) {
+					name, attribute, _ := strings.Cut(match[1], ".")
+					found(name, attribute, false)
+				}
+			default:
+				names(value, found)
+			}
+		}
+	}
+}
+
+func TestEveryNameInTheTemplateIsThere(t *testing.T) {
+	document := readYAML(t, template)
+	used, seen := map[string]bool{}, 0
+	names(document, func(name, attribute string, isCondition bool) {
+		seen++
+		used[name] = true
+		resource, _, _ := strings.Cut(name, ".") // of the API's own stage
+		there := in(document, "Resources", resource) != nil ||
+			attribute == "" && in(document, "Parameters", name) != nil ||
+			slices.Contains([]string{
+				"AWS::AccountId", "AWS::NoValue", "AWS::Partition", "AWS::Region", "AWS::StackName",
+			}, name)
+		if isCondition {
+			there = in(document, "Conditions", name) != nil
+		}
+		if !there {
+			t.Errorf("%s %s is nowhere", name, attribute)
+		}
+	})
+	if seen < 100 {
+		t.Errorf("only %d names were found", seen)
+	}
+	for name, p := range in(document, "Parameters").(object) {
+		if !used[name] {
+			t.Errorf("the parameter %s is used nowhere", name)
+		}
+		if d, _ := in(p, "Description").(string); d == "" {
+			t.Errorf("the parameter %s isn't described", name)
+		}
+	}
+}
+
+// routesOf are the routes of all functions, with what serves them and whether a bearer is needed.
+func routesOf(t *testing.T, document object) map[string]string {
+	t.Helper()
+	routes := map[string]string{}
+	for _, f := range functionsOf(t, document) {
+		for _, event := range in(f.resource, "Properties", "Events").(object) {
+			if in(event, "Type") != "HttpApi" {
+				continue
+			}
+			method, _ := in(event, "Properties", "Method").(string)
+			path, _ := in(event, "Properties", "Path").(string)
+			gate := "bearer"
+			if in(event, "Properties", "Auth", "Authorizer") == "NONE" {
+				gate = "open"
+			}
+			routes[method+" "+path] = f.folder + " " + gate
+		}
+	}
+	return routes
+}
+
+func TestTheTemplateServesTheContract(t *testing.T) {
+	document := readYAML(t, template)
+	if in(document, "Resources", "Api", "Properties", "Auth", "DefaultAuthorizer") != "Bearer" {
+		t.Error("a route without a word is open")
+	}
+	got := routesOf(t, document)
+	contract := readYAML(t, root+"/shared/api/openapi.yaml")
+	want := map[string]string{}
+	for path, methods := range in(contract, "paths").(object) {
+		for method, operation := range methods.(object) {
+			if !slices.Contains([]string{"get", "put", "post", "delete"}, method) {
+				continue
+			}
+			gate := "bearer"
+			if none, set := in(operation, "security").([]any); set && len(none) == 0 {
+				gate = "open"
+			}
+			want[strings.ToUpper(method)+" "+path] = gate
+		}
+	}
+	for route, gate := range want {
+		if _, has, _ := strings.Cut(got[route], " "); has != gate {
+			t.Errorf("%s is %q in the template, want %s", route, got[route], gate)
+		}
+		delete(got, route)
+	}
+	delete(got, "GET /{asset+}") // the page's own files, which the contract leaves out
+	if len(got) != 0 {
+		t.Errorf("the template serves more than the contract: %v", got)
+	}
+	stricter := in(document, "Resources", "Api", "Properties", "RouteSettings").(object)
+	for route := range stricter {
+		if want[route] == "" {
+			t.Errorf("a throttle for %s, which is no route", route)
+		}
+	}
+	if len(stricter) != 2 {
+		t.Errorf("%d routes have a stricter throttle, want those that bind", len(stricter))
+	}
+}
+
+func TestTheTemplateLetsTheConsolesOriginAloneIn(t *testing.T) {
+	cors := in(readYAML(t, template), "Resources", "Api", "Properties", "CorsConfiguration")
+	if got := in(cors, "AllowOrigins"); !reflect.DeepEqual(got, []any{object{"Ref": "ConsoleUrl"}}) {
+		t.Errorf("it allows %v", got)
+	}
+	if in(cors, "AllowCredentials") != nil {
+		t.Error("it allows cookies")
+	}
+	// The API answers in the function's place, so what the function's code says must be said here.
+	code := document(t, "shared/api/serve.go")
+	for header, list := range map[string]string{
+		"Access-Control-Allow-Headers":  "AllowHeaders",
+		"Access-Control-Allow-Methods":  "AllowMethods",
+		"Access-Control-Expose-Headers": "ExposeHeaders",
+	} {
+		found := regexp.MustCompile(`"` + header + `",\s+"([^"]+)"`).FindStringSubmatch(code)
+		if found == nil || found[1] != strings.Join(texts(in(cors, list)), ", ") {
+			t.Errorf("%s is %v, and in the code %q", list, in(cors, list), found)
+		}
+	}
+}
+
+func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
+	settings := in(readYAML(t, template), "Resources", "Api", "Properties", "AccessLogSettings")
+	format, _ := in(settings, "Format").(string)
+	var line map[string]string
+	err := json.Unmarshal([]byte(format), &line)
+	if err != nil || in(settings, "DestinationArn") == nil {
+		t.Fatalf("there is no access log, or its format isn't JSON: %v", err)
+	}
+	// Each is known to hold no query and no header that a client sends.
+	harmless := []string{
+		"requestTime", "requestId", "routeKey", "path", "status", "identity.sourceIp",
+		"responseLength", "responseLatency",
+	}
+	for name, value := range line {
+		if variable, is := strings.CutPrefix(value, "$context."); !is ||
+			!slices.Contains(harmless, variable) {
+			t.Errorf("the access log's %s is %s", name, value)
+		}
+	}
+	if line["route"] != "$context.routeKey" || line["path"] != "$context.path" {
+		t.Errorf("the access log doesn't say what was called: %v", line)
+	}
+}
+
+// variablesOf is what a function's environment is made of: the variable's name, and its parameter.
+func variablesOf(document object, f deployed) object {
+	all := object{}
+	for _, of := range []any{in(document, "Globals", "Function"), in(f.resource, "Properties")} {
+		set, _ := in(of, "Environment", "Variables").(object)
+		maps.Copy(all, set)
+	}
+	return all
+}
+
+func TestTheTemplateSetsEveryVariable(t *testing.T) {
+	document := readYAML(t, template)
+	// The laptop's, and the other cloud's.
+	elsewhere := regexp.MustCompile(
+		`^(PORT|BINDERY_(DATA|VAULT_KEY|TABLESTORE_.*|KMS_.*|ACR_.*|FC_.*))$`)
+	anywhere := map[string]bool{}
+	for _, f := range functionsOf(t, document) {
+		variables := variablesOf(document, f)
+		for name, value := range variables {
+			anywhere[name] = true
+			parameter, _ := in(value, "Ref").(string)
+			if in(document, "Parameters", parameter) == nil {
+				t.Errorf("%s: %s is %v, want a parameter", f.folder, name, value)
+			}
+		}
+		for _, v := range config.Variables() {
+			if v.Required && variables[v.Name] == nil {
+				t.Errorf("%s can't start: %s isn't set", f.folder, v.Name)
+			}
+		}
+		_, secret := variables["BINDERY_EVENTS_SECRET"]
+		if secret != (f.folder == "expirycheck") {
+			t.Errorf("%s: has the events' secret: %v", f.folder, secret)
+		}
+	}
+	for _, v := range config.Variables() {
+		if anywhere[v.Name] == elsewhere.MatchString(v.Name) {
+			t.Errorf("%s: set is %v", v.Name, anywhere[v.Name])
+		}
+		delete(anywhere, v.Name)
+	}
+	if len(anywhere) != 0 {
+		t.Errorf("variables that nobody reads: %v", anywhere)
+	}
+	for _, name := range []string{"EgressProxy", "EventsSecret"} {
+		if in(document, "Parameters", name, "NoEcho") != true {
+			t.Errorf("the parameter %s is shown to whoever may look at the stack", name)
+		}
+	}
+}
+
+func TestTheTemplatesTableIsTheOneThatTheCodeUses(t *testing.T) {
+	var want object
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".CreateTable") {
+			_ = json.NewDecoder(r.Body).Decode(&want)
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	defer server.Close()
+	env := map[string]string{
+		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",
+		"AWS_ENDPOINT_URL": server.URL,
+	}
+	cloud, err := awscloud.Config(awscloud.DynamoDB, func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = dynamo.Create(t.Context(), dynamodb.NewFromConfig(cloud), "bindery") // fails on purpose
+	table := in(readYAML(t, template), "Resources", "Table")
+	got := in(table, "Properties")
+	for _, part := range []string{
+		"KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode",
+	} {
+		if want[part] == nil || !reflect.DeepEqual(in(got, part), want[part]) {
+			t.Errorf("%s is %v, want %v", part, in(got, part), want[part])
+		}
+	}
+	for _, must := range []struct {
+		of, want any
+	}{
+		{in(got, "SSESpecification", "SSEEnabled"), true},
+		{in(got, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"), true},
+		{in(table, "DeletionPolicy"), "Retain"},
+		{in(table, "UpdateReplacePolicy"), "Retain"},
+	} {
+		if must.of != must.want {
+			t.Errorf("a table that can be lost: %v, want %v", must.of, must.want)
+		}
+	}
+}
