@@ -15,7 +15,7 @@ import (
 )
 
 func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	calls := b.counted(func() {
 		v := b.mustBind("i-1", aliceToken)
 		rec := v.Record
@@ -42,7 +42,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 }
 
 func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	v := b.mustBind("i-1", token{" alice ", "  Bearer " + aliceToken.value + "\r\n"})
 	k, err := b.fetch(b.startInvocation(context.Background()), v.Record.Token)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 }
 
 func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	first := b.mustBind("i-1", aliceToken).Record
 	second := b.mustBind("i-1", bobToken).Record
 	want(t, "same secret", first.Token.Secret == second.Token.Secret, false)
@@ -65,7 +65,7 @@ func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
 }
 
 func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
 	rec.Health, rec.Problem = table.Revoked, problem.New(problem.TokenRejected)
 	rec.Unanswered, rec.RefreshUnclear, rec.Attempts = 4, true, 3
@@ -86,7 +86,7 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 // TestARefusedBindChangesNothing goes through what a user can get wrong, on a binding that is
 // there and on one that isn't.
 func TestARefusedBindChangesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	before := b.mustBind("i-1", aliceToken).Record
 	b.settled()
 	before = b.row("i-1", before.Platform)
@@ -131,7 +131,7 @@ func TestARefusedBindChangesNothing(t *testing.T) {
 }
 
 func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.sandbox.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
 	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
@@ -143,7 +143,7 @@ func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
 // TestAFailingStorageIsSaid lets each call of a re-bind fail without having done anything.
 func TestAFailingStorageIsSaid(t *testing.T) {
 	for _, call := range []string{"Binding", "SaveNote", "Put", "SaveIdentityEntry", "SaveBinding"} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.inside.set(down(call))
 		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
@@ -158,7 +158,7 @@ func TestAFailingStorageIsSaid(t *testing.T) {
 }
 
 func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	first := b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", bobToken)
 	in.Match = Match{first.Record.Revision}
@@ -174,7 +174,7 @@ func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
 }
 
 // at runs a function once, before the first call with this name that a service makes.
-func (b *bench) at(name string, do func()) {
+func (b *harness) at(name string, do func()) {
 	b.before.set(func(_ context.Context, call string) (func(), error) {
 		if call == name {
 			b.before.clear()
@@ -185,7 +185,7 @@ func (b *bench) at(name string, do func()) {
 }
 
 func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustBind("i-1", aliceOther) })
 	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
@@ -199,7 +199,7 @@ func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
 // The bind may have seen the end, or fail; it never brings back what it had read before.
 func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
 	for _, call := range []string{"SaveNote", "Put", "SaveIdentityEntry", "SaveBinding"} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.at(call, func() { b.mustUnbind("i-1", true) })
 		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
@@ -214,7 +214,7 @@ func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
 // TestASaveThatIsNoBindIsNoConflict drains the events, as a sweep does, under a bind and under an
 // unbind.
 func TestASaveThatIsNoBindIsNoConflict(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustSweep() })
 	b.mustBind("i-1", bobToken)
@@ -230,7 +230,7 @@ func TestASaveThatIsNoBindIsNoConflict(t *testing.T) {
 }
 
 func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	b.mustSweep()
@@ -244,7 +244,7 @@ func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
 // TestWhoeverIsAlwaysOvertakenGivesUp lets the row change before every save, in a way that is
 // neither a bind nor an unbind.
 func TestWhoeverIsAlwaysOvertakenGivesUp(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.before.set(func(_ context.Context, call string) (func(), error) {
 		if call == "SaveBinding" {
@@ -265,7 +265,7 @@ func TestWhoeverIsAlwaysOvertakenGivesUp(t *testing.T) {
 }
 
 func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", bobToken)
 	in.By = other
@@ -291,7 +291,7 @@ func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
 }
 
 func TestA16_TheSameTokenBoundAgainIsNotRevoked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", aliceToken)
 	in.Revoke = true
@@ -307,7 +307,7 @@ func TestA16_TheSameTokenBoundAgainIsNotRevoked(t *testing.T) {
 
 func TestAReplacedTokenIsRevokedOnlyIfAsked(t *testing.T) {
 	for _, asked := range []bool{false, true} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		in := b.gitLab("i-1", aliceOther)
 		in.Revoke = asked

@@ -20,7 +20,7 @@ import (
 )
 
 // granted is a token that a user of the sandbox has just granted to the operator's app.
-func (b *bench) granted(name, login string) provider.Token {
+func (b *harness) granted(name, login string) provider.Token {
 	b.Helper()
 	p, _ := b.platforms.Get(name)
 	platform := p.(provider.OAuthPlatform)
@@ -46,7 +46,7 @@ func (b *bench) granted(name, login string) provider.Token {
 }
 
 // bound binds a platform of an instance as alice, and returns the record.
-func (b *bench) bound(id, name string) table.Binding {
+func (b *harness) bound(id, name string) table.Binding {
 	b.Helper()
 	ctx := b.startInvocation(context.Background())
 	switch name {
@@ -69,7 +69,7 @@ func (b *bench) bound(id, name string) table.Binding {
 }
 
 // accessOf is the token that a record points at.
-func (b *bench) accessOf(rec table.Binding) secret.Text {
+func (b *harness) accessOf(rec table.Binding) secret.Text {
 	b.Helper()
 	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *bench) accessOf(rec table.Binding) secret.Text {
 }
 
 // checked is what a check at once finds.
-func (b *bench) checked(id, name string) View {
+func (b *harness) checked(id, name string) View {
 	b.Helper()
 	v, err := b.CheckNow(context.Background(), user.Account, registry(id), name)
 	if err != nil {
@@ -89,7 +89,7 @@ func (b *bench) checked(id, name string) View {
 }
 
 // later lets time pass and sweeps, and once more for the events that it brought.
-func (b *bench) later(d time.Duration) SweepResult {
+func (b *harness) later(d time.Duration) SweepResult {
 	b.Helper()
 	b.clock().move(d)
 	done := b.mustSweep()
@@ -98,7 +98,7 @@ func (b *bench) later(d time.Duration) SweepResult {
 }
 
 // eventsOf are the types of a binding's events, oldest first.
-func (b *bench) eventsOf(id, name string) []string {
+func (b *harness) eventsOf(id, name string) []string {
 	b.Helper()
 	var types []string
 	for cursor := ""; ; {
@@ -117,14 +117,14 @@ func (b *bench) eventsOf(id, name string) []string {
 	}
 }
 
-func (b *bench) wantEvents(id, name string, want ...string) {
+func (b *harness) wantEvents(id, name string, want ...string) {
 	b.Helper()
 	if got := b.eventsOf(id, name); !slices.Equal(got, want) {
 		b.Errorf("events of %s: got %q, want %q", name, got, want)
 	}
 }
 
-func (b *bench) wantStatus(when, id, name string, want Status) {
+func (b *harness) wantStatus(when, id, name string, want Status) {
 	b.Helper()
 	if got := StatusOf(b.row(id, name), b.clock().now()); got != want {
 		b.Errorf("%s: got the status %s, want %s", when, got, want)
@@ -151,7 +151,7 @@ func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, erro
 }
 
 // issue makes the sandbox's GitLab issue a token that ends with a day from now.
-func (b *bench) issue(days int) token {
+func (b *harness) issue(days int) token {
 	ends := b.clock().now().AddDate(0, 0, days)
 	value := b.sandbox.AddGitLabToken(sandbox.GitLabToken{
 		Username: "alice", Scopes: []string{"api"}, ExpiresAt: ends,
@@ -159,11 +159,11 @@ func (b *bench) issue(days int) token {
 	return token{"alice", value.Reveal()}
 }
 
-func (b *bench) fault(name string, f sandbox.Fault) {
+func (b *harness) fault(name string, f sandbox.Fault) {
 	b.sandbox.SetFault(sandbox.Platform(name), f)
 }
 
-func (b *bench) mend(name string) {
+func (b *harness) mend(name string) {
 	b.sandbox.SetFault(sandbox.Platform(name), sandbox.Fault{Kind: sandbox.FaultNone})
 }
 

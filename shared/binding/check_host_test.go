@@ -20,16 +20,16 @@ import (
 	"bindery/shared/table"
 )
 
-// fleet is a bench on a table and a vault in memory, which take thousands of records at once.
+// fleet is a harness on a table and a vault in memory, which take thousands of records at once.
 type fleet struct {
-	*bench
+	*harness
 	rows   *memory
 	values *memoryVault
 }
 
 func newFleet(t testing.TB) fleet {
 	t.Helper()
-	b := &bench{TB: t, world: newWorld(t), log: &lines{}}
+	b := &harness{TB: t, world: newWorld(t), log: &lines{}}
 	m := fleet{b, newMemory(), newMemoryVault()}
 	b.serve(m.rows, m.values)
 	return m
@@ -99,7 +99,7 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 
 // TestASlowHostHoldsNobodyUp answers for GitHub when all of GitLab's bindings have been checked.
 func TestASlowHostHoldsNobodyUp(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range maxCallsPerHost + 2 {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
 	}
@@ -248,7 +248,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	}
 }
 
-// reaches lets the platforms of a bench reach other servers too.
+// reaches lets the platforms of a harness reach other servers too.
 func (m fleet) reaches(origins ...string) {
 	hosts := []string{strings.TrimPrefix(m.url, "http://")}
 	for _, origin := range origins {

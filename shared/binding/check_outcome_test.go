@@ -17,12 +17,12 @@ import (
 // trouble is something that happens to a token at its platform, and what a check makes of it.
 type trouble struct {
 	name, platform string
-	happens        func(b *bench, access secret.Text)
+	happens        func(b *harness, access secret.Text)
 	status         Status
 	code           problem.Code
 	reason         string
 	event          string // "" for none
-	mended         func(b *bench, access secret.Text)
+	mended         func(b *harness, access secret.Text)
 }
 
 func troubles() []trouble {
@@ -30,47 +30,47 @@ func troubles() []trouble {
 	all := []trouble{
 		{
 			"Revoked", provider.GitLab,
-			func(b *bench, access secret.Text) { b.sandbox.RevokeGitLabToken(access) },
+			func(b *harness, access secret.Text) { b.sandbox.RevokeGitLabToken(access) },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		},
 		{
 			"Deleted", provider.Codeup,
-			func(b *bench, access secret.Text) { b.sandbox.RevokeCodeupToken(access) },
+			func(b *harness, access secret.Text) { b.sandbox.RevokeCodeupToken(access) },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		},
 		{
 			"Narrowed", provider.GitLab,
-			func(b *bench, access secret.Text) { b.sandbox.SetGitLabScopes(access, "read_api") },
+			func(b *harness, access secret.Text) { b.sandbox.SetGitLabScopes(access, "read_api") },
 			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
-			func(b *bench, access secret.Text) { b.sandbox.SetGitLabScopes(access, "api") },
+			func(b *harness, access secret.Text) { b.sandbox.SetGitLabScopes(access, "api") },
 		},
 		{
 			"Blocked", provider.GitLab,
-			func(b *bench, _ secret.Text) { b.sandbox.BlockGitLabUser("alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.BlockGitLabUser("alice") },
 			StatusUnauthorized, problem.UserBlocked, "", event.Unauthorized,
-			func(b *bench, _ secret.Text) { b.sandbox.UnblockGitLabUser("alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.UnblockGitLabUser("alice") },
 		},
 		{
 			"LeftTheOrganization", provider.Codeup,
-			func(b *bench, _ secret.Text) { b.sandbox.LeaveCodeup("sandbox-org-main", "alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.LeaveCodeup("sandbox-org-main", "alice") },
 			StatusUnauthorized, problem.OrganizationUnknown, "not_a_member", event.Unauthorized,
-			func(b *bench, _ secret.Text) {
+			func(b *harness, _ secret.Text) {
 				b.sandbox.JoinCodeup("sandbox-org-main", "alice", true)
 			},
 		},
 		{
 			"AllowList", provider.Codeup,
-			func(b *bench, _ secret.Text) {
+			func(b *harness, _ secret.Text) {
 				b.sandbox.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, true)
 			},
 			StatusUnauthorized, problem.AddressNotListed, "", event.Unauthorized,
-			func(b *bench, _ secret.Text) {
+			func(b *harness, _ secret.Text) {
 				b.sandbox.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, false)
 			},
 		},
 		{
 			"Narrowed", provider.Codeup,
-			func(b *bench, _ secret.Text) {
+			func(b *harness, _ secret.Text) {
 				b.sandbox.AddCodeupToken(sandbox.CodeupToken{
 					Value: good, CloneAccount: "alice",
 					Permissions: []sandbox.CodeupPermission{
@@ -79,7 +79,7 @@ func troubles() []trouble {
 				})
 			},
 			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
-			func(b *bench, _ secret.Text) {
+			func(b *harness, _ secret.Text) {
 				b.sandbox.AddCodeupToken(sandbox.CodeupToken{
 					Value: good, CloneAccount: "alice", Permissions: append(
 						sandbox.CodeupMinimal(), sandbox.CodeupUserInfo, sandbox.CodeupOrganizations),
@@ -88,7 +88,7 @@ func troubles() []trouble {
 		},
 		{
 			"Narrowed", provider.GitHub,
-			func(b *bench, _ secret.Text) { b.sandbox.NarrowScopes(sandbox.GitHub, "alice", nil) },
+			func(b *harness, _ secret.Text) { b.sandbox.NarrowScopes(sandbox.GitHub, "alice", nil) },
 			StatusUnauthorized, problem.PermissionMissing, "consent", event.Unauthorized, nil,
 		},
 	}
@@ -96,7 +96,7 @@ func troubles() []trouble {
 		at := sandbox.Platform(name)
 		all = append(all, trouble{
 			"ConsentTakenBack", name,
-			func(b *bench, _ secret.Text) { b.sandbox.RevokeTokens(at, "alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.RevokeTokens(at, "alice") },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		})
 	}
@@ -107,7 +107,7 @@ func TestACheckSaysWhatIsWrongOnceAndWhenItIsWellAgain(t *testing.T) {
 	for _, c := range troubles() {
 		t.Run(c.platform+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := newHarness(t)
 			access := b.accessOf(b.bound("i-1", c.platform))
 			b.wantStatus("before", "i-1", c.platform, StatusBound)
 			c.happens(b, access)
@@ -135,7 +135,7 @@ func TestACheckSaysWhatIsWrongOnceAndWhenItIsWellAgain(t *testing.T) {
 
 func TestAGoodCheckIsNotedAndSaysNothing(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.bound("i-1", name)
 		b.later(0) // the bind's event
 		done := b.later(checkInterval)
@@ -151,7 +151,7 @@ func TestAGoodCheckIsNotedAndSaysNothing(t *testing.T) {
 
 func TestADeadAccessTokenAloneIsRefreshedAndIsNobodysProblem(t *testing.T) {
 	each(t, consented, func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.bound("i-1", name)
 		b.sandbox.ExpireTokens(sandbox.Platform(name), "alice")
 		v := b.checked("i-1", name)
@@ -164,7 +164,7 @@ func TestADeadAccessTokenAloneIsRefreshedAndIsNobodysProblem(t *testing.T) {
 }
 
 func TestATokenThatIsToEndSoonIsNotRefreshedByACheck(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(8*time.Hour - time.Minute) // a build may hold it
 	want(t, "generation", b.checked("i-1", provider.GitHub).Record.Token.Generation, 1)
@@ -173,7 +173,7 @@ func TestATokenThatIsToEndSoonIsNotRefreshedByACheck(t *testing.T) {
 }
 
 func TestATokenThatThePlatformHasJustIssuedIsNotGivenUp(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.SetReplicaLag(4)
 	b.clock().move(9 * time.Hour)
@@ -187,7 +187,7 @@ func TestATokenThatThePlatformHasJustIssuedIsNotGivenUp(t *testing.T) {
 
 func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		good := b.bound("i-1", name).LastCheckedAt
 		b.fault(name, sandbox.Fault{Kind: sandbox.Fault500})
 		b.later(checkInterval)
@@ -225,7 +225,7 @@ func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
 		for _, status := range []Status{StatusRevoked, StatusExpired, StatusUnauthorized} {
 			t.Run(string(kind)+"/"+string(status), func(t *testing.T) {
 				t.Parallel()
-				b := newBench(t)
+				b := newHarness(t)
 				with := b.issue(20)
 				b.mustBind("i-1", with)
 				why := map[Status]string{
@@ -255,7 +255,7 @@ func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
 
 func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		access := b.accessOf(b.bound("i-1", name))
 		switch name {
 		case provider.GitLab:
@@ -278,7 +278,7 @@ func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
 
 func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
 	each(t, consented, func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		before := b.bound("i-1", name)
 		b.later(0)
 		refuse := func(refused bool) {

@@ -18,7 +18,7 @@ import (
 )
 
 func TestWarningsAt14And7And1DaysOnceEachAndThenTheEnd(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	with := b.issue(30)
 	b.mustBind("i-1", with)
 	ends := b.row("i-1", provider.GitLab).Token.ExpiresAt
@@ -46,7 +46,7 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenTheEnd(t *testing.T) {
 }
 
 func TestATokenThatIsBoundLateIsWarnedOfWhatIsLeft(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", b.issue(5))
 	b.later(time.Hour)
 	b.checked("i-1", provider.GitLab)
@@ -61,7 +61,7 @@ func TestATokenThatIsBoundLateIsWarnedOfWhatIsLeft(t *testing.T) {
 }
 
 func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	with := b.issue(5)
 	b.mustBind("i-1", with)
 	b.checked("i-1", provider.GitLab)
@@ -88,7 +88,7 @@ func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
 // TestAnOwnersDateThatIsOverEndsItOnce is Codeup, which can't be asked when a token ends: the date
 // that its owner typed counts, though the token works.
 func TestAnOwnersDateThatIsOverEndsItOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, err := b.BindToken(context.Background(), TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
@@ -108,7 +108,7 @@ func TestAnOwnersDateThatIsOverEndsItOnce(t *testing.T) {
 }
 
 func TestAnEndIsToldThoughTheServerDoesNotAnswer(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", b.issue(20))
 	b.later(0)
 	b.fault(provider.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
@@ -122,7 +122,7 @@ func TestAnEndIsToldThoughTheServerDoesNotAnswer(t *testing.T) {
 
 // dyingSweep is a sweep by a process that dies at the first call that fatal says yes to: from then
 // on it makes no other. Whether it died is returned; another process is there afterwards.
-func (b *bench) dyingSweep(fatal func(call string) bool) bool {
+func (b *harness) dyingSweep(fatal func(call string) bool) bool {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -151,7 +151,7 @@ func (b *bench) dyingSweep(fatal func(call string) bool) bool {
 func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		for k := int64(1); ; k++ {
-			b := newBench(t)
+			b := newHarness(t)
 			b.bound("i-1", name)
 			for range 4 {
 				b.later(claimed)
@@ -185,7 +185,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 }
 
 func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitLab)
 	b.settled()
 	b.clock().move(checkInterval)
@@ -210,7 +210,7 @@ func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
 // meanwhile is to be refreshed, which writes to the record too.
 func TestAVaultThatIsDownParksNothing(t *testing.T) {
 	each(t, append([]string{provider.GitLab}, consented...), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.hurry()
 		b.bound("i-1", name)
 		b.settled()
@@ -236,7 +236,7 @@ func TestAVaultThatIsDownParksNothing(t *testing.T) {
 }
 
 func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
@@ -260,7 +260,7 @@ func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
 
 func TestAnInstanceThatIsGoneForAWeekIsUnbound(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		catalogue := &gone{}
 		b.Service.instances = catalogue
 		b.bound("i-1", name)
@@ -285,7 +285,7 @@ func TestAnInstanceThatIsGoneForAWeekIsUnbound(t *testing.T) {
 }
 
 func TestAnInstanceThatComesBackKeepsItsBindings(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	catalogue := &gone{}
 	b.Service.instances = catalogue
 	b.bound("i-1", provider.GitHub)
@@ -302,7 +302,7 @@ func TestAnInstanceThatComesBackKeepsItsBindings(t *testing.T) {
 }
 
 func TestARevokedBindingOfAnInstanceThatIsGoneGoesToo(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	catalogue := &gone{}
 	b.Service.instances = catalogue
 	b.bound("i-1", provider.GitHub)
@@ -319,7 +319,7 @@ func TestARevokedBindingOfAnInstanceThatIsGoneGoesToo(t *testing.T) {
 }
 
 func TestACheckOfWhatIsNotBoundIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	ctx := context.Background()
 	_, err := b.CheckNow(ctx, user.Account, registry("i-1"), provider.GitLab)
 	want(t, "code", problem.Of(err).Code, problem.NotBound)

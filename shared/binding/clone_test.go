@@ -15,7 +15,7 @@ import (
 )
 
 // cloneURL is the repository that the sandbox has for a platform.
-func (b *bench) cloneURL(name string) string {
+func (b *harness) cloneURL(name string) string {
 	return b.url + map[string]string{
 		provider.Codeup: "/sandbox-org-main/hello.git", provider.GitLab: "/gitlab/alice/hello.git",
 		provider.GitHub: "/sandbox-github/demo.git", provider.Gitee: "/sandbox-gitee/demo.git",
@@ -60,7 +60,7 @@ func clone(t *testing.T, address, username string, token secret.Text) (said stri
 
 func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.bound("i-1", name)
 		b.clock().move(9 * time.Hour) // some have to be refreshed first
 		given, err := b.Credential(context.Background(), CredentialRequest{

@@ -16,7 +16,7 @@ import (
 
 // leave is a browser's way from the console to the platform and back, up to the callback: its
 // papers are the state, the verifier and the code.
-func (b *bench) leave(name, login, id string) errand {
+func (b *harness) leave(name, login, id string) errand {
 	b.Helper()
 	ctx := context.Background()
 	a, err := b.StartAuthorization(ctx, StartRequest{
@@ -60,7 +60,7 @@ func arriveDeed(name string) doing {
 }
 
 // comeBack is the callback too. The papers that remain are the authorization's id and the finish.
-func (b *bench) comeBack(name string, e errand) errand {
+func (b *harness) comeBack(name string, e errand) errand {
 	b.Helper()
 	a, err := arrives(context.Background(), b.Service, name, e)
 	if err != nil {
@@ -88,7 +88,7 @@ func confirmDeed(by table.User) doing {
 }
 
 // consents binds an instance from start to confirm.
-func (b *bench) consents(name, login, id string) {
+func (b *harness) consents(name, login, id string) {
 	b.Helper()
 	e := b.comeBack(name, b.leave(name, login, id))
 	_, err := b.Confirm(context.Background(), ConfirmRequest{
@@ -99,10 +99,10 @@ func (b *bench) consents(name, login, id string) {
 	}
 }
 
-// boundByConsent is a bench where that was done for i-1, and everything has settled. On GitHub, i-2
+// boundByConsent is a harness where that was done for i-1, and everything has settled. On GitHub, i-2
 // holds another token of the same user, and i-3 one of another user.
-func boundByConsent(name, login string) func(*bench) {
-	return func(b *bench) {
+func boundByConsent(name, login string) func(*harness) {
+	return func(b *harness) {
 		if login != "" {
 			b.consents(name, login, "i-1")
 		}
@@ -148,7 +148,7 @@ func revokeAllDeed(ctx context.Context, s *Service, _ errand) error {
 }
 
 // toCheck makes the check of i-1, and no other, due.
-func (b *bench) toCheck(name string) {
+func (b *harness) toCheck(name string) {
 	b.Helper()
 	rec := b.row("i-1", name)
 	rec.CheckAt = b.clock().now()
@@ -160,7 +160,7 @@ func (b *bench) toCheck(name string) {
 
 // diesAt has i-1's token refreshed by a process that makes no call to table and vault any more from
 // the first of a name on, and lets the lease that it leaves come to its end.
-func (b *bench) diesAt(name, platform string) {
+func (b *harness) diesAt(name, platform string) {
 	b.Helper()
 	dead := false
 	b.inside.set(func(_ context.Context, call string) (func(), error) {
@@ -197,7 +197,7 @@ func callbackDeeds() []deed {
 	for _, name := range []string{provider.GitHub, provider.Gitee, provider.Bitbucket} {
 		all = append(all, deed{
 			name: "Callback-" + name, platform: name, loses: 2,
-			before: func(b *bench) {
+			before: func(b *harness) {
 				boundByConsent(name, "")(b)
 				b.errand = b.leave(name, "alice", "i-1")
 			},
@@ -215,7 +215,7 @@ func confirmDeeds() []deed {
 		}
 		return deed{
 			platform: name, was: was, becomes: becomes, do: confirmDeed(by),
-			before: func(b *bench) {
+			before: func(b *harness) {
 				boundByConsent(name, was)(b)
 				b.errand = b.comeBack(name, b.leave(name, login, "i-1"))
 			},
@@ -235,10 +235,10 @@ func confirmDeeds() []deed {
 // refreshDeeds find a token that has ended.
 func refreshDeeds() []deed {
 	var all []deed
-	add := func(what, name string, loses int, do doing, before func(*bench)) {
+	add := func(what, name string, loses int, do doing, before func(*harness)) {
 		all = append(all, deed{
 			name: what + "-" + name, platform: name, was: "alice", becomes: "alice", loses: loses,
-			do: do, before: func(b *bench) {
+			do: do, before: func(b *harness) {
 				boundByConsent(name, "alice")(b)
 				b.clock().move(outlived(name))
 				before(b)
@@ -246,15 +246,15 @@ func refreshDeeds() []deed {
 		})
 	}
 	for _, name := range []string{provider.GitHub, provider.Gitee, provider.Bitbucket} {
-		add("Refresh", name, 2, credentialDeed(name), func(*bench) {})
-		add("CheckThatRefreshes", name, 2, sweepDeed, func(b *bench) { b.toCheck(name) })
+		add("Refresh", name, 2, credentialDeed(name), func(*harness) {})
+		add("CheckThatRefreshes", name, 2, sweepDeed, func(b *harness) { b.toCheck(name) })
 	}
 	gitHub := provider.GitHub
 	add("RefreshAfterADeathAfterThePut", gitHub, 0, credentialDeed(gitHub),
-		func(b *bench) { b.diesAt("SaveBinding", gitHub) })
+		func(b *harness) { b.diesAt("SaveBinding", gitHub) })
 	add("CheckAfterADeathAfterThePut", gitHub, 0, sweepDeed,
-		func(b *bench) { b.diesAt("SaveBinding", gitHub) })
-	lost := func(b *bench) {
+		func(b *harness) { b.diesAt("SaveBinding", gitHub) })
+	lost := func(b *harness) {
 		b.diesAt("Put", gitHub)
 		b.clock().move(orphanGracePeriod + time.Second) // nobody can be about to store it
 	}
@@ -270,7 +270,7 @@ func endDeeds() []deed {
 		{
 			name: "CheckOfALivingToken", platform: gitHub, was: "alice", becomes: "alice",
 			do:     sweepDeed,
-			before: func(b *bench) { boundByConsent(gitHub, "alice")(b); b.toCheck(gitHub) },
+			before: func(b *harness) { boundByConsent(gitHub, "alice")(b); b.toCheck(gitHub) },
 		},
 		{
 			name: "UnbindOfAConsent", platform: gitHub, was: "alice",
@@ -284,11 +284,11 @@ func endDeeds() []deed {
 		},
 		{
 			name: "SweepOfAnExpiredAuthorization", platform: gitHub, do: sweepDeed,
-			before: func(b *bench) { b.abandoned(); b.clock().move(authorizationTTL - time.Minute) },
+			before: func(b *harness) { b.abandoned(); b.clock().move(authorizationTTL - time.Minute) },
 		},
 		{
 			name: "SweepOfAnAbandonedConsent", platform: gitHub, do: sweepDeed,
-			before: func(b *bench) {
+			before: func(b *harness) {
 				b.abandoned()
 				b.clock().move(authorizationTTL - time.Minute)
 				b.mustSweep() // the authorization
@@ -297,7 +297,7 @@ func endDeeds() []deed {
 		},
 		{
 			name: "RevokeAll", platform: gitHub, was: "alice", becomes: "alice", again: true,
-			before: func(b *bench) { b.consents(gitHub, "alice", "i-1"); b.settled() },
+			before: func(b *harness) { b.consents(gitHub, "alice", "i-1"); b.settled() },
 			do:     revokeAllDeed,
 		},
 	}
@@ -305,7 +305,7 @@ func endDeeds() []deed {
 
 // abandoned is an attempt whose callback came a minute after its start, and whose confirm never
 // comes.
-func (b *bench) abandoned() {
+func (b *harness) abandoned() {
 	b.Helper()
 	boundByConsent(provider.GitHub, "")(b)
 	e := b.leave(provider.GitHub, "alice", "i-1")

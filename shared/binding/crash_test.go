@@ -215,7 +215,7 @@ func (d deed) kill(t *testing.T, k int64, after bool) (survived bool, lost int) 
 }
 
 // papers are what the victim is told of its errand.
-func (b *bench) papers() []string {
+func (b *harness) papers() []string {
 	var open []string
 	for _, paper := range b.errand.papers {
 		open = append(open, paper.Reveal())

@@ -21,7 +21,7 @@ func (d deed) at() string {
 }
 
 // living counts the tokens of all that play in a deed which its platform takes.
-func (d deed) living(b *bench) int {
+func (d deed) living(b *harness) int {
 	p := sandbox.Platform(d.platform)
 	return b.sandbox.LiveTokens(p, "alice") + b.sandbox.LiveTokens(p, "bob")
 }
@@ -30,7 +30,7 @@ func (d deed) living(b *bench) int {
 // revoke them, hand them out or renew them: they are lost. It is more than none only if a process
 // ended between the platform's reply and the put, or the reply itself was lost, and never more than
 // one; a token of GitHub ends after eight hours, or when ten others of its user have come.
-func (d deed) unknown(b *bench) int {
+func (d deed) unknown(b *harness) int {
 	b.Helper()
 	if d.platform == "" {
 		return 0
@@ -63,7 +63,7 @@ func (d deed) unknown(b *bench) int {
 
 // keeps checks that a deed has lost nothing: who lives on tries again to store a renewed token, and
 // revokes a first one that it can't store, where the platform has a way.
-func (d deed) keeps(b *bench, when string, lost int) {
+func (d deed) keeps(b *harness, when string, lost int) {
 	b.Helper()
 	if d.loses >= 0 && (d.renews() || d.platform == provider.GitHub) {
 		want(b, when+", tokens lost", lost, 0)
@@ -88,7 +88,7 @@ func (d deed) excused(err error, lost int) bool {
 
 // settled checks what a deed with consents has come to when everything is swept. The clock goes on
 // for a check that had no answer to come again, and twice more, so that a last look is over, too.
-func (d deed) settled(b *bench, when string, lost int) {
+func (d deed) settled(b *harness, when string, lost int) {
 	b.Helper()
 	if d.platform == "" {
 		return
@@ -105,7 +105,7 @@ func (d deed) settled(b *bench, when string, lost int) {
 }
 
 // alright checks that a binding works. One whose token was lost must say so, and only that one.
-func (b *bench) alright(d deed, when string, rec table.Binding, lost bool) {
+func (b *harness) alright(d deed, when string, rec table.Binding, lost bool) {
 	b.Helper()
 	if !rec.Bound() {
 		return
@@ -137,7 +137,7 @@ func (b *bench) alright(d deed, when string, rec table.Binding, lost bool) {
 }
 
 // count counts a binding's events of a sort.
-func (b *bench) count(what string, rec table.Binding) int {
+func (b *harness) count(what string, rec table.Binding) int {
 	b.Helper()
 	events, _, err := b.History(
 		context.Background(), user.Account, registry(rec.Instance), rec.Platform, "")
@@ -154,7 +154,7 @@ func (b *bench) count(what string, rec table.Binding) int {
 }
 
 // pointedAt counts the tokens that live and that a record points at.
-func (b *bench) pointedAt(d deed) int {
+func (b *harness) pointedAt(d deed) int {
 	b.Helper()
 	page, err := b.store.table.AllBindings(context.Background(), "", pageSize)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"bindery/shared/table"
 )
 
-func (b *bench) wantCalls(what string, want map[string]int, do func()) {
+func (b *harness) wantCalls(what string, want map[string]int, do func()) {
 	b.Helper()
 	if got := b.counted(do); !maps.Equal(got, want) {
 		b.Errorf("%s: got the calls %v, want %v", what, got, want)
@@ -25,7 +25,7 @@ func (b *bench) wantCalls(what string, want map[string]int, do func()) {
 }
 
 func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	ask := func() { b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife)) }
 	asking := func() { b.mustAsk("i-1", MinimumLife) }
@@ -48,7 +48,7 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 
 // TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone: the record is read first, every time.
 func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	b.mustAsk("i-1", MinimumLife)
 	_, err := b.companion().Unbind(context.Background(), UnbindRequest{
@@ -80,14 +80,14 @@ func TestWarmthHasAnEnd(t *testing.T) {
 	want(t, "an older generation is there", ok, false)
 }
 
-func (b *bench) askGitLab(id string) (Credential, error) {
+func (b *harness) askGitLab(id string) (Credential, error) {
 	return b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry(id), Platform: provider.GitLab, MinimumLife: 24 * time.Hour,
 	})
 }
 
 func TestAPersonalTokenIsHandedOutWithItsTrueEnd(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for id, with := range map[string]token{"i-1": aliceToken, "i-2": aliceOther, "i-3": aliceSoon} {
 		v := b.mustBind(id, with)
 		c, err := b.askGitLab(id)
@@ -101,7 +101,7 @@ func TestAPersonalTokenIsHandedOutWithItsTrueEnd(t *testing.T) {
 }
 
 func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, err := b.askGitLab("i-1")
 	wantProblem(t, "never bound", err, problem.NotBound)
 
@@ -131,7 +131,7 @@ func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
 }
 
 func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	stranger := user
 	stranger.Account = "acct-2"
@@ -193,7 +193,7 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *testing.T) {
 	b := newRenewing(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
-	given, failed := many([]*bench{b, b.companion(), b.companion(), b.companion()}, 50, "i-1")
+	given, failed := many([]*harness{b, b.companion(), b.companion(), b.companion()}, 50, "i-1")
 	want(t, "credentials", len(given), 0)
 	want(t, "answers", len(failed), 200)
 	for _, err := range failed {
@@ -208,7 +208,7 @@ func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *te
 }
 
 func TestOneBindingThatHangsHoldsUpNoOther(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.hurry()
 	const bindings, reads = 10, 5000
 	for i := range bindings {

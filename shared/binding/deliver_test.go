@@ -52,8 +52,8 @@ type arrival struct {
 	} `json:"data"`
 }
 
-// newReceiver sets the bench's webhook up.
-func (b *bench) newReceiver() *receiver {
+// newReceiver sets the harness's webhook up.
+func (b *harness) newReceiver() *receiver {
 	b.Helper()
 	verifier, err := webhooks.NewWebhook(webhookKey)
 	if err != nil {
@@ -141,7 +141,7 @@ func (r *receiver) wants(id string, want ...string) {
 }
 
 // quarters lets the schedule run for a time, every 15 minutes.
-func (b *bench) quarters(d time.Duration) (sent int) {
+func (b *harness) quarters(d time.Duration) (sent int) {
 	b.Helper()
 	for until := b.clock().now().Add(d); b.clock().now().Before(until); {
 		b.clock().move(15 * time.Minute)
@@ -151,7 +151,7 @@ func (b *bench) quarters(d time.Duration) (sent int) {
 }
 
 func TestEventsArriveInTheirOrderSigned(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	for range 5 {
 		b.mustBind("i-1", aliceToken)
@@ -177,7 +177,7 @@ func TestEventsArriveInTheirOrderSigned(t *testing.T) {
 }
 
 func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	r.answers(http.StatusServiceUnavailable)
 	b.mustBind("i-1", aliceToken)
@@ -196,7 +196,7 @@ func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
 }
 
 func TestAnEventThatIsNeverTakenIsLeftOutWithAnAlarmAndTheNextIsSent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	r.broken = map[string]bool{event.Rebound: true}
 	b.mustBind("i-1", aliceToken)
@@ -218,7 +218,7 @@ func TestAnEventThatIsNeverTakenIsLeftOutWithAnAlarmAndTheNextIsSent(t *testing.
 }
 
 func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	b.mustBind("i-1", aliceToken)
 	r.answers(http.StatusForbidden)
@@ -239,7 +239,7 @@ func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
 // TestASlowReceiverHoldsUpNoBindAndNoCheck keeps the receiver from answering until another binding
 // has been checked, and one more bound.
 func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
 	r := b.newReceiver()
@@ -272,7 +272,7 @@ func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
 }
 
 func TestWhatWasBeforeTheWebhookIsNotSent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.quarters(time.Hour)
 	r := b.newReceiver()
@@ -282,7 +282,7 @@ func TestWhatWasBeforeTheWebhookIsNotSent(t *testing.T) {
 }
 
 func TestAWebhookThatIsTakenAwayLeavesNothingBehind(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	r.answers(http.StatusServiceUnavailable)
 	b.mustBind("i-1", aliceToken)
@@ -297,7 +297,7 @@ func TestAWebhookThatIsTakenAwayLeavesNothingBehind(t *testing.T) {
 
 // TestASendingSweepThatDiesSendsAgainUnderTheSameID dies after the sending, before it is noted.
 func TestASendingSweepThatDiesSendsAgainUnderTheSameID(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	b.mustBind("i-1", aliceToken)
 	b.clock().move(15 * time.Minute)
@@ -312,7 +312,7 @@ func TestASendingSweepThatDiesSendsAgainUnderTheSameID(t *testing.T) {
 }
 
 func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	r := b.newReceiver()
 	for range 25 {
 		b.mustBind("i-1", aliceToken)
@@ -345,7 +345,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 }
 
 func TestARefreshIsCountedInTheLog(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var text strings.Builder
 	b.Service.log = slog.New(slog.NewJSONHandler(&text, nil))
 	b.bound("i-1", provider.GitHub)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestEventsAreNumberedAndSayWhatHappened(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.clock().move(time.Second)
 	b.mustBind("i-1", bobToken)
@@ -35,7 +35,7 @@ func TestEventsAreNumberedAndSayWhatHappened(t *testing.T) {
 }
 
 func TestEventsKeepTheirOrderWhenAClockGoesBack(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.clock().move(-time.Hour)
 	b.mustBind("i-1", bobToken)
@@ -53,7 +53,7 @@ func TestEventsKeepTheirOrderWhenAClockGoesBack(t *testing.T) {
 }
 
 func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var all []string
 	for i := range table.MaxEvents {
 		b.mustBind("i-1", aliceToken)
@@ -81,7 +81,7 @@ func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
 // TestAnEventIsNeverLostWithTheDrain stops between the append and the save: the events are then in
 // both places, and once in the end.
 func TestAnEventIsNeverLostWithTheDrain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for range table.MaxEvents {
 		b.mustBind("i-1", aliceToken)
 	}
@@ -105,7 +105,7 @@ func TestAnEventIsNeverLostWithTheDrain(t *testing.T) {
 }
 
 func TestABindOverAnUnboundRowKeepsItsEvents(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	b.mustBind("i-1", bobToken)

@@ -209,35 +209,35 @@ func (h *hooks) call(ctx context.Context, call string) (func(), error) {
 	return nil, nil
 }
 
-// bench is a service on a real table and a real vault, with the pretended platforms.
-type bench struct {
+// harness is a service on a real table and a real vault, with the pretended platforms.
+type harness struct {
 	testing.TB
 	*world
 	store
 	*Service
 	log *lines
-	// errand is for the deed that the bench was made ready for.
+	// errand is for the deed that the harness was made ready for.
 	errand errand
 	// before is called before the service looks at the time, inside after it, right before the
 	// call to table or vault is made.
 	before, inside hooks
 }
 
-func newBench(t testing.TB) *bench {
+func newHarness(t testing.TB) *harness {
 	t.Helper()
 	w := newWorld(t)
-	return benchOn(t, w, mustOpen(t, folder(t)))
+	return harnessOn(t, w, mustOpen(t, folder(t)))
 }
 
-func benchOn(t testing.TB, w *world, s store) *bench {
+func harnessOn(t testing.TB, w *world, s store) *harness {
 	t.Helper()
-	b := &bench{TB: t, world: w, store: s, log: &lines{}}
+	b := &harness{TB: t, world: w, store: s, log: &lines{}}
 	b.serve(s.table, s.vault)
 	return b
 }
 
 // serve makes the service anew, on a table and a vault.
-func (b *bench) serve(rows table.Table, secrets vault.Vault) {
+func (b *harness) serve(rows table.Table, secrets vault.Vault) {
 	platforms := platformsAt(b.url, b.clock().now, nil)
 	rows, secrets = table.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
 	b.Service = newService(rows, secrets, platforms, b.sandbox, b.clock().now, b.log)
@@ -245,10 +245,10 @@ func (b *bench) serve(rows table.Table, secrets vault.Vault) {
 	b.Service.vault = vault.WithBeforeCall(b.Service.vault, b.before.call)
 }
 
-func (b *bench) clock() *clock { return b.world.clock }
+func (b *harness) clock() *clock { return b.world.clock }
 
 // counted counts the calls to table and vault that a function makes.
-func (b *bench) counted(do func()) map[string]int {
+func (b *harness) counted(do func()) map[string]int {
 	var mu sync.Mutex
 	calls := map[string]int{}
 	b.inside.set(func(_ context.Context, call string) (func(), error) {
@@ -299,10 +299,10 @@ func gitLab(origin, id string, with token) TokenBindRequest {
 	}
 }
 
-func (b *bench) gitLab(id string, with token) TokenBindRequest { return gitLab(b.url, id, with) }
+func (b *harness) gitLab(id string, with token) TokenBindRequest { return gitLab(b.url, id, with) }
 
 // mustBind binds an instance's GitLab.
-func (b *bench) mustBind(id string, with token) View {
+func (b *harness) mustBind(id string, with token) View {
 	b.Helper()
 	v, err := b.BindToken(context.Background(), b.gitLab(id, with))
 	if err != nil {
@@ -315,7 +315,7 @@ func gitLabEnd(id string, revoke bool) UnbindRequest {
 	return UnbindRequest{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
 }
 
-func (b *bench) mustUnbind(id string, revoke bool) UnbindResult {
+func (b *harness) mustUnbind(id string, revoke bool) UnbindResult {
 	b.Helper()
 	out, err := b.Unbind(context.Background(), gitLabEnd(id, revoke))
 	if err != nil {
@@ -325,22 +325,22 @@ func (b *bench) mustUnbind(id string, revoke bool) UnbindResult {
 }
 
 // consent is a token of GitHub that a user of it has just granted.
-func (b *bench) consent(login string) provider.Token {
+func (b *harness) consent(login string) provider.Token {
 	b.Helper()
 	return b.granted(provider.GitHub, login)
 }
 
 // lives reports whether GitHub takes a token.
-func (b *bench) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
+func (b *harness) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
 
 // keepConsented stores a token of GitHub and points an instance's record at it.
-func (b *bench) keepConsented(id string, t provider.Token) table.Binding {
+func (b *harness) keepConsented(id string, t provider.Token) table.Binding {
 	b.Helper()
 	return b.keepGranted(id, provider.GitHub, t)
 }
 
 // keepGranted stores a granted token and points an instance's record at it.
-func (b *bench) keepGranted(id, name string, t provider.Token) table.Binding {
+func (b *harness) keepGranted(id, name string, t provider.Token) table.Binding {
 	b.Helper()
 	ctx := b.startInvocation(context.Background())
 	platform, _ := b.platforms.Get(name)

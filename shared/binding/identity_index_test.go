@@ -13,7 +13,7 @@ import (
 )
 
 // entries are the holders of the identity that a record is bound to.
-func (b *bench) entries(rec table.Binding) []table.IdentityEntry {
+func (b *harness) entries(rec table.Binding) []table.IdentityEntry {
 	b.Helper()
 	page, err := b.store.table.ListIdentityEntries(context.Background(),
 		identityKey(rec.Platform, rec.Address, rec.Identity.ID), "", pageSize)
@@ -24,7 +24,7 @@ func (b *bench) entries(rec table.Binding) []table.IdentityEntry {
 }
 
 // taken reports whether the sandbox's GitLab still takes a token.
-func (b *bench) taken(with token) bool {
+func (b *harness) taken(with token) bool {
 	b.Helper()
 	gitLab, _ := b.platforms.Get(provider.GitLab)
 	_, err := gitLab.Check(context.Background(), b.held(with))
@@ -34,13 +34,13 @@ func (b *bench) taken(with token) bool {
 	return err == nil
 }
 
-func (b *bench) held(with token) provider.Credential {
+func (b *harness) held(with token) provider.Credential {
 	in := b.gitLab("", with).Submission
 	return provider.Credential{Access: in.Token, Address: in.Address, Username: in.Username}
 }
 
 func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-2", aliceToken)
 	b.mustBind("i-3", aliceOther)
@@ -59,7 +59,7 @@ func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
 }
 
 func TestTheSameTokenBoundAgainInTheMeantimeIsNotRevoked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("Get", func() { b.mustBind("i-1", aliceToken) })
 	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
@@ -74,7 +74,7 @@ func TestAYoungEntryCounts(t *testing.T) {
 		age     time.Duration
 		revoked bool
 	}{{orphanGracePeriod - time.Millisecond, false}, {orphanGracePeriod, true}} {
-		b := newBench(t)
+		b := newHarness(t)
 		rec := b.mustBind("i-1", aliceToken).Record
 		of := identityKey(rec.Platform, rec.Address, rec.Identity.ID)
 		err := b.store.table.SaveIdentityEntry(context.Background(), table.IdentityEntry{
@@ -93,7 +93,7 @@ func TestAYoungEntryCounts(t *testing.T) {
 }
 
 func TestAnEntryThatStandsForNothingIsDropped(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
 	b.mustBind("i-2", aliceOther)
 	b.mustBind("i-2", bobToken) // alice's entry of i-2 stands for nothing now
@@ -109,7 +109,7 @@ func TestAnEntryThatStandsForNothingIsDropped(t *testing.T) {
 
 func TestAFailingCallWhileLookingForHoldersSparesTheToken(t *testing.T) {
 	for _, call := range []string{"ListIdentityEntries", "Binding", "Get", "DeleteIdentityEntry"} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustBind("i-2", aliceOther)
 		b.mustBind("i-3", aliceOther)
@@ -123,7 +123,7 @@ func TestAFailingCallWhileLookingForHoldersSparesTheToken(t *testing.T) {
 }
 
 func TestManyHoldersGoOverPages(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
 	of := identityKey(rec.Platform, rec.Address, rec.Identity.ID)
 	for i := range pageSize {

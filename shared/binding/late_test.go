@@ -19,7 +19,7 @@ import (
 // deed is something that a service does to the instance i-1, with what must be there before it.
 type deed struct {
 	name   string
-	before func(b *bench)
+	before func(b *harness)
 	do     func(ctx context.Context, s *Service, e errand) error
 	// was and becomes are the user names that the binding's token goes with before and after.
 	was, becomes string
@@ -65,45 +65,45 @@ func deeds() []deed { return append(tokenDeeds(), consentDeeds()...) }
 
 func tokenDeeds() []deed {
 	var all []deed
-	add := func(name string, before func(*bench), do doing, was, becomes string) {
+	add := func(name string, before func(*harness), do doing, was, becomes string) {
 		all = append(all, deed{name: name, before: before, do: do, was: was, becomes: becomes})
 	}
-	bound := func(b *bench) {
+	bound := func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.settled()
 	}
-	add("Bind", func(*bench) {}, bindDeed(bobToken, false), "", "bob")
+	add("Bind", func(*harness) {}, bindDeed(bobToken, false), "", "bob")
 	add("ReBind", bound, bindDeed(bobToken, false), "alice", "bob")
 	add("ReBindAndRevoke", bound, bindDeed(bobToken, true), "alice", "bob")
-	add("ReBindWithoutRoomForEvents", func(b *bench) {
+	add("ReBindWithoutRoomForEvents", func(b *harness) {
 		for range table.MaxEvents {
 			b.mustBind("i-1", aliceOther)
 		}
 	}, bindDeed(bobToken, false), "alice", "bob")
 	add("Unbind", bound, unbindDeed(false), "alice", "")
 	add("UnbindAndRevoke", bound, unbindDeed(true), "alice", "")
-	add("SweepOfEvents", func(b *bench) {
+	add("SweepOfEvents", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 	}, sweepDeed, "alice", "alice")
-	add("SweepOfASecretInUse", func(b *bench) {
+	add("SweepOfASecretInUse", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustSweep()
 		b.clock().move(orphanGracePeriod)
 	}, sweepDeed, "alice", "alice")
-	add("SweepOfALeftSecret", func(b *bench) {
+	add("SweepOfALeftSecret", func(b *harness) {
 		b.left("i-2") // with a token to revoke
 		b.mustSweep()
 		b.clock().move(orphanGracePeriod)
 		b.dropRow("i-2", provider.GitHub)
 	}, sweepDeed, "", "")
-	add("SweepOfAnUnboundRow", func(b *bench) {
+	add("SweepOfAnUnboundRow", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep()
 		b.dropNotes()
 		b.clock().move(orphanGracePeriod)
 	}, sweepDeed, "", "")
-	add("Check", func(b *bench) {
+	add("Check", func(b *harness) {
 		bound(b)
 		b.clock().move(checkInterval)
 	}, sweepDeed, "alice", "alice")
@@ -112,7 +112,7 @@ func tokenDeeds() []deed {
 
 // sweepOfAll is a sweep that works on several entries side by side.
 func sweepOfAll() deed {
-	return deed{name: "SweepOfAll", before: func(b *bench) {
+	return deed{name: "SweepOfAll", before: func(b *harness) {
 		b.mustBind("i-1", bobToken)
 		b.settled()
 		b.clock().move(checkInterval)
@@ -124,7 +124,7 @@ func sweepOfAll() deed {
 }
 
 // dropRow takes a row away, for what is tested to be the only thing that is due.
-func (b *bench) dropRow(id, platform string) {
+func (b *harness) dropRow(id, platform string) {
 	b.Helper()
 	if err := b.store.table.DeleteBinding(context.Background(), b.row(id, platform)); err != nil {
 		b.Fatal(err)
@@ -132,7 +132,7 @@ func (b *bench) dropRow(id, platform string) {
 }
 
 // dropNotes takes all notes and their secrets away.
-func (b *bench) dropNotes() {
+func (b *harness) dropNotes() {
 	b.Helper()
 	ctx := context.Background()
 	for _, name := range b.notes() {
@@ -148,9 +148,9 @@ func (b *bench) dropNotes() {
 	}
 }
 
-// ready is a bench in the state before a deed.
-func (d deed) ready(t testing.TB) *bench {
-	b := newBench(t)
+// ready is a harness in the state before a deed.
+func (d deed) ready(t testing.TB) *harness {
+	b := newHarness(t)
 	d.before(b)
 	b.errand.origin = b.url
 	want(t, "before the deed", b.holds(d), d.was)
@@ -158,7 +158,7 @@ func (d deed) ready(t testing.TB) *bench {
 }
 
 // holds is the user name that the token of the deed's binding goes with, "" if it is unbound.
-func (b *bench) holds(d deed) string {
+func (b *harness) holds(d deed) string {
 	b.Helper()
 	rec := b.row("i-1", d.at())
 	if !rec.Bound() {
@@ -172,7 +172,7 @@ func (b *bench) holds(d deed) string {
 
 // ended checks a binding after a deed that may have failed, at once and when all has settled. It
 // says how many tokens live at the platform that nobody has.
-func (d deed) ended(b *bench, when string, err error) (lost int) {
+func (d deed) ended(b *harness, when string, err error) (lost int) {
 	b.Helper()
 	lost = d.unknown(b)
 	if d.again {
@@ -258,13 +258,13 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 }
 
 func TestACallTwoMinutesAfterTheBeginningIsStillMade(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.at("SaveBinding", func() { b.clock().move(callDeadline) })
 	b.mustBind("i-1", aliceToken)
 }
 
 func TestACallWithoutABeginningIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, err := b.Service.table.Binding(context.Background(), key("i-1", provider.GitLab))
 	if err == nil {
 		t.Error("a call to the table was made although nobody noted when the work began")

@@ -44,7 +44,7 @@ func (c *canaries) in(text []byte) bool {
 // TestD1_NoTokenIsSeenOutsideTheVault lets tokens go through every flow, with a platform and a
 // storage that work, and with ones that don't.
 func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	c := &canaries{tokens: [][]byte{[]byte("glpat-"), []byte("pt-sandbox-")}}
 	granted := b.consent("alice")
 	c.tokens = append(c.tokens, []byte(granted.Access.Reveal()))
@@ -85,7 +85,7 @@ func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
 }
 
 // look searches the files of table and vault.
-func (b *bench) look(c *canaries) {
+func (b *harness) look(c *canaries) {
 	b.Helper()
 	files := 0
 	err := filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
@@ -105,7 +105,7 @@ func (b *bench) look(c *canaries) {
 }
 
 // everyFlow does everything that has to do with a token.
-func (b *bench) everyFlow(c *canaries, granted provider.Token) {
+func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 	ctx := context.Background()
 	codeup := TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup, Revoke: true,

@@ -140,7 +140,7 @@ func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 // TestALostReplyOfTheSaveItselfIsNoFailure: the row is read again, and what is there counts.
 func TestALostReplyOfTheSaveItselfIsNoFailure(t *testing.T) {
 	for _, reply := range []error{errLost, table.ErrConflict} {
-		b := newBench(t)
+		b := newHarness(t)
 		lost := false
 		b.serve(losingSaves{b.store.table, func(bool) error {
 			if lost = !lost; lost {

@@ -16,7 +16,7 @@ import (
 )
 
 // begun is an attempt at GitHub that a browser has gone with, and what it brings back.
-func (b *bench) begun(id, login string) (table.Authorization, CallbackRequest) {
+func (b *harness) begun(id, login string) (table.Authorization, CallbackRequest) {
 	b.Helper()
 	ctx := context.Background()
 	a, err := b.StartAuthorization(ctx, StartRequest{
@@ -44,7 +44,7 @@ func (b *bench) begun(id, login string) (table.Authorization, CallbackRequest) {
 }
 
 // waiting is an attempt that waits for its confirm.
-func (b *bench) waiting(id, login string) ConfirmRequest {
+func (b *harness) waiting(id, login string) ConfirmRequest {
 	b.Helper()
 	a, in := b.begun(id, login)
 	to, err := b.HandleCallback(context.Background(), in)
@@ -54,7 +54,7 @@ func (b *bench) waiting(id, login string) ConfirmRequest {
 	return ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
 }
 
-func (b *bench) wantProblem(what string, err error, code problem.Code) {
+func (b *harness) wantProblem(what string, err error, code problem.Code) {
 	b.Helper()
 	if !problem.Is(err, code) {
 		b.Errorf("%s: got %v, want %s", what, err, code)
@@ -121,7 +121,7 @@ func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
 
 // What a browser brings back is as good in a moment: it may come again.
 func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, in := b.begun("i-1", "alice")
 	app := b.app
 	b.app = func(context.Context, string) (provider.App, error) {
@@ -141,7 +141,7 @@ func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 	for _, call := range []string{
 		"SaveAuthorization", "SaveNote", "Put", "SaveIdentityEntry", "ListIdentityEntries",
 	} {
-		b := newBench(t)
+		b := newHarness(t)
 		_, in := b.begun("i-1", "alice")
 		b.inside.set(func(_ context.Context, name string) (func(), error) {
 			if name == call { // right after this call the process stands still
@@ -158,7 +158,7 @@ func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 }
 
 func TestAnAdoptionThatIsDisturbedIsTriedAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	var met atomic.Int32
 	b.inside.set(func(ctx context.Context, name string) (func(), error) {
@@ -176,7 +176,7 @@ func TestAnAdoptionThatIsDisturbedIsTriedAgain(t *testing.T) {
 }
 
 // touchNote saves the note of an attempt's secret as it is, so that it has another version.
-func (b *bench) touchNote(id string) {
+func (b *harness) touchNote(id string) {
 	ctx := context.Background()
 	a, err := b.store.table.Authorization(ctx, id)
 	if err != nil {
@@ -193,7 +193,7 @@ func (b *bench) touchNote(id string) {
 }
 
 func TestAnAdoptionThatIsAlwaysDisturbedIsAConflict(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	b.inside.set(func(_ context.Context, name string) (func(), error) {
 		if name == "SaveNote" {
@@ -209,7 +209,7 @@ func TestAnAdoptionThatIsAlwaysDisturbedIsAConflict(t *testing.T) {
 
 // Whoever makes the note disowned revokes, and nobody else: not the one who comes second.
 func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	in.By = other
 	var met atomic.Int32
@@ -229,7 +229,7 @@ func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
 
 // When the sweep has taken the secret, neither a confirm nor a refusal brings it back.
 func TestASweptAttemptStaysSwept(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	a, err := b.store.table.Authorization(context.Background(), in.ID)
 	if err != nil {
@@ -252,7 +252,7 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 
 // More holders than a page has, most of them of bindings that are long gone.
 func TestTokensAreCountedOverAllPages(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	ctx := context.Background()
 	of := identityKey(provider.GitHub, "", "1001") // alice's
 	for i := range pageSize + 20 {

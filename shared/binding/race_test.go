@@ -14,7 +14,7 @@ import (
 )
 
 // jostle makes calls give way to others now and then.
-func (b *bench) jostle() {
+func (b *harness) jostle() {
 	b.before.set(func(context.Context, string) (func(), error) {
 		for range rand.IntN(4) {
 			runtime.Gosched()
@@ -26,7 +26,7 @@ func (b *bench) jostle() {
 // TestManyAtOnceLeaveOneBindingWhole lets many bind, unbind and sweep the same binding at once.
 func TestManyAtOnceLeaveOneBindingWhole(t *testing.T) {
 	const actors, rounds = 16, 8
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.jostle()
 	for range rounds {
@@ -51,7 +51,7 @@ func TestManyAtOnceLeaveOneBindingWhole(t *testing.T) {
 }
 
 // oneOf does what the i-th of many does. To lose against another is no fault.
-func (b *bench) oneOf(i int) error {
+func (b *harness) oneOf(i int) error {
 	ctx := context.Background()
 	var err error
 	switch i % 4 {
@@ -76,7 +76,7 @@ func (b *bench) oneOf(i int) error {
 // TestOfManyBindsWithOneTagOneWins is the promise of If-Match.
 func TestOfManyBindsWithOneTagOneWins(t *testing.T) {
 	const actors = 8
-	b := newBench(t)
+	b := newHarness(t)
 	stamp := b.mustBind("i-1", aliceToken).Record.Revision
 	b.jostle()
 	won := make(chan bool, actors)
@@ -109,7 +109,7 @@ func TestOfManyBindsWithOneTagOneWins(t *testing.T) {
 // TestBindingsDoNotGetInEachOthersWay binds many instances at once, with one and the same token.
 func TestBindingsDoNotGetInEachOthersWay(t *testing.T) {
 	const actors = 12
-	b := newBench(t)
+	b := newHarness(t)
 	b.jostle()
 	each := func(do func(id string) error) {
 		var all sync.WaitGroup

@@ -28,45 +28,45 @@ const (
 	bitbucketTokenPath = "/site/oauth2/access_token"
 )
 
-// newRenewing is a bench with an instance bound to GitHub, whose token has so much of its life
+// newRenewing is a harness with an instance bound to GitHub, whose token has so much of its life
 // left. Waits are short.
-func newRenewing(t testing.TB, left time.Duration) *bench {
+func newRenewing(t testing.TB, left time.Duration) *harness {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	b.hurry()
 	b.bindGitHub("i-1", left)
 	b.sandbox.ResetLog()
 	return b
 }
 
-func (b *bench) bindGitHub(id string, left time.Duration) {
+func (b *harness) bindGitHub(id string, left time.Duration) {
 	b.Helper()
 	b.keepConsented(id, b.consent("alice"))
 	b.clock().move(gitHubLife - left)
 }
 
 // hurry makes waits as short as can be, but for giving way to others.
-func (b *bench) hurry() {
+func (b *harness) hurry() {
 	b.Service.sleep = func(ctx context.Context, _ time.Duration) error {
 		return provider.Sleep(ctx, time.Millisecond)
 	}
 }
 
 // companion is another process on the same table and vault.
-func (b *bench) companion() *bench {
+func (b *harness) companion() *harness {
 	b.Helper()
-	other := benchOn(b.TB, b.world, b.store)
+	other := harnessOn(b.TB, b.world, b.store)
 	other.hurry()
 	return other
 }
 
-func (b *bench) ask(id string, minimum time.Duration) (Credential, error) {
+func (b *harness) ask(id string, minimum time.Duration) (Credential, error) {
 	return b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry(id), Platform: provider.GitHub, MinimumLife: minimum,
 	})
 }
 
-func (b *bench) mustAsk(id string, minimum time.Duration) Credential {
+func (b *harness) mustAsk(id string, minimum time.Duration) Credential {
 	b.Helper()
 	c, err := b.ask(id, minimum)
 	if err != nil {
@@ -76,7 +76,7 @@ func (b *bench) mustAsk(id string, minimum time.Duration) Credential {
 }
 
 // access is the access token that an instance's record points at.
-func (b *bench) access(id string) secret.Text {
+func (b *harness) access(id string) secret.Text {
 	b.Helper()
 	ctx := b.startInvocation(context.Background())
 	k, err := b.fetch(ctx, b.row(id, provider.GitHub).Token)
@@ -87,16 +87,16 @@ func (b *bench) access(id string) secret.Text {
 }
 
 // wantCurrent wants a credential to be what the record points at, and to be alive.
-func (b *bench) wantCurrent(id string, c Credential) {
+func (b *harness) wantCurrent(id string, c Credential) {
 	b.Helper()
 	want(b, "the credential is the record's", c.Token.Equal(b.access(id)), true)
 	want(b, "it lives", b.sandbox.Lives(sandbox.GitHub, c.Token), true)
 }
 
-func (b *bench) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
+func (b *harness) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
 
 // wantRevoked wants that an instance's binding is revoked for a reason, with one event.
-func (b *bench) wantRevoked(id, reason string) {
+func (b *harness) wantRevoked(id, reason string) {
 	b.Helper()
 	rec := b.row(id, provider.GitHub)
 	want(b, "status", StatusOf(rec, b.clock().now()), StatusRevoked)
@@ -113,7 +113,7 @@ func (b *bench) wantRevoked(id, reason string) {
 }
 
 // happenedTo are an instance's events of a type.
-func (b *bench) happenedTo(id, what string) []table.Event {
+func (b *harness) happenedTo(id, what string) []table.Event {
 	b.Helper()
 	all, _, err := b.History(context.Background(), user.Account, registry(id), provider.GitHub, "")
 	if err != nil {
@@ -129,7 +129,7 @@ func (b *bench) happenedTo(id, what string) []table.Event {
 }
 
 // metrics counts the log's metrics of a name, by kind.
-func (b *bench) metrics(name string) map[string]int {
+func (b *harness) metrics(name string) map[string]int {
 	kinds := map[string]int{}
 	for line := range strings.SplitSeq(b.log.String(), "\n") {
 		if !strings.Contains(line, "msg=metric "+name+"=") {
@@ -143,13 +143,13 @@ func (b *bench) metrics(name string) map[string]int {
 }
 
 // fails lets the token endpoint fail.
-func (b *bench) fails(f sandbox.Fault) {
+func (b *harness) fails(f sandbox.Fault) {
 	f.Path = tokenPath
 	b.sandbox.SetFault(sandbox.GitHub, f)
 }
 
 // calls counts the calls to the token endpoint since the log was last reset, answered or not.
-func (b *bench) calls() int {
+func (b *harness) calls() int {
 	n := 0
 	for _, r := range b.sandbox.Requests() {
 		if r.Path == tokenPath {
@@ -160,7 +160,7 @@ func (b *bench) calls() int {
 }
 
 // answers lets the token endpoints answer this to every refresh, in the platforms' place.
-func (b *bench) answers(status int, fields map[string]any) {
+func (b *harness) answers(status int, fields map[string]any) {
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains([]string{tokenPath, giteeTokenPath, bitbucketTokenPath}, r.URL.Path) {
 			b.sandbox.ServeHTTP(w, r)
@@ -181,7 +181,7 @@ type gate struct {
 }
 
 // holdAnswer holds the platform's answer to the next refresh up; the platform has done its work.
-func (b *bench) holdAnswer() gate {
+func (b *harness) holdAnswer() gate {
 	opened := make(chan struct{})
 	g := gate{make(chan struct{}), opened, sync.OnceFunc(func() { close(opened) })}
 	b.Cleanup(g.open)

@@ -15,7 +15,7 @@ import (
 )
 
 // resolved asks again after a refresh that ended unclearly, and lets the sweep have its last look.
-func (b *bench) resolved(id string) error {
+func (b *harness) resolved(id string) error {
 	b.Helper()
 	b.clock().move(maxRefreshBackoff)
 	_, err := b.ask(id, MinimumLife)
@@ -117,7 +117,7 @@ type given struct {
 }
 
 // asking lets a service ask in the background.
-func (b *bench) asking(minimum time.Duration) <-chan given {
+func (b *harness) asking(minimum time.Duration) <-chan given {
 	done := make(chan given, 1)
 	go func() {
 		c, err := b.ask("i-1", minimum)

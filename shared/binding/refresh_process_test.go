@@ -212,7 +212,7 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	if err := dynamo.Create(t.Context(), client, tableName); err != nil {
 		t.Fatal(err)
 	}
-	b := newBench(t)
+	b := newHarness(t)
 	b.serve(dynamo.New(client, tableName), b.store.vault)
 	b.bindGitHub("i-1", -time.Minute)
 	const processes, callers = 8, 125
@@ -291,7 +291,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
 }
 
 // killed lets a process refresh and die right before its nth call of a name.
-func (b *bench) killed(call string, nth int) {
+func (b *harness) killed(call string, nth int) {
 	b.Helper()
 	order := builds{
 		Dir: b.dir, Origin: b.url, Now: b.clock().now(), Callers: 1, DiesAt: call, Nth: nth,

@@ -17,11 +17,11 @@ var documented = map[string]time.Duration{
 	provider.Gitee: 24 * time.Hour, provider.GitHub: gitHubLife, provider.Bitbucket: 2 * time.Hour,
 }
 
-// newEnded is a bench with an instance bound to a platform, whose token has ended, and the platform
+// newEnded is a harness with an instance bound to a platform, whose token has ended, and the platform
 // answers every refresh with these fields.
-func newEnded(t *testing.T, platform string, fields map[string]any) *bench {
+func newEnded(t *testing.T, platform string, fields map[string]any) *harness {
 	t.Helper()
-	b := newBench(t)
+	b := newHarness(t)
 	b.hurry()
 	b.bound("i-1", platform)
 	b.clock().move(documented[platform] + time.Minute)
@@ -29,7 +29,7 @@ func newEnded(t *testing.T, platform string, fields map[string]any) *bench {
 	return b
 }
 
-func (b *bench) askAt(platform string) (Credential, error) {
+func (b *harness) askAt(platform string) (Credential, error) {
 	return b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry("i-1"), Platform: platform, MinimumLife: MinimumLife,
 	})

@@ -21,7 +21,7 @@ import (
 )
 
 // many asks for credentials from many goroutines in each of several processes.
-func many(services []*bench, each int, id string) (given []Credential, failed []error) {
+func many(services []*harness, each int, id string) (given []Credential, failed []error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	start := make(chan struct{})
@@ -48,7 +48,7 @@ func many(services []*bench, each int, id string) (given []Credential, failed []
 func TestB1_ManyAskAtTheMomentOfExpiryAndOneRefreshServesThemAll(t *testing.T) {
 	for _, left := range []time.Duration{-time.Minute, time.Minute} {
 		b := newRenewing(t, left)
-		services := []*bench{b, b.companion(), b.companion(), b.companion()}
+		services := []*harness{b, b.companion(), b.companion(), b.companion()}
 		given, failed := many(services, 50, "i-1")
 		for _, err := range failed {
 			t.Errorf("%v left: a caller failed: %v", left, err)
@@ -215,7 +215,7 @@ func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *testing.T) {
 	b := newRenewing(t, time.Minute)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
-	services := []*bench{b, b.companion()}
+	services := []*harness{b, b.companion()}
 	for round := range 3 {
 		given, failed := many(services, 20, "i-1")
 		want(t, "credentials", len(given), 0)
@@ -252,7 +252,7 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 // TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
 func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 	b := newRenewing(t, 30*time.Minute)
-	services := []*bench{b}
+	services := []*harness{b}
 	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
 		other := b.companion()
 		other.Service.clock = func() time.Time { return b.clock().now().Add(skew) }
@@ -303,7 +303,7 @@ func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 }
 
 func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	for _, age := range []time.Duration{0, minRefreshAge - time.Second} {
 		b.clock().move(age)
@@ -333,7 +333,7 @@ func TestB10_AYoungTokenThatHasEndedIsRefreshed(t *testing.T) {
 }
 
 func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	for _, left := range []time.Duration{gitHubLife, 5 * time.Minute, time.Minute} {
 		b.clock().at.Store(b.row("i-1", provider.GitHub).Token.ExpiresAt.Add(-left).UnixMilli())

@@ -14,7 +14,7 @@ import (
 	"bindery/shared/sandbox"
 )
 
-func (b *bench) mustRevokeAll(in RevokeAllRequest) RevokeAllResult {
+func (b *harness) mustRevokeAll(in RevokeAllRequest) RevokeAllResult {
 	b.Helper()
 	out, err := b.RevokeAll(context.Background(), in)
 	if err != nil {
@@ -24,7 +24,7 @@ func (b *bench) mustRevokeAll(in RevokeAllRequest) RevokeAllResult {
 }
 
 // deny asks for a credential, which there must be none of.
-func (b *bench) deny(id, name string) {
+func (b *harness) deny(id, name string) {
 	b.Helper()
 	_, err := b.Credential(context.Background(), CredentialRequest{
 		By: user, Instance: registry(id), Platform: name,
@@ -36,7 +36,7 @@ func (b *bench) deny(id, name string) {
 }
 
 // dead reports whether the platform refuses a record's token.
-func (b *bench) dead(id, name string) bool {
+func (b *harness) dead(id, name string) bool {
 	b.Helper()
 	rec := b.row(id, name)
 	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
@@ -50,7 +50,7 @@ func (b *bench) dead(id, name string) bool {
 
 func TestD11_OneTaskEndsEveryTokenOfAPlatform(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		for _, other := range provider.Names() {
 			b.bound("i-1", other)
 		}
@@ -90,7 +90,7 @@ func TestD11_OneTaskEndsEveryTokenOfAPlatform(t *testing.T) {
 
 func TestD11_ACheckDoesNotBringItBackAndABindDoes(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
-		b := newBench(t)
+		b := newHarness(t)
 		b.bound("i-1", name)
 		b.mustRevokeAll(RevokeAllRequest{Platform: name, Act: true})
 		b.sandbox.ResetLog()
@@ -113,7 +113,7 @@ func TestD11_ACheckDoesNotBringItBackAndABindDoes(t *testing.T) {
 }
 
 func TestD11_OnlyTheAccountThatWasNamed(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitLab)
 	in := b.gitLab("i-1", bobToken)
 	in.By.Account = "acct-2"
@@ -127,7 +127,7 @@ func TestD11_OnlyTheAccountThatWasNamed(t *testing.T) {
 }
 
 func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.bound("i-2", provider.GitHub)
 	b.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
@@ -142,7 +142,7 @@ func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
 // TestD11_ItGoesOnAfterADeath dies at each call in turn; the next run does the rest.
 func TestD11_ItGoesOnAfterADeath(t *testing.T) {
 	for k := 1; ; k++ {
-		b := newBench(t)
+		b := newHarness(t)
 		for i := range 3 {
 			b.bound(fmt.Sprint("i-", i), provider.GitHub)
 		}
@@ -209,7 +209,7 @@ func TestD11_ItStopsInTimeAndGoesOnWhereItStopped(t *testing.T) {
 // TestD11_ARefreshUnderWayDoesNotBringItBack ends the token while the platform is answering a
 // refresh. What the refresh brings is revoked too.
 func TestD11_ARefreshUnderWayDoesNotBringItBack(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
@@ -247,7 +247,7 @@ func TestD11_ATokenThatARefreshHasJustBroughtIsEndedToo(t *testing.T) {
 }
 
 func TestD11_AnUnknownPlatformIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for _, name := range []string{"", "sourceforge", "GitHub"} {
 		_, err := b.RevokeAll(context.Background(), RevokeAllRequest{Platform: name, Act: true})
 		want(t, name, problem.Of(err).Code, problem.PlatformUnknown)

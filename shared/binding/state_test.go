@@ -157,7 +157,7 @@ func told(rows table.Table, rec table.Binding) error {
 }
 
 // settled lets time pass, sweeps, and expects that nothing is left over and nothing missing.
-func (b *bench) settled() {
+func (b *harness) settled() {
 	b.Helper()
 	if err := sweepAll(b.Service, b.store.table, b.clock()); err != nil {
 		b.Fatal(err)
@@ -168,7 +168,7 @@ func (b *bench) settled() {
 }
 
 // row reads a record past the service.
-func (b *bench) row(id, platform string) table.Binding {
+func (b *harness) row(id, platform string) table.Binding {
 	b.Helper()
 	rec, err := b.store.table.Binding(context.Background(), key(id, platform))
 	if err != nil && !errors.Is(err, table.ErrNotFound) {
@@ -179,7 +179,7 @@ func (b *bench) row(id, platform string) table.Binding {
 }
 
 // secrets lists what is in the vault.
-func (b *bench) secrets() []vault.SecretName {
+func (b *harness) secrets() []vault.SecretName {
 	b.Helper()
 	names, err := b.store.vault.Names(context.Background())
 	if err != nil {
@@ -189,7 +189,7 @@ func (b *bench) secrets() []vault.SecretName {
 }
 
 // notes lists the notes by their secrets.
-func (b *bench) notes() []string {
+func (b *harness) notes() []string {
 	b.Helper()
 	entries, err := dueBy(b.store.table, b.clock().now().Add(far))
 	if err != nil {
@@ -205,7 +205,7 @@ func (b *bench) notes() []string {
 }
 
 // opens is the user name that the token of an instance's GitLab goes with, "" if it is unbound.
-func (b *bench) opens(id string) string {
+func (b *harness) opens(id string) string {
 	b.Helper()
 	rec := b.row(id, provider.GitLab)
 	if !rec.Bound() {
@@ -217,7 +217,7 @@ func (b *bench) opens(id string) string {
 	return rec.Identity.Username
 }
 
-func (b *bench) mustSweep() SweepResult {
+func (b *harness) mustSweep() SweepResult {
 	b.Helper()
 	done, err := b.Sweep(context.Background())
 	if err != nil {

@@ -90,7 +90,7 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 }
 
 func TestAnEndedTokenHasAProblemToShow(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	v := b.view(bound(func(r *table.Binding) { r.Token.ExpiresAt = b.clock().now() }))
 	if v.Record.Problem == nil || v.Record.Problem.Code != problem.TokenExpired {
 		t.Fatalf("got the problem %v, want %s", v.Record.Problem, problem.TokenExpired)

@@ -18,7 +18,7 @@ import (
 )
 
 func TestASweepOfNothingIsOneCall(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
 	calls := b.counted(func() { want(t, "swept", b.mustSweep(), SweepResult{}) })
@@ -26,7 +26,7 @@ func TestASweepOfNothingIsOneCall(t *testing.T) {
 }
 
 func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	want(t, "drained", b.mustSweep().Drained, 1)
@@ -39,7 +39,7 @@ func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 }
 
 func TestASecretInUseIsKeptAndItsNoteGoes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	want(t, "notes", len(b.notes()), 1)
 	b.clock().move(orphanGracePeriod - time.Millisecond)
@@ -53,7 +53,7 @@ func TestASecretInUseIsKeptAndItsNoteGoes(t *testing.T) {
 }
 
 func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	k := tokenBundle{Platform: provider.GitLab, Method: provider.ByToken}
 	for _, at := range []table.Key{{}, key("i-1", provider.GitLab)} {
 		name, err := b.stageSecret(b.startInvocation(context.Background()), at, k)
@@ -72,7 +72,7 @@ func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 }
 
 func TestANoteWithoutASecretGoes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.inside.set(down("Put"))
 	_, err := b.BindToken(context.Background(), b.gitLab("i-1", aliceToken))
 	wantProblem(t, "a bind without a vault", err, problem.StorageUnavailable)
@@ -88,7 +88,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 		"Note", "Binding", "SaveNote", "Get", "Delete", "DeleteNote", "AppendHistory",
 		"SaveBinding", "DeleteBinding",
 	} {
-		b := newBench(t)
+		b := newHarness(t)
 		for _, id := range []string{"i-1", "i-2", "i-3"} {
 			b.mustBind(id, aliceToken)
 			b.mustUnbind(id, false)
@@ -122,7 +122,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 }
 
 func TestASweepThatCannotReadTheIndexFails(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.inside.set(down("DueBefore"))
 	_, err := b.Sweep(context.Background())
 	wantProblem(t, "a sweep without an index", err, problem.StorageUnavailable)
@@ -133,7 +133,7 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 		"Note", "Binding", "SaveNote", "Get", "Delete", "DeleteNote", "SaveBinding",
 		"AppendHistory", "DeleteBinding",
 	} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-2", aliceToken)
@@ -166,7 +166,7 @@ func (l lagging) DueBefore(
 }
 
 func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustSweep()
 	b.mustBind("i-2", aliceToken)
@@ -192,7 +192,7 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 // and lets the time be up at the first of them.
 func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
 	const most = 3 * maxConcurrentEntries
-	b := newBench(t)
+	b := newHarness(t)
 	for range most {
 		_, err := b.stageSecret(b.startInvocation(context.Background()), table.Key{}, tokenBundle{Method: provider.ByToken})
 		if err != nil {
@@ -213,7 +213,7 @@ func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
 }
 
 func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.inside.set(func(context.Context, string) (func(), error) { return cancel, nil })
@@ -224,7 +224,7 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 }
 
 func TestADueListGoesOverPages(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	const most = pageSize + 5
 	ctx := b.startInvocation(context.Background())
 	for range most {
@@ -241,7 +241,7 @@ func TestADueListGoesOverPages(t *testing.T) {
 // a death does: nothing that comes later happens.
 func TestASecretIsCollectedAlsoAfterADeath(t *testing.T) {
 	for _, call := range []string{"SaveNote", "Get", "Delete", "DeleteNote"} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.clock().move(orphanGracePeriod)
@@ -257,7 +257,7 @@ func TestASecretIsCollectedAlsoAfterADeath(t *testing.T) {
 }
 
 func TestASecretThatIsBeingCollectedIsNotNotedAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
 	note, err := b.store.table.Note(context.Background(), rec.Token.Secret)
 	if err != nil {
@@ -278,7 +278,7 @@ func TestASecretThatIsBeingCollectedIsNotNotedAgain(t *testing.T) {
 }
 
 // left is a token of GitHub in the vault that no record points at, and was not revoked.
-func (b *bench) left(id string) provider.Token {
+func (b *harness) left(id string) provider.Token {
 	b.Helper()
 	granted := b.consent("alice")
 	b.keepConsented(id, granted)
@@ -295,7 +295,7 @@ func (b *bench) left(id string) provider.Token {
 }
 
 func TestTheSweepRevokesWhatNobodyRevoked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	granted := b.left("i-1")
 	b.settled()
 	want(t, "the token lives", b.lives(granted), false)
@@ -303,7 +303,7 @@ func TestTheSweepRevokesWhatNobodyRevoked(t *testing.T) {
 }
 
 func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	first := b.left("i-1")
 	second := b.consent("alice")
 	k := tokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
@@ -321,7 +321,7 @@ func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
 
 func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
 	for _, id := range []string{"i-1", "i-2"} { // the same one again, or another
-		b := newBench(t)
+		b := newHarness(t)
 		granted := b.left("i-1")
 		b.keepConsented(id, granted)
 		b.settled()
@@ -333,7 +333,7 @@ func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
 // TestTheSweepWaitsForABindingThatMayYetBeSaved: the entry of a bind under way is written before
 // the binding is.
 func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	granted := b.left("i-1")
 	b.clock().move(orphanGracePeriod)
 	if err := b.addIdentityEntry(b.startInvocation(context.Background()), key("i-2", provider.GitHub),
@@ -349,7 +349,7 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	want(t, "the token lives later", b.lives(granted), false)
 }
 
-func (b *bench) gitHubIdentity(t provider.Token) table.Identity {
+func (b *harness) gitHubIdentity(t provider.Token) table.Identity {
 	b.Helper()
 	platform, _ := b.platforms.Get(provider.GitHub)
 	f, err := platform.Check(context.Background(), provider.Credential{Access: t.Access, Scopes: t.Scopes})
@@ -360,7 +360,7 @@ func (b *bench) gitHubIdentity(t provider.Token) table.Identity {
 }
 
 func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.left("i-1")
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	for i := 1; i < maxRevokeAttempts; i++ {
@@ -392,7 +392,7 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 
 // TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain, and by a token that works.
 func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.left("i-1")
 	b.keepConsented("i-1", b.consent("bob"))
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
@@ -410,7 +410,7 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 // TestAVaultThatIsAwayIsNoRevocationThatFailed: what it holds is revoked when it is back. A
 // personal token was never to be revoked.
 func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	granted := b.left("i-1")
 	b.mustBind("i-2", aliceToken)
 	b.mustBind("i-2", aliceOther)
@@ -429,7 +429,7 @@ func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 // TestTheSweepSparesATokenWhoseHoldersItCannotTell: a platform that doesn't say whose a token is
 // must not make it look like nobody's.
 func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	granted := b.left("i-1")
 	b.keepConsented("i-2", granted)
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	page := b.url + "/gitlab/-/user_settings/personal_access_tokens"
 	want(t, "reply", b.mustUnbind("i-1", false), UnbindResult{RevokeURL: page})
@@ -25,7 +25,7 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 }
 
 func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	want(t, "reply", b.mustUnbind("i-1", true), UnbindResult{Revoked: true})
 	_, err := b.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
@@ -34,7 +34,7 @@ func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 }
 
 func TestAnUnbindTwiceIsOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	want(t, "of what never was", b.mustUnbind("i-1", true), UnbindResult{})
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
@@ -46,7 +46,7 @@ func TestAnUnbindTwiceIsOnce(t *testing.T) {
 }
 
 func TestAnUnbindIsRefused(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	stamp := b.mustBind("i-1", aliceToken).Record.Revision
 	in := gitLabEnd("i-1", true)
 	in.Match = Match{"0123"}
@@ -68,7 +68,7 @@ func TestAnUnbindIsRefused(t *testing.T) {
 
 func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
 	for _, call := range []string{"Binding", "SaveNote", "SaveBinding"} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.settled()
 		b.inside.set(down(call))
@@ -84,7 +84,7 @@ func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
 // TestAnUnbindStandsEvenIfNothingCanBeRevoked lets each of the calls that come after the save fail.
 func TestAnUnbindStandsEvenIfNothingCanBeRevoked(t *testing.T) {
 	for _, call := range []string{"Get", "ListIdentityEntries"} {
-		b := newBench(t)
+		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.inside.set(down(call))
 		out := b.mustUnbind("i-1", true)
@@ -97,14 +97,14 @@ func TestAnUnbindStandsEvenIfNothingCanBeRevoked(t *testing.T) {
 		want(t, "identity", b.opens("i-1"), "")
 		b.settled()
 	}
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.sandbox.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault503})
 	want(t, "revoked by a platform that is down", b.mustUnbind("i-1", true).Revoked, false)
 }
 
 func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	in := TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
@@ -129,7 +129,7 @@ func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
 }
 
 func TestAnOAuthTokenIsRevokedUnasked(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	granted := b.consent("alice")
 	b.keepConsented("i-1", granted)
 	out, err := b.Unbind(context.Background(), UnbindRequest{
@@ -144,7 +144,7 @@ func TestAnOAuthTokenIsRevokedUnasked(t *testing.T) {
 }
 
 func TestA16_AnUnbindIsAuditedWithWhomItEnded(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	in := gitLabEnd("i-1", true)
 	in.By = other
@@ -171,7 +171,7 @@ func TestA16_AnUnbindIsAuditedWithWhomItEnded(t *testing.T) {
 
 // TestAnUnbindThatIsOvertakenBeginsAgain ends whatever is there, with its own event and note.
 func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustBind("i-1", bobToken) })
 	b.mustUnbind("i-1", false)

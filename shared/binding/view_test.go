@@ -37,7 +37,7 @@ func wantProblem(t testing.TB, doing string, err error, code problem.Code) {
 }
 
 func TestThePlatformsAreInTheOrderOfTheConsole(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var names []string
 	for _, d := range b.Platforms() {
 		names = append(names, d.Name)
@@ -48,7 +48,7 @@ func TestThePlatformsAreInTheOrderOfTheConsole(t *testing.T) {
 }
 
 func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.keepConsented("i-1", b.consent("alice"))
 	b.mustBind("i-2", bobToken)
@@ -85,7 +85,7 @@ func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
 }
 
 // listed are an account's bindings that a filter leaves, as instance and platform.
-func (b *bench) listed(f Filter) []string {
+func (b *harness) listed(f Filter) []string {
 	b.Helper()
 	got := []string{}
 	for cursor := ""; ; {
@@ -104,7 +104,7 @@ func (b *bench) listed(f Filter) []string {
 }
 
 func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-2", aliceSoon)
 	b.mustBind("i-3", bobToken)
@@ -140,7 +140,7 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 }
 
 func TestAnAccountsListGoesOverPages(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	const most = pageSize + 7
 	var all []instance.Instance
 	for i := range most {
@@ -159,7 +159,7 @@ func TestAnAccountsListGoesOverPages(t *testing.T) {
 }
 
 // history is all of a binding's events, newest first, as "number type".
-func (b *bench) history(id string) []string {
+func (b *harness) history(id string) []string {
 	b.Helper()
 	var got []string
 	for cursor := ""; ; {
@@ -178,7 +178,7 @@ func (b *bench) history(id string) []string {
 }
 
 func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-1", bobToken)
 	b.mustUnbind("i-1", false)
@@ -208,7 +208,7 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 // TestTheHistoryIsInOrderWhileEventsMove lets events happen and be drained between the two reads
 // of one call.
 func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-1", bobToken)
 	b.before.set(func(_ context.Context, call string) (func(), error) {
@@ -227,7 +227,7 @@ func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
 }
 
 func TestALongHistoryGoesOverPages(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	var expected []string
 	for i := range int64(pageSize + 5) {
 		e := table.Event{

@@ -15,7 +15,7 @@ import (
 // year is a binding's year, day by day. The sweep runs each morning, and every third day a build
 // asks for a credential.
 type year struct {
-	*bench
+	*harness
 	platform string
 	begins   time.Time
 	held     secret.Text // a pasted token
@@ -24,8 +24,8 @@ type year struct {
 }
 
 func newYear(t *testing.T, platform string) *year {
-	b := newBench(t)
-	return &year{bench: b, platform: platform, begins: b.clock().now()}
+	b := newHarness(t)
+	return &year{harness: b, platform: platform, begins: b.clock().now()}
 }
 
 // until lets the days go by up to the morning of a day.
