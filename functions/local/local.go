@@ -69,13 +69,13 @@ func listen(ctx context.Context, value string) (own, pretend net.Listener, err e
 		return nil, nil, errors.New("PORT is 65535, and the sandbox needs the port after it: " +
 			"set PORT= to another one, or PORT=0 for any that is free")
 	}
-	if own, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
+	if own, err = trigger.Listen(ctx, port); err != nil {
 		return nil, nil, err
 	}
 	if port != 0 {
 		port++
 	}
-	if pretend, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
+	if pretend, err = trigger.Listen(ctx, port); err != nil {
 		_ = own.Close()
 		return nil, nil, fmt.Errorf("the sandbox's port is the one after PORT: %w", err)
 	}

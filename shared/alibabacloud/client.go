@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"bindery/shared/timing"
 )
 
 // A call must end within a function's 15 seconds: three tries of 4 seconds and two waits of at
@@ -48,13 +50,17 @@ type ClientOptions struct {
 	Endpoint string
 	// Now is the clock that requests are signed by.
 	Now func() time.Time
-	// Sleep waits between two tries, or returns the context's error if that ends first; see [Sleep].
+	// Sleep waits between two tries, or returns the context's error if that ends first; nil is
+	// [timing.Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // NewClient makes a client, and no call. The usual proxy variables are not honoured, and no
 // redirect is followed.
 func NewClient(service Service, o ClientOptions) (*Client, error) {
+	if o.Sleep == nil {
+		o.Sleep = timing.Sleep
+	}
 	if o.Endpoint == "" {
 		o.Endpoint = "https://" + service.Name + "." + o.Region + ".aliyuncs.com"
 	}
@@ -137,16 +143,4 @@ func (c *Client) once(ctx context.Context, o Operation, reply any) error {
 		return errors.New("the reply of " + c.service.Title + " can't be read")
 	}
 	return nil
-}
-
-// Sleep waits by the real clock, or returns the context's error if that ends first.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,8 +1,6 @@
 package alibabacloud_test
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -32,7 +30,7 @@ func newClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 				ID: "id", Key: secret.New("key"), Token: secret.New("token"),
 			}
 		}},
-		Endpoint: server.URL, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Endpoint: server.URL, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,16 +129,5 @@ func TestWithoutAnotherOriginTheServiceIsAskedInItsRegion(t *testing.T) {
 		if err != nil || c.Endpoint() != want {
 			t.Errorf("%q: asks %s, want %s; %v", endpoint, c.Endpoint(), want, err)
 		}
-	}
-}
-
-func TestAWaitEndsWithItsContext(t *testing.T) {
-	if err := alibabacloud.Sleep(t.Context(), time.Nanosecond); err != nil {
-		t.Errorf("got %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := alibabacloud.Sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

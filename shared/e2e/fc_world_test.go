@@ -103,7 +103,7 @@ func (on *onFC) openStores() {
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: on.settings["BINDERY_TABLESTORE_INSTANCE"],
-		Endpoint: on.settings["BINDERY_TABLESTORE_URL"], Sleep: alibabacloud.Sleep,
+		Endpoint: on.settings["BINDERY_TABLESTORE_URL"],
 	})
 	if err != nil {
 		t.Fatal(err)

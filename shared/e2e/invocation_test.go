@@ -59,7 +59,7 @@ func startRegistry(t *testing.T, issuer string) *registry {
 		t.Fatal(err)
 	}
 	operator, err := tablestore.NewClient(tablestore.ClientOptions{
-		Environment: environment, Instance: "mine", Endpoint: rows.URL, Sleep: alibabacloud.Sleep,
+		Environment: environment, Instance: "mine", Endpoint: rows.URL,
 	})
 	if err != nil {
 		t.Fatal(err)

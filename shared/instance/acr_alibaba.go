@@ -16,7 +16,7 @@ func openACR(o Options) (Catalogue, error) {
 		return nil, err
 	}
 	client, err := NewACRClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: o.ACR.URL, Now: o.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: o.ACR.URL, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func overTablestore(t *testing.T, r *run, environment alibabacloud.Environment) 
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: where.TablestoreInstance,
-		Endpoint: where.TablestoreURL, Sleep: alibabacloud.Sleep,
+		Endpoint: where.TablestoreURL,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func listsTheWholeRegistry(t *testing.T, environment alibabacloud.Environment) {
 		}
 	}
 	client, err := instance.NewACRClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: where, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: where, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

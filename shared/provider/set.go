@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bindery/shared/netguard"
+	"bindery/shared/timing"
 )
 
 // Endpoints are the origins of the platforms that have one address, without a slash at the end.
@@ -67,7 +68,7 @@ func New(o Options) *Set {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = Sleep
+		o.Sleep = timing.Sleep
 	}
 	e := o.Endpoints.orDefaults()
 	reach := func(name string, hc *http.Client) *client {
@@ -81,18 +82,6 @@ func New(o Options) *Set {
 		newGitLab(reach(GitLab, o.Guard.Guarded())),
 		newBitbucket(reach(Bitbucket, trusted), e.BitbucketURL, e.BitbucketAPIURL),
 	}}
-}
-
-// Sleep waits, or returns the context's error if that ends first.
-func Sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Get returns the platform of this name, and whether there is one.

@@ -206,17 +206,6 @@ func TestPlatformsComeInTheConsolesOrder(t *testing.T) {
 	}
 }
 
-func TestSleepEndsWithTheContext(t *testing.T) {
-	if err := Sleep(t.Context(), 1); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := Sleep(ctx, time.Hour); err == nil {
-		t.Error("slept on although the context had ended")
-	}
-}
-
 func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 	for _, pasted := range []string{
 		canaryToken, " " + canaryToken + "\r\n", "Bearer " + canaryToken,

@@ -24,7 +24,7 @@ func runChild() {
 	if os.Getenv("CHILD_SCHEDULE") != "" {
 		f.Schedule = childTask
 	}
-	serve, err := adapter(detect(os.Getenv), os.Getenv, "aws")
+	serve, err := adapter(detect(os.Getenv), "aws")
 	if err == nil {
 		err = serve(context.Background(), config.Config{}, f, Logger("child"))
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -38,13 +37,13 @@ func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
 	}
 	rows, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: c.Alibaba.TablestoreInstance,
-		Endpoint: c.Alibaba.TablestoreURL, Sleep: alibabacloud.Sleep,
+		Endpoint: c.Alibaba.TablestoreURL,
 	})
 	if err != nil {
 		return Function{}, err
 	}
 	secrets, err := kms.NewClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now,
 	})
 	if err != nil {
 		return Function{}, err
@@ -123,7 +122,7 @@ func startCloud(t *testing.T) *cloud {
 		t.Fatal(err)
 	}
 	operator, err := tablestore.NewClient(tablestore.ClientOptions{
-		Environment: own, Instance: "mine", Endpoint: rows.URL, Sleep: alibabacloud.Sleep,
+		Environment: own, Instance: "mine", Endpoint: rows.URL,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -206,42 +205,20 @@ func TestCredentialsThatChangeBetweenTwoInvocationsAreUsed(t *testing.T) {
 func TestARequestsHeadersAreNoCredentials(t *testing.T) {
 	latest := new(alibabacloud.Latest)
 	lookup := environment("FC_REGION", "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID", "own",
-		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key", "FC_CUSTOM_LISTEN_PORT", "0")
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")
 	own, err := alibabacloud.Read(lookup, latest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := []string{
-		"X-Fc-Access-Key-Id", "forged", "X-Fc-Access-Key-Secret", "forged",
-		"X-Fc-Security-Token", "forged", "X-Fc-Control-Path", "/http-invoke",
+	h := fcHandler{http: ok("yes"), latest: latest, log: newLogger(io.Discard, "")}
+	headers, _ := json.Marshal(map[string]string{
+		"X-Fc-Access-Key-Id": "forged", "X-Fc-Access-Key-Secret": "forged",
+		"X-Fc-Security-Token": "forged",
+	})
+	_, err = h.invoke(t.Context(), []byte(event("GET", "/", `,"headers":`+string(headers))))
+	if err != nil {
+		t.Error(err)
 	}
-	t.Run("custom runtime", func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		log := newOutput()
-		ended := make(chan error, 1)
-		go func() {
-			c := config.Config{Alibaba: config.Alibaba{Latest: latest}}
-			ended <- customRuntime(lookup)(ctx, c, Function{HTTP: ok("yes")}, newLogger(log, ""))
-		}()
-		_, number, _ := strings.Cut(strings.TrimPrefix(log.address(t), "[::]"), ":")
-		if _, body := get(t, "127.0.0.1:"+number, forged...); body != "yes" {
-			t.Errorf("it answers %q", body)
-		}
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("go1", func(t *testing.T) {
-		h := fcHandler{http: ok("yes"), latest: latest, log: newLogger(io.Discard, "")}
-		headers, _ := json.Marshal(map[string]string{
-			forged[0]: forged[1], forged[2]: forged[3], forged[4]: forged[5],
-		})
-		_, err := h.invoke(t.Context(), []byte(event("GET", "/", `,"headers":`+string(headers))))
-		if err != nil {
-			t.Error(err)
-		}
-	})
 	if got := own.Credentials().ID; got != "own" {
 		t.Errorf("the credentials are those of %s", got)
 	}

@@ -23,10 +23,10 @@ const (
 	shutdownTime  = 10 * time.Second
 )
 
-// Listen takes a port of a host, 127.0.0.1 for this machine alone, "" for every interface. Port 0
-// is any that is free. If the port is in use, the error says how to choose another one.
-func Listen(ctx context.Context, host string, port int) (net.Listener, error) {
-	address := net.JoinHostPort(host, strconv.Itoa(port))
+// Listen listens on a port of 127.0.0.1, which only this machine can reach. Port 0 is any free port.
+// If the port is in use, the error says how to choose another one.
+func Listen(ctx context.Context, port int) (net.Listener, error) {
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("port %d is in use: set PORT= to another one, or PORT=0 for any "+

@@ -59,7 +59,7 @@ func Run(build Build) {
 func run(
 	ctx context.Context, lookup func(string) string, stores string, build Build, log *slog.Logger,
 ) error {
-	serve, refusal := adapter(detect(lookup), lookup, stores)
+	serve, refusal := adapter(detect(lookup), stores)
 	c, err := config.Read(lookup)
 	if err := errors.Join(refusal, err); err != nil {
 		return err
@@ -70,31 +70,4 @@ func run(
 		return fmt.Errorf("starting: %w", err)
 	}
 	return serve(ctx, c, f, log)
-}
-
-// serving brings calls to f until ctx is done.
-type serving func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error
-
-// adapter returns what serves on the runtime, or the error that this binary must not or can't.
-// stores is the cloud that it keeps its records and secrets in, "" for a local file.
-func adapter(on runtime, lookup func(string) string, stores string) (serving, error) {
-	if on != port && stores == "" {
-		return nil, fmt.Errorf("this binary keeps its records in a local file and can't run on "+
-			"%s: build it with -tags aws or -tags alibaba", on)
-	}
-	switch on {
-	case port:
-		return func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
-			listener, err := Listen(ctx, "127.0.0.1", c.Port)
-			if err != nil {
-				return err
-			}
-			return Serve(ctx, listener, f, log)
-		}, nil
-	case lambda:
-		return onLambda, nil
-	case functionCompute:
-		return onFunctionCompute, nil
-	}
-	return customRuntime(lookup), nil
 }

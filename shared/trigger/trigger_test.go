@@ -150,8 +150,6 @@ func TestTheRuntimesAreToldApart(t *testing.T) {
 		{[]string{"AWS_REGION", "eu-central-1"}, port},
 		{[]string{"AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"}, lambda},
 		{[]string{"FC_RUNTIME_API", "127.0.0.1:9001", "FC_FUNCTION_NAME", "x"}, functionCompute},
-		{[]string{"FC_FUNCTION_NAME", "x"}, functionComputeCustom},
-		{[]string{"FC_INSTANCE_ID", "x"}, functionComputeCustom},
 	} {
 		if got := detect(environment(c.env...)); got != c.want {
 			t.Errorf("%q is taken for %s, want %s", c.env, got, c.want)
@@ -160,8 +158,8 @@ func TestTheRuntimesAreToldApart(t *testing.T) {
 }
 
 func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
-	for _, on := range []runtime{lambda, functionCompute, functionComputeCustom} {
-		_, err := adapter(on, environment(), "")
+	for _, on := range []runtime{lambda, functionCompute} {
+		_, err := adapter(on, "")
 		if err == nil || !strings.Contains(err.Error(), string(on)) ||
 			!strings.Contains(err.Error(), "-tags aws or -tags alibaba") ||
 			strings.Contains(err.Error(), "\n") {
@@ -176,46 +174,6 @@ func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "AWS Lambda") ||
 		!strings.Contains(err.Error(), "PORT ") {
 		t.Errorf("the refusal hides other mistakes: %v", err)
-	}
-}
-
-func TestFunctionComputesCustomRuntimeIsServedOnEveryInterface(t *testing.T) {
-	serve, err := adapter(functionComputeCustom, environment("FC_CUSTOM_LISTEN_PORT", "0"), "aws")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	log := newOutput()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- serve(ctx, config.Config{}, Function{HTTP: ok("yes")}, newLogger(log, ""))
-	}()
-	address := log.address(t)
-	if !strings.HasPrefix(address, "[::]:") && !strings.HasPrefix(address, "0.0.0.0:") {
-		t.Errorf("it listens on %s", address)
-	}
-	_, number, _ := strings.Cut(strings.TrimPrefix(address, "[::]"), ":")
-	if _, body := get(t, "127.0.0.1:"+number); body != "yes" {
-		t.Errorf("it answers %q", body)
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestFunctionComputesCustomRuntimeSaysWhatItCannotDo(t *testing.T) {
-	log := newLogger(io.Discard, "")
-	schedule := func(context.Context, json.RawMessage) (any, error) { return nil, nil }
-	scheduled := Function{Schedule: schedule}
-	err := customRuntime(environment())(t.Context(), config.Config{}, scheduled, log)
-	if err == nil || !strings.Contains(err.Error(), "schedule") {
-		t.Errorf("a schedule: %v", err)
-	}
-	wrong := environment("FC_SERVER_PORT", "http")
-	err = customRuntime(wrong)(t.Context(), config.Config{}, Function{HTTP: ok("")}, log)
-	if err == nil || !strings.Contains(err.Error(), "FC_SERVER_PORT") {
-		t.Errorf("a wrong port: %v", err)
 	}
 }
 
@@ -241,7 +199,7 @@ func TestMain(m *testing.M) {
 func TestAStartThatFailsIsALinePerMistakeAndStatusOne(t *testing.T) {
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = []string{
-		"BINDERY_TEST_CHILD=1", "FC_INSTANCE_ID=x", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
+		"BINDERY_TEST_CHILD=1", "FC_RUNTIME_API=127.0.0.1:1", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
 	}
 	var stdout, stderr bytes.Buffer
 	child.Stdout, child.Stderr = &stdout, &stderr

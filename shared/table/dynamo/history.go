@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/table"
 	"bindery/shared/table/rowkey"
+	"bindery/shared/timing"
 )
 
 // Rows of a batch that DynamoDB hands back for want of throughput are sent again, so often and
@@ -55,7 +56,7 @@ func (t *Table) putBatch(ctx context.Context, puts []types.WriteRequest) error {
 			return fmt.Errorf("%d rows were not taken in %d tries", len(puts), batchTries)
 		}
 		if try > 0 {
-			if err := sleep(ctx, wait); err != nil {
+			if err := timing.Sleep(ctx, wait); err != nil {
 				return err
 			}
 			wait *= 2
@@ -69,18 +70,6 @@ func (t *Table) putBatch(ctx context.Context, puts []types.WriteRequest) error {
 		puts = got.UnprocessedItems[t.name]
 	}
 	return nil
-}
-
-// sleep waits, or returns the error of a context that ended before.
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // ListHistory is of [table.History], and strong. Its cursors are the position of a page's last

@@ -42,6 +42,6 @@ func client(c config.Config) (*alibabacloud.Client, error) {
 		return nil, err
 	}
 	return kms.NewClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now,
 	})
 }

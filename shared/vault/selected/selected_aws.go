@@ -3,7 +3,6 @@
 package selected
 
 import (
-	"context"
 	"os"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"bindery/shared/awscloud"
 	"bindery/shared/config"
+	"bindery/shared/timing"
 	"bindery/shared/vault"
 	"bindery/shared/vault/secretsmanager"
 )
@@ -23,7 +23,7 @@ func Open(c config.Config) (vault.Vault, error) {
 	if err != nil {
 		return nil, err // not a nil pointer in an interface, which isn't nil
 	}
-	return secretsmanager.New(client, c.SecretPrefix, time.Now, sleep), nil
+	return secretsmanager.New(client, c.SecretPrefix, time.Now, timing.Sleep), nil
 }
 
 func client() (*sdk.Client, error) {
@@ -32,16 +32,4 @@ func client() (*sdk.Client, error) {
 		return nil, err
 	}
 	return sdk.NewFromConfig(cloud), nil
-}
-
-// sleep waits, or returns the context's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

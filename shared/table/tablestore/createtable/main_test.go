@@ -44,7 +44,6 @@ func TestTheTableIsMadeOnceAndServes(t *testing.T) {
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: "mine", Endpoint: env["BINDERY_TABLESTORE_URL"],
-		Sleep: alibabacloud.Sleep,
 	})
 	if err != nil {
 		t.Fatal(err)
