@@ -22,8 +22,7 @@ import (
 	"bindery/shared/vault/kms/kmstest"
 )
 
-// runCloudChild is the main of a function that keeps its records on Alibaba Cloud and does nothing
-// but use them.
+// runCloudChild is the main of a function that only uses a table and a vault on Alibaba Cloud.
 func runCloudChild() {
 	err := run(context.Background(), os.Getenv, "alibaba", buildCloudChild, Logger("child"))
 	fmt.Fprintln(os.Stderr, err)
@@ -61,8 +60,8 @@ func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
 	}, nil
 }
 
-// cloudHandler answers with how the use of the cloud went: at once, or, between /leave and /return,
-// in work that outlives its invocation.
+// cloudHandler answers with the outcome of using the cloud: at once, or, between /leave and
+// /return, in work that outlives its invocation.
 func cloudHandler(use func(context.Context) string) http.Handler {
 	resume, outcome := make(chan struct{}), make(chan string)
 	mux := http.NewServeMux()
@@ -83,21 +82,22 @@ func cloudHandler(use func(context.Context) string) http.Handler {
 	return mux
 }
 
-// cloud is the pretend services of one account, which take one set of credentials at a time.
+// cloud holds the simulated services of one account, which accept one set of credentials at a time.
 type cloud struct {
 	rows    *otstest.Service
 	secrets *kmstest.Service
 	process *triggertest.Process
 }
 
-// startCloud starts the function with the environment's credentials alone, which are taken.
+// startCloud starts the function with only the environment's credentials, which the services
+// accept.
 func startCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{
 		rows:    otstest.New(otstest.Options{Instance: "mine"}),
 		secrets: kmstest.New(kmstest.Options{}),
 	}
-	c.take("environment")
+	c.accept("environment")
 	c.secrets.Set("name", "v1", "text", "value")
 	rows, secrets := httptest.NewServer(c.rows), httptest.NewServer(c.secrets)
 	t.Cleanup(rows.Close)
@@ -137,15 +137,16 @@ func startCloud(t *testing.T) *cloud {
 	return c
 }
 
-// take changes the credentials that the services take.
-func (c *cloud) take(id string) {
+// accept changes the credentials that the services accept.
+func (c *cloud) accept(id string) {
 	c.rows.SetCredentials(id, "canary-key-"+id, "canary-token-"+id)
 	c.secrets.SetCredentials(id, "canary-key-"+id, "canary-token-"+id)
 }
 
-// become changes those, and with them the ones that the cloud sends with each invocation.
-func (c *cloud) become(id string) {
-	c.take(id)
+// rotate changes the credentials that the services accept and those that the cloud sends with each
+// invocation.
+func (c *cloud) rotate(id string) {
+	c.accept(id)
 	c.process.SetCredentials(triggertest.Credentials{
 		ID: id, Key: "canary-key-" + id, Token: "canary-token-" + id,
 	})
@@ -181,28 +182,28 @@ func TestCredentialsThatChangeBetweenTwoInvocationsAreUsed(t *testing.T) {
 		}
 	}
 	want("before any came, with the environment's", c.get(t, "/use"))
-	c.become("first")
+	c.rotate("first")
 	want("with the first", c.get(t, "/use"))
 	c.get(t, "/leave")
-	c.become("second")
+	c.rotate("second")
 	want("with the second", c.get(t, "/use"))
 	want("work that was begun with the first", c.get(t, "/return"))
-	c.become("third")
+	c.rotate("third")
 	want("a timer's, with the third", c.timer(t))
 	c.process.SetCredentials(triggertest.Credentials{ID: "fourth", Token: "canary-token-fourth"})
 	want("after two of the three that belong together", c.get(t, "/use"))
 
-	// What it would be like with those of the environment alone.
-	c.take("fifth")
+	// Counter-check: the environment's credentials no longer work.
+	c.accept("fifth")
 	c.process.SetCredentials(triggertest.Credentials{})
 	if c.get(t, "/use") == fine || c.timer(t) == fine {
-		t.Error("the services take any credentials: the test sees nothing")
+		t.Error("the services accept any credentials, so the test proves nothing")
 	}
 	silent(t, c.process, "canary-key", "canary-token")
 }
 
-// Whoever can reach the function can send it headers.
-func TestARequestsHeadersAreNoCredentials(t *testing.T) {
+// Any client of the function can send these headers.
+func TestCredentialsAreNotTakenFromARequestsHeaders(t *testing.T) {
 	latest := new(alibabacloud.Latest)
 	lookup := environment("FC_REGION", "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID", "own",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")

@@ -14,14 +14,14 @@ import (
 	"bindery/shared/problem"
 )
 
-// Recover makes a panic in h a reply, [problem.Internal], and one line in the log. The line has
-// the panic's type and stack and the request's id, and nothing of the request itself; the panic's
-// value is left out unless it is Go's own, for it may hold anything.
+// Recover turns a panic in h into a reply, [problem.Internal], and one line in the log. The line
+// has the panic's type and stack and the request's id, and nothing of the request itself. It has
+// the panic's value only if that is a Go runtime error, because other values may hold secrets.
 //
-// If the reply has begun already, it is broken off by a panic with [http.ErrAbortHandler], so
-// that nobody takes half a reply for a whole one.
+// If the reply has already begun, Recover breaks it off by a panic with [http.ErrAbortHandler], so
+// that the client doesn't take half a reply for a complete one.
 //
-// h gets a writer that [http.ResponseController] can see through.
+// The writer that h gets works with [http.ResponseController].
 func Recover(log *slog.Logger, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reply := &reply{ResponseWriter: w}
@@ -75,13 +75,13 @@ func Instead(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	})
 }
 
-// reply notes whether the reply has begun.
+// reply records whether the reply has begun.
 type reply struct {
 	http.ResponseWriter
 	begun bool
 }
 
-// WriteHeader passes on; 1xx replies are not the reply.
+// WriteHeader implements [http.ResponseWriter]. A 1xx reply doesn't begin the reply.
 func (r *reply) WriteHeader(status int) {
 	r.begun = r.begun || status >= http.StatusOK
 	r.ResponseWriter.WriteHeader(status)

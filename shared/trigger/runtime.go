@@ -8,7 +8,7 @@ import (
 	"bindery/shared/config"
 )
 
-// runtime is what runs this process, by the name that a user knows it by.
+// runtime is what runs this process. Its value is the name that errors show.
 type runtime string
 
 const (
@@ -17,7 +17,8 @@ const (
 	functionCompute runtime = "Function Compute"
 )
 
-// detect returns the runtime by the variable that only it sets. Without one, it is a port.
+// detect returns the runtime, by the variable that only this runtime sets. Without one it is a
+// port.
 func detect(lookup func(string) string) runtime {
 	switch {
 	case lookup("AWS_LAMBDA_RUNTIME_API") != "":

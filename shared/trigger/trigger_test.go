@@ -16,7 +16,7 @@ import (
 	"bindery/shared/config"
 )
 
-// environment that a function starts with.
+// environment returns a lookup of an environment in which a function starts, with changes.
 func environment(changes ...string) func(string) string {
 	env := map[string]string{
 		"BINDERY_PUBLIC_URL": "https://b.example", "BINDERY_CONSOLE_URL": "https://c.example",
@@ -51,7 +51,7 @@ func (o *output) String() string {
 	return o.bytes.String()
 }
 
-// address waits for the line that says where the function listens.
+// address waits for the log line with the address that the function listens on.
 func (o *output) address(t *testing.T) string {
 	t.Helper()
 	for {
@@ -98,7 +98,7 @@ func get(t *testing.T, address string, headers ...string) (*http.Response, strin
 	return reply, string(body)
 }
 
-func TestAFunctionIsServedOnThePortOfThisMachineAlone(t *testing.T) {
+func TestAFunctionIsServedOnlyOnThisMachinesPort(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	log := newOutput()
 	ended := make(chan error, 1)
@@ -123,7 +123,7 @@ func TestAFunctionIsServedOnThePortOfThisMachineAlone(t *testing.T) {
 
 func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 	never := func(context.Context, config.Config) (Function, error) {
-		t.Error("it was built all the same")
+		t.Error("it was built nevertheless")
 		return Function{}, nil
 	}
 	err := run(t.Context(), environment("BINDERY_PUBLIC_URL", "", "PORT", "x"), stores, never,
@@ -141,7 +141,7 @@ func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheRuntimesAreToldApart(t *testing.T) {
+func TestTheRuntimeIsDetected(t *testing.T) {
 	for _, c := range []struct {
 		env  []string
 		want runtime
@@ -167,7 +167,7 @@ func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
 		}
 	}
 	if stores != "" {
-		return // built with a tag, and the rest is about those without
+		return // built with a tag; the rest is about binaries without one
 	}
 	onLambda := environment("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "PORT", "x")
 	err := run(t.Context(), onLambda, stores, nil, newLogger(io.Discard, ""))
@@ -196,7 +196,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestAStartThatFailsIsALinePerMistakeAndStatusOne(t *testing.T) {
+func TestAFailedStartWritesALinePerMistakeAndExitsWithStatusOne(t *testing.T) {
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = []string{
 		"BINDERY_TEST_CHILD=1", "FC_RUNTIME_API=127.0.0.1:1", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
