@@ -29,8 +29,8 @@ type Service struct {
 	Name, Title string
 	// Version is that of its interface.
 	Version string
-	// MostReply is more bytes than any reply has.
-	MostReply int
+	// MaxReply is more bytes than any reply has.
+	MaxReply int
 	// Explain says to an operator what a code means where it is about what he has to set up, or "".
 	Explain func(code string) string
 }
@@ -132,13 +132,13 @@ func (c *Client) once(ctx context.Context, o Operation, reply any) error {
 		return c.disconnected(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, int64(c.service.MostReply)+1))
+	text, err := io.ReadAll(io.LimitReader(response.Body, int64(c.service.MaxReply)+1))
 	switch {
 	case err != nil:
 		return c.disconnected(err)
 	case response.StatusCode >= 400:
 		return c.describe(response.StatusCode, text)
-	case len(text) > c.service.MostReply || json.Unmarshal(text, reply) != nil:
+	case len(text) > c.service.MaxReply || json.Unmarshal(text, reply) != nil:
 		// Without the cause, which may quote it.
 		return errors.New("the reply of " + c.service.Title + " can't be read")
 	}

@@ -22,7 +22,7 @@ func newClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
 	c, err := alibabacloud.NewClient(alibabacloud.Service{
-		Name: "sample", Title: "the sample", Version: "2026-01-02", MostReply: 100,
+		Name: "sample", Title: "the sample", Version: "2026-01-02", MaxReply: 100,
 		Explain: func(string) string { return "" },
 	}, alibabacloud.ClientOptions{
 		Environment: alibabacloud.Environment{Credentials: func() alibabacloud.Credentials {

@@ -21,8 +21,8 @@ import (
 	"bindery/shared/problem"
 )
 
-// longestToken in bytes. Function Compute takes 4 KB of headers in all; nobody needs more than 8.
-const longestToken = 8 << 10
+// maxTokenLength in bytes. Function Compute takes 4 KB of headers in all; nobody needs more than 8.
+const maxTokenLength = 8 << 10
 
 // Caller is who a verified token speaks for. A user is issuer, subject and account together: the
 // same subject in another account is somebody else.
@@ -161,8 +161,8 @@ func bearer(r *http.Request) (string, error) {
 	switch {
 	case !strings.EqualFold(scheme, "Bearer") || token == "":
 		return "", errors.New("the Authorization header holds no bearer token")
-	case len(token) > longestToken:
-		return "", fmt.Errorf("the token is longer than %d bytes", longestToken)
+	case len(token) > maxTokenLength:
+		return "", fmt.Errorf("the token is longer than %d bytes", maxTokenLength)
 	}
 	return token, nil
 }

@@ -23,8 +23,8 @@ const (
 	// retryEmpty is the same while there are none, and nobody can sign in.
 	retryEmpty = 5 * time.Second
 
-	fetchTime   = 5 * time.Second
-	longestKeys = 256 << 10
+	fetchTime     = 5 * time.Second
+	maxKeysLength = 256 << 10
 )
 
 var (
@@ -61,7 +61,7 @@ type keySet struct {
 }
 
 func newKeySet(address string, client *http.Client, now func() time.Time) *keySet {
-	get := cache.Web(address, client, longestKeys)
+	get := cache.Web(address, client, maxKeysLength)
 	return &keySet{cache.New(func(ctx context.Context) ([]jose.JSONWebKey, error) {
 		body, err := get(ctx)
 		if err != nil {

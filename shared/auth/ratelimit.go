@@ -7,8 +7,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// mostCallers bounds what a cap remembers, some 2 MB.
-const mostCallers = 10_000
+// maxCallers bounds what a cap remembers, some 2 MB.
+const maxCallers = 10_000
 
 // RateLimiter limits how often one caller may do something: a bucket of a minute's calls for each, which
 // refills evenly. It lives in one warm process, so it blunts a flood and counts nothing exactly;
@@ -52,7 +52,7 @@ func (c *RateLimiter) Allow(who string) (retryAfter time.Duration, ok bool) {
 // makeRoom forgets callers once there are too many: those whose bucket is full, for that is what
 // a new one has, and else the one whose bucket is fullest.
 func (c *RateLimiter) makeRoom(now time.Time) {
-	if len(c.buckets) < mostCallers {
+	if len(c.buckets) < maxCallers {
 		return
 	}
 	fullest, most := "", -1.0
@@ -64,7 +64,7 @@ func (c *RateLimiter) makeRoom(now time.Time) {
 			fullest, most = who, tokens
 		}
 	}
-	if len(c.buckets) >= mostCallers {
+	if len(c.buckets) >= maxCallers {
 		delete(c.buckets, fullest)
 	}
 }

@@ -21,7 +21,7 @@ import (
 const (
 	patience     = 35 * time.Second
 	connectLimit = 2 * time.Second // TCP, and TLS again
-	mostReply    = 6 << 20         // as much as Function Compute takes of a reply
+	maxReply     = 6 << 20         // as much as Function Compute takes of a reply
 )
 
 // client invokes functions.
@@ -67,12 +67,12 @@ func (c *client) invoke(ctx context.Context, function string, event []byte) (*re
 		return nil, unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	returned, err := io.ReadAll(io.LimitReader(response.Body, mostReply+1))
+	returned, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
 	failed := response.Header.Get("X-Fc-Error-Type")
 	switch {
 	case err != nil:
 		return nil, unanswered(err)
-	case len(returned) > mostReply:
+	case len(returned) > maxReply:
 		return nil, errors.New("its reply is too large")
 	case response.StatusCode != http.StatusOK:
 		return nil, refused(response.StatusCode, returned)

@@ -27,7 +27,7 @@ type ACR struct {
 func NewACRClient(o alibabacloud.ClientOptions) (*alibabacloud.Client, error) {
 	return alibabacloud.NewClient(alibabacloud.Service{
 		Name: "cr", Title: "Container Registry", Version: "2018-12-01",
-		MostReply: longest, Explain: explainACR,
+		MaxReply: longest, Explain: explainACR,
 	}, o)
 }
 
@@ -66,8 +66,8 @@ func FromACR(client *alibabacloud.Client, account string, now func() time.Time) 
 
 // A page is as long as the API makes one that isn't asked for otherwise.
 const (
-	pageSize  = 30
-	mostPages = 100
+	pageSize = 30
+	maxPages = 100
 )
 
 // gone is the status of an instance that isn't there any more.
@@ -76,8 +76,8 @@ const gone = "DELETED"
 func listACR(ctx context.Context, client *alibabacloud.Client) (list []Instance, err error) {
 	total, read := 0, 0
 	for number := 1; number == 1 || read < total; number++ {
-		if number > mostPages {
-			return nil, fmt.Errorf("there are more than %d", mostPages*pageSize)
+		if number > maxPages {
+			return nil, fmt.Errorf("there are more than %d", maxPages*pageSize)
 		}
 		page, err := readPage(ctx, client, number)
 		if err != nil {

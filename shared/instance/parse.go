@@ -13,9 +13,9 @@ import (
 
 // The longest of each in bytes.
 const (
-	longestRegion = 64
-	longestID     = 128
-	longestName   = 256
+	maxRegionLength = 64
+	maxIDLength     = 128
+	maxNameLength   = 256
 )
 
 // parse reads {account: [{type, region, id, name}]} strictly: a catalogue that isn't as it was
@@ -73,14 +73,14 @@ func check(account string, list []Instance) (mistakes []error) {
 			wrong("the type is neither enterprise nor personal")
 		}
 		// A slash separates region and id where a token lists instances.
-		if !printable(one.Region, 1, longestRegion) || strings.ContainsAny(one.Region, "/ ") {
+		if !printable(one.Region, 1, maxRegionLength) || strings.ContainsAny(one.Region, "/ ") {
 			wrong("the region is missing, too long, or holds a slash or a space")
 		}
 		// A dot alone has a meaning of its own in an address.
-		if !printable(one.ID, 1, longestID) || one.ID == "." || one.ID == ".." {
+		if !printable(one.ID, 1, maxIDLength) || one.ID == "." || one.ID == ".." {
 			wrong("the id is missing, too long, or not a name")
 		}
-		if !printable(one.Name, 0, longestName) {
+		if !printable(one.Name, 0, maxNameLength) {
 			wrong("the name is too long or can't be printed")
 		}
 		if key := (name{one.Region, one.ID}); seen[key] {

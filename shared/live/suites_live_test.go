@@ -151,7 +151,7 @@ func overVault(t *testing.T, r *run, opened vault.Vault) {
 	made := &made{Vault: opened, names: map[vault.SecretName]bool{}}
 	t.Cleanup(func() { made.delete(t, r) })
 	vaulttest.RunWith(t, vaulttest.Options{
-		AtOnce: atOnce, Patience: lag, Sleep: r.sleep,
+		AtOnce: atOnce, DeleteTimeout: lag, Sleep: r.sleep,
 	}, func(*testing.T) vault.Vault { return vault.WithBeforeCall(made, r.hook) })
 }
 

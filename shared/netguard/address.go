@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	longestAddress = 2048
-	longestHost    = 253 // RFC 1035, 2.3.4, without the trailing dot
-	longestLabel   = 63
+	maxAddressLength = 2048
+	maxHostLength    = 253 // RFC 1035, 2.3.4, without the trailing dot
+	maxLabelLength   = 63
 )
 
 // target is where a request goes.
@@ -40,7 +40,7 @@ func (g *Guard) Address(raw string) (string, error) {
 	if known := strings.ToLower(scheme); !found || known != "http" && known != "https" {
 		return "", refused("scheme")
 	}
-	if len(raw) > longestAddress || strings.ContainsFunc(raw, outsideAddress) {
+	if len(raw) > maxAddressLength || strings.ContainsFunc(raw, outsideAddress) {
 		return "", refused("malformed")
 	}
 	u, err := url.Parse(raw)
@@ -139,7 +139,7 @@ func normalHost(host string) (name string, ip netip.Addr, ok bool) {
 		ip = ip.Unmap()
 		return ip.String(), ip, zone == ""
 	}
-	if name == "" || len(name) > longestHost {
+	if name == "" || len(name) > maxHostLength {
 		return "", netip.Addr{}, false
 	}
 	labels := strings.Split(name, ".")
@@ -155,7 +155,7 @@ func normalHost(host string) (name string, ip netip.Addr, ok bool) {
 }
 
 func badLabel(label string) bool {
-	return label == "" || len(label) > longestLabel ||
+	return label == "" || len(label) > maxLabelLength ||
 		strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
 }
 

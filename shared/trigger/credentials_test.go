@@ -82,7 +82,7 @@ func cloudHandler(use func(context.Context) string) http.Handler {
 	return mux
 }
 
-// cloud holds the simulated services of one account, which accept one set of credentials at a time.
+// cloud holds the fake services of one account, which accept one set of credentials at a time.
 type cloud struct {
 	rows    *otstest.Service
 	secrets *kmstest.Service

@@ -93,12 +93,12 @@ func (s *Service) Tamper(with func(page int, reply map[string]any)) {
 	s.tamper = with
 }
 
-// mostBody is more than any request has.
-const mostBody = 1 << 20
+// maxBody is more than any request has.
+const maxBody = 1 << 20
 
 // ServeHTTP implements [http.Handler].
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}

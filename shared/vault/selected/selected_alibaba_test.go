@@ -20,7 +20,7 @@ import (
 
 const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
-// environment sets Function Compute's environment and returns a simulated service and the
+// environment sets Function Compute's environment and returns a fake service and the
 // configuration that points to it.
 func environment(t *testing.T) (*kmstest.Service, config.Config) {
 	t.Helper()

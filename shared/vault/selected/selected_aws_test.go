@@ -26,7 +26,7 @@ import (
 
 const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
-// environment sets Lambda's environment with a simulated service, and returns the service.
+// environment sets Lambda's environment with a fake service, and returns the service.
 func environment(t *testing.T) *smtest.Service {
 	t.Helper()
 	service := smtest.New(smtest.Options{})
