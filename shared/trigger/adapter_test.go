@@ -335,7 +335,7 @@ func TestAFunctionWithoutAScheduleRefusesOtherEvents(t *testing.T) {
 		for _, unknown := range []string{`{}`, `{"Records":[{"eventSource":"aws:s3"}]}`, `[1]`, `null`} {
 			_, err := p.Invoke(t.Context(), []byte(unknown))
 			var failure *triggertest.Failure
-			if !errors.As(err, &failure) || !strings.Contains(failure.Message, "requests alone") {
+			if !errors.As(err, &failure) || !strings.Contains(failure.Message, "requests only") {
 				t.Errorf("%s: %v", unknown, err)
 			}
 		}

@@ -165,7 +165,7 @@ func (m model) holdsMembers(s shape, at string, value map[string]any) []string {
 func TestRepliesAndErrorsAreThoseOfAWSsOwnDescription(t *testing.T) {
 	m := awsModel(t)
 	w := newFixture(t)
-	w.play(t)
+	w.runScript(t)
 	seen := map[string]map[string]bool{}
 	for _, e := range w.exchanges {
 		if seen[e.operation] == nil {
