@@ -51,7 +51,7 @@ var arrows = []arrow{
 
 	{"shared/secret", nil},
 	{"shared/problem", nil},
-	{"shared/document", nil},
+	{"shared/cache", nil},
 	{"shared/awscloud", nil},
 	{"shared/alibabacloud", nil},
 	{"shared/config", []string{"shared/alibabacloud"}},
@@ -60,8 +60,8 @@ var arrows = []arrow{
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/alibabacloud", "shared/config"}},
 	{"shared/dispatch", []string{"shared/alibabacloud", "shared/trigger"}},
-	{"shared/caller", []string{"shared/document"}},
-	{"shared/instance", []string{"shared/alibabacloud", "shared/document"}},
+	{"shared/auth", []string{"shared/cache"}},
+	{"shared/instance", []string{"shared/alibabacloud", "shared/cache"}},
 	{"shared/provider", []string{"shared/netguard"}},
 
 	{"shared/table", nil},
@@ -87,19 +87,20 @@ var arrows = []arrow{
 		"shared/event", "shared/instance", "shared/provider", "shared/table", "shared/vault",
 	}},
 	{"shared/api", []string{
-		"shared/binding", "shared/caller", "shared/config", "shared/document", "shared/event",
+		"shared/binding", "shared/auth", "shared/config", "shared/cache", "shared/event",
 		"shared/instance", "shared/netguard", "shared/provider", "shared/table", "shared/vault",
 	}},
 
-	// For tests alone.
+	// Only for tests.
+	{"shared/testkit", nil},
 	{"shared/faulttest", nil},
 	{"shared/*/*test", []string{"shared/*", "shared/*/*"}},
 	{"shared/*/*/*test", []string{"shared/*", "shared/*/*"}},
-	{"shared/story", []string{"shared/*", "shared/*/*"}},
+	{"shared/e2e", []string{"shared/*", "shared/*/*"}},
 }
 
 // leaves import nothing of Bindery, not even secret and problem.
-var leaves = []string{"shared/secret", "shared/problem", "shared/document"}
+var leaves = []string{"shared/secret", "shared/problem", "shared/cache"}
 
 // builds are the tags that Bindery is built with.
 var builds = []string{"", "aws", "alibaba"}
@@ -197,7 +198,8 @@ func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
 // forTests reports whether a package is for tests alone.
 func forTests(name string) bool {
 	switch name {
-	case "testing", "net/http/httptest", "bindery/shared/sandbox", "bindery/shared/e2e":
+	case "testing", "net/http/httptest", "bindery/shared/sandbox", "bindery/shared/e2e",
+		"bindery/shared/testkit":
 		return true
 	}
 	for _, module := range []string{
