@@ -48,7 +48,7 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 		}
 	}
 	got := slices.Sorted(maps.Keys(told))
-	if want := named(rows(t, "docs/operate.md", "## Alarms")); !slices.Equal(got, want) {
+	if want := firstCells(tableRows(t, "docs/operate.md", "## Alarms")); !slices.Equal(got, want) {
 		t.Errorf("the template has alarms on the lines %q, docs/operate.md lists %q", got, want)
 	}
 }

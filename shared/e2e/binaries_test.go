@@ -15,20 +15,20 @@ const (
 
 // functions builds all functions as they are packaged for a cloud, but for this machine, or has
 // done so already.
-func (s *shared) functions(t testing.TB, stores string) (folder string) {
+func (s *artifacts) functions(t testing.TB, stores string) (folder string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.built[stores] == "" {
+	if s.functionFolders[stores] == "" {
 		folder = filepath.Join(s.dir, "functions-"+stores)
 		var packages []string
 		for _, f := range functionFolders(t) {
 			packages = append(packages, "./functions/"+f)
 		}
 		buildAs(t, stores, folder+"/", packages...)
-		s.built[stores] = folder
+		s.functionFolders[stores] = folder
 	}
-	return s.built[stores]
+	return s.functionFolders[stores]
 }
 
 // functionFolders are those of all functions but the laptop's.

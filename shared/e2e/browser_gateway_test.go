@@ -29,7 +29,7 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	})
 	server.Start()
 	t.Cleanup(server.Close)
-	b := person(t)
+	b := newBrowser(t)
 	for refusal, code := range map[int]string{
 		http.StatusUnauthorized:       "signed_out",
 		http.StatusTooManyRequests:    "busy",
@@ -38,7 +38,7 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	} {
 		status.Store(int64(refusal))
 		b.open(url + "/")
-		b.ready("#content [data-code]", "#retry")
+		b.waitReady("#content [data-code]", "#retry")
 		got := b.text(`document.querySelector("#content [data-code]").dataset.code`)
 		if got != code {
 			t.Errorf("a gateway's %d is shown as %s, want %s", refusal, got, code)
@@ -59,10 +59,10 @@ func TestBrowserThatMayKeepNothingIsToldWhatToAllow(t *testing.T) {
 	server.Listener = listener
 	server.Start()
 	t.Cleanup(server.Close)
-	b := person(t)
+	b := newBrowser(t)
 	b.open(url + "/")
 	b.until("words", `document.getElementById("content").innerText`)
-	if got := b.shows("#content"); !strings.Contains(got, "Cookie") {
+	if got := b.innerText("#content"); !strings.Contains(got, "Cookie") {
 		t.Errorf("the page says %q", got)
 	}
 }

@@ -28,12 +28,12 @@ func TestBrowserKeepsNoThirdPartyCookies(t *testing.T) {
 		name  string
 		b     *tab
 		third string
-	}{{"the usual browser", person(t), "false"}, {"another", elsewhere(t), "true"}} {
+	}{{"the usual browser", newBrowser(t), "false"}, {"another", otherBrowser(t), "true"}} {
 		b := test.b
 		ask := func() string {
 			b.until("the reply", `(window.reply ??= (async () => {
 				for (let i = 0; i < 2; i++) {
-					const reply = await fetch(`+quoted(there)+`, { credentials: "include" });
+					const reply = await fetch(`+jsString(there)+`, { credentials: "include" });
 					window.came = (await reply.text()).includes("came back");
 				}
 				window.done = true;

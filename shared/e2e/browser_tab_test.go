@@ -26,8 +26,8 @@ type tab struct {
 	ctx     context.Context
 	marks   int
 
-	mu       sync.Mutex
-	troubles []string
+	mu         sync.Mutex
+	complaints []string
 }
 
 // newTab opens a tab in a window of its own, so that it is never in the background.
@@ -46,7 +46,7 @@ func newTab(t *testing.T, browser context.Context, profile cdp.BrowserContextID)
 	if err := chromedp.Run(ctx); err != nil {
 		t.Fatalf("opening a tab: %v", err)
 	}
-	t.Cleanup(b.wantNoTrouble)
+	t.Cleanup(b.wantNoComplaints)
 	return b
 }
 
@@ -71,15 +71,15 @@ func command(
 	t *testing.T, browser context.Context, what string, do func(context.Context) error,
 ) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(browser, patience)
+	ctx, cancel := context.WithTimeout(browser, pageTimeout)
 	defer cancel()
 	if err := do(cdp.WithExecutor(ctx, chromedp.FromContext(browser).Browser)); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// beside is another tab of the same browser.
-func (b *tab) beside() *tab {
+// openTab is another tab of the same browser.
+func (b *tab) openTab() *tab {
 	b.t.Helper()
 	return newTab(b.t, b.browser, b.profile)
 }
@@ -88,7 +88,7 @@ func (b *tab) listen(happened any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	trouble := func(format string, parts ...any) {
-		b.troubles = append(b.troubles, fmt.Sprintf(format, parts...))
+		b.complaints = append(b.complaints, fmt.Sprintf(format, parts...))
 	}
 	switch e := happened.(type) {
 	case *runtime.EventExceptionThrown:
@@ -106,15 +106,15 @@ func (b *tab) listen(happened any) {
 		refusal := e.Entry.Source == cdplog.SourceNetwork &&
 			(strings.Contains(e.Entry.URL, "/v1/") || strings.HasSuffix(e.Entry.URL, "/favicon.ico"))
 		if e.Entry.Level != cdplog.LevelVerbose && e.Entry.Level != cdplog.LevelInfo && !refusal {
-			trouble("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, bare(e.Entry.URL))
+			trouble("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, withoutQuery(e.Entry.URL))
 		}
 	}
 }
 
-func (b *tab) wantNoTrouble() {
+func (b *tab) wantNoComplaints() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, trouble := range b.troubles {
+	for _, trouble := range b.complaints {
 		b.t.Errorf("the browser complains: %s", trouble)
 	}
 }
@@ -131,7 +131,7 @@ func (b *tab) try(ctx context.Context, expression string, to any) error {
 // something and then be true.
 func (b *tab) until(what, condition string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -162,30 +162,30 @@ func (b *tab) describe() string {
 	return text
 }
 
-// idle is true when a page is there and doesn't work on anything.
-const idle = `document.readyState === "complete" && !("busy" in document.body.dataset)`
+// pageIdle is true when a page is there and doesn't work on anything.
+const pageIdle = `document.readyState === "complete" && !("busy" in document.body.dataset)`
 
-// ready waits until the console is idle and shows all these.
-func (b *tab) ready(selectors ...string) {
+// waitReady waits until the console is idle and shows all these.
+func (b *tab) waitReady(selectors ...string) {
 	b.t.Helper()
-	condition := idle + ` && document.body.dataset.ready === "true"`
+	condition := pageIdle + ` && document.body.dataset.ready === "true"`
 	for _, selector := range selectors {
-		condition += " && document.querySelector(" + quoted(selector) + ")"
+		condition += " && document.querySelector(" + jsString(selector) + ")"
 	}
 	b.until("the console with "+strings.Join(selectors, " and "), condition)
 }
 
-// sees waits until a page shows this.
-func (b *tab) sees(selector string) {
+// waitVisible waits until a page shows this.
+func (b *tab) waitVisible(selector string) {
 	b.t.Helper()
-	b.until(selector, idle+" && document.querySelector("+quoted(selector)+")?.checkVisibility()")
+	b.until(selector, pageIdle+" && document.querySelector("+jsString(selector)+")?.checkVisibility()")
 }
 
-// press clicks on what can be seen and isn't disabled.
-func (b *tab) press(selector string) {
+// click clicks on what can be seen and isn't disabled.
+func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.until(selector+" to press", idle+` && (() => {
-		const e = document.querySelector(`+quoted(selector)+`);
+	b.until(selector+" to press", pageIdle+` && (() => {
+		const e = document.querySelector(`+jsString(selector)+`);
 		if (!e || e.disabled || !e.checkVisibility()) return false;
 		e.click();
 		return true;
@@ -195,21 +195,21 @@ func (b *tab) press(selector string) {
 // fill puts a text into a field, or chooses it in a list.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.until(selector+" to fill in", idle+` && (() => {
-		const e = document.querySelector(`+quoted(selector)+`);
+	b.until(selector+" to fill in", pageIdle+` && (() => {
+		const e = document.querySelector(`+jsString(selector)+`);
 		if (!e || e.disabled || !e.checkVisibility()) return false;
 		e.focus();
-		e.value = `+quoted(text)+`;
+		e.value = `+jsString(text)+`;
 		e.dispatchEvent(new Event("input", { bubbles: true }));
 		e.dispatchEvent(new Event("change", { bubbles: true }));
-		return e.value === `+quoted(text)+`;
+		return e.value === `+jsString(text)+`;
 	})()`)
 }
 
 // text evaluates to a text.
 func (b *tab) text(expression string) string {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
 	defer cancel()
 	var text string
 	if err := b.try(ctx, "String("+expression+")", &text); err != nil {
@@ -218,42 +218,42 @@ func (b *tab) text(expression string) string {
 	return text
 }
 
-// shows is what an element shows, "" if there is none.
-func (b *tab) shows(selector string) string {
+// innerText is what an element shows, "" if there is none.
+func (b *tab) innerText(selector string) string {
 	b.t.Helper()
-	return b.text("document.querySelector(" + quoted(selector) + ")?.innerText ?? ''")
+	return b.text("document.querySelector(" + jsString(selector) + ")?.innerText ?? ''")
 }
 
 // value is what is in a field.
 func (b *tab) value(selector string) string {
 	b.t.Helper()
-	return b.text("document.querySelector(" + quoted(selector) + ").value")
+	return b.text("document.querySelector(" + jsString(selector) + ").value")
 }
 
 // do is a command of the browser itself: an address that is typed, a button beside it.
 func (b *tab) do(what string, action chromedp.ActionFunc) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
 	defer cancel()
 	if err := chromedp.Run(ctx, action); err != nil {
 		b.t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// leave does something after which another document is there, and returns when it is.
-func (b *tab) leave(what string, action chromedp.ActionFunc) {
+// navigate does something after which another document is there, and returns when it is.
+func (b *tab) navigate(what string, action chromedp.ActionFunc) {
 	b.t.Helper()
 	b.marks++
 	mark := fmt.Sprint("document ", b.marks)
-	b.text("window.mark = " + quoted(mark))
+	b.text("window.mark = " + jsString(mark))
 	b.do(what, action)
-	b.until("another page after "+what, "window.mark !== "+quoted(mark))
+	b.until("another page after "+what, "window.mark !== "+jsString(mark))
 }
 
 // open types an address. Nothing is printed of it but what is not secret.
 func (b *tab) open(address string) {
 	b.t.Helper()
-	b.leave("opening "+bare(address), func(ctx context.Context) error {
+	b.navigate("opening "+withoutQuery(address), func(ctx context.Context) error {
 		_, _, failure, _, err := page.Navigate(address).Do(ctx)
 		if failure != "" {
 			return fmt.Errorf("the browser says %s", failure)
@@ -264,7 +264,7 @@ func (b *tab) open(address string) {
 
 func (b *tab) reload() {
 	b.t.Helper()
-	b.leave("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
+	b.navigate("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
 }
 
 // history are the addresses of the tab's entries.
@@ -294,7 +294,7 @@ func (b *tab) back(origin string) {
 	entries, at := b.entries()
 	for i := at - 1; i >= 0; i-- {
 		if strings.HasPrefix(entries[i].URL, origin) {
-			b.leave("going back", func(ctx context.Context) error {
+			b.navigate("going back", func(ctx context.Context) error {
 				return page.NavigateToHistoryEntry(entries[i].ID).Do(ctx)
 			})
 			return

@@ -16,38 +16,38 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a test waits for a page or a process. Each takes a fraction of it.
-const patience = time.Minute
+// pageTimeout is how long a test waits for a page or a process. Each takes a fraction of it.
+const pageTimeout = time.Minute
 
 // cookiesOff is a host whose cookies the usual browser takes none of, as a person may have set it.
 const cookiesOff = "127.0.0.4"
 
 // A browser's settings, as a person makes them in its dialogs.
 var (
-	// usual blocks third-party cookies.
-	usual = settings{"cookie_controls_mode": 1, "content_settings": settings{
+	// blocksThirdParty blocks third-party cookies.
+	blocksThirdParty = settings{"cookie_controls_mode": 1, "content_settings": settings{
 		"exceptions": settings{"cookies": settings{
 			"http://" + cookiesOff + ",*": settings{"setting": 2},
 		}},
 	}}
-	// another is a second browser of another person, who blocks nothing.
-	another = settings{"cookie_controls_mode": 0}
+	// blocksNothing is a second browser of another person, who blocks nothing.
+	blocksNothing = settings{"cookie_controls_mode": 0}
 )
 
 type settings map[string]any
 
-// shared is what takes long to make, and so is made once, by whoever needs it first.
-type shared struct {
+// artifacts is what takes long to make, and so is made once, by whoever needs it first.
+type artifacts struct {
 	dir string
 
-	mu       sync.Mutex
-	browsers map[string]context.Context
-	laptop   string            // the built binary
-	built    map[string]string // the folders of the functions' binaries, by cloud
-	endings  []func()
+	mu              sync.Mutex
+	browsers        map[string]context.Context
+	laptop          string            // the built binary
+	functionFolders map[string]string // the folders of the functions' binaries, by cloud
+	endings         []func()
 }
 
-var kept = &shared{browsers: map[string]context.Context{}, built: map[string]string{}}
+var built = &artifacts{browsers: map[string]context.Context{}, functionFolders: map[string]string{}}
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -57,12 +57,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	kept.dir = dir
-	defer kept.end()
+	built.dir = dir
+	defer built.end()
 	return m.Run()
 }
 
-func (s *shared) end() {
+func (s *artifacts) end() {
 	for _, end := range s.endings {
 		end()
 	}
@@ -72,7 +72,7 @@ func (s *shared) end() {
 }
 
 // browser starts Chromium with these settings, or is the one that runs already.
-func (s *shared) browser(t *testing.T, name string, of settings) context.Context {
+func (s *artifacts) browser(t *testing.T, name string, of settings) context.Context {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 	allocator, freed := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(program), chromedp.UserDataDir(dir), chromedp.NoSandbox,
 		chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(patience),
+		chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(pageTimeout),
 		chromedp.Env("TMPDIR="+dir),
 		chromedp.Flag("accept-lang", "zh-CN"),
 		chromedp.Flag("disable-background-networking", true),
@@ -117,7 +117,7 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 	}
 	s.browsers[name] = running
 	s.endings = append(s.endings, func() {
-		gently, cancel := context.WithTimeout(running, patience)
+		gently, cancel := context.WithTimeout(running, pageTimeout)
 		defer cancel()
 		_ = chromedp.Cancel(gently) // killed, it would leave files and processes behind
 		freed()
@@ -133,20 +133,20 @@ func writeSettings(dir string, of settings) error {
 		os.WriteFile(filepath.Join(profile, "Preferences"), text, 0o600))
 }
 
-// person is somebody in front of a browser of their own: no cookie and no storage is there yet.
-func person(t *testing.T) *tab {
+// newBrowser is somebody in front of a browser of their own: no cookie and no storage is there yet.
+func newBrowser(t *testing.T) *tab {
 	t.Helper()
-	return newProfile(t, kept.browser(t, "usual", usual))
+	return newProfile(t, built.browser(t, "usual", blocksThirdParty))
 }
 
-// elsewhere is somebody at another machine.
-func elsewhere(t *testing.T) *tab {
+// otherBrowser is somebody at another machine.
+func otherBrowser(t *testing.T) *tab {
 	t.Helper()
-	return newProfile(t, kept.browser(t, "another", another))
+	return newProfile(t, built.browser(t, "another", blocksNothing))
 }
 
-// quoted is a text as JavaScript has it.
-func quoted(text string) string {
+// jsString is a text as JavaScript has it.
+func jsString(text string) string {
 	literal, err := json.Marshal(text)
 	if err != nil {
 		panic(err) // a string can't fail to become JSON
@@ -154,8 +154,8 @@ func quoted(text string) string {
 	return string(literal)
 }
 
-// bare is an address without what may be secret in it.
-func bare(address string) string {
+// withoutQuery is an address without what may be secret in it.
+func withoutQuery(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	address, _, _ = strings.Cut(address, "?")
 	return address

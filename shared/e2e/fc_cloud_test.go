@@ -30,13 +30,13 @@ type fcCloud struct {
 	settings map[string]string
 	vault    *kmstest.Service
 	registry *acrtest.Service
-	may      map[string]map[string]string // by function and resource
+	rights   map[string]map[string]string // by function and resource
 
-	mu      sync.Mutex // guards what follows
-	meet    func(who string, needs []right)
-	refused []string
-	used    map[string]bool // "function action on"
-	kept    map[string]bool // every token that was put into the vault
+	mu           sync.Mutex // guards what follows
+	onEachCall   func(who string, needs []right)
+	refused      []string
+	used         map[string]bool // "function action on"
+	storedTokens map[string]bool // every token that was put into the vault
 }
 
 // startFCCloud starts the services, and says in the settings where they are. Functions are invoked
@@ -47,17 +47,17 @@ func startFCCloud(
 ) *fcCloud {
 	t.Helper()
 	c := &fcCloud{
-		settings: settings, used: map[string]bool{}, kept: map[string]bool{},
+		settings: settings, used: map[string]bool{}, storedTokens: map[string]bool{},
 		vault: kmstest.New(kmstest.Options{
 			Instance: settings["BINDERY_KMS_INSTANCE"], EncryptionKey: settings["BINDERY_KMS_KEY"],
 		}),
 		registry: acrtest.New("", "", ""),
-		may:      map[string]map[string]string{},
+		rights:   map[string]map[string]string{},
 	}
 	for _, folder := range folders {
-		c.may[folder] = mayDo(t, folder)
+		c.rights[folder] = roleRights(t, folder)
 		if readsCatalogue(folder) {
-			maps.Copy(c.may[folder], mayDo(t, "acr"))
+			maps.Copy(c.rights[folder], roleRights(t, "acr"))
 		}
 	}
 	rows := otstest.New(otstest.Options{Instance: settings["BINDERY_TABLESTORE_INSTANCE"]})
@@ -85,7 +85,7 @@ func credentialsOf(folder string) triggertest.Credentials {
 // known finds the credentials of an access key.
 func (c *fcCloud) known(id string) (key, token string, ok bool) {
 	as := credentialsOf(id)
-	return as.Key, as.Token, id == admin || c.may[id] != nil
+	return as.Key, as.Token, id == admin || c.rights[id] != nil
 }
 
 // serve starts a service behind the gate. What a request needs, says needs.
@@ -102,7 +102,7 @@ func (c *fcCloud) serve(
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		who := r.Header.Get("X-Acs-Accesskey-Id") + r.Header.Get("X-Ots-Accesskeyid")
 		needed := needs(r, body)
-		if meet := c.meets(); meet != nil {
+		if meet := c.callHook(); meet != nil {
 			meet(who, needed)
 		}
 		if !c.allowed(who, needed) {
@@ -119,13 +119,13 @@ func (c *fcCloud) serve(
 func (c *fcCloud) onCall(meet func(who string, needs []right)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.meet = meet
+	c.onEachCall = meet
 }
 
-func (c *fcCloud) meets() func(who string, needs []right) {
+func (c *fcCloud) callHook() func(who string, needs []right) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.meet
+	return c.onEachCall
 }
 
 // allowed reports whether the caller's role may do it, and notes what it may not.
@@ -136,7 +136,7 @@ func (c *fcCloud) allowed(who string, needed []right) bool {
 		return true
 	}
 	for _, need := range needed {
-		if !slices.Contains(strings.Fields(c.may[who][need.on]), need.action) {
+		if !slices.Contains(strings.Fields(c.rights[who][need.on]), need.action) {
 			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
 			return false
 		}
@@ -193,7 +193,7 @@ func (c *fcCloud) keep(value string) {
 	defer c.mu.Unlock()
 	for _, name := range []string{"access_token", "refresh_token"} {
 		if fields[name] != "" {
-			c.kept[fields[name]] = true
+			c.storedTokens[fields[name]] = true
 		}
 	}
 }
@@ -227,28 +227,28 @@ func (c *fcCloud) invocations(invoke func(folder string) *triggertest.Process) h
 	})
 }
 
-func (c *fcCloud) left() []string { return c.vault.Names() }
+func (c *fcCloud) secretNames() []string { return c.vault.Names() }
 
 func (c *fcCloud) tokens() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.kept))
+	return slices.Sorted(maps.Keys(c.storedTokens))
 }
 
-func (c *fcCloud) denied() []string {
+func (c *fcCloud) deniedCalls() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.refused)
 }
 
-func (c *fcCloud) idle() (all []string) {
+func (c *fcCloud) unusedRights() (all []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for folder, rights := range c.may {
+	for folder, rights := range c.rights {
 		for on, actions := range rights {
 			for action := range strings.FieldsSeq(actions) {
 				use := folder + " " + action + " " + on
-				if on != "log" && !c.used[use] && fcUnused[use] == "" { // Function Compute writes it
+				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" { // Function Compute writes it
 					all = append(all, use)
 				}
 			}
@@ -257,8 +257,8 @@ func (c *fcCloud) idle() (all []string) {
 	return all
 }
 
-// fcUnused are the rights that the story has no use for, and what does.
-var fcUnused = map[string]string{
+// fcUnusedRights are the rights that the story has no use for, and what does.
+var fcUnusedRights = map[string]string{
 	"tokenbind GetRange table":            "asking who holds a token that is to be revoked",
 	"tokenbind DeleteRow table":           "dropping an entry of a holder that is long gone",
 	"oauthcallback DeleteRow table":       "the same",

@@ -16,9 +16,9 @@ var fcGuides = []struct{ name, settings, alarms, required, inVPC string }{
 }
 
 func TestDocsGuidesToAlibabaCloudHaveTheSameCode(t *testing.T) {
-	want := fences(document(t, fcGuide))
+	want := codeBlocks(document(t, fcGuide))
 	for _, guide := range fcGuides {
-		got := fences(document(t, guide.name))
+		got := codeBlocks(document(t, guide.name))
 		if len(got) != len(want) || len(want) < 10 {
 			t.Fatalf("%s has %d blocks of code, %s %d", guide.name, len(got), fcGuide, len(want))
 		}
@@ -46,7 +46,7 @@ func TestDocsGuidesToAlibabaCloudListEverySetting(t *testing.T) {
 			}
 			want = append(want, []string{"`" + found[2] + "`", standard})
 		}
-		got := rows(t, guide.name, guide.settings)
+		got := tableRows(t, guide.name, guide.settings)
 		for i := range min(len(got), len(want)) {
 			if len(got[i]) != 3 || !slices.Equal(got[i][:2], want[i]) || got[i][2] == "" {
 				t.Errorf("%s lists %q, want %q and what it means", guide.name, got[i], want[i])
@@ -103,7 +103,7 @@ func TestDocsAlarmsOnAlibabaCloudAreThoseOnAWS(t *testing.T) {
 	}
 	slices.Sort(alarms)
 	for _, guide := range fcGuides {
-		got := named(rows(t, guide.name, guide.alarms))
+		got := firstCells(tableRows(t, guide.name, guide.alarms))
 		slices.Sort(got)
 		if !slices.Equal(got, alarms) {
 			t.Errorf("%s has the alarms %q, the template %q", guide.name, got, alarms)

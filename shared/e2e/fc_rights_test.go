@@ -44,8 +44,8 @@ func readsCatalogue(function string) bool {
 	return !slices.Contains([]string{"router", "console", "oauthcallback"}, function)
 }
 
-// mayDo is what a role may do: actions, sorted and without their service, by resource.
-func mayDo(t *testing.T, name string) map[string]string {
+// roleRights is what a role may do: actions, sorted and without their service, by resource.
+func roleRights(t *testing.T, name string) map[string]string {
 	t.Helper()
 	var policy struct {
 		Version   string
@@ -117,10 +117,10 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			"credential": "InvokeFunction", "expirycheck": "InvokeFunction",
 		},
 	}
-	deployment := deployment(t)
+	deployment := readDeployment(t)
 	for name, f := range fcFunctions(t, deployment) {
 		want[name]["log"] = "PostLogStoreLogs"
-		if got := mayDo(t, name); !maps.Equal(got, want[name]) {
+		if got := roleRights(t, name); !maps.Equal(got, want[name]) {
 			t.Errorf("%s may %v, want %v", name, got, want[name])
 		}
 		if role := "acs:ram::1234567890123456:role/bindery-" + name; f["role"] != role {
@@ -165,7 +165,7 @@ func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
 				want[to] = append(want[to], call)
 			}
 		}
-		got := mayDo(t, f.folder)
+		got := roleRights(t, f.folder)
 		for _, to := range []string{"table", "due"} {
 			seen += len(want[to])
 			slices.Sort(want[to])
@@ -189,7 +189,7 @@ func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "set -eu\n"
-	for _, f := range fences(document(t, fcGuide)) {
+	for _, f := range codeBlocks(document(t, fcGuide)) {
 		if f.language == "sh" {
 			script += f.body
 		}
@@ -233,7 +233,7 @@ func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 			t.Errorf("it runs %v", words)
 		}
 	}
-	for name, f := range fcFunctions(t, deployment(t)) {
+	for name, f := range fcFunctions(t, readDeployment(t)) {
 		role := strings.TrimPrefix(f["role"].(string), "acs:ram::1234567890123456:role/")
 		if !attached[role+" to "+role] {
 			t.Errorf("%s: its role %s isn't made, with its policy", name, role)

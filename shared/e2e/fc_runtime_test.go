@@ -30,14 +30,14 @@ func logged(p *triggertest.Process, msg string) (all []object) {
 }
 
 func TestOnFunctionComputeEveryFunctionHasItsHooks(t *testing.T) {
-	w := startFC(t)
-	for folder, p := range w.processes {
+	d := startFC(t)
+	for folder, p := range d.processes {
 		if err := p.Initialize(t.Context()); err != nil {
 			t.Errorf("%s: the initializer: %v", folder, err)
 		}
 	}
-	w.bindByToken("gitlab", w.bearer("alice", everyScope))
-	for folder, p := range w.processes {
+	d.bindByToken("gitlab", d.bearer("alice", everyScope))
+	for folder, p := range d.processes {
 		if err := p.PreStop(t.Context()); err != nil {
 			t.Errorf("%s: preStop: %v", folder, err)
 		}
@@ -47,17 +47,17 @@ func TestOnFunctionComputeEveryFunctionHasItsHooks(t *testing.T) {
 // The vendor's loop asks for the next event before it has replied to the last one. All of these are
 // under way at once, and each gets its own.
 func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
-	w := startFC(t)
-	user := w.bearer("alice", everyScope)
+	d := startFC(t)
+	user := d.bearer("alice", everyScope)
 	bound, others := []string{"codeup", "gitlab"}, []string{"gitee", "github", "bitbucket"}
 	for _, platform := range bound {
-		w.bindByToken(platform, user)
+		d.bindByToken(platform, user)
 	}
-	w.credential("gitlab") // reads the catalogue, so that what comes now is the table's alone
+	d.credential("gitlab") // reads the catalogue, so that what comes now is the table's alone
 
 	var arrived atomic.Int64
 	together := make(chan struct{})
-	w.alibaba.onCall(func(who string, needs []right) {
+	d.alibaba.onCall(func(who string, needs []right) {
 		if who != "credential" || needs[0].action != "GetRow" {
 			return
 		}
@@ -67,12 +67,12 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 		<-together
 	})
 	var mu sync.Mutex
-	got := map[string]answer{}
+	got := map[string]reply{}
 	var all sync.WaitGroup
 	for _, platform := range append(bound, others...) {
 		all.Go(func() {
-			a, err := sendBy(t.Context(), w.client, http.MethodPost,
-				w.origin+w.at()+"/"+platform+"/credential", user, nil)
+			a, err := sendBy(t.Context(), d.client, http.MethodPost,
+				d.origin+d.bindingsPath()+"/"+platform+"/credential", user, nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -82,15 +82,15 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 		})
 	}
 	all.Wait()
-	w.alibaba.onCall(nil)
+	d.alibaba.onCall(nil)
 
 	for _, platform := range bound {
-		if token, _ := got[platform].body["token"].(string); token != w.form(platform)["token"] {
+		if token, _ := got[platform].body["token"].(string); token != d.form(platform)["token"] {
 			t.Errorf("%s: another token, or none: %d", platform, got[platform].status)
 		}
 	}
 	ids := map[any]bool{}
-	for _, line := range logged(w.processes["credential"], "audit") {
+	for _, line := range logged(d.processes["credential"], "audit") {
 		platform, _ := line["platform"].(string)
 		id, told := line["requestId"], got[platform].body["requestId"]
 		if ids[id] || told != nil && told != id {
@@ -140,14 +140,14 @@ func buildPanicking(t *testing.T) (binary string) {
 }
 
 func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
-	w := startFC(t)
-	o := w.options("status")
+	d := startFC(t)
+	o := d.options("status")
 	o.Binary = buildPanicking(t)
 	p := triggertest.Start(t, o)
-	w.processes["status"] = p
-	user := w.bearer("alice", api.ScopeRead)
-	for n, path := range []string{w.at(), "/v1/platforms"} { // by the router, and by the domain alone
-		a := w.call(http.MethodGet, path, user, nil, "Panic", "1")
+	d.processes["status"] = p
+	user := d.bearer("alice", api.ScopeRead)
+	for n, path := range []string{d.bindingsPath(), "/v1/platforms"} { // by the router, and by the domain alone
+		a := d.call(http.MethodGet, path, user, nil, "Panic", "1")
 		if a.status != http.StatusInternalServerError || a.body["code"] != "internal" ||
 			a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: got %d %v", path, a.status, a.body)
@@ -161,7 +161,7 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 			t.Errorf("%s: the token is shown", path)
 		}
 	}
-	w.wantStatus("afterwards", "unbound", "unbound", "unbound", "unbound", "unbound")
+	d.wantStatus("afterwards", "unbound", "unbound", "unbound", "unbound", "unbound")
 	select {
 	case <-p.Ended():
 		t.Error("the process has ended")
@@ -172,99 +172,99 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 // A function that the cloud ends in the middle of its work is a problem to its client, and the same
 // request works with the next one; the sweep collects what the first left.
 func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
-	w := startFC(t)
-	user, first := w.bearer("alice", everyScope), w.processes["tokenbind"]
-	w.alibaba.onCall(func(who string, needs []right) {
+	d := startFC(t)
+	user, first := d.bearer("alice", everyScope), d.processes["tokenbind"]
+	d.alibaba.onCall(func(who string, needs []right) {
 		if who == "tokenbind" && needs[0] == (right{"PutRow", "table"}) &&
-			len(w.left()) > 1 { // the record, for its secret is there
+			len(d.secretNames()) > 1 { // the record, for its secret is there
 			first.Kill()
 		}
 	})
-	a := w.call(http.MethodPut, w.at()+"/gitlab", user, w.form("gitlab"))
-	w.alibaba.onCall(nil)
+	a := d.call(http.MethodPut, d.bindingsPath()+"/gitlab", user, d.form("gitlab"))
+	d.alibaba.onCall(nil)
 	if a.status != http.StatusInternalServerError || a.body["code"] != "internal" ||
 		a.body["requestId"] == "" {
 		t.Errorf("got %d %v", a.status, a.body)
 	}
-	if lines := logged(w.processes["router"], "a function could not be invoked"); len(lines) != 1 ||
+	if lines := logged(d.processes["router"], "a function could not be invoked"); len(lines) != 1 ||
 		lines[0]["invoked"] != "bindery-tokenbind" || lines[0]["requestId"] != a.body["requestId"] {
 		t.Errorf("the router logs %v", lines)
 	}
-	if len(w.left()) != 2 {
-		t.Fatalf("it has left %d secrets, want one and the apps: it died elsewhere", len(w.left()))
+	if len(d.secretNames()) != 2 {
+		t.Fatalf("it has left %d secrets, want one and the apps: it died elsewhere", len(d.secretNames()))
 	}
-	w.processes["tokenbind"] = w.start("tokenbind", 0)
-	w.bindByToken("gitlab", user)
-	w.hasten()
-	w.schedule("after a death")
-	if len(w.left()) != 2 {
-		t.Errorf("%d secrets are left, want the binding's and the apps", len(w.left()))
+	d.processes["tokenbind"] = d.startProcess("tokenbind", 0)
+	d.bindByToken("gitlab", user)
+	d.makeAllDue()
+	d.runSchedule("after a death")
+	if len(d.secretNames()) != 2 {
+		t.Errorf("%d secrets are left, want the binding's and the apps", len(d.secretNames()))
 	}
-	w.credential("gitlab")
+	d.credential("gitlab")
 }
 
 // A reply of the vault that is lost is made good, with the rights that each role has.
 func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
-	w := startFC(t)
-	user := w.bearer("alice", everyScope)
-	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
-	w.bindByToken("gitlab", user)
-	w.loses(user)
-	w.bindByConsent("gitee", user)
-	w.expire("gitee")
-	w.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
-	w.credential("gitee")
-	w.hasten()
-	w.expire("gitee")
-	w.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
-	w.schedule("with a reply that is lost")
-	w.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
-	calls := w.alibaba.vault.Calls()
+	d := startFC(t)
+	user := d.bearer("alice", everyScope)
+	d.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
+	d.bindByToken("gitlab", user)
+	d.wantCallbackToRefuse(user)
+	d.bindByConsent("gitee", user)
+	d.expire("gitee")
+	d.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
+	d.credential("gitee")
+	d.makeAllDue()
+	d.expire("gitee")
+	d.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
+	d.runSchedule("with a reply that is lost")
+	d.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
+	calls := d.alibaba.vault.Calls()
 	if calls["CreateSecret"] != 5 || calls["PutSecretValue"] != 4 {
 		t.Errorf("the calls are %v, want two binds' and two refreshes' made twice, and one", calls)
 	}
-	w.hasten()
-	w.schedule("which sweeps what was lost")
-	if left := w.left(); len(left) != 3 { // with the apps'
+	d.makeAllDue()
+	d.runSchedule("which sweeps what was lost")
+	if left := d.secretNames(); len(left) != 3 { // with the apps'
 		t.Errorf("the secrets %v are left", left)
 	}
 }
 
-// loses is a callback whose vault's answer is lost. It may not look at what is there, and its user
+// wantCallbackToRefuse is a callback whose vault's answer is lost. It may not look at what is there, and its user
 // begins again.
-func (w *world) loses(user secret.Text) {
-	w.t.Helper()
-	_, back, cookie := w.consented("gitee", user)
-	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
-	arrived := w.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
-	if _, problem := atConsole(arrived); problem != "storage_unavailable" {
-		w.t.Errorf("with a reply that is lost: %d %q", arrived.status, problem)
+func (d *deployment) wantCallbackToRefuse(user secret.Text) {
+	d.t.Helper()
+	_, back, cookie := d.consentAtPlatform("gitee", user)
+	d.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
+	arrived := d.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
+	if _, problem := consoleFragment(arrived); problem != "storage_unavailable" {
+		d.t.Errorf("with a reply that is lost: %d %q", arrived.status, problem)
 	}
-	w.alibaba.mu.Lock()
-	defer w.alibaba.mu.Unlock()
-	if got := w.alibaba.refused; len(got) != 1 || !strings.HasPrefix(got[0], "oauthcallback: Get") {
-		w.t.Errorf("refused are %v, want that the callback looks", got)
+	d.alibaba.mu.Lock()
+	defer d.alibaba.mu.Unlock()
+	if got := d.alibaba.refused; len(got) != 1 || !strings.HasPrefix(got[0], "oauthcallback: Get") {
+		d.t.Errorf("refused are %v, want that the callback looks", got)
 	}
-	w.alibaba.refused = nil // it was meant
+	d.alibaba.refused = nil // it was meant
 }
 
 func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) {
-	w := startFC(t)
+	d := startFC(t)
 	for as, want := range map[string]string{
 		"console": "console: ListInstance on registry", "old": "old: ListInstance on registry",
 		"oauthstart": "oauthstart: GetRange on table",
 	} {
-		p := w.start("status", 0) // which has not read the catalogue
+		p := d.startProcess("status", 0) // which has not read the catalogue
 		p.SetCredentials(credentialsOf(as))
-		w.processes["status"] = p
-		a := w.call(http.MethodGet, w.at(), w.bearer("alice", api.ScopeRead), nil)
+		d.processes["status"] = p
+		a := d.call(http.MethodGet, d.bindingsPath(), d.bearer("alice", api.ScopeRead), nil)
 		if a.status != http.StatusServiceUnavailable {
 			t.Errorf("with the credentials of %s: %d %v", as, a.status, a.body["code"])
 		}
-		w.alibaba.mu.Lock()
-		refused := w.alibaba.refused
-		w.alibaba.refused = nil // it was meant
-		w.alibaba.mu.Unlock()
+		d.alibaba.mu.Lock()
+		refused := d.alibaba.refused
+		d.alibaba.refused = nil // it was meant
+		d.alibaba.mu.Unlock()
 		if len(refused) == 0 || refused[0] != want {
 			t.Errorf("with the credentials of %s, refused are %v, want %s", as, refused, want)
 		}
@@ -272,31 +272,31 @@ func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) 
 }
 
 func TestOnFunctionComputeAddressesArriveAsTheyWereSent(t *testing.T) {
-	w := startFC(t)
-	user := w.bearer("alice", everyScope)
-	w.bindByToken("gitlab", user)
+	d := startFC(t)
+	user := d.bearer("alice", everyScope)
+	d.bindByToken("gitlab", user)
 	for _, c := range []struct {
 		path, code string
 		status     int
 	}{
 		{"/v1/bindings?status=bo%75nd&platform=gitlab", "", http.StatusOK},
 		{"/v1/bindings?status=bound&status=expired", "input_malformed", http.StatusBadRequest},
-		{w.at() + "/gitlab/history?cursor=a&cursor=b", "input_malformed", http.StatusBadRequest},
-		{w.at() + "/gitlab/history?cursor=", "", http.StatusOK},
+		{d.bindingsPath() + "/gitlab/history?cursor=a&cursor=b", "input_malformed", http.StatusBadRequest},
+		{d.bindingsPath() + "/gitlab/history?cursor=", "", http.StatusOK},
 		// One segment of a path is one: it is not taken apart at its slash.
 		{"/v1/instances/eu/cri/1/bindings", "route_unknown", http.StatusNotFound},
 		{"/v1/instances/eu/cri%252F1/bindings", "instance_unknown", http.StatusNotFound},
 		{"/v1/instances/eu/%E5%80%BC/bindings", "instance_unknown", http.StatusNotFound},
-		{w.at() + "/git%6Cab/history", "", http.StatusOK},
+		{d.bindingsPath() + "/git%6Cab/history", "", http.StatusOK},
 	} {
-		a := w.call(http.MethodGet, c.path, user, nil)
+		a := d.call(http.MethodGet, c.path, user, nil)
 		if code, _ := a.body["code"].(string); a.status != c.status || code != c.code {
 			t.Errorf("%s: %d %s, want %d %s", c.path, a.status, code, c.status, c.code)
 		}
 	}
-	a := w.call(http.MethodDelete, w.at()+"/gitlab?revoke=true&revoke=false", user, nil)
+	a := d.call(http.MethodDelete, d.bindingsPath()+"/gitlab?revoke=true&revoke=false", user, nil)
 	if a.status != http.StatusBadRequest {
 		t.Errorf("revoking, and not: %d %v", a.status, a.body)
 	}
-	w.wantStatus("then", "unbound", "unbound", "unbound", "bound", "unbound")
+	d.wantStatus("then", "unbound", "unbound", "unbound", "bound", "unbound")
 }

@@ -50,7 +50,7 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 			want = append(want, f.Name())
 		}
 	}
-	all := fcFunctions(t, deployment(t))
+	all := fcFunctions(t, readDeployment(t))
 	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
 		t.Errorf("it deploys %v, want %v", got, want)
 	}
@@ -103,10 +103,10 @@ func fcRoutes(t *testing.T, document object) (all []fcRoute) {
 	return all
 }
 
-// arrives is the function that the domain gives a request to, or "". The cloud's rules: an exact
+// routedTo is the function that the domain gives a request to, or "". The cloud's rules: an exact
 // path goes before one that ends with *, and of those that begin as the request does the longest
 // counts; then the method must be the route's.
-func arrives(routes []fcRoute, method, path string) string {
+func routedTo(routes []fcRoute, method, path string) string {
 	var best fcRoute
 	for _, r := range routes {
 		begin, open := strings.CutSuffix(r.path, "*")
@@ -124,8 +124,8 @@ func arrives(routes []fcRoute, method, path string) string {
 	return best.function
 }
 
-// routed asks the router itself which function a request is for.
-func routed(t *testing.T) func(method, path string) string {
+// routerTarget asks the router itself which function a request is for.
+func routerTarget(t *testing.T) func(method, path string) string {
 	t.Helper()
 	invoked := ""
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -156,8 +156,8 @@ func routed(t *testing.T) func(method, path string) string {
 }
 
 func TestTheDomainServesTheContract(t *testing.T) {
-	document := deployment(t)
-	routes, ask := fcRoutes(t, document), routed(t)
+	document := readDeployment(t)
+	routes, ask := fcRoutes(t, document), routerTarget(t)
 	functions := fcFunctions(t, document)
 	part := regexp.MustCompile(`\{(\w+)\}`)
 	// The same function as on AWS, whose API knows each route.
@@ -165,7 +165,7 @@ func TestTheDomainServesTheContract(t *testing.T) {
 		method, pattern, _ := strings.Cut(route, " ")
 		want, gate, _ := strings.Cut(want, " ")
 		path := part.ReplaceAllString(strings.ReplaceAll(pattern, "{asset+}", "a/b.js"), "x%2F1")
-		got := arrives(routes, method, path)
+		got := routedTo(routes, method, path)
 		if got != "" && !slices.Contains(texts(triggerOf(functions[got], "http")["methods"]), method) {
 			t.Errorf("%s arrives at %s, whose trigger refuses it", route, got)
 		}
@@ -176,19 +176,19 @@ func TestTheDomainServesTheContract(t *testing.T) {
 			t.Errorf("%s arrives at %q, want %s", route, got, want)
 		}
 		// A call with a bearer comes after a preflight if the console is on another origin.
-		before := arrives(routes, http.MethodOptions, path)
+		before := routedTo(routes, http.MethodOptions, path)
 		if gate == "bearer" && (before == "" ||
 			!slices.Contains(texts(triggerOf(functions[before], "http")["methods"]), "OPTIONS")) {
 			t.Errorf("OPTIONS for %s arrives at %q", route, before)
 		}
 	}
-	if got := arrives(routes, http.MethodGet, "/v1/nothing"); got != "status" {
+	if got := routedTo(routes, http.MethodGet, "/v1/nothing"); got != "status" {
 		t.Errorf("what there isn't arrives at %q, want a function that says so", got)
 	}
 }
 
 func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
-	document := deployment(t)
+	document := readDeployment(t)
 	want := map[string][]string{}
 	for _, r := range fcRoutes(t, document) {
 		for _, method := range r.methods {
@@ -222,7 +222,7 @@ func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
 }
 
 func TestTheTimerAsksForTheCheck(t *testing.T) {
-	for name, f := range fcFunctions(t, deployment(t)) {
+	for name, f := range fcFunctions(t, readDeployment(t)) {
 		timer := triggerOf(f, "timer")
 		if (timer != nil) != (name == "expirycheck") {
 			t.Errorf("%s has the timer %v", name, timer)
@@ -241,7 +241,7 @@ func TestTheTimerAsksForTheCheck(t *testing.T) {
 }
 
 func TestTheDomainIsHTTPSAloneAndSound(t *testing.T) {
-	props := in(deployment(t), "resources", "domain", "props")
+	props := in(readDeployment(t), "resources", "domain", "props")
 	if in(props, "protocol") != "HTTPS" || in(props, "tlsConfig", "minVersion") != "TLSv1.2" {
 		t.Errorf("it speaks %v from %v", in(props, "protocol"), in(props, "tlsConfig", "minVersion"))
 	}
@@ -259,7 +259,7 @@ func TestTheDomainIsHTTPSAloneAndSound(t *testing.T) {
 
 // The domain has no log of its own. What the cloud could write about a request besides is off.
 func TestD3_NothingOnFunctionComputeLogsAnAddress(t *testing.T) {
-	document := deployment(t)
+	document := readDeployment(t)
 	for name, f := range fcFunctions(t, document) {
 		logs := f["logConfig"]
 		if in(logs, "enableRequestMetrics") != false || in(logs, "project") == nil ||
@@ -290,7 +290,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 	env := fcSettings(t)
 	env["BINDERY_EVENTS_URL"] = "https://hooks.example.com/bindery"
 	env["BINDERY_EVENTS_SECRET"] = "whsec_" + strings.Repeat("QUFB", 8)
-	onAWS := map[string]deployed{}
+	onAWS := map[string]templateFunction{}
 	aws := readYAML(t, template)
 	for _, f := range functionsOf(t, aws) {
 		onAWS[f.folder] = f

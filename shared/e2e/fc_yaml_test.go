@@ -29,7 +29,7 @@ const (
 func fcSettings(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, f := range fences(document(t, fcGuide)) {
+	for _, f := range codeBlocks(document(t, fcGuide)) {
 		if f.language != "env" {
 			continue
 		}
@@ -52,10 +52,10 @@ func readServerless(t *testing.T, text string, env map[string]string) object {
 	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
 		t.Fatal(err)
 	}
-	return filled(t, document, document, env).(object)
+	return resolve(t, document, document, env).(object)
 }
 
-func deployment(t *testing.T) object {
+func readDeployment(t *testing.T) object {
 	t.Helper()
 	return readServerless(t, document(t, "s.yaml"), fcSettings(t))
 }
@@ -67,20 +67,20 @@ var (
 	ofResource = regexp.MustCompile(`^\$\{resources\.(\w+)\.props\.(\w+)\}$`)
 )
 
-// filled is a part of the document without expressions.
-func filled(t *testing.T, part any, document object, env map[string]string) any {
+// resolve is a part of the document without expressions.
+func resolve(t *testing.T, part any, document object, env map[string]string) any {
 	t.Helper()
 	switch v := part.(type) {
 	case object:
 		out := object{}
 		for name, value := range v {
-			out[name] = filled(t, value, document, env)
+			out[name] = resolve(t, value, document, env)
 		}
 		return out
 	case []any:
 		out := []any{}
 		for _, value := range v {
-			out = append(out, filled(t, value, document, env))
+			out = append(out, resolve(t, value, document, env))
 		}
 		return out
 	case string:
@@ -104,7 +104,7 @@ func filled(t *testing.T, part any, document object, env map[string]string) any 
 			if !ok {
 				t.Errorf("%s is no text", text)
 			}
-			return filled(t, of, document, env).(string)
+			return resolve(t, of, document, env).(string)
 		})
 	}
 	return part
@@ -218,8 +218,8 @@ func strict(schema any) {
 	}
 }
 
-// vendors compiles a schema of the vendor's, made strict, or a definition in it.
-func vendors(t *testing.T, name, definition string) *jsonschema.Schema {
+// vendorSchema compiles a schema of the vendor's, made strict, or a definition in it.
+func vendorSchema(t *testing.T, name, definition string) *jsonschema.Schema {
 	t.Helper()
 	folder := os.Getenv("SCHEMAS")
 	if folder == "" {
@@ -245,8 +245,8 @@ func vendors(t *testing.T, name, definition string) *jsonschema.Schema {
 	return compiled
 }
 
-// valid holds a part of the deployment against a schema.
-func valid(t *testing.T, schema *jsonschema.Schema, part any) error {
+// validate holds a part of the deployment against a schema.
+func validate(t *testing.T, schema *jsonschema.Schema, part any) error {
 	t.Helper()
 	text, err := json.Marshal(part)
 	if err != nil {
@@ -260,34 +260,34 @@ func valid(t *testing.T, schema *jsonschema.Schema, part any) error {
 }
 
 func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
-	fc3, domain := vendors(t, "fc3.schema.json", ""), vendors(t, "fc3-domain.schema.json", "")
+	fc3, domain := vendorSchema(t, "fc3.schema.json", ""), vendorSchema(t, "fc3-domain.schema.json", "")
 	triggers := map[any]*jsonschema.Schema{
-		"http":  vendors(t, "fc3.schema.json", "#/definitions/IHttpTriggerConfig"),
-		"timer": vendors(t, "fc3.schema.json", "#/definitions/ITimerTriggerConfig"),
+		"http":  vendorSchema(t, "fc3.schema.json", "#/definitions/IHttpTriggerConfig"),
+		"timer": vendorSchema(t, "fc3.schema.json", "#/definitions/ITimerTriggerConfig"),
 	}
 	seen := 0
-	for name, resource := range deployment(t)["resources"].(object) {
+	for name, resource := range readDeployment(t)["resources"].(object) {
 		schema := map[any]*jsonschema.Schema{"fc3": fc3, "fc3-domain": domain}[in(resource, "component")]
 		if schema == nil {
 			t.Errorf("%s is by the component %v", name, in(resource, "component"))
 			continue
 		}
 		props := in(resource, "props").(object)
-		if err := valid(t, schema, props); err != nil {
+		if err := validate(t, schema, props); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		// As one of many kinds of trigger, the schema lets anything pass.
 		list, _ := props["triggers"].([]any)
 		for _, trigger := range list {
 			seen++
-			if err := valid(t, triggers[in(trigger, "triggerType")],
+			if err := validate(t, triggers[in(trigger, "triggerType")],
 				in(trigger, "triggerConfig")); err != nil {
 				t.Errorf("%s: a trigger: %v", name, err)
 			}
 		}
 		wrong := maps.Clone(props)
 		wrong["timeoot"] = 1
-		if valid(t, schema, wrong) == nil {
+		if validate(t, schema, wrong) == nil {
 			t.Errorf("%s: a property that is misspelt passes: the schema checks nothing", name)
 		}
 	}
@@ -295,7 +295,7 @@ func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
 		t.Errorf("only %d triggers were seen", seen)
 	}
 	misspelt := object{"authType": "anonymous", "methods": []any{"GET"}, "disableUrlInternet": true}
-	if valid(t, triggers["http"], misspelt) == nil {
+	if validate(t, triggers["http"], misspelt) == nil {
 		t.Error("a trigger's property that is misspelt passes")
 	}
 }
@@ -309,7 +309,7 @@ func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
 	env := fcSettings(t)
 	env["FC_VPC"], env["FC_VSWITCH"], env["FC_SECURITY_GROUP"] = "vpc-1", "vsw-1", "sg-1"
 	inVPC := readServerless(t, commented.ReplaceAllString(text, "    $1"), env)
-	fc3 := vendors(t, "fc3.schema.json", "")
+	fc3 := vendorSchema(t, "fc3.schema.json", "")
 	for name, resource := range inVPC["resources"].(object) {
 		if in(resource, "component") != "fc3" {
 			continue
@@ -317,7 +317,7 @@ func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
 		if in(resource, "props", "vpcConfig", "vpcId") != "vpc-1" {
 			t.Errorf("%s isn't in the VPC", name)
 		}
-		if err := valid(t, fc3, in(resource, "props")); err != nil {
+		if err := validate(t, fc3, in(resource, "props")); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

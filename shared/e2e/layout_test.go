@@ -24,19 +24,19 @@ type pkg struct {
 	GoFiles, Imports, Deps     []string
 }
 
-// own is the package's path without the module's.
-func (p pkg) own() string { return strings.TrimPrefix(p.ImportPath, "bindery/") }
+// inModule is the package's path without the module's.
+func (p pkg) inModule() string { return strings.TrimPrefix(p.ImportPath, "bindery/") }
 
-// arrow is which packages of Bindery a package may import itself. Patterns are those of
+// importRule is which packages of Bindery a package may import itself. Patterns are those of
 // [path.Match]; everything may use secret and problem.
-type arrow struct {
+type importRule struct {
 	from string
 	to   []string
 }
 
-// arrows are tried in order; the first whose from matches counts. A package that none matches is
+// importRules are tried in order; the first whose from matches counts. A package that none matches is
 // an error: whoever adds a package says here what it may use.
-var arrows = []arrow{
+var importRules = []importRule{
 	{"functions/local", []string{
 		"shared/api", "shared/config", "shared/console", "shared/sandbox", "shared/trigger",
 		"shared/*/selected",
@@ -133,8 +133,8 @@ func packages(t *testing.T, tags string) []pkg {
 	return all
 }
 
-// each runs the test on every package of every build that has Go files other than tests.
-func each(t *testing.T, test func(t *testing.T, p pkg)) {
+// eachPackage runs the test on every package of every build that has Go files other than tests.
+func eachPackage(t *testing.T, test func(t *testing.T, p pkg)) {
 	t.Helper()
 	for _, tags := range builds {
 		t.Run("tags="+tags, func(t *testing.T) {
@@ -155,20 +155,20 @@ func matches(patterns []string, name string) bool {
 }
 
 func TestArrowsRunOneWay(t *testing.T) {
-	each(t, func(t *testing.T, p pkg) {
-		i := slices.IndexFunc(arrows, func(a arrow) bool { return matches([]string{a.from}, p.own()) })
+	eachPackage(t, func(t *testing.T, p pkg) {
+		i := slices.IndexFunc(importRules, func(a importRule) bool { return matches([]string{a.from}, p.inModule()) })
 		if i < 0 {
-			t.Errorf("%s has no arrow: say in arrows what it may import", p.own())
+			t.Errorf("%s has no arrow: say in arrows what it may import", p.inModule())
 			return
 		}
-		allowed := arrows[i].to
-		if !slices.Contains(leaves, p.own()) {
+		allowed := importRules[i].to
+		if !slices.Contains(leaves, p.inModule()) {
 			allowed = append([]string{"shared/secret", "shared/problem"}, allowed...)
 		}
 		for _, imported := range p.Imports {
 			name, ours := strings.CutPrefix(imported, "bindery/")
 			if ours && !matches(allowed, name) {
-				t.Errorf("%s imports %s, and may import %v only", p.own(), name, allowed)
+				t.Errorf("%s imports %s, and may import %v only", p.inModule(), name, allowed)
 			}
 		}
 	})
@@ -179,8 +179,8 @@ func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
 	foreign := []string{
 		"github.com/aws", "github.com/aliyun", "github.com/alibabacloud-go", "go.etcd.io",
 	}
-	each(t, func(t *testing.T, p pkg) {
-		if !slices.Contains(domain, p.own()) {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		if !slices.Contains(domain, p.inModule()) {
 			return
 		}
 		for _, imported := range p.Imports {
@@ -189,14 +189,14 @@ func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
 				return strings.HasPrefix(imported, prefix)
 			})
 			if http || cloud {
-				t.Errorf("%s imports %s", p.own(), imported)
+				t.Errorf("%s imports %s", p.inModule(), imported)
 			}
 		}
 	})
 }
 
-// forTests reports whether a package is for tests alone.
-func forTests(name string) bool {
+// onlyForTests reports whether a package is for tests alone.
+func onlyForTests(name string) bool {
 	switch name {
 	case "testing", "net/http/httptest", "bindery/shared/sandbox", "bindery/shared/e2e",
 		"bindery/shared/testkit":
@@ -215,13 +215,13 @@ func forTests(name string) bool {
 }
 
 func TestNothingDeployedIsForTests(t *testing.T) {
-	each(t, func(t *testing.T, p pkg) {
-		if p.Name != "main" || p.own() == "functions/local" {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		if p.Name != "main" || p.inModule() == "functions/local" {
 			return
 		}
 		for _, dep := range p.Deps {
-			if forTests(dep) {
-				t.Errorf("%s links %s", p.own(), dep)
+			if onlyForTests(dep) {
+				t.Errorf("%s links %s", p.inModule(), dep)
 			}
 		}
 	})
@@ -229,14 +229,14 @@ func TestNothingDeployedIsForTests(t *testing.T) {
 
 func TestStatusLinksNoVault(t *testing.T) {
 	seen := 0
-	each(t, func(t *testing.T, p pkg) {
-		if p.own() != "functions/status" {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		if p.inModule() != "functions/status" {
 			return
 		}
 		seen++
 		for _, dep := range p.Deps {
 			if strings.HasPrefix(dep, "bindery/shared/vault/") {
-				t.Errorf("%s links %s", p.own(), dep)
+				t.Errorf("%s links %s", p.inModule(), dep)
 			}
 		}
 	})
@@ -246,14 +246,14 @@ func TestStatusLinksNoVault(t *testing.T) {
 }
 
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
-	each(t, func(t *testing.T, p pkg) {
+	eachPackage(t, func(t *testing.T, p pkg) {
 		begin := "Package " + p.Name + " "
 		if p.Name == "main" {
 			folder := path.Base(p.ImportPath)
 			begin = strings.ToUpper(folder[:1]) + folder[1:] + " "
 		}
 		if !strings.HasPrefix(p.Doc, begin) {
-			t.Errorf("the comment of %s begins %q, want %q", p.own(), p.Doc, begin)
+			t.Errorf("the comment of %s begins %q, want %q", p.inModule(), p.Doc, begin)
 		}
 	})
 }

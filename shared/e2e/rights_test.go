@@ -20,7 +20,7 @@ const (
 type right struct{ action, on string }
 
 // rightsOf are what a function's role may do, its own log aside.
-func rightsOf(t *testing.T, document object, f deployed) (all []right) {
+func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
 	t.Helper()
 	attribute, _ := in(f.resource, "Properties", "Role", "Fn::GetAtt").([]any)
 	if len(attribute) == 0 {

@@ -27,26 +27,26 @@ const template = root + "/template.yaml"
 
 type object = map[string]any
 
-// plain is a node of YAML with CloudFormation's short tags in their long form.
-func plain(t *testing.T, n *yaml.Node) any {
+// longForm is a node of YAML with CloudFormation's short tags in their long form.
+func longForm(t *testing.T, n *yaml.Node) any {
 	t.Helper()
 	var value any
 	switch n.Kind {
 	case yaml.DocumentNode:
-		return plain(t, n.Content[0])
+		return longForm(t, n.Content[0])
 	case yaml.MappingNode:
 		m := object{}
 		for i := 0; i < len(n.Content); i += 2 {
 			if _, doubled := m[n.Content[i].Value]; doubled {
 				t.Errorf("line %d: %s is there twice", n.Content[i].Line, n.Content[i].Value)
 			}
-			m[n.Content[i].Value] = plain(t, n.Content[i+1])
+			m[n.Content[i].Value] = longForm(t, n.Content[i+1])
 		}
 		value = m
 	case yaml.SequenceNode:
 		list := []any{}
 		for _, item := range n.Content {
-			list = append(list, plain(t, item))
+			list = append(list, longForm(t, item))
 		}
 		value = list
 	case yaml.ScalarNode:
@@ -83,7 +83,7 @@ func readYAML(t *testing.T, name string) object {
 	if err := yaml.Unmarshal(text, &n); err != nil {
 		t.Fatal(err)
 	}
-	return plain(t, &n).(object)
+	return longForm(t, &n).(object)
 }
 
 // in walks into a document; a step that isn't there gives nil.
@@ -104,14 +104,14 @@ func texts(list any) (all []string) {
 	return all
 }
 
-// deployed is one function of the template.
-type deployed struct {
+// templateFunction is one function of the template.
+type templateFunction struct {
 	folder   string // under functions/
 	logical  string
 	resource object
 }
 
-func functionsOf(t *testing.T, document object) (all []deployed) {
+func functionsOf(t *testing.T, document object) (all []templateFunction) {
 	t.Helper()
 	resources := in(document, "Resources").(object)
 	for _, name := range slices.Sorted(maps.Keys(resources)) {
@@ -120,7 +120,7 @@ func functionsOf(t *testing.T, document object) (all []deployed) {
 			continue
 		}
 		uri, _ := in(r, "Properties", "CodeUri").(string)
-		all = append(all, deployed{filepath.Base(uri), name, r})
+		all = append(all, templateFunction{filepath.Base(uri), name, r})
 		if want := "dist/lambda/" + filepath.Base(uri) + "/"; uri != want {
 			t.Errorf("%s: CodeUri is %s, want %s", name, uri, want)
 		}
@@ -236,14 +236,14 @@ func lookAhead(text string) (jsonschema.Regexp, error) {
 	return p, err
 }
 
-var subbed = regexp.MustCompile(`\$\{([^!}]+)\}`)
+var subPattern = regexp.MustCompile(`\$\{([^!}]+)\}`)
 
-// names calls the test with every name that the document uses, and what is asked of it.
-func names(document any, found func(name, attribute string, isCondition bool)) {
+// eachName calls the test with every name that the document uses, and what is asked of it.
+func eachName(document any, found func(name, attribute string, isCondition bool)) {
 	switch v := document.(type) {
 	case []any:
 		for _, item := range v {
-			names(item, found)
+			eachName(item, found)
 		}
 	case object:
 		for key, value := range v {
@@ -255,16 +255,16 @@ func names(document any, found func(name, attribute string, isCondition bool)) {
 				found(text, "", true)
 			case key == "Fn::If":
 				found(value.([]any)[0].(string), "", true)
-				names(value, found)
+				eachName(value, found)
 			case key == "Fn::GetAtt":
 				found(value.([]any)[0].(string), value.([]any)[1].(string), false)
 			case key == "Fn::Sub" && isText:
-				for _, match := range subbed.FindAllStringSubmatch(text, -1) {
+				for _, match := range subPattern.FindAllStringSubmatch(text, -1) {
 					name, attribute, _ := strings.Cut(match[1], ".")
 					found(name, attribute, false)
 				}
 			default:
-				names(value, found)
+				eachName(value, found)
 			}
 		}
 	}
@@ -273,7 +273,7 @@ func names(document any, found func(name, attribute string, isCondition bool)) {
 func TestEveryNameInTheTemplateIsThere(t *testing.T) {
 	document := readYAML(t, template)
 	used, seen := map[string]bool{}, 0
-	names(document, func(name, attribute string, isCondition bool) {
+	eachName(document, func(name, attribute string, isCondition bool) {
 		seen++
 		used[name] = true
 		resource, _, _ := strings.Cut(name, ".") // of the API's own stage
@@ -411,7 +411,7 @@ func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
 }
 
 // variablesOf is what a function's environment is made of: the variable's name, and its parameter.
-func variablesOf(document object, f deployed) object {
+func variablesOf(document object, f templateFunction) object {
 	all := object{}
 	for _, of := range []any{in(document, "Globals", "Function"), in(f.resource, "Properties")} {
 		set, _ := in(of, "Environment", "Variables").(object)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Log keeps what is written to it. The zero Log is empty and ready to use. Its methods may be called
-// from several goroutines at once.
+// Log keeps what is written to it. The zero Log is empty and ready to use. Its methods may be
+// called from several goroutines at once.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer

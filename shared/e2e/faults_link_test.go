@@ -34,35 +34,35 @@ const (
 type cut string
 
 const (
-	// lost does the work and resets the connection in place of the reply. The next request is
+	// replyLost does the work and resets the connection in place of the reply. The next request is
 	// well again.
-	lost cut = "the reply is lost"
-	// broken is lost in the middle of the reply's body.
-	broken cut = "the reply breaks off"
-	// away takes the store away before the work is done.
-	away cut = "the store goes away"
-	// gone takes the store away when the work has been done, and before the reply.
-	gone cut = "the work is done, and the store goes away"
+	replyLost cut = "the reply is lost"
+	// replyCut is lost in the middle of the reply's body.
+	replyCut cut = "the reply breaks off"
+	// downBefore takes the store away before the work is done.
+	downBefore cut = "the store goes away"
+	// downAfter takes the store away when the work has been done, and before the reply.
+	downAfter cut = "the work is done, and the store goes away"
 )
 
-// line is the way from one process to one store. Toxiproxy is what cuts it; when, says the test.
-type line struct {
+// link is the way from one process to one store. Toxiproxy is what cuts it; when, says the test.
+type link struct {
 	t     *testing.T
 	proxy *toxiproxy.Proxy
 
-	mu    sync.Mutex // guards what follows
-	calls []string   // the operations, since it was last well
-	at    int        // the number of the request to be hit, 0 for none
-	how   cut
-	heal  bool // with the next request
+	mu       sync.Mutex // guards what follows
+	calls    []string   // the operations, since it was last well
+	target   int        // the number of the request to be hit, 0 for none
+	how      cut
+	healNext bool // with the next request
 }
 
-// newLine makes a way to the service at the cloud's gate, for whoever has the session token.
-func newLine(t *testing.T, c *cloud, session, service string) (l *line, address string) {
+// newLink makes a way to the service at the cloud's gate, for whoever has the session token.
+func newLink(t *testing.T, c *awsCloud, session, service string) (l *link, address string) {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	upstream := strings.TrimPrefix(c.url, "http://")
-	l = &line{t: t}
+	l = &link{t: t}
 	// Not a port that the system gives to whoever asks for any: it is to be taken again.
 	for range 50 {
 		port := strconv.Itoa(10_000 + rand.IntN(20_000))
@@ -77,26 +77,26 @@ func newLine(t *testing.T, c *cloud, session, service string) (l *line, address 
 	t.Cleanup(l.proxy.Stop)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lines[session+" "+service] = l
+	c.links[session+" "+service] = l
 	return l, "http://" + l.proxy.Listen
 }
 
-// line is the one that a request came by, nil for a way that nothing ever happens to.
-func (c *cloud) line(session, service string) *line {
+// link is the one that a request came by, nil for a way that nothing ever happens to.
+func (c *awsCloud) link(session, service string) *link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lines[session+" "+service]
+	return c.links[session+" "+service]
 }
 
 // arm hits the k-th request from now on.
-func (l *line) arm(k int, how cut) {
+func (l *link) arm(k int, how cut) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.calls, l.at, l.how = nil, k, how
+	l.calls, l.target, l.how = nil, k, how
 }
 
-// suffer has the toxic act on all that comes, from now on.
-func (l *line) suffer(from toxic) {
+// addToxic has the toxic act on all that comes, from now on.
+func (l *link) addToxic(from toxic) {
 	if from == unreachable {
 		l.proxy.Stop()
 		return
@@ -106,13 +106,13 @@ func (l *line) suffer(from toxic) {
 	}
 }
 
-// well ends whatever the line suffers from, and returns which requests came since it was armed.
+// restore ends whatever the line suffers from, and returns which requests came since it was armed.
 // Connections that are open end.
-func (l *line) well() []string {
+func (l *link) restore() []string {
 	l.t.Helper()
 	l.mu.Lock()
 	calls := l.calls
-	l.calls, l.at, l.heal = nil, 0, false
+	l.calls, l.target, l.healNext = nil, 0, false
 	l.mu.Unlock()
 	l.proxy.Stop()
 	l.proxy.Toxics.ResetToxics(l.t.Context())
@@ -128,40 +128,40 @@ func (l *line) well() []string {
 	return calls
 }
 
-// meet counts a request and says what becomes of it, if anything.
-func (l *line) meet(operation string) cut {
+// record counts a request and says what becomes of it, if anything.
+func (l *link) record(operation string) cut {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.heal {
-		l.heal = false
+	if l.healNext {
+		l.healNext = false
 		l.proxy.Toxics.ResetToxics(l.t.Context())
 	}
 	l.calls = append(l.calls, operation)
-	if len(l.calls) != l.at {
+	if len(l.calls) != l.target {
 		return ""
 	}
-	l.heal = l.how == lost || l.how == broken
+	l.healNext = l.how == replyLost || l.how == replyCut
 	return l.how
 }
 
-// pass lets a request through to the store, and hits it if it is the one. What toxiproxy has cut
+// forward lets a request through to the store, and hits it if it is the one. What toxiproxy has cut
 // off is written all the same: it reaches nobody.
-func (l *line) pass(w http.ResponseWriter, r *http.Request, store http.Handler) {
+func (l *link) forward(w http.ResponseWriter, r *http.Request, store http.Handler) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	how := l.meet(operation)
-	if how == away {
+	how := l.record(operation)
+	if how == downBefore {
 		l.proxy.Stop()
 		return
 	}
 	reply := httptest.NewRecorder()
 	store.ServeHTTP(reply, r)
 	switch how {
-	case gone:
+	case downAfter:
 		l.proxy.Stop()
-	case lost:
-		l.suffer(resetting)
-	case broken:
-		l.suffer(toxic(fmt.Sprintf(string(halfReply), half(reply))))
+	case replyLost:
+		l.addToxic(resetting)
+	case replyCut:
+		l.addToxic(toxic(fmt.Sprintf(string(halfReply), half(reply))))
 	}
 	maps.Copy(w.Header(), reply.Header())
 	w.WriteHeader(reply.Code)
