@@ -14,11 +14,11 @@ import (
 	"bindery/shared/event"
 )
 
-// filterPattern is one that picks lines by a field: { $.alarm = "parked" }, { $.Due >= 0 }.
+// filterPattern matches a filter on one field: { $.alarm = "parked" }, { $.Due >= 0 }.
 var filterPattern = regexp.MustCompile(`^\{ \$\.(\w+) (?:= "(\w+)"|>= 0) \}$`)
 
-// TestAlarmsAreOnLinesThatAreWritten holds the template's filters against lines of the log, its
-// alarms against its filters, and the operator's guide against both.
+// TestAlarmsAreOnLinesThatAreWritten compares the template's filters with lines of the log, its
+// alarms with its filters, and the operator's guide with both.
 func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 	resources := in(readYAML(t, template), "Resources").(object)
 	metrics := writtenMetrics(t)
@@ -35,7 +35,7 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 		}
 		if found[1] == "alarm" {
 			told[found[2]] = true
-		} else if !metrics[found[1]] && found[1] != "code" { // of a request that was refused
+		} else if !metrics[found[1]] && found[1] != "code" { // which the line of a refused request has
 			t.Errorf("%s looks for %s, which no metric's line has at its top", name, found[1])
 		}
 		into := in(resource, "Properties", "MetricTransformations").([]any)[0]
@@ -53,7 +53,7 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 	}
 }
 
-// A panic is a reply, and what can't be done is one too: Lambda counts neither as an error.
+// Lambda counts no error for a panic or a refusal: the function replies in both cases.
 func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
 	resources := in(readYAML(t, template), "Resources").(object)
 	heard := map[string]bool{}
@@ -76,7 +76,7 @@ func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
 	}
 }
 
-// writtenMetrics are the fields at the top of the lines that count credentials and runs.
+// writtenMetrics returns the top-level fields of the lines that count credentials and runs.
 func writtenMetrics(t *testing.T) map[string]bool {
 	t.Helper()
 	var written bytes.Buffer

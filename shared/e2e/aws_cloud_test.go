@@ -21,23 +21,23 @@ import (
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
-// The names that the story's stack has.
+// The names in the deployment on AWS.
 const (
 	tableName    = "bindery"
 	secretPrefix = "bindery/tokens/"
 	appsName     = "bindery/oauth-apps"
-	admin        = "admin" // may do anything, and is the test itself
+	admin        = "admin" // the test's own access key, with every right
 )
 
-// The services, as their protocol names them.
+// The services, as X-Amz-Target names them.
 const (
 	tableService = "DynamoDB_20120810"
 	vaultService = "secretsmanager"
 )
 
-// awsCloud is AWS as far as the functions use it: DynamoDB's protocol by dynoxide, and a pretend
-// Secrets Manager, both behind a gate that gives each function the rights of its role in
-// template.yaml and no others. The access key's id says who is calling.
+// awsCloud is what the functions use of AWS: DynamoDB's protocol by dynoxide, and a fake Secrets
+// Manager. A gate before both gives each function the rights of its role in template.yaml and no
+// others. The access key's id is the function's folder.
 type awsCloud struct {
 	url     string
 	secrets *smtest.Service
@@ -47,8 +47,8 @@ type awsCloud struct {
 	mu           sync.Mutex // guards what follows
 	refused      []string
 	used         map[string]bool  // "function action"
-	storedTokens map[string]bool  // every token that was put into the vault
-	links        map[string]*link // those that a test may cut, by session token and service
+	storedTokens map[string]bool  // every token that the vault ever stored
+	links        map[string]*link // the links that a test can cut, by session token and service
 }
 
 func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
@@ -63,7 +63,7 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 	}
 	rows := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ErrorLog: log.New(io.Discard, "", 0), // callers go away, and are meant to
+		ErrorLog: log.New(io.Discard, "", 0), // tests end connections on purpose
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -94,7 +94,8 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 	return c
 }
 
-// keep remembers the tokens in what goes into the vault: nothing else may show them.
+// keep remembers the tokens in a value that is written to the vault, so that the logs can be
+// searched for them.
 func (c *awsCloud) keep(body []byte) {
 	var in struct{ SecretBinary []byte }
 	var fields map[string]string
@@ -110,7 +111,7 @@ func (c *awsCloud) keep(body []byte) {
 	}
 }
 
-// tokens are all that the vault was ever given.
+// tokens returns every token that the vault ever stored.
 func (c *awsCloud) tokens() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +126,7 @@ func (c *awsCloud) deniedCalls() []string {
 	return slices.Clone(c.refused)
 }
 
-// awsUnusedRights are the rights that the story has no use for, and what does.
+// awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var awsUnusedRights = map[string]string{
 	"expirycheck sqs:SendMessage":                 "Lambda itself, for what fails",
 	"tokenbind secretsmanager:PutSecretValue":     "binding, should a bind ever not begin a secret",
@@ -154,7 +155,7 @@ func (c *awsCloud) unusedRights() (all []string) {
 
 var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
 
-// allowed reports whether the caller's role may do it, and notes what it may not.
+// allowed reports whether the caller's role allows the request, and records a denied one.
 func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
 	who := ""
 	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {

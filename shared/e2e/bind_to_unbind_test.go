@@ -17,7 +17,8 @@ import (
 	"bindery/shared/table"
 )
 
-// bindToUnbind is told wherever Bindery is deployed: from nothing bound to nothing left.
+// bindToUnbind takes all five platforms from unbound through bind, credential, refresh, check,
+// re-bind and revocation to unbound again. It is the same for every cloud.
 func (d *deployment) bindToUnbind() {
 	d.t.Helper()
 	writer := d.bearer("alice", api.ScopeWrite)
@@ -43,11 +44,11 @@ func (d *deployment) bindToUnbind() {
 	d.expire("bitbucket")
 	d.runSchedule("with everything due, and a token that has ended")
 	d.wantStatus("after the check", "bound", "bound", "bound", "bound", "bound")
-	for range table.MaxEvents + 1 { // more than a record keeps
+	for range table.MaxEvents + 1 { // more events than a record keeps
 		d.bindByToken("gitlab", writer)
 	}
-	d.bindByToken("gitlab", writer, "revoke", "true") // which spares a token that is in use
-	d.bindByConsent("github", writer)                 // and the token before is revoked
+	d.bindByToken("gitlab", writer, "revoke", "true") // the same token: it is in use and not revoked
+	d.bindByConsent("github", writer)                 // revokes the token before
 	d.wantOtherUserRefused(writer)
 	d.revokeAll("gitee")
 	d.wantStatus("after the operator's task", "bound", "revoked", "bound", "bound", "bound")
@@ -72,7 +73,7 @@ func (d *deployment) bindToUnbind() {
 	d.wantNoUnusedRight()
 }
 
-// wantServing: what needs nobody signed in, and that the rest does.
+// wantServing expects what works without a bearer to work, and the rest to refuse.
 func (d *deployment) wantServing() {
 	d.t.Helper()
 	if a := d.call(http.MethodGet, "/healthz", secret.Text{}, nil); a.status != http.StatusNoContent {
@@ -96,7 +97,7 @@ func (d *deployment) wantServing() {
 	}
 }
 
-// wantStatus expects the five bindings to be so, in the console's order.
+// wantStatus expects these statuses of the five platforms, in the console's order.
 func (d *deployment) wantStatus(when string, want ...string) {
 	d.t.Helper()
 	a := d.call(http.MethodGet, d.bindingsPath(), d.bearer("alice", api.ScopeRead), nil)
@@ -111,7 +112,7 @@ func (d *deployment) wantStatus(when string, want ...string) {
 	}
 }
 
-// form is what a user pastes: the platform's first sample that is good.
+// form returns the body of a bind by token with the platform's first good sample.
 func (d *deployment) form(platform string) map[string]string {
 	d.t.Helper()
 	for _, s := range d.sandbox.Samples() {
@@ -151,7 +152,7 @@ func (d *deployment) bindByToken(platform string, bearer secret.Text, query ...s
 	}
 }
 
-// bindByConsent is what a browser does until it is bound.
+// bindByConsent binds by OAuth, as a browser and the console do.
 func (d *deployment) bindByConsent(platform string, bearer secret.Text) {
 	d.t.Helper()
 	id, finish := d.consent(platform, bearer)
@@ -171,7 +172,8 @@ func (d *deployment) confirm(id, finish string, bearer secret.Text) reply {
 		object{"instance": object{"region": "eu", "id": d.instance}, "confirmationCode": finish})
 }
 
-// wantOtherUserRefused: whoever has not begun doesn't end it, and the token is revoked at once.
+// wantOtherUserRefused expects that a user who didn't start an attempt can't confirm it. The
+// confirm revokes the attempt's token.
 func (d *deployment) wantOtherUserRefused(bearer secret.Text) {
 	d.t.Helper()
 	id, finish := d.consent("github", bearer)
@@ -181,7 +183,7 @@ func (d *deployment) wantOtherUserRefused(bearer secret.Text) {
 	}
 }
 
-// revokeAll is the operator's task, by an invocation of the function itself.
+// revokeAll runs the operator's task that revokes every token of a platform.
 func (d *deployment) revokeAll(platform string) {
 	d.t.Helper()
 	reply, err := d.processes["expirycheck"].Invoke(d.t.Context(), []byte(
@@ -191,7 +193,8 @@ func (d *deployment) revokeAll(platform string) {
 	}
 }
 
-// consent is what a browser does until it is back at the console: start, go, consent, callback.
+// consent takes an attempt through start, redirect, the platform's consent and callback, and
+// returns what the console gets.
 func (d *deployment) consent(platform string, bearer secret.Text) (id, finish string) {
 	d.t.Helper()
 	id, back, cookie := d.consentAtPlatform(platform, bearer)
@@ -203,7 +206,8 @@ func (d *deployment) consent(platform string, bearer secret.Text) (id, finish st
 	return id, finish
 }
 
-// consoleFragment is what a browser brings to the console, if that is where it is sent.
+// consoleFragment returns the confirmation code and the problem in the fragment of a redirect to
+// the console, both "" for any other reply.
 func consoleFragment(a reply) (finish, problem string) {
 	to, err := url.Parse(a.header.Get("Location"))
 	if err != nil || a.status != http.StatusSeeOther || to.Scheme+"://"+to.Host != consoleURL {
@@ -213,11 +217,11 @@ func consoleFragment(a reply) (finish, problem string) {
 	return carried.Get("confirmationCode"), carried.Get("problem")
 }
 
-// startAuthorization is the address that an attempt begins at.
+// startAuthorization starts an attempt and returns its id and the address that the browser opens.
 func (d *deployment) startAuthorization(platform string, bearer secret.Text) (id, address string) {
 	d.t.Helper()
 	body := object{"platform": platform}
-	if platform != "bitbucket" { // which asks for it after consent
+	if platform != "bitbucket" { // its instance is chosen after the consent
 		body["instance"] = object{"region": "eu", "id": d.instance}
 	}
 	started := d.call(http.MethodPost, "/v1/authorizations", bearer, body)
@@ -229,7 +233,8 @@ func (d *deployment) startAuthorization(platform string, bearer secret.Text) (id
 	return id, address
 }
 
-// consentAtPlatform is what a browser does until the platform sends it back: to where, with which cookie.
+// consentAtPlatform goes from the start to the platform's consent, and returns the callback's
+// address and the cookie that the browser has for it.
 func (d *deployment) consentAtPlatform(platform string, bearer secret.Text) (id, back, cookie string) {
 	d.t.Helper()
 	id, address := d.startAuthorization(platform, bearer)
@@ -265,7 +270,8 @@ func (d *deployment) wantCredentials() {
 	}
 }
 
-// wantRefreshOnDemand: a token that has ended, by its record, is refreshed when a build asks.
+// wantRefreshOnDemand expects that a credential is refreshed when the record says that its token
+// has expired.
 func (d *deployment) wantRefreshOnDemand() {
 	d.t.Helper()
 	before, _ := d.credential("github")
@@ -283,7 +289,7 @@ func (d *deployment) expire(platform string) {
 	})
 }
 
-// changeRecord changes a record as nobody could by the API.
+// changeRecord edits a record in the table, past the API.
 func (d *deployment) changeRecord(key table.Key, change func(*table.Binding)) {
 	d.t.Helper()
 	b, err := d.table.Binding(d.t.Context(), key)
@@ -296,7 +302,7 @@ func (d *deployment) changeRecord(key table.Key, change func(*table.Binding)) {
 	}
 }
 
-// makeAllDue lets everything come due that ever will: time can't be handed to a process.
+// makeAllDue makes every row due that ever becomes due: a test can't set the clock of a process.
 func (d *deployment) makeAllDue() {
 	d.t.Helper()
 	ctx := d.t.Context()
@@ -317,7 +323,7 @@ func (d *deployment) makeAllDue() {
 	}
 }
 
-// makeDue lets one row come due.
+// makeDue makes one row due.
 func (d *deployment) makeDue(ctx context.Context, e table.DueEntry) error {
 	past := time.Now().Add(-time.Second)
 	switch {
@@ -351,7 +357,7 @@ func (d *deployment) mustSucceed(err error) {
 	}
 }
 
-// runSchedule runs the check as the cloud does when it is time.
+// runSchedule invokes expirycheck as the cloud's schedule does.
 func (d *deployment) runSchedule(when string) {
 	d.t.Helper()
 	p := d.processes["expirycheck"]
@@ -366,7 +372,8 @@ func (d *deployment) runSchedule(when string) {
 	}
 }
 
-// wantReplyBeforeTimeout: a platform that doesn't answer must not take the function's time to reply.
+// wantReplyBeforeTimeout expects a reply before the function's limit although a platform doesn't
+// answer.
 func (d *deployment) wantReplyBeforeTimeout() {
 	d.t.Helper()
 	d.processes["tokenbind"] = d.startProcess("tokenbind", 2*time.Second)

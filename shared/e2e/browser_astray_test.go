@@ -11,8 +11,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// Each way in which a consent comes to nothing ends on the console, in words, and from there one
-// may begin again.
+// Each way in which a consent can fail ends on the console with a problem, and the user can start
+// again there.
 func TestBrowserSaysWhyAConsentCameToNothing(t *testing.T) {
 	s := newSites(t, "localhost")
 	b := s.signIn(newBrowser(t), "ann")
@@ -20,13 +20,13 @@ func TestBrowserSaysWhyAConsentCameToNothing(t *testing.T) {
 	b.click("#refuse")
 	b.waitReady(problemSelector("consent_refused"))
 
-	b.click("#dialog #submit") // begins again
+	b.click("#dialog #submit") // starts again
 	b.waitVisible("#authorize")
 	s.advance(20 * time.Minute)
 	b.click("#authorize")
 	b.waitReady(problemSelector("authorization_expired"))
 
-	s.box.RevokeTokens(sandbox.Gitee, "alice") // so that the consent isn't remembered
+	s.box.RevokeTokens(sandbox.Gitee, "alice") // so that Gitee asks for consent again
 	b.click("#dialog #submit")
 	b.click("input[name=scope][value=hook]")
 	b.click("#authorize")
@@ -66,7 +66,7 @@ func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
 	}
 }
 
-// The address of a start is used up by the first browser that opens it, which may go on.
+// The first browser that opens startUrl uses it up and can go on.
 func TestA3_AStartOpenedInAnotherBrowser(t *testing.T) {
 	s := newSites(t, "localhost")
 	b := s.signIn(newBrowser(t), "ann")
@@ -81,7 +81,8 @@ func TestA3_AStartOpenedInAnotherBrowser(t *testing.T) {
 	b.waitReady(boundSelector("gitee"))
 }
 
-// startAs starts an attempt without opening it, as an attacker does who wants another to.
+// startAs starts an attempt without opening it, as an attacker does who sends the link to a
+// victim.
 func (s *sites) startAs(user, platform string) (startURL string) {
 	s.t.Helper()
 	access, err := s.issuerService.access(user, "bindery.write")
@@ -108,7 +109,7 @@ func (s *sites) startAs(user, platform string) (startURL string) {
 	return begun.StartURL
 }
 
-// The attacker's link, followed by somebody who consents.
+// The victim follows the attacker's link and consents.
 func TestA2_InABrowserAVictimsConsentBindsNothing(t *testing.T) {
 	s := newSites(t, "localhost")
 	victim := s.signIn(newBrowser(t), "ann")
@@ -137,7 +138,7 @@ func TestA2_InABrowserAVictimsConsentBindsNothing(t *testing.T) {
 	}
 }
 
-// The attacker's code, brought into the victim's browser.
+// The victim's browser opens a callback with the attacker's code.
 func TestA1_InABrowserAnAttackersCodeBindsNothing(t *testing.T) {
 	s := newSites(t, "localhost")
 	attacker := s.signIn(otherBrowser(t), "bob")

@@ -7,13 +7,13 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// boundSelector is the table's row of a platform that is bound.
+// boundSelector selects the status of a platform that is bound.
 func boundSelector(platform string) string { return "#status-" + platform + "[data-status=bound]" }
 
-// unboundSelector is the row of one that isn't.
+// unboundSelector selects the status of a platform that is unbound.
 func unboundSelector(platform string) string { return "#status-" + platform + "[data-status=unbound]" }
 
-// problemSelector is a problem in the dialog.
+// problemSelector selects a problem with this code in the dialog.
 func problemSelector(code string) string { return "#dialog #problem [data-code=" + code + "]" }
 
 func TestBrowserBindsByConsentAcrossSites(t *testing.T) {
@@ -36,7 +36,6 @@ func TestBrowserBindsByConsentAcrossSites(t *testing.T) {
 	b.waitReady(unboundSelector("gitee"), unboundSelector("github"))
 }
 
-// A reload is what people do when they wait.
 func TestBrowserMayReloadAtEachStep(t *testing.T) {
 	s := newSites(t, "localhost")
 	b := s.signIn(newBrowser(t), "ann")
@@ -48,7 +47,7 @@ func TestBrowserMayReloadAtEachStep(t *testing.T) {
 	b.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
 	s.issuerService.signOut()
 	b.click("#authorize")
-	b.waitReady("#signin") // the end of the consent waits for whoever is to sign in first
+	b.waitReady("#signin") // the result of the consent waits for the sign-in
 	s.wantOutOfSight(b)
 	b.reload()
 	b.click("#signin")
@@ -94,13 +93,13 @@ func TestBrowserMayGoBackAfterTheConfirm(t *testing.T) {
 	}
 }
 
-// Two attempts at one platform at once, for two instances; the later one ends first.
+// Two attempts at one platform at once, for two instances. The later one ends first.
 func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	s := newSites(t, "localhost")
 	one := s.signIn(newBrowser(t), "ann")
 	two := one.openTab()
 	two.open(s.console + "/")
-	two.click("#signin") // who is known to the issuer by now
+	two.click("#signin") // the issuer has a session already
 	two.waitReady(unboundSelector("gitee"))
 	one.fill("#instance", "cn-hangzhou/cri-1")
 	two.fill("#instance", "cn-beijing/cri-2")
@@ -121,8 +120,8 @@ func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	}
 }
 
-// A tab that hasn't started an attempt says whose it is before it ends it. The tab that has comes
-// too late then.
+// A tab that didn't start the attempt asks whose it is before it confirms. The tab that started it
+// is too late then.
 func TestBrowserAsksInATabThatHasNotStarted(t *testing.T) {
 	s := newSites(t, "localhost")
 	one := s.signIn(newBrowser(t), "ann")
@@ -131,7 +130,7 @@ func TestBrowserAsksInATabThatHasNotStarted(t *testing.T) {
 	s.startConsent(one, "github", "carol")
 	two := one.openTab()
 	two.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
-	two.click("#login-carol") // GitHub always asks
+	two.click("#login-carol") // GitHub asks for the account every time
 	two.click("#authorize")
 	two.waitReady("#dialog[open] #submit")
 	s.wantOutOfSight(two)
@@ -150,8 +149,7 @@ func TestBrowserAsksInATabThatHasNotStarted(t *testing.T) {
 	s.wantNoTrace(one)
 }
 
-// wantNoTrace wants that nothing of an attempt is left in the address, the history or the tab's
-// storage.
+// wantNoTrace expects nothing of an attempt in the address, the history or the tab's storage.
 func (s *sites) wantNoTrace(b *tab) {
 	s.t.Helper()
 	s.wantOutOfSight(b)
@@ -161,8 +159,8 @@ func (s *sites) wantNoTrace(b *tab) {
 	}
 }
 
-// wantOutOfSight wants that nothing of an attempt is in the address or the history, also while it
-// waits.
+// wantOutOfSight expects nothing of an attempt in the address or the history, also while the
+// attempt waits.
 func (s *sites) wantOutOfSight(b *tab) {
 	s.t.Helper()
 	if got := b.text("location.hash + location.search"); got != "" {

@@ -12,7 +12,7 @@ import (
 	"bindery/shared/console"
 )
 
-// A cloud's gateway turns some requests away itself, in a form of its own.
+// A cloud's gateway refuses some requests itself, with a body of its own.
 func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	var status atomic.Int64
 	mux := http.NewServeMux()
@@ -46,7 +46,8 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	}
 }
 
-// Where the page is on the functions' own host, whoever blocks its cookies blocks its storage too.
+// Where the page is on the functions' host, a user who blocks that host's cookies blocks the
+// page's storage too.
 func TestBrowserThatMayKeepNothingIsToldWhatToAllow(t *testing.T) {
 	listener, err := net.Listen("tcp", cookiesOff+":0")
 	if err != nil {

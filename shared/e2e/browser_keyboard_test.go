@@ -10,7 +10,7 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// focus goes to an element, as somebody does who presses Tab until it is reached.
+// focus moves the focus to an element, as pressing Tab until it is reached does.
 func (b *tab) focus(id string) {
 	b.t.Helper()
 	b.until(id+" to have the focus", pageIdle+` && (() => {
@@ -25,7 +25,7 @@ func (b *tab) key(key string) {
 	b.do("a key", func(ctx context.Context) error { return chromedp.KeyEvent(key).Do(ctx) })
 }
 
-// wantFocus wants that whoever presses the next key is at this element.
+// wantFocus expects the element with this id to have the focus.
 func (b *tab) wantFocus(when, id string) {
 	b.t.Helper()
 	if got := b.text("document.activeElement.id || document.activeElement.tagName"); got != id {

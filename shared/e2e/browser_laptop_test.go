@@ -18,7 +18,7 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// laptopBinary builds functions/local, once, with the race detector if the tests have it.
+// laptopBinary builds functions/local once, with the race detector if the tests have it.
 func (s *artifacts) laptopBinary(t *testing.T) string {
 	t.Helper()
 	s.mu.Lock()
@@ -41,7 +41,8 @@ func (s *artifacts) laptopBinary(t *testing.T) string {
 	return binary
 }
 
-// startLaptop runs Bindery as a person does, and returns where it and its sandbox are.
+// startLaptop runs functions/local as a user does, and returns the origins of Bindery and of its
+// sandbox.
 func startLaptop(t *testing.T) (bindery, platforms string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -88,7 +89,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 	return bindery, platforms
 }
 
-// sample is one of the sandbox's tokens to paste.
+// sample returns one of the sandbox's sample tokens.
 func sample(t *testing.T, platform sandbox.Platform, title string) sandbox.Sample {
 	t.Helper()
 	box := sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
@@ -102,7 +103,7 @@ func sample(t *testing.T, platform sandbox.Platform, title string) sandbox.Sampl
 	return sandbox.Sample{}
 }
 
-// submitSample fills in the form with a sample, and sends it.
+// submitSample fills in the form with a sample and submits it.
 func submitSample(b *tab, platforms string, s sandbox.Sample) {
 	b.t.Helper()
 	if s.Address != "" {
@@ -116,7 +117,7 @@ func submitSample(b *tab, platforms string, s sandbox.Sample) {
 	b.click("#submit")
 }
 
-// wantTokenOnlyInField wants that a pasted token is nowhere but in its field.
+// wantTokenOnlyInField expects the sample's token nowhere but in its field.
 func wantTokenOnlyInField(b *tab, s sandbox.Sample) {
 	b.t.Helper()
 	if got := b.text(`(location.href + JSON.stringify(sessionStorage) +
@@ -126,7 +127,7 @@ func wantTokenOnlyInField(b *tab, s sandbox.Sample) {
 	}
 }
 
-// All five against the real process, by a person whose browser is in Chinese.
+// Binds all five platforms against the real process, in a browser whose language is Chinese.
 func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
 	bindery, platforms := startLaptop(t)
 	b := newBrowser(t)
@@ -161,8 +162,8 @@ func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
 	unbind(b, "bitbucket")
 }
 
-// refusedThenBound pastes a token that is refused, sees why and what was typed, and then pastes a
-// good one.
+// refusedThenBound submits a token that is refused, expects the problem and the user's input to be
+// shown, and then submits a good one.
 func refusedThenBound(
 	t *testing.T, b *tab, platforms string, bad, good sandbox.Sample, code string,
 ) {
@@ -190,7 +191,7 @@ func refusedThenBound(
 	wantTokenOnlyInField(b, good)
 }
 
-// chooseInstance goes through the dialog after Bitbucket's consent: type, region, instance.
+// chooseInstance fills in the dialog after Bitbucket's consent: type, region, instance.
 func chooseInstance(b *tab, kind, region, id string) {
 	b.t.Helper()
 	b.waitReady("#dialog[open] #choose-type")

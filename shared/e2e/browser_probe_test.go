@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// That Bindery works without third-party cookies says something only if there really are none.
+// Tests without third-party cookies prove something only if the browser really has none.
 func TestBrowserKeepsNoThirdPartyCookies(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))

@@ -28,21 +28,21 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// sites are Bindery's functions, its console, the platforms and the issuer, each a site of its
-// own as a browser sees it: another host, and another port besides.
+// sites are Bindery's functions, its console, the platforms and the issuer. Each is a site of its
+// own for a browser: it has its own host, and its own port.
 type sites struct {
 	t                                     *testing.T
 	functions, console, platforms, issuer string
 	api                                   *api.API
 	box                                   *sandbox.Sandbox
 	issuerService                         *issuer
-	offset                                atomic.Int64 // how far Bindery's clock is
+	offset                                atomic.Int64 // how far Bindery's clock is ahead
 
 	mu       sync.Mutex
 	requests []request
 }
 
-// request is what reached a site, as far as a browser may tell too much in it.
+// request is a request to a site, with what a browser may tell too much in.
 type request struct{ site, path, referer string }
 
 const threeInstances = `{"acme": [
@@ -51,7 +51,7 @@ const threeInstances = `{"acme": [
 	{"type": "personal", "region": "cn-shanghai", "id": "crp-3", "name": "mine"}
 ]}`
 
-// newSites serves them all, the functions at this host.
+// newSites serves all sites, the functions at this host.
 func newSites(t *testing.T, host string) *sites {
 	t.Helper()
 	s := &sites{t: t}
@@ -77,12 +77,12 @@ func newSites(t *testing.T, host string) *sites {
 func (s *sites) now() time.Time          { return time.Now().Add(time.Duration(s.offset.Load())) }
 func (s *sites) advance(d time.Duration) { s.offset.Add(int64(d)) }
 
-// lateHandler is a handler that is there when all addresses are known.
+// lateHandler is a handler that is set once all addresses are known.
 type lateHandler struct{ handler atomic.Pointer[http.Handler] }
 
 func (l *lateHandler) set(h http.Handler) { l.handler.Store(&h) }
 
-// site listens, and remembers who was referred to it.
+// site listens, and records each request with its Referer.
 func (s *sites) site(name, host string, url *string) *lateHandler {
 	s.t.Helper()
 	address := host
@@ -110,8 +110,8 @@ func (s *sites) site(name, host string, url *string) *lateHandler {
 	return l
 }
 
-// withUnsafeReferrer lets a platform's pages tell their whole address to wherever they lead, which real
-// ones may do.
+// withUnsafeReferrer makes a platform's pages send their whole address as Referer, which real
+// platforms may do.
 func withUnsafeReferrer(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(&unsafeReferrer{w}, r)
@@ -127,7 +127,8 @@ func (t *unsafeReferrer) WriteHeader(status int) {
 
 func (t *unsafeReferrer) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// registerApps is the operator's document, with the callback addresses registered at the platforms.
+// registerApps registers the callback addresses at the platforms, and returns the operator's
+// document of OAuth apps.
 func (s *sites) registerApps() api.Apps {
 	apps := s.box.Apps()
 	for name, app := range apps {
@@ -172,7 +173,7 @@ func (s *sites) setting(name string) string {
 	return ""
 }
 
-// serve opens the storage, and all functions on top of it.
+// serve opens the stores and returns all functions as one handler.
 func (s *sites) serve(apps api.Apps) http.Handler {
 	s.t.Helper()
 	c, err := config.Read(s.setting)
@@ -208,7 +209,7 @@ func (s *sites) serve(apps api.Apps) http.Handler {
 	})
 }
 
-// sweep runs the schedule.
+// sweep runs the scheduled task three times.
 func (s *sites) sweep() {
 	s.t.Helper()
 	for range 3 {
@@ -218,14 +219,14 @@ func (s *sites) sweep() {
 	}
 }
 
-// seen are the requests that have come so far.
+// seen returns the requests that the sites got so far.
 func (s *sites) seen() []request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// attemptIDs are those of the attempts that browsers departed with.
+// attemptIDs returns the ids of the attempts whose startUrl a browser opened.
 func (s *sites) attemptIDs() []string {
 	var ids []string
 	for _, r := range s.seen() {
@@ -238,8 +239,8 @@ func (s *sites) attemptIDs() []string {
 	return ids
 }
 
-// wantNoReferrerLeak looks for ids and what goes with them in what browsers tell of where they come
-// from. A platform's page tells all it knows, but only to the callback, which knows it too.
+// wantNoReferrerLeak expects no attempt's id and no confirmation code in a Referer. A platform's
+// page may send its whole address to the callback, which knows all of it.
 func (s *sites) wantNoReferrerLeak() {
 	ids := s.attemptIDs()
 	for _, r := range s.seen() {
@@ -256,7 +257,7 @@ func (s *sites) wantNoReferrerLeak() {
 	}
 }
 
-// signIn opens the console and signs in.
+// signIn opens the console and signs in as the issuer's user.
 func (s *sites) signIn(b *tab, user string) *tab {
 	s.t.Helper()
 	b.open(s.console + "/")
@@ -266,7 +267,7 @@ func (s *sites) signIn(b *tab, user string) *tab {
 	return b
 }
 
-// startConsent goes to a platform's consent page as one of its users.
+// startConsent goes from the console to a platform's consent page, as one of the platform's users.
 func (s *sites) startConsent(b *tab, platform, login string) {
 	s.t.Helper()
 	b.click("#bind-" + platform)
@@ -274,7 +275,7 @@ func (s *sites) startConsent(b *tab, platform, login string) {
 	b.waitVisible("#authorize")
 }
 
-// bind is all of it, but for Bitbucket's dialog.
+// bind goes through the consent. What is left for Bitbucket is the dialog for the instance.
 func (s *sites) bind(b *tab, platform, login string) {
 	s.t.Helper()
 	s.startConsent(b, platform, login)

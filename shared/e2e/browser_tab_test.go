@@ -17,8 +17,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// tab is one tab of a browser. Whatever its pages complain of fails the test: an exception, an
-// error on the console, a violation of a content security policy.
+// tab is a tab of a browser. An exception, an error on the console or a violation of the content
+// security policy in one of its pages fails the test.
 type tab struct {
 	t       *testing.T
 	browser context.Context
@@ -50,7 +50,7 @@ func newTab(t *testing.T, browser context.Context, profile cdp.BrowserContextID)
 	return b
 }
 
-// newProfile is a browser as it is when nobody has used it yet, and its first tab.
+// newProfile returns the first tab of a new browser profile.
 func newProfile(t *testing.T, browser context.Context) *tab {
 	t.Helper()
 	var profile cdp.BrowserContextID
@@ -66,7 +66,7 @@ func newProfile(t *testing.T, browser context.Context) *tab {
 	return newTab(t, browser, profile)
 }
 
-// command has a browser do something that is no tab's.
+// command runs a command of the browser that belongs to no tab.
 func command(
 	t *testing.T, browser context.Context, what string, do func(context.Context) error,
 ) {
@@ -78,7 +78,7 @@ func command(
 	}
 }
 
-// openTab is another tab of the same browser.
+// openTab opens another tab of the same browser.
 func (b *tab) openTab() *tab {
 	b.t.Helper()
 	return newTab(b.t, b.browser, b.profile)
@@ -101,8 +101,8 @@ func (b *tab) listen(happened any) {
 			trouble("console.%s", e.Type)
 		}
 	case *cdplog.EventEntryAdded:
-		// The API's refusals are told to the person, and to the console by the browser itself. The
-		// platforms have no icon.
+		// The browser itself logs the API's refusals, which the console shows to the user. The platforms
+		// have no icon.
 		refusal := e.Entry.Source == cdplog.SourceNetwork &&
 			(strings.Contains(e.Entry.URL, "/v1/") || strings.HasSuffix(e.Entry.URL, "/favicon.ico"))
 		if e.Entry.Level != cdplog.LevelVerbose && e.Entry.Level != cdplog.LevelInfo && !refusal {
@@ -119,7 +119,7 @@ func (b *tab) wantNoComplaints() {
 	}
 }
 
-// try evaluates JavaScript as if a person had pressed something.
+// try evaluates JavaScript with a user gesture, as if the user had clicked.
 func (b *tab) try(ctx context.Context, expression string, to any) error {
 	gesture := func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
 		return p.WithUserGesture(true)
@@ -127,8 +127,8 @@ func (b *tab) try(ctx context.Context, expression string, to any) error {
 	return chromedp.Run(ctx, chromedp.Evaluate(expression, to, gesture))
 }
 
-// until waits for a condition, whatever page comes and goes meanwhile. A condition may do
-// something and then be true.
+// until waits until the condition is true, across page loads. The condition may have side effects
+// before it becomes true.
 func (b *tab) until(what, condition string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
@@ -149,7 +149,7 @@ func (b *tab) until(what, condition string) {
 	}
 }
 
-// describe is what the tab shows, for a test that fails.
+// describe returns what the tab shows, for the message of a failing test.
 func (b *tab) describe() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
@@ -162,10 +162,10 @@ func (b *tab) describe() string {
 	return text
 }
 
-// pageIdle is true when a page is there and doesn't work on anything.
+// pageIdle is true when a page has loaded and isn't busy.
 const pageIdle = `document.readyState === "complete" && !("busy" in document.body.dataset)`
 
-// waitReady waits until the console is idle and shows all these.
+// waitReady waits until the console is idle and has an element for each selector.
 func (b *tab) waitReady(selectors ...string) {
 	b.t.Helper()
 	condition := pageIdle + ` && document.body.dataset.ready === "true"`
@@ -175,13 +175,13 @@ func (b *tab) waitReady(selectors ...string) {
 	b.until("the console with "+strings.Join(selectors, " and "), condition)
 }
 
-// waitVisible waits until a page shows this.
+// waitVisible waits until a page shows the element.
 func (b *tab) waitVisible(selector string) {
 	b.t.Helper()
 	b.until(selector, pageIdle+" && document.querySelector("+jsString(selector)+")?.checkVisibility()")
 }
 
-// click clicks on what can be seen and isn't disabled.
+// click clicks on an element when it is visible and enabled.
 func (b *tab) click(selector string) {
 	b.t.Helper()
 	b.until(selector+" to press", pageIdle+` && (() => {
@@ -192,7 +192,7 @@ func (b *tab) click(selector string) {
 	})()`)
 }
 
-// fill puts a text into a field, or chooses it in a list.
+// fill enters a text into a field, or selects it in a list.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
 	b.until(selector+" to fill in", pageIdle+` && (() => {
@@ -206,7 +206,7 @@ func (b *tab) fill(selector, text string) {
 	})()`)
 }
 
-// text evaluates to a text.
+// text returns the value of the expression as a string.
 func (b *tab) text(expression string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
@@ -218,19 +218,19 @@ func (b *tab) text(expression string) string {
 	return text
 }
 
-// innerText is what an element shows, "" if there is none.
+// innerText returns what an element shows, "" if there is none.
 func (b *tab) innerText(selector string) string {
 	b.t.Helper()
 	return b.text("document.querySelector(" + jsString(selector) + ")?.innerText ?? ''")
 }
 
-// value is what is in a field.
+// value returns the value of a field.
 func (b *tab) value(selector string) string {
 	b.t.Helper()
 	return b.text("document.querySelector(" + jsString(selector) + ").value")
 }
 
-// do is a command of the browser itself: an address that is typed, a button beside it.
+// do runs a command of the browser, such as an address that is typed or a button of its toolbar.
 func (b *tab) do(what string, action chromedp.ActionFunc) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
@@ -240,7 +240,7 @@ func (b *tab) do(what string, action chromedp.ActionFunc) {
 	}
 }
 
-// navigate does something after which another document is there, and returns when it is.
+// navigate runs the action and waits until another document has replaced the current one.
 func (b *tab) navigate(what string, action chromedp.ActionFunc) {
 	b.t.Helper()
 	b.marks++
@@ -250,7 +250,7 @@ func (b *tab) navigate(what string, action chromedp.ActionFunc) {
 	b.until("another page after "+what, "window.mark !== "+jsString(mark))
 }
 
-// open types an address. Nothing is printed of it but what is not secret.
+// open types an address. Its messages leave out query and fragment.
 func (b *tab) open(address string) {
 	b.t.Helper()
 	b.navigate("opening "+withoutQuery(address), func(ctx context.Context) error {
@@ -267,7 +267,7 @@ func (b *tab) reload() {
 	b.navigate("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
 }
 
-// history are the addresses of the tab's entries.
+// history returns the addresses of the tab's history.
 func (b *tab) history() (addresses []string) {
 	b.t.Helper()
 	entries, _ := b.entries()
@@ -277,7 +277,7 @@ func (b *tab) history() (addresses []string) {
 	return addresses
 }
 
-// entries are the tab's history, and which of them is shown.
+// entries returns the tab's history, and which entry is shown.
 func (b *tab) entries() (entries []*page.NavigationEntry, at int) {
 	b.t.Helper()
 	b.do("reading the history", func(ctx context.Context) error {
@@ -288,7 +288,7 @@ func (b *tab) entries() (entries []*page.NavigationEntry, at int) {
 	return entries, at
 }
 
-// back goes back until the nearest entry whose address begins so.
+// back goes back to the nearest entry whose address begins with origin.
 func (b *tab) back(origin string) {
 	b.t.Helper()
 	entries, at := b.entries()

@@ -19,24 +19,24 @@ import (
 // pageTimeout is how long a test waits for a page or a process. Each takes a fraction of it.
 const pageTimeout = time.Minute
 
-// cookiesOff is a host whose cookies the usual browser takes none of, as a person may have set it.
+// cookiesOff is a host from which newBrowser accepts no cookies, by a setting of its user.
 const cookiesOff = "127.0.0.4"
 
-// A browser's settings, as a person makes them in its dialogs.
+// Chromium's preferences, as a user sets them in its dialogs.
 var (
-	// blocksThirdParty blocks third-party cookies.
+	// blocksThirdParty blocks third-party cookies, and every cookie of cookiesOff.
 	blocksThirdParty = settings{"cookie_controls_mode": 1, "content_settings": settings{
 		"exceptions": settings{"cookies": settings{
 			"http://" + cookiesOff + ",*": settings{"setting": 2},
 		}},
 	}}
-	// blocksNothing is a second browser of another person, who blocks nothing.
+	// blocksNothing accepts every cookie.
 	blocksNothing = settings{"cookie_controls_mode": 0}
 )
 
 type settings map[string]any
 
-// artifacts is what takes long to make, and so is made once, by whoever needs it first.
+// artifacts holds what takes long to make. The first test that needs one makes it.
 type artifacts struct {
 	dir string
 
@@ -71,7 +71,8 @@ func (s *artifacts) end() {
 	}
 }
 
-// browser starts Chromium with these settings, or is the one that runs already.
+// browser starts Chromium with these preferences, or returns the one of this name that runs
+// already.
 func (s *artifacts) browser(t *testing.T, name string, of settings) context.Context {
 	t.Helper()
 	s.mu.Lock()
@@ -107,7 +108,7 @@ func (s *artifacts) browser(t *testing.T, name string, of settings) context.Cont
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("password-store", "basic"))
-	// The library complains of every event that is newer than itself.
+	// The library reports every event that is newer than itself.
 	silent := chromedp.WithErrorf(func(string, ...any) {})
 	running, stopped := chromedp.NewContext(allocator, silent)
 	if err := chromedp.Run(running); err != nil {
@@ -119,13 +120,13 @@ func (s *artifacts) browser(t *testing.T, name string, of settings) context.Cont
 	s.endings = append(s.endings, func() {
 		gently, cancel := context.WithTimeout(running, pageTimeout)
 		defer cancel()
-		_ = chromedp.Cancel(gently) // killed, it would leave files and processes behind
+		_ = chromedp.Cancel(gently) // a killed browser leaves files and processes
 		freed()
 	})
 	return running
 }
 
-// writeSettings writes a new profile's.
+// writeSettings writes the preferences of a new profile.
 func writeSettings(dir string, of settings) error {
 	text, err := json.Marshal(settings{"profile": of})
 	profile := filepath.Join(dir, "Default")
@@ -133,28 +134,29 @@ func writeSettings(dir string, of settings) error {
 		os.WriteFile(filepath.Join(profile, "Preferences"), text, 0o600))
 }
 
-// newBrowser is somebody in front of a browser of their own: no cookie and no storage is there yet.
+// newBrowser returns a tab of a browser that blocks third-party cookies, with neither cookies nor
+// storage yet.
 func newBrowser(t *testing.T) *tab {
 	t.Helper()
 	return newProfile(t, built.browser(t, "usual", blocksThirdParty))
 }
 
-// otherBrowser is somebody at another machine.
+// otherBrowser returns a tab of another browser, which shares nothing with those of newBrowser.
 func otherBrowser(t *testing.T) *tab {
 	t.Helper()
 	return newProfile(t, built.browser(t, "another", blocksNothing))
 }
 
-// jsString is a text as JavaScript has it.
+// jsString returns the text as a string literal of JavaScript.
 func jsString(text string) string {
 	literal, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // a string can't fail to become JSON
+		panic(err) // encoding a string never fails
 	}
 	return string(literal)
 }
 
-// withoutQuery is an address without what may be secret in it.
+// withoutQuery returns the address without query and fragment, which may hold secrets.
 func withoutQuery(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	address, _, _ = strings.Cut(address, "?")

@@ -14,7 +14,7 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// binder is one of many who bind the same platform at once, each with a token of its own.
+// binder is one of many users who bind the same platform at once, each with a token of its own.
 type binder struct {
 	user, token secret.Text
 	got         reply
@@ -23,13 +23,13 @@ type binder struct {
 
 const (
 	concurrentBinders = 64
-	// warmProcesses is how many processes Lambda keeps of the function.
+	// warmProcesses is the number of warm processes of the function.
 	warmProcesses = 8
 )
 
-// Of those who bind at once with one ETag, one wins and the others are told so. Of those who don't
-// ask what is there, each is told the truth: the record is the last winner's, with that token; the
-// history has each success once; and no other secret is left.
+// Of the binds at once with one ETag, one succeeds and the others get 412. Of the binds without an
+// ETag, every reply is true: the record is the last successful bind's, with its token; the history
+// has each success once; and no other secret is left.
 func TestManyBindTheSameAtOnce(t *testing.T) {
 	t.Parallel()
 	d := startLambda(t)
@@ -64,13 +64,14 @@ func TestManyBindTheSameAtOnce(t *testing.T) {
 	d.wantHistory(2 + len(won))
 	d.makeAllDue()
 	d.runSchedule("after the race")
-	if left := d.aws.secrets.Names(); len(left) != 2 { // the apps, and the token
+	if left := d.aws.secrets.Names(); len(left) != 2 { // the OAuth apps, and the binding's token
 		t.Errorf("%d secrets are left of the race, want the winner's", len(left)-1)
 	}
 	d.wantTokenOfOneOf(won)
 }
 
-// manyProcesses leads to several processes of one function, by turns.
+// manyProcesses returns the address of a gateway that spreads requests over several processes of
+// one function.
 func (d *deployment) manyProcesses(folder string) (address string) {
 	d.t.Helper()
 	var doors []http.Handler
@@ -98,7 +99,7 @@ func (d *deployment) newBinders() []*binder {
 	return all
 }
 
-// bindAtOnce has all of them begin at the same moment.
+// bindAtOnce sends the binds of all binders at the same moment.
 func (d *deployment) bindAtOnce(door string, all []*binder, more ...string) {
 	d.t.Helper()
 	form := d.form("gitlab")
@@ -125,7 +126,7 @@ func winners(all []*binder) (won []*binder) {
 	return won
 }
 
-// etag is the binding's, as its list shows it.
+// etag returns the ETag of GitLab's binding, as the list of bindings shows it.
 func (d *deployment) etag() string {
 	d.t.Helper()
 	a := d.call(http.MethodGet, d.bindingsPath(), d.bearer("alice", everyScope), nil)
@@ -139,7 +140,8 @@ func (d *deployment) etag() string {
 	return ""
 }
 
-// wantTokenOfOneOf expects that the record is one winner's, and that builds get that one's token.
+// wantTokenOfOneOf expects the record to be one of these binders', and builds to get that binder's
+// token.
 func (d *deployment) wantTokenOfOneOf(won []*binder) {
 	d.t.Helper()
 	tag := d.etag()
@@ -152,7 +154,7 @@ func (d *deployment) wantTokenOfOneOf(won []*binder) {
 	}
 }
 
-// wantHistory expects so many events, each once and in their order.
+// wantHistory expects this many events in the history, each once.
 func (d *deployment) wantHistory(want int) {
 	d.t.Helper()
 	seen := map[any]bool{}

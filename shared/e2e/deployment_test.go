@@ -27,55 +27,57 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// consoleURL is where a browser is sent back to.
+// consoleURL is the console's origin, to which callbacks redirect the browser.
 const consoleURL = "https://bindery.example.com"
 
-// host is a cloud with Bindery deployed in it, on this machine: all that differs from one to
-// another.
+// host is what differs between the clouds that a deployment runs in.
 type host interface {
-	// api brings requests to the processes, as the cloud's gateway does.
+	// api passes requests to the processes, as the cloud's gateway does.
 	api(processes map[string]*triggertest.Process) http.Handler
-	// options are what a function's process is started with.
+	// options returns what a function's process is started with.
 	options(folder string) triggertest.Options
-	// scheduleEvent is the event of the schedule.
+	// scheduleEvent returns the event with which the cloud invokes expirycheck.
 	scheduleEvent() []byte
-	// secretNames are the names of all that the vault has, and tokens what it was ever given.
+	// secretNames returns the names of all secrets in the vault, and tokens every token that the
+	// vault ever stored.
 	secretNames() []string
 	tokens() []string
-	// deniedCalls are the calls that a role didn't allow, and idle the rights that nobody had a use for.
+	// deniedCalls returns the calls that a role didn't allow, and unusedRights the rights that no
+	// call used.
 	deniedCalls() []string
 	unusedRights() []string
 }
 
-// deployment is a deployment in a cloud: every function's binary as it is packaged, run by the cloud's
-// protocol behind its gateway; and around it the platforms, an issuer, and the cloud's stores.
+// deployment is Bindery deployed in a cloud on this machine: every function's binary as it is
+// packaged, run by the cloud's protocol behind its gateway, with the sandbox's platforms, an
+// issuer and the cloud's stores.
 type deployment struct {
 	host
 
 	t            *testing.T
-	aws          *awsCloud        // AWS, if it is there
-	alibaba      *fcCloud         // Alibaba Cloud, if it is there
+	aws          *awsCloud        // nil unless the cloud is AWS
+	alibaba      *fcCloud         // nil unless the cloud is Alibaba Cloud
 	front        *httptest.Server // the gateway
-	origin       string           // what the gateway is called
-	client       *http.Client     // that finds it
+	origin       string           // the gateway's public origin
+	client       *http.Client     // resolves origin to front
 	sandbox      *sandbox.Sandbox
 	sandboxURL   string
-	table        table.Table // with every right
+	table        table.Table // with an operator's rights
 	key          *ecdsa.PrivateKey
 	issuer       *httptest.Server
-	processes    map[string]*triggertest.Process // by the functions' folders
-	instance     string                          // that its user works on
-	platformUser string                          // the user at the platforms
+	processes    map[string]*triggertest.Process // by the function's folder
+	instance     string                          // the instance that is bound
+	platformUser string                          // who consents at the platforms
 	started      *startedProcesses
 }
 
-// startedProcesses are all processes that were ever started.
+// startedProcesses collects every process that the deployment has started.
 type startedProcesses struct {
 	mu  sync.Mutex
 	all []*triggertest.Process
 }
 
-// newDeployment is a world without a cloud.
+// newDeployment returns a deployment without a cloud: its issuer and its platforms.
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{
@@ -87,7 +89,8 @@ func newDeployment(t *testing.T) *deployment {
 	return d
 }
 
-// startFunctions starts a process for each function. When the test ends, their logs are searched.
+// startFunctions starts a process for each function. At the end of the test the logs of all
+// processes are searched.
 func (d *deployment) startFunctions(folders []string) {
 	d.t.Helper()
 	for _, f := range folders {
@@ -96,7 +99,8 @@ func (d *deployment) startFunctions(folders []string) {
 	d.t.Cleanup(d.wantNoSecretInLogs)
 }
 
-// startProcess starts a process that may take so long for an event, 0 for as long as it is deployed with.
+// startProcess starts a process with this limit for one event; 0 is the limit of the template.
+// more are variables, NAME=value.
 func (d *deployment) startProcess(folder string, timeout time.Duration, more ...string) *triggertest.Process {
 	d.t.Helper()
 	o := d.options(folder)
@@ -108,12 +112,12 @@ func (d *deployment) startProcess(folder string, timeout time.Duration, more ...
 	return p
 }
 
-// bindingsPath is the path of the instance's bindings.
+// bindingsPath returns the path of the instance's bindings.
 func (d *deployment) bindingsPath() string {
 	return "/v1/instances/eu/" + url.PathEscape(d.instance) + "/bindings"
 }
 
-// bindingKey is the key of a binding.
+// bindingKey returns the table's key of the instance's binding to a platform.
 func (d *deployment) bindingKey(platform string) table.Key {
 	return table.Key{Account: "acme", Region: "eu", Instance: d.instance, Platform: platform}
 }
@@ -132,7 +136,7 @@ func (d *deployment) startIssuer() {
 	d.t.Cleanup(d.issuer.Close)
 }
 
-// bearer is an access token of a user of the account acme.
+// bearer returns an access token of a user of the account acme.
 func (d *deployment) bearer(user, scope string) secret.Text {
 	d.t.Helper()
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", "k")
@@ -159,7 +163,7 @@ func (d *deployment) startSandbox() {
 	d.sandboxURL = server.URL
 }
 
-// apps is the secret of the OAuth apps, which lead back to the gateway.
+// apps returns the value of the OAuth apps' secret, with the gateway's callback addresses.
 func (d *deployment) apps() []byte {
 	d.t.Helper()
 	all := object{}
@@ -179,7 +183,7 @@ func (d *deployment) apps() []byte {
 	return text
 }
 
-// reply is a reply, read to its end.
+// reply is a response whose body has been read.
 type reply struct {
 	status int
 	header http.Header
@@ -187,7 +191,8 @@ type reply struct {
 	text   string
 }
 
-// call sends a request to the API; body may be nil. No redirect is followed.
+// call sends a request to the API and follows no redirect. body may be nil; more are names and
+// values of headers.
 func (d *deployment) call(method, address string, bearer secret.Text, body any, more ...string) reply {
 	d.t.Helper()
 	if strings.HasPrefix(address, "/") {
@@ -200,14 +205,14 @@ func (d *deployment) call(method, address string, bearer secret.Text, body any, 
 	return a
 }
 
-// send is call, from any goroutine. No error quotes the address, which may have a code in it.
+// send is like call, for use in any goroutine. No error quotes the address, which may hold a code.
 func send(
 	ctx context.Context, method, address string, bearer secret.Text, body any, more ...string,
 ) (reply, error) {
 	return sendBy(ctx, http.DefaultClient, method, address, bearer, body, more...)
 }
 
-// sendBy is send by a client of one's own.
+// sendBy is like send, with a client of the caller's choice.
 func sendBy(
 	ctx context.Context, by *http.Client, method, address string, bearer secret.Text, body any,
 	more ...string,
@@ -249,7 +254,7 @@ func sendBy(
 	return a, nil
 }
 
-// platformVariables are those that lead to the platforms.
+// platformVariables returns the variables that set the platforms' addresses.
 func platformVariables() (all []string) {
 	for _, platform := range []string{"GITEE", "GITHUB", "BITBUCKET", "CODEUP"} {
 		all = append(all, "BINDERY_"+platform+"_URL", "BINDERY_"+platform+"_API_URL")
@@ -257,7 +262,7 @@ func platformVariables() (all []string) {
 	return all
 }
 
-// environ is an environment as a process is started with one.
+// environ returns the variables as NAME=value.
 func environ(env map[string]string) (all []string) {
 	for name, value := range env {
 		all = append(all, name+"="+value)
@@ -265,7 +270,7 @@ func environ(env map[string]string) (all []string) {
 	return all
 }
 
-// canaries are what must not be in any log.
+// canaries returns the texts that must not be in any log.
 func (d *deployment) canaries() []string {
 	words := []string{"canary-key", "canary-session", "Bearer ey", "code="}
 	for _, s := range d.sandbox.Samples() {
@@ -281,7 +286,8 @@ func (d *deployment) canaries() []string {
 	return append(words, d.tokens()...)
 }
 
-// wantNoSecretInLogs looks for what must not be in any log, and for calls that a role didn't allow.
+// wantNoSecretInLogs reports an error for each canary in a log, and for each call that a role
+// denied.
 func (d *deployment) wantNoSecretInLogs() {
 	d.t.Helper()
 	words := d.canaries()
@@ -301,7 +307,7 @@ func (d *deployment) wantNoSecretInLogs() {
 	}
 }
 
-// wantNoUnusedRight looks for rights that the whole story had no use for.
+// wantNoUnusedRight reports an error for each right that no call of bindToUnbind used.
 func (d *deployment) wantNoUnusedRight() {
 	d.t.Helper()
 	for _, right := range d.unusedRights() {

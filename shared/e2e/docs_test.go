@@ -25,16 +25,16 @@ import (
 	"bindery/shared/provider"
 )
 
-// What the documentation says is held against the code. The parts of it that are made from the
-// code are written anew by
+// These tests compare the documentation with the code. The parts of the documentation that are
+// generated from the code are written by
 //
 //	go test ./shared/e2e -run TestDocs -update
 var update = flag.Bool("update", false, "write the parts of the documentation that are generated")
 
-// readmes are the same in two languages.
+// readmes are the README in both languages.
 var readmes = []string{"README.md", "README.zh-CN.md"}
 
-// document reads a file of the documentation, by its path from the root.
+// document returns the text of a file, by its path from the root.
 func document(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
@@ -44,7 +44,7 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// documents lists every file of the documentation.
+// documents returns the names of all files of the documentation.
 func documents(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
@@ -58,7 +58,8 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-// wantDocument compares a document with what it should be, or writes it.
+// wantDocument compares a document with the generated text. With -update it writes the document
+// instead.
 func wantDocument(t *testing.T, name, want string) {
 	t.Helper()
 	if document(t, name) == want {
@@ -73,7 +74,7 @@ func wantDocument(t *testing.T, name, want string) {
 	}
 }
 
-// wantPart does the same with what is between the two marks of a part.
+// wantPart is wantDocument for the text between the two marks of a part.
 func wantPart(t *testing.T, name, part, want string) {
 	t.Helper()
 	begin, end := "<!-- "+part+" -->\n", "<!-- end of "+part+" -->"
@@ -85,10 +86,10 @@ func wantPart(t *testing.T, name, part, want string) {
 	wantDocument(t, name, before+begin+want+end+after)
 }
 
-// tableRow is a line of a table.
+// tableRow returns a line of a Markdown table.
 func tableRow(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
-// tableRows are the cells of the first table after a heading, without its head.
+// tableRows returns the cells of the first table after a heading, without the table's head.
 func tableRows(t *testing.T, name, heading string) [][]string {
 	t.Helper()
 	_, rest, found := strings.Cut("\n"+document(t, name), "\n"+heading+"\n")
@@ -115,7 +116,7 @@ func tableRows(t *testing.T, name, heading string) [][]string {
 	return all[2:]
 }
 
-// firstCells is what the first cells of rows name, without the marks of code.
+// firstCells returns the first cell of each row, without the marks of code.
 func firstCells(rows [][]string) []string {
 	var names []string
 	for _, cells := range rows {
@@ -199,8 +200,8 @@ func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 	}
 }
 
-// problemTable is the catalogue in both languages, by code. What a problem fills in is left in
-// its braces.
+// problemTable returns the catalogue as a table in both languages, sorted by code. Parameters stay
+// in braces.
 func problemTable(t *testing.T) string {
 	params := map[string]string{}
 	for _, name := range []string{
@@ -257,7 +258,7 @@ func TestDocsEventsAreTheCodes(t *testing.T) {
 	}
 }
 
-// attackNumbers are those of every attack, in order.
+// attackNumbers returns the number of every attack, in order.
 func attackNumbers() []string {
 	var all []string
 	for _, group := range []struct {
@@ -271,7 +272,7 @@ func attackNumbers() []string {
 	return all
 }
 
-// attackTests are the tests that bear an attack's number, by number.
+// attackTests returns the tests whose names begin with an attack's number, by number.
 func attackTests(t *testing.T) map[string][]string {
 	tests := map[string][]string{}
 	declared := regexp.MustCompile(`^func (Test([A-D][0-9]+)_\w+)\(`)
@@ -320,7 +321,7 @@ func TestDocsAttacksNameTheirTests(t *testing.T) {
 	}
 }
 
-// headingOf is the one that begins with a group's letter.
+// headingOf returns the heading that begins with a group's letter.
 func headingOf(t *testing.T, name, letter string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^## (` + letter + `\. .+)$`).FindStringSubmatch(document(t, name))
@@ -330,7 +331,7 @@ func headingOf(t *testing.T, name, letter string) string {
 	return found[1]
 }
 
-// wantAttackTests holds what a row names against the tests that there are.
+// wantAttackTests compares the tests that a row names with those that exist.
 func wantAttackTests(t *testing.T, number, cell string, tests []string) {
 	t.Helper()
 	switch {
@@ -368,8 +369,8 @@ func writeAttackTests(t *testing.T, name string, tests map[string][]string) {
 	wantDocument(t, name, strings.Join(lines, "\n"))
 }
 
-// directModules are the modules of go.mod that Bindery itself imports, in its tests too, or runs
-// as a tool.
+// directModules returns the modules of go.mod that Bindery imports, also in tests, or runs as a
+// tool; and all that go.mod requires.
 func directModules(t *testing.T) (direct, required []string) {
 	mod := document(t, "go.mod")
 	require := regexp.MustCompile(`(?m)^(?:require )?\t?(\S+\.\S+/\S+|\S+\.\S+) v\S+`)
@@ -427,7 +428,7 @@ func TestDocsDependenciesAreExplained(t *testing.T) {
 	}
 }
 
-// codeBlock is a block of code.
+// codeBlock is a fenced block of code in Markdown.
 type codeBlock struct{ language, body string }
 
 func codeBlocks(text string) []codeBlock {
@@ -448,7 +449,7 @@ func codeBlocks(text string) []codeBlock {
 	return all
 }
 
-// slug is a heading as a link names it.
+// slug returns the anchor of a heading, as GitHub makes it.
 func slug(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -493,8 +494,8 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// startLaptopProcess builds the real binary, runs it on free ports in a folder of its own, and returns the
-// two.
+// startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
+// returns the ports of Bindery and of the sandbox.
 func startLaptopProcess(t *testing.T) (own, sandbox string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -504,7 +505,7 @@ func startLaptopProcess(t *testing.T) (own, sandbox string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
-	process := exec.Command(binary) // ended below: a context's end would be an error
+	process := exec.Command(binary) // ended in the cleanup: the end of a context would be an error
 	process.Dir = folder
 	process.Env = []string{"PORT=0"}
 	stdout, err := process.StdoutPipe()
@@ -538,8 +539,8 @@ func startLaptopProcess(t *testing.T) (own, sandbox string) {
 	return own, sandbox
 }
 
-// TestDocsCurlWorksAsPasted pastes every block of the two README with curl in it into one shell,
-// with nothing but the ports changed, and holds each answer against the block of JSON after it.
+// TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with
+// only the ports changed, and compares each reply with the block of JSON after it.
 func TestDocsCurlWorksAsPasted(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
@@ -586,8 +587,8 @@ func TestDocsCurlWorksAsPasted(t *testing.T) {
 	}
 }
 
-// wantAnswer holds the last JSON of an answer against the documentation's, and refuses a problem
-// that the documentation doesn't show.
+// wantAnswer compares the last JSON value of a reply with the documentation's, and refuses a
+// problem that the documentation doesn't show.
 func wantAnswer(t *testing.T, where, answer, want string) {
 	t.Helper()
 	var last any
@@ -617,8 +618,8 @@ func wantAnswer(t *testing.T, where, answer, want string) {
 	}
 }
 
-// differences lists where an answer isn't as the documentation shows it. "…" stands for any text there,
-// and as a name for fields that aren't shown.
+// differences lists where a reply differs from the documentation. In the documentation "…" stands
+// for any text, and as a name for fields that aren't shown.
 func differences(want, got any, at string) []string {
 	switch want := want.(type) {
 	case map[string]any:

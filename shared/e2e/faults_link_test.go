@@ -17,10 +17,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// toxic is what a line can suffer from, in toxiproxy's own JSON.
+// toxic is a fault of a link, in toxiproxy's JSON.
 type toxic string
 
-// The toxics. The times are far longer than any client waits.
+// The times are far longer than any client waits.
 const (
 	slow        toxic = `{"type":"latency","stream":"downstream","attributes":{"latency":60000}}`
 	resetting   toxic = `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`
@@ -30,40 +30,40 @@ const (
 	halfReply   toxic = `{"type":"limit_data","stream":"downstream","attributes":{"bytes":%d}}`
 )
 
-// cut is what happens to the request for which a line was armed.
+// cut is what happens to the request for which a link was armed.
 type cut string
 
 const (
-	// replyLost does the work and resets the connection in place of the reply. The next request is
-	// well again.
+	// replyLost lets the store do the work and resets the connection instead of replying. The next
+	// request works.
 	replyLost cut = "the reply is lost"
-	// replyCut is lost in the middle of the reply's body.
+	// replyCut is like replyLost, in the middle of the reply's body.
 	replyCut cut = "the reply breaks off"
-	// downBefore takes the store away before the work is done.
+	// downBefore takes the store down before it does the work.
 	downBefore cut = "the store goes away"
-	// downAfter takes the store away when the work has been done, and before the reply.
+	// downAfter takes the store down after it has done the work and before it replies.
 	downAfter cut = "the work is done, and the store goes away"
 )
 
-// link is the way from one process to one store. Toxiproxy is what cuts it; when, says the test.
+// link is the connection from one process to one store. Toxiproxy cuts it when the test says so.
 type link struct {
 	t     *testing.T
 	proxy *toxiproxy.Proxy
 
 	mu       sync.Mutex // guards what follows
-	calls    []string   // the operations, since it was last well
-	target   int        // the number of the request to be hit, 0 for none
+	calls    []string   // the operations since the link was armed
+	target   int        // the number of the request to cut, 0 for none
 	how      cut
-	healNext bool // with the next request
+	healNext bool // removes the toxics at the next request
 }
 
-// newLink makes a way to the service at the cloud's gate, for whoever has the session token.
+// newLink opens a link to the service for the process with the session token.
 func newLink(t *testing.T, c *awsCloud, session, service string) (l *link, address string) {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	upstream := strings.TrimPrefix(c.url, "http://")
 	l = &link{t: t}
-	// Not a port that the system gives to whoever asks for any: it is to be taken again.
+	// The port is outside of the range that the system assigns from: restore must get it again.
 	for range 50 {
 		port := strconv.Itoa(10_000 + rand.IntN(20_000))
 		l.proxy = toxiproxy.NewProxy(server, session+service, "127.0.0.1:"+port, upstream)
@@ -81,21 +81,21 @@ func newLink(t *testing.T, c *awsCloud, session, service string) (l *link, addre
 	return l, "http://" + l.proxy.Listen
 }
 
-// link is the one that a request came by, nil for a way that nothing ever happens to.
+// link returns the link that a request came over, nil if tests never cut it.
 func (c *awsCloud) link(session, service string) *link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.links[session+" "+service]
 }
 
-// arm hits the k-th request from now on.
+// arm cuts the k-th request from now on.
 func (l *link) arm(k int, how cut) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls, l.target, l.how = nil, k, how
 }
 
-// addToxic has the toxic act on all that comes, from now on.
+// addToxic makes the toxic act on everything from now on.
 func (l *link) addToxic(from toxic) {
 	if from == unreachable {
 		l.proxy.Stop()
@@ -106,8 +106,8 @@ func (l *link) addToxic(from toxic) {
 	}
 }
 
-// restore ends whatever the line suffers from, and returns which requests came since it was armed.
-// Connections that are open end.
+// restore ends every fault and every open connection of the link, and returns the operations since
+// it was armed.
 func (l *link) restore() []string {
 	l.t.Helper()
 	l.mu.Lock()
@@ -116,7 +116,7 @@ func (l *link) restore() []string {
 	l.mu.Unlock()
 	l.proxy.Stop()
 	l.proxy.Toxics.ResetToxics(l.t.Context())
-	// A process that is being started has the port until it has become another program.
+	// A process that is being started holds the port until its exec.
 	err := l.proxy.Start()
 	for try := 0; err != nil && try < 500; try++ {
 		time.Sleep(10 * time.Millisecond)
@@ -128,7 +128,7 @@ func (l *link) restore() []string {
 	return calls
 }
 
-// record counts a request and says what becomes of it, if anything.
+// record counts a request and returns the cut for it, "" for none.
 func (l *link) record(operation string) cut {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,8 +144,8 @@ func (l *link) record(operation string) cut {
 	return l.how
 }
 
-// forward lets a request through to the store, and hits it if it is the one. What toxiproxy has cut
-// off is written all the same: it reaches nobody.
+// forward passes a request to the store and cuts it if it is the one. A reply that toxiproxy has
+// cut off is written all the same.
 func (l *link) forward(w http.ResponseWriter, r *http.Request, store http.Handler) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	how := l.record(operation)
@@ -168,7 +168,7 @@ func (l *link) forward(w http.ResponseWriter, r *http.Request, store http.Handle
 	_, _ = w.Write(reply.Body.Bytes())
 }
 
-// half is how many bytes end a reply in the middle of its body. It fixes the headers that the
+// half returns how many bytes end a reply in the middle of its body. It sets the headers that the
 // server would add.
 func half(reply *httptest.ResponseRecorder) int {
 	reply.Header().Set("Content-Length", strconv.Itoa(reply.Body.Len()))

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// A run of the schedule outlives its stores: it comes to its own end, and says what it couldn't do.
-// Where it can't even read what is due, it ends in an error, so that Lambda runs it again. The next
-// run does the work.
+// A run of the schedule ends by itself when its stores fail, and reports what it couldn't do. If
+// it can't read what is due, it ends in an error, so that Lambda runs it again. The next run does
+// the work.
 func TestAScheduleOutlivesItsStores(t *testing.T) {
 	t.Parallel()
 	var both sync.WaitGroup
@@ -50,8 +50,9 @@ func wantScheduleToComplete(t *testing.T, service string, calls []int) {
 	d.wantNothingLeft()
 }
 
-// runScheduleWithFault runs the schedule with everything due and a store at fault, and then once more when it is
-// well. It returns the calls that came to the store, and how the first run ended.
+// runScheduleWithFault runs the schedule with everything due and a failing store, and once more
+// when the store works. It returns the calls that reached the store, and the error of the first
+// run.
 func (r *faultRun) runScheduleWithFault(when string, l *link, fault func(*link)) (met []string, err error) {
 	r.t.Helper()
 	r.bindByConsent("gitee", r.bearer(rand.Text(), everyScope))
@@ -71,8 +72,8 @@ func (r *faultRun) runScheduleWithFault(when string, l *link, fault func(*link))
 	return met, err
 }
 
-// runSchedule runs the schedule in the stage's process, which has the time that the template gives it, and
-// returns how many failures its summary tells of.
+// runSchedule runs the schedule in the run's own process with the template's time limit, and
+// returns the number of failures in its summary.
 func (r *faultRun) runSchedule() (failed int, err error) {
 	r.t.Helper()
 	p := r.processes[r.folder]

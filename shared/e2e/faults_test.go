@@ -21,7 +21,7 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// apiRequest is one call of a function's API.
+// apiRequest is a request to the API.
 type apiRequest struct {
 	method, path string
 	bearer       secret.Text
@@ -29,18 +29,18 @@ type apiRequest struct {
 	more         []string // headers
 }
 
-// scenario is what somebody asks of a function, while its stores are at fault.
+// scenario is a request to a function whose stores fail.
 type scenario struct {
 	name, folder string
-	// setUp does what comes before, by functions that are well.
+	// setUp does what must precede the request, with functions whose stores work.
 	setUp   func(r *faultRun) apiRequest
-	success int // the status of a success
-	// browser says that a person's browser asks, which has nobody's bearer, and ends at the console.
+	success int // the status of success
+	// browser says that a browser sends the request: it has no bearer and ends at the console.
 	browser bool
-	// platformUser is who consents at the platform, if it must be somebody whom no other deed is about: the
-	// deed then goes wrong in one way after the other.
+	// platformUser is who consents at the platform, if that must be a user of no other scenario. The
+	// scenario's faults then run one after the other.
 	platformUser string
-	// passBackoff lets the time pass after which a refresh is tried again.
+	// passBackoff ends the wait after which a refresh is tried again.
 	passBackoff func(r *faultRun)
 }
 
@@ -117,24 +117,24 @@ func scenarios() []scenario {
 	}
 }
 
-// faultRun is where one deed is done: at an instance of its own, by a process of its own, which comes
-// to the stores by lines that can be cut. What goes before and after is done by the world's own
-// processes, which are always well.
+// faultRun runs one scenario at an instance of its own, with a process of its own that reaches the
+// stores over links that can be cut. The deployment's other processes, whose stores always work,
+// do what comes before and after.
 type faultRun struct {
 	*deployment
 	scenario
 	user  secret.Text
-	front *httptest.Server // leads to the process for this deed's function
+	front *httptest.Server // the gateway to the process
 	links map[string]*link // by service
 
-	processes   map[string]*triggertest.Process // that process, by its folder
-	environment []string                        // that leads it to the lines
+	processes   map[string]*triggertest.Process // that one process, by its folder
+	environment []string                        // variables that make the process use the links
 }
 
-// everyScope is a user's who may do anything.
+// everyScope is the scope of a user who may do anything.
 var everyScope = strings.Join([]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential}, " ")
 
-// newFaultRun sets a deed up at the n-th instance.
+// newFaultRun prepares a scenario at the n-th instance.
 func (d *deployment) newFaultRun(t *testing.T, sc scenario, n int) *faultRun {
 	t.Helper()
 	other := *d
@@ -155,7 +155,7 @@ func (d *deployment) newFaultRun(t *testing.T, sc scenario, n int) *faultRun {
 	return r
 }
 
-// restart ends the deed's process, and starts another.
+// restart replaces the process by a new one.
 func (r *faultRun) restart() {
 	r.t.Helper()
 	if old := r.processes[r.folder]; old != nil {
@@ -164,8 +164,8 @@ func (r *faultRun) restart() {
 	r.processes[r.folder] = r.startProcess(r.folder, 0, r.environment...)
 }
 
-// prepare has the deed begun by a new user, for none may bind as often in a minute as this does, and
-// in a new process, which remembers nothing.
+// prepare sets the scenario up as a new user, because the limit of binds per minute is less than
+// the test needs, with a new process, which has nothing cached.
 func (r *faultRun) prepare() apiRequest {
 	r.t.Helper()
 	r.user = r.bearer(rand.Text(), everyScope)
@@ -173,14 +173,14 @@ func (r *faultRun) prepare() apiRequest {
 	return r.setUp(r)
 }
 
-// send does the deed. The function has the time that the template gives it.
+// send sends the request. The function has the time that the template gives it.
 func (r *faultRun) send(request apiRequest) (reply, error) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), functionTimeout)
 	defer cancel()
 	return send(ctx, request.method, r.front.URL+request.path, request.bearer, request.body, request.more...)
 }
 
-// succeeded reports whether the deed has succeeded.
+// succeeded reports whether the reply is the scenario's success.
 func (r *faultRun) succeeded(a reply) bool {
 	if r.success == http.StatusSeeOther {
 		finish, _ := consoleFragment(a)
@@ -189,7 +189,7 @@ func (r *faultRun) succeeded(a reply) bool {
 	return a.status == r.success
 }
 
-// wantStorageUnavailable expects a refusal in words, for want of a store, that shows nothing.
+// wantStorageUnavailable expects the complete problem storage_unavailable.
 func (r *faultRun) wantStorageUnavailable(when string, a reply) {
 	r.t.Helper()
 	if r.browser {
@@ -210,10 +210,10 @@ func (r *faultRun) wantStorageUnavailable(when string, a reply) {
 	}
 }
 
-// usedUpCodes are the problems after which an attempt is begun anew.
+// usedUpCodes are the problems after which the user starts a new attempt.
 var usedUpCodes = []string{"authorization_done", "another_browser", "cookies_blocked"}
 
-// codeOf is the problem that a reply tells, in its body or on the way to the console.
+// codeOf returns the code of the problem in the body or in the redirect to the console.
 func codeOf(a reply) string {
 	if _, code := consoleFragment(a); code != "" {
 		return code
@@ -222,7 +222,7 @@ func codeOf(a reply) string {
 	return code
 }
 
-// wantNoSecret expects that a reply shows no token, but for the one that it is for.
+// wantNoSecret expects no token in the reply but the one that the reply is for.
 func (r *faultRun) wantNoSecret(when string, a reply) {
 	r.t.Helper()
 	text := a.text + fmt.Sprint(a.header)
@@ -234,10 +234,10 @@ func (r *faultRun) wantNoSecret(when string, a reply) {
 	}
 }
 
-// wantRetrySucceeds expects that the same request works when the stores are well. What the user is told to
-// do before that is done: a browser whose attempt was used up begins another, and so does the owner
-// of a token that was lost. A process remembers for as long as Retry-After says that it couldn't
-// read the OAuth apps; another one doesn't.
+// wantRetrySucceeds expects the same request to succeed once the stores work. First it does what
+// the problem tells the user: a used-up attempt is started again, and a token that may be lost is
+// bound again. A process that couldn't read the OAuth apps remembers that until Retry-After has
+// passed, so it is replaced.
 func (r *faultRun) wantRetrySucceeds(when string, request apiRequest, mayLose bool) {
 	r.t.Helper()
 	var told []string
@@ -263,7 +263,7 @@ func (r *faultRun) wantRetrySucceeds(when string, request apiRequest, mayLose bo
 	r.t.Errorf("%s: again, when all is well: %v", when, told)
 }
 
-// storeCalls does the deed while all is well, and returns which calls it makes of a store.
+// storeCalls runs the scenario without a fault, and returns the calls that it makes to each store.
 func (r *faultRun) storeCalls() map[string][]string {
 	r.t.Helper()
 	request := r.prepare()
@@ -281,10 +281,10 @@ func (r *faultRun) storeCalls() map[string][]string {
 	return made
 }
 
-// Stores that fail cost a user another try, and nothing else, whichever call it hits, before or
-// after the store has done its work. One lost reply is made good without a word; otherwise the
-// refusal has words and a time to wait, the same request works later, and in the end nothing is
-// left: no secret without a record, no note, no token alive.
+// A failing store costs a user another try and nothing else, at whichever call it fails, before or
+// after the store has done its work. A single lost reply is not visible. Otherwise the reply is a
+// problem with a time to wait, the same request works later, and in the end nothing is left: no
+// secret without a record, no note, no live token.
 func TestStoresAtFault(t *testing.T) {
 	t.Parallel()
 	d := startLambda(t)
@@ -292,7 +292,7 @@ func TestStoresAtFault(t *testing.T) {
 	var all sync.WaitGroup
 	run := func(name string, sc scenario, at int, do func(r *faultRun)) {
 		if sc.platformUser != "" {
-			sc.platformUser = "bob" // alice is for what counts the calls
+			sc.platformUser = "bob" // alice is the user of the run that counts calls
 		}
 		all.Go(func() {
 			t.Run(sc.name+" "+name, func(t *testing.T) { do(d.newFaultRun(t, sc, at)) })
@@ -321,11 +321,11 @@ func TestStoresAtFault(t *testing.T) {
 	d.wantNothingLeft()
 }
 
-// maxFaultGroups are the most that a deed's mishaps are divided into.
+// maxFaultGroups is the largest number of groups that a scenario's faults are divided into.
 const maxFaultGroups = 6
 
-// failAtEachCall finds out which calls a deed makes, at the first of some instances, and lets each
-// go wrong, at the others.
+// failAtEachCall finds out which calls a scenario makes, at the instance number first, and makes
+// each of them fail, at the instances after it.
 func (d *deployment) failAtEachCall(t *testing.T, sc scenario, first int) {
 	n := first
 	var all sync.WaitGroup
@@ -346,7 +346,7 @@ func (d *deployment) failAtEachCall(t *testing.T, sc scenario, first int) {
 	all.Wait()
 }
 
-// runWithToxic does the deed while every call of these stores fails so.
+// runWithToxic runs the scenario while every call to these stores fails.
 func (r *faultRun) runWithToxic(from toxic, services ...string) {
 	r.t.Helper()
 	request := r.prepare()
@@ -370,14 +370,14 @@ func (r *faultRun) runWithToxic(from toxic, services ...string) {
 	r.wantRetrySucceeds(when, request, true)
 }
 
-// fault is what goes wrong at one call of a deed.
+// fault is what happens to one call of a scenario.
 type fault struct {
 	service, operation string
 	k                  int
 	how                cut
 }
 
-// faultGroups are all that make a difference, in groups that go on side by side.
+// faultGroups returns every fault that makes a difference, in groups that run at once.
 func faultGroups(sc scenario, made map[string][]string) map[string][]fault {
 	groups := map[string][]fault{}
 	for service, operations := range made {
@@ -387,7 +387,7 @@ func faultGroups(sc scenario, made map[string][]string) map[string][]fault {
 				switch {
 				case sc.platformUser != "":
 					group = "both"
-				case operation == "PutSecretValue": // which is repeated for long
+				case operation == "PutSecretValue": // the vault retries it for a long time
 					group += " " + string(how)
 				}
 				groups[group] = append(groups[group], fault{service, operation, i + 1, how})
@@ -397,7 +397,7 @@ func faultGroups(sc scenario, made map[string][]string) map[string][]fault {
 	return groups
 }
 
-// cuts are those that make a difference for an operation.
+// cuts returns the cuts that make a difference for an operation.
 func cuts(operation string) []cut {
 	if strings.HasPrefix(operation, "Get") || operation == "Query" {
 		return []cut{downBefore, replyCut}
@@ -405,7 +405,7 @@ func cuts(operation string) []cut {
 	return []cut{downBefore, replyLost, replyCut, downAfter}
 }
 
-// runWithFault does the deed while that goes wrong.
+// runWithFault runs the scenario with one fault.
 func (r *faultRun) runWithFault(f fault) {
 	r.t.Helper()
 	when := fmt.Sprintf("%s, call %d of %s: %s", f.operation, f.k, f.service, f.how)
@@ -428,8 +428,8 @@ func (r *faultRun) runWithFault(f fault) {
 	r.wantRetrySucceeds(when, request, f.operation == "PutSecretValue" && f.how == downBefore)
 }
 
-// ageIdentityEntries makes the entries of who holds the person's tokens old, so that they count for no more
-// than they are.
+// ageIdentityEntries makes the entries of the user's identity old, so that they no longer count as
+// binds in progress.
 func (d *deployment) ageIdentityEntries(person string) {
 	d.t.Helper()
 	other := *d
@@ -467,15 +467,15 @@ func (d *deployment) unbindAll() {
 	}
 }
 
-// wantNothingLeft ends all bindings, lets everything come due, and expects that
-// neither a secret nor a row that comes due is left.
+// wantNothingLeft ends all bindings, makes everything due, and expects neither a secret nor a due
+// row to be left.
 func (d *deployment) wantNothingLeft() {
 	d.t.Helper()
 	for _, person := range []string{"alice", "bob"} {
 		d.ageIdentityEntries(person)
 	}
 	d.unbindAll()
-	for range 3 { // drained, then removed
+	for range 3 { // a run drains a row's events, the next deletes it
 		d.makeAllDue()
 		d.runSchedule("after all faults")
 	}

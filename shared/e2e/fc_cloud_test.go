@@ -22,10 +22,10 @@ import (
 	"bindery/shared/vault/kms/kmstest"
 )
 
-// fcCloud is Alibaba Cloud as far as the functions use it: pretend services of Tablestore, KMS and
-// Container Registry, and Function Compute's own API, all behind a gate that gives each function
-// the rights of its role in docs/ram and no others. The access key's id says who is calling: each
-// function has credentials of its own, which come with each of its invocations.
+// fcCloud is what the functions use of Alibaba Cloud: fake services of Tablestore, KMS and
+// Container Registry, and Function Compute's own API. A gate before all of them gives each
+// function the rights of its role in docs/ram and no others. The access key's id is the function's
+// folder: each function gets its credentials with each invocation.
 type fcCloud struct {
 	settings map[string]string
 	vault    *kmstest.Service
@@ -36,11 +36,11 @@ type fcCloud struct {
 	onEachCall   func(who string, needs []right)
 	refused      []string
 	used         map[string]bool // "function action on"
-	storedTokens map[string]bool // every token that was put into the vault
+	storedTokens map[string]bool // every token that the vault ever stored
 }
 
-// startFCCloud starts the services, and says in the settings where they are. Functions are invoked
-// by invoke.
+// startFCCloud starts the services and puts their addresses into settings. invoke returns the
+// process of a function that another one invokes.
 func startFCCloud(
 	t *testing.T, settings map[string]string, folders []string,
 	invoke func(folder string) *triggertest.Process,
@@ -75,20 +75,20 @@ func startFCCloud(
 	return c
 }
 
-// credentialsOf are those that come with a function's invocations.
+// credentialsOf returns the credentials that come with a function's invocations.
 func credentialsOf(folder string) triggertest.Credentials {
 	return triggertest.Credentials{
 		ID: folder, Key: "canary-key-" + folder, Token: "canary-token-" + folder,
 	}
 }
 
-// known finds the credentials of an access key.
+// known returns the credentials of an access key.
 func (c *fcCloud) known(id string) (key, token string, ok bool) {
 	as := credentialsOf(id)
 	return as.Key, as.Token, id == admin || c.rights[id] != nil
 }
 
-// serve starts a service behind the gate. What a request needs, says needs.
+// serve starts a service behind the gate. needs returns the rights that a request needs.
 func (c *fcCloud) serve(
 	t *testing.T, variable string, service http.Handler,
 	needs func(r *http.Request, body []byte) []right,
@@ -115,7 +115,7 @@ func (c *fcCloud) serve(
 	c.settings[variable] = server.URL
 }
 
-// onCall has meet called before each call of a service, which it may hold up, from now on.
+// onCall sets the function that is called before each call of a service. It may block the call.
 func (c *fcCloud) onCall(meet func(who string, needs []right)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +128,7 @@ func (c *fcCloud) callHook() func(who string, needs []right) {
 	return c.onEachCall
 }
 
-// allowed reports whether the caller's role may do it, and notes what it may not.
+// allowed reports whether the caller's role allows the request, and records a denied one.
 func (c *fcCloud) allowed(who string, needed []right) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,8 +156,9 @@ func (c *fcCloud) ofTablestore(r *http.Request, body []byte) (needed []right) {
 	return needed
 }
 
-// ofKMS also remembers the tokens in what goes into the vault: nothing else may show them. A secret
-// is sealed and opened by the caller's right to the key.
+// ofKMS returns the rights that a request to KMS needs, and remembers the tokens in values that
+// are written, so that the logs can be searched for them. Sealing and opening a secret uses the
+// caller's right to the key.
 func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -174,7 +175,7 @@ func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 	action := r.Header.Get("X-Acs-Action")
 	needed := []right{{action, on}}
 	switch action {
-	case "CreateSecret": // which of the two the cloud looks at isn't said
+	case "CreateSecret": // the documentation doesn't say which of the two counts
 		needed = append(needed, right{action, "new"}, right{"GenerateDataKey", "key"})
 	case "PutSecretValue":
 		needed = append(needed, right{"GenerateDataKey", "key"})
@@ -200,7 +201,7 @@ func (c *fcCloud) keep(value string) {
 
 var invocationPath = regexp.MustCompile(`^/2023-03-30/functions/bindery-(\w+)/invocations$`)
 
-// invokedBy is the function that a request invokes.
+// invokedBy returns the function that a request invokes.
 func invokedBy(r *http.Request) string {
 	if found := invocationPath.FindStringSubmatch(r.URL.Path); found != nil {
 		return found[1]
@@ -208,7 +209,7 @@ func invokedBy(r *http.Request) string {
 	return ""
 }
 
-// invocations is Function Compute's own API, which the router asks.
+// invocations is Function Compute's InvokeFunction, which the router calls.
 func (c *fcCloud) invocations(invoke func(folder string) *triggertest.Process) http.Handler {
 	gate := acs3test.New("2023-03-30", "", "", "")
 	gate.Path = invocationPath
@@ -248,7 +249,7 @@ func (c *fcCloud) unusedRights() (all []string) {
 		for on, actions := range rights {
 			for action := range strings.FieldsSeq(actions) {
 				use := folder + " " + action + " " + on
-				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" { // Function Compute writes it
+				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" { // Function Compute itself writes the log
 					all = append(all, use)
 				}
 			}
@@ -257,7 +258,7 @@ func (c *fcCloud) unusedRights() (all []string) {
 	return all
 }
 
-// fcUnusedRights are the rights that the story has no use for, and what does.
+// fcUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var fcUnusedRights = map[string]string{
 	"tokenbind GetRange table":            "asking who holds a token that is to be revoked",
 	"tokenbind DeleteRow table":           "dropping an entry of a holder that is long gone",

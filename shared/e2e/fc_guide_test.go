@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// fcGuides are the guide to Alibaba Cloud in each language: the headings of its tables of settings
-// and of alarms, and how it says that a setting has no default.
+// fcGuides are the guide to Alibaba Cloud in each language, with the headings of its tables of
+// settings and of alarms, and its words for a setting that has no default.
 var fcGuides = []struct{ name, settings, alarms, required, inVPC string }{
 	{fcGuide, "## 2. The settings", "## Alarms", "**required**", "with a VPC"},
 	{"docs/deploy-alibaba.zh-CN.md", "## 2. 配置", "## 告警", "**必填**", "使用 VPC 时必填"},
@@ -58,8 +58,8 @@ func TestDocsGuidesToAlibabaCloudListEverySetting(t *testing.T) {
 	}
 }
 
-// The log is where both clouds' alarms look: the queries of the guide find the same lines as the
-// filters of template.yaml, and a line of an error.
+// Both clouds' alarms look at the log: the guide's queries find the same lines as the filters of
+// template.yaml, and lines of errors.
 func TestDocsAlarmsOnAlibabaCloudAreThoseOnAWS(t *testing.T) {
 	lines := []string{`{"time":"2026-01-01T00:00:00Z","level":"ERROR","msg":"refused"}`}
 	var alarms []string

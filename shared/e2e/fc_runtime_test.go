@@ -44,8 +44,8 @@ func TestOnFunctionComputeEveryFunctionHasItsHooks(t *testing.T) {
 	}
 }
 
-// The vendor's loop asks for the next event before it has replied to the last one. All of these are
-// under way at once, and each gets its own.
+// The vendor's loop polls for the next event before it has replied to the last one. These requests
+// are all in progress at once, and each gets its own reply.
 func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 	d := startFC(t)
 	user := d.bearer("alice", everyScope)
@@ -53,7 +53,7 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 	for _, platform := range bound {
 		d.bindByToken(platform, user)
 	}
-	d.credential("gitlab") // reads the catalogue, so that what comes now is the table's alone
+	d.credential("gitlab") // reads the catalogue, so that the next calls are only to the table
 
 	var arrived atomic.Int64
 	together := make(chan struct{})
@@ -106,7 +106,8 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 	}
 }
 
-// panicking is what a function's main becomes, so that a request can make it panic with its token.
+// panicking replaces the handler in status's main, so that a request can make it panic with its
+// token.
 const panicking = `http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Panic") != "" {
 		panic(r.Header.Get("Authorization"))
@@ -114,7 +115,7 @@ const panicking = `http.HandlerFunc(func(w http.ResponseWriter, r *http.Request)
 	a.Handler(api.Status).ServeHTTP(w, r)
 })`
 
-// buildPanicking builds status with that in its main, and everything else as it is.
+// buildPanicking builds status with that handler and no other change.
 func buildPanicking(t *testing.T) (binary string) {
 	t.Helper()
 	source, err := filepath.Abs(filepath.Join(root, "functions/status/main.go"))
@@ -146,7 +147,7 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 	p := triggertest.Start(t, o)
 	d.processes["status"] = p
 	user := d.bearer("alice", api.ScopeRead)
-	for n, path := range []string{d.bindingsPath(), "/v1/platforms"} { // by the router, and by the domain alone
+	for n, path := range []string{d.bindingsPath(), "/v1/platforms"} { // through the router, and directly from the domain
 		a := d.call(http.MethodGet, path, user, nil, "Panic", "1")
 		if a.status != http.StatusInternalServerError || a.body["code"] != "internal" ||
 			a.header.Get("Content-Type") != "application/problem+json" {
@@ -169,14 +170,14 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 	}
 }
 
-// A function that the cloud ends in the middle of its work is a problem to its client, and the same
-// request works with the next one; the sweep collects what the first left.
+// When the cloud kills a function during a request, the client gets a problem, and the same
+// request works in the next process. The sweep deletes what the first one left.
 func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
 	d := startFC(t)
 	user, first := d.bearer("alice", everyScope), d.processes["tokenbind"]
 	d.alibaba.onCall(func(who string, needs []right) {
 		if who == "tokenbind" && needs[0] == (right{"PutRow", "table"}) &&
-			len(d.secretNames()) > 1 { // the record, for its secret is there
+			len(d.secretNames()) > 1 { // the record, whose secret is stored already
 			first.Kill()
 		}
 	})
@@ -203,7 +204,7 @@ func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
 	d.credential("gitlab")
 }
 
-// A reply of the vault that is lost is made good, with the rights that each role has.
+// A lost reply of the vault does no harm, with only the rights that each role has.
 func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
 	d := startFC(t)
 	user := d.bearer("alice", everyScope)
@@ -225,13 +226,13 @@ func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
 	}
 	d.makeAllDue()
 	d.runSchedule("which sweeps what was lost")
-	if left := d.secretNames(); len(left) != 3 { // with the apps'
+	if left := d.secretNames(); len(left) != 3 { // with the OAuth apps
 		t.Errorf("the secrets %v are left", left)
 	}
 }
 
-// wantCallbackToRefuse is a callback whose vault's answer is lost. It may not look at what is there, and its user
-// begins again.
+// wantCallbackToRefuse expects a callback to refuse when the reply of its vault is lost: its role
+// may not read whether the secret was stored. The user starts again.
 func (d *deployment) wantCallbackToRefuse(user secret.Text) {
 	d.t.Helper()
 	_, back, cookie := d.consentAtPlatform("gitee", user)
@@ -245,7 +246,7 @@ func (d *deployment) wantCallbackToRefuse(user secret.Text) {
 	if got := d.alibaba.refused; len(got) != 1 || !strings.HasPrefix(got[0], "oauthcallback: Get") {
 		d.t.Errorf("refused are %v, want that the callback looks", got)
 	}
-	d.alibaba.refused = nil // it was meant
+	d.alibaba.refused = nil // expected
 }
 
 func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) {
@@ -254,7 +255,7 @@ func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) 
 		"console": "console: ListInstance on registry", "old": "old: ListInstance on registry",
 		"oauthstart": "oauthstart: GetRange on table",
 	} {
-		p := d.startProcess("status", 0) // which has not read the catalogue
+		p := d.startProcess("status", 0) // a new process hasn't read the catalogue
 		p.SetCredentials(credentialsOf(as))
 		d.processes["status"] = p
 		a := d.call(http.MethodGet, d.bindingsPath(), d.bearer("alice", api.ScopeRead), nil)
@@ -263,7 +264,7 @@ func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) 
 		}
 		d.alibaba.mu.Lock()
 		refused := d.alibaba.refused
-		d.alibaba.refused = nil // it was meant
+		d.alibaba.refused = nil // expected
 		d.alibaba.mu.Unlock()
 		if len(refused) == 0 || refused[0] != want {
 			t.Errorf("with the credentials of %s, refused are %v, want %s", as, refused, want)
@@ -283,7 +284,7 @@ func TestOnFunctionComputeAddressesArriveAsTheyWereSent(t *testing.T) {
 		{"/v1/bindings?status=bound&status=expired", "input_malformed", http.StatusBadRequest},
 		{d.bindingsPath() + "/gitlab/history?cursor=a&cursor=b", "input_malformed", http.StatusBadRequest},
 		{d.bindingsPath() + "/gitlab/history?cursor=", "", http.StatusOK},
-		// One segment of a path is one: it is not taken apart at its slash.
+		// A segment of the path isn't split at its escaped slash.
 		{"/v1/instances/eu/cri/1/bindings", "route_unknown", http.StatusNotFound},
 		{"/v1/instances/eu/cri%252F1/bindings", "instance_unknown", http.StatusNotFound},
 		{"/v1/instances/eu/%E5%80%BC/bindings", "instance_unknown", http.StatusNotFound},

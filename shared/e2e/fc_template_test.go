@@ -19,7 +19,7 @@ import (
 	"bindery/shared/dispatch"
 )
 
-// fcFunctions are the functions of s.yaml: their properties, by the folder under functions/.
+// fcFunctions returns the properties of the functions in s.yaml, by their folder under functions/.
 func fcFunctions(t *testing.T, document object) map[string]object {
 	t.Helper()
 	all := map[string]object{}
@@ -60,7 +60,8 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 		if share := float64(memory) / 1024 / cpu; share < 1 || share > 4 {
 			t.Errorf("%s: %d MB with %v of a processor, want 1 to 4 GB a processor", name, memory, cpu)
 		}
-		// A request ends itself after 20 seconds, a run after 120, and the router waits for another.
+		// A request ends itself after 20 seconds, a run of the schedule after 120; the router waits for
+		// another function.
 		least := map[string]int{"expirycheck": 150, "router": 36}[name]
 		if timeout, _ := f["timeout"].(int); timeout < max(least, 25) || timeout > 180 {
 			t.Errorf("%s is ended after %d seconds", name, timeout)
@@ -71,7 +72,7 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 	}
 }
 
-// triggerOf is the configuration of a function's trigger of the kind, or nil.
+// triggerOf returns the configuration of a function's trigger of this kind, or nil.
 func triggerOf(f object, kind string) object {
 	list, _ := f["triggers"].([]any)
 	for _, trigger := range list {
@@ -82,7 +83,7 @@ func triggerOf(f object, kind string) object {
 	return nil
 }
 
-// fcRoute is a route of the domain, as the deployment has it.
+// fcRoute is a route of the custom domain in s.yaml.
 type fcRoute struct {
 	path, function string
 	methods        []string
@@ -103,9 +104,9 @@ func fcRoutes(t *testing.T, document object) (all []fcRoute) {
 	return all
 }
 
-// routedTo is the function that the domain gives a request to, or "". The cloud's rules: an exact
-// path goes before one that ends with *, and of those that begin as the request does the longest
-// counts; then the method must be the route's.
+// routedTo returns the function that the domain routes a request to, or "". The cloud's rules: an
+// exact path goes before one that ends with *, and of the matching ones the longest counts; then
+// the route must have the method.
 func routedTo(routes []fcRoute, method, path string) string {
 	var best fcRoute
 	for _, r := range routes {
@@ -124,7 +125,7 @@ func routedTo(routes []fcRoute, method, path string) string {
 	return best.function
 }
 
-// routerTarget asks the router itself which function a request is for.
+// routerTarget returns a function that asks the router which function it invokes for a request.
 func routerTarget(t *testing.T) func(method, path string) string {
 	t.Helper()
 	invoked := ""
@@ -160,7 +161,7 @@ func TestTheDomainServesTheContract(t *testing.T) {
 	routes, ask := fcRoutes(t, document), routerTarget(t)
 	functions := fcFunctions(t, document)
 	part := regexp.MustCompile(`\{(\w+)\}`)
-	// The same function as on AWS, whose API knows each route.
+	// It must be the same function as on AWS, whose API has a route for each operation.
 	for route, want := range routesOf(t, readYAML(t, template)) {
 		method, pattern, _ := strings.Cut(route, " ")
 		want, gate, _ := strings.Cut(want, " ")
@@ -175,7 +176,7 @@ func TestTheDomainServesTheContract(t *testing.T) {
 		if got != want {
 			t.Errorf("%s arrives at %q, want %s", route, got, want)
 		}
-		// A call with a bearer comes after a preflight if the console is on another origin.
+		// If the console is on another origin, a preflight comes before a call with a bearer.
 		before := routedTo(routes, http.MethodOptions, path)
 		if gate == "bearer" && (before == "" ||
 			!slices.Contains(texts(triggerOf(functions[before], "http")["methods"]), "OPTIONS")) {
@@ -211,7 +212,7 @@ func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
 		if !slices.Equal(got, want[name]) {
 			t.Errorf("%s takes %v, and its routes %v", name, got, want[name])
 		}
-		// The functions verify who is calling: the cloud's gate knows no issuer.
+		// The functions verify the caller themselves: Function Compute's authentication knows no issuer.
 		if http["authType"] != "anonymous" || http["disableURLInternet"] != true {
 			t.Errorf("%s: its trigger is %v", name, http)
 		}
@@ -230,7 +231,7 @@ func TestTheTimerAsksForTheCheck(t *testing.T) {
 		if timer == nil {
 			continue
 		}
-		// As on AWS, where the same function takes the same input.
+		// AWS's schedule invokes the same function with the same input.
 		schedule := in(readYAML(t, template), "Resources", "ExpiryCheck", "Properties", "Events",
 			"Schedule", "Properties")
 		if timer["payload"] != in(schedule, "Input") || timer["enable"] != true ||
@@ -257,7 +258,7 @@ func TestTheDomainIsHTTPSAloneAndSound(t *testing.T) {
 	}
 }
 
-// The domain has no log of its own. What the cloud could write about a request besides is off.
+// The domain has no log. What else could log a request's address is switched off.
 func TestD3_NothingOnFunctionComputeLogsAnAddress(t *testing.T) {
 	document := readDeployment(t)
 	for name, f := range fcFunctions(t, document) {
@@ -272,7 +273,7 @@ func TestD3_NothingOnFunctionComputeLogsAnAddress(t *testing.T) {
 	}
 }
 
-// environmentOf are the variables of a function, which must be text.
+// environmentOf returns the variables of a function, which must be strings.
 func environmentOf(t *testing.T, name string, f object) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -302,7 +303,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 			anywhere[variable] = true
 			size += len(variable) + len(value)
 		}
-		if size > 4096-1024 { // the cloud's limit, and room for a catalogue and a list of hosts
+		if size > 4096-1024 { // the cloud's limit, less room for a catalogue and a list of hosts
 			t.Errorf("%s: its variables have %d bytes", name, size)
 		}
 		if _, err := config.Read(func(name string) string { return variables[name] }); err != nil {
@@ -310,7 +311,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 		}
 		for variable := range variablesOf(aws, onAWS[name]) {
 			_, set := variables[variable]
-			// What reaches KMS is told the prefix, and nothing else.
+			// Only functions that reach KMS get the prefix.
 			if !set && (variable != "BINDERY_SECRET_PREFIX" || variables["BINDERY_KMS_KEY"] != "") &&
 				name != "router" {
 				t.Errorf("%s: %s is set on AWS and not here", name, variable)
@@ -336,7 +337,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 	}
 }
 
-// Whatever an operator's environment may hold comes from there: s.yaml is in version control.
+// s.yaml is in version control, so every setting of an operator comes from the environment.
 func TestNoSecretStandsInTheDeployment(t *testing.T) {
 	text := document(t, "s.yaml")
 	literal := regexp.MustCompile(`(?m)^ +(BINDERY_\w+): (.+)$`)

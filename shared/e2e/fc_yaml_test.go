@@ -25,7 +25,7 @@ const (
 	fcGuide    = "docs/deploy-alibaba.md"
 )
 
-// fcSettings are what an operator's environment holds: the block of the guide.
+// fcSettings returns the settings in the guide's block of environment variables.
 func fcSettings(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -44,8 +44,8 @@ func fcSettings(t *testing.T) map[string]string {
 	return all
 }
 
-// readServerless is s.yaml with aliases, merges, variables and the environment put in, as
-// Serverless Devs does.
+// readServerless returns s.yaml with aliases, merges, variables and the environment resolved, as
+// Serverless Devs resolves them.
 func readServerless(t *testing.T, text string, env map[string]string) object {
 	t.Helper()
 	var document object
@@ -67,7 +67,7 @@ var (
 	ofResource = regexp.MustCompile(`^\$\{resources\.(\w+)\.props\.(\w+)\}$`)
 )
 
-// resolve is a part of the document without expressions.
+// resolve returns a part of the document with its expressions replaced by their values.
 func resolve(t *testing.T, part any, document object, env map[string]string) any {
 	t.Helper()
 	switch v := part.(type) {
@@ -110,7 +110,7 @@ func resolve(t *testing.T, part any, document object, env map[string]string) any
 	return part
 }
 
-// serverlessDevs is the program that deploys, as npm installs it.
+// serverlessDevs returns the path of Serverless Devs, as npm installs it.
 func serverlessDevs(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(root, "node_modules/.bin/s"))
@@ -127,7 +127,7 @@ func serverlessDevs(t *testing.T) string {
 	return ""
 }
 
-// preview is s.yaml as Serverless Devs itself reads it.
+// preview returns s.yaml as Serverless Devs itself reads it.
 func preview(t *testing.T, env map[string]string) (resources any, failed string) {
 	t.Helper()
 	path := serverlessDevs(t)
@@ -136,7 +136,7 @@ func preview(t *testing.T, env map[string]string) (resources any, failed string)
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	// It looks for a newer version of itself once a day: it has just done so.
+	// It looks for a newer version of itself once a day. This file tells it that it has just done so.
 	notes := filepath.Join(home, ".s", "config", "update-notifier.json")
 	if err := os.MkdirAll(filepath.Dir(notes), 0o755); err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func preview(t *testing.T, env map[string]string) (resources any, failed string)
 		return nil, string(out)
 	}
 	var document object
-	// It warns before that of being run as root.
+	// It prints a warning first when it is run as root.
 	begin := bytes.Index(append([]byte("\n"), out...), []byte("\n{"))
 	if begin < 0 || json.Unmarshal(out[begin:], &document) != nil {
 		t.Fatalf("s preview shows no JSON: %s", out)
@@ -198,7 +198,8 @@ func TestWhatHasNoDefaultIsAskedForByItsName(t *testing.T) {
 	}
 }
 
-// strict makes every object of a schema refuse what it doesn't list: the vendor's refuses nothing.
+// strict makes every object of a schema refuse properties that it doesn't list. The vendor's
+// schema refuses none.
 func strict(schema any) {
 	switch v := schema.(type) {
 	case object:
@@ -207,7 +208,7 @@ func strict(schema any) {
 			v["additionalProperties"] = false
 		}
 		for name, part := range v {
-			if !slices.Contains([]string{"if", "then", "else"}, name) { // which add to what is there
+			if !slices.Contains([]string{"if", "then", "else"}, name) { // these extend the object around them
 				strict(part)
 			}
 		}
@@ -218,7 +219,7 @@ func strict(schema any) {
 	}
 }
 
-// vendorSchema compiles a schema of the vendor's, made strict, or a definition in it.
+// vendorSchema compiles a schema of the vendor, made strict, or a definition in it.
 func vendorSchema(t *testing.T, name, definition string) *jsonschema.Schema {
 	t.Helper()
 	folder := os.Getenv("SCHEMAS")
@@ -245,7 +246,7 @@ func vendorSchema(t *testing.T, name, definition string) *jsonschema.Schema {
 	return compiled
 }
 
-// validate holds a part of the deployment against a schema.
+// validate checks a part of the deployment against a schema.
 func validate(t *testing.T, schema *jsonschema.Schema, part any) error {
 	t.Helper()
 	text, err := json.Marshal(part)
@@ -276,7 +277,7 @@ func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
 		if err := validate(t, schema, props); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		// As one of many kinds of trigger, the schema lets anything pass.
+		// The schema accepts anything as one of its many kinds of trigger.
 		list, _ := props["triggers"].([]any)
 		for _, trigger := range list {
 			seen++

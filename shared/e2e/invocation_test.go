@@ -16,9 +16,8 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// registry is Alibaba Cloud as far as listing needs it: the registry's own API and the table. They
-// take one set of credentials at a time. The environment's, which the functions are started with,
-// ended long ago.
+// registry is what listing instances needs of Alibaba Cloud: the registry's API and the table.
+// They accept one set of credentials at a time. Those in the functions' environment have expired.
 type registry struct {
 	service *acrtest.Service
 	rows    *otstest.Service
@@ -70,7 +69,7 @@ func startRegistry(t *testing.T, issuer string) *registry {
 	return r
 }
 
-// acceptCredentials changes the credentials that the cloud takes, and returns them.
+// acceptCredentials changes the credentials that the services accept, and returns them.
 func (r *registry) acceptCredentials(id string) triggertest.Credentials {
 	c := triggertest.Credentials{ID: id, Key: "canary-key-" + id, Token: "canary-token-" + id}
 	r.service.SetCredentials(c.ID, c.Key, c.Token)
@@ -92,7 +91,7 @@ func TestFunctionComputeListsTheRegistryWithEachInvocationsCredentials(t *testin
 	d.startIssuer()
 	r := startRegistry(t, d.issuer.URL)
 	status, check := r.start(t, binaries, "status"), r.start(t, binaries, "expirycheck")
-	// One that gets none with its invocations has those of the environment alone.
+	// This process gets no credentials with its invocations, so it has only those of its environment.
 	without := r.start(t, binaries, "status")
 	without.SetCredentials(triggertest.Credentials{})
 	asking := func(p *triggertest.Process, path string) reply {

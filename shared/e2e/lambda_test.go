@@ -23,7 +23,7 @@ func TestTheStoryOnLambda(t *testing.T) {
 	startLambda(t).bindToUnbind()
 }
 
-// The time-outs that template.yaml gives the functions behind the API, and the check.
+// The time limits in template.yaml: of the functions behind the API, and of the check.
 const (
 	functionTimeout = 29 * time.Second
 	scheduleTimeout = 180 * time.Second
@@ -40,7 +40,7 @@ type onLambda struct {
 	binaries string
 }
 
-// startLambda starts a world on Lambda.
+// startLambda starts a deployment on Lambda.
 func startLambda(t *testing.T) *deployment {
 	t.Helper()
 	d, document := newDeployment(t), readYAML(t, template)
@@ -64,7 +64,7 @@ func startLambda(t *testing.T) *deployment {
 	return d
 }
 
-// api is the HTTP API: the template's routes, and its authorizer as far as that asks for a bearer.
+// api is the HTTP API with the template's routes. Its authorizer only asks for a bearer.
 func (on *onLambda) api(processes map[string]*triggertest.Process) http.Handler {
 	mux := http.NewServeMux()
 	for route, served := range on.routes {
@@ -84,7 +84,7 @@ func (on *onLambda) api(processes map[string]*triggertest.Process) http.Handler 
 	return mux
 }
 
-// openStores makes the table, and the secret of the OAuth apps as an operator does.
+// openStores creates the table and the OAuth apps' secret, as an operator does.
 func (on *onLambda) openStores() {
 	on.w.t.Helper()
 	lookup := func(name string) string { return on.environment(admin)[name] }
@@ -110,21 +110,21 @@ func (on *onLambda) openStores() {
 	}
 }
 
-// moreInstances are how many instances, beside the story's own, the account has.
+// moreInstances is the number of the account's instances apart from cri/1.
 const moreInstances = 99
 
-// catalogue is the catalogue: cri/1, and 1 to 99.
+// catalogue returns the catalogue: cri/1, and 1 to 99.
 func catalogue() string {
 	list := []object{{"type": "enterprise", "region": "eu", "id": "cri/1", "name": "prod"}}
 	for n := range moreInstances {
 		id := strconv.Itoa(n + 1)
 		list = append(list, object{"type": "enterprise", "region": "eu", "id": id, "name": id})
 	}
-	text, _ := json.Marshal(object{"acme": list}) // text alone never fails
+	text, _ := json.Marshal(object{"acme": list}) // encoding strings never fails
 	return string(text)
 }
 
-// environment is a function's, as the template and Lambda set it.
+// environment returns a function's variables, as the template and Lambda set them.
 func (on *onLambda) environment(who string) map[string]string {
 	env := map[string]string{
 		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": who, "AWS_SECRET_ACCESS_KEY": "canary-key",
@@ -155,7 +155,7 @@ func (on *onLambda) options(folder string) triggertest.Options {
 	}
 }
 
-// scheduleEvent has the input that template.yaml gives the schedule.
+// scheduleEvent returns the input that template.yaml gives the schedule.
 func (on *onLambda) scheduleEvent() []byte {
 	input, _ := in(on.document, "Resources", "ExpiryCheck", "Properties", "Events", "Schedule",
 		"Properties", "Input").(string)

@@ -1,5 +1,6 @@
-// Package e2e_test holds what spans all of Bindery: which package may use which, and how long
-// a line, a file and a function's main may be.
+// Package e2e_test holds tests of all of Bindery: the packaged functions in both clouds'
+// protocols, a real browser, failing stores, the templates, the documentation, and rules for
+// imports and style.
 package e2e_test
 
 import (
@@ -15,27 +16,27 @@ import (
 	"testing"
 )
 
-// root is where go.mod is, seen from this folder.
+// root is the folder of go.mod.
 const root = "../.."
 
-// pkg is what go list tells of a package.
+// pkg is what go list reports about a package.
 type pkg struct {
 	ImportPath, Name, Dir, Doc string
 	GoFiles, Imports, Deps     []string
 }
 
-// inModule is the package's path without the module's.
+// inModule returns the package's path without the module's.
 func (p pkg) inModule() string { return strings.TrimPrefix(p.ImportPath, "bindery/") }
 
-// importRule is which packages of Bindery a package may import itself. Patterns are those of
-// [path.Match]; everything may use secret and problem.
+// importRule lists which packages of Bindery a package may import directly. Patterns are those of
+// [path.Match]. Every package may import secret and problem.
 type importRule struct {
 	from string
 	to   []string
 }
 
-// importRules are tried in order; the first whose from matches counts. A package that none matches is
-// an error: whoever adds a package says here what it may use.
+// importRules are tried in order; the first whose from matches counts. A package without a rule
+// fails the test, so that adding one includes a decision about its imports.
 var importRules = []importRule{
 	{"functions/local", []string{
 		"shared/api", "shared/config", "shared/console", "shared/sandbox", "shared/trigger",
@@ -56,7 +57,7 @@ var importRules = []importRule{
 	{"shared/alibabacloud", nil},
 	{"shared/config", []string{"shared/alibabacloud"}},
 	{"shared/netguard", nil},
-	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
+	{"shared/sandbox", nil}, // nothing of provider, which the sandbox is compared with
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/alibabacloud", "shared/config"}},
 	{"shared/dispatch", []string{"shared/alibabacloud", "shared/trigger"}},
@@ -102,10 +103,11 @@ var importRules = []importRule{
 // leaves import nothing of Bindery, not even secret and problem.
 var leaves = []string{"shared/secret", "shared/problem", "shared/cache"}
 
-// builds are the tags that Bindery is built with.
+// builds are the build tags of the three builds.
 var builds = []string{"", "aws", "alibaba"}
 
-// packages asks Go for every package of Bindery, as it is built with the tags.
+// packages returns what go list reports about every package of Bindery in the build with these
+// tags.
 func packages(t *testing.T, tags string) []pkg {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-tags="+tags,
@@ -133,7 +135,7 @@ func packages(t *testing.T, tags string) []pkg {
 	return all
 }
 
-// eachPackage runs the test on every package of every build that has Go files other than tests.
+// eachPackage calls test with every package of every build that has Go files other than tests.
 func eachPackage(t *testing.T, test func(t *testing.T, p pkg)) {
 	t.Helper()
 	for _, tags := range builds {
@@ -195,7 +197,7 @@ func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
 	})
 }
 
-// onlyForTests reports whether a package is for tests alone.
+// onlyForTests reports whether a package is only for tests.
 func onlyForTests(name string) bool {
 	switch name {
 	case "testing", "net/http/httptest", "bindery/shared/sandbox", "bindery/shared/e2e",

@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// The resources that rights are given on, as the template names them.
+// The resources that rights are for, as the template names them.
 const (
 	arn      = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
 	tokens   = "secret:${SecretPrefix}*"
-	apps     = "secret:${OAuthApps}-??????" // Secrets Manager ends an ARN with six of its own
+	apps     = "secret:${OAuthApps}-??????" // Secrets Manager ends an ARN with six characters of its own
 	ofTable  = "table/${TableName}"
 	dueIndex = "table/${TableName}/index/due"
 )
 
-// right is one action on one resource. A resource of the stack is named by its logical name.
+// right is an action on a resource. A resource of the stack is named by its logical name.
 type right struct{ action, on string }
 
-// rightsOf are what a function's role may do, its own log aside.
+// rightsOf returns what a function's role may do, apart from writing its own log.
 func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
 	t.Helper()
 	attribute, _ := in(f.resource, "Properties", "Role", "Fn::GetAtt").([]any)

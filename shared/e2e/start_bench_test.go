@@ -10,14 +10,14 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// startTarget is where cold starts are measured.
+// startTarget is a runtime whose cold starts are measured.
 type startTarget struct {
 	stores string
 	on     triggertest.Runtime
-	// bareSource is the least that can run there.
+	// bareSource is the smallest program for the runtime.
 	bareSource string
 	env        []string
-	// without is a function that isn't deployed there.
+	// without is a function that isn't deployed to this cloud.
 	without string
 }
 
@@ -59,10 +59,10 @@ func main() { fc.Start(func() error { return nil }) }
 	}
 }
 
-// BenchmarkStart measures a cold start's own part: from exec to the first request for an event,
-// the median of 20, and how many times that of a bare program for the same runtime it is; and the
-// binary's size. The budget is 1.5 times for status and 2 times for the others; it is shown and not
-// asserted, for the machine decides.
+// BenchmarkStart measures the process's own part of a cold start: from exec to the first request
+// for an event, the median of 20, also as a multiple of a bare program's for the same runtime; and
+// the binary's size. The budget is 1.5 times for status and 2 times for the others. It is shown
+// and not asserted, because it depends on the machine.
 func BenchmarkStart(b *testing.B) {
 	for _, host := range startTargets() {
 		b.Run(host.stores, func(b *testing.B) {
@@ -95,7 +95,7 @@ func (h startTarget) measure(b *testing.B, binary, least string) {
 	b.ReportMetric(float64(own)/float64(floor), "x-bare")
 }
 
-// medians starts both by turns, so that whatever else the machine does hits both.
+// medians starts both programs in turn, so that other load of the machine affects both.
 func (h startTarget) medians(b *testing.B, binary, least string) (own, floor time.Duration) {
 	b.Helper()
 	const starts, warm = 20, 2
@@ -122,8 +122,7 @@ func (h startTarget) coldStart(b *testing.B, binary string) time.Duration {
 	return took
 }
 
-// buildBare builds the bare program with this module's requirements, from a folder of its own that
-// is gone afterwards.
+// buildBare builds the bare program with this module's requirements.
 func (h startTarget) buildBare(b *testing.B) (binary string) {
 	b.Helper()
 	folder := b.TempDir()

@@ -12,7 +12,7 @@ import (
 
 const (
 	longestLine = 100 // characters; a tab is one
-	longestFile = 500 // lines of a file that is no test
+	longestFile = 500 // lines of a file that isn't a test
 	longestMain = 40  // lines of a function's main.go
 )
 

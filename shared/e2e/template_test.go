@@ -27,7 +27,7 @@ const template = root + "/template.yaml"
 
 type object = map[string]any
 
-// longForm is a node of YAML with CloudFormation's short tags in their long form.
+// longForm returns a node of YAML with CloudFormation's short tags in their long form.
 func longForm(t *testing.T, n *yaml.Node) any {
 	t.Helper()
 	var value any
@@ -86,7 +86,7 @@ func readYAML(t *testing.T, name string) object {
 	return longForm(t, &n).(object)
 }
 
-// in walks into a document; a step that isn't there gives nil.
+// in returns the value at this path of a document, nil if there is none.
 func in(document any, steps ...string) any {
 	for _, step := range steps {
 		m, _ := document.(object)
@@ -104,7 +104,7 @@ func texts(list any) (all []string) {
 	return all
 }
 
-// templateFunction is one function of the template.
+// templateFunction is a function in template.yaml.
 type templateFunction struct {
 	folder   string // under functions/
 	logical  string
@@ -151,7 +151,7 @@ func TestTheTemplateHasEveryFunctionButTheLaptops(t *testing.T) {
 	}
 }
 
-// The vendor's schema says what belongs into the resources that SAM adds, and little of the others.
+// The vendor's schema lists the properties of the resources that SAM adds, and few of the others.
 func TestTheTemplatesOwnResourcesHaveNoPropertyThatIsUnknown(t *testing.T) {
 	parse := func(document object) (int, error) {
 		plain := object{}
@@ -216,10 +216,10 @@ func TestTheTemplateIsAsItsVendorDescribesTemplates(t *testing.T) {
 	}
 }
 
-// pattern is a regular expression with the schema's one look-ahead taken out: Go's have none.
+// pattern is a regular expression without the schema's one negative look-ahead: Go has none.
 type pattern struct {
 	*regexp.Regexp
-	not string // what a match must not begin with
+	not string // a match must not begin with this
 }
 
 func (p pattern) MatchString(s string) bool {
@@ -238,7 +238,7 @@ func lookAhead(text string) (jsonschema.Regexp, error) {
 
 var subPattern = regexp.MustCompile(`\$\{([^!}]+)\}`)
 
-// eachName calls the test with every name that the document uses, and what is asked of it.
+// eachName calls found with every name that the document refers to.
 func eachName(document any, found func(name, attribute string, isCondition bool)) {
 	switch v := document.(type) {
 	case []any:
@@ -276,7 +276,7 @@ func TestEveryNameInTheTemplateIsThere(t *testing.T) {
 	eachName(document, func(name, attribute string, isCondition bool) {
 		seen++
 		used[name] = true
-		resource, _, _ := strings.Cut(name, ".") // of the API's own stage
+		resource, _, _ := strings.Cut(name, ".") // Api.Stage is the API's own stage
 		there := in(document, "Resources", resource) != nil ||
 			attribute == "" && in(document, "Parameters", name) != nil ||
 			slices.Contains([]string{
@@ -302,7 +302,7 @@ func TestEveryNameInTheTemplateIsThere(t *testing.T) {
 	}
 }
 
-// routesOf are the routes of all functions, with what serves them and whether a bearer is needed.
+// routesOf returns, by route, the function that serves it and whether it needs a bearer.
 func routesOf(t *testing.T, document object) map[string]string {
 	t.Helper()
 	routes := map[string]string{}
@@ -349,7 +349,7 @@ func TestTheTemplateServesTheContract(t *testing.T) {
 		}
 		delete(got, route)
 	}
-	delete(got, "GET /{asset+}") // the page's own files, which the contract leaves out
+	delete(got, "GET /{asset+}") // the page's files, which aren't in the contract
 	if len(got) != 0 {
 		t.Errorf("the template serves more than the contract: %v", got)
 	}
@@ -372,7 +372,8 @@ func TestTheTemplateLetsTheConsolesOriginAloneIn(t *testing.T) {
 	if in(cors, "AllowCredentials") != nil {
 		t.Error("it allows cookies")
 	}
-	// The API answers in the function's place, so what the function's code says must be said here.
+	// The API answers preflights in the function's place, so the template repeats the headers in the
+	// code.
 	code := document(t, "shared/api/serve.go")
 	for header, list := range map[string]string{
 		"Access-Control-Allow-Headers":  "AllowHeaders",
@@ -394,7 +395,7 @@ func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
 	if err != nil || in(settings, "DestinationArn") == nil {
 		t.Fatalf("there is no access log, or its format isn't JSON: %v", err)
 	}
-	// Each is known to hold no query and no header that a client sends.
+	// None of these can hold a query or a header that a client sends.
 	harmless := []string{
 		"requestTime", "requestId", "routeKey", "path", "status", "identity.sourceIp",
 		"responseLength", "responseLatency",
@@ -410,7 +411,7 @@ func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
 	}
 }
 
-// variablesOf is what a function's environment is made of: the variable's name, and its parameter.
+// variablesOf returns a function's variables with the parameters that set them.
 func variablesOf(document object, f templateFunction) object {
 	all := object{}
 	for _, of := range []any{in(document, "Globals", "Function"), in(f.resource, "Properties")} {
@@ -422,7 +423,7 @@ func variablesOf(document object, f templateFunction) object {
 
 func TestTheTemplateSetsEveryVariable(t *testing.T) {
 	document := readYAML(t, template)
-	// The laptop's, and the other cloud's.
+	// Variables of the laptop and of the other cloud.
 	elsewhere := regexp.MustCompile(
 		`^(PORT|BINDERY_(DATA|VAULT_KEY|TABLESTORE_.*|KMS_.*|ACR_.*|FC_.*))$`)
 	anywhere := map[string]bool{}
