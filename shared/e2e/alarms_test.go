@@ -1,25 +1,22 @@
 package e2e_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"log/slog"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"bindery/shared/event"
+	"bindery/shared/testkit"
 )
 
 // filterPattern matches a filter on one field: { $.alarm = "parked" }, { $.Due >= 0 }.
 var filterPattern = regexp.MustCompile(`^\{ \$\.(\w+) (?:= "(\w+)"|>= 0) \}$`)
 
-// TestAlarmsAreOnLinesThatAreWritten compares the template's filters with lines of the log, its
+// TestAlarmsMatchLinesThatAreWritten compares the template's filters with lines of the log, its
 // alarms with its filters, and the operator's guide with both.
-func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
+func TestAlarmsMatchLinesThatAreWritten(t *testing.T) {
 	resources := in(readYAML(t, template), "Resources").(object)
 	metrics := writtenMetrics(t)
 	filtered, told := map[string]bool{}, map[string]bool{}
@@ -54,7 +51,7 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 }
 
 // Lambda counts no error for a panic or a refusal: the function replies in both cases.
-func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
+func TestAnErrorInAnyFunctionsLogRaisesAnAlarm(t *testing.T) {
 	resources := in(readYAML(t, template), "Resources").(object)
 	heard := map[string]bool{}
 	for _, resource := range resources {
@@ -79,17 +76,12 @@ func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
 // writtenMetrics returns the top-level fields of the lines that count credentials and runs.
 func writtenMetrics(t *testing.T) map[string]bool {
 	t.Helper()
-	var written bytes.Buffer
-	log := slog.New(slog.NewJSONHandler(&written, nil))
-	event.Metric(t.Context(), log, time.Now(),
+	var log testkit.Log
+	event.Metric(t.Context(), log.Logger(), time.Now(),
 		map[string]string{"Kind": "done"}, map[string]float64{"Credentials": 1})
-	event.Metric(t.Context(), log, time.Now(), nil, map[string]float64{"Due": 1})
+	event.Metric(t.Context(), log.Logger(), time.Now(), nil, map[string]float64{"Due": 1})
 	all := map[string]bool{}
-	for line := range strings.Lines(written.String()) {
-		var fields object
-		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			t.Fatal(err)
-		}
+	for _, fields := range log.Records(t, "metric") {
 		for name := range fields {
 			all[name] = true
 		}

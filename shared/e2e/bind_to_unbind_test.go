@@ -60,7 +60,8 @@ func (d *deployment) bindToUnbind() {
 		}
 	}
 	d.wantStatus("at last", "unbound", "unbound", "unbound", "unbound", "unbound")
-	a := d.call(http.MethodGet, d.bindingsPath()+"/github/history", d.bearer("alice", api.ScopeRead), nil)
+	a := d.call(http.MethodGet, d.bindingsPath()+"/github/history",
+		d.bearer("alice", api.ScopeRead), nil)
 	if events, _ := a.body["events"].([]any); len(events) != 3 {
 		d.t.Errorf("the history of github has %d events, want bound, rebound, unbound", len(events))
 	}
@@ -155,29 +156,30 @@ func (d *deployment) bindByToken(platform string, bearer secret.Text, query ...s
 // bindByConsent binds by OAuth, as a browser and the console do.
 func (d *deployment) bindByConsent(platform string, bearer secret.Text) {
 	d.t.Helper()
-	id, finish := d.consent(platform, bearer)
-	shown := d.call(http.MethodGet, "/v1/authorizations/"+id, bearer, nil, "Bindery-Confirmation-Code", finish)
+	id, code := d.consent(platform, bearer)
+	shown := d.call(http.MethodGet, "/v1/authorizations/"+id, bearer, nil,
+		"Bindery-Confirmation-Code", code)
 	if shown.status != http.StatusOK || in(shown.body, "identity", "username") == nil {
 		d.t.Errorf("%s: the attempt is shown as %d %v", platform, shown.status, shown.body["code"])
 	}
-	confirmed := d.confirm(id, finish, bearer)
+	confirmed := d.confirm(id, code, bearer)
 	if confirmed.status != http.StatusOK || confirmed.body["status"] != "bound" {
 		d.t.Fatalf("confirming %s: %d %v", platform, confirmed.status, confirmed.body["code"])
 	}
 }
 
-func (d *deployment) confirm(id, finish string, bearer secret.Text) reply {
+func (d *deployment) confirm(id, code string, bearer secret.Text) reply {
 	d.t.Helper()
 	return d.call(http.MethodPost, "/v1/authorizations/"+id+"/confirm", bearer,
-		object{"instance": object{"region": "eu", "id": d.instance}, "confirmationCode": finish})
+		object{"instance": object{"region": "eu", "id": d.instance}, "confirmationCode": code})
 }
 
 // wantOtherUserRefused expects that a user who didn't start an attempt can't confirm it. The
 // confirm revokes the attempt's token.
 func (d *deployment) wantOtherUserRefused(bearer secret.Text) {
 	d.t.Helper()
-	id, finish := d.consent("github", bearer)
-	a := d.confirm(id, finish, d.bearer("mallory", api.ScopeWrite))
+	id, code := d.consent("github", bearer)
+	a := d.confirm(id, code, d.bearer("mallory", api.ScopeWrite))
 	if a.status != http.StatusForbidden {
 		d.t.Errorf("another user's confirm: %d %v", a.status, a.body["code"])
 	}
@@ -195,20 +197,20 @@ func (d *deployment) revokeAll(platform string) {
 
 // consent takes an attempt through start, redirect, the platform's consent and callback, and
 // returns what the console gets.
-func (d *deployment) consent(platform string, bearer secret.Text) (id, finish string) {
+func (d *deployment) consent(platform string, bearer secret.Text) (id, code string) {
 	d.t.Helper()
 	id, back, cookie := d.consentAtPlatform(platform, bearer)
 	arrived := d.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
-	finish, problem := consoleFragment(arrived)
-	if finish == "" || !strings.Contains(arrived.header.Get("Set-Cookie"), "Max-Age=0") {
+	code, problem := consoleFragment(arrived)
+	if code == "" || !strings.Contains(arrived.header.Get("Set-Cookie"), "Max-Age=0") {
 		d.t.Fatalf("coming back from %s ends with %d %q", platform, arrived.status, problem)
 	}
-	return id, finish
+	return id, code
 }
 
 // consoleFragment returns the confirmation code and the problem in the fragment of a redirect to
 // the console, both "" for any other reply.
-func consoleFragment(a reply) (finish, problem string) {
+func consoleFragment(a reply) (code, problem string) {
 	to, err := url.Parse(a.header.Get("Location"))
 	if err != nil || a.status != http.StatusSeeOther || to.Scheme+"://"+to.Host != consoleURL {
 		return "", ""
@@ -235,7 +237,9 @@ func (d *deployment) startAuthorization(platform string, bearer secret.Text) (id
 
 // consentAtPlatform goes from the start to the platform's consent, and returns the callback's
 // address and the cookie that the browser has for it.
-func (d *deployment) consentAtPlatform(platform string, bearer secret.Text) (id, back, cookie string) {
+func (d *deployment) consentAtPlatform(
+	platform string, bearer secret.Text,
+) (id, back, cookie string) {
 	d.t.Helper()
 	id, address := d.startAuthorization(platform, bearer)
 	gone := d.call(http.MethodGet, address, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")

@@ -9,11 +9,12 @@ import (
 
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // Each way in which a consent can fail ends on the console with a problem, and the user can start
 // again there.
-func TestBrowserSaysWhyAConsentCameToNothing(t *testing.T) {
+func TestBrowserShowsWhyAConsentFailed(t *testing.T) {
 	s := newSites(t, "localhost")
 	b := s.signIn(newBrowser(t), "ann")
 	s.startConsent(b, "gitee", "alice")
@@ -41,7 +42,7 @@ func TestBrowserSaysWhyAConsentCameToNothing(t *testing.T) {
 	s.wantNoTrace(b)
 }
 
-func TestB14_ABrowserIsToldThatTheOperatorsSecretIsWrong(t *testing.T) {
+func TestB14_ABrowserShowsThatTheClientSecretIsWrong(t *testing.T) {
 	s := newSites(t, "localhost")
 	app := s.box.Apps()[sandbox.GitHub]
 	app.ClientSecrets = []secret.Text{secret.New("another-fake-client-secret")}
@@ -54,16 +55,14 @@ func TestB14_ABrowserIsToldThatTheOperatorsSecretIsWrong(t *testing.T) {
 	s.wantNoTrace(b)
 }
 
-func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
+func TestBrowserWithoutCookiesShowsThatTheyAreBlocked(t *testing.T) {
 	s := newSites(t, cookiesOff)
 	b := s.signIn(newBrowser(t), "ann")
 	s.bind(b, "gitee", "alice")
 	b.waitReady(problemSelector("cookies_blocked"))
 	b.click("#dialog .cancel")
 	b.waitReady(unboundSelector("gitee"), "#dialog:not([open])")
-	if got := s.box.Exchanges(sandbox.Gitee); got != 0 {
-		t.Errorf("%d codes were redeemed, want none", got)
-	}
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.Gitee), 0)
 }
 
 // The first browser that opens startUrl uses it up and can go on.
@@ -117,10 +116,8 @@ func TestA2_InABrowserAVictimsConsentBindsNothing(t *testing.T) {
 	victim.click("#login-alice")
 	victim.click("#authorize")
 	victim.waitReady("#dialog[open] #problem [data-code]")
-	if got := victim.text(`document.querySelector("#problem [data-code]").dataset.code`); got !=
-		"authorization_unknown" {
-		t.Errorf("the victim is told %s", got)
-	}
+	code := victim.text(`document.querySelector("#problem [data-code]").dataset.code`)
+	testkit.Want(t, "the problem that the victim sees", code, "authorization_unknown")
 	victim.click("#dialog .cancel")
 	victim.fill("#instance", "cn-hangzhou/cri-1")
 	victim.waitReady(unboundSelector("github"), "#dialog:not([open])")
@@ -133,9 +130,8 @@ func TestA2_InABrowserAVictimsConsentBindsNothing(t *testing.T) {
 	s.sweep()
 	s.advance(20 * time.Minute)
 	s.sweep()
-	if got := s.box.LiveTokens(sandbox.GitHub, "alice"); got != 0 {
-		t.Errorf("the victim has %d living tokens after the sweep, want none", got)
-	}
+	testkit.Want(t, "the victim's live tokens after the sweep",
+		s.box.LiveTokens(sandbox.GitHub, "alice"), 0)
 }
 
 // The victim's browser opens a callback with the attacker's code.
@@ -152,7 +148,5 @@ func TestA1_InABrowserAnAttackersCodeBindsNothing(t *testing.T) {
 	victim.waitReady(problemSelector("cookies_blocked"))
 	victim.click("#dialog .cancel")
 	victim.waitReady(unboundSelector("github"), "#dialog:not([open])")
-	if got := s.box.Exchanges(sandbox.GitHub); got != 0 {
-		t.Errorf("%d codes were redeemed, want none", got)
-	}
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.GitHub), 0)
 }

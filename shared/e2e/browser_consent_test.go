@@ -5,13 +5,16 @@ import (
 	"testing"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 // boundSelector selects the status of a platform that is bound.
 func boundSelector(platform string) string { return "#status-" + platform + "[data-status=bound]" }
 
 // unboundSelector selects the status of a platform that is unbound.
-func unboundSelector(platform string) string { return "#status-" + platform + "[data-status=unbound]" }
+func unboundSelector(platform string) string {
+	return "#status-" + platform + "[data-status=unbound]"
+}
 
 // problemSelector selects a problem with this code in the dialog.
 func problemSelector(code string) string { return "#dialog #problem [data-code=" + code + "]" }
@@ -25,14 +28,10 @@ func TestBrowserBindsByConsentAcrossSites(t *testing.T) {
 			chooseInstance(b, "personal", "cn-shanghai", "crp-3")
 		}
 		b.waitReady(boundSelector(platform))
-		if got := b.innerText("#status-" + platform); got != "已绑定" {
-			t.Errorf("%s shows %q, want 已绑定", platform, got)
-		}
+		testkit.Want(t, "the status of "+platform, b.innerText("#status-"+platform), "已绑定")
 		s.wantNoTrace(b)
 	}
-	if got := b.value("#instance"); got != "cn-shanghai/crp-3" {
-		t.Errorf("the instance shown is %q, want the one that was chosen", got)
-	}
+	testkit.Want(t, "the instance shown", b.value("#instance"), "cn-shanghai/crp-3")
 	b.waitReady(unboundSelector("gitee"), unboundSelector("github"))
 }
 
@@ -88,9 +87,7 @@ func TestBrowserMayGoBackAfterTheConfirm(t *testing.T) {
 	b.back(s.console)
 	b.waitReady(boundSelector("gitee"), "#dialog:not([open])")
 	s.wantNoTrace(b)
-	if got := s.box.Exchanges(sandbox.Gitee); got != 1 {
-		t.Errorf("%d codes were redeemed, want 1", got)
-	}
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.Gitee), 1)
 }
 
 // Two attempts at one platform at once, for two instances. The later one ends first.
@@ -115,14 +112,12 @@ func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 		b != "cn-beijing/cri-2" {
 		t.Errorf("the tabs show %s and %s, want each its own", a, b)
 	}
-	if got := s.box.Exchanges(sandbox.Gitee); got != 2 {
-		t.Errorf("%d codes were redeemed, want 2", got)
-	}
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.Gitee), 2)
 }
 
 // A tab that didn't start the attempt asks whose it is before it confirms. The tab that started it
 // is too late then.
-func TestBrowserAsksInATabThatHasNotStarted(t *testing.T) {
+func TestBrowserAsksBeforeItConfirmsInAnotherTab(t *testing.T) {
 	s := newSites(t, "localhost")
 	one := s.signIn(newBrowser(t), "ann")
 	one.fill("#instance", "cn-beijing/cri-2")

@@ -13,7 +13,7 @@ import (
 )
 
 // A cloud's gateway refuses some requests itself, with a body of its own.
-func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
+func TestBrowserExplainsAGatewaysOwnRefusals(t *testing.T) {
 	var status atomic.Int64
 	mux := http.NewServeMux()
 	server := httptest.NewUnstartedServer(mux)
@@ -48,7 +48,7 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 
 // Where the page is on the functions' host, a user who blocks that host's cookies blocks the
 // page's storage too.
-func TestBrowserThatMayKeepNothingIsToldWhatToAllow(t *testing.T) {
+func TestBrowserWithoutStorageShowsWhatToAllow(t *testing.T) {
 	listener, err := net.Listen("tcp", cookiesOff+":0")
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 // focus moves the focus to an element, as pressing Tab until it is reached does.
@@ -28,12 +29,11 @@ func (b *tab) key(key string) {
 // wantFocus expects the element with this id to have the focus.
 func (b *tab) wantFocus(when, id string) {
 	b.t.Helper()
-	if got := b.text("document.activeElement.id || document.activeElement.tagName"); got != id {
-		b.t.Errorf("%s: the focus is at %s, want %s", when, got, id)
-	}
+	testkit.Want(b.t, when+": the focus",
+		b.text("document.activeElement.id || document.activeElement.tagName"), id)
 }
 
-func TestBrowserLeavesThoseWhoUseAKeyboardWhereTheyWere(t *testing.T) {
+func TestBrowserKeepsTheFocusOfKeyboardUsers(t *testing.T) {
 	bindery, platforms := startLaptop(t)
 	b := newBrowser(t)
 	b.open(bindery + "/")
@@ -48,7 +48,7 @@ func TestBrowserLeavesThoseWhoUseAKeyboardWhereTheyWere(t *testing.T) {
 	said := b.text(`document.getElementById(
 		document.activeElement.getAttribute("aria-errormessage"))?.checkVisibility()`)
 	if said != "true" {
-		t.Error("what is wrong with the empty field is not told with it")
+		t.Error("the error of the empty field isn't shown with it")
 	}
 
 	b.key("\x1b") // Escape
@@ -88,7 +88,7 @@ func TestBrowserLeavesThoseWhoUseAKeyboardWhereTheyWere(t *testing.T) {
 	b.wantFocus("after an unbind", "bind-gitlab")
 }
 
-func TestBrowserShowsOnAPhoneWhatCameOfACheck(t *testing.T) {
+func TestBrowserShowsTheResultOfACheckOnAPhone(t *testing.T) {
 	bindery, platforms := startLaptop(t)
 	b := newBrowser(t)
 	b.do("a phone", func(ctx context.Context) error {
@@ -107,7 +107,7 @@ func TestBrowserShowsOnAPhoneWhatCameOfACheck(t *testing.T) {
 		return note.top >= 0 && note.bottom <= innerHeight;
 	})()`)
 	if seen != "true" {
-		t.Error("what came of the check is out of sight")
+		t.Error("the result of the check isn't visible")
 	}
 	if b.text("document.documentElement.scrollWidth <= innerWidth") != "true" {
 		t.Error("the page is wider than the phone")

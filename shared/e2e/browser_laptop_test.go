@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 // laptopBinary builds functions/local once, with the race detector if the tests have it.
@@ -80,7 +81,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 		<-drained
 		_ = process.Wait()
 		if complaints.Len() > 0 {
-			t.Errorf("Bindery complains: %s", complaints.String())
+			t.Errorf("Bindery's stderr: %s", complaints.String())
 		}
 	})
 	if bindery == "" || platforms == "" {
@@ -151,9 +152,7 @@ func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
 	b.fill("#instance", first)
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab"} {
 		b.waitReady(boundSelector(platform))
-		if got := b.innerText("#status-" + platform); got != "已绑定" {
-			t.Errorf("%s shows %q, want 已绑定", platform, got)
-		}
+		testkit.Want(t, "the status of "+platform, b.innerText("#status-"+platform), "已绑定")
 		unbind(b, platform)
 	}
 	b.waitReady(unboundSelector("bitbucket"))

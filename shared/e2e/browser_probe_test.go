@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"bindery/shared/testkit"
 )
 
 // Tests without third-party cookies prove something only if the browser really has none.
@@ -41,12 +43,8 @@ func TestBrowserKeepsNoThirdPartyCookies(t *testing.T) {
 			return b.text("window.came")
 		}
 		b.open(server.URL)
-		if got := ask(); got != test.third {
-			t.Errorf("%s: a third party's cookie came back: %s, want %s", test.name, got, test.third)
-		}
+		testkit.Want(t, test.name+": a third party's cookie came back", ask(), test.third)
 		b.open(there)
-		if got := ask(); got != "true" {
-			t.Errorf("%s: its own cookie came back: %s, want true", test.name, got)
-		}
+		testkit.Want(t, test.name+": its own cookie came back", ask(), "true")
 	}
 }

@@ -251,7 +251,7 @@ func (s *sites) wantNoReferrerLeak() {
 		told := strings.Contains(r.referer, "confirmationCode") ||
 			slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(r.referer, id) })
 		if told {
-			s.t.Errorf("%s%s was told too much of where the browser came from: %s",
+			s.t.Errorf("%s%s got too much in its Referer: %s",
 				r.site, r.path, withoutQuery(r.referer))
 		}
 	}

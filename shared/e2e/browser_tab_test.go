@@ -115,7 +115,7 @@ func (b *tab) wantNoComplaints() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, trouble := range b.complaints {
-		b.t.Errorf("the browser complains: %s", trouble)
+		b.t.Errorf("the browser reports: %s", trouble)
 	}
 }
 
@@ -143,7 +143,7 @@ func (b *tab) until(what, condition string) {
 		}
 		select {
 		case <-ctx.Done():
-			b.t.Fatalf("waiting in vain for %s (%v), at %s", what, err, b.describe())
+			b.t.Fatalf("timed out waiting for %s (%v), at %s", what, err, b.describe())
 		case <-again.C:
 		}
 	}

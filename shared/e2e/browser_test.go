@@ -52,7 +52,7 @@ var built = &artifacts{browsers: map[string]context.Context{}, functionFolders: 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "bindery-story-")
+	dir, err := os.MkdirTemp("", "bindery-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -30,14 +30,14 @@ const (
 // Of the binds at once with one ETag, one succeeds and the others get 412. Of the binds without an
 // ETag, every reply is true: the record is the last successful bind's, with its token; the history
 // has each success once; and no other secret is left.
-func TestManyBindTheSameAtOnce(t *testing.T) {
+func TestManyBindsOfOnePlatformAtOnce(t *testing.T) {
 	t.Parallel()
 	d := startLambda(t)
-	door := d.manyProcesses("tokenbind")
+	origin := d.manyProcesses("tokenbind")
 	d.bindByToken("gitlab", d.bearer("alice", everyScope))
 
 	matched := d.newBinders()
-	d.bindAtOnce(door, matched, "If-Match", d.etag())
+	d.bindAtOnce(origin, matched, "If-Match", d.etag())
 	won := winners(matched)
 	for _, b := range matched {
 		if !slices.Contains(won, b) && b.got.status != http.StatusPreconditionFailed {
@@ -50,7 +50,7 @@ func TestManyBindTheSameAtOnce(t *testing.T) {
 	d.wantTokenOfOneOf(won)
 
 	free := d.newBinders()
-	d.bindAtOnce(door, free)
+	d.bindAtOnce(origin, free)
 	won = winners(free)
 	for _, b := range free {
 		refused := b.got.status == http.StatusConflict ||
@@ -74,13 +74,14 @@ func TestManyBindTheSameAtOnce(t *testing.T) {
 // one function.
 func (d *deployment) manyProcesses(folder string) (address string) {
 	d.t.Helper()
-	var doors []http.Handler
+	var gateways []http.Handler
 	for range warmProcesses {
-		doors = append(doors, d.api(map[string]*triggertest.Process{folder: d.startProcess(folder, 0)}))
+		process := d.startProcess(folder, 0)
+		gateways = append(gateways, d.api(map[string]*triggertest.Process{folder: process}))
 	}
 	var turn atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		doors[int(turn.Add(1))%len(doors)].ServeHTTP(out, r)
+		gateways[int(turn.Add(1))%len(gateways)].ServeHTTP(out, r)
 	}))
 	d.t.Cleanup(server.Close)
 	return server.URL
@@ -100,15 +101,15 @@ func (d *deployment) newBinders() []*binder {
 }
 
 // bindAtOnce sends the binds of all binders at the same moment.
-func (d *deployment) bindAtOnce(door string, all []*binder, more ...string) {
+func (d *deployment) bindAtOnce(origin string, all []*binder, more ...string) {
 	d.t.Helper()
-	form := d.form("gitlab")
+	form, address := d.form("gitlab"), origin+d.bindingsPath()+"/gitlab"
 	begin := make(chan struct{})
 	var group sync.WaitGroup
 	for _, b := range all {
 		group.Go(func() {
 			<-begin
-			b.got, b.err = send(d.t.Context(), http.MethodPut, door+d.bindingsPath()+"/gitlab", b.user, object{
+			b.got, b.err = send(d.t.Context(), http.MethodPut, address, b.user, object{
 				"address": form["address"], "username": form["username"], "token": b.token.Reveal(),
 			}, more...)
 		})
@@ -147,7 +148,7 @@ func (d *deployment) wantTokenOfOneOf(won []*binder) {
 	tag := d.etag()
 	i := slices.IndexFunc(won, func(b *binder) bool { return b.got.header.Get("ETag") == tag })
 	if i < 0 {
-		d.t.Fatal("the record is nobody's who was told to have bound")
+		d.t.Fatal("the record isn't that of any bind that succeeded")
 	}
 	if token, _ := d.credential("gitlab"); !token.Equal(won[i].token) {
 		d.t.Error("the record points at another token than its winner's")

@@ -101,7 +101,9 @@ func (d *deployment) startFunctions(folders []string) {
 
 // startProcess starts a process with this limit for one event; 0 is the limit of the template.
 // more are variables, NAME=value.
-func (d *deployment) startProcess(folder string, timeout time.Duration, more ...string) *triggertest.Process {
+func (d *deployment) startProcess(
+	folder string, timeout time.Duration, more ...string,
+) *triggertest.Process {
 	d.t.Helper()
 	o := d.options(folder)
 	o.Env, o.Timeout = append(o.Env, more...), cmp.Or(timeout, o.Timeout)
@@ -193,7 +195,9 @@ type reply struct {
 
 // call sends a request to the API and follows no redirect. body may be nil; more are names and
 // values of headers.
-func (d *deployment) call(method, address string, bearer secret.Text, body any, more ...string) reply {
+func (d *deployment) call(
+	method, address string, bearer secret.Text, body any, more ...string,
+) reply {
 	d.t.Helper()
 	if strings.HasPrefix(address, "/") {
 		address = d.origin + address
@@ -311,6 +315,6 @@ func (d *deployment) wantNoSecretInLogs() {
 func (d *deployment) wantNoUnusedRight() {
 	d.t.Helper()
 	for _, right := range d.unusedRights() {
-		d.t.Errorf("a role allows what nobody needs: %s", right)
+		d.t.Errorf("a role allows what no call needs: %s", right)
 	}
 }

@@ -66,7 +66,7 @@ func wantDocument(t *testing.T, name, want string) {
 		return
 	}
 	if !*update {
-		t.Errorf("%s is not as the code has it: go test ./shared/e2e -run TestDocs -update", name)
+		t.Errorf("%s doesn't match the code: go test ./shared/e2e -run TestDocs -update", name)
 		return
 	}
 	if err := os.WriteFile(filepath.Join(root, name), []byte(want), 0o644); err != nil {
@@ -125,7 +125,7 @@ func firstCells(rows [][]string) []string {
 	return names
 }
 
-func TestDocsConfigurationIsTheCodes(t *testing.T) {
+func TestDocsConfigurationMatchesTheCode(t *testing.T) {
 	table := tableRow("variable", "default", "meaning") + tableRow("---", "---", "---")
 	known := map[string]bool{"BINDERY_TEST_REQUIRE": true}
 	for _, v := range config.Variables() {
@@ -150,7 +150,7 @@ func TestDocsConfigurationIsTheCodes(t *testing.T) {
 	}
 }
 
-func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
+func TestDocsPlatformsAndStatusesMatchTheCode(t *testing.T) {
 	titles := map[string]string{}
 	for _, p := range provider.New(provider.Options{Guard: netguard.New(netguard.Options{})}).All() {
 		titles[p.Describe().Title] = p.Describe().Name
@@ -234,11 +234,11 @@ func problemTable(t *testing.T) string {
 	return table
 }
 
-func TestDocsProblemsAreTheCatalogue(t *testing.T) {
+func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
 	wantPart(t, "docs/problems.md", "problems", problemTable(t))
 }
 
-func TestDocsEventsAreTheCodes(t *testing.T) {
+func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
 	source := document(t, "shared/event/event.go")
 	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
@@ -462,7 +462,7 @@ func slug(heading string) string {
 	}, heading)
 }
 
-func TestDocsLinksLeadSomewhere(t *testing.T) {
+func TestDocsLinksResolve(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
 	for _, name := range documents(t) {

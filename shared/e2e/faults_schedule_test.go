@@ -14,7 +14,7 @@ import (
 // A run of the schedule ends by itself when its stores fail, and reports what it couldn't do. If
 // it can't read what is due, it ends in an error, so that Lambda runs it again. The next run does
 // the work.
-func TestAScheduleOutlivesItsStores(t *testing.T) {
+func TestAScheduleRunCompletesWhenItsStoresFail(t *testing.T) {
 	t.Parallel()
 	var both sync.WaitGroup
 	for service, calls := range map[string][]int{
@@ -34,7 +34,8 @@ func wantScheduleToComplete(t *testing.T, service string, calls []int) {
 		r.bindByToken(platform, r.bearer("alice", everyScope))
 	}
 	for _, from := range []toxic{unreachable, resetting, halfRequest, slow} {
-		met, err := r.runScheduleWithFault(string(from), r.links[service], func(l *link) { l.addToxic(from) })
+		met, err := r.runScheduleWithFault(string(from), r.links[service],
+			func(l *link) { l.addToxic(from) })
 		if blind := service == tableService; blind != (err != nil) {
 			t.Errorf("%s: the run ends with %v, after %v", from, err, met)
 		}
@@ -53,30 +54,32 @@ func wantScheduleToComplete(t *testing.T, service string, calls []int) {
 // runScheduleWithFault runs the schedule with everything due and a failing store, and once more
 // when the store works. It returns the calls that reached the store, and the error of the first
 // run.
-func (r *faultRun) runScheduleWithFault(when string, l *link, fault func(*link)) (met []string, err error) {
+func (r *faultRun) runScheduleWithFault(
+	when string, l *link, fault func(*link),
+) (met []string, err error) {
 	r.t.Helper()
 	r.bindByConsent("gitee", r.bearer(rand.Text(), everyScope))
 	r.expire("gitee")
 	r.makeAllDue()
 	r.restart()
 	fault(l)
-	failed, err := r.runSchedule()
+	failed, err := r.runCheck()
 	met = l.restore()
 	if failed == 0 {
-		r.t.Errorf("%s: the run's summary tells of no failure", when)
+		r.t.Errorf("%s: the run's summary reports no failure", when)
 	}
 	r.makeAllDue()
-	if _, err := r.runSchedule(); err != nil {
-		r.t.Errorf("%s: the next run, when all is well: %v", when, err)
+	if _, err := r.runCheck(); err != nil {
+		r.t.Errorf("%s: the next run, without a fault: %v", when, err)
 	}
 	return met, err
 }
 
-// runSchedule runs the schedule in the run's own process with the template's time limit, and
+// runCheck runs the schedule in the run's own process with the template's time limit, and
 // returns the number of failures in its summary.
-func (r *faultRun) runSchedule() (failed int, err error) {
+func (r *faultRun) runCheck() (failed int, err error) {
 	r.t.Helper()
-	p := r.processes[r.folder]
+	p := r.process[r.folder]
 	ctx, cancel := context.WithTimeout(r.t.Context(), scheduleTimeout)
 	defer cancel()
 	_, err = p.Invoke(ctx, []byte(`{"name":"expiry-check"}`))

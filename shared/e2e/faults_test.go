@@ -45,7 +45,7 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
-	onCodeHost := func(method, tail string) func(r *faultRun) apiRequest {
+	onGitLab := func(method, tail string) func(r *faultRun) apiRequest {
 		return func(r *faultRun) apiRequest {
 			r.bindByToken("gitlab", r.user)
 			return apiRequest{method: method, path: r.bindingsPath() + "/gitlab" + tail, bearer: r.user}
@@ -55,19 +55,22 @@ func scenarios() []scenario {
 		{name: "status", folder: "status", success: 200, setUp: func(r *faultRun) apiRequest {
 			return apiRequest{method: "GET", path: r.bindingsPath(), bearer: r.user}
 		}},
-		{name: "history", folder: "status", success: 200, setUp: onCodeHost("GET", "/history")},
+		{name: "history", folder: "status", success: 200, setUp: onGitLab("GET", "/history")},
 		{name: "bind", folder: "tokenbind", success: 200, setUp: func(r *faultRun) apiRequest {
 			return apiRequest{
 				method: "PUT", path: r.bindingsPath() + "/gitlab", bearer: r.user, body: r.form("gitlab"),
 			}
 		}},
-		{name: "unbind", folder: "unbind", platformUser: "alice", success: 200, setUp: func(r *faultRun) apiRequest {
-			r.bindByConsent("github", r.user)
-			return apiRequest{method: "DELETE", path: r.bindingsPath() + "/github", bearer: r.user}
-		}},
+		{
+			name: "unbind", folder: "unbind", platformUser: "alice", success: 200,
+			setUp: func(r *faultRun) apiRequest {
+				r.bindByConsent("github", r.user)
+				return apiRequest{method: "DELETE", path: r.bindingsPath() + "/github", bearer: r.user}
+			},
+		},
 		{
 			name: "credential", folder: "credential", success: 200,
-			setUp: onCodeHost("POST", "/credential"),
+			setUp: onGitLab("POST", "/credential"),
 		},
 		{name: "refresh", folder: "credential", success: 200, setUp: func(r *faultRun) apiRequest {
 			r.bindByConsent("gitee", r.user)
@@ -81,20 +84,23 @@ func scenarios() []scenario {
 				}
 			})
 		}},
-		{name: "check", folder: "expirycheck", success: 200, setUp: onCodeHost("POST", "/check")},
+		{name: "check", folder: "expirycheck", success: 200, setUp: onGitLab("POST", "/check")},
 		{name: "start", folder: "oauthstart", success: 201, setUp: func(r *faultRun) apiRequest {
 			return apiRequest{
 				method: "POST", path: "/v1/authorizations", bearer: r.user,
 				body: object{"platform": "bitbucket"},
 			}
 		}},
-		{name: "go", folder: "oauthstart", success: 302, browser: true, setUp: func(r *faultRun) apiRequest {
-			_, address := r.startAuthorization("gitee", r.user)
-			return apiRequest{
-				method: "GET", path: strings.TrimPrefix(address, r.front.URL),
-				more: []string{"Sec-Fetch-Mode", "navigate"},
-			}
-		}},
+		{
+			name: "redirect", folder: "oauthstart", success: 302, browser: true,
+			setUp: func(r *faultRun) apiRequest {
+				_, address := r.startAuthorization("gitee", r.user)
+				return apiRequest{
+					method: "GET", path: strings.TrimPrefix(address, r.front.URL),
+					more: []string{"Sec-Fetch-Mode", "navigate"},
+				}
+			},
+		},
 		{
 			name: "callback", folder: "oauthcallback", success: 303, browser: true,
 			setUp: func(r *faultRun) apiRequest {
@@ -105,15 +111,18 @@ func scenarios() []scenario {
 				}
 			},
 		},
-		{name: "confirm", folder: "oauthconfirm", platformUser: "bob", success: 200, setUp: func(r *faultRun) apiRequest {
-			id, finish := r.consent("github", r.user)
-			return apiRequest{
-				method: "POST", path: "/v1/authorizations/" + id + "/confirm", bearer: r.user,
-				body: object{
-					"instance": object{"region": "eu", "id": r.instance}, "confirmationCode": finish,
-				},
-			}
-		}},
+		{
+			name: "confirm", folder: "oauthconfirm", platformUser: "bob", success: 200,
+			setUp: func(r *faultRun) apiRequest {
+				id, code := r.consent("github", r.user)
+				return apiRequest{
+					method: "POST", path: "/v1/authorizations/" + id + "/confirm", bearer: r.user,
+					body: object{
+						"instance": object{"region": "eu", "id": r.instance}, "confirmationCode": code,
+					},
+				}
+			},
+		},
 	}
 }
 
@@ -123,11 +132,11 @@ func scenarios() []scenario {
 type faultRun struct {
 	*deployment
 	scenario
-	user  secret.Text
-	front *httptest.Server // the gateway to the process
-	links map[string]*link // by service
+	user    secret.Text
+	gateway *httptest.Server // the gateway to the process
+	links   map[string]*link // by service
 
-	processes   map[string]*triggertest.Process // that one process, by its folder
+	process     map[string]*triggertest.Process // that one process, by its folder
 	environment []string                        // variables that make the process use the links
 }
 
@@ -138,7 +147,8 @@ var everyScope = strings.Join([]string{api.ScopeRead, api.ScopeWrite, api.ScopeC
 func (d *deployment) newFaultRun(t *testing.T, sc scenario, n int) *faultRun {
 	t.Helper()
 	other := *d
-	other.t, other.instance, other.platformUser = t, strconv.Itoa(n), cmp.Or(sc.platformUser, d.platformUser)
+	other.t, other.instance = t, strconv.Itoa(n)
+	other.platformUser = cmp.Or(sc.platformUser, d.platformUser)
 	r := &faultRun{deployment: &other, scenario: sc, links: map[string]*link{}}
 	session := "canary-session-" + r.instance
 	r.environment = []string{"AWS_SESSION_TOKEN=" + session}
@@ -149,19 +159,19 @@ func (d *deployment) newFaultRun(t *testing.T, sc scenario, n int) *faultRun {
 		r.links[service] = l
 		r.environment = append(r.environment, variable+"="+address)
 	}
-	r.processes = map[string]*triggertest.Process{}
-	r.front = httptest.NewServer(r.api(r.processes))
-	t.Cleanup(r.front.Close)
+	r.process = map[string]*triggertest.Process{}
+	r.gateway = httptest.NewServer(r.api(r.process))
+	t.Cleanup(r.gateway.Close)
 	return r
 }
 
 // restart replaces the process by a new one.
 func (r *faultRun) restart() {
 	r.t.Helper()
-	if old := r.processes[r.folder]; old != nil {
+	if old := r.process[r.folder]; old != nil {
 		old.Kill()
 	}
-	r.processes[r.folder] = r.startProcess(r.folder, 0, r.environment...)
+	r.process[r.folder] = r.startProcess(r.folder, 0, r.environment...)
 }
 
 // prepare sets the scenario up as a new user, because the limit of binds per minute is less than
@@ -177,14 +187,15 @@ func (r *faultRun) prepare() apiRequest {
 func (r *faultRun) send(request apiRequest) (reply, error) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), functionTimeout)
 	defer cancel()
-	return send(ctx, request.method, r.front.URL+request.path, request.bearer, request.body, request.more...)
+	return send(ctx, request.method, r.gateway.URL+request.path, request.bearer, request.body,
+		request.more...)
 }
 
 // succeeded reports whether the reply is the scenario's success.
 func (r *faultRun) succeeded(a reply) bool {
 	if r.success == http.StatusSeeOther {
-		finish, _ := consoleFragment(a)
-		return finish != ""
+		code, _ := consoleFragment(a)
+		return code != ""
 	}
 	return a.status == r.success
 }
@@ -260,7 +271,7 @@ func (r *faultRun) wantRetrySucceeds(when string, request apiRequest, mayLose bo
 			request = r.setUp(r)
 		}
 	}
-	r.t.Errorf("%s: again, when all is well: %v", when, told)
+	r.t.Errorf("%s: the retry, without a fault: %v", when, told)
 }
 
 // storeCalls runs the scenario without a fault, and returns the calls that it makes to each store.
@@ -272,7 +283,7 @@ func (r *faultRun) storeCalls() map[string][]string {
 	}
 	a, err := r.send(request)
 	if err != nil || !r.succeeded(a) {
-		r.t.Fatalf("when all is well: %d %v, %v", a.status, a.body["code"], err)
+		r.t.Fatalf("without a fault: %d %v, %v", a.status, a.body["code"], err)
 	}
 	made := map[string][]string{}
 	for service, l := range r.links {
@@ -285,7 +296,7 @@ func (r *faultRun) storeCalls() map[string][]string {
 // after the store has done its work. A single lost reply is not visible. Otherwise the reply is a
 // problem with a time to wait, the same request works later, and in the end nothing is left: no
 // secret without a record, no note, no live token.
-func TestStoresAtFault(t *testing.T) {
+func TestAFailingStoreCostsOnlyARetry(t *testing.T) {
 	t.Parallel()
 	d := startLambda(t)
 	n := 0
@@ -420,7 +431,7 @@ func (r *faultRun) runWithFault(f fault) {
 		r.t.Errorf("%s: there was no such call: %v", when, met)
 	case r.succeeded(a):
 	case f.how == replyLost || f.how == replyCut:
-		r.t.Errorf("%s: one lost reply is a failure: %d %s", when, a.status, codeOf(a))
+		r.t.Errorf("%s: one lost reply fails the request: %d %s", when, a.status, codeOf(a))
 	default:
 		r.wantStorageUnavailable(when, a)
 	}
@@ -488,7 +499,7 @@ func (d *deployment) wantNothingLeft() {
 	}
 	for _, person := range []string{"alice", "bob"} {
 		if alive := d.sandbox.LiveTokens(sandbox.GitHub, person); alive != 0 {
-			d.t.Errorf("%d tokens of GitHub are alive, and nobody knows them", alive)
+			d.t.Errorf("%d tokens of GitHub are live and in no record", alive)
 		}
 	}
 }

@@ -249,7 +249,8 @@ func (c *fcCloud) unusedRights() (all []string) {
 		for on, actions := range rights {
 			for action := range strings.FieldsSeq(actions) {
 				use := folder + " " + action + " " + on
-				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" { // Function Compute itself writes the log
+				// Function Compute itself writes the log.
+				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" {
 					all = append(all, use)
 				}
 			}

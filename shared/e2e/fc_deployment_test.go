@@ -18,7 +18,7 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-func TestTheStoryOnFunctionCompute(t *testing.T) {
+func TestBindToUnbindOnFunctionCompute(t *testing.T) {
 	startFC(t).bindToUnbind()
 }
 

@@ -133,7 +133,7 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		} {
 			_, told := variables[variable]
 			if mayUse := want[name][on] != ""; told != mayUse {
-				t.Errorf("%s: is told %s: %v; may use it: %v", name, variable, told, mayUse)
+				t.Errorf("%s: has %s: %v; may use it: %v", name, variable, told, mayUse)
 			}
 		}
 	}
@@ -142,7 +142,7 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		f := fcFunctions(t, readServerless(t, document(t, "s.yaml"), env))["unbind"]
 		told := environmentOf(t, "unbind", f)
 		if strings.HasPrefix(told["BINDERY_OAUTH_APPS"], told["BINDERY_SECRET_PREFIX"]) {
-			t.Errorf("whoever may read tokens may read the OAuth apps, %s", told["BINDERY_OAUTH_APPS"])
+			t.Errorf("a role that may read tokens may read the OAuth apps, %s", told["BINDERY_OAUTH_APPS"])
 		}
 		delete(env, "BINDERY_OAUTH_APPS")
 		delete(env, "BINDERY_SECRET_PREFIX")

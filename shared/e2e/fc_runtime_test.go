@@ -14,22 +14,12 @@ import (
 
 	"bindery/shared/api"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 	"bindery/shared/trigger/triggertest"
 	"bindery/shared/vault/kms/kmstest"
 )
 
-// logged are the lines of a process's log with this message.
-func logged(p *triggertest.Process, msg string) (all []object) {
-	for text := range strings.Lines(p.Log()) {
-		var line object
-		if json.Unmarshal([]byte(text), &line) == nil && line["msg"] == msg {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
-func TestOnFunctionComputeEveryFunctionHasItsHooks(t *testing.T) {
+func TestOnFunctionComputeEveryFunctionHandlesTheLifecycleHooks(t *testing.T) {
 	d := startFC(t)
 	for folder, p := range d.processes {
 		if err := p.Initialize(t.Context()); err != nil {
@@ -90,7 +80,7 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 		}
 	}
 	ids := map[any]bool{}
-	for _, line := range logged(d.processes["credential"], "audit") {
+	for _, line := range testkit.Records(t, d.processes["credential"].Log(), "audit") {
 		platform, _ := line["platform"].(string)
 		id, told := line["requestId"], got[platform].body["requestId"]
 		if ids[id] || told != nil && told != id {
@@ -140,20 +130,21 @@ func buildPanicking(t *testing.T) (binary string) {
 	return binary
 }
 
-func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
+func TestOnFunctionComputeAPanicIsAProblemAndTheProcessContinues(t *testing.T) {
 	d := startFC(t)
 	o := d.options("status")
 	o.Binary = buildPanicking(t)
 	p := triggertest.Start(t, o)
 	d.processes["status"] = p
 	user := d.bearer("alice", api.ScopeRead)
-	for n, path := range []string{d.bindingsPath(), "/v1/platforms"} { // through the router, and directly from the domain
+	// Through the router, and directly from the domain.
+	for n, path := range []string{d.bindingsPath(), "/v1/platforms"} {
 		a := d.call(http.MethodGet, path, user, nil, "Panic", "1")
 		if a.status != http.StatusInternalServerError || a.body["code"] != "internal" ||
 			a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: got %d %v", path, a.status, a.body)
 		}
-		lines := logged(p, "panic")
+		lines := testkit.Records(t, p.Log(), "panic")
 		if len(lines) != n+1 || lines[n]["requestId"] != a.body["requestId"] ||
 			!strings.Contains(fmt.Sprint(lines[n]["stack"]), "functions/status/main.go") {
 			t.Fatalf("%s: the log has %d lines of a panic, the last %v", path, len(lines), lines)
@@ -172,7 +163,7 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 
 // When the cloud kills a function during a request, the client gets a problem, and the same
 // request works in the next process. The sweep deletes what the first one left.
-func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
+func TestOnFunctionComputeAKilledFunctionIsAProblem(t *testing.T) {
 	d := startFC(t)
 	user, first := d.bearer("alice", everyScope), d.processes["tokenbind"]
 	d.alibaba.onCall(func(who string, needs []right) {
@@ -187,7 +178,8 @@ func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
 		a.body["requestId"] == "" {
 		t.Errorf("got %d %v", a.status, a.body)
 	}
-	if lines := logged(d.processes["router"], "a function could not be invoked"); len(lines) != 1 ||
+	lines := testkit.Records(t, d.processes["router"].Log(), "a function could not be invoked")
+	if len(lines) != 1 ||
 		lines[0]["invoked"] != "bindery-tokenbind" || lines[0]["requestId"] != a.body["requestId"] {
 		t.Errorf("the router logs %v", lines)
 	}
@@ -205,7 +197,7 @@ func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
 }
 
 // A lost reply of the vault does no harm, with only the rights that each role has.
-func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
+func TestOnFunctionComputeALostReplyOfTheVaultDoesNoHarm(t *testing.T) {
 	d := startFC(t)
 	user := d.bearer("alice", everyScope)
 	d.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
@@ -282,7 +274,10 @@ func TestOnFunctionComputeAddressesArriveAsTheyWereSent(t *testing.T) {
 	}{
 		{"/v1/bindings?status=bo%75nd&platform=gitlab", "", http.StatusOK},
 		{"/v1/bindings?status=bound&status=expired", "input_malformed", http.StatusBadRequest},
-		{d.bindingsPath() + "/gitlab/history?cursor=a&cursor=b", "input_malformed", http.StatusBadRequest},
+		{
+			d.bindingsPath() + "/gitlab/history?cursor=a&cursor=b", "input_malformed",
+			http.StatusBadRequest,
+		},
 		{d.bindingsPath() + "/gitlab/history?cursor=", "", http.StatusOK},
 		// A segment of the path isn't split at its escaped slash.
 		{"/v1/instances/eu/cri/1/bindings", "route_unknown", http.StatusNotFound},

@@ -17,6 +17,7 @@ import (
 	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
 	"bindery/shared/dispatch"
+	"bindery/shared/testkit"
 )
 
 // fcFunctions returns the properties of the functions in s.yaml, by their folder under functions/.
@@ -183,12 +184,11 @@ func TestTheDomainServesTheContract(t *testing.T) {
 			t.Errorf("OPTIONS for %s arrives at %q", route, before)
 		}
 	}
-	if got := routedTo(routes, http.MethodGet, "/v1/nothing"); got != "status" {
-		t.Errorf("what there isn't arrives at %q, want a function that says so", got)
-	}
+	testkit.Want(t, "the function for an unknown path",
+		routedTo(routes, http.MethodGet, "/v1/nothing"), "status")
 }
 
-func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
+func TestAFunctionAcceptsOnlyTheMethodsOfItsRoutes(t *testing.T) {
 	document := readDeployment(t)
 	want := map[string][]string{}
 	for _, r := range fcRoutes(t, document) {
@@ -222,7 +222,7 @@ func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
 	}
 }
 
-func TestTheTimerAsksForTheCheck(t *testing.T) {
+func TestTheTimerRunsTheCheck(t *testing.T) {
 	for name, f := range fcFunctions(t, readDeployment(t)) {
 		timer := triggerOf(f, "timer")
 		if (timer != nil) != (name == "expirycheck") {
@@ -241,7 +241,7 @@ func TestTheTimerAsksForTheCheck(t *testing.T) {
 	}
 }
 
-func TestTheDomainIsHTTPSAloneAndSound(t *testing.T) {
+func TestTheDomainServesOnlyHTTPSWithStrongCiphers(t *testing.T) {
 	props := in(readDeployment(t), "resources", "domain", "props")
 	if in(props, "protocol") != "HTTPS" || in(props, "tlsConfig", "minVersion") != "TLSv1.2" {
 		t.Errorf("it speaks %v from %v", in(props, "protocol"), in(props, "tlsConfig", "minVersion"))
@@ -333,12 +333,12 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 		delete(anywhere, v.Name)
 	}
 	if len(anywhere) != 0 {
-		t.Errorf("variables that nobody reads: %v", anywhere)
+		t.Errorf("variables that no code reads: %v", anywhere)
 	}
 }
 
 // s.yaml is in version control, so every setting of an operator comes from the environment.
-func TestNoSecretStandsInTheDeployment(t *testing.T) {
+func TestNoSecretIsInTheDeployment(t *testing.T) {
 	text := document(t, "s.yaml")
 	literal := regexp.MustCompile(`(?m)^ +(BINDERY_\w+): (.+)$`)
 	found := literal.FindAllStringSubmatch(text, -1)

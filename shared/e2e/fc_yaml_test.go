@@ -190,7 +190,7 @@ func TestServerlessDevsReadsWhatTheTestsRead(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoDefaultIsAskedForByItsName(t *testing.T) {
+func TestServerlessDevsNamesAMissingSetting(t *testing.T) {
 	env := fcSettings(t)
 	delete(env, "BINDERY_KMS_KEY")
 	if _, failed := preview(t, env); !strings.Contains(failed, "BINDERY_KMS_KEY") {
@@ -208,7 +208,8 @@ func strict(schema any) {
 			v["additionalProperties"] = false
 		}
 		for name, part := range v {
-			if !slices.Contains([]string{"if", "then", "else"}, name) { // these extend the object around them
+			// These extend the object around them.
+			if !slices.Contains([]string{"if", "then", "else"}, name) {
 				strict(part)
 			}
 		}
@@ -260,8 +261,9 @@ func validate(t *testing.T, schema *jsonschema.Schema, part any) error {
 	return schema.Validate(value)
 }
 
-func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
-	fc3, domain := vendorSchema(t, "fc3.schema.json", ""), vendorSchema(t, "fc3-domain.schema.json", "")
+func TestTheDeploymentFitsTheVendorsSchema(t *testing.T) {
+	fc3 := vendorSchema(t, "fc3.schema.json", "")
+	domain := vendorSchema(t, "fc3-domain.schema.json", "")
 	triggers := map[any]*jsonschema.Schema{
 		"http":  vendorSchema(t, "fc3.schema.json", "#/definitions/IHttpTriggerConfig"),
 		"timer": vendorSchema(t, "fc3.schema.json", "#/definitions/ITimerTriggerConfig"),
@@ -301,7 +303,7 @@ func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
 	}
 }
 
-func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
+func TestTheDeploymentInAVPCNeedsOnlyTheCommentedLines(t *testing.T) {
 	text := document(t, "s.yaml")
 	commented := regexp.MustCompile(`(?m)^    # ((?:vpcConfig:|  \w+: .*"\${env\('FC_\w+'\)}".*)$)`)
 	if n := len(commented.FindAllString(text, -1)); n != 4 {

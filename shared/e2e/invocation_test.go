@@ -13,6 +13,7 @@ import (
 	"bindery/shared/instance/acrtest"
 	"bindery/shared/table/tablestore"
 	"bindery/shared/table/tablestore/otstest"
+	"bindery/shared/testkit"
 	"bindery/shared/trigger/triggertest"
 )
 
@@ -124,9 +125,7 @@ func TestFunctionComputeListsTheRegistryWithEachInvocationsCredentials(t *testin
 			t.Errorf("%s: the instance's bindings: %d %s", id, a.status, a.text)
 		}
 	}
-	if got := r.service.Calls() - asked; got != 1 {
-		t.Errorf("the registry was asked %d times, want once for all", got)
-	}
+	testkit.Want(t, "calls of the registry", r.service.Calls()-asked, 1)
 	for _, id := range []string{"fourth", "fifth"} {
 		check.SetCredentials(r.acceptCredentials(id))
 		if reply, err := check.Invoke(t.Context(), timer); err != nil {

@@ -19,7 +19,7 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-func TestTheStoryOnLambda(t *testing.T) {
+func TestBindToUnbindOnLambda(t *testing.T) {
 	startLambda(t).bindToUnbind()
 }
 

@@ -156,11 +156,13 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-func TestArrowsRunOneWay(t *testing.T) {
+func TestImportsFollowTheRules(t *testing.T) {
 	eachPackage(t, func(t *testing.T, p pkg) {
-		i := slices.IndexFunc(importRules, func(a importRule) bool { return matches([]string{a.from}, p.inModule()) })
+		i := slices.IndexFunc(importRules, func(r importRule) bool {
+			return matches([]string{r.from}, p.inModule())
+		})
 		if i < 0 {
-			t.Errorf("%s has no arrow: say in arrows what it may import", p.inModule())
+			t.Errorf("%s has no rule: add one to importRules", p.inModule())
 			return
 		}
 		allowed := importRules[i].to
@@ -176,7 +178,7 @@ func TestArrowsRunOneWay(t *testing.T) {
 	})
 }
 
-func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
+func TestTheDomainImportsNeitherHTTPNorACloud(t *testing.T) {
 	domain := []string{"shared/binding", "shared/table", "shared/vault"}
 	foreign := []string{
 		"github.com/aws", "github.com/aliyun", "github.com/alibabacloud-go", "go.etcd.io",
@@ -216,7 +218,7 @@ func onlyForTests(name string) bool {
 	return strings.HasPrefix(name, "bindery/") && strings.HasSuffix(name, "test")
 }
 
-func TestNothingDeployedIsForTests(t *testing.T) {
+func TestNothingDeployedLinksATestPackage(t *testing.T) {
 	eachPackage(t, func(t *testing.T, p pkg) {
 		if p.Name != "main" || p.inModule() == "functions/local" {
 			return
@@ -247,7 +249,7 @@ func TestStatusLinksNoVault(t *testing.T) {
 	}
 }
 
-func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+func TestEveryPackageHasAComment(t *testing.T) {
 	eachPackage(t, func(t *testing.T, p pkg) {
 		begin := "Package " + p.Name + " "
 		if p.Name == "main" {

@@ -11,7 +11,7 @@ import (
 const (
 	arn      = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
 	tokens   = "secret:${SecretPrefix}*"
-	apps     = "secret:${OAuthApps}-??????" // Secrets Manager ends an ARN with six characters of its own
+	apps     = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
 	ofTable  = "table/${TableName}"
 	dueIndex = "table/${TableName}/index/due"
 )
@@ -121,7 +121,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		}
 		_, hasApps := variablesOf(document, f)["BINDERY_OAUTH_APPS"]
 		if mayRead := want[f.folder][apps] != ""; hasApps != mayRead {
-			t.Errorf("%s: is told where the OAuth apps are: %v; may read them: %v",
+			t.Errorf("%s: has the name of the OAuth apps: %v; may read them: %v",
 				f.folder, hasApps, mayRead)
 		}
 	}
@@ -129,6 +129,6 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	prefix, _ := in(parameters, "SecretPrefix", "Default").(string)
 	name, _ := in(parameters, "OAuthApps", "Default").(string)
 	if prefix == "" || strings.HasPrefix(name, prefix) {
-		t.Errorf("whoever may read tokens, %s*, may read the OAuth apps, %s", prefix, name)
+		t.Errorf("a role that may read tokens, %s*, may read the OAuth apps, %s", prefix, name)
 	}
 }

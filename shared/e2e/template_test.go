@@ -152,7 +152,7 @@ func TestTheTemplateHasEveryFunctionButTheLaptops(t *testing.T) {
 }
 
 // The vendor's schema lists the properties of the resources that SAM adds, and few of the others.
-func TestTheTemplatesOwnResourcesHaveNoPropertyThatIsUnknown(t *testing.T) {
+func TestTheTemplatesOwnResourcesHaveOnlyKnownProperties(t *testing.T) {
 	parse := func(document object) (int, error) {
 		plain := object{}
 		for name, r := range in(document, "Resources").(object) {
@@ -184,7 +184,7 @@ func TestTheTemplatesOwnResourcesHaveNoPropertyThatIsUnknown(t *testing.T) {
 	}
 }
 
-func TestTheTemplateIsAsItsVendorDescribesTemplates(t *testing.T) {
+func TestTheTemplateFitsTheVendorsSchema(t *testing.T) {
 	folder := os.Getenv("SCHEMAS")
 	if folder == "" {
 		t.Skip("SCHEMAS names no folder with AWS's sam.schema.json")
@@ -270,7 +270,7 @@ func eachName(document any, found func(name, attribute string, isCondition bool)
 	}
 }
 
-func TestEveryNameInTheTemplateIsThere(t *testing.T) {
+func TestEveryNameInTheTemplateIsDefined(t *testing.T) {
 	document := readYAML(t, template)
 	used, seen := map[string]bool{}, 0
 	eachName(document, func(name, attribute string, isCondition bool) {
@@ -326,7 +326,7 @@ func routesOf(t *testing.T, document object) map[string]string {
 func TestTheTemplateServesTheContract(t *testing.T) {
 	document := readYAML(t, template)
 	if in(document, "Resources", "Api", "Properties", "Auth", "DefaultAuthorizer") != "Bearer" {
-		t.Error("a route without a word is open")
+		t.Error("a route without an authorizer is open")
 	}
 	got := routesOf(t, document)
 	contract := readYAML(t, root+"/shared/api/openapi.yaml")
@@ -364,7 +364,7 @@ func TestTheTemplateServesTheContract(t *testing.T) {
 	}
 }
 
-func TestTheTemplateLetsTheConsolesOriginAloneIn(t *testing.T) {
+func TestTheTemplateAllowsOnlyTheConsolesOrigin(t *testing.T) {
 	cors := in(readYAML(t, template), "Resources", "Api", "Properties", "CorsConfiguration")
 	if got := in(cors, "AllowOrigins"); !reflect.DeepEqual(got, []any{object{"Ref": "ConsoleUrl"}}) {
 		t.Errorf("it allows %v", got)
@@ -453,11 +453,11 @@ func TestTheTemplateSetsEveryVariable(t *testing.T) {
 		delete(anywhere, v.Name)
 	}
 	if len(anywhere) != 0 {
-		t.Errorf("variables that nobody reads: %v", anywhere)
+		t.Errorf("variables that no code reads: %v", anywhere)
 	}
 	for _, name := range []string{"EgressProxy", "EventsSecret"} {
 		if in(document, "Parameters", name, "NoEcho") != true {
-			t.Errorf("the parameter %s is shown to whoever may look at the stack", name)
+			t.Errorf("the parameter %s is shown to everyone who may describe the stack", name)
 		}
 	}
 }
