@@ -80,7 +80,7 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 		}
 	}
 	ids := map[any]bool{}
-	for _, line := range testkit.Records(t, d.processes["credential"].Log(), "audit") {
+	for _, line := range testkit.Records(d.processes["credential"].Log(), "audit") {
 		platform, _ := line["platform"].(string)
 		id, told := line["requestId"], got[platform].body["requestId"]
 		if ids[id] || told != nil && told != id {
@@ -144,7 +144,7 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessContinues(t *testing.T) {
 			a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: got %d %v", path, a.status, a.body)
 		}
-		lines := testkit.Records(t, p.Log(), "panic")
+		lines := testkit.Records(p.Log(), "panic")
 		if len(lines) != n+1 || lines[n]["requestId"] != a.body["requestId"] ||
 			!strings.Contains(fmt.Sprint(lines[n]["stack"]), "functions/status/main.go") {
 			t.Fatalf("%s: the log has %d lines of a panic, the last %v", path, len(lines), lines)
@@ -178,7 +178,7 @@ func TestOnFunctionComputeAKilledFunctionIsAProblem(t *testing.T) {
 		a.body["requestId"] == "" {
 		t.Errorf("got %d %v", a.status, a.body)
 	}
-	lines := testkit.Records(t, d.processes["router"].Log(), "a function could not be invoked")
+	lines := testkit.Records(d.processes["router"].Log(), "a function could not be invoked")
 	if len(lines) != 1 ||
 		lines[0]["invoked"] != "bindery-tokenbind" || lines[0]["requestId"] != a.body["requestId"] {
 		t.Errorf("the router logs %v", lines)

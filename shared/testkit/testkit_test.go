@@ -72,3 +72,8 @@ func TestALogReturnsItsRecordsByMessage(t *testing.T) {
 	testkit.Want(t, "the first one's n", found[0]["n"], any(1.0))
 	testkit.Want(t, "the second one's n", found[1]["n"], any(2.0))
 }
+
+func TestRecordsSkipLinesOfTheRuntime(t *testing.T) {
+	log := "FC Invoke Start RequestId: 1\n{\"msg\":\"one\"}\n[1]\n"
+	testkit.Want(t, "records", len(testkit.Records(log, "one")), 1)
+}
