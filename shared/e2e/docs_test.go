@@ -25,16 +25,16 @@ import (
 	"bindery/shared/provider"
 )
 
-// What the documentation says is held against the code. The parts of it that are made from the
-// code are written anew by
+// These tests compare the documentation with the code. The parts of the documentation that are
+// generated from the code are written by
 //
 //	go test ./shared/e2e -run TestDocs -update
 var update = flag.Bool("update", false, "write the parts of the documentation that are generated")
 
-// readmes are the same in two languages.
+// readmes are the README in both languages.
 var readmes = []string{"README.md", "README.zh-CN.md"}
 
-// document reads a file of the documentation, by its path from the root.
+// document returns the text of a file, by its path from the root.
 func document(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
@@ -44,7 +44,7 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// documents lists every file of the documentation.
+// documents returns the names of all files of the documentation.
 func documents(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
@@ -58,14 +58,15 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-// hold compares a document with what it should be, or writes it.
-func hold(t *testing.T, name, want string) {
+// wantDocument compares a document with the generated text. With -update it writes the document
+// instead.
+func wantDocument(t *testing.T, name, want string) {
 	t.Helper()
 	if document(t, name) == want {
 		return
 	}
 	if !*update {
-		t.Errorf("%s is not as the code has it: go test ./shared/e2e -run TestDocs -update", name)
+		t.Errorf("%s doesn't match the code: go test ./shared/e2e -run TestDocs -update", name)
 		return
 	}
 	if err := os.WriteFile(filepath.Join(root, name), []byte(want), 0o644); err != nil {
@@ -73,8 +74,8 @@ func hold(t *testing.T, name, want string) {
 	}
 }
 
-// holdPart does the same with what is between the two marks of a part.
-func holdPart(t *testing.T, name, part, want string) {
+// wantPart is wantDocument for the text between the two marks of a part.
+func wantPart(t *testing.T, name, part, want string) {
 	t.Helper()
 	begin, end := "<!-- "+part+" -->\n", "<!-- end of "+part+" -->"
 	before, rest, begun := strings.Cut(document(t, name), begin)
@@ -82,14 +83,14 @@ func holdPart(t *testing.T, name, part, want string) {
 	if !begun || !ended {
 		t.Fatalf("%s lacks the marks of %s", name, part)
 	}
-	hold(t, name, before+begin+want+end+after)
+	wantDocument(t, name, before+begin+want+end+after)
 }
 
-// row is a line of a table.
-func row(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
+// tableRow returns a line of a Markdown table.
+func tableRow(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
-// rows are the cells of the first table after a heading, without its head.
-func rows(t *testing.T, name, heading string) [][]string {
+// tableRows returns the cells of the first table after a heading, without the table's head.
+func tableRows(t *testing.T, name, heading string) [][]string {
 	t.Helper()
 	_, rest, found := strings.Cut("\n"+document(t, name), "\n"+heading+"\n")
 	if !found {
@@ -115,8 +116,8 @@ func rows(t *testing.T, name, heading string) [][]string {
 	return all[2:]
 }
 
-// named is what the first cells of rows name, without the marks of code.
-func named(rows [][]string) []string {
+// firstCells returns the first cell of each row, without the marks of code.
+func firstCells(rows [][]string) []string {
 	var names []string
 	for _, cells := range rows {
 		names = append(names, strings.Trim(cells[0], "`"))
@@ -124,8 +125,8 @@ func named(rows [][]string) []string {
 	return names
 }
 
-func TestDocsConfigurationIsTheCodes(t *testing.T) {
-	table := row("variable", "default", "meaning") + row("---", "---", "---")
+func TestDocsConfigurationMatchesTheCode(t *testing.T) {
+	table := tableRow("variable", "default", "meaning") + tableRow("---", "---", "---")
 	known := map[string]bool{"BINDERY_TEST_REQUIRE": true}
 	for _, v := range config.Variables() {
 		known[v.Name] = true
@@ -136,9 +137,9 @@ func TestDocsConfigurationIsTheCodes(t *testing.T) {
 		if v.Required {
 			standard = "**required**"
 		}
-		table += row("`"+v.Name+"`", standard, v.Meaning)
+		table += tableRow("`"+v.Name+"`", standard, v.Meaning)
 	}
-	holdPart(t, "README.md", "configuration", table)
+	wantPart(t, "README.md", "configuration", table)
 	variable := regexp.MustCompile(`\bBINDERY_[A-Z0-9_]+[A-Z0-9]\b`)
 	for _, name := range documents(t) {
 		for _, found := range variable.FindAllString(document(t, name), -1) {
@@ -149,7 +150,7 @@ func TestDocsConfigurationIsTheCodes(t *testing.T) {
 	}
 }
 
-func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
+func TestDocsPlatformsAndStatusesMatchTheCode(t *testing.T) {
 	titles := map[string]string{}
 	for _, p := range provider.New(provider.Options{Guard: netguard.New(netguard.Options{})}).All() {
 		titles[p.Describe().Title] = p.Describe().Name
@@ -163,13 +164,13 @@ func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
 		"README.zh-CN.md": {"## 五个平台", "## 状态"},
 	} {
 		var platforms []string
-		for _, title := range named(rows(t, name, headings[0])) {
+		for _, title := range firstCells(tableRows(t, name, headings[0])) {
 			platforms = append(platforms, titles[title])
 		}
 		if !slices.Equal(platforms, provider.Names()) {
 			t.Errorf("%s lists the platforms %q, want %q", name, platforms, provider.Names())
 		}
-		if got := named(rows(t, name, headings[1])); !slices.Equal(got, statuses) {
+		if got := firstCells(tableRows(t, name, headings[1])); !slices.Equal(got, statuses) {
 			t.Errorf("%s lists the statuses %q, want %q", name, got, statuses)
 		}
 	}
@@ -177,7 +178,7 @@ func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
 
 func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 	var layout []string // a row may name several
-	for _, cells := range rows(t, "README.md", "## Layout") {
+	for _, cells := range tableRows(t, "README.md", "## Layout") {
 		layout = append(layout, strings.Split(strings.ReplaceAll(cells[0], "`", ""), ", ")...)
 	}
 	for _, top := range []string{"functions", "shared"} {
@@ -199,8 +200,8 @@ func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 	}
 }
 
-// problemTable is the catalogue in both languages, by code. What a problem fills in is left in
-// its braces.
+// problemTable returns the catalogue as a table in both languages, sorted by code. Parameters stay
+// in braces.
 func problemTable(t *testing.T) string {
 	params := map[string]string{}
 	for _, name := range []string{
@@ -209,8 +210,8 @@ func problemTable(t *testing.T) string {
 	} {
 		params[name] = "{" + name + "}"
 	}
-	table := row("code, reason", "status", "what it means", "what to do") +
-		row("---", "---", "---", "---")
+	table := tableRow("code, reason", "status", "what it means", "what to do") +
+		tableRow("---", "---", "---", "---")
 	codes := problem.Codes()
 	slices.Sort(codes)
 	for _, code := range codes {
@@ -221,11 +222,11 @@ func problemTable(t *testing.T) string {
 				t.Errorf("%s %s has a parameter that isn't listed here: %s", code, reason, line)
 			}
 			if reason != "" {
-				table += row("`"+string(code)+"`, `"+reason+"`", "",
+				table += tableRow("`"+string(code)+"`, `"+reason+"`", "",
 					en.Detail+"<br>"+zh.Detail, en.Remedy+"<br>"+zh.Remedy)
 				continue
 			}
-			table += row("`"+string(code)+"`", fmt.Sprint(p.Status()),
+			table += tableRow("`"+string(code)+"`", fmt.Sprint(p.Status()),
 				"**"+en.Title+".** "+en.Detail+"<br>**"+zh.Title+"。**"+zh.Detail,
 				en.Remedy+"<br>"+zh.Remedy)
 		}
@@ -233,22 +234,22 @@ func problemTable(t *testing.T) string {
 	return table
 }
 
-func TestDocsProblemsAreTheCatalogue(t *testing.T) {
-	holdPart(t, "docs/problems.md", "problems", problemTable(t))
+func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
+	wantPart(t, "docs/problems.md", "problems", problemTable(t))
 }
 
-func TestDocsEventsAreTheCodes(t *testing.T) {
+func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
 	source := document(t, "shared/event/event.go")
 	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
 	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])
 	}
-	if got := named(rows(t, "docs/events.md", "## Events")); !slices.Equal(got, events) {
+	if got := firstCells(tableRows(t, "docs/events.md", "## Events")); !slices.Equal(got, events) {
 		t.Errorf("docs/events.md lists %q, want %q", got, events)
 	}
 	var answered []string
-	for _, cells := range rows(t, "docs/operate.md", "## Events") {
+	for _, cells := range tableRows(t, "docs/operate.md", "## Events") {
 		answered = append(answered, regexp.MustCompile(`binding\.[a-z_]+`).FindAllString(cells[0], -1)...)
 	}
 	slices.Sort(answered)
@@ -257,7 +258,7 @@ func TestDocsEventsAreTheCodes(t *testing.T) {
 	}
 }
 
-// attackNumbers are those of every attack, in order.
+// attackNumbers returns the number of every attack, in order.
 func attackNumbers() []string {
 	var all []string
 	for _, group := range []struct {
@@ -271,7 +272,7 @@ func attackNumbers() []string {
 	return all
 }
 
-// attackTests are the tests that bear an attack's number, by number.
+// attackTests returns the tests whose names begin with an attack's number, by number.
 func attackTests(t *testing.T) map[string][]string {
 	tests := map[string][]string{}
 	declared := regexp.MustCompile(`^func (Test([A-D][0-9]+)_\w+)\(`)
@@ -299,7 +300,7 @@ func TestDocsAttacksNameTheirTests(t *testing.T) {
 	}
 	var numbers []string
 	for _, heading := range []string{"A", "B", "C", "D"} {
-		for _, cells := range rows(t, name, "## "+headingOf(t, name, heading)) {
+		for _, cells := range tableRows(t, name, "## "+headingOf(t, name, heading)) {
 			number := cells[0]
 			numbers = append(numbers, number)
 			if len(cells) != 4 || cells[1] == "" || cells[2] == "" {
@@ -307,7 +308,7 @@ func TestDocsAttacksNameTheirTests(t *testing.T) {
 					name, number, len(cells))
 				continue
 			}
-			holdAttack(t, number, cells[3], tests[number])
+			wantAttackTests(t, number, cells[3], tests[number])
 		}
 	}
 	if want := attackNumbers(); !slices.Equal(numbers, want) {
@@ -320,7 +321,7 @@ func TestDocsAttacksNameTheirTests(t *testing.T) {
 	}
 }
 
-// headingOf is the one that begins with a group's letter.
+// headingOf returns the heading that begins with a group's letter.
 func headingOf(t *testing.T, name, letter string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^## (` + letter + `\. .+)$`).FindStringSubmatch(document(t, name))
@@ -330,8 +331,8 @@ func headingOf(t *testing.T, name, letter string) string {
 	return found[1]
 }
 
-// holdAttack holds what a row names against the tests that there are.
-func holdAttack(t *testing.T, number, cell string, tests []string) {
+// wantAttackTests compares the tests that a row names with those that exist.
+func wantAttackTests(t *testing.T, number, cell string, tests []string) {
 	t.Helper()
 	switch {
 	case cell == notYet && len(tests) > 0:
@@ -365,11 +366,11 @@ func writeAttackTests(t *testing.T, name string, tests map[string][]string) {
 		cells := strings.Split(line, " | ")
 		lines[i] = strings.Join(append(cells[:3], cell+" |"), " | ")
 	}
-	hold(t, name, strings.Join(lines, "\n"))
+	wantDocument(t, name, strings.Join(lines, "\n"))
 }
 
-// directModules are the modules of go.mod that Bindery itself imports, in its tests too, or runs
-// as a tool.
+// directModules returns the modules of go.mod that Bindery imports, also in tests, or runs as a
+// tool; and all that go.mod requires.
 func directModules(t *testing.T) (direct, required []string) {
 	mod := document(t, "go.mod")
 	require := regexp.MustCompile(`(?m)^(?:require )?\t?(\S+\.\S+/\S+|\S+\.\S+) v\S+`)
@@ -413,7 +414,7 @@ func TestDocsDependenciesAreExplained(t *testing.T) {
 	direct, required := directModules(t)
 	var explained []string
 	for _, heading := range []string{"## In what is deployed", "## On a laptop and in tests"} {
-		explained = append(explained, named(rows(t, "docs/dependencies.md", heading))...)
+		explained = append(explained, firstCells(tableRows(t, "docs/dependencies.md", heading))...)
 	}
 	for _, module := range direct {
 		if !slices.Contains(explained, module) {
@@ -427,17 +428,17 @@ func TestDocsDependenciesAreExplained(t *testing.T) {
 	}
 }
 
-// fence is a block of code.
-type fence struct{ language, body string }
+// codeBlock is a fenced block of code in Markdown.
+type codeBlock struct{ language, body string }
 
-func fences(text string) []fence {
-	var all []fence
-	var open *fence
+func codeBlocks(text string) []codeBlock {
+	var all []codeBlock
+	var open *codeBlock
 	for line := range strings.SplitSeq(text, "\n") {
 		mark, found := strings.CutPrefix(line, "```")
 		switch {
 		case found && open == nil:
-			open = &fence{language: mark}
+			open = &codeBlock{language: mark}
 		case found:
 			all = append(all, *open)
 			open = nil
@@ -448,7 +449,7 @@ func fences(text string) []fence {
 	return all
 }
 
-// slug is a heading as a link names it.
+// slug returns the anchor of a heading, as GitHub makes it.
 func slug(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -461,7 +462,7 @@ func slug(heading string) string {
 	}, heading)
 }
 
-func TestDocsLinksLeadSomewhere(t *testing.T) {
+func TestDocsLinksResolve(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
 	for _, name := range documents(t) {
@@ -493,9 +494,9 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// laptop builds the real binary, runs it on free ports in a folder of its own, and returns the
-// two.
-func laptop(t *testing.T) (own, sandbox string) {
+// startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
+// returns the ports of Bindery and of the sandbox.
+func startLaptopProcess(t *testing.T) (own, sandbox string) {
 	t.Helper()
 	folder := t.TempDir()
 	binary := filepath.Join(folder, "local")
@@ -504,7 +505,7 @@ func laptop(t *testing.T) (own, sandbox string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
-	process := exec.Command(binary) // ended below: a context's end would be an error
+	process := exec.Command(binary) // ended in the cleanup: the end of a context would be an error
 	process.Dir = folder
 	process.Env = []string{"PORT=0"}
 	stdout, err := process.StdoutPipe()
@@ -538,8 +539,8 @@ func laptop(t *testing.T) (own, sandbox string) {
 	return own, sandbox
 }
 
-// TestDocsCurlWorksAsPasted pastes every block of the two README with curl in it into one shell,
-// with nothing but the ports changed, and holds each answer against the block of JSON after it.
+// TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with
+// only the ports changed, and compares each reply with the block of JSON after it.
 func TestDocsCurlWorksAsPasted(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
@@ -549,10 +550,10 @@ func TestDocsCurlWorksAsPasted(t *testing.T) {
 	}
 	for _, name := range readmes {
 		t.Run(name, func(t *testing.T) {
-			own, sandbox := laptop(t)
+			own, sandbox := startLaptopProcess(t)
 			const border = "\n--- the next block ---\n"
 			script, wanted := "set -eu\n", []string{}
-			all := fences(document(t, name))
+			all := codeBlocks(document(t, name))
 			for i, f := range all {
 				if f.language != "sh" || !strings.Contains(f.body, "curl ") {
 					continue
@@ -580,15 +581,15 @@ func TestDocsCurlWorksAsPasted(t *testing.T) {
 				if i >= len(answers)-1 {
 					t.Fatalf("block %d of %s was not reached", i+1, name)
 				}
-				holdAnswer(t, fmt.Sprintf("block %d of %s", i+1, name), answers[i], ports.Replace(want))
+				wantAnswer(t, fmt.Sprintf("block %d of %s", i+1, name), answers[i], ports.Replace(want))
 			}
 		})
 	}
 }
 
-// holdAnswer holds the last JSON of an answer against the documentation's, and refuses a problem
-// that the documentation doesn't show.
-func holdAnswer(t *testing.T, where, answer, want string) {
+// wantAnswer compares the last JSON value of a reply with the documentation's, and refuses a
+// problem that the documentation doesn't show.
+func wantAnswer(t *testing.T, where, answer, want string) {
 	t.Helper()
 	var last any
 	for decoder := json.NewDecoder(strings.NewReader(answer)); ; {
@@ -612,14 +613,14 @@ func holdAnswer(t *testing.T, where, answer, want string) {
 		t.Errorf("the JSON after %s: %v", where, err)
 		return
 	}
-	for _, wrong := range unlike(wanted, last, "") {
+	for _, wrong := range differences(wanted, last, "") {
 		t.Errorf("%s: %s", where, wrong)
 	}
 }
 
-// unlike lists where an answer isn't as the documentation shows it. "…" stands for any text there,
-// and as a name for fields that aren't shown.
-func unlike(want, got any, at string) []string {
+// differences lists where a reply differs from the documentation. In the documentation "…" stands
+// for any text, and as a name for fields that aren't shown.
+func differences(want, got any, at string) []string {
 	switch want := want.(type) {
 	case map[string]any:
 		fields, ok := got.(map[string]any)
@@ -636,7 +637,7 @@ func unlike(want, got any, at string) []string {
 				wrong = append(wrong, at+"/"+name+" is not there")
 				continue
 			}
-			wrong = append(wrong, unlike(want[name], value, at+"/"+name)...)
+			wrong = append(wrong, differences(want[name], value, at+"/"+name)...)
 		}
 		if _, partly := want["…"]; !partly && len(fields) != len(want) {
 			wrong = append(wrong, fmt.Sprintf("%s has %d fields, shown are %d", at, len(fields), len(want)))
@@ -649,7 +650,7 @@ func unlike(want, got any, at string) []string {
 		}
 		var wrong []string
 		for i := range want {
-			wrong = append(wrong, unlike(want[i], list[i], fmt.Sprintf("%s/%d", at, i))...)
+			wrong = append(wrong, differences(want[i], list[i], fmt.Sprintf("%s/%d", at, i))...)
 		}
 		return wrong
 	case string:

@@ -21,49 +21,49 @@ import (
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
-// The names that the story's stack has.
+// The names in the deployment on AWS.
 const (
 	tableName    = "bindery"
 	secretPrefix = "bindery/tokens/"
 	appsName     = "bindery/oauth-apps"
-	admin        = "admin" // may do anything, and is the test itself
+	admin        = "admin" // the test's own access key, with every right
 )
 
-// The services, as their protocol names them.
+// The services, as X-Amz-Target names them.
 const (
 	tableService = "DynamoDB_20120810"
 	vaultService = "secretsmanager"
 )
 
-// cloud is AWS as far as the functions use it: DynamoDB's protocol by dynoxide, and a pretend
-// Secrets Manager, both behind a gate that gives each function the rights of its role in
-// template.yaml and no others. The access key's id says who is calling.
-type cloud struct {
+// awsCloud is what the functions use of AWS: DynamoDB's protocol by dynoxide, and a fake Secrets
+// Manager. A gate before both gives each function the rights of its role in template.yaml and no
+// others. The access key's id is the function's folder.
+type awsCloud struct {
 	url     string
 	secrets *smtest.Service
 
 	rights map[string][]right
 
-	mu      sync.Mutex // guards what follows
-	refused []string
-	used    map[string]bool  // "function action"
-	kept    map[string]bool  // every token that was put into the vault
-	lines   map[string]*line // those that a test may cut, by session token and service
+	mu           sync.Mutex // guards what follows
+	refused      []string
+	used         map[string]bool  // "function action"
+	storedTokens map[string]bool  // every token that the vault ever stored
+	links        map[string]*link // the links that a test can cut, by session token and service
 }
 
-func startCloud(t *testing.T, rights map[string][]right) *cloud {
+func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 	t.Helper()
 	target, err := url.Parse(dynamotest.Start(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{
+	c := &awsCloud{
 		secrets: smtest.New(smtest.Options{}), rights: rights,
-		used: map[string]bool{}, kept: map[string]bool{}, lines: map[string]*line{},
+		used: map[string]bool{}, storedTokens: map[string]bool{}, links: map[string]*link{},
 	}
 	rows := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ErrorLog: log.New(io.Discard, "", 0), // callers go away, and are meant to
+		ErrorLog: log.New(io.Discard, "", 0), // tests end connections on purpose
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -83,8 +83,8 @@ func startCloud(t *testing.T, rights map[string][]right) *cloud {
 			c.keep(body)
 			store = c.secrets
 		}
-		if l := c.line(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
-			l.pass(w, r, store)
+		if l := c.link(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
+			l.forward(w, r, store)
 			return
 		}
 		store.ServeHTTP(w, r)
@@ -94,8 +94,9 @@ func startCloud(t *testing.T, rights map[string][]right) *cloud {
 	return c
 }
 
-// keep remembers the tokens in what goes into the vault: nothing else may show them.
-func (c *cloud) keep(body []byte) {
+// keep remembers the tokens in a value that is written to the vault, so that the logs can be
+// searched for them.
+func (c *awsCloud) keep(body []byte) {
 	var in struct{ SecretBinary []byte }
 	var fields map[string]string
 	if json.Unmarshal(body, &in) != nil || json.Unmarshal(in.SecretBinary, &fields) != nil {
@@ -105,28 +106,28 @@ func (c *cloud) keep(body []byte) {
 	defer c.mu.Unlock()
 	for _, name := range []string{"access_token", "refresh_token"} {
 		if fields[name] != "" {
-			c.kept[fields[name]] = true
+			c.storedTokens[fields[name]] = true
 		}
 	}
 }
 
-// tokens are all that the vault was ever given.
-func (c *cloud) tokens() []string {
+// tokens returns every token that the vault ever stored.
+func (c *awsCloud) tokens() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.kept))
+	return slices.Sorted(maps.Keys(c.storedTokens))
 }
 
-func (c *cloud) left() []string { return c.secrets.Names() }
+func (c *awsCloud) secretNames() []string { return c.secrets.Names() }
 
-func (c *cloud) denied() []string {
+func (c *awsCloud) deniedCalls() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.refused)
 }
 
-// unused are the rights that the story has no use for, and what does.
-var unused = map[string]string{
+// awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
+var awsUnusedRights = map[string]string{
 	"expirycheck sqs:SendMessage":                 "Lambda itself, for what fails",
 	"tokenbind secretsmanager:PutSecretValue":     "binding, should a bind ever not begin a secret",
 	"oauthcallback secretsmanager:PutSecretValue": "the same",
@@ -139,12 +140,12 @@ var unused = map[string]string{
 	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
 }
 
-func (c *cloud) idle() (all []string) {
+func (c *awsCloud) unusedRights() (all []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for folder, rights := range c.rights {
 		for _, r := range rights {
-			if !c.used[folder+" "+r.action] && unused[folder+" "+r.action] == "" {
+			if !c.used[folder+" "+r.action] && awsUnusedRights[folder+" "+r.action] == "" {
 				all = append(all, folder+": "+r.action)
 			}
 		}
@@ -154,8 +155,8 @@ func (c *cloud) idle() (all []string) {
 
 var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
 
-// allowed reports whether the caller's role may do it, and notes what it may not.
-func (c *cloud) allowed(r *http.Request, body []byte) bool {
+// allowed reports whether the caller's role allows the request, and records a denied one.
+func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
 	who := ""
 	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
 		who = found[1]

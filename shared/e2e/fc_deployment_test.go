@@ -18,54 +18,54 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-func TestTheStoryOnFunctionCompute(t *testing.T) {
-	startFC(t).story()
+func TestBindToUnbindOnFunctionCompute(t *testing.T) {
+	startFC(t).bindToUnbind()
 }
 
-// onFC is Alibaba Cloud: Function Compute's protocol with the environment that s.yaml gives each
-// function, and the routes of its domain.
+// onFC is Function Compute's protocol with the environment that s.yaml gives each function, and
+// the routes of its domain.
 type onFC struct {
 	*fcCloud
 
-	w         *world
+	w         *deployment
 	routes    []fcRoute
-	functions map[string]object // their properties in s.yaml
+	functions map[string]object // properties in s.yaml, by folder
 	binaries  string
 }
 
-// startFC starts a world on Function Compute.
-func startFC(t *testing.T) *world {
+// startFC starts a deployment on Function Compute.
+func startFC(t *testing.T) *deployment {
 	t.Helper()
-	w := newWorld(t)
+	d := newDeployment(t)
 	settings := fcSettings(t)
-	w.origin = "https://" + settings["FC_DOMAIN"]
-	settings["BINDERY_OIDC_ISSUER"], settings["BINDERY_OIDC_JWKS_URL"] = w.issuer.URL, w.issuer.URL
-	settings["BINDERY_PRIVATE_HOSTS"] = strings.TrimPrefix(w.boxURL, "http://")
+	d.origin = "https://" + settings["FC_DOMAIN"]
+	settings["BINDERY_OIDC_ISSUER"], settings["BINDERY_OIDC_JWKS_URL"] = d.issuer.URL, d.issuer.URL
+	settings["BINDERY_PRIVATE_HOSTS"] = strings.TrimPrefix(d.sandboxURL, "http://")
 	for _, variable := range platformVariables() {
-		settings[variable] = w.boxURL
+		settings[variable] = d.sandboxURL
 	}
 	c := startFCCloud(t, settings, functionFolders(t), func(folder string) *triggertest.Process {
-		return w.processes[folder]
+		return d.processes[folder]
 	})
 	document := readServerless(t, document(t, "s.yaml"), settings)
 	on := &onFC{
-		fcCloud: c, w: w, routes: fcRoutes(t, document), functions: fcFunctions(t, document),
-		binaries: kept.functions(t, forAlibaba),
+		fcCloud: c, w: d, routes: fcRoutes(t, document), functions: fcFunctions(t, document),
+		binaries: built.functions(t, forAlibaba),
 	}
-	w.host, w.alibaba = on, c
-	w.front = httptest.NewTLSServer(w.api(w.processes))
-	t.Cleanup(w.front.Close)
-	w.client = w.front.Client() // which takes every name under example.com for this server's
+	d.host, d.alibaba = on, c
+	d.front = httptest.NewTLSServer(d.api(d.processes))
+	t.Cleanup(d.front.Close)
+	d.client = d.front.Client() // its certificate is for example.com, and it dials the test server
 	on.openStores()
 	c.registry.Set(acrtest.Instance{ID: "cri/1", Name: "prod", Region: "eu", Status: "RUNNING"})
-	w.populate(slices.Sorted(maps.Keys(on.functions)))
-	return w
+	d.startFunctions(slices.Sorted(maps.Keys(on.functions)))
+	return d
 }
 
-// api is the domain, and the HTTP triggers that its routes lead to.
+// api is the domain: it passes a request to the HTTP trigger that its routes lead to.
 func (on *onFC) api(processes map[string]*triggertest.Process) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		folder := arrives(on.routes, r.Method, r.URL.EscapedPath())
+		folder := routedTo(on.routes, r.Method, r.URL.EscapedPath())
 		if folder == "" {
 			http.Error(w, `{"Code":"AccessDenied"}`, http.StatusForbidden)
 			return
@@ -74,8 +74,8 @@ func (on *onFC) api(processes map[string]*triggertest.Process) http.Handler {
 	})
 }
 
-// ofCloud are the variables that Function Compute sets. These credentials ended long ago: whoever
-// takes them in place of an invocation's is known nowhere.
+// ofCloud returns the variables that Function Compute sets. Their credentials have expired: a
+// function that uses them in place of an invocation's is denied.
 func (on *onFC) ofCloud(function string) map[string]string {
 	return map[string]string{
 		"FC_REGION": on.settings["FC_REGION"], "FC_ACCOUNT_ID": on.settings["FC_ACCOUNT_ID"],
@@ -86,7 +86,7 @@ func (on *onFC) ofCloud(function string) map[string]string {
 	}
 }
 
-// openStores makes the table, and the secret of the OAuth apps as an operator does.
+// openStores creates the table and the OAuth apps' secret, as an operator does.
 func (on *onFC) openStores() {
 	t := on.w.t
 	t.Helper()
@@ -123,12 +123,12 @@ func (on *onFC) options(folder string) triggertest.Options {
 	maps.Copy(env, on.ofCloud(name))
 	return triggertest.Options{
 		On: triggertest.FunctionCompute(), Binary: filepath.Join(on.binaries, folder),
-		Env: listed(env), As: credentialsOf(folder), Timeout: time.Duration(limit) * time.Second,
+		Env: environ(env), As: credentialsOf(folder), Timeout: time.Duration(limit) * time.Second,
 	}
 }
 
-// tick is the event that the cloud makes of the timer.
-func (on *onFC) tick() []byte {
+// scheduleEvent returns the event that Function Compute makes of the timer.
+func (on *onFC) scheduleEvent() []byte {
 	event, err := json.Marshal(object{
 		"triggerTime": time.Now().UTC().Format(time.RFC3339), "triggerName": "schedule",
 		"payload": triggerOf(on.functions["expirycheck"], "timer")["payload"],
