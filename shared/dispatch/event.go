@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"bindery/shared/trigger"
+	"bindery/shared/problem"
 )
 
 // event is version v1 of what an HTTP trigger sends, as far as a function reads it.
@@ -41,7 +41,7 @@ func eventOf(r *http.Request) ([]byte, error) {
 		Headers: map[string]string{}, QueryParameters: map[string]string{},
 	}
 	for name, values := range r.Header {
-		if name != trigger.RequestIDHeader {
+		if name != problem.RequestIDHeader {
 			e.Headers[name] = strings.Join(values, ",")
 		}
 	}

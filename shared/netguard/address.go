@@ -11,10 +11,12 @@ import (
 	"bindery/shared/problem"
 )
 
+// MaxAddressLength is the length in bytes up to which an address is accepted.
+const MaxAddressLength = 2048
+
 const (
-	maxAddressLength = 2048
-	maxHostLength    = 253 // RFC 1035, 2.3.4, without the trailing dot
-	maxLabelLength   = 63
+	maxHostLength  = 253 // RFC 1035, 2.3.4, without the trailing dot
+	maxLabelLength = 63
 )
 
 // target is where a request goes.
@@ -40,7 +42,7 @@ func (g *Guard) Address(raw string) (string, error) {
 	if known := strings.ToLower(scheme); !found || known != "http" && known != "https" {
 		return "", refused("scheme")
 	}
-	if len(raw) > maxAddressLength || strings.ContainsFunc(raw, outsideAddress) {
+	if len(raw) > MaxAddressLength || strings.ContainsFunc(raw, outsideAddress) {
 		return "", refused("malformed")
 	}
 	u, err := url.Parse(raw)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bindery/shared/netguard"
 	"bindery/shared/problem"
 )
 
@@ -37,10 +38,11 @@ func (g *gitLab) Describe() Description {
 // token is first sent once and alone, since GitLab counts refusals by the caller's address and a
 // wrong token would be refused twice.
 func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) {
-	if err := checkField("address", strings.TrimSpace(s.Address), longestToken); err != nil {
+	address := strings.TrimSpace(s.Address)
+	if err := checkField("address", address, netguard.MaxAddressLength); err != nil {
 		return CheckResult{}, err
 	}
-	address, err := g.guard.Address(strings.TrimSpace(s.Address))
+	address, err := g.guard.Address(address)
 	if err != nil {
 		return CheckResult{}, err
 	}

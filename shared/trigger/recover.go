@@ -1,14 +1,11 @@
 package trigger
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	goruntime "runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"bindery/shared/problem"
@@ -47,32 +44,16 @@ func Recover(log *slog.Logger, h http.Handler) http.Handler {
 	})
 }
 
-// Instead replies with the problem in place of what was being prepared. Nothing of the reply may
-// have been written.
+// Instead replies with the problem in place of the reply that was being prepared. No part of that
+// reply may have been written.
 func Instead(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	for name := range w.Header() {
-		// Without these the console could not read the reply.
+		// The console could not read the reply without these.
 		if name != "Vary" && !strings.HasPrefix(name, "Access-Control-") {
 			w.Header().Del(name)
 		}
 	}
-	language := problem.English
-	if accepted := r.Header.Get("Accept-Language"); len(accepted) >= 2 &&
-		strings.EqualFold(accepted[:2], "zh") {
-		language = problem.Chinese
-	}
-	text := p.In(language)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Content-Language", string(language))
-	w.Header().Set("Cache-Control", "no-store")
-	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
-	}
-	w.WriteHeader(p.Status())
-	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that is gone is no news
-		"type": p.Type(), "title": text.Title, "status": p.Status(), "detail": text.Detail,
-		"code": p.Code, "remedy": text.Remedy, "requestId": RequestID(r.Context()),
-	})
+	p.Write(w, r)
 }
 
 // reply records whether the reply has begun.

@@ -128,11 +128,11 @@ func TestEveryRequestHasAnIDThatTheServerMade(t *testing.T) {
 	logger := newLogger(log, "status")
 	address, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		logger.InfoContext(r.Context(), "asked")
-		_, _ = fmt.Fprintln(w, r.Header.Values(RequestIDHeader), RequestID(r.Context()))
+		_, _ = fmt.Fprintln(w, r.Header.Values(problem.RequestIDHeader), RequestID(r.Context()))
 	}))
 	seen := map[string]bool{}
 	for range 3 {
-		_, body := get(t, address, RequestIDHeader, "forged", "bindery-request-id", "forged")
+		_, body := get(t, address, problem.RequestIDHeader, "forged", "bindery-request-id", "forged")
 		var inHeader, inContext string
 		if _, err := fmt.Sscanf(body, "[%s %s", &inHeader, &inContext); err != nil {
 			t.Fatal(err)
