@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 	"bindery/shared/trigger/triggertest"
 )
@@ -90,7 +90,7 @@ func (w *world) binders() []*binder {
 	for range binders {
 		all = append(all, &binder{
 			user: w.bearer("user-"+time.Now().String(), everyScope),
-			token: w.box.AddGitLabToken(sandbox.GitLabToken{
+			token: w.box.GitLab.AddToken(gitlab.Token{
 				Username: "alice", Scopes: []string{"api"},
 			}),
 		})
