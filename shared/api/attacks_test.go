@@ -256,7 +256,7 @@ func TestD10_ARejectedTokenSaysNothingOfTheName(t *testing.T) {
 			t.Errorf("%s: got\n%s\nfor a user, and for nobody\n%s", platform, right, wrong)
 		}
 	}
-	if n := w.box.CodeupWrongPasswords("alice"); n != 0 {
+	if n := w.box.Codeup.WrongPasswords("alice"); n != 0 {
 		t.Errorf("%d wrong passwords were tried for alice's clone account", n)
 	}
 	w.put(home+"/gitlab", gitlab("username", "nobody")).refused(problem.UsernameMismatch, "")

@@ -269,6 +269,6 @@ func TestOfTwoBindsAtOnceOneIsDoneAndTheOtherIsTold(t *testing.T) {
 func TestAScopeTakenAwayIsSeenAtTheNextBind(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
-	w.box.SetGitLabScopes(secret.New("glpat-sandbox-alice-good"), "read_api")
+	w.box.GitLab.SetScopes(secret.New("glpat-sandbox-alice-good"), "read_api")
 	w.put(home+"/gitlab", gitlab()).refused(problem.PermissionMissing, "")
 }

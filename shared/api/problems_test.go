@@ -8,6 +8,8 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
+	sandboxcodeup "bindery/shared/sandbox/codeup"
+	sandboxgitlab "bindery/shared/sandbox/gitlab"
 )
 
 // way is how a problem is reached through HTTP. Each is gone twice, once in each language.
@@ -215,7 +217,7 @@ func waysOfThePlatform() []way {
 			problem.PermissionMissing, "",
 			bind("codeup", codeup("token", "pt-sandbox-no-branches"), false),
 		},
-		{problem.AddressNotListed, "", switched(sandbox.CodeupAllowList)},
+		{problem.AddressNotListed, "", switched(sandboxcodeup.AllowList)},
 	}
 }
 
@@ -287,8 +289,8 @@ type warning struct {
 }
 
 func warnings() []warning {
-	open := func(w *world) { w.box.SetSwitch(sandbox.Codeup, sandbox.CodeupCheckName, false) }
-	old := func(w *world) { w.box.SetSwitch(sandbox.GitLab, sandbox.GitLabOld, true) }
+	open := func(w *world) { w.box.SetSwitch(sandbox.Codeup, sandboxcodeup.CheckName, false) }
+	old := func(w *world) { w.box.SetSwitch(sandbox.GitLab, sandboxgitlab.Old, true) }
 	bobAtMain := codeup("username", "bob@sandbox.invalid", "token", "pt-sandbox-bob",
 		"organization", "sandbox-org-main")
 	empty := codeup("username", "carol", "token", "pt-sandbox-empty")

@@ -315,7 +315,7 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	}
 	m.reaches(origins...)
 	dead := m.issue(300)
-	m.sandbox.RevokeGitLabToken(secret.New(dead.value))
+	m.sandbox.GitLab.RevokeToken(secret.New(dead.value))
 	tokens := []token{aliceToken, bobToken, aliceOther, bobToken, dead}
 	for i, origin := range origins {
 		m.fill(bindings/hosts, fmt.Sprint("host", i), origin, tokens, m.clock().now())

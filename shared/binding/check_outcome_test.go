@@ -10,6 +10,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/codeup"
 	"bindery/shared/secret"
 	"bindery/shared/table"
 )
@@ -30,59 +31,59 @@ func troubles() []trouble {
 	all := []trouble{
 		{
 			"Revoked", provider.GitLab,
-			func(b *harness, access secret.Text) { b.sandbox.RevokeGitLabToken(access) },
+			func(b *harness, access secret.Text) { b.sandbox.GitLab.RevokeToken(access) },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		},
 		{
 			"Deleted", provider.Codeup,
-			func(b *harness, access secret.Text) { b.sandbox.RevokeCodeupToken(access) },
+			func(b *harness, access secret.Text) { b.sandbox.Codeup.RevokeToken(access) },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		},
 		{
 			"Narrowed", provider.GitLab,
-			func(b *harness, access secret.Text) { b.sandbox.SetGitLabScopes(access, "read_api") },
+			func(b *harness, access secret.Text) { b.sandbox.GitLab.SetScopes(access, "read_api") },
 			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
-			func(b *harness, access secret.Text) { b.sandbox.SetGitLabScopes(access, "api") },
+			func(b *harness, access secret.Text) { b.sandbox.GitLab.SetScopes(access, "api") },
 		},
 		{
 			"Blocked", provider.GitLab,
-			func(b *harness, _ secret.Text) { b.sandbox.BlockGitLabUser("alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.GitLab.BlockUser("alice") },
 			StatusUnauthorized, problem.UserBlocked, "", event.Unauthorized,
-			func(b *harness, _ secret.Text) { b.sandbox.UnblockGitLabUser("alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.GitLab.UnblockUser("alice") },
 		},
 		{
 			"LeftTheOrganization", provider.Codeup,
-			func(b *harness, _ secret.Text) { b.sandbox.LeaveCodeup("sandbox-org-main", "alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.Codeup.Leave("sandbox-org-main", "alice") },
 			StatusUnauthorized, problem.OrganizationUnknown, "not_a_member", event.Unauthorized,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.JoinCodeup("sandbox-org-main", "alice", true)
+				b.sandbox.Codeup.Join("sandbox-org-main", "alice", true)
 			},
 		},
 		{
 			"AllowList", provider.Codeup,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, true)
+				b.sandbox.SetSwitch(sandbox.Codeup, codeup.AllowList, true)
 			},
 			StatusUnauthorized, problem.AddressNotListed, "", event.Unauthorized,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, false)
+				b.sandbox.SetSwitch(sandbox.Codeup, codeup.AllowList, false)
 			},
 		},
 		{
 			"Narrowed", provider.Codeup,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.AddCodeupToken(sandbox.CodeupToken{
+				b.sandbox.Codeup.AddToken(codeup.Token{
 					Value: good, CloneAccount: "alice",
-					Permissions: []sandbox.CodeupPermission{
-						sandbox.CodeupUserInfo, sandbox.CodeupOrganizations,
+					Permissions: []codeup.Permission{
+						codeup.UserInfo, codeup.Organizations,
 					},
 				})
 			},
 			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.AddCodeupToken(sandbox.CodeupToken{
+				b.sandbox.Codeup.AddToken(codeup.Token{
 					Value: good, CloneAccount: "alice", Permissions: append(
-						sandbox.CodeupMinimal(), sandbox.CodeupUserInfo, sandbox.CodeupOrganizations),
+						codeup.Minimal(), codeup.UserInfo, codeup.Organizations),
 				})
 			},
 		},
@@ -233,9 +234,9 @@ func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
 				}[status]
 				switch status {
 				case StatusRevoked:
-					b.sandbox.RevokeGitLabToken(secret.New(with.value))
+					b.sandbox.GitLab.RevokeToken(secret.New(with.value))
 				case StatusUnauthorized:
-					b.sandbox.SetGitLabScopes(secret.New(with.value), "read_api")
+					b.sandbox.GitLab.SetScopes(secret.New(with.value), "read_api")
 				default:
 					why = event.Expired
 					b.clock().move(21 * day)
@@ -259,9 +260,9 @@ func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
 		access := b.accessOf(b.bound("i-1", name))
 		switch name {
 		case provider.GitLab:
-			b.sandbox.RevokeGitLabToken(access)
+			b.sandbox.GitLab.RevokeToken(access)
 		case provider.Codeup:
-			b.sandbox.RevokeCodeupToken(access)
+			b.sandbox.Codeup.RevokeToken(access)
 		default:
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}

@@ -13,6 +13,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 	"bindery/shared/table"
 )
@@ -66,7 +67,7 @@ func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
 	b.mustBind("i-1", with)
 	b.checked("i-1", provider.GitLab)
 	prolong := func(days int) {
-		b.sandbox.AddGitLabToken(sandbox.GitLabToken{
+		b.sandbox.GitLab.AddToken(gitlab.Token{
 			Value: secret.New(with.value), Username: "alice", Scopes: []string{"api"},
 			ExpiresAt: b.clock().now().AddDate(0, 0, days),
 		})

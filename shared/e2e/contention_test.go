@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 	"bindery/shared/trigger/triggertest"
 )
@@ -92,7 +92,7 @@ func (d *deployment) newBinders() []*binder {
 	for range concurrentBinders {
 		all = append(all, &binder{
 			user: d.bearer("user-"+time.Now().String(), everyScope),
-			token: d.sandbox.AddGitLabToken(sandbox.GitLabToken{
+			token: d.sandbox.GitLab.AddToken(gitlab.Token{
 				Username: "alice", Scopes: []string{"api"},
 			}),
 		})

@@ -58,7 +58,17 @@ var importRules = []importRule{
 	{"shared/alibabacloud", nil},
 	{"shared/config", []string{"shared/alibabacloud"}},
 	{"shared/netguard", nil},
-	{"shared/sandbox", nil}, // nothing of provider, which the sandbox is compared with
+	// The sandbox uses nothing of provider: the one is tested against the other.
+	{"shared/sandbox", []string{"shared/sandbox/*"}},
+	{"shared/sandbox/git", nil},
+	{"shared/sandbox/page", nil},
+	{"shared/sandbox/platform", []string{"shared/sandbox/git"}},
+	{"shared/sandbox/oauth", []string{
+		"shared/sandbox/git", "shared/sandbox/page", "shared/sandbox/platform",
+	}},
+	{"shared/sandbox/*", []string{
+		"shared/sandbox/git", "shared/sandbox/oauth", "shared/sandbox/platform",
+	}},
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/alibabacloud", "shared/config"}},
 	{"shared/dispatch", []string{"shared/alibabacloud", "shared/trigger"}},
@@ -208,7 +218,8 @@ func onlyForTests(name string) bool {
 		return true
 	}
 	for _, module := range []string{
-		"testing/", "github.com/chromedp/", "github.com/oauth2-proxy/mockoidc",
+		"testing/", "bindery/shared/sandbox/", "github.com/chromedp/",
+		"github.com/oauth2-proxy/mockoidc",
 		"github.com/drone/go-scm", "github.com/pb33f/", "gitlab.com/gitlab-org/",
 		"github.com/alibabacloud-go/",
 	} {

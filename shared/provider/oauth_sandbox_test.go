@@ -16,6 +16,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/github"
 	"bindery/shared/secret"
 )
 
@@ -245,7 +246,7 @@ func TestGitHubInTheSandbox(t *testing.T) {
 		t.Errorf("a replica that lags gives %v after %d waits", err, o.slept.Load())
 	}
 
-	o.sandbox.SetSwitch(sandbox.GitHub, sandbox.GitHubLongTokens, true)
+	o.sandbox.SetSwitch(sandbox.GitHub, github.LongTokens, true)
 	long := o.bind(t, "bob", nil)
 	if _, err := o.check(t, long); err != nil || len(long.Access.Reveal()) < 100 {
 		t.Errorf("a long token of %d bytes gives %v", len(long.Access.Reveal()), err)

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"bindery/shared/sandbox/bitbucket"
 )
 
 func TestBitbucketsTokenReply(t *testing.T) {
@@ -61,7 +63,7 @@ func TestBitbucketsErrors(t *testing.T) {
 
 func TestBitbucketCanOmitTheRefreshToken(t *testing.T) {
 	w := newOAuthWorld(t)
-	w.SetSwitch(Bitbucket, BitbucketOmitRefresh, true)
+	w.SetSwitch(Bitbucket, bitbucket.OmitRefreshToken, true)
 	first := w.bind(Bitbucket)
 	second := w.refresh(Bitbucket, first.get("refresh_token"))
 	want(t, "status", second.status, 200)

@@ -12,7 +12,7 @@ func TestGiteesTokenReply(t *testing.T) {
 	want(t, "scope", reply.get("scope"), "hook projects user_info")
 	want(t, "token_type", reply.get("token_type"), "bearer")
 	want(t, "expires_in", reply.body["expires_in"], any(86400.0))
-	want(t, "created_at", reply.body["created_at"], any(float64(w.options.Now().Unix())))
+	want(t, "created_at", reply.body["created_at"], any(float64(w.env.Now().Unix())))
 	me := w.me(Gitee, reply.get("access_token"))
 	want(t, "login", me.get("login"), "alice")
 	want(t, "id", me.body["id"], any(2001.0))

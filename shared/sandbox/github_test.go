@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"bindery/shared/sandbox/github"
 )
 
 func TestGitHubAnswersInAFormUnlessAskedForJSON(t *testing.T) {
@@ -71,7 +73,7 @@ func TestGitHubsTokensNeverEndIfTheAppSaysSo(t *testing.T) {
 	_, ends := reply.body["expires_in"]
 	want(t, "expires_in", ends, false)
 	want(t, "refresh token", reply.get("refresh_token") != "", false)
-	w.pass(1000 * codeLife)
+	w.pass(1000 * codeTTL)
 	want(t, "status", w.me(GitHub, reply.get("access_token")).status, 200)
 
 	offline := w.code(GitHub, url.Values{"scope": {"repo offline_access"}})
@@ -162,7 +164,7 @@ func TestGitHubsReplicasLagAfterARefresh(t *testing.T) {
 
 func TestGitHubsLongTokens(t *testing.T) {
 	w := newOAuthWorld(t)
-	w.SetSwitch(GitHub, GitHubLongTokens, true)
+	w.SetSwitch(GitHub, github.LongTokens, true)
 	token := w.bind(GitHub).get("access_token")
 	want(t, "length", len(token), 520)
 	want(t, "dots", strings.Count(token, "."), 2)

@@ -20,6 +20,9 @@ import (
 // oauthCallback is where the apps of these tests are registered.
 const oauthCallback = "https://bindery.example/v1/callback"
 
+// codeTTL is how long a code may be redeemed.
+const codeTTL = 10 * time.Minute
+
 // oauthWorld is a sandbox on a socket, with a clock of its own.
 type oauthWorld struct {
 	*Sandbox
@@ -74,7 +77,7 @@ func (w *oauthWorld) authorizeURL(p Platform, more url.Values) string {
 			q.Del(name)
 		}
 	}
-	return w.server.URL + w.oauth(p).authorize + "?" + q.Encode()
+	return w.server.URL + w.Platforms[p].AuthorizePath + "?" + q.Encode()
 }
 
 // code is a fresh one, granted by alice.
@@ -239,32 +242,32 @@ func oauthBrowser(t *testing.T) *http.Client {
 	}}
 }
 
-// page is what a browser ended on: a page, or the way back to the app.
-type page struct {
+// shownPage is a page that a browser shows, or the address of the app that it is sent back to.
+type shownPage struct {
 	text string
 	back string
 }
 
 // read turns a reply into a page.
-func read(t *testing.T, resp *http.Response, err error) page {
+func read(t *testing.T, resp *http.Response, err error) shownPage {
 	t.Helper()
 	if err != nil {
 		t.Fatal("the page could not be read")
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, _ := io.ReadAll(resp.Body)
-	return page{string(b), resp.Header.Get("Location")}
+	return shownPage{string(b), resp.Header.Get("Location")}
 }
 
 // open opens an address.
-func open(t *testing.T, b *http.Client, address string) page {
+func open(t *testing.T, b *http.Client, address string) shownPage {
 	t.Helper()
 	resp, err := b.Get(address)
 	return read(t, resp, err)
 }
 
 // press presses a button of the page at an address, with the scopes ticked.
-func press(t *testing.T, b *http.Client, address, do string, scopes ...string) page {
+func press(t *testing.T, b *http.Client, address, do string, scopes ...string) shownPage {
 	t.Helper()
 	resp, err := b.PostForm(address, url.Values{"do": {do}, "scope": scopes})
 	return read(t, resp, err)

@@ -3,21 +3,18 @@ package sandbox_test
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/codeup"
 	"bindery/shared/secret"
 )
 
@@ -68,7 +65,6 @@ func privateToken(token secret.Text) header  { return header{"Private-Token", to
 func privateText(token string) header        { return header{"Private-Token", token} }
 func yunxiaoToken(token string) header       { return header{"X-Yunxiao-Token", token} }
 func contentType(kind string) header         { return header{"Content-Type", kind} }
-func try(r *http.Request) (answer, error)    { return tryWith(http.DefaultTransport, r) }
 func noBody(method, address string) *request { return &request{method: method, address: address} }
 
 // request is what call sends.
@@ -93,8 +89,9 @@ func call(t *testing.T, in *request, headers ...header) answer {
 	return a
 }
 
-func tryWith(transport http.RoundTripper, r *http.Request) (answer, error) {
-	response, err := transport.RoundTrip(r)
+// try sends a request and reads the whole reply. It follows no redirect.
+func try(r *http.Request) (answer, error) {
+	response, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -295,7 +292,7 @@ func TestPageSaysThatItIsASandbox(t *testing.T) {
 		got := call(t, noBody("GET", origin+path))
 		for _, want := range []string{
 			"SANDBOX", "沙箱", "glpat-sandbox-alice-good", "pt-sandbox-minimal",
-			`value="rate-limit"`, sandbox.CodeupAllowList,
+			`value="rate-limit"`, codeup.AllowList,
 		} {
 			if got.status != 200 || !strings.Contains(got.body, want) {
 				t.Errorf("%s: got %d, want a page with %q", path, got.status, want)
@@ -374,39 +371,5 @@ func TestGitLabPagesForABrowserLeadToTheSandboxPage(t *testing.T) {
 		if got.status != 303 || got.header.Get("Location") != "/sandbox/#gitlab" {
 			t.Errorf("%s: got %d to %q", path, got.status, got.header.Get("Location"))
 		}
-	}
-}
-
-func TestSelfSignedIsTrustedByNobodyElse(t *testing.T) {
-	s := sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
-	certificate, err := s.SelfSigned()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(s)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	defer server.Close()
-	address, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	origin := "https://localhost:" + address.Port()
-	var unknown x509.UnknownAuthorityError
-	if _, err := get(t, server.URL); !errors.As(err, &unknown) {
-		t.Errorf("got %v, want an unknown authority", err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(certificate.Leaf)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
-	defer transport.CloseIdleConnections()
-	r, err := http.NewRequest(http.MethodGet, origin+"/sandbox/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := tryWith(transport, r)
-	if err != nil || !strings.Contains(got.body, origin) {
-		t.Errorf("got %d, %v; want a page that names %s", got.status, err, origin)
 	}
 }
