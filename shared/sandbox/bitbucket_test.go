@@ -22,7 +22,7 @@ func TestBitbucketsTokenReply(t *testing.T) {
 	want(t, "no key id", id, false)
 }
 
-func TestBitbucketWantsBasic(t *testing.T) {
+func TestBitbucketRequiresBasicAuthentication(t *testing.T) {
 	w := newOAuthWorld(t)
 	app := w.Apps()[Bitbucket]
 	code := w.code(Bitbucket, nil)

@@ -45,7 +45,7 @@ func TestGitHubAnswers200ToErrors(t *testing.T) {
 	want(t, "tokens", w.LiveTokens(GitHub, "alice"), 0)
 }
 
-func TestGitHubTakesTheClientFromTheBodyOnly(t *testing.T) {
+func TestGitHubReadsTheClientFromTheBodyOnly(t *testing.T) {
 	w := newOAuthWorld(t)
 	app := w.Apps()[GitHub]
 	r := w.tokenRequest(GitHub, url.Values{
@@ -64,7 +64,7 @@ func TestAWrongClientSecretUsesUpNoCode(t *testing.T) {
 	}
 }
 
-func TestGitHubsTokensNeverEndIfTheAppSaysSo(t *testing.T) {
+func TestGitHubsTokensNeverExpireIfTheAppSaysSo(t *testing.T) {
 	w := newOAuthWorld(t)
 	app := w.Apps()[GitHub]
 	app.ExpiringTokens = false
@@ -97,7 +97,7 @@ func TestGitHubNormalisesScopes(t *testing.T) {
 	}
 }
 
-func TestTheEleventhTokenKillsTheOldest(t *testing.T) {
+func TestTheEleventhTokenRevokesTheOldest(t *testing.T) {
 	w := newOAuthWorld(t)
 	var tokens []string
 	for range 10 {
@@ -135,7 +135,7 @@ func TestGitHubsIdentities(t *testing.T) {
 	want(t, "unverified", reply.get("error"), "unverified_user_email")
 }
 
-func TestGitHubRefusesACallThatIsNobodys(t *testing.T) {
+func TestGitHubRefusesACallWithoutAValidToken(t *testing.T) {
 	w := newOAuthWorld(t)
 	reply := w.me(GitHub, "gho_nonsense")
 	want(t, "status", reply.status, 401)

@@ -156,7 +156,7 @@ func TestFaultsBreakTheConnection(t *testing.T) {
 	}
 }
 
-func TestFaultHugeNeverEndsByItself(t *testing.T) {
+func TestFaultHugeDoesNotEndByItself(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultHuge})
 	response, err := http.Get(origin + "/api/v4/user")
@@ -169,7 +169,7 @@ func TestFaultHugeNeverEndsByItself(t *testing.T) {
 	}
 }
 
-func TestFaultLatencyWaitsForTheCallerOrTheEnd(t *testing.T) {
+func TestFaultLatencyEndsWhenTheCallerHangsUpOrTheSandboxCloses(t *testing.T) {
 	arrived := make(chan sandbox.Request, 2)
 	s, origin := open(t, sandbox.Options{OnRequest: func(r sandbox.Request) { arrived <- r }})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultLatency, Latency: time.Hour})
@@ -198,7 +198,7 @@ func TestFaultLatencyWaitsForTheCallerOrTheEnd(t *testing.T) {
 	}
 }
 
-func TestFaultEndsAfterTimesAndSparesOtherPaths(t *testing.T) {
+func TestFaultAffectsTimesRequestsOfItsPath(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault500, Times: 2, Path: "/user"})
 	if got := call(t, noBody("GET", origin+"/api/v4/projects")); got.status != 401 {
@@ -243,7 +243,7 @@ func TestLatencyAfterTheWorkStillAnswers(t *testing.T) {
 	}
 }
 
-func TestRedirectTellsWhetherACredentialFollowed(t *testing.T) {
+func TestRedirectLogsWhetherACredentialFollowed(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultRedirect})
 	r, err := http.NewRequest(http.MethodGet, origin+"/api/v4/user", nil)

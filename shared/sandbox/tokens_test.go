@@ -9,7 +9,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-func TestACodeIsGoodOnceForTenMinutes(t *testing.T) {
+func TestACodeIsValidOnceForTenMinutes(t *testing.T) {
 	refused := map[Platform]string{
 		GitHub: "bad_verification_code", Gitee: "invalid_grant", Bitbucket: "invalid_grant",
 	}
@@ -80,7 +80,7 @@ func TestTheVerifierCountsAtGitHubOnly(t *testing.T) {
 	}
 }
 
-func TestTokensEndAndAreRenewed(t *testing.T) {
+func TestTokensExpireAndAreRefreshed(t *testing.T) {
 	for p, life := range map[Platform]time.Duration{
 		GitHub: 8 * time.Hour, Gitee: 24 * time.Hour, Bitbucket: 2 * time.Hour,
 	} {
@@ -100,7 +100,7 @@ func TestTokensEndAndAreRenewed(t *testing.T) {
 	}
 }
 
-func TestWhatARenewalDoesToTheOldTokens(t *testing.T) {
+func TestWhatARefreshDoesToTheOldTokens(t *testing.T) {
 	for _, c := range []struct {
 		platform                  Platform
 		accessLives, refreshLives bool
@@ -126,7 +126,7 @@ func TestWhatARenewalDoesToTheOldTokens(t *testing.T) {
 	}
 }
 
-func TestOneOfManyRenewalsAtOnceWins(t *testing.T) {
+func TestOneOfManyConcurrentRefreshesWins(t *testing.T) {
 	for _, p := range []Platform{GitHub, Gitee} {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
@@ -151,7 +151,7 @@ func TestOneOfManyRenewalsAtOnceWins(t *testing.T) {
 	}
 }
 
-func TestAUsersTokensCanBeEndedNarrowedAndRevoked(t *testing.T) {
+func TestAUsersTokensCanBeExpiredNarrowedAndRevoked(t *testing.T) {
 	for _, p := range oauthPlatforms() {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
@@ -180,7 +180,7 @@ func TestAUsersTokensCanBeEndedNarrowedAndRevoked(t *testing.T) {
 	}
 }
 
-func TestTwoClientSecretsAreGoodAtOnce(t *testing.T) {
+func TestTwoClientSecretsAreValidAtOnce(t *testing.T) {
 	for _, p := range oauthPlatforms() {
 		w := newOAuthWorld(t)
 		app := w.Apps()[p]
