@@ -68,7 +68,7 @@ func TestBitbucketCanOmitTheRefreshToken(t *testing.T) {
 	second := w.refresh(Bitbucket, first.get("refresh_token"))
 	want(t, "status", second.status, 200)
 	want(t, "refresh token", second.get("refresh_token") != "", false)
-	want(t, "the old one lives", w.refresh(Bitbucket, first.get("refresh_token")).status, 200)
+	want(t, "the old one stays valid", w.refresh(Bitbucket, first.get("refresh_token")).status, 200)
 }
 
 func TestBitbucketsListsAcrossWorkspacesAreGone(t *testing.T) {

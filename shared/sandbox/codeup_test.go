@@ -183,7 +183,7 @@ func TestCodeupHooksShowTheirTokens(t *testing.T) {
 	}
 }
 
-// refs asks git's first question.
+// refs sends the first request of a clone, for the refs.
 func refs(t *testing.T, origin, repository, account, password string) answer {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet,
@@ -212,8 +212,8 @@ func TestCodeupGitChecksAccountAndToken(t *testing.T) {
 		{hello, "alice", "pt-sandbox-good", true, 200},
 		{"sandbox-org-main/group/world", "alice", "pt-sandbox-good", true, 200},
 		{hello, "bob@sandbox.invalid", "pt-sandbox-bob", true, 200},
-		{hello, "somebody", "pt-sandbox-good", true, 401},
-		{hello, "somebody", "pt-sandbox-good", false, 200},
+		{hello, "stranger", "pt-sandbox-good", true, 401},
+		{hello, "stranger", "pt-sandbox-good", false, 200},
 		{hello, "alice", "pt-wrong", false, 401},
 		{hello, "", "", true, 401},
 		{hello, "alice", "pt-sandbox-no-repositories", true, 403},

@@ -275,12 +275,12 @@ func TestTheHourlyLimitShowsTheConsentPageAgain(t *testing.T) {
 	press(t, b, address, "login:alice")
 	want(t, "asked again", strings.Contains(open(t, b, address).text, `id="authorize"`), true)
 	w.bind(GitHub)
-	want(t, "the oldest lives", w.me(GitHub, first).status, 200)
+	want(t, "the oldest stays valid", w.me(GitHub, first).status, 200)
 	w.pass(time.Hour)
 	want(t, "not asked an hour later", open(t, b, address).back != "", true)
 }
 
-// oauthScopes are those that [oauthWorld.authorizeURL] asks for.
+// oauthScopes returns the scopes that [oauthWorld.authorizeURL] asks for.
 func (w *oauthWorld) oauthScopes(p Platform) []string {
 	return map[Platform][]string{
 		Gitee: {"user_info", "projects", "hook"}, GitHub: {"repo"}, Bitbucket: nil,

@@ -8,8 +8,8 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// TestAPersonChangesATokenOnThePage presses the page's buttons one after the other, and looks at
-// what the token's holder is told after each.
+// TestAPersonChangesATokenOnThePage presses the page's buttons one after the other, and uses
+// the token after each.
 func TestAPersonChangesATokenOnThePage(t *testing.T) {
 	for _, c := range []struct {
 		platform, token, path, header string
@@ -49,7 +49,7 @@ func TestAPersonChangesATokenOnThePage(t *testing.T) {
 			}
 		}
 		if got := press("polish"); got != 400 {
-			t.Errorf("%s, an unknown deed: got %d, want 400", c.platform, got)
+			t.Errorf("%s, an unknown change: got %d, want 400", c.platform, got)
 		}
 	}
 }

@@ -171,7 +171,7 @@ func TestGitHubsLongTokens(t *testing.T) {
 	want(t, "status", w.me(GitHub, token).status, 200)
 }
 
-// applications calls GitHub's API about one token.
+// applications calls GitHub's API for apps about one token.
 func (w *oauthWorld) applications(method, what, token, clientSecret string) oauthReply {
 	id := w.Apps()[GitHub].ClientID
 	r := w.request(method, "/applications/"+id+"/"+what, `{"access_token":"`+token+`"}`)
@@ -195,7 +195,7 @@ func TestGitHubRevokesOneTokenOrAll(t *testing.T) {
 	want(t, "delete", w.applications("DELETE", "token", token, right).status, 204)
 	want(t, "again", w.applications("DELETE", "token", token, right).status, 404)
 	want(t, "check again", w.applications("POST", "token", token, right).status, 404)
-	want(t, "dead", w.me(GitHub, token).status, 401)
+	want(t, "revoked token", w.me(GitHub, token).status, 401)
 	dead := w.refresh(GitHub, one.get("refresh_token")).get("error")
 	want(t, "its refresh token", dead, "bad_refresh_token")
 	want(t, "the other", w.me(GitHub, two.get("access_token")).status, 200)

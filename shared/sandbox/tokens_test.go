@@ -93,7 +93,7 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 			w.pass(time.Second)
 			want(t, "after", w.me(p, first.get("access_token")).status, 401)
 			second := w.refresh(p, first.get("refresh_token"))
-			want(t, "renewed", w.me(p, second.get("access_token")).status, 200)
+			want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
 			want(t, "refreshes", w.Refreshes(p), 1)
 			want(t, "exchanges", w.Exchanges(p), 1)
 		})
@@ -103,7 +103,7 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 func TestWhatARefreshDoesToTheOldTokens(t *testing.T) {
 	for _, c := range []struct {
 		platform                  Platform
-		accessLives, refreshLives bool
+		accessStays, refreshStays bool
 		refusal                   string
 	}{
 		{GitHub, false, false, "bad_refresh_token"},
@@ -116,12 +116,12 @@ func TestWhatARefreshDoesToTheOldTokens(t *testing.T) {
 			second := w.refresh(c.platform, first.get("refresh_token"))
 			old := secretOf(first.get("refresh_token"))
 			same := old.Equal(secretOf(second.get("refresh_token")))
-			want(t, "same refresh token", same, c.refreshLives)
+			want(t, "same refresh token", same, c.refreshStays)
 			lives := w.Lives(c.platform, secretOf(first.get("access_token")))
-			want(t, "old access token lives", lives, c.accessLives)
+			want(t, "old access token is valid", lives, c.accessStays)
 			third := w.refresh(c.platform, first.get("refresh_token"))
 			want(t, "second use", third.get("error"), c.refusal)
-			want(t, "new one lives", w.me(c.platform, second.get("access_token")).status, 200)
+			want(t, "the new one is valid", w.me(c.platform, second.get("access_token")).status, 200)
 		})
 	}
 }
@@ -161,7 +161,7 @@ func TestAUsersTokensCanBeExpiredNarrowedAndRevoked(t *testing.T) {
 			w.ExpireTokens(p, "alice")
 			want(t, "ended", w.me(p, first.get("access_token")).status, 401)
 			second := w.refresh(p, first.get("refresh_token"))
-			want(t, "renewed", w.me(p, second.get("access_token")).status, 200)
+			want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
 
 			w.NarrowScopes(p, "alice", nil)
 			me := w.me(p, second.get("access_token"))
@@ -174,7 +174,7 @@ func TestAUsersTokensCanBeExpiredNarrowedAndRevoked(t *testing.T) {
 			w.RevokeTokens(p, "alice")
 			want(t, "revoked", w.me(p, second.get("access_token")).status, 401)
 			dead := w.refresh(p, second.get("refresh_token")).get("access_token")
-			want(t, "renewed after revocation", dead != "", false)
+			want(t, "refreshed after revocation", dead != "", false)
 			want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 0)
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"bindery/shared/sandbox/oauth"
 )
 
-// included returns the scopes that another scope includes, and that are dropped beside it.
+// included returns the scopes that another scope includes, and that are dropped if it is there.
 // https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
 func included(scope string) []string {
 	return map[string][]string{

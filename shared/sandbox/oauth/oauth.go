@@ -118,7 +118,7 @@ type Rules struct {
 	// MaxTokens is how many tokens a user, app and set of scopes may have. 0: any number.
 	MaxTokens int
 
-	// GitUser is the user name beside a token for git. If it is empty any name is accepted.
+	// GitUser is the user name that goes with a token for git. If it is empty any name is accepted.
 	GitUser string
 	// GitScope is the scope that a clone needs.
 	GitScope string
