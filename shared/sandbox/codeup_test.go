@@ -17,7 +17,7 @@ const (
 	mainAPI     = "/oapi/v1/codeup/organizations/sandbox-org-main/repositories"
 )
 
-func TestCodeupTellsUserAndOrganizations(t *testing.T) {
+func TestCodeupReturnsUserAndOrganizations(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	got := call(t, noBody("GET", origin+platformAPI+"/user"), yunxiaoToken("pt-sandbox-good"))
 	if got.status != 200 || got.field(t, "lastOrganization") != "sandbox-org-main" {
@@ -30,7 +30,7 @@ func TestCodeupTellsUserAndOrganizations(t *testing.T) {
 	}
 }
 
-func TestCodeupRefusesInItsOwnWords(t *testing.T) {
+func TestCodeupErrors(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	for _, c := range []struct {
 		token, path string
@@ -65,7 +65,7 @@ func TestCodeupRefusesInItsOwnWords(t *testing.T) {
 	}
 }
 
-func TestCodeupQuirksOfErrors(t *testing.T) {
+func TestCodeupErrorQuirks(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetSwitch(sandbox.Codeup, codeup.AllowList, true)
 	got := call(t, noBody("GET", origin+mainAPI), yunxiaoToken("pt-sandbox-good"))
@@ -82,7 +82,7 @@ func TestCodeupQuirksOfErrors(t *testing.T) {
 	}
 }
 
-func TestCodeupListsWithPages(t *testing.T) {
+func TestCodeupListsInPages(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	good := yunxiaoToken("pt-sandbox-good")
 	list := call(t, noBody("GET", origin+mainAPI+"?perPage=1&page=2"), good)
@@ -112,7 +112,7 @@ func TestCodeupListsWithPages(t *testing.T) {
 	}
 }
 
-func TestCodeupMembersShowWhoAdministers(t *testing.T) {
+func TestCodeupMembersHaveRoles(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	token := s.Codeup.AddToken(codeup.Token{CloneAccount: "alice", Permissions: append(
 		codeup.Minimal(), codeup.Roles)})
@@ -143,7 +143,7 @@ func TestCodeupMembersShowWhoAdministers(t *testing.T) {
 	}
 }
 
-func TestCodeupHooksTellTheirTokens(t *testing.T) {
+func TestCodeupHooksShowTheirTokens(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	good := yunxiaoToken("pt-sandbox-good")
 	hooks := origin + mainAPI + "/1001/webhooks"
@@ -183,7 +183,7 @@ func TestCodeupHooksTellTheirTokens(t *testing.T) {
 	}
 }
 
-// refs asks git's first question.
+// refs sends the first request of a clone, for the refs.
 func refs(t *testing.T, origin, repository, account, password string) answer {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet,
@@ -212,8 +212,8 @@ func TestCodeupGitChecksAccountAndToken(t *testing.T) {
 		{hello, "alice", "pt-sandbox-good", true, 200},
 		{"sandbox-org-main/group/world", "alice", "pt-sandbox-good", true, 200},
 		{hello, "bob@sandbox.invalid", "pt-sandbox-bob", true, 200},
-		{hello, "somebody", "pt-sandbox-good", true, 401},
-		{hello, "somebody", "pt-sandbox-good", false, 200},
+		{hello, "stranger", "pt-sandbox-good", true, 401},
+		{hello, "stranger", "pt-sandbox-good", false, 200},
 		{hello, "alice", "pt-wrong", false, 401},
 		{hello, "", "", true, 401},
 		{hello, "alice", "pt-sandbox-no-repositories", true, 403},

@@ -59,20 +59,20 @@ func TestAPersonSwitchesAccount(t *testing.T) {
 	want(t, "user", a.User, "bob")
 }
 
-func TestASessionAtOnePlatformIsNoneAtAnother(t *testing.T) {
+func TestASessionIsValidAtOnePlatformOnly(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	press(t, b, w.authorizeURL(Gitee, nil), "login:alice")
 	other := open(t, b, w.authorizeURL(GitHub, nil))
 	want(t, "sign-in page", strings.Contains(other.text, "login-alice"), true)
 }
 
-func TestNobodyConsentsWithoutASession(t *testing.T) {
+func TestAConsentNeedsASession(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	p := press(t, b, w.authorizeURL(GitHub, nil), "authorize", "repo")
 	want(t, "sign-in page", strings.Contains(p.text, "login-alice"), true)
 }
 
-func TestGitHubShowsThePickerWhenAskedTo(t *testing.T) {
+func TestGitHubShowsTheAccountPickerForThePrompt(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	address := w.authorizeURL(GitHub, url.Values{"prompt": {"select_account"}})
 	press(t, b, address, "login:alice")
@@ -134,7 +134,7 @@ func TestGitHubSkipsThePageForWhatWasGranted(t *testing.T) {
 	want(t, "no scope means all of before", reply.get("scope"), "gist,repo")
 }
 
-func TestAUserTakesConsentBackOnTheSettingsPage(t *testing.T) {
+func TestAUserRevokesAConsentOnTheSettingsPage(t *testing.T) {
 	for _, p := range oauthPlatforms() {
 		t.Run(string(p), func(t *testing.T) {
 			w, b := newOAuthWorld(t), oauthBrowser(t)
@@ -157,7 +157,7 @@ func TestAUserTakesConsentBackOnTheSettingsPage(t *testing.T) {
 	}
 }
 
-func TestAUserTakesScopesBackOnGitHubsSettingsPage(t *testing.T) {
+func TestAUserRemovesScopesOnGitHubsSettingsPage(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	code := w.code(GitHub, url.Values{"scope": {"repo gist"}})
 	token := w.exchange(GitHub, code, nil).get("access_token")
@@ -209,7 +209,7 @@ func TestRedirectAddresses(t *testing.T) {
 	}
 }
 
-func TestAnImpossibleRequestIsRefused(t *testing.T) {
+func TestAnInvalidAuthorizationRequestIsRefused(t *testing.T) {
 	w := newOAuthWorld(t)
 	for _, c := range []struct {
 		platform Platform
@@ -242,7 +242,7 @@ func TestAnImpossibleRequestIsRefused(t *testing.T) {
 	}
 }
 
-func TestConsentPlaysThePerson(t *testing.T) {
+func TestConsentAndRefuseActAsTheUser(t *testing.T) {
 	w := newOAuthWorld(t)
 	back, err := w.Consent(Gitee, "carol", w.authorizeURL(Gitee, nil), []string{"user_info"})
 	if err != nil {
@@ -264,7 +264,7 @@ func TestConsentPlaysThePerson(t *testing.T) {
 	want(t, "refusal", query(t, back).Get("error"), "access_denied")
 }
 
-func TestTheHourlyLimitAsksThePersonAgain(t *testing.T) {
+func TestTheHourlyLimitShowsTheConsentPageAgain(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	w.SetSwitch(GitHub, github.HourlyLimit, true)
 	address := w.authorizeURL(GitHub, nil)
@@ -275,19 +275,19 @@ func TestTheHourlyLimitAsksThePersonAgain(t *testing.T) {
 	press(t, b, address, "login:alice")
 	want(t, "asked again", strings.Contains(open(t, b, address).text, `id="authorize"`), true)
 	w.bind(GitHub)
-	want(t, "the oldest lives", w.me(GitHub, first).status, 200)
+	want(t, "the oldest stays valid", w.me(GitHub, first).status, 200)
 	w.pass(time.Hour)
 	want(t, "not asked an hour later", open(t, b, address).back != "", true)
 }
 
-// oauthScopes are those that [oauthWorld.authorizeURL] asks for.
+// oauthScopes returns the scopes that [oauthWorld.authorizeURL] asks for.
 func (w *oauthWorld) oauthScopes(p Platform) []string {
 	return map[Platform][]string{
 		Gitee: {"user_info", "projects", "hook"}, GitHub: {"repo"}, Bitbucket: nil,
 	}[p]
 }
 
-func TestAvatarsAreDrawnAndCountAsNobodysRequest(t *testing.T) {
+func TestAvatarRequestsAreNotCounted(t *testing.T) {
 	w := newOAuthWorld(t)
 	address := w.me(GitHub, w.bind(GitHub).get("access_token")).get("avatar_url")
 	before := w.Count(GitHub)

@@ -10,7 +10,7 @@ import (
 	"bindery/shared/secret"
 )
 
-func TestGitLabTellsWhoATokenIs(t *testing.T) {
+func TestGitLabReturnsTheTokensUser(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, base := range []string{origin, origin + "/gitlab"} {
 		for _, h := range []header{
@@ -27,7 +27,7 @@ func TestGitLabTellsWhoATokenIs(t *testing.T) {
 	}
 }
 
-func TestGitLabRefusesInItsOwnWords(t *testing.T) {
+func TestGitLabErrors(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, c := range []struct {
 		token, path string
@@ -66,7 +66,7 @@ func TestGitLabDescribesAToken(t *testing.T) {
 	}
 }
 
-func TestGitLabTokenEndsAtMidnightUTC(t *testing.T) {
+func TestGitLabTokenExpiresAtMidnightUTC(t *testing.T) {
 	var mu sync.Mutex
 	now := clock
 	s, origin := open(t, sandbox.Options{Now: func() time.Time {
@@ -113,7 +113,7 @@ func TestGitLabVersions(t *testing.T) {
 	}
 }
 
-func TestGitLabRevokedTokenIsDead(t *testing.T) {
+func TestGitLabRefusesRevokedTokensAndBlockedUsers(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	status := func(token secret.Text) int {
 		return call(t, noBody("GET", origin+"/api/v4/user"), privateToken(token)).status

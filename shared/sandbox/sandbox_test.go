@@ -18,7 +18,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// clock is where time stands in these tests.
+// clock is the time in these tests.
 var clock = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 // open serves a sandbox on a socket and returns its origin.
@@ -37,14 +37,14 @@ func open(t *testing.T, o sandbox.Options) (*sandbox.Sandbox, string) {
 	return s, o.URL
 }
 
-// answer is a reply, read.
+// answer is a reply that was read to its end.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// field is a field of a JSON object, or of the first object of a list.
+// field returns a field of a JSON object, or of the first object of a list.
 func (a answer) field(t *testing.T, name string) any {
 	t.Helper()
 	var v any
@@ -58,7 +58,7 @@ func (a answer) field(t *testing.T, name string) any {
 	return o[name]
 }
 
-// header is one header line for a request.
+// header is a header of a request.
 type header struct{ name, value string }
 
 func privateToken(token secret.Text) header  { return header{"Private-Token", token.Reveal()} }
@@ -67,7 +67,7 @@ func yunxiaoToken(token string) header       { return header{"X-Yunxiao-Token", 
 func contentType(kind string) header         { return header{"Content-Type", kind} }
 func noBody(method, address string) *request { return &request{method: method, address: address} }
 
-// request is what call sends.
+// request is a request for call.
 type request struct {
 	method, address, body string
 }
@@ -100,7 +100,7 @@ func try(r *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header, string(body)}, err
 }
 
-// get is the request that most tests send, with a good token.
+// get sends the request that most tests send, with a valid token.
 func get(t *testing.T, origin string) (answer, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, origin+"/api/v4/user", nil)
@@ -156,7 +156,7 @@ func TestFaultsBreakTheConnection(t *testing.T) {
 	}
 }
 
-func TestFaultHugeNeverEndsByItself(t *testing.T) {
+func TestFaultHugeDoesNotEndByItself(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultHuge})
 	response, err := http.Get(origin + "/api/v4/user")
@@ -169,7 +169,7 @@ func TestFaultHugeNeverEndsByItself(t *testing.T) {
 	}
 }
 
-func TestFaultLatencyWaitsForTheCallerOrTheEnd(t *testing.T) {
+func TestFaultLatencyEndsWhenTheCallerHangsUpOrTheSandboxCloses(t *testing.T) {
 	arrived := make(chan sandbox.Request, 2)
 	s, origin := open(t, sandbox.Options{OnRequest: func(r sandbox.Request) { arrived <- r }})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultLatency, Latency: time.Hour})
@@ -198,7 +198,7 @@ func TestFaultLatencyWaitsForTheCallerOrTheEnd(t *testing.T) {
 	}
 }
 
-func TestFaultEndsAfterTimesAndSparesOtherPaths(t *testing.T) {
+func TestFaultAffectsTimesRequestsOfItsPath(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault500, Times: 2, Path: "/user"})
 	if got := call(t, noBody("GET", origin+"/api/v4/projects")); got.status != 401 {
@@ -243,7 +243,7 @@ func TestLatencyAfterTheWorkStillAnswers(t *testing.T) {
 	}
 }
 
-func TestRedirectTellsWhetherACredentialFollowed(t *testing.T) {
+func TestRedirectLogsWhetherACredentialFollowed(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultRedirect})
 	r, err := http.NewRequest(http.MethodGet, origin+"/api/v4/user", nil)
@@ -251,7 +251,7 @@ func TestRedirectTellsWhetherACredentialFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Private-Token", "glpat-sandbox-alice-good")
-	response, err := http.DefaultClient.Do(r) // which follows, as nobody should
+	response, err := http.DefaultClient.Do(r) // which follows redirects, as a client of a platform must not
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-func TestACodeIsGoodOnceForTenMinutes(t *testing.T) {
+func TestACodeIsValidOnceForTenMinutes(t *testing.T) {
 	refused := map[Platform]string{
 		GitHub: "bad_verification_code", Gitee: "invalid_grant", Bitbucket: "invalid_grant",
 	}
@@ -80,7 +80,7 @@ func TestTheVerifierCountsAtGitHubOnly(t *testing.T) {
 	}
 }
 
-func TestTokensEndAndAreRenewed(t *testing.T) {
+func TestTokensExpireAndAreRefreshed(t *testing.T) {
 	for p, life := range map[Platform]time.Duration{
 		GitHub: 8 * time.Hour, Gitee: 24 * time.Hour, Bitbucket: 2 * time.Hour,
 	} {
@@ -93,17 +93,17 @@ func TestTokensEndAndAreRenewed(t *testing.T) {
 			w.pass(time.Second)
 			want(t, "after", w.me(p, first.get("access_token")).status, 401)
 			second := w.refresh(p, first.get("refresh_token"))
-			want(t, "renewed", w.me(p, second.get("access_token")).status, 200)
+			want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
 			want(t, "refreshes", w.Refreshes(p), 1)
 			want(t, "exchanges", w.Exchanges(p), 1)
 		})
 	}
 }
 
-func TestWhatARenewalDoesToTheOldTokens(t *testing.T) {
+func TestWhatARefreshDoesToTheOldTokens(t *testing.T) {
 	for _, c := range []struct {
 		platform                  Platform
-		accessLives, refreshLives bool
+		accessStays, refreshStays bool
 		refusal                   string
 	}{
 		{GitHub, false, false, "bad_refresh_token"},
@@ -116,17 +116,17 @@ func TestWhatARenewalDoesToTheOldTokens(t *testing.T) {
 			second := w.refresh(c.platform, first.get("refresh_token"))
 			old := secretOf(first.get("refresh_token"))
 			same := old.Equal(secretOf(second.get("refresh_token")))
-			want(t, "same refresh token", same, c.refreshLives)
+			want(t, "same refresh token", same, c.refreshStays)
 			lives := w.Lives(c.platform, secretOf(first.get("access_token")))
-			want(t, "old access token lives", lives, c.accessLives)
+			want(t, "old access token is valid", lives, c.accessStays)
 			third := w.refresh(c.platform, first.get("refresh_token"))
 			want(t, "second use", third.get("error"), c.refusal)
-			want(t, "new one lives", w.me(c.platform, second.get("access_token")).status, 200)
+			want(t, "the new one is valid", w.me(c.platform, second.get("access_token")).status, 200)
 		})
 	}
 }
 
-func TestOneOfManyRenewalsAtOnceWins(t *testing.T) {
+func TestOneOfManyConcurrentRefreshesWins(t *testing.T) {
 	for _, p := range []Platform{GitHub, Gitee} {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
@@ -151,7 +151,7 @@ func TestOneOfManyRenewalsAtOnceWins(t *testing.T) {
 	}
 }
 
-func TestAUsersTokensCanBeEndedNarrowedAndRevoked(t *testing.T) {
+func TestAUsersTokensCanBeExpiredNarrowedAndRevoked(t *testing.T) {
 	for _, p := range oauthPlatforms() {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
@@ -161,7 +161,7 @@ func TestAUsersTokensCanBeEndedNarrowedAndRevoked(t *testing.T) {
 			w.ExpireTokens(p, "alice")
 			want(t, "ended", w.me(p, first.get("access_token")).status, 401)
 			second := w.refresh(p, first.get("refresh_token"))
-			want(t, "renewed", w.me(p, second.get("access_token")).status, 200)
+			want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
 
 			w.NarrowScopes(p, "alice", nil)
 			me := w.me(p, second.get("access_token"))
@@ -174,13 +174,13 @@ func TestAUsersTokensCanBeEndedNarrowedAndRevoked(t *testing.T) {
 			w.RevokeTokens(p, "alice")
 			want(t, "revoked", w.me(p, second.get("access_token")).status, 401)
 			dead := w.refresh(p, second.get("refresh_token")).get("access_token")
-			want(t, "renewed after revocation", dead != "", false)
+			want(t, "refreshed after revocation", dead != "", false)
 			want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 0)
 		})
 	}
 }
 
-func TestTwoClientSecretsAreGoodAtOnce(t *testing.T) {
+func TestTwoClientSecretsAreValidAtOnce(t *testing.T) {
 	for _, p := range oauthPlatforms() {
 		w := newOAuthWorld(t)
 		app := w.Apps()[p]

@@ -33,10 +33,8 @@ func New(env *platform.Env) *oauth.Platform {
 		Paths:         []string{"/site/oauth2/", "/2.0/"},
 		SettingsPath:  "/account/settings/app-authorizations/",
 		AuthorizePath: "/site/oauth2/authorize",
-		Switches: []platform.Switch{{Name: OmitRefreshToken, Text: platform.Words{
-			Chinese: "刷新时不返回 refresh_token。",
-			English: "The reply to a refresh has no refresh_token.",
-		}}},
+		Switches: []platform.Switch{{Name: OmitRefreshToken, Text: platform.Text("刷新时不返回 refresh_token。",
+			"The reply to a refresh has no refresh_token.")}},
 		RedirectFits: func(registered, sent string) bool {
 			return strings.HasPrefix(sent, registered)
 		},

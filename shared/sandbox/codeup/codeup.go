@@ -128,20 +128,14 @@ const (
 
 func newSwitches() *platform.Switches {
 	return platform.NewSwitches(
-		platform.Switch{Name: CheckName, On: true, Text: platform.Words{
-			Chinese: "git 服务校验克隆账号", English: "git's server checks the clone account's name",
-		}},
-		platform.Switch{Name: OpenUser, Text: platform.Words{
-			Chinese: "查询当前用户不需要“用户”权限", English: "any token may ask for its user",
-		}},
-		platform.Switch{Name: PlainErrors, Text: platform.Words{
-			Chinese: "错误以纯文本返回，但声明为 JSON",
-			English: "errors are plain text under a JSON content type",
-		}},
-		platform.Switch{Name: AllowList, Text: platform.Words{
-			Chinese: "组织开启 IP 白名单，拒绝本机",
-			English: "the organization's address allow-list refuses this caller",
-		}},
+		platform.Switch{Name: CheckName, On: true, Text: platform.Text("git 服务校验克隆账号",
+			"git's server checks the clone account's name")},
+		platform.Switch{Name: OpenUser, Text: platform.Text("查询当前用户不需要“用户”权限",
+			"any token may ask for its user")},
+		platform.Switch{Name: PlainErrors, Text: platform.Text("错误以纯文本返回，但声明为 JSON",
+			"errors are plain text under a JSON content type")},
+		platform.Switch{Name: AllowList, Text: platform.Text("组织开启 IP 白名单，拒绝本机",
+			"the organization's address allow-list refuses this caller")},
 	)
 }
 

@@ -22,17 +22,18 @@ const (
 	emptyOrg  = "sandbox-org-empty"
 )
 
-// newSeed returns a seed whose token doesn't expire. The texts are Chinese and English.
+// newSeed returns a seed whose token doesn't expire.
 func newSeed(
-	value, account string, permissions []Permission, organization string, title, expect [2]string,
+	value, account string, permissions []Permission, organization string,
+	title, expect platform.Words,
 ) seed {
 	return seed{
 		token: Token{
 			Value: secret.New(value), CloneAccount: account, Permissions: permissions,
 		},
 		organization: organization,
-		title:        platform.Words{Chinese: title[0], English: title[1]},
-		expect:       platform.Words{Chinese: expect[0], English: expect[1]},
+		title:        title,
+		expect:       expect,
 	}
 }
 
@@ -43,38 +44,34 @@ func (s *Server) seeds() []seed {
 	without := func(p Permission) []Permission {
 		return slices.DeleteFunc(slices.Clone(full), func(q Permission) bool { return p == q })
 	}
-	lacking := [2]string{"拒绝，并指出缺少的权限", "refused, naming the permission that is missing"}
+	lacking := platform.Text("拒绝，并指出缺少的权限", "refused, naming the permission that is missing")
 	expired := newSeed("pt-sandbox-expired", "alice", full, "",
-		[2]string{"已过期", "expired"},
-		[2]string{"拒绝：令牌已过期", "refused: the token has expired"})
+		platform.Text("已过期", "expired"),
+		platform.Text("拒绝：令牌已过期", "refused: the token has expired"))
 	expired.token.ExpiresAt = s.Now().Add(-time.Hour)
 	return []seed{
 		newSeed("pt-sandbox-good", "alice", full, "",
-			[2]string{"可用", "good"},
-			[2]string{"绑定成功", "bound"}),
+			platform.Text("可用", "good"),
+			platform.Text("绑定成功", "bound")),
 		newSeed("pt-sandbox-minimal", "alice", Minimal(), mainOrg,
-			[2]string{"仅文档列出的六项权限", "the six documented permissions only"},
-			[2]string{"无法自动识别组织，需要填写；绑定成功", "the organization must be named; bound"}),
+			platform.Text("仅文档列出的六项权限", "the six documented permissions only"),
+			platform.Text("无法自动识别组织，需要填写；绑定成功", "the organization must be named; bound")),
 		newSeed("pt-sandbox-no-branches", "alice", without(Branches), "",
-			[2]string{"缺少“分支”权限", "without the branches permission"}, lacking),
+			platform.Text("缺少“分支”权限", "without the branches permission"), lacking),
 		newSeed("pt-sandbox-no-repositories", "alice", without(Repositories), "",
-			[2]string{"缺少“代码仓库”权限", "without the repositories permission"}, lacking),
+			platform.Text("缺少“代码仓库”权限", "without the repositories permission"), lacking),
 		expired,
 		newSeed("pt-sandbox-revoked", "", nil, "",
-			[2]string{"已删除", "deleted"},
-			[2]string{"拒绝：令牌无效", "refused: the token is not valid"}),
+			platform.Text("已删除", "deleted"),
+			platform.Text("拒绝：令牌无效", "refused: the token is not valid")),
 		newSeed("pt-sandbox-bob", "bob@sandbox.invalid", full, secondOrg,
-			[2]string{
-				"另一用户：两个组织，在其中一个是普通成员",
-				"another user: two organizations, no administrator in one",
-			},
-			[2]string{
-				"绑定成功；选择 " + mainOrg + " 时提示不是管理员",
-				"bound; with " + mainOrg + " a warning that he is no administrator",
-			}),
+			platform.Text("另一用户：两个组织，在其中一个是普通成员",
+				"another user: two organizations, no administrator in one"),
+			platform.Text("绑定成功；选择 "+mainOrg+" 时提示不是管理员",
+				"bound; with "+mainOrg+" a warning that the user is no administrator")),
 		newSeed("pt-sandbox-empty", "carol", full, emptyOrg,
-			[2]string{"组织中没有代码库", "an organization without a repository"},
-			[2]string{"绑定成功；部分权限无法验证", "bound; some permissions can't be proved"}),
+			platform.Text("组织中没有代码库", "an organization without a repository"),
+			platform.Text("绑定成功；部分权限无法验证", "bound; some permissions can't be proved")),
 	}
 }
 

@@ -59,38 +59,28 @@ func users() []oauth.User {
 	return append(oauth.Users(1000),
 		oauth.User{
 			Login: "acme-org", Name: "Acme", ID: 1011, Type: "Organization",
-			Expect: platform.Words{
-				Chinese: "组织账号，只能绑定个人账号。",
-				English: "An organization; only personal accounts can be bound.",
-			},
+			Expect: platform.Text("组织账号，只能绑定个人账号。",
+				"An organization; only personal accounts can be bound."),
 		},
 		oauth.User{
 			Login: "acme-bot", Name: "Acme Bot", ID: 1012, Type: "Bot",
-			Expect: platform.Words{
-				Chinese: "机器人账号，只能绑定个人账号。",
-				English: "A bot; only personal accounts can be bound.",
-			},
+			Expect: platform.Text("机器人账号，只能绑定个人账号。",
+				"A bot; only personal accounts can be bound."),
 		},
 		oauth.User{
 			Login: "newcomer", Name: "New", ID: 1013, Type: "User", Unverified: true,
-			Expect: platform.Words{
-				Chinese: "邮箱未验证，GitHub 不签发令牌。",
-				English: "Has no verified e-mail address: GitHub issues no token.",
-			},
+			Expect: platform.Text("邮箱未验证，GitHub 不签发令牌。",
+				"Has no verified e-mail address: GitHub issues no token."),
 		},
 	)
 }
 
 func switches() []platform.Switch {
 	return []platform.Switch{
-		{Name: LongTokens, Text: platform.Words{
-			Chinese: "签发约 520 个字符、含点和连字符的令牌。",
-			English: "Issues tokens of 520 characters, with dots and dashes.",
-		}},
-		{Name: HourlyLimit, Text: platform.Words{
-			Chinese: "一小时内签发十个令牌后，再次显示授权页面。",
-			English: "After ten tokens in an hour the consent page is shown again.",
-		}},
+		{Name: LongTokens, Text: platform.Text("签发约 520 个字符、含点和连字符的令牌。",
+			"Issues tokens of 520 characters, with dots and dashes.")},
+		{Name: HourlyLimit, Text: platform.Text("一小时内签发十个令牌后，再次显示授权页面。",
+			"After ten tokens in an hour the consent page is shown again.")},
 	}
 }
 

@@ -7,49 +7,39 @@ import (
 	"bindery/shared/sandbox/oauth"
 )
 
-// scope is a scope of GitHub with the scopes that it includes. Beside it those are dropped.
+// included returns the scopes that another scope includes, and that are dropped if it is there.
 // https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
-type scope struct {
-	name     string
-	includes []string
+func included(scope string) []string {
+	return map[string][]string{
+		"repo": {
+			"repo:status", "repo_deployment", "public_repo", "repo:invite", "security_events",
+		},
+		"admin:repo_hook": {"write:repo_hook", "read:repo_hook"},
+		"write:repo_hook": {"read:repo_hook"},
+		"admin:org":       {"write:org", "read:org"},
+		"write:org":       {"read:org"},
+		"user":            {"read:user", "user:email", "user:follow"},
+	}[scope]
 }
 
-// scopes are the scopes of GitHub that an app like Bindery might ask for.
-func scopes() []scope {
-	return []scope{
-		{"repo", []string{
-			"repo:status", "repo_deployment", "public_repo", "repo:invite", "security_events",
-		}},
-		{"repo:status", nil},
-		{"repo_deployment", nil},
-		{"public_repo", nil},
-		{"repo:invite", nil},
-		{"security_events", nil},
-		{"admin:repo_hook", []string{"write:repo_hook", "read:repo_hook"}},
-		{"write:repo_hook", []string{"read:repo_hook"}},
-		{"read:repo_hook", nil},
-		{"admin:org", []string{"write:org", "read:org"}},
-		{"write:org", []string{"read:org"}},
-		{"read:org", nil},
-		{"user", []string{"read:user", "user:email", "user:follow"}},
-		{"read:user", nil},
-		{"user:email", nil},
-		{"user:follow", nil},
-		{"gist", nil},
-		{"workflow", nil},
-		{"delete_repo", nil},
+// scopes returns the scopes of GitHub that an app like Bindery might ask for.
+func scopes() []string {
+	all := []string{"repo", "admin:repo_hook", "admin:org", "user", "gist", "workflow", "delete_repo"}
+	for _, scope := range all {
+		all = append(all, included(scope)...)
 	}
+	return all
 }
 
 // normalize drops the scopes that are unknown or that another one includes, and sorts the rest.
 func normalize(asked []string) []string {
 	var kept []string
-	for _, s := range scopes() {
-		included := slices.ContainsFunc(scopes(), func(other scope) bool {
-			return slices.Contains(other.includes, s.name) && slices.Contains(asked, other.name)
+	for _, scope := range scopes() {
+		implied := slices.ContainsFunc(asked, func(other string) bool {
+			return slices.Contains(included(other), scope)
 		})
-		if slices.Contains(asked, s.name) && !included {
-			kept = append(kept, s.name)
+		if slices.Contains(asked, scope) && !implied {
+			kept = append(kept, scope)
 		}
 	}
 	slices.Sort(kept)

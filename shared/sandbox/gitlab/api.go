@@ -163,26 +163,18 @@ func (s *Server) rotate(w http.ResponseWriter, r *http.Request) {
 	s.serve(s.rotateSelf)(w, r)
 }
 
-// rotateSelf issues the new token until expires_at, or for a week.
-func (s *Server) rotateSelf(r *http.Request, t *token, u User) (any, *apiError) {
+// rotateSelf issues the new token for a week.
+func (s *Server) rotateSelf(_ *http.Request, t *token, u User) (any, *apiError) {
 	if s.currentVersion().before(16, 10) {
 		return nil, notInThisVersion()
 	}
 	if err := t.checkScope("api", "self_rotate"); err != nil {
 		return nil, err
 	}
-	expires := s.Now().AddDate(0, 0, 7)
-	if asked := r.FormValue("expires_at"); asked != "" {
-		day, err := time.Parse(time.DateOnly, asked)
-		if err != nil {
-			return nil, &apiError{
-				http.StatusBadRequest, platform.Object{"error": "expires_at is invalid"},
-			}
-		}
-		expires = day
-	}
 	t.revoked = true
-	next := s.addToken(Token{Username: t.Username, Scopes: t.Scopes, ExpiresAt: expires}, t.family)
+	next := s.addToken(Token{
+		Username: t.Username, Scopes: t.Scopes, ExpiresAt: s.Now().AddDate(0, 0, 7),
+	}, t.family)
 	o := s.describe(next, u)
 	o["token"] = next.Value.Reveal()
 	return o, nil
@@ -215,7 +207,7 @@ func (s *Server) getVersion(_ *http.Request, t *token, _ User) (any, *apiError) 
 	}, nil
 }
 
-// serveGit serves a project's repository. The user name beside the token is its user's, or oauth2.
+// serveGit serves a project's repository. The user name that goes with the token is its user's, or oauth2.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	path, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/gitlab/"), ".git/")

@@ -72,14 +72,10 @@ func New(env *platform.Env) *Server {
 	s := &Server{
 		Env: env,
 		Switches: platform.NewSwitches(
-			platform.Switch{Name: Old, Text: platform.Words{
-				Chinese: "15.4 版：不能查询令牌自身",
-				English: "version 15.4: a token can't be asked about itself",
-			}},
-			platform.Switch{Name: Ancient, Text: platform.Words{
-				Chinese: "14.10 版：令牌也不能吊销自身",
-				English: "version 14.10: nor can a token revoke itself",
-			}},
+			platform.Switch{Name: Old, Text: platform.Text("15.4 版：不能查询令牌自身",
+				"version 15.4: a token can't be asked about itself")},
+			platform.Switch{Name: Ancient, Text: platform.Text("14.10 版：令牌也不能吊销自身",
+				"version 14.10: nor can a token revoke itself")},
 		),
 		users:   map[string]User{},
 		tokens:  map[string]*token{},

@@ -34,9 +34,8 @@ func (e *requestError) Error() string { return "sandbox: " + e.text.English }
 func (p *Platform) readRequest(q url.Values, user string) (request, *requestError) {
 	app, ok := p.App(q.Get("client_id"))
 	if !ok {
-		return request{}, &requestError{status: http.StatusNotFound, text: platform.Words{
-			Chinese: "没有这个 client_id 的应用。", English: "There is no app with this client_id.",
-		}}
+		return request{}, &requestError{status: http.StatusNotFound, text: platform.Text(
+			"没有这个 client_id 的应用。", "There is no app with this client_id.")}
 	}
 	req := request{
 		app: app, redirectURI: q.Get("redirect_uri"), state: q.Get("state"),
@@ -61,16 +60,12 @@ func (p *Platform) readRequest(q url.Values, user string) (request, *requestErro
 
 // checkRedirectURI compares the redirect_uri with the registered one.
 func (p *Platform) checkRedirectURI(req request) *requestError {
-	text := platform.Words{
-		Chinese: "redirect_uri 与应用登记的回调地址不符。",
-		English: "The redirect_uri does not match the callback address that the app registered.",
-	}
+	text := platform.Text("redirect_uri 与应用登记的回调地址不符。",
+		"The redirect_uri does not match the callback address that the app registered.")
 	switch {
 	case req.app.RedirectURI == "":
-		return &requestError{status: http.StatusBadRequest, text: platform.Words{
-			Chinese: "这个应用没有登记回调地址。",
-			English: "The app has registered no callback address.",
-		}}
+		return &requestError{status: http.StatusBadRequest, text: platform.Text(
+			"这个应用没有登记回调地址。", "The app has registered no callback address.")}
 	case req.redirectURI == "" && !p.StrictRequest:
 		return nil
 	case p.RedirectFits(req.app.RedirectURI, req.redirectURI):

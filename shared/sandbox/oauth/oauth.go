@@ -65,7 +65,7 @@ type User struct {
 
 // Users returns the users that all three platforms have, with ids from base+1.
 func Users(base int64) []User {
-	binds := platform.Words{Chinese: "绑定成功。", English: "Binds."}
+	binds := platform.Text("绑定成功。", "Binds.")
 	return []User{
 		{Login: "alice", Name: "Alice", ID: base + 1, Type: "User", Expect: binds},
 		{Login: "bob", Name: "Bob", ID: base + 2, Type: "User", Expect: binds},
@@ -118,7 +118,7 @@ type Rules struct {
 	// MaxTokens is how many tokens a user, app and set of scopes may have. 0: any number.
 	MaxTokens int
 
-	// GitUser is the user name beside a token for git. If it is empty any name is accepted.
+	// GitUser is the user name that goes with a token for git. If it is empty any name is accepted.
 	GitUser string
 	// GitScope is the scope that a clone needs.
 	GitScope string
@@ -204,9 +204,7 @@ func (p *Platform) Samples() []platform.Sample {
 	for _, u := range p.users {
 		all = append(all, platform.Sample{
 			Platform: p.Platform,
-			Title: platform.Words{
-				Chinese: "登录为 " + u.Login, English: "Sign in as " + u.Login,
-			},
+			Title:    platform.Text("登录为 "+u.Login, "Sign in as "+u.Login),
 			Username: u.Login,
 			Expect:   u.Expect,
 		})

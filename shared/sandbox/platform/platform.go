@@ -30,6 +30,9 @@ const (
 // Words is a text in two languages.
 type Words struct{ Chinese, English string }
 
+// Text returns a text.
+func Text(chinese, english string) Words { return Words{chinese, english} }
+
 // Sample is something to try by hand: what to type, and what to expect.
 type Sample struct {
 	Platform Name
