@@ -66,7 +66,7 @@ func TestDocsAttacksNameTheirTests(t *testing.T) {
 	}
 	for number, found := range tests {
 		if !slices.Contains(numbers, number) {
-			t.Errorf("%v bear a number that %s lacks", found, name)
+			t.Errorf("%v have a number that %s lacks", found, name)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func wantAttackTests(t *testing.T, number, cell string, tests []string) {
 	default:
 		for test := range strings.SplitSeq(cell, ", ") {
 			if !slices.Contains(tests, strings.Trim(test, "`")) {
-				t.Errorf("docs/attacks.md names %s for %s, which there isn't", test, number)
+				t.Errorf("docs/attacks.md names %s for %s, which doesn't exist", test, number)
 			}
 		}
 	}

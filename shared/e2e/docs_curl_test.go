@@ -119,14 +119,14 @@ func wantAnswer(t *testing.T, where, answer, want string) {
 		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			t.Errorf("%s answers what is no JSON", where)
+			t.Errorf("%s replies with something that isn't JSON", where)
 			return
 		}
 		last = value
 	}
 	if want == "" {
 		if fields, _ := last.(map[string]any); fields["code"] != nil {
-			t.Errorf("%s answers with the problem %v", where, fields["code"])
+			t.Errorf("%s replies with the problem %v", where, fields["code"])
 		}
 		return
 	}

@@ -179,7 +179,7 @@ func TestEveryNameInTheTemplateIsDefined(t *testing.T) {
 			there = in(document, "Conditions", name) != nil
 		}
 		if !there {
-			t.Errorf("%s %s is nowhere", name, attribute)
+			t.Errorf("%s %s isn't defined", name, attribute)
 		}
 	})
 	if seen < 100 {
