@@ -129,9 +129,9 @@ func (c *awsCloud) deniedCalls() []string {
 // awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var awsUnusedRights = map[string]string{
 	"expirycheck sqs:SendMessage":                 "Lambda itself, for events that fail",
-	"tokenbind secretsmanager:PutSecretValue":     "a bind that writes to an existing secret, which none does today",
+	"tokenbind secretsmanager:PutSecretValue":     "a bind into an existing secret, which none does",
 	"oauthcallback secretsmanager:PutSecretValue": "the same",
-	"tokenbind dynamodb:Query":                    "looking up which bindings hold a token before revoking it",
+	"tokenbind dynamodb:Query":                    "finding who holds a token before revoking it",
 	"tokenbind dynamodb:DeleteItem":               "deleting an outdated entry of the identity index",
 	"oauthcallback dynamodb:DeleteItem":           "the same",
 	"unbind dynamodb:DeleteItem":                  "the same",

@@ -261,7 +261,7 @@ func (c *fcCloud) unusedRights() (all []string) {
 
 // fcUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var fcUnusedRights = map[string]string{
-	"tokenbind GetRange table":            "looking up which bindings hold a token before revoking it",
+	"tokenbind GetRange table":            "finding who holds a token before revoking it",
 	"tokenbind DeleteRow table":           "deleting an outdated entry of the identity index",
 	"oauthcallback DeleteRow table":       "the same",
 	"oauthcallback GetSecretValue tokens": "reading whether a secret was stored",

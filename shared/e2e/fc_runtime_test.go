@@ -184,7 +184,8 @@ func TestOnFunctionComputeAKilledFunctionIsAProblem(t *testing.T) {
 		t.Errorf("the router logs %v", lines)
 	}
 	if len(d.secretNames()) != 2 {
-		t.Fatalf("it has left %d secrets, want one and the apps: it was killed at another call", len(d.secretNames()))
+		t.Fatalf("it has left %d secrets, want one and the apps: it was killed at another call",
+			len(d.secretNames()))
 	}
 	d.processes["tokenbind"] = d.startProcess("tokenbind", 0)
 	d.bindByToken("gitlab", user)
