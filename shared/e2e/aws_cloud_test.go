@@ -128,11 +128,11 @@ func (c *awsCloud) deniedCalls() []string {
 
 // awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var awsUnusedRights = map[string]string{
-	"expirycheck sqs:SendMessage":                 "Lambda itself, for what fails",
-	"tokenbind secretsmanager:PutSecretValue":     "binding, should a bind ever not begin a secret",
+	"expirycheck sqs:SendMessage":                 "Lambda itself, for events that fail",
+	"tokenbind secretsmanager:PutSecretValue":     "a bind into an existing secret, which none does",
 	"oauthcallback secretsmanager:PutSecretValue": "the same",
-	"tokenbind dynamodb:Query":                    "asking who holds a token that is to be revoked",
-	"tokenbind dynamodb:DeleteItem":               "dropping an entry of a holder that is long gone",
+	"tokenbind dynamodb:Query":                    "finding who holds a token before revoking it",
+	"tokenbind dynamodb:DeleteItem":               "deleting an outdated entry of the identity index",
 	"oauthcallback dynamodb:DeleteItem":           "the same",
 	"unbind dynamodb:DeleteItem":                  "the same",
 	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",

@@ -42,7 +42,7 @@ func (d *deployment) bindToUnbind() {
 	d.runSchedule("with nothing due")
 	d.makeAllDue()
 	d.expire("bitbucket")
-	d.runSchedule("with everything due, and a token that has ended")
+	d.runSchedule("with everything due, and an expired token")
 	d.wantStatus("after the check", "bound", "bound", "bound", "bound", "bound")
 	for range table.MaxEvents + 1 { // more events than a record keeps
 		d.bindByToken("gitlab", writer)
@@ -282,7 +282,7 @@ func (d *deployment) wantRefreshOnDemand() {
 	d.expire("github")
 	after, a := d.credential("github")
 	if after.Equal(before) {
-		d.t.Errorf("a token that has ended is handed out again: %v", a.body["expiresAt"])
+		d.t.Errorf("an expired token is handed out again: %v", a.body["expiresAt"])
 	}
 }
 

@@ -150,7 +150,7 @@ func (s *sites) wantNoTrace(b *tab) {
 	s.wantOutOfSight(b)
 	if got := b.text("Object.keys(sessionStorage)"); strings.Contains(got, "authorization") ||
 		strings.Contains(got, "pending") {
-		s.t.Errorf("the tab has kept %s", got)
+		s.t.Errorf("the tab's storage has %s", got)
 	}
 }
 
@@ -163,7 +163,7 @@ func (s *sites) wantOutOfSight(b *tab) {
 	}
 	for _, address := range b.history() {
 		if strings.Contains(address, "confirmationCode") || strings.Contains(address, "authorization=") {
-			s.t.Errorf("the history has kept an attempt's end, at %s", withoutQuery(address))
+			s.t.Errorf("the history holds the result of an attempt, at %s", withoutQuery(address))
 		}
 	}
 }

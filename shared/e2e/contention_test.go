@@ -41,7 +41,7 @@ func TestManyBindsOfOnePlatformAtOnce(t *testing.T) {
 	won := winners(matched)
 	for _, b := range matched {
 		if !slices.Contains(won, b) && b.got.status != http.StatusPreconditionFailed {
-			t.Errorf("with the ETag of before: %d %v, %v", b.got.status, b.got.body["code"], b.err)
+			t.Errorf("with the old ETag: %d %v, %v", b.got.status, b.got.body["code"], b.err)
 		}
 	}
 	if len(won) != 1 {

@@ -302,7 +302,7 @@ func (d *deployment) wantNoSecretInLogs() {
 		for i, word := range words {
 			if strings.Contains(log, word) {
 				function, _, _ := strings.Cut(log[strings.Index(log, `"function"`)+1:], ",")
-				d.t.Errorf("the log of %s shows secret %d", function, i)
+				d.t.Errorf("the log of %s holds secret %d", function, i)
 			}
 		}
 	}

@@ -261,10 +261,10 @@ func (c *fcCloud) unusedRights() (all []string) {
 
 // fcUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var fcUnusedRights = map[string]string{
-	"tokenbind GetRange table":            "asking who holds a token that is to be revoked",
-	"tokenbind DeleteRow table":           "dropping an entry of a holder that is long gone",
+	"tokenbind GetRange table":            "finding who holds a token before revoking it",
+	"tokenbind DeleteRow table":           "deleting an outdated entry of the identity index",
 	"oauthcallback DeleteRow table":       "the same",
-	"oauthcallback GetSecretValue tokens": "looking whether a secret was made",
+	"oauthcallback GetSecretValue tokens": "reading whether a secret was stored",
 	"unbind DeleteRow table":              "the same",
 	"unbind BatchWriteRow table":          "draining a record that has eight events",
 	"credential BatchWriteRow table":      "the same",

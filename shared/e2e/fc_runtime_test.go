@@ -184,7 +184,8 @@ func TestOnFunctionComputeAKilledFunctionIsAProblem(t *testing.T) {
 		t.Errorf("the router logs %v", lines)
 	}
 	if len(d.secretNames()) != 2 {
-		t.Fatalf("it has left %d secrets, want one and the apps: it died elsewhere", len(d.secretNames()))
+		t.Fatalf("it has left %d secrets, want one and the apps: it was killed at another call",
+			len(d.secretNames()))
 	}
 	d.processes["tokenbind"] = d.startProcess("tokenbind", 0)
 	d.bindByToken("gitlab", user)
@@ -210,14 +211,14 @@ func TestOnFunctionComputeALostReplyOfTheVaultDoesNoHarm(t *testing.T) {
 	d.makeAllDue()
 	d.expire("gitee")
 	d.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
-	d.runSchedule("with a reply that is lost")
+	d.runSchedule("with a lost reply")
 	d.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
 	calls := d.alibaba.vault.Calls()
 	if calls["CreateSecret"] != 5 || calls["PutSecretValue"] != 4 {
 		t.Errorf("the calls are %v, want two binds' and two refreshes' made twice, and one", calls)
 	}
 	d.makeAllDue()
-	d.runSchedule("which sweeps what was lost")
+	d.runSchedule("which sweeps the lost secrets")
 	if left := d.secretNames(); len(left) != 3 { // with the OAuth apps
 		t.Errorf("the secrets %v are left", left)
 	}
@@ -231,7 +232,7 @@ func (d *deployment) wantCallbackToRefuse(user secret.Text) {
 	d.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
 	arrived := d.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
 	if _, problem := consoleFragment(arrived); problem != "storage_unavailable" {
-		d.t.Errorf("with a reply that is lost: %d %q", arrived.status, problem)
+		d.t.Errorf("with a lost reply: %d %q", arrived.status, problem)
 	}
 	d.alibaba.mu.Lock()
 	defer d.alibaba.mu.Unlock()
@@ -292,7 +293,7 @@ func TestOnFunctionComputeAddressesArriveAsTheyWereSent(t *testing.T) {
 	}
 	a := d.call(http.MethodDelete, d.bindingsPath()+"/gitlab?revoke=true&revoke=false", user, nil)
 	if a.status != http.StatusBadRequest {
-		t.Errorf("revoking, and not: %d %v", a.status, a.body)
+		t.Errorf("with revoke=true and revoke=false: %d %v", a.status, a.body)
 	}
 	d.wantStatus("then", "unbound", "unbound", "unbound", "bound", "unbound")
 }

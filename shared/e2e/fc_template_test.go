@@ -65,7 +65,7 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 		// another function.
 		least := map[string]int{"expirycheck": 150, "router": 36}[name]
 		if timeout, _ := f["timeout"].(int); timeout < max(least, 25) || timeout > 180 {
-			t.Errorf("%s is ended after %d seconds", name, timeout)
+			t.Errorf("%s has a timeout of %d seconds", name, timeout)
 		}
 		if f["runtime"] != "go1" || f["handler"] != "main" {
 			t.Errorf("%s: make package-fc doesn't build for %v %v", name, f["runtime"], f["handler"])
@@ -218,7 +218,7 @@ func TestAFunctionAcceptsOnlyTheMethodsOfItsRoutes(t *testing.T) {
 		}
 	}
 	if slices.Contains(want["oauthcallback"], "OPTIONS") {
-		t.Error("the callback is for browsers that navigate, and answers scripts")
+		t.Error("the callback accepts preflights, although browsers only navigate to it")
 	}
 }
 
@@ -254,7 +254,7 @@ func TestTheDomainServesOnlyHTTPSWithStrongCiphers(t *testing.T) {
 		}
 	}
 	if len(suites) == 0 {
-		t.Error("without suites of its own it offers the cloud's, with RC4 in them")
+		t.Error("no cipher suites are listed, so the cloud's defaults with RC4 apply")
 	}
 }
 

@@ -102,7 +102,7 @@ func resolve(t *testing.T, part any, document object, env map[string]string) any
 			}
 			of, ok := value.(string)
 			if !ok {
-				t.Errorf("%s is no text", text)
+				t.Errorf("%s isn't a string", text)
 			}
 			return resolve(t, of, document, env).(string)
 		})

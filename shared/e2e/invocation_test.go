@@ -106,7 +106,7 @@ func TestFunctionComputeListsTheRegistryWithEachInvocationsCredentials(t *testin
 
 	status.SetCredentials(r.acceptCredentials("first"))
 	if a := asking(without, "/platforms"); a.status != http.StatusOK {
-		t.Errorf("what needs nothing of the cloud: %d %v", a.status, a.body["code"])
+		t.Errorf("a request that needs no credentials: %d %v", a.status, a.body["code"])
 	}
 	if a := asking(without, "/instances"); a.body["code"] != "instances_unavailable" {
 		t.Errorf("the registry takes any credentials, and the test sees nothing: %d", a.status)
