@@ -11,8 +11,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// app is an OAuth app in the form of BINDERY_OAUTH_APPS. It holds the client secrets of the sandbox,
-// which are fake and may be printed.
+// app is an OAuth app in the form of BINDERY_OAUTH_APPS. It holds the client secrets of the
+// sandbox, which are fake and may be printed.
 type app struct {
 	ID      string   `json:"clientId"`
 	Secrets []string `json:"clientSecrets"`

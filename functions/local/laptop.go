@@ -105,6 +105,6 @@ Sample tokens to paste. They are fake and work only in the sandbox:
 		}
 		fmt.Fprintf(out, "    then          %s\n", s.Expect.English)
 	}
-	fmt.Fprint(out, "\nStop with Ctrl-C. Bindings are kept for the next start. The sandbox forgets the "+
-		"tokens\nthat it issued by OAuth: a check then finds those bindings revoked.\n\n")
+	fmt.Fprint(out, "\nStop with Ctrl-C. Bindings are kept for the next start. The sandbox forgets "+
+		"the tokens\nthat it issued by OAuth: a check then finds those bindings revoked.\n\n")
 }

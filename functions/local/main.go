@@ -1,5 +1,5 @@
-// Local runs all of Bindery on a laptop: every function, the console and a sign-in without a password
-// on one port, the sandbox platforms on the next, and the schedule every minute.
+// Local runs all of Bindery on a laptop: every function, the console and a sign-in without a
+// password on one port, the sandbox platforms on the next, and the schedule every minute.
 package main
 
 import (

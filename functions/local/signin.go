@@ -21,8 +21,8 @@ import (
 
 const keyID = "laptop"
 
-// signIn issues access tokens for any user without a password. Its key is made at the start and isn't
-// kept.
+// signIn issues access tokens for any user without a password. Its key is made at the start and
+// isn't kept.
 type signIn struct {
 	key              *ecdsa.PrivateKey
 	issuer, audience string

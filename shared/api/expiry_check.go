@@ -41,8 +41,8 @@ type taskJSON struct {
 }
 
 // Task runs the task that the input names: the check of all records that are due, which the
-// schedule runs, or the revocation of every token of one platform, for which an operator invokes the
-// function. Its result is for the operator.
+// schedule runs, or the revocation of every token of one platform, for which an operator invokes
+// the function. Its result is for the operator.
 func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	if len(input) > 0 {

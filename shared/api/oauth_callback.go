@@ -54,8 +54,8 @@ func callbackOf(r *http.Request) (binding.CallbackRequest, error) {
 	return in, errors.Join(stateErr, codeErr, failureErr, issuerErr)
 }
 
-// toConsole redirects the browser to the console. The result is in the fragment, which is sent to no
-// server and is not part of a Referer.
+// toConsole redirects the browser to the console. The result is in the fragment, which is sent to
+// no server and is not part of a Referer.
 func (a *API) toConsole(
 	w http.ResponseWriter, r *http.Request, to binding.CallbackResult, err error,
 ) {

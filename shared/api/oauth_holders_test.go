@@ -12,8 +12,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// crowd is a catalogue with as many instances as GitHub's ten need.
-func crowd(env map[string]string, _ *world) {
+// manyInstances sets a catalogue with more instances than GitHub allows tokens.
+func manyInstances(env map[string]string, _ *world) {
 	var all []string
 	for i := range 12 {
 		all = append(all, fmt.Sprintf(
@@ -22,7 +22,7 @@ func crowd(env map[string]string, _ *world) {
 	env["BINDERY_INSTANCES"] = `{"acme": [` + strings.Join(all, ",") + `]}`
 }
 
-func nth(i int) map[string]any {
+func nthInstance(i int) map[string]any {
 	return map[string]any{"region": "cn-hangzhou", "id": fmt.Sprintf("cri-%d", i)}
 }
 
@@ -30,13 +30,13 @@ func nth(i int) map[string]any {
 func (w *world) bindMany(n int) {
 	w.t.Helper()
 	for i := range n {
-		w.bindBy(sandbox.GitHub, "alice", "instance", nth(i))
-		w.clock.forward(10 * time.Second) // else there were too many calls
+		w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(i))
+		w.clock.forward(10 * time.Second) // otherwise too_many_calls
 	}
 }
 
-// allLive wants that none of the first n instances' tokens has died.
-func (w *world) allLive(n int) {
+// wantTokensValid wants the tokens of the first n instances to be valid.
+func (w *world) wantTokensValid(n int) {
 	w.t.Helper()
 	for i := range n {
 		key := keyAt("cn-hangzhou", fmt.Sprintf("cri-%d", i), sandbox.GitHub)
@@ -46,19 +46,19 @@ func (w *world) allLive(n int) {
 	}
 }
 
-// attempt is one of alice's in a new browser, for an instance.
-func (w *world) attempt(at map[string]any) (attempt, arrival) {
+// attempt consents to an attempt of alice for an instance in a new browser.
+func (w *world) attempt(at map[string]any) (attempt, consoleRedirect) {
 	w.t.Helper()
 	a := w.start(sandbox.GitHub, "instance", at)
 	b := newBrowser(w)
-	return a, b.arrive(w.says(a.platform, "alice", b.depart(a), nil))
+	return a, b.callback(w.grant(a.platform, "alice", b.authorizeURL(a), nil))
 }
 
 func TestGitHubsTenTokens(t *testing.T) {
-	w := newConsentWorld(t, crowd)
+	w := newConsentWorld(t, manyInstances)
 	w.bindMany(7)
 	for i := 7; i < 9; i++ { // the eighth and the ninth work, with a warning
-		r := w.bindBy(sandbox.GitHub, "alice", "instance", nth(i))
+		r := w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(i))
 		warnings := r.list("warnings")
 		if len(warnings) != 1 || warnings[0]["code"] != "many_tokens" ||
 			!strings.Contains(warnings[0]["detail"].(string), fmt.Sprint(i+1)) {
@@ -66,8 +66,8 @@ func TestGitHubsTenTokens(t *testing.T) {
 		}
 		w.clock.forward(time.Minute)
 	}
-	for range 3 { // however often it is tried
-		a, end := w.attempt(nth(9))
+	for range 3 { // a retry is refused too
+		a, end := w.attempt(nthInstance(9))
 		end.refused(problem.TooManyTokens, a.id)
 		if r := w.shown(a.id, "").ok(); !strings.Contains(string(r.body), " 9") {
 			t.Errorf("the number of tokens isn't told: %s", r.body)
@@ -75,93 +75,93 @@ func TestGitHubsTenTokens(t *testing.T) {
 		if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 9 {
 			t.Errorf("%d tokens live, want the nine that are bound", live)
 		}
-		w.allLive(9)
+		w.wantTokensValid(9)
 	}
-	// A re-bind takes the place of one, and so is never one too many.
-	w.bindBy(sandbox.GitHub, "alice", "instance", nth(3))
-	w.allLive(9)
-	// Another identity has its own ten.
-	w.bindBy(sandbox.GitHub, "bob", "instance", nth(9))
-	// What was refused doesn't count: the remedy that it names helps at once.
+	// A re-bind replaces a token, so it is never one too many.
+	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(3))
+	w.wantTokensValid(9)
+	// The limit of another identity is its own.
+	w.bindBy(sandbox.GitHub, "bob", "instance", nthInstance(9))
+	// A refused attempt doesn't count, so the remedy of the problem works at once.
 	w.clock.forward(16 * time.Minute)
 	w.do(request{method: "DELETE", path: at("cn-hangzhou", "cri-8") + "/github"}).ok()
-	w.bindBy(sandbox.GitHub, "alice", "instance", nth(10))
-	w.allLive(8)
+	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(10))
+	w.wantTokensValid(8)
 }
 
-func TestWhatWasRefusedAndRevokedDoesntCount(t *testing.T) {
-	w := newConsentWorld(t, crowd)
+func TestARefusedAndRevokedTokenDoesntCount(t *testing.T) {
+	w := newConsentWorld(t, manyInstances)
 	w.bindMany(9)
 	w.clock.forward(16 * time.Minute)
 	w.sweep()
-	a, end := w.attempt(nth(9))
+	a, end := w.attempt(nthInstance(9))
 	end.refused(problem.TooManyTokens, a.id)
 	w.do(request{method: "DELETE", path: at("cn-hangzhou", "cri-0") + "/github"}).ok()
-	w.bindBy(sandbox.GitHub, "alice", "instance", nth(9))
+	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(9))
 }
 
 // The schedule runs every 15 minutes, so an attempt's token may live twice as long as its attempt.
 func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
-	w := newConsentWorld(t, crowd)
+	w := newConsentWorld(t, manyInstances)
 	w.bindMany(6)
 	for i := 6; i < 9; i++ {
-		_, end := w.attempt(nth(i))
-		end.consented() // and is never confirmed
+		_, end := w.attempt(nthInstance(i))
+		end.consented() // and is not confirmed
 	}
 	for _, later := range []time.Duration{0, 15*time.Minute + time.Second, 14 * time.Minute} {
 		w.clock.forward(later)
-		a, end := w.attempt(nth(9))
+		a, end := w.attempt(nthInstance(9))
 		end.refused(problem.TooManyTokens, a.id)
-		w.allLive(6)
+		w.wantTokensValid(6)
 	}
 	w.sweep()
 	w.clock.forward(3 * time.Minute)
 	if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 6 {
 		t.Errorf("%d tokens live after the sweep, want the six that are bound", live)
 	}
-	w.bindBy(sandbox.GitHub, "alice", "instance", nth(9))
-	w.allLive(6)
+	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(9))
+	w.wantTokensValid(6)
 }
 
-// Whatever becomes of an attempt, quarter of an hour later nothing of it is left.
+// However an attempt ends, nothing of it is left a quarter of an hour later.
 func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
-	depart := func(w *world, a attempt) (*browser, string) {
+	redirected := func(w *world, a attempt) (*browser, string) {
 		b := newBrowser(w)
-		return b, b.depart(a)
+		return b, b.authorizeURL(a)
 	}
 	for name, abandon := range map[string]func(w *world, a attempt){
-		"started": func(*world, attempt) {},
-		"gone":    func(w *world, a attempt) { depart(w, a) },
+		"started":    func(*world, attempt) {},
+		"redirected": func(w *world, a attempt) { redirected(w, a) },
 		"consented at the platform": func(w *world, a attempt) {
-			_, address := depart(w, a)
-			w.says(a.platform, "alice", address, nil)
+			_, address := redirected(w, a)
+			w.grant(a.platform, "alice", address, nil)
 		},
 		"come back, and not confirmed": func(w *world, a attempt) {
-			b, address := depart(w, a)
-			b.arrive(w.says(a.platform, "alice", address, nil)).consented()
+			b, address := redirected(w, a)
+			b.callback(w.grant(a.platform, "alice", address, nil)).consented()
 		},
 		"refused": func(w *world, a attempt) {
-			b, address := depart(w, a)
+			b, address := redirected(w, a)
 			back, _ := w.box.Refuse(sandbox.Platform(a.platform), "alice", address)
-			b.arrive(back).refused(problem.ConsentRefused, a.id)
+			b.callback(back).refused(problem.ConsentRefused, a.id)
 		},
 		"the vault is down": func(w *world, a attempt) {
-			b, address := depart(w, a)
+			b, address := redirected(w, a)
 			w.vault.reset(func(int, string) error { return errStorage })
-			b.arrive(w.says(a.platform, "alice", address, nil)).
+			b.callback(w.grant(a.platform, "alice", address, nil)).
 				refused(problem.StorageUnavailable, a.id)
 			w.vault.reset(nil)
 		},
 		"the table is down after the vault has the token": func(w *world, a attempt) {
-			b, address := depart(w, a)
-			back := w.says(a.platform, "alice", address, nil)
-			w.table.reset(func(n int, _ string) error { // reading, claiming, noting worked
+			b, address := redirected(w, a)
+			back := w.grant(a.platform, "alice", address, nil)
+			w.table.reset(func(n int, _ string) error { // reading, claiming and saving the note succeed
 				if n > 3 {
 					return errStorage
 				}
 				return nil
 			})
-			b.arrive(back).refused(problem.StorageUnavailable, a.id)
+			b.callback(back).refused(problem.StorageUnavailable, a.id)
 			w.table.reset(nil)
 		},
 	} {
@@ -171,7 +171,7 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 				abandon(w, w.start(platform))
 				w.clock.forward(16 * time.Minute)
 				w.sweep()
-				w.empty()
+				w.wantNothingLeft()
 				live := w.box.LiveTokens(platform, "alice")
 				if platform == sandbox.GitHub && live != 0 {
 					t.Errorf("%d tokens live at GitHub that nobody has", live)
@@ -181,8 +181,8 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 	}
 }
 
-// empty wants that the vault, the notes and the attempts are gone.
-func (w *world) empty() {
+// wantNothingLeft wants no secrets, no notes and no attempts.
+func (w *world) wantNothingLeft() {
 	w.t.Helper()
 	names, err := w.secrets.Names(context.Background())
 	if err != nil || len(names) != 0 {
@@ -194,8 +194,8 @@ func (w *world) empty() {
 	}
 }
 
-// A sweep revokes an abandoned token singly, and never one that a binding holds.
-func TestASweepOfAnAttemptSparesTheBindings(t *testing.T) {
+// A sweep revokes only the abandoned token, never one that a binding holds.
+func TestASweepOfAnAttemptKeepsTheBindings(t *testing.T) {
 	w := newConsentWorld(t)
 	w.bindBy(sandbox.GitHub, "alice")
 	bound := w.accessOf(keyAt("cn-hangzhou", "cri-1", sandbox.GitHub))
@@ -213,7 +213,7 @@ func TestASweepOfAnAttemptSparesTheBindings(t *testing.T) {
 	}
 }
 
-// GitHub is down when the abandoned token is to be revoked: the sweep keeps at it.
+// GitHub is down when the sweep revokes the abandoned token: the next sweeps retry.
 func TestASweepTriesAgainWhileThePlatformIsDown(t *testing.T) {
 	w := newConsentWorld(t)
 	_, end := w.attempt(instance)
@@ -230,10 +230,10 @@ func TestASweepTriesAgainWhileThePlatformIsDown(t *testing.T) {
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
 		t.Error("the token lives on")
 	}
-	w.empty()
+	w.wantNothingLeft()
 }
 
-// GitHub stays down: after ten tries the user is told to end the token there.
+// GitHub stays down: after ten attempts the history asks the user to revoke the token there.
 func TestATokenThatCouldNotBeRevokedIsInTheHistory(t *testing.T) {
 	w := newConsentWorld(t)
 	w.bindBy(sandbox.GitHub, "alice")
@@ -257,27 +257,27 @@ func TestATokenThatCouldNotBeRevokedIsInTheHistory(t *testing.T) {
 	}
 }
 
-// A refused token that GitHub didn't revoke at once still counts, and the sweep ends it.
+// A refused token that GitHub didn't revoke at once still counts, and the sweep revokes it.
 func TestARefusedTokenThatLivesOnIsSwept(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	back := w.says("github", "alice", b.depart(a), []string{"gist"})
+	back := w.grant("github", "alice", b.authorizeURL(a), []string{"gist"})
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/applications/"})
-	b.arrive(back).refused(problem.PermissionMissing, a.id)
+	b.callback(back).refused(problem.PermissionMissing, a.id)
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
 		t.Fatal("it was revoked in spite of the fault")
 	}
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
 	w.clock.forward(16 * time.Minute)
 	w.sweep()
-	w.empty()
+	w.wantNothingLeft()
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
 		t.Error("the token lives on")
 	}
 }
 
-// D1 for this half: everything that was secret on the way, looked for in the rows as they are.
+// D1 for OAuth: the rows hold none of the secrets of a bind.
 func TestD1_OAuthNoRecordHoldsASecret(t *testing.T) {
 	w := newConsentWorld(t)
 	for _, platform := range byConsent {
@@ -291,7 +291,7 @@ func TestD1_OAuthNoRecordHoldsASecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.hide("a record", fmt.Appendf(nil, "%+v", rec))
+		w.wantNoSecret("a record", fmt.Appendf(nil, "%+v", rec))
 		if strings.Contains(fmt.Sprintf("%+v", rec), access.Reveal()) {
 			t.Error("a record shows its token")
 		}
@@ -300,9 +300,9 @@ func TestD1_OAuthNoRecordHoldsASecret(t *testing.T) {
 	if got := len(w.minted.all()); got < 30 {
 		t.Errorf("only %d secrets are looked for", got)
 	}
-	// The log and the files are scanned at the end; the scan itself must find what is there.
+	// The log and the files are scanned at the end; the scan must be able to find a secret.
 	quiet := &world{t: &testing.T{}, minted: w.minted}
-	quiet.hide("a text", []byte("x"+secret.New(w.minted.all()[0]).Reveal()))
+	quiet.wantNoSecret("a text", []byte("x"+secret.New(w.minted.all()[0]).Reveal()))
 	if !quiet.t.Failed() {
 		t.Error("the scan finds nothing")
 	}

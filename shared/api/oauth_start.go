@@ -70,9 +70,9 @@ func (a *API) start(ctx context.Context, c call) (answer, error) {
 	}}, nil
 }
 
-// isConsolePath reports whether a returnTo is only a path, with or without a query, on the console's
-// origin. A browser takes "//evil" and "/\evil" for another host, and removes tabs and line breaks
-// from an address before it parses it.
+// isConsolePath reports whether a returnTo is only a path, with or without a query, on the
+// console's origin. A browser takes "//evil" and "/\evil" for another host, and removes tabs and
+// line breaks from an address before it parses it.
 func isConsolePath(to string) bool {
 	if to == "" {
 		return true
@@ -87,8 +87,8 @@ func isConsolePath(to string) bool {
 		!strings.Contains(to, "#")
 }
 
-// beginRedirect serves the browser's navigation to a startUrl. It has no access token: the id of the
-// authorization is random and known to the user who started it.
+// beginRedirect serves the browser's navigation to a startUrl. It has no access token: the id of
+// the authorization is random and known to the user who started it.
 func (a *API) beginRedirect(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()

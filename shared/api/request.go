@@ -52,8 +52,8 @@ func decode(c call, into any) error {
 	return nil
 }
 
-// decodeProblem returns the problem for an error of encoding/json, which reports an unknown field only
-// in its text.
+// decodeProblem returns the problem for an error of encoding/json, which reports an unknown field
+// only in its text.
 func decodeProblem(err error) error {
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) && wrongType.Field != "" {
