@@ -47,6 +47,7 @@ const whole = 20 * time.Second
 // API is what the functions' handlers work with.
 type API struct {
 	bindings  *binding.Service
+	known     *provider.Set // the platforms
 	instances instance.Catalogue
 	callers   *auth.Verifier
 	public    string // the functions' own origin
@@ -89,7 +90,8 @@ func Open(c config.Config, p Dependencies) (*API, error) {
 	platforms := provider.New(provider.Options{
 		Guard:     p.Guard,
 		Now:       p.Now,
-		Endpoints: endpoints(c.Endpoints),
+		Platforms: c.Platforms,
+		Endpoints: c.Endpoints,
 	})
 	var webhook *event.Webhook
 	if c.EventsURL != "" {
@@ -103,7 +105,7 @@ func Open(c config.Config, p Dependencies) (*API, error) {
 			Table:     p.Table,
 			Vault:     p.Vault,
 			Platforms: platforms,
-			App:       appOf(p.Apps, p.Now),
+			App:       appOf(platforms, p.Apps, p.Now),
 			Callback:  c.PublicURL + callbackPath,
 			Instances: instances,
 			Webhook:   webhook,
@@ -111,6 +113,7 @@ func Open(c config.Config, p Dependencies) (*API, error) {
 			Now:       p.Now,
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 		}),
+		known:     platforms,
 		instances: instances,
 		callers: auth.New(auth.Options{
 			Issuer:        c.OIDC.Issuer,
@@ -128,19 +131,6 @@ func Open(c config.Config, p Dependencies) (*API, error) {
 
 		credentials: auth.NewRateLimiter(credentialsPerMinute, p.Now),
 	}, nil
-}
-
-func endpoints(e config.Endpoints) provider.Endpoints {
-	return provider.Endpoints{
-		CodeupURL:       e.CodeupURL,
-		CodeupAPIURL:    e.CodeupAPIURL,
-		GiteeURL:        e.GiteeURL,
-		GiteeAPIURL:     e.GiteeAPIURL,
-		GitHubURL:       e.GitHubURL,
-		GitHubAPIURL:    e.GitHubAPIURL,
-		BitbucketURL:    e.BitbucketURL,
-		BitbucketAPIURL: e.BitbucketAPIURL,
-	}
 }
 
 // Handler serves the routes of one function, or of several.

@@ -40,7 +40,7 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	name, err := platform(c)
+	name, err := a.platform(c)
 	if err != nil {
 		return answer{}, err
 	}

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 
 	"bindery/shared/auth"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
-	"bindery/shared/provider"
 	"bindery/shared/table"
 )
 
@@ -96,10 +94,10 @@ func (a *API) find(
 	return a.instances.Find(ctx, c.by.Account, region, id)
 }
 
-// platform is the path's, if it is one of the five.
-func platform(c call) (string, error) {
+// platform returns the name of the path's platform, if there is one of this name.
+func (a *API) platform(c call) (string, error) {
 	name := c.PathValue("platform")
-	if !slices.Contains(provider.Names(), name) {
+	if _, ok := a.known.Get(name); !ok {
 		return "", problem.New(problem.PlatformUnknown)
 	}
 	return name, nil

@@ -23,7 +23,7 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	name, err := platform(c)
+	name, err := a.platform(c)
 	if err != nil {
 		return answer{}, err
 	}

@@ -54,7 +54,7 @@ var arrows = []arrow{
 	{"shared/document", nil},
 	{"shared/awscloud", nil},
 	{"shared/alibabacloud", nil},
-	{"shared/config", []string{"shared/alibabacloud"}},
+	{"shared/config", []string{"shared/alibabacloud", "shared/provider"}},
 	{"shared/netguard", nil},
 	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
 	{"shared/console", []string{"shared/config"}},

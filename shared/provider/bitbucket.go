@@ -3,6 +3,8 @@ package provider
 import (
 	"context"
 	"time"
+
+	"bindery/shared/problem"
 )
 
 // bitbucket is an OAuth consumer at Bitbucket Cloud (developer.atlassian.com/cloud/bitbucket/
@@ -10,6 +12,35 @@ import (
 type bitbucket struct {
 	oauth
 	site, api string
+}
+
+// bitbucketRegistration registers Bitbucket.
+func bitbucketRegistration() Registration {
+	return Registration{
+		Name: Bitbucket,
+		Origins: []Origin{
+			{"BINDERY_BITBUCKET_URL", "Bitbucket", "https://bitbucket.org"},
+			{"BINDERY_BITBUCKET_API_URL", "Bitbucket's API", "https://api.bitbucket.org"},
+		},
+		New: func(e Environment) Platform {
+			return newBitbucket(e.trusted(bitbucketDialect), e.Origins[0], e.Origins[1])
+		},
+	}
+}
+
+// bitbucketDialect is what Bitbucket's API answers.
+//
+// Source: recorded replies.
+var bitbucketDialect = dialect{
+	title: "Bitbucket",
+	needs: "account repository webhook",
+	rules: []rule{
+		{401, "expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "required privilege scopes", problem.PermissionMissing, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{410, "", problem.PlatformError, "gone"}, // CHANGE-2770 took cross-workspace calls away
+	},
 }
 
 // newBitbucket makes Bitbucket's of the origins of its pages and of its API.

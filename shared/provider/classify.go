@@ -11,7 +11,10 @@ import (
 	"bindery/shared/problem"
 )
 
-// dialect is what has to be known of a platform to understand its replies.
+// dialect is what has to be known of a platform to understand its API's replies; those of the
+// token endpoints are in [refusals]. What isn't listed, and isn't told by the status (see
+// [client.judge]), is [problem.PlatformError], which is transient: a token is given up only on
+// words that are known.
 type dialect struct {
 	// title is the platform's own name.
 	title string
@@ -22,67 +25,13 @@ type dialect struct {
 	rules    []rule
 }
 
-// rule says what a refusal means. The first one that fits is taken.
+// rule says what a refusal means. The first rule that matches counts.
 type rule struct {
 	status int
 	// says is to be found in what the reply says, lower case; "" fits any.
 	says   string
 	means  problem.Code
 	reason string
-}
-
-// dialects is the one table of what the platforms' APIs answer; that of their token endpoints is
-// [refusals]. What isn't listed, and isn't told
-// by the status alone (see [client.judge]), is [problem.PlatformError], which is passing: a token
-// is given up only on words that are known.
-//
-// Sources: GitLab, doc/api/personal_access_tokens.md and its replies; Codeup, the error code
-// center of help.aliyun.com/yunxiao; GitHub, docs "Troubleshooting the REST API"; Gitee and
-// Bitbucket, recorded replies.
-var dialects = map[string]dialect{
-	Codeup: {title: "Codeup", rules: []rule{
-		{401, "expiredtokenerror", problem.TokenExpired, ""},
-		{401, "token has expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "system_forbidden_error", problem.AddressNotListed, ""},
-		{403, "白名单", problem.AddressNotListed, ""},
-		{403, "usernotincurrentorganization", problem.OrganizationUnknown, "not_a_member"},
-		{403, "invalidorganizationmember", problem.OrganizationUnknown, "not_a_member"},
-		// The token is fine and lacks the permission of this one call. Which one that is, the
-		// caller knows.
-		{403, "", problem.PermissionMissing, ""},
-		// The older API tells of the allow-list with other statuses too.
-		{400, "system_forbidden_error", problem.AddressNotListed, ""},
-		{400, "unsupportedcurrenttokentype", problem.TokenRejected, ""},
-	}},
-	Gitee: {title: "Gitee", needs: "user_info projects hook", rules: []rule{
-		{401, "expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-	}},
-	GitHub: {title: "GitHub", needs: "repo", rules: []rule{
-		{401, "", problem.TokenRejected, ""},
-		{403, "secondary rate limit", problem.PlatformRateLimited, ""},
-		{403, "rate limit exceeded", problem.PlatformRateLimited, ""},
-		{403, "account was suspended", problem.UserBlocked, ""},
-	}},
-	GitLab: {title: "GitLab", needs: "api", anywhere: true, rules: []rule{
-		{401, "token is expired", problem.TokenExpired, ""},
-		{401, "token was revoked", problem.TokenRejected, "revoked"},
-		{401, "", problem.TokenRejected, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-		{403, "blocked", problem.UserBlocked, ""},
-		{403, "deactivated", problem.UserBlocked, ""},
-		{403, "pending approval", problem.UserBlocked, ""},
-		{404, "", problem.PlatformError, "not_the_platform"},
-	}},
-	Bitbucket: {title: "Bitbucket", needs: "account repository webhook", rules: []rule{
-		{401, "expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "required privilege scopes", problem.PermissionMissing, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-		{410, "", problem.PlatformError, "gone"}, // CHANGE-2770 took cross-workspace calls away
-	}},
 }
 
 // judge says what a reply means; nil for a good one.

@@ -32,14 +32,6 @@ type client struct {
 	now   func() time.Time
 }
 
-// newClient is a client of the platform of this name, which must be one of [Names]. hc is one of
-// the guard's two: Trusted for endpoints that the operator chose, Guarded for a user's address.
-func newClient(
-	name string, guard *netguard.Guard, hc *http.Client, now func() time.Time,
-) *client {
-	return &client{dialect: dialects[name], guard: guard, http: hc, now: now}
-}
-
 // call is one request.
 type call struct {
 	method string // "" is GET

@@ -22,8 +22,41 @@ type codeup struct {
 	site, api string
 }
 
-// newCodeup makes Codeup's of the origins of its git server and of its API.
-func newCodeup(c *client, site, api string) *codeup { return &codeup{c, site, api} }
+// codeupRegistration registers Codeup, with the origins of the central edition.
+func codeupRegistration() Registration {
+	return Registration{
+		Name: Codeup,
+		Origins: []Origin{
+			{"BINDERY_CODEUP_URL", "Codeup", "https://codeup.aliyun.com"},
+			{"BINDERY_CODEUP_API_URL", "Codeup's API", "https://openapi-rdc.aliyuncs.com"},
+		},
+		New: func(e Environment) Platform {
+			return &codeup{e.trusted(codeupDialect), e.Origins[0], e.Origins[1]}
+		},
+	}
+}
+
+// codeupDialect is what Codeup's API answers.
+//
+// Source: the error code center of help.aliyun.com/yunxiao.
+var codeupDialect = dialect{
+	title: "Codeup",
+	rules: []rule{
+		{401, "expiredtokenerror", problem.TokenExpired, ""},
+		{401, "token has expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "system_forbidden_error", problem.AddressNotListed, ""},
+		{403, "白名单", problem.AddressNotListed, ""},
+		{403, "usernotincurrentorganization", problem.OrganizationUnknown, "not_a_member"},
+		{403, "invalidorganizationmember", problem.OrganizationUnknown, "not_a_member"},
+		// The token is fine and lacks the permission of this one call. Which one that is, the
+		// caller knows.
+		{403, "", problem.PermissionMissing, ""},
+		// The older API tells of the allow-list with other statuses too.
+		{400, "system_forbidden_error", problem.AddressNotListed, ""},
+		{400, "unsupportedcurrenttokentype", problem.TokenRejected, ""},
+	},
+}
 
 // codeupTokens is the page where users create and end their tokens.
 const codeupTokens = "https://account-devops.aliyun.com/settings/personalAccessToken"

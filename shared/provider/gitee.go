@@ -3,6 +3,8 @@ package provider
 import (
 	"context"
 	"time"
+
+	"bindery/shared/problem"
 )
 
 // gitee is an OAuth app at Gitee (gitee.com/api/v5/oauth_doc). It isn't known to look at PKCE, nor
@@ -10,6 +12,33 @@ import (
 type gitee struct {
 	oauth
 	site, api string
+}
+
+// giteeRegistration registers Gitee.
+func giteeRegistration() Registration {
+	return Registration{
+		Name: Gitee,
+		Origins: []Origin{
+			{"BINDERY_GITEE_URL", "Gitee", "https://gitee.com"},
+			{"BINDERY_GITEE_API_URL", "Gitee's API", "https://gitee.com"},
+		},
+		New: func(e Environment) Platform {
+			return newGitee(e.trusted(giteeDialect), e.Origins[0], e.Origins[1])
+		},
+	}
+}
+
+// giteeDialect is what Gitee's API answers.
+//
+// Source: recorded replies.
+var giteeDialect = dialect{
+	title: "Gitee",
+	needs: "user_info projects hook",
+	rules: []rule{
+		{401, "expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+	},
 }
 
 // newGitee makes Gitee's of the origins of its pages and of its API.

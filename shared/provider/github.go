@@ -21,6 +21,34 @@ type gitHub struct {
 	sleep     func(context.Context, time.Duration) error
 }
 
+// gitHubRegistration registers GitHub.
+func gitHubRegistration() Registration {
+	return Registration{
+		Name: GitHub,
+		Origins: []Origin{
+			{"BINDERY_GITHUB_URL", "GitHub", "https://github.com"},
+			{"BINDERY_GITHUB_API_URL", "GitHub's API", "https://api.github.com"},
+		},
+		New: func(e Environment) Platform {
+			return newGitHub(e.trusted(gitHubDialect), e.Origins[0], e.Origins[1], e.Sleep)
+		},
+	}
+}
+
+// gitHubDialect is what GitHub's API answers.
+//
+// Source: GitHub's docs, "Troubleshooting the REST API".
+var gitHubDialect = dialect{
+	title: "GitHub",
+	needs: "repo",
+	rules: []rule{
+		{401, "", problem.TokenRejected, ""},
+		{403, "secondary rate limit", problem.PlatformRateLimited, ""},
+		{403, "rate limit exceeded", problem.PlatformRateLimited, ""},
+		{403, "account was suspended", problem.UserBlocked, ""},
+	},
+}
+
 // newGitHub makes GitHub's of the origins of its pages and of its API.
 func newGitHub(
 	c *client, site, api string, sleep func(context.Context, time.Duration) error,

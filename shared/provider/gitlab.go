@@ -15,7 +15,32 @@ import (
 // Source: GitLab's doc/api/personal_access_tokens.md and doc/api/users.md.
 type gitLab struct{ *client }
 
-func newGitLab(c *client) *gitLab { return &gitLab{c} }
+// gitLabRegistration registers GitLab. It has no origins, for the user enters the address.
+func gitLabRegistration() Registration {
+	return Registration{
+		Name: GitLab,
+		New:  func(e Environment) Platform { return &gitLab{e.guarded(gitLabDialect)} },
+	}
+}
+
+// gitLabDialect is what a GitLab's API answers.
+//
+// Source: GitLab's doc/api/personal_access_tokens.md and its replies.
+var gitLabDialect = dialect{
+	title:    "GitLab",
+	needs:    "api",
+	anywhere: true,
+	rules: []rule{
+		{401, "token is expired", problem.TokenExpired, ""},
+		{401, "token was revoked", problem.TokenRejected, "revoked"},
+		{401, "", problem.TokenRejected, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{403, "blocked", problem.UserBlocked, ""},
+		{403, "deactivated", problem.UserBlocked, ""},
+		{403, "pending approval", problem.UserBlocked, ""},
+		{404, "", problem.PlatformError, "not_the_platform"},
+	},
+}
 
 // gitLabScope is the one that may read code and install webhooks; read_api and read_repository
 // together may not do the latter.

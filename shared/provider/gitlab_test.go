@@ -77,9 +77,10 @@ func TestC13_AGitLabWithoutTLSIsWarnedOf(t *testing.T) {
 	}
 	same(t, "warnings", warned(f), []string{"token_in_the_clear"})
 
-	tls := newClient(GitLab, s.secure(t), nil, func() time.Time { return noon })
-	tls.http = tls.guard.Guarded()
-	f, err = newGitLab(tls).Verify(t.Context(), submit("https://example.com"))
+	tls := &gitLab{Environment{
+		Guard: s.secure(t), Now: func() time.Time { return noon },
+	}.guarded(gitLabDialect)}
+	f, err = tls.Verify(t.Context(), submit("https://example.com"))
 	if err != nil {
 		t.Fatal(err)
 	}

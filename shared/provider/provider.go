@@ -3,8 +3,7 @@
 // it refuses. One file a platform, one interface for all.
 //
 // Every failure that a user or an operator can do something about is a problem of the catalogue;
-// the table in classify.go sorts what platforms answer into permanent, transient and the
-// operator's own. Nothing here knows of bindings, records or Bindery's own HTTP.
+// each platform's dialect sorts its answers into permanent, transient and the operator's own. Nothing here knows of bindings, records or Bindery's own HTTP.
 //
 // Every call goes out through package netguard: none follows a redirect, each names a User-Agent,
 // and every reply is capped in size and time.
@@ -27,9 +26,6 @@ const (
 	GitLab    = "gitlab"
 	Bitbucket = "bitbucket"
 )
-
-// Names lists the platforms in the order of the console, which is the order everywhere.
-func Names() []string { return []string{Codeup, Gitee, GitHub, GitLab, Bitbucket} }
 
 // Method is how a platform is bound.
 type Method string
