@@ -75,7 +75,7 @@ func (b *bitbucket) Describe() Description {
 
 // Check implements [Platform]. The identity is the uuid with its braces: there is no number, and
 // the nickname may change. username is what accounts had in its place before 2019.
-func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, error) {
+func (b *bitbucket) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	type link struct {
 		Href loose `json:"href"`
 	}
@@ -89,7 +89,7 @@ func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, er
 			HTML   link `json:"html"`
 		} `json:"links"`
 	}
-	r, err := b.me(ctx, call{address: b.api + "/2.0/user"}, held, &user)
+	r, err := b.me(ctx, call{address: b.api + "/2.0/user"}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -102,7 +102,7 @@ func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, er
 	if identity.ID == "" || identity.Username == "" {
 		return CheckResult{}, b.strange(r)
 	}
-	granted, told := held.Scopes, len(held.Scopes) > 0
+	granted, told := cred.Scopes, len(cred.Scopes) > 0
 	if !told {
 		granted, told = toldScopes(r)
 	}

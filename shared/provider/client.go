@@ -40,28 +40,28 @@ type call struct {
 	// header holds what is no secret. Accept is application/json unless it is given here.
 	header map[string]string
 	// auth holds the credential. The zero value is none.
-	auth credential
+	auth authHeader
 	// body is a secret because a token request is one. withForm and withJSON set both.
 	body        secret.Text
 	contentType string
 }
 
-// credential is a header whose value must not be seen.
-type credential struct {
+// authHeader is a header whose value must not be seen.
+type authHeader struct {
 	name  string
 	value secret.Text
 }
 
 // bearer is RFC 6750's header.
-func bearer(token secret.Text) credential {
-	return credential{"Authorization", secret.New("Bearer " + token.Reveal())}
+func bearer(token secret.Text) authHeader {
+	return authHeader{"Authorization", secret.New("Bearer " + token.Reveal())}
 }
 
 // basic is RFC 7617's header. A user name with a colon can't be sent this way (section 2); the
 // caller has refused it.
-func basic(user string, password secret.Text) credential {
+func basic(user string, password secret.Text) authHeader {
 	pair := user + ":" + password.Reveal()
-	return credential{
+	return authHeader{
 		"Authorization", secret.New("Basic " + base64.StdEncoding.EncodeToString([]byte(pair))),
 	}
 }

@@ -79,23 +79,23 @@ func (p *codeup) Describe() Description {
 // Verify is described at [TokenPlatform]. The token is first sent once and alone. When it was
 // accepted, everything else is asked side by side, in two waves, and last the clone account.
 func (p *codeup) Verify(ctx context.Context, s Submission) (CheckResult, error) {
-	held, err := p.clean(s)
+	cred, err := p.clean(s)
 	if err != nil {
 		return CheckResult{}, err
 	}
-	found, code, err := p.look(ctx, held)
+	result, code, err := p.look(ctx, cred)
 	if err != nil {
 		return CheckResult{}, err
 	}
-	verified, err := p.proveCloneAccount(ctx, held, code)
+	verified, err := p.proveCloneAccount(ctx, cred, code)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	if !verified {
-		found.Warnings = append(found.Warnings, p.problem(problem.UsernameUnverified))
+		result.Warnings = append(result.Warnings, p.problem(problem.UsernameUnverified))
 	}
-	found.Token = held.Access
-	return found, nil
+	result.Token = cred.Access
+	return result, nil
 }
 
 func (p *codeup) clean(s Submission) (Credential, error) {
@@ -120,40 +120,40 @@ func (p *codeup) clean(s Submission) (Credential, error) {
 }
 
 // Check is described at [Platform].
-func (p *codeup) Check(ctx context.Context, held Credential) (CheckResult, error) {
-	found, _, err := p.look(ctx, held)
-	return found, err
+func (p *codeup) Check(ctx context.Context, cred Credential) (CheckResult, error) {
+	result, _, err := p.look(ctx, cred)
+	return result, err
 }
 
 // look finds out everything but whether the clone account is right. For that it returns the
 // repository to try it on, with an empty id if there is none.
-func (p *codeup) look(ctx context.Context, held Credential) (CheckResult, codeupRepository, error) {
+func (p *codeup) look(ctx context.Context, cred Credential) (CheckResult, codeupRepository, error) {
 	var none codeupRepository
-	user, err := p.user(ctx, held)
+	user, err := p.user(ctx, cred)
 	if err != nil {
 		return CheckResult{}, none, err
 	}
-	f := CheckResult{
-		Identity:    user.identity(held.Username),
-		GitUsername: held.Username,
-		ExpiresAt:   held.ExpiresAt,
+	result := CheckResult{
+		Identity:    user.identity(cred.Username),
+		GitUsername: cred.Username,
+		ExpiresAt:   cred.ExpiresAt,
 	}
-	f.Organization = held.Organization
-	if f.Organization == "" {
-		f.Organization, err = p.organization(ctx, held.Access, string(user.LastOrganization))
+	result.Organization = cred.Organization
+	if result.Organization == "" {
+		result.Organization, err = p.organization(ctx, cred.Access, string(user.LastOrganization))
 		if err != nil {
 			return CheckResult{}, none, err
 		}
 	}
-	s := survey{codeup: p, token: held.Access, organization: f.Organization, user: user}
+	s := survey{codeup: p, token: cred.Access, organization: result.Organization, user: user}
 	if err := s.run(ctx); err != nil {
 		return CheckResult{}, none, err
 	}
-	f.Scopes, f.Warnings = s.granted, s.warnings
-	if f.ExpiresAt.IsZero() {
-		f.Warnings = append(f.Warnings, p.problem(problem.ExpiryUnknown))
+	result.Scopes, result.Warnings = s.granted, s.warnings
+	if result.ExpiresAt.IsZero() {
+		result.Warnings = append(result.Warnings, p.problem(problem.ExpiryUnknown))
 	}
-	return f, s.repository, nil
+	return result, s.repository, nil
 }
 
 // codeupUser is what GET /platform/user tells.
@@ -166,9 +166,9 @@ type codeupUser struct {
 
 // user asks whose the token is. A token that may not ask has passed all the same, and returns
 // the zero user.
-func (p *codeup) user(ctx context.Context, held Credential) (codeupUser, error) {
+func (p *codeup) user(ctx context.Context, cred Credential) (codeupUser, error) {
 	var user codeupUser
-	r, err := p.ask(ctx, p.get(held.Access, "/oapi/v1/platform/user"), &user)
+	r, err := p.ask(ctx, p.get(cred.Access, "/oapi/v1/platform/user"), &user)
 	if problem.Is(err, problem.PermissionMissing) ||
 		problem.Is(err, problem.OrganizationUnknown) { // the one looked at last, not ours
 		return codeupUser{}, nil
@@ -224,5 +224,5 @@ func (p *codeup) Revoke(context.Context, App, Credential) error { return ErrNoRe
 func (p *codeup) RevokeURL(string) string { return codeupTokens }
 
 func (p *codeup) get(token secret.Text, path string) call {
-	return call{address: p.api + path, auth: credential{"x-yunxiao-token", token}}
+	return call{address: p.api + path, auth: authHeader{"x-yunxiao-token", token}}
 }

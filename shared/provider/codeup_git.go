@@ -20,19 +20,19 @@ import (
 //
 // Source: git's gitprotocol-http, "Smart Clients".
 func (p *codeup) proveCloneAccount(
-	ctx context.Context, held Credential, code codeupRepository,
+	ctx context.Context, cred Credential, code codeupRepository,
 ) (bool, error) {
 	address, known := p.refs(code.cloneURL)
 	if !known {
 		return false, nil
 	}
-	switch p.tryClone(ctx, address, held.Username, held.Access) {
+	switch p.tryClone(ctx, address, cred.Username, cred.Access) {
 	case cloneRefused:
 		return false, p.problem(problem.UsernameMismatch).Because("clone_account")
 	case cloneUnclear:
 		return false, nil
 	}
-	control := p.tryClone(ctx, address, "not-"+held.Username, held.Access)
+	control := p.tryClone(ctx, address, "not-"+cred.Username, cred.Access)
 	return control == cloneRefused, nil
 }
 

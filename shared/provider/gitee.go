@@ -71,7 +71,7 @@ func (g *gitee) Describe() Description {
 
 // Check implements [Platform]. A user may have unticked scopes at the consent; what is left is
 // told by the token reply alone.
-func (g *gitee) Check(ctx context.Context, held Credential) (CheckResult, error) {
+func (g *gitee) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
 		Login     loose `json:"login"`
@@ -79,7 +79,7 @@ func (g *gitee) Check(ctx context.Context, held Credential) (CheckResult, error)
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.me(ctx, call{address: g.api + "/api/v5/user"}, held, &user)
+	r, err := g.me(ctx, call{address: g.api + "/api/v5/user"}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -87,12 +87,12 @@ func (g *gitee) Check(ctx context.Context, held Credential) (CheckResult, error)
 	if !numeric(identity.ID) || identity.Username == "" {
 		return CheckResult{}, g.strange(r)
 	}
-	warnings, err := g.checkScopes(held.Scopes, len(held.Scopes) > 0)
+	warnings, err := g.checkScopes(cred.Scopes, len(cred.Scopes) > 0)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	return CheckResult{
-		Identity: identity, GitUsername: "oauth2", Scopes: held.Scopes, Warnings: warnings,
+		Identity: identity, GitUsername: "oauth2", Scopes: cred.Scopes, Warnings: warnings,
 	}, nil
 }
 

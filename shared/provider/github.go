@@ -94,7 +94,7 @@ var gitHubHeader = map[string]string{
 
 // Check implements [Platform]. The scopes are those that GitHub tells now, for users can take some
 // away later; what the token reply told counts only if the header is missing.
-func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error) {
+func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
 		Login     loose `json:"login"`
@@ -103,7 +103,7 @@ func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.meSoon(ctx, call{address: g.api + "/user", header: gitHubHeader}, held, &user)
+	r, err := g.meSoon(ctx, call{address: g.api + "/user", header: gitHubHeader}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -116,7 +116,7 @@ func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error
 	}
 	granted, told := toldScopes(r)
 	if !told {
-		granted, told = held.Scopes, len(held.Scopes) > 0
+		granted, told = cred.Scopes, len(cred.Scopes) > 0
 	}
 	warnings, err := g.checkScopes(granted, told)
 	if err != nil {
@@ -141,21 +141,21 @@ const lagWait = time.Second
 
 // meSoon is [oauth.me] with a second try after a 401, for right after a refresh GitHub may refuse
 // the new token for a moment.
-func (g *gitHub) meSoon(ctx context.Context, k call, held Credential, into any) (reply, error) {
-	r, err := g.me(ctx, k, held, into)
+func (g *gitHub) meSoon(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+	r, err := g.me(ctx, k, cred, into)
 	if r.status != http.StatusUnauthorized {
 		return r, err
 	}
 	if err := g.sleep(ctx, lagWait); err != nil {
 		return reply{}, netguard.Problem(err, g.title)
 	}
-	return g.me(ctx, k, held, into)
+	return g.me(ctx, k, cred, into)
 }
 
 // Revoke implements [Platform], by "Delete an app token". Its neighbour, which deletes the grant,
 // would end every token that the user has with this app, other bindings' too.
-func (g *gitHub) Revoke(ctx context.Context, app App, held Credential) error {
-	body, err := json.Marshal(map[string]string{"access_token": held.Access.Reveal()})
+func (g *gitHub) Revoke(ctx context.Context, app App, cred Credential) error {
+	body, err := json.Marshal(map[string]string{"access_token": cred.Access.Reveal()})
 	if err != nil {
 		return fmt.Errorf("provider: encode a token to revoke: %w", err)
 	}

@@ -80,36 +80,36 @@ func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) 
 	if err := checkExpiry(s.ExpiresAt, g.now()); err != nil {
 		return CheckResult{}, err
 	}
-	found, err := g.look(ctx, Credential{Access: token, Address: address, ExpiresAt: s.ExpiresAt})
+	result, err := g.look(ctx, Credential{Access: token, Address: address, ExpiresAt: s.ExpiresAt})
 	if err != nil {
 		return CheckResult{}, err
 	}
 	// GitLab's git server looks at no user name beside a token, so the comparison is ours. GitLab
 	// itself tells names apart without regard to case.
-	if !strings.EqualFold(username, found.Identity.Username) {
+	if !strings.EqualFold(username, result.Identity.Username) {
 		return CheckResult{}, g.problem(problem.UsernameMismatch)
 	}
-	found.Token = token
-	return found, nil
+	result.Token = token
+	return result, nil
 }
 
 // Check is described at [Platform].
-func (g *gitLab) Check(ctx context.Context, held Credential) (CheckResult, error) {
-	return g.look(ctx, held)
+func (g *gitLab) Check(ctx context.Context, cred Credential) (CheckResult, error) {
+	return g.look(ctx, cred)
 }
 
-func (g *gitLab) look(ctx context.Context, held Credential) (CheckResult, error) {
-	f := CheckResult{Address: held.Address, ExpiresAt: held.ExpiresAt}
-	if strings.HasPrefix(held.Address, "http://") {
-		f.Warnings = append(f.Warnings, g.problem(problem.TokenInTheClear))
+func (g *gitLab) look(ctx context.Context, cred Credential) (CheckResult, error) {
+	result := CheckResult{Address: cred.Address, ExpiresAt: cred.ExpiresAt}
+	if strings.HasPrefix(cred.Address, "http://") {
+		result.Warnings = append(result.Warnings, g.problem(problem.TokenInTheClear))
 	}
-	if err := g.lookAtToken(ctx, held, &f); err != nil {
+	if err := g.lookAtToken(ctx, cred, &result); err != nil {
 		return CheckResult{}, err
 	}
-	if err := g.lookAtUser(ctx, held, &f); err != nil {
+	if err := g.lookAtUser(ctx, cred, &result); err != nil {
 		return CheckResult{}, err
 	}
-	return f, nil
+	return result, nil
 }
 
 // gitLabToken is what GET /personal_access_tokens/self tells, since 15.5. Project and group access
@@ -122,15 +122,15 @@ type gitLabToken struct {
 	ExpiresAt *string  `json:"expires_at"` // a date, null for never
 }
 
-func (g *gitLab) lookAtToken(ctx context.Context, held Credential, f *CheckResult) error {
+func (g *gitLab) lookAtToken(ctx context.Context, cred Credential, result *CheckResult) error {
 	var t gitLabToken
-	r, err := g.ask(ctx, g.get(held, "personal_access_tokens/self"), &t)
+	r, err := g.ask(ctx, g.get(cred, "personal_access_tokens/self"), &t)
 	if tooOld(r) {
 		// Whether the token may write can't be found out without writing.
-		f.Warnings = append(f.Warnings, g.problem(problem.PermissionNotProvable).
+		result.Warnings = append(result.Warnings, g.problem(problem.PermissionNotProvable).
 			Because("no_answer").With("permission", gitLabScope))
-		if f.ExpiresAt.IsZero() {
-			f.Warnings = append(f.Warnings, g.problem(problem.ExpiryUnknown))
+		if result.ExpiresAt.IsZero() {
+			result.Warnings = append(result.Warnings, g.problem(problem.ExpiryUnknown))
 		}
 		return nil
 	}
@@ -140,7 +140,7 @@ func (g *gitLab) lookAtToken(ctx context.Context, held Credential, f *CheckResul
 	if t.ID == "" {
 		return g.strange(r)
 	}
-	return g.weigh(t, f)
+	return g.weigh(t, result)
 }
 
 // tooOld reports whether a GitLab doesn't know the endpoint. A page in HTML is no GitLab's answer.
@@ -150,16 +150,16 @@ func tooOld(r reply) bool {
 }
 
 // weigh reads the token's state. The server's clock decides what is active, not ours.
-func (g *gitLab) weigh(t gitLabToken, f *CheckResult) error {
-	f.ExpiresAt = time.Time{}
+func (g *gitLab) weigh(t gitLabToken, result *CheckResult) error {
+	result.ExpiresAt = time.Time{}
 	if t.ExpiresAt != nil {
 		at, known := gitLabDate(*t.ExpiresAt)
 		if !known {
-			f.Warnings = append(f.Warnings, g.problem(problem.ExpiryUnknown))
+			result.Warnings = append(result.Warnings, g.problem(problem.ExpiryUnknown))
 		}
-		f.ExpiresAt = at
+		result.ExpiresAt = at
 	}
-	over := !f.ExpiresAt.IsZero() && !f.ExpiresAt.After(g.now())
+	over := !result.ExpiresAt.IsZero() && !result.ExpiresAt.After(g.now())
 	switch {
 	case t.Revoked:
 		return g.problem(problem.TokenRejected).Because("revoked")
@@ -170,7 +170,7 @@ func (g *gitLab) weigh(t gitLabToken, f *CheckResult) error {
 	case !slices.Contains(t.Scopes, gitLabScope):
 		return g.problem(problem.PermissionMissing).With("missing", gitLabScope)
 	}
-	f.Scopes = scopesToKeep(t.Scopes)
+	result.Scopes = scopesToKeep(t.Scopes)
 	return nil
 }
 
@@ -205,9 +205,9 @@ type gitLabUser struct {
 	WebURL    loose `json:"web_url"`
 }
 
-func (g *gitLab) lookAtUser(ctx context.Context, held Credential, f *CheckResult) error {
+func (g *gitLab) lookAtUser(ctx context.Context, cred Credential, result *CheckResult) error {
 	var u gitLabUser
-	r, err := g.ask(ctx, g.get(held, "user"), &u)
+	r, err := g.ask(ctx, g.get(cred, "user"), &u)
 	if err != nil {
 		return err
 	}
@@ -220,14 +220,14 @@ func (g *gitLab) lookAtUser(ctx context.Context, held Credential, f *CheckResult
 	if u.State != "" && u.State != "active" {
 		return g.problem(problem.UserBlocked)
 	}
-	f.GitUsername, f.Identity = name, id
+	result.GitUsername, result.Identity = name, id
 	return nil
 }
 
 // Revoke is described at [Platform]. The token ends itself, which any token may do since 15.4;
 // older servers can't.
-func (g *gitLab) Revoke(ctx context.Context, _ App, held Credential) error {
-	k := g.get(held, "personal_access_tokens/self")
+func (g *gitLab) Revoke(ctx context.Context, _ App, cred Credential) error {
+	k := g.get(cred, "personal_access_tokens/self")
 	k.method = http.MethodDelete
 	r, err := g.ask(ctx, k, nil)
 	if tooOld(r) {
@@ -249,9 +249,9 @@ func (g *gitLab) RevokeURL(address string) string {
 	return address + "/-/user_settings/personal_access_tokens"
 }
 
-func (g *gitLab) get(held Credential, path string) call {
+func (g *gitLab) get(cred Credential, path string) call {
 	return call{
-		address: held.Address + "/api/v4/" + path,
-		auth:    credential{"PRIVATE-TOKEN", held.Access},
+		address: cred.Address + "/api/v4/" + path,
+		auth:    authHeader{"PRIVATE-TOKEN", cred.Access},
 	}
 }

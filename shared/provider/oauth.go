@@ -75,9 +75,9 @@ func (o *oauth) Refresh(ctx context.Context, app App, refresh secret.Text) (Toke
 var errNoSecret = errors.New("provider: the OAuth app has no client secret")
 
 // redeem asks for a token, with one client secret after the other as long as the platform refuses
-// the app itself. held is the refresh token that is kept if the reply has none.
+// the app itself. oldRefresh is the refresh token that is kept if the reply has none.
 func (o *oauth) redeem(
-	ctx context.Context, app App, g grantType, held secret.Text, form url.Values,
+	ctx context.Context, app App, g grantType, oldRefresh secret.Text, form url.Values,
 ) (Token, error) {
 	form.Set("grant_type", string(g))
 	var err error = o.problem(problem.ClientRefused).From(errNoSecret)
@@ -88,7 +88,7 @@ func (o *oauth) redeem(
 		var anotherSecret bool
 		t, anotherSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
 		if err == nil {
-			return o.issued(t, held, began), nil
+			return o.issued(t, oldRefresh, began), nil
 		}
 		if !anotherSecret {
 			return Token{}, err
@@ -118,10 +118,10 @@ func (o *oauth) post(
 }
 
 // issued is the token of a good reply.
-func (o *oauth) issued(t tokenReply, held secret.Text, began time.Time) Token {
+func (o *oauth) issued(t tokenReply, oldRefresh secret.Text, began time.Time) Token {
 	token := Token{Access: t.access, Refresh: t.refresh, Scopes: t.scopes}
 	if token.Refresh.Empty() {
-		token.Refresh = held
+		token.Refresh = oldRefresh
 	}
 	life := t.life
 	if life == 0 {
@@ -140,8 +140,8 @@ func always(life time.Duration) func(bool) time.Duration {
 
 // me asks who the token belongs to. Where the platform refuses the token or its rights, the
 // problem's reason is that of a consent, for there is no token that the user could copy or create.
-func (o *oauth) me(ctx context.Context, k call, held Credential, into any) (reply, error) {
-	k.auth = bearer(held.Access)
+func (o *oauth) me(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+	k.auth = bearer(cred.Access)
 	r, err := o.ask(ctx, k, into)
 	switch {
 	case problem.Is(err, problem.TokenRejected), problem.Is(err, problem.TokenExpired):

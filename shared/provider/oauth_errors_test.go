@@ -233,8 +233,8 @@ func TestTheNextClientSecretIsTried(t *testing.T) {
 func gitHubRevoke(t *testing.T, replies ...canned) (*oauthSite, error) {
 	t.Helper()
 	s := newOAuthSite(t, replies...)
-	held := Credential{Access: secret.New(canaryAccess)}
-	return s, s.platform(t, GitHub).Revoke(context.Background(), testApp(), held)
+	cred := Credential{Access: secret.New(canaryAccess)}
+	return s, s.platform(t, GitHub).Revoke(context.Background(), testApp(), cred)
 }
 
 func TestD1_NoFailureShowsASecret(t *testing.T) {

@@ -140,8 +140,8 @@ func refresh(p OAuthPlatform) (Token, error) {
 }
 
 func check(p OAuthPlatform, scopes ...string) (CheckResult, error) {
-	held := Credential{Access: secret.New(canaryAccess), Scopes: scopes}
-	return p.Check(context.Background(), held)
+	cred := Credential{Access: secret.New(canaryAccess), Scopes: scopes}
+	return p.Check(context.Background(), cred)
 }
 
 // wantProblem fails unless err is the problem of this code and reason.

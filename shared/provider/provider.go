@@ -63,11 +63,11 @@ type Platform interface {
 	// [problem.OrganizationUnknown] (no longer a member of it) and [problem.AddressNotListed].
 	// Anything passing is one of the platform_… codes, with RetryAfter where the platform gave
 	// one. It says nothing of a user name when the token is rejected.
-	Check(ctx context.Context, held Credential) (CheckResult, error)
+	Check(ctx context.Context, cred Credential) (CheckResult, error)
 
 	// Revoke ends this one token at the platform, never other tokens of the same user. A token
 	// that is dead already is nil. [ErrNoRevoke] where the platform has no known way.
-	Revoke(ctx context.Context, app App, held Credential) error
+	Revoke(ctx context.Context, app App, cred Credential) error
 
 	// RevokeURL is the page where the user can end the token by hand.
 	RevokeURL(address string) string
