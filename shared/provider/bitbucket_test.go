@@ -35,7 +35,7 @@ func TestBitbucketCheckTellsWhoAndWhat(t *testing.T) {
 
 func TestA17_BitbucketConsumerWithFewerScopes(t *testing.T) {
 	for name, c := range map[string]struct {
-		granted    []string
+		granted []string
 		header  string
 		missing string // "" is a good check
 	}{

@@ -18,26 +18,26 @@ import (
 type dialect struct {
 	// title is the platform's own name.
 	title string
-	// needs is named as missing where the platform says no more than that something is.
+	// needs are the permissions that are named where the platform doesn't say which one is missing.
 	needs string
-	// anywhere says that the address is a user's, and may be no such platform at all.
-	anywhere bool
-	rules    []rule
+	// userAddress says that a user entered the address, which may not be that platform at all.
+	userAddress bool
+	rules       []rule
 }
 
 // rule says what a refusal means. The first rule that matches counts.
 type rule struct {
 	status int
-	// says is to be found in what the reply says, lower case; "" fits any.
-	says   string
-	means  problem.Code
-	reason string
+	// contains is text of the reply's error in lower case; "" matches any.
+	contains string
+	means    problem.Code
+	reason   string
 }
 
-// judge says what a reply means; nil for a good one.
+// judge returns the problem that a reply means, nil for a successful one.
 //
-// Rate limits come first, for GitHub dresses them as 403; then whatever a proxy, a load balancer
-// or a maintenance page would answer, none of which says anything of the token.
+// Rate limits come first, since GitHub also sends them as 403; then the answers of proxies, load
+// balancers and maintenance pages, which say nothing about the token.
 func (c *client) judge(r reply) *problem.Problem {
 	switch {
 	case r.ok():
@@ -47,20 +47,20 @@ func (c *client) judge(r reply) *problem.Problem {
 	case r.status >= 500, r.status == http.StatusRequestTimeout:
 		return c.means(problem.PlatformError, r)
 	case r.html():
-		return c.strange(r)
-	case c.anywhere && !r.json() && r.status != http.StatusNotFound:
-		return c.means(problem.PlatformError, r) // something between us and the API has answered
+		return c.unexpected(r)
+	case c.userAddress && !r.json() && r.status != http.StatusNotFound:
+		return c.means(problem.PlatformError, r) // a proxy in front of the API answered
 	}
-	said := r.said()
+	text := r.errorText()
 	for _, rule := range c.rules {
-		if rule.status == r.status && strings.Contains(said, rule.says) {
+		if rule.status == r.status && strings.Contains(text, rule.contains) {
 			return c.means(rule.means, r).Because(rule.reason)
 		}
 	}
 	return c.means(problem.PlatformError, r)
 }
 
-// means is the problem with what belongs to it.
+// means returns the problem with its parameters and delay.
 func (c *client) means(code problem.Code, r reply) *problem.Problem {
 	p := c.problem(code).From(fmt.Errorf("%s answered %d", c.title, r.status))
 	switch code {
@@ -72,8 +72,8 @@ func (c *client) means(code problem.Code, r reply) *problem.Problem {
 	return p
 }
 
-// limited reports whether the reply is about too many calls: 429, or a 403 with the headers of a
-// limit that was reached.
+// limited reports whether the reply is a rate limit: 429, or a 403 with the headers of a limit
+// that was reached.
 func (r reply) limited() bool {
 	if r.status == http.StatusTooManyRequests {
 		return true
@@ -87,14 +87,15 @@ func (r reply) exhausted() bool {
 		r.header.Get("RateLimit-Remaining") == "0"
 }
 
-// The bounds of a Retry-After. A host can neither make us hammer it nor park a binding for days.
+// The bounds of a Retry-After. Without them a host could cause a flood of calls to it, or keep a
+// binding waiting for days.
 const (
-	shortestWait = time.Second
-	longestWait  = time.Hour
+	minRetryAfter = time.Second
+	maxRetryAfter = time.Hour
 )
 
-// retryAfter is how long the platform asks to wait, 0 if it doesn't say: Retry-After in seconds or
-// as a date (RFC 9110, 10.2.3), else, when a limit was reached, the time of its reset: GitHub's
+// retryAfter returns how long the platform asks to wait, 0 if it doesn't say: Retry-After in
+// seconds or as a date (RFC 9110, 10.2.3), else, when a limit was reached, its reset time: GitHub's
 // X-RateLimit-Reset, GitLab's RateLimit-Reset.
 func (r reply) retryAfter(now time.Time) time.Duration {
 	after := strings.TrimSpace(r.header.Get("Retry-After"))
@@ -105,14 +106,14 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 		return clampWait(at.Sub(now).Seconds())
 	}
 	if !r.limited() {
-		return 0 // every good reply of GitHub and GitLab names a reset too
+		return 0 // successful replies of GitHub and GitLab name a reset too
 	}
 	for _, name := range []string{"X-RateLimit-Reset", "RateLimit-Reset"} {
 		reset, err := strconv.ParseInt(strings.TrimSpace(r.header.Get(name)), 10, 64)
 		if err != nil {
 			continue
 		}
-		if reset < 1e9 { // seconds from now, as the header's later drafts have it
+		if reset < 1e9 { // seconds from now, as in later drafts of the header
 			return clampWait(float64(reset))
 		}
 		return clampWait(float64(reset - now.Unix()))
@@ -121,6 +122,6 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 }
 
 func clampWait(seconds float64) time.Duration {
-	seconds = min(max(seconds, shortestWait.Seconds()), longestWait.Seconds())
+	seconds = min(max(seconds, minRetryAfter.Seconds()), maxRetryAfter.Seconds())
 	return time.Duration(seconds * float64(time.Second))
 }

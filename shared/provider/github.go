@@ -49,7 +49,7 @@ var gitHubDialect = dialect{
 	},
 }
 
-// newGitHub makes GitHub's of the origins of its pages and of its API.
+// newGitHub returns GitHub with the origins of its pages and of its API.
 func newGitHub(
 	c *client, site, api string, sleep func(context.Context, time.Duration) error,
 ) *gitHub {
@@ -58,8 +58,8 @@ func newGitHub(
 			client:    c,
 			authorize: site + "/login/oauth/authorize",
 			token:     site + "/login/oauth/access_token",
-			// Else GitHub picks the account that the browser happens to be signed in to, and a
-			// user with two of them could never bind the other.
+			// Otherwise GitHub picks the account that the browser is signed in to, and a user
+			// with two accounts could never bind the other.
 			parameters: map[string]string{"prompt": "select_account"},
 			asked:      []string{"repo"},
 			life:       gitHubLife,
@@ -70,8 +70,8 @@ func newGitHub(
 	}
 }
 
-// gitHubLife is 8 hours for an app whose tokens expire, which come with a refresh token; those of
-// other apps don't end.
+// gitHubLife returns 8 hours for an app whose tokens expire, which come with a refresh token, and
+// 0 for other apps, whose tokens don't expire.
 func gitHubLife(refreshable bool) time.Duration {
 	if refreshable {
 		return 8 * time.Hour
@@ -86,14 +86,14 @@ func (g *gitHub) Describe() Description {
 	}
 }
 
-// gitHubHeader pins the API's version: another one may change replies.
+// gitHubHeader pins the API's version, since replies may differ in another one.
 var gitHubHeader = map[string]string{
 	"Accept":               "application/vnd.github+json",
 	"X-GitHub-Api-Version": "2022-11-28",
 }
 
-// Check implements [Platform]. The scopes are those that GitHub tells now, for users can take some
-// away later; what the token reply told counts only if the header is missing.
+// Check implements [Platform]. The scopes are those that GitHub reports now, since users can remove
+// some later; the token reply's scopes count only if the header is missing.
 func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
@@ -103,18 +103,18 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.meSoon(ctx, call{address: g.api + "/user", header: gitHubHeader}, cred, &user)
+	r, err := g.fetchUserWithRetry(ctx, call{address: g.api + "/user", header: gitHubHeader}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
 	if !numeric(identity.ID) || identity.Username == "" || user.Type == "" {
-		return CheckResult{}, g.strange(r)
+		return CheckResult{}, g.unexpected(r)
 	}
 	if user.Type != "User" {
 		return CheckResult{}, g.problem(problem.NotAPersonalAccount).With("type", word(user.Type))
 	}
-	granted, told := toldScopes(r)
+	granted, told := headerScopes(r)
 	if !told {
 		granted, told = cred.Scopes, len(cred.Scopes) > 0
 	}
@@ -127,7 +127,7 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 	}, nil
 }
 
-// word is text if it is one short word of letters, which may be shown whoever said it.
+// word returns text if it is one short word of letters, which is safe to show, else "unknown".
 func word(text loose) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	if len(text) > 40 || strings.Trim(string(text), letters) != "" {
@@ -136,24 +136,24 @@ func word(text loose) string {
 	return string(text)
 }
 
-// lagWait is how long GitHub's replicas may not know a new token yet.
-const lagWait = time.Second
+// replicaLagBackoff is the wait before the second try: GitHub's replicas learn of a new token late.
+const replicaLagBackoff = time.Second
 
-// meSoon is [oauth.me] with a second try after a 401, for right after a refresh GitHub may refuse
-// the new token for a moment.
-func (g *gitHub) meSoon(ctx context.Context, k call, cred Credential, into any) (reply, error) {
-	r, err := g.me(ctx, k, cred, into)
+// fetchUserWithRetry is [oauth.fetchUser] with a second try after a 401: right after a refresh
+// GitHub may refuse the new token for a moment.
+func (g *gitHub) fetchUserWithRetry(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+	r, err := g.fetchUser(ctx, k, cred, into)
 	if r.status != http.StatusUnauthorized {
 		return r, err
 	}
-	if err := g.sleep(ctx, lagWait); err != nil {
+	if err := g.sleep(ctx, replicaLagBackoff); err != nil {
 		return reply{}, netguard.Problem(err, g.title)
 	}
-	return g.me(ctx, k, cred, into)
+	return g.fetchUser(ctx, k, cred, into)
 }
 
-// Revoke implements [Platform], by "Delete an app token". Its neighbour, which deletes the grant,
-// would end every token that the user has with this app, other bindings' too.
+// Revoke implements [Platform] by "Delete an app token". The call that deletes the grant would
+// revoke every token that the user has with this app, also those of other bindings.
 func (g *gitHub) Revoke(ctx context.Context, app App, cred Credential) error {
 	body, err := json.Marshal(map[string]string{"access_token": cred.Access.Reveal()})
 	if err != nil {
@@ -172,7 +172,7 @@ func (g *gitHub) Revoke(ctx context.Context, app App, cred Credential) error {
 		case err != nil:
 			return err
 		case r.status == http.StatusNotFound, r.status == http.StatusUnprocessableEntity:
-			return nil // the token is dead already
+			return nil // the token is already invalid
 		case r.status != http.StatusUnauthorized:
 			return asError(g.judge(r))
 		}
@@ -181,7 +181,7 @@ func (g *gitHub) Revoke(ctx context.Context, app App, cred Credential) error {
 	return refused
 }
 
-// asError keeps a nil *Problem from becoming an error that isn't nil.
+// asError returns p as an error, which is nil if p is nil.
 func asError(p *problem.Problem) error {
 	if p == nil {
 		return nil

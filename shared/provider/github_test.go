@@ -48,10 +48,10 @@ func TestGitHubCheckTellsWhoAndWhat(t *testing.T) {
 func TestA17_GitHubConsentWithFewerScopes(t *testing.T) {
 	const lacks = problem.PermissionMissing
 	for name, c := range map[string]struct {
-		reply canned
-		granted  []string
-		code  problem.Code // "" is a good check
-		warns problem.Code
+		reply   canned
+		granted []string
+		code    problem.Code // "" is a good check
+		warns   problem.Code
 	}{
 		"taken away later": {withScopes(octocat, "gist"), []string{"repo"}, lacks, ""},
 		"all taken away":   {withScopes(octocat, ""), []string{"repo"}, lacks, ""},

@@ -31,9 +31,9 @@ type oauth struct {
 	basic bool
 	// life is the documented life of a token whose reply tells none; 0 is endless.
 	life func(refreshable bool) time.Duration
-	// bare403 is the reason of a 403 that gives no error code.
-	bare403 string
-	scopes  scopeRule
+	// forbiddenReason is the reason of a 403 that gives no error code.
+	forbiddenReason string
+	scopes          scopeRule
 }
 
 // AuthorizeURL implements [OAuthPlatform].
@@ -85,12 +85,12 @@ func (o *oauth) redeem(
 		// The token's life is counted from before the call: the platform issues it later.
 		began := o.now()
 		var t tokenReply
-		var anotherSecret bool
-		t, anotherSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
+		var tryNextSecret bool
+		t, tryNextSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
 		if err == nil {
 			return o.issued(t, oldRefresh, began), nil
 		}
-		if !anotherSecret {
+		if !tryNextSecret {
 			return Token{}, err
 		}
 	}
@@ -138,9 +138,9 @@ func always(life time.Duration) func(bool) time.Duration {
 	return func(bool) time.Duration { return life }
 }
 
-// me asks who the token belongs to. Where the platform refuses the token or its rights, the
+// fetchUser asks who the token belongs to. Where the platform refuses the token or its rights, the
 // problem's reason is that of a consent, for there is no token that the user could copy or create.
-func (o *oauth) me(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+func (o *oauth) fetchUser(ctx context.Context, k call, cred Credential, into any) (reply, error) {
 	k.auth = bearer(cred.Access)
 	r, err := o.ask(ctx, k, into)
 	switch {

@@ -233,7 +233,7 @@ func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 		"": "required", " \n": "required",
 		"canary\r\nX-Injected: 1": "characters", "canary canary": "characters",
 		"canary\x00": "characters", "canary\u200bcanary": "characters",
-		"canary\x7f": "characters", strings.Repeat("c", longestToken+1): "too_long",
+		"canary\x7f": "characters", strings.Repeat("c", maxTokenLength+1): "too_long",
 	} {
 		_, err := cleanToken(secret.New(pasted))
 		wantMalformed(t, err, "token", reason)
