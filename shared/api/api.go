@@ -47,6 +47,7 @@ const requestTimeout = 20 * time.Second
 // API serves the routes of all functions.
 type API struct {
 	bindings  *binding.Service
+	known     *provider.Set // the platforms
 	instances instance.Catalogue
 	callers   *auth.Verifier
 	public    string // the functions' own origin
@@ -121,7 +122,8 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 	platforms := provider.New(provider.Options{
 		Guard:     d.Guard,
 		Now:       d.Now,
-		Endpoints: endpoints(c.Endpoints),
+		Platforms: c.Platforms,
+		Endpoints: c.Endpoints,
 	})
 	var webhook *event.Webhook
 	if c.EventsURL != "" {
@@ -135,7 +137,7 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 			Table:     d.Table,
 			Vault:     d.Vault,
 			Platforms: platforms,
-			App:       appOf(d.Apps, d.Now),
+			App:       appOf(platforms, d.Apps, d.Now),
 			Callback:  c.PublicURL + callbackPath,
 			Instances: instances,
 			Webhook:   webhook,
@@ -143,6 +145,7 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 			Now:       d.Now,
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 		}),
+		known:     platforms,
 		instances: instances,
 		callers: auth.New(auth.Options{
 			Issuer:        c.OIDC.Issuer,
@@ -160,19 +163,6 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
 		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
 	}, nil
-}
-
-func endpoints(e config.Endpoints) provider.Endpoints {
-	return provider.Endpoints{
-		CodeupURL:       e.CodeupURL,
-		CodeupAPIURL:    e.CodeupAPIURL,
-		GiteeURL:        e.GiteeURL,
-		GiteeAPIURL:     e.GiteeAPIURL,
-		GitHubURL:       e.GitHubURL,
-		GitHubAPIURL:    e.GitHubAPIURL,
-		BitbucketURL:    e.BitbucketURL,
-		BitbucketAPIURL: e.BitbucketAPIURL,
-	}
 }
 
 // Handler returns the handler of the routes and of /healthz.

@@ -36,12 +36,11 @@ func (e unreadError) Unwrap() error { return e.error }
 
 // appOf returns a func that returns the app of one platform. A platform without an app is
 // [problem.PlatformNotConfigured].
-func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (provider.App, error) {
+func appOf(
+	platforms *provider.Set, fetch Apps, now func() time.Time,
+) func(context.Context, string) (provider.App, error) {
 	if fetch == nil {
 		fetch = func(context.Context) (secret.Text, error) { return secret.New("{}"), nil }
-	}
-	titles := map[string]string{
-		provider.Gitee: "Gitee", provider.GitHub: "GitHub", provider.Bitbucket: "Bitbucket",
 	}
 	read := func(ctx context.Context) (map[string]provider.App, error) {
 		text, err := fetch(ctx)
@@ -51,12 +50,15 @@ func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (prov
 		case err != nil:
 			return nil, unreadError{err}
 		}
-		return provider.ParseApps(text)
+		return platforms.ParseApps(text)
 	}
 	policy := appPolicy(now)
 	apps := cache.New(read, policy)
 	return func(ctx context.Context, platform string) (provider.App, error) {
-		missing := problem.New(problem.PlatformNotConfigured).With("platform", titles[platform])
+		missing := problem.New(problem.PlatformNotConfigured)
+		if p, ok := platforms.Get(platform); ok {
+			missing = missing.With("platform", p.Describe().Title)
+		}
 		all, _, err := apps.Current(ctx)
 		var unread unreadError
 		switch {

@@ -22,6 +22,7 @@ import (
 	"bindery/shared/config"
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
+	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/table"
 	"bindery/shared/table/bolt"
@@ -77,6 +78,8 @@ type world struct {
 	client   *http.Client
 	apps     api.Apps // the operator's OAuth apps
 	minted   *minted  // what the sandbox has issued
+
+	platforms []provider.Registration
 }
 
 // setting changes the environment or the parts of a world.
@@ -91,6 +94,7 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	w := &world{
 		t: t, clock: newClock(), dir: folder(t), log: &logged{}, contract: readContract(t),
 		table: &watched{}, vault: &watched{}, net: newInternet(t), minted: &minted{},
+		platforms: provider.Platforms(),
 	}
 	w.issuer = newIssuer(t, w.clock)
 	w.box = sandbox.New(sandbox.Options{Now: w.clock.now, Random: w.minted})
@@ -109,7 +113,7 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	for _, set := range settings {
 		set(vars, w)
 	}
-	c, err := config.Read(func(name string) string { return vars[name] })
+	c, err := config.ReadFor(w.platforms, func(name string) string { return vars[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 
 	"bindery/shared/auth"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
-	"bindery/shared/provider"
 	"bindery/shared/table"
 )
 
@@ -103,7 +101,7 @@ func (a *API) bindingTarget(ctx context.Context, c call) (instance.Instance, str
 		return instance.Instance{}, "", err
 	}
 	name := c.PathValue("platform")
-	if !slices.Contains(provider.Names(), name) {
+	if _, ok := a.known.Get(name); !ok {
 		return instance.Instance{}, "", problem.New(problem.PlatformUnknown)
 	}
 	return i, name, nil

@@ -7,7 +7,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/instance"
-	"bindery/shared/provider"
 )
 
 // Status adds the routes that list platforms, instances, bindings and the history of a binding.
@@ -89,7 +88,7 @@ type accountBindingsJSON struct {
 }
 
 func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
-	filter, err := filterOf(c)
+	filter, err := a.filterOf(c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -111,7 +110,7 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	return answer{body: out}, nil
 }
 
-func filterOf(c call) (binding.Filter, error) {
+func (a *API) filterOf(c call) (binding.Filter, error) {
 	status, err := parameter(c, "status")
 	if err != nil {
 		return binding.Filter{}, err
@@ -126,7 +125,7 @@ func filterOf(c call) (binding.Filter, error) {
 	if err != nil {
 		return binding.Filter{}, err
 	}
-	if platform != "" && !slices.Contains(provider.Names(), platform) {
+	if platform != "" && !slices.Contains(a.known.Names(), platform) {
 		return binding.Filter{}, malformed("platform", "")
 	}
 	return binding.Filter{Status: binding.Status(status), Platform: platform}, nil

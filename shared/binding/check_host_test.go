@@ -259,8 +259,10 @@ func (m fleet) reaches(origins ...string) {
 		Now:   m.clock().now,
 		Sleep: func(context.Context, time.Duration) error { return nil },
 		Endpoints: provider.Endpoints{
-			CodeupURL: m.url, CodeupAPIURL: m.url, GiteeURL: m.url, GiteeAPIURL: m.url,
-			GitHubURL: m.url, GitHubAPIURL: m.url, BitbucketURL: m.url, BitbucketAPIURL: m.url,
+			"BINDERY_CODEUP_URL": m.url, "BINDERY_CODEUP_API_URL": m.url,
+			"BINDERY_GITEE_URL": m.url, "BINDERY_GITEE_API_URL": m.url,
+			"BINDERY_GITHUB_URL": m.url, "BINDERY_GITHUB_API_URL": m.url,
+			"BINDERY_BITBUCKET_URL": m.url, "BINDERY_BITBUCKET_API_URL": m.url,
 		},
 	})
 }

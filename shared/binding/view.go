@@ -92,7 +92,7 @@ func (s *Service) Platforms() []provider.Description {
 	return list
 }
 
-// InstanceBindings lists all five platforms of an instance in their order, unbound ones too. One
+// InstanceBindings lists all platforms of an instance in their order, unbound ones too. One
 // call to the table.
 func (s *Service) InstanceBindings(
 	ctx context.Context, account string, i instance.Instance,
@@ -103,7 +103,7 @@ func (s *Service) InstanceBindings(
 		return nil, unavailable("listing the bindings", err)
 	}
 	var views []View
-	for _, name := range provider.Names() {
+	for _, name := range s.platforms.Names() {
 		at := slices.IndexFunc(recs, func(r table.Binding) bool { return r.Platform == name })
 		if at >= 0 {
 			views = append(views, s.view(recs[at]))

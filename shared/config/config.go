@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/provider"
 	"bindery/shared/secret"
 )
 
@@ -58,8 +59,10 @@ type Config struct {
 	// Alibaba is what only a deployment on Alibaba Cloud needs.
 	Alibaba Alibaba
 
-	// Endpoints are other addresses of the platforms.
-	Endpoints Endpoints
+	// Platforms are the platforms that can be bound.
+	Platforms []provider.Registration `json:"-"`
+	// Endpoints are other origins of the platforms, for tests and proxies.
+	Endpoints provider.Endpoints
 	// PrivateHosts are the private GitLab servers that are reachable on purpose
 	// (BINDERY_PRIVATE_HOSTS): host:port each, in lower case, an IPv6 address in brackets. They
 	// open addresses, not ports.
@@ -116,19 +119,6 @@ type Alibaba struct {
 	Latest *alibabacloud.Latest
 }
 
-// Endpoints are other origins of the platforms, for tests and proxies; an empty one means the
-// platform's own. GitLab has none, for its address is the user's.
-type Endpoints struct {
-	GitHubURL       string // BINDERY_GITHUB_URL
-	GitHubAPIURL    string // BINDERY_GITHUB_API_URL
-	GiteeURL        string // BINDERY_GITEE_URL
-	GiteeAPIURL     string // BINDERY_GITEE_API_URL
-	BitbucketURL    string // BINDERY_BITBUCKET_URL
-	BitbucketAPIURL string // BINDERY_BITBUCKET_API_URL
-	CodeupURL       string // BINDERY_CODEUP_URL
-	CodeupAPIURL    string // BINDERY_CODEUP_API_URL
-}
-
 // Format prints nothing of the configuration, for the proxy's address may hold a password.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[configuration]") }
 
@@ -146,7 +136,7 @@ type Variable struct {
 
 // Variables lists every variable that Bindery reads, in the order of the documentation.
 func Variables() []Variable {
-	all := settings()
+	all := settings(provider.Platforms())
 	list := make([]Variable, len(all))
 	for i, s := range all {
 		list[i] = s.Variable
@@ -157,14 +147,19 @@ func Variables() []Variable {
 // Read checks the environment that lookup shows ("" for a variable that is not set, as [os.Getenv]
 // has it). White space around a value is dropped. The error joins one line for every mistake.
 func Read(lookup func(name string) string) (Config, error) {
-	var (
-		c        Config
-		mistakes []error
-	)
+	return ReadFor(provider.Platforms(), lookup)
+}
+
+// ReadFor is [Read] for a Bindery with these platforms instead of [provider.Platforms].
+func ReadFor(
+	platforms []provider.Registration, lookup func(name string) string,
+) (Config, error) {
+	c := Config{Platforms: platforms, Endpoints: provider.Endpoints{}}
+	var mistakes []error
 	wrong := func(v Variable, why string) {
 		mistakes = append(mistakes, fmt.Errorf("%s %s; for example %s", v.Name, why, v.Example))
 	}
-	all := settings()
+	all := settings(platforms)
 	for _, s := range all {
 		value := strings.TrimSpace(lookup(s.Name))
 		if value == "" {

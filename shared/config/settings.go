@@ -1,5 +1,11 @@
 package config
 
+import (
+	"strings"
+
+	"bindery/shared/provider"
+)
+
 // setting is one variable with what is done with its value.
 type setting struct {
 	Variable
@@ -16,7 +22,7 @@ const (
 )
 
 // settings is the one list of variables; reading and documentation both come from it.
-func settings() []setting {
+func settings(platforms []provider.Registration) []setting {
 	all := []setting{
 		{
 			Variable: Variable{
@@ -35,7 +41,7 @@ func settings() []setting {
 		},
 	}
 	for _, more := range [][]setting{
-		callers(), instances(), storage(), alibaba(), network(), laptop(),
+		callers(), instances(), storage(), alibaba(), network(platforms), laptop(),
 	} {
 		all = append(all, more...)
 	}
@@ -210,8 +216,8 @@ func alibaba() []setting {
 	}
 }
 
-func network() []setting {
-	return append(endpoints(), []setting{
+func network(platforms []provider.Registration) []setting {
+	return append(endpoints(platforms), []setting{
 		{
 			Variable: Variable{
 				Name: "BINDERY_PRIVATE_HOSTS", Example: "gitlab.corp.example:443,10.0.0.5:80",
@@ -257,34 +263,30 @@ func network() []setting {
 	}...)
 }
 
-func endpoints() []setting {
-	field := func(name, title, example string, f func(e *Endpoints) *string) setting {
-		return setting{
-			Variable: Variable{
-				Name: "BINDERY_" + name + "_URL", Example: example,
-				Meaning: "Another origin of " + title + ", for tests and proxies.",
-			},
-			set: origin(func(c *Config) *string { return f(&c.Endpoints) }),
+// endpoints are the variables of the platforms' origins.
+func endpoints(platforms []provider.Registration) []setting {
+	var all []setting
+	for _, p := range platforms {
+		for _, o := range p.Origins {
+			host := strings.TrimSuffix(strings.TrimPrefix(o.Variable, "BINDERY_"), "_URL")
+			host = strings.ReplaceAll(strings.ToLower(host), "_", "-")
+			all = append(all, setting{
+				Variable: Variable{
+					Name: o.Variable, Example: "https://" + host + ".example.com",
+					Meaning: "Another origin of " + o.Title + ", for tests and proxies.",
+				},
+				set: func(c *Config, value string) error {
+					var replaced string
+					err := origin(func(*Config) *string { return &replaced })(c, value)
+					if err == nil {
+						c.Endpoints[o.Variable] = replaced
+					}
+					return err
+				},
+			})
 		}
 	}
-	return []setting{
-		field("GITHUB", "GitHub", "https://github.example.com",
-			func(e *Endpoints) *string { return &e.GitHubURL }),
-		field("GITHUB_API", "GitHub's API", "https://api.github.example.com",
-			func(e *Endpoints) *string { return &e.GitHubAPIURL }),
-		field("GITEE", "Gitee", "https://gitee.example.com",
-			func(e *Endpoints) *string { return &e.GiteeURL }),
-		field("GITEE_API", "Gitee's API", "https://gitee.example.com",
-			func(e *Endpoints) *string { return &e.GiteeAPIURL }),
-		field("BITBUCKET", "Bitbucket", "https://bitbucket.example.com",
-			func(e *Endpoints) *string { return &e.BitbucketURL }),
-		field("BITBUCKET_API", "Bitbucket's API", "https://api.bitbucket.example.com",
-			func(e *Endpoints) *string { return &e.BitbucketAPIURL }),
-		field("CODEUP", "Codeup", "https://codeup.example.com",
-			func(e *Endpoints) *string { return &e.CodeupURL }),
-		field("CODEUP_API", "Codeup's API", "https://api.codeup.example.com",
-			func(e *Endpoints) *string { return &e.CodeupAPIURL }),
-	}
+	return all
 }
 
 func laptop() []setting {

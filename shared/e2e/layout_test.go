@@ -56,7 +56,7 @@ var importRules = []importRule{
 	{"shared/cache", nil},
 	{"shared/awscloud", nil},
 	{"shared/alibabacloud", nil},
-	{"shared/config", []string{"shared/alibabacloud"}},
+	{"shared/config", []string{"shared/alibabacloud", "shared/provider"}},
 	{"shared/netguard", nil},
 	// The sandbox uses nothing of provider: the one is tested against the other.
 	{"shared/sandbox", []string{"shared/sandbox/*"}},

@@ -35,7 +35,7 @@ func TestBitbucketCheckTellsWhoAndWhat(t *testing.T) {
 
 func TestA17_BitbucketConsumerWithFewerScopes(t *testing.T) {
 	for name, c := range map[string]struct {
-		held    []string
+		granted []string
 		header  string
 		missing string // "" is a good check
 	}{
@@ -51,7 +51,7 @@ func TestA17_BitbucketConsumerWithFewerScopes(t *testing.T) {
 		if c.header != "" {
 			reply = withScopes(bitbucketUser, c.header)
 		}
-		f, err := check(newOAuthSite(t, reply).platform(t, Bitbucket), c.held...)
+		f, err := check(newOAuthSite(t, reply).platform(t, Bitbucket), c.granted...)
 		if c.missing == "" {
 			wantWarning(t, name, f, err, "")
 			continue

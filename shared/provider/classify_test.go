@@ -11,7 +11,11 @@ import (
 )
 
 func testClient(name string) *client {
-	return newClient(name, nil, nil, func() time.Time { return noon })
+	dialects := map[string]dialect{
+		Codeup: codeupDialect, Gitee: giteeDialect, GitHub: gitHubDialect, GitLab: gitLabDialect,
+		Bitbucket: bitbucketDialect,
+	}
+	return &client{dialect: dialects[name], now: func() time.Time { return noon }}
 }
 
 func (c canned) reply() reply {

@@ -15,12 +15,12 @@ import (
 // each calls f for the two platforms of this file's tests, with the finding of a check.
 func each(t *testing.T, s *tokenSite, f func(t *testing.T, err error)) {
 	t.Helper()
-	held := Credential{
+	cred := Credential{
 		Access: secret.New(canaryToken), Address: s.URL, Username: "alice", Organization: "o1",
 	}
 	for _, p := range []Platform{s.codeup(), s.gitLab()} {
 		t.Run(p.Describe().Name, func(t *testing.T) {
-			_, err := p.Check(t.Context(), held)
+			_, err := p.Check(t.Context(), cred)
 			keepsQuiet(t, err)
 			f(t, err)
 		})

@@ -31,9 +31,9 @@ type oauth struct {
 	basic bool
 	// life is the documented life of a token whose reply tells none; 0 is endless.
 	life func(refreshable bool) time.Duration
-	// bare403 is the reason of a 403 that gives no error code.
-	bare403 string
-	scopes  scopeRule
+	// forbiddenReason is the reason of a 403 that gives no error code.
+	forbiddenReason string
+	scopes          scopeRule
 }
 
 // AuthorizeURL implements [OAuthPlatform].
@@ -75,9 +75,9 @@ func (o *oauth) Refresh(ctx context.Context, app App, refresh secret.Text) (Toke
 var errNoSecret = errors.New("provider: the OAuth app has no client secret")
 
 // redeem asks for a token, with one client secret after the other as long as the platform refuses
-// the app itself. held is the refresh token that is kept if the reply has none.
+// the app itself. oldRefresh is the refresh token that is kept if the reply has none.
 func (o *oauth) redeem(
-	ctx context.Context, app App, g grantType, held secret.Text, form url.Values,
+	ctx context.Context, app App, g grantType, oldRefresh secret.Text, form url.Values,
 ) (Token, error) {
 	form.Set("grant_type", string(g))
 	var err error = o.problem(problem.ClientRefused).From(errNoSecret)
@@ -85,12 +85,12 @@ func (o *oauth) redeem(
 		// The token's life is counted from before the call: the platform issues it later.
 		began := o.now()
 		var t tokenReply
-		var anotherSecret bool
-		t, anotherSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
+		var tryNextSecret bool
+		t, tryNextSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
 		if err == nil {
-			return o.issued(t, held, began), nil
+			return o.issued(t, oldRefresh, began), nil
 		}
-		if !anotherSecret {
+		if !tryNextSecret {
 			return Token{}, err
 		}
 	}
@@ -118,10 +118,10 @@ func (o *oauth) post(
 }
 
 // issued is the token of a good reply.
-func (o *oauth) issued(t tokenReply, held secret.Text, began time.Time) Token {
+func (o *oauth) issued(t tokenReply, oldRefresh secret.Text, began time.Time) Token {
 	token := Token{Access: t.access, Refresh: t.refresh, Scopes: t.scopes}
 	if token.Refresh.Empty() {
-		token.Refresh = held
+		token.Refresh = oldRefresh
 	}
 	life := t.life
 	if life == 0 {
@@ -138,10 +138,10 @@ func always(life time.Duration) func(bool) time.Duration {
 	return func(bool) time.Duration { return life }
 }
 
-// me asks who the token belongs to. Where the platform refuses the token or its rights, the
+// fetchUser asks who the token belongs to. Where the platform refuses the token or its rights, the
 // problem's reason is that of a consent, for there is no token that the user could copy or create.
-func (o *oauth) me(ctx context.Context, k call, held Credential, into any) (reply, error) {
-	k.auth = bearer(held.Access)
+func (o *oauth) fetchUser(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+	k.auth = bearer(cred.Access)
 	r, err := o.ask(ctx, k, into)
 	switch {
 	case problem.Is(err, problem.TokenRejected), problem.Is(err, problem.TokenExpired):

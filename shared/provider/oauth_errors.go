@@ -22,40 +22,40 @@ const (
 type refusal struct {
 	code, refresh problem.Code
 	reason        string
-	// anotherSecret says that the app's next secret may do better. Only a client that was not let
+	// tryNextSecret says that the app's next secret may do better. Only a client that was not let
 	// in has left the grant untouched for sure.
-	anotherSecret bool
+	tryNextSecret bool
 }
 
 // refusals is the one table of what the error codes of token endpoints mean: RFC 6749, 5.2;
 // GitHub's own from its "Troubleshooting OAuth app access token request errors". What isn't
 // listed is [problem.PlatformError], which is passing: a token is given up on known words only.
 var refusals = map[string]refusal{
-	"invalid_grant":         dead("code"),
+	"invalid_grant":         grantRefused("code"),
 	"bad_verification_code": {code: problem.TokenRejected, reason: "code"},
 	"unverified_user_email": {code: problem.TokenRejected, reason: "unverified_email"},
 	"bad_refresh_token":     {refresh: problem.TokenRevoked},
 
 	// Bitbucket says unauthorized_client of a wrong secret too.
-	"invalid_client":               operators(true),
-	"incorrect_client_credentials": operators(true),
-	"unauthorized_client":          operators(true),
+	"invalid_client":               appRefused(true),
+	"incorrect_client_credentials": appRefused(true),
+	"unauthorized_client":          appRefused(true),
 
-	"redirect_uri_mismatch":  operators(false),
-	"unsupported_grant_type": operators(false),
-	"application_suspended":  operators(false),
-	"Not Found":              operators(false), // GitHub, for a client id that it doesn't know
+	"redirect_uri_mismatch":  appRefused(false),
+	"unsupported_grant_type": appRefused(false),
+	"application_suspended":  appRefused(false),
+	"Not Found":              appRefused(false), // GitHub, for a client id that it doesn't know
 
 	"slow_down": {code: problem.PlatformRateLimited, refresh: problem.PlatformRateLimited},
 }
 
-func dead(reason string) refusal {
+func grantRefused(reason string) refusal {
 	return refusal{code: problem.TokenRejected, refresh: problem.TokenRevoked, reason: reason}
 }
 
-func operators(anotherSecret bool) refusal {
+func appRefused(tryNextSecret bool) refusal {
 	return refusal{
-		code: problem.ClientRefused, refresh: problem.ClientRefused, anotherSecret: anotherSecret,
+		code: problem.ClientRefused, refresh: problem.ClientRefused, tryNextSecret: tryNextSecret,
 	}
 }
 
@@ -71,12 +71,12 @@ func (f refusal) means(g grantType) problem.Code {
 	return code
 }
 
-// read says what a token endpoint's reply means. anotherSecret is true for a problem that the
+// read says what a token endpoint's reply means. tryNextSecret is true for a problem that the
 // app's next secret may mend.
 //
 // Limits, a server's own failure and 403 come first, whatever the body says: 403 is what limits
 // and firewalls answer, and no platform is known to refuse a grant for good with it.
-func (o *oauth) read(r reply, g grantType) (t tokenReply, anotherSecret bool, err error) {
+func (o *oauth) read(r reply, g grantType) (t tokenReply, tryNextSecret bool, err error) {
 	switch {
 	case r.limited():
 		return t, false, o.means(problem.PlatformRateLimited, r)
@@ -92,7 +92,7 @@ func (o *oauth) read(r reply, g grantType) (t tokenReply, anotherSecret bool, er
 		return tokenReply{}, false, o.means(problem.PlatformError, r).From(cause)
 	case t.failure != "":
 		refused := refusals[t.failure]
-		return tokenReply{}, refused.anotherSecret, o.refused(r, t.failure, refused, g)
+		return tokenReply{}, refused.tryNextSecret, o.refused(r, t.failure, refused, g)
 	case !r.ok():
 		return tokenReply{}, false, o.means(problem.PlatformError, r)
 	}
@@ -127,12 +127,12 @@ func nameOf(failure string) string {
 // forbidden is the problem of a 403. Gitee answers so to a call without a User-Agent (its
 // oauth_doc), which then was lost on the way, for every call of ours carries one.
 func (o *oauth) forbidden(r reply) *problem.Problem {
-	if strings.Contains(r.said(), "rate limit") {
+	if strings.Contains(r.errorText(), "rate limit") {
 		return o.means(problem.PlatformRateLimited, r)
 	}
 	p := o.means(problem.PlatformError, r)
 	if t, err := readTokenReply(r.header, r.body); err == nil && t.failure != "" {
 		return p
 	}
-	return p.Because(o.bare403)
+	return p.Because(o.forbiddenReason)
 }

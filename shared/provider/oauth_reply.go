@@ -28,19 +28,19 @@ type tokenReply struct {
 
 const unnamedFailure = "unnamed"
 
-// longestTokens is how long access and refresh token may be together: what the vault takes in
+// maxTokensLength is how long access and refresh token may be together: what the vault takes in
 // one value, less room for what is stored beside them. Nothing else is assumed of their length.
-const longestTokens = 28_000
+const maxTokensLength = 28_000
 
-// mostScopes and longestScope bound the scopes that are kept of a reply: they go into records.
+// maxScopes and maxScopeLength bound the scopes that are kept of a reply: they go into records.
 const (
-	mostScopes   = 100
-	longestScope = 100
+	maxScopes      = 100
+	maxScopeLength = 100
 )
 
-// longestLife is the longest life of a token that is believed. No platform documents more than a
+// maxTokenLife is the longest life of a token that is believed. No platform documents more than a
 // day; an expires_in of 1e18 would overflow [time.Duration].
-const longestLife = 365 * 24 * time.Hour
+const maxTokenLife = 365 * 24 * time.Hour
 
 var (
 	errNoTokenReply = errors.New("the body is neither a JSON object nor a form")
@@ -140,8 +140,8 @@ func lifeOf(raw json.RawMessage) time.Duration {
 	if math.IsNaN(seconds) || seconds <= 0 {
 		return 0
 	}
-	if seconds >= longestLife.Seconds() {
-		return longestLife
+	if seconds >= maxTokenLife.Seconds() {
+		return maxTokenLife
 	}
 	return time.Duration(seconds * float64(time.Second))
 }
@@ -165,8 +165,8 @@ func scopesOf(values ...json.RawMessage) []string {
 func splitScopes(line string) []string {
 	var scopes []string
 	for _, scope := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r <= ' ' }) {
-		odd := len(scope) > longestScope || !printable(scope)
-		if !odd && len(scopes) < mostScopes && !slices.Contains(scopes, scope) {
+		odd := len(scope) > maxScopeLength || !printable(scope)
+		if !odd && len(scopes) < maxScopes && !slices.Contains(scopes, scope) {
 			scopes = append(scopes, scope)
 		}
 	}
@@ -175,7 +175,7 @@ func splitScopes(line string) []string {
 
 // sendable reports whether the tokens can be stored, and sent in a header again.
 func sendable(access, refresh secret.Text) bool {
-	return len(access.Reveal())+len(refresh.Reveal()) <= longestTokens &&
+	return len(access.Reveal())+len(refresh.Reveal()) <= maxTokensLength &&
 		printable(access.Reveal()) && printable(refresh.Reveal())
 }
 

@@ -77,8 +77,8 @@ func TestScopesOfEveryShape(t *testing.T) {
 		many = append(many, fmt.Sprintf("s%d", i))
 	}
 	reply, err := readJSON(`{"access_token": "a", "scope": "` + strings.Join(many, " ") + `"}`)
-	if err != nil || len(reply.scopes) != mostScopes {
-		t.Errorf("of 1000 scopes %d are kept (%v), want %d", len(reply.scopes), err, mostScopes)
+	if err != nil || len(reply.scopes) != maxScopes {
+		t.Errorf("of 1000 scopes %d are kept (%v), want %d", len(reply.scopes), err, maxScopes)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestTokenReplyAsAForm(t *testing.T) {
 }
 
 func TestTokenReplyThatIsNone(t *testing.T) {
-	long := strings.Repeat("a", longestTokens)
+	long := strings.Repeat("a", maxTokensLength)
 	for name, body := range map[string]string{
 		"empty":           "",
 		"a list":          `[{"access_token": "a"}]`,
@@ -139,7 +139,7 @@ func TestTokenReplyThatIsNone(t *testing.T) {
 }
 
 func TestTokensMayBeLong(t *testing.T) {
-	long := strings.Repeat("eyJ.-_", longestTokens/6)
+	long := strings.Repeat("eyJ.-_", maxTokensLength/6)
 	reply, err := readJSON(`{"access_token": "` + long + `", "refresh_token": null}`)
 	if err != nil || reply.access.Reveal() != long || !reply.refresh.Empty() {
 		t.Errorf("a token of %d bytes isn't read: %v", len(long), err)

@@ -48,9 +48,9 @@ func newWorld(t *testing.T) *world {
 		Now:   now,
 		Sleep: func(context.Context, time.Duration) error { w.slept.Add(1); return nil },
 		Endpoints: provider.Endpoints{
-			GiteeURL: server.URL, GiteeAPIURL: server.URL,
-			GitHubURL: server.URL, GitHubAPIURL: server.URL,
-			BitbucketURL: server.URL, BitbucketAPIURL: server.URL,
+			"BINDERY_GITEE_URL": server.URL, "BINDERY_GITEE_API_URL": server.URL,
+			"BINDERY_GITHUB_URL": server.URL, "BINDERY_GITHUB_API_URL": server.URL,
+			"BINDERY_BITBUCKET_URL": server.URL, "BINDERY_BITBUCKET_API_URL": server.URL,
 		},
 	})
 	return w

@@ -11,7 +11,7 @@ import (
 type scopeRule struct {
 	needed []string
 	// wished for, but a binding works without.
-	wished []string
+	optional []string
 	// includedIn lists, for a needed scope, others that grant it too.
 	includedIn map[string][]string
 	// reason is that of a missing scope: it tells who can mend it.
@@ -19,7 +19,7 @@ type scopeRule struct {
 }
 
 // all is what is asked for.
-func (s scopeRule) all() []string { return append(slices.Clone(s.needed), s.wished...) }
+func (s scopeRule) all() []string { return append(slices.Clone(s.needed), s.optional...) }
 
 // lacking are those of wanted that weren't granted.
 func (s scopeRule) lacking(wanted, granted []string) []string {
@@ -43,7 +43,7 @@ func (o *oauth) checkScopes(granted []string, told bool) ([]*problem.Problem, er
 	if missing := o.scopes.lacking(o.scopes.needed, granted); len(missing) > 0 {
 		return nil, o.lacks(missing, o.scopes.reason)
 	}
-	if missing := o.scopes.lacking(o.scopes.wished, granted); len(missing) > 0 {
+	if missing := o.scopes.lacking(o.scopes.optional, granted); len(missing) > 0 {
 		return []*problem.Problem{o.lacks(missing, "optional")}, nil
 	}
 	return nil, nil
@@ -54,9 +54,9 @@ func (o *oauth) lacks(missing []string, reason string) *problem.Problem {
 		With("missing", strings.Join(missing, ", "))
 }
 
-// toldScopes are the scopes of the reply's X-OAuth-Scopes, and whether the platform sent one. It
+// headerScopes are the scopes of the reply's X-OAuth-Scopes, and whether the platform sent one. It
 // may be there and empty: no scope is granted then.
-func toldScopes(r reply) ([]string, bool) {
+func headerScopes(r reply) ([]string, bool) {
 	values := r.header.Values("X-OAuth-Scopes")
 	return splitScopes(strings.Join(values, ",")), len(values) > 0
 }

@@ -14,8 +14,8 @@ import (
 
 // The longest token and name that are taken. Real ones have a tenth of it.
 const (
-	longestToken = 4096
-	longestName  = 255
+	maxTokenLength = 4096
+	maxNameLength  = 255
 )
 
 // cleanToken drops the spaces and line breaks around a pasted token and a "Bearer " before it.
@@ -25,7 +25,7 @@ func cleanToken(pasted secret.Text) (secret.Text, error) {
 	if word, rest, found := strings.Cut(token, " "); found && strings.EqualFold(word, "Bearer") {
 		token = strings.TrimSpace(rest)
 	}
-	if err := checkField("token", token, longestToken); err != nil {
+	if err := checkField("token", token, maxTokenLength); err != nil {
 		return secret.Text{}, err
 	}
 	if !printable(token) {
@@ -38,7 +38,7 @@ func cleanToken(pasted secret.Text) (secret.Text, error) {
 // characters or a colon inside. Everything else is left to whoever writes it somewhere to escape.
 func cleanUsername(typed string) (string, error) {
 	name := strings.TrimSpace(typed)
-	if err := checkField("username", name, longestName); err != nil {
+	if err := checkField("username", name, maxNameLength); err != nil {
 		return "", err
 	}
 	outside := func(r rune) bool {
@@ -58,17 +58,17 @@ func cleanOrganization(typed string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
-	if err := checkField("organization", id, longestName); err != nil {
+	if err := checkField("organization", id, maxNameLength); err != nil {
 		return "", err
 	}
-	if !plain(id) {
+	if !pathSafe(id) {
 		return "", malformed("organization", "characters")
 	}
 	return id, nil
 }
 
-// plain reports whether s may stand in a path as it is.
-func plain(s string) bool {
+// pathSafe reports whether s may stand in a path as it is.
+func pathSafe(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789-_"+
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }

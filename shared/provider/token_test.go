@@ -101,8 +101,10 @@ func (s *tokenSite) platforms() *Set {
 		Guard: netguard.New(netguard.Options{PrivateHosts: []string{s.host()}}),
 		Now:   func() time.Time { return noon },
 		Endpoints: Endpoints{
-			CodeupURL: s.URL, CodeupAPIURL: s.URL, GiteeURL: s.URL, GiteeAPIURL: s.URL,
-			GitHubURL: s.URL, GitHubAPIURL: s.URL, BitbucketURL: s.URL, BitbucketAPIURL: s.URL,
+			"BINDERY_CODEUP_URL": s.URL, "BINDERY_CODEUP_API_URL": s.URL,
+			"BINDERY_GITEE_URL": s.URL, "BINDERY_GITEE_API_URL": s.URL,
+			"BINDERY_GITHUB_URL": s.URL, "BINDERY_GITHUB_API_URL": s.URL,
+			"BINDERY_BITBUCKET_URL": s.URL, "BINDERY_BITBUCKET_API_URL": s.URL,
 		},
 	})
 }
@@ -220,7 +222,7 @@ func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 		"": "required", " \n": "required",
 		"canary\r\nX-Injected: 1": "characters", "canary canary": "characters",
 		"canary\x00": "characters", "canary\u200bcanary": "characters",
-		"canary\x7f": "characters", strings.Repeat("c", longestToken+1): "too_long",
+		"canary\x7f": "characters", strings.Repeat("c", maxTokenLength+1): "too_long",
 	} {
 		_, err := cleanToken(secret.New(pasted))
 		wantMalformed(t, err, "token", reason)
