@@ -230,6 +230,7 @@ var elsewhere = []problem.Code{
 	problem.InstancesUnknown, // TestACatalogueThatCannotBeReadIsToldAsSuch
 	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
 	problem.Overloaded,       // the router's
+	problem.NewerVersion,     // TestARecordOfANewerVersionIsShownAndNotActedUpon
 }
 
 func TestEveryProblemIsReachedAndReadsWellInBothLanguages(t *testing.T) {

@@ -44,7 +44,7 @@ func (b *harness) dead(id, name string) bool {
 		b.Fatal(err)
 	}
 	platform, _ := b.platforms.Get(name)
-	_, err = platform.Check(context.Background(), heldBy(rec, k))
+	_, err = platform.Check(context.Background(), credentialOf(rec, k))
 	return dead(err)
 }
 
