@@ -45,7 +45,7 @@ func (b *harness) dead(id, name string) bool {
 	}
 	platform, _ := b.platforms.Get(name)
 	_, err = platform.Check(context.Background(), credentialOf(rec, k))
-	return dead(err)
+	return isRefused(err)
 }
 
 func TestD11_OneTaskEndsEveryTokenOfAPlatform(t *testing.T) {
