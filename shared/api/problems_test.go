@@ -232,6 +232,7 @@ var elsewhere = []problem.Code{
 	problem.InstancesUnknown, // TestAnUnreadableCatalogueIsItsOwnProblem
 	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
 	problem.Overloaded,       // a reply of the router
+	problem.NewerVersion,     // TestARecordOfANewerVersionIsShownAndNotActedUpon
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {

@@ -83,7 +83,7 @@ type Service struct {
 	clock     func() time.Time
 	fill      func(b []byte)
 	sleep     func(ctx context.Context, d time.Duration) error
-	warm      tokenCache
+	cache     tokenCache
 	flights   singleflight.Group
 }
 

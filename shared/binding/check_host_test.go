@@ -325,7 +325,7 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	began, checked, runs := time.Now(), 0, 0
 	for ; runs < 20 && m.unsettled(dead) > 0; runs++ {
 		checked += m.mustSweep().Checked
-		m.clock().move(checkAgain)
+		m.clock().move(retryCheckInterval)
 	}
 	took := time.Since(began)
 	t.Logf("%d bindings, %d checks in %d runs, %v: %.0f checks a second", bindings, checked, runs,

@@ -180,7 +180,7 @@ func TestATokenThatThePlatformHasJustIssuedIsNotGivenUp(t *testing.T) {
 	b.clock().move(9 * time.Hour)
 	want(t, "status", b.checked("i-1", provider.GitHub).Status, StatusBound)
 	b.sandbox.SetReplicaLag(0)
-	b.later(checkAgain)
+	b.later(retryCheckInterval)
 	rec := b.row("i-1", provider.GitHub)
 	want(t, "last good check", rec.LastCheckedAt, b.clock().now())
 	b.wantEvents("i-1", provider.GitHub, event.Bound)
@@ -194,7 +194,7 @@ func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 		b.later(checkInterval)
 		for range 2 {
 			b.wantStatus("before the third", "i-1", name, StatusBound)
-			b.later(checkAgain)
+			b.later(retryCheckInterval)
 		}
 		b.wantStatus("after the third", "i-1", name, StatusUnreachable)
 		rec := b.row("i-1", name)
@@ -202,10 +202,10 @@ func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 		if rec.Problem == nil || rec.Problem.Code != problem.PlatformError {
 			t.Errorf("problem: got %v, want %s", rec.Problem, problem.PlatformError)
 		}
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 		b.wantEvents("i-1", name, event.Bound, event.Unreachable)
 		b.mend(name)
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 		b.wantStatus("mended", "i-1", name, StatusBound)
 		b.wantEvents("i-1", name, event.Bound, event.Unreachable, event.Recovered)
 	})
@@ -243,7 +243,7 @@ func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
 				}
 				code := b.checked("i-1", provider.GitLab).Record.Problem.Code
 				b.fault(provider.GitLab, sandbox.Fault{Kind: kind})
-				for range unanswered + 1 {
+				for range minUnansweredChecks + 1 {
 					v := b.checked("i-1", provider.GitLab)
 					want(t, "status", v.Status, status)
 					want(t, "code", v.Record.Problem.Code, code)
@@ -295,7 +295,7 @@ func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
 		refuse(true)
 		b.later(checkInterval)
 		for range 5 {
-			b.later(checkAgain)
+			b.later(retryCheckInterval)
 		}
 		rec := b.row("i-1", name)
 		want(t, "health", rec.Health, table.Healthy)
@@ -305,7 +305,7 @@ func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
 		b.wantEvents("i-1", name, event.Bound)
 		want(t, "alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
 		refuse(false)
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 		want(t, "generation", b.row("i-1", name).Token.Generation, 2)
 		b.wantEvents("i-1", name, event.Bound)
 	})

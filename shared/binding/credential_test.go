@@ -70,7 +70,7 @@ func TestWarmthHasAnEnd(t *testing.T) {
 			t.Fatalf("token %d is not there", i)
 		}
 	}
-	want(t, "kept", len(w.kept), tokenCacheSize)
+	want(t, "kept", len(w.tokens), tokenCacheSize)
 	w.put("one", 2, tokenBundle{Username: "new"})
 	w.put("one", 1, tokenBundle{Username: "old"})
 	if k, ok := w.get("one", 2); !ok || k.Username != "new" {

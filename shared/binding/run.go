@@ -285,7 +285,7 @@ func (r *run) check(rec table.Binding) task {
 	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
 		if why.failing || why.late {
 			part.PutOff++
-			wait := max(claimed, why.wait)
+			wait := max(checkLeaseTTL, why.wait)
 			if !why.failing {
 				wait = 0 // for the next run, behind what is older
 			}
@@ -344,7 +344,7 @@ func (r *run) hostAnswered(l *hostQueue, h heard) {
 
 // postpone leaves a record for later without asking its host.
 func (s *Service) postpone(ctx context.Context, rec table.Binding, wait time.Duration) error {
-	rec.CheckAt = s.now().Add(wait + s.jitter(claimed))
+	rec.CheckAt = s.now().Add(wait + s.jitter(checkLeaseTTL))
 	rec.DueAt = rec.CheckAt // not earlier for a lease that was left behind
 	_, err := s.table.SaveBinding(ctx, rec)
 	return err
@@ -354,6 +354,9 @@ func (s *Service) postpone(ctx context.Context, rec table.Binding, wait time.Dur
 func (s *Service) checkDue(
 	ctx context.Context, rec table.Binding, part *SweepResult,
 ) (heard, error) {
+	if fromNewerVersion(rec) {
+		return heard{}, s.postpone(ctx, rec, checkLeaseTTL)
+	}
 	if rec.Attempts >= maxCheckAttempts {
 		part.Parked++
 		return heard{}, s.quarantine(ctx, rec)
@@ -365,10 +368,10 @@ func (s *Service) checkDue(
 	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
 		return heard{}, err
 	}
-	if rec.Health == table.Revoked && (revokedByTheOperator(rec) || rec.RecheckAt.IsZero()) {
+	if rec.Health == table.Revoked && (isRevokedByOperator(rec) || rec.RecheckAt.IsZero()) {
 		return heard{}, s.rest(ctx, rec)
 	}
-	_, out, err := s.attempt(ctx, rec)
+	_, out, err := s.checkClaimed(ctx, rec)
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
 	part.Warned += one(out.warned)
@@ -377,10 +380,10 @@ func (s *Service) checkDue(
 	if err != nil {
 		return heard{}, err
 	}
-	if out.passing == nil {
+	if out.transient == nil {
 		return heard{asked: true, well: true}, nil
 	}
-	return heard{asked: true, wait: out.passing.RetryAfter}, nil
+	return heard{asked: true, wait: out.transient.RetryAfter}, nil
 }
 
 // quarantine takes a record out of the line for good: whoever checks it, dies. A check that its user asks

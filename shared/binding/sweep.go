@@ -50,7 +50,7 @@ func (s *Service) sweepBinding(
 		return rec, true, nil
 	}
 	if rec.Delivery.Waiting > 0 && !rec.Delivery.At.After(now) {
-		rec.Delivery.At = now.Add(claimed) // claimed, should the sender die
+		rec.Delivery.At = now.Add(checkLeaseTTL) // claimed, should the sender die
 	}
 	rec.DueAt = s.due(rec)
 	if rec, err = s.table.SaveBinding(ctx, rec); err != nil {
@@ -166,10 +166,11 @@ func (s *Service) tellNotRevoked(ctx context.Context, rec table.Binding) error {
 		return nil // no binding ever had it
 	}
 	why := problem.New(problem.RevocationFailed).With("platform", s.title(rec.Platform))
-	return s.change(ctx, rec, func(b *table.Binding) bool {
+	_, err := s.change(ctx, rec, func(b *table.Binding) bool {
 		s.happened(b, table.Event{Type: event.RevocationFailed, Problem: why})
 		return true
-	}, &rec)
+	})
+	return err
 }
 
 // errUnread says that the vault fails, and no platform: it is no revocation that has failed, and

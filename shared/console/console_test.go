@@ -319,7 +319,7 @@ func TestEveryStatusPlatformAndEventHasWords(t *testing.T) {
 	english := texts(t, "en")
 	var want []string
 	for _, status := range []string{
-		"unbound", "bound", "expiring", "expired", "revoked", "unauthorized", "unreachable",
+		"unbound", "unknown", "bound", "expiring", "expired", "revoked", "unauthorized", "unreachable",
 	} {
 		want = append(want, "status."+status)
 	}

@@ -83,7 +83,7 @@ const (
 )
 
 // catalogue is every problem, by its code. Nothing changes it.
-var catalogue = all(requests(), platforms(), consents(), warnings())
+var catalogue = all(requests(), platforms(), consents(), warnings(), newerVersions())
 
 func all(parts ...map[Code]entry) map[Code]entry {
 	entries := map[Code]entry{}

@@ -40,7 +40,8 @@ type Problem struct {
 	Cause error `json:"-"`
 }
 
-// New is a problem of the catalogue. An unknown code is shown as [Internal].
+// New returns a problem of the catalogue. A code that the catalogue does not have was stored by a
+// newer version of Bindery, and is shown with the texts of [NewerVersion].
 func New(code Code) *Problem { return &Problem{Code: code} }
 
 // Because returns a copy with the reason.
@@ -141,7 +142,7 @@ func (p *Problem) entry() entry {
 	if e, ok := catalogue[p.Code]; ok {
 		return e
 	}
-	return catalogue[Internal]
+	return catalogue[NewerVersion]
 }
 
 func (p *Problem) fill(s string) string {

@@ -100,9 +100,6 @@ func TestProblemIsAnError(t *testing.T) {
 	if got := Of(cause); got.Code != Internal || !errors.Is(got, cause) {
 		t.Errorf("Of(plain error) = %v", got)
 	}
-	if got := New("no_such_code").Status(); got != http.StatusInternalServerError {
-		t.Errorf("status of an unknown code = %d", got)
-	}
 }
 
 func TestCopiesShareNothing(t *testing.T) {
@@ -110,5 +107,23 @@ func TestCopiesShareNothing(t *testing.T) {
 	_ = base.With("field", "b")
 	if base.Params["field"] != "a" {
 		t.Error("With changed the problem it was called on")
+	}
+}
+
+func TestACodeOfANewerVersionIsShownInGeneralWords(t *testing.T) {
+	p := New("of_a_newer_version").Because("some_reason").With("platform", "GitLab")
+	if Known(p.Code) || !Known(NewerVersion) || !Known(TokenRevoked) {
+		t.Error("the catalogue knows the wrong codes")
+	}
+	if got := p.Status(); got != http.StatusServiceUnavailable {
+		t.Errorf("its status is %d", got)
+	}
+	if got, want := p.Type(), "urn:bindery:problem:of_a_newer_version"; got != want {
+		t.Errorf("its type is %q, want %q", got, want)
+	}
+	for _, lang := range []Language{Chinese, English} {
+		if got, want := p.In(lang), New(NewerVersion).In(lang); got != want {
+			t.Errorf("its text is %+v, want %+v", got, want)
+		}
 	}
 }

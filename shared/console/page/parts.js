@@ -3,10 +3,10 @@
 import { h, outside, webAddress } from "./dom.js";
 import { away, has, language, t, when } from "./language.js";
 
-// statuses that need their owner to do something.
+// unwell are the statuses in which the user must do something.
 const unwell = ["revoked", "expired", "unauthorized", "unreachable"];
 
-// isUnwell says whether a binding in this status gives a build no token.
+// isUnwell reports whether the user must do something about a binding in this status.
 export const isUnwell = (status) => unwell.includes(status);
 
 export function badge(platform, status) {

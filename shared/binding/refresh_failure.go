@@ -17,13 +17,13 @@ const (
 	tokenMayBeLost    = "token_may_be_lost"
 )
 
-// handleRefusal is what follows when the platform says that a refresh token is dead. Perhaps another
-// call has used it and its token is in the vault, or in the record already, or about to be; if not,
-// the binding is revoked, and the platform is not asked again.
+// handleRefusal handles a platform's answer that a refresh token is no longer valid. Another call may
+// have used it: its new token is then in the vault, in the record, or about to be stored. If it is
+// not, the binding is revoked, and the platform is not asked again.
 func (s *Service) handleRefusal(
-	ctx context.Context, rec table.Binding, left time.Time, refusal error,
+	ctx context.Context, rec table.Binding, previousUntil time.Time, refusal error,
 ) (table.Binding, error) {
-	k, err := s.awaitSuccessor(ctx, rec, left)
+	k, err := s.awaitNext(ctx, rec, previousUntil)
 	if err == nil {
 		return s.commit(ctx, rec, k)
 	}
@@ -33,56 +33,58 @@ func (s *Service) handleRefusal(
 	why := problem.New(problem.TokenRevoked).Because(revokedAtPlatform).
 		With("platform", s.title(rec.Platform)).From(refusal)
 	refused, owner, overtaken := rec.Token, rec.Lease.Owner, false
-	err = s.change(ctx, rec, func(b *table.Binding) bool {
-		if !same(b.Token, refused) {
+	rec, err = s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, refused) || fromNewerVersion(*b) {
 			return false
 		}
 		if overtaken = b.Lease.Owner != owner && b.Lease.Until.After(s.now()); overtaken {
 			return false
 		}
 		if b.RefreshUnclear || b.Lease.Owner != owner {
-			// Somebody took the lease over: what they know is not known here.
+			// Another call took the lease over, and may have received a token.
 			why = why.Because(tokenMayBeLost)
 		}
-		s.revokedBy(b, why)
+		s.markRevoked(b, why)
 		return true
-	}, &rec)
+	})
 	if err != nil {
 		return table.Binding{}, err
 	}
-	if overtaken { // perhaps they used the token up, and are about to store the next
+	if overtaken { // the holder of the lease may have used the token up, and be about to store the next
 		return s.acquireLease(ctx, rec)
 	}
-	known := rec.Problem // by whoever was first to give the token up
-	if same(rec.Token, refused) && known != nil && known.Reason == tokenMayBeLost {
+	known := rec.Problem // of the call that marked the binding first
+	if sameGeneration(rec.Token, refused) && known != nil && known.Reason == tokenMayBeLost {
 		s.log.ErrorContext(ctx, "a refresh may have lost a token",
 			"alarm", tokenMayBeLost, "binding", describe(rec.Key))
 	}
-	return rec, s.ended(rec)
+	return rec, s.unusable(rec)
 }
 
-// maxRecoveryReads is how often the next generation is looked for when the platform refuses a token whose
+// maxRecoveryReads is how often the next generation is read when the platform refuses a token whose
 // lease was taken over: about three seconds.
 const maxRecoveryReads = 8
 
-// awaitSuccessor is [Service.successor], more than once if a holder of the lease before this one may
-// still be at work: it may be just about to store what it got. Two clocks may be apart.
-func (s *Service) awaitSuccessor(
-	ctx context.Context, rec table.Binding, left time.Time,
+// awaitNext reads the next generation, repeatedly if an earlier holder of the lease may still be
+// about to store it. Its lease may have ended up to orphanGracePeriod ago, for two machines' clocks
+// can differ.
+func (s *Service) awaitNext(
+	ctx context.Context, rec table.Binding, previousUntil time.Time,
 ) (tokenBundle, error) {
-	k, err := s.successor(ctx, rec)
+	k, err := s.fetchNext(ctx, rec)
 	for try := 1; try < maxRecoveryReads && errors.Is(err, vault.ErrNotFound); try++ {
-		if left.IsZero() || s.now().Sub(left) > orphanGracePeriod || s.sleep(ctx, maxPollInterval+s.jitter(maxPollInterval)) != nil {
+		if previousUntil.IsZero() || s.now().Sub(previousUntil) > orphanGracePeriod ||
+			s.sleep(ctx, maxPollInterval+s.jitter(maxPollInterval)) != nil {
 			break
 		}
-		k, err = s.successor(ctx, rec)
+		k, err = s.fetchNext(ctx, rec)
 	}
 	return k, err
 }
 
-// revokedBy marks a binding as revoked, and has it looked at once more: a token that somebody got
-// in time may yet reach the vault.
-func (s *Service) revokedBy(b *table.Binding, why *problem.Problem) {
+// markRevoked marks a binding as revoked, and schedules one recheck: a token that another call has
+// received may still reach the vault.
+func (s *Service) markRevoked(b *table.Binding, why *problem.Problem) {
 	b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
 	if b.Health != table.Revoked {
 		b.Health, b.Problem = table.Revoked, why
@@ -95,11 +97,11 @@ func (s *Service) revokedBy(b *table.Binding, why *problem.Problem) {
 // wasAsked reports whether a refresh got as far as asking the platform.
 type wasAsked bool
 
-const asked, unasked wasAsked = true, false
+const asked, notAsked wasAsked = true, false
 
-// backOff notes a refresh that failed in passing, and returns its problem. The token is kept. What
-// ended without a definite answer makes the record unsure: the platform may have used the refresh
-// token up.
+// backOff records a refresh that failed temporarily, and returns its problem. The token is kept. A
+// failure without a definite answer sets RefreshUnclear: the platform may have used the refresh token
+// up.
 func (s *Service) backOff(
 	ctx context.Context, rec table.Binding, cause error, was wasAsked,
 ) error {
@@ -111,11 +113,11 @@ func (s *Service) backOff(
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	owner := rec.Lease.Owner
-	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if !same(b.Token, rec.Token) || b.Health == table.Revoked {
+	_, err := s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, rec.Token) || b.Health == table.Revoked || fromNewerVersion(*b) {
 			return false
 		}
-		b.RefreshUnclear = b.RefreshUnclear || was == asked && !definite(p)
+		b.RefreshUnclear = b.RefreshUnclear || was == asked && !isDefinite(p)
 		if b.Lease.Owner == owner {
 			b.Lease = table.Lease{}
 		}
@@ -123,17 +125,14 @@ func (s *Service) backOff(
 		next := min(minRefreshBackoff<<min(tries, 10), maxRefreshBackoff)
 		if was == asked {
 			tries++
-		} else { // the platform is not at fault, and need not be spared
+		} else { // the platform did not fail, so the pause does not grow
 			next = minRefreshBackoff
 		}
 		wait = max(wait, next)
 		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: tries, Problem: p}
-		if b.RefreshUnclear { // the token may be dead though it has life: the check finds out
-			b.CheckAt = earliest(b.CheckAt, b.Backoff.Until)
-		}
 		b.DueAt = s.due(*b)
 		return true
-	}, &rec)
+	})
 	if err != nil {
 		s.log.WarnContext(ctx, "a failed refresh was not noted", "error", err)
 	}
@@ -144,9 +143,9 @@ func (s *Service) backOff(
 	return p.After(wait)
 }
 
-// definite reports whether a failure leaves no doubt that the platform did not use the refresh token
-// up: it refused the app, it turned the call away, or the call never got there.
-func definite(p *problem.Problem) bool {
+// isDefinite reports whether the platform can't have used the refresh token up when a refresh failed
+// with p: it refused the app, it rejected the call, or the call did not reach it.
+func isDefinite(p *problem.Problem) bool {
 	switch p.Code {
 	case problem.ClientRefused, problem.PlatformNotConfigured, problem.PlatformRateLimited,
 		problem.AddressRefused, problem.PortRefused, problem.CertificateUntrusted:
@@ -157,22 +156,23 @@ func definite(p *problem.Problem) bool {
 	return false
 }
 
-// lastLook looks for a generation that came into the vault after its binding was given up.
-func (s *Service) lastLook(ctx context.Context, rec table.Binding) (table.Binding, error) {
-	k, err := s.successor(ctx, rec)
+// recheckRevoked looks for a generation that reached the vault after its binding was marked as
+// revoked, and commits it.
+func (s *Service) recheckRevoked(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	k, err := s.fetchNext(ctx, rec)
 	if err == nil {
 		return s.commit(ctx, rec, k)
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
 		return rec, unavailable("looking for the next token", err)
 	}
-	err = s.change(ctx, rec, func(b *table.Binding) bool {
-		if !same(b.Token, rec.Token) || b.RecheckAt.IsZero() || b.RecheckAt.After(s.now()) {
-			return false // one before its time doesn't count
+	checked := rec.Token
+	return s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, checked) || b.RecheckAt.IsZero() || b.RecheckAt.After(s.now()) {
+			return false // a check before RecheckAt does not replace the one at RecheckAt
 		}
 		b.RecheckAt = time.Time{}
 		b.DueAt = s.due(*b)
 		return true
-	}, &rec)
-	return rec, err
+	})
 }
