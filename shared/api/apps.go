@@ -21,11 +21,11 @@ type Apps func(ctx context.Context) (secret.Text, error)
 // there, without a new deployment.
 func appTerms(now func() time.Time) cache.Policy {
 	return cache.Policy{
-		Life:       5 * time.Minute,
-		Retry:      time.Minute,
-		RetryEmpty: 5 * time.Second,
-		Timeout:    5 * time.Second,
-		Now:        now,
+		TTL:                5 * time.Minute,
+		RetryInterval:      time.Minute,
+		RetryEmptyInterval: 5 * time.Second,
+		Timeout:            5 * time.Second,
+		Now:                now,
 	}
 }
 
@@ -61,7 +61,7 @@ func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (prov
 		switch {
 		case errors.As(err, &unread):
 			return provider.App{}, problem.New(problem.StorageUnavailable).
-				After(terms.RetryEmpty).From(err)
+				After(terms.RetryEmptyInterval).From(err)
 		case err != nil:
 			return provider.App{}, missing.From(err)
 		}
