@@ -127,7 +127,7 @@ func until(ctx context.Context, what string, so func(context.Context) (bool, err
 func dropped(t *testing.T, name string, drop func(context.Context) (none bool, err error)) {
 	t.Helper()
 	if err := until(context.Background(), "deleting the table", drop); err != nil {
-		t.Errorf("%s is left behind, delete it by hand: %v", name, err)
+		t.Errorf("%s is left behind, delete it yourself: %v", name, err)
 	}
 }
 
@@ -164,7 +164,9 @@ type created struct {
 	names map[vault.SecretName]bool
 }
 
-func (c *created) Put(ctx context.Context, name vault.SecretName, generation int, value secret.Text) error {
+func (c *created) Put(
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
+) error {
 	c.mu.Lock()
 	c.names[name] = true // even if it fails
 	c.mu.Unlock()
@@ -188,7 +190,7 @@ func (c *created) delete(t *testing.T, r *run) {
 	for name := range left {
 		_ = r.pace.Wait(context.Background())
 		if err := c.Vault.Delete(context.Background(), name); err != nil && name.Valid() {
-			t.Errorf("left behind, delete it by hand: %v", err)
+			t.Errorf("left behind, delete it yourself: %v", err)
 		}
 	}
 	t.Logf("%d names deleted once more at the end", len(left))

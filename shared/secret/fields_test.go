@@ -50,7 +50,7 @@ var allowed = map[string]string{
 	"shared/table.Note.State":                  "the state of a note",
 	"shared/table.DueEntry.Authorization":      "an authorization's id",
 	"shared/table.IdentityEntry.Authorization": "an authorization's id",
-	"shared/trigger.httpEvent.Cookies":         "a runtime's request as it is decoded, before it is one",
+	"shared/trigger.httpEvent.Cookies":         "a runtime's event as it is decoded",
 	"shared/trigger.lambdaReply.Cookies":       "a runtime's reply as it is encoded",
 }
 

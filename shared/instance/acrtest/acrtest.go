@@ -158,13 +158,13 @@ func (s *Service) list(r *http.Request, body []byte) (reply map[string]any, wron
 	for name, values := range query {
 		known := []string{"PageNo", "PageSize", "InstanceStatus"}
 		if !slices.Contains(known, name) || len(values) != 1 {
-			return nil, "this pretend service knows no parameter " + name
+			return nil, "the fake knows no parameter " + name
 		}
 	}
 	number, size := integer(query, "PageNo", 1), integer(query, "PageSize", 30)
 	switch {
 	case r.Header.Get("X-Acs-Action") != "ListInstance" || len(body) > 0:
-		return nil, "this pretend service knows ListInstance without a body alone"
+		return nil, "the fake knows only ListInstance without a body"
 	case number < 1 || size < 1 || size > 100:
 		return nil, "a page that can't be"
 	}
