@@ -38,10 +38,10 @@ func newClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 	return c
 }
 
-// What has a form of its own in an address is signed in that form. The vendor's code signs the
-// request that was sent, and must come to the same; and so must a check that shares nothing with
-// either.
-func TestWhatTravelsInTheAddressIsSignedAsTheVendorSignsIt(t *testing.T) {
+// Parameters that are encoded in the address are signed in their encoded form. The vendor's code
+// signs the request that was sent and must produce the same signature; a check that shares no code
+// with either must accept it.
+func TestQueryParametersAreSignedAsTheVendorSignsThem(t *testing.T) {
 	query := url.Values{
 		"b": {"a value + 值"}, "a": {"*~-_./?&=%"}, "A": {""}, "a1": {"1"},
 	}
@@ -87,7 +87,7 @@ func TestWhatTravelsInTheAddressIsSignedAsTheVendorSignsIt(t *testing.T) {
 	}
 }
 
-// The gate of the tests must be one that keeps something out.
+// Counter-check: the gate refuses changed requests.
 func TestARequestThatWasChangedIsRefused(t *testing.T) {
 	for what, change := range map[string]func(r *http.Request){
 		"nothing":       func(*http.Request) {},
@@ -118,7 +118,7 @@ func TestARequestThatWasChangedIsRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutAnotherOriginTheServiceIsAskedInItsRegion(t *testing.T) {
+func TestWithoutAnEndpointTheRegionsServiceIsCalled(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"": "https://sample.cn-test.aliyuncs.com", "http://127.0.0.1:1/": "http://127.0.0.1:1",
 	} {

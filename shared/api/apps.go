@@ -21,11 +21,11 @@ type Apps = func(ctx context.Context) (secret.Text, error)
 // operator has stored it, without a new deployment.
 func appPolicy(now func() time.Time) cache.Policy {
 	return cache.Policy{
-		Life:       5 * time.Minute,
-		Retry:      time.Minute,
-		RetryEmpty: 5 * time.Second,
-		Timeout:    5 * time.Second,
-		Now:        now,
+		TTL:                5 * time.Minute,
+		RetryInterval:      time.Minute,
+		RetryEmptyInterval: 5 * time.Second,
+		Timeout:            5 * time.Second,
+		Now:                now,
 	}
 }
 
@@ -64,7 +64,7 @@ func appOf(
 		switch {
 		case errors.As(err, &unread):
 			return provider.App{}, problem.New(problem.StorageUnavailable).
-				After(policy.RetryEmpty).From(err)
+				After(policy.RetryEmptyInterval).From(err)
 		case err != nil:
 			return provider.App{}, missing.From(err)
 		}

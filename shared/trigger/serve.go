@@ -23,8 +23,8 @@ const (
 	shutdownTimeout = 10 * time.Second
 )
 
-// Listen listens on a port of 127.0.0.1, which only this machine can reach. Port 0 is any free port.
-// If the port is in use, the error says how to choose another one.
+// Listen listens on a port of 127.0.0.1, which only this machine can reach. Port 0 is any free
+// port. If the port is in use, the error says how to choose another one.
 func Listen(ctx context.Context, port int) (net.Listener, error) {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)

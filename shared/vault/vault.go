@@ -68,7 +68,7 @@ const MaxValue = 30_000
 // after 190 years.
 const MaxGeneration = 20_000_000
 
-// These errors are told apart by callers with errors.Is.
+// Callers distinguish these errors with errors.Is.
 var (
 	ErrNotFound = errors.New("vault: no such secret or generation")
 	ErrExists   = errors.New("vault: the generation exists with another value")

@@ -20,8 +20,8 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// childRole, if set, makes this test's binary play a role instead of running tests: the role, the
-// data folder and a number, separated by spaces.
+// childRole, if set, makes this test's binary act as another process instead of running tests: the
+// role, the data folder and a number, separated by spaces.
 const childRole = "BINDERY_VAULT_FILE_CHILD"
 
 func TestMain(m *testing.M) {

@@ -174,7 +174,9 @@ func (v *Vault) Get(
 	return value, nil
 }
 
-func (v *Vault) read(ctx context.Context, name vault.SecretName, version string) (secret.Text, error) {
+func (v *Vault) read(
+	ctx context.Context, name vault.SecretName, version string,
+) (secret.Text, error) {
 	var got reply
 	err := v.client.Call(ctx, alibabacloud.Operation{Action: "GetSecretValue", Form: url.Values{
 		"SecretName": {v.id(name)}, "VersionId": {version},

@@ -17,10 +17,10 @@ import (
 )
 
 // Open returns a vault in KMS, in the environment's region, with the credentials of the newest
-// invocation or of the environment; see [alibabacloud.Read]. The secrets are kept in the instance
+// invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the instance
 // BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin with
-// BINDERY_SECRET_PREFIX. Open makes no call, so that a missing permission shows at the first call of
-// the vault.
+// BINDERY_SECRET_PREFIX. Open makes no call, so a missing permission shows at the first call of the
+// vault.
 func Open(c config.Config) (vault.Vault, error) {
 	var missing []error
 	for name, value := range map[string]string{

@@ -18,8 +18,8 @@ import (
 )
 
 // Open returns a vault in Secrets Manager, in the region and with the credentials of the
-// environment; see [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX. Open makes
-// no call, so that a missing permission shows at the first call of the vault.
+// environment; see [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX. Open
+// makes no call, so a missing permission shows at the first call of the vault.
 func Open(c config.Config) (vault.Vault, error) {
 	client, err := client()
 	if err != nil {

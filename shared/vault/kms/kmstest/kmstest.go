@@ -107,7 +107,7 @@ func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err
 		return nil, 0, failure{r.Status, r.Code, r.Message}
 	}
 	if r.URL.RawQuery != "" {
-		return nil, 0, badRequest("this pretend service takes no parameter in the address")
+		return nil, 0, badRequest("the fake takes no parameter in the address")
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {

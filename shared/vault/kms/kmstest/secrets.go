@@ -79,7 +79,7 @@ func (s *Service) do(action string, form url.Values) (any, error) {
 	}
 	for name, values := range form {
 		if !slices.Contains(known, name) || len(values) != 1 {
-			return nil, badRequest("this pretend service knows no parameter " + name)
+			return nil, badRequest("the fake knows no parameter " + name)
 		}
 	}
 	if !secretName.MatchString(form.Get("SecretName")) {
@@ -182,7 +182,7 @@ func (s *Service) delete(form url.Values) (any, error) {
 	name := form.Get("SecretName")
 	switch {
 	case form.Get("ForceDeleteWithoutRecovery") != "true":
-		return nil, badRequest("this pretend service knows no recovery window")
+		return nil, badRequest("the fake knows no recovery window")
 	case s.secrets[name] == nil:
 		return nil, resourceNotFound()
 	}

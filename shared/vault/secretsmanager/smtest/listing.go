@@ -87,7 +87,7 @@ type listOut struct {
 func (s *Service) listSecrets(in listIn) (any, error) {
 	for _, f := range in.Filters {
 		if f.Key != "name" {
-			return nil, invalidParameter("this pretend service filters by name only")
+			return nil, invalidParameter("the fake filters only by name")
 		}
 	}
 	var names []string

@@ -95,7 +95,7 @@ func operation[In any](do func(*Service, In) (any, error)) call {
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&in); err != nil {
 			if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-				return nil, invalidParameter("this pretend service knows no parameter " + field)
+				return nil, invalidParameter("the fake knows no parameter " + field)
 			}
 			return nil, failure{"SerializationException", "the body isn't the JSON of a request"}
 		}

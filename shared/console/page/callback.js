@@ -1,15 +1,15 @@
-// What the page's own address brings: the end of an authorization in the fragment, the issuer's
-// answer in the query. Both are taken out of the address before anything else happens, so that
-// they reach no history entry, bookmark or screenshot.
+// The callback parameters in the page's own address: the result of an authorization in the
+// fragment, the issuer's response in the query. Both are removed from the address before anything
+// else happens, so that they are in no history entry, bookmark or screenshot.
 //
-// An authorization's end waits in sessionStorage until the API has answered for it, since signing
-// in may leave the page in between and a person may reload it.
+// The result of an authorization is kept in sessionStorage until the API has processed it, because
+// the page may be left to sign in, and a person may reload it.
 
 const waiting = "bindery.pending";
 const started = (id) => `bindery.authorization.${id}`;
 
-// arrive takes everything out of the address. It returns the issuer's answer, or null.
-export function arrive() {
+// readCallback removes all parameters from the address. It returns the issuer's response, or null.
+export function readCallback() {
   takeFragment();
   const query = new URLSearchParams(location.search);
   const answered = query.has("state") && (query.has("code") || query.has("error"));
@@ -17,9 +17,9 @@ export function arrive() {
   return answered ? Object.fromEntries(query) : null;
 }
 
-// takeFragment keeps an authorization's end, and says whether there was one. The confirmation code that waits
-// for an authorization outlives problems with it: whoever goes back comes from the platform a
-// second time, and that is refused, but the first time still counts.
+// takeFragment stores the result of an authorization and returns whether there was one. A stored
+// confirmation code is not replaced by a problem of the same authorization: a person who goes back
+// returns from the platform a second time, which is refused, but the first result still counts.
 export function takeFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const end = {
@@ -34,22 +34,23 @@ export function takeFragment() {
   return true;
 }
 
-// pending is the end that waits: {id, confirmationCode, problem}, or null.
+// pending returns the stored result: {id, confirmationCode, problem}, or null.
 export const pending = () => stored(waiting);
 
-// settled forgets the end that waits, and what this tab knows of its authorization.
-export function settled() {
+// clearPending removes the stored result, and what this tab knows about its authorization.
+export function clearPending() {
   const end = pending();
   if (end) sessionStorage.removeItem(started(end.id));
   sessionStorage.removeItem(waiting);
 }
 
-// remember keeps what this tab has started: {platform, instance}.
-export function remember(id, authorization) {
+// rememberStart stores what this tab has started: {platform, instance}.
+export function rememberStart(id, authorization) {
   sessionStorage.setItem(started(id), JSON.stringify(authorization));
 }
 
-// startedHere is what this tab knows of an authorization, or null if another one started it.
+// startedHere returns what this tab knows about an authorization, or null if another tab started
+// it.
 export const startedHere = (id) => stored(started(id));
 
 function stored(key) {
