@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestEveryProblemSpeaksBothLanguages(t *testing.T) {
+func TestEveryProblemHasBothLanguages(t *testing.T) {
 	for code, e := range catalogue {
 		if http.StatusText(e.status) == "" || e.status < 400 {
 			t.Errorf("%s has status %d", code, e.status)
