@@ -97,7 +97,7 @@ func TestEveryMistakeIsReportedAtOnceInALineThatNamesItsVariable(t *testing.T) {
 	}
 }
 
-func TestAnOriginIsBroughtToTheFormOfABrowser(t *testing.T) {
+func TestAnOriginIsNormalizedAsABrowserDoes(t *testing.T) {
 	for value, want := range map[string]string{
 		"https://bindery.example.com/":   "https://bindery.example.com",
 		"  https://Bindery.Example.com ": "https://bindery.example.com",
@@ -165,7 +165,7 @@ func TestTheRestIsReadIntoItsField(t *testing.T) {
 	mustRead(t, "BINDERY_INSTANCES", "https://catalogue.example/instances.json")
 }
 
-func TestAWrongValueIsRefusedByTheVariablesName(t *testing.T) {
+func TestAWrongValueIsRefusedUnderItsVariablesName(t *testing.T) {
 	for _, wrong := range [][2]string{
 		{"BINDERY_PUBLIC_URL", "bindery.example.com"},
 		{"BINDERY_PUBLIC_URL", "ftp://bindery.example.com"},

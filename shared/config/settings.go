@@ -6,13 +6,13 @@ import (
 	"bindery/shared/provider"
 )
 
-// setting is one variable with what is done with its value.
+// setting is one variable and how its value is read.
 type setting struct {
 	Variable
-	// set checks a value that is not empty and stores it. Its error ends the sentence that the
-	// variable's name begins, and never quotes the value.
+	// set checks a value that is not empty and stores it. Its error continues a sentence that
+	// begins with the variable's name, and never quotes the value.
 	set func(c *Config, value string) error
-	// with says why a variable that is not set should be, given the others, or "".
+	// with returns why a variable that is not set must be set, given the others, or "".
 	with func(c Config, set func(name string) bool) string
 }
 
@@ -21,7 +21,7 @@ const (
 	eventsSecret = "BINDERY_EVENTS_SECRET"
 )
 
-// settings is the one list of variables; reading and documentation both come from it.
+// settings returns all variables. Both reading and documentation use this list.
 func settings(platforms []provider.Registration) []setting {
 	all := []setting{
 		{
@@ -154,8 +154,8 @@ func storage() []setting {
 	}
 }
 
-// alibaba are what a generic secret and a table can't be made without on Alibaba Cloud. That they
-// are set is checked when the store is opened, for no other build needs them.
+// alibaba returns the variables of Alibaba Cloud. Whether the ones that its table and vault need are
+// set is checked when those are opened, since no other build needs them.
 func alibaba() []setting {
 	return []setting{
 		{
@@ -263,7 +263,7 @@ func network(platforms []provider.Registration) []setting {
 	}...)
 }
 
-// endpoints are the variables of the platforms' origins.
+// endpoints returns the variables of the platforms' origins.
 func endpoints(platforms []provider.Registration) []setting {
 	var all []setting
 	for _, p := range platforms {

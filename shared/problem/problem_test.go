@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestEveryProblemSpeaksBothLanguages(t *testing.T) {
+func TestEveryProblemHasBothLanguages(t *testing.T) {
 	for code, e := range catalogue {
 		if http.StatusText(e.status) == "" || e.status < 400 {
 			t.Errorf("%s has status %d", code, e.status)
@@ -82,7 +82,7 @@ func TestParamsFromOutsideAreCleaned(t *testing.T) {
 		t.Errorf("field = %q, want %q", got, want)
 	}
 	got := p.Params["other"]
-	if len(got) > longestParam+len("…") || strings.ContainsRune(got, '\ufffd') {
+	if len(got) > maxParamLength+len("…") || strings.ContainsRune(got, '\ufffd') {
 		t.Errorf("the other has %d bytes, or a torn rune", len(got))
 	}
 }

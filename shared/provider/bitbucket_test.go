@@ -11,7 +11,7 @@ const bitbucketUser = `{"uuid": "{87bb15eb-47c1-49b3-9f16-ca824a2979a4}", "accou
 		"avatar": {"href": "https://a.example/brad"}, "html": {"href": "https://bitbucket.org/brad/"}
 	}}`
 
-func TestBitbucketCheckTellsWhoAndWhat(t *testing.T) {
+func TestBitbucketCheckReturnsIdentityAndScopes(t *testing.T) {
 	s := newOAuthSite(t, canned{body: bitbucketUser})
 	f, err := check(s.platform(t, Bitbucket), "account", "repository", "webhook")
 	if err != nil {

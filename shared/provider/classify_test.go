@@ -119,7 +119,7 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 	}
 }
 
-func TestB5_AForbiddenOfALimitTakesNoPermissionAway(t *testing.T) {
+func TestB5_AForbiddenOfARateLimitIsNotAMissingPermission(t *testing.T) {
 	reset := strconv.FormatInt(noon.Add(10*time.Minute).Unix(), 10)
 	for _, name := range Names() {
 		for header, want := range map[[4]string]time.Duration{

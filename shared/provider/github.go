@@ -141,7 +141,9 @@ const replicaLagBackoff = time.Second
 
 // fetchUserWithRetry is [oauth.fetchUser] with a second try after a 401: right after a refresh
 // GitHub may refuse the new token for a moment.
-func (g *gitHub) fetchUserWithRetry(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+func (g *gitHub) fetchUserWithRetry(
+	ctx context.Context, k call, cred Credential, into any,
+) (reply, error) {
 	r, err := g.fetchUser(ctx, k, cred, into)
 	if r.status != http.StatusUnauthorized {
 		return r, err

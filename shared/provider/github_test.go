@@ -20,7 +20,7 @@ func withScopes(body, scopes string) canned {
 	return canned{body: body, header: map[string]string{"X-OAuth-Scopes": scopes}}
 }
 
-func TestGitHubCheckTellsWhoAndWhat(t *testing.T) {
+func TestGitHubCheckReturnsIdentityAndScopes(t *testing.T) {
 	s := newOAuthSite(t, withScopes(octocat, "gist, repo"))
 	f, err := check(s.platform(t, GitHub), "stale")
 	if err != nil {
@@ -136,7 +136,7 @@ func TestGitHubRepliesThatAreNoUser(t *testing.T) {
 	}
 }
 
-func TestB5_OneUnauthorizedRightAfterARefreshIsTriedAgain(t *testing.T) {
+func TestB5_AnUnauthorizedRightAfterARefreshIsRetriedOnce(t *testing.T) {
 	refused := canned{status: 401, body: `{"message": "Bad credentials"}`}
 	s := newOAuthSite(t, refused, withScopes(octocat, "repo"))
 	if f, err := check(s.platform(t, GitHub)); err != nil || f.Identity.Username != "octocat" {

@@ -69,7 +69,7 @@ func TestGitLabVerifyTakesTwoCalls(t *testing.T) {
 	}
 }
 
-func TestC13_AGitLabWithoutTLSIsWarnedOf(t *testing.T) {
+func TestC13_AGitLabWithoutTLSGetsAWarning(t *testing.T) {
 	s := newTokenSite(t, gitLabReplies())
 	f, err := s.gitLab().Verify(t.Context(), submit(s.URL))
 	if err != nil {
@@ -180,7 +180,7 @@ func TestGitLabComparesTheUserName(t *testing.T) {
 	}
 }
 
-func TestD10_ARejectedTokenSaysNothingOfTheUserName(t *testing.T) {
+func TestD10_ARejectedTokenSaysNothingAboutTheUserName(t *testing.T) {
 	rejected := canned{status: 401, body: `{"message":"401 Unauthorized"}`}
 	s := newTokenSite(t, with(gitLabReplies(), selfPath, rejected))
 	said := map[string]bool{}
@@ -197,7 +197,7 @@ func TestD10_ARejectedTokenSaysNothingOfTheUserName(t *testing.T) {
 	}
 }
 
-func TestAnOlderGitLabIsTakenWithWarnings(t *testing.T) {
+func TestAnOlderGitLabIsAcceptedWithWarnings(t *testing.T) {
 	for name, reply := range map[string]canned{
 		"15.4":   {status: 404, body: `{"error":"404 Not Found"}`},
 		"older":  {status: 405, body: `{"error":"405 Not Allowed"}`},

@@ -8,7 +8,7 @@ import (
 	"bindery/shared/problem"
 )
 
-// grantType is what is redeemed at a token endpoint.
+// grantType is the grant that is redeemed at a token endpoint.
 type grantType string
 
 // The grants of RFC 6749, 4.1.3 and 6.
@@ -17,26 +17,26 @@ const (
 	refreshGrant grantType = "refresh_token"
 )
 
-// refusal is what an error code of a token endpoint means for the one grant and the other. "" is
-// nothing definite.
+// refusal is what an error code of a token endpoint means for each grant. "" means nothing
+// definite.
 type refusal struct {
 	code, refresh problem.Code
 	reason        string
-	// tryNextSecret says that the app's next secret may do better. Only a client that was not let
-	// in has left the grant untouched for sure.
+	// tryNextSecret says that the app's next secret may be accepted. Only when the client wasn't
+	// authenticated is the grant certainly unused.
 	tryNextSecret bool
 }
 
 // refusals is the one table of what the error codes of token endpoints mean: RFC 6749, 5.2;
 // GitHub's own from its "Troubleshooting OAuth app access token request errors". What isn't
-// listed is [problem.PlatformError], which is passing: a token is given up on known words only.
+// listed is [problem.PlatformError], which is transient: a token is given up only on known codes.
 var refusals = map[string]refusal{
 	"invalid_grant":         grantRefused("code"),
 	"bad_verification_code": {code: problem.TokenRejected, reason: "code"},
 	"unverified_user_email": {code: problem.TokenRejected, reason: "unverified_email"},
 	"bad_refresh_token":     {refresh: problem.TokenRevoked},
 
-	// Bitbucket says unauthorized_client of a wrong secret too.
+	// Bitbucket sends unauthorized_client for a wrong secret too.
 	"invalid_client":               appRefused(true),
 	"incorrect_client_credentials": appRefused(true),
 	"unauthorized_client":          appRefused(true),
@@ -59,7 +59,7 @@ func appRefused(tryNextSecret bool) refusal {
 	}
 }
 
-// means is the problem code for this grant.
+// means returns the problem code for this grant.
 func (f refusal) means(g grantType) problem.Code {
 	code := f.code
 	if g == refreshGrant {
@@ -71,11 +71,11 @@ func (f refusal) means(g grantType) problem.Code {
 	return code
 }
 
-// read says what a token endpoint's reply means. tryNextSecret is true for a problem that the
-// app's next secret may mend.
+// read interprets a token endpoint's reply. tryNextSecret reports whether the app's next secret may
+// solve the problem.
 //
-// Limits, a server's own failure and 403 come first, whatever the body says: 403 is what limits
-// and firewalls answer, and no platform is known to refuse a grant for good with it.
+// Rate limits, server errors and 403 come first, whatever the body says: limits and firewalls
+// answer 403, and no platform is known to refuse a grant permanently with it.
 func (o *oauth) read(r reply, g grantType) (t tokenReply, tryNextSecret bool, err error) {
 	switch {
 	case r.limited():
@@ -99,8 +99,8 @@ func (o *oauth) read(r reply, g grantType) (t tokenReply, tryNextSecret bool, er
 	return t, false, nil
 }
 
-// refused is the problem of an error code. error_description isn't looked at: it is anybody's
-// text, and may quote what we sent.
+// refused returns the problem of an error code. It ignores error_description, which is untrusted
+// text and may quote the request.
 func (o *oauth) refused(r reply, failure string, f refusal, g grantType) *problem.Problem {
 	code := f.means(g)
 	p := o.means(code, r).From(
@@ -112,8 +112,8 @@ func (o *oauth) refused(r reply, failure string, f refusal, g grantType) *proble
 	return p
 }
 
-// nameOf is an error code as it may be logged. An unknown one is anybody's text too: it is named
-// only if it looks like a code, which no token does.
+// nameOf returns an error code in a form that may be logged. An unknown one is untrusted text too:
+// it is returned only if it looks like a code, which no token does.
 func nameOf(failure string) string {
 	if _, known := refusals[failure]; known {
 		return failure
@@ -124,8 +124,8 @@ func nameOf(failure string) string {
 	return failure
 }
 
-// forbidden is the problem of a 403. Gitee answers so to a call without a User-Agent (its
-// oauth_doc), which then was lost on the way, for every call of ours carries one.
+// forbidden returns the problem of a 403. Gitee answers 403 to a call without a User-Agent (see its
+// oauth_doc). Every call has one, so it was then removed on the way.
 func (o *oauth) forbidden(r reply) *problem.Problem {
 	if strings.Contains(r.errorText(), "rate limit") {
 		return o.means(problem.PlatformRateLimited, r)

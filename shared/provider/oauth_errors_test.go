@@ -77,7 +77,7 @@ func TestWhatErrorCodesMean(t *testing.T) {
 	}
 }
 
-func TestB4_FailuresOfTheSiteSayNothingOfTheToken(t *testing.T) {
+func TestB4_FailuresOfTheSiteSayNothingAboutTheToken(t *testing.T) {
 	const failed = problem.PlatformError
 	for name, c := range map[string]struct {
 		reply  canned
@@ -131,7 +131,7 @@ func TestB4_FailuresOfTheSiteSayNothingOfTheToken(t *testing.T) {
 	}
 }
 
-func TestB4_ASiteThatIsAwayOrSilentIsUnreachable(t *testing.T) {
+func TestB4_ASiteThatIsDownOrSilentIsUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func readJSON(body string) (tokenReply, error) {
 	return readTokenReply(http.Header{"Content-Type": {"application/json"}}, []byte(body))
 }
 
-func TestB8_ExpiresInOfEveryShape(t *testing.T) {
+func TestB8_ExpiresInOfEveryType(t *testing.T) {
 	for raw, want := range map[string]time.Duration{
 		`7200`:               2 * time.Hour,
 		`7200.0`:             2 * time.Hour,
@@ -51,7 +51,7 @@ func TestB8_ExpiresInOfEveryShape(t *testing.T) {
 	}
 }
 
-func TestScopesOfEveryShape(t *testing.T) {
+func TestScopesOfEveryType(t *testing.T) {
 	for raw, want := range map[string][]string{
 		`"scope": "user_info projects hook"`:          {"user_info", "projects", "hook"},
 		`"scope": "repo,gist"`:                        {"repo", "gist"},
@@ -106,7 +106,7 @@ func TestTokenReplyAsAForm(t *testing.T) {
 	}
 }
 
-func TestTokenReplyThatIsNone(t *testing.T) {
+func TestMalformedTokenReplies(t *testing.T) {
 	long := strings.Repeat("a", maxTokensLength)
 	for name, body := range map[string]string{
 		"empty":           "",

@@ -111,7 +111,7 @@ func (o one) check(t *testing.T, token provider.Token) (provider.CheckResult, er
 	return o.Check(t.Context(), provider.Credential{Access: token.Access, Scopes: token.Scopes})
 }
 
-func TestALifeOfATokenInTheSandbox(t *testing.T) {
+func TestTheLifeOfATokenInTheSandbox(t *testing.T) {
 	for name, life := range map[string]time.Duration{
 		provider.Gitee: 24 * time.Hour, provider.GitHub: 8 * time.Hour,
 		provider.Bitbucket: 2 * time.Hour,
@@ -146,7 +146,7 @@ func TestALifeOfATokenInTheSandbox(t *testing.T) {
 	}
 }
 
-func TestA9_TheSandboxHoldsTheVerifierAgainstTheChallenge(t *testing.T) {
+func TestA9_TheSandboxChecksTheVerifierAgainstTheChallenge(t *testing.T) {
 	for _, name := range []string{provider.Gitee, provider.GitHub, provider.Bitbucket} {
 		o := newWorld(t).platform(t, name)
 		code, verifier := o.consent(t, "alice", nil)

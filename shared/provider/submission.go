@@ -9,10 +9,10 @@ import (
 	"bindery/shared/secret"
 )
 
-// What a user pastes is never sent as it is: a line break would become a header of its own, and a
-// colon in a user name would move the border between name and password.
+// The user's input is checked before it is sent: a line break would start another header, and a
+// colon in a user name would move the boundary between name and password.
 
-// The longest token and name that are taken. Real ones have a tenth of it.
+// The maximum lengths of a token and a name, in bytes. Real ones have a tenth of it.
 const (
 	maxTokenLength = 4096
 	maxNameLength  = 255
@@ -35,7 +35,7 @@ func cleanToken(pasted secret.Text) (secret.Text, error) {
 }
 
 // cleanUsername drops the spaces around a user name and refuses one with spaces, control
-// characters or a colon inside. Everything else is left to whoever writes it somewhere to escape.
+// characters or a colon inside. Code that writes it elsewhere has to escape other characters.
 func cleanUsername(typed string) (string, error) {
 	name := strings.TrimSpace(typed)
 	if err := checkField("username", name, maxNameLength); err != nil {
@@ -51,8 +51,8 @@ func cleanUsername(typed string) (string, error) {
 	return name, nil
 }
 
-// cleanOrganization drops the spaces around an organization's id. It becomes a part of paths, and
-// no real one holds more than letters, digits, dashes and underscores.
+// cleanOrganization drops the spaces around an organization's id. The id becomes part of paths, and
+// real ones consist of letters, digits, dashes and underscores.
 func cleanOrganization(typed string) (string, error) {
 	id := strings.TrimSpace(typed)
 	if id == "" {
@@ -67,13 +67,13 @@ func cleanOrganization(typed string) (string, error) {
 	return id, nil
 }
 
-// pathSafe reports whether s may stand in a path as it is.
+// pathSafe reports whether s can be used in a path without escaping.
 func pathSafe(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789-_"+
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// checkExpiry refuses an expiry that the user gave and that has passed.
+// checkExpiry refuses an expiry in the past.
 func checkExpiry(expiresAt, now time.Time) error {
 	if !expiresAt.IsZero() && !expiresAt.After(now) {
 		return malformed("expiresAt", "past")

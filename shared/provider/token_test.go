@@ -179,7 +179,7 @@ func wantMalformed(t *testing.T, err error, field, reason string) {
 	}
 }
 
-func TestPlatformsComeInTheConsolesOrder(t *testing.T) {
+func TestPlatformsAreInTheConsolesOrder(t *testing.T) {
 	set := New(Options{Guard: netguard.New(netguard.Options{})})
 	var names []string
 	for _, p := range set.All() {
@@ -230,7 +230,7 @@ func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 	}
 }
 
-func TestD9_AUserNameCanMoveNoBorder(t *testing.T) {
+func TestD9_AUserNameCannotMoveTheBoundaryToThePassword(t *testing.T) {
 	for _, typed := range []string{"alice", " alice\n", "alice@example.com", "组织/爱丽丝", "a.b-c_d"} {
 		if name, err := cleanUsername(typed); err != nil || name != strings.TrimSpace(typed) {
 			t.Errorf("%q became %q, %v", typed, name, err)
