@@ -253,7 +253,7 @@ func TestD10_ARejectedTokenSaysNothingOfTheName(t *testing.T) {
 			return string(withoutID(r.refused(problem.TokenRejected, "")))
 		}
 		if right, wrong := answer("alice"), answer("nobody"); right != wrong {
-			t.Errorf("%s: got\n%s\nfor a user, and for nobody\n%s", platform, right, wrong)
+			t.Errorf("%s: got\n%s\nfor a user, and for a name without a user\n%s", platform, right, wrong)
 		}
 	}
 	if n := w.box.Codeup.WrongPasswords("alice"); n != 0 {

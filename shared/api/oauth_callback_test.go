@@ -17,7 +17,7 @@ import (
 func TestA4_NothingEqualsNothing(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub) // no browser was redirected yet: the record has no state
-	nobody := newBrowser(w)
+	empty := newBrowser(w)
 	none := []string{
 		"", ".", a.id, a.id + ".", "." + strings.Repeat("0", 64),
 		a.id + "." + strings.Repeat("0", 64),
@@ -25,12 +25,12 @@ func TestA4_NothingEqualsNothing(t *testing.T) {
 	}
 	for _, state := range none {
 		for _, cookie := range []string{"", "__Host-bindery-=", "__Host-bindery-=.", "=", "; ;"} {
-			nobody.callback(callbackOf("github", "state", state, "code", "any"), func(r *request) {
+			empty.callback(callbackOf("github", "state", state, "code", "any"), func(r *request) {
 				r.header["Cookie"] = cookie
 			}).refused(problem.AuthorizationUnknown, "")
 		}
 	}
-	nobody.callback(callbackOf("github")).refused(problem.AuthorizationUnknown, "")
+	empty.callback(callbackOf("github")).refused(problem.AuthorizationUnknown, "")
 	w.stage(a.id, "started")
 	// With the right state, a cookie with the right name that holds nothing, or only one half.
 	b := newBrowser(w)

@@ -89,7 +89,7 @@ func TestA13_AGarbageCallbackClearsAndClaimsNothing(t *testing.T) {
 		"another random part": {b, with(string(flipped)), none, ""},
 		"bytes":               {b, with("\xff\x00\r\n;"), none, ""},
 		"100 KB":              {b, with(strings.Repeat("a", 100<<10)), none, ""},
-		"a consent refused, from nobody": {
+		"a consent refused, without the cookie": {
 			newBrowser(w), callbackOf("github", "error", "access_denied", "state", state),
 			problem.CookiesBlocked, a.id,
 		},

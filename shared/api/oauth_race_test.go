@@ -191,7 +191,7 @@ func TestAClosedTabLosesNoToken(t *testing.T) {
 	w.waitForCallback(a.id)
 	w.wantConsistentAfterSweep()
 	if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 0 {
-		t.Errorf("%d tokens live at GitHub that nobody has", live)
+		t.Errorf("%d tokens are valid at GitHub that Bindery doesn't have", live)
 	}
 }
 

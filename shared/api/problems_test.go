@@ -70,6 +70,14 @@ func callerProblems() []scenario {
 			problem.InputMalformed, "too_long",
 			bind("gitlab", gitlab("username", strings.Repeat("a", 256)), true),
 		},
+		{
+			problem.InputMalformed, "too_long",
+			bind("gitlab", gitlab("address", "https://"+strings.Repeat("a", 2048)), true),
+		},
+		{
+			problem.InputMalformed, "too_long",
+			bind("codeup", codeup("token", strings.Repeat("a", 4097)), false),
+		},
 		{problem.InputMalformed, "characters", bind("gitlab", gitlab("username", "a:b"), false)},
 		{
 			problem.InputMalformed, "past",

@@ -70,7 +70,7 @@ func TestGitHubsTenTokens(t *testing.T) {
 		a, end := w.attempt(nthInstance(9))
 		end.refused(problem.TooManyTokens, a.id)
 		if r := w.shown(a.id, "").ok(); !strings.Contains(string(r.body), " 9") {
-			t.Errorf("the number of tokens isn't told: %s", r.body)
+			t.Errorf("the detail lacks the number of tokens: %s", r.body)
 		}
 		if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 9 {
 			t.Errorf("%d tokens live, want the nine that are bound", live)
@@ -100,7 +100,7 @@ func TestARefusedAndRevokedTokenDoesntCount(t *testing.T) {
 	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(9))
 }
 
-// The schedule runs every 15 minutes, so an attempt's token may live twice as long as its attempt.
+// The schedule runs every 15 minutes, so an attempt's token may be valid twice as long as its attempt.
 func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
 	w := newConsentWorld(t, manyInstances)
 	w.bindMany(6)
@@ -174,7 +174,7 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 				w.wantNothingLeft()
 				live := w.box.LiveTokens(platform, "alice")
 				if platform == sandbox.GitHub && live != 0 {
-					t.Errorf("%d tokens live at GitHub that nobody has", live)
+					t.Errorf("%d tokens are valid at GitHub that Bindery doesn't have", live)
 				}
 			})
 		}
