@@ -251,7 +251,8 @@ func TestRedirectLogsWhetherACredentialFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Private-Token", "glpat-sandbox-alice-good")
-	response, err := http.DefaultClient.Do(r) // which follows redirects, as a client of a platform must not
+	// which follows redirects, as a client of a platform must not
+	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

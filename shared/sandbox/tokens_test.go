@@ -58,7 +58,8 @@ func TestTheVerifierCountsAtGitHubOnly(t *testing.T) {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
 			challenge := url.Values{
-				"code_challenge": {oauth2.S256ChallengeFromVerifier(verifier)}, "code_challenge_method": {"S256"},
+				"code_challenge":        {oauth2.S256ChallengeFromVerifier(verifier)},
+				"code_challenge_method": {"S256"},
 			}
 			code := w.code(p, challenge)
 			right := url.Values{"code_verifier": {verifier}}

@@ -207,7 +207,8 @@ func (s *Server) getVersion(_ *http.Request, t *token, _ User) (any, *apiError) 
 	}, nil
 }
 
-// serveGit serves a project's repository. The user name that goes with the token is its user's, or oauth2.
+// serveGit serves a project's repository. The user name that goes with the token
+// is its user's, or oauth2.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	path, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/gitlab/"), ".git/")
