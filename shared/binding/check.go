@@ -91,7 +91,7 @@ func (s *Service) CheckNow(
 func (s *Service) claim(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	rec.Attempts++
 	rec.CheckAt = s.now().Add(claimed)
-	rec.DueAt = rec.CheckAt
+	rec.DueAt = earliest(rec.CheckAt, secretsDueAt(rec))
 	return s.table.SaveBinding(ctx, rec)
 }
 
@@ -124,7 +124,7 @@ func (s *Service) unclaim(ctx context.Context, rec table.Binding) {
 			return false
 		}
 		b.Attempts--
-		b.DueAt = s.now().Add(claimed)
+		b.DueAt = earliest(s.now().Add(claimed), secretsDueAt(*b))
 		return true
 	}, &rec)
 }

@@ -51,7 +51,7 @@ func (s *Service) refreshUntilUsable(ctx context.Context, rec table.Binding) (ta
 // the work and the others wait for it; it goes on when they leave, for a refresh token that the
 // platform has used up must reach the vault. Of all processes one has the lease.
 func (s *Service) refreshOnce(ctx context.Context, rec table.Binding) (table.Binding, error) {
-	flight := rec.Token.Secret + fmt.Sprint(rec.Token.Generation)
+	flight := string(rec.Token.Secret) + fmt.Sprint(rec.Token.Generation)
 	done := s.flights.DoChan(flight, func() (any, error) {
 		return s.acquireLease(context.WithoutCancel(ctx), rec)
 	})

@@ -1,6 +1,10 @@
 package binding
 
-import "sync"
+import (
+	"sync"
+
+	"bindery/shared/vault"
+)
 
 // tokenCacheSize is how many tokens a process keeps in memory at most.
 const tokenCacheSize = 1000
@@ -10,7 +14,7 @@ const tokenCacheSize = 1000
 // record is read first, every time, and says which generation counts.
 type tokenCache struct {
 	mu   sync.Mutex
-	kept map[string]cachedToken
+	kept map[vault.SecretName]cachedToken
 }
 
 type cachedToken struct {
@@ -18,7 +22,7 @@ type cachedToken struct {
 	token      tokenBundle
 }
 
-func (w *tokenCache) get(name string, generation int) (tokenBundle, bool) {
+func (w *tokenCache) get(name vault.SecretName, generation int) (tokenBundle, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t, ok := w.kept[name]
@@ -26,11 +30,11 @@ func (w *tokenCache) get(name string, generation int) (tokenBundle, bool) {
 }
 
 // put keeps a secret's newest token. When there are too many, any other goes.
-func (w *tokenCache) put(name string, generation int, k tokenBundle) {
+func (w *tokenCache) put(name vault.SecretName, generation int, k tokenBundle) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.kept == nil {
-		w.kept = map[string]cachedToken{}
+		w.kept = map[vault.SecretName]cachedToken{}
 	}
 	if w.kept[name].generation > generation {
 		return

@@ -321,13 +321,6 @@ func (w *world) hasten() {
 func (w *world) hastened(ctx context.Context, e table.DueEntry) error {
 	past := time.Now().Add(-time.Second)
 	switch {
-	case e.Note != "":
-		n, err := w.table.Note(ctx, e.Note)
-		if err == nil {
-			n.DueAt = past
-			_, err = w.table.SaveNote(ctx, n)
-		}
-		return err
 	case e.Authorization != "":
 		a, err := w.table.Authorization(ctx, e.Authorization)
 		if err == nil {
