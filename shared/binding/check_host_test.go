@@ -18,6 +18,7 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 // fleet is a harness on a table and a vault in memory, which take thousands of records at once.
@@ -45,7 +46,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
-		name := m.random(16)
+		name := m.newSecretName()
 		if err := m.put(m.startInvocation(ctx), name, 1, k); err != nil {
 			m.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 }
 
 // seed makes one record, past the service: there are many.
-func (m fleet) seed(id, name string, k tokenBundle, due time.Time) {
+func (m fleet) seed(id string, name vault.SecretName, k tokenBundle, due time.Time) {
 	rec := table.Binding{
 		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: tokenOf(name, k, due),
 		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,

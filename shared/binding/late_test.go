@@ -2,7 +2,6 @@ package binding
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"bindery/shared/vault"
 )
 
 // deed is something that a service does to the instance i-1, with what must be there before it.
