@@ -82,10 +82,12 @@ func (l *lossy) SaveBinding(ctx context.Context, b table.Binding) (table.Binding
 	return saved, nil
 }
 
-func (l *lossy) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	saved, err := l.Table.SaveNote(ctx, n)
+func (l *lossy) SaveAuthorization(
+	ctx context.Context, a table.Authorization,
+) (table.Authorization, error) {
+	saved, err := l.Table.SaveAuthorization(ctx, a)
 	if err = l.end(err); err != nil {
-		return table.Note{}, err
+		return table.Authorization{}, err
 	}
 	return saved, nil
 }

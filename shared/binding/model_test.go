@@ -613,6 +613,7 @@ func TestModelNothingIsLeftOverAndNothingInUseIsDeleted(t *testing.T) {
 		{"two attempts", start(0, 2, 3), []modelRole{
 			confirm, role("confirm", 3), expiry, role("expiry", 3), sweep,
 		}},
+		{"confirm, bind, unbind", start(1, 2), []modelRole{confirm, role("bind", 3), unbind, expiry, sweep}},
 		{"two sweeps", start(1), []modelRole{role("bind", 2), unbind, sweep, sweep}},
 		{"two sweeps, refresh", start(1), []modelRole{unbind, refresh, sweep, sweep}},
 		{"two sweeps, confirm", start(1, 2), []modelRole{confirm, expiry, sweep, sweep}},
