@@ -82,16 +82,6 @@ func (l *lossy) SaveBinding(ctx context.Context, b table.Binding) (table.Binding
 	return saved, nil
 }
 
-func (l *lossy) SaveAuthorization(
-	ctx context.Context, a table.Authorization,
-) (table.Authorization, error) {
-	saved, err := l.Table.SaveAuthorization(ctx, a)
-	if err = l.end(err); err != nil {
-		return table.Authorization{}, err
-	}
-	return saved, nil
-}
-
 func (l *lossy) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
 	return l.end(l.Table.SaveIdentityEntry(ctx, h))
 }

@@ -33,7 +33,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 		want(t, "scopes", strings.Join(rec.Token.Scopes, " "), "api")
 		want(t, "stamp", len(rec.Revision), 32)
 	})
-	if calls["Put"] != 1 || calls["SaveBinding"] != 1 || calls["Delete"] != 0 {
+	if calls["Put"] != 1 || calls["SaveBinding"] != 2 || calls["Delete"] != 0 {
 		t.Errorf("got the calls %v", calls)
 	}
 	want(t, "token of", b.opens("i-1"), "alice")
