@@ -46,7 +46,7 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 			var confirmationCode, back string
 			b := newBrowser(w)
 			first := calls{
-				"Authorization": 1, "Binding": 1, "Note": 1, "SaveNote": 1, "SaveIdentityEntry": 1,
+				"Authorization": 1, "Binding": 1, "SaveAuthorization": 1, "SaveIdentityEntry": 1,
 				"SaveBinding": 1,
 			}
 			step("start", 0, calls{"SaveAuthorization": 1}, func() { a = w.start(platform) })
@@ -55,7 +55,7 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 				func() { address = b.authorizeURL(a) })
 			step("go again", 0, calls{"Authorization": 1}, func() { b.authorizeURL(a) })
 			back = w.grant(a.platform, "alice", address, nil)
-			callback := calls{"Authorization": 1, "SaveAuthorization": 2, "SaveNote": 1, "Put": 1}
+			callback := calls{"Authorization": 1, "SaveAuthorization": 2, "Put": 1}
 			step("callback", 2,
 				sum(callback, gitHub(calls{"SaveIdentityEntry": 1, "ListIdentityEntries": 1})),
 				func() { confirmationCode = b.callback(back).consented().confirmationCode })
@@ -72,7 +72,7 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 				func() { confirmationCode = b.callback(back).consented().confirmationCode })
 			// The new and the old token are compared, for the very same one must not be revoked; at
 			// GitHub also with those of the identity's bindings, of which this is the one.
-			again := sum(first, calls{"SaveNote": 2, "Note": 1, "Get": 2})
+			again := sum(first, calls{"Get": 2})
 			ended := 0
 			if platform == sandbox.GitHub {
 				ended = 1

@@ -82,14 +82,6 @@ func (l *lossy) SaveBinding(ctx context.Context, b table.Binding) (table.Binding
 	return saved, nil
 }
 
-func (l *lossy) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	saved, err := l.Table.SaveNote(ctx, n)
-	if err = l.end(err); err != nil {
-		return table.Note{}, err
-	}
-	return saved, nil
-}
-
 func (l *lossy) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
 	return l.end(l.Table.SaveIdentityEntry(ctx, h))
 }

@@ -93,7 +93,7 @@ func (s *Service) CheckNow(
 func (s *Service) claim(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	rec.Attempts++
 	rec.CheckAt = s.now().Add(checkLeaseTTL)
-	rec.DueAt = rec.CheckAt
+	rec.DueAt = earliest(rec.CheckAt, secretsDueAt(rec))
 	return s.table.SaveBinding(ctx, rec)
 }
 
@@ -118,7 +118,7 @@ func (s *Service) unclaim(ctx context.Context, rec table.Binding) {
 			return false
 		}
 		b.Attempts--
-		b.DueAt = s.now().Add(checkLeaseTTL)
+		b.DueAt = earliest(s.now().Add(checkLeaseTTL), secretsDueAt(*b))
 		return true
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 // fleet is a harness on a table and a vault in memory, which take thousands of records at once.
@@ -45,7 +46,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
-		name := m.random(16)
+		name := m.newSecretName()
 		if err := m.put(m.startInvocation(ctx), name, 1, k); err != nil {
 			m.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 }
 
 // seed makes one record, past the service: there are many.
-func (m fleet) seed(id, name string, k tokenBundle, due time.Time) {
+func (m fleet) seed(id string, name vault.SecretName, k tokenBundle, due time.Time) {
 	rec := table.Binding{
 		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: tokenOf(name, k, due),
 		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,
@@ -175,9 +176,11 @@ func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T
 	want(t, "tried or put off", done.Failed+done.PutOff, left)
 	want(t, "tried few", done.Failed < maxHostFailures+maxCallsPerHost, true)
 	tried := 0
-	for _, note := range m.rows.notes {
-		tried += note.Attempts
-		want(t, "comes up later", note.DueAt, now.Add(orphanGracePeriod))
+	for _, rec := range m.rows.bindings {
+		for _, o := range rec.Secrets {
+			tried += o.Attempts
+			want(t, "comes up later", o.DueAt, now.Add(orphanGracePeriod))
+		}
 	}
 	want(t, "counted as tried", tried, done.Failed)
 	want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
@@ -187,20 +190,21 @@ func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T
 	want(t, "deleted when it is well", m.mustSweep().Deleted, left)
 }
 
-// leave makes a secret of GitHub that nothing points at, and its note. The token is dead.
+// leave makes a secret of GitHub that a record lists as retired. Its token is not valid.
 func (m fleet) leave(id string, due time.Time) {
 	m.Helper()
 	ctx := m.startInvocation(context.Background())
-	name := m.random(16)
+	name := m.newSecretName()
 	k := tokenBundle{
 		Platform: provider.GitHub, Method: provider.ByOAuth,
-		Token: provider.Token{Access: secret.New("gone-" + name)},
+		Token: provider.Token{Access: secret.New("gone-" + string(name))},
 	}
 	if err := m.put(ctx, name, 1, k); err != nil {
 		m.Fatal(err)
 	}
-	_, err := m.Service.table.SaveNote(ctx, table.Note{
-		Secret: name, Binding: key(id, provider.GitHub), Generation: 1, State: table.Disowned, DueAt: due,
+	_, err := m.Service.table.SaveBinding(ctx, table.Binding{
+		Key: key(id, provider.GitHub), DueAt: due,
+		Secrets: []table.OwnedSecret{{Name: name, Generation: 1, Retired: true, DueAt: due}},
 	})
 	if err != nil {
 		m.Fatal(err)

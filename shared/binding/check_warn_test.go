@@ -180,7 +180,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 				t.Errorf("call %d: got %v", k, rec.Problem)
 			}
 			want(t, "secrets", len(b.secrets()), 1)
-			want(t, "notes", len(b.notes()), 0)
+			want(t, "listed secrets", len(b.ownedSecrets()), 0)
 		}
 	})
 }

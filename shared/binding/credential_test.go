@@ -15,6 +15,7 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 func (b *harness) wantCalls(what string, want map[string]int, do func()) {
@@ -65,8 +66,8 @@ func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 func TestWarmthHasAnEnd(t *testing.T) {
 	var w tokenCache
 	for i := range 3 * tokenCacheSize {
-		w.put(strconv.Itoa(i), 1, tokenBundle{Username: strconv.Itoa(i)})
-		if k, ok := w.get(strconv.Itoa(i), 1); !ok || k.Username != strconv.Itoa(i) {
+		w.put(vault.SecretName(strconv.Itoa(i)), 1, tokenBundle{Username: strconv.Itoa(i)})
+		if k, ok := w.get(vault.SecretName(strconv.Itoa(i)), 1); !ok || k.Username != strconv.Itoa(i) {
 			t.Fatalf("token %d is not there", i)
 		}
 	}

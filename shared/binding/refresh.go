@@ -41,7 +41,7 @@ const (
 // generation was already in the vault, left by an earlier refresh, and has expired since.
 func (s *Service) refresh(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	for range 2 {
-		flight := rec.Token.Secret + fmt.Sprint(rec.Token.Generation)
+		flight := string(rec.Token.Secret) + fmt.Sprint(rec.Token.Generation)
 		done := s.flights.DoChan(flight, func() (any, error) {
 			return s.acquireLease(context.WithoutCancel(ctx), rec)
 		})

@@ -1,6 +1,10 @@
 package binding
 
-import "sync"
+import (
+	"sync"
+
+	"bindery/shared/vault"
+)
 
 // tokenCacheSize is how many tokens a process keeps in memory at most.
 const tokenCacheSize = 1000
@@ -10,7 +14,7 @@ const tokenCacheSize = 1000
 // from the cache, because the record is read first, every time, and names the current generation.
 type tokenCache struct {
 	mu     sync.Mutex
-	tokens map[string]cachedToken
+	tokens map[vault.SecretName]cachedToken
 }
 
 type cachedToken struct {
@@ -18,7 +22,7 @@ type cachedToken struct {
 	token      tokenBundle
 }
 
-func (c *tokenCache) get(name string, generation int) (tokenBundle, bool) {
+func (c *tokenCache) get(name vault.SecretName, generation int) (tokenBundle, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t, ok := c.tokens[name]
@@ -26,11 +30,11 @@ func (c *tokenCache) get(name string, generation int) (tokenBundle, bool) {
 }
 
 // put keeps the newest token of a secret. A full cache drops an arbitrary other token.
-func (c *tokenCache) put(name string, generation int, k tokenBundle) {
+func (c *tokenCache) put(name vault.SecretName, generation int, k tokenBundle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tokens == nil {
-		c.tokens = map[string]cachedToken{}
+		c.tokens = map[vault.SecretName]cachedToken{}
 	}
 	if c.tokens[name].generation > generation {
 		return

@@ -149,7 +149,7 @@ func (y *year) story(more ...string) {
 		y.Errorf("the year: got %q, want %q", got, told)
 	}
 	want(y, "secrets", len(y.secrets()), 1)
-	want(y, "notes", len(y.notes()), 0)
+	want(y, "listed secrets", len(y.ownedSecrets()), 0)
 	y.Logf("%s: %d credentials given, %d denied, %d refreshes", y.platform, y.given, y.denied,
 		y.row("i-1", y.platform).Token.Generation-1)
 }

@@ -331,17 +331,10 @@ func (d *deployment) makeAllDue() {
 func (d *deployment) makeDue(ctx context.Context, e table.DueEntry) error {
 	past := time.Now().Add(-time.Second)
 	switch {
-	case e.Note != "":
-		n, err := d.table.Note(ctx, e.Note)
-		if err == nil {
-			n.DueAt = past
-			_, err = d.table.SaveNote(ctx, n)
-		}
-		return err
 	case e.Authorization != "":
 		a, err := d.table.Authorization(ctx, e.Authorization)
 		if err == nil {
-			a.DueAt, a.ExpiresAt = past, past
+			a.DueAt, a.ExpiresAt = past, past.Add(-time.Hour) // its secret is kept for a while longer
 			_, err = d.table.SaveAuthorization(ctx, a)
 		}
 		return err
@@ -349,6 +342,9 @@ func (d *deployment) makeDue(ctx context.Context, e table.DueEntry) error {
 	b, err := d.table.Binding(ctx, e.Binding)
 	if err == nil {
 		b.DueAt, b.CheckAt = past, past
+		for i := range b.Secrets {
+			b.Secrets[i].DueAt = past
+		}
 		_, err = d.table.SaveBinding(ctx, b)
 	}
 	return err

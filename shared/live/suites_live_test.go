@@ -135,7 +135,7 @@ func dropped(t *testing.T, name string, drop func(context.Context) (none bool, e
 func overTable(t *testing.T, r *run, opened table.Table) {
 	t.Helper()
 	err := until(r.interrupted, "using the table", func(ctx context.Context) (bool, error) {
-		_, row := opened.Note(ctx, "none")
+		_, row := opened.Authorization(ctx, "none")
 		_, index := opened.DueBefore(ctx, time.Now(), "", 1)
 		return errors.Is(row, table.ErrNotFound) && index == nil, errors.Join(row, index)
 	})

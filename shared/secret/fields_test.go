@@ -46,8 +46,6 @@ var allowed = map[string]string{
 	"shared/vault/kms.reply.SecretName":        "a secret's random name in the vault",
 	"shared/vault/kms.reply.SecretDataType":    "how a value is encoded",
 	"shared/table.Token.Secret":                "a secret's random name in the vault",
-	"shared/table.Note.Secret":                 "a secret's random name in the vault",
-	"shared/table.Note.State":                  "the state of a note",
 	"shared/table.DueEntry.Authorization":      "an authorization's id",
 	"shared/table.IdentityEntry.Authorization": "an authorization's id",
 	"shared/trigger.httpEvent.Cookies":         "a runtime's event as it is decoded",

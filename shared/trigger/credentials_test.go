@@ -48,7 +48,7 @@ func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
 		return Function{}, err
 	}
 	use := func(ctx context.Context) string {
-		_, err := tablestore.New(rows, c.Table).Note(ctx, "1")
+		_, err := tablestore.New(rows, c.Table).Authorization(ctx, "1")
 		if errors.Is(err, table.ErrNotFound) {
 			_, err = kms.Current(ctx, secrets, "name")
 		}

@@ -64,28 +64,6 @@ func (t *Table) DeleteBinding(ctx context.Context, b table.Binding) error {
 	return err
 }
 
-// Note is of [table.Notes].
-func (t *Table) Note(ctx context.Context, secret string) (table.Note, error) {
-	return read(ctx, t, "read a note", func(tx *bbolt.Tx) (table.Note, error) {
-		return t.notes.get(tx, table.Note{Secret: secret})
-	})
-}
-
-// SaveNote is of [table.Notes].
-func (t *Table) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	return write(ctx, t, "save a note", func(tx *bbolt.Tx) (table.Note, error) {
-		return t.notes.save(tx, n)
-	})
-}
-
-// DeleteNote is of [table.Notes].
-func (t *Table) DeleteNote(ctx context.Context, n table.Note) error {
-	_, err := write(ctx, t, "delete a note", func(tx *bbolt.Tx) (nothing, error) {
-		return nothing{}, t.notes.delete(tx, n)
-	})
-	return err
-}
-
 // Authorization is of [table.Authorizations].
 func (t *Table) Authorization(ctx context.Context, id string) (table.Authorization, error) {
 	return read(ctx, t, "read an authorization", func(tx *bbolt.Tx) (table.Authorization, error) {

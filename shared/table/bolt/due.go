@@ -15,8 +15,6 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000
 // dueKey begins with the time. Its first name says which of the entry's names is set.
 func dueKey(e table.DueEntry) string {
 	switch {
-	case e.Note != "":
-		return stamp(e.At) + table.Join("note", e.Note)
 	case e.Authorization != "":
 		return stamp(e.At) + table.Join("authorization", e.Authorization)
 	default:

@@ -27,7 +27,6 @@ import (
 const (
 	metaBucket           = "meta"
 	bindingsBucket       = "bindings"
-	notesBucket          = "notes"
 	authorizationsBucket = "authorizations"
 	dueBucket            = "due"
 	holdersBucket        = "holders"
@@ -47,7 +46,6 @@ const lockTimeout = time.Second
 type Table struct {
 	db             *bbolt.DB
 	bindings       rows[table.Binding]
-	notes          rows[table.Note]
 	authorizations rows[table.Authorization]
 }
 
@@ -70,7 +68,7 @@ func Open(path string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	return &Table{db, bindingRows(), noteRows(), authorizationRows()}, nil
+	return &Table{db, bindingRows(), authorizationRows()}, nil
 }
 
 // Close lets go of the file when the calls under way have ended. Later calls fail. A second Close
@@ -154,7 +152,7 @@ func prepare(db *bbolt.DB) error {
 
 func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range []string{
-		bindingsBucket, notesBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
+		bindingsBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
 	} {
 		if _, err := tx.CreateBucket([]byte(name)); err != nil {
 			return err

@@ -28,17 +28,6 @@ func bindingRows() rows[table.Binding] {
 	}
 }
 
-func noteRows() rows[table.Note] {
-	return rows[table.Note]{
-		bucket:  notesBucket,
-		key:     func(n table.Note) string { return table.Join(n.Secret) },
-		version: func(n *table.Note) *string { return &n.Version },
-		due: func(n table.Note) table.DueEntry {
-			return table.DueEntry{At: n.DueAt, Note: n.Secret}
-		},
-	}
-}
-
 func authorizationRows() rows[table.Authorization] {
 	return rows[table.Authorization]{
 		bucket:  authorizationsBucket,

@@ -8,7 +8,6 @@
 //
 //	row            pk                                       sk
 //	binding        "binding" account                        region instance platform
-//	note           "note" secret                            "-"
 //	authorization  "authorization" id                       "-"
 //	holder         "holder" platform address id             "binding" and the binding's four parts,
 //	                                                        or "authorization" id
@@ -70,7 +69,6 @@ type Table struct {
 	name   string
 
 	bindings       rows[table.Binding]
-	notes          rows[table.Note]
 	authorizations rows[table.Authorization]
 }
 
@@ -82,7 +80,6 @@ func New(client *dynamodb.Client, tableName string) *Table {
 	return &Table{
 		client: client, name: tableName,
 		bindings:       rows[table.Binding]{rowkey.Bindings()},
-		notes:          rows[table.Note]{rowkey.Notes()},
 		authorizations: rows[table.Authorization]{rowkey.Authorizations()},
 	}
 }

@@ -24,16 +24,6 @@ func Bindings() Kind[table.Binding] {
 	}
 }
 
-// Notes are the notes about secrets.
-func Notes() Kind[table.Note] {
-	return Kind[table.Note]{
-		Name:    "a note",
-		Key:     func(n table.Note) Key { return Note(n.Secret) },
-		Version: func(n *table.Note) *string { return &n.Version },
-		Due:     func(n table.Note) time.Time { return n.DueAt },
-	}
-}
-
 // Authorizations are the authorizations.
 func Authorizations() Kind[table.Authorization] {
 	return Kind[table.Authorization]{

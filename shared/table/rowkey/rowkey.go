@@ -18,7 +18,6 @@ import (
 // The kinds of rows. A PK begins with one.
 const (
 	BindingKind       = "binding"
-	NoteKind          = "note"
 	AuthorizationKind = "authorization"
 	HolderKind        = "holder"
 	HistoryKind       = "history"
@@ -40,9 +39,6 @@ func Account(account string) string { return table.Join(BindingKind, account) }
 func Binding(k table.Key) Key {
 	return Key{Account(k.Account), table.Join(k.Region, k.Instance, k.Platform)}
 }
-
-// Note is the key of the note about a secret.
-func Note(secret string) Key { return Key{table.Join(NoteKind, secret), alone} }
 
 // Authorization is the key of an authorization.
 func Authorization(id string) Key { return Key{table.Join(AuthorizationKind, id), alone} }
@@ -109,8 +105,6 @@ func DueEntry(key Key, stamp string) (table.DueEntry, error) {
 	}
 	pk, sk := Split(key.PK), Split(key.SK)
 	switch {
-	case len(pk) == 2 && pk[0] == NoteKind:
-		return table.DueEntry{At: at, Note: pk[1]}, nil
 	case len(pk) == 2 && pk[0] == AuthorizationKind:
 		return table.DueEntry{At: at, Authorization: pk[1]}, nil
 	case len(pk) == 2 && pk[0] == BindingKind && len(sk) == 3:

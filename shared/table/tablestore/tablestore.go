@@ -9,7 +9,6 @@
 //
 //	row            pk                                       sk
 //	binding        "binding" account                        region instance platform
-//	note           "note" secret                            "-"
 //	authorization  "authorization" id                       "-"
 //	holder         "holder" platform address id             "binding" and the binding's four parts,
 //	                                                        or "authorization" id
@@ -76,7 +75,6 @@ type Table struct {
 	name   string
 
 	bindings       rows[table.Binding]
-	notes          rows[table.Note]
 	authorizations rows[table.Authorization]
 }
 
@@ -88,7 +86,6 @@ func New(client *Client, tableName string) *Table {
 	return &Table{
 		client: client, name: tableName,
 		bindings:       rows[table.Binding]{rowkey.Bindings()},
-		notes:          rows[table.Note]{rowkey.Notes()},
 		authorizations: rows[table.Authorization]{rowkey.Authorizations()},
 	}
 }
