@@ -7,10 +7,11 @@ import (
 	"bindery/shared/table"
 )
 
-// change saves a record after edit and returns the row as it is then. Edit is given the current row,
-// adds at most two events to it, and reports whether there is anything to save; if not, change
-// returns the row without a save. After a conflict, and after an error that leaves the outcome open,
-// the row is read again and edit is called again. On an error the record is returned as it was given.
+// change saves a record after edit and returns the row as it is then. Edit is given the current
+// row, adds at most two events to it, and reports whether there is anything to save; if not, change
+// returns the row without a save. After a conflict, and after an error that leaves the outcome
+// open, the row is read again and edit is called again. On an error the record is returned as it
+// was given.
 func (s *Service) change(
 	ctx context.Context, rec table.Binding, edit func(*table.Binding) bool,
 ) (table.Binding, error) {

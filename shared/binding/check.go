@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// checkInterval is the time between two checks of a binding: short enough that a revoked token is
-	// known before the next morning's builds, and that no token expires from disuse (GitHub deletes
-	// one after a year). A check costs one or two calls to the platform, nine for Codeup.
+	// checkInterval is the time between two checks of a binding: short enough that a revoked token
+	// is known before the next morning's builds, and that no token expires from disuse (GitHub
+	// deletes one after a year). A check costs one or two calls to the platform, nine for Codeup.
 	checkInterval = 24 * time.Hour
 	// retryCheckInterval is the time to the next check after one without an answer.
 	retryCheckInterval = time.Hour
-	// checkLeaseTTL keeps a record that is being checked from coming due again at once when its check
-	// crashes.
+	// checkLeaseTTL keeps a record that is being checked from coming due again at once when its
+	// check crashes.
 	checkLeaseTTL = 15 * time.Minute
 	// maxCheckAttempts is how many checks in a row may crash before a record is quarantined.
 	maxCheckAttempts = 10
@@ -54,9 +54,9 @@ func (s *Service) nextCheck(rec table.Binding) time.Time {
 	return next
 }
 
-// CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound]. The
-// result of the check is in the view, not in the error. A binding that the operator has revoked, or
-// that a newer version has written, is returned without a check.
+// CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
+// The result of the check is in the view, not in the error. A binding that the operator has
+// revoked, or that a newer version has written, is returned without a check.
 func (s *Service) CheckNow(
 	ctx context.Context, account string, i instance.Instance, platform string,
 ) (View, error) {
@@ -87,8 +87,8 @@ func (s *Service) CheckNow(
 	return s.view(rec), nil
 }
 
-// claim counts an attempt and moves a record's due time back before the record is checked, so that a
-// crash does not make it come first again. CheckAt moves too, because a refresh during the check
+// claim counts an attempt and moves a record's due time back before the record is checked, so that
+// a crash does not make it come first again. CheckAt moves too, because a refresh during the check
 // computes the due time from it.
 func (s *Service) claim(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	rec.Attempts++
@@ -98,8 +98,8 @@ func (s *Service) claim(ctx context.Context, rec table.Binding) (table.Binding, 
 }
 
 // checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
-// vault has failed is taken back: a vault that is down for hours must not quarantine every record. A
-// missing secret counts, for it does not come back.
+// vault has failed is taken back: a vault that is down for hours must not quarantine every record.
+// A missing secret counts, for it does not come back.
 func (s *Service) checkClaimed(
 	ctx context.Context, rec table.Binding,
 ) (table.Binding, checkOutcome, error) {
@@ -110,8 +110,8 @@ func (s *Service) checkClaimed(
 	return rec, out, err
 }
 
-// unclaim takes back an attempt that ended without a crash. If that fails too, the attempt counts. A
-// refresh may have changed the record since it was claimed.
+// unclaim takes back an attempt that ended without a crash. If that fails too, the attempt counts.
+// A refresh may have changed the record since it was claimed.
 func (s *Service) unclaim(ctx context.Context, rec table.Binding) {
 	_, _ = s.change(ctx, rec, func(b *table.Binding) bool {
 		if b.Token.Secret != rec.Token.Secret || b.Attempts == 0 {
@@ -152,8 +152,8 @@ func (s *Service) runCheck(
 	return rec, out, err
 }
 
-// askPlatform asks the platform by a real call with the token. A token that has expired, or that the
-// platform refuses, is refreshed first.
+// askPlatform asks the platform by a real call with the token. A token that has expired, or that
+// the platform refuses, is refreshed first.
 func (s *Service) askPlatform(ctx context.Context, rec table.Binding) (
 	table.Binding, provider.CheckResult, error,
 ) {
@@ -191,7 +191,8 @@ func revocation(rec table.Binding) error {
 }
 
 // refreshAndAsk refreshes the token and then asks the platform. A platform that refuses the token
-// that it has just issued has not ended the consent: some of its servers may not know the token yet.
+// that it has just issued has not ended the consent: some of its servers may not know the token
+// yet.
 func (s *Service) refreshAndAsk(ctx context.Context, rec table.Binding) (
 	table.Binding, provider.CheckResult, error,
 ) {
@@ -211,8 +212,8 @@ func isRefused(err error) bool {
 	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
 
-// commitLeftover commits a generation that a refresh has stored in the vault and not in the record. A
-// valid token is not refreshed for that: on GitHub a refresh ends the token that a running build
+// commitLeftover commits a generation that a refresh has stored in the vault and not in the record.
+// A valid token is not refreshed for that: on GitHub a refresh ends the token that a running build
 // uses.
 func (s *Service) commitLeftover(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	abandoned := rec.Lease != (table.Lease{}) && !rec.Lease.Until.After(s.now())

@@ -42,7 +42,7 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 	}
 }
 
-// wire counts the requests that reach DynamoDB, by what they ask for.
+// wire counts the requests that reach DynamoDB, by operation.
 type wire struct {
 	mu    sync.Mutex
 	calls map[string]int
@@ -75,7 +75,8 @@ func onDynamoDB(t *testing.T) (fleet, table.Table, *wire) {
 	return m, rows, counting
 }
 
-// TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB counts on the wire, where a page more shows.
+// TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB counts the requests themselves, in
+// which a further page shows.
 func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 	const due = 100
 	m, rows, counting := onDynamoDB(t)

@@ -20,7 +20,7 @@ import (
 	"bindery/shared/table"
 )
 
-// granted is a token that a user of the sandbox has just granted to the operator's app.
+// granted returns a token that a user of the sandbox has just granted to the operator's app.
 func (b *harness) granted(name, login string) provider.Token {
 	b.Helper()
 	p, _ := b.platforms.Get(name)
@@ -69,7 +69,7 @@ func (b *harness) bound(id, name string) table.Binding {
 	return b.row(id, name)
 }
 
-// accessOf is the token that a record points at.
+// accessOf returns the token that a record points at.
 func (b *harness) accessOf(rec table.Binding) secret.Text {
 	b.Helper()
 	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
@@ -79,7 +79,7 @@ func (b *harness) accessOf(rec table.Binding) secret.Text {
 	return k.Token.Access
 }
 
-// checked is what a check at once finds.
+// checked returns the result of a check at once.
 func (b *harness) checked(id, name string) View {
 	b.Helper()
 	v, err := b.CheckNow(context.Background(), user.Account, registry(id), name)
@@ -89,7 +89,7 @@ func (b *harness) checked(id, name string) View {
 	return v
 }
 
-// later lets time pass and sweeps, and once more for the events that it brought.
+// later lets time pass and sweeps, twice, so that the events of the first sweep are drained.
 func (b *harness) later(d time.Duration) SweepResult {
 	b.Helper()
 	b.clock().move(d)
@@ -98,7 +98,7 @@ func (b *harness) later(d time.Duration) SweepResult {
 	return done
 }
 
-// eventsOf are the types of a binding's events, oldest first.
+// eventsOf returns the types of a binding's events, oldest first.
 func (b *harness) eventsOf(id, name string) []string {
 	b.Helper()
 	var types []string
@@ -132,7 +132,7 @@ func (b *harness) wantStatus(when, id, name string, want Status) {
 	}
 }
 
-// gone is a catalogue that tests change.
+// gone is a catalogue of instances that tests change.
 type gone struct {
 	is, unreadable bool
 }
@@ -151,7 +151,7 @@ func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, erro
 	return registry(id), nil
 }
 
-// issue makes the sandbox's GitLab issue a token that ends with a day from now.
+// issue makes the sandbox's GitLab issue a token that expires in this many days.
 func (b *harness) issue(days int) token {
 	ends := b.clock().now().AddDate(0, 0, days)
 	value := b.sandbox.GitLab.AddToken(gitlab.Token{

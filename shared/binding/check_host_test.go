@@ -21,7 +21,7 @@ import (
 	"bindery/shared/vault"
 )
 
-// fleet is a harness on a table and a vault in memory, which take thousands of records at once.
+// fleet is a harness on a table and a vault in memory, for thousands of records.
 type fleet struct {
 	*harness
 	rows   *memory
@@ -36,7 +36,7 @@ func newFleet(t testing.TB) fleet {
 	return m
 }
 
-// fill makes records of tokens of a GitLab, which are due at a time.
+// fill saves records of tokens of a GitLab, which are due at a time.
 func (m fleet) fill(count int, prefix, address string, with []token, due time.Time) {
 	m.Helper()
 	ctx := context.Background()
@@ -54,7 +54,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 	}
 }
 
-// seed makes one record, past the service: there are many.
+// seed saves one record without the service, which would be slow for thousands.
 func (m fleet) seed(id string, name vault.SecretName, k tokenBundle, due time.Time) {
 	rec := table.Binding{
 		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: tokenOf(name, k, due),
@@ -63,10 +63,10 @@ func (m fleet) seed(id string, name vault.SecretName, k tokenBundle, due time.Ti
 	m.rows.bindings[rec.Key] = rec
 }
 
-// crowd counts who is being served at the same time.
-type crowd struct{ now, most atomic.Int64 }
+// concurrency counts the requests that are served at the same time.
+type concurrency struct{ now, most atomic.Int64 }
 
-func (c *crowd) enter() (leave func()) {
+func (c *concurrency) enter() (leave func()) {
 	now := c.now.Add(1)
 	for most := c.most.Load(); now > most; most = c.most.Load() {
 		if c.most.CompareAndSwap(most, now) {
@@ -76,12 +76,13 @@ func (c *crowd) enter() (leave func()) {
 	return func() { c.now.Add(-1) }
 }
 
-// TestAHostIsAskedByEightAtOnceAndNeverMore lets nobody go on until eight are there.
+// TestAHostIsAskedByEightAtOnceAndNeverMore blocks all requests until eight have
+// arrived.
 func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	m := newFleet(t)
 	m.fill(20, "a", m.url+"/gitlab", []token{aliceToken}, m.clock().now())
 	m.fill(20, "b", m.url, []token{bobToken}, m.clock().now()) // another path, the same host
-	var inside crowd
+	var inside concurrency
 	var arrived atomic.Int64
 	full := make(chan struct{})
 	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,8 +99,8 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	want(t, "at once", inside.most.Load(), maxCallsPerHost)
 }
 
-// TestASlowHostHoldsNobodyUp answers for GitHub when all of GitLab's bindings have been checked.
-func TestASlowHostHoldsNobodyUp(t *testing.T) {
+// TestASlowHostDelaysNoOther answers for GitHub when all of GitLab's bindings have been checked.
+func TestASlowHostDelaysNoOther(t *testing.T) {
 	b := newHarness(t)
 	for i := range maxCallsPerHost + 2 {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
@@ -127,9 +128,9 @@ func TestASlowHostHoldsNobodyUp(t *testing.T) {
 	want(t, "checked", b.mustSweep().Checked, maxCallsPerHost+2+others)
 }
 
-// TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp answers for GitHub, where more secrets
+// TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
 // are to be collected than are looked at side by side, when all of GitLab's bindings were checked.
-func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
+func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	m := newFleet(t)
 	const left, others = maxConcurrentEntries + 1, 5
 	now := m.clock().now()
@@ -138,7 +139,7 @@ func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
 	}
 	m.fill(others, "well", m.url+"/gitlab", []token{aliceToken}, now)
 	var asked, gaveUp atomic.Int64
-	var inside crowd
+	var inside concurrency
 	gitLabIsDone := make(chan struct{})
 	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/user" {
@@ -162,9 +163,10 @@ func TestASlowPlatformWhoseTokensAreToBeRevokedHoldsNobodyUp(t *testing.T) {
 	want(t, "asked by so many at once", inside.most.Load() <= maxCallsPerHost, true)
 }
 
-// TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried asks for a few, and leaves the
-// rest for later. Ten such runs must not end in tokens that nobody has tried to revoke.
-func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T) {
+// TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts makes a few
+// requests and postpones the rest. Ten such runs must not delete a secret without an attempt to
+// revoke its token.
+func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *testing.T) {
 	m := newFleet(t)
 	const left = 3 * maxConcurrentEntries
 	now := m.clock().now()
@@ -252,7 +254,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	}
 }
 
-// reaches lets the platforms of a harness reach other servers too.
+// reaches makes the platforms of a harness reach other servers too.
 func (m fleet) reaches(origins ...string) {
 	hosts := []string{strings.TrimPrefix(m.url, "http://")}
 	for _, origin := range origins {
@@ -271,17 +273,17 @@ func (m fleet) reaches(origins ...string) {
 	})
 }
 
-// moody is a GitLab that takes its time, and fails now and then.
-type moody struct {
+// unreliableGitLab is a GitLab that answers slowly and sometimes fails.
+type unreliableGitLab struct {
 	http.Handler
 	takes time.Duration
-	crowd
+	concurrency
 
 	mu   sync.Mutex
 	dice *rand.Rand
 }
 
-func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *unreliableGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer m.enter()()
 	m.mu.Lock()
 	roll := m.dice.IntN(100)
@@ -303,15 +305,15 @@ func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestTenThousandDueBindingsAllEndInTheRightState checks them on four hosts that take as long as a
-// real one, and fail now and then.
+// TestTenThousandDueBindingsAllEndInTheRightState checks them on four hosts that answer as
+// slowly as a real one and sometimes fail.
 func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	const bindings, hosts = 10_000, 4
 	m := newFleet(t)
 	var origins []string
-	var servers []*moody
+	var servers []*unreliableGitLab
 	for i := range hosts {
-		server := &moody{
+		server := &unreliableGitLab{
 			Handler: m.sandbox, takes: 50 * time.Millisecond,
 			dice: rand.New(rand.NewPCG(1, uint64(i))),
 		}
@@ -327,14 +329,14 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 		m.fill(bindings/hosts, fmt.Sprint("host", i), origin, tokens, m.clock().now())
 	}
 	began, checked, runs := time.Now(), 0, 0
-	for ; runs < 20 && m.unsettled(dead) > 0; runs++ {
+	for ; runs < 20 && m.countUnsettled(dead) > 0; runs++ {
 		checked += m.mustSweep().Checked
 		m.clock().move(retryCheckInterval)
 	}
 	took := time.Since(began)
 	t.Logf("%d bindings, %d checks in %d runs, %v: %.0f checks a second", bindings, checked, runs,
 		took.Round(time.Millisecond), float64(checked)/took.Seconds())
-	want(t, "bindings in the wrong state", m.unsettled(dead), 0)
+	want(t, "bindings in the wrong state", m.countUnsettled(dead), 0)
 	for _, server := range servers {
 		if most := server.most.Load(); most > maxCallsPerHost {
 			t.Errorf("a host was asked by %d at once, want %d at most", most, maxCallsPerHost)
@@ -342,8 +344,8 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	}
 }
 
-// unsettled counts the records that are not, or not yet, as they should be.
-func (m fleet) unsettled(dead token) (wrong int) {
+// countUnsettled counts the records that are not yet in the right state.
+func (m fleet) countUnsettled(dead token) (wrong int) {
 	for _, rec := range m.rows.bindings {
 		k, err := m.fetch(m.startInvocation(context.Background()), rec.Token)
 		if err != nil {

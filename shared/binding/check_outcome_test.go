@@ -15,20 +15,20 @@ import (
 	"bindery/shared/table"
 )
 
-// trouble is something that happens to a token at its platform, and what a check makes of it.
-type trouble struct {
+// tokenChange is a change of a token at its platform, and what a check finds then.
+type tokenChange struct {
 	name, platform string
 	happens        func(b *harness, access secret.Text)
 	status         Status
 	code           problem.Code
 	reason         string
 	event          string // "" for none
-	mended         func(b *harness, access secret.Text)
+	restored       func(b *harness, access secret.Text)
 }
 
-func troubles() []trouble {
+func tokenChanges() []tokenChange {
 	good := secret.New("pt-sandbox-good")
-	all := []trouble{
+	all := []tokenChange{
 		{
 			"Revoked", provider.GitLab,
 			func(b *harness, access secret.Text) { b.sandbox.GitLab.RevokeToken(access) },
@@ -95,7 +95,7 @@ func troubles() []trouble {
 	}
 	for _, name := range consented {
 		at := sandbox.Platform(name)
-		all = append(all, trouble{
+		all = append(all, tokenChange{
 			"ConsentTakenBack", name,
 			func(b *harness, _ secret.Text) { b.sandbox.RevokeTokens(at, "alice") },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
@@ -104,8 +104,8 @@ func troubles() []trouble {
 	return all
 }
 
-func TestACheckSaysWhatIsWrongOnceAndWhenItIsWellAgain(t *testing.T) {
-	for _, c := range troubles() {
+func TestACheckReportsAFailureOnceAndTheRecovery(t *testing.T) {
+	for _, c := range tokenChanges() {
 		t.Run(c.platform+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newHarness(t)
@@ -120,12 +120,12 @@ func TestACheckSaysWhatIsWrongOnceAndWhenItIsWellAgain(t *testing.T) {
 				}
 			}
 			b.wantEvents("i-1", c.platform, event.Bound, c.event)
-			if c.mended == nil {
+			if c.restored == nil {
 				return
 			}
-			c.mended(b, access)
+			c.restored(b, access)
 			b.later(checkInterval)
-			b.wantStatus("mended", "i-1", c.platform, StatusBound)
+			b.wantStatus("restored", "i-1", c.platform, StatusBound)
 			b.wantEvents("i-1", c.platform, event.Bound, c.event, event.Recovered)
 			if p := b.row("i-1", c.platform).Problem; p != nil {
 				t.Errorf("got the problem %v when all is well", p)
@@ -134,7 +134,7 @@ func TestACheckSaysWhatIsWrongOnceAndWhenItIsWellAgain(t *testing.T) {
 	}
 }
 
-func TestAGoodCheckIsNotedAndSaysNothing(t *testing.T) {
+func TestAGoodCheckIsRecordedWithoutAnEvent(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.bound("i-1", name)
@@ -150,7 +150,7 @@ func TestAGoodCheckIsNotedAndSaysNothing(t *testing.T) {
 	})
 }
 
-func TestADeadAccessTokenAloneIsRefreshedAndIsNobodysProblem(t *testing.T) {
+func TestARefusedAccessTokenIsRefreshedWithoutAProblem(t *testing.T) {
 	each(t, consented, func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.bound("i-1", name)
@@ -164,7 +164,7 @@ func TestADeadAccessTokenAloneIsRefreshedAndIsNobodysProblem(t *testing.T) {
 	})
 }
 
-func TestATokenThatIsToEndSoonIsNotRefreshedByACheck(t *testing.T) {
+func TestATokenThatExpiresSoonIsNotRefreshedByACheck(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(8*time.Hour - time.Minute) // a build may hold it
@@ -173,7 +173,7 @@ func TestATokenThatIsToEndSoonIsNotRefreshedByACheck(t *testing.T) {
 	want(t, "generation", b.checked("i-1", provider.GitHub).Record.Token.Generation, 2)
 }
 
-func TestATokenThatThePlatformHasJustIssuedIsNotGivenUp(t *testing.T) {
+func TestARefusalOfATokenThatWasJustIssuedDoesNotRevoke(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.SetReplicaLag(4)
@@ -186,7 +186,7 @@ func TestATokenThatThePlatformHasJustIssuedIsNotGivenUp(t *testing.T) {
 	b.wantEvents("i-1", provider.GitHub, event.Bound)
 }
 
-func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
+func TestThreeChecksWithoutAnAnswerAreReported(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		good := b.bound("i-1", name).LastCheckedAt
@@ -206,7 +206,7 @@ func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 		b.wantEvents("i-1", name, event.Bound, event.Unreachable)
 		b.mend(name)
 		b.later(retryCheckInterval)
-		b.wantStatus("mended", "i-1", name, StatusBound)
+		b.wantStatus("restored", "i-1", name, StatusBound)
 		b.wantEvents("i-1", name, event.Bound, event.Unreachable, event.Recovered)
 	})
 }
@@ -219,9 +219,9 @@ func passing() []sandbox.FaultKind {
 	}
 }
 
-// TestAPassingFailureNeverChangesWhatIsKnown checks by hand, for of itself a revoked binding isn't
-// asked about again.
-func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
+// TestATemporaryFailureNeverChangesADefiniteResult checks at a user's
+// request, because the schedule does not check a revoked binding again.
+func TestATemporaryFailureNeverChangesADefiniteResult(t *testing.T) {
 	for _, kind := range passing() {
 		for _, status := range []Status{StatusRevoked, StatusExpired, StatusUnauthorized} {
 			t.Run(string(kind)+"/"+string(status), func(t *testing.T) {
@@ -254,7 +254,7 @@ func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
 	}
 }
 
-func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
+func TestARevokedTokenIsNotCheckedAgain(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		access := b.accessOf(b.bound("i-1", name))
@@ -277,7 +277,7 @@ func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
 	})
 }
 
-func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
+func TestAnAppThatThePlatformRefusesChangesNoBinding(t *testing.T) {
 	each(t, consented, func(t *testing.T, name string) {
 		b := newHarness(t)
 		before := b.bound("i-1", name)

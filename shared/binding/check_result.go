@@ -142,8 +142,8 @@ func (s *Service) markUnanswered(b *table.Binding, p *problem.Problem) {
 	s.happened(b, table.Event{Type: event.Unreachable, Identity: b.Identity, Problem: p})
 }
 
-// warnOfExpiry writes an event at 14, 7 and 1 days before a token's expiry, once each, and marks the
-// binding as expired after it.
+// warnOfExpiry writes an event at 14, 7 and 1 days before a token's expiry, once each, and marks
+// the binding as expired after it.
 func (s *Service) warnOfExpiry(b *table.Binding) checkOutcome {
 	expiry := b.Token.ExpiresAt
 	if expiry.IsZero() || b.Token.Refreshable || b.Health != table.Healthy {

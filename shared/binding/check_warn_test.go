@@ -18,7 +18,7 @@ import (
 	"bindery/shared/table"
 )
 
-func TestWarningsAt14And7And1DaysOnceEachAndThenTheEnd(t *testing.T) {
+func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 	b := newHarness(t)
 	with := b.issue(30)
 	b.mustBind("i-1", with)
@@ -46,7 +46,7 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenTheEnd(t *testing.T) {
 	b.wantStatus("in the end", "i-1", provider.GitLab, StatusExpired)
 }
 
-func TestATokenThatIsBoundLateIsWarnedOfWhatIsLeft(t *testing.T) {
+func TestATokenThatIsBoundLateGetsTheRemainingWarnings(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", b.issue(5))
 	b.later(time.Hour)
@@ -61,7 +61,7 @@ func TestATokenThatIsBoundLateIsWarnedOfWhatIsLeft(t *testing.T) {
 		event.Bound, event.Expiring, event.Expiring, event.Expired)
 }
 
-func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
+func TestATokenThatWasProlongedIsHealthyAgain(t *testing.T) {
 	b := newHarness(t)
 	with := b.issue(5)
 	b.mustBind("i-1", with)
@@ -86,9 +86,9 @@ func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
 		event.Recovered, event.Expiring)
 }
 
-// TestAnOwnersDateThatIsOverEndsItOnce is Codeup, which can't be asked when a token ends: the date
-// that its owner typed counts, though the token works.
-func TestAnOwnersDateThatIsOverEndsItOnce(t *testing.T) {
+// TestAnExpiryThatItsOwnerGaveEndsATokenOnce is for Codeup, which does not tell when a
+// token expires: the date that its owner gave counts, though the token works.
+func TestAnExpiryThatItsOwnerGaveEndsATokenOnce(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.BindToken(context.Background(), TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
@@ -108,7 +108,7 @@ func TestAnOwnersDateThatIsOverEndsItOnce(t *testing.T) {
 		event.Bound, event.Expiring, event.Expiring, event.Expired)
 }
 
-func TestAnEndIsToldThoughTheServerDoesNotAnswer(t *testing.T) {
+func TestAnExpiryIsReportedThoughTheServerDoesNotAnswer(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", b.issue(20))
 	b.later(0)
@@ -121,9 +121,9 @@ func TestAnEndIsToldThoughTheServerDoesNotAnswer(t *testing.T) {
 		event.Expiring, event.Expiring, event.Expiring, event.Expired)
 }
 
-// dyingSweep is a sweep by a process that dies at the first call that fatal says yes to: from then
-// on it makes no other. Whether it died is returned; another process is there afterwards.
-func (b *harness) dyingSweep(fatal func(call string) bool) bool {
+// crashingSweep sweeps in a process that crashes at the first call for which fatal returns true. It
+// reports whether the process has crashed, and replaces it by another one.
+func (b *harness) crashingSweep(fatal func(call string) bool) bool {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -149,7 +149,7 @@ func (b *harness) dyingSweep(fatal func(call string) bool) bool {
 	return dead.Load()
 }
 
-func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
+func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		for k := int64(1); ; k++ {
 			b := newHarness(t)
@@ -159,7 +159,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 			}
 			b.clock().move(checkInterval)
 			var calls atomic.Int64
-			if !b.dyingSweep(func(string) bool { return calls.Add(1) == k }) {
+			if !b.crashingSweep(func(string) bool { return calls.Add(1) == k }) {
 				want(t, "calls at which it died", k > 4, true)
 				return
 			}
@@ -167,7 +167,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 				want(t, fmt.Sprintf("call %d: others come first", k),
 					rec.DueAt.After(b.clock().now()), true)
 			}
-			for range 4 { // a lease that was left behind holds the next one up
+			for range 4 { // an abandoned lease delays the next refresh
 				b.later(checkLeaseTTL)
 			}
 			rec := b.row("i-1", name)
@@ -185,13 +185,13 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 	})
 }
 
-func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
+func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitLab)
 	b.settled()
 	b.clock().move(checkInterval)
 	for died := 1; died <= maxCheckAttempts; died++ {
-		want(t, "died", b.dyingSweep(func(call string) bool { return call == "Get" }), true)
+		want(t, "died", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
 		want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
 		b.clock().move(checkLeaseTTL)
 	}
@@ -207,12 +207,12 @@ func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
 
-// TestAVaultThatIsDownParksNothing sweeps for a day while no token can be read. One that ends
-// meanwhile is to be refreshed, which writes to the record too.
-func TestAVaultThatIsDownParksNothing(t *testing.T) {
+// TestAVaultThatIsDownQuarantinesNothing sweeps for a day while no token can be read. One token
+// expires in that time, and its refresh writes to the record too.
+func TestAVaultThatIsDownQuarantinesNothing(t *testing.T) {
 	each(t, append([]string{provider.GitLab}, consented...), func(t *testing.T, name string) {
 		b := newHarness(t)
-		b.hurry()
+		b.shortenWaits()
 		b.bound("i-1", name)
 		b.settled()
 		b.clock().move(checkInterval)
@@ -236,7 +236,7 @@ func TestAVaultThatIsDownParksNothing(t *testing.T) {
 	})
 }
 
-func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
+func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
@@ -259,7 +259,7 @@ func TestALastLookBringsBackWhatCameTooLate(t *testing.T) {
 	want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
 }
 
-func TestAnInstanceThatIsGoneForAWeekIsUnbound(t *testing.T) {
+func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		catalogue := &gone{}
@@ -302,7 +302,7 @@ func TestAnInstanceThatComesBackKeepsItsBindings(t *testing.T) {
 	b.wantEvents("i-1", provider.GitHub, event.Bound)
 }
 
-func TestARevokedBindingOfAnInstanceThatIsGoneGoesToo(t *testing.T) {
+func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 	b := newHarness(t)
 	catalogue := &gone{}
 	b.Service.instances = catalogue
@@ -319,7 +319,7 @@ func TestARevokedBindingOfAnInstanceThatIsGoneGoesToo(t *testing.T) {
 	want(t, "secrets that are left", len(b.secrets()), 0)
 }
 
-func TestACheckOfWhatIsNotBoundIsRefused(t *testing.T) {
+func TestACheckOfAnUnboundPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	ctx := context.Background()
 	_, err := b.CheckNow(ctx, user.Account, registry("i-1"), provider.GitLab)

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// MinimumLife is how long a credential remains valid if its caller doesn't say: even a long clone
-	// takes no more than ten minutes.
+	// MinimumLife is how long a credential remains valid if its caller doesn't say: even a long
+	// clone takes no more than ten minutes.
 	MinimumLife = 10 * time.Minute
-	// minRefreshAge is the age below which a valid token is not refreshed, whatever life is asked for:
-	// a platform would not give a new one a longer life.
+	// minRefreshAge is the age below which a valid token is not refreshed, whatever life is asked
+	// for: a platform would not give a new one a longer life.
 	minRefreshAge = 5 * time.Minute
 )
 
@@ -39,13 +39,14 @@ type Credential struct {
 }
 
 // Credential returns what a git client needs, and first refreshes a token that has too little life
-// left. Without a refresh it makes one call to the table, and one to the vault or none. It waits for
-// a refresh for 18 seconds at most.
+// left. Without a refresh it makes one call to the table, and one to the vault or none. It waits
+// for a refresh for 18 seconds at most.
 //
-// Its errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the user
-// binds again; [problem.NewerVersion], with RetryAfter, for a record that this version can't read; and
-// a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has expired and a
-// refresh fails temporarily. While the token is valid, a refresh that fails temporarily is no error.
+// Its errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the
+// user binds again; [problem.NewerVersion], with RetryAfter, for a record that this version can't
+// read; and a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has
+// expired and a refresh fails temporarily. While the token is valid, a refresh that fails
+// temporarily is no error.
 func (s *Service) Credential(ctx context.Context, in CredentialRequest) (Credential, error) {
 	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(in.Platform); !ok {
@@ -84,7 +85,8 @@ func (s *Service) freshToken(
 	return rec, k.Token.Access, nil
 }
 
-// countCredential writes the metric of one credential. Its kind is "done", or the code of the problem.
+// countCredential writes the metric of one credential. Its kind is "done", or the code of the
+// problem.
 func (s *Service) countCredential(ctx context.Context, platform string, err error) {
 	kind := event.Done
 	if err != nil {
@@ -132,8 +134,8 @@ func (s *Service) ensureFresh(
 	return table.Binding{}, err
 }
 
-// isPermanent reports whether a refresh has found that the binding has no token to hand out any more,
-// not even the one that the refresh began with.
+// isPermanent reports whether a refresh has found that the binding has no token to hand out any
+// more, not even the one that the refresh began with.
 func isPermanent(err error) bool {
 	return problem.Is(err, problem.TokenRevoked) || problem.Is(err, problem.TokenExpired) ||
 		problem.Is(err, problem.NotBound) || problem.Is(err, problem.NewerVersion)

@@ -34,7 +34,7 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 	b.wantCalls("cold", cold, asking)
 	b.wantCalls("warm", warm, asking)
 
-	other := b.companion() // which refreshes
+	other := b.otherProcess() // which refreshes
 	b.clock().move(gitHubLife)
 	other.wantCurrent("i-1", other.mustAsk("i-1", MinimumLife))
 	b.wantCalls("another generation", cold, asking)
@@ -47,12 +47,12 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 	want(t, "calls to the platform for a token", b.refreshes(), 1)
 }
 
-// TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone: the record is read first, every time.
-func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
+// TestACachedTokenIsNotHandedOutWhenItsBindingIsGone: the record is read first, every time.
+func TestACachedTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	b.mustAsk("i-1", MinimumLife)
-	_, err := b.companion().Unbind(context.Background(), UnbindRequest{
+	_, err := b.otherProcess().Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
@@ -62,8 +62,8 @@ func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 	wantProblem(t, "a credential", err, problem.NotBound)
 }
 
-// TestWarmthHasAnEnd: a process that serves many bindings does not keep them all.
-func TestWarmthHasAnEnd(t *testing.T) {
+// TestTheTokenCacheHasALimit: a process that serves many bindings does not keep all their tokens.
+func TestTheTokenCacheHasALimit(t *testing.T) {
 	var w tokenCache
 	for i := range 3 * tokenCacheSize {
 		w.put(vault.SecretName(strconv.Itoa(i)), 1, tokenBundle{Username: strconv.Itoa(i)})
@@ -87,7 +87,7 @@ func (b *harness) askGitLab(id string) (Credential, error) {
 	})
 }
 
-func TestAPersonalTokenIsHandedOutWithItsTrueEnd(t *testing.T) {
+func TestAPersonalTokenIsHandedOutWithItsTrueExpiry(t *testing.T) {
 	b := newHarness(t)
 	for id, with := range map[string]token{"i-1": aliceToken, "i-2": aliceOther, "i-3": aliceSoon} {
 		v := b.mustBind(id, with)
@@ -143,7 +143,7 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 }
 
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	c := b.mustAsk("i-1", MinimumLife)
 	k, err := b.fetch(b.startInvocation(context.Background()), b.row("i-1", provider.GitHub).Token)
 	if err != nil {
@@ -162,21 +162,22 @@ func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.
 	}
 }
 
-// TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease: whoever has a token with life gets it or
-// its successor, and the living token ends up in the record.
+// TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease: a caller whose token is
+// valid gets it or the next one, and the valid token is in the record in the end.
 func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
-	b := newRenewing(t, 5*time.Minute)
+	b := newRefreshable(t, 5*time.Minute)
 	gate := b.holdAnswer()
-	slow := b.companion()
+	slow := b.otherProcess()
 	first := slow.asking(MinimumLife)
 	<-gate.reached
-	// While the holder has its lease, others wait, and fall back on the token that has life.
+	// While the holder has its lease, others wait, and then use the token that is still valid.
 	old := b.access("i-1")
 	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
 	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes asked for", b.refreshes(), 1)
 	b.clock().move(refreshLeaseTTL + time.Second)
-	// The next takes over, is refused, and looks for what the holder is about to store.
+	// The next caller takes over, is refused, and reads the token that the holder is about to
+	// store.
 	looks := 0
 	b.Service.sleep = func(context.Context, time.Duration) error {
 		if looks++; looks == 2 {
@@ -192,9 +193,9 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 }
 
 func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
-	given, failed := many([]*harness{b, b.companion(), b.companion(), b.companion()}, 50, "i-1")
+	given, failed := many([]*harness{b, b.otherProcess(), b.otherProcess(), b.otherProcess()}, 50, "i-1")
 	want(t, "credentials", len(given), 0)
 	want(t, "answers", len(failed), 200)
 	for _, err := range failed {
@@ -208,9 +209,9 @@ func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *te
 	}
 }
 
-func TestOneBindingThatHangsHoldsUpNoOther(t *testing.T) {
+func TestABindingThatHangsDelaysNoOther(t *testing.T) {
 	b := newHarness(t)
-	b.hurry()
+	b.shortenWaits()
 	const bindings, reads = 10, 5000
 	for i := range bindings {
 		b.mustBind("i-"+strconv.Itoa(i), aliceToken)
@@ -252,7 +253,7 @@ func TestOneBindingThatHangsHoldsUpNoOther(t *testing.T) {
 }
 
 func TestB6_ARevokedTokenIsOneCallAndItsReasonStays(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.answers(http.StatusOK, map[string]any{"error": "bad_refresh_token"})
 	for range 5 {
 		_, err := b.ask("i-1", MinimumLife)

@@ -15,10 +15,10 @@ const (
 	maxDeliveryTries   = 14
 )
 
-// deliver sends a binding's waiting events from the history, in their order, and returns how many it
-// has sent. It sends at least one and starts no further one after until. An event that fails delays
-// the later events of its binding, and no other binding's; after maxDeliveryTries it is skipped, with
-// an alarm. An event may be sent twice, with the same id.
+// deliver sends a binding's waiting events from the history, in their order, and returns how many
+// it has sent. It sends at least one and starts no further one after until. An event that fails
+// delays the later events of its binding, and no other binding's; after maxDeliveryTries it is
+// skipped, with an alarm. An event may be sent twice, with the same id.
 func (s *Service) deliver(
 	ctx context.Context, rec table.Binding, until time.Time,
 ) (int, error) {
@@ -54,8 +54,8 @@ func (s *Service) deliver(
 	return sent, err
 }
 
-// delivered returns the new progress of a delivery: now is the record's current one, was the one with
-// which the page was read, and past is how many events of the page are not sent again.
+// delivered returns the new progress of a delivery: now is the record's current one, was the one
+// with which the page was read, and past is how many events of the page are not sent again.
 func (s *Service) delivered(
 	now, was table.Delivery, page table.Page[table.Event], past int, failed bool,
 ) table.Delivery {

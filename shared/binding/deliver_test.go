@@ -25,7 +25,7 @@ import (
 const webhookKey = "whsec_c2FuZGJveC1mYWtlLXdlYmhvb2sta2V5LTAxMjM="
 
 // receiver is an operator's webhook: it checks each signature with the standard's own library, and
-// remembers what it took.
+// keeps the events that it accepted.
 type receiver struct {
 	t        testing.TB
 	verifier *webhooks.Webhook
@@ -52,7 +52,7 @@ type arrival struct {
 	} `json:"data"`
 }
 
-// newReceiver sets the harness's webhook up.
+// newReceiver sets up the harness's webhook.
 func (b *harness) newReceiver() *receiver {
 	b.Helper()
 	verifier, err := webhooks.NewWebhook(webhookKey)
@@ -121,7 +121,7 @@ func (r *receiver) answers(status int) {
 	r.status = status
 }
 
-// types are the events of one instance, as they arrived.
+// types returns the types of one instance's events, in the order in which they arrived.
 func (r *receiver) types(id string) (all []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,8 +140,8 @@ func (r *receiver) wants(id string, want ...string) {
 	}
 }
 
-// quarters lets the schedule run for a time, every 15 minutes.
-func (b *harness) quarters(d time.Duration) (sent int) {
+// runSchedule runs the schedule for a time, every 15 minutes.
+func (b *harness) runSchedule(d time.Duration) (sent int) {
 	b.Helper()
 	for until := b.clock().now().Add(d); b.clock().now().Before(until); {
 		b.clock().move(15 * time.Minute)
@@ -159,7 +159,7 @@ func TestEventsArriveInTheirOrderSigned(t *testing.T) {
 	}
 	b.mustBind("i-2", aliceToken)
 	b.mustUnbind("i-1", false)
-	want(t, "sent", b.quarters(time.Hour), 12)
+	want(t, "sent", b.runSchedule(time.Hour), 12)
 	want(t, "waiting", b.row("i-2", provider.GitLab).Delivery.Waiting, 0)
 	types := append([]string{event.Bound}, slices.Repeat([]string{event.Rebound}, 9)...)
 	r.wants("i-1", append(types, event.Unbound)...)
@@ -181,32 +181,32 @@ func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
 	r := b.newReceiver()
 	r.answers(http.StatusServiceUnavailable)
 	b.mustBind("i-1", aliceToken)
-	b.quarters(12 * time.Hour)
+	b.runSchedule(12 * time.Hour)
 	b.mustBind("i-1", bobToken)
-	b.quarters(12 * time.Hour)
+	b.runSchedule(12 * time.Hour)
 	b.mustUnbind("i-1", false)
-	b.quarters(12 * time.Hour)
+	b.runSchedule(12 * time.Hour)
 	r.wants("i-1")
 	want(t, "the unbound row stays", b.row("i-1", provider.GitLab).Version != "", true)
 	r.answers(0)
-	b.quarters(9 * time.Hour)
+	b.runSchedule(9 * time.Hour)
 	r.wants("i-1", event.Bound, event.Rebound, event.Unbound)
 	want(t, "the row goes", b.row("i-1", provider.GitLab).Version, "")
 	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
 }
 
-func TestAnEventThatIsNeverTakenIsLeftOutWithAnAlarmAndTheNextIsSent(t *testing.T) {
+func TestAnEventThatIsNeverAcceptedIsSkippedWithAnAlarmAndTheNextIsSent(t *testing.T) {
 	b := newHarness(t)
 	r := b.newReceiver()
 	r.broken = map[string]bool{event.Rebound: true}
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-1", bobToken)
-	b.quarters(time.Hour)
+	b.runSchedule(time.Hour)
 	b.mustUnbind("i-1", false)
-	b.quarters(36 * time.Hour)
+	b.runSchedule(36 * time.Hour)
 	r.wants("i-1", event.Bound)
 	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
-	b.quarters(36 * time.Hour)
+	b.runSchedule(36 * time.Hour)
 	r.wants("i-1", event.Bound, event.Unbound)
 	want(t, "alarms", strings.Count(b.log.String(), "alarm=webhook"), 1)
 	tries := 0
@@ -222,23 +222,23 @@ func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
 	r := b.newReceiver()
 	b.mustBind("i-1", aliceToken)
 	r.answers(http.StatusForbidden)
-	b.quarters(time.Hour)
+	b.runSchedule(time.Hour)
 	var err error
 	b.Service.webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address",
 		secret.New(webhookKey), http.DefaultClient, b.clock().now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.quarters(2 * time.Hour)
+	b.runSchedule(2 * time.Hour)
 	log := b.log.String()
 	want(t, "refused", strings.Contains(log, "the receiver answers 403"), true)
 	want(t, "unreachable", strings.Contains(log, "connection refused"), true)
 	want(t, "the address", strings.Contains(log, "in-the-address"), false)
 }
 
-// TestASlowReceiverHoldsUpNoBindAndNoCheck keeps the receiver from answering until another binding
-// has been checked, and one more bound.
-func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
+// TestASlowReceiverDelaysNoBindAndNoCheck blocks the receiver's answer until another binding
+// has been checked, and a further one bound.
+func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
@@ -274,39 +274,40 @@ func TestASlowReceiverHoldsUpNoBindAndNoCheck(t *testing.T) {
 func TestWhatWasBeforeTheWebhookIsNotSent(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	b.quarters(time.Hour)
+	b.runSchedule(time.Hour)
 	r := b.newReceiver()
 	b.mustBind("i-1", bobToken)
-	b.quarters(time.Hour)
+	b.runSchedule(time.Hour)
 	r.wants("i-1", event.Rebound)
 }
 
-func TestAWebhookThatIsTakenAwayLeavesNothingBehind(t *testing.T) {
+func TestARemovedWebhookLeavesNothingBehind(t *testing.T) {
 	b := newHarness(t)
 	r := b.newReceiver()
 	r.answers(http.StatusServiceUnavailable)
 	b.mustBind("i-1", aliceToken)
-	b.quarters(time.Hour)
+	b.runSchedule(time.Hour)
 	b.mustUnbind("i-1", false)
-	b.quarters(time.Hour)
+	b.runSchedule(time.Hour)
 	b.Service.webhook = nil
-	b.quarters(9 * time.Hour)
+	b.runSchedule(9 * time.Hour)
 	want(t, "the row", b.row("i-1", provider.GitLab).Version, "")
 	b.settled()
 }
 
-// TestASendingSweepThatDiesSendsAgainUnderTheSameID dies after the sending, before it is noted.
-func TestASendingSweepThatDiesSendsAgainUnderTheSameID(t *testing.T) {
+// TestASweepThatCrashesAfterSendingSendsAgainWithTheSameID crashes after sending, before
+// the delivery is saved.
+func TestASweepThatCrashesAfterSendingSendsAgainWithTheSameID(t *testing.T) {
 	b := newHarness(t)
 	r := b.newReceiver()
 	b.mustBind("i-1", aliceToken)
 	b.clock().move(15 * time.Minute)
 	var saves atomic.Int32
-	died := b.dyingSweep(func(call string) bool {
+	died := b.crashingSweep(func(call string) bool {
 		return call == "SaveBinding" && saves.Add(1) == 2
 	})
 	want(t, "died", died, true)
-	b.quarters(2 * time.Hour)
+	b.runSchedule(2 * time.Hour)
 	r.wants("i-1", event.Bound, event.Bound)
 	want(t, "ids", len(r.tried), 1)
 }
@@ -319,7 +320,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		b.mustBind("i-1", bobToken)
 		b.dropSecrets("i-1", provider.GitLab) // there is no room for so many
 	}
-	b.quarters(15 * time.Minute)
+	b.runSchedule(15 * time.Minute)
 	r.mu.Lock()
 	r.wake = func(string) { b.clock().move(4 * time.Second) } // each takes so long
 	r.mu.Unlock()

@@ -78,8 +78,8 @@ func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
 	want(t, "events in all", len(b.history("i-1")), 17)
 }
 
-// TestAnEventIsNeverLostWithTheDrain stops between the append and the save: the events are then in
-// both places, and once in the end.
+// TestAnEventIsNeverLostWithTheDrain crashes between the append and the save: the events are
+// then in both places, and once in the end.
 func TestAnEventIsNeverLostWithTheDrain(t *testing.T) {
 	b := newHarness(t)
 	for range table.MaxEvents {

@@ -15,13 +15,13 @@ import (
 	"bindery/shared/secret"
 )
 
-// canaries are tokens, and what was seen while they were used.
+// canaries are tokens, and all output of the flows that use them.
 type canaries struct {
 	tokens [][]byte
 	seen   bytes.Buffer
 }
 
-// see keeps what a caller got, in every way in which it may be printed.
+// see keeps a caller's result, in every form in which it may be printed.
 func (c *canaries) see(values ...any) {
 	for _, v := range values {
 		fmt.Fprintf(&c.seen, "%v\n%+v\n%#v\n", v, v, v)
@@ -41,8 +41,8 @@ func (c *canaries) in(text []byte) bool {
 	return false
 }
 
-// TestD1_NoTokenIsSeenOutsideTheVault lets tokens go through every flow, with a platform and a
-// storage that work, and with ones that don't.
+// TestD1_NoTokenIsSeenOutsideTheVault uses tokens in every flow, with a platform and a storage
+// that work, and with ones that fail.
 func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
 	b := newHarness(t)
 	c := &canaries{tokens: [][]byte{[]byte("glpat-"), []byte("pt-sandbox-")}}
@@ -84,7 +84,7 @@ func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
 	b.look(c)
 }
 
-// look searches the files of table and vault.
+// look searches the files of table and vault for the tokens.
 func (b *harness) look(c *canaries) {
 	b.Helper()
 	files := 0
@@ -104,7 +104,7 @@ func (b *harness) look(c *canaries) {
 	}
 }
 
-// everyFlow does everything that has to do with a token.
+// everyFlow runs every flow that uses a token.
 func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 	ctx := context.Background()
 	codeup := TokenBindRequest{

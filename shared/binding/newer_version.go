@@ -8,8 +8,8 @@ import (
 	"bindery/shared/table"
 )
 
-// newerVersionRetry is when a build may ask again for a credential of a binding that a newer version
-// has written: an update or a rollback takes about that long.
+// newerVersionRetry is when a build may ask again for a credential of a binding that a newer
+// version has written: an update or a rollback takes about that long.
 const newerVersionRetry = time.Minute
 
 // fromNewerVersion reports whether a record holds a health or a problem code that only a newer

@@ -24,7 +24,8 @@ const (
 	storeTimeout       = 8 * time.Second  // for one write to the vault or the table
 	refreshWaitTimeout = 18 * time.Second // a caller's wait for a refresh in any process
 	// minTimeToRefresh is the least remaining wait time with which a refresh is started. A refresh
-	// continues when its caller has left, but a cloud freezes a function whose callers are answered.
+	// continues when its caller has left, but a cloud freezes a function whose callers are
+	// answered.
 	minTimeToRefresh = 5 * time.Second
 	// The record is polled while another process has the lease: each pause is half of the time
 	// waited so far, so that a caller waits less than twice as long as the refresh takes.
@@ -110,9 +111,9 @@ func (s *Service) acquireLease(ctx context.Context, rec table.Binding) (table.Bi
 	}
 }
 
-// takeLease makes this call the only one that asks the platform, until the lease ends. The record is
-// due at that time, so that the check takes over from a refresh that crashed. An abandoned lease sets
-// RefreshUnclear, however this refresh ends: its holder may have used the refresh token up.
+// takeLease makes this call the only one that asks the platform, until the lease ends. The record
+// is due at that time, so that the check takes over from a refresh that crashed. An abandoned lease
+// sets RefreshUnclear, however this refresh ends: its holder may have used the refresh token up.
 func (s *Service) takeLease(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (table.Lease{})
 	rec.Lease = table.Lease{Owner: s.random(8), Until: s.now().Add(refreshLeaseTTL)}
@@ -128,9 +129,9 @@ func (s *Service) takeLease(ctx context.Context, rec table.Binding) (table.Bindi
 	return table.Binding{}, err
 }
 
-// refreshLeased makes the next generation of the record's token and commits it. If an earlier refresh
-// ended unclearly, the next generation may be in the vault already; if not, the platform is asked.
-// The lease before this one ended at previousUntil, which is zero if there was none.
+// refreshLeased makes the next generation of the record's token and commits it. If an earlier
+// refresh ended unclearly, the next generation may be in the vault already; if not, the platform is
+// asked. The lease before this one ended at previousUntil, which is zero if there was none.
 func (s *Service) refreshLeased(
 	ctx context.Context, rec table.Binding, previousUntil time.Time,
 ) (table.Binding, error) {
@@ -187,8 +188,8 @@ func (s *Service) requestRefresh(
 	return token, asked, err
 }
 
-// storeNext puts a new token into the vault, before any other write: until then only this process has
-// it. If another process has stored that generation first, its token counts and is returned.
+// storeNext puts a new token into the vault, before any other write: until then only this process
+// has it. If another process has stored that generation first, its token counts and is returned.
 func (s *Service) storeNext(
 	ctx context.Context, rec table.Binding, k tokenBundle,
 ) (tokenBundle, error) {

@@ -17,9 +17,9 @@ const (
 	tokenMayBeLost    = "token_may_be_lost"
 )
 
-// handleRefusal handles a platform's answer that a refresh token is no longer valid. Another call may
-// have used it: its new token is then in the vault, in the record, or about to be stored. If it is
-// not, the binding is revoked, and the platform is not asked again.
+// handleRefusal handles a platform's answer that a refresh token is no longer valid. Another call
+// may have used it: its new token is then in the vault, in the record, or about to be stored. If it
+// is not, the binding is revoked, and the platform is not asked again.
 func (s *Service) handleRefusal(
 	ctx context.Context, rec table.Binding, previousUntil time.Time, refusal error,
 ) (table.Binding, error) {
@@ -50,7 +50,7 @@ func (s *Service) handleRefusal(
 	if err != nil {
 		return table.Binding{}, err
 	}
-	if overtaken { // the holder of the lease may have used the token up, and be about to store the next
+	if overtaken { // the lease's holder may have used the token up, and be about to store the next
 		return s.acquireLease(ctx, rec)
 	}
 	known := rec.Problem // of the call that marked the binding first
@@ -100,8 +100,8 @@ type wasAsked bool
 const asked, notAsked wasAsked = true, false
 
 // backOff records a refresh that failed temporarily, and returns its problem. The token is kept. A
-// failure without a definite answer sets RefreshUnclear: the platform may have used the refresh token
-// up.
+// failure without a definite answer sets RefreshUnclear: the platform may have used the refresh
+// token up.
 func (s *Service) backOff(
 	ctx context.Context, rec table.Binding, cause error, was wasAsked,
 ) error {
@@ -143,8 +143,8 @@ func (s *Service) backOff(
 	return p.After(wait)
 }
 
-// isDefinite reports whether the platform can't have used the refresh token up when a refresh failed
-// with p: it refused the app, it rejected the call, or the call did not reach it.
+// isDefinite reports whether the platform can't have used the refresh token up when a refresh
+// failed with p: it refused the app, it rejected the call, or the call did not reach it.
 func isDefinite(p *problem.Problem) bool {
 	switch p.Code {
 	case problem.ClientRefused, problem.PlatformNotConfigured, problem.PlatformRateLimited,

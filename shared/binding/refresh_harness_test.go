@@ -29,12 +29,12 @@ const (
 	bitbucketTokenPath = "/site/oauth2/access_token"
 )
 
-// newRenewing is a harness with an instance bound to GitHub, whose token has so much of its life
-// left. Waits are short.
-func newRenewing(t testing.TB, left time.Duration) *harness {
+// newRefreshable returns a harness with an instance bound to GitHub, whose token has left of its
+// life. Waits are short.
+func newRefreshable(t testing.TB, left time.Duration) *harness {
 	t.Helper()
 	b := newHarness(t)
-	b.hurry()
+	b.shortenWaits()
 	b.bindGitHub("i-1", left)
 	b.sandbox.ResetLog()
 	return b
@@ -46,18 +46,18 @@ func (b *harness) bindGitHub(id string, left time.Duration) {
 	b.clock().move(gitHubLife - left)
 }
 
-// hurry makes waits as short as can be, but for giving way to others.
-func (b *harness) hurry() {
+// shortenWaits makes every wait only yield to the other goroutines.
+func (b *harness) shortenWaits() {
 	b.Service.sleep = func(ctx context.Context, _ time.Duration) error {
 		return timing.Sleep(ctx, time.Millisecond)
 	}
 }
 
-// companion is another process on the same table and vault.
-func (b *harness) companion() *harness {
+// otherProcess returns another process on the same table and vault.
+func (b *harness) otherProcess() *harness {
 	b.Helper()
 	other := harnessOn(b.TB, b.world, b.store)
-	other.hurry()
+	other.shortenWaits()
 	return other
 }
 
@@ -76,7 +76,7 @@ func (b *harness) mustAsk(id string, minimum time.Duration) Credential {
 	return c
 }
 
-// access is the access token that an instance's record points at.
+// access returns the access token that an instance's record points at.
 func (b *harness) access(id string) secret.Text {
 	b.Helper()
 	ctx := b.startInvocation(context.Background())
@@ -87,7 +87,7 @@ func (b *harness) access(id string) secret.Text {
 	return k.Token.Access
 }
 
-// wantCurrent wants a credential to be what the record points at, and to be alive.
+// wantCurrent expects a credential to be the token that the record points at, and to be valid.
 func (b *harness) wantCurrent(id string, c Credential) {
 	b.Helper()
 	want(b, "the credential is the record's", c.Token.Equal(b.access(id)), true)
@@ -96,7 +96,7 @@ func (b *harness) wantCurrent(id string, c Credential) {
 
 func (b *harness) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
 
-// wantRevoked wants that an instance's binding is revoked for a reason, with one event.
+// wantRevoked expects that an instance's binding is revoked for a reason, with one event.
 func (b *harness) wantRevoked(id, reason string) {
 	b.Helper()
 	rec := b.row(id, provider.GitHub)
@@ -113,7 +113,7 @@ func (b *harness) wantRevoked(id, reason string) {
 	}
 }
 
-// happenedTo are an instance's events of a type.
+// happenedTo returns an instance's events of a type.
 func (b *harness) happenedTo(id, what string) []table.Event {
 	b.Helper()
 	all, _, err := b.History(context.Background(), user.Account, registry(id), provider.GitHub, "")
@@ -143,7 +143,7 @@ func (b *harness) metrics(name string) map[string]int {
 	return kinds
 }
 
-// fails lets the token endpoint fail.
+// fails makes the token endpoint fail.
 func (b *harness) fails(f sandbox.Fault) {
 	f.Path = tokenPath
 	b.sandbox.SetFault(sandbox.GitHub, f)
@@ -160,7 +160,7 @@ func (b *harness) calls() int {
 	return n
 }
 
-// answers lets the token endpoints answer this to every refresh, in the platforms' place.
+// answers makes the token endpoints answer every refresh with this, instead of the platforms.
 func (b *harness) answers(status int, fields map[string]any) {
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains([]string{tokenPath, giteeTokenPath, bitbucketTokenPath}, r.URL.Path) {
@@ -174,14 +174,14 @@ func (b *harness) answers(status int, fields map[string]any) {
 	b.around.Store(&serve)
 }
 
-// gate holds up the first call to the token endpoint, before or after it is worked on.
+// gate blocks the first call to the token endpoint, before or after the platform handles it.
 type gate struct {
 	reached chan struct{} // closed when the call is there
 	opened  chan struct{}
 	open    func() // lets the call go on; twice is once
 }
 
-// holdAnswer holds the platform's answer to the next refresh up; the platform has done its work.
+// holdAnswer blocks the platform's answer to the next refresh, which the platform has handled.
 func (b *harness) holdAnswer() gate {
 	opened := make(chan struct{})
 	g := gate{make(chan struct{}), opened, sync.OnceFunc(func() { close(opened) })}
@@ -207,7 +207,7 @@ func (b *harness) holdAnswer() gate {
 	return g
 }
 
-// holding is a reply that is held up before its first byte.
+// holding is a reply that is blocked before its first byte.
 type holding struct {
 	http.ResponseWriter
 	gate gate

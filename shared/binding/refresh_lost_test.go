@@ -14,7 +14,7 @@ import (
 	"bindery/shared/table"
 )
 
-// resolved asks again after a refresh that ended unclearly, and lets the sweep have its last look.
+// resolved asks again after a refresh that ended unclearly, and sweeps until the recheck is done.
 func (b *harness) resolved(id string) error {
 	b.Helper()
 	b.clock().move(maxRefreshBackoff)
@@ -25,12 +25,12 @@ func (b *harness) resolved(id string) error {
 	return err
 }
 
-func TestB2_AReplyThatIsLostIsToldAsALossAndNotAsARevocation(t *testing.T) {
+func TestB2_ALostReplyIsReportedAsALossAndNotAsARevocation(t *testing.T) {
 	for _, kind := range []sandbox.FaultKind{
 		sandbox.FaultDrop, sandbox.FaultCut, sandbox.Fault500, sandbox.FaultHTML,
 		sandbox.FaultEmpty,
 	} {
-		b := newRenewing(t, -time.Minute)
+		b := newRefreshable(t, -time.Minute)
 		b.fails(sandbox.Fault{Kind: kind, After: true, Times: 1})
 		_, err := b.ask("i-1", MinimumLife)
 		want(t, string(kind)+": the first is told that it passes",
@@ -42,8 +42,8 @@ func TestB2_AReplyThatIsLostIsToldAsALossAndNotAsARevocation(t *testing.T) {
 	}
 }
 
-func TestB2_ARevocationByTheUserIsToldAsOne(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+func TestB2_ARevocationByTheUserIsReportedAsOne(t *testing.T) {
+	b := newRefreshable(t, -time.Minute)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
 	_, err := b.ask("i-1", MinimumLife)
 	wantProblem(t, "the first", err, problem.TokenRevoked)
@@ -53,9 +53,9 @@ func TestB2_ARevocationByTheUserIsToldAsOne(t *testing.T) {
 	want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 0)
 }
 
-// TestB2_ADefiniteFailureKeepsThatNobodyKnows: a time-out, then 429, then the refusal.
-func TestB2_ADefiniteFailureKeepsThatNobodyKnows(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+// TestB2_ADefiniteFailureKeepsTheRefreshUnclear: a time-out, then 429, then the refusal.
+func TestB2_ADefiniteFailureKeepsTheRefreshUnclear(t *testing.T) {
+	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.FaultDrop, After: true, Times: 1})
 	_, _ = b.ask("i-1", MinimumLife)
 	b.clock().move(maxRefreshBackoff)
@@ -65,10 +65,10 @@ func TestB2_ADefiniteFailureKeepsThatNobodyKnows(t *testing.T) {
 	b.wantRevoked("i-1", tokenMayBeLost)
 }
 
-// TestB2_ALossIsFoundByTheCheckAlsoIfNobodyAsks: the old token has life by the clock, and GitHub
-// has killed it.
-func TestB2_ALossIsFoundByTheCheckAlsoIfNobodyAsks(t *testing.T) {
-	b := newRenewing(t, time.Hour)
+// TestB2_ALossIsFoundByTheCheckWithoutACaller: the old token is valid by the clock, and GitHub
+// has ended it.
+func TestB2_ALossIsFoundByTheCheckWithoutACaller(t *testing.T) {
+	b := newRefreshable(t, time.Hour)
 	b.fails(sandbox.Fault{Kind: sandbox.FaultDrop, After: true, Times: 1})
 	old := b.access("i-1")
 	c := b.mustAsk("i-1", 2*time.Hour)
@@ -78,9 +78,9 @@ func TestB2_ALossIsFoundByTheCheckAlsoIfNobodyAsks(t *testing.T) {
 	b.wantRevoked("i-1", tokenMayBeLost)
 }
 
-// TestB2_AVaultThatIsAwayForAMomentLosesNothing: the put is tried for as long as there is time.
-func TestB2_AVaultThatIsAwayForAMomentLosesNothing(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+// TestB2_AVaultThatFailsForAMomentLosesNothing: the put is repeated for as long as there is time.
+func TestB2_AVaultThatFailsForAMomentLosesNothing(t *testing.T) {
+	b := newRefreshable(t, -time.Minute)
 	failures := 10
 	b.inside.set(func(_ context.Context, call string) (func(), error) {
 		if call == "Put" && failures > 0 {
@@ -94,9 +94,9 @@ func TestB2_AVaultThatIsAwayForAMomentLosesNothing(t *testing.T) {
 	want(t, "refreshes", b.refreshes(), 1)
 }
 
-// TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier: a new generation makes sure again.
+// TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier: a new generation clears RefreshUnclear.
 func TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500, Times: 1}) // nothing was done
 	_, _ = b.ask("i-1", MinimumLife)
 	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, true)
@@ -110,13 +110,13 @@ func TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier(t *testing.T) {
 	b.wantRevoked("i-1", revokedAtPlatform)
 }
 
-// given is what came of a call in the background.
+// given is the result of a call in the background.
 type given struct {
 	Credential
 	err error
 }
 
-// asking lets a service ask in the background.
+// asking makes a service ask in the background.
 func (b *harness) asking(minimum time.Duration) <-chan given {
 	done := make(chan given, 1)
 	go func() {
@@ -128,12 +128,13 @@ func (b *harness) asking(minimum time.Duration) <-chan given {
 
 func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 	for _, left := range []time.Duration{-time.Minute, 5 * time.Minute} {
-		b := newRenewing(t, left)
+		b := newRefreshable(t, left)
 		gate := b.holdAnswer()
-		slow := b.companion().asking(MinimumLife)
+		slow := b.otherProcess().asking(MinimumLife)
 		<-gate.reached // the platform has used the refresh token up
 		b.clock().move(refreshLeaseTTL + 5*time.Second)
-		// Another takes over and is refused; then, while it looks once more, the answer comes.
+		// Another call takes over and is refused. While it reads the vault again, the answer
+		// arrives.
 		looks := 0
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if looks++; call == "Get" && looks == 8 {
@@ -157,12 +158,13 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 	}
 }
 
-// TestB3_ATokenThatComesTooLateIsFoundAndTheRecoveryTold: who took over has given up already.
-func TestB3_ATokenThatComesTooLateIsFoundAndTheRecoveryTold(t *testing.T) {
+// TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported: the call that took over has given up
+// already.
+func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 	for _, dies := range []bool{false, true} { // before it commits: then the last look finds it
-		b := newRenewing(t, -time.Minute)
+		b := newRefreshable(t, -time.Minute)
 		gate := b.holdAnswer()
-		holder := b.companion()
+		holder := b.otherProcess()
 		slow := holder.asking(MinimumLife)
 		<-gate.reached
 		b.clock().move(refreshLeaseTTL + time.Second)
@@ -189,13 +191,13 @@ func TestB3_ATokenThatComesTooLateIsFoundAndTheRecoveryTold(t *testing.T) {
 	}
 }
 
-// TestB3_ALatePutDoesNotOverwrite: where a refresh token is good for ever, two holders both get a
+// TestB3_ALatePutDoesNotOverwrite: where a refresh token can be used again, two holders both get a
 // token. One counts, and both hand that one out.
 func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
-	holder := b.companion()
+	b := newRefreshable(t, -time.Minute)
+	holder := b.otherProcess()
 	var second Credential
-	holder.at("Put", func() { // it has its token, and is about to store it
+	holder.at("Put", func() { // it has received its token and is about to store it
 		rec := b.row("i-1", provider.GitHub)
 		k := tokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: rec.Token.Username,
@@ -215,11 +217,11 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
 }
 
-// TestB3_ATokenFoundInTheVaultMayHaveEnded: its holder died a day ago, before it committed.
-func TestB3_ATokenFoundInTheVaultMayHaveEnded(t *testing.T) {
+// TestB3_ATokenFoundInTheVaultMayHaveExpired: its holder crashed a day ago, before it committed.
+func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 	for _, check := range []bool{false, true} {
-		b := newRenewing(t, -time.Minute)
-		holder := b.companion()
+		b := newRefreshable(t, -time.Minute)
+		holder := b.otherProcess()
 		holder.at("Put", func() { holder.inside.set(down("SaveBinding")) })
 		_, err := holder.ask("i-1", MinimumLife)
 		want(t, "it failed", err != nil, true)
@@ -236,9 +238,9 @@ func TestB3_ATokenFoundInTheVaultMayHaveEnded(t *testing.T) {
 }
 
 func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
-	b := newRenewing(t, 5*time.Minute)
+	b := newRefreshable(t, 5*time.Minute)
 	gate := b.holdAnswer()
-	slow := b.companion().asking(MinimumLife)
+	slow := b.otherProcess().asking(MinimumLife)
 	<-gate.reached
 	_, err := b.Unbind(context.Background(), UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
@@ -257,9 +259,9 @@ func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 }
 
 func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
-	b := newRenewing(t, 5*time.Minute)
+	b := newRefreshable(t, 5*time.Minute)
 	gate := b.holdAnswer()
-	slow := b.companion().asking(MinimumLife)
+	slow := b.otherProcess().asking(MinimumLife)
 	<-gate.reached
 	bound := b.keepConsented("i-1", b.consent("alice"))
 	gate.open()
@@ -274,10 +276,10 @@ func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	b.wantCurrent("i-1", b.mustAsk("i-1", 0))
 }
 
-// TestD11_AWithdrawnBindingIsNotBroughtBackByARefreshUnderWay: the operator has ended every token.
-func TestD11_AWithdrawnBindingIsNotBroughtBackByARefreshUnderWay(t *testing.T) {
-	b := newRenewing(t, 5*time.Minute)
-	holder := b.companion()
+// TestD11_ARevokedBindingIsNotRestoredByARunningRefresh: the operator has revoked every token.
+func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
+	b := newRefreshable(t, 5*time.Minute)
+	holder := b.otherProcess()
 	holder.at("Put", func() {
 		rec := b.row("i-1", provider.GitHub)
 		rec.Health, rec.Problem = table.Revoked,
@@ -293,11 +295,11 @@ func TestD11_AWithdrawnBindingIsNotBroughtBackByARefreshUnderWay(t *testing.T) {
 	want(t, "reason", problem.Of(err).Reason, revokedByOperator)
 }
 
-// TestD11_ARefreshOfATokenThatTheOperatorEndedRaisesNoAlarmOfALoss: the platform refuses it, and
-// nobody is to look for it.
-func TestD11_ARefreshOfATokenThatTheOperatorEndedRaisesNoAlarmOfALoss(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
-	holder := b.companion()
+// TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss: the platform refuses it, and
+// there is no token to look for.
+func TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss(t *testing.T) {
+	b := newRefreshable(t, -time.Minute)
+	holder := b.otherProcess()
 	holder.at("Get", func() { b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
 	_, err := holder.ask("i-1", MinimumLife)
 	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
@@ -306,10 +308,10 @@ func TestD11_ARefreshOfATokenThatTheOperatorEndedRaisesNoAlarmOfALoss(t *testing
 	want(t, "counted as", holder.metrics("Credentials")[tokenMayBeLost], 0)
 }
 
-// TestALostReplyOfTheLeaseHoldsNobodyUp: the row says who has it.
-func TestALostReplyOfTheLeaseHoldsNobodyUp(t *testing.T) {
+// TestALostReplyOfTheLeaseDelaysNoCaller: the row names the holder.
+func TestALostReplyOfTheLeaseDelaysNoCaller(t *testing.T) {
 	for _, conflict := range []bool{false, true} {
-		b := newRenewing(t, -time.Minute)
+		b := newRefreshable(t, -time.Minute)
 		first := true
 		lost := losing(func(bool) error {
 			switch {

@@ -19,10 +19,10 @@ import (
 	"bindery/shared/vault"
 )
 
-// A refresh play is a play about one token that must be kept alive: callers, each a process, on one
-// binding whose token has ended or is about to, at a platform where a refresh token is good for one
-// use. The platform's calls and answers are cues like those of table and vault.
-type refreshPlay struct {
+// A refresh scenario keeps one token valid: callers, each a process, use one binding whose token
+// has expired or expires soon, at a platform where a refresh token can be used once. The scheduler
+// orders the platform's calls and answers like those of table and vault.
+type refreshScenario struct {
 	*play
 	platform *rotating
 	faults   faults
@@ -31,13 +31,13 @@ type refreshPlay struct {
 	skew     map[int]time.Duration // how wrong the processes' clocks are
 	began    map[int]time.Time
 	failure  error
-	// disturbed says that something happened which makes a refresh's end unclear.
+	// disturbed reports whether a fault has made the end of a refresh unclear.
 	disturbed bool
 	lost      bool
 	meant     map[string]secret.Text // what each generation that was in the record means
 }
 
-// faults are what may happen in a play, each in a thousand rolls.
+// faults are the faults of a scenario, each in a thousand rolls.
 type faults struct {
 	name                                         string
 	die, lose, jump, long, unanswered, sick, off int
@@ -46,7 +46,7 @@ type faults struct {
 
 var refreshKey = key("i-1", provider.GitHub)
 
-// notingVault tells the platform's book-keeping what has reached the vault.
+// notingVault records at the test's platform which tokens have reached the vault.
 type notingVault struct {
 	vault.Vault
 	stored func(tokenBundle)
@@ -60,12 +60,12 @@ func (v notingVault) Put(ctx context.Context, n vault.SecretName, g int, value s
 	return err
 }
 
-// service is one process's own; nil is a process in whose way nothing stands.
-func (p *refreshPlay) service(of *process) *Service {
-	wait, now := func(string) mishap { return mishap{} }, p.clock.now
+// service returns the service of one process; nil is a process without faults.
+func (p *refreshScenario) service(of *process) *Service {
+	wait, now := func(string) callFault { return callFault{} }, p.clock.now
 	if of != nil {
 		now = func() time.Time { return p.clock.now().Add(p.skew[of.number]) }
-		wait = func(call string) mishap {
+		wait = func(call string) callFault {
 			p.obey(&cue{of, call, make(chan bool)})
 			return p.mishaps()
 		}
@@ -94,14 +94,14 @@ func (p *refreshPlay) service(of *process) *Service {
 	return s
 }
 
-// roll is true so many times in a thousand.
-func (p *refreshPlay) roll(times int) bool {
+// roll returns true so many times in a thousand.
+func (p *refreshScenario) roll(times int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.dice.IntN(1000) < times
 }
 
-func (p *refreshPlay) mayLose(conditional bool) error {
+func (p *refreshScenario) mayLose(conditional bool) error {
 	if !p.roll(p.faults.lose) {
 		return nil
 	}
@@ -112,15 +112,15 @@ func (p *refreshPlay) mayLose(conditional bool) error {
 	return errLost
 }
 
-func (p *refreshPlay) disturb() {
+func (p *refreshScenario) disturb() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.disturbed = true
 }
 
-func (p *refreshPlay) mishaps() mishap {
+func (p *refreshScenario) mishaps() callFault {
 	statuses := []int{500, 503, 200}
-	var t mishap
+	var t callFault
 	p.mu.Lock()
 	pick := statuses[p.dice.IntN(len(statuses))]
 	p.mu.Unlock()
@@ -140,9 +140,9 @@ func (p *refreshPlay) mishaps() mishap {
 	return t
 }
 
-// run lets the actors begin one after the other and go on in any order until all have ended, also
-// what they have left at work.
-func (p *refreshPlay) run(actors []actor) error {
+// run starts the actors one after the other and continues them in any order until all have ended,
+// including the calls that they have left running.
+func (p *refreshScenario) run(actors []actor) error {
 	for quiet := 0; quiet < 4; {
 		synctest.Wait()
 		p.excuse()
@@ -172,8 +172,8 @@ func (p *refreshPlay) run(actors []actor) error {
 	return p.failure
 }
 
-// abandon ends everybody.
-func (p *refreshPlay) abandon() {
+// abandon ends all processes.
+func (p *refreshScenario) abandon() {
 	synctest.Wait()
 	p.mu.Lock()
 	for _, c := range p.processes {
@@ -187,8 +187,8 @@ func (p *refreshPlay) abandon() {
 	time.Sleep(time.Minute)
 }
 
-// next does one thing: time passes or jumps, somebody dies, or somebody gets on.
-func (p *refreshPlay) next() {
+// next takes one step: time passes or jumps, a process crashes, or a process continues.
+func (p *refreshScenario) next() {
 	switch {
 	case p.roll(p.faults.jump):
 		p.jump(refreshLeaseTTL + time.Second)
@@ -222,24 +222,24 @@ func (p *refreshPlay) next() {
 	p.let(free[p.random.IntN(len(free))], !dies)
 }
 
-// jump is time in which nobody gets on: a process that is frozen doesn't notice.
-func (p *refreshPlay) jump(d time.Duration) {
+// jump moves the time while all processes are frozen and don't notice.
+func (p *refreshScenario) jump(d time.Duration) {
 	p.script = append(p.script, "jump of "+d.String())
 	p.disturb()
 	p.clock.move(d)
 }
 
-// pass is time that everybody notices.
-func (p *refreshPlay) pass(d time.Duration) {
+// pass moves the time and wakes the processes that wait for it.
+func (p *refreshScenario) pass(d time.Duration) {
 	p.mu.Lock()
 	p.clock.move(d)
 	p.mu.Unlock() // whoever wakes up takes the lock too, and so comes after what was done here
 	time.Sleep(d)
 }
 
-// begin starts a process. Like a function, it gives up after 20 seconds; unlike one, what it has
-// under way then goes on.
-func (p *refreshPlay) begin(a actor) {
+// begin starts a process. Like a function, it gives up after 20 seconds. Unlike in a function, its
+// running calls then continue.
+func (p *refreshScenario) begin(a actor) {
 	if p.faults.skewed {
 		p.skew[len(p.processes)] = time.Duration(p.random.IntN(3)-1) * 5 * time.Minute
 	}
@@ -269,9 +269,9 @@ func (p *refreshPlay) begin(a actor) {
 	}()
 }
 
-// excuse notes which tokens may be lost from now on: whoever got them has died, or has no time left
-// to store them. Nothing else may lose one.
-func (p *refreshPlay) excuse() {
+// excuse records which tokens may be lost from now on: their process has crashed, or has no time
+// left to store them. No other token may be lost.
+func (p *refreshScenario) excuse() {
 	p.platform.mu.Lock()
 	defer p.platform.mu.Unlock()
 	for _, g := range p.platform.grants {
@@ -286,8 +286,8 @@ func (p *refreshPlay) excuse() {
 
 func newRefreshPlay(
 	t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf,
-) *refreshPlay {
-	p := &refreshPlay{
+) *refreshScenario {
+	p := &refreshScenario{
 		play: &play{
 			T:      t,
 			random: rand.New(rand.NewPCG(seed, 1)),
@@ -305,8 +305,8 @@ func newRefreshPlay(
 	return p
 }
 
-// mustBind binds a token with so much life left, which is old enough to be refreshed.
-func (p *refreshPlay) mustBind(left time.Duration) {
+// mustBind binds a token with this life left, which is old enough to be refreshed.
+func (p *refreshScenario) mustBind(left time.Duration) {
 	p.Helper()
 	if err := p.binds(left+minRefreshAge).do(context.Background(), p.service(nil)); err != nil {
 		p.Fatal(err)
@@ -314,8 +314,8 @@ func (p *refreshPlay) mustBind(left time.Duration) {
 	p.clock.move(minRefreshAge)
 }
 
-// playRefresh plays with one seed. It reports whether the token was lost.
-func playRefresh(t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf) bool {
+// runRefreshScenario runs a scenario with one seed. It reports whether the token was lost.
+func runRefreshScenario(t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf) bool {
 	t.Helper()
 	p := newRefreshPlay(t, seed, f, rows, values)
 	p.platform.spares, p.platform.reuses = p.random.IntN(2) == 0, p.random.IntN(10) == 0
@@ -337,7 +337,7 @@ func playRefresh(t *testing.T, seed uint64, f faults, rows table.Table, values s
 	return p.lost
 }
 
-// plays are the sorts of plays, from one where nothing goes wrong to one where everything does.
+// plays are the kinds of scenarios, from one without faults to one with all of them.
 func plays() []faults {
 	return []faults{
 		{name: "calm"},
@@ -350,13 +350,13 @@ func plays() []faults {
 	}
 }
 
-func TestB3_WhateverTheOrderTheLivingTokenIsInTheRecordOrItsLossIsTold(t *testing.T) {
+func TestB3_InAnyOrderTheValidTokenIsInTheRecordOrItsLossIsReported(t *testing.T) {
 	const seeds = 300
 	for _, f := range plays() {
 		lost := 0
 		for seed := range uint64(seeds) {
 			synctest.Test(t, func(t *testing.T) {
-				if playRefresh(t, seed, f, newMemory(), newMemoryVault()) {
+				if runRefreshScenario(t, seed, f, newMemory(), newMemoryVault()) {
 					lost++
 				}
 			})
@@ -365,7 +365,8 @@ func TestB3_WhateverTheOrderTheLivingTokenIsInTheRecordOrItsLossIsTold(t *testin
 			}
 		}
 		t.Logf("%s: of %d tokens %d were lost, and told", f.name, seeds, lost)
-		// A play without anything that loses a token is excused by nothing, one with it must lose some.
+		// A scenario without a fault that loses tokens must lose none; one with such a fault must
+		// lose some.
 		if harmful := f.die+f.unanswered+f.sick > 0; harmful || f.jump == 0 {
 			want(t, f.name+": some token was lost", lost > 0, harmful)
 		}

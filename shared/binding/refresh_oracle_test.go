@@ -19,9 +19,9 @@ func wrong(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errWrong, fmt.Sprintf(format, args...))
 }
 
-// asks is a build that wants a credential. It looks at the record first, so as to know what it may
-// expect.
-func (p *refreshPlay) asks(minimum time.Duration) actor {
+// asks is a build that requests a credential. It reads the record first, to know which results are
+// right.
+func (p *refreshScenario) asks(minimum time.Duration) actor {
 	return actor{"a caller", func(ctx context.Context, s *Service) error {
 		rec, err := p.rows.Binding(context.Background(), refreshKey)
 		if err != nil {
@@ -47,8 +47,8 @@ func (p *refreshPlay) asks(minimum time.Duration) actor {
 	}}
 }
 
-// excused reports whether a caller may hear that the token is revoked.
-func (p *refreshPlay) excused(reason string) error {
+// excused reports whether a caller may be told that the token is revoked.
+func (p *refreshScenario) excused(reason string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.platform.mu.Lock()
@@ -63,7 +63,7 @@ func (p *refreshPlay) excused(reason string) error {
 }
 
 // binds is a bind by consent, without the browser's part.
-func (p *refreshPlay) binds(left time.Duration) actor {
+func (p *refreshScenario) binds(left time.Duration) actor {
 	return actor{"a bind", func(ctx context.Context, s *Service) error {
 		ctx = s.startInvocation(ctx)
 		rec, err := s.record(ctx, refreshKey)
@@ -80,7 +80,7 @@ func (p *refreshPlay) binds(left time.Duration) actor {
 	}}
 }
 
-func (p *refreshPlay) others() []actor {
+func (p *refreshScenario) others() []actor {
 	return []actor{
 		{"a check", func(ctx context.Context, s *Service) error {
 			_, err := s.CheckNow(ctx, user.Account, registry("i-1"), provider.GitHub)
@@ -101,8 +101,8 @@ func (p *refreshPlay) others() []actor {
 	}
 }
 
-// standing says what is wrong with the record right now.
-func (p *refreshPlay) standing() error {
+// standing returns what is wrong with the record at this moment.
+func (p *refreshScenario) standing() error {
 	rec, err := p.rows.Binding(context.Background(), refreshKey)
 	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
 		return nil
@@ -128,8 +128,9 @@ func (p *refreshPlay) standing() error {
 	return p.excused(rec.Problem.Reason)
 }
 
-// finish lets time pass, twice: first what was left must be found, then the token must be good.
-func (p *refreshPlay) finish() error {
+// finish lets time pass twice: after the first, leftovers must be found, after the second, the
+// token must be valid.
+func (p *refreshScenario) finish() error {
 	s := p.service(nil)
 	p.clock.move(10 * time.Minute) // as far as two clocks may be apart
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
@@ -149,8 +150,8 @@ func (p *refreshPlay) finish() error {
 	return cmp.Or(p.standing(), p.found(true), whole(p.rows, p.values, p.clock.now()))
 }
 
-// held is the token that the record points at, and whether the record is bound.
-func (p *refreshPlay) held() (table.Binding, tokenBundle, error) {
+// held returns the token that the record points at, and reports whether the record is bound.
+func (p *refreshScenario) held() (table.Binding, tokenBundle, error) {
 	rec, err := p.rows.Binding(context.Background(), refreshKey)
 	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
 		return table.Binding{}, tokenBundle{}, nil
@@ -167,9 +168,9 @@ func (p *refreshPlay) held() (table.Binding, tokenBundle, error) {
 	return rec, k, err
 }
 
-// found holds the record against the platform. Only the one window excuses a token that is lost,
-// and then it must be told, at the latest when somebody has asked for it.
-func (p *refreshPlay) found(asked bool) error {
+// found compares the record with the platform. A token may be lost only between the platform's
+// answer and the vault, and its loss must be reported, at the latest when a build has asked for it.
+func (p *refreshScenario) found(asked bool) error {
 	rec, k, err := p.held()
 	if err != nil || !rec.Bound() {
 		return err
@@ -195,8 +196,9 @@ func (p *refreshPlay) found(asked bool) error {
 	return nil
 }
 
-// nothingAlive says what the sweep has left alive at the platform that it could have found.
-func (p *refreshPlay) nothingAlive() error {
+// nothingAlive returns which tokens the sweep has left valid at the platform though it could find
+// them.
+func (p *refreshScenario) nothingAlive() error {
 	_, k, err := p.held()
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// grant is what a platform hands out at once: an access token, and a refresh token for one use.
+// grant is a token pair of a platform: an access token, and a refresh token for one use.
 type grant struct {
 	number      int
 	consent     int // which consent it goes back to
@@ -33,14 +33,14 @@ type grant struct {
 func (g *grant) access() string  { return fmt.Sprintf("played-access-%d", g.number) }
 func (g *grant) refresh() string { return fmt.Sprintf("played-refresh-%d", g.number) }
 
-// rotating is a platform on whose every refresh the old refresh token dies. It looks like GitHub
-// to those who ask; it has one user, and one connection a call.
+// rotating is a platform that ends the old refresh token with each refresh. Its API is GitHub's. It
+// has one user, and one connection for each call.
 type rotating struct {
 	now  func() time.Time
 	life time.Duration
-	// spares says that a refresh leaves the old access token alive, as it does at Bitbucket.
+	// spares: a refresh leaves the old access token valid, as at Bitbucket.
 	spares bool
-	// reuses says that the refresh token is the same for ever, as it is said of Bitbucket's.
+	// reuses: the refresh token never changes, as Bitbucket documents it.
 	reuses bool
 
 	mu      sync.Mutex // guards what follows
@@ -50,7 +50,7 @@ type rotating struct {
 	refused int  // and those that were refused for good
 }
 
-// issue makes a grant. Hold mu, or be alone.
+// issue makes a grant. The caller holds mu, or nothing else uses the platform.
 func (r *rotating) issue(consent int, left time.Duration) *grant {
 	g := &grant{
 		number: len(r.grants) + 1, consent: consent, refreshable: true,
@@ -60,7 +60,7 @@ func (r *rotating) issue(consent int, left time.Duration) *grant {
 	return g
 }
 
-// consent is a new consent's first token, with so much of its life left.
+// consent returns the first token of a new consent, with this life left.
 func (r *rotating) consent(left time.Duration) provider.Token {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,7 +71,7 @@ func (r *rotating) consent(left time.Duration) provider.Token {
 	}
 }
 
-// takeBack is the user who revokes.
+// takeBack revokes the user's consent.
 func (r *rotating) takeBack() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,7 +81,7 @@ func (r *rotating) takeBack() {
 	}
 }
 
-// find is the grant of a token of either sort.
+// find returns the grant of an access token or a refresh token.
 func (r *rotating) find(token string) *grant {
 	for _, g := range r.grants {
 		if token == g.access() || token == g.refresh() {
@@ -91,7 +91,7 @@ func (r *rotating) find(token string) *grant {
 	return nil
 }
 
-// storedOne notes that a token has reached the vault.
+// storedOne records that a token has reached the vault.
 func (r *rotating) storedOne(k tokenBundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +100,7 @@ func (r *rotating) storedOne(k tokenBundle) {
 	}
 }
 
-// living is the newest grant of the consent that a token goes back to, nil if it is dead.
+// living returns the newest grant of a token's consent, nil if the consent has ended.
 func (r *rotating) living(access secret.Text) *grant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +114,7 @@ func (r *rotating) living(access secret.Text) *grant {
 	return newest
 }
 
-// answer is what a call is answered with: a status and JSON. made is the grant that it brought.
+// answer is the reply to a call: a status and JSON. made is the grant that the call made.
 func (r *rotating) answer(call *http.Request, body []byte) (status int, reply any, made *grant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +140,7 @@ func (r *rotating) answer(call *http.Request, body []byte) (status int, reply an
 	return http.StatusOK, map[string]any{"login": "alice", "id": 1001, "type": "User"}, nil
 }
 
-// renew uses a refresh token up. Hold mu.
+// renew uses a refresh token up. The caller holds mu.
 func (r *rotating) renew(token string) (int, any, *grant) {
 	old := r.find(token)
 	if old == nil || !old.refreshable {
@@ -162,13 +162,13 @@ func (r *rotating) renew(token string) (int, any, *grant) {
 	return http.StatusOK, reply, g
 }
 
-// mishap is what happens to a call: it may be answered in the platform's place before or after
-// the work is done, or (status 1) not at all.
-type mishap struct{ before, after int }
+// callFault replaces the platform's answer to a call, before or after the platform handles it. With
+// status 1 there is no answer.
+type callFault struct{ before, after int }
 
-// dial connects a process to the platform. wait is called before a call is worked on and before it
-// is answered, and says what goes wrong.
-func (r *rotating) dial(of *process, wait func(call string) mishap) dialer {
+// dial connects a process to the platform. wait is called before a call is handled and before it is
+// answered, and returns the fault.
+func (r *rotating) dial(of *process, wait func(call string) callFault) dialer {
 	return func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go func() {
@@ -179,7 +179,7 @@ func (r *rotating) dial(of *process, wait func(call string) mishap) dialer {
 	}
 }
 
-func (r *rotating) serve(conn net.Conn, of *process, wait func(call string) mishap) {
+func (r *rotating) serve(conn net.Conn, of *process, wait func(call string) callFault) {
 	call, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
 		return
@@ -214,7 +214,7 @@ func (r *rotating) serve(conn net.Conn, of *process, wait func(call string) mish
 	delivered = write(conn, status, reply) == nil
 }
 
-// write sends one reply; status 1 is none.
+// write sends one reply, and none for status 1.
 func write(conn net.Conn, status int, reply any) error {
 	if status == 1 {
 		return nil

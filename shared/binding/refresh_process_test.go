@@ -32,23 +32,22 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// buildsEnv makes a process of this test's binary a host of builds, by its one test
-// [TestAsAHostOfBuilds].
+// buildsEnv makes a process of this test's binary run only [TestAsAHostOfBuilds].
 const buildsEnv = "BINDERY_BINDING_BUILDS"
 
-// builds are what a process is told: so many builds ask for one credential at once.
+// builds is the input of such a process: how many builds ask for one credential at once.
 type builds struct {
 	Dir      string // of the vault, and of the table if there is no other
 	DynamoDB string // the origin of one
 	Origin   string // of the sandbox
 	Now      time.Time
 	Callers  int
-	// DiesAt is the call to table or vault right before whose Nth time the process ends.
+	// DiesAt names a call to table or vault: the process ends right before its Nth one.
 	DiesAt string
 	Nth    int
 }
 
-// answered is what came of it.
+// answered is the output of such a process.
 type answered struct {
 	Failures []string
 	Tokens   map[string]int // how many got the token with this SHA-256
@@ -65,7 +64,7 @@ func dynamoClient(origin string) (*dynamodb.Client, error) {
 	return dynamodb.NewFromConfig(config), err
 }
 
-// open opens the storage that the process was told of.
+// open opens the storage of the input.
 func (o builds) open() (table.Table, vault.Vault, error) {
 	if o.DynamoDB == "" {
 		s, err := openStore(o.Dir)
@@ -83,7 +82,8 @@ func (o builds) open() (table.Table, vault.Vault, error) {
 	return dynamo.New(client, tableName), secrets, err
 }
 
-// TestAsAHostOfBuilds is no test, but what a process does that another test has started.
+// TestAsAHostOfBuilds is not a test of its own: it is the main function of a process that another
+// test has started.
 func TestAsAHostOfBuilds(t *testing.T) {
 	text := os.Getenv(buildsEnv)
 	if text == "" {
@@ -118,7 +118,7 @@ func TestAsAHostOfBuilds(t *testing.T) {
 	fmt.Printf("\ndone %s\n", done)
 }
 
-// ask lets all builds ask at once.
+// ask makes all builds ask at once.
 func (o builds) ask(s *Service) answered {
 	out := answered{Tokens: map[string]int{}}
 	var mu sync.Mutex
@@ -142,20 +142,20 @@ func (o builds) ask(s *Service) answered {
 	return out
 }
 
-// digest is a token that may be shown.
+// digest returns a hash of a token, which may be printed.
 func digest(token secret.Text) string {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
 
-// host is such a process.
+// host is a process that runs builds.
 type host struct {
 	*exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-// start starts a process, which waits to be told to go.
+// start starts a process, which waits for a signal to begin.
 func (o builds) start(t testing.TB) *host {
 	t.Helper()
 	text, err := json.Marshal(o)
@@ -182,7 +182,7 @@ func (o builds) start(t testing.TB) *host {
 	return h
 }
 
-// end reads what came of it.
+// end reads the process's output.
 func (h *host) end(t *testing.T) answered {
 	t.Helper()
 	var found answered
@@ -257,11 +257,11 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 		processes, b.refreshes(), len(got.Failures), took.Round(time.Millisecond))
 }
 
-// TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss kills a real process between the
+// TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss kills a real process between the
 // platform's answer and the vault's put, and right after it: then nothing is lost.
-func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
+func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) {
 	for _, lost := range []bool{true, false} {
-		b := newRenewing(t, -time.Minute)
+		b := newRefreshable(t, -time.Minute)
 		if lost {
 			b.killed("Put", 1)
 		} else {
@@ -290,7 +290,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsToldAsALoss(t *testing.T) {
 	}
 }
 
-// killed lets a process refresh and die right before its nth call of a name.
+// killed makes a process refresh, and ends it right before its nth call of a name.
 func (b *harness) killed(call string, nth int) {
 	b.Helper()
 	order := builds{
@@ -310,5 +310,5 @@ func (b *harness) killed(call string, nth int) {
 	}
 	b.store = mustOpen(b, b.dir)
 	b.serve(b.store.table, b.store.vault)
-	b.hurry()
+	b.shortenWaits()
 }

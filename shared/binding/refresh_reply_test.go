@@ -12,17 +12,17 @@ import (
 	"bindery/shared/secret"
 )
 
-// documented is how long the platforms say that a token lives.
+// documented is how long a token is valid, as the platforms document it.
 var documented = map[string]time.Duration{
 	provider.Gitee: 24 * time.Hour, provider.GitHub: gitHubLife, provider.Bitbucket: 2 * time.Hour,
 }
 
-// newEnded is a harness with an instance bound to a platform, whose token has ended, and the platform
-// answers every refresh with these fields.
-func newEnded(t *testing.T, platform string, fields map[string]any) *harness {
+// newExpired returns a harness with an instance bound to a platform, whose token has expired. The
+// platform answers every refresh with these fields.
+func newExpired(t *testing.T, platform string, fields map[string]any) *harness {
 	t.Helper()
 	b := newHarness(t)
-	b.hurry()
+	b.shortenWaits()
 	b.bound("i-1", platform)
 	b.clock().move(documented[platform] + time.Minute)
 	b.answers(http.StatusOK, fields)
@@ -37,7 +37,7 @@ func (b *harness) askAt(platform string) (Credential, error) {
 
 func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
 	for platform, life := range documented {
-		b := newEnded(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
+		b := newExpired(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
 		k, err := b.fetch(b.startInvocation(context.Background()), b.row("i-1", platform).Token)
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestB8_WhateverExpiresInSaysTheTokenIsKeptWithABelievableEnd(t *testing.T) 
 		for platform, usual := range documented {
 			t.Run(fmt.Sprint(platform, " says ", said), func(t *testing.T) {
 				t.Parallel()
-				b := newEnded(t, platform, map[string]any{
+				b := newExpired(t, platform, map[string]any{
 					"access_token": "next", "refresh_token": "and-next", "expires_in": said,
 				})
 				c, err := b.askAt(platform)

@@ -13,37 +13,36 @@ import (
 	"bindery/shared/table"
 )
 
-// slowPlay is a platform that takes its time, asked by many callers in several processes, on a
-// clock that nothing but waiting moves: what is measured on it is exact.
-type slowPlay struct {
-	*refreshPlay
+// slowPlatform is a platform that answers slowly, with many callers in several processes, on a
+// clock that only waiting moves, so that measured times are exact.
+type slowPlatform struct {
+	*refreshScenario
 	takes time.Duration
 	fails int // the status that it answers with in the end, 0 for a token
 	began time.Time
 }
 
-func newSlowPlay(t *testing.T, left, takes time.Duration, fails int) *slowPlay {
+func newSlowPlay(t *testing.T, left, takes time.Duration, fails int) *slowPlatform {
 	play := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
-	p := &slowPlay{play, takes, fails, time.Now()}
+	p := &slowPlatform{play, takes, fails, time.Now()}
 	p.mustBind(left)
 	p.platform.now = p.now
 	return p
 }
 
-func (p *slowPlay) now() time.Time { return p.clock.now().Add(time.Since(p.began)) }
+func (p *slowPlatform) now() time.Time { return p.clock.now().Add(time.Since(p.began)) }
 
-// answer is what the platform does with a call for a token.
-func (p *slowPlay) answer(call string) mishap {
+// answer handles a call for a token.
+func (p *slowPlatform) answer(call string) callFault {
 	if !strings.HasSuffix(call, " answered") {
-		return mishap{}
+		return callFault{}
 	}
 	time.Sleep(p.takes)
-	return mishap{after: p.fails}
+	return callFault{after: p.fails}
 }
 
-// ask lets callers ask in so many processes at once. It returns the errors, and how long whoever
-// waited longest had to.
-func (p *slowPlay) ask(processes, each int) (failed []error, longest time.Duration) {
+// ask makes callers ask in several processes at once. It returns the errors and the longest wait.
+func (p *slowPlatform) ask(processes, each int) (failed []error, longest time.Duration) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	dial := p.platform.dial(nil, p.answer)
@@ -87,9 +86,9 @@ func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
 	}
 }
 
-// TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes: 200 callers of a token that has
-// ended. Nothing is used up: the platform does its work and says 500.
-func TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes(t *testing.T) {
+// TestWhileThePlatformFailsNoCallerWaitsTwiceAsLongAsARefresh: 200 callers of a token that has
+// expired. The platform handles each refresh and answers 500.
+func TestWhileThePlatformFailsNoCallerWaitsTwiceAsLongAsARefresh(t *testing.T) {
 	for _, takes := range []time.Duration{
 		30 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second, 10 * time.Second,
 	} {
@@ -112,9 +111,9 @@ func TestWhileThePlatformFailsNobodyWaitsForTwiceAsLongAsItTakes(t *testing.T) {
 	}
 }
 
-// TestWhoHasLittleTimeLeftBeginsNoRefresh: what a cloud freezes in the middle of a platform's
-// answer may lose a token.
-func TestWhoHasLittleTimeLeftBeginsNoRefresh(t *testing.T) {
+// TestACallerWithLittleTimeLeftStartsNoRefresh: a function that is frozen during a
+// platform's answer may lose a token.
+func TestACallerWithLittleTimeLeftStartsNoRefresh(t *testing.T) {
 	for left, refreshes := range map[time.Duration]int{10 * time.Second: 1, 15 * time.Second: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newSlowPlay(t, -time.Minute, time.Second, 0)

@@ -47,8 +47,8 @@ func many(services []*harness, each int, id string) (given []Credential, failed 
 
 func TestB1_ManyAskAtTheMomentOfExpiryAndOneRefreshServesThemAll(t *testing.T) {
 	for _, left := range []time.Duration{-time.Minute, time.Minute} {
-		b := newRenewing(t, left)
-		services := []*harness{b, b.companion(), b.companion(), b.companion()}
+		b := newRefreshable(t, left)
+		services := []*harness{b, b.otherProcess(), b.otherProcess(), b.otherProcess()}
 		given, failed := many(services, 50, "i-1")
 		for _, err := range failed {
 			t.Errorf("%v left: a caller failed: %v", left, err)
@@ -77,7 +77,7 @@ func TestB4_WhateverThePlatformAnswersInPassingTheTokenIsKept(t *testing.T) {
 	for _, f := range faults {
 		t.Run(string(f.Kind), func(t *testing.T) {
 			t.Parallel()
-			b := newRenewing(t, -time.Minute)
+			b := newRefreshable(t, -time.Minute)
 			before := b.row("i-1", provider.GitHub)
 			f.Times = 1
 			b.fails(f)
@@ -130,7 +130,7 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
 	away := errors.New("the apps are away")
 	for _, late := range []bool{true, false} {
-		b := newRenewing(t, -time.Minute)
+		b := newRefreshable(t, -time.Minute)
 		app := b.app
 		if late {
 			b.at("Get", func() { b.clock().move(callDeadline - storeTimeout) })
@@ -165,14 +165,14 @@ func silent(context.Context, string, string) (net.Conn, error) {
 }
 
 func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1, RetryAfter: 10 * time.Minute})
 	_, err := b.ask("i-1", MinimumLife)
 	wantProblem(t, "the first", err, problem.PlatformRateLimited)
 	want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
 	want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).RefreshUnclear, false)
 	b.clock().move(10*time.Minute - time.Second)
-	_, err = b.companion().ask("i-1", MinimumLife)
+	_, err = b.otherProcess().ask("i-1", MinimumLife)
 	wantProblem(t, "before its time", err, problem.PlatformRateLimited)
 	want(t, "Retry-After", problem.Of(err).RetryAfter, time.Second)
 	want(t, "calls", b.calls(), 1)
@@ -181,7 +181,7 @@ func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
 }
 
 func TestB4_BackingOffGrowsAndHasAnEnd(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
 	last := time.Duration(0)
 	for range 12 {
@@ -196,7 +196,7 @@ func TestB4_BackingOffGrowsAndHasAnEnd(t *testing.T) {
 }
 
 func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
-	b := newRenewing(t, time.Minute)
+	b := newRefreshable(t, time.Minute)
 	old := b.access("i-1")
 	b.fails(sandbox.Fault{Kind: sandbox.FaultRateLimit})
 	want(t, "the old token has life", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
@@ -204,7 +204,7 @@ func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
 }
 
 func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.sandbox.SetReplicaLag(1)
 	v, err := b.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
 	want(t, "error", err, nil)
@@ -213,9 +213,9 @@ func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 }
 
 func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *testing.T) {
-	b := newRenewing(t, time.Minute)
+	b := newRefreshable(t, time.Minute)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
-	services := []*harness{b, b.companion()}
+	services := []*harness{b, b.otherProcess()}
 	for round := range 3 {
 		given, failed := many(services, 20, "i-1")
 		want(t, "credentials", len(given), 0)
@@ -238,8 +238,8 @@ func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *tes
 // TestB6_ARefusedTokenThatWasReplacedIsNoRevocation: another process has used the refresh token,
 // and this one, which read the record before, asks with it once more.
 func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
-	slow := b.companion()
+	b := newRefreshable(t, -time.Minute)
+	slow := b.otherProcess()
 	slow.at("Get", func() { // it has the lease, and is about to read the token
 		b.clock().move(refreshLeaseTTL + time.Second)
 		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
@@ -251,10 +251,10 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 
 // TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
 func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
-	b := newRenewing(t, 30*time.Minute)
+	b := newRefreshable(t, 30*time.Minute)
 	services := []*harness{b}
 	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
-		other := b.companion()
+		other := b.otherProcess()
 		other.Service.clock = func() time.Time { return b.clock().now().Add(skew) }
 		services = append(services, other)
 	}
@@ -275,7 +275,7 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 
 // TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives: its holder has died.
 func TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives(t *testing.T) {
-	b := newRenewing(t, 9*time.Minute)
+	b := newRefreshable(t, 9*time.Minute)
 	ctx := b.startInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
 	rec.Lease = table.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + refreshLeaseTTL)}
@@ -291,7 +291,7 @@ func TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives(t *testing.T) 
 }
 
 func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
-	b := newRenewing(t, 20*time.Minute)
+	b := newRefreshable(t, 20*time.Minute)
 	old := b.access("i-1")
 	want(t, "10 minutes: the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes", b.refreshes(), 0)
@@ -321,7 +321,7 @@ func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
 
 // TestB10_AYoungTokenThatHasEndedIsRefreshed: some tokens live for less than five minutes.
 func TestB10_AYoungTokenThatHasEndedIsRefreshed(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.answers(http.StatusOK, map[string]any{
 		"access_token": "gho_short", "expires_in": 60, "refresh_token": "ghr_short",
 	})
@@ -353,7 +353,7 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 }
 
 func TestB14_AWrongClientSecretTouchesNoBindingAndRaisesAnAlarm(t *testing.T) {
-	b := newRenewing(t, -time.Minute)
+	b := newRefreshable(t, -time.Minute)
 	b.sandbox.ResetLog()
 	right := b.app
 	b.app = func(ctx context.Context, name string) (provider.App, error) {

@@ -45,8 +45,8 @@ func (r *RevokeAllResult) add(part RevokeAllResult) {
 }
 
 // RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is handed
-// out any more and the users see why. It reads the whole table and stops before its time is over. It
-// can be run again: it skips the bindings that are marked.
+// out any more and the users see why. It reads the whole table and stops before its time is over.
+// It can be run again: it skips the bindings that are marked.
 func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAllResult, error) {
 	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(in.Platform); !ok {

@@ -23,7 +23,7 @@ func (b *harness) mustRevokeAll(in RevokeAllRequest) RevokeAllResult {
 	return out
 }
 
-// deny asks for a credential, which there must be none of.
+// deny asks for a credential and expects that there is none.
 func (b *harness) deny(id, name string) {
 	b.Helper()
 	_, err := b.Credential(context.Background(), CredentialRequest{
@@ -48,7 +48,7 @@ func (b *harness) dead(id, name string) bool {
 	return isRefused(err)
 }
 
-func TestD11_OneTaskEndsEveryTokenOfAPlatform(t *testing.T) {
+func TestD11_OneTaskRevokesEveryTokenOfAPlatform(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		for _, other := range provider.Names() {
@@ -88,7 +88,7 @@ func TestD11_OneTaskEndsEveryTokenOfAPlatform(t *testing.T) {
 	})
 }
 
-func TestD11_ACheckDoesNotBringItBackAndABindDoes(t *testing.T) {
+func TestD11_ACheckDoesNotRestoreItAndABindDoes(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.bound("i-1", name)
@@ -139,8 +139,8 @@ func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
 	want(t, "when it is back", out, RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 }
 
-// TestD11_ItGoesOnAfterADeath dies at each call in turn; the next run does the rest.
-func TestD11_ItGoesOnAfterADeath(t *testing.T) {
+// TestD11_ItContinuesAfterACrash crashes at each call in turn. The next run does the rest.
+func TestD11_ItContinuesAfterACrash(t *testing.T) {
 	for k := 1; ; k++ {
 		b := newHarness(t)
 		for i := range 3 {
@@ -173,8 +173,8 @@ func TestD11_ItGoesOnAfterADeath(t *testing.T) {
 	}
 }
 
-// TestD11_ItStopsInTimeAndGoesOnWhereItStopped gives every revocation two seconds.
-func TestD11_ItStopsInTimeAndGoesOnWhereItStopped(t *testing.T) {
+// TestD11_ItStopsInTimeAndContinuesWhereItStopped gives every revocation two seconds.
+func TestD11_ItStopsInTimeAndContinuesWhereItStopped(t *testing.T) {
 	m := newFleet(t)
 	const bindings = 60
 	var with []token
@@ -206,9 +206,9 @@ func TestD11_ItStopsInTimeAndGoesOnWhereItStopped(t *testing.T) {
 	want(t, "more runs than one", runs > 1, true)
 }
 
-// TestD11_ARefreshUnderWayDoesNotBringItBack ends the token while the platform is answering a
-// refresh. What the refresh brings is revoked too.
-func TestD11_ARefreshUnderWayDoesNotBringItBack(t *testing.T) {
+// TestD11_ARunningRefreshDoesNotRestoreIt revokes while the platform is answering a refresh.
+// The new token is revoked too.
+func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
@@ -235,11 +235,11 @@ func TestD11_ARefreshUnderWayDoesNotBringItBack(t *testing.T) {
 	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked)
 }
 
-// TestD11_ATokenThatARefreshHasJustBroughtIsEndedToo: a page of bindings was read, and a build
-// refreshes one of them before it is its turn.
-func TestD11_ATokenThatARefreshHasJustBroughtIsEndedToo(t *testing.T) {
-	b := newRenewing(t, 5*time.Minute)
-	build := b.companion()
+// TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo: a page of bindings was read, and a
+// build refreshes one of them before it is revoked.
+func TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo(t *testing.T) {
+	b := newRefreshable(t, 5*time.Minute)
+	build := b.otherProcess()
 	b.at("Get", func() { build.mustAsk("i-1", MinimumLife) })
 	out := b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
 	want(t, "revoked", out.Revoked, 1)

@@ -21,9 +21,9 @@ import (
 	"bindery/shared/vault"
 )
 
-// A play lets several processes work on one binding, in an order of their calls that a seed
-// decides. A process may die before or after a call, a call may lose its reply, and time may jump
-// between two calls. The code is the real one, but for the platform: nobody answers there.
+// A scenario runs several processes on one binding, with their calls in an order that a seed
+// decides. A process may crash before or after a call, a call may lose its reply, and time may jump
+// between two calls. The code is the real one, except for the platform, which does not answer.
 
 // actor is one process, and what it does.
 type actor struct {
@@ -31,14 +31,14 @@ type actor struct {
 	do   func(ctx context.Context, s *Service) error
 }
 
-// process is an actor at work.
+// process is a running actor.
 type process struct {
 	number int
 	ended  bool
 	dead   bool
 }
 
-// cue is a call that waits to be made, or that was made and waits to return.
+// cue is a call that waits to start, or that has been made and waits to return.
 type cue struct {
 	of   *process
 	call string
@@ -61,8 +61,8 @@ type play struct {
 
 var playedKey = key("i-1", provider.GitLab)
 
-// service is one process's own. The hook that waits is around everything else, and the service
-// looks at the time after it, so that a call which was held up for long is refused.
+// service returns the service of one process. The hook that waits is called before the service's
+// own, which checks the time after it, so that a call that was delayed for long is refused.
 func (p *play) service(of *process) *Service {
 	platforms := platformsAt("http://127.0.0.1:8080", p.clock.now,
 		func(context.Context, string, string) (net.Conn, error) {
@@ -84,7 +84,7 @@ func (p *play) service(of *process) *Service {
 	return s
 }
 
-// wait blocks a call until the scheduler lets it go, and again when it has been made.
+// wait blocks a call until the scheduler continues it, and again when it has been made.
 func (p *play) wait(of *process, call string) (func(), error) {
 	p.obey(&cue{of, call, make(chan bool)})
 	return func() { p.obey(&cue{of, call + " made", make(chan bool)}) }, nil
@@ -102,7 +102,7 @@ func (p *play) obey(c *cue) {
 	}
 }
 
-// loses loses a reply now and then.
+// loses sometimes loses a reply.
 func (p *play) loses(conditional bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,8 +115,8 @@ func (p *play) loses(conditional bool) error {
 	return errLost
 }
 
-// run lets the actors begin one after the other and go on in any order until all have ended. It
-// looks after each step whether the record's secret is there.
+// run starts the actors one after the other and continues them in any order until all have ended.
+// After each step it checks that the record's secret is in the vault.
 func (p *play) run(actors []actor) error {
 	for {
 		synctest.Wait() // until everybody waits or has ended
@@ -162,10 +162,10 @@ func (p *play) begin(a actor) {
 	}()
 }
 
-// step lets one of those that wait go on, or die with all that its process has under way.
+// step continues one waiting call, or crashes its process with all its running calls.
 func (p *play) step(goOn bool) { p.let(p.random.IntN(len(p.waiting)), goOn) }
 
-// let lets the one at i go on, or die.
+// let continues or crashes the call at i.
 func (p *play) let(i int, goOn bool) {
 	c := p.waiting[i]
 	if goOn {
@@ -187,7 +187,7 @@ func (p *play) let(i int, goOn bool) {
 	p.waiting = slices.DeleteFunc(p.waiting, gone)
 }
 
-// standing says what is wrong with the record right now.
+// standing returns what is wrong with the record at this moment.
 func (p *play) standing() error {
 	rec, err := p.rows.Binding(context.Background(), playedKey)
 	switch {
@@ -199,7 +199,7 @@ func (p *play) standing() error {
 	return usable(context.Background(), rec, p.values)
 }
 
-// finish lets time pass, sweeps, and says what is left over.
+// finish lets time pass, sweeps, and returns what is left over.
 func (p *play) finish() error {
 	s := p.service(nil)
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
@@ -215,7 +215,7 @@ func (p *play) finish() error {
 	return told(p.rows, rec)
 }
 
-// bindsAs is a bind without the platform's part.
+// bindsAs binds without asking the platform.
 func bindsAs(username string) actor {
 	return actor{"a bind as " + username, func(ctx context.Context, s *Service) error {
 		ctx = s.startInvocation(ctx)
@@ -247,8 +247,9 @@ var (
 	}}
 )
 
-// casts are who plays: not many each time, for a fault shows best among few.
-func casts() [][]actor {
+// scenarios are the actors of each scenario. There are few in each, which makes faults easier to
+// find.
+func scenarios() [][]actor {
 	ann, ben, cat := bindsAs("ann"), bindsAs("ben"), bindsAs("cat")
 	return [][]actor{
 		{ann, ben, unbinds},
@@ -261,8 +262,8 @@ func casts() [][]actor {
 	}
 }
 
-// playOut plays with one seed, on a binding that is bound or unbound.
-func playOut(t *testing.T, seed uint64, rows table.Table, values secretsOf) {
+// runScenario runs a scenario with one seed, on a binding that is bound or unbound.
+func runScenario(t *testing.T, seed uint64, rows table.Table, values secretsOf) {
 	t.Helper()
 	p := &play{
 		T:      t,
@@ -282,7 +283,7 @@ func playOut(t *testing.T, seed uint64, rows table.Table, values secretsOf) {
 			}
 		}
 	}
-	all := casts()
+	all := scenarios()
 	cast := all[p.random.IntN(len(all))]
 	p.random.Shuffle(len(cast), func(i, j int) { cast[i], cast[j] = cast[j], cast[i] })
 	err := p.run(cast)
@@ -294,11 +295,11 @@ func playOut(t *testing.T, seed uint64, rows table.Table, values secretsOf) {
 	}
 }
 
-func TestWhateverTheOrderNothingIsLeftOverAndNothingInUseIsGone(t *testing.T) {
+func TestInAnyOrderNothingIsLeftOverAndNothingInUseIsDeleted(t *testing.T) {
 	const seeds = 3000
 	for seed := range uint64(seeds) {
 		synctest.Test(t, func(t *testing.T) {
-			playOut(t, seed, newMemory(), newMemoryVault())
+			runScenario(t, seed, newMemory(), newMemoryVault())
 		})
 		if t.Failed() {
 			return
@@ -306,12 +307,12 @@ func TestWhateverTheOrderNothingIsLeftOverAndNothingInUseIsGone(t *testing.T) {
 	}
 }
 
-// TestWhateverTheOrderOnARealTable is the same on what a laptop has, with fewer orders.
-func TestWhateverTheOrderOnARealTable(t *testing.T) {
+// TestInAnyOrderOnALaptopsTable is the same on the table of a laptop, with fewer orders.
+func TestInAnyOrderOnALaptopsTable(t *testing.T) {
 	const seeds = 60
 	for seed := range uint64(seeds) {
 		s := mustOpen(t, folder(t))
-		synctest.Test(t, func(t *testing.T) { playOut(t, seed, s.table, s.vault) })
+		synctest.Test(t, func(t *testing.T) { runScenario(t, seed, s.table, s.vault) })
 		if _ = s.table.Close(); t.Failed() {
 			return
 		}

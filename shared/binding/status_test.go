@@ -10,7 +10,7 @@ import (
 	"bindery/shared/table"
 )
 
-// bound is a record that is bound, with what a test changes about it.
+// bound returns a bound record with a test's changes.
 func bound(change func(*table.Binding)) table.Binding {
 	rec := table.Binding{
 		Key:      key("i-1", provider.GitLab),
@@ -89,7 +89,7 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 	}
 }
 
-func TestAnEndedTokenHasAProblemToShow(t *testing.T) {
+func TestAnExpiredTokenHasAProblemToShow(t *testing.T) {
 	b := newHarness(t)
 	v := b.view(bound(func(r *table.Binding) { r.Token.ExpiresAt = b.clock().now() }))
 	if v.Record.Problem == nil || v.Record.Problem.Code != problem.TokenExpired {

@@ -41,7 +41,8 @@ const (
 	// expiringPeriod is how long before its expiry a token that its owner must renew is shown as
 	// expiring.
 	expiringPeriod = 14 * 24 * time.Hour
-	// minUnansweredChecks is how many checks in a row get no answer before a binding is unreachable.
+	// minUnansweredChecks is how many checks in a row get no answer before a binding is
+	// unreachable.
 	minUnansweredChecks = 3
 )
 
@@ -100,8 +101,8 @@ func (s *Service) Platforms() []provider.Description {
 	return list
 }
 
-// InstanceBindings lists all five platforms of an instance in their order, unbound ones too. It makes
-// one call to the table.
+// InstanceBindings lists all five platforms of an instance in their order, unbound ones too. It
+// makes one call to the table.
 func (s *Service) InstanceBindings(
 	ctx context.Context, account string, i instance.Instance,
 ) ([]View, error) {
@@ -126,14 +127,14 @@ func (s *Service) InstanceBindings(
 type Filter struct {
 	Status   Status
 	Platform string
-	// Instances are those of the catalogue that the caller may see. A binding of another instance is
-	// not listed.
+	// Instances are those of the catalogue that the caller may see. A binding of another instance
+	// is not listed.
 	Instances []instance.Instance
 }
 
-// AccountBindings lists one page of an account's bindings and returns the cursor of the next, "" after
-// the last. Unbound platforms have no record and are not listed. A page may be short, even empty, and
-// yet have a cursor.
+// AccountBindings lists one page of an account's bindings and returns the cursor of the next, ""
+// after the last. Unbound platforms have no record and are not listed. A page may be short, even
+// empty, and yet have a cursor.
 func (s *Service) AccountBindings(
 	ctx context.Context, account string, f Filter, cursor string,
 ) ([]View, string, error) {
@@ -166,8 +167,8 @@ func badCursor() error {
 	return problem.New(problem.InputMalformed).Because("cursor").With("field", "cursor")
 }
 
-// History lists one page of a binding's events, newest first, and returns the cursor of the next, ""
-// after the last. The first page includes the events that are still in the record.
+// History lists one page of a binding's events, newest first, and returns the cursor of the next,
+// "" after the last. The first page includes the events that are still in the record.
 func (s *Service) History(
 	ctx context.Context, account string, i instance.Instance, platform, cursor string,
 ) ([]table.Event, string, error) {

@@ -84,7 +84,7 @@ func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
 	wantProblem(t, "without a table", err, problem.StorageUnavailable)
 }
 
-// listed are an account's bindings that a filter leaves, as instance and platform.
+// listed returns an account's bindings that match a filter, as instance and platform.
 func (b *harness) listed(f Filter) []string {
 	b.Helper()
 	got := []string{}
@@ -158,7 +158,7 @@ func TestAnAccountsListGoesOverPages(t *testing.T) {
 	wantProblem(t, "without a table", err, problem.StorageUnavailable)
 }
 
-// history is all of a binding's events, newest first, as "number type".
+// history returns all of a binding's events, newest first, as "number type".
 func (b *harness) history(id string) []string {
 	b.Helper()
 	var got []string
@@ -205,8 +205,8 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	}
 }
 
-// TestTheHistoryIsInOrderWhileEventsMove lets events happen and be drained between the two reads
-// of one call.
+// TestTheHistoryIsInOrderWhileEventsMove adds and drains events between the two reads of one
+// call.
 func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)

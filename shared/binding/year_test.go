@@ -30,7 +30,7 @@ func newYear(t *testing.T, platform string) *year {
 	return &year{harness: b, platform: platform, begins: b.clock().now()}
 }
 
-// until lets the days go by up to the morning of a day.
+// until lets the days pass up to the morning of a day.
 func (y *year) until(morning int) {
 	y.Helper()
 	for today := y.today(); today < morning; today = y.today() {
@@ -44,7 +44,7 @@ func (y *year) until(morning int) {
 
 func (y *year) today() int { return int(y.clock().now().Sub(y.begins) / day) }
 
-// build clones: what it is given must be taken by the platform.
+// build clones with a credential, which the platform must accept.
 func (y *year) build() {
 	y.Helper()
 	ctx := context.Background()
@@ -70,7 +70,7 @@ func (y *year) build() {
 	}
 }
 
-// binds is the user, who pastes a token that lives for so many days, or consents.
+// binds binds as the user, who pastes a token that is valid for this many days, or consents.
 func (y *year) binds(days int) {
 	y.Helper()
 	in := TokenBindRequest{By: user, Instance: registry("i-1"), Platform: y.platform}
@@ -95,7 +95,7 @@ func (y *year) binds(days int) {
 	}
 }
 
-// fullCodeup is a token of alice's that may do everything.
+// fullCodeup returns a token of alice with every permission.
 func fullCodeup(value secret.Text) codeup.Token {
 	return codeup.Token{
 		Value: value, CloneAccount: "alice", Permissions: append(
@@ -103,8 +103,8 @@ func fullCodeup(value secret.Text) codeup.Token {
 	}
 }
 
-// takesBack is the user, who ends the token at the platform.
-func (y *year) takesBack() {
+// revokes revokes the token at the platform, as the user.
+func (y *year) revokes() {
 	switch y.platform {
 	case provider.GitLab:
 		y.sandbox.GitLab.RevokeToken(y.held)
@@ -115,8 +115,8 @@ func (y *year) takesBack() {
 	}
 }
 
-// firstHalf is the same on every platform: an outage of four days, and later the user takes the
-// token back, to bind again three days after.
+// firstHalf is the same on every platform: an outage of four days, and later the user revokes the
+// token and binds again three days after.
 func (y *year) firstHalf() {
 	y.Helper()
 	y.binds(300)
@@ -131,7 +131,7 @@ func (y *year) firstHalf() {
 	y.until(36)
 	y.wantStatus("after the outage", "i-1", y.platform, StatusBound)
 	y.until(180)
-	y.takesBack()
+	y.revokes()
 	y.until(182)
 	y.wantStatus("taken back", "i-1", y.platform, StatusRevoked)
 	y.until(184)
@@ -139,7 +139,7 @@ func (y *year) firstHalf() {
 	y.wantStatus("bound again", "i-1", y.platform, StatusBound)
 }
 
-// story is what the history tells at the end, and every secret but the last is gone.
+// story expects this history at the end, and that every secret but the last is deleted.
 func (y *year) story(more ...string) {
 	y.Helper()
 	got := y.eventsOf("i-1", y.platform)
@@ -154,7 +154,7 @@ func (y *year) story(more ...string) {
 		y.row("i-1", y.platform).Token.Generation-1)
 }
 
-// TestAYearByConsent needs nobody but for the one time that the user takes the consent back.
+// TestAYearByConsent needs its user only once, to consent again after revoking.
 func TestAYearByConsent(t *testing.T) {
 	each(t, consented, func(t *testing.T, name string) {
 		y := newYear(t, name)
@@ -168,7 +168,7 @@ func TestAYearByConsent(t *testing.T) {
 	})
 }
 
-// TestAYearOnGitLab ends with a token that is warned of, ends, and is prolonged in place.
+// TestAYearOnGitLab ends with a token that expires after its warnings and is prolonged.
 func TestAYearOnGitLab(t *testing.T) {
 	y := newYear(t, provider.GitLab)
 	y.firstHalf()
@@ -195,7 +195,7 @@ func TestAYearOnGitLab(t *testing.T) {
 		event.Unauthorized, event.Recovered)
 }
 
-// TestAYearOnCodeup ends with a date that its owner typed, and a permission that was taken away.
+// TestAYearOnCodeup ends with an expiry that its owner gave, and a permission that was removed.
 func TestAYearOnCodeup(t *testing.T) {
 	y := newYear(t, provider.Codeup)
 	y.firstHalf()
