@@ -77,7 +77,7 @@ func TestA2_AnotherUserFinishes_TheVictimConfirms(t *testing.T) {
 			w.confirm(a.id, finish).refused(problem.AuthorizationDone, "")
 			w.do(confirmation(a.id, finish).by(w.as("bea"))).refused(problem.AnotherUser, "")
 			w.unbound(home, platform)
-			w.clock.forward(16 * time.Minute)
+			w.clock.forward(attemptSwept)
 			w.sweep()
 			if names, _ := w.secrets.Names(t.Context()); len(names) != 0 {
 				t.Errorf("%d secrets are left", len(names))
