@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/problem"
