@@ -1,19 +1,20 @@
-// Package binding is everything that happens to a binding: it is made, replaced, listed and
-// ended, its events are kept, and what was left over is swept away. It knows no HTTP and no
-// cloud; package api and the functions bring those.
+// Package binding does everything that happens to a binding: it makes, replaces, lists and ends
+// bindings, keeps their events, and deletes the secrets that they no longer use. It knows no HTTP
+// and no cloud; package api and the functions supply those.
 //
 // # How a record comes to point at another secret
 //
 // A token lies in the vault, the record that points at it in the table, and no transaction spans
-// the two. The rule of package table (whoever changes which secret a record points at first
-// writes a note about that secret, and only the sweep deletes secrets) is kept by three pieces:
+// the two. Package table states the rule: a row lists a secret before the vault is written, and keeps
+// listing it, in the same write that releases it, until the sweep has deleted it. In this package
 //
-//   - [Service.hold] notes a new secret and puts the token into the vault,
-//   - [Service.point] notes the old secret and saves the record,
-//   - [Service.Sweep] asks the record, 15 minutes later, and deletes what nothing points at.
+//   - stageSecret lists a new secret and puts its token into the vault; for a consent the claim of
+//     the callback lists it,
+//   - replaceToken points the record at the new secret and lists the old one, in one save,
+//   - [Service.Sweep] revokes and deletes the listed secrets that are due, and then unlists them.
 //
-// A small model of this protocol, which dies before and after every step and lets two writers
-// and a sweep interleave, is in model_test.go: change it together with the code.
+// A model of this protocol is in model_test.go. It crashes before every call and lets writers, a
+// refresh and sweeps interleave. Change it together with the code.
 package binding
 
 import (
@@ -37,8 +38,9 @@ import (
 const (
 	// callDeadline is how long after its beginning an invocation may begin a call to table or vault.
 	callDeadline = 2 * time.Minute
-	// orphanGracePeriod is how long after its last write a note is acted upon. It is many times latest: by
-	// then whoever wrote the note has saved its record, or never will.
+	// orphanGracePeriod is how long after it was written an entry about a secret is acted upon. It is
+	// many times callDeadline: by then the call that wrote the entry has saved its record, or never
+	// will.
 	orphanGracePeriod = 15 * time.Minute
 	// verifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
 	// has 20 seconds; the rest is for the storage.

@@ -319,9 +319,8 @@ func (w *world) hasten() {
 
 // hastened lets one row come due.
 func (w *world) hastened(ctx context.Context, e table.DueEntry) error {
-	past := time.Now().Add(-time.Second)
-	switch {
-	case e.Authorization != "":
+	past := time.Now().Add(-time.Hour) // an attempt's secret is due 15 minutes after its expiry
+	if e.Authorization != "" {
 		a, err := w.table.Authorization(ctx, e.Authorization)
 		if err == nil {
 			a.DueAt, a.ExpiresAt = past, past
@@ -332,6 +331,9 @@ func (w *world) hastened(ctx context.Context, e table.DueEntry) error {
 	b, err := w.table.Binding(ctx, e.Binding)
 	if err == nil {
 		b.DueAt, b.CheckAt = past, past
+		for i := range b.Secrets {
+			b.Secrets[i].DueAt = past
+		}
 		_, err = w.table.SaveBinding(ctx, b)
 	}
 	return err
