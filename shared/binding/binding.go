@@ -5,8 +5,9 @@
 // # How a record comes to point at another secret
 //
 // A token lies in the vault, the record that points at it in the table, and no transaction spans
-// the two. Package table states the rule: a row lists a secret before the vault is written, and keeps
-// listing it, in the same write that releases it, until the sweep has deleted it. In this package
+// the two. Package table states the rule: a row lists a secret before the vault is written, and
+// keeps listing it, in the same write that releases it, until the sweep has deleted it. In this
+// package
 //
 //   - stageSecret lists a new secret and puts its token into the vault; for a consent the claim of
 //     the callback lists it,
@@ -36,11 +37,11 @@ import (
 )
 
 const (
-	// callDeadline is how long after its beginning an invocation may begin a call to table or vault.
+	// callDeadline is how long after its start an invocation may begin a call to table or vault.
 	callDeadline = 2 * time.Minute
-	// orphanGracePeriod is how long after it was written an entry about a secret is acted upon. It is
-	// many times callDeadline: by then the call that wrote the entry has saved its record, or never
-	// will.
+	// orphanGracePeriod is how long after it was written an entry about a secret is acted upon. It
+	// is many times callDeadline: by then the call that wrote the entry has saved its record, or
+	// never will.
 	orphanGracePeriod = 15 * time.Minute
 	// verifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
 	// has 20 seconds; the rest is for the storage.
@@ -56,9 +57,9 @@ type Options struct {
 	Platforms *provider.Set
 	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
 	App func(ctx context.Context, platform string) (provider.App, error)
-	// CallbackRequest is what the platforms' callback addresses begin with; a platform's name follows.
+	// Callback is what the platforms' callback addresses begin with; a platform's name follows.
 	Callback string
-	// Instances is asked by the check alone, whether an instance is still there.
+	// Instances is asked only by the check, whether an instance is still there.
 	Instances instance.Catalogue
 	// Webhook is where events are sent, nil for nowhere.
 	Webhook *event.Webhook
@@ -129,7 +130,7 @@ func (s *Service) startInvocation(ctx context.Context) context.Context {
 
 var errLate = errors.New("binding: the invocation has gone on for too long to begin another call")
 
-// enforceDeadline keeps the rule that no invocation begins a call later than 2 minutes after it began.
+// enforceDeadline enforces that no invocation begins a call later than callDeadline after it began.
 func (s *Service) enforceDeadline(ctx context.Context, call string) (func(), error) {
 	return nil, s.startedWithin(ctx, callDeadline, call)
 }
