@@ -88,7 +88,7 @@ func (w *world) wantEnded(platform sandbox.Platform) {
 	}
 	w.unbound(home, platform)
 	w.wantHistory(platform, 2, "binding.unbound", "", "alice")
-	w.clock.forward(16 * time.Minute)
+	w.clock.forward(attemptSwept)
 	w.sweep()
 	if names, err := w.secrets.Names(w.t.Context()); err != nil || len(names) != 0 {
 		w.t.Errorf("%d secrets are left over: %v", len(names), err)

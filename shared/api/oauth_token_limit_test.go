@@ -100,7 +100,8 @@ func TestARefusedAndRevokedTokenDoesntCount(t *testing.T) {
 	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(9))
 }
 
-// The schedule runs every 15 minutes, so an attempt's token may be valid twice as long as its attempt.
+// An attempt expires after 15 minutes, its secret is due 15 minutes later, and the schedule runs every
+// 15 minutes: its token may be valid for three times as long as its attempt.
 func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
 	w := newConsentWorld(t, manyInstances)
 	w.bindMany(6)
@@ -108,7 +109,7 @@ func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
 		_, end := w.attempt(nthInstance(i))
 		end.consented() // and is not confirmed
 	}
-	for _, later := range []time.Duration{0, 15*time.Minute + time.Second, 14 * time.Minute} {
+	for _, later := range []time.Duration{0, 30*time.Minute + time.Second, 14 * time.Minute} {
 		w.clock.forward(later)
 		a, end := w.attempt(nthInstance(9))
 		end.refused(problem.TooManyTokens, a.id)
@@ -123,7 +124,8 @@ func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
 	w.wantTokensValid(6)
 }
 
-// However an attempt ends, nothing of it is left a quarter of an hour later.
+// However an attempt ends, nothing of it is left a quarter of an hour after its start, or after its
+// expiry if a callback has claimed it.
 func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 	redirected := func(w *world, a attempt) (*browser, string) {
 		b := newBrowser(w)
@@ -155,8 +157,8 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 		"the table is down after the vault has the token": func(w *world, a attempt) {
 			b, address := redirected(w, a)
 			back := w.grant(a.platform, "alice", address, nil)
-			w.table.reset(func(n int, _ string) error { // reading, claiming and saving the note succeed
-				if n > 3 {
+			w.table.reset(func(n int, _ string) error { // reading and claiming succeed
+				if n > 2 {
 					return errStorage
 				}
 				return nil
@@ -168,8 +170,12 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 		for _, platform := range byConsent {
 			t.Run(name+" "+string(platform), func(t *testing.T) {
 				w := newConsentWorld(t)
-				abandon(w, w.start(platform))
+				a := w.start(platform)
+				abandon(w, a)
 				w.clock.forward(16 * time.Minute)
+				if stage := w.shown(a.id, "").ok().text("stage"); stage != "started" && stage != "redirected" {
+					w.clock.forward(15 * time.Minute)
+				}
 				w.sweep()
 				w.wantNothingLeft()
 				live := w.box.LiveTokens(platform, "alice")
@@ -181,7 +187,7 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 	}
 }
 
-// wantNothingLeft wants no secrets, no notes and no attempts.
+// wantNothingLeft wants no secrets and no attempts.
 func (w *world) wantNothingLeft() {
 	w.t.Helper()
 	names, err := w.secrets.Names(context.Background())
@@ -201,7 +207,7 @@ func TestASweepOfAnAttemptKeepsTheBindings(t *testing.T) {
 	bound := w.accessOf(keyAt("cn-hangzhou", "cri-1", sandbox.GitHub))
 	_, end := w.attempt(atShanghai)
 	end.consented()
-	w.clock.forward(16 * time.Minute)
+	w.clock.forward(attemptSwept)
 	w.sweep()
 	if !w.box.Lives(sandbox.GitHub, bound) || w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
 		t.Error("of alice's two tokens the bound one must live, and no other")
@@ -219,7 +225,7 @@ func TestASweepTriesAgainWhileThePlatformIsDown(t *testing.T) {
 	_, end := w.attempt(instance)
 	end.consented()
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault503})
-	w.clock.forward(16 * time.Minute)
+	w.clock.forward(attemptSwept)
 	w.sweep()
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
 		t.Fatal("a fault has revoked a token")
@@ -239,6 +245,7 @@ func TestATokenThatCouldNotBeRevokedIsInTheHistory(t *testing.T) {
 	w.bindBy(sandbox.GitHub, "alice")
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault503})
 	w.do(request{method: "DELETE", path: home + "/github"}).ok()
+	w.clock.forward(15 * time.Minute) // its attempt expires
 	for range 10 {
 		w.clock.forward(16 * time.Minute)
 		w.sweep()
@@ -269,7 +276,7 @@ func TestARefusedTokenThatLivesOnIsSwept(t *testing.T) {
 		t.Fatal("it was revoked in spite of the fault")
 	}
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
-	w.clock.forward(16 * time.Minute)
+	w.clock.forward(attemptSwept)
 	w.sweep()
 	w.wantNothingLeft()
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {

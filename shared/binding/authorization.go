@@ -81,9 +81,9 @@ func (s *Service) oauthPlatform(
 	return byConsent, app, nil
 }
 
-// Handshake is what the browser that goes through the consent holds, and nobody else: the state
-// (RFC 6749, 10.12) and the PKCE verifier (RFC 7636, 4.1). They live in its cookie alone; the
-// record has their hashes.
+// Handshake is what only the browser that goes through the consent holds: the state (RFC 6749,
+// 10.12) and the PKCE verifier (RFC 7636, 4.1). They are kept in its cookie only; the record has
+// their hashes.
 type Handshake struct {
 	State    secret.Text
 	Verifier secret.Text
@@ -103,7 +103,7 @@ func (t Handshake) challenge() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// fits reports whether the ticket is the record's: both its halves, compared in constant time. A
+// fits reports whether the handshake is the record's: both its halves, compared in constant time. A
 // record without hashes fits none.
 func (t Handshake) fits(a table.Authorization) bool {
 	if t.State.Empty() || t.Verifier.Empty() {
@@ -122,8 +122,8 @@ func AuthorizationOf(state secret.Text) string {
 	return id
 }
 
-// isID reports whether a text has the form of an authorization's id. Anybody may ask for anything,
-// and a table takes not every text for a key.
+// isID reports whether a text has the form of an authorization's id. A caller may send any text, and
+// a table does not accept every text as a key.
 func isID(text string) bool {
 	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
 }
@@ -132,15 +132,17 @@ func isID(text string) bool {
 type Redirect struct {
 	Handshake Handshake
 	URL       string
-	ExpiresAt time.Time // of the ticket
+	ExpiresAt time.Time // of the handshake
 }
 
-// BeginRedirect sends the browser that asks to the platform's consent page. The first to ask becomes
-// the one: the ticket is minted for it. It may ask again, showing its ticket (a reload, a
-// prefetch); another may not ([problem.AnotherBrowser]). [problem.AuthorizationUnknown],
+// BeginRedirect sends a browser to the platform's consent page. The first browser to ask gets the
+// handshake of the attempt. It may ask again and show its handshake (a reload, a prefetch); another
+// browser may not ([problem.AnotherBrowser]). [problem.AuthorizationUnknown],
 // [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two table calls, one when asked
 // again.
-func (s *Service) BeginRedirect(ctx context.Context, id string, shown []Handshake) (Redirect, error) {
+func (s *Service) BeginRedirect(
+	ctx context.Context, id string, shown []Handshake,
+) (Redirect, error) {
 	ctx = s.startInvocation(ctx)
 	a, err := s.authorization(ctx, id)
 	if err != nil {
@@ -150,45 +152,45 @@ func (s *Service) BeginRedirect(ctx context.Context, id string, shown []Handshak
 	if err != nil {
 		return Redirect{}, err
 	}
-	var ticket Handshake
+	var handshake Handshake
 	switch {
 	case !s.now().Before(a.ExpiresAt):
 		return Redirect{}, problem.New(problem.AuthorizationExpired)
 	case a.Stage == table.Started:
-		if ticket, err = s.newHandshake(ctx, a); err != nil {
+		if handshake, err = s.newHandshake(ctx, a); err != nil {
 			return Redirect{}, err
 		}
 	case a.Stage != table.Redirected:
 		return Redirect{}, problem.New(problem.AuthorizationDone)
 	default:
-		if ticket = fitting(a, shown); ticket.State.Empty() {
+		if handshake = fitting(a, shown); handshake.State.Empty() {
 			return Redirect{}, problem.New(problem.AnotherBrowser)
 		}
 	}
 	return Redirect{
-		Handshake: ticket,
-		URL: platform.AuthorizeURL(app, s.callback+a.Platform, ticket.State.Reveal(),
-			ticket.challenge()),
+		Handshake: handshake,
+		URL: platform.AuthorizeURL(app, s.callback+a.Platform, handshake.State.Reveal(),
+			handshake.challenge()),
 		ExpiresAt: a.ExpiresAt,
 	}, nil
 }
 
-// newHandshake makes the ticket and leaves its hashes in the record.
+// newHandshake makes a handshake and stores its hashes in the record.
 func (s *Service) newHandshake(ctx context.Context, a table.Authorization) (Handshake, error) {
-	ticket := Handshake{
+	handshake := Handshake{
 		State:    secret.New(a.ID + "." + s.random(32)),
 		Verifier: secret.New(s.random(32)),
 	}
-	a.Stage, a.StateHash, a.Challenge = table.Redirected, ticket.hash(), ticket.challenge()
+	a.Stage, a.StateHash, a.Challenge = table.Redirected, handshake.hash(), handshake.challenge()
 	_, err := s.table.SaveAuthorization(ctx, a)
 	if err == nil {
-		return ticket, nil
+		return handshake, nil
 	}
 	there, readErr := s.authorization(ctx, a.ID) // what is there counts
 	switch {
-	case readErr == nil && ticket.fits(there):
-		return ticket, nil
-	case errors.Is(err, table.ErrConflict): // another browser was quicker
+	case readErr == nil && handshake.fits(there):
+		return handshake, nil
+	case errors.Is(err, table.ErrConflict): // another browser was faster
 		return Handshake{}, problem.New(problem.AnotherBrowser)
 	}
 	return Handshake{}, unavailable("saving the authorization", err)
@@ -218,9 +220,9 @@ func (s *Service) authorization(ctx context.Context, id string) (table.Authoriza
 }
 
 // Authorization shows an attempt to the user who started it; to others there is none. Without
-// the right finish it shows no identity and no token.
+// the right confirmation code it shows no identity and no token.
 func (s *Service) Authorization(
-	ctx context.Context, by table.User, id string, finish secret.Text,
+	ctx context.Context, by table.User, id string, code secret.Text,
 ) (table.Authorization, error) {
 	ctx = s.startInvocation(ctx)
 	a, err := s.authorization(ctx, id)
@@ -230,7 +232,7 @@ func (s *Service) Authorization(
 	if a.Starter != by {
 		return table.Authorization{}, problem.New(problem.AuthorizationUnknown)
 	}
-	if !hasConfirmationCode(a, finish) {
+	if !hasConfirmationCode(a, code) {
 		a.Identity, a.Token, a.Warnings = table.Identity{}, table.Token{}, nil
 	}
 	if a.Problem == nil && !s.now().Before(a.ExpiresAt) {
@@ -239,12 +241,13 @@ func (s *Service) Authorization(
 	return a, nil
 }
 
-// hasConfirmationCode reports whether the finish is the record's, in constant time. None never is.
-func hasConfirmationCode(a table.Authorization, finish secret.Text) bool {
-	if finish.Empty() || a.Stage != table.Consented {
+// hasConfirmationCode reports whether the confirmation code is the record's, in constant time. An
+// empty one never is.
+func hasConfirmationCode(a table.Authorization, code secret.Text) bool {
+	if code.Empty() || a.Stage != table.Consented {
 		return false
 	}
-	return secret.New(hashOf(finish)).Equal(secret.New(a.ConfirmationHash))
+	return secret.New(hashOf(code)).Equal(secret.New(a.ConfirmationHash))
 }
 
 func hashOf(text secret.Text) string {

@@ -42,8 +42,8 @@ type TokenBindRequest struct {
 //
 // Beyond the problems of the platform: [problem.MethodMismatch], [problem.PreconditionFailed],
 // [problem.Conflict] when another caller has bound or unbound at the same time, or when
-// too many earlier secrets of the binding wait for the sweep, and [problem.StorageUnavailable], after
-// which the binding is as it was or as it should be.
+// too many earlier secrets of the binding wait for the sweep, and [problem.StorageUnavailable],
+// after which the binding is as it was or as it should be.
 func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (View, error) {
 	ctx = s.startInvocation(ctx)
 	platform, err := s.tokenPlatform(in.Platform)

@@ -143,7 +143,9 @@ func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
 
 // TestAFailingStorageIsSaid lets each call of a re-bind fail without having done anything.
 func TestAFailingStorageIsSaid(t *testing.T) {
-	for _, call := range []string{"Binding", "SaveBinding", "Put", "SaveIdentityEntry", "second SaveBinding"} {
+	for _, call := range []string{
+		"Binding", "SaveBinding", "Put", "SaveIdentityEntry", "second SaveBinding",
+	} {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.inside.set(downFrom(call))

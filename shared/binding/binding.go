@@ -1,19 +1,21 @@
-// Package binding is everything that happens to a binding: it is made, replaced, listed and
-// ended, its events are kept, and what was left over is swept away. It knows no HTTP and no
-// cloud; package api and the functions bring those.
+// Package binding does everything that happens to a binding: it makes, replaces, lists and ends
+// bindings, keeps their events, and deletes the secrets that they no longer use. It knows no HTTP
+// and no cloud; package api and the functions supply those.
 //
 // # How a record comes to point at another secret
 //
 // A token lies in the vault, the record that points at it in the table, and no transaction spans
-// the two. The rule of package table (whoever changes which secret a record points at first
-// writes a note about that secret, and only the sweep deletes secrets) is kept by three pieces:
+// the two. Package table states the rule: a row lists a secret before the vault is written, and
+// keeps listing it, in the same write that releases it, until the sweep has deleted it. In this
+// package
 //
-//   - [Service.hold] notes a new secret and puts the token into the vault,
-//   - [Service.point] notes the old secret and saves the record,
-//   - [Service.Sweep] asks the record, 15 minutes later, and deletes what nothing points at.
+//   - stageSecret lists a new secret and puts its token into the vault; for a consent the claim of
+//     the callback lists it,
+//   - replaceToken points the record at the new secret and lists the old one, in one save,
+//   - [Service.Sweep] revokes and deletes the listed secrets that are due, and then unlists them.
 //
-// A small model of this protocol, which dies before and after every step and lets two writers
-// and a sweep interleave, is in model_test.go: change it together with the code.
+// A model of this protocol is in model_test.go. It crashes before every call and lets writers, a
+// refresh and sweeps interleave. Change it together with the code.
 package binding
 
 import (
@@ -36,10 +38,11 @@ import (
 )
 
 const (
-	// callDeadline is how long after its beginning an invocation may begin a call to table or vault.
+	// callDeadline is how long after its start an invocation may begin a call to table or vault.
 	callDeadline = 2 * time.Minute
-	// orphanGracePeriod is how long after its last write a note is acted upon. It is many times latest: by
-	// then whoever wrote the note has saved its record, or never will.
+	// orphanGracePeriod is how long after it was written an entry about a secret is acted upon. It
+	// is many times callDeadline: by then the call that wrote the entry has saved its record, or
+	// never will.
 	orphanGracePeriod = 15 * time.Minute
 	// verifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
 	// has 20 seconds; the rest is for the storage.
@@ -55,9 +58,9 @@ type Options struct {
 	Platforms *provider.Set
 	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
 	App func(ctx context.Context, platform string) (provider.App, error)
-	// CallbackRequest is what the platforms' callback addresses begin with; a platform's name follows.
+	// Callback is what the platforms' callback addresses begin with; a platform's name follows.
 	Callback string
-	// Instances is asked by the check alone, whether an instance is still there.
+	// Instances is asked only by the check, whether an instance is still there.
 	Instances instance.Catalogue
 	// Webhook is where events are sent, nil for nowhere.
 	Webhook *event.Webhook
@@ -128,7 +131,7 @@ func (s *Service) startInvocation(ctx context.Context) context.Context {
 
 var errLate = errors.New("binding: the invocation has gone on for too long to begin another call")
 
-// enforceDeadline keeps the rule that no invocation begins a call later than 2 minutes after it began.
+// enforceDeadline enforces that no invocation begins a call later than callDeadline after it began.
 func (s *Service) enforceDeadline(ctx context.Context, call string) (func(), error) {
 	return nil, s.startedWithin(ctx, callDeadline, call)
 }

@@ -16,13 +16,13 @@ import (
 // exchangeTimeout is how long a platform may take to redeem a code, and then to say whose it is.
 const exchangeTimeout = 7 * time.Second
 
-// CallbackRequest is what a browser brings back from a platform.
+// CallbackRequest is what a browser sends after a platform has redirected it back.
 type CallbackRequest struct {
 	Platform string
 	State    secret.Text
 	Code     secret.Text
-	// Error is the platform's error code, "" if it gave none (RFC 6749, 4.1.2.1). What it says in
-	// words is of no interest to anybody.
+	// Error is the platform's error code, "" if it gave none (RFC 6749, 4.1.2.1). Its description is
+	// not read.
 	Error string
 	// Issuer is RFC 9207's iss, "" if the platform sends none.
 	Issuer string
@@ -30,8 +30,8 @@ type CallbackRequest struct {
 	Handshake Handshake
 }
 
-// CallbackResult is where a callback ends. ID is "" for an attempt that isn't known. Cookie says that
-// the attempt's cookie has served its purpose.
+// CallbackResult is where a callback ends. ID is "" for an attempt that isn't known. Cookie says
+// that the attempt's cookie is no longer needed.
 type CallbackResult struct {
 	ID               string
 	ReturnTo         string
@@ -39,10 +39,10 @@ type CallbackResult struct {
 	Cookie           bool
 }
 
-// HandleCallback redeems the code that a browser brings back, if it is the browser that went through the
-// consent. Everything is checked before anything is claimed, so that a forged callback destroys
-// nobody's attempt; the claim makes two callbacks one exchange. The arrival says where to send
-// the browser also when there is an error.
+// HandleCallback redeems the code that a browser sends, if it is the browser that went through the
+// consent. Everything is checked before anything is claimed, so that a forged callback destroys no
+// attempt; of two callbacks the claim lets one redeem the code. The result says where to send the
+// browser also when there is an error.
 func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (CallbackResult, error) {
 	ctx = s.startInvocation(ctx)
 	id := AuthorizationOf(in.State)
@@ -64,7 +64,7 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 	if _, _, err := s.oauthPlatform(ctx, a.Platform); problem.Is(err, problem.StorageUnavailable) {
 		return to, err // the same code is as good in a moment
 	}
-	a, finish, err := s.claimAuthorization(ctx, a)
+	a, code, err := s.claimAuthorization(ctx, a)
 	if err != nil {
 		return to, err
 	}
@@ -73,7 +73,7 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 		s.failed(ctx, a, err)
 		return to, err
 	}
-	to.ConfirmationCode = finish
+	to.ConfirmationCode = code
 	return to, nil
 }
 
@@ -92,31 +92,31 @@ func (s *Service) mayClaim(a table.Authorization, shown Handshake) error {
 	return nil
 }
 
-// claimAuthorization makes this callback the one that redeems the code. The claim names the secret
-// that the callback stores, so that the sweep finds it. It makes the confirmation code, by whose hash
-// the claim is recognised if its reply is lost.
+// claimAuthorization gives this callback the right to redeem the code. The claim names the secret
+// that the callback stores, so that the sweep finds it. It makes the confirmation code, whose hash
+// identifies the claim if its reply is lost.
 func (s *Service) claimAuthorization(
 	ctx context.Context, a table.Authorization,
 ) (table.Authorization, secret.Text, error) {
-	finish := secret.New(s.random(32))
-	a.Stage, a.ConfirmationHash = table.Claimed, hashOf(finish)
+	code := secret.New(s.random(32))
+	a.Stage, a.ConfirmationHash = table.Claimed, hashOf(code)
 	a.Token = table.Token{Secret: s.newSecretName(), Generation: 1}
 	a.DueAt = secretDueAt(a)
 	saved, err := s.table.SaveAuthorization(ctx, a)
 	if err == nil {
-		return saved, finish, nil
+		return saved, code, nil
 	}
 	there, readErr := s.authorization(ctx, a.ID) // what is there counts
 	switch {
 	case readErr == nil && there.ConfirmationHash == a.ConfirmationHash:
-		return there, finish, nil
+		return there, code, nil
 	case errors.Is(err, table.ErrConflict):
 		return a, secret.Text{}, problem.New(problem.AuthorizationDone)
 	}
 	return a, secret.Text{}, unavailable("claiming the authorization", err)
 }
 
-// failed leaves the reason in the record, for the console. The browser gets it anyhow.
+// failed stores the reason in the record, for the console. The browser gets it in any case.
 func (s *Service) failed(ctx context.Context, a table.Authorization, cause error) {
 	p := problem.Of(cause)
 	a.Stage, a.Problem = table.Failed, p
@@ -160,7 +160,7 @@ func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback
 	a.Token.IssuedAt = s.now()
 	k := tokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
 	if err := s.put(ctx, a.Token.Secret, 1, k); err != nil {
-		s.refuse(ctx, platform, a, k) // else nobody would have it, and nobody could revoke it
+		s.refuse(ctx, platform, a, k) // no secret holds it, so the sweep could not
 		return err
 	}
 	finding, warnings, err := s.identify(ctx, platform, a, k)
@@ -229,14 +229,15 @@ func (s *Service) consented(ctx context.Context, a table.Authorization) error {
 		return nil
 	}
 	there, readErr := s.authorization(ctx, a.ID) // what is there counts
-	if readErr == nil && there.Stage == table.Consented && there.ConfirmationHash == a.ConfirmationHash {
+	if readErr == nil && there.Stage == table.Consented &&
+		there.ConfirmationHash == a.ConfirmationHash {
 		return nil
 	}
 	return unavailable("saving the consent", err)
 }
 
-// refuse ends a token that was issued and will not be used, which then counts no more. The sweep
-// makes good what fails here.
+// refuse ends a token that was issued and will not be used, which then no longer counts. If that
+// fails, the sweep does it.
 func (s *Service) refuse(
 	ctx context.Context, platform provider.Platform, a table.Authorization, k tokenBundle,
 ) {

@@ -20,23 +20,23 @@ func (s *Service) postpone(ctx context.Context, rec table.Binding, wait time.Dur
 // checkDue claims a record and examines it.
 func (s *Service) checkDue(
 	ctx context.Context, rec table.Binding, part *SweepResult,
-) (heard, error) {
+) (hostResult, error) {
 	if fromNewerVersion(rec) {
-		return heard{}, s.postpone(ctx, rec, checkLeaseTTL)
+		return hostResult{}, s.postpone(ctx, rec, checkLeaseTTL)
 	}
 	if rec.Attempts >= maxCheckAttempts {
 		part.Parked++
-		return heard{}, s.quarantine(ctx, rec)
+		return hostResult{}, s.quarantine(ctx, rec)
 	}
 	rec, err := s.claim(ctx, rec)
 	if err != nil {
-		return heard{}, err
+		return hostResult{}, err
 	}
 	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
-		return heard{}, err
+		return hostResult{}, err
 	}
 	if rec.Health == table.Revoked && (isRevokedByOperator(rec) || rec.RecheckAt.IsZero()) {
-		return heard{}, s.rest(ctx, rec)
+		return hostResult{}, s.rest(ctx, rec)
 	}
 	_, out, err := s.checkClaimed(ctx, rec)
 	part.Checked++
@@ -45,12 +45,12 @@ func (s *Service) checkDue(
 	part.Recovered += one(out.recovered)
 	part.Failed += one(out.failed)
 	if err != nil {
-		return heard{}, err
+		return hostResult{}, err
 	}
 	if out.transient == nil {
-		return heard{asked: true, well: true}, nil
+		return hostResult{asked: true, well: true}, nil
 	}
-	return heard{asked: true, wait: out.transient.RetryAfter}, nil
+	return hostResult{asked: true, wait: out.transient.RetryAfter}, nil
 }
 
 // quarantine stops the scheduled checks of a record: every worker that has tried to check it has
@@ -66,7 +66,7 @@ func (s *Service) quarantine(ctx context.Context, rec table.Binding) error {
 }
 
 // rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
-// is still there was looked at. What a refresh has brought after the operator ended the token is
+// is still there was checked. What a refresh has stored after the operator ended the token is
 // revoked too.
 func (s *Service) rest(ctx context.Context, rec table.Binding) error {
 	if look := rec.RecheckAt; !look.IsZero() && !look.After(s.now()) {

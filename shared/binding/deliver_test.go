@@ -328,6 +328,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-1", bobToken)
+		b.dropSecrets("i-1", provider.GitLab)
 	}
 	for range 6 {
 		b.clock().move(15 * time.Minute)

@@ -37,8 +37,9 @@ var (
 	errYoung = errors.New("binding: a binding may be about to hold the token")
 )
 
-// ensureUnused is nil if no binding holds the very same token, errInUse if one does, and errYoung while
-// that can't be told. When in doubt it is an error: a token that can't be ruled out is not revoked.
+// ensureUnused returns nil if no binding has the same token, errInUse if one has, and errYoung
+// while that can't be told. When in doubt it returns an error: a token that may be in use is not
+// revoked.
 //
 // The token's own binding points at another secret by now. It counts only if the same token was
 // bound to it again.
@@ -83,7 +84,10 @@ func (s *Service) ensureUnusedBy(
 		}
 	}
 	young, err := s.pruneEntry(ctx, h)
-	mine := h.Authorization == "" && h.Binding == own.binding || h.Authorization != "" && own.attempt
+	mine := h.Binding == own.binding
+	if h.Authorization != "" {
+		mine = own.attempt
+	}
 	if err == nil && young && !mine {
 		err = errYoung
 	}
@@ -128,7 +132,7 @@ const (
 )
 
 // countTokens notes that an attempt holds a token of a GitHub identity, and refuses it if there
-// are too many. Attempts that nobody has confirmed count until the sweep has ended them. A re-bind
+// are too many. Attempts that were not confirmed count until the sweep has ended them. A re-bind
 // replaces a token, and so is never one too many.
 func (s *Service) countTokens(
 	ctx context.Context, a table.Authorization, identity string,

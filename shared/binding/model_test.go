@@ -33,7 +33,8 @@ type modelEntry struct {
 type modelAttempt struct {
 	there, consented, named, expired, discarded bool
 	version                                     uint8
-	running                                     uint8 // the actors that ran when it expired, or at the sweep's claim
+	// running are the actors that ran when it expired, or at the sweep's claim.
+	running uint8
 }
 
 type modelActor struct {
@@ -606,14 +607,22 @@ func TestModelNothingIsLeftOverAndNothingInUseIsDeleted(t *testing.T) {
 		{"unbind, two refreshes", start(1), []modelRole{unbind, refresh, refresh, sweep}},
 		{"two confirms of one", start(1, 2), []modelRole{confirm, confirm, expiry, sweep}},
 		{"confirm, bind", start(1, 2), []modelRole{confirm, role("bind", 3), expiry, sweep}},
-		{"confirm, confirm, unbind", start(0, 2), []modelRole{confirm, confirm, unbind, expiry, sweep}},
-		{"confirm, unbind, refresh", start(0, 2), []modelRole{confirm, unbind, refresh, expiry, sweep}},
+		{"confirm, confirm, unbind", start(0, 2), []modelRole{
+			confirm, confirm, unbind, expiry, sweep,
+		}},
+		{"confirm, unbind, refresh", start(0, 2), []modelRole{
+			confirm, unbind, refresh, expiry, sweep,
+		}},
 		{"callback, confirm", start(1), []modelRole{role("callback", 2), confirm, expiry, sweep}},
-		{"confirm, another user", start(1, 2), []modelRole{confirm, role("discard", 2), expiry, sweep}},
+		{"confirm, another user", start(1, 2), []modelRole{
+			confirm, role("discard", 2), expiry, sweep,
+		}},
 		{"two attempts", start(0, 2, 3), []modelRole{
 			confirm, role("confirm", 3), expiry, role("expiry", 3), sweep,
 		}},
-		{"confirm, bind, unbind", start(1, 2), []modelRole{confirm, role("bind", 3), unbind, expiry, sweep}},
+		{"confirm, bind, unbind", start(1, 2), []modelRole{
+			confirm, role("bind", 3), unbind, expiry, sweep,
+		}},
 		{"two sweeps", start(1), []modelRole{role("bind", 2), unbind, sweep, sweep}},
 		{"two sweeps, refresh", start(1), []modelRole{unbind, refresh, sweep, sweep}},
 		{"two sweeps, confirm", start(1, 2), []modelRole{confirm, expiry, sweep, sweep}},

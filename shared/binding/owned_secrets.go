@@ -20,8 +20,8 @@ const maxOwnedSecrets = 16
 const cleanupPending = "cleanup_pending"
 
 // stageSecret lists a new secret in the record as pending and puts its first generation into the
-// vault. It returns the record as saved, which was read as rec. The sweep finds the secret whichever
-// call after the listing is the last one.
+// vault. It returns the record as saved, which was read as rec. The sweep finds the secret
+// whichever call after the listing is the last one.
 //
 // [problem.Conflict] if another caller has bound or unbound in between, or if the list is full.
 func (s *Service) stageSecret(
@@ -80,7 +80,9 @@ func (s *Service) listFull(rec table.Binding) error {
 
 // isListed reports whether a record's list has a secret.
 func isListed(rec table.Binding, name vault.SecretName) bool {
-	return slices.ContainsFunc(rec.Secrets, func(o table.OwnedSecret) bool { return o.Name == name })
+	return slices.ContainsFunc(rec.Secrets, func(o table.OwnedSecret) bool {
+		return o.Name == name
+	})
 }
 
 // isRetired reports whether a record has pointed at a secret and points elsewhere now.
@@ -97,8 +99,8 @@ func unlisted(rec table.Binding, name vault.SecretName) []table.OwnedSecret {
 	})
 }
 
-// nextSecrets is the list of a record that is pointed at another secret, or at none (""): without that
-// one, and with the secret that it points at as retired.
+// nextSecrets is the list of a record that is pointed at another secret, or at none (""): without
+// that one, and with the secret that it points at now as retired.
 //
 // A token of a consent can be confirmed again until its authorization expires, and only the list
 // refuses that. So its entry outlives the authorization, which began before the binding was made.

@@ -9,8 +9,8 @@ import (
 	"bindery/shared/table"
 )
 
-// maxTries bounds the loops that begin again after a conflict. Each conflict means that somebody
-// else got on, so that ten in a row are a sign of something else.
+// maxTries bounds the loops that begin again after a conflict. Each conflict means that another
+// call has made progress, so ten in a row have another cause.
 const maxTries = 10
 
 // replaceToken points a record at the secret in next.Token, which this record or an authorization
@@ -52,8 +52,8 @@ func (s *Service) replaceToken(
 	return table.Binding{}, table.Binding{}, problem.New(problem.Conflict)
 }
 
-// sameBinding reports whether no bind and no unbind was saved between two reads. An unbound row that
-// the sweep has deleted is still unbound, and so is a row that only lists secrets.
+// sameBinding reports whether no bind and no unbind was saved between two reads. An unbound row
+// that the sweep has deleted is still unbound, and so is a row that only lists secrets.
 func sameBinding(before, after table.Binding) bool {
 	return before.Revision == after.Revision || (!before.Bound() && after.Revision == "")
 }
@@ -73,8 +73,8 @@ func (s *Service) makeRoom(
 	return rec, nil
 }
 
-// drained empties a record's events, which are in the history now, and counts those that a webhook
-// is to be sent for.
+// drained empties a record's events, which are in the history now, and counts those for which a
+// webhook must be sent.
 func (s *Service) drained(rec *table.Binding) {
 	if d := &rec.Delivery; s.webhook != nil && len(rec.Events) > 0 {
 		if d.Waiting == 0 {
@@ -118,8 +118,8 @@ func (s *Service) due(rec table.Binding) time.Time {
 	return next
 }
 
-// checkDueAt is when a record's token is to be looked at: at its next check, at the end of a lease
-// that may be left behind, or for a last look.
+// checkDueAt is when a record's token is next checked: at its next check, at the end of a lease that
+// may be left behind, or at the recheck of a revoked one. Zero: it is not bound, or never.
 func (s *Service) checkDueAt(rec table.Binding) time.Time {
 	if !rec.Bound() {
 		return time.Time{}

@@ -29,8 +29,8 @@ func (s *Service) revokeReplaced(ctx context.Context, old table.Binding, now tok
 }
 
 // revokeOld revokes a token that no record points at any more, unless another binding has it, and
-// reports whether the platform no longer accepts it. A failure is logged: the sweep revokes an OAuth
-// token later, and the user has a link for a personal access token.
+// reports whether the platform no longer accepts it. A failure is logged: the sweep revokes an
+// OAuth token later, and the user has a link for a personal access token.
 func (s *Service) revokeOld(
 	ctx context.Context, own tokenOwner, old table.Binding, k tokenBundle, err error,
 ) bool {

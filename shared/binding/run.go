@@ -23,7 +23,7 @@ const (
 	// maxCallsPerHost is how many calls one host gets from one run at the same time: what a small
 	// self-run GitLab takes without noticing.
 	maxCallsPerHost = 8
-	// maxHostFailures is after how many failures in a row a host is left alone for this run.
+	// maxHostFailures is after how many failures in a row a host is not asked again in this run.
 	maxHostFailures = 5
 	// postponeTimeout is when a run stops pushing back what its hosts had no time for.
 	postponeTimeout = 105 * time.Second
@@ -39,7 +39,7 @@ type SweepResult struct {
 	Warned    int // owners told of their token's end
 	Recovered int
 	Failed    int // entries that an error left for later, and checks that did not end well
-	Parked    int // records that died too often with whoever checked them
+	Parked    int // records whose checks crashed too often
 	Drained   int // records whose events went to the history
 	Removed   int // rows of unbound bindings, and expired authorizations
 	Kept      int // secrets that are in use
@@ -69,11 +69,11 @@ func (a *SweepResult) add(b SweepResult) {
 
 // Sweep works on everything that has come due: it checks tokens, moves events from records to the
 // history, drops the rows of what was unbound, and deletes secrets that no record points at.
-// Several may run at once, and one may die anywhere: the next goes on. One entry's failure doesn't
-// keep the others from being worked on, nor does a slow platform; an error is returned only when
-// the index can't be read.
+// Several may run at once, and one may crash at any call: the next continues its work. Neither the
+// failure of one entry nor a slow platform keeps the others from being worked on; an error is
+// returned only when the index can't be read.
 func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
-	r := &run{s: s, began: s.now(), lanes: map[string]*hostQueue{}}
+	r := &run{s: s, began: s.now(), queues: map[string]*hostQueue{}}
 	ctx = s.startInvocation(ctx)
 	err := r.read(ctx)
 	r.working.Wait()
@@ -85,14 +85,14 @@ func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
 type run struct {
 	s       *Service
 	began   time.Time
-	working sync.WaitGroup // the lanes' workers
+	working sync.WaitGroup // the workers of the queues
 
-	mu    sync.Mutex // guards what follows
-	done  SweepResult
-	lanes map[string]*hostQueue
+	mu     sync.Mutex // guards what follows
+	done   SweepResult
+	queues map[string]*hostQueue
 }
 
-// hostQueue is what is to be asked of one host. It waits there, and nothing else waits for it.
+// hostQueue is the work that asks one host. It waits for that host only.
 type hostQueue struct {
 	waiting  []job
 	workers  int
@@ -182,7 +182,7 @@ func (r *run) binding(ctx context.Context, key table.Key, part *SweepResult) err
 	return err
 }
 
-// proceed goes on with a record whose due secrets were worked on, if it is due for something else.
+// proceed continues with a record whose due secrets were worked on, if it is due for more.
 func (r *run) proceed(ctx context.Context, rec table.Binding, part *SweepResult) error {
 	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(r.s.now()) || r.over(ctx) {
 		return nil
@@ -206,16 +206,16 @@ func (r *run) authorization(ctx context.Context, id string, part *SweepResult) e
 	return r.s.sweepAttempt(ctx, a, part)
 }
 
-// failed counts and logs what has failed in a piece of work that goes on.
+// failed counts and logs failures in a piece of work that continues.
 func (r *run) failed(ctx context.Context, what string, errs []error) {
 	for _, err := range errs {
 		r.finish(ctx, what, err, SweepResult{})
 	}
 }
 
-// finish counts a piece of work and logs its failure. A conflict is none: somebody else is at work
-// on it, or may be, and it comes due again. A platform's own is a warning, as it is of a request:
-// alarms are on errors, and a platform that is down is to wake nobody.
+// finish counts a piece of work and logs its failure. A conflict is no failure: another call works
+// on the row, and it comes due again. A failure of a platform is a warning, as in a request: alarms
+// watch errors, and a platform that is down must not raise one.
 func (r *run) finish(ctx context.Context, what string, err error, part SweepResult) {
 	if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, errYoung) {
 		part.Failed++
@@ -236,7 +236,7 @@ func nameOf(entry table.DueEntry) string {
 	return "binding " + describe(entry.Binding)
 }
 
-// hostOf names the lane of a record's checks: its platform and, where that is anybody's, the host.
+// hostOf names the queue of a record's checks: its platform and, where users name it, the host.
 func hostOf(rec table.Binding) string {
 	if u, err := url.Parse(rec.Address); err == nil {
 		return rec.Platform + " " + u.Host
@@ -250,31 +250,31 @@ type job struct {
 	do   task
 }
 
-// task does the work. It is told why the host is not to be asked, if it isn't, and tells what it
-// heard of the host.
-type task func(ctx context.Context, why spared, part *SweepResult) (heard, error)
+// task does the work. why says why the host must not be asked, if it must not; the result says how
+// the host answered.
+type task func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error)
 
-// spared is why a host is not to be asked: it fails, or the run has no time left. Wait is how
-// long the host wants to be left alone.
-type spared struct {
+// skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
+// long the host has asked callers to wait.
+type skipReason struct {
 	failing, late bool
 	wait          time.Duration
 }
 
-// heard is how a host did.
-type heard struct {
+// hostResult is how a host answered.
+type hostResult struct {
 	asked, well bool
 	wait        time.Duration // that it asked for
 }
 
-// queue puts a job into a host's lane, and gives the lane another worker if it may have one.
+// queue adds a job to a host's queue, and starts another worker for it if it may have one.
 func (r *run) queue(ctx context.Context, host string, j job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.lanes[host]
+	l := r.queues[host]
 	if l == nil {
 		l = &hostQueue{}
-		r.lanes[host] = l
+		r.queues[host] = l
 	}
 	l.waiting = append(l.waiting, j)
 	if l.workers < maxCallsPerHost {
@@ -283,7 +283,7 @@ func (r *run) queue(ctx context.Context, host string, j job) {
 	}
 }
 
-// work empties a lane.
+// work empties a queue.
 func (r *run) work(ctx context.Context, l *hostQueue) {
 	for {
 		r.mu.Lock()
@@ -294,7 +294,7 @@ func (r *run) work(ctx context.Context, l *hostQueue) {
 		}
 		j := l.waiting[0]
 		l.waiting = l.waiting[1:]
-		why := spared{failing: l.failures >= maxHostFailures, wait: l.wait}
+		why := skipReason{failing: l.failures >= maxHostFailures, wait: l.wait}
 		r.mu.Unlock()
 		why.late = r.over(ctx)
 		if why.late && (ctx.Err() != nil || r.s.now().Sub(r.began) > postponeTimeout) {
@@ -309,61 +309,61 @@ func (r *run) work(ctx context.Context, l *hostQueue) {
 
 // check is the task of asking a platform about a token.
 func (r *run) check(rec table.Binding) task {
-	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
+	return func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error) {
 		if why.failing || why.late {
 			part.PutOff++
 			wait := max(checkLeaseTTL, why.wait)
 			if !why.failing {
 				wait = 0 // for the next run, behind what is older
 			}
-			return heard{}, r.s.postpone(ctx, rec, wait)
+			return hostResult{}, r.s.postpone(ctx, rec, wait)
 		}
 		return r.s.checkDue(ctx, rec, part)
 	}
 }
 
-// sweepSecrets is the task of revoking and deleting the due secrets of a record, and of going on with
-// the record.
+// sweepSecrets is the task of revoking and deleting the due secrets of a record, and of working on
+// the rest of the record.
 func (r *run) sweepSecrets(what string, rec table.Binding) task {
-	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
+	return func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error) {
 		switch {
 		case why.late:
 			part.PutOff += len(r.s.dueSecrets(rec))
-			return heard{}, nil // they stay due
+			return hostResult{}, nil // they stay due
 		case why.failing:
 			part.PutOff += len(r.s.dueSecrets(rec))
 			rec, err := r.s.postponeSecrets(ctx, rec, why.wait)
 			if err != nil {
-				return heard{}, err
+				return hostResult{}, err
 			}
-			return heard{}, r.proceed(ctx, rec, part)
+			return hostResult{}, r.proceed(ctx, rec, part)
 		}
 		rec, failed := r.s.sweepSecrets(ctx, rec, part)
 		r.failed(ctx, what, failed)
-		return revocationHeard(failed), r.proceed(ctx, rec, part)
+		return revocationResult(failed), r.proceed(ctx, rec, part)
 	}
 }
 
 // sweepAttempt is the task of revoking and deleting the secret of an attempt.
 func (r *run) sweepAttempt(a table.Authorization) task {
-	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
+	return func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error) {
 		switch {
 		case why.late:
 			part.PutOff++
-			return heard{}, nil // it stays due
+			return hostResult{}, nil // it stays due
 		case why.failing:
 			part.PutOff++
-			return heard{}, r.s.postponeAttempt(ctx, a, why.wait)
+			return hostResult{}, r.s.postponeAttempt(ctx, a, why.wait)
 		}
 		err := r.s.sweepAttempt(ctx, a, part)
-		return revocationHeard([]error{err}), err
+		return revocationResult([]error{err}), err
 	}
 }
 
-// revocationHeard is what a host has shown while secrets were revoked. An error of the storage, or
+// revocationResult is what a host has shown while secrets were revoked. An error of the storage, or
 // a conflict, says nothing of it.
-func revocationHeard(errs []error) (h heard) {
-	h = heard{asked: len(errs) == 0, well: true}
+func revocationResult(errs []error) (h hostResult) {
+	h = hostResult{asked: len(errs) == 0, well: true}
 	for _, err := range errs {
 		if errors.Is(err, errUnread) || errors.Is(err, table.ErrConflict) {
 			continue
@@ -377,17 +377,17 @@ func revocationHeard(errs []error) (h heard) {
 
 // deliver is the task of sending a binding's waiting events.
 func (r *run) deliver(rec table.Binding) task {
-	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
+	return func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error) {
 		if why.failing || why.late {
-			return heard{}, nil // it was claimed for later
+			return hostResult{}, nil // it was claimed for later
 		}
 		sent, err := r.s.deliver(ctx, rec, r.began.Add(sweepTimeout))
 		part.Sent += sent
-		return heard{asked: true, well: err == nil}, err
+		return hostResult{asked: true, well: err == nil}, err
 	}
 }
 
-func (r *run) hostAnswered(l *hostQueue, h heard) {
+func (r *run) hostAnswered(l *hostQueue, h hostResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {

@@ -3,6 +3,7 @@ package binding
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 	"bindery/shared/vault"
 )
 
-// tokenBundle is a token as the vault keeps it, with all that is needed to revoke it when no record
-// points at it any more.
+// tokenBundle is a token as the vault keeps it, with what is needed to revoke it after no record
+// points at it.
 type tokenBundle struct {
 	Platform     string
 	Method       provider.Method
@@ -21,7 +22,7 @@ type tokenBundle struct {
 	Username     string
 	Organization string
 	Token        provider.Token
-	// IssuedAt is when a refresh brought the token; zero for one that was bound.
+	// IssuedAt is when a refresh returned the token; zero for one that was bound.
 	IssuedAt time.Time
 }
 
@@ -65,7 +66,7 @@ func (k tokenBundle) seal() (secret.Text, error) {
 func open(value secret.Text) (tokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
-		return tokenBundle{}, fmt.Errorf("the vault's value is not JSON of ours") // it would be quoted
+		return tokenBundle{}, errors.New("the vault's value is not valid JSON") // json's error would quote it
 	}
 	k := tokenBundle{
 		Platform:     fields[keptPlatform],

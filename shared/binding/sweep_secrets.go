@@ -36,8 +36,8 @@ func (s *Service) dueSecrets(rec table.Binding) (due []int) {
 	return due
 }
 
-// sweepSecrets ends the due secrets of a record. It first counts the attempt and moves the entries'
-// due time, in one save, so that neither a crash nor a secret that makes the sweep crash comes first
+// sweepSecrets ends the due secrets of a record. It first counts the attempt and moves the
+// entries' due time, in one save, so that a secret that makes the sweep crash does not come first
 // again. A conflict means that another call works on the record: its entries stay due. It returns
 // the record as it is in the end, and each secret's failure.
 func (s *Service) sweepSecrets(
@@ -99,9 +99,9 @@ func (s *Service) postponeSecrets(
 	return s.table.SaveBinding(ctx, rec)
 }
 
-// dueAuthorization reads an attempt that the index says is due and drops it, unless it has a secret
-// to end: then it returns the attempt and true. A binding that points at the secret or lists it owns
-// the secret.
+// dueAuthorization reads an attempt that the index says is due and drops it, unless it has a
+// secret to end: then it returns the attempt and true. If a binding points at the secret or lists
+// it, that binding owns the secret.
 func (s *Service) dueAuthorization(
 	ctx context.Context, id string, part *SweepResult,
 ) (a table.Authorization, ownsSecret bool, err error) {
