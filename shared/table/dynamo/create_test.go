@@ -41,7 +41,7 @@ func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
 		t.Errorf("after another Create: %v", err)
 	}
 	got, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{
-		TableName: &opened.name,
+		TableName: aws.String(tableName),
 	})
 	if err != nil {
 		t.Fatal(err)
