@@ -112,7 +112,7 @@ func merge(parts []part, limit int) (found []Place, last Place) {
 // because another version has work of its own in the index.
 func dueEntries(places []Place) (list []table.DueEntry, err error) {
 	for _, p := range places {
-		entry, known, err := dueEntry(p)
+		entry, known, err := DueEntry(p)
 		if err != nil {
 			return nil, err
 		}
@@ -123,9 +123,9 @@ func dueEntries(places []Place) (list []table.DueEntry, err error) {
 	return list, nil
 }
 
-// dueEntry reads an entry from its place, which is all that the index holds. known reports whether
+// DueEntry reads an entry from its place, which is all that the index holds. known reports whether
 // its kind is one that comes due in this version.
-func dueEntry(p Place) (entry table.DueEntry, known bool, err error) {
+func DueEntry(p Place) (entry table.DueEntry, known bool, err error) {
 	pk, sk := Split(p.Key.PK), Split(p.Key.SK)
 	switch {
 	case len(pk) == 2 && pk[0] == NoteKind:

@@ -22,16 +22,16 @@ func TestAnEntryOfTheIndexSaysWhatIsDue(t *testing.T) {
 		{NoteKey("s"), table.DueEntry{At: at, Note: "s"}},
 		{AuthorizationKey("id"), table.DueEntry{At: at, Authorization: "id"}},
 	} {
-		got, known, err := dueEntry(Place{SortableTime(at), want.key})
+		got, known, err := DueEntry(Place{SortableTime(at), want.key})
 		if err != nil || !known || got != want.entry {
 			t.Errorf("got %v, known %v, error %v, want %v", got, known, err, want.entry)
 		}
 	}
-	if _, _, err := dueEntry(Place{SortableTime(at), Key{PK: AccountPK("a"), SK: "r"}}); err == nil {
+	if _, _, err := DueEntry(Place{SortableTime(at), Key{PK: AccountPK("a"), SK: "r"}}); err == nil {
 		t.Error("half a binding: no error")
 	}
 	for _, text := range []string{"", "0", strings.Repeat("9", SortableTimeLength)} {
-		if _, _, err := dueEntry(Place{text, AuthorizationKey("s")}); err == nil {
+		if _, _, err := DueEntry(Place{text, AuthorizationKey("s")}); err == nil {
 			t.Errorf("due at %q: no error", text)
 		}
 	}
@@ -42,14 +42,14 @@ func TestEntriesOfUnknownKindsAreSkipped(t *testing.T) {
 	places := []Place{{at, AuthorizationKey("1")}}
 	for _, key := range []Key{
 		{PK: HistoryPK(table.Key{}), SK: "1"},
-		{PK: table.Join("subscription", "1"), SK: onlyRow},
+		{PK: table.Join("subscription", "1"), SK: OnlyRow},
 		{PK: table.Join(IdentityKind, "a", "b", "c"), SK: "x"},
-		{PK: "user#1", SK: onlyRow},
+		{PK: "user#1", SK: OnlyRow},
 		{},
 	} {
 		places = append(places, Place{at, key})
 	}
-	places = append(places, Place{"whenever", Key{PK: "user#1", SK: onlyRow}}, Place{at, AuthorizationKey("2")})
+	places = append(places, Place{"whenever", Key{PK: "user#1", SK: OnlyRow}}, Place{at, AuthorizationKey("2")})
 	list, err := dueEntries(places)
 	if err != nil || len(list) != 2 || list[0].Authorization != "1" || list[1].Authorization != "2" {
 		t.Errorf("got %v, error %v, want the two authorizations", list, err)

@@ -18,8 +18,8 @@ const (
 	HistoryKind       = "history"
 )
 
-// onlyRow is the SK of a row that shares its PK with no other.
-const onlyRow = "-"
+// OnlyRow is the SK of a row that shares its PK with no other.
+const OnlyRow = "-"
 
 // Above sorts after everything that follows a key of [table.Join] in a longer key, which begins with
 // a digit.
@@ -37,10 +37,10 @@ func BindingKey(k table.Key) Key {
 }
 
 // NoteKey is the key of the note about a secret.
-func NoteKey(secret string) Key { return Key{table.Join(NoteKind, secret), onlyRow} }
+func NoteKey(secret string) Key { return Key{table.Join(NoteKind, secret), OnlyRow} }
 
 // AuthorizationKey is the key of an authorization.
-func AuthorizationKey(id string) Key { return Key{table.Join(AuthorizationKind, id), onlyRow} }
+func AuthorizationKey(id string) Key { return Key{table.Join(AuthorizationKind, id), OnlyRow} }
 
 // IdentityPK is the PK of all entries about an identity.
 func IdentityPK(of table.IdentityKey) string {
