@@ -1,18 +1,18 @@
-# What one does with Bindery. It takes Go and make; the tests of the page take npm and a browser too.
+# Needs Go and make; the tests of the page also need npm and a browser.
 
-# Not ./...: a package of npm may bring Go code of its own.
+# Not ./...: a package of npm may contain Go code.
 PACKAGES := ./functions/... ./shared/...
 SOURCES  := functions shared
-# Where a cloud's tag changes what is compiled.
+# The folders in which a cloud's tag changes what is compiled.
 TAGGED    = $(addprefix ./,$(sort $(dir $(shell \
 	grep -rlE '^//go:build .*\b(aws|alibaba)\b' --include='*.go' --exclude='*_live_test.go' \
 	$(SOURCES)))))
 
-# The same source gives the same binary, wherever it is built.
+# The same source gives the same binary on every machine.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w"
 
-# The race detector is written in C.
+# The race detector needs a C compiler.
 ifneq ($(shell command -v $(firstword $(shell go env CC)) 2>/dev/null),)
 RACE := -race
 endif
@@ -24,19 +24,19 @@ TEST_FLAGS :=
 .PHONY: help run test test-live-aws test-live-alibaba lint build package-aws package-fc
 .PHONY: create-table create-table-fc cover bench clean
 
-help: ## list what there is to make
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Not by go run, which puts a line of its own below an error.
+# Not with go run, which adds a line of its own after an error.
 run: ## all of Bindery on this machine, http://localhost:8080; PORT= for another port
 	@$(BUILD) -o dist/local/local ./functions/local
 	@exec dist/local/local
 
-# What the tests take from npm. Without npm those that need it are skipped.
+# The tests' packages of npm. Without npm the tests that need them are skipped.
 node_modules/.package-lock.json: package-lock.json
 	-$(if $(shell command -v npm 2>/dev/null),npm ci --no-audit --no-fund,@echo "There is no npm.")
 
-# Never from the cache, for some tests run binaries that they build.
+# Never from the cache, because some tests run binaries that they build.
 GO_TEST := $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m $(RACE)
 
 # All three builds, also when one fails.
@@ -48,10 +48,11 @@ test: node_modules/.package-lock.json ## every test that this machine can run
 		run -tags alibaba $(TEST_FLAGS) $(TAGGED); \
 		test -z "$$failed"
 
-# Not from the cache, and with what is asked, as it goes. The environment says where and as whom.
+# Not from the cache, and with -v, which prints each test as it runs. The environment has the
+# account's variables.
 LIVE_TEST := go test -count=1 -timeout 60m -v $(TEST_FLAGS)
 
-test-live-aws: ## the stores' suites in an account of AWS; takes rights and cents (docs/testing.md)
+test-live-aws: ## the stores' suites in an AWS account; needs rights, costs cents (docs/testing.md)
 	$(LIVE_TEST) -tags live,aws ./shared/live
 
 test-live-alibaba: ## the same on Alibaba Cloud, and the registry's list
@@ -77,8 +78,8 @@ build: ## every function, into dist/local
 	@mkdir -p dist/local
 	$(BUILD) -o dist/local/ ./functions/...
 
-# All functions but the laptop's, one folder each, as a cloud wants them. The same source and the
-# same Go give the same bytes. AWS needs no router: its API has routes of its own.
+# All functions but the laptop's, one folder each, as a cloud needs them. The same source and the
+# same Go give the same bytes. AWS needs no router: its API has a route for each operation.
 DEPLOYED := $(filter-out local,$(notdir $(patsubst %/,%,$(wildcard functions/*/))))
 
 # $(call package,FOLDER OF dist,FUNCTIONS,ARCHITECTURE,TAGS,NAME OF THE BINARY,MOST BYTES OF ONE)
@@ -101,13 +102,13 @@ comma := ,
 
 TABLE := bindery
 
-create-table: ## a table in DynamoDB, by the AWS_ variables of the environment; TABLE= for its name
+create-table: ## a table in DynamoDB, from the AWS_ variables of the environment; TABLE= for its name
 	@go run ./shared/table/dynamo/createtable $(TABLE)
 
-create-table-fc: ## the table in Tablestore, by the variables of the environment; TABLE= for its name
+create-table-fc: ## the table in Tablestore, from the variables of the environment; TABLE= for its name
 	@go run ./shared/table/tablestore/createtable $(TABLE)
 
-cover: ## how much of the code the tests run, into coverage.out
+cover: ## the tests' coverage, into coverage.out
 	go test -count=1 -timeout 20m -coverprofile=coverage.out -coverpkg=./functions/...,./shared/... \
 		$(TEST_FLAGS) $(PACKAGES)
 	@go tool cover -func=coverage.out | tail -n 1
@@ -115,5 +116,5 @@ cover: ## how much of the code the tests run, into coverage.out
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem -timeout 30m $(TEST_FLAGS) $(PACKAGES)
 
-clean: ## remove what was made; the data folder stays
+clean: ## remove what was built; keeps the data folder
 	rm -rf dist coverage.out

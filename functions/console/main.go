@@ -1,4 +1,4 @@
-// Console serves the page.
+// Console serves the console page.
 package main
 
 import (

@@ -11,16 +11,17 @@ import (
 	"bindery/shared/secret"
 )
 
-// app is an OAuth app as BINDERY_OAUTH_APPS has it. The sandbox's secrets are fake and no secret.
+// app is an OAuth app in the form of BINDERY_OAUTH_APPS. It holds the client secrets of the
+// sandbox, which are fake and may be printed.
 type app struct {
 	ID      string   `json:"clientId"`
 	Secrets []string `json:"clientSecrets"`
 }
 
-// apps adds the sandbox's OAuth apps to the operator's own, and registers this laptop's callback
-// addresses with them. A platform that the operator has an app for keeps that one.
+// apps adds the sandbox's OAuth apps to the operator's own, and registers the laptop's callback
+// addresses with the sandbox. The operator's app of a platform goes before the sandbox's.
 func (l laptop) apps(own api.Apps, box *sandbox.Sandbox) api.Apps {
-	pretend := map[string]app{}
+	sandboxed := map[string]app{}
 	for platform, registered := range box.Apps() {
 		registered.RedirectURI = l.setting("BINDERY_PUBLIC_URL") + "/v1/callback/" + string(platform)
 		box.AddApp(platform, registered)
@@ -28,11 +29,11 @@ func (l laptop) apps(own api.Apps, box *sandbox.Sandbox) api.Apps {
 		for _, s := range registered.ClientSecrets {
 			fake.Secrets = append(fake.Secrets, s.Reveal())
 		}
-		pretend[string(platform)] = fake
+		sandboxed[string(platform)] = fake
 	}
 	return func(ctx context.Context) (secret.Text, error) {
 		all := map[string]any{}
-		for platform, fake := range pretend {
+		for platform, fake := range sandboxed {
 			all[platform] = fake
 		}
 		if own != nil {

@@ -14,17 +14,17 @@ import (
 	"bindery/shared/secret"
 )
 
-// the instance that the tests bind at, of the account acme.
+// the instance of the account acme that the tests bind.
 const bindings = "/v1/instances/cn-hangzhou/cri-acme-prod/bindings"
 
-// reply is one from Bindery, read to its end.
+// reply is a reply of Bindery with its body.
 type reply struct {
 	status int
 	body   []byte
 	header http.Header
 }
 
-// call sends a request; a token makes it a bearer's.
+// call sends a request, with the token as its bearer token if there is one.
 func (p *process) call(method, path string, token secret.Text, body any) reply {
 	p.t.Helper()
 	got, err := p.try(method, path, token, body)
@@ -66,7 +66,7 @@ func send(r *http.Request) (reply, error) {
 	return reply{response.StatusCode, got, response.Header}, err
 }
 
-// signIn gets a token with the parameters.
+// signIn gets an access token with the parameters.
 func (p *process) signIn(parameters url.Values) secret.Text {
 	p.t.Helper()
 	got := p.call(http.MethodGet, "/dev/token?"+parameters.Encode(), secret.Text{}, nil)
@@ -78,7 +78,7 @@ func (p *process) signIn(parameters url.Values) secret.Text {
 	return token
 }
 
-// sample finds the one with the title.
+// sample returns the sample token with the title.
 func (p *process) sample(platform, title string) sample {
 	p.t.Helper()
 	for _, s := range p.samples {
@@ -90,7 +90,7 @@ func (p *process) sample(platform, title string) sample {
 	return sample{}
 }
 
-// form is what a user pastes.
+// form returns the fields that a user enters.
 func (s sample) form() map[string]string {
 	form := map[string]string{"username": s.username, "token": s.token.Reveal()}
 	if s.address != "" {
@@ -102,7 +102,7 @@ func (s sample) form() map[string]string {
 	return form
 }
 
-// bind binds the platform by its good sample token.
+// bind binds the platforms by their valid sample tokens.
 func (p *process) bind(platforms ...string) {
 	p.t.Helper()
 	token := p.signIn(nil)
@@ -114,14 +114,14 @@ func (p *process) bind(platforms ...string) {
 	}
 }
 
-// code is the problem's, if the reply is one.
+// code returns the code of the problem, or "".
 func (r reply) code() string {
 	var problem struct{ Code, Reason string }
 	_ = json.Unmarshal(r.body, &problem)
 	return strings.TrimSpace(problem.Code + " " + problem.Reason)
 }
 
-// bound lists the platforms that are bound.
+// bound returns the platforms that are bound.
 func (p *process) bound() []string {
 	p.t.Helper()
 	got := p.call(http.MethodGet, bindings, p.signIn(nil), nil)
@@ -143,7 +143,7 @@ func (p *process) bound() []string {
 	return bound
 }
 
-// wantBound expects exactly these platforms to be bound.
+// wantBound wants exactly these platforms to be bound.
 func (p *process) wantBound(when string, want ...string) {
 	p.t.Helper()
 	if got := p.bound(); !slices.Equal(got, want) {
@@ -151,7 +151,7 @@ func (p *process) wantBound(when string, want ...string) {
 	}
 }
 
-// files is every file of the folder with what is in it.
+// files returns the contents of every file in the folder.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -169,7 +169,7 @@ func files(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// wantFiles expects the folder to be as it was.
+// wantFiles wants the folder to be unchanged.
 func wantFiles(t *testing.T, dir string, before map[string]string) {
 	t.Helper()
 	after := files(t, dir)

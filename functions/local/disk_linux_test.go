@@ -11,7 +11,7 @@ import (
 // room is the size of a small disk.
 const room = 1 << 20
 
-// smallDisk mounts a file system with room for a megabyte.
+// smallDisk mounts a file system of one megabyte.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -26,7 +26,7 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// fill leaves no room, and returns what makes it again.
+// fill fills the disk, and returns a func that frees it.
 func fill(t *testing.T, disk string) (free func()) {
 	t.Helper()
 	ballast := filepath.Join(disk, "ballast")
@@ -40,7 +40,7 @@ func fill(t *testing.T, disk string) (free func()) {
 	}
 }
 
-func TestAFullDiskRefusesABindAndPasses(t *testing.T) {
+func TestAFullDiskRefusesABindUntilThereIsRoom(t *testing.T) {
 	disk := smallDisk(t)
 	data := filepath.Join(disk, "data")
 	p := start(t, data)
@@ -65,7 +65,7 @@ func TestAFullDiskRefusesABindAndPasses(t *testing.T) {
 	wantKept(t, data)
 }
 
-// What is there can be read, so the page shows it.
+// The bindings can still be read.
 func TestAFullDiskStillShowsTheBindings(t *testing.T) {
 	disk := smallDisk(t)
 	data := filepath.Join(disk, "data")

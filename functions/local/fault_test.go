@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// kept makes a data folder with two bindings in it.
+// kept returns a data folder with two bindings.
 func kept(t *testing.T) string {
 	t.Helper()
 	data := t.TempDir()
@@ -22,7 +22,7 @@ func kept(t *testing.T) string {
 	return data
 }
 
-// wantKept expects a good start to find the bindings that kept made.
+// wantKept wants a start to find the bindings that kept made.
 func wantKept(t *testing.T, data string) {
 	t.Helper()
 	p := start(t, data)
@@ -30,7 +30,7 @@ func wantKept(t *testing.T, data string) {
 	p.stop()
 }
 
-// anotherKey is a vault's key that no vault has yet.
+// anotherKey returns a new vault key.
 func anotherKey() string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
@@ -76,7 +76,7 @@ func TestAKeyFileThatOthersMayReadIsRefused(t *testing.T) {
 	wantKept(t, data)
 }
 
-func TestADataFolderIsOneProcesss(t *testing.T) {
+func TestADataFolderBelongsToOneProcess(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, data)
 	p.bind("codeup", "gitlab")
@@ -123,7 +123,7 @@ func TestABadPortIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryMistakeIsToldAtOnce(t *testing.T) {
+func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	const canary = "glpat-canary-in-the-wrong-variable"
 	lines := refused(t, data, 5, "PORT=http", "BINDERY_VAULT_KEY="+canary,
@@ -171,7 +171,7 @@ func TestInstancesThatCantBeReadAreRefused(t *testing.T) {
 	wantKept(t, data)
 }
 
-// Root may write anywhere, so a file stands where a folder should.
+// Root may write anywhere, so the test puts a file in the place of the folder.
 func TestADataFolderThatCantBeMadeIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {

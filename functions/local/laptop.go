@@ -12,13 +12,13 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// laptop is what a laptop sets where the environment doesn't.
+// laptop provides the configuration that the environment doesn't set.
 type laptop struct {
 	lookup        func(string) string
 	port, sandbox string
 }
 
-// instances are the sample registry instances of two accounts.
+// instances is the default of BINDERY_INSTANCES: sample instances of two accounts.
 const instances = `{
   "acme": [
     {"type": "enterprise", "region": "cn-hangzhou", "id": "cri-acme-prod", "name": "acme-prod"},
@@ -30,14 +30,15 @@ const instances = `{
   ]
 }`
 
-// url is as a browser writes an origin: without the port that http has anyway.
+// url returns Bindery's origin as a browser writes it, without the default port of http.
 func (l laptop) url() string        { return strings.TrimSuffix("http://localhost:"+l.port, ":80") }
 func (l laptop) sandboxURL() string { return "http://" + l.sandboxHost() }
 
 func (l laptop) sandboxHost() string { return "127.0.0.1:" + l.sandbox }
 
-// setting is the environment, with defaults that make everything work at once. A platform whose
-// address is set is the real one; the others are the sandbox's.
+// setting returns the value of an environment variable, or a default, so that everything works
+// without configuration. A platform whose address is set is the real one; the others are the
+// sandbox's.
 func (l laptop) setting(name string) string {
 	value := l.lookup(name)
 	if name == "BINDERY_PRIVATE_HOSTS" {
@@ -67,9 +68,9 @@ func newSandbox(url string) *sandbox.Sandbox {
 	return sandbox.New(sandbox.Options{Now: time.Now, URL: url, Random: rand.Reader})
 }
 
-// onlyHere answers requests that name this machine as their host, and no others: a web page
-// elsewhere can make its own name lead here, and would then sign in as anybody.
-func (l laptop) onlyHere(next http.Handler) http.Handler {
+// onlyLocalhost refuses requests whose Host isn't this machine. A web page of another host can make
+// its own name resolve to 127.0.0.1 (DNS rebinding), and could then sign in as any user.
+func (l laptop) onlyLocalhost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, named := strings.CutSuffix(r.Host, ":"+l.port)
 		if (named || l.port == "80") && (name == "localhost" || name == "127.0.0.1") {
@@ -80,14 +81,14 @@ func (l laptop) onlyHere(next http.Handler) http.Handler {
 	})
 }
 
-// greet says where to go and what to try.
+// greet prints the addresses and the sample tokens.
 func (l laptop) greet(out io.Writer, c config.Config, box *sandbox.Sandbox) {
 	fmt.Fprintf(out, `
 Bindery is at     %s
-The sandbox is at %s  (pretend platforms: users, tokens, faults)
+The sandbox is at %s  (simulated platforms: users, tokens, faults)
 Data is kept in   %s
 
-Sample tokens to paste. They are fake, and work in the sandbox alone:
+Sample tokens to paste. They are fake and work only in the sandbox:
 `, c.ConsoleURL, l.sandboxURL(), c.Data)
 	for _, s := range box.Samples() {
 		if s.Token.Empty() {
@@ -104,6 +105,6 @@ Sample tokens to paste. They are fake, and work in the sandbox alone:
 		}
 		fmt.Fprintf(out, "    then          %s\n", s.Expect.English)
 	}
-	fmt.Fprint(out, "\nStop with Ctrl-C. What you bind is there again at the next start. The sandbox "+
-		"forgets\nwhat it issued by OAuth: a check then finds those bindings revoked.\n\n")
+	fmt.Fprint(out, "\nStop with Ctrl-C. Bindings are kept for the next start. The sandbox forgets "+
+		"the tokens\nthat it issued by OAuth: a check then finds those bindings revoked.\n\n")
 }

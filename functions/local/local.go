@@ -23,17 +23,16 @@ import (
 	vaults "bindery/shared/vault/selected"
 )
 
-// sweepEvery is how often the laptop's schedule runs.
-const sweepEvery = time.Minute
+const sweepInterval = time.Minute
 
 // run serves until ctx is done.
 func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
-	own, pretend, err := listen(ctx, lookup("PORT"))
+	own, sandboxListener, err := listen(ctx, lookup("PORT"))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = own.Close(); _ = pretend.Close() }()
-	l := laptop{lookup: lookup, port: portOf(own), sandbox: portOf(pretend)}
+	defer func() { _ = own.Close(); _ = sandboxListener.Close() }()
+	l := laptop{lookup: lookup, port: portOf(own), sandbox: portOf(sandboxListener)}
 	c, err := config.Read(l.setting)
 	if err != nil {
 		return err
@@ -51,35 +50,35 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 3)
 	go func() { ended <- trigger.Serve(ctx, own, f, log) }()
-	go func() { ended <- trigger.Serve(ctx, pretend, trigger.Function{HTTP: box}, log) }()
-	go func() { ended <- every(ctx, sweepEvery, f.Schedule, log) }()
-	err = <-ended // whichever ends first ends all
+	go func() { ended <- trigger.Serve(ctx, sandboxListener, trigger.Function{HTTP: box}, log) }()
+	go func() { ended <- every(ctx, sweepInterval, f.Schedule, log) }()
+	err = <-ended // the first that ends stops the others
 	stop()
 	return errors.Join(err, <-ended, <-ended)
 }
 
-// listen takes PORT and the one after it: Bindery's, and the sandbox's.
-func listen(ctx context.Context, value string) (own, pretend net.Listener, err error) {
+// listen listens on the port in value, for Bindery, and on the one after it, for the sandbox.
+func listen(ctx context.Context, value string) (own, sandbox net.Listener, err error) {
 	number, err := strconv.ParseUint(cmp.Or(strings.TrimSpace(value), "8080"), 10, 16)
 	if err != nil {
-		number = 0 // config.Read says what is wrong with it
+		number = 0 // config.Read reports what is wrong with it
 	}
 	port := int(number)
 	if port == 65535 {
 		return nil, nil, errors.New("PORT is 65535, and the sandbox needs the port after it: " +
 			"set PORT= to another one, or PORT=0 for any that is free")
 	}
-	if own, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
+	if own, err = trigger.Listen(ctx, port); err != nil {
 		return nil, nil, err
 	}
 	if port != 0 {
 		port++
 	}
-	if pretend, err = trigger.Listen(ctx, "127.0.0.1", port); err != nil {
+	if sandbox, err = trigger.Listen(ctx, port); err != nil {
 		_ = own.Close()
 		return nil, nil, fmt.Errorf("the sandbox's port is the one after PORT: %w", err)
 	}
-	return own, pretend, nil
+	return own, sandbox, nil
 }
 
 func portOf(l net.Listener) string {
@@ -87,23 +86,17 @@ func portOf(l net.Listener) string {
 	return port
 }
 
-// build makes one function of all of them.
+// build makes one function of all functions.
 func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	trigger.Function, io.Closer, error,
 ) {
-	table, closer, err := tables.Open(c)
+	openers := api.Openers{
+		Table: tables.Open, Vault: vaults.Open,
+		Apps: func(c config.Config) api.Apps { return l.apps(vaults.Apps(c), box) },
+	}
+	a, closer, err := openers.Open(c, log)
 	if err != nil {
 		return trigger.Function{}, nil, err
-	}
-	vault, err := vaults.Open(c)
-	if err != nil {
-		return trigger.Function{}, nil, errors.Join(err, closer.Close())
-	}
-	a, err := api.Open(c, api.Dependencies{
-		Table: table, Vault: vault, Apps: l.apps(vaults.Apps(c), box), Now: time.Now, Log: log,
-	})
-	if err != nil {
-		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
 	all := a.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm,
@@ -124,16 +117,15 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	if err := l.addSignIn(mux, c); err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
-	return trigger.Function{HTTP: l.onlyHere(mux), Schedule: a.Task}, closer, nil
+	return trigger.Function{HTTP: l.onlyLocalhost(mux), Schedule: a.Task}, closer, nil
 }
 
-// every runs the schedule until ctx is done. A run that fails is logged; the next comes all the
-// same.
+// every runs the schedule at the interval until ctx is done. It logs a run that fails.
 func every(
-	ctx context.Context, period time.Duration,
+	ctx context.Context, interval time.Duration,
 	run func(context.Context, json.RawMessage) (any, error), log *slog.Logger,
 ) error {
-	ticker := time.NewTicker(period)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {

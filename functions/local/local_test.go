@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestTheGreetingSaysWhereToGoAndWhatToTry(t *testing.T) {
+func TestTheGreetingHasTheAddressesAndSampleTokens(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, data)
 	if !strings.HasPrefix(p.url, "http://localhost:") {
@@ -52,7 +52,7 @@ func TestASecondRunStillHasTheBindings(t *testing.T) {
 	second.stop()
 }
 
-// The token is read from the vault again: the sandbox's GitLab is asked to revoke it.
+// The second run reads the token from the vault, since it asks the sandbox's GitLab to revoke it.
 func TestASecondRunStillHasTheTokens(t *testing.T) {
 	data, port := t.TempDir(), "PORT="+strconv.Itoa(ports(t))
 	first := start(t, data, port)
@@ -67,8 +67,8 @@ func TestASecondRunStillHasTheTokens(t *testing.T) {
 	second.wantBound("after unbinding")
 }
 
-// It is killed while binds are under way, at no chosen moment, several times over.
-func TestAKillInTheMiddleLosesNothing(t *testing.T) {
+// The process is killed several times at random moments during binds.
+func TestAKillDuringBindsLosesNothing(t *testing.T) {
 	data, port := t.TempDir(), "PORT="+strconv.Itoa(ports(t))
 	p := start(t, data, port)
 	p.bind("codeup", "gitlab")
@@ -110,8 +110,8 @@ func TestCtrlCEndsItToo(t *testing.T) {
 	}
 }
 
-// Every sample is tried, and tokens are put where they don't belong. When the test ends, the log
-// is searched for all of them.
+// The test uses every sample token, and sends tokens where they don't belong. At its end the log is
+// searched for all of them.
 func TestD1_NoTokenIsInTheLog(t *testing.T) {
 	p := start(t, t.TempDir())
 	token := p.signIn(nil)

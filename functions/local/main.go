@@ -1,5 +1,5 @@
-// Local is all of Bindery on one port, for a laptop: every function, the page, a sign-in without
-// a password, the sandbox platforms beside it, and the schedule each minute.
+// Local runs all of Bindery on a laptop: every function, the console and a sign-in without a
+// password on one port, the sandbox platforms on the next, and the schedule every minute.
 package main
 
 import (

@@ -22,7 +22,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// longest is how long a test waits for a process, which takes a fraction of it.
+// longest is how long a test waits for a process, which needs a fraction of it.
 const longest = 30 * time.Second
 
 // local is the binary under test, built once.
@@ -59,40 +59,40 @@ func buildBinary(binary, folder string) error {
 	return nil
 }
 
-// sample is one of the greeting's tokens to paste.
+// sample is a sample token of the greeting.
 type sample struct {
 	platform, title, address, username, organization string
 	token                                            secret.Text
 }
 
-// process is Bindery running on this machine.
+// process is a running Bindery.
 type process struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	url     string // where Bindery is, as the greeting says
+	url     string // Bindery's address in the greeting
 	sandbox string
 	data    string
 	samples []sample
 
-	stderr bytes.Buffer // to be read when ended is closed
+	stderr bytes.Buffer // read it only when ended is closed
 	ended  chan struct{}
-	err    error // of the process's end
+	err    error // with which the process ended
 
 	mu      sync.Mutex
-	log     []string      // every line but the greeting's sample tokens
+	log     []string      // every line without the greeting's sample tokens
 	secrets []secret.Text // what must not be in the log
 }
 
-// environment is nothing of this machine's but what a process can't do without.
+// environment returns the settings and only those variables of the machine that a process needs.
 func environment(data string, settings ...string) []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + data, "PORT=0", "BINDERY_DATA=" + data,
-		"GORACE=atexit_sleep_ms=0", // else each process that ends takes another second
+		"GORACE=atexit_sleep_ms=0", // otherwise each process takes another second to end
 	}, settings...)
 }
 
-// start runs Bindery and returns when its greeting is complete. At the test's end it is stopped,
-// and its log is searched for tokens.
+// start runs Bindery and returns when its greeting is complete. At the end of the test the process
+// is stopped and its log is searched for tokens.
 func start(t *testing.T, data string, settings ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), longest)
@@ -120,7 +120,7 @@ func start(t *testing.T, data string, settings ...string) *process {
 	return p
 }
 
-// read takes the greeting apart, keeps the lines, and waits for the end.
+// read parses the greeting, keeps the lines, and waits for the end.
 func (p *process) read(out io.Reader, greeted chan<- bool) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
@@ -140,7 +140,7 @@ func (p *process) read(out io.Reader, greeted chan<- bool) {
 			greeted <- true
 		}
 	}
-	_, _ = io.Copy(io.Discard, out) // a line beyond the buffer must not hold the process up
+	_, _ = io.Copy(io.Discard, out) // a line beyond the buffer must not block the process
 	p.err = p.cmd.Wait()
 	close(p.ended)
 	if greeting {
@@ -148,7 +148,7 @@ func (p *process) read(out io.Reader, greeted chan<- bool) {
 	}
 }
 
-// greeting reads one line of it.
+// greeting parses a line of the greeting.
 func (p *process) greeting(line string) {
 	after := func(prefix string, to *string) {
 		if rest, ok := strings.CutPrefix(line, prefix); ok {
@@ -177,14 +177,15 @@ func (p *process) greeting(line string) {
 	}
 }
 
-// hide adds a secret that the log must not hold.
+// hide adds a secret that the log must not have.
 func (p *process) hide(s secret.Text) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.secrets = append(p.secrets, s)
 }
 
-// stop ends it as Ctrl-C or a service manager does: with status 0 and nothing to complain of.
+// stop ends the process as Ctrl-C or a service manager does, and wants status 0 and nothing on
+// stderr.
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -196,13 +197,13 @@ func (p *process) stop() {
 	}
 }
 
-// kill ends it at once.
+// kill kills the process.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 }
 
-// alive fails the test if it has ended.
+// alive fails the test if the process has ended.
 func (p *process) alive() {
 	p.t.Helper()
 	select {
@@ -212,7 +213,7 @@ func (p *process) alive() {
 	}
 }
 
-// end ends it if it runs, and searches its log.
+// end ends the process if it runs, and searches its log.
 func (p *process) end() {
 	p.kill()
 	for _, line := range append(p.log, p.stderr.String()) {
@@ -227,8 +228,8 @@ func (p *process) end() {
 	}
 }
 
-// refused runs Bindery where it can't start: status 1, nothing on stdout, and on stderr one line
-// for each mistake. It returns these lines.
+// refused runs Bindery with settings with which it can't start. It wants status 1, nothing on
+// stdout, and one line on stderr for each mistake, and returns these lines.
 func refused(t *testing.T, data string, mistakes int, settings ...string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
@@ -256,7 +257,7 @@ func refused(t *testing.T, data string, mistakes int, settings ...string) []stri
 	return lines
 }
 
-// wants fails unless the complaint holds all the words.
+// wants wants the lines to have all the words.
 func wants(t *testing.T, lines []string, words ...string) {
 	t.Helper()
 	for _, word := range words {
@@ -266,8 +267,8 @@ func wants(t *testing.T, lines []string, words ...string) {
 	}
 }
 
-// ports finds two free ports, one after the other, and returns the first. They are outside the
-// range that the kernel hands out, so that no other test gets them in the meantime.
+// ports finds two consecutive free ports, and returns the first. They are outside the kernel's
+// range of ephemeral ports, so that no other test gets them in the meantime.
 func ports(t *testing.T) int {
 	t.Helper()
 	free := func(port int) bool {

@@ -21,16 +21,17 @@ import (
 
 const keyID = "laptop"
 
-// signIn signs anybody in as whoever they say they are. Its key lives as long as the process.
+// signIn issues access tokens for any user without a password. Its key is made at the start and
+// isn't kept.
 type signIn struct {
 	key              *ecdsa.PrivateKey
 	issuer, audience string
-	account          string // the claims' names
-	instances        string
+	accountClaim     string
+	instanceClaim    string
 	now              func() time.Time
 }
 
-// addSignIn serves /dev/token and its keys, unless the environment names a real issuer.
+// addSignIn adds /dev/token and /dev/jwks, unless the environment names another issuer.
 func (l laptop) addSignIn(mux *http.ServeMux, c config.Config) error {
 	if c.OIDC.Issuer != l.url() {
 		return nil
@@ -40,20 +41,20 @@ func (l laptop) addSignIn(mux *http.ServeMux, c config.Config) error {
 		return fmt.Errorf("making the key of the laptop's sign-in: %w", err)
 	}
 	s := signIn{
-		key:       key,
-		issuer:    c.OIDC.Issuer,
-		audience:  c.OIDC.Audience,
-		account:   c.AccountClaim,
-		instances: c.InstanceClaim,
-		now:       time.Now,
+		key:           key,
+		issuer:        c.OIDC.Issuer,
+		audience:      c.OIDC.Audience,
+		accountClaim:  c.AccountClaim,
+		instanceClaim: c.InstanceClaim,
+		now:           time.Now,
 	}
 	mux.HandleFunc("GET /dev/token", s.token)
 	mux.HandleFunc("GET /dev/jwks", s.keys)
 	return nil
 }
 
-// token is a JWT as plain text. Without parameters it is alice of acme, with every scope, for an
-// hour.
+// token replies with a JWT as plain text. Without parameters it is for alice of acme, with every
+// scope, for an hour.
 func (s signIn) token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	claims, err := s.claims(r.URL.Query())
@@ -77,18 +78,18 @@ func (s signIn) claims(q url.Values) (map[string]any, error) {
 			return nil, fmt.Errorf("ttl is a number of seconds, or a time like 90s or 8h")
 		}
 	}
-	every := strings.Join([]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential}, " ")
+	allScopes := strings.Join([]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential}, " ")
 	claims := map[string]any{
-		"iss":     s.issuer,
-		"aud":     s.audience,
-		"sub":     cmp.Or(q.Get("user"), "alice"),
-		"scope":   cmp.Or(q.Get("scope"), every),
-		"iat":     s.now().Unix(),
-		"exp":     s.now().Add(ttl).Unix(),
-		s.account: cmp.Or(q.Get("account"), "acme"),
+		"iss":          s.issuer,
+		"aud":          s.audience,
+		"sub":          cmp.Or(q.Get("user"), "alice"),
+		"scope":        cmp.Or(q.Get("scope"), allScopes),
+		"iat":          s.now().Unix(),
+		"exp":          s.now().Add(ttl).Unix(),
+		s.accountClaim: cmp.Or(q.Get("account"), "acme"),
 	}
 	if q.Has("instances") {
-		claims[s.instances] = strings.FieldsFunc(q.Get("instances"), func(r rune) bool {
+		claims[s.instanceClaim] = strings.FieldsFunc(q.Get("instances"), func(r rune) bool {
 			return r == ',' || r == ' '
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// only makes parameters of one name.
+// only returns a single parameter.
 func only(name, value string) url.Values { return url.Values{name: {value}} }
 
 func TestWithoutParametersTheSignInIsAliceOfAcmeWithEveryScope(t *testing.T) {
@@ -33,7 +33,7 @@ func TestWithoutParametersTheSignInIsAliceOfAcmeWithEveryScope(t *testing.T) {
 	}
 }
 
-func TestTheSignInsParametersAreWhoComesAndWithWhat(t *testing.T) {
+func TestTheSignInsParametersSetTheClaims(t *testing.T) {
 	p := start(t, t.TempDir())
 	for _, test := range []struct {
 		name, method, path string
@@ -82,8 +82,8 @@ func TestTheSignInsParametersAreWhoComesAndWithWhat(t *testing.T) {
 	}
 }
 
-// A page elsewhere can make its own name lead to 127.0.0.1. Its requests then have its name as
-// their Host.
+// A web page of another host can make its own name resolve to 127.0.0.1. Its requests then have
+// that name as their Host.
 func TestC5_AnotherHostIsMisdirected(t *testing.T) {
 	p := start(t, t.TempDir())
 	at, err := url.Parse(p.url)
@@ -123,7 +123,7 @@ func TestC5_AnotherHostIsMisdirected(t *testing.T) {
 	}
 }
 
-func TestAnotherIssuerEndsTheLaptopsSignIn(t *testing.T) {
+func TestAnotherIssuerDisablesTheLaptopsSignIn(t *testing.T) {
 	p := start(t, t.TempDir(), "BINDERY_OIDC_ISSUER=https://login.example",
 		"BINDERY_OIDC_JWKS_URL=https://login.example/keys")
 	for _, path := range []string{"/dev/token", "/dev/jwks"} {
@@ -155,7 +155,7 @@ func TestADeployedFunctionHasNoSignIn(t *testing.T) {
 	defer func() { cancel(); _ = cmd.Wait() }()
 	var listening struct{ Address string }
 	for lines := bufio.NewScanner(out); listening.Address == "" && lines.Scan(); {
-		_ = json.Unmarshal(lines.Bytes(), &listening) // other lines have no address
+		_ = json.Unmarshal(lines.Bytes(), &listening) // only this line has an address
 	}
 	for path, want := range map[string]int{"/dev/token": 404, "/dev/jwks": 404, "/healthz": 204} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet,

@@ -8,8 +8,8 @@ import (
 	"bindery/shared/api"
 )
 
-// task runs a task at once, as an operator would invoke the function in the cloud. Only JSON is
-// taken: a web page elsewhere can't send that here without asking first.
+// task runs a task at once, as an operator invokes the function in the cloud. It accepts only JSON,
+// which a web page of another origin can't send without a CORS preflight.
 func task(a *api.API) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Content-Type") != "application/json" {

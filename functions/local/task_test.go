@@ -9,14 +9,14 @@ import (
 	"bindery/shared/secret"
 )
 
-// revokedAll is what the task tells.
+// revokedAll is the result of the task.
 type revokedAll struct {
 	Acted                                bool
 	Matching, Revoked, Withdrawn, Failed int
 	Cursor                               string
 }
 
-// revoke runs the task that ends a platform's tokens.
+// revoke runs the task that revokes a platform's tokens.
 func (p *process) revoke(task map[string]string) (revokedAll, int) {
 	p.t.Helper()
 	task["name"] = "revoke"
@@ -62,7 +62,7 @@ func TestD11_AnOperatorEndsAPlatformsTokensOnALaptop(t *testing.T) {
 	p.wantBound("after both")
 }
 
-func TestATaskIsTakenAsJSONAlone(t *testing.T) {
+func TestATaskMustBeJSON(t *testing.T) {
 	p := start(t, t.TempDir())
 	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/dev/task",
@@ -70,7 +70,7 @@ func TestATaskIsTakenAsJSONAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Content-Type", kind) // all that a page elsewhere can send unasked
+		r.Header.Set("Content-Type", kind) // what another origin can send without a preflight
 		got, err := send(r)
 		if err != nil || got.status != http.StatusUnsupportedMediaType {
 			t.Errorf("%q: got %d, %v; want 415", kind, got.status, err)

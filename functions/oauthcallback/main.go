@@ -1,9 +1,8 @@
-// Oauthcallback redeems what a browser brings back from a platform.
+// Oauthcallback exchanges the code that a platform gives the browser for a token.
 package main
 
 import (
 	"context"
-	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/config"
@@ -15,18 +14,8 @@ import (
 func main() { trigger.Run(build) }
 
 func build(_ context.Context, c config.Config) (trigger.Function, error) {
-	table, _, err := tables.Open(c)
-	if err != nil {
-		return trigger.Function{}, err
-	}
-	vault, err := vaults.Open(c)
-	if err != nil {
-		return trigger.Function{}, err
-	}
-	log := trigger.Logger("oauthcallback")
-	a, err := api.Open(c, api.Dependencies{
-		Table: table, Vault: vault, Apps: vaults.Apps(c), Now: time.Now, Log: log,
-	})
+	openers := api.Openers{Table: tables.Open, Vault: vaults.Open, Apps: vaults.Apps}
+	a, _, err := openers.Open(c, trigger.Logger("oauthcallback"))
 	if err != nil {
 		return trigger.Function{}, err
 	}

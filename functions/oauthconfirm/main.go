@@ -1,9 +1,8 @@
-// Oauthconfirm shows an OAuth attempt, and binds.
+// Oauthconfirm shows an authorization, and confirms it, which makes the binding.
 package main
 
 import (
 	"context"
-	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/config"
@@ -15,18 +14,8 @@ import (
 func main() { trigger.Run(build) }
 
 func build(_ context.Context, c config.Config) (trigger.Function, error) {
-	table, _, err := tables.Open(c)
-	if err != nil {
-		return trigger.Function{}, err
-	}
-	vault, err := vaults.Open(c)
-	if err != nil {
-		return trigger.Function{}, err
-	}
-	log := trigger.Logger("oauthconfirm")
-	a, err := api.Open(c, api.Dependencies{
-		Table: table, Vault: vault, Apps: vaults.Apps(c), Now: time.Now, Log: log,
-	})
+	openers := api.Openers{Table: tables.Open, Vault: vaults.Open, Apps: vaults.Apps}
+	a, _, err := openers.Open(c, trigger.Logger("oauthconfirm"))
 	if err != nil {
 		return trigger.Function{}, err
 	}

@@ -1,9 +1,8 @@
-// Oauthstart begins an OAuth attempt and sends the browser to its platform.
+// Oauthstart starts an authorization and redirects the browser to its platform.
 package main
 
 import (
 	"context"
-	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/config"
@@ -15,14 +14,8 @@ import (
 func main() { trigger.Run(build) }
 
 func build(_ context.Context, c config.Config) (trigger.Function, error) {
-	table, _, err := tables.Open(c)
-	if err != nil {
-		return trigger.Function{}, err
-	}
-	log := trigger.Logger("oauthstart")
-	a, err := api.Open(c, api.Dependencies{
-		Table: table, Apps: vaults.Apps(c), Now: time.Now, Log: log,
-	})
+	openers := api.Openers{Table: tables.Open, Apps: vaults.Apps}
+	a, _, err := openers.Open(c, trigger.Logger("oauthstart"))
 	if err != nil {
 		return trigger.Function{}, err
 	}

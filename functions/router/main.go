@@ -1,5 +1,5 @@
-// Router brings a request to the function that it is for, where Function Compute's custom domain
-// can't tell that. Other clouds have a gateway that can.
+// Router forwards a request to the function that serves it, for the routes that Function Compute's
+// custom domain can't tell apart. AWS needs none: its API Gateway tells them apart.
 package main
 
 import (

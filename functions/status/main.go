@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/config"
@@ -14,12 +13,8 @@ import (
 func main() { trigger.Run(build) }
 
 func build(_ context.Context, c config.Config) (trigger.Function, error) {
-	table, _, err := tables.Open(c)
-	if err != nil {
-		return trigger.Function{}, err
-	}
-	log := trigger.Logger("status")
-	a, err := api.Open(c, api.Dependencies{Table: table, Now: time.Now, Log: log})
+	openers := api.Openers{Table: tables.Open}
+	a, _, err := openers.Open(c, trigger.Logger("status"))
 	if err != nil {
 		return trigger.Function{}, err
 	}

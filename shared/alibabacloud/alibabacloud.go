@@ -1,9 +1,8 @@
-// Package alibabacloud is what Bindery's clients of Alibaba Cloud share: the region, credentials
-// that change, and a small client for those services that speak the cloud's version 3 of signed
-// requests.
+// Package alibabacloud has what Bindery's clients of Alibaba Cloud share: the region, credentials
+// that change, and a small client for services that use the cloud's signatures of version 3.
 //
-// What to ask the services is left to the packages that do: table/tablestore, which has a client of
-// the vendor's, vault/kms and instance.
+// The operations are left to the packages that call them: table/tablestore, which uses the vendor's
+// client, vault/kms and instance.
 package alibabacloud
 
 import (
@@ -16,7 +15,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// The variables. Function Compute sets them all; see its page "Environment variables".
+// These variables are set by Function Compute; see its page "Environment variables".
 const (
 	regionVariable = "FC_REGION"
 	idVariable     = "ALIBABA_CLOUD_ACCESS_KEY_ID"
@@ -24,7 +23,7 @@ const (
 	tokenVariable  = "ALIBABA_CLOUD_SECURITY_TOKEN"
 )
 
-// Credentials sign requests. Those of a function are temporary and come with a token.
+// Credentials sign requests. A function's credentials are temporary and come with a token.
 type Credentials struct {
 	ID    string
 	Key   secret.Text
@@ -32,15 +31,15 @@ type Credentials struct {
 }
 
 // Latest holds the credentials that came with the newest invocation of a function. The cloud sends
-// new ones with each, while those of the environment are as old as the instance and may have ended.
-// The zero value holds none, and so does a nil pointer. Its methods may be called at once from many
-// goroutines; where invocations overlap, it is the one that began last which counts.
+// new ones with each invocation, while those of the environment are as old as the instance and may
+// have expired. The zero value and a nil pointer hold none. Its methods may be called at once from
+// many goroutines; if invocations overlap, the credentials of the one that began last are used.
 type Latest struct {
 	kept atomic.Pointer[Credentials]
 }
 
-// Set takes the credentials of an invocation. They come as three that belong together: if one is
-// missing they are none, and what was there before is kept.
+// Set stores the credentials of an invocation. The three parts belong together: if one is missing,
+// Set keeps the previous credentials.
 func (l *Latest) Set(c Credentials) {
 	if l == nil || c.ID == "" || c.Key.Empty() || c.Token.Empty() {
 		return
@@ -48,7 +47,7 @@ func (l *Latest) Set(c Credentials) {
 	l.kept.Store(&c)
 }
 
-// or returns the credentials, or those of the environment as long as no invocation has brought any.
+// or returns the credentials, or those of the environment until an invocation has set some.
 func (l *Latest) or(environment func() Credentials) Credentials {
 	if l != nil {
 		if kept := l.kept.Load(); kept != nil {
@@ -58,21 +57,21 @@ func (l *Latest) or(environment func() Credentials) Credentials {
 	return environment()
 }
 
-// Environment is what a client is made with.
+// Environment is the region and the credentials of a client.
 type Environment struct {
 	Region string
-	// Credentials are asked for at each use, so that they may change. They may be called at once
-	// from many goroutines. Empty ones are an error of the service's.
+	// Credentials is called at each use, because credentials change. It may be called at once from
+	// many goroutines. Empty credentials lead to an error of the service.
 	Credentials func() Credentials
 }
 
-// Read reads the environment that lookup shows ("" for a variable that is not set, as [os.Getenv]
-// has it). The credentials are looked up at each use: those of the newest invocation if there has
-// been one that brought any, else the environment's. latest may be nil, where nothing brings any.
+// Read reads the environment through lookup, which returns "" for a variable that is not set, like
+// [os.Getenv]. The credentials are looked up at each use: those of the newest invocation if an
+// invocation has set some, else the environment's. latest may be nil if there are no invocations.
 //
-// The error has one line for each variable that is missing. The credentials are wanted there in any
-// case: Function Compute sets them for every function that has a role, unless it is told not to,
-// and a function without a role should say so when it starts.
+// The error has one line for each missing variable. The environment must have credentials in any
+// case: Function Compute sets them for every function that has a role, unless it is configured not
+// to, and a function without a role should fail when it starts.
 func Read(lookup func(string) string, latest *Latest) (Environment, error) {
 	get := func(name string) string { return strings.TrimSpace(lookup(name)) }
 	var missing []error
@@ -97,8 +96,8 @@ func Read(lookup func(string) string, latest *Latest) (Environment, error) {
 	}, nil
 }
 
-// Origin takes an endpoint apart. It must be a scheme, http or https, and a host, with a port or
-// not, and nothing else.
+// Origin splits an endpoint into scheme and host. It must be http or https and a host, with or
+// without a port, and nothing else.
 func Origin(endpoint string) (scheme, host string, err error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") ||

@@ -10,7 +10,7 @@ import (
 	"bindery/shared/secret"
 )
 
-func TestWhatIsMissingIsNamedAtOnce(t *testing.T) {
+func TestMissingVariablesAreNamedAtOnce(t *testing.T) {
 	_, err := alibabacloud.Read(func(string) string { return " " }, nil)
 	const want = "FC_REGION is not set\nALIBABA_CLOUD_ACCESS_KEY_ID is not set\n" +
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set"
@@ -49,7 +49,7 @@ func TestAnEndpointIsAnOrigin(t *testing.T) {
 	}
 }
 
-func TestTheNewestInvocationsCredentialsCountAndAreNeverMixed(t *testing.T) {
+func TestTheNewestInvocationsCredentialsAreUsedAndNeverMixed(t *testing.T) {
 	variables := map[string]string{
 		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "0",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "0", "ALIBABA_CLOUD_SECURITY_TOKEN": "0",

@@ -10,51 +10,59 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"bindery/shared/timing"
 )
 
-// A call must end within a function's 15 seconds: three tries of 4 seconds and two waits of at
-// most half a second are 13.
+// A call must end within a function's 15 seconds: three tries of 4 seconds and two waits of at most
+// half a second are 13.
 const (
-	tries        = 3
-	tryLimit     = 4 * time.Second // one try in all, the reply's body included
-	connectLimit = time.Second     // TCP, and TLS again
-	firstWait    = 250 * time.Millisecond
+	tries          = 3
+	tryTimeout     = 4 * time.Second // of a whole try, including the reply's body
+	connectTimeout = time.Second     // for TCP, and again for TLS
+	firstBackoff   = 250 * time.Millisecond
 )
 
-// Service says which of the cloud's services a client asks, and how.
+// Service describes one of the cloud's services.
 type Service struct {
-	// Name begins its host: {name}.{region}.aliyuncs.com. Title is what errors call it.
+	// Name is the first part of its host: {name}.{region}.aliyuncs.com. Title is its name in
+	// errors.
 	Name, Title string
-	// Version is that of its interface.
+	// Version is the version of its interface.
 	Version string
-	// MostReply is more bytes than any reply has.
-	MostReply int
-	// Explain says to an operator what a code means where it is about what he has to set up, or "".
+	// MaxReply is larger in bytes than any reply.
+	MaxReply int
+	// Explain tells an operator what a code means if it is about the deployment's settings, or
+	// returns "".
 	Explain func(code string) string
 }
 
-// Client asks one service. Make one with [NewClient]. Its methods may be called at once from many
-// goroutines.
+// Client calls one service. Create one with [NewClient]. Its methods may be called at once from
+// many goroutines.
 type Client struct {
 	service Service
 	options ClientOptions
 	http    *http.Client
 }
 
-// ClientOptions are what a client is made with.
+// ClientOptions says how a client is created.
 type ClientOptions struct {
 	Environment
-	// Endpoint is an origin to ask in place of the region's own.
+	// Endpoint is an origin that is used instead of the region's own.
 	Endpoint string
-	// Now is the clock that requests are signed by.
+	// Now is the clock for signing requests.
 	Now func() time.Time
-	// Sleep waits between two tries, or returns the context's error if that ends first; see [Sleep].
+	// Sleep waits between two tries, or returns the context's error if that ends first; nil is
+	// [timing.Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// NewClient makes a client, and no call. The usual proxy variables are not honoured, and no
-// redirect is followed.
+// NewClient returns a client, and makes no call. The client ignores the usual proxy variables and
+// follows no redirect.
 func NewClient(service Service, o ClientOptions) (*Client, error) {
+	if o.Sleep == nil {
+		o.Sleep = timing.Sleep
+	}
 	if o.Endpoint == "" {
 		o.Endpoint = "https://" + service.Name + "." + o.Region + ".aliyuncs.com"
 	}
@@ -64,13 +72,13 @@ func NewClient(service Service, o ClientOptions) (*Client, error) {
 	}
 	o.Endpoint = scheme + "://" + host
 	return &Client{service: service, options: o, http: &http.Client{
-		Timeout: tryLimit,
+		Timeout: tryTimeout,
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: connectLimit}).DialContext,
+			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			ForceAttemptHTTP2:   true,
-			TLSHandshakeTimeout: connectLimit,
-			// By the clock on the wall, so that a function that was frozen for longer doesn't wait
-			// on a connection that is long dead.
+			TLSHandshakeTimeout: connectTimeout,
+			// Measured by the wall clock, so that a function that was frozen for longer doesn't
+			// wait on a connection that was closed long ago.
 			IdleConnTimeout:     30 * time.Second,
 			MaxIdleConnsPerHost: 16,
 		},
@@ -78,27 +86,27 @@ func NewClient(service Service, o ClientOptions) (*Client, error) {
 	}}, nil
 }
 
-// Endpoint is the origin that the client asks.
+// Endpoint returns the origin that the client calls.
 func (c *Client) Endpoint() string { return c.options.Endpoint }
 
-// Operation is one thing to ask of a service.
+// Operation is one call to a service.
 type Operation struct {
 	Action string
-	// Query are the parameters that travel in the request's address, where they are seen in the logs
-	// of everything on the way. Form are those in its body.
+	// Query parameters are sent in the request's address, where logs on the way show them. Form
+	// parameters are sent in its body.
 	Query, Form url.Values
 }
 
-// Call asks the service, three times if it fails in passing, and decodes its reply, which is JSON.
-// It ends within 13 seconds, or when its context does. An error shows nothing of the request or the
-// reply; [Is] and [Refused] tell some apart.
+// Call calls the service and decodes its reply, which is JSON. A transient failure is tried three
+// times. Call ends within 13 seconds, or when its context does. An error shows nothing of the
+// request or the reply; [Is] and [Refused] tell some errors apart.
 func (c *Client) Call(ctx context.Context, o Operation, reply any) error {
-	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
+	for try, wait := 1, firstBackoff; ; try, wait = try+1, 2*wait {
 		err := c.once(ctx, o, reply)
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil || try == tries || !passing(err) {
+		if err == nil || try == tries || !transient(err) {
 			return err
 		}
 		if err := c.options.Sleep(ctx, wait); err != nil {
@@ -126,27 +134,15 @@ func (c *Client) once(ctx context.Context, o Operation, reply any) error {
 		return c.disconnected(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, int64(c.service.MostReply)+1))
+	text, err := io.ReadAll(io.LimitReader(response.Body, int64(c.service.MaxReply)+1))
 	switch {
 	case err != nil:
 		return c.disconnected(err)
 	case response.StatusCode >= 400:
 		return c.describe(response.StatusCode, text)
-	case len(text) > c.service.MostReply || json.Unmarshal(text, reply) != nil:
-		// Without the cause, which may quote it.
+	case len(text) > c.service.MaxReply || json.Unmarshal(text, reply) != nil:
+		// Without the cause, which may quote the reply.
 		return errors.New("the reply of " + c.service.Title + " can't be read")
 	}
 	return nil
-}
-
-// Sleep waits by the real clock, or returns the context's error if that ends first.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,8 +1,6 @@
 package alibabacloud_test
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -24,7 +22,7 @@ func newClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
 	c, err := alibabacloud.NewClient(alibabacloud.Service{
-		Name: "sample", Title: "the sample", Version: "2026-01-02", MostReply: 100,
+		Name: "sample", Title: "the sample", Version: "2026-01-02", MaxReply: 100,
 		Explain: func(string) string { return "" },
 	}, alibabacloud.ClientOptions{
 		Environment: alibabacloud.Environment{Credentials: func() alibabacloud.Credentials {
@@ -32,7 +30,7 @@ func newClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 				ID: "id", Key: secret.New("key"), Token: secret.New("token"),
 			}
 		}},
-		Endpoint: server.URL, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Endpoint: server.URL, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +38,10 @@ func newClient(t *testing.T, service http.Handler) *alibabacloud.Client {
 	return c
 }
 
-// What has a form of its own in an address is signed in that form. The vendor's code signs the
-// request that was sent, and must come to the same; and so must a check that shares nothing with
-// either.
-func TestWhatTravelsInTheAddressIsSignedAsTheVendorSignsIt(t *testing.T) {
+// Parameters that are encoded in the address are signed in their encoded form. The vendor's code
+// signs the request that was sent and must produce the same signature; a check that shares no code
+// with either must accept it.
+func TestQueryParametersAreSignedAsTheVendorSignsThem(t *testing.T) {
 	query := url.Values{
 		"b": {"a value + 值"}, "a": {"*~-_./?&=%"}, "A": {""}, "a1": {"1"},
 	}
@@ -89,7 +87,7 @@ func TestWhatTravelsInTheAddressIsSignedAsTheVendorSignsIt(t *testing.T) {
 	}
 }
 
-// The gate of the tests must be one that keeps something out.
+// Counter-check: the gate refuses changed requests.
 func TestARequestThatWasChangedIsRefused(t *testing.T) {
 	for what, change := range map[string]func(r *http.Request){
 		"nothing":       func(*http.Request) {},
@@ -120,7 +118,7 @@ func TestARequestThatWasChangedIsRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutAnotherOriginTheServiceIsAskedInItsRegion(t *testing.T) {
+func TestWithoutAnEndpointTheRegionsServiceIsCalled(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"": "https://sample.cn-test.aliyuncs.com", "http://127.0.0.1:1/": "http://127.0.0.1:1",
 	} {
@@ -131,16 +129,5 @@ func TestWithoutAnotherOriginTheServiceIsAskedInItsRegion(t *testing.T) {
 		if err != nil || c.Endpoint() != want {
 			t.Errorf("%q: asks %s, want %s; %v", endpoint, c.Endpoint(), want, err)
 		}
-	}
-}
-
-func TestAWaitEndsWithItsContext(t *testing.T) {
-	if err := alibabacloud.Sleep(t.Context(), time.Nanosecond); err != nil {
-		t.Errorf("got %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := alibabacloud.Sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

@@ -11,9 +11,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// answer is an answer of a service other than a good one. It holds nothing of what the service may
-// quote of a request: a value that it didn't like, or, about a wrong signature, all headers with
-// the session's token in them.
+// answer is a service's error reply. It holds nothing that the service may quote from a request: a
+// value that it refused, or, for a wrong signature, all headers with the session token.
 type answer struct {
 	service             string
 	status              int
@@ -34,28 +33,28 @@ func (a *answer) Error() string {
 	return text
 }
 
-// Is reports whether a service answered with one of the codes.
+// Is reports whether the service returned one of the codes.
 func Is(err error, codes ...string) bool {
 	var a *answer
 	return errors.As(err, &a) && slices.Contains(codes, a.code)
 }
 
-// Refused reports whether a service understood the request and won't do it, so that it wasn't done
+// Refused reports whether the service understood the request and refused it, so that it wasn't done
 // and won't be.
 func Refused(err error) bool {
 	var a *answer
-	return errors.As(err, &a) && a.code != "" && !passing(err) &&
+	return errors.As(err, &a) && a.code != "" && !transient(err) &&
 		a.status >= 400 && a.status < 500 && a.status != http.StatusForbidden
 }
 
-// Failed is the error for a reply of status 200 that says itself that the call failed, by its code
-// and the request's id.
+// Failed returns the error for a reply of status 200 that reports a failed call, from its code and
+// the request's id.
 func (c *Client) Failed(code, request string) error {
 	return c.answered(http.StatusOK, code, request)
 }
 
-// passing reports whether the same call may succeed in a moment.
-func passing(err error) bool {
+// transient reports whether the same call may succeed shortly.
+func transient(err error) bool {
 	var a *answer
 	if errors.As(err, &a) {
 		return a.status == http.StatusTooManyRequests || a.status >= 500 ||
@@ -65,7 +64,7 @@ func passing(err error) bool {
 	return errors.As(err, &connection)
 }
 
-// connection is a call that got no answer.
+// connection is the error of a call that got no reply.
 type connection struct {
 	service string
 	cause   error
@@ -74,12 +73,12 @@ type connection struct {
 func (c *connection) Error() string { return "asking " + c.service + ": " + c.cause.Error() }
 func (c *connection) Unwrap() error { return c.cause }
 
-// disconnected is the error for a call that got no answer, without its address.
+// disconnected returns the error for a call that got no reply, without its address.
 func (c *Client) disconnected(err error) error {
 	return &connection{c.service.Title, secret.WithoutAddress(err)}
 }
 
-// describe reads the answer of a status that isn't good. It may be a page of something in between.
+// describe returns the error for a reply with an error status. The reply may be a proxy's page.
 func (c *Client) describe(status int, text []byte) error {
 	var quoting struct {
 		Code    string
@@ -99,8 +98,8 @@ func (c *Client) answered(status int, code, request string) error {
 	return a
 }
 
-// plain is a code or an id as the services write them, and "" for anything else: it may be from
-// something in between that isn't the service.
+// plain returns a code or an id if it has the form that the services use, and "" otherwise: the
+// text may come from a proxy.
 func plain(text string) string {
 	const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 	if len(text) > 80 || strings.Trim(text, signs) != "" {
@@ -109,7 +108,7 @@ func plain(text string) string {
 	return text
 }
 
-// explain says to an operator what a code means that any service may answer with.
+// explain tells an operator what a code of any service means.
 func explain(code string) string {
 	for _, prefix := range []string{
 		"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch", "IncompleteSignature",

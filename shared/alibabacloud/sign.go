@@ -14,13 +14,14 @@ import (
 
 const algorithm = "ACS3-HMAC-SHA256"
 
-// Sign adds the headers by which a service knows who asks, and that the request is whole and new:
-// the cloud's signature of version 3, over the path, the host, the content's type and all x-acs
-// headers. The query must be as [canonical] writes one. It is for services whose interface isn't
-// the one that [Client] speaks; X-Acs-Action and X-Acs-Version must be set before.
+// Sign adds the headers by which a service verifies the caller and that the request is unchanged
+// and new: the cloud's signature of version 3, over the path, the host, the content type and all
+// x-acs headers. The query must be in the form that [canonical] produces. Sign is exported for
+// services whose interface differs from [Client]'s; X-Acs-Action and X-Acs-Version must be set
+// before.
 //
-// Source: the cloud's page "V3 request body and signature method". Tests hold it against the
-// vendor's own code.
+// Source: the cloud's page "V3 request body and signature method". Tests compare the signature with
+// the vendor's own code.
 func Sign(request *http.Request, body string, as Credentials, at time.Time) {
 	sum := hexSum(body)
 	request.Header.Set("X-Acs-Content-Sha256", sum)
@@ -56,7 +57,7 @@ func Sign(request *http.Request, body string, as Credentials, at time.Time) {
 		",SignedHeaders="+signed+",Signature="+hex.EncodeToString(mac.Sum(nil)))
 }
 
-// canonical is a query as it is signed: in the order of names, a space as %20.
+// canonical returns a query as it is signed: sorted by name, a space as %20.
 func canonical(query url.Values) string { return strings.ReplaceAll(query.Encode(), "+", "%20") }
 
 func hexSum(text string) string {

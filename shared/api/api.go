@@ -1,13 +1,16 @@
-// Package api is Bindery's HTTP: one file a function, each with its own routes, and what they
-// share: who is calling, bodies in, replies and problems out. The contract is openapi.yaml.
+// Package api is Bindery's HTTP API. Each function has a file with its routes and handlers; they
+// share the authentication of callers, the reading of requests and the writing of replies. The
+// contract is openapi.yaml.
 //
-// A handler here finds out who asks for what, calls package binding, and writes what comes back.
-// Errors become HTTP in one place, [API.fail].
+// A handler determines the caller and the request, calls package binding, and writes the result.
+// Errors become HTTP replies in one place, [API.fail].
 package api
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -23,94 +26,126 @@ import (
 	"bindery/shared/vault"
 )
 
-// The scopes. None implies another.
+// The scopes of access tokens. None implies another.
 const (
 	ScopeRead       = "bindery.read"
 	ScopeWrite      = "bindery.write"
 	ScopeCredential = "bindery.credential"
 )
 
-// RequestIDHeader carries the request's id from package trigger, which sets it whatever the
-// client sent, into the replies and the log.
-const RequestIDHeader = "Bindery-Request-Id"
-
-// bindsPerMinute is how many binds one caller may try in a minute. Each makes several calls to a
-// platform, and a platform counts wrong tokens against the address that they come from.
+// bindsPerMinute is how many binds and checks a caller may make in a minute. Each makes several
+// calls to a platform, and a platform counts wrong tokens against the address that sends them.
 const bindsPerMinute = 30
 
-// credentialsPerMinute is how many one caller may ask for in a minute: many builds share a caller.
+// credentialsPerMinute is how many credentials a caller may ask for in a minute. Many builds share
+// a caller.
 const credentialsPerMinute = 600
 
-// whole is how long a request may take in all.
-const whole = 20 * time.Second
+// requestTimeout is how long a request may take in all.
+const requestTimeout = 20 * time.Second
 
-// API is what the functions' handlers work with.
+// API serves the routes of all functions.
 type API struct {
 	bindings  *binding.Service
+	known     *provider.Set // the platforms
 	instances instance.Catalogue
 	callers   *auth.Verifier
 	public    string // the functions' own origin
-	console   string // where the browser returns; the one CORS origin
+	console   string // the console's origin, to which the browser returns; the only CORS origin
 	log       *slog.Logger
 	now       func() time.Time
-	binds     *auth.RateLimiter
-	// credentials is the cap of those that are handed out.
-	credentials *auth.RateLimiter
+
+	bindLimiter       *auth.RateLimiter
+	credentialLimiter *auth.RateLimiter
 }
 
-// Dependencies are what a function opens before it can serve.
+// Dependencies are what [Open] needs besides the configuration.
 type Dependencies struct {
 	Table table.Table
 	Vault vault.Vault // nil for a function that reads no token
 	Apps  Apps
 	Now   func() time.Time
 	Log   *slog.Logger
-	// Guard is the way out to the platforms. Nil is one as the configuration has it.
+	// Guard makes the requests to the platforms. Nil is a guard with the configuration's hosts and
+	// proxy.
 	Guard *netguard.Guard
+}
+
+// Openers are how a deployed function opens what its API needs. Each is the one of this build.
+type Openers struct {
+	Table func(config.Config) (table.Table, io.Closer, error)
+	Vault func(config.Config) (vault.Vault, error) // nil for a function that reads no token
+	Apps  func(config.Config) Apps                 // nil for a function that needs no OAuth app
+}
+
+// Open opens them and returns the API, which logs to log, and the closer of the table. Close that
+// when the last request has ended.
+func (o Openers) Open(c config.Config, log *slog.Logger) (*API, io.Closer, error) {
+	d := Dependencies{Now: time.Now, Log: log}
+	rows, closer, err := o.Table(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.Table = rows
+	if o.Vault != nil {
+		if d.Vault, err = o.Vault(c); err != nil {
+			return nil, nil, errors.Join(err, closer.Close())
+		}
+	}
+	if o.Apps != nil {
+		d.Apps = o.Apps(c)
+	}
+	a, err := Open(c, d)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer.Close())
+	}
+	return a, closer, nil
 }
 
 // Routes adds one function's routes: [Status], [TokenBind] and so on.
 type Routes func(a *API, mux *http.ServeMux)
 
-// Open builds everything that the configuration describes, on top of the parts.
-func Open(c config.Config, p Dependencies) (*API, error) {
-	instances, err := instance.Open(c.Instances, instance.Options{Now: p.Now, ACR: instance.ACR{
+// Open returns the API that the configuration describes.
+func Open(c config.Config, d Dependencies) (*API, error) {
+	instances, err := instance.Open(c.Instances, instance.Options{Now: d.Now, ACR: instance.ACR{
 		Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Latest: c.Alibaba.Latest,
 	}})
 	if err != nil {
-		return nil, err // which names the variable in each of its lines
+		return nil, err // each line of it names the variable
 	}
-	if p.Guard == nil {
-		p.Guard = netguard.New(netguard.Options{
+	if d.Guard == nil {
+		d.Guard = netguard.New(netguard.Options{
 			PrivateHosts: c.PrivateHosts,
 			EgressProxy:  c.EgressProxy,
 		})
 	}
 	platforms := provider.New(provider.Options{
-		Guard:     p.Guard,
-		Now:       p.Now,
-		Endpoints: endpoints(c.Endpoints),
+		Guard:     d.Guard,
+		Now:       d.Now,
+		Platforms: c.Platforms,
+		Endpoints: c.Endpoints,
 	})
 	var webhook *event.Webhook
 	if c.EventsURL != "" {
-		webhook, err = event.NewWebhook(c.EventsURL, c.EventsSecret, p.Guard.Trusted(), p.Now)
+		webhook, err = event.NewWebhook(c.EventsURL, c.EventsSecret, d.Guard.Trusted(), d.Now)
 		if err != nil {
 			return nil, fmt.Errorf("BINDERY_EVENTS_SECRET: %w", err)
 		}
 	}
 	return &API{
 		bindings: binding.New(binding.Options{
-			Table:     p.Table,
-			Vault:     p.Vault,
+			Table:     d.Table,
+			Vault:     d.Vault,
 			Platforms: platforms,
-			App:       appOf(p.Apps, p.Now),
+			App:       appOf(platforms, d.Apps, d.Now),
 			Callback:  c.PublicURL + callbackPath,
 			Instances: instances,
 			Webhook:   webhook,
-			Log:       p.Log,
-			Now:       p.Now,
+			Log:       d.Log,
+			Now:       d.Now,
 			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 		}),
+		known:     platforms,
 		instances: instances,
 		callers: auth.New(auth.Options{
 			Issuer:        c.OIDC.Issuer,
@@ -118,32 +153,19 @@ func Open(c config.Config, p Dependencies) (*API, error) {
 			JWKSURL:       c.OIDC.JWKSURL,
 			AccountClaim:  c.AccountClaim,
 			InstanceClaim: c.InstanceClaim,
-			Now:           p.Now,
+			Now:           d.Now,
 		}),
 		public:  c.PublicURL,
 		console: c.ConsoleURL,
-		log:     p.Log,
-		now:     p.Now,
-		binds:   auth.NewRateLimiter(bindsPerMinute, p.Now),
+		log:     d.Log,
+		now:     d.Now,
 
-		credentials: auth.NewRateLimiter(credentialsPerMinute, p.Now),
+		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
+		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
 	}, nil
 }
 
-func endpoints(e config.Endpoints) provider.Endpoints {
-	return provider.Endpoints{
-		CodeupURL:       e.CodeupURL,
-		CodeupAPIURL:    e.CodeupAPIURL,
-		GiteeURL:        e.GiteeURL,
-		GiteeAPIURL:     e.GiteeAPIURL,
-		GitHubURL:       e.GitHubURL,
-		GitHubAPIURL:    e.GitHubAPIURL,
-		BitbucketURL:    e.BitbucketURL,
-		BitbucketAPIURL: e.BitbucketAPIURL,
-	}
-}
-
-// Handler serves the routes of one function, or of several.
+// Handler returns the handler of the routes and of /healthz.
 func (a *API) Handler(routes ...Routes) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {

@@ -13,34 +13,34 @@ import (
 	"bindery/shared/vault"
 )
 
-// Apps fetches the JSON of the operator's OAuth apps from where BINDERY_OAUTH_APPS says. Nil is
-// for a function that needs none, or a deployment that has none.
-type Apps func(ctx context.Context) (secret.Text, error)
+// Apps reads the JSON of the operator's OAuth apps from the place that BINDERY_OAUTH_APPS names. It
+// is nil for a function that needs no app and for a deployment that has none.
+type Apps = func(ctx context.Context) (secret.Text, error)
 
-// appTerms keep the apps for some minutes: a new client secret is used soon after it was put
-// there, without a new deployment.
-func appTerms(now func() time.Time) cache.Policy {
+// appPolicy keeps the apps for five minutes, so that a new client secret is used soon after the
+// operator has stored it, without a new deployment.
+func appPolicy(now func() time.Time) cache.Policy {
 	return cache.Policy{
-		Life:       5 * time.Minute,
-		Retry:      time.Minute,
-		RetryEmpty: 5 * time.Second,
-		Timeout:    5 * time.Second,
-		Now:        now,
+		TTL:                5 * time.Minute,
+		RetryInterval:      time.Minute,
+		RetryEmptyInterval: 5 * time.Second,
+		Timeout:            5 * time.Second,
+		Now:                now,
 	}
 }
 
-// unreadError says that it is not known what the operator has configured.
+// unreadError is a failure to read the apps: it is not known what the operator has configured.
 type unreadError struct{ error }
 
 func (e unreadError) Unwrap() error { return e.error }
 
-// appOf returns the app of one platform out of the document.
-func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (provider.App, error) {
+// appOf returns a func that returns the app of one platform. A platform without an app is
+// [problem.PlatformNotConfigured].
+func appOf(
+	platforms *provider.Set, fetch Apps, now func() time.Time,
+) func(context.Context, string) (provider.App, error) {
 	if fetch == nil {
 		fetch = func(context.Context) (secret.Text, error) { return secret.New("{}"), nil }
-	}
-	titles := map[string]string{
-		provider.Gitee: "Gitee", provider.GitHub: "GitHub", provider.Bitbucket: "Bitbucket",
 	}
 	read := func(ctx context.Context) (map[string]provider.App, error) {
 		text, err := fetch(ctx)
@@ -50,18 +50,21 @@ func appOf(fetch Apps, now func() time.Time) func(context.Context, string) (prov
 		case err != nil:
 			return nil, unreadError{err}
 		}
-		return provider.ParseApps(text)
+		return platforms.ParseApps(text)
 	}
-	terms := appTerms(now)
-	apps := cache.New(read, terms)
+	policy := appPolicy(now)
+	apps := cache.New(read, policy)
 	return func(ctx context.Context, platform string) (provider.App, error) {
-		missing := problem.New(problem.PlatformNotConfigured).With("platform", titles[platform])
+		missing := problem.New(problem.PlatformNotConfigured)
+		if p, ok := platforms.Get(platform); ok {
+			missing = missing.With("platform", p.Describe().Title)
+		}
 		all, _, err := apps.Current(ctx)
 		var unread unreadError
 		switch {
 		case errors.As(err, &unread):
 			return provider.App{}, problem.New(problem.StorageUnavailable).
-				After(terms.RetryEmpty).From(err)
+				After(policy.RetryEmptyInterval).From(err)
 		case err != nil:
 			return provider.App{}, missing.From(err)
 		}

@@ -38,7 +38,7 @@ func TestA14_AHostHeaderChangesNoReply(t *testing.T) {
 	}
 }
 
-// withoutID is the body without what differs in every reply.
+// withoutID returns the body without the request's id, which differs in every reply.
 func withoutID(r reply) []byte {
 	var fields map[string]any
 	if json.Unmarshal(r.body, &fields) != nil {
@@ -75,7 +75,7 @@ func TestA15_AnInstanceOfAnotherAccountIsOneThatDoesNotExist(t *testing.T) {
 			there.as, there.path = as, at(region, id)+call.path
 			r := w.do(there).refused(problem.InstanceUnknown, "")
 			r.header.Del("Date")
-			r.header.Del("Content-Length") // of the request's id
+			r.header.Del("Content-Length") // the length of the request's id differs
 			return fmt.Sprint(r.status, r.header, string(withoutID(r)))
 		}
 		want := answer("", "cn-hangzhou", "no-such")
@@ -96,8 +96,8 @@ func TestA15_AnInstanceOfAnotherAccountIsOneThatDoesNotExist(t *testing.T) {
 	}
 }
 
-// Every fault that the sandbox has, at the first call and at a later one, before and after the
-// platform did its work. The harness looks for the tokens in replies, the log and the storage.
+// Every fault of the sandbox, at the first call and at a later one, before and after the platform
+// has acted. The harness looks for the tokens in replies, the log and the storage.
 func TestD1_NoFaultOfAPlatformShowsAToken(t *testing.T) {
 	w := newWorld(t)
 	faults := 0
@@ -114,7 +114,7 @@ func TestD1_NoFaultOfAPlatformShowsAToken(t *testing.T) {
 				w.box.SetFault(sandbox.GitLab, f)
 				w.do(request{method: "DELETE", path: home + "/gitlab?revoke=true"})
 				w.box.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultNone})
-				w.clock.forward(10 * time.Second) // the cap on binds
+				w.clock.forward(10 * time.Second) // the limit of binds
 				faults++
 			}
 		}
@@ -129,7 +129,7 @@ func TestD1_NoFaultOfAPlatformShowsAToken(t *testing.T) {
 	}
 }
 
-// A token in every place of a request where it doesn't belong.
+// The request has a token in every place where it doesn't belong.
 func TestD1_AMisplacedTokenIsNotShownEither(t *testing.T) {
 	w := newWorld(t)
 	const token = "glpat-sandbox-misplaced"
@@ -187,7 +187,7 @@ func TestD8_APastedTokenIsTrimmedAndTheRestRefused(t *testing.T) {
 	}
 }
 
-// stored is the token that a binding's record points at.
+// stored returns the token that a binding's record references.
 func (w *world) stored(platform string) secret.Text {
 	w.t.Helper()
 	rec, err := w.lost.Binding(w.t.Context(), table.Key{
@@ -217,7 +217,7 @@ func TestD9_AUserNameThatWouldBreakGitsCredentialsIsRefused(t *testing.T) {
 		} {
 			r := w.put(home+"/"+platform, body)
 			if strings.TrimSpace(name) == "alice" {
-				r.ok() // spaces around a name are dropped
+				r.ok() // spaces around a name are removed
 				continue
 			}
 			r.refused(problem.InputMalformed, "characters")
@@ -225,7 +225,7 @@ func TestD9_AUserNameThatWouldBreakGitsCredentialsIsRefused(t *testing.T) {
 	}
 	w.box.ResetLog()
 	w.clock.forward(time.Minute)
-	// These can be escaped. Codeup's clone accounts really look so.
+	// These are escaped. Codeup's clone accounts have such names.
 	for _, name := range []string{"alice@x", "alice/x", "alice?x#y", "../alice", "alice%2f"} {
 		w.put(home+"/gitlab", gitlab("username", name)).refused(problem.UsernameMismatch, "")
 	}
@@ -238,7 +238,7 @@ func TestD9_AUserNameThatWouldBreakGitsCredentialsIsRefused(t *testing.T) {
 	}
 }
 
-// Whether a name belongs to a token is told to whoever has the token, and to nobody else.
+// Only a caller that has a valid token learns whether a name belongs to it.
 func TestD10_ARejectedTokenSaysNothingOfTheName(t *testing.T) {
 	w := newWorld(t)
 	for platform, body := range map[string]func(...any) map[string]any{
@@ -253,10 +253,10 @@ func TestD10_ARejectedTokenSaysNothingOfTheName(t *testing.T) {
 			return string(withoutID(r.refused(problem.TokenRejected, "")))
 		}
 		if right, wrong := answer("alice"), answer("nobody"); right != wrong {
-			t.Errorf("%s: got\n%s\nfor a user, and for nobody\n%s", platform, right, wrong)
+			t.Errorf("%s: got\n%s\nfor a user, and for a name without a user\n%s", platform, right, wrong)
 		}
 	}
-	if n := w.box.CodeupWrongPasswords("alice"); n != 0 {
+	if n := w.box.Codeup.WrongPasswords("alice"); n != 0 {
 		t.Errorf("%d wrong passwords were tried for alice's clone account", n)
 	}
 	w.put(home+"/gitlab", gitlab("username", "nobody")).refused(problem.UsernameMismatch, "")
@@ -282,7 +282,7 @@ func TestD12_TheThirtyFirstBindInAMinuteIsRefusedAndOthersAreNot(t *testing.T) {
 			t.Errorf("%v is held to ann's cap", claims)
 		}
 	}
-	w.get(home).ok() // looking isn't binding
+	w.get(home).ok() // a read isn't counted
 	w.clock.forward(time.Duration(wait) * time.Second)
 	try("").refused(problem.InputMalformed, "required")
 	try("").refused(problem.TooManyCalls, "")
@@ -290,8 +290,9 @@ func TestD12_TheThirtyFirstBindInAMinuteIsRefusedAndOthersAreNot(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok()
 }
 
-// A denied change leaves an audit line with who tried what; a denied look and a stranger don't.
-func TestWhatWasDeniedIsAudited(t *testing.T) {
+// A denied change has an audit line with the caller and the action; a denied read and a request
+// without a valid token have none.
+func TestDeniedChangesAreAudited(t *testing.T) {
 	w := newWorld(t)
 	reader := w.issuer.token(t, map[string]any{"scope": "bindery.read"})
 	w.do(request{method: "PUT", path: home + "/gitlab", as: reader, body: gitlab()}).

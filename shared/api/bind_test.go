@@ -42,7 +42,7 @@ func TestAGitLabIsBoundShownAndUnbound(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok() // the token was not revoked
 }
 
-func TestACodeupIsBoundWithWhatCannotBeProvedAsWarnings(t *testing.T) {
+func TestACodeupIsBoundWithWarningsOfUnprovenPermissions(t *testing.T) {
 	w := newWorld(t)
 	bound := w.put(home+"/codeup", codeup()).ok()
 	if org := bound.text("organization"); org != "sandbox-org-main" {
@@ -64,7 +64,7 @@ func TestACodeupIsBoundWithWhatCannotBeProvedAsWarnings(t *testing.T) {
 	}
 }
 
-func TestAnExpiryThatTheUserKnowsIsKeptAndWarnedOf(t *testing.T) {
+func TestAnExpiryThatTheUserGivesIsStoredAndWarnedOf(t *testing.T) {
 	w := newWorld(t)
 	bound := w.put(home+"/codeup", codeup("expiresAt", "2026-05-10T08:00:00+08:00")).ok()
 	if got := bound.text("tokenExpiresAt"); got != "2026-05-10T00:00:00Z" {
@@ -149,7 +149,7 @@ func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok()
 }
 
-func TestUnbindingTwiceOrWhatWasNeverBoundIsTheSame(t *testing.T) {
+func TestUnbindIsIdempotent(t *testing.T) {
 	w := newWorld(t)
 	unbind := func(platform string) string {
 		r := w.do(request{method: "DELETE", path: home + "/" + platform + "?revoke=true"}).ok()
@@ -168,7 +168,7 @@ func TestUnbindingTwiceOrWhatWasNeverBoundIsTheSame(t *testing.T) {
 	}
 }
 
-func TestIfMatchGuardsAgainstChangesThatWereNotSeen(t *testing.T) {
+func TestIfMatchRefusesAChangeOfAnotherBinding(t *testing.T) {
 	w := newWorld(t)
 	put := func(condition string) reply {
 		return w.do(request{
@@ -199,7 +199,7 @@ func TestIfMatchGuardsAgainstChangesThatWereNotSeen(t *testing.T) {
 	etag = put(etag).ok().header.Get("ETag")
 	put(old).refused(problem.PreconditionFailed, "")
 	etag = put(`"other", ` + etag).ok().header.Get("ETag")
-	etag = put(etag[1 : len(etag)-1]).ok().header.Get("ETag") // as it stands in the JSON
+	etag = put(etag[1 : len(etag)-1]).ok().header.Get("ETag") // as the JSON has it
 	put("*").ok()
 	drop(etag).refused(problem.PreconditionFailed, "")
 	drop("*").ok()
@@ -230,7 +230,7 @@ func TestA16_AnotherIdentityReplacesTheOldOneAndBothAreAudited(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).refused(problem.TokenRejected, "revoked")
 }
 
-func TestA16_WithoutRevokeAPersonalTokenIsDroppedOnly(t *testing.T) {
+func TestA16_WithoutRevokeAPersonalTokenIsOnlyDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
 	w.put(home+"/gitlab", bobs()).ok()
@@ -249,8 +249,8 @@ func TestA16_TheVerySameTokenAgainRevokesNothing(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok()
 }
 
-// Two people bind at once: one is done, the other is told, and what is bound is the one's.
-func TestOfTwoBindsAtOnceOneIsDoneAndTheOtherIsTold(t *testing.T) {
+// Of two concurrent binds one succeeds and the other is a conflict.
+func TestOfTwoConcurrentBindsOneSucceedsAndOneConflicts(t *testing.T) {
 	w := newWorld(t)
 	w.table.reset(func(_ int, call string) error {
 		if call == "SaveBinding" {
@@ -266,9 +266,9 @@ func TestOfTwoBindsAtOnceOneIsDoneAndTheOtherIsTold(t *testing.T) {
 	}
 }
 
-func TestAScopeTakenAwayIsSeenAtTheNextBind(t *testing.T) {
+func TestARemovedScopeIsFoundAtTheNextBind(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
-	w.box.SetGitLabScopes(secret.New("glpat-sandbox-alice-good"), "read_api")
+	w.box.GitLab.SetScopes(secret.New("glpat-sandbox-alice-good"), "read_api")
 	w.put(home+"/gitlab", gitlab()).refused(problem.PermissionMissing, "")
 }

@@ -16,7 +16,7 @@ const (
 	goodToken = `"token":"glpat-sandbox-alice-good"`
 )
 
-// badBody is a body that is none of ours; the code is input_malformed unless it is given.
+// badBody is a body that is refused with the code, or with input_malformed if it has none.
 type badBody struct {
 	name, body, reason string
 	code               problem.Code
@@ -37,7 +37,7 @@ func badBodies() []badBody {
 		{name: "a half character", body: good + "\xe4", reason: "json"},
 		{name: "doubled", body: with(goodToken), reason: "doubled"},
 		{name: "doubled in capitals", body: with(`"TOKEN":"x"`), reason: "doubled"},
-		// To encoding/json U+212A is a k, and U+017F an s.
+		// encoding/json takes U+212A for a k, and U+017F for an s.
 		{name: "doubled with a Kelvin sign", body: with("\"to\u212aen\":\"x\""), reason: "doubled"},
 		{name: "doubled with a long s", body: with("\"u\u017fername\":\"x\""), reason: "doubled"},
 		{name: "doubled by an escape", body: with(`"\u0074oken":"x"`), reason: "doubled"},
@@ -60,7 +60,7 @@ func badBodies() []badBody {
 	}
 }
 
-func TestD14_ABodyThatIsNoneOfOursIsRefusedAndNobodyIsAsked(t *testing.T) {
+func TestD14_ABadBodyIsRefusedWithoutACallToAPlatform(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range badBodies() {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestD14_ABodyThatIsNoneOfOursIsRefusedAndNobodyIsAsked(t *testing.T) {
 	}
 }
 
-// The field that is wrong is named; what is in it is not.
+// The reply names the malformed field and doesn't show its value.
 func TestD14_TheFieldIsNamedAndItsValueIsNot(t *testing.T) {
 	w := newWorld(t)
 	for field, body := range map[string]any{
@@ -128,7 +128,7 @@ func TestD14_ADoubledQueryParameterIsRefused(t *testing.T) {
 		{method: "PUT", path: home + "/gitlab?revoke=true&revoke=false", body: gitlab()},
 		{method: "DELETE", path: home + "/gitlab?revoke=true&revoke=true"},
 	} {
-		r.unlisted = true // the validator looks at the first one only
+		r.unlisted = true // the validator checks only the first one
 		w.do(r).refused(problem.InputMalformed, "doubled")
 	}
 }

@@ -21,9 +21,9 @@ func TestEveryRequestMakesExactlyTheCallsItNeeds(t *testing.T) {
 		return request{method: "PUT", path: home + "/" + platform + query, body: body}
 	}
 	const (
-		first   = "Binding SaveNote SaveIdentityEntry SaveBinding"
-		rebind  = "Binding SaveNote SaveIdentityEntry SaveNote SaveBinding"
-		unbind  = "Binding SaveNote SaveBinding"
+		first   = "Binding SaveBinding SaveIdentityEntry SaveBinding"
+		rebind  = first
+		unbind  = "Binding SaveBinding"
 		revoked = unbind + " ListIdentityEntries Binding DeleteIdentityEntry"
 	)
 	for i, step := range []struct {
@@ -43,8 +43,6 @@ func TestEveryRequestMakesExactlyTheCallsItNeeds(t *testing.T) {
 		{get(home), "InstanceBindings", "", 0},
 		{get("/v1/bindings"), "AccountBindings", "", 0},
 		{get(home + "/gitlab/history"), "Binding ListHistory", "", 0},
-		// The note of the token that is replaced is there still, from when it was made: it is read
-		// before it is written over. After a quarter of an hour the sweep is done with it.
 		{put("gitlab", "", bobs()), rebind, "Put", 2},
 		{drop(""), unbind, "", 0},
 		{drop(""), "Binding", "", 0},

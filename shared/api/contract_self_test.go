@@ -33,7 +33,7 @@ func bodies(c *contract, f func(where string, m *v3.MediaType)) {
 	}
 }
 
-// A reader copies the examples, so they must work, and hold nothing that looks like a real token.
+// Readers copy the examples, so they must be valid, and nothing in them may look like a real token.
 func TestTheContractsExamplesFitTheirSchemas(t *testing.T) {
 	c := readContract(t)
 	v := schema_validation.NewSchemaValidator(config.WithFormatAssertions())
@@ -49,7 +49,7 @@ func TestTheContractsExamplesFitTheirSchemas(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ok, errs := v.ValidateSchemaBytes(schema, text); !ok {
-			t.Errorf("the example of %s: %s", where, strings.Join(told(errs), "\n"))
+			t.Errorf("the example of %s: %s", where, strings.Join(messages(errs), "\n"))
 		}
 		for _, word := range []string{`"token":"`, `"confirmationCode":"`} {
 			_, after, found := strings.Cut(string(text), word)
@@ -79,7 +79,7 @@ func TestTheContractsExamplesFitTheirSchemas(t *testing.T) {
 	}
 }
 
-// Strict: a field that isn't described is a mistake, of ours or of a client.
+// A field that isn't described is a mistake of Bindery or of a client.
 func TestTheContractAllowsNoFieldThatItDoesNotDescribe(t *testing.T) {
 	c := readContract(t)
 	closed := func(where string, s *base.Schema) {
@@ -101,7 +101,7 @@ func TestTheContractAllowsNoFieldThatItDoesNotDescribe(t *testing.T) {
 	bodies(c, func(where string, m *v3.MediaType) { closed(where, m.Schema.Schema()) })
 }
 
-// Every operation says what it is and what it does, and has a name that a generator can use.
+// Every operation has a summary, a description and an operationId, which code generators use.
 func TestTheContractDescribesEveryOperation(t *testing.T) {
 	c := readContract(t)
 	seen := map[string]bool{}

@@ -32,7 +32,7 @@ type contract struct {
 	validator validator.Validator
 }
 
-// theContract is read once: it takes a while, and never changes.
+// theContract is read once, since reading it is slow.
 var theContract = sync.OnceValues(func() (*contract, error) {
 	text, err := os.ReadFile("openapi.yaml")
 	if err != nil {
@@ -46,7 +46,7 @@ var theContract = sync.OnceValues(func() (*contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Who may call is for the tests of signing in.
+	// Other tests cover authentication.
 	v, errs := validator.NewValidator(document, config.WithFormatAssertions(),
 		config.WithoutSecurityValidation())
 	if len(errs) > 0 {
@@ -64,22 +64,22 @@ func readContract(t *testing.T) *contract {
 	return c
 }
 
-// request says what is wrong with a request by the contract.
+// request returns the violations of the contract by a request.
 func (c *contract) request(req *http.Request) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, errs := c.validator.ValidateHttpRequestSync(req)
-	return told(errs)
+	return messages(errs)
 }
 
-// reply says what is wrong with a reply by the contract: its status, headers and body, and a
-// problem's code, which must be listed with the status.
+// reply returns the violations of the contract by a reply: by its status, headers and body, and by
+// a problem's code, which must be listed with the status.
 func (c *contract) reply(req *http.Request, resp *http.Response, body []byte) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	_, errs := c.validator.ValidateHttpResponse(req, resp)
-	wrong := told(errs)
+	wrong := messages(errs)
 	if resp.StatusCode < 400 {
 		return wrong
 	}
@@ -106,8 +106,8 @@ func (c *contract) reply(req *http.Request, resp *http.Response, body []byte) []
 	return wrong
 }
 
-// told puts the validator's errors into words, without any value of the request.
-func told(errs []*errors.ValidationError) []string {
+// messages returns the validator's errors without the values of the request.
+func messages(errs []*errors.ValidationError) []string {
 	var lines []string
 	for _, e := range errs {
 		line := e.Message + ": " + e.Reason
@@ -119,13 +119,14 @@ func told(errs []*errors.ValidationError) []string {
 	return lines
 }
 
-// held holds every request and reply against the contract, and looks for secrets in the replies.
-type held struct {
+// contractTransport checks every request and reply against the contract, and looks for secrets in
+// the replies.
+type contractTransport struct {
 	world *world
 	next  http.RoundTripper
 }
 
-func (h *held) RoundTrip(req *http.Request) (*http.Response, error) {
+func (h *contractTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t := h.world.t
 	asked, _ := req.Context().Value(requestKey{}).(request)
 	var sent []byte
@@ -174,21 +175,21 @@ func (h *held) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// quiet drops what a server says of a client that doesn't trust it.
+// quiet discards the errors that a server logs for a client that doesn't trust it.
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func TestTheContractIsValidOpenAPI(t *testing.T) {
 	c := readContract(t)
 	ok, errs := c.validator.ValidateDocument()
 	if !ok {
-		t.Error(strings.Join(told(errs), "\n"))
+		t.Error(strings.Join(messages(errs), "\n"))
 	}
 	if c.model.Version != "3.1.0" {
 		t.Errorf("it is OpenAPI %s, want 3.1.0", c.model.Version)
 	}
 }
 
-// A code that is missing here can't be read by a program that was written after the contract.
+// A program that was generated from the contract can't read a code that is missing in it.
 func TestTheContractListsEveryCodeOfTheCatalogue(t *testing.T) {
 	c := readContract(t)
 	var listed []string
@@ -205,7 +206,7 @@ func TestTheContractListsEveryCodeOfTheCatalogue(t *testing.T) {
 	}
 }
 
-// Every status of a problem is the one that the catalogue gives its codes.
+// The contract lists each code only with the status that the catalogue gives it.
 func TestTheContractListsEachCodeWithItsOwnStatus(t *testing.T) {
 	c := readContract(t)
 	for path, item := range c.model.Paths.PathItems.FromOldest() {
@@ -230,7 +231,7 @@ func TestTheContractListsEachCodeWithItsOwnStatus(t *testing.T) {
 	}
 }
 
-// What is served is in the contract: the patterns of the mux against its paths.
+// The patterns of the mux and the paths of the contract must be the same.
 func TestEveryRouteIsInTheContract(t *testing.T) {
 	w := newWorld(t)
 	for path, item := range w.contract.model.Paths.PathItems.FromOldest() {
@@ -250,7 +251,7 @@ func TestEveryRouteIsInTheContract(t *testing.T) {
 			if len(scope) == 0 {
 				continue
 			}
-			// With every other scope, and without this one.
+			// With every scope but this one.
 			as := w.issuer.token(t, map[string]any{"scope": strings.Join(without(scope[0]), " ")})
 			w.do(request{
 				method: strings.ToUpper(method), path: filled, as: as, odd: true,

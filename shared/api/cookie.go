@@ -9,14 +9,15 @@ import (
 	"bindery/shared/secret"
 )
 
-// The cookie of an attempt holds its state and verifier, and nobody else has them. __Host- keeps
-// a neighbouring host from setting it, and the rest of its name tells attempts apart, so that two
-// tabs don't disturb each other and a forged callback clears no live one.
-const ticketPrefix = "__Host-bindery-"
+// handshakePrefix begins the name of the cookie that holds the state and the PKCE verifier of an
+// authorization, which are stored nowhere else. __Host- keeps another host of the same site from
+// setting it (RFC 6265bis, 4.1.3.2). The rest of the name differs for each authorization, so that
+// two tabs don't disturb each other and a forged callback clears no valid cookie.
+const handshakePrefix = "__Host-bindery-"
 
-func ticketCookie(t binding.Handshake) *http.Cookie {
+func handshakeCookie(h binding.Handshake) *http.Cookie {
 	return &http.Cookie{
-		Name:     ticketPrefix + t.Name(),
+		Name:     handshakePrefix + h.Name(),
 		Path:     "/",
 		Secure:   true,
 		HttpOnly: true,
@@ -24,49 +25,43 @@ func ticketCookie(t binding.Handshake) *http.Cookie {
 	}
 }
 
-// setTicket gives the browser its ticket until the attempt ends.
-func setTicket(w http.ResponseWriter, t binding.Handshake, until, now time.Time) {
-	cookie := ticketCookie(t)
-	cookie.Value = t.State.Reveal() + "." + t.Verifier.Reveal()
-	cookie.MaxAge = max(1, int(until.Sub(now).Seconds()))
+// setHandshake sets the cookie of the handshake until the authorization expires.
+func setHandshake(w http.ResponseWriter, h binding.Handshake, expiresAt, now time.Time) {
+	cookie := handshakeCookie(h)
+	cookie.Value = h.State.Reveal() + "." + h.Verifier.Reveal()
+	cookie.MaxAge = max(1, int(expiresAt.Sub(now).Seconds()))
 	http.SetCookie(w, cookie)
 }
 
-func clearTicket(w http.ResponseWriter, t binding.Handshake) {
-	cookie := ticketCookie(t)
+func clearHandshake(w http.ResponseWriter, h binding.Handshake) {
+	cookie := handshakeCookie(h)
 	cookie.MaxAge = -1
 	http.SetCookie(w, cookie)
 }
 
-// tickets are all that the browser shows.
-func tickets(r *http.Request) []binding.Handshake {
-	var shown []binding.Handshake
+// handshakes returns the handshakes of all the cookies that the browser sent.
+func handshakes(r *http.Request) []binding.Handshake {
+	var sent []binding.Handshake
 	for _, cookie := range r.Cookies() {
-		if !strings.HasPrefix(cookie.Name, ticketPrefix) {
-			continue
-		}
-		at := strings.LastIndexByte(cookie.Value, '.')
-		if at < 0 {
-			continue
-		}
-		t := binding.Handshake{
-			State:    secret.New(cookie.Value[:at]),
-			Verifier: secret.New(cookie.Value[at+1:]),
-		}
-		if cookie.Name == ticketPrefix+t.Name() {
-			shown = append(shown, t)
+		h := handshakeIn(cookie)
+		if cookie.Name == handshakePrefix+h.Name() {
+			sent = append(sent, h)
 		}
 	}
-	return shown
+	return sent
 }
 
-// ticketFor is the one that goes with a state; empty if the browser shows none. One by that name
-// with another state in it fits nothing.
-func ticketFor(r *http.Request, state secret.Text) binding.Handshake {
-	cookie, err := r.Cookie(ticketPrefix + binding.Handshake{State: state}.Name())
+// handshakeFor returns the handshake in the cookie for a state, or an empty one if the browser sent
+// none. A cookie of that name may hold another state, which then doesn't match.
+func handshakeFor(r *http.Request, state secret.Text) binding.Handshake {
+	cookie, err := r.Cookie(handshakePrefix + binding.Handshake{State: state}.Name())
 	if err != nil {
 		return binding.Handshake{}
 	}
+	return handshakeIn(cookie)
+}
+
+func handshakeIn(cookie *http.Cookie) binding.Handshake {
 	at := max(0, strings.LastIndexByte(cookie.Value, '.'))
 	return binding.Handshake{
 		State:    secret.New(cookie.Value[:at]),

@@ -6,26 +6,23 @@ import (
 	"time"
 
 	"bindery/shared/binding"
-	"bindery/shared/problem"
 )
 
-// Credential is the function that hands a build what its git client needs.
+// Credential adds the route that hands a build the credential for its git client.
 func Credential(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/instances/{region}/{instance}/bindings/{platform}/credential",
-		a.signedIn(ScopeCredential, a.credential))
+		a.signedIn(ScopeCredential, limited(a.credentialLimiter, a.credential)))
 }
 
-// The life that a build may ask for. No platform gives more than a day.
-const (
-	shortestLife = 0
-	longestLife  = 24 * 60 * 60 // seconds
-)
+// maxMinimumLife is the longest life of a token that a build may ask for, in seconds. No platform
+// issues a token for more than a day.
+const maxMinimumLife = 24 * 60 * 60
 
-type credentialForJSON struct {
+type credentialRequestJSON struct {
 	MinimumLifeSeconds *int `json:"minimumLifeSeconds"`
 }
 
-// credentialJSON is the one reply that holds a token.
+// credentialJSON is the only reply that holds a token.
 type credentialJSON struct {
 	Username  string     `json:"username"`
 	Token     string     `json:"token"`
@@ -33,14 +30,7 @@ type credentialJSON struct {
 }
 
 func (a *API) credential(ctx context.Context, c call) (answer, error) {
-	if wait, ok := a.credentials.Allow(who(c)); !ok {
-		return answer{}, problem.New(problem.TooManyCalls).After(wait)
-	}
-	i, err := a.instance(ctx, c)
-	if err != nil {
-		return answer{}, err
-	}
-	name, err := platform(c)
+	i, platform, err := a.bindingTarget(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -49,24 +39,24 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 		return answer{}, err
 	}
 	given, err := a.bindings.Credential(ctx, binding.CredentialRequest{
-		By: c.user(), Instance: i, Platform: name, MinimumLife: life,
+		By: c.user(), Instance: i, Platform: platform, MinimumLife: life,
 	})
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: credentialJSON{
 		Username:  given.Username,
-		Token:     given.Token.Reveal(), // here it leaves, to whom it is for
-		ExpiresAt: when(given.ExpiresAt),
+		Token:     given.Token.Reveal(), // the caller has bindery.credential
+		ExpiresAt: optionalTime(given.ExpiresAt),
 	}}, nil
 }
 
-// minimumLife reads the body, which may be empty.
+// minimumLife returns the minimum life that the body asks for. The body may be empty.
 func minimumLife(c call) (time.Duration, error) {
 	if c.ContentLength == 0 {
 		return binding.MinimumLife, nil
 	}
-	var body credentialForJSON
+	var body credentialRequestJSON
 	if err := decode(c, &body); err != nil {
 		return 0, err
 	}
@@ -74,7 +64,7 @@ func minimumLife(c call) (time.Duration, error) {
 		return binding.MinimumLife, nil
 	}
 	seconds := *body.MinimumLifeSeconds
-	if seconds < shortestLife || seconds > longestLife {
+	if seconds < 0 || seconds > maxMinimumLife {
 		return 0, malformed("minimumLifeSeconds", "")
 	}
 	return time.Duration(seconds) * time.Second, nil

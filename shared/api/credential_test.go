@@ -16,14 +16,14 @@ import (
 	"bindery/shared/secret"
 )
 
-// build is a build's access token: it may ask for credentials, and nothing else.
+// build returns a build's access token, which may only ask for credentials.
 func (w *world) build(changes ...any) string {
 	w.t.Helper()
 	claims := map[string]any{"sub": "build-1", "scope": "bindery.credential"}
 	return w.issuer.token(w.t, changed(claims, changes))
 }
 
-// credentialAt asks for one; a nil body is none.
+// credentialAt asks for a credential; a nil body sends none.
 func (w *world) credentialAt(path string, body any, as string) reply {
 	w.t.Helper()
 	return w.do(request{method: "POST", path: path + "/credential", body: body, as: as})
@@ -31,7 +31,7 @@ func (w *world) credentialAt(path string, body any, as string) reply {
 
 const gitHub = home + "/github"
 
-// newBuildWorld is a world with an instance whose GitHub is bound.
+// newBuildWorld returns a world with an instance that is bound to GitHub.
 func newBuildWorld(t *testing.T) *world {
 	t.Helper()
 	w := newConsentWorld(t)
@@ -41,7 +41,7 @@ func newBuildWorld(t *testing.T) *world {
 
 func TestB13_ACredentialHoldsWhatGitWantsAndNothingElse(t *testing.T) {
 	w := newBuildWorld(t)
-	for range 2 { // as it was bound, and refreshed
+	for range 2 { // after the bind, and after a refresh
 		r := w.credentialAt(gitHub, nil, w.build()).ok()
 		fields := slices.Sorted(maps.Keys(r.json()))
 		if want := []string{"expiresAt", "token", "username"}; !slices.Equal(fields, want) {
@@ -57,9 +57,9 @@ func TestB13_ACredentialHoldsWhatGitWantsAndNothingElse(t *testing.T) {
 		if got := r.header.Get("Cache-Control"); got != "no-store" {
 			t.Errorf("got Cache-Control %q, want no-store", got)
 		}
-		// The refresh token, and every other secret that the sandbox and Bindery have made.
+		// The refresh token, and every other secret that the sandbox and Bindery have issued.
 		hex := r.text("token")[strings.LastIndex(r.text("token"), "_")+1:]
-		w.hide("the reply", r.body, hex)
+		w.wantNoSecret("the reply", r.body, hex)
 		w.clock.forward(8 * time.Hour)
 	}
 	if n := w.box.Refreshes(sandbox.GitHub); n != 1 {
@@ -67,7 +67,7 @@ func TestB13_ACredentialHoldsWhatGitWantsAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestB10_ABuildGetsTheLifeThatItAsksForWhereThePlatformHasIt(t *testing.T) {
+func TestB10_ABuildGetsTheLifeThatItAsksForIfThePlatformHasIt(t *testing.T) {
 	w := newBuildWorld(t)
 	w.clock.forward(8*time.Hour - 20*time.Minute)
 	for _, c := range []struct {
@@ -88,7 +88,7 @@ func TestB10_ABuildGetsTheLifeThatItAsksForWhereThePlatformHasIt(t *testing.T) {
 	}
 }
 
-func TestACredentialsBodyIsCheckedBeforeAnythingIsAsked(t *testing.T) {
+func TestACredentialsBodyIsCheckedBeforeAnyCall(t *testing.T) {
 	w := newBuildWorld(t)
 	w.box.ResetLog()
 	for _, c := range []struct {
@@ -122,9 +122,8 @@ func TestACredentialNeedsItsOwnScope(t *testing.T) {
 	w.do(request{method: "GET", path: home, as: w.build()}).refused(problem.ScopeMissing, "")
 }
 
-// TestA15_AnotherAccountsCredentialIsAskedForAsOfNoInstance: nobody learns which instances there
-// are, nor what is bound there.
-func TestA15_AnotherAccountsCredentialIsAskedForAsOfNoInstance(t *testing.T) {
+// A caller doesn't learn which instances another account has, nor what is bound there.
+func TestA15_ACredentialOfAnotherAccountIsOfAnUnknownInstance(t *testing.T) {
 	w := newBuildWorld(t)
 	stranger := w.build("account", "beta")
 	theirs := w.credentialAt(gitHub, nil, stranger).refused(problem.InstanceUnknown, "")
@@ -152,7 +151,7 @@ func TestB12_ABuildGetsNoCredentialOfAnInstanceThatItsTokenDoesNotList(t *testin
 		refused(problem.InstanceUnknown, "")
 }
 
-// denials are the audit lines of credentials that were not given.
+// denials returns the audit lines of refused credentials.
 func (w *world) denials() []string {
 	const route = "POST /v1/instances/{region}/{instance}/bindings/{platform}/credential"
 	var found []string
@@ -167,7 +166,7 @@ func (w *world) denials() []string {
 	return found
 }
 
-func TestCredentialsGivenAndDeniedAreAudited(t *testing.T) {
+func TestGivenAndDeniedCredentialsAreAudited(t *testing.T) {
 	w := newBuildWorld(t)
 	w.credentialAt(gitHub, nil, w.build()).ok()
 	w.credentialAt(home+"/gitee", nil, w.build()).refused(problem.NotBound, "")
@@ -212,8 +211,8 @@ func TestD12_TheSixHundredAndFirstCredentialOfAMinuteIsRefused(t *testing.T) {
 	w.credentialAt(gitHub, nil, w.build()).ok()
 }
 
-// TestB14_ThroughHTTPTheOperatorsFaultIsTheOperators: no binding changes for anybody who looks.
-func TestB14_ThroughHTTPTheOperatorsFaultIsTheOperators(t *testing.T) {
+// A failure of the operator's OAuth app changes no binding that a user can see.
+func TestB14_ThroughHTTPARefusedAppChangesNoBinding(t *testing.T) {
 	w := newBuildWorld(t)
 	before := w.binding(home, "github")
 	for name, app := range w.box.Apps() {
@@ -235,7 +234,7 @@ func TestB14_ThroughHTTPTheOperatorsFaultIsTheOperators(t *testing.T) {
 	}
 }
 
-func TestB4_ThroughHTTPAPlatformThatFailsIsABadGatewayThatSaysWhen(t *testing.T) {
+func TestB4_ThroughHTTPAFailingPlatformIsABadGatewayWithRetryAfter(t *testing.T) {
 	w := newBuildWorld(t)
 	w.clock.forward(8 * time.Hour)
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{
@@ -253,8 +252,8 @@ func TestB4_ThroughHTTPAPlatformThatFailsIsABadGatewayThatSaysWhen(t *testing.T)
 	}
 }
 
-// TestB2_ThroughHTTPALossReadsOtherwiseThanARevocation: the reason tells a program.
-func TestB2_ThroughHTTPALossReadsOtherwiseThanARevocation(t *testing.T) {
+// The reason distinguishes a lost token from a revoked one for a program.
+func TestB2_ThroughHTTPALossHasAnotherReasonThanARevocation(t *testing.T) {
 	w := newBuildWorld(t)
 	w.clock.forward(8 * time.Hour)
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{

@@ -9,47 +9,40 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/event"
-	"bindery/shared/problem"
 )
 
-// ExpiryCheck is the function that checks a binding when its user asks. Its schedule is
-// [API.Task].
+// ExpiryCheck adds the route that checks a binding when its user asks. [API.Task] is the schedule
+// of the same function.
 func ExpiryCheck(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/instances/{region}/{instance}/bindings/{platform}/check",
-		a.signedIn(ScopeWrite, a.check))
+		a.signedIn(ScopeWrite, limited(a.bindLimiter, a.check)))
 }
 
 func (a *API) check(ctx context.Context, c call) (answer, error) {
-	if wait, ok := a.binds.Allow(who(c)); !ok {
-		return answer{}, problem.New(problem.TooManyCalls).After(wait)
-	}
-	i, err := a.instance(ctx, c)
+	i, platform, err := a.bindingTarget(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
-	name, err := platform(c)
+	view, err := a.bindings.CheckNow(ctx, c.by.Account, i, platform)
 	if err != nil {
 		return answer{}, err
 	}
-	view, err := a.bindings.CheckNow(ctx, c.by.Account, i, name)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{body: bindingOf(view, language(c.Request)), etag: view.Record.Revision}, nil
+	return answer{body: bindingOf(view, c.language()), etag: view.Record.Revision}, nil
 }
 
-// taskJSON is what a schedule or an operator's own invocation asks for.
+// taskJSON is the input of the schedule or of an operator's invocation.
 type taskJSON struct {
-	Name     string `json:"name"` // "expiry-check" (or nothing), "revoke"
+	Name     string `json:"name"` // "expiry-check" (the default) or "revoke"
 	Platform string `json:"platform"`
 	Account  string `json:"account"`
-	// Confirm repeats the platform's name; without it, a revoke only tells what it would do.
+	// Confirm repeats the platform's name. Without it, revoke only reports what it would do.
 	Confirm string `json:"confirm"`
 	Cursor  string `json:"cursor"`
 }
 
-// Task is what the schedule runs, and what an operator may invoke: the check of all that has come
-// due, or the end of every token of one platform. Its result is for whoever invoked it.
+// Task runs the task that the input names: the check of all records that are due, which the
+// schedule runs, or the revocation of every token of one platform, for which an operator invokes
+// the function. Its result is for the operator.
 func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	if len(input) > 0 {
@@ -66,8 +59,8 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check and revoke", task.Name)
 }
 
-// revoke ends every token of a platform. A field that is written wrong must not widen it, and a
-// wrong confirmation is told.
+// revoke ends every token of a platform. An unknown field is an error, since a mistyped account
+// would otherwise make it revoke the tokens of all accounts; so is a wrong confirmation.
 func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	strict := json.NewDecoder(bytes.NewReader(input))
@@ -88,7 +81,7 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 
 func (a *API) sweep(ctx context.Context) error {
 	done, err := a.bindings.Sweep(ctx)
-	if err != nil { // what is due can't be read
+	if err != nil { // the records that are due can't be read
 		done.Failed++
 		done.Left = true
 	}
@@ -105,7 +98,7 @@ func (a *API) sweep(ctx context.Context) error {
 		"DurationMs": float64(done.Duration.Milliseconds()),
 	}
 	if err != nil {
-		delete(values, "Due") // by which an operator knows that checks come to their end
+		delete(values, "Due") // operators read from it that the checks complete
 	}
 	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"}, values)
 	return err

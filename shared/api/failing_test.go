@@ -8,13 +8,13 @@ import (
 	"bindery/shared/problem"
 )
 
-// manner is a way in which the storage fails at the k-th call.
-type manner struct {
+// failureMode is a way in which the storage fails at the k-th call.
+type failureMode struct {
 	name string
 	set  func(w *world, k int)
 }
 
-func manners() []manner {
+func failureModes() []failureMode {
 	fail := func(k int) func(int, string) error {
 		return func(n int, _ string) error {
 			if n == k {
@@ -31,7 +31,7 @@ func manners() []manner {
 			return nil
 		}
 	}
-	return []manner{
+	return []failureMode{
 		{"one call to the table fails", func(w *world, k int) { w.table.reset(fail(k)) }},
 		{"the table is down from a call on", func(w *world, k int) { w.table.reset(down(k)) }},
 		{"one call to the vault fails", func(w *world, k int) { w.vault.reset(fail(k)) }},
@@ -44,14 +44,14 @@ func manners() []manner {
 	}
 }
 
-func (w *world) heal() {
+func (w *world) restoreStorage() {
 	w.table.reset(nil)
 	w.vault.reset(nil)
 	w.lost.set(nil)
 }
 
-// holder is who is bound, "" for nobody, with the ETag.
-func (w *world) holder() (username, etag string) {
+// boundUser returns the user name of the binding, or "", and the ETag.
+func (w *world) boundUser() (username, etag string) {
 	w.t.Helper()
 	b := w.binding(home, "gitlab")
 	if b["status"] == "unbound" {
@@ -60,7 +60,7 @@ func (w *world) holder() (username, etag string) {
 	return b["identity"].(map[string]any)["username"].(string), b["etag"].(string)
 }
 
-// change is a request, and who is bound before it and after it.
+// change is a request, with the bound user before it and after it.
 type change struct {
 	name          string
 	request       request
@@ -78,12 +78,12 @@ func changes() []change {
 	}
 }
 
-// Whichever call to the storage fails, and however: the reply is a success or says that the
-// storage failed, and what is bound then is the old or the new, whole and with one event each.
-// When all has settled no secret is left over.
+// Any call to the storage fails, in any mode: the reply is a success or a storage problem, and the
+// binding is then the old one or the new one, complete and with one event for each. After the
+// sweeps no secret is left over.
 func TestAStorageThatFailsAtAnyCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 	for _, c := range changes() {
-		for _, m := range manners() {
+		for _, m := range failureModes() {
 			t.Run(c.name+", "+m.name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
@@ -93,10 +93,10 @@ func TestAStorageThatFailsAtAnyCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 						t.Fatal("it fails for ever")
 					}
 					w.bindTo(c.before)
-					_, old := w.holder()
+					_, old := w.boundUser()
 					m.set(w, k)
 					r := w.do(c.request)
-					w.heal()
+					w.restoreStorage()
 					failed = r.status != http.StatusOK
 					w.wantOldOrNew(c, r, old)
 					worked = worked || !failed
@@ -112,7 +112,7 @@ func TestAStorageThatFailsAtAnyCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 	}
 }
 
-// bindTo makes username the one who is bound, "" for nobody.
+// bindTo binds the user, or unbinds if username is "".
 func (w *world) bindTo(username string) {
 	w.t.Helper()
 	switch username {
@@ -123,10 +123,10 @@ func (w *world) bindTo(username string) {
 	}
 }
 
-// wantOldOrNew holds what is bound now against what was answered.
+// wantOldOrNew compares the binding with the reply.
 func (w *world) wantOldOrNew(c change, r reply, old string) {
 	w.t.Helper()
-	who, etag := w.holder()
+	who, etag := w.boundUser()
 	if r.status != http.StatusOK {
 		if r.refused(problem.StorageUnavailable, "").header.Get("Retry-After") == "" {
 			w.t.Error("there is no Retry-After")
@@ -142,14 +142,14 @@ func (w *world) wantOldOrNew(c change, r reply, old string) {
 	}
 }
 
-// wantSecrets counts what is in the vault: one for a binding.
+// wantSecrets wants one secret in the vault for each binding.
 func (w *world) wantSecrets() {
 	w.t.Helper()
 	names, err := w.secrets.Names(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	who, _ := w.holder()
+	who, _ := w.boundUser()
 	want := 1
 	if who == "" {
 		want = 0
@@ -159,7 +159,7 @@ func (w *world) wantSecrets() {
 	}
 }
 
-// A list says that the storage failed, and shows no half of itself.
+// A list that can't be read completely is a storage problem.
 func TestAListThatCannotBeReadIsAStorageProblem(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
@@ -174,7 +174,7 @@ func TestAListThatCannotBeReadIsAStorageProblem(t *testing.T) {
 				return nil
 			})
 			w.get(path).refused(problem.StorageUnavailable, "")
-			w.heal()
+			w.restoreStorage()
 			w.get(path).ok()
 		}
 	}

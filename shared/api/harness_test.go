@@ -22,6 +22,7 @@ import (
 	"bindery/shared/config"
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
+	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/table"
 	"bindery/shared/table/bolt"
@@ -32,7 +33,7 @@ import (
 
 const consoleURL = "https://console.example.com"
 
-// catalogue has instances whose names are hard on paths, and two with the same id.
+// catalogue has instances whose names have special characters, and two with the same id.
 const catalogue = `{
 	"acme": [
 		{"type": "enterprise", "region": "cn-hangzhou", "id": "cri-1", "name": "production"},
@@ -46,7 +47,7 @@ const catalogue = `{
 // The path of the instance that most tests use.
 const home = "/v1/instances/cn-hangzhou/cri-1/bindings"
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct{ at atomic.Int64 }
 
 func newClock() *clock {
@@ -58,7 +59,7 @@ func newClock() *clock {
 func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
 func (c *clock) forward(d time.Duration) { c.at.Add(int64(d)) }
 
-// world is Bindery with everything that it talks to, on loopback.
+// world is Bindery with all the servers that it calls, on loopback.
 type world struct {
 	t        *testing.T
 	clock    *clock
@@ -76,10 +77,12 @@ type world struct {
 	contract *contract
 	client   *http.Client
 	apps     api.Apps // the operator's OAuth apps
-	minted   *minted  // what the sandbox has handed out
+	minted   *minted  // what the sandbox has issued
+
+	platforms []provider.Registration
 }
 
-// setting changes what a world is made of.
+// setting changes the environment or the parts of a world.
 type setting func(env map[string]string, w *world)
 
 func env(name, value string) setting {
@@ -91,6 +94,7 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	w := &world{
 		t: t, clock: newClock(), dir: folder(t), log: &logged{}, contract: readContract(t),
 		table: &watched{}, vault: &watched{}, net: newInternet(t), minted: &minted{},
+		platforms: provider.Platforms(),
 	}
 	w.issuer = newIssuer(t, w.clock)
 	w.box = sandbox.New(sandbox.Options{Now: w.clock.now, Random: w.minted})
@@ -109,13 +113,13 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	for _, set := range settings {
 		set(vars, w)
 	}
-	c, err := config.Read(func(name string) string { return vars[name] })
+	c, err := config.ReadFor(w.platforms, func(name string) string { return vars[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.open(c)
 	w.serve()
-	t.Cleanup(w.scanWhatIsKept)
+	t.Cleanup(w.scanStorage)
 	return w
 }
 
@@ -148,7 +152,8 @@ func (w *world) open(c config.Config) {
 	}
 }
 
-// serve serves all functions as a trigger does: each request has an id, and a panic is a reply.
+// serve serves all functions as package trigger does: each request has an id, and a panic is a
+// reply.
 func (w *world) serve() {
 	handler := w.api.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck)
@@ -162,12 +167,12 @@ func (w *world) serve() {
 	transport := &http.Transport{}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	w.client = &http.Client{
-		Transport:     &held{world: w, next: transport},
+		Transport:     &contractTransport{world: w, next: transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// logged takes the log.
+// logged is the log.
 type logged struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -204,16 +209,16 @@ func (l *logged) lines(t *testing.T, message string) []map[string]any {
 // request is one call to the API.
 type request struct {
 	method, path string
-	as           string // whose access token; "" is ann's, who may read and write
+	as           string // the access token; "" is that of ann, who may read and write
 	body         any    // a string is sent as it is
 	header       map[string]string
-	// odd says that the request doesn't fit the contract, on purpose. It must be refused.
+	// odd is set for a request that violates the contract on purpose. It must be refused.
 	odd bool
-	// unlisted says that the contract has no such operation at all.
+	// unlisted is set for an operation that the contract doesn't have.
 	unlisted bool
 }
 
-// reply is what came back.
+// reply is the reply to a request.
 type reply struct {
 	t      *testing.T
 	status int
@@ -223,7 +228,7 @@ type reply struct {
 
 func (w *world) get(path string) reply { return w.do(request{method: "GET", path: path}) }
 
-// put binds; fields are those of the body.
+// put binds with the fields as the body.
 func (w *world) put(path string, fields map[string]any) reply {
 	return w.do(request{method: "PUT", path: path, body: fields})
 }
@@ -283,7 +288,7 @@ func (w *world) request(r request) *http.Request {
 
 type requestKey struct{}
 
-// json reads the reply's body.
+// json parses the reply's body.
 func (r reply) json() map[string]any {
 	r.t.Helper()
 	var fields map[string]any
@@ -299,7 +304,7 @@ func (r reply) text(field string) string {
 	return text
 }
 
-// list is a field that is a list of objects.
+// list returns a field that is a list of objects.
 func (r reply) list(field string) []map[string]any {
 	r.t.Helper()
 	var found []map[string]any
@@ -313,7 +318,7 @@ func (r reply) list(field string) []map[string]any {
 	return found
 }
 
-// ok wants a 200.
+// ok wants the status 200.
 func (r reply) ok() reply {
 	r.t.Helper()
 	if r.status != http.StatusOK {
@@ -339,7 +344,7 @@ func (r reply) refused(code problem.Code, reason string) reply {
 	return r
 }
 
-// at is the path of an instance's bindings.
+// at returns the path of an instance's bindings.
 func at(region, id string) string {
 	return "/v1/instances/" + url.PathEscape(region) + "/" + url.PathEscape(id) + "/bindings"
 }
@@ -372,7 +377,7 @@ func changed(fields map[string]any, changes []any) map[string]any {
 	return fields
 }
 
-// binding finds a platform in an instance's list.
+// binding returns a platform's binding in an instance's list.
 func (w *world) binding(path, platform string) map[string]any {
 	w.t.Helper()
 	for _, b := range w.get(path).ok().list("bindings") {
@@ -384,7 +389,7 @@ func (w *world) binding(path, platform string) map[string]any {
 	return nil
 }
 
-// sweep runs the schedule until nothing is due any more.
+// sweep runs the schedule until nothing is due.
 func (w *world) sweep() {
 	w.t.Helper()
 	for range 3 {

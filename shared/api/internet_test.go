@@ -25,18 +25,19 @@ import (
 	"bindery/shared/netguard"
 )
 
-// The addresses of the small internet. They look public; what answers there is on loopback.
+// The addresses of the simulated internet. They are public; the servers behind them are on
+// loopback.
 const (
 	siteIP   = "93.184.216.34" // http on 80 and 8929, https on 443
 	closedIP = "93.184.216.35" // refuses connections
 	silentIP = "93.184.216.36" // answers nothing
 )
 
-// internet is what the guard is let out to.
+// internet is the simulated internet to which the guard connects.
 type internet struct {
 	names     map[string]string
-	plain     string // where http really is
-	secure    string // where https really is
+	plain     string // the loopback address of http
+	secure    string // the loopback address of https
 	closed    string
 	authority *x509.CertPool
 }
@@ -59,7 +60,7 @@ func newInternet(t *testing.T) *internet {
 	}
 }
 
-// serve serves the sandbox over http, whose address it returns, and over https.
+// serve serves the sandbox over http and https, and returns the http address.
 func (n *internet) serve(t *testing.T, h http.Handler) string {
 	t.Helper()
 	plain := httptest.NewServer(h)
@@ -108,7 +109,8 @@ func (n *internet) dial(ctx context.Context, network, address string) (net.Conn,
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
-// certificateSet holds what the https servers show. It is made once: keys take time.
+// certificateSet holds the certificates of the https servers. It is made once, since keys take
+// time.
 type certificateSet struct {
 	pool   *x509.CertPool
 	byName map[string]*tls.Certificate
@@ -125,7 +127,7 @@ var certificates = sync.OnceValue(func() certificateSet {
 	}}
 })
 
-// certificate is signed by signer, or by itself.
+// certificate returns a certificate that is signed by signer, or self-signed.
 func certificate(signer *tls.Certificate, name string, ends time.Time) *tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -151,7 +153,7 @@ func certificate(signer *tls.Certificate, name string, ends time.Time) *tls.Cert
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// issuer signs people in, and lists its key.
+// issuer issues access tokens and serves its key.
 type issuer struct {
 	clock *clock
 	url   string
@@ -192,7 +194,8 @@ func (i *issuer) setDown(down bool) {
 	i.down = down
 }
 
-// token is an access token of ann, who may read and write, with other claims; nil drops a claim.
+// token returns an access token of ann, who may read and write, with the claims changed; nil
+// removes a claim.
 func (i *issuer) token(t *testing.T, changes map[string]any) string {
 	t.Helper()
 	claims := map[string]any{

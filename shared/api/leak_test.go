@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Every platform token in these tests begins with one of these, be it the sandbox's or made up.
+// Every platform token in these tests begins with one of these.
 var canaries = []string{"glpat-sandbox-", "pt-sandbox-"}
 
-// traces are what the canaries look like in plain text and in base64 (of a Basic header, say),
-// wherever in it they begin.
+// traces returns the canaries in plain text and in base64 (for example in a Basic header) at each
+// alignment.
 func traces() []string {
 	var all []string
 	for _, c := range canaries {
@@ -35,16 +35,16 @@ func (w *world) scan(what string, text []byte) {
 			w.t.Errorf("%s shows a token (trace %d)", what, i)
 		}
 	}
-	// Every JWT begins with the base64 of {" and has such a header and such claims.
+	// The header and the claims of every JWT begin with the base64 of {".
 	if bytes.Contains(text, []byte("eyJhbGciOi")) {
 		w.t.Errorf("%s shows an access token", what)
 	}
 }
 
-// scanWhatIsKept looks into the log, the table's file and the vault's folder, byte by byte.
-func (w *world) scanWhatIsKept() {
+// scanStorage scans the log, the table's file and the vault's folder.
+func (w *world) scanStorage() {
 	w.scan("the log", []byte(w.log.text()))
-	w.hide("the log", []byte(w.log.text()))
+	w.wantNoSecret("the log", []byte(w.log.text()))
 	seen := 0
 	err := filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -57,7 +57,7 @@ func (w *world) scanWhatIsKept() {
 		}
 		name, _ := filepath.Rel(w.dir, path)
 		w.scan(name, data)
-		w.hide(name, data)
+		w.wantNoSecret(name, data)
 		return nil
 	})
 	if err != nil || seen == 0 {

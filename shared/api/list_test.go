@@ -51,7 +51,7 @@ func TestACallerListsTheInstancesThatItMaySee(t *testing.T) {
 	}
 }
 
-func TestAnInstanceListsAllFiveUnboundOnesToo(t *testing.T) {
+func TestAnInstanceListsAllFivePlatforms(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
 	r := w.get(home).ok()
@@ -71,8 +71,8 @@ func TestAnInstanceListsAllFiveUnboundOnesToo(t *testing.T) {
 	}
 }
 
-// Names that are hard on paths, and the same id in two regions, are just names.
-func TestInstancesAreToldApartWhateverIsInTheirNames(t *testing.T) {
+// Names with special characters, and the same id in two regions, are listed correctly.
+func TestInstancesAreDistinguishedWhateverTheirNames(t *testing.T) {
 	w := newWorld(t)
 	names := [][2]string{
 		{"cn-hangzhou", "cri-1"},
@@ -159,9 +159,9 @@ func TestTheAccountListsItsBindingsByStatusAndPlatform(t *testing.T) {
 	}
 }
 
-func TestTheAccountsListGoesOnByCursor(t *testing.T) {
+func TestTheAccountsListHasACursor(t *testing.T) {
 	var instances []string
-	for i := range 104 { // more than a page holds
+	for i := range 104 { // more than a page
 		instances = append(instances,
 			fmt.Sprintf(`{"type": "personal", "region": "r", "id": "i%03d", "name": ""}`, i))
 	}
@@ -169,7 +169,7 @@ func TestTheAccountsListGoesOnByCursor(t *testing.T) {
 	var want []string
 	for i := range 104 {
 		if i%20 == 0 {
-			w.clock.forward(time.Minute) // the cap on binds
+			w.clock.forward(time.Minute) // the limit of binds
 		}
 		id := fmt.Sprintf("i%03d", i)
 		w.put(at("r", id)+"/gitlab", gitlab()).ok()
@@ -189,7 +189,7 @@ func TestTheAccountsListGoesOnByCursor(t *testing.T) {
 	}
 }
 
-func TestTheHistoryHasEveryEventAtOnceAndOnceAfterASweep(t *testing.T) {
+func TestTheHistoryHasEveryEventOnceBeforeAndAfterASweep(t *testing.T) {
 	w := newWorld(t)
 	list := func() []string {
 		var types []string
@@ -213,7 +213,7 @@ func TestTheHistoryHasEveryEventAtOnceAndOnceAfterASweep(t *testing.T) {
 	}
 	w.put(home+"/gitlab", gitlab()).ok()
 	step("bound")
-	for range 10 { // more than a record carries
+	for range 10 { // more than a record holds
 		w.put(home+"/gitlab", bobs()).ok()
 		step("rebound")
 	}
@@ -224,7 +224,7 @@ func TestTheHistoryHasEveryEventAtOnceAndOnceAfterASweep(t *testing.T) {
 	w.do(request{method: "DELETE", path: home + "/gitlab"}).ok()
 	step("unbound")
 	w.clock.forward(time.Hour)
-	w.sweep() // the row is gone now
+	w.sweep() // the row is deleted now
 	w.sweep()
 	if got := list(); !slices.Equal(got, want) {
 		t.Errorf("after the row has gone: got %q, want %q", got, want)
@@ -233,7 +233,7 @@ func TestTheHistoryHasEveryEventAtOnceAndOnceAfterASweep(t *testing.T) {
 	step("bound")
 }
 
-func TestALongHistoryGoesOnByCursor(t *testing.T) {
+func TestALongHistoryHasACursor(t *testing.T) {
 	w := newWorld(t)
 	path := home + "/gitlab"
 	for range 60 {

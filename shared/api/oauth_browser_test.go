@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// browser is what a person sits before: it keeps cookies strictly by the rules, and says by itself
-// where it is sent. Bindery's origin is https, whatever socket it is served on here.
+// browser is a user's browser. It stores cookies strictly by the rules. Bindery's origin is https
+// for it, although the tests serve it over http.
 type browser struct {
 	w *world
-	// off is a browser that keeps no cookies.
+	// off is set for a browser that stores no cookies.
 	off bool
 
 	mu  sync.Mutex
 	jar []kept
-	// given are all Set-Cookie lines that came.
+	// given are all the Set-Cookie lines of the replies.
 	given []string
 }
 
 func newBrowser(w *world) *browser { return &browser{w: w} }
 
-// kept is one cookie.
+// kept is a stored cookie.
 type kept struct {
 	http.Cookie
 	ends time.Time
 }
 
-// origin is what a cookie is set from.
+// origin is the origin that sets a cookie.
 type origin struct {
 	scheme, host string
 }
@@ -40,7 +40,7 @@ func (o origin) trustworthy() bool {
 	return o.scheme == "https" || name == "localhost" || strings.HasSuffix(name, ".localhost")
 }
 
-// take keeps a cookie, unless a browser would throw it away (RFC 6265bis, 5.7).
+// take stores a cookie, unless a browser would reject it (RFC 6265bis, 5.7).
 func (b *browser) take(line string, from origin) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,7 +67,7 @@ func (b *browser) take(line string, from origin) {
 	b.jar = append(b.jar, k)
 }
 
-// show are the cookies of a navigation; crossSite says that another site's page has led to it.
+// show returns the cookies of a navigation; crossSite is set if a page of another site started it.
 func (b *browser) show(u *url.URL, crossSite bool) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,7 +85,7 @@ func (b *browser) show(u *url.URL, crossSite bool) string {
 	return strings.Join(shown, "; ")
 }
 
-// cookies are the names of those that are kept.
+// cookies returns the names of the stored cookies.
 func (b *browser) cookies() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,7 +96,7 @@ func (b *browser) cookies() []string {
 	return names
 }
 
-// value is what the newest cookie holds.
+// value returns the value of the newest cookie.
 func (b *browser) value() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -128,19 +128,19 @@ func (b *browser) visit(address string, crossSite bool, more ...func(*request)) 
 	for _, line := range lines {
 		b.take(line, origin{u.Scheme, u.Host})
 	}
-	b.keepQuiet(answer)
+	b.rememberSecrets(answer)
 	return answer
 }
 
-// keepQuiet remembers the secrets of a reply, each of which has its one place, and looks for them
-// in all others.
-func (b *browser) keepQuiet(r reply) {
+// rememberSecrets remembers the secrets of a reply, each of which has one place, and wants them in
+// no other.
+func (b *browser) rememberSecrets(r reply) {
 	b.w.t.Helper()
 	location := r.header.Get("Location")
-	var state, verifier, finish string
+	var state, verifier, confirmationCode string
 	if i := strings.IndexByte(location, '#'); i >= 0 {
 		fragment, _ := url.ParseQuery(location[i+1:])
-		finish = fragment.Get("confirmationCode")
+		confirmationCode = fragment.Get("confirmationCode")
 	} else if u, err := url.Parse(location); err == nil {
 		state = u.Query().Get("state")
 	}
@@ -150,19 +150,19 @@ func (b *browser) keepQuiet(r reply) {
 		}
 	}
 	_, random, _ := strings.Cut(state, ".")
-	for _, value := range []string{random, verifier, finish} {
+	for _, value := range []string{random, verifier, confirmationCode} {
 		b.w.minted.add(value)
 	}
-	b.w.hide("a reply's body", r.body)
+	b.w.wantNoSecret("a reply's body", r.body)
 	for name, values := range r.header {
 		var own []string
 		switch name {
 		case "Location":
-			own = []string{random, finish}
+			own = []string{random, confirmationCode}
 		case "Set-Cookie":
 			own = []string{random, verifier}
 		}
-		b.w.hide("the header "+name, []byte(strings.Join(values, "\n")), own...)
+		b.w.wantNoSecret("the header "+name, []byte(strings.Join(values, "\n")), own...)
 	}
 }
 
@@ -172,8 +172,9 @@ func (b *browser) open(a attempt, more ...func(*request)) reply {
 	return b.visit(a.startURL, true, more...)
 }
 
-// depart goes to the platform, and returns its address.
-func (b *browser) depart(a attempt) string {
+// authorizeURL opens an attempt's startUrl, and returns the platform's address that it redirects
+// to.
+func (b *browser) authorizeURL(a attempt) string {
 	b.w.t.Helper()
 	r := b.open(a)
 	if r.status != http.StatusFound {
@@ -182,18 +183,18 @@ func (b *browser) depart(a attempt) string {
 	return r.header.Get("Location")
 }
 
-// turnedAway opens an attempt's startUrl and ends at the console.
-func (b *browser) turnedAway(a attempt) arrival {
+// openRefused opens an attempt's startUrl, and wants a redirect to the console.
+func (b *browser) openRefused(a attempt) consoleRedirect {
 	b.w.t.Helper()
 	r := b.open(a)
 	if r.status != http.StatusSeeOther {
 		b.w.t.Fatalf("go: got %d, want 303", r.status)
 	}
-	return b.w.arrived(r.header.Get("Location"))
+	return b.w.consoleRedirect(r.header.Get("Location"))
 }
 
-// arrive comes back from the platform.
-func (b *browser) arrive(callback string, more ...func(*request)) arrival {
+// callback opens a callback address, to which the platform has redirected.
+func (b *browser) callback(callback string, more ...func(*request)) consoleRedirect {
 	b.w.t.Helper()
 	r := b.visit(callback, true, more...)
 	if r.status != http.StatusSeeOther {
@@ -202,13 +203,13 @@ func (b *browser) arrive(callback string, more ...func(*request)) arrival {
 	if len(r.body) != 0 {
 		b.w.t.Errorf("the callback's reply has a body of %d bytes", len(r.body))
 	}
-	return b.w.arrived(r.header.Get("Location"))
+	return b.w.consoleRedirect(r.header.Get("Location"))
 }
 
 // odd marks a request that doesn't fit the contract.
 func odd(r *request) { r.unlisted = true }
 
-// queryOf are the parameters of an address.
+// queryOf returns the parameters of an address.
 func queryOf(address string) url.Values {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -217,7 +218,7 @@ func queryOf(address string) url.Values {
 	return u.Query()
 }
 
-// callbackOf is a callback's address with these parameters, as many times as they are named.
+// callbackOf returns a callback's address with these parameters, each as often as it is named.
 func callbackOf(platform string, params ...string) string {
 	query := url.Values{}
 	for i := 0; i < len(params); i += 2 {

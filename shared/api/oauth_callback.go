@@ -11,18 +11,19 @@ import (
 	"bindery/shared/secret"
 )
 
-// OAuthCallback is the function that browsers come back to from the platforms: one path each.
+// OAuthCallback adds the route to which the platforms redirect the browser, with one path for each
+// platform.
 func OAuthCallback(a *API, mux *http.ServeMux) {
-	mux.HandleFunc("GET "+callbackPath+"{platform}", a.arrive)
+	mux.HandleFunc("GET "+callbackPath+"{platform}", a.handleCallback)
 }
 
 const callbackPath = "/v1/callback/"
 
-// arrive ends on the console whatever happens: nobody is left on raw JSON.
-func (a *API) arrive(w http.ResponseWriter, r *http.Request) {
-	// A browser that goes away must not end the exchange halfway: nobody would have the token, and
-	// nobody could revoke it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), whole)
+// handleCallback redirects to the console in every case, since the user must not end on raw JSON.
+func (a *API) handleCallback(w http.ResponseWriter, r *http.Request) {
+	// A browser that disconnects must not stop the exchange halfway: the platform would have issued
+	// a token that Bindery neither has nor can revoke.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTimeout)
 	defer cancel()
 	in, err := callbackOf(r)
 	if err != nil || r.Method != http.MethodGet {
@@ -31,7 +32,7 @@ func (a *API) arrive(w http.ResponseWriter, r *http.Request) {
 	}
 	to, err := a.bindings.HandleCallback(ctx, in)
 	if to.Cookie {
-		clearTicket(w, in.Handshake)
+		clearHandshake(w, in.Handshake)
 	}
 	a.toConsole(w, r, to, err)
 }
@@ -49,12 +50,12 @@ func callbackOf(r *http.Request) (binding.CallbackRequest, error) {
 		Error:    failure,
 		Issuer:   issuer,
 	}
-	in.Handshake = ticketFor(r, in.State)
+	in.Handshake = handshakeFor(r, in.State)
 	return in, errors.Join(stateErr, codeErr, failureErr, issuerErr)
 }
 
-// toConsole sends the browser back to the console. What it carries is in the fragment, which
-// reaches no server and no Referer.
+// toConsole redirects the browser to the console. The result is in the fragment, which is sent to
+// no server and is not part of a Referer.
 func (a *API) toConsole(
 	w http.ResponseWriter, r *http.Request, to binding.CallbackResult, err error,
 ) {

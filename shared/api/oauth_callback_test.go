@@ -16,8 +16,8 @@ import (
 
 func TestA4_NothingEqualsNothing(t *testing.T) {
 	w := newConsentWorld(t)
-	a := w.start(sandbox.GitHub) // no browser has gone yet: the record has no state
-	nobody := newBrowser(w)
+	a := w.start(sandbox.GitHub) // no browser was redirected yet: the record has no state
+	empty := newBrowser(w)
 	none := []string{
 		"", ".", a.id, a.id + ".", "." + strings.Repeat("0", 64),
 		a.id + "." + strings.Repeat("0", 64),
@@ -25,16 +25,16 @@ func TestA4_NothingEqualsNothing(t *testing.T) {
 	}
 	for _, state := range none {
 		for _, cookie := range []string{"", "__Host-bindery-=", "__Host-bindery-=.", "=", "; ;"} {
-			nobody.arrive(callbackOf("github", "state", state, "code", "any"), func(r *request) {
+			empty.callback(callbackOf("github", "state", state, "code", "any"), func(r *request) {
 				r.header["Cookie"] = cookie
 			}).refused(problem.AuthorizationUnknown, "")
 		}
 	}
-	nobody.arrive(callbackOf("github")).refused(problem.AuthorizationUnknown, "")
+	empty.callback(callbackOf("github")).refused(problem.AuthorizationUnknown, "")
 	w.stage(a.id, "started")
-	// With the right state, a cookie by the right name that holds nothing, or a half.
+	// With the right state, a cookie with the right name that holds nothing, or only one half.
 	b := newBrowser(w)
-	back := w.says("github", "alice", b.depart(a), nil)
+	back := w.grant("github", "alice", b.authorizeURL(a), nil)
 	name := b.cookies()[0]
 	whole := b.value()
 	state, verifier := whole[:len(whole)-65], whole[len(whole)-64:]
@@ -46,10 +46,10 @@ func TestA4_NothingEqualsNothing(t *testing.T) {
 		state + "." + verifier + "0":          problem.AnotherBrowser,
 		state + "." + strings.Repeat("0", 64): problem.AnotherBrowser,
 	} {
-		b.arrive(back, func(r *request) { r.header["Cookie"] = name + "=" + value }).
+		b.callback(back, func(r *request) { r.header["Cookie"] = name + "=" + value }).
 			refused(want, a.id)
 	}
-	b.arrive(back).consented()
+	b.callback(back).consented()
 }
 
 func TestA4_StateAndVerifierHave256RandomBits(t *testing.T) {
@@ -58,7 +58,7 @@ func TestA4_StateAndVerifierHave256RandomBits(t *testing.T) {
 	for range 20 {
 		a := w.start(sandbox.GitHub)
 		b := newBrowser(w)
-		state := queryOf(b.depart(a)).Get("state")
+		state := queryOf(b.authorizeURL(a)).Get("state")
 		id, random, _ := strings.Cut(state, ".")
 		verifier := b.value()[len(state)+1:]
 		if id != a.id || len(random) != 64 || len(verifier) != 64 {
@@ -79,21 +79,21 @@ func TestA5_OfFiftyCallbacksAtOnceOneExchanges(t *testing.T) {
 			w := newConsentWorld(t)
 			b := newBrowser(w)
 			a := w.start(platform)
-			back := w.says(a.platform, "alice", b.depart(a), nil)
+			back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 			shown := b.cookies()[0] + "=" + b.value()
-			ends := make([]arrival, 50)
+			ends := make([]consoleRedirect, 50)
 			var all sync.WaitGroup
 			for i := range ends {
 				all.Go(func() {
-					ends[i] = newBrowser(w).arrive(back, func(r *request) { r.header["Cookie"] = shown })
+					ends[i] = newBrowser(w).callback(back, func(r *request) { r.header["Cookie"] = shown })
 				})
 			}
 			all.Wait()
 			won := 0
 			for _, end := range ends {
-				if end.finish != "" {
+				if end.confirmationCode != "" {
 					won++
-					w.confirm(a.id, end.finish).ok()
+					w.confirm(a.id, end.confirmationCode).ok()
 					continue
 				}
 				end.refused(problem.AuthorizationDone, a.id)
@@ -111,13 +111,13 @@ func TestA5_TheSameCallbackTwice(t *testing.T) {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(platform)
-		back := w.says(a.platform, "alice", b.depart(a), nil)
+		back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 		shown := b.cookies()[0] + "=" + b.value()
-		end := b.arrive(back).consented()
-		again := func(r *request) { r.header["Cookie"] = shown } // as a back button may do
-		b.arrive(back, again).refused(problem.AuthorizationDone, a.id)
-		w.confirm(a.id, end.finish).ok()
-		b.arrive(back, again).refused(problem.AuthorizationDone, a.id)
+		end := b.callback(back).consented()
+		again := func(r *request) { r.header["Cookie"] = shown } // as the back button may do
+		b.callback(back, again).refused(problem.AuthorizationDone, a.id)
+		w.confirm(a.id, end.confirmationCode).ok()
+		b.callback(back, again).refused(problem.AuthorizationDone, a.id)
 		if got := w.box.Exchanges(platform); got != 1 {
 			t.Errorf("%s: %d exchanges, want 1", platform, got)
 		}
@@ -129,28 +129,28 @@ func TestA6_AnAttemptEndsByTheClock(t *testing.T) {
 	w := newConsentWorld(t)
 	life := 15 * time.Minute
 	b := newBrowser(w)
-	unopened, departed := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
+	unopened, redirected := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
 	consented := w.start(sandbox.GitHub)
-	finish := b.finish(consented, "alice")
-	address := b.depart(departed)
+	confirmationCode := b.confirmationCode(consented, "alice")
+	address := b.authorizeURL(redirected)
 	value := b.cookies()[0] + "=" + b.value()
 
 	w.clock.forward(life - time.Millisecond)
-	if w.shown(departed.id, "").ok().json()["problem"] != nil {
+	if w.shown(redirected.id, "").ok().json()["problem"] != nil {
 		t.Error("an attempt has expired before its time")
 	}
 	w.clock.forward(time.Millisecond)
-	b.turnedAway(unopened).refused(problem.AuthorizationExpired, unopened.id)
-	b.turnedAway(departed).refused(problem.AuthorizationExpired, departed.id)
-	// The browser has dropped the cookie; one that has not is refused all the same.
+	b.openRefused(unopened).refused(problem.AuthorizationExpired, unopened.id)
+	b.openRefused(redirected).refused(problem.AuthorizationExpired, redirected.id)
+	// The browser has deleted the cookie; one that has kept it is refused too.
 	if len(b.show(mustParse(publicURL+"/"), true)) != 0 {
 		t.Error("the cookie outlives the attempt")
 	}
-	b.arrive(w.says("github", "alice", address, nil), func(r *request) {
+	b.callback(w.grant("github", "alice", address, nil), func(r *request) {
 		r.header["Cookie"] = value
-	}).refused(problem.AuthorizationExpired, departed.id)
-	w.confirm(consented.id, finish).refused(problem.AuthorizationExpired, "")
-	p, _ := w.shown(consented.id, finish).ok().json()["problem"].(map[string]any)
+	}).refused(problem.AuthorizationExpired, redirected.id)
+	w.confirm(consented.id, confirmationCode).refused(problem.AuthorizationExpired, "")
+	p, _ := w.shown(consented.id, confirmationCode).ok().json()["problem"].(map[string]any)
 	if p["code"] != "authorization_expired" {
 		t.Errorf("the attempt shows the problem %v", p["code"])
 	}
@@ -173,17 +173,17 @@ func TestA7_AStateOfOnePlatformAtAnothersCallback(t *testing.T) {
 	for _, platform := range byConsent {
 		b := newBrowser(w)
 		a := w.start(platform)
-		back := w.says(a.platform, "alice", b.depart(a), nil)
+		back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 		for _, other := range []string{"gitee", "github", "bitbucket", "gitlab", "codeup"} {
 			if other == a.platform {
 				continue
 			}
 			mixed := strings.Replace(back, "/callback/"+a.platform, "/callback/"+other, 1)
-			b.arrive(mixed).refused(problem.AuthorizationUnknown, "")
+			b.callback(mixed).refused(problem.AuthorizationUnknown, "")
 		}
 		for _, other := range []string{"GITHUB", "gitea", "%67ithub%20"} {
 			mixed := strings.Replace(back, "/callback/"+a.platform, "/callback/"+other, 1)
-			b.arrive(mixed, odd).refused(problem.AuthorizationUnknown, "")
+			b.callback(mixed, odd).refused(problem.AuthorizationUnknown, "")
 		}
 		if got := w.box.Exchanges(platform); got != 0 {
 			t.Errorf("%s: %d exchanges, want 0", platform, got)
@@ -191,7 +191,7 @@ func TestA7_AStateOfOnePlatformAtAnothersCallback(t *testing.T) {
 		if len(b.cookies()) != 1 {
 			t.Error("a mixed-up callback has cleared the cookie")
 		}
-		b.arrive(back).consented()
+		b.callback(back).consented()
 	}
 }
 
@@ -218,13 +218,13 @@ func TestA8_AnIssuerThatIsntThePlatform(t *testing.T) {
 			w := newConsentWorld(t)
 			b := newBrowser(w)
 			a := w.start(platform)
-			address := b.depart(a)
+			address := b.authorizeURL(a)
 			u := mustParse(address)
-			back := w.says(a.platform, "alice", address, nil)
+			back := w.grant(a.platform, "alice", address, nil)
 			if params := c.iss(u.Scheme + "://" + u.Host); params != nil {
 				back += "&iss=" + url.QueryEscape(params[1])
 			}
-			end := b.arrive(back)
+			end := b.callback(back)
 			if c.ok {
 				end.consented()
 				continue
@@ -244,12 +244,12 @@ func TestA8_AnIssuerThatIsntThePlatform(t *testing.T) {
 func TestA9_AStolenCodeInTheThiefsOwnAttempt(t *testing.T) {
 	for _, platform := range byConsent {
 		w := newConsentWorld(t)
-		address := newBrowser(w).depart(w.start(platform))
-		stolen := queryOf(w.says(string(platform), "alice", address, nil)).Get("code")
+		address := newBrowser(w).authorizeURL(w.start(platform))
+		stolen := queryOf(w.grant(string(platform), "alice", address, nil)).Get("code")
 		thief := newBrowser(w)
 		a := w.start(platform)
-		state := queryOf(thief.depart(a)).Get("state")
-		end := thief.arrive(callbackOf(string(platform), "code", stolen, "state", state))
+		state := queryOf(thief.authorizeURL(a)).Get("state")
+		end := thief.callback(callbackOf(string(platform), "code", stolen, "state", state))
 		if platform == sandbox.GitHub {
 			end.refused(problem.TokenRejected, a.id)
 			if w.box.LiveTokens(platform, "alice") != 0 {
@@ -257,8 +257,8 @@ func TestA9_AStolenCodeInTheThiefsOwnAttempt(t *testing.T) {
 			}
 			continue
 		}
-		// These two are not known to look at the verifier, which is sent to them all the same:
-		// there it is the code's single use, the exact address and no-referrer that keep it safe.
+		// These two are not known to check the verifier, which is sent to them too: there the
+		// code is protected by its single use, the exact redirect address and no-referrer.
 		end.consented()
 		if got, _ := w.box.Authorized(platform, secret.New(stolen)); !got.Challenged || got.Proved {
 			t.Errorf("%s: challenged %v, proved %v; want true, false",
@@ -272,13 +272,13 @@ func TestA9_EveryExchangeProvesItsVerifier(t *testing.T) {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(platform)
-		address := b.depart(a)
+		address := b.authorizeURL(a)
 		q := queryOf(address)
 		if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 {
 			t.Errorf("%s: the challenge isn't one of S256", platform)
 		}
-		back := w.says(a.platform, "alice", address, nil)
-		b.arrive(back).consented()
+		back := w.grant(a.platform, "alice", address, nil)
+		b.callback(back).consented()
 		got, _ := w.box.Authorized(platform, secret.New(queryOf(back).Get("code")))
 		if !got.Proved || !got.Redeemed {
 			t.Errorf("%s: proved %v, redeemed %v", platform, got.Proved, got.Redeemed)
@@ -286,7 +286,7 @@ func TestA9_EveryExchangeProvesItsVerifier(t *testing.T) {
 	}
 }
 
-func TestA10_WhatAPlatformSaysIsNeverReflected(t *testing.T) {
+func TestA10_APlatformsErrorTextIsNeverReflected(t *testing.T) {
 	const mark = "attackers-own-words"
 	for name, said := range map[string]string{
 		"html": "<script>" + mark + "</script>", "lines": mark + "\r\nSet-Cookie: evil=1\r\n\r\n<b>",
@@ -298,14 +298,14 @@ func TestA10_WhatAPlatformSaysIsNeverReflected(t *testing.T) {
 			for _, code := range []string{"access_denied", said} {
 				b := newBrowser(w)
 				a := w.start(sandbox.GitHub)
-				state := queryOf(b.depart(a)).Get("state")
+				state := queryOf(b.authorizeURL(a)).Get("state")
 				want := problem.PlatformError
 				if code == "access_denied" {
 					want = problem.ConsentRefused
 				}
 				back := callbackOf("github", "error", code, "state", state,
 					"error_description", said, "error_uri", "https://evil.example/"+said)
-				b.arrive(back).refused(want, a.id)
+				b.callback(back).refused(want, a.id)
 				if bytes.Contains(w.shown(a.id, "").ok().body, []byte(mark)) {
 					t.Error("the attempt shows it")
 				}
@@ -313,7 +313,7 @@ func TestA10_WhatAPlatformSaysIsNeverReflected(t *testing.T) {
 					t.Error("the ended attempt's cookie is still there")
 				}
 			}
-			// The log and the files are scanned for the mark at the end.
+			// The log and the files are scanned for the marker at the end.
 		})
 	}
 }
@@ -326,11 +326,12 @@ func TestA11_NoReturnToLeadsAway(t *testing.T) {
 		"/\n//evil.example", "/\r\n//evil.example", "/%0a/evil.example", "/%5cevil.example",
 		"https:evil.example", "https://evil.example", "https:///evil.example", "http://evil.example/",
 		"javascript:alert(1)", "data:text/html,x", "evil.example", "@evil.example", ".evil.example",
-		":443/x", "?tab=1", "#x", "/x#y", "/x#", "/x#finish=1", " /x", "/x y", "/x\x00", "/x\x7f",
+		":443/x", "?tab=1", "#x", "/x#y", "/x#", "/x#confirmationCode=1", " /x", "/x y", "/x\x00",
+		"/x\x7f",
 		"/%2f%2fevil.example", "/%", "https://console.example.com/", "//console.example.com/",
 		"/" + strings.Repeat("x", 2048),
 	} {
-		w.clock.forward(time.Minute) // else there were too many calls
+		w.clock.forward(time.Minute) // otherwise too_many_calls
 		r := w.do(request{
 			method: "POST", path: "/v1/authorizations", odd: true,
 			body: map[string]any{"platform": "github", "returnTo": to},
@@ -342,9 +343,9 @@ func TestA11_NoReturnToLeadsAway(t *testing.T) {
 	for _, to := range []string{"", "/", "/a", "/a?b=c&d=%20", "/a/../b", "/a//b", "/a?//b", "/镜像"} {
 		a := w.start(sandbox.GitHub, "returnTo", to)
 		b := newBrowser(w)
-		got := b.arrive(w.says("github", "alice", b.depart(a), nil)).consented().path
+		got := b.callback(w.grant("github", "alice", b.authorizeURL(a), nil)).consented().path
 		if want := mustParse(consoleURL + "/" + strings.TrimPrefix(to, "/")).RequestURI(); got != want {
-			t.Errorf("%q: arrived at %q, want %q", to, got, want)
+			t.Errorf("%q: redirected to %q, want %q", to, got, want)
 		}
 	}
 }
@@ -354,18 +355,18 @@ func TestA12_DoubledParametersClaimNothing(t *testing.T) {
 	for _, platform := range byConsent {
 		b := newBrowser(w)
 		a := w.start(platform)
-		back := w.says(a.platform, "alice", b.depart(a), nil)
+		back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 		for _, more := range []string{
 			"&code=b", "&state=x", "&error=a&error=b", "&iss=a&iss=b", "&code=",
 			"&state=" + url.QueryEscape(queryOf(back).Get("state")),
 		} {
-			b.arrive(back+more, odd).refused(problem.InputMalformed, "")
+			b.callback(back+more, odd).refused(problem.InputMalformed, "")
 		}
 		if got := w.box.Exchanges(platform); got != 0 {
 			t.Errorf("%s: %d exchanges, want 0", platform, got)
 		}
 		w.stage(a.id, "redirected")
-		b.arrive(back).consented()
+		b.callback(back).consented()
 	}
 }
 
@@ -383,7 +384,7 @@ func TestA17_FewerScopesThanAskedAreRefusedByName(t *testing.T) {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(c.platform)
-		b.arrive(w.says(a.platform, "alice", b.depart(a), c.granted)).
+		b.callback(w.grant(a.platform, "alice", b.authorizeURL(a), c.granted)).
 			refused(problem.PermissionMissing, a.id)
 		p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
 		if detail, _ := p["detail"].(string); !strings.Contains(detail, c.missing) {
@@ -394,13 +395,13 @@ func TestA17_FewerScopesThanAskedAreRefusedByName(t *testing.T) {
 		}
 		w.unbound(home, c.platform)
 	}
-	// An optional one is a warning.
+	// A missing optional scope is a warning.
 	w := newConsentWorld(t)
 	a := w.start(sandbox.Gitee)
 	b := newBrowser(w)
 	needed := []string{"user_info", "projects", "hook"}
-	end := b.arrive(w.says(a.platform, "alice", b.depart(a), needed))
-	warnings := w.confirm(a.id, end.consented().finish).ok().list("warnings")
+	end := b.callback(w.grant(a.platform, "alice", b.authorizeURL(a), needed))
+	warnings := w.confirm(a.id, end.consented().confirmationCode).ok().list("warnings")
 	if len(warnings) != 1 || warnings[0]["code"] != "permission_missing" {
 		t.Errorf("the warnings are %v", warnings)
 	}
@@ -410,7 +411,8 @@ func TestA17_GitHubsErrorWith200IsNoToken(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	b.arrive(w.says(a.platform, "newcomer", b.depart(a), nil)).refused(problem.TokenRejected, a.id)
+	b.callback(w.grant(a.platform, "newcomer", b.authorizeURL(a), nil)).
+		refused(problem.TokenRejected, a.id)
 	p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
 	if p["reason"] != "unverified_email" {
 		t.Errorf("the reason is %v, want unverified_email", p["reason"])
@@ -427,18 +429,19 @@ func TestBitbucketsConsumerWithTooFewScopes(t *testing.T) {
 	w.box.AddApp(sandbox.Bitbucket, app)
 	a := w.start(sandbox.Bitbucket)
 	b := newBrowser(w)
-	b.arrive(w.says(a.platform, "alice", b.depart(a), nil)).refused(problem.PermissionMissing, a.id)
+	b.callback(w.grant(a.platform, "alice", b.authorizeURL(a), nil)).
+		refused(problem.PermissionMissing, a.id)
 	p, _ := w.shown(a.id, "").ok().json()["problem"].(map[string]any)
 	if p["reason"] != "consumer" || !strings.Contains(p["detail"].(string), "webhook") {
 		t.Errorf("the problem is %v", p)
 	}
 }
 
-func TestTheCallbackTakesGetAlone(t *testing.T) {
+func TestTheCallbackAcceptsOnlyGet(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	back := w.says(a.platform, "alice", b.depart(a), nil)
+	back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
 		r := b.visit(back, true, odd, func(r *request) { r.method = method })
 		if r.status != http.StatusMethodNotAllowed {
@@ -446,12 +449,13 @@ func TestTheCallbackTakesGetAlone(t *testing.T) {
 		}
 	}
 	r := b.visit(back, true, odd, func(r *request) { r.method = "HEAD" })
-	if r.status != http.StatusSeeOther || strings.Contains(r.header.Get("Location"), "confirmationCode") {
+	if r.status != http.StatusSeeOther ||
+		strings.Contains(r.header.Get("Location"), "confirmationCode") {
 		t.Errorf("HEAD: got %d", r.status)
 	}
 	w.stage(a.id, "redirected")
 	if len(b.cookies()) != 1 {
 		t.Error("the cookie was cleared")
 	}
-	b.arrive(back).consented()
+	b.callback(back).consented()
 }

@@ -43,41 +43,43 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 				asked(what, func() { w.wantCalls(what, w.counted(do), want) }, platformCalls)
 			}
 			var a attempt
-			var finish, back string
+			var confirmationCode, back string
 			b := newBrowser(w)
 			first := calls{
-				"Authorization": 1, "Binding": 1, "Note": 1, "SaveNote": 1, "SaveIdentityEntry": 1,
+				"Authorization": 1, "Binding": 1, "SaveAuthorization": 1, "SaveIdentityEntry": 1,
 				"SaveBinding": 1,
 			}
 			step("start", 0, calls{"SaveAuthorization": 1}, func() { a = w.start(platform) })
 			var address string
 			step("go", 0, calls{"Authorization": 1, "SaveAuthorization": 1},
-				func() { address = b.depart(a) })
-			step("go again", 0, calls{"Authorization": 1}, func() { b.depart(a) })
-			back = w.says(a.platform, "alice", address, nil)
-			callback := calls{"Authorization": 1, "SaveAuthorization": 2, "SaveNote": 1, "Put": 1}
-			step("callback", 2, sum(callback, gitHub(calls{"SaveIdentityEntry": 1, "ListIdentityEntries": 1})),
-				func() { finish = b.arrive(back).consented().finish })
-			step("the attempt", 0, calls{"Authorization": 1}, func() { w.shown(a.id, finish).ok() })
+				func() { address = b.authorizeURL(a) })
+			step("go again", 0, calls{"Authorization": 1}, func() { b.authorizeURL(a) })
+			back = w.grant(a.platform, "alice", address, nil)
+			callback := calls{"Authorization": 1, "SaveAuthorization": 2, "Put": 1}
+			step("callback", 2,
+				sum(callback, gitHub(calls{"SaveIdentityEntry": 1, "ListIdentityEntries": 1})),
+				func() { confirmationCode = b.callback(back).consented().confirmationCode })
+			step("the attempt", 0, calls{"Authorization": 1},
+				func() { w.shown(a.id, confirmationCode).ok() })
 			step("confirm", 0, sum(first, gitHub(calls{"DeleteIdentityEntry": 1})),
-				func() { w.confirm(a.id, finish).ok() })
+				func() { w.confirm(a.id, confirmationCode).ok() })
 			step("confirm again", 0, calls{"Authorization": 1, "Binding": 1},
-				func() { w.confirm(a.id, finish).ok() })
+				func() { w.confirm(a.id, confirmationCode).ok() })
 			a = w.start(platform)
-			back = w.says(a.platform, "alice", b.depart(a), nil)
+			back = w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 			step("callback of a re-bind", 2,
 				sum(callback, gitHub(calls{"SaveIdentityEntry": 1, "ListIdentityEntries": 1})),
-				func() { finish = b.arrive(back).consented().finish })
+				func() { confirmationCode = b.callback(back).consented().confirmationCode })
 			// The new and the old token are compared, for the very same one must not be revoked; at
 			// GitHub also with those of the identity's bindings, of which this is the one.
-			again := sum(first, calls{"SaveNote": 2, "Note": 1, "Get": 2})
+			again := sum(first, calls{"Get": 2})
 			ended := 0
 			if platform == sandbox.GitHub {
 				ended = 1
 			}
 			step("confirm of a re-bind", ended, sum(again, gitHub(calls{
 				"DeleteIdentityEntry": 1, "ListIdentityEntries": 1, "Binding": 1, "Get": 1,
-			})), func() { w.confirm(a.id, finish).ok() })
+			})), func() { w.confirm(a.id, confirmationCode).ok() })
 			step("a garbage callback", 0, calls{}, func() {
 				b.visit(callbackOf(a.platform, "state", "x", "code", "y"), true)
 			})

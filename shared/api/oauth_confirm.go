@@ -11,7 +11,7 @@ import (
 	"bindery/shared/table"
 )
 
-// OAuthConfirm is the function that ends an OAuth attempt: it shows it, and binds.
+// OAuthConfirm adds the routes that show an authorization and confirm it, which makes the binding.
 func OAuthConfirm(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/authorizations/{id}", a.signedIn(ScopeWrite, a.authorization))
 	mux.HandleFunc("POST /v1/authorizations/{id}/confirm", a.signedIn(ScopeWrite, a.confirm))
@@ -24,16 +24,16 @@ type authorizationJSON struct {
 	Instance  *instanceRefJSON `json:"instance"`
 	Identity  *identityJSON    `json:"identity,omitempty"`
 	ExpiresAt time.Time        `json:"expiresAt"`
-	Problem   *problemJSON     `json:"problem"`
+	Problem   *problem.Details `json:"problem"`
 }
 
 func (a *API) authorization(ctx context.Context, c call) (answer, error) {
-	finish := secret.New(c.Header.Get("Bindery-Confirmation-Code"))
-	found, err := a.bindings.Authorization(ctx, c.user(), c.PathValue("id"), finish)
+	code := secret.New(c.Header.Get("Bindery-Confirmation-Code"))
+	found, err := a.bindings.Authorization(ctx, c.user(), c.PathValue("id"), code)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: authorizationOf(found, language(c.Request))}, nil
+	return answer{body: authorizationOf(found, c.language())}, nil
 }
 
 func authorizationOf(found table.Authorization, lang problem.Language) authorizationJSON {
@@ -48,7 +48,7 @@ func authorizationOf(found table.Authorization, lang problem.Language) authoriza
 		out.Instance = &instanceRefJSON{Region: found.Region, ID: found.Instance}
 	}
 	if found.Problem != nil {
-		p := words(found.Problem, lang)
+		p := found.Problem.DetailsIn(lang)
 		out.Problem = &p
 	}
 	return out
@@ -77,5 +77,5 @@ func (a *API) confirm(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: bindingOf(view, language(c.Request)), etag: view.Record.Revision}, nil
+	return answer{body: bindingOf(view, c.language()), etag: view.Record.Revision}, nil
 }

@@ -11,13 +11,13 @@ import (
 	"bindery/shared/sandbox"
 )
 
-func TestA13_TheCookieIsTheBrowsersAloneUntilTheAttemptEnds(t *testing.T) {
+func TestA13_OnlyTheBrowserHasTheCookieUntilTheAttemptEnds(t *testing.T) {
 	for _, platform := range byConsent {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(platform)
 		w.clock.forward(5 * time.Minute)
-		address := b.depart(a)
+		address := b.authorizeURL(a)
 		c, err := http.ParseSetCookie(b.given[0])
 		if err != nil {
 			t.Fatal("the cookie can't be read")
@@ -33,7 +33,7 @@ func TestA13_TheCookieIsTheBrowsersAloneUntilTheAttemptEnds(t *testing.T) {
 		if len(b.cookies()) != 1 {
 			t.Fatal("a strict browser doesn't keep the cookie")
 		}
-		b.arrive(w.says(a.platform, "alice", address, nil)).consented()
+		b.callback(w.grant(a.platform, "alice", address, nil)).consented()
 		if len(b.cookies()) != 0 || len(b.given) != 2 {
 			t.Errorf("%d cookies are kept of %d given, want 0 of 2", len(b.cookies()), len(b.given))
 		}
@@ -49,18 +49,18 @@ func TestA13_TwoTabsDontDisturbEachOther(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	one, other := w.start(sandbox.GitHub), w.start(sandbox.GitHub, "instance", atShanghai)
-	back := w.says("github", "alice", b.depart(one), nil)
-	otherBack := w.says("github", "bob", b.depart(other), nil)
+	back := w.grant("github", "alice", b.authorizeURL(one), nil)
+	otherBack := w.grant("github", "bob", b.authorizeURL(other), nil)
 	if len(b.cookies()) != 2 {
 		t.Fatalf("the browser has %d cookies, want 2", len(b.cookies()))
 	}
-	second := b.arrive(otherBack).consented()
+	second := b.callback(otherBack).consented()
 	if len(b.cookies()) != 1 {
 		t.Errorf("the browser has %d cookies, want 1", len(b.cookies()))
 	}
-	first := b.arrive(back).consented()
-	w.confirm(one.id, first.finish).ok()
-	w.confirm(other.id, second.finish, "instance", atShanghai).ok()
+	first := b.callback(back).consented()
+	w.confirm(one.id, first.confirmationCode).ok()
+	w.confirm(other.id, second.confirmationCode, "instance", atShanghai).ok()
 	w.boundTo(home, sandbox.GitHub, "alice")
 	w.boundTo(shanghaiPath, sandbox.GitHub, "bob")
 }
@@ -69,9 +69,9 @@ func TestA13_AGarbageCallbackClearsAndClaimsNothing(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a, other := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
-	back := w.says("github", "alice", b.depart(a), nil)
+	back := w.grant("github", "alice", b.authorizeURL(a), nil)
 	state := queryOf(back).Get("state")
-	newBrowser(w).depart(other)
+	newBrowser(w).authorizeURL(other)
 	flipped := []byte(state)
 	flipped[len(flipped)-1] ^= 1
 	unknown := strings.Repeat("0", 32) + "." + strings.Repeat("0", 64)
@@ -89,7 +89,7 @@ func TestA13_AGarbageCallbackClearsAndClaimsNothing(t *testing.T) {
 		"another random part": {b, with(string(flipped)), none, ""},
 		"bytes":               {b, with("\xff\x00\r\n;"), none, ""},
 		"100 KB":              {b, with(strings.Repeat("a", 100<<10)), none, ""},
-		"a consent refused, from nobody": {
+		"a consent refused, without the cookie": {
 			newBrowser(w), callbackOf("github", "error", "access_denied", "state", state),
 			problem.CookiesBlocked, a.id,
 		},
@@ -97,27 +97,28 @@ func TestA13_AGarbageCallbackClearsAndClaimsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			given := len(c.who.given)
-			c.who.arrive(c.address).refused(c.want, c.id)
+			c.who.callback(c.address).refused(c.want, c.id)
 			if len(c.who.given) != given {
 				t.Error("a cookie was touched")
 			}
 		})
 	}
 	w.stage(a.id, "redirected")
-	b.arrive(back).consented()
+	b.callback(back).consented()
 }
 
-func TestABrowserWithoutCookiesIsToldSo(t *testing.T) {
+func TestABrowserWithoutCookiesGetsCookiesBlocked(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	b.off = true
 	a := w.start(sandbox.GitHub)
-	b.arrive(w.says("github", "alice", b.depart(a), nil)).refused(problem.CookiesBlocked, a.id)
-	// Nor can it go again: it is no longer known for the one that went.
-	b.turnedAway(a).refused(problem.AnotherBrowser, a.id)
+	b.callback(w.grant("github", "alice", b.authorizeURL(a), nil)).
+		refused(problem.CookiesBlocked, a.id)
+	// It can't open the startUrl again either: without the cookie it is another browser.
+	b.openRefused(a).refused(problem.AnotherBrowser, a.id)
 }
 
-func TestGoAgainInTheSameBrowserIsTheSameJourney(t *testing.T) {
+func TestTheStartURLAgainInTheSameBrowserKeepsTheHandshake(t *testing.T) {
 	for _, platform := range byConsent {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
@@ -132,11 +133,11 @@ func TestGoAgainInTheSameBrowserIsTheSameJourney(t *testing.T) {
 		if len(b.cookies()) != 1 {
 			t.Errorf("%s: %d cookies, want 1", platform, len(b.cookies()))
 		}
-		b.arrive(w.says(a.platform, "alice", reload.header.Get("Location"), nil)).consented()
+		b.callback(w.grant(a.platform, "alice", reload.header.Get("Location"), nil)).consented()
 	}
 }
 
-func TestGoTakesANavigationAlone(t *testing.T) {
+func TestTheStartURLAcceptsOnlyNavigations(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
@@ -160,14 +161,14 @@ func TestGoTakesANavigationAlone(t *testing.T) {
 	if len(b.given) != 0 {
 		t.Error("a cookie was given")
 	}
-	w.stage(a.id, "started") // none of it has used the id up
+	w.stage(a.id, "started") // none of the requests has used the authorization up
 	old := b.open(a, func(r *request) { r.header["Sec-Fetch-Mode"] = "" })
 	if old.status != http.StatusFound {
 		t.Errorf("a browser that says no mode: got %d, want 302", old.status)
 	}
 }
 
-func TestGoOfAnUnknownAttempt(t *testing.T) {
+func TestTheStartURLOfAnUnknownAttempt(t *testing.T) {
 	w := newConsentWorld(t)
 	for _, id := range []string{
 		strings.Repeat("0", 32), "x", strings.Repeat("x", 32), "%ff%00", "..%2f..",
@@ -178,27 +179,27 @@ func TestGoOfAnUnknownAttempt(t *testing.T) {
 		if r.status != http.StatusSeeOther {
 			t.Fatalf("%q: got %d, want 303", id, r.status)
 		}
-		w.arrived(r.header.Get("Location")).refused(problem.AuthorizationUnknown, "")
+		w.consoleRedirect(r.header.Get("Location")).refused(problem.AuthorizationUnknown, "")
 	}
 }
 
-func TestNoReplyOnTheWayIsKeptOrReferred(t *testing.T) {
+func TestNoRedirectIsCachedOrSendsAReferrer(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	depart := b.open(a)
-	back := w.says("github", "alice", depart.header.Get("Location"), nil)
+	start := b.open(a)
+	back := w.grant("github", "alice", start.header.Get("Location"), nil)
 	garbage := newBrowser(w).visit(back, true)
-	arrive := b.visit(back, true)
-	for name, r := range map[string]reply{"go": depart, "callback": arrive, "garbage": garbage} {
+	callback := b.visit(back, true)
+	for name, r := range map[string]reply{"go": start, "callback": callback, "garbage": garbage} {
 		if r.header.Get("Cache-Control") != "no-store" ||
 			r.header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: Cache-Control %q, Referrer-Policy %q", name,
 				r.header.Get("Cache-Control"), r.header.Get("Referrer-Policy"))
 		}
 	}
-	// The finish is in the fragment, which goes to no server.
-	if u := mustParse(arrive.header.Get("Location")); u.RawQuery != "" || u.Path != "/" {
+	// The confirmation code is in the fragment, which is sent to no server.
+	if u := mustParse(callback.header.Get("Location")); u.RawQuery != "" || u.Path != "/" {
 		t.Errorf("the console's address has the path %q and a query of %d bytes",
 			u.Path, len(u.RawQuery))
 	}

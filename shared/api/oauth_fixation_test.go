@@ -15,8 +15,8 @@ import (
 	"bindery/shared/table"
 )
 
-// In these tests ann attacks and bea is the victim; both are users of the same account, for
-// nothing weaker would be a defence.
+// In these tests ann is the attacker and bea the victim. Both are users of the same account, which
+// is the strongest position for an attacker.
 
 func TestA1_TheAttackersCallbackInTheVictimsBrowser(t *testing.T) {
 	for _, platform := range byConsent {
@@ -24,43 +24,43 @@ func TestA1_TheAttackersCallbackInTheVictimsBrowser(t *testing.T) {
 			w := newConsentWorld(t)
 			attacker, victim := newBrowser(w), newBrowser(w)
 			a := w.start(platform)
-			link := w.says(a.platform, "bob", attacker.depart(a), nil)
+			link := w.grant(a.platform, "bob", attacker.authorizeURL(a), nil)
 
-			victim.arrive(link).refused(problem.CookiesBlocked, a.id)
-			own := w.start(platform) // a victim in the middle of an attempt is no other
-			ownAddress := victim.depart(own)
-			victim.arrive(link).refused(problem.CookiesBlocked, a.id)
+			victim.callback(link).refused(problem.CookiesBlocked, a.id)
+			own := w.start(platform) // also if the victim has an attempt of its own
+			ownAddress := victim.authorizeURL(own)
+			victim.callback(link).refused(problem.CookiesBlocked, a.id)
 			if w.box.Exchanges(platform) != 0 {
 				t.Error("the code was redeemed")
 			}
-			// The state's cookie of the one attempt under the name of the other's.
+			// The cookie of one attempt under the name of the other's cookie.
 			forged := func(r *request) {
 				name := attacker.cookies()[0]
 				r.header["Cookie"] = name + "=" + victim.value()
 			}
-			victim.arrive(link, forged).refused(problem.AnotherBrowser, a.id)
+			victim.callback(link, forged).refused(problem.AnotherBrowser, a.id)
 			w.unbound(home, platform)
-			// It has destroyed neither attempt.
-			victim.arrive(w.says(own.platform, "alice", ownAddress, nil)).consented()
-			attacker.arrive(link).consented()
+			// Both attempts still work.
+			victim.callback(w.grant(own.platform, "alice", ownAddress, nil)).consented()
+			attacker.callback(link).consented()
 		})
 	}
 }
 
-// aVictimConsents is the beginning of A2: the attacker starts, the victim follows the link, and
-// consents. What the victim's browser has got is the finish.
-func (w *world) aVictimConsents(platform sandbox.Platform) (attempt, string) {
+// victimConsents is the beginning of A2: the attacker starts, the victim follows the link and
+// consents. Only the victim's browser has the confirmation code.
+func (w *world) victimConsents(platform sandbox.Platform) (attempt, string) {
 	w.t.Helper()
 	a := w.start(platform)
-	return a, newBrowser(w).finish(a, "alice")
+	return a, newBrowser(w).confirmationCode(a, "alice")
 }
 
-func TestA2_AnotherUserFinishes_TheVictimConfirms(t *testing.T) {
+func TestA2_AnotherUserConfirms_TheVictimConfirms(t *testing.T) {
 	for _, platform := range byConsent {
 		t.Run(string(platform), func(t *testing.T) {
 			w := newConsentWorld(t)
-			a, finish := w.aVictimConsents(platform)
-			w.do(confirmation(a.id, finish).by(w.as("bea"))).refused(problem.AnotherUser, "")
+			a, confirmationCode := w.victimConsents(platform)
+			w.do(confirmation(a.id, confirmationCode).by(w.as("bea"))).refused(problem.AnotherUser, "")
 			w.unbound(home, platform)
 			if live := w.box.LiveTokens(platform, "alice"); platform == sandbox.GitHub && live != 0 {
 				t.Error("the token of the refused attempt lives on where it can be revoked")
@@ -73,9 +73,9 @@ func TestA2_AnotherUserFinishes_TheVictimConfirms(t *testing.T) {
 			if lines[0]["instance"] != "cri-1" || user["subject"] != "bea" {
 				t.Errorf("the audit line is %v", lines[0])
 			}
-			// The attempt is dead, also for the attacker who has somehow got the finish.
-			w.confirm(a.id, finish).refused(problem.AuthorizationDone, "")
-			w.do(confirmation(a.id, finish).by(w.as("bea"))).refused(problem.AnotherUser, "")
+			// The attempt has ended, also for an attacker who has got the confirmation code.
+			w.confirm(a.id, confirmationCode).refused(problem.AuthorizationDone, "")
+			w.do(confirmation(a.id, confirmationCode).by(w.as("bea"))).refused(problem.AnotherUser, "")
 			w.unbound(home, platform)
 			w.clock.forward(16 * time.Minute)
 			w.sweep()
@@ -86,32 +86,32 @@ func TestA2_AnotherUserFinishes_TheVictimConfirms(t *testing.T) {
 	}
 }
 
-// stolen reports whether the attacker's own confirm, in the time before the victim does anything
-// more, binds the victim's account.
+// stolen reports whether the attacker's confirm, before the victim's next request, binds the
+// victim's account.
 func (w *world) stolen(platform sandbox.Platform) bool {
 	w.t.Helper()
-	a, _ := w.aVictimConsents(platform)
+	a, _ := w.victimConsents(platform)
 	for range 3 { // polls
 		w.shown(a.id, "")
 	}
-	for _, finish := range []any{"", nil, known, a.id} {
-		r := confirmation(a.id, "", "confirmationCode", finish)
-		r.odd = finish == nil
+	for _, confirmationCode := range []any{"", nil, known, a.id} {
+		r := confirmation(a.id, "", "confirmationCode", confirmationCode)
+		r.odd = confirmationCode == nil
 		w.do(r)
 	}
 	return w.binding(home, string(platform))["status"] == "bound"
 }
 
-// forced reports whether the victim's own confirm, in the console that the link has led to, binds
-// the victim's account to what the attacker started.
+// forced reports whether the victim's confirm, in the console to which the link has led, binds the
+// victim's account to the instance that the attacker chose.
 func (w *world) forced(platform sandbox.Platform) bool {
 	w.t.Helper()
-	a, finish := w.aVictimConsents(platform)
-	w.do(confirmation(a.id, finish).by(w.as("bea")))
+	a, confirmationCode := w.victimConsents(platform)
+	w.do(confirmation(a.id, confirmationCode).by(w.as("bea")))
 	return w.binding(home, string(platform))["status"] == "bound"
 }
 
-func TestA2_AnotherUserFinishes_TheAttackerPollsAndConfirmsFirst(t *testing.T) {
+func TestA2_AnotherUserConfirms_TheAttackerPollsAndConfirmsFirst(t *testing.T) {
 	for _, platform := range byConsent {
 		w := newConsentWorld(t)
 		if w.stolen(platform) {
@@ -123,22 +123,24 @@ func TestA2_AnotherUserFinishes_TheAttackerPollsAndConfirmsFirst(t *testing.T) {
 	}
 }
 
-func TestA2_TheAttackersFinishAndTheVictimsAttemptDontMix(t *testing.T) {
+func TestA2_TheAttackersConfirmationCodeAndTheVictimsAttemptDontMix(t *testing.T) {
 	w := newConsentWorld(t)
-	a, _ := w.aVictimConsents(sandbox.GitHub)
+	a, _ := w.victimConsents(sandbox.GitHub)
 	own := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(own, "bob")
-	w.confirm(a.id, finish).refused(problem.AuthorizationUnknown, "")
+	confirmationCode := newBrowser(w).confirmationCode(own, "bob")
+	w.confirm(a.id, confirmationCode).refused(problem.AuthorizationUnknown, "")
 	w.unbound(home, sandbox.GitHub)
-	w.confirm(own.id, finish).ok()
+	w.confirm(own.id, confirmationCode).ok()
 	w.boundTo(home, sandbox.GitHub, "bob")
 }
 
-func TestA2_AWrongFinishDestroysNobodysAttempt(t *testing.T) {
+func TestA2_AWrongConfirmationCodeEndsNoAttempt(t *testing.T) {
 	w := newConsentWorld(t)
-	a, finish := w.aVictimConsents(sandbox.GitHub)
+	a, confirmationCode := w.victimConsents(sandbox.GitHub)
 	for who, token := range map[string]string{"ann": "", "bea": w.as("bea"), "eve": w.stranger()} {
-		for _, wrong := range []string{"", strings.Repeat("f", 64), finish[:63], finish + " "} {
+		for _, wrong := range []string{
+			"", strings.Repeat("f", 64), confirmationCode[:63], confirmationCode + " ",
+		} {
 			r := confirmation(a.id, wrong).by(token)
 			if who == "eve" {
 				r = confirmation(a.id, wrong, "instance",
@@ -150,24 +152,24 @@ func TestA2_AWrongFinishDestroysNobodysAttempt(t *testing.T) {
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 || len(w.revocations()) != 0 {
 		t.Error("a token was revoked")
 	}
-	w.confirm(a.id, finish).ok()
+	w.confirm(a.id, confirmationCode).ok()
 }
 
-func TestA2_ARefusalRevokesThisAttemptsTokenAlone(t *testing.T) {
+func TestA2_ARefusalRevokesOnlyThisAttemptsToken(t *testing.T) {
 	w := newConsentWorld(t)
 	w.bindBy(sandbox.GitHub, "alice", "instance", atShanghai)
 	theirs := w.accessOf(keyAt("cn-shanghai", "cri-1", sandbox.GitHub))
-	a, finish := w.aVictimConsents(sandbox.GitHub)
-	w.do(confirmation(a.id, finish).by(w.as("bea"))).refused(problem.AnotherUser, "")
+	a, confirmationCode := w.victimConsents(sandbox.GitHub)
+	w.do(confirmation(a.id, confirmationCode).by(w.as("bea"))).refused(problem.AnotherUser, "")
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 || !w.box.Lives(sandbox.GitHub, theirs) {
 		t.Error("alice's other binding must have the one token that lives")
 	}
 	if ends := w.revocations(); len(ends) != 1 || ends[0] != "token" {
 		t.Errorf("revoked by %v, want one /token", ends)
 	}
-	// Nor does a refusal touch what was confirmed before.
+	// A refusal leaves a binding that was confirmed before untouched.
 	b := w.start(sandbox.GitHub)
-	done := newBrowser(w).finish(b, "alice")
+	done := newBrowser(w).confirmationCode(b, "alice")
 	w.confirm(b.id, done).ok()
 	w.do(confirmation(b.id, done).by(w.as("bea"))).refused(problem.AnotherUser, "")
 	w.boundTo(home, sandbox.GitHub, "alice")
@@ -178,43 +180,45 @@ func TestA2_ARefusalRevokesThisAttemptsTokenAlone(t *testing.T) {
 
 func TestA2_TheSameSubjectOfAnotherAccountIsAnotherUser(t *testing.T) {
 	w := newConsentWorld(t)
-	a, finish := w.aVictimConsents(sandbox.Bitbucket)
+	a, confirmationCode := w.victimConsents(sandbox.Bitbucket)
 	ann := w.issuer.token(t, map[string]any{"account": "beta"})
-	w.do(confirmation(a.id, finish, "instance",
+	w.do(confirmation(a.id, confirmationCode, "instance",
 		map[string]any{"region": "cn-hangzhou", "id": "cri-beta"}).by(ann)).
 		refused(problem.AnotherUser, "")
 }
 
-// known is a finish that everybody can guess.
+// known is a confirmation code that an attacker can guess.
 var known = strings.Repeat("0", 64)
 
-// blind is a table that shows every attempt as if a defence were not there.
-type blind struct {
+// withoutDefence is a table that returns every attempt as if a defence were missing.
+type withoutDefence struct {
 	table.Table
-	// starter and finish say which.
-	starter, finish atomic.Bool
-	as              table.User
+	// starter and confirmationCode select the missing defence.
+	starter, confirmationCode atomic.Bool
+	as                        table.User
 	// of is the hash of [known].
 	of string
 }
 
-func (b *blind) Authorization(ctx context.Context, id string) (table.Authorization, error) {
+func (b *withoutDefence) Authorization(
+	ctx context.Context, id string,
+) (table.Authorization, error) {
 	a, err := b.Table.Authorization(ctx, id)
 	if b.starter.Load() && a.ConfirmationHash != "" {
 		a.Starter = b.as
 	}
-	if b.finish.Load() && a.ConfirmationHash != "" {
+	if b.confirmationCode.Load() && a.ConfirmationHash != "" {
 		a.ConfirmationHash = b.of
 	}
 	return a, err
 }
 
-// The two tests of A2 must be able to fail: with either defence taken away its attack succeeds.
+// The two tests of A2 must be able to fail: without either defence its attack succeeds.
 func TestA2_WithoutEitherDefenceAnAttackSucceeds(t *testing.T) {
 	for _, platform := range byConsent {
-		for _, lacks := range []string{"the user's check", "the finish's check"} {
+		for _, lacks := range []string{"the user's check", "the confirmationCode's check"} {
 			w := newConsentWorld(t)
-			cover := &blind{
+			cover := &withoutDefence{
 				Table: w.lost.Table,
 				as:    table.User{Issuer: w.issuer.url, Subject: "bea", Account: "acme"},
 				of:    fmt.Sprintf("%x", sha256.Sum256([]byte(known))),
@@ -225,7 +229,7 @@ func TestA2_WithoutEitherDefenceAnAttackSucceeds(t *testing.T) {
 				cover.starter.Store(true)
 				done = w.forced(platform)
 			} else {
-				cover.finish.Store(true)
+				cover.confirmationCode.Store(true)
 				done = w.stolen(platform)
 			}
 			if !done {
@@ -240,32 +244,32 @@ func TestA3_AStateOfOneUsersAttemptInAnothersBrowser(t *testing.T) {
 	w := newConsentWorld(t)
 	one, other := newBrowser(w), newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	address := one.depart(a)
+	address := one.authorizeURL(a)
 	b := w.start(sandbox.GitHub)
-	foreign := other.depart(b)
-	// The code of the one, with the state of the other, in either browser.
-	code := queryOf(w.says("github", "alice", address, nil)).Get("code")
+	foreign := other.authorizeURL(b)
+	// The code of one attempt with the state of the other, in each browser.
+	code := queryOf(w.grant("github", "alice", address, nil)).Get("code")
 	mixed := callbackOf("github", "state", queryOf(foreign).Get("state"), "code", code)
-	one.arrive(mixed).refused(problem.CookiesBlocked, b.id)
+	one.callback(mixed).refused(problem.CookiesBlocked, b.id)
 	if w.box.Exchanges(sandbox.GitHub) != 0 {
 		t.Error("a code was redeemed")
 	}
-	// Where the state is at home the verifier doesn't go with the code.
-	other.arrive(mixed).refused(problem.TokenRejected, b.id)
+	// In the browser that holds the state the verifier doesn't match the code.
+	other.callback(mixed).refused(problem.TokenRejected, b.id)
 	w.stage(a.id, "redirected")
 }
 
-func TestA3_AnotherBrowserCannotGoOnWithAnAttempt(t *testing.T) {
+func TestA3_AnotherBrowserCannotContinueAnAttempt(t *testing.T) {
 	w := newConsentWorld(t)
 	one, other := newBrowser(w), newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	address := one.depart(a)
-	other.turnedAway(a).refused(problem.AnotherBrowser, a.id)
+	address := one.authorizeURL(a)
+	other.openRefused(a).refused(problem.AnotherBrowser, a.id)
 	if len(other.given) != 0 {
 		t.Error("another browser was given a cookie")
 	}
-	one.arrive(w.says("github", "alice", address, nil)).consented()
-	one.turnedAway(a).refused(problem.AuthorizationDone, a.id)
+	one.callback(w.grant("github", "alice", address, nil)).consented()
+	one.openRefused(a).refused(problem.AuthorizationDone, a.id)
 }
 
 func TestA14_OAuthAHostHeaderChangesNoAddress(t *testing.T) {
@@ -295,6 +299,6 @@ func TestA14_OAuthAHostHeaderChangesNoAddress(t *testing.T) {
 		if got := queryOf(address).Get("redirect_uri"); got != want {
 			t.Errorf("%s: the redirect_uri is %s, want %s", platform, got, want)
 		}
-		b.arrive(w.says(a.platform, "alice", address, nil), spoof).consented()
+		b.callback(w.grant(a.platform, "alice", address, nil), spoof).consented()
 	}
 }

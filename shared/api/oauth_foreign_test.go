@@ -15,19 +15,19 @@ import (
 	"bindery/shared/secret"
 )
 
-// The tests in this file take an OAuth server that others wrote, in the place of GitHub, so that
-// Bindery and its sandbox can't share a wrong belief.
+// The tests in this file use an OAuth server of another project in the place of GitHub, so that
+// they don't depend on what Bindery and its sandbox both assume.
 
-// foreign is that server, and a person's browser as far as it goes there.
+// foreign is that server, and the user's browser at it.
 type foreign struct {
 	*world
 	origin string
 }
 
-// newForeign starts it; scopes are what its person grants.
+// newForeign starts the server; scopes are those that the user grants.
 func newForeign(t *testing.T, scopes string) *foreign {
 	t.Helper()
-	needed(t)
+	requireServer(t)
 	id, key := "bindery-at-a-foreign-server", "foreign-fake-client-secret-0123456789"
 	command := exec.CommandContext(t.Context(), "node", "testdata/oidc-provider/server.mjs")
 	command.Env = append(os.Environ(), "NODE_ENV=test", "SCOPES="+scopes,
@@ -54,7 +54,7 @@ func newForeign(t *testing.T, scopes string) *foreign {
 	if f.origin == "" {
 		t.Fatal("the server has not started")
 	}
-	go func() { // else it would wait for its reader
+	go func() { // the server would wait for a reader otherwise
 		for lines.Scan() {
 			continue
 		}
@@ -68,8 +68,8 @@ func newForeign(t *testing.T, scopes string) *foreign {
 	return f
 }
 
-// needed skips the test where what it takes is not installed.
-func needed(t *testing.T) {
+// requireServer skips the test if the server is not installed.
+func requireServer(t *testing.T) {
 	t.Helper()
 	_, err := os.Stat("../../node_modules/oidc-provider")
 	if _, lookErr := exec.LookPath("node"); err == nil {
@@ -86,9 +86,9 @@ func needed(t *testing.T) {
 
 var errLed = errors.New("led back to Bindery")
 
-// goes is the person's way from the authorize address to the callback: sign-in, consent, and all
-// redirects between.
-func (f *foreign) goes(address string) string {
+// authorize follows the redirects from the authorize address through sign-in and consent, and
+// returns the callback's address.
+func (f *foreign) authorize(address string) string {
 	f.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -121,40 +121,40 @@ func TestAForeignServerIsBoundFromStartToEnd(t *testing.T) {
 	f := newForeign(t, "repo")
 	b := newBrowser(f.world)
 	a := f.start(sandbox.GitHub)
-	back := f.goes(b.depart(a))
-	// It sends an issuer (RFC 9207), so here that is compared for once.
+	back := f.authorize(b.authorizeURL(a))
+	// It sends an issuer (RFC 9207), so this test covers the comparison.
 	if queryOf(back).Get("iss") != f.origin {
 		t.Error("the server sends no issuer, so nothing is compared")
 	}
-	end := b.arrive(back).consented()
-	r := f.confirm(a.id, end.finish).ok()
+	end := b.callback(back).consented()
+	r := f.confirm(a.id, end.confirmationCode).ok()
 	f.boundTo(home, sandbox.GitHub, "octocat")
 	if r.text("tokenExpiresAt") == "" || len(r.json()["scopes"].([]any)) != 1 {
 		t.Errorf("bound: %s", r.body)
 	}
 	key := keyAt("cn-hangzhou", "cri-1", sandbox.GitHub)
 	old := f.accessOf(key)
-	if f.lives(old) != http.StatusOK {
+	if f.statusOf(old) != http.StatusOK {
 		t.Error("the server doesn't take the token that it issued")
 	}
-	// A re-bind ends the old token alone; an unbind ends the last.
+	// A re-bind revokes only the old token; an unbind revokes the last.
 	b = newBrowser(f.world)
 	a = f.start(sandbox.GitHub)
-	f.confirm(a.id, b.arrive(f.goes(b.depart(a))).consented().finish).ok()
+	f.confirm(a.id, b.callback(f.authorize(b.authorizeURL(a))).consented().confirmationCode).ok()
 	now := f.accessOf(key)
-	if f.lives(old) != http.StatusUnauthorized || f.lives(now) != http.StatusOK {
+	if f.statusOf(old) != http.StatusUnauthorized || f.statusOf(now) != http.StatusOK {
 		t.Error("the replaced token must be dead, the new one alive")
 	}
 	if got := f.unbind(sandbox.GitHub).json()["revoked"]; got != true {
 		t.Errorf("revoked: %v, want true", got)
 	}
-	if f.lives(now) != http.StatusUnauthorized {
+	if f.statusOf(now) != http.StatusUnauthorized {
 		t.Error("the unbound token lives on")
 	}
 }
 
-// lives is what the server answers to a token.
-func (f *foreign) lives(token secret.Text) int {
+// statusOf returns the status of the server's reply to a token.
+func (f *foreign) statusOf(token secret.Text) int {
 	f.t.Helper()
 	f.minted.add(token.Reveal())
 	req, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, f.origin+"/user", nil)
@@ -172,11 +172,12 @@ func (f *foreign) lives(token secret.Text) int {
 
 func TestA9_AForeignServerRefusesACodeWithAnotherVerifier(t *testing.T) {
 	f := newForeign(t, "repo")
-	stolen := queryOf(f.goes(newBrowser(f.world).depart(f.start(sandbox.GitHub)))).Get("code")
+	victims := newBrowser(f.world).authorizeURL(f.start(sandbox.GitHub))
+	stolen := queryOf(f.authorize(victims)).Get("code")
 	thief := newBrowser(f.world)
 	a := f.start(sandbox.GitHub)
-	state := queryOf(thief.depart(a)).Get("state")
-	thief.arrive(callbackOf("github", "code", stolen, "state", state)).
+	state := queryOf(thief.authorizeURL(a)).Get("state")
+	thief.callback(callbackOf("github", "code", stolen, "state", state)).
 		refused(problem.TokenRejected, a.id)
 }
 
@@ -184,14 +185,14 @@ func TestA5_AForeignServersCodeIsRedeemedOnce(t *testing.T) {
 	f := newForeign(t, "repo")
 	b := newBrowser(f.world)
 	a := f.start(sandbox.GitHub)
-	back := f.goes(b.depart(a))
+	back := f.authorize(b.authorizeURL(a))
 	cookie := b.cookies()[0] + "=" + b.value()
-	end := b.arrive(back).consented()
-	b.arrive(back, func(r *request) { r.header["Cookie"] = cookie }).
+	end := b.callback(back).consented()
+	b.callback(back, func(r *request) { r.header["Cookie"] = cookie }).
 		refused(problem.AuthorizationDone, a.id)
-	f.confirm(a.id, end.finish).ok()
+	f.confirm(a.id, end.confirmationCode).ok()
 	// A server that saw the code twice would have ended the token by now (RFC 6749, 4.1.2).
-	if f.lives(f.accessOf(keyAt("cn-hangzhou", "cri-1", sandbox.GitHub))) != http.StatusOK {
+	if f.statusOf(f.accessOf(keyAt("cn-hangzhou", "cri-1", sandbox.GitHub))) != http.StatusOK {
 		t.Error("the code was redeemed twice")
 	}
 }
@@ -200,6 +201,6 @@ func TestAForeignServersPersonRefuses(t *testing.T) {
 	f := newForeign(t, "gist") // and not repo
 	b := newBrowser(f.world)
 	a := f.start(sandbox.GitHub)
-	b.arrive(f.goes(b.depart(a))).refused(problem.ConsentRefused, a.id)
-	f.failed(a, problem.ConsentRefused, "")
+	b.callback(f.authorize(b.authorizeURL(a))).refused(problem.ConsentRefused, a.id)
+	f.wantFailed(a, problem.ConsentRefused, "")
 }

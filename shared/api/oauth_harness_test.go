@@ -28,8 +28,8 @@ const publicURL = "https://bindery.example.com"
 // The platforms that are bound by consent.
 var byConsent = []sandbox.Platform{sandbox.Gitee, sandbox.GitHub, sandbox.Bitbucket}
 
-// minted is the sandbox's source of randomness. It remembers what every code and token is made
-// of, and so are the texts that must show nowhere.
+// minted is the sandbox's source of randomness. It remembers the randomness of every code and
+// token, which are the texts that must be shown nowhere.
 type minted struct {
 	mu     sync.Mutex
 	values []string
@@ -41,7 +41,7 @@ func (m *minted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// add remembers a secret of Bindery's own: a state, a verifier, a finish.
+// add remembers a secret of Bindery: a state, a verifier, a confirmation code.
 func (m *minted) add(value string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,9 +56,9 @@ func (m *minted) all() []string {
 	return slices.Clone(m.values)
 }
 
-// hide looks for a secret in a text. Its index says which it was, for a failing test must not
-// print one either.
-func (w *world) hide(what string, text []byte, but ...string) {
+// wantNoSecret fails if a text holds a secret. It reports the index of the secret, since a failing
+// test must not print it.
+func (w *world) wantNoSecret(what string, text []byte, but ...string) {
 	w.t.Helper()
 	for i, value := range w.minted.all() {
 		if bytes.Contains(text, []byte(value)) && !slices.Contains(but, value) {
@@ -70,8 +70,8 @@ func (w *world) hide(what string, text []byte, but ...string) {
 	}
 }
 
-// folder is an empty one, in memory if there is a file system in memory: a disk makes every write
-// of the table a wait.
+// folder returns an empty folder, in a file system in memory if there is one, since every write of
+// the table waits for a disk.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "bindery-api-")
@@ -82,7 +82,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// newConsentWorld is a world with OAuth apps at the sandbox's three platforms.
+// newConsentWorld returns a world with OAuth apps at the sandbox's three platforms.
 func newConsentWorld(t *testing.T, settings ...setting) *world {
 	t.Helper()
 	return newWorld(t, append([]setting{consent}, settings...)...)
@@ -100,7 +100,7 @@ func consent(env map[string]string, w *world) {
 	w.apps = appsOf(w.box.Apps())
 }
 
-// appsOf is the operator's document.
+// appsOf returns the operator's OAuth apps as JSON.
 func appsOf(registered map[sandbox.Platform]sandbox.App) api.Apps {
 	document := map[string]any{}
 	for name, app := range registered {
@@ -116,17 +116,17 @@ func appsOf(registered map[sandbox.Platform]sandbox.App) api.Apps {
 	}
 }
 
-// as is another caller's access token.
+// as returns an access token of another caller.
 func (w *world) as(subject string) string {
 	return w.issuer.token(w.t, map[string]any{"sub": subject})
 }
 
-// stranger is a caller of another account.
+// stranger returns an access token of a caller of another account.
 func (w *world) stranger() string {
 	return w.issuer.token(w.t, map[string]any{"sub": "eve", "account": "beta"})
 }
 
-// instance is the body's form of the one that most tests use.
+// instance is the instance that most tests use, as a body has it.
 var instance = map[string]any{"region": "cn-hangzhou", "id": "cri-1"}
 
 // atShanghai is the account's other instance.
@@ -134,10 +134,10 @@ var atShanghai = map[string]any{"region": "cn-shanghai", "id": "cri-1"}
 
 const shanghaiPath = "/v1/instances/cn-shanghai/cri-1/bindings"
 
-// attempt is one authorization, as whoever started it sees it.
+// attempt is an authorization, as the reply to its start describes it.
 type attempt struct{ platform, id, startURL string }
 
-// start begins an attempt of ann's for the usual instance; changes are those of the body.
+// start starts an attempt of ann for the usual instance; changes are applied to the body.
 func (w *world) start(platform sandbox.Platform, changes ...any) attempt {
 	w.t.Helper()
 	body := changed(map[string]any{"platform": string(platform), "instance": instance}, changes)
@@ -148,15 +148,15 @@ func (w *world) start(platform sandbox.Platform, changes ...any) attempt {
 	return attempt{string(platform), r.text("id"), r.text("startUrl")}
 }
 
-// arrival is where a browser ends: at the console, with what the fragment carries.
-type arrival struct {
-	w                   *world
-	path                string
-	id, finish, problem string
+// consoleRedirect is a redirect to the console, with the values of the fragment.
+type consoleRedirect struct {
+	w                             *world
+	path                          string
+	id, confirmationCode, problem string
 }
 
-// arrived reads an address of the console.
-func (w *world) arrived(location string) arrival {
+// consoleRedirect parses an address of the console.
+func (w *world) consoleRedirect(location string) consoleRedirect {
 	w.t.Helper()
 	u, err := url.Parse(location)
 	if err != nil || u.Scheme+"://"+u.Host != consoleURL {
@@ -167,36 +167,37 @@ func (w *world) arrived(location string) arrival {
 	if err != nil {
 		w.t.Fatal("the fragment can't be read")
 	}
-	return arrival{
+	return consoleRedirect{
 		w: w, path: u.RequestURI(), id: fragment.Get("authorization"),
-		finish: fragment.Get("confirmationCode"), problem: fragment.Get("problem"),
+		confirmationCode: fragment.Get("confirmationCode"), problem: fragment.Get("problem"),
 	}
 }
 
-// refused wants a problem's code, the attempt's id and no finish.
-func (a arrival) refused(code problem.Code, id string) arrival {
+// refused wants a problem's code, the attempt's id and no confirmation code.
+func (a consoleRedirect) refused(code problem.Code, id string) consoleRedirect {
 	a.w.t.Helper()
-	if a.problem != string(code) || a.finish != "" {
-		a.w.t.Fatalf("arrived with the problem %q (a finish: %v), want %s",
-			a.problem, a.finish != "", code)
+	if a.problem != string(code) || a.confirmationCode != "" {
+		a.w.t.Fatalf("the fragment has the problem %q (a confirmation code: %v), want %s",
+			a.problem, a.confirmationCode != "", code)
 	}
 	if a.id != id {
-		a.w.t.Errorf("arrived with the id %q, want %q", a.id, id)
+		a.w.t.Errorf("the fragment has the id %q, want %q", a.id, id)
 	}
 	return a
 }
 
-// consented wants a finish.
-func (a arrival) consented() arrival {
+// consented wants a confirmation code.
+func (a consoleRedirect) consented() consoleRedirect {
 	a.w.t.Helper()
-	if a.problem != "" || a.finish == "" || a.id == "" {
-		a.w.t.Fatalf("arrived with the problem %q, want a finish", a.problem)
+	if a.problem != "" || a.confirmationCode == "" || a.id == "" {
+		a.w.t.Fatalf("the fragment has the problem %q, want a confirmation code", a.problem)
 	}
 	return a
 }
 
-// says is the person at the platform: who grants what. Nil scopes are all.
-func (w *world) says(platform, login, address string, scopes []string) string {
+// grant consents at the platform as the login, and returns the callback's address. Nil scopes are
+// all that were asked for.
+func (w *world) grant(platform, login, address string, scopes []string) string {
 	w.t.Helper()
 	back, err := w.box.Consent(sandbox.Platform(platform), login, address, scopes)
 	if err != nil {
@@ -205,48 +206,51 @@ func (w *world) says(platform, login, address string, scopes []string) string {
 	return back
 }
 
-// finishIn is the one-time finish of an attempt that a login consented to in this browser.
-func (b *browser) finish(a attempt, login string) string {
+// confirmationCode consents to an attempt in this browser and returns its confirmation code.
+func (b *browser) confirmationCode(a attempt, login string) string {
 	b.w.t.Helper()
-	return b.arrive(b.w.says(a.platform, login, b.depart(a), nil)).consented().finish
+	back := b.w.grant(a.platform, login, b.authorizeURL(a), nil)
+	return b.callback(back).consented().confirmationCode
 }
 
-// confirmation is a call of ann's that ends an attempt.
-func confirmation(id, finish string, changes ...any) request {
+// confirmation returns ann's request to confirm an attempt.
+func confirmation(id, confirmationCode string, changes ...any) request {
 	return request{
 		method: "POST", path: "/v1/authorizations/" + id + "/confirm",
-		body: changed(map[string]any{"instance": instance, "confirmationCode": finish}, changes),
+		body: changed(map[string]any{
+			"instance": instance, "confirmationCode": confirmationCode,
+		}, changes),
 	}
 }
 
-// by is the same call by another caller.
+// by returns the same request by another caller.
 func (r request) by(token string) request { r.as = token; return r }
 
-func (w *world) confirm(id, finish string, changes ...any) reply {
+func (w *world) confirm(id, confirmationCode string, changes ...any) reply {
 	w.t.Helper()
-	return w.do(confirmation(id, finish, changes...))
+	return w.do(confirmation(id, confirmationCode, changes...))
 }
 
 // bindBy binds by consent, from start to confirm, in a new browser.
 func (w *world) bindBy(platform sandbox.Platform, login string, changes ...any) reply {
 	w.t.Helper()
 	a := w.start(platform, changes...)
-	finish := newBrowser(w).finish(a, login)
+	confirmationCode := newBrowser(w).confirmationCode(a, login)
 	fields := changed(map[string]any{"instance": instance}, changes)
-	return w.confirm(a.id, finish, "instance", fields["instance"]).ok()
+	return w.confirm(a.id, confirmationCode, "instance", fields["instance"]).ok()
 }
 
-// shown is the attempt as its starter sees it, with a finish or none.
-func (w *world) shown(id, finish string) reply {
+// shown shows the attempt to the user who started it, with or without a confirmation code.
+func (w *world) shown(id, confirmationCode string) reply {
 	w.t.Helper()
 	r := request{method: "GET", path: "/v1/authorizations/" + id, header: map[string]string{}}
-	if finish != "" {
-		r.header["Bindery-Confirmation-Code"] = finish
+	if confirmationCode != "" {
+		r.header["Bindery-Confirmation-Code"] = confirmationCode
 	}
 	return w.do(r)
 }
 
-// stage wants how far an attempt has come.
+// stage wants the stage of an attempt.
 func (w *world) stage(id, want string) {
 	w.t.Helper()
 	if got := w.shown(id, "").ok().text("stage"); got != want {
@@ -254,7 +258,7 @@ func (w *world) stage(id, want string) {
 	}
 }
 
-// unbound wants that an instance has no binding at a platform.
+// unbound wants an instance not to be bound to a platform.
 func (w *world) unbound(path string, platform sandbox.Platform) {
 	w.t.Helper()
 	if got := w.binding(path, string(platform))["status"]; got != "unbound" {
@@ -262,7 +266,7 @@ func (w *world) unbound(path string, platform sandbox.Platform) {
 	}
 }
 
-// boundTo wants whose an instance's binding is.
+// boundTo wants an instance to be bound to the login.
 func (w *world) boundTo(path string, platform sandbox.Platform, login string) {
 	w.t.Helper()
 	b := w.binding(path, string(platform))
@@ -273,7 +277,7 @@ func (w *world) boundTo(path string, platform sandbox.Platform, login string) {
 	}
 }
 
-// accessOf is the token that an instance's binding holds, as the vault has it.
+// accessOf returns the access token of a binding from the vault.
 func (w *world) accessOf(key table.Key) secret.Text {
 	w.t.Helper()
 	rec, err := w.lost.Binding(w.t.Context(), key)
@@ -296,12 +300,12 @@ func (w *world) kept(token table.Token) secret.Text {
 	return secret.New(fields["access_token"])
 }
 
-// keyAt names ann's binding of an instance.
+// keyAt returns the key of ann's binding of an instance.
 func keyAt(region, id string, platform sandbox.Platform) table.Key {
 	return table.Key{Account: "acme", Region: region, Instance: id, Platform: string(platform)}
 }
 
-// both are the calls to table and vault in numbers, by name.
+// counted returns how often each method of the table and the vault is called.
 func (w *world) counted(do func()) map[string]int {
 	w.t.Helper()
 	w.table.reset(nil)

@@ -18,8 +18,8 @@ import (
 	"bindery/shared/vault"
 )
 
-// told wants a problem's title in both languages, by the same request.
-func (r request) told(w *world, code problem.Code, reason string) {
+// wantProblem wants the request to be refused with the problem's title in both languages.
+func (r request) wantProblem(w *world, code problem.Code, reason string) {
 	w.t.Helper()
 	for _, lang := range []problem.Language{problem.English, problem.Chinese} {
 		r.header = map[string]string{"Accept-Language": string(lang)}
@@ -35,7 +35,7 @@ func (r request) told(w *world, code problem.Code, reason string) {
 	}
 }
 
-// fits reports whether a text is the catalogue's, whatever its parameters are.
+// fits reports whether a text is the catalogue's with any parameters.
 func fits(text, want string) bool {
 	for part := range strings.SplitSeq(want, "…") {
 		if !strings.Contains(text, part) {
@@ -45,8 +45,8 @@ func fits(text, want string) bool {
 	return text != "" && !strings.Contains(text, "…")
 }
 
-// failed wants what an attempt tells of its failure, in both languages.
-func (w *world) failed(a attempt, code problem.Code, reason string) {
+// wantFailed wants an attempt to show its failure in both languages.
+func (w *world) wantFailed(a attempt, code problem.Code, reason string) {
 	w.t.Helper()
 	for _, lang := range []problem.Language{problem.English, problem.Chinese} {
 		r := w.do(request{
@@ -64,44 +64,47 @@ func (w *world) failed(a attempt, code problem.Code, reason string) {
 	w.unbound(home, sandbox.Platform(a.platform))
 }
 
-func TestConfirmsProblemsInBothLanguages(t *testing.T) {
+func TestTheProblemsOfConfirmInBothLanguages(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.Gitee)
-	finish := newBrowser(w).finish(a, "alice")
-	confirmation(a.id, known).told(w, problem.AuthorizationUnknown, "")
-	confirmation(strings.Repeat("0", 32), finish).told(w, problem.AuthorizationUnknown, "")
-	confirmation("nonsense", finish).told(w, problem.AuthorizationUnknown, "")
-	confirmation(a.id, finish, "instance", atShanghai).told(w, problem.AnotherInstance, "")
-	confirmation(a.id, finish).by(w.as("bea")).told(w, problem.AnotherUser, "")
-	confirmation(a.id, finish).told(w, problem.AuthorizationDone, "")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
+	confirmation(a.id, known).wantProblem(w, problem.AuthorizationUnknown, "")
+	confirmation(strings.Repeat("0", 32), confirmationCode).
+		wantProblem(w, problem.AuthorizationUnknown, "")
+	confirmation("nonsense", confirmationCode).wantProblem(w, problem.AuthorizationUnknown, "")
+	confirmation(a.id, confirmationCode, "instance", atShanghai).
+		wantProblem(w, problem.AnotherInstance, "")
+	confirmation(a.id, confirmationCode).by(w.as("bea")).wantProblem(w, problem.AnotherUser, "")
+	confirmation(a.id, confirmationCode).wantProblem(w, problem.AuthorizationDone, "")
 	late := w.start(sandbox.Gitee)
-	finish = newBrowser(w).finish(late, "alice")
+	confirmationCode = newBrowser(w).confirmationCode(late, "alice")
 	w.clock.forward(15 * time.Minute)
-	confirmation(late.id, finish).told(w, problem.AuthorizationExpired, "")
+	confirmation(late.id, confirmationCode).wantProblem(w, problem.AuthorizationExpired, "")
 }
 
-func TestStartsProblemsInBothLanguages(t *testing.T) {
+func TestTheProblemsOfStartInBothLanguages(t *testing.T) {
 	w := newConsentWorld(t)
 	begin := func(body any) request {
 		return request{method: "POST", path: "/v1/authorizations", body: body}
 	}
 	for _, platform := range []string{"codeup", "gitlab"} {
-		begin(map[string]any{"platform": platform}).told(w, problem.MethodMismatch, "token")
+		begin(map[string]any{"platform": platform}).wantProblem(w, problem.MethodMismatch, "token")
 	}
 	bare := begin(map[string]any{})
 	bare.odd = true
-	bare.told(w, problem.InputMalformed, "required")
+	bare.wantProblem(w, problem.InputMalformed, "required")
 	unknown := begin(map[string]any{"platform": "gitea"})
 	unknown.odd = true
-	unknown.told(w, problem.PlatformUnknown, "")
+	unknown.wantProblem(w, problem.PlatformUnknown, "")
 }
 
 func TestBodiesOfStartAndConfirmAreReadStrictly(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(a, "alice")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 	confirm := "/v1/authorizations/" + a.id + "/confirm"
 	at := `"instance":{"region":"cn-hangzhou","id":"cri-1"}`
+	code := `"confirmationCode":"` + confirmationCode + `"`
 	for _, c := range []struct{ path, body, reason string }{
 		{"/v1/authorizations", `{"platform":"github","more":1}`, "unknown"},
 		{"/v1/authorizations", `{"platform":"github","platform":"gitee"}`, "doubled"},
@@ -109,35 +112,35 @@ func TestBodiesOfStartAndConfirmAreReadStrictly(t *testing.T) {
 		{"/v1/authorizations", `{"platform":"github","instance":"cri-1"}`, "type"},
 		{"/v1/authorizations", `{"platform":"github","instance":{"name":"x"}}`, "unknown"},
 		{"/v1/authorizations", `[]`, "json"},
-		{confirm, `{` + at + `,"confirmationCode":"` + finish + `","account":"beta"}`, "unknown"},
-		{confirm, `{` + at + `,"confirmationCode":"` + finish + `","ConfirmationCode":""}`, "doubled"},
-		{confirm, `{"instance":{"region":"cn-hangzhou","id":7},"confirmationCode":"` + finish + `"}`, "type"},
+		{confirm, `{` + at + `,` + code + `,"account":"beta"}`, "unknown"},
+		{confirm, `{` + at + `,` + code + `,"ConfirmationCode":""}`, "doubled"},
+		{confirm, `{"instance":{"region":"cn-hangzhou","id":7},` + code + `}`, "type"},
 		{confirm, `{` + at + `,"confirmationCode":7}`, "type"},
 		{confirm, `{` + at, "json"},
 	} {
 		r := w.do(request{method: "POST", path: c.path, body: c.body, odd: true})
 		r.refused(problem.InputMalformed, c.reason)
-		w.hide("the reply", r.body)
+		w.wantNoSecret("the reply", r.body)
 	}
 	w.unbound(home, sandbox.GitHub)
-	w.confirm(a.id, finish).ok()
+	w.confirm(a.id, confirmationCode).ok()
 }
 
 func TestEveryCallButTheBrowsersNeedsTheScope(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(a, "alice")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 	reader := w.issuer.token(t, map[string]any{"scope": "bindery.read bindery.credential"})
 	for _, r := range []request{
 		{method: "POST", path: "/v1/authorizations", body: map[string]any{"platform": "github"}},
 		{method: "GET", path: "/v1/authorizations/" + a.id},
-		confirmation(a.id, finish),
+		confirmation(a.id, confirmationCode),
 	} {
 		w.do(r.by(reader)).refused(problem.ScopeMissing, "")
 		r.header = map[string]string{"Authorization": ""}
 		w.do(r).refused(problem.NotSignedIn, "")
 	}
-	w.confirm(a.id, finish).ok()
+	w.confirm(a.id, confirmationCode).ok()
 }
 
 func TestAConsentThatIsRefused(t *testing.T) {
@@ -145,12 +148,12 @@ func TestAConsentThatIsRefused(t *testing.T) {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(platform)
-		back, err := w.box.Refuse(platform, "alice", b.depart(a))
+		back, err := w.box.Refuse(platform, "alice", b.authorizeURL(a))
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.arrive(back).refused(problem.ConsentRefused, a.id)
-		w.failed(a, problem.ConsentRefused, "")
+		b.callback(back).refused(problem.ConsentRefused, a.id)
+		w.wantFailed(a, problem.ConsentRefused, "")
 		if len(b.cookies()) != 0 || w.box.Exchanges(platform) != 0 {
 			t.Error("the attempt isn't over")
 		}
@@ -161,19 +164,19 @@ func TestACallbackWithoutACode(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	state := queryOf(b.depart(a)).Get("state")
-	b.arrive(callbackOf("github", "state", state)).refused(problem.PlatformError, a.id)
-	w.failed(a, problem.PlatformError, "")
+	state := queryOf(b.authorizeURL(a)).Get("state")
+	b.callback(callbackOf("github", "state", state)).refused(problem.PlatformError, a.id)
+	w.wantFailed(a, problem.PlatformError, "")
 }
 
-func TestAnAccountThatIsNoPersonsIsRefused(t *testing.T) {
+func TestAnOrganizationsAccountIsRefused(t *testing.T) {
 	for login, kind := range map[string]string{"acme-org": "Organization", "acme-bot": "Bot"} {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(sandbox.GitHub)
-		b.arrive(w.says(a.platform, login, b.depart(a), nil)).
+		b.callback(w.grant(a.platform, login, b.authorizeURL(a), nil)).
 			refused(problem.NotAPersonalAccount, a.id)
-		w.failed(a, problem.NotAPersonalAccount, "")
+		w.wantFailed(a, problem.NotAPersonalAccount, "")
 		if !strings.Contains(string(w.shown(a.id, "").body), kind) {
 			t.Errorf("%s: the type %s isn't named", login, kind)
 		}
@@ -183,7 +186,7 @@ func TestAnAccountThatIsNoPersonsIsRefused(t *testing.T) {
 	}
 }
 
-// switched is an operator's document that changes.
+// switched returns a setting whose OAuth apps can be changed.
 func switched(to *atomic.Pointer[api.Apps]) setting {
 	return func(_ map[string]string, w *world) {
 		first := w.apps
@@ -196,26 +199,26 @@ func TestAPlatformWithoutAnApp(t *testing.T) {
 	var apps atomic.Pointer[api.Apps]
 	w := newConsentWorld(t, switched(&apps))
 	b := newBrowser(w)
-	departed, unopened := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
-	back := w.says("github", "alice", b.depart(departed), nil)
+	redirected, unopened := w.start(sandbox.GitHub), w.start(sandbox.GitHub)
+	back := w.grant("github", "alice", b.authorizeURL(redirected), nil)
 	for name, document := range map[string]api.Apps{
 		"none for it": appsOf(map[sandbox.Platform]sandbox.App{
 			sandbox.Gitee: w.box.Apps()[sandbox.Gitee],
 		}),
 	} {
 		apps.Store(&document)
-		w.clock.forward(6 * time.Minute) // the document is kept for five
+		w.clock.forward(6 * time.Minute) // the apps are kept for five minutes
 		request{method: "POST", path: "/v1/authorizations", body: map[string]any{
 			"platform": "github",
-		}}.told(w, problem.PlatformNotConfigured, "")
-		b.turnedAway(unopened).refused(problem.PlatformNotConfigured, unopened.id)
-		b.arrive(back).refused(problem.PlatformNotConfigured, departed.id)
-		w.failed(departed, problem.PlatformNotConfigured, "")
+		}}.wantProblem(w, problem.PlatformNotConfigured, "")
+		b.openRefused(unopened).refused(problem.PlatformNotConfigured, unopened.id)
+		b.callback(back).refused(problem.PlatformNotConfigured, redirected.id)
+		w.wantFailed(redirected, problem.PlatformNotConfigured, "")
 		if w.box.Exchanges(sandbox.GitHub) != 0 {
 			t.Errorf("%s: a code was redeemed", name)
 		}
 	}
-	w.bindBy(sandbox.Gitee, "alice") // another platform is as good as ever
+	w.bindBy(sandbox.Gitee, "alice") // another platform still works
 }
 
 func TestAnAppsDocumentThatCannotBeRead(t *testing.T) {
@@ -249,7 +252,7 @@ func TestAnAppsDocumentThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// withSecrets is an operator's document with these client secrets.
+// withSecrets returns a setting whose OAuth apps have these client secrets.
 func withSecrets(texts ...string) setting {
 	return func(_ map[string]string, w *world) {
 		apps := w.box.Apps()
@@ -286,7 +289,8 @@ func TestTheOperatorsSecretIsWrong(t *testing.T) {
 
 		b := newBrowser(w)
 		a := w.start(platform)
-		b.arrive(w.says(a.platform, "bob", b.depart(a), nil)).refused(problem.ClientRefused, a.id)
+		b.callback(w.grant(a.platform, "bob", b.authorizeURL(a), nil)).
+			refused(problem.ClientRefused, a.id)
 		if got := w.binding(home, string(platform))["etag"]; got != before {
 			t.Errorf("%s: the operator's mistake has changed a user's binding", platform)
 		}
@@ -295,7 +299,7 @@ func TestTheOperatorsSecretIsWrong(t *testing.T) {
 			t.Errorf("%s: the attempt shows %v", platform, p)
 		}
 		w.boundTo(home, platform, "alice")
-		if got := w.box.Exchanges(platform); got != 3 { // alice's, and one a secret
+		if got := w.box.Exchanges(platform); got != 3 { // alice's, and one for each secret
 			t.Errorf("%s: %d exchanges, want 3", platform, got)
 		}
 	}
@@ -327,26 +331,26 @@ func TestAPlatformThatFailsAtTheExchange(t *testing.T) {
 			for _, kind := range sandbox.FaultKinds() {
 				for _, after := range []bool{false, true} {
 					if after && platform != sandbox.GitHub {
-						continue // what the platform has done is told by none of them
+						continue // none of them reports what the platform did
 					}
 					w := newConsentWorld(t)
 					b := newBrowser(w)
 					a := w.start(platform)
-					back := w.says(a.platform, "alice", b.depart(a), nil)
+					back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
 					w.box.SetFault(platform, sandbox.Fault{
 						Kind: kind, Path: path, After: after, Latency: time.Millisecond,
 					})
-					end := b.arrive(back)
+					end := b.callback(back)
 					w.box.SetFault(platform, sandbox.Fault{Kind: sandbox.FaultNone})
 					w.afterAFault(end, kind)
-					w.bindBy(platform, "bob") // passing is passing
+					w.bindBy(platform, "bob") // the failure was transient
 				}
 			}
 		}
 	}
 }
 
-func (w *world) afterAFault(end arrival, kind sandbox.FaultKind) {
+func (w *world) afterAFault(end consoleRedirect, kind sandbox.FaultKind) {
 	w.t.Helper()
 	switch kind {
 	case sandbox.FaultNone, sandbox.FaultLatency:
@@ -364,7 +368,7 @@ func (w *world) afterAFault(end arrival, kind sandbox.FaultKind) {
 	}
 }
 
-func TestCallsAtOnceAreCapped(t *testing.T) {
+func TestConcurrentCallsAreLimited(t *testing.T) {
 	w := newConsentWorld(t)
 	for range 30 {
 		w.start(sandbox.GitHub)

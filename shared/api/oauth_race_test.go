@@ -11,7 +11,7 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// during does something right before the n-th call by a name, and once.
+// during calls do once, right before the n-th call by a name.
 func during(call string, n int, do func()) func(int, string) error {
 	var met atomic.Int64
 	return func(_ int, name string) error {
@@ -29,29 +29,29 @@ func (w *world) unbind(platform sandbox.Platform) reply {
 
 func TestA18_UnbindDuringACallback(t *testing.T) {
 	for _, platform := range byConsent {
-		for _, call := range []string{"Authorization", "SaveAuthorization", "SaveNote"} {
+		for n, call := range []string{"Authorization", "SaveAuthorization", "SaveAuthorization"} {
 			w := newConsentWorld(t)
 			w.bindBy(platform, "alice")
 			b := newBrowser(w)
 			a := w.start(platform)
-			back := w.says(a.platform, "bob", b.depart(a), nil)
-			w.table.reset(during(call, 1, func() { w.unbind(platform) }))
-			end := b.arrive(back).consented()
+			back := w.grant(a.platform, "bob", b.authorizeURL(a), nil)
+			w.table.reset(during(call, max(n, 1), func() { w.unbind(platform) }))
+			end := b.callback(back).consented()
 			w.table.reset(nil)
 			w.unbound(home, platform)
-			// The consent is still good, for a binding that is made after the unbind.
-			w.confirm(a.id, end.finish).ok()
+			// The consent is still valid for a binding that is made after the unbind.
+			w.confirm(a.id, end.confirmationCode).ok()
 			w.boundTo(home, platform, "bob")
-			w.told(platform, 3, "binding.bound", "bob", "")
+			w.wantHistory(platform, 3, "binding.bound", "bob", "")
 		}
 	}
 }
 
-// Wherever in a confirm an unbind comes, what it unbinds stays unbound: either the confirm ends
-// as if it had come later, or with a conflict.
+// At whatever point of a confirm an unbind comes, the binding that it ended stays unbound: the
+// confirm ends as if it came later, or with a conflict.
 func TestA18_UnbindDuringAConfirm(t *testing.T) {
 	for _, platform := range byConsent {
-		if last := unbindDuringConfirm(t, platform, 0); last < 8 {
+		if last := unbindDuringConfirm(t, platform, 0); last < 5 {
 			t.Errorf("%s: a confirm makes %d calls only", platform, last)
 		} else {
 			sideBySide(t, string(platform), last, func(t *testing.T, n int) {
@@ -67,7 +67,7 @@ func unbindDuringConfirm(t *testing.T, platform sandbox.Platform, n int) int {
 	w := newConsentWorld(t)
 	w.bindBy(platform, "alice")
 	a := w.start(platform)
-	finish := newBrowser(w).finish(a, "bob")
+	confirmationCode := newBrowser(w).confirmationCode(a, "bob")
 	var ended atomic.Bool
 	w.table.reset(func(i int, _ string) error {
 		if i == n && ended.CompareAndSwap(false, true) {
@@ -75,7 +75,7 @@ func unbindDuringConfirm(t *testing.T, platform sandbox.Platform, n int) int {
 		}
 		return nil
 	})
-	r := w.confirm(a.id, finish)
+	r := w.confirm(a.id, confirmationCode)
 	calls := len(w.table.made())
 	w.table.reset(nil)
 	if r.status != http.StatusOK {
@@ -87,13 +87,13 @@ func unbindDuringConfirm(t *testing.T, platform sandbox.Platform, n int) int {
 	if live := w.box.LiveTokens(platform, "alice"); platform == sandbox.GitHub && live != 0 {
 		t.Errorf("%d tokens of alice's live on", live)
 	}
-	w.wholeAfterTheSweep()
+	w.wantConsistentAfterSweep()
 	return calls
 }
 
-// wholeAfterTheSweep lets time pass and sweeps: what is bound must be usable, and nothing else
-// may be left.
-func (w *world) wholeAfterTheSweep() {
+// wantConsistentAfterSweep lets time pass and sweeps. Bindings must then be usable, and nothing
+// else may be left.
+func (w *world) wantConsistentAfterSweep() {
 	w.t.Helper()
 	for range 3 {
 		w.clock.forward(16 * time.Minute)
@@ -122,8 +122,8 @@ func (w *world) wholeAfterTheSweep() {
 		w.t.Fatal(err)
 	}
 	for _, entry := range due.Items {
-		if entry.Note != "" || entry.Authorization != "" {
-			w.t.Error("a note or an attempt is left")
+		if entry.Authorization != "" {
+			w.t.Error("an attempt is left")
 		}
 	}
 }
@@ -132,43 +132,43 @@ func TestA18_ARebindAndAConfirmAtOnce(t *testing.T) {
 	w := newConsentWorld(t)
 	w.bindBy(sandbox.GitHub, "alice")
 	a := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(a, "bob")
+	confirmationCode := newBrowser(w).confirmationCode(a, "bob")
 	w.table.reset(during("SaveBinding", 1, func() { w.bindBy(sandbox.GitHub, "carol") }))
-	w.confirm(a.id, finish).refused(problem.Conflict, "")
+	w.confirm(a.id, confirmationCode).refused(problem.Conflict, "")
 	w.table.reset(nil)
 	w.boundTo(home, sandbox.GitHub, "carol")
-	// What lost is swept: at the platform, too.
-	w.wholeAfterTheSweep()
+	// The sweep removes the token that lost, at the platform too.
+	w.wantConsistentAfterSweep()
 	if w.box.LiveTokens(sandbox.GitHub, "bob") != 0 || w.box.LiveTokens(sandbox.GitHub, "carol") != 1 {
 		t.Error("the token that lost must be dead, the other alive")
 	}
 }
 
-func TestTwoBrowsersThatGoAtOnce(t *testing.T) {
+func TestTwoBrowsersOpenTheStartURLAtOnce(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub)
 	one, other := newBrowser(w), newBrowser(w)
 	var address string
-	w.table.reset(during("SaveAuthorization", 1, func() { address = other.depart(a) }))
-	one.turnedAway(a).refused(problem.AnotherBrowser, a.id)
+	w.table.reset(during("SaveAuthorization", 1, func() { address = other.authorizeURL(a) }))
+	one.openRefused(a).refused(problem.AnotherBrowser, a.id)
 	w.table.reset(nil)
-	other.arrive(w.says("github", "alice", address, nil)).consented()
+	other.callback(w.grant("github", "alice", address, nil)).consented()
 }
 
-// A browser that goes away in the middle of a callback leaves no token behind that nobody has.
+// A browser that disconnects during a callback loses no token: Bindery has it.
 func TestAClosedTabLosesNoToken(t *testing.T) {
 	w := newConsentWorld(t)
 	b := newBrowser(w)
 	a := w.start(sandbox.GitHub)
-	back := w.says("github", "alice", b.depart(a), nil)
+	back := w.grant("github", "alice", b.authorizeURL(a), nil)
 	cookie := b.cookies()[0] + "=" + b.value()
 	ctx, closeTab := context.WithCancel(t.Context())
 	done := make(chan struct{}, 1)
 	w.table.reset(func(_ int, call string) error {
 		switch call {
-		case "SaveNote": // right before the exchange
+		case "SaveAuthorization": // the claim, right before the exchange
 			closeTab()
-		case "SaveIdentityEntry": // when the platform has answered twice
+		case "SaveIdentityEntry": // after two replies of the platform
 			done <- struct{}{}
 		}
 		return nil
@@ -188,15 +188,16 @@ func TestAClosedTabLosesNoToken(t *testing.T) {
 		t.Fatal("the callback has ended with its tab")
 	}
 	w.table.reset(nil)
-	w.quiesce(a.id)
-	w.wholeAfterTheSweep()
+	w.waitForCallback(a.id)
+	w.wantConsistentAfterSweep()
 	if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 0 {
-		t.Errorf("%d tokens live at GitHub that nobody has", live)
+		t.Errorf("%d tokens are valid at GitHub that Bindery doesn't have", live)
 	}
 }
 
-// quiesce waits until a callback that nobody waits for has moved its attempt on.
-func (w *world) quiesce(id string) {
+// waitForCallback waits until a callback whose client has gone has changed the stage of its
+// attempt.
+func (w *world) waitForCallback(id string) {
 	w.t.Helper()
 	for range 10_000 {
 		if w.shown(id, "").ok().text("stage") != "claimed" {

@@ -9,13 +9,14 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/instance"
+	"bindery/shared/netguard"
 	"bindery/shared/problem"
 )
 
-// OAuthStart is the function that begins an OAuth attempt and sends the browser to its platform.
+// OAuthStart adds the routes that start an authorization and redirect the browser to the platform.
 func OAuthStart(a *API, mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/authorizations", a.signedIn(ScopeWrite, a.start))
-	mux.HandleFunc("GET /v1/authorizations/{id}/start", a.depart)
+	mux.HandleFunc("POST /v1/authorizations", a.signedIn(ScopeWrite, limited(a.bindLimiter, a.start)))
+	mux.HandleFunc("GET /v1/authorizations/{id}/start", a.beginRedirect)
 }
 
 type instanceRefJSON struct {
@@ -36,9 +37,6 @@ type startedJSON struct {
 }
 
 func (a *API) start(ctx context.Context, c call) (answer, error) {
-	if wait, ok := a.binds.Allow(who(c)); !ok {
-		return answer{}, problem.New(problem.TooManyCalls).After(wait)
-	}
 	var body startJSON
 	if err := decode(c, &body); err != nil {
 		return answer{}, err
@@ -46,7 +44,7 @@ func (a *API) start(ctx context.Context, c call) (answer, error) {
 	if body.Platform == "" {
 		return answer{}, malformed("platform", "required")
 	}
-	if !ownPath(body.ReturnTo) {
+	if !isConsolePath(body.ReturnTo) {
 		return answer{}, malformed("returnTo", "")
 	}
 	var i instance.Instance
@@ -56,7 +54,7 @@ func (a *API) start(ctx context.Context, c call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	begun, err := a.bindings.StartAuthorization(ctx, binding.StartRequest{
+	started, err := a.bindings.StartAuthorization(ctx, binding.StartRequest{
 		By:       c.user(),
 		Platform: body.Platform,
 		Instance: i,
@@ -66,35 +64,36 @@ func (a *API) start(ctx context.Context, c call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: startedJSON{
-		ID:        begun.ID,
-		StartURL:  a.public + "/v1/authorizations/" + begun.ID + "/start",
-		ExpiresAt: begun.ExpiresAt,
+		ID:        started.ID,
+		StartURL:  a.public + "/v1/authorizations/" + started.ID + "/start",
+		ExpiresAt: started.ExpiresAt,
 	}}, nil
 }
 
-// ownPath reports whether a returnTo is nothing but a path with a query on the console's origin. A
-// browser takes "//evil" and "/\evil" for another host, and drops tabs and line breaks from an
-// address before it looks at it.
-func ownPath(to string) bool {
+// isConsolePath reports whether a returnTo is only a path, with or without a query, on the
+// console's origin. A browser takes "//evil" and "/\evil" for another host, and removes tabs and
+// line breaks from an address before it parses it.
+func isConsolePath(to string) bool {
 	if to == "" {
 		return true
 	}
 	u, err := url.Parse(to)
-	if err != nil || len(to) > maxAddress || u.Scheme != "" || u.Host != "" {
+	if err != nil || len(to) > netguard.MaxAddressLength || u.Scheme != "" || u.Host != "" {
 		return false
 	}
-	strange := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
+	forbidden := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
 	return strings.HasPrefix(u.Path, "/") && !strings.HasPrefix(u.Path, "//") &&
-		!strings.ContainsFunc(to, strange) && !strings.ContainsFunc(u.Path, strange) &&
+		!strings.ContainsFunc(to, forbidden) && !strings.ContainsFunc(u.Path, forbidden) &&
 		!strings.Contains(to, "#")
 }
 
-// depart is the browser's own navigation: it has no bearer, the id is the ticket.
-func (a *API) depart(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), whole)
+// beginRedirect serves the browser's navigation to a startUrl. It has no access token: the id of
+// the authorization is random and known to the user who started it.
+func (a *API) beginRedirect(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	switch mode := r.Header.Get("Sec-Fetch-Mode"); {
-	case r.Method != http.MethodGet: // a HEAD would use the id up
+	case r.Method != http.MethodGet: // a HEAD request would use the authorization up
 		w.Header().Set("Allow", http.MethodGet)
 		a.fail(w, r, problem.New(problem.MethodNotAllowed).With("method", r.Method))
 		return
@@ -103,7 +102,7 @@ func (a *API) depart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	to, err := a.bindings.BeginRedirect(ctx, id, tickets(r))
+	to, err := a.bindings.BeginRedirect(ctx, id, handshakes(r))
 	if err != nil {
 		if problem.Is(err, problem.AuthorizationUnknown) {
 			id = ""
@@ -111,6 +110,6 @@ func (a *API) depart(w http.ResponseWriter, r *http.Request) {
 		a.toConsole(w, r, binding.CallbackResult{ID: id}, err)
 		return
 	}
-	setTicket(w, to.Handshake, to.ExpiresAt, a.now())
+	setHandshake(w, to.Handshake, to.ExpiresAt, a.now())
 	redirect(w, http.StatusFound, to.URL)
 }

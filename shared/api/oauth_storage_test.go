@@ -11,7 +11,7 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// failing makes storage fail: one call, or all from one on.
+// failing makes storage fail: one call, or all calls from one on.
 type failing struct {
 	name  string
 	fails func(n, k int) bool
@@ -22,12 +22,12 @@ var failures = []failing{
 	{"all from one on", func(n, k int) bool { return n >= k }},
 }
 
-// stores are the two kinds of storage.
+// stores returns the two kinds of storage.
 func (w *world) stores() map[string]*watched {
 	return map[string]*watched{"table": w.table, "vault": w.vault}
 }
 
-// sideBySide runs a test for k = 1 to the last, all at once: some wait for a second.
+// sideBySide runs a test for k = 1 to the last in parallel, since some wait for a second.
 func sideBySide(t *testing.T, name string, last int, do func(t *testing.T, k int)) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -39,8 +39,8 @@ func sideBySide(t *testing.T, name string, last int, do func(t *testing.T, k int
 	all.Wait()
 }
 
-// trial makes a world ready and returns what is done in it, which returns whether that has worked,
-// and what must hold afterwards.
+// trial prepares a world. It returns an action, which reports whether it succeeded, and a check of
+// what must hold afterwards.
 type trial func(w *world) (do func() bool, after func(ok bool))
 
 // eachFailure makes storage fail at the k-th call, for k = 1 to the last.
@@ -91,7 +91,7 @@ func eachLostReply(t *testing.T, try trial) {
 	sideBySide(t, "lost reply", lose(t, 0), func(t *testing.T, k int) { lose(t, k) })
 }
 
-func TestGoWithStorageFailing(t *testing.T) {
+func TestTheStartURLWithStorageFailing(t *testing.T) {
 	try := func(w *world) (func() bool, func(bool)) {
 		a, b := w.start(sandbox.GitHub), newBrowser(w)
 		return func() bool {
@@ -99,10 +99,10 @@ func TestGoWithStorageFailing(t *testing.T) {
 				if r.status == http.StatusFound {
 					return true
 				}
-				w.arrived(r.header.Get("Location")).refused(problem.StorageUnavailable, a.id)
+				w.consoleRedirect(r.header.Get("Location")).refused(problem.StorageUnavailable, a.id)
 				return false
 			}, func(bool) {
-				b.arrive(w.says("github", "alice", b.depart(a), nil)).consented()
+				b.callback(w.grant("github", "alice", b.authorizeURL(a), nil)).consented()
 			}
 	}
 	eachFailure(t, try)
@@ -121,26 +121,26 @@ func TestACallbackWithStorageFailing(t *testing.T) {
 	for _, platform := range byConsent {
 		try := func(w *world) (func() bool, func(bool)) {
 			a, b := w.start(platform), newBrowser(w)
-			back := w.says(a.platform, "alice", b.depart(a), nil)
-			var finish string
+			back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
+			var confirmationCode string
 			return func() bool {
-					end := b.arrive(back)
-					if finish = end.finish; finish != "" {
+					end := b.callback(back)
+					if confirmationCode = end.confirmationCode; confirmationCode != "" {
 						return true
 					}
 					end.refused(problem.StorageUnavailable, end.id)
 					return false
 				}, func(ok bool) {
 					if ok {
-						w.confirm(a.id, finish).ok()
+						w.confirm(a.id, confirmationCode).ok()
 					} else if w.shown(a.id, "").ok().text("stage") == "redirected" {
-						// Nothing was claimed: the browser may come again.
-						w.confirm(a.id, b.arrive(back).consented().finish).ok()
+						// Nothing was claimed: the browser may repeat the callback.
+						w.confirm(a.id, b.callback(back).consented().confirmationCode).ok()
 					} else {
 						w.unbound(home, platform)
 						w.bindBy(platform, "alice") // a new attempt works
 					}
-					w.wholeAfterTheSweep()
+					w.wantConsistentAfterSweep()
 					w.boundTo(home, platform, "alice")
 					live := w.box.LiveTokens(platform, "alice")
 					if platform == sandbox.GitHub && live != 1 {
@@ -158,9 +158,9 @@ func TestAConfirmWithStorageFailing(t *testing.T) {
 		try := func(w *world) (func() bool, func(bool)) {
 			w.bindBy(platform, "bob")
 			a := w.start(platform)
-			finish := newBrowser(w).finish(a, "alice")
+			confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 			return func() bool {
-					r := w.confirm(a.id, finish)
+					r := w.confirm(a.id, confirmationCode)
 					if r.status == http.StatusOK {
 						return true
 					}
@@ -170,10 +170,10 @@ func TestAConfirmWithStorageFailing(t *testing.T) {
 					}
 					return false
 				}, func(bool) {
-					w.confirm(a.id, finish).ok() // the same call again
+					w.confirm(a.id, confirmationCode).ok() // the same call again
 					w.boundTo(home, platform, "alice")
-					w.told(platform, 2, "binding.rebound", "alice", "bob")
-					w.wholeAfterTheSweep()
+					w.wantHistory(platform, 2, "binding.rebound", "alice", "bob")
+					w.wantConsistentAfterSweep()
 					bobs := w.box.LiveTokens(platform, "bob")
 					if platform == sandbox.GitHub && bobs != 0 {
 						w.t.Errorf("%d of bob's tokens live", bobs)
@@ -188,8 +188,8 @@ func TestAConfirmWithStorageFailing(t *testing.T) {
 func TestARefusalOfAnotherUserWithStorageFailing(t *testing.T) {
 	eachFailure(t, func(w *world) (func() bool, func(bool)) {
 		a := w.start(sandbox.GitHub)
-		finish := newBrowser(w).finish(a, "alice")
-		bea := func() reply { return w.do(confirmation(a.id, finish).by(w.as("bea"))) }
+		confirmationCode := newBrowser(w).confirmationCode(a, "alice")
+		bea := func() reply { return w.do(confirmation(a.id, confirmationCode).by(w.as("bea"))) }
 		return func() bool {
 				r := bea()
 				if r.status == http.StatusForbidden {
@@ -200,8 +200,8 @@ func TestARefusalOfAnotherUserWithStorageFailing(t *testing.T) {
 				return false
 			}, func(bool) {
 				bea().refused(problem.AnotherUser, "")
-				w.confirm(a.id, finish).refused(problem.AuthorizationDone, "")
-				w.wholeAfterTheSweep()
+				w.confirm(a.id, confirmationCode).refused(problem.AuthorizationDone, "")
+				w.wantConsistentAfterSweep()
 				w.unbound(home, sandbox.GitHub)
 				if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
 					w.t.Error("the token lives on")

@@ -11,7 +11,7 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// pages are where a user ends by hand what Bindery can't.
+// pages are where a user revokes a token that Bindery can't revoke.
 var pages = map[sandbox.Platform]string{
 	sandbox.Gitee:     "/oauth/applications",
 	sandbox.Bitbucket: "/account/settings/app-authorizations/",
@@ -24,15 +24,15 @@ func TestABindingByConsentFromStartToEnd(t *testing.T) {
 			b := newBrowser(w)
 			a := w.start(platform, "returnTo", "/instances?tab=bindings&lang=zh")
 			w.stage(a.id, "started")
-			address := b.depart(a)
+			address := b.authorizeURL(a)
 			w.stage(a.id, "redirected")
-			end := b.arrive(w.says(a.platform, "alice", address, nil)).consented()
+			end := b.callback(w.grant(a.platform, "alice", address, nil)).consented()
 			if end.id != a.id || end.path != "/instances?tab=bindings&lang=zh" {
-				t.Errorf("arrived at %s with the id %q", end.path, end.id)
+				t.Errorf("redirected to %s with the id %q", end.path, end.id)
 			}
 			w.unbound(home, platform)
 
-			r := w.confirm(a.id, end.finish).ok()
+			r := w.confirm(a.id, end.confirmationCode).ok()
 			if got, want := r.header.Get("ETag"), `"`+r.text("etag")+`"`; got != want {
 				t.Errorf("the ETag is %s, want %s", got, want)
 			}
@@ -45,14 +45,15 @@ func TestABindingByConsentFromStartToEnd(t *testing.T) {
 				t.Error("the vault's token isn't alive")
 			}
 			w.boundTo(home, platform, "alice")
-			w.told(platform, 1, "binding.bound", "alice", "")
-			w.ended(platform)
+			w.wantHistory(platform, 1, "binding.bound", "alice", "")
+			w.wantEnded(platform)
 		})
 	}
 }
 
-// told wants how many events a binding's history has, and its newest; "" is no identity.
-func (w *world) told(platform sandbox.Platform, count int, kind, login, before string) {
+// wantHistory wants the number of events in a binding's history and its newest event; "" is no
+// identity.
+func (w *world) wantHistory(platform sandbox.Platform, count int, kind, login, before string) {
 	w.t.Helper()
 	events := w.get(home + "/" + string(platform) + "/history").ok().list("events")
 	if len(events) != count {
@@ -71,8 +72,8 @@ func (w *world) told(platform sandbox.Platform, count int, kind, login, before s
 	}
 }
 
-// ended unbinds, and wants what the platform's way of revoking allows.
-func (w *world) ended(platform sandbox.Platform) {
+// wantEnded unbinds, and wants the token to be revoked if the platform supports that.
+func (w *world) wantEnded(platform sandbox.Platform) {
 	w.t.Helper()
 	r := w.do(request{method: "DELETE", path: home + "/" + string(platform)}).ok()
 	revoked, address := r.json()["revoked"], r.text("revokeUrl")
@@ -86,7 +87,7 @@ func (w *world) ended(platform sandbox.Platform) {
 			revoked, address, live)
 	}
 	w.unbound(home, platform)
-	w.told(platform, 2, "binding.unbound", "", "alice")
+	w.wantHistory(platform, 2, "binding.unbound", "", "alice")
 	w.clock.forward(16 * time.Minute)
 	w.sweep()
 	if names, err := w.secrets.Names(w.t.Context()); err != nil || len(names) != 0 {
@@ -94,7 +95,7 @@ func (w *world) ended(platform sandbox.Platform) {
 	}
 }
 
-// audited are the audit lines of an action.
+// audited returns the audit lines of an action.
 func (w *world) audited(action string) []map[string]any {
 	w.t.Helper()
 	var found []map[string]any
@@ -106,7 +107,7 @@ func (w *world) audited(action string) []map[string]any {
 	return found
 }
 
-// revocations are the requests to end tokens that came to GitHub, by the last part of their path.
+// revocations returns the requests to GitHub that revoke tokens, by the last part of their path.
 func (w *world) revocations() []string {
 	var ends []string
 	for _, r := range w.box.Requests() {
@@ -117,7 +118,7 @@ func (w *world) revocations() []string {
 	return ends
 }
 
-func TestA16_OAuthAnotherIdentityIsAuditedAndTheOldTokenAloneRevoked(t *testing.T) {
+func TestA16_OAuthAnotherIdentityIsAuditedAndOnlyTheOldTokenRevoked(t *testing.T) {
 	w := newConsentWorld(t)
 	w.bindBy(sandbox.GitHub, "alice", "instance", atShanghai)
 	w.bindBy(sandbox.GitHub, "alice")
@@ -126,7 +127,7 @@ func TestA16_OAuthAnotherIdentityIsAuditedAndTheOldTokenAloneRevoked(t *testing.
 
 	w.bindBy(sandbox.GitHub, "bob")
 	w.boundTo(home, sandbox.GitHub, "bob")
-	w.told(sandbox.GitHub, 2, "binding.rebound", "bob", "alice")
+	w.wantHistory(sandbox.GitHub, 2, "binding.rebound", "bob", "alice")
 	if w.box.Lives(sandbox.GitHub, old) || !w.box.Lives(sandbox.GitHub, other) {
 		t.Error("of alice's two tokens the replaced one, and no other, must be dead")
 	}
@@ -142,7 +143,7 @@ func TestA16_OAuthAnotherIdentityIsAuditedAndTheOldTokenAloneRevoked(t *testing.
 	}
 }
 
-func TestA16_OAuthTheSameIdentityAgainRevokesTheReplacedTokenAlone(t *testing.T) {
+func TestA16_OAuthTheSameIdentityAgainRevokesOnlyTheReplacedToken(t *testing.T) {
 	for _, platform := range byConsent {
 		t.Run(string(platform), func(t *testing.T) {
 			w := newConsentWorld(t)
@@ -156,12 +157,12 @@ func TestA16_OAuthTheSameIdentityAgainRevokesTheReplacedTokenAlone(t *testing.T)
 			if got, want := w.box.Lives(platform, old), platform != sandbox.GitHub; got != want {
 				t.Errorf("the old token lives: %v, want %v", got, want)
 			}
-			w.told(platform, 2, "binding.rebound", "alice", "alice")
+			w.wantHistory(platform, 2, "binding.rebound", "alice", "alice")
 		})
 	}
 }
 
-func TestATokenWithoutAnEndIsBoundAsSuch(t *testing.T) {
+func TestATokenWithoutAnExpiryIsBound(t *testing.T) {
 	w := newConsentWorld(t)
 	app := w.box.Apps()[sandbox.GitHub]
 	app.ExpiringTokens = false
@@ -174,7 +175,7 @@ func TestATokenWithoutAnEndIsBoundAsSuch(t *testing.T) {
 	w.boundTo(home, sandbox.GitHub, "alice")
 }
 
-func TestATokenThatCanBeRenewedIsNotShownAsExpiring(t *testing.T) {
+func TestARefreshableTokenIsNotShownAsExpiring(t *testing.T) {
 	w := newConsentWorld(t)
 	for platform, life := range map[sandbox.Platform]time.Duration{
 		sandbox.Gitee: 24 * time.Hour, sandbox.GitHub: 8 * time.Hour, sandbox.Bitbucket: 2 * time.Hour,
@@ -194,40 +195,41 @@ func TestBitbucketTakesItsInstanceAfterTheConsent(t *testing.T) {
 	if at := w.shown(a.id, "").ok().json()["instance"]; at != nil {
 		t.Errorf("the instance is %v, want null", at)
 	}
-	finish := newBrowser(w).finish(a, "carol")
-	w.confirm(a.id, finish, "instance", atShanghai).ok()
+	confirmationCode := newBrowser(w).confirmationCode(a, "carol")
+	w.confirm(a.id, confirmationCode, "instance", atShanghai).ok()
 	w.boundTo(shanghaiPath, sandbox.Bitbucket, "carol")
 	w.unbound(home, sandbox.Bitbucket)
 
-	// The one consent is for one binding.
-	w.confirm(a.id, finish).refused(problem.AuthorizationDone, "")
+	// A consent is for one binding.
+	w.confirm(a.id, confirmationCode).refused(problem.AuthorizationDone, "")
 	w.unbound(home, sandbox.Bitbucket)
-	w.confirm(a.id, finish, "instance", atShanghai).ok()
+	w.confirm(a.id, confirmationCode, "instance", atShanghai).ok()
 }
 
-func TestTheIdentityIsShownForTheFinishAlone(t *testing.T) {
+func TestTheIdentityIsShownOnlyWithTheConfirmationCode(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(a, "alice")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 	for name, shown := range map[string]string{
-		"none": "", "wrong": strings.Repeat("0", 64), "longer": finish + "0", "shorter": finish[1:],
+		"none": "", "wrong": strings.Repeat("0", 64), "longer": confirmationCode + "0",
+		"shorter": confirmationCode[1:],
 	} {
 		r := w.shown(a.id, shown).ok()
 		if _, there := r.json()["identity"]; there || strings.Contains(string(r.body), "alice") {
-			t.Errorf("the identity is shown with this finish: %s", name)
+			t.Errorf("the identity is shown with this confirmationCode: %s", name)
 		}
 	}
-	r := w.shown(a.id, finish).ok()
+	r := w.shown(a.id, confirmationCode).ok()
 	identity, _ := r.json()["identity"].(map[string]any)
 	if identity["username"] != "alice" || r.text("platform") != "github" ||
 		r.text("stage") != "consented" {
-		t.Errorf("with the finish: %s", r.body)
+		t.Errorf("with the confirmationCode: %s", r.body)
 	}
-	// To others there is none at all, finish or not.
+	// To other users there is none, with or without the confirmation code.
 	for name, token := range map[string]string{"bea": w.as("bea"), "eve": w.stranger()} {
 		r := w.do(request{
 			method: "GET", path: "/v1/authorizations/" + a.id, as: token,
-			header: map[string]string{"Bindery-Confirmation-Code": finish},
+			header: map[string]string{"Bindery-Confirmation-Code": confirmationCode},
 		})
 		if r.refused(problem.AuthorizationUnknown, ""); strings.Contains(string(r.body), "alice") {
 			t.Errorf("%s is shown the identity", name)
@@ -235,19 +237,19 @@ func TestTheIdentityIsShownForTheFinishAlone(t *testing.T) {
 	}
 }
 
-func TestAConfirmAgainHasTheSameAnswer(t *testing.T) {
+func TestARepeatedConfirmHasTheSameReply(t *testing.T) {
 	for _, platform := range byConsent {
 		w := newConsentWorld(t)
 		a := w.start(platform)
-		finish := newBrowser(w).finish(a, "alice")
-		first := w.confirm(a.id, finish).ok()
-		again := w.confirm(a.id, finish).ok()
-		w.clock.forward(20 * time.Minute) // also when the attempt has long expired
-		late := w.confirm(a.id, finish).ok()
+		confirmationCode := newBrowser(w).confirmationCode(a, "alice")
+		first := w.confirm(a.id, confirmationCode).ok()
+		again := w.confirm(a.id, confirmationCode).ok()
+		w.clock.forward(20 * time.Minute) // also after the attempt has expired
+		late := w.confirm(a.id, confirmationCode).ok()
 		if string(first.body) != string(again.body) || string(first.body) != string(late.body) {
 			t.Errorf("%s: three answers: %s %s %s", platform, first.body, again.body, late.body)
 		}
-		w.told(platform, 1, "binding.bound", "alice", "")
+		w.wantHistory(platform, 1, "binding.bound", "alice", "")
 	}
 }
 
@@ -255,11 +257,11 @@ func TestConfirmsAtOnceMakeOneBinding(t *testing.T) {
 	w := newConsentWorld(t)
 	w.bindBy(sandbox.GitHub, "bob")
 	a := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(a, "alice")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 	replies := make([]reply, 8)
 	var all sync.WaitGroup
 	for i := range replies {
-		all.Go(func() { replies[i] = w.confirm(a.id, finish) })
+		all.Go(func() { replies[i] = w.confirm(a.id, confirmationCode) })
 	}
 	all.Wait()
 	for _, r := range replies {
@@ -268,7 +270,7 @@ func TestConfirmsAtOnceMakeOneBinding(t *testing.T) {
 		}
 	}
 	w.boundTo(home, sandbox.GitHub, "alice")
-	w.told(sandbox.GitHub, 2, "binding.rebound", "alice", "bob")
+	w.wantHistory(sandbox.GitHub, 2, "binding.rebound", "alice", "bob")
 	if w.box.LiveTokens(sandbox.GitHub, "bob") != 0 || w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
 		t.Error("bob's token must be dead, and alice's alive")
 	}
@@ -277,11 +279,11 @@ func TestConfirmsAtOnceMakeOneBinding(t *testing.T) {
 func TestOneConsentForTwoInstancesAtOnceBindsOne(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.Bitbucket, "instance", nil)
-	finish := newBrowser(w).finish(a, "alice")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 	replies := make([]reply, 2)
 	var all sync.WaitGroup
 	for i, target := range []map[string]any{instance, atShanghai} {
-		all.Go(func() { replies[i] = w.confirm(a.id, finish, "instance", target) })
+		all.Go(func() { replies[i] = w.confirm(a.id, confirmationCode, "instance", target) })
 	}
 	all.Wait()
 	bound := 0
@@ -300,16 +302,16 @@ func TestOneConsentForTwoInstancesAtOnceBindsOne(t *testing.T) {
 func TestAConfirmForAnotherInstanceThanTheNamedOneChangesNothing(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub)
-	finish := newBrowser(w).finish(a, "alice")
-	w.confirm(a.id, finish, "instance", atShanghai).refused(problem.AnotherInstance, "")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
+	w.confirm(a.id, confirmationCode, "instance", atShanghai).refused(problem.AnotherInstance, "")
 	w.unbound(shanghaiPath, sandbox.GitHub)
-	w.confirm(a.id, finish).ok()
+	w.confirm(a.id, confirmationCode).ok()
 }
 
-func TestA15_OAuthAnInstanceOfAnotherAccountIsAsGoodAsNone(t *testing.T) {
+func TestA15_OAuthAnInstanceOfAnotherAccountIsOneThatDoesNotExist(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.Bitbucket, "instance", nil)
-	finish := newBrowser(w).finish(a, "alice")
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 	theirs := map[string]any{"region": "cn-hangzhou", "id": "cri-beta"}
 	none := map[string]any{"region": "cn-hangzhou", "id": "cri-none"}
 	same := func(what string, one, other reply) {
@@ -319,8 +321,8 @@ func TestA15_OAuthAnInstanceOfAnotherAccountIsAsGoodAsNone(t *testing.T) {
 			t.Errorf("%s: another account's %s, none %s", what, one.body, other.body)
 		}
 	}
-	same("confirm", w.confirm(a.id, finish, "instance", theirs),
-		w.confirm(a.id, finish, "instance", none))
+	same("confirm", w.confirm(a.id, confirmationCode, "instance", theirs),
+		w.confirm(a.id, confirmationCode, "instance", none))
 	begin := func(at map[string]any) reply {
 		return w.do(request{method: "POST", path: "/v1/authorizations", body: map[string]any{
 			"platform": "github", "instance": at,
@@ -328,12 +330,12 @@ func TestA15_OAuthAnInstanceOfAnotherAccountIsAsGoodAsNone(t *testing.T) {
 	}
 	same("start", begin(theirs), begin(none))
 	narrow := w.issuer.token(t, map[string]any{"instances": []string{"cn-shanghai/cri-1"}})
-	same("a narrowed caller", w.do(confirmation(a.id, finish).by(narrow)),
-		w.do(confirmation(a.id, finish, "instance", none).by(narrow)))
-	w.confirm(a.id, finish).ok() // none of it has done harm
+	same("a narrowed caller", w.do(confirmation(a.id, confirmationCode).by(narrow)),
+		w.do(confirmation(a.id, confirmationCode, "instance", none).by(narrow)))
+	w.confirm(a.id, confirmationCode).ok() // none of the refused calls changed anything
 }
 
-// withoutID is the body without the request's id, which always differs.
+// withoutID returns the body without the request's id, which always differs.
 func (r reply) withoutID() string {
 	r.t.Helper()
 	return strings.Replace(string(r.body), r.text("requestId"), "", 1)

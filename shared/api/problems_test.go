@@ -8,16 +8,18 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
+	sandboxcodeup "bindery/shared/sandbox/codeup"
+	sandboxgitlab "bindery/shared/sandbox/gitlab"
 )
 
-// way is how a problem is reached through HTTP. Each is gone twice, once in each language.
-type way struct {
+// scenario is a way to cause a problem through HTTP. Each runs twice, once in each language.
+type scenario struct {
 	code   problem.Code
 	reason string
 	how    func(w *world, language string) reply
 }
 
-// bind tries to bind, and odd says that the body doesn't fit the contract.
+// bind tries to bind; odd is set if the body violates the contract.
 func bind(
 	platform string, body any, odd bool, settings ...func(*world),
 ) func(*world, string) reply {
@@ -54,9 +56,9 @@ func fault(p sandbox.Platform, f sandbox.Fault) func(*world) {
 	return func(w *world) { w.box.SetFault(p, f) }
 }
 
-// waysOfTheCaller are what is wrong with a request.
-func waysOfTheCaller() []way {
-	return []way{
+// callerProblems are the problems of a request.
+func callerProblems() []scenario {
+	return []scenario{
 		{problem.InputMalformed, "required", bind("gitlab", gitlab("username", nil), true)},
 		{problem.InputMalformed, "required", bind("gitlab", gitlab("address", nil), false)},
 		{problem.InputMalformed, "unknown", bind("gitlab", gitlab("color", "red"), true)},
@@ -67,6 +69,14 @@ func waysOfTheCaller() []way {
 		{
 			problem.InputMalformed, "too_long",
 			bind("gitlab", gitlab("username", strings.Repeat("a", 256)), true),
+		},
+		{
+			problem.InputMalformed, "too_long",
+			bind("gitlab", gitlab("address", "https://"+strings.Repeat("a", 2048)), true),
+		},
+		{
+			problem.InputMalformed, "too_long",
+			bind("codeup", codeup("token", strings.Repeat("a", 4097)), false),
 		},
 		{problem.InputMalformed, "characters", bind("gitlab", gitlab("username", "a:b"), false)},
 		{
@@ -116,9 +126,9 @@ func waysOfTheCaller() []way {
 	}
 }
 
-// waysOfBindery are what is wrong with Bindery itself, or with two people at once.
-func waysOfBindery() []way {
-	return []way{
+// binderyProblems are the problems of Bindery itself and of concurrent calls.
+func binderyProblems() []scenario {
+	return []scenario{
 		{problem.Conflict, "", func(w *world, language string) reply {
 			w.table.reset(func(_ int, call string) error {
 				if call == "SaveBinding" {
@@ -150,8 +160,8 @@ func waysOfBindery() []way {
 	}
 }
 
-// waysOfThePlatform are what is wrong with the platform, its address, or the token.
-func waysOfThePlatform() []way {
+// platformProblems are the problems of the platform, its address, or the token.
+func platformProblems() []scenario {
 	site := func(address string) func(*world, string) reply {
 		return bind("gitlab", gitlab("address", address), false)
 	}
@@ -166,7 +176,7 @@ func waysOfThePlatform() []way {
 			w.box.SetSwitch(sandbox.Codeup, name, true)
 		})
 	}
-	return []way{
+	return []scenario{
 		{problem.AddressRefused, "", site("https://10.0.0.1")},
 		{problem.AddressRefused, "", site("https://private.example")},
 		{problem.AddressRefused, "malformed", site("https://user@gitlab.example")},
@@ -215,29 +225,30 @@ func waysOfThePlatform() []way {
 			problem.PermissionMissing, "",
 			bind("codeup", codeup("token", "pt-sandbox-no-branches"), false),
 		},
-		{problem.AddressNotListed, "", switched(sandbox.CodeupAllowList)},
+		{problem.AddressNotListed, "", switched(sandboxcodeup.AllowList)},
 	}
 }
 
-// elsewhere are the codes that other tests reach: those of consent, of credentials and checks, and
-// the one whose way is told below.
+// elsewhere are the codes that other tests cause: those of OAuth, of credentials and checks, and
+// the ones of the tests that are named.
 var elsewhere = []problem.Code{
 	problem.NotBound, problem.TokenRevoked, problem.PlatformNotConfigured, problem.ConsentRefused,
 	problem.AnotherBrowser, problem.CookiesBlocked, problem.AuthorizationExpired,
 	problem.AuthorizationDone, problem.AuthorizationUnknown, problem.NotANavigation,
 	problem.AnotherUser, problem.AnotherInstance, problem.NotAPersonalAccount,
 	problem.TooManyTokens, problem.ClientRefused, problem.ManyTokens,
-	problem.InstancesUnknown, // TestACatalogueThatCannotBeReadIsToldAsSuch
+	problem.InstancesUnknown, // TestAnUnreadableCatalogueIsItsOwnProblem
 	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
-	problem.Overloaded,       // the router's
+	problem.Overloaded,       // a reply of the router
+	problem.NewerVersion,     // TestARecordOfANewerVersionIsShownAndNotActedUpon
 }
 
-func TestEveryProblemIsReachedAndReadsWellInBothLanguages(t *testing.T) {
+func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
 	reached := slices.Clone(elsewhere)
 	for _, warning := range warnings() {
 		reached = append(reached, warning.code)
 	}
-	for _, ways := range [][]way{waysOfTheCaller(), waysOfBindery(), waysOfThePlatform()} {
+	for _, ways := range [][]scenario{callerProblems(), binderyProblems(), platformProblems()} {
 		for _, way := range ways {
 			reached = append(reached, way.code)
 			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {
@@ -259,7 +270,7 @@ func TestEveryProblemIsReachedAndReadsWellInBothLanguages(t *testing.T) {
 	}
 }
 
-// readsWell checks a problem's three texts: in the right language, and no hole in them.
+// readsWell checks that a problem's three texts are in the language and have all their parameters.
 func readsWell(t *testing.T, fields map[string]any, language problem.Language) {
 	t.Helper()
 	for _, name := range []string{"title", "detail", "remedy"} {
@@ -268,7 +279,7 @@ func readsWell(t *testing.T, fields map[string]any, language problem.Language) {
 			t.Errorf("%s in %s has a hole in it: %q", name, language, text)
 		}
 		chinese := strings.ContainsFunc(text, func(r rune) bool { return r >= 0x4e00 && r <= 0x9fff })
-		for _, word := range []string{"读写", "只读", "沙箱"} { // a platform's own, in any language
+		for _, word := range []string{"读写", "只读", "沙箱"} { // names that a platform uses in every language
 			chinese = chinese && (language == problem.Chinese || !strings.Contains(text, word))
 		}
 		if chinese != (language == problem.Chinese) {
@@ -277,7 +288,7 @@ func readsWell(t *testing.T, fields map[string]any, language problem.Language) {
 	}
 }
 
-// warning is one that a binding carries, and the bind that gets it.
+// warning is a warning of a binding, and the bind that causes it.
 type warning struct {
 	code     problem.Code
 	reason   string
@@ -287,8 +298,8 @@ type warning struct {
 }
 
 func warnings() []warning {
-	open := func(w *world) { w.box.SetSwitch(sandbox.Codeup, sandbox.CodeupCheckName, false) }
-	old := func(w *world) { w.box.SetSwitch(sandbox.GitLab, sandbox.GitLabOld, true) }
+	open := func(w *world) { w.box.SetSwitch(sandbox.Codeup, sandboxcodeup.CheckName, false) }
+	old := func(w *world) { w.box.SetSwitch(sandbox.GitLab, sandboxgitlab.Old, true) }
 	bobAtMain := codeup("username", "bob@sandbox.invalid", "token", "pt-sandbox-bob",
 		"organization", "sandbox-org-main")
 	empty := codeup("username", "carol", "token", "pt-sandbox-empty")
@@ -305,7 +316,7 @@ func warnings() []warning {
 	}
 }
 
-func TestEveryWarningIsReachedAndReadsWellInBothLanguages(t *testing.T) {
+func TestEveryWarningOccursAndReadsWellInBothLanguages(t *testing.T) {
 	for _, tt := range warnings() {
 		t.Run(string(tt.code)+"_"+tt.reason, func(t *testing.T) {
 			t.Parallel()
@@ -334,13 +345,13 @@ func TestEveryWarningIsReachedAndReadsWellInBothLanguages(t *testing.T) {
 	}
 }
 
-// An alarm on errors in the log wakes somebody: what callers and platforms do is no such error.
+// Errors in the log raise an alarm, so failures of callers and platforms are not logged as errors.
 func TestOnlyBinderysOwnFailuresAreErrorsInTheLog(t *testing.T) {
 	for _, tt := range []struct {
-		ways []way
+		ways []scenario
 		want bool
 	}{
-		{waysOfTheCaller(), false}, {waysOfThePlatform(), false}, {waysOfBindery(), true},
+		{callerProblems(), false}, {platformProblems(), false}, {binderyProblems(), true},
 	} {
 		for _, way := range tt.ways {
 			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {
@@ -356,8 +367,8 @@ func TestOnlyBinderysOwnFailuresAreErrorsInTheLog(t *testing.T) {
 	}
 }
 
-// What a platform or a cap asks to wait is passed on, in whole seconds.
-func TestWhatAskedToWaitIsInRetryAfter(t *testing.T) {
+// The wait of a platform or a limit is in Retry-After, in whole seconds.
+func TestAWaitIsInRetryAfter(t *testing.T) {
 	for _, tt := range []struct {
 		kind sandbox.FaultKind
 		wait time.Duration
@@ -379,7 +390,7 @@ func TestWhatAskedToWaitIsInRetryAfter(t *testing.T) {
 	}
 }
 
-func TestACatalogueThatCannotBeReadIsToldAsSuch(t *testing.T) {
+func TestAnUnreadableCatalogueIsItsOwnProblem(t *testing.T) {
 	w := newWorld(t, env("BINDERY_INSTANCES", "file:///nowhere/at/all.json"))
 	for _, language := range []problem.Language{problem.Chinese, problem.English} {
 		for _, path := range []string{"/v1/instances", "/v1/bindings", home} {

@@ -55,7 +55,7 @@ func TestOnlyTheConsolesOriginMayCallFromABrowser(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{home, "/nowhere"} { // a problem is readable, too
+	for _, path := range []string{home, "/nowhere"} { // the console may also read a problem
 		r := w.do(request{method: "GET", path: path, unlisted: true, header: map[string]string{
 			"Origin": consoleURL,
 		}})
@@ -71,7 +71,7 @@ func TestOnlyTheConsolesOriginMayCallFromABrowser(t *testing.T) {
 	}
 }
 
-// A preflight is answered without a sign-in, and touches nothing.
+// A preflight needs no access token and makes no calls.
 func TestAPreflightListsWhatTheConsoleSends(t *testing.T) {
 	w := newWorld(t)
 	w.table.reset(nil)
@@ -101,7 +101,7 @@ func TestAPreflightListsWhatTheConsoleSends(t *testing.T) {
 	}
 }
 
-func TestAMethodThatIsNotServedIsToldWithThoseThatAre(t *testing.T) {
+func TestAnUnknownMethodIsRefusedWithAllow(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct{ method, path, allow string }{
 		{"POST", "/v1/platforms", "GET, HEAD"},
@@ -143,7 +143,7 @@ func TestAHeadIsTheGetWithoutItsBody(t *testing.T) {
 	}
 }
 
-func TestTheSignOfLifeTouchesNothing(t *testing.T) {
+func TestHealthzMakesNoCalls(t *testing.T) {
 	w := newWorld(t)
 	w.issuer.setDown(true)
 	w.table.reset(func(int, string) error { return errStorage })
@@ -157,8 +157,8 @@ func TestTheSignOfLifeTouchesNothing(t *testing.T) {
 	}
 }
 
-// Whatever the reply: no cache keeps it, no browser guesses its type, and no address leaks.
-func TestEveryReplyCarriesTheHeadersOfSafety(t *testing.T) {
+// No cache stores a reply, no browser sniffs its type, and no address is sent as a referrer.
+func TestEveryReplyHasTheSecurityHeaders(t *testing.T) {
 	w := newWorld(t)
 	for _, r := range []reply{
 		w.put(home+"/gitlab", gitlab()), w.get(home), w.get(at("x", "y")),

@@ -22,39 +22,39 @@ const (
 	maxDepth = 8        // of nested JSON
 )
 
-// malformed is the problem of one field.
+// malformed returns the problem of a malformed field.
 func malformed(field, reason string) error {
 	return problem.New(problem.InputMalformed).Because(reason).With("field", field)
 }
 
-// decode reads a JSON object into a struct: one object, UTF-8, no field that the struct lacks,
-// none twice. Errors name the field and never quote a value.
+// decode decodes the body into a struct. The body must be a single JSON object in UTF-8, with no
+// unknown field and no field twice. Errors name the field and never quote a value.
 func decode(c call, into any) error {
 	kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return problem.New(problem.MediaTypeUnknown)
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
-	if tooLarge(err) {
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		return problem.New(problem.BodyTooLarge).With("limit", strconv.Itoa(maxBody))
 	}
 	if err != nil || !utf8.Valid(data) {
 		return malformed("body", "json")
 	}
-	if err := inspect(json.NewDecoder(bytes.NewReader(data))); err != nil {
+	if err := checkObject(json.NewDecoder(bytes.NewReader(data))); err != nil {
 		return err
 	}
 	strict := json.NewDecoder(bytes.NewReader(data))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(into); err != nil {
-		return fieldOf(err)
+		return decodeProblem(err)
 	}
 	return nil
 }
 
-// fieldOf turns an error of encoding/json into a problem. The package tells an unknown field by
-// its text alone.
-func fieldOf(err error) error {
+// decodeProblem returns the problem for an error of encoding/json, which reports an unknown field
+// only in its text.
+func decodeProblem(err error) error {
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) && wrongType.Field != "" {
 		return malformed(wrongType.Field, "type")
@@ -65,14 +65,14 @@ func fieldOf(err error) error {
 	return malformed("body", "json")
 }
 
-// inspect walks over one JSON object and refuses what encoding/json lets pass: depth, a name
-// twice (in any case of letters, since they all fill the same field), something after the end.
-func inspect(dec *json.Decoder) error {
+// checkObject refuses what encoding/json accepts: deep nesting, a name twice (in any case of
+// letters, since all of them fill the same field), and data after the object.
+func checkObject(dec *json.Decoder) error {
 	first, err := dec.Token()
 	if err != nil || first != json.Delim('{') {
 		return malformed("body", "json")
 	}
-	if err := inspectObject(dec, 1); err != nil {
+	if err := checkMembers(dec, 1); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -81,7 +81,7 @@ func inspect(dec *json.Decoder) error {
 	return nil
 }
 
-func inspectObject(dec *json.Decoder, depth int) error {
+func checkMembers(dec *json.Decoder, depth int) error {
 	seen := map[string]bool{}
 	for dec.More() {
 		token, err := dec.Token()
@@ -93,36 +93,36 @@ func inspectObject(dec *json.Decoder, depth int) error {
 			return malformed(name, "doubled")
 		}
 		seen[fold(name)] = true
-		if err := inspectValue(dec, depth); err != nil {
+		if err := checkValue(dec, depth); err != nil {
 			return err
 		}
 	}
 	return closed(dec)
 }
 
-// fold brings a name to the form in which encoding/json compares it: to it, K, k and the Kelvin
-// sign are one letter.
+// fold returns the name with its case folded as encoding/json compares names, to which K, k and the
+// Kelvin sign are one letter.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
-		least := r
+		lowest := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
+			lowest = min(lowest, next)
 		}
-		return least
+		return lowest
 	}, name)
 }
 
-func inspectValue(dec *json.Decoder, depth int) error {
+func checkValue(dec *json.Decoder, depth int) error {
 	token, err := dec.Token()
 	if err != nil || depth >= maxDepth {
 		return malformed("body", "json")
 	}
 	switch token {
 	case json.Delim('{'):
-		return inspectObject(dec, depth+1)
+		return checkMembers(dec, depth+1)
 	case json.Delim('['):
 		for dec.More() {
-			if err := inspectValue(dec, depth+1); err != nil {
+			if err := checkValue(dec, depth+1); err != nil {
 				return err
 			}
 		}
@@ -138,7 +138,7 @@ func closed(dec *json.Decoder) error {
 	return nil
 }
 
-// parameter is a query parameter, which may be there once.
+// parameter returns the value of a query parameter, which may occur once, or "".
 func parameter(c call, name string) (string, error) {
 	values := c.URL.Query()[name]
 	switch len(values) {
@@ -150,7 +150,7 @@ func parameter(c call, name string) (string, error) {
 	return "", malformed(name, "doubled")
 }
 
-// flag is a query parameter that is true, false or not there.
+// flag returns the value of a query parameter that is true, false or absent.
 func flag(c call, name string) (bool, error) {
 	value, err := parameter(c, name)
 	if err != nil {
@@ -165,8 +165,8 @@ func flag(c call, name string) (bool, error) {
 	return false, malformed(name, "type")
 }
 
-// ifMatch reads the condition of a PUT or DELETE (RFC 9110, 13.1.1). An ETag without its quotes is
-// understood too, as it stands in a binding's JSON. A weak one matches nothing.
+// ifMatch returns the condition of a PUT or DELETE (RFC 9110, 13.1.1). It also accepts an ETag
+// without quotes, which is how the JSON of a binding holds it. A weak ETag matches nothing.
 func ifMatch(c call) binding.Match {
 	var match binding.Match
 	for _, line := range c.Header.Values("If-Match") {
@@ -177,8 +177,8 @@ func ifMatch(c call) binding.Match {
 	return match
 }
 
-// instant reads a time of RFC 3339. Empty is none.
-func instant(field, value string) (time.Time, error) {
+// parseTime parses a time in the form of RFC 3339. An empty value is the zero time.
+func parseTime(field, value string) (time.Time, error) {
 	if value == "" {
 		return time.Time{}, nil
 	}
@@ -187,12 +187,4 @@ func instant(field, value string) (time.Time, error) {
 		return time.Time{}, malformed(field, "type")
 	}
 	return t.UTC(), nil
-}
-
-// short checks a text's length in bytes.
-func short(field, value string, most int) error {
-	if len(value) > most {
-		return malformed(field, "too_long")
-	}
-	return nil
 }

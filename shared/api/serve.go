@@ -4,29 +4,33 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 
 	"bindery/shared/auth"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
-	"bindery/shared/provider"
 	"bindery/shared/table"
 )
 
-// call is one request by a signed-in caller.
+// call is a request by a signed-in caller.
 type call struct {
 	*http.Request
 	by auth.Caller
-	w  http.ResponseWriter // for the body's limit alone
+	w  http.ResponseWriter // only for the limit of the body
 }
 
-// user is the caller as records keep it.
+// handler serves a call.
+type handler func(ctx context.Context, c call) (answer, error)
+
+// user returns the caller as records keep it.
 func (c call) user() table.User {
 	return table.User{Issuer: c.by.Issuer, Subject: c.by.Subject, Account: c.by.Account}
 }
 
-// answer is a reply that worked.
+// language returns the language of the reply.
+func (c call) language() problem.Language { return problem.LanguageOf(c.Request) }
+
+// answer is the reply to a call that succeeded.
 type answer struct {
 	status int // 0 is 200
 	body   any
@@ -34,11 +38,9 @@ type answer struct {
 }
 
 // signedIn serves a route to callers that have the scope.
-func (a *API) signedIn(
-	scope string, serve func(ctx context.Context, c call) (answer, error),
-) http.HandlerFunc {
+func (a *API) signedIn(scope string, serve handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), whole)
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		by, err := a.callers.Caller(ctx, r)
 		if err == nil && !by.Has(scope) {
@@ -57,12 +59,24 @@ func (a *API) signedIn(
 		if out.etag != "" {
 			w.Header().Set("ETag", `"`+out.etag+`"`)
 		}
-		write(w, cmp.Or(out.status, http.StatusOK), "application/json", out.body)
+		status := cmp.Or(out.status, http.StatusOK)
+		problem.WriteJSON(w, status, "application/json", out.body)
 	}
 }
 
-// audit writes the line of a call that was to change something, or to hand something out, and
-// that the caller was denied.
+// limited serves the calls that the limiter allows to the caller.
+func limited(limiter *auth.RateLimiter, serve handler) handler {
+	return func(ctx context.Context, c call) (answer, error) {
+		caller := c.by.Issuer + "\x00" + c.by.Subject + "\x00" + c.by.Account
+		if wait, ok := limiter.Allow(caller); !ok {
+			return answer{}, problem.New(problem.TooManyCalls).After(wait)
+		}
+		return serve(ctx, c)
+	}
+}
+
+// audit writes an audit entry for a failed call that would have changed something or handed out a
+// credential.
 func (a *API) audit(c call, err error) {
 	if c.Method == http.MethodGet || c.Method == http.MethodHead || c.by.Subject == "" {
 		return
@@ -80,32 +94,34 @@ func (a *API) audit(c call, err error) {
 	})
 }
 
+// bindingTarget returns the instance and the platform that the path of a binding names.
+func (a *API) bindingTarget(ctx context.Context, c call) (instance.Instance, string, error) {
+	i, err := a.instance(ctx, c)
+	if err != nil {
+		return instance.Instance{}, "", err
+	}
+	name := c.PathValue("platform")
+	if _, ok := a.known.Get(name); !ok {
+		return instance.Instance{}, "", problem.New(problem.PlatformUnknown)
+	}
+	return i, name, nil
+}
+
 // instance finds the instance that the path names.
 func (a *API) instance(ctx context.Context, c call) (instance.Instance, error) {
 	return a.find(ctx, c, c.PathValue("region"), c.PathValue("instance"))
 }
 
-// find finds an instance that the caller names. One that is another account's, or that the
-// caller's token doesn't list, is answered exactly as one that doesn't exist.
-func (a *API) find(
-	ctx context.Context, c call, region, id string,
-) (instance.Instance, error) {
+// find finds an instance that the caller names. An instance of another account and an instance that
+// the caller's token doesn't list are [problem.InstanceUnknown], as one that doesn't exist.
+func (a *API) find(ctx context.Context, c call, region, id string) (instance.Instance, error) {
 	if !c.by.Sees(region, id) {
 		return instance.Instance{}, problem.New(problem.InstanceUnknown)
 	}
 	return a.instances.Find(ctx, c.by.Account, region, id)
 }
 
-// platform is the path's, if it is one of the five.
-func platform(c call) (string, error) {
-	name := c.PathValue("platform")
-	if !slices.Contains(provider.Names(), name) {
-		return "", problem.New(problem.PlatformUnknown)
-	}
-	return name, nil
-}
-
-// routed answers what the mux has no route for with a problem, as everything else.
+// routed serves the routes of the mux, and replies with a problem where the mux has no route.
 func (a *API) routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
@@ -113,28 +129,28 @@ func (a *API) routed(mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		miss := missed{header: http.Header{}}
-		h.ServeHTTP(&miss, r)
-		if miss.status != http.StatusMethodNotAllowed {
+		own := muxReply{header: http.Header{}}
+		h.ServeHTTP(&own, r)
+		if own.status != http.StatusMethodNotAllowed {
 			a.fail(w, r, problem.New(problem.RouteUnknown))
 			return
 		}
-		w.Header().Set("Allow", miss.header.Get("Allow"))
+		w.Header().Set("Allow", own.header.Get("Allow"))
 		a.fail(w, r, problem.New(problem.MethodNotAllowed).With("method", r.Method))
 	})
 }
 
-// missed takes the mux's own reply in plain text for what it has no route for.
-type missed struct {
+// muxReply takes the plain text reply that the mux gives where it has no route.
+type muxReply struct {
 	header http.Header
 	status int
 }
 
-func (m *missed) Header() http.Header         { return m.header }
-func (m *missed) WriteHeader(status int)      { m.status = status }
-func (m *missed) Write(b []byte) (int, error) { return len(b), nil }
+func (m *muxReply) Header() http.Header         { return m.header }
+func (m *muxReply) WriteHeader(status int)      { m.status = status }
+func (m *muxReply) Write(b []byte) (int, error) { return len(b), nil }
 
-// cors lets the console's origin, and no other, call from a browser.
+// cors allows only the console's origin to call from a browser.
 func (a *API) cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

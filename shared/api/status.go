@@ -7,12 +7,11 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/instance"
-	"bindery/shared/provider"
 )
 
-// Status is the function that lists: platforms, instances, bindings and what happened to them.
+// Status adds the routes that list platforms, instances, bindings and the history of a binding.
 func Status(a *API, mux *http.ServeMux) {
-	for route, serve := range map[string]func(context.Context, call) (answer, error){
+	for route, serve := range map[string]handler{
 		"GET /v1/platforms": a.platforms,
 		"GET /v1/instances": a.listInstances,
 		"GET /v1/bindings":  a.accountBindings,
@@ -78,7 +77,7 @@ func (a *API) instanceBindings(ctx context.Context, c call) (answer, error) {
 	}
 	out := instanceBindingsJSON{Instance: i}
 	for _, v := range views {
-		out.Bindings = append(out.Bindings, bindingOf(v, language(c.Request)))
+		out.Bindings = append(out.Bindings, bindingOf(v, c.language()))
 	}
 	return answer{body: out}, nil
 }
@@ -89,7 +88,7 @@ type accountBindingsJSON struct {
 }
 
 func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
-	filter, err := filterOf(c)
+	filter, err := a.filterOf(c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -106,30 +105,30 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	}
 	out := accountBindingsJSON{Bindings: []any{}, Cursor: text(next)}
 	for _, v := range views {
-		out.Bindings = append(out.Bindings, bindingOf(v, language(c.Request)))
+		out.Bindings = append(out.Bindings, bindingOf(v, c.language()))
 	}
 	return answer{body: out}, nil
 }
 
-func filterOf(c call) (binding.Filter, error) {
+func (a *API) filterOf(c call) (binding.Filter, error) {
 	status, err := parameter(c, "status")
 	if err != nil {
 		return binding.Filter{}, err
 	}
-	// What is unbound has no record: an instance's own list shows it.
+	// An unbound platform has no record. The list of one instance shows it.
 	listed := slices.Contains(binding.Statuses(), binding.Status(status)) &&
 		status != string(binding.StatusUnbound)
 	if status != "" && !listed {
 		return binding.Filter{}, malformed("status", "")
 	}
-	name, err := parameter(c, "platform")
+	platform, err := parameter(c, "platform")
 	if err != nil {
 		return binding.Filter{}, err
 	}
-	if name != "" && !slices.Contains(provider.Names(), name) {
+	if platform != "" && !slices.Contains(a.known.Names(), platform) {
 		return binding.Filter{}, malformed("platform", "")
 	}
-	return binding.Filter{Status: binding.Status(status), Platform: name}, nil
+	return binding.Filter{Status: binding.Status(status), Platform: platform}, nil
 }
 
 type historyJSON struct {
@@ -138,11 +137,7 @@ type historyJSON struct {
 }
 
 func (a *API) history(ctx context.Context, c call) (answer, error) {
-	i, err := a.instance(ctx, c)
-	if err != nil {
-		return answer{}, err
-	}
-	name, err := platform(c)
+	i, platform, err := a.bindingTarget(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -150,13 +145,13 @@ func (a *API) history(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	events, next, err := a.bindings.History(ctx, c.by.Account, i, name, cursor)
+	events, next, err := a.bindings.History(ctx, c.by.Account, i, platform, cursor)
 	if err != nil {
 		return answer{}, err
 	}
 	out := historyJSON{Events: []eventJSON{}, Cursor: text(next)}
 	for _, e := range events {
-		out.Events = append(out.Events, eventOf(e, language(c.Request)))
+		out.Events = append(out.Events, eventOf(e, c.language()))
 	}
 	return answer{body: out}, nil
 }

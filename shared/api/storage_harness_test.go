@@ -9,12 +9,12 @@ import (
 	"bindery/shared/table"
 )
 
-// watched counts the calls to a table or a vault, and lets some of them fail.
+// watched records the calls to a table or a vault, and makes some of them fail.
 type watched struct {
 	mu    sync.Mutex
 	calls []string
-	// before is asked before each call, with how many there were; nil allows all. It is called
-	// without the lock, so that it may make calls of its own.
+	// before is called before each call, with the number of calls so far; nil allows all. It is
+	// called without the lock, so that it may make calls itself.
 	before func(n int, call string) error
 }
 
@@ -29,7 +29,7 @@ func (c *watched) hook(_ context.Context, call string) (func(), error) {
 	return nil, before(n, call)
 }
 
-// reset forgets the calls and sets what is asked from now on.
+// reset forgets the calls and replaces before.
 func (c *watched) reset(before func(n int, call string) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,7 @@ func (c *watched) made() []string {
 
 var errStorage = errors.New("the storage is down")
 
-// lossy is a table that does what it is told and loses the reply, if lose says so.
+// lossy is a table that loses the reply to a call that succeeded if lose returns true.
 type lossy struct {
 	table.Table
 	mu   sync.Mutex
@@ -53,14 +53,14 @@ type lossy struct {
 	lose func(n int) bool
 }
 
-// set makes replies get lost from now on; nil loses none.
+// set replaces lose; nil loses no reply.
 func (l *lossy) set(lose func(n int) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.n, l.lose = 0, lose
 }
 
-// end is the error of a call that has succeeded.
+// end returns the error of a call that ended with err.
 func (l *lossy) end(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,14 +78,6 @@ func (l *lossy) SaveBinding(ctx context.Context, b table.Binding) (table.Binding
 	saved, err := l.Table.SaveBinding(ctx, b)
 	if err = l.end(err); err != nil {
 		return table.Binding{}, err
-	}
-	return saved, nil
-}
-
-func (l *lossy) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	saved, err := l.Table.SaveNote(ctx, n)
-	if err = l.end(err); err != nil {
-		return table.Note{}, err
 	}
 	return saved, nil
 }

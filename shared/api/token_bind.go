@@ -2,27 +2,18 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"bindery/shared/binding"
-	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 )
 
-// TokenBind is the function that binds by a personal access token.
+// TokenBind adds the route that binds by a personal access token.
 func TokenBind(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("PUT /v1/instances/{region}/{instance}/bindings/{platform}",
-		a.signedIn(ScopeWrite, a.bindToken))
+		a.signedIn(ScopeWrite, limited(a.bindLimiter, a.bindToken)))
 }
-
-// The longest texts, in bytes, that anything real has.
-const (
-	maxAddress  = 2048
-	maxUsername = 255
-	maxToken    = 8192
-)
 
 type tokenBindJSON struct {
 	Address      string      `json:"address"`
@@ -33,14 +24,7 @@ type tokenBindJSON struct {
 }
 
 func (b tokenBindJSON) submission() (provider.Submission, error) {
-	expiresAt, timeErr := instant("expiresAt", b.ExpiresAt)
-	err := errors.Join(
-		short("address", b.Address, maxAddress),
-		short("username", b.Username, maxUsername),
-		short("token", b.Token.Reveal(), maxToken),
-		short("organization", b.Organization, maxUsername),
-		timeErr,
-	)
+	expiresAt, err := parseTime("expiresAt", b.ExpiresAt)
 	return provider.Submission{
 		Address:      b.Address,
 		Username:     b.Username,
@@ -51,14 +35,7 @@ func (b tokenBindJSON) submission() (provider.Submission, error) {
 }
 
 func (a *API) bindToken(ctx context.Context, c call) (answer, error) {
-	if wait, ok := a.binds.Allow(who(c)); !ok {
-		return answer{}, problem.New(problem.TooManyCalls).After(wait)
-	}
-	i, err := a.instance(ctx, c)
-	if err != nil {
-		return answer{}, err
-	}
-	name, err := platform(c)
+	i, platform, err := a.bindingTarget(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -77,7 +54,7 @@ func (a *API) bindToken(ctx context.Context, c call) (answer, error) {
 	view, err := a.bindings.BindToken(ctx, binding.TokenBindRequest{
 		By:         c.user(),
 		Instance:   i,
-		Platform:   name,
+		Platform:   platform,
 		Submission: submission,
 		Match:      ifMatch(c),
 		Revoke:     revoke,
@@ -85,8 +62,5 @@ func (a *API) bindToken(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: bindingOf(view, language(c.Request)), etag: view.Record.Revision}, nil
+	return answer{body: bindingOf(view, c.language()), etag: view.Record.Revision}, nil
 }
-
-// who names a caller for the caps.
-func who(c call) string { return c.by.Issuer + "\x00" + c.by.Subject + "\x00" + c.by.Account }

@@ -7,7 +7,7 @@ import (
 	"bindery/shared/binding"
 )
 
-// Unbind is the function that ends a binding.
+// Unbind adds the route that ends a binding.
 func Unbind(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /v1/instances/{region}/{instance}/bindings/{platform}",
 		a.signedIn(ScopeWrite, a.unbind))
@@ -19,11 +19,7 @@ type unboundJSON struct {
 }
 
 func (a *API) unbind(ctx context.Context, c call) (answer, error) {
-	i, err := a.instance(ctx, c)
-	if err != nil {
-		return answer{}, err
-	}
-	name, err := platform(c)
+	i, platform, err := a.bindingTarget(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -34,7 +30,7 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	out, err := a.bindings.Unbind(ctx, binding.UnbindRequest{
 		By:       c.user(),
 		Instance: i,
-		Platform: name,
+		Platform: platform,
 		Match:    ifMatch(c),
 		Revoke:   revoke,
 	})

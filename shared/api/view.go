@@ -10,7 +10,8 @@ import (
 	"bindery/shared/table"
 )
 
-// platformJSON is an entry of the platform catalogue. TriggerBuildLimit is null: none has one.
+// platformJSON is a platform that Bindery supports. TriggerBuildLimit is null, since no platform
+// has one.
 type platformJSON struct {
 	Platform          string   `json:"platform"`
 	Title             string   `json:"title"`
@@ -55,7 +56,7 @@ func identityOf(i table.Identity) *identityJSON {
 	}
 }
 
-// noBindingJSON is a platform that is not bound.
+// noBindingJSON is the binding of a platform that is unbound.
 type noBindingJSON struct {
 	Platform string `json:"platform"`
 	Status   string `json:"status"`
@@ -76,11 +77,11 @@ type bindingJSON struct {
 	LastCheckedAt  *time.Time         `json:"lastCheckedAt"`
 	BoundAt        *time.Time         `json:"boundAt"`
 	BoundBy        string             `json:"boundBy"`
-	Problem        *problemJSON       `json:"problem"`
-	Warnings       []problemJSON      `json:"warnings"`
+	Problem        *problem.Details   `json:"problem"`
+	Warnings       []problem.Details  `json:"warnings"`
 }
 
-// bindingOf is a binding's JSON, short for one that is unbound.
+// bindingOf returns the JSON of a binding: a noBindingJSON if it is unbound, else a bindingJSON.
 func bindingOf(v binding.View, lang problem.Language) any {
 	rec := v.Record
 	if v.Status == binding.StatusUnbound {
@@ -97,33 +98,33 @@ func bindingOf(v binding.View, lang problem.Language) any {
 		Organization:   text(rec.Organization),
 		Identity:       identityOf(rec.Identity),
 		Scopes:         list(rec.Token.Scopes),
-		TokenExpiresAt: when(rec.Token.ExpiresAt),
-		LastCheckedAt:  when(rec.LastCheckedAt),
-		BoundAt:        when(rec.BoundAt),
+		TokenExpiresAt: optionalTime(rec.Token.ExpiresAt),
+		LastCheckedAt:  optionalTime(rec.LastCheckedAt),
+		BoundAt:        optionalTime(rec.BoundAt),
 		BoundBy:        rec.BoundBy.Subject,
-		Warnings:       []problemJSON{},
+		Warnings:       []problem.Details{},
 	}
 	if v.Instance != (instance.Instance{}) {
 		out.Instance = &v.Instance
 	}
 	if rec.Problem != nil {
-		p := words(rec.Problem, lang)
+		p := rec.Problem.DetailsIn(lang)
 		out.Problem = &p
 	}
 	for _, w := range rec.Warnings {
-		out.Warnings = append(out.Warnings, words(&w, lang))
+		out.Warnings = append(out.Warnings, w.DetailsIn(lang))
 	}
 	return out
 }
 
 type eventJSON struct {
-	ID       string        `json:"id"`
-	Type     string        `json:"type"`
-	At       time.Time     `json:"at"`
-	Actor    *string       `json:"actor"` // null: Bindery itself
-	Identity *identityJSON `json:"identity"`
-	Previous *identityJSON `json:"previous"`
-	Problem  *problemJSON  `json:"problem"`
+	ID       string           `json:"id"`
+	Type     string           `json:"type"`
+	At       time.Time        `json:"at"`
+	Actor    *string          `json:"actor"` // null for Bindery itself
+	Identity *identityJSON    `json:"identity"`
+	Previous *identityJSON    `json:"previous"`
+	Problem  *problem.Details `json:"problem"`
 }
 
 func eventOf(e table.Event, lang problem.Language) eventJSON {
@@ -136,13 +137,13 @@ func eventOf(e table.Event, lang problem.Language) eventJSON {
 		Previous: identityOf(e.Previous),
 	}
 	if e.Problem != nil {
-		p := words(e.Problem, lang)
+		p := e.Problem.DetailsIn(lang)
 		out.Problem = &p
 	}
 	return out
 }
 
-// text is null for an empty string.
+// text returns nil, which is null in JSON, for an empty string.
 func text(s string) *string {
 	if s == "" {
 		return nil
@@ -150,15 +151,15 @@ func text(s string) *string {
 	return &s
 }
 
-// when is null for no time.
-func when(t time.Time) *time.Time {
+// optionalTime returns nil, which is null in JSON, for the zero time.
+func optionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-// list is [] for no list.
+// list returns an empty list, which is [] in JSON, for nil.
 func list(s []string) []string {
 	if s == nil {
 		return []string{}

@@ -1,9 +1,9 @@
-// Package auth says who is calling: it verifies the access token of a request (a JWT, RFC 9068
-// in spirit, signed by the one configured issuer) and reads from it the user, the account, the
-// scopes and the instances that the caller may see. It also holds the cap on calls per caller.
+// Package auth determines who is calling. It verifies a request's access token (a JWT, following
+// RFC 9068, signed by the one configured issuer) and reads from it the user, the account, the
+// scopes and the instances that the caller may see. It also limits the calls of each caller.
 //
-// It leaves to others what a scope allows and which instances an account has. It knows no
-// sessions and no cookies: a request without a bearer is not signed in.
+// What a scope allows and which instances an account has is left to other packages. There are no
+// sessions and no cookies: a request without a bearer token is not signed in.
 package auth
 
 import (
@@ -21,19 +21,20 @@ import (
 	"bindery/shared/problem"
 )
 
-// longestToken in bytes. Function Compute takes 4 KB of headers in all; nobody needs more than 8.
-const longestToken = 8 << 10
+// maxTokenLength is in bytes. Function Compute accepts 4 KB of headers in all, and no issuer needs
+// more than 8.
+const maxTokenLength = 8 << 10
 
-// Caller is who a verified token speaks for. A user is issuer, subject and account together: the
-// same subject in another account is somebody else.
+// Caller is the user that a verified token represents. A user is identified by issuer, subject and
+// account together: the same subject in another account is another user.
 type Caller struct {
 	Issuer  string
 	Subject string
-	// Account is the tenant. It comes from the token alone, never from the request.
+	// Account is the tenant. It comes only from the token, never from the request.
 	Account string
-	// Scopes are what the token grants.
+	// Scopes are the scopes that the token grants.
 	Scopes []string
-	// Instances are those that the token is narrowed to, as region/id. See [Caller.Sees].
+	// Instances are the instances that the token is limited to, as region/id. See [Caller.Sees].
 	Instances []string
 
 	narrowed bool
@@ -42,43 +43,42 @@ type Caller struct {
 // Has reports whether the token grants the scope. No scope implies another.
 func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
 
-// Sees reports whether the token lets its caller see the instance, if it is the account's at all. A
-// token that isn't narrowed sees all; one that is narrowed to nothing sees none.
+// Sees reports whether the token lets its caller see an instance of the account. A token without a
+// list of instances sees all; one with an empty list sees none.
 func (c Caller) Sees(region, id string) bool {
 	if !c.narrowed {
 		return true
 	}
-	// A region with a slash in it would make two instances look alike.
+	// A region that contains a slash would make two instances look alike.
 	return !strings.Contains(region, "/") && slices.Contains(c.Instances, region+"/"+id)
 }
 
-// Options say whose tokens are taken.
+// Options says whose tokens are accepted.
 type Options struct {
-	// Issuer must equal the claim iss, letter for letter.
+	// Issuer must equal the claim iss exactly.
 	Issuer string
 	// Audience must be in the claim aud.
 	Audience string
-	// JWKSURL is where the issuer's public keys are. Nothing is discovered: on a cold start that
-	// would be another round trip.
+	// JWKSURL is the address of the issuer's public keys. It is not discovered: that would cost
+	// another round trip on a cold start.
 	JWKSURL string
-	// AccountClaim and InstanceClaim name the claims, "account" and "instances" if empty.
+	// AccountClaim and InstanceClaim are the claims' names; if empty, "account" and "instances".
 	AccountClaim  string
 	InstanceClaim string
-	// Client fetches the keys; its redirects are not followed. Without one, a client is made that
-	// uses no proxy.
+	// Client fetches the keys; it follows no redirect. Nil is a client without a proxy.
 	Client *http.Client
-	// Now is the clock, [time.Now] if nil.
+	// Now is the clock; nil is [time.Now].
 	Now func() time.Time
 }
 
-// Verifier verifies tokens. Its methods may be called at once from many goroutines; one Verifier
-// a process keeps the keys warm.
+// Verifier verifies tokens. Its methods may be called at once from many goroutines. Use one
+// Verifier in a process, because it caches the keys.
 type Verifier struct {
 	options Options
 	keys    *keySet
 }
 
-// New makes a Verifier. It fetches nothing yet.
+// New returns a Verifier. It fetches nothing yet.
 func New(o Options) *Verifier {
 	if o.AccountClaim == "" {
 		o.AccountClaim = "account"
@@ -93,9 +93,9 @@ func New(o Options) *Verifier {
 }
 
 // Caller verifies the request's Authorization: Bearer (RFC 6750, 2.1). Its error is a
-// [problem.Problem]: [problem.NotSignedIn] (with the reason "expired" or "no_account" where it is
-// that), or [problem.SignInUnavailable] while the issuer's keys can't be had. Neither holds any
-// part of a token that is not the issuer's own.
+// [problem.Problem]: [problem.NotSignedIn] (with the reason "expired" or "no_account" if it
+// applies), or [problem.SignInUnavailable] while the issuer's keys can't be fetched. Neither holds
+// any part of a token that the issuer didn't sign.
 func (v *Verifier) Caller(ctx context.Context, r *http.Request) (Caller, error) {
 	raw, err := bearer(r)
 	if err != nil {
@@ -108,22 +108,22 @@ func (v *Verifier) Caller(ctx context.Context, r *http.Request) (Caller, error) 
 		Now:                  v.options.Now,
 	}).Verify(ctx, raw)
 	switch {
-	case !signature.done: // go-oidc's error quotes a header that anybody can have written
+	case !signature.done: // go-oidc's error quotes a header that anyone could have written
 		return Caller{}, refused(errNotSigned)
 	case errors.Is(signature.err, cache.ErrNone):
-		return Caller{}, problem.New(problem.SignInUnavailable).After(retryEmpty).
+		return Caller{}, problem.New(problem.SignInUnavailable).After(retryEmptyInterval).
 			From(signature.err)
 	case signature.err != nil:
 		return Caller{}, refused(signature.err)
 	case err != nil:
 		return Caller{}, expiredOr(err)
-	case token.Issuer != v.options.Issuer: // go-oidc lets one issuer leave out its scheme
-		return Caller{}, refused(errors.New("the issuer is written in another way"))
+	case token.Issuer != v.options.Issuer: // go-oidc accepts one issuer without its scheme
+		return Caller{}, refused(errors.New("the issuer is spelled in another way"))
 	}
 	return v.read(token)
 }
 
-// read takes the caller from the claims of a token that is genuine.
+// read returns the caller from the claims of a verified token.
 func (v *Verifier) read(token *oidc.IDToken) (Caller, error) {
 	var all claims
 	if err := token.Claims(&all); err != nil {
@@ -146,14 +146,14 @@ func (v *Verifier) read(token *oidc.IDToken) (Caller, error) {
 	return c, nil
 }
 
-// bearer finds the one token of a request.
+// bearer returns the only bearer token of a request.
 func bearer(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	switch len(headers) {
 	case 0:
 		return "", errors.New("there is no Authorization header")
 	case 1:
-	default: // two readers might each believe another one
+	default: // two readers might each use a different one
 		return "", errors.New("there are several Authorization headers")
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
@@ -161,19 +161,20 @@ func bearer(r *http.Request) (string, error) {
 	switch {
 	case !strings.EqualFold(scheme, "Bearer") || token == "":
 		return "", errors.New("the Authorization header holds no bearer token")
-	case len(token) > longestToken:
-		return "", fmt.Errorf("the token is longer than %d bytes", longestToken)
+	case len(token) > maxTokenLength:
+		return "", fmt.Errorf("the token is longer than %d bytes", maxTokenLength)
 	}
 	return token, nil
 }
 
-var errNotSigned = errors.New("the bearer is no JWT, or not signed by an asymmetric algorithm")
+var errNotSigned = errors.New(
+	"the bearer token isn't a JWT, or not signed with an asymmetric algorithm")
 
 func refused(cause error) error { return problem.New(problem.NotSignedIn).From(cause) }
 
 func expiredOr(cause error) error {
 	var expired *oidc.TokenExpiredError
-	if errors.As(cause, &expired) && !expired.Expiry.IsZero() { // zero: it has no exp at all
+	if errors.As(cause, &expired) && !expired.Expiry.IsZero() { // zero: the token has no exp
 		return problem.New(problem.NotSignedIn).Because("expired").From(cause)
 	}
 	return refused(cause)

@@ -20,7 +20,7 @@ import (
 	"bindery/shared/problem"
 )
 
-func TestATokenSaysWhoIsCalling(t *testing.T) {
+func TestATokenIdentifiesTheCaller(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
 	got, err := i.verifier().Caller(context.Background(), with(sign(t, key, i.claims(nil))))
@@ -39,11 +39,11 @@ func TestATokenSaysWhoIsCalling(t *testing.T) {
 		}
 	}
 	if !got.Sees("cn-hangzhou", "cri-1") {
-		t.Error("a token that isn't narrowed doesn't see an instance")
+		t.Error("a token without a list of instances doesn't see an instance")
 	}
 }
 
-func TestEveryAsymmetricAlgorithmIsTaken(t *testing.T) {
+func TestEveryAsymmetricAlgorithmIsAccepted(t *testing.T) {
 	i := newIssuer(t)
 	keys := []jose.JSONWebKey{
 		i.list("r", jose.RS256), i.list("p", jose.PS256), i.list("e", jose.ES256),
@@ -102,7 +102,7 @@ func TestD13_ATokenThatIsNotForUsIsRefused(t *testing.T) {
 	ask(t, v, sign(t, key, i.claims(change{"aud": []string{"a", "bindery"}})), "", "")
 }
 
-// One well-known issuer leaves out its scheme, and go-oidc lets it.
+// go-oidc accepts one well-known issuer without its scheme.
 func TestD13_TheIssuerIsComparedLetterByLetter(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
@@ -141,12 +141,12 @@ func TestD13_NoneAndThePublicKeyAsASecretAreRefused(t *testing.T) {
 		forged := jose.JSONWebKey{Key: shared, KeyID: "1", Algorithm: "HS256"}
 		ask(t, v, sign(t, forged, i.claims(nil)), problem.NotSignedIn, "")
 	}
-	// They are refused for what they are, before a key is looked for.
+	// They are refused before a key is looked up.
 	fetches(t, i, 0)
 	ask(t, v, genuine, "", "")
 }
 
-// A key set may list a shared secret or a private key by mistake.
+// A key set may contain a shared secret or a private key by mistake.
 func TestD13_OnlyPublicKeysForSigningAreUsed(t *testing.T) {
 	i := newIssuer(t)
 	good := i.list("1", jose.RS256)
@@ -165,7 +165,7 @@ func TestD13_OnlyPublicKeysForSigningAreUsed(t *testing.T) {
 	for _, key := range []jose.JSONWebKey{private, encrypting, shared} {
 		ask(t, v, sign(t, key, i.claims(nil)), problem.NotSignedIn, "")
 	}
-	// A key that is for one algorithm doesn't verify another.
+	// A key for one algorithm doesn't verify another.
 	good.Algorithm = "PS256"
 	ask(t, v, sign(t, good, i.claims(nil)), problem.NotSignedIn, "")
 }
@@ -212,11 +212,11 @@ func TestD13_AHeaderThatIsNotOneBearerIsRefused(t *testing.T) {
 	r := with("")
 	r.Header.Set("Authorization", "bEARER   "+token)
 	if _, err := v.Caller(context.Background(), r); err != nil {
-		t.Errorf("the scheme's spelling matters: %v", err)
+		t.Errorf("the scheme's case matters: %v", err)
 	}
 }
 
-// Whoever writes the header's fields must not get them into our log.
+// A client must not be able to write its header's fields into the log.
 func TestD13_AnErrorShowsNothingOfAForgedToken(t *testing.T) {
 	i := newIssuer(t)
 	i.list("1", jose.RS256)
@@ -238,7 +238,7 @@ func TestD13_AnErrorShowsNothingOfAForgedToken(t *testing.T) {
 	}
 }
 
-func TestScopesComeInThreeForms(t *testing.T) {
+func TestScopesHaveThreeForms(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
 	v := i.verifier()
@@ -264,7 +264,7 @@ func TestScopesComeInThreeForms(t *testing.T) {
 	}
 }
 
-func TestANarrowedTokenSeesOnlyWhatItLists(t *testing.T) {
+func TestALimitedTokenSeesOnlyItsInstances(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
 	v := auth.New(auth.Options{

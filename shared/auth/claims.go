@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// claims of a genuine token. A map, since struct fields would also match other spellings.
+// claims are the claims of a verified token. They are a map because struct fields would also match
+// other spellings.
 type claims map[string]json.RawMessage
 
-// text reads a claim that must be a string that isn't blank.
+// text returns a claim that must be a string that isn't blank.
 func (c claims) text(name string) (string, error) {
 	var value *string
 	if err := json.Unmarshal(orNull(c[name]), &value); err != nil {
@@ -22,8 +23,8 @@ func (c claims) text(name string) (string, error) {
 	return *value, nil
 }
 
-// words reads a claim that is a string of words (RFC 8693, 4.2) or an array of strings. Any other
-// form is an error, null too: whoever wrote it meant something that we don't know.
+// words returns a claim that is a string of words (RFC 8693, 4.2) or an array of strings. Any other
+// form, including null, is an error: its meaning is unknown.
 func (c claims) words(name string) (list []string, present bool, err error) {
 	raw, present := c[name]
 	if !present {
@@ -53,7 +54,7 @@ func (c claims) words(name string) (list []string, present bool, err error) {
 	return list, true, nil
 }
 
-// scopes reads the claim scope (RFC 9068, 2.2.3) or, where there is none, scp.
+// scopes returns the claim scope (RFC 9068, 2.2.3) or, if there is none, scp.
 func (c claims) scopes() ([]string, error) {
 	list, present, err := c.words("scope")
 	if !present {

@@ -24,7 +24,7 @@ import (
 	"bindery/shared/problem"
 )
 
-// clock is a time that tests move.
+// clock is a time that tests set.
 type clock struct{ at atomic.Int64 }
 
 func newClock() *clock {
@@ -36,16 +36,16 @@ func newClock() *clock {
 func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
 func (c *clock) forward(d time.Duration) { c.at.Add(int64(d)) }
 
-// issuer signs tokens and serves its keys on a socket of its own, and counts who asks.
+// issuer signs tokens, serves its keys on its own socket, and counts the requests.
 type issuer struct {
 	*clock
 	url      string
 	fetches  atomic.Int32
-	redirect atomic.Int32 // who followed one
+	redirect atomic.Int32 // requests that followed one
 
 	mu    sync.Mutex
 	keys  []jose.JSONWebKey
-	serve http.HandlerFunc // in place of the keys
+	serve http.HandlerFunc // instead of the keys
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -73,14 +73,14 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
-// answer replaces what the keys' address answers; nil: the keys again.
+// answer replaces what the keys' address returns; nil is the keys again.
 func (i *issuer) answer(serve http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.serve = serve
 }
 
-// list adds a private key whose public half the issuer lists.
+// list adds a private key, and its public key to the issuer's list.
 func (i *issuer) list(id string, algorithm jose.SignatureAlgorithm) jose.JSONWebKey {
 	key := newKey(id, algorithm)
 	i.mu.Lock()
@@ -106,7 +106,7 @@ func newKey(id string, algorithm jose.SignatureAlgorithm) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: private, KeyID: id, Algorithm: string(algorithm), Use: "sig"}
 }
 
-// claims of a good token, with changes; a nil drops the claim.
+// claims returns the claims of a valid token, with changes; nil removes the claim.
 func (i *issuer) claims(changes map[string]any) map[string]any {
 	all := map[string]any{
 		"iss": i.url, "sub": "ann", "aud": "bindery", "account": "acme",
@@ -157,7 +157,7 @@ func with(token string) *http.Request {
 	return r
 }
 
-// ask verifies a token and wants the code and the reason; an empty code wants a caller.
+// ask verifies a token and expects the code and the reason; an empty code expects a caller.
 func ask(t *testing.T, v *auth.Verifier, token string, code problem.Code, reason string) {
 	t.Helper()
 	_, err := v.Caller(context.Background(), with(token))

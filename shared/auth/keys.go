@@ -14,17 +14,18 @@ import (
 )
 
 const (
-	// keysLife is how long keys serve before they are fetched again, so that a key that the
-	// issuer took away ends here too.
-	keysLife = time.Hour
-	// retryUnknown is the least time between two fetches while there are keys: tokens with
-	// invented key ids are free to make.
-	retryUnknown = time.Minute
-	// retryEmpty is the same while there are none, and nobody can sign in.
-	retryEmpty = 5 * time.Second
+	// keysTTL is the age from which the keys are fetched again, so that a key that the issuer has
+	// withdrawn stops working here too.
+	keysTTL = time.Hour
+	// retryInterval is the least time between two fetches while there are keys: anyone can make
+	// tokens with invented key ids.
+	retryInterval = time.Minute
+	// retryEmptyInterval is the least time between two fetches while there are none and no user can
+	// sign in.
+	retryEmptyInterval = 5 * time.Second
 
-	fetchTime   = 5 * time.Second
-	longestKeys = 256 << 10
+	fetchTimeout  = 5 * time.Second
+	maxKeysLength = 256 << 10
 )
 
 var (
@@ -32,22 +33,22 @@ var (
 	errBadSignature = errors.New("the token's signature is wrong")
 )
 
-// algorithms lists what a token may be signed with: none that shares its secret with the
-// verifier, or a public key would do as the secret.
+// algorithms lists the signature algorithms of accepted tokens. A symmetric one would let anyone
+// sign with the public key as the secret.
 func algorithms() []string {
 	return []string{
 		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 	}
 }
 
-// check is the key set for one token. It keeps the error, which go-oidc turns into text.
+// check is the key set for one token. It keeps the error, which go-oidc converts to text.
 type check struct {
 	keys *keySet
 	done bool
 	err  error
 }
 
-// VerifySignature is called by go-oidc when the token's form and algorithm are right.
+// VerifySignature is called by go-oidc once the token's form and algorithm are valid.
 func (c *check) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
 	var payload []byte
 	c.done = true
@@ -55,13 +56,13 @@ func (c *check) VerifySignature(ctx context.Context, raw string) ([]byte, error)
 	return payload, c.err
 }
 
-// keySet holds the issuer's public keys.
+// keySet has the issuer's public keys.
 type keySet struct {
 	document *cache.Remote[[]jose.JSONWebKey]
 }
 
 func newKeySet(address string, client *http.Client, now func() time.Time) *keySet {
-	get := cache.Web(address, client, longestKeys)
+	get := cache.Web(address, client, maxKeysLength)
 	return &keySet{cache.New(func(ctx context.Context) ([]jose.JSONWebKey, error) {
 		body, err := get(ctx)
 		if err != nil {
@@ -69,20 +70,21 @@ func newKeySet(address string, client *http.Client, now func() time.Time) *keySe
 		}
 		return parseKeys(body)
 	}, cache.Policy{
-		Life: keysLife, Retry: retryUnknown, RetryEmpty: retryEmpty, Timeout: fetchTime, Now: now,
+		TTL: keysTTL, RetryInterval: retryInterval, RetryEmptyInterval: retryEmptyInterval,
+		Timeout: fetchTimeout, Now: now,
 	})}
 }
 
-// verify returns the payload of a token whose signature is right.
+// verify returns the payload of a token with a valid signature.
 //
-// A wrong signature with a known key id is final. An unknown key id, or a token that names none,
-// may be signed with a key that is newer than ours.
+// An invalid signature with a known key id is final. A token with an unknown key id or without one
+// may be signed with a key that is newer than the known ones.
 func (s *keySet) verify(ctx context.Context, raw string) ([]byte, error) {
 	var allowed []jose.SignatureAlgorithm
 	for _, name := range algorithms() {
 		allowed = append(allowed, jose.SignatureAlgorithm(name))
 	}
-	// go-oidc also takes the JSON form, which has no business in a header.
+	// go-oidc also accepts the JSON form, which must not be in a header.
 	token, err := jose.ParseSignedCompact(raw, allowed)
 	if err != nil {
 		return nil, errNotSigned
@@ -122,8 +124,8 @@ func verifyWith(keys []jose.JSONWebKey, token *jose.JSONWebSignature) ([]byte, e
 	return nil, err
 }
 
-// parseKeys keeps the public keys that sign; a set without any is an error. Kinds of keys that we
-// don't know are passed over, as RFC 7517, 5 asks, and so is one that is broken: the others work.
+// parseKeys returns the public keys for signatures; a set without any is an error. It ignores keys
+// of unknown kinds, as RFC 7517, 5 requires, and broken keys: the others still work.
 func parseKeys(body []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

@@ -23,7 +23,7 @@ func fetches(t *testing.T, i *issuer, want int32) {
 	}
 }
 
-func TestD13_UnknownKeysMakeNoFetchStorm(t *testing.T) {
+func TestD13_UnknownKeysCauseNoFetchStorm(t *testing.T) {
 	i := newIssuer(t)
 	good := sign(t, i.list("1", jose.ES256), i.claims(nil))
 	v := i.verifier()
@@ -54,7 +54,7 @@ func TestD13_UnknownKeysMakeNoFetchStorm(t *testing.T) {
 	fetches(t, i, 3)
 }
 
-func TestD13_ANewKeyIsFetchedOnceByAllWhoWaitForIt(t *testing.T) {
+func TestD13_ANewKeyIsFetchedOnceForAllWaitingCallers(t *testing.T) {
 	i := newIssuer(t)
 	old := i.list("1", jose.ES256)
 	v := i.verifier()
@@ -79,7 +79,7 @@ func TestD13_AWrongSignatureOfAKnownKeyFetchesNothing(t *testing.T) {
 	fetches(t, i, 1)
 }
 
-func TestATokenWithoutAKeyIDMayBeOfANewKey(t *testing.T) {
+func TestATokenWithoutAKeyIDMayBeSignedWithANewKey(t *testing.T) {
 	i := newIssuer(t)
 	old := i.list("1", jose.ES256)
 	v := i.verifier()
@@ -91,7 +91,7 @@ func TestATokenWithoutAKeyIDMayBeOfANewKey(t *testing.T) {
 	fetches(t, i, 2)
 }
 
-func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesServeIfThatFails(t *testing.T) {
+func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesAreUsedIfThatFails(t *testing.T) {
 	i := newIssuer(t)
 	token := sign(t, i.list("1", jose.ES256), i.claims(nil))
 	v := i.verifier()
@@ -112,7 +112,7 @@ func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesServeIfThatFails(t *testing.
 	ask(t, v, token, "", "")
 	fetches(t, i, 4)
 
-	// The issuer is back, and has taken the key away.
+	// The issuer is available again, and has removed the key.
 	i.answer(nil)
 	i.mu.Lock()
 	i.keys = nil
@@ -123,7 +123,7 @@ func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesServeIfThatFails(t *testing.
 	fetches(t, i, 5)
 }
 
-func TestOldKeysServeWhileNewOnesAreFetched(t *testing.T) {
+func TestOldKeysAreUsedWhileNewOnesAreFetched(t *testing.T) {
 	i := newIssuer(t)
 	token := sign(t, i.list("1", jose.ES256), i.claims(nil))
 	v := i.verifier()
@@ -137,7 +137,7 @@ func TestOldKeysServeWhileNewOnesAreFetched(t *testing.T) {
 	var first sync.WaitGroup
 	first.Go(func() { ask(t, v, token, "", "") })
 	<-asked
-	ask(t, v, token, "", "") // would hang if it waited
+	ask(t, v, token, "", "") // would block if it waited
 	close(release)
 	first.Wait()
 }
@@ -195,7 +195,7 @@ func TestAnIssuerThatCannotBeReachedIsNamedWithoutItsQuery(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGoesAwayDoesNotEndTheFetchOfTheOthers(t *testing.T) {
+func TestACancelledCallerDoesNotEndTheFetchOfTheOthers(t *testing.T) {
 	i := newIssuer(t)
 	token := sign(t, i.list("1", jose.ES256), i.claims(nil))
 	asked, release := make(chan struct{}), make(chan struct{})
@@ -216,7 +216,7 @@ func TestACallerWhoGoesAwayDoesNotEndTheFetchOfTheOthers(t *testing.T) {
 	leave()
 	first.Wait() // without the issuer's answer
 	close(release)
-	ask(t, v, token, problem.SignInUnavailable, "") // joins the fetch under way, or its end
+	ask(t, v, token, problem.SignInUnavailable, "") // joins the fetch in progress, or gets its result
 	fetches(t, i, 1)
 	i.forward(5 * time.Second)
 	ask(t, v, token, "", "")

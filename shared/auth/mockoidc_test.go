@@ -13,7 +13,7 @@ import (
 	"bindery/shared/auth"
 )
 
-// member is a user of the pretend identity provider, with an account.
+// member is a user of the fake identity provider, with an account.
 type member struct{ *mockoidc.MockUser }
 
 func (m member) Claims(_ []string, base *mockoidc.IDTokenClaims) (jwt.Claims, error) {
@@ -24,8 +24,8 @@ func (m member) Claims(_ []string, base *mockoidc.IDTokenClaims) (jwt.Claims, er
 	}{base, "acme", "bindery.read"}, nil
 }
 
-// A second opinion: tokens that an identity provider made which shares no code with us.
-func TestATokenOfAnotherImplementationIsTaken(t *testing.T) {
+// The token is made by an identity provider that shares no code with this package.
+func TestATokenOfAnotherImplementationIsAccepted(t *testing.T) {
 	idp, err := mockoidc.Run()
 	if err != nil {
 		t.Fatal(err)

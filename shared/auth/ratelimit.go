@@ -7,12 +7,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// mostCallers bounds what a cap remembers, some 2 MB.
-const mostCallers = 10_000
+// maxCallers limits what a limiter remembers, to some 2 MB.
+const maxCallers = 10_000
 
-// RateLimiter limits how often one caller may do something: a bucket of a minute's calls for each, which
-// refills evenly. It lives in one warm process, so it blunts a flood and counts nothing exactly;
-// the gateway's throttle stands before it. Its methods may be called at once from many goroutines.
+// RateLimiter limits how often one caller may do something. Each caller has a bucket of a minute's
+// calls, which refills evenly. The buckets are in the memory of one process, so the limit reduces a
+// flood and isn't exact; the gateway's throttle applies first. Its methods may be called at once
+// from many goroutines.
 type RateLimiter struct {
 	perMinute int
 	now       func() time.Time
@@ -21,25 +22,25 @@ type RateLimiter struct {
 	buckets map[string]*rate.Limiter
 }
 
-// NewRateLimiter makes a cap of so many calls a minute; below 1 nothing is let through.
+// NewRateLimiter returns a limiter of perMinute calls a minute; below 1 every call is refused.
 func NewRateLimiter(perMinute int, now func() time.Time) *RateLimiter {
 	return &RateLimiter{perMinute: max(perMinute, 0), now: now, buckets: map[string]*rate.Limiter{}}
 }
 
-// Allow takes one call out of who's bucket. If it is empty, ok is false and retryAfter says when
-// there will be one; a refused call costs nothing.
-func (c *RateLimiter) Allow(who string) (retryAfter time.Duration, ok bool) {
-	if c.perMinute == 0 {
+// Allow takes one call from the caller's bucket. If the bucket is empty, ok is false and retryAfter
+// is the time until the next call is allowed; a refused call costs nothing.
+func (l *RateLimiter) Allow(caller string) (retryAfter time.Duration, ok bool) {
+	if l.perMinute == 0 {
 		return time.Minute, false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	bucket := c.buckets[who]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	bucket := l.buckets[caller]
 	if bucket == nil {
-		c.makeRoom(now)
-		bucket = rate.NewLimiter(rate.Limit(float64(c.perMinute)/60), c.perMinute)
-		c.buckets[who] = bucket
+		l.makeRoom(now)
+		bucket = rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
+		l.buckets[caller] = bucket
 	}
 	call := bucket.ReserveN(now, 1)
 	if wait := call.DelayFrom(now); wait > 0 {
@@ -49,22 +50,22 @@ func (c *RateLimiter) Allow(who string) (retryAfter time.Duration, ok bool) {
 	return 0, true
 }
 
-// makeRoom forgets callers once there are too many: those whose bucket is full, for that is what
-// a new one has, and else the one whose bucket is fullest.
-func (c *RateLimiter) makeRoom(now time.Time) {
-	if len(c.buckets) < mostCallers {
+// makeRoom removes callers once there are too many: those with a full bucket, because a new
+// caller's bucket is full too, and otherwise the caller with the fullest bucket.
+func (l *RateLimiter) makeRoom(now time.Time) {
+	if len(l.buckets) < maxCallers {
 		return
 	}
 	fullest, most := "", -1.0
-	for who, bucket := range c.buckets {
+	for caller, bucket := range l.buckets {
 		tokens := bucket.TokensAt(now)
-		if tokens >= float64(c.perMinute) {
-			delete(c.buckets, who)
+		if tokens >= float64(l.perMinute) {
+			delete(l.buckets, caller)
 		} else if tokens > most {
-			fullest, most = who, tokens
+			fullest, most = caller, tokens
 		}
 	}
-	if len(c.buckets) >= mostCallers {
-		delete(c.buckets, fullest)
+	if len(l.buckets) >= maxCallers {
+		delete(l.buckets, fullest)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"bindery/shared/auth"
 )
 
-func TestD12_ACallerIsHeldToTheCapAndOthersAreNot(t *testing.T) {
+func TestD12_ACallerIsLimitedAndOthersAreNot(t *testing.T) {
 	c := newClock()
 	limit := auth.NewRateLimiter(30, c.now)
 	for n := range 30 {
@@ -18,7 +18,7 @@ func TestD12_ACallerIsHeldToTheCapAndOthersAreNot(t *testing.T) {
 			t.Fatalf("call %d of 30 is refused", n+1)
 		}
 	}
-	for range 3 { // a refused call doesn't put the next one off
+	for range 3 { // a refused call doesn't postpone the next one
 		wait, ok := limit.Allow("ann")
 		if ok || wait != 2*time.Second {
 			t.Fatalf("after 30 calls: %v and a wait of %v, want a refusal and 2s", ok, wait)
@@ -36,7 +36,7 @@ func TestD12_ACallerIsHeldToTheCapAndOthersAreNot(t *testing.T) {
 	}
 }
 
-func TestD12_ManyAtOnceGetNoMoreThanTheCap(t *testing.T) {
+func TestD12_ManyAtOnceGetNoMoreThanTheLimit(t *testing.T) {
 	limit := auth.NewRateLimiter(30, newClock().now)
 	var allowed atomic.Int32
 	var all sync.WaitGroup
@@ -53,14 +53,14 @@ func TestD12_ManyAtOnceGetNoMoreThanTheCap(t *testing.T) {
 	}
 }
 
-func TestD12_ACapOfNothingLetsNothingThrough(t *testing.T) {
+func TestD12_ALimitOfZeroRefusesEveryCall(t *testing.T) {
 	if wait, ok := auth.NewRateLimiter(-1, newClock().now).Allow("ann"); ok || wait <= 0 {
 		t.Errorf("got %v and %v", wait, ok)
 	}
 }
 
-// The memory for callers is bounded, and a crowd doesn't wash out who is at the cap.
-func TestD12_ACrowdDoesNotFreeACallerAtTheCap(t *testing.T) {
+// The memory for callers is limited, and many callers don't push out one that is at its limit.
+func TestD12_ManyCallersDoNotFreeACallerAtItsLimit(t *testing.T) {
 	c := newClock()
 	limit := auth.NewRateLimiter(2, c.now)
 	limit.Allow("ann")
@@ -69,7 +69,7 @@ func TestD12_ACrowdDoesNotFreeACallerAtTheCap(t *testing.T) {
 		limit.Allow(fmt.Sprint("visitor", n))
 	}
 	if _, ok := limit.Allow("ann"); ok {
-		t.Error("a crowd made the cap forget a caller")
+		t.Error("many callers made the limiter forget a caller")
 	}
 	c.forward(time.Minute)
 	limit.Allow("someone")

@@ -1,9 +1,8 @@
-// Package awscloud builds the configuration of AWS's clients out of the environment, by hand: on
-// Lambda everything is in a few variables, and the library's own search for it in files, profiles
-// and metadata services costs milliseconds of each cold start.
+// Package awscloud builds the configuration of AWS's clients directly from the environment: on
+// Lambda everything is in a few variables, and the library's own search in files, profiles and
+// metadata services costs milliseconds of each cold start.
 //
-// What to ask the services is left to the packages that do: table/dynamo and
-// vault/secretsmanager.
+// The operations are left to the packages that call them: table/dynamo and vault/secretsmanager.
 package awscloud
 
 import (
@@ -22,14 +21,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
-// The services' names as they end the variable AWS_ENDPOINT_URL_<service>.
+// The services' names in the variable AWS_ENDPOINT_URL_<service>.
 const (
 	DynamoDB       = "DYNAMODB"
 	SecretsManager = "SECRETS_MANAGER"
 )
 
-// The variables. Lambda sets all but the endpoints; any values of the first three do for a service
-// that was started for a test.
+// These variables are set by Lambda, except the endpoints; for a service that was started for a
+// test, any values of the first three work.
 const (
 	regionVariable   = "AWS_REGION"
 	keyIDVariable    = "AWS_ACCESS_KEY_ID"
@@ -38,13 +37,13 @@ const (
 	endpointVariable = "AWS_ENDPOINT_URL"
 )
 
-// limits bound one call. A function of 15 seconds must come to its own end: three tries of 4
-// seconds and two waits of at most one are 14.
+// limits limit the duration of one call. A function of 15 seconds must be able to end on its own:
+// three tries of 4 seconds and two waits of at most one are 14.
 type limits struct {
 	attempts int
-	connect  time.Duration // TCP, and TLS again
+	connect  time.Duration // for TCP, and again for TLS
 	response time.Duration // from the request's last byte to the reply's first
-	attempt  time.Duration // one try in all, the reply's body included
+	attempt  time.Duration // of a whole try, including the reply's body
 	backoff  time.Duration // the longest wait between two tries
 }
 
@@ -58,13 +57,13 @@ func usual() limits {
 	}
 }
 
-// Config is the configuration of one service's client. lookup shows the environment ("" for a
-// variable that is not set, as [os.Getenv] has it) and is asked for the credentials again at each
-// use, so that they may change. The endpoint is AWS_ENDPOINT_URL_<service>, else AWS_ENDPOINT_URL,
-// else the region's own.
+// Config returns the configuration of one service's client. lookup returns a variable of the
+// environment, "" if it is not set, like [os.Getenv]; it is called again for the credentials at
+// each use, so that they may change. The endpoint is AWS_ENDPOINT_URL_<service>, else
+// AWS_ENDPOINT_URL, else the region's own.
 //
-// A call ends within 14 seconds, tries and waits included, or when its context does. The usual
-// proxy variables are not honoured, and no redirect is followed.
+// A call ends within 14 seconds, including tries and waits, or when its context does. The client
+// ignores the usual proxy variables and follows no redirect.
 //
 // The error has one line for each variable that is missing or wrong, and quotes no value.
 func Config(service string, lookup func(string) string) (aws.Config, error) {
@@ -89,28 +88,30 @@ func config(service string, lookup func(string) string, most limits) (aws.Config
 		HTTPClient:   client(most),
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.Backoff = most.attempts, pauses(most.backoff)
-				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(brokenOff))
+				o.MaxAttempts, o.Backoff = most.attempts, backoffs(most.backoff)
+				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(truncated))
 			})
 		},
 	}, nil
 }
 
-// firstPause is the longest wait before the second try.
-const firstPause = 250 * time.Millisecond
+// firstBackoff is the longest wait before the second try.
+const firstBackoff = 250 * time.Millisecond
 
-// pauses are waits that double, of random length, so that callers who failed together don't come
-// back together. The library's own would always be as long as the longest, if that is a second.
-func pauses(longest time.Duration) retry.BackoffDelayerFunc {
+// backoffs returns waits that double and are of random length, so that callers that failed together
+// don't retry together. The library's own waits would always be as long as the longest, if that is
+// a second.
+func backoffs(longest time.Duration) retry.BackoffDelayerFunc {
 	return func(tries int, _ error) (time.Duration, error) {
-		most := min(longest, firstPause<<min(max(tries-1, 0), 10))
+		most := min(longest, firstBackoff<<min(max(tries-1, 0), 10))
 		return most/2 + rand.N(most/2+1), nil
 	}
 }
 
-// brokenOff says that a reply whose end is missing is asked for again, which the library doesn't.
-// A write that got through after all is known by its version when it is met again.
-func brokenOff(err error) aws.Ternary {
+// truncated reports whether a reply whose end is missing should be asked for again, which the
+// library doesn't do. A write that succeeded nevertheless is recognised by its version when it is
+// repeated.
+func truncated(err error) aws.Ternary {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
 	}
@@ -124,7 +125,7 @@ func needed(get func(string) string, name string) error {
 	return nil
 }
 
-// endpoint is nil for the region's own.
+// endpoint returns the configured endpoint, or nil for the region's own.
 func endpoint(service string, get func(string) string) (*string, error) {
 	for _, name := range []string{endpointVariable + "_" + service, endpointVariable} {
 		value := get(name)
@@ -161,8 +162,8 @@ func client(most limits) *http.Client {
 			ForceAttemptHTTP2:     true,
 			TLSHandshakeTimeout:   most.connect,
 			ResponseHeaderTimeout: most.response,
-			// By the clock on the wall, so that a function that was frozen for longer doesn't wait
-			// on a connection that is long dead.
+			// Measured by the wall clock, so that a function that was frozen for longer doesn't
+			// wait on a connection that was closed long ago.
 			IdleConnTimeout:     30 * time.Second,
 			MaxIdleConnsPerHost: 16,
 		},

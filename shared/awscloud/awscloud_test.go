@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// environment is one that works, with changes.
+// environment returns a working environment with changes.
 func environment(changes map[string]string) func(string) string {
 	env := map[string]string{
 		regionVariable: "eu-test-1", keyIDVariable: "id-1", keyVariable: "canary-key",
@@ -21,7 +21,7 @@ func environment(changes map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// ask makes one call of DynamoDB's with the configuration.
+// ask makes one call of DynamoDB with the configuration.
 func ask(t *testing.T, lookup func(string) string, most limits) error {
 	t.Helper()
 	c, err := config(DynamoDB, lookup, most)
@@ -32,7 +32,7 @@ func ask(t *testing.T, lookup func(string) string, most limits) error {
 	return err
 }
 
-// answering is a server that keeps the headers of the last request.
+// answering starts a server that records the headers of the last request.
 func answering(t *testing.T) (url string, last func() http.Header) {
 	t.Helper()
 	var header atomic.Value
@@ -79,7 +79,7 @@ func TestRequestsAreSignedForTheRegionWithTheCredentialsOfTheMoment(t *testing.T
 	}
 }
 
-func TestTheServicesOwnEndpointGoesFirst(t *testing.T) {
+func TestTheServicesOwnEndpointHasPriority(t *testing.T) {
 	mine, lastOfMine := answering(t)
 	general, lastOfGeneral := answering(t)
 	if err := ask(t, environment(map[string]string{
@@ -99,7 +99,7 @@ func TestTheServicesOwnEndpointGoesFirst(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingIsNamedInALineEach(t *testing.T) {
+func TestEachMissingVariableIsNamedInALine(t *testing.T) {
 	empty := func(string) string { return "" }
 	_, err := Config(DynamoDB, empty)
 	want := "AWS_REGION is not set\nAWS_ACCESS_KEY_ID is not set\nAWS_SECRET_ACCESS_KEY is not set"
@@ -125,7 +125,7 @@ func TestACallThatGetsNoAnswerEndsAfterItsTries(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		most  limits
-		begin string // what the server answers before it falls silent
+		begin string // what the server sends before it stops
 	}{
 		{"no beginning", limits{response: 20 * time.Millisecond}, ""},
 		{"no end", limits{attempt: 50 * time.Millisecond}, `{"TableNames":[`},
@@ -152,8 +152,8 @@ func TestACallThatGetsNoAnswerEndsAfterItsTries(t *testing.T) {
 	}
 }
 
-// A reply without its end is asked for again: the caller would have to, and doesn't know that.
-func TestAReplyThatBreaksOffIsAskedForAgain(t *testing.T) {
+// A reply without its end is asked for again: otherwise every caller would have to do so.
+func TestATruncatedReplyIsAskedForAgain(t *testing.T) {
 	var tries atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if tries.Add(1) == 1 {
@@ -170,9 +170,9 @@ func TestAReplyThatBreaksOffIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// Whoever failed together doesn't come back together, and a short failure costs little.
-func TestPausesGrowAndDiffer(t *testing.T) {
-	pause := pauses(time.Second)
+// Callers that failed together don't retry together, and a short failure costs little.
+func TestBackoffsGrowAndDiffer(t *testing.T) {
+	pause := backoffs(time.Second)
 	seen := map[time.Duration]bool{}
 	for range 50 {
 		for tries, most := range map[int]time.Duration{
@@ -186,7 +186,7 @@ func TestPausesGrowAndDiffer(t *testing.T) {
 		}
 	}
 	if len(seen) < 100 {
-		t.Errorf("200 pauses are of %d lengths", len(seen))
+		t.Errorf("200 backoffs have %d lengths", len(seen))
 	}
 }
 

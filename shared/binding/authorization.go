@@ -19,6 +19,12 @@ import (
 // authorizationTTL is how long an authorization lives, from start to confirm.
 const authorizationTTL = 15 * time.Minute
 
+// secretDueAt is when the sweep deletes the secret of an attempt, unless a binding points at it or
+// lists it. A confirm that began before the attempt expired has ended by then.
+func secretDueAt(a table.Authorization) time.Time {
+	return a.ExpiresAt.Add(orphanGracePeriod)
+}
+
 // StartRequest is the beginning of an authorization.
 type StartRequest struct {
 	By       table.User

@@ -41,8 +41,9 @@ type TokenBindRequest struct {
 // storage.
 //
 // Beyond the problems of the platform: [problem.MethodMismatch], [problem.PreconditionFailed],
-// [problem.Conflict] when somebody else has bound or unbound at the same time, and
-// [problem.StorageUnavailable], after which the binding is as it was or as it should be.
+// [problem.Conflict] when another caller has bound or unbound at the same time, or when
+// too many earlier secrets of the binding wait for the sweep, and [problem.StorageUnavailable], after
+// which the binding is as it was or as it should be.
 func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (View, error) {
 	ctx = s.startInvocation(ctx)
 	platform, err := s.tokenPlatform(in.Platform)
@@ -74,7 +75,8 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (View, err
 		},
 	}
 	saved, old, err := s.bind(ctx, rec, k, finding, in.By)
-	if in.Match != nil && problem.Is(err, problem.Conflict) {
+	if in.Match != nil && problem.Is(err, problem.Conflict) &&
+		problem.Of(err).Reason != cleanupPending {
 		err = problem.New(problem.PreconditionFailed).From(err) // it held only when it was read
 	}
 	if err != nil {
@@ -100,7 +102,7 @@ func (s *Service) verify(
 func (s *Service) bind(
 	ctx context.Context, rec table.Binding, k tokenBundle, f provider.CheckResult, by table.User,
 ) (saved, old table.Binding, err error) {
-	name, err := s.stageSecret(ctx, rec.Key, k)
+	rec, name, err := s.stageSecret(ctx, rec, k)
 	if err != nil {
 		return table.Binding{}, table.Binding{}, err
 	}
@@ -129,6 +131,7 @@ func (s *Service) bind(
 // token goes.
 func (s *Service) replace(rec, next table.Binding) table.Binding {
 	next.Key, next.Version = rec.Key, rec.Version
+	next.Secrets = s.nextSecrets(rec, next.Token.Secret)
 	next.Events, next.EventCount, next.EventAt = rec.Events, rec.EventCount, rec.EventAt
 	next.Delivery = rec.Delivery
 	e := table.Event{Type: event.Bound, Actor: next.BoundBy, Identity: next.Identity}

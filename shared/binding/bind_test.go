@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"bindery/shared/problem"
@@ -32,7 +33,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 		want(t, "scopes", strings.Join(rec.Token.Scopes, " "), "api")
 		want(t, "stamp", len(rec.Revision), 32)
 	})
-	if calls["Put"] != 1 || calls["SaveBinding"] != 1 || calls["Delete"] != 0 {
+	if calls["Put"] != 1 || calls["SaveBinding"] != 2 || calls["Delete"] != 0 {
 		t.Errorf("got the calls %v", calls)
 	}
 	want(t, "token of", b.opens("i-1"), "alice")
@@ -126,7 +127,7 @@ func TestARefusedBindChangesNothing(t *testing.T) {
 	}
 	want(t, "version", b.row("i-1", before.Platform).Version, before.Version)
 	want(t, "secrets", len(b.secrets()), 1)
-	want(t, "notes", len(b.notes()), 0)
+	want(t, "listed secrets", len(b.ownedSecrets()), 0)
 	want(t, "version of the unbound one", b.row("i-2", before.Platform).Version, "")
 }
 
@@ -142,10 +143,10 @@ func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
 
 // TestAFailingStorageIsSaid lets each call of a re-bind fail without having done anything.
 func TestAFailingStorageIsSaid(t *testing.T) {
-	for _, call := range []string{"Binding", "SaveNote", "Put", "SaveIdentityEntry", "SaveBinding"} {
+	for _, call := range []string{"Binding", "SaveBinding", "Put", "SaveIdentityEntry", "second SaveBinding"} {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
-		b.inside.set(down(call))
+		b.inside.set(downFrom(call))
 		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 		b.inside.clear()
 		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
@@ -173,6 +174,39 @@ func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
 	wantProblem(t, "any tag, of an unbound one", err, problem.PreconditionFailed)
 }
 
+// nth splits the name of a call that is not the first of its name.
+func nth(call string) (name string, n int64) {
+	if name, ok := strings.CutPrefix(call, "second "); ok {
+		return name, 2
+	}
+	return call, 1
+}
+
+// atNth is [harness.at] for a call that may be the second with its name.
+func (b *harness) atNth(call string, do func()) {
+	name, n := nth(call)
+	var seen atomic.Int64
+	b.before.set(func(_ context.Context, call string) (func(), error) {
+		if call == name && seen.Add(1) == n {
+			b.before.clear()
+			do()
+		}
+		return nil, nil
+	})
+}
+
+// downFrom is [down] for the calls with a name from the first or the second on.
+func downFrom(call string) table.Hook {
+	name, n := nth(call)
+	var seen atomic.Int64
+	return func(_ context.Context, call string) (func(), error) {
+		if call == name && seen.Add(1) >= n {
+			return nil, errDown
+		}
+		return nil, nil
+	}
+}
+
 // at runs a function once, before the first call with this name that a service makes.
 func (b *harness) at(name string, do func()) {
 	b.before.set(func(_ context.Context, call string) (func(), error) {
@@ -189,19 +223,22 @@ func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustBind("i-1", aliceOther) })
 	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
-	wantProblem(t, "overtaken by a bind", err, problem.Conflict)
+	wantProblem(t, "overtaken by a bind before it lists its secret", err, problem.Conflict)
+	b.atNth("second SaveBinding", func() { b.mustBind("i-1", aliceToken) })
+	_, err = b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	wantProblem(t, "overtaken by a bind before it points at its secret", err, problem.Conflict)
 	want(t, "identity", b.opens("i-1"), "alice")
 	b.settled()
-	want(t, "events", strings.Join(b.history("i-1"), ", "), "2 rebound, 1 bound")
+	want(t, "events", strings.Join(b.history("i-1"), ", "), "3 rebound, 2 rebound, 1 bound")
 }
 
 // TestA18_AnUnbindIsNotUndoneByABindUnderWay stops a bind before each of its calls, and unbinds.
 // The bind may have seen the end, or fail; it never brings back what it had read before.
 func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
-	for _, call := range []string{"SaveNote", "Put", "SaveIdentityEntry", "SaveBinding"} {
+	for _, call := range []string{"SaveBinding", "Put", "SaveIdentityEntry", "second SaveBinding"} {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
-		b.at(call, func() { b.mustUnbind("i-1", true) })
+		b.atNth(call, func() { b.mustUnbind("i-1", true) })
 		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 		wantProblem(t, "unbound before "+call, err, problem.Conflict)
 		want(t, "identity", b.opens("i-1"), "")

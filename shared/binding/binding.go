@@ -31,6 +31,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
+	"bindery/shared/timing"
 	"bindery/shared/vault"
 )
 
@@ -82,7 +83,7 @@ type Service struct {
 	clock     func() time.Time
 	fill      func(b []byte)
 	sleep     func(ctx context.Context, d time.Duration) error
-	warm      tokenCache
+	cache     tokenCache
 	flights   singleflight.Group
 }
 
@@ -100,7 +101,7 @@ func New(o Options) *Service {
 		sleep:     o.Sleep,
 	}
 	if s.sleep == nil {
-		s.sleep = provider.Sleep
+		s.sleep = timing.Sleep
 	}
 	s.table = table.WithBeforeCall(o.Table, s.enforceDeadline)
 	if o.Vault != nil {

@@ -64,7 +64,7 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 	if _, _, err := s.oauthPlatform(ctx, a.Platform); problem.Is(err, problem.StorageUnavailable) {
 		return to, err // the same code is as good in a moment
 	}
-	a, finish, err := s.checkLeaseTTL(ctx, a)
+	a, finish, err := s.claimAuthorization(ctx, a)
 	if err != nil {
 		return to, err
 	}
@@ -92,13 +92,16 @@ func (s *Service) mayClaim(a table.Authorization, shown Handshake) error {
 	return nil
 }
 
-// checkLeaseTTL makes this callback the one that redeems the code. It mints the finish, by whose hash the
-// claim is known again if its reply is lost.
-func (s *Service) checkLeaseTTL(
+// claimAuthorization makes this callback the one that redeems the code. The claim names the secret
+// that the callback stores, so that the sweep finds it. It makes the confirmation code, by whose hash
+// the claim is recognised if its reply is lost.
+func (s *Service) claimAuthorization(
 	ctx context.Context, a table.Authorization,
 ) (table.Authorization, secret.Text, error) {
 	finish := secret.New(s.random(32))
 	a.Stage, a.ConfirmationHash = table.Claimed, hashOf(finish)
+	a.Token = table.Token{Secret: s.newSecretName(), Generation: 1}
+	a.DueAt = secretDueAt(a)
 	saved, err := s.table.SaveAuthorization(ctx, a)
 	if err == nil {
 		return saved, finish, nil
@@ -150,17 +153,13 @@ func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback
 		return problem.New(problem.PlatformError).
 			Because("issuer").With("platform", title)
 	}
-	name, err := s.noteNew(ctx, table.Key{})
-	if err != nil {
-		return err
-	}
 	token, err := s.exchange(ctx, platform, app, in)
 	if err != nil {
 		return err
 	}
 	a.Token.IssuedAt = s.now()
 	k := tokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
-	if err := s.put(ctx, name, 1, k); err != nil {
+	if err := s.put(ctx, a.Token.Secret, 1, k); err != nil {
 		s.refuse(ctx, platform, a, k) // else nobody would have it, and nobody could revoke it
 		return err
 	}
@@ -171,7 +170,7 @@ func (s *Service) redeem(ctx context.Context, a table.Authorization, in Callback
 		return err
 	}
 	k.Username, k.Token.Scopes = finding.GitUsername, finding.Scopes
-	a.Token = tokenOf(name, k, a.Token.IssuedAt)
+	a.Token = tokenOf(a.Token.Secret, k, a.Token.IssuedAt)
 	a.Warnings = warnings
 	return s.consented(ctx, a)
 }
@@ -248,6 +247,6 @@ func (s *Service) refuse(
 		s.log.WarnContext(ctx, "a refused token was not revoked at once",
 			"platform", k.Platform, "error", err)
 	case a.Identity.ID != "":
-		s.released(ctx, a)
+		s.dropAttemptEntry(ctx, a)
 	}
 }

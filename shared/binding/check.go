@@ -13,37 +13,38 @@ import (
 )
 
 const (
-	// A binding is checked once a day: often enough that a revoked token is known before the next
-	// morning's builds, and that no unused token dies (GitHub drops one after a year). It costs one
-	// or two calls to the platform, for Codeup nine.
+	// checkInterval is the time between two checks of a binding: short enough that a revoked token is
+	// known before the next morning's builds, and that no token expires from disuse (GitHub deletes
+	// one after a year). A check costs one or two calls to the platform, nine for Codeup.
 	checkInterval = 24 * time.Hour
-	// After a check without an answer the next comes sooner.
-	checkAgain = time.Hour
-	// claimed keeps a record that is being checked from coming up again at once, when its check
-	// dies.
-	claimed = 15 * time.Minute
-	// maxCheckAttempts is how many checks in a row may die before a record is parked.
+	// retryCheckInterval is the time to the next check after one without an answer.
+	retryCheckInterval = time.Hour
+	// checkLeaseTTL keeps a record that is being checked from coming due again at once when its check
+	// crashes.
+	checkLeaseTTL = 15 * time.Minute
+	// maxCheckAttempts is how many checks in a row may crash before a record is quarantined.
 	maxCheckAttempts = 10
-	// missingInstancePeriod is how long an instance may be away from the catalogue before it is unbound.
+	// missingInstancePeriod is how long an instance may be missing from the catalogue before its
+	// bindings are unbound.
 	missingInstancePeriod = 7 * 24 * time.Hour
 )
 
-// warnAt are the days before a token's end at which its owner is warned, once each.
-func warnAt() []int { return []int{14, 7, 1} }
+// warningDays returns the days before a token's expiry at which its owner is warned, once each.
+func warningDays() []int { return []int{14, 7, 1} }
 
 const day = 24 * time.Hour
 
-// nextCheck is when a binding that is well is next checked: in a day, a little spread out, and at
-// each moment at which its owner must be told something about the token's end.
+// nextCheck returns when a healthy binding is next checked: in a day, less a random part of two
+// hours, or earlier if its owner must be warned of the token's expiry before.
 func (s *Service) nextCheck(rec table.Binding) time.Time {
 	next := s.now().Add(checkInterval - s.jitter(2*time.Hour))
-	ends := rec.Token.ExpiresAt
-	if ends.IsZero() || rec.Token.Refreshable {
+	expiry := rec.Token.ExpiresAt
+	if expiry.IsZero() || rec.Token.Refreshable {
 		return next
 	}
-	moments := []time.Time{ends}
-	for _, days := range warnAt() {
-		moments = append(moments, ends.Add(-time.Duration(days)*day))
+	moments := []time.Time{expiry}
+	for _, days := range warningDays() {
+		moments = append(moments, expiry.Add(-time.Duration(days)*day))
 	}
 	for _, at := range moments {
 		if at.After(s.now()) && at.Before(next) {
@@ -53,8 +54,9 @@ func (s *Service) nextCheck(rec table.Binding) time.Time {
 	return next
 }
 
-// CheckNow checks a binding at once, after its user has mended something. [problem.NotBound];
-// what the check finds is in the view, not in the error.
+// CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound]. The
+// result of the check is in the view, not in the error. A binding that the operator has revoked, or
+// that a newer version has written, is returned without a check.
 func (s *Service) CheckNow(
 	ctx context.Context, account string, i instance.Instance, platform string,
 ) (View, error) {
@@ -68,9 +70,9 @@ func (s *Service) CheckNow(
 	}
 	switch {
 	case !rec.Bound():
-		return View{}, s.ended(rec)
-	case revokedByTheOperator(rec):
-		return s.view(rec), nil // a check must not bring it back
+		return View{}, s.unusable(rec)
+	case isRevokedByOperator(rec), fromNewerVersion(rec):
+		return s.view(rec), nil
 	}
 	if rec, err = s.claim(ctx, rec); err != nil {
 		if errors.Is(err, table.ErrConflict) {
@@ -78,140 +80,146 @@ func (s *Service) CheckNow(
 		}
 		return View{}, unavailable("claiming the binding", err)
 	}
-	rec, _, err = s.attempt(ctx, rec)
+	rec, _, err = s.checkClaimed(ctx, rec)
 	if err != nil {
 		return View{}, err
 	}
 	return s.view(rec), nil
 }
 
-// claim pushes a record's due time back before it is worked on, so that neither a crash nor a
-// record that crashes whoever works on it comes first again. The check's own time goes with it, for
-// a refresh on the way saves the record as due by that.
+// claim counts an attempt and moves a record's due time back before the record is checked, so that a
+// crash does not make it come first again. CheckAt moves too, because a refresh during the check
+// computes the due time from it.
 func (s *Service) claim(ctx context.Context, rec table.Binding) (table.Binding, error) {
 	rec.Attempts++
-	rec.CheckAt = s.now().Add(claimed)
-	rec.DueAt = rec.CheckAt
+	rec.CheckAt = s.now().Add(checkLeaseTTL)
+	rec.DueAt = earliest(rec.CheckAt, secretsDueAt(rec))
 	return s.table.SaveBinding(ctx, rec)
 }
 
-// outcome is what a check found.
-type outcome struct {
-	refreshed, warned, recovered, failed bool
-	// passing is the failure that says nothing of the token, if there was one.
-	passing *problem.Problem
-}
-
-// attempt examines a claimed record. Attempts count deaths: when table or vault fails, nobody has
-// died, and a vault that is down for hours must not park every record. A secret that isn't there
-// counts, for it won't come back.
-func (s *Service) attempt(
+// checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
+// vault has failed is taken back: a vault that is down for hours must not quarantine every record. A
+// missing secret counts, for it does not come back.
+func (s *Service) checkClaimed(
 	ctx context.Context, rec table.Binding,
-) (table.Binding, outcome, error) {
-	rec, out, err := s.examine(ctx, rec)
+) (table.Binding, checkOutcome, error) {
+	rec, out, err := s.runCheck(ctx, rec)
 	if err != nil && !errors.Is(err, vault.ErrNotFound) {
 		s.unclaim(ctx, rec)
 	}
 	return rec, out, err
 }
 
-// unclaim takes back an attempt that ended without a death; if that fails too, it is counted. A
-// refresh may have written to the record since it was claimed.
+// unclaim takes back an attempt that ended without a crash. If that fails too, the attempt counts. A
+// refresh may have changed the record since it was claimed.
 func (s *Service) unclaim(ctx context.Context, rec table.Binding) {
-	checked := rec.Token.Secret
-	_ = s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Secret != checked || b.Attempts == 0 {
+	_, _ = s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Secret != rec.Token.Secret || b.Attempts == 0 {
 			return false
 		}
 		b.Attempts--
-		b.DueAt = s.now().Add(claimed)
+		b.DueAt = earliest(s.now().Add(checkLeaseTTL), secretsDueAt(*b))
 		return true
-	}, &rec)
+	})
 }
 
-// examine asks the platform about a claimed record, and saves what came out.
-func (s *Service) examine(ctx context.Context, rec table.Binding) (table.Binding, outcome, error) {
-	var out outcome
-	before := rec
-	rec, finding, cause := s.ask(ctx, rec)
+// runCheck asks the platform about a claimed record and saves the result.
+func (s *Service) runCheck(
+	ctx context.Context, before table.Binding,
+) (table.Binding, checkOutcome, error) {
+	rec, result, cause := s.askPlatform(ctx, before)
 	if problem.Is(cause, problem.StorageUnavailable) {
-		return rec, out, cause
+		return rec, checkOutcome{}, cause
 	}
 	checked := rec.Token
-	out.refreshed = checked.Secret == before.Token.Secret &&
-		checked.Generation != before.Token.Generation
-	out.recovered = before.Health != table.Healthy && rec.Health == table.Healthy
-	err := s.change(ctx, rec, func(b *table.Binding) bool {
-		if b.Token.Secret != checked.Secret || revokedByTheOperator(*b) {
-			return false // bound again, or ended by the operator, in the meantime
+	out := checkOutcome{
+		refreshed: checked.Secret == before.Token.Secret &&
+			checked.Generation != before.Token.Generation,
+		recovered: before.Health != table.Healthy && rec.Health == table.Healthy,
+	}
+	rec, err := s.change(ctx, rec, func(b *table.Binding) bool {
+		if b.Token.Secret != checked.Secret || isRevokedByOperator(*b) || fromNewerVersion(*b) {
+			return false // bound again, or written by the operator or a newer version, in the meantime
 		}
 		b.Attempts = 0
 		b.MissingSince = before.MissingSince
-		if b.Token.Generation == checked.Generation { // else it says nothing of the token there
-			s.applyCheckResult(b, finding, cause, &out)
-			s.warn(b, &out)
+		if b.Token.Generation == checked.Generation { // else the result is of an earlier token
+			out = out.and(s.applyCheckResult(b, result, cause)).and(s.warnOfExpiry(b))
 		}
 		b.DueAt = s.due(*b)
 		return true
-	}, &rec)
+	})
 	return rec, out, err
 }
 
-// ask refreshes what has ended, and asks the platform by a real call with the token.
-func (s *Service) ask(ctx context.Context, rec table.Binding) (
+// askPlatform asks the platform by a real call with the token. A token that has expired, or that the
+// platform refuses, is refreshed first.
+func (s *Service) askPlatform(ctx context.Context, rec table.Binding) (
 	table.Binding, provider.CheckResult, error,
 ) {
 	if rec.Health == table.Revoked && rec.Token.Refreshable {
-		next, err := s.lastLook(ctx, rec)
-		if err != nil || next.Health == table.Revoked {
-			return next, provider.CheckResult{}, either(err, next.Problem)
+		next, err := s.recheckRevoked(ctx, rec)
+		if err == nil && next.Health == table.Revoked {
+			err = revocation(next)
+		}
+		if err != nil {
+			return next, provider.CheckResult{}, err
 		}
 		rec = next
 	}
-	rec, err := s.recoverNext(ctx, rec)
+	rec, err := s.commitLeftover(ctx, rec)
 	if err != nil {
 		return rec, provider.CheckResult{}, err
 	}
-	if rec.Token.Refreshable && !s.lives(rec) {
-		return s.askRenewed(ctx, rec)
+	if rec.Token.Refreshable && !s.tokenValid(rec) {
+		return s.refreshAndAsk(ctx, rec)
 	}
-	finding, err := s.checkToken(ctx, rec)
-	if dead(err) && rec.Token.Refreshable {
-		// Perhaps only this token is dead, not the consent: the refresh token knows.
-		return s.askRenewed(ctx, rec)
+	result, err := s.checkToken(ctx, rec)
+	if isRefused(err) && rec.Token.Refreshable {
+		// The user's consent may be valid though this token is not: a refresh tells.
+		return s.refreshAndAsk(ctx, rec)
 	}
-	return rec, finding, err
+	return rec, result, err
 }
 
-// askRenewed refreshes first. If the platform refuses the token that it issued a moment ago, the
-// consent lives all the same: perhaps not all of its servers know the token yet.
-func (s *Service) askRenewed(ctx context.Context, rec table.Binding) (
+// revocation returns the problem with which a binding was revoked.
+func revocation(rec table.Binding) error {
+	if rec.Problem == nil {
+		return problem.New(problem.TokenRevoked)
+	}
+	return rec.Problem
+}
+
+// refreshAndAsk refreshes the token and then asks the platform. A platform that refuses the token
+// that it has just issued has not ended the consent: some of its servers may not know the token yet.
+func (s *Service) refreshAndAsk(ctx context.Context, rec table.Binding) (
 	table.Binding, provider.CheckResult, error,
 ) {
-	next, err := s.refreshUntilUsable(ctx, rec)
+	next, err := s.refresh(ctx, rec)
 	if err != nil {
 		return rec, provider.CheckResult{}, err
 	}
-	finding, err := s.checkToken(ctx, next)
-	if dead(err) {
+	result, err := s.checkToken(ctx, next)
+	if isRefused(err) {
 		err = problem.New(problem.PlatformError).With("platform", s.title(rec.Platform)).From(err)
 	}
-	return next, finding, err
+	return next, result, err
 }
 
-// dead reports whether a platform refuses a token for good.
-func dead(err error) bool {
+// isRefused reports whether a platform has definitely refused a token.
+func isRefused(err error) bool {
 	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
 
-// recoverNext commits a generation that a refresh has left in the vault and not in the record. A
-// token that lives is not refreshed for that: on GitHub it would kill what a running build holds.
-func (s *Service) recoverNext(ctx context.Context, rec table.Binding) (table.Binding, error) {
-	left := rec.Lease != (table.Lease{}) && !rec.Lease.Until.After(s.now())
-	if !rec.Token.Refreshable || !left && !rec.RefreshUnclear {
+// commitLeftover commits a generation that a refresh has stored in the vault and not in the record. A
+// valid token is not refreshed for that: on GitHub a refresh ends the token that a running build
+// uses.
+func (s *Service) commitLeftover(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	abandoned := rec.Lease != (table.Lease{}) && !rec.Lease.Until.After(s.now())
+	if !rec.Token.Refreshable || !abandoned && !rec.RefreshUnclear {
 		return rec, nil
 	}
-	k, err := s.successor(ctx, rec)
+	k, err := s.fetchNext(ctx, rec)
 	if err == nil {
 		return s.commit(ctx, rec, k)
 	}
@@ -219,24 +227,13 @@ func (s *Service) recoverNext(ctx context.Context, rec table.Binding) (table.Bin
 		return rec, unavailable("looking for the next token", err)
 	}
 	owner := rec.Lease.Owner
-	err = s.change(ctx, rec, func(b *table.Binding) bool {
-		if !left || b.Lease.Owner != owner {
+	return s.change(ctx, rec, func(b *table.Binding) bool {
+		if !abandoned || b.Lease.Owner != owner {
 			return false
 		}
 		b.Lease, b.RefreshUnclear = table.Lease{}, true
 		return true
-	}, &rec)
-	return rec, err
-}
-
-func either(err error, p *problem.Problem) error {
-	if err != nil {
-		return err
-	}
-	if p == nil {
-		return problem.New(problem.TokenRevoked)
-	}
-	return p
+	})
 }
 
 func (s *Service) checkToken(ctx context.Context, rec table.Binding) (provider.CheckResult, error) {
@@ -253,5 +250,5 @@ func (s *Service) checkToken(ctx context.Context, rec table.Binding) (provider.C
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	return platform.Check(ctx, heldBy(rec, k))
+	return platform.Check(ctx, credentialOf(rec, k))
 }

@@ -15,6 +15,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 	"bindery/shared/table"
 )
@@ -153,7 +154,7 @@ func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, erro
 // issue makes the sandbox's GitLab issue a token that ends with a day from now.
 func (b *harness) issue(days int) token {
 	ends := b.clock().now().AddDate(0, 0, days)
-	value := b.sandbox.AddGitLabToken(sandbox.GitLabToken{
+	value := b.sandbox.GitLab.AddToken(gitlab.Token{
 		Username: "alice", Scopes: []string{"api"}, ExpiresAt: ends,
 	})
 	return token{"alice", value.Reveal()}

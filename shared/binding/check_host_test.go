@@ -18,6 +18,7 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 // fleet is a harness on a table and a vault in memory, which take thousands of records at once.
@@ -45,7 +46,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
-		name := m.random(16)
+		name := m.newSecretName()
 		if err := m.put(m.startInvocation(ctx), name, 1, k); err != nil {
 			m.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 }
 
 // seed makes one record, past the service: there are many.
-func (m fleet) seed(id, name string, k tokenBundle, due time.Time) {
+func (m fleet) seed(id string, name vault.SecretName, k tokenBundle, due time.Time) {
 	rec := table.Binding{
 		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: tokenOf(name, k, due),
 		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,
@@ -175,9 +176,11 @@ func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T
 	want(t, "tried or put off", done.Failed+done.PutOff, left)
 	want(t, "tried few", done.Failed < maxHostFailures+maxCallsPerHost, true)
 	tried := 0
-	for _, note := range m.rows.notes {
-		tried += note.Attempts
-		want(t, "comes up later", note.DueAt, now.Add(orphanGracePeriod))
+	for _, rec := range m.rows.bindings {
+		for _, o := range rec.Secrets {
+			tried += o.Attempts
+			want(t, "comes up later", o.DueAt, now.Add(orphanGracePeriod))
+		}
 	}
 	want(t, "counted as tried", tried, done.Failed)
 	want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
@@ -187,20 +190,21 @@ func TestWhatAFailingPlatformIsToRevokeIsPutOffAndNotCountedAsTried(t *testing.T
 	want(t, "deleted when it is well", m.mustSweep().Deleted, left)
 }
 
-// leave makes a secret of GitHub that nothing points at, and its note. The token is dead.
+// leave makes a secret of GitHub that a record lists as retired. Its token is not valid.
 func (m fleet) leave(id string, due time.Time) {
 	m.Helper()
 	ctx := m.startInvocation(context.Background())
-	name := m.random(16)
+	name := m.newSecretName()
 	k := tokenBundle{
 		Platform: provider.GitHub, Method: provider.ByOAuth,
-		Token: provider.Token{Access: secret.New("gone-" + name)},
+		Token: provider.Token{Access: secret.New("gone-" + string(name))},
 	}
 	if err := m.put(ctx, name, 1, k); err != nil {
 		m.Fatal(err)
 	}
-	_, err := m.Service.table.SaveNote(ctx, table.Note{
-		Secret: name, Binding: key(id, provider.GitHub), Generation: 1, State: table.Disowned, DueAt: due,
+	_, err := m.Service.table.SaveBinding(ctx, table.Binding{
+		Key: key(id, provider.GitHub), DueAt: due,
+		Secrets: []table.OwnedSecret{{Name: name, Generation: 1, Retired: true, DueAt: due}},
 	})
 	if err != nil {
 		m.Fatal(err)
@@ -259,8 +263,10 @@ func (m fleet) reaches(origins ...string) {
 		Now:   m.clock().now,
 		Sleep: func(context.Context, time.Duration) error { return nil },
 		Endpoints: provider.Endpoints{
-			CodeupURL: m.url, CodeupAPIURL: m.url, GiteeURL: m.url, GiteeAPIURL: m.url,
-			GitHubURL: m.url, GitHubAPIURL: m.url, BitbucketURL: m.url, BitbucketAPIURL: m.url,
+			"BINDERY_CODEUP_URL": m.url, "BINDERY_CODEUP_API_URL": m.url,
+			"BINDERY_GITEE_URL": m.url, "BINDERY_GITEE_API_URL": m.url,
+			"BINDERY_GITHUB_URL": m.url, "BINDERY_GITHUB_API_URL": m.url,
+			"BINDERY_BITBUCKET_URL": m.url, "BINDERY_BITBUCKET_API_URL": m.url,
 		},
 	})
 }
@@ -315,7 +321,7 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	}
 	m.reaches(origins...)
 	dead := m.issue(300)
-	m.sandbox.RevokeGitLabToken(secret.New(dead.value))
+	m.sandbox.GitLab.RevokeToken(secret.New(dead.value))
 	tokens := []token{aliceToken, bobToken, aliceOther, bobToken, dead}
 	for i, origin := range origins {
 		m.fill(bindings/hosts, fmt.Sprint("host", i), origin, tokens, m.clock().now())
@@ -323,7 +329,7 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	began, checked, runs := time.Now(), 0, 0
 	for ; runs < 20 && m.unsettled(dead) > 0; runs++ {
 		checked += m.mustSweep().Checked
-		m.clock().move(checkAgain)
+		m.clock().move(retryCheckInterval)
 	}
 	took := time.Since(began)
 	t.Logf("%d bindings, %d checks in %d runs, %v: %.0f checks a second", bindings, checked, runs,

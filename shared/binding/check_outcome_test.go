@@ -10,6 +10,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/codeup"
 	"bindery/shared/secret"
 	"bindery/shared/table"
 )
@@ -30,59 +31,59 @@ func troubles() []trouble {
 	all := []trouble{
 		{
 			"Revoked", provider.GitLab,
-			func(b *harness, access secret.Text) { b.sandbox.RevokeGitLabToken(access) },
+			func(b *harness, access secret.Text) { b.sandbox.GitLab.RevokeToken(access) },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		},
 		{
 			"Deleted", provider.Codeup,
-			func(b *harness, access secret.Text) { b.sandbox.RevokeCodeupToken(access) },
+			func(b *harness, access secret.Text) { b.sandbox.Codeup.RevokeToken(access) },
 			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
 		},
 		{
 			"Narrowed", provider.GitLab,
-			func(b *harness, access secret.Text) { b.sandbox.SetGitLabScopes(access, "read_api") },
+			func(b *harness, access secret.Text) { b.sandbox.GitLab.SetScopes(access, "read_api") },
 			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
-			func(b *harness, access secret.Text) { b.sandbox.SetGitLabScopes(access, "api") },
+			func(b *harness, access secret.Text) { b.sandbox.GitLab.SetScopes(access, "api") },
 		},
 		{
 			"Blocked", provider.GitLab,
-			func(b *harness, _ secret.Text) { b.sandbox.BlockGitLabUser("alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.GitLab.BlockUser("alice") },
 			StatusUnauthorized, problem.UserBlocked, "", event.Unauthorized,
-			func(b *harness, _ secret.Text) { b.sandbox.UnblockGitLabUser("alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.GitLab.UnblockUser("alice") },
 		},
 		{
 			"LeftTheOrganization", provider.Codeup,
-			func(b *harness, _ secret.Text) { b.sandbox.LeaveCodeup("sandbox-org-main", "alice") },
+			func(b *harness, _ secret.Text) { b.sandbox.Codeup.Leave("sandbox-org-main", "alice") },
 			StatusUnauthorized, problem.OrganizationUnknown, "not_a_member", event.Unauthorized,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.JoinCodeup("sandbox-org-main", "alice", true)
+				b.sandbox.Codeup.Join("sandbox-org-main", "alice", true)
 			},
 		},
 		{
 			"AllowList", provider.Codeup,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, true)
+				b.sandbox.SetSwitch(sandbox.Codeup, codeup.AllowList, true)
 			},
 			StatusUnauthorized, problem.AddressNotListed, "", event.Unauthorized,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, false)
+				b.sandbox.SetSwitch(sandbox.Codeup, codeup.AllowList, false)
 			},
 		},
 		{
 			"Narrowed", provider.Codeup,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.AddCodeupToken(sandbox.CodeupToken{
+				b.sandbox.Codeup.AddToken(codeup.Token{
 					Value: good, CloneAccount: "alice",
-					Permissions: []sandbox.CodeupPermission{
-						sandbox.CodeupUserInfo, sandbox.CodeupOrganizations,
+					Permissions: []codeup.Permission{
+						codeup.UserInfo, codeup.Organizations,
 					},
 				})
 			},
 			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
 			func(b *harness, _ secret.Text) {
-				b.sandbox.AddCodeupToken(sandbox.CodeupToken{
+				b.sandbox.Codeup.AddToken(codeup.Token{
 					Value: good, CloneAccount: "alice", Permissions: append(
-						sandbox.CodeupMinimal(), sandbox.CodeupUserInfo, sandbox.CodeupOrganizations),
+						codeup.Minimal(), codeup.UserInfo, codeup.Organizations),
 				})
 			},
 		},
@@ -179,7 +180,7 @@ func TestATokenThatThePlatformHasJustIssuedIsNotGivenUp(t *testing.T) {
 	b.clock().move(9 * time.Hour)
 	want(t, "status", b.checked("i-1", provider.GitHub).Status, StatusBound)
 	b.sandbox.SetReplicaLag(0)
-	b.later(checkAgain)
+	b.later(retryCheckInterval)
 	rec := b.row("i-1", provider.GitHub)
 	want(t, "last good check", rec.LastCheckedAt, b.clock().now())
 	b.wantEvents("i-1", provider.GitHub, event.Bound)
@@ -193,7 +194,7 @@ func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 		b.later(checkInterval)
 		for range 2 {
 			b.wantStatus("before the third", "i-1", name, StatusBound)
-			b.later(checkAgain)
+			b.later(retryCheckInterval)
 		}
 		b.wantStatus("after the third", "i-1", name, StatusUnreachable)
 		rec := b.row("i-1", name)
@@ -201,10 +202,10 @@ func TestThreeChecksWithoutAnAnswerAreTold(t *testing.T) {
 		if rec.Problem == nil || rec.Problem.Code != problem.PlatformError {
 			t.Errorf("problem: got %v, want %s", rec.Problem, problem.PlatformError)
 		}
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 		b.wantEvents("i-1", name, event.Bound, event.Unreachable)
 		b.mend(name)
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 		b.wantStatus("mended", "i-1", name, StatusBound)
 		b.wantEvents("i-1", name, event.Bound, event.Unreachable, event.Recovered)
 	})
@@ -233,16 +234,16 @@ func TestAPassingFailureNeverChangesWhatIsKnown(t *testing.T) {
 				}[status]
 				switch status {
 				case StatusRevoked:
-					b.sandbox.RevokeGitLabToken(secret.New(with.value))
+					b.sandbox.GitLab.RevokeToken(secret.New(with.value))
 				case StatusUnauthorized:
-					b.sandbox.SetGitLabScopes(secret.New(with.value), "read_api")
+					b.sandbox.GitLab.SetScopes(secret.New(with.value), "read_api")
 				default:
 					why = event.Expired
 					b.clock().move(21 * day)
 				}
 				code := b.checked("i-1", provider.GitLab).Record.Problem.Code
 				b.fault(provider.GitLab, sandbox.Fault{Kind: kind})
-				for range unanswered + 1 {
+				for range minUnansweredChecks + 1 {
 					v := b.checked("i-1", provider.GitLab)
 					want(t, "status", v.Status, status)
 					want(t, "code", v.Record.Problem.Code, code)
@@ -259,9 +260,9 @@ func TestARevokedTokenIsNotAskedAboutAgain(t *testing.T) {
 		access := b.accessOf(b.bound("i-1", name))
 		switch name {
 		case provider.GitLab:
-			b.sandbox.RevokeGitLabToken(access)
+			b.sandbox.GitLab.RevokeToken(access)
 		case provider.Codeup:
-			b.sandbox.RevokeCodeupToken(access)
+			b.sandbox.Codeup.RevokeToken(access)
 		default:
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}
@@ -294,7 +295,7 @@ func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
 		refuse(true)
 		b.later(checkInterval)
 		for range 5 {
-			b.later(checkAgain)
+			b.later(retryCheckInterval)
 		}
 		rec := b.row("i-1", name)
 		want(t, "health", rec.Health, table.Healthy)
@@ -304,7 +305,7 @@ func TestAnAppThatThePlatformRefusesTouchesNoBinding(t *testing.T) {
 		b.wantEvents("i-1", name, event.Bound)
 		want(t, "alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
 		refuse(false)
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 		want(t, "generation", b.row("i-1", name).Token.Generation, 2)
 		b.wantEvents("i-1", name, event.Bound)
 	})

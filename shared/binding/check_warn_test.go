@@ -13,6 +13,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 	"bindery/shared/table"
 )
@@ -66,7 +67,7 @@ func TestATokenThatWasProlongedIsWellAgain(t *testing.T) {
 	b.mustBind("i-1", with)
 	b.checked("i-1", provider.GitLab)
 	prolong := func(days int) {
-		b.sandbox.AddGitLabToken(sandbox.GitLabToken{
+		b.sandbox.GitLab.AddToken(gitlab.Token{
 			Value: secret.New(with.value), Username: "alice", Scopes: []string{"api"},
 			ExpiresAt: b.clock().now().AddDate(0, 0, days),
 		})
@@ -113,7 +114,7 @@ func TestAnEndIsToldThoughTheServerDoesNotAnswer(t *testing.T) {
 	b.later(0)
 	b.fault(provider.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
 	for range 21 * 24 {
-		b.later(checkAgain)
+		b.later(retryCheckInterval)
 	}
 	b.wantStatus("in the end", "i-1", provider.GitLab, StatusExpired)
 	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Unreachable,
@@ -154,7 +155,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 			b := newHarness(t)
 			b.bound("i-1", name)
 			for range 4 {
-				b.later(claimed)
+				b.later(checkLeaseTTL)
 			}
 			b.clock().move(checkInterval)
 			var calls atomic.Int64
@@ -167,7 +168,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 					rec.DueAt.After(b.clock().now()), true)
 			}
 			for range 4 { // a lease that was left behind holds the next one up
-				b.later(claimed)
+				b.later(checkLeaseTTL)
 			}
 			rec := b.row("i-1", name)
 			want(t, "attempts", rec.Attempts, 0)
@@ -179,7 +180,7 @@ func TestD7_ACheckThatDiesAtAnyCallIsMadeGoodByALaterOne(t *testing.T) {
 				t.Errorf("call %d: got %v", k, rec.Problem)
 			}
 			want(t, "secrets", len(b.secrets()), 1)
-			want(t, "notes", len(b.notes()), 0)
+			want(t, "listed secrets", len(b.ownedSecrets()), 0)
 		}
 	})
 }
@@ -192,7 +193,7 @@ func TestD7_ARecordWhoseChecksDieIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	for died := 1; died <= maxCheckAttempts; died++ {
 		want(t, "died", b.dyingSweep(func(call string) bool { return call == "Get" }), true)
 		want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
-		b.clock().move(claimed)
+		b.clock().move(checkLeaseTTL)
 	}
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
 	want(t, "parked", b.mustSweep().Parked, 1)
@@ -221,10 +222,10 @@ func TestAVaultThatIsDownParksNothing(t *testing.T) {
 			}
 			return nil, nil
 		})
-		b.warm = tokenCache{}
+		b.cache = tokenCache{}
 		for range 96 {
 			b.mustSweep()
-			b.clock().move(claimed)
+			b.clock().move(checkLeaseTTL)
 		}
 		b.inside.clear()
 		b.wantStatus("meanwhile", "i-1", name, StatusBound)

@@ -84,9 +84,9 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 		}
 		switch name {
 		case provider.Codeup:
-			b.sandbox.RevokeCodeupToken(given.Token)
+			b.sandbox.Codeup.RevokeToken(given.Token)
 		case provider.GitLab:
-			b.sandbox.RevokeGitLabToken(given.Token)
+			b.sandbox.GitLab.RevokeToken(given.Token)
 		default:
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}

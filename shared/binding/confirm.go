@@ -20,14 +20,14 @@ type ConfirmRequest struct {
 	ConfirmationCode secret.Text
 }
 
-// Confirm binds the instance to the identity that has consented. It needs the finish, which only
-// the consenting browser got, and the user who started. Any number of calls may do this: the same
-// call again has the same answer.
+// Confirm binds the instance to the identity that has consented. It needs the confirmation code,
+// which only the consenting browser got, and the user who started. Any number of calls may do this:
+// the same call again has the same answer.
 //
-// [problem.AuthorizationUnknown] for no or a wrong finish, and nothing changes.
-// [problem.AnotherUser] for the right finish of another user's attempt, which is then discarded:
-// its token is revoked where that can be. [problem.AnotherInstance], [problem.AuthorizationDone],
-// [problem.AuthorizationExpired], [problem.Conflict].
+// [problem.AuthorizationUnknown] for no code or a wrong one, and nothing changes.
+// [problem.AnotherUser] for the right code of another user's attempt, which is then discarded:
+// its token is revoked where the platform can. [problem.AnotherInstance],
+// [problem.AuthorizationDone], [problem.AuthorizationExpired], [problem.Conflict].
 func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (View, error) {
 	ctx = s.startInvocation(ctx)
 	a, err := s.authorization(ctx, in.ID)
@@ -48,10 +48,14 @@ func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (View, error) 
 	if err != nil {
 		return View{}, err
 	}
-	if rec.Token.Secret == a.Token.Secret {
+	// The clock is read after the record. A record that was read in time lists a token that was
+	// confirmed and then replaced for as long as the attempt can be confirmed.
+	switch {
+	case rec.Token.Secret == a.Token.Secret:
 		return s.view(rec), nil
-	}
-	if !s.now().Before(a.ExpiresAt) {
+	case isRetired(rec, a.Token.Secret):
+		return View{}, problem.New(problem.AuthorizationDone)
+	case !s.now().Before(a.ExpiresAt):
 		return View{}, problem.New(problem.AuthorizationExpired)
 	}
 	return s.confirm(ctx, a, rec, in.By)
@@ -60,7 +64,7 @@ func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (View, error) 
 func (s *Service) confirm(
 	ctx context.Context, a table.Authorization, rec table.Binding, by table.User,
 ) (View, error) {
-	if err := s.adopt(ctx, a.Token.Secret, rec.Key); err != nil {
+	if err := s.nameBinding(ctx, a, rec.Key); err != nil {
 		return View{}, err
 	}
 	next := table.Binding{
@@ -83,7 +87,7 @@ func (s *Service) confirm(
 	if err != nil {
 		return View{}, err
 	}
-	s.released(ctx, a)
+	s.dropAttemptEntry(ctx, a)
 	revoked := old.Bound() && old.Method == string(provider.ByOAuth) &&
 		s.revokeConfirmed(ctx, old, saved)
 	s.auditBound(ctx, by, saved, old, revoked)
@@ -94,65 +98,62 @@ func (s *Service) confirm(
 func (s *Service) revokeConfirmed(ctx context.Context, old, saved table.Binding) bool {
 	k, err := s.fetch(ctx, saved.Token)
 	if err != nil {
-		return s.revokeOld(ctx, old, tokenBundle{}, err)
+		return s.revokeOld(ctx, tokenOwner{binding: old.Key}, old, tokenBundle{}, err)
 	}
 	return s.revokeReplaced(ctx, old, k)
 }
 
-// adopt puts a binding into the note of a secret that a callback has stored, so that the sweep
-// asks that record from now on. It works once for one binding, and again for the same.
-func (s *Service) adopt(ctx context.Context, name string, key table.Key) error {
+// nameBinding writes into the attempt which record is about to point at its secret, so that the
+// sweep asks that record before it deletes the secret. An attempt names one binding, once.
+func (s *Service) nameBinding(ctx context.Context, a table.Authorization, key table.Key) error {
 	for range maxTries {
-		note, err := s.table.Note(ctx, name)
-		if errors.Is(err, table.ErrNotFound) {
+		another := a.Binding != (table.Key{}) && a.Binding != key
+		switch {
+		case another || a.Discarded || a.Attempts > 0: // the last: the sweep deletes the secret
 			return problem.New(problem.AuthorizationDone)
-		}
-		if err != nil {
-			return unavailable("reading the secret's note", err)
-		}
-		free := note.Binding == (table.Key{}) || note.Binding == key
-		if note.State != table.Held || !free {
-			return problem.New(problem.AuthorizationDone)
-		}
-		note.Binding = key
-		note.DueAt = s.now().Add(orphanGracePeriod)
-		_, err = s.table.SaveNote(ctx, note)
-		if err == nil {
+		case a.Binding == key:
 			return nil
 		}
-		if !errors.Is(err, table.ErrConflict) {
-			return unavailable("adopting the secret", err)
+		named := a
+		named.Binding = key
+		_, saveErr := s.table.SaveAuthorization(ctx, named)
+		if saveErr == nil {
+			return nil
 		}
+		there, err := s.authorization(ctx, a.ID) // what is there counts
+		switch {
+		case problem.Is(err, problem.AuthorizationUnknown): // the sweep has deleted it
+			return problem.New(problem.AuthorizationDone)
+		case err != nil:
+			return err
+		case there.Binding != key && !errors.Is(saveErr, table.ErrConflict):
+			return unavailable("naming the binding", saveErr)
+		}
+		a = there
 	}
 	return problem.New(problem.Conflict)
 }
 
-// discard ends an attempt that somebody else tried to confirm. Whoever makes the note disowned
-// revokes the token; an attempt that was confirmed before is left alone.
+// discard ends an attempt that another user tried to confirm. The call that marks it as discarded
+// revokes the token; an attempt that already names a binding is left as it is.
 func (s *Service) discard(ctx context.Context, a table.Authorization, by table.User) error {
 	refused := problem.New(problem.AnotherUser)
-	note, err := s.table.Note(ctx, a.Token.Secret)
-	if errors.Is(err, table.ErrNotFound) {
+	if a.Discarded || a.Attempts > 0 || a.Binding != (table.Key{}) {
 		return refused
 	}
-	if err != nil {
-		return unavailable("reading the secret's note", err)
-	}
-	if note.State != table.Held || note.Binding != (table.Key{}) {
-		return refused
-	}
-	note.State = table.Disowned
-	note.DueAt = s.now().Add(orphanGracePeriod)
-	if _, err := s.table.SaveNote(ctx, note); errors.Is(err, table.ErrConflict) {
+	a.Discarded = true
+	if _, err := s.table.SaveAuthorization(ctx, a); errors.Is(err, table.ErrConflict) {
 		return refused
 	} else if err != nil {
-		return unavailable("disowning the secret", err)
+		return unavailable("discarding the authorization", err)
 	}
-	s.released(ctx, a) // else the attempt itself would pass for a holder of the token
 	k, err := s.fetch(ctx, a.Token)
-	revoked := s.revokeOld(ctx, table.Binding{
+	revoked := s.revokeOld(ctx, tokenOwner{binding: targetOf(a), attempt: true}, table.Binding{
 		Key: targetOf(a), Token: a.Token, Identity: a.Identity,
 	}, k, err)
+	if revoked {
+		s.dropAttemptEntry(ctx, a)
+	}
 	event.Audit(ctx, s.log, event.Entry{
 		Action:   "confirm",
 		User:     by,

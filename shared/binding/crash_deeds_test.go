@@ -284,15 +284,13 @@ func endDeeds() []deed {
 		},
 		{
 			name: "SweepOfAnExpiredAuthorization", platform: gitHub, do: sweepDeed,
-			before: func(b *harness) { b.abandoned(); b.clock().move(authorizationTTL - time.Minute) },
+			before: func(b *harness) { b.expired() },
 		},
 		{
 			name: "SweepOfAnAbandonedConsent", platform: gitHub, do: sweepDeed,
 			before: func(b *harness) {
 				b.abandoned()
-				b.clock().move(authorizationTTL - time.Minute)
-				b.mustSweep() // the authorization
-				b.clock().move(time.Minute)
+				b.clock().move(authorizationTTL - time.Minute + orphanGracePeriod)
 			},
 		},
 		{
@@ -301,6 +299,14 @@ func endDeeds() []deed {
 			do:     revokeAllDeed,
 		},
 	}
+}
+
+// expired is an attempt that never came to a callback, and whose time is over.
+func (b *harness) expired() {
+	b.Helper()
+	boundByConsent(provider.GitHub, "")(b)
+	b.leave(provider.GitHub, "alice", "i-1")
+	b.clock().move(authorizationTTL)
 }
 
 // abandoned is an attempt whose callback came a minute after its start, and whose confirm never

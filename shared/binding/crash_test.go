@@ -172,7 +172,7 @@ func (d deed) killEverywhere(t *testing.T, after ...bool) {
 			continue
 		}
 		want(t, fmt.Sprint("victims that never came to call ", k), lives, len(after))
-		want(t, "calls at which it was killed", k > 3, true)
+		want(t, "calls at which it was killed", k > 2, true)
 		if d.loses >= 0 {
 			want(t, "deaths that lost a token", lost, d.loses)
 		}

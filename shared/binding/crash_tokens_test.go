@@ -93,7 +93,7 @@ func (d deed) settled(b *harness, when string, lost int) {
 	if d.platform == "" {
 		return
 	}
-	b.clock().move(checkAgain)
+	b.clock().move(retryCheckInterval)
 	b.settled()
 	b.settled()
 	for _, id := range []string{"i-1", "i-2", "i-3"} {

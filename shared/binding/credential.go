@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// MinimumLife is what a credential has left if its caller doesn't say: a clone that takes ten
-	// minutes is a long one.
+	// MinimumLife is how long a credential remains valid if its caller doesn't say: even a long clone
+	// takes no more than ten minutes.
 	MinimumLife = 10 * time.Minute
-	// minRefreshAge is the age below which a token that lives is not refreshed, whatever life is asked for:
-	// no platform would give it a longer one.
+	// minRefreshAge is the age below which a valid token is not refreshed, whatever life is asked for:
+	// a platform would not give a new one a longer life.
 	minRefreshAge = 5 * time.Minute
 )
 
-// CredentialRequest is a build's wish.
+// CredentialRequest asks for the credential of a build.
 type CredentialRequest struct {
 	By       table.User
 	Instance instance.Instance
 	Platform string
-	// MinimumLife is how long the credential must work. Where the platform can't give that, the
-	// true end is in the answer.
+	// MinimumLife is how long the credential must remain valid. If the platform's tokens have a
+	// shorter life, the result has the true expiry.
 	MinimumLife time.Duration
 }
 
@@ -38,19 +38,21 @@ type Credential struct {
 	ExpiresAt time.Time // zero: never, or not known
 }
 
-// Credential hands out what a git client needs, refreshed first if it has too little life left.
-// One table call, and one vault call or none, when it is still good. At worst it takes 18 seconds.
+// Credential returns what a git client needs, and first refreshes a token that has too little life
+// left. Without a refresh it makes one call to the table, and one to the vault or none. It waits for
+// a refresh for 18 seconds at most.
 //
-// [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the user binds again;
-// a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has ended and a
-// refresh fails in passing. While the token lives, a failing refresh is nobody's problem.
+// Its errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the user
+// binds again; [problem.NewerVersion], with RetryAfter, for a record that this version can't read; and
+// a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has expired and a
+// refresh fails temporarily. While the token is valid, a refresh that fails temporarily is no error.
 func (s *Service) Credential(ctx context.Context, in CredentialRequest) (Credential, error) {
 	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(in.Platform); !ok {
 		return Credential{}, problem.New(problem.PlatformUnknown)
 	}
 	key := keyOf(in.By.Account, in.Instance, in.Platform)
-	rec, k, err := s.current(ctx, key, in.MinimumLife)
+	rec, token, err := s.freshToken(ctx, key, in.MinimumLife)
 	s.countCredential(ctx, in.Platform, err)
 	if err != nil {
 		return Credential{}, err
@@ -60,37 +62,36 @@ func (s *Service) Credential(ctx context.Context, in CredentialRequest) (Credent
 	})
 	return Credential{
 		Username:  rec.Token.Username,
-		Token:     k.Token.Access,
+		Token:     token,
 		ExpiresAt: rec.Token.ExpiresAt,
 	}, nil
 }
 
-// current reads a binding and its token, refreshed if that is needed.
-func (s *Service) current(
-	ctx context.Context, key table.Key, minimum time.Duration,
-) (table.Binding, tokenBundle, error) {
-	rec, err := s.record(ctx, key)
-	if err != nil {
-		return table.Binding{}, tokenBundle{}, err
+// freshToken reads a binding and its access token, refreshed if necessary.
+func (s *Service) freshToken(
+	ctx context.Context, key table.Key, minLife time.Duration,
+) (rec table.Binding, token secret.Text, err error) {
+	if rec, err = s.record(ctx, key); err != nil {
+		return rec, token, err
 	}
-	if rec, err = s.ensureFresh(ctx, rec, minimum); err != nil {
-		return table.Binding{}, tokenBundle{}, err
+	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
+		return rec, token, err
 	}
 	k, err := s.cachedTokenBundle(ctx, rec.Token)
 	if err != nil {
-		return table.Binding{}, tokenBundle{}, unavailable("reading the token", err)
+		return rec, token, unavailable("reading the token", err)
 	}
-	return rec, k, nil
+	return rec, k.Token.Access, nil
 }
 
-// countCredential writes the metric of one credential; its kind is "done", or why there was none.
+// countCredential writes the metric of one credential. Its kind is "done", or the code of the problem.
 func (s *Service) countCredential(ctx context.Context, platform string, err error) {
 	kind := event.Done
 	if err != nil {
 		p := problem.Of(err)
 		kind = string(p.Code)
 		if p.Code == problem.TokenRevoked && p.Reason != "" {
-			kind = p.Reason // a token that may be lost is not one that was revoked
+			kind = p.Reason // tells a token that may be lost from one that was revoked
 		}
 	}
 	event.Metric(ctx, s.log, s.now(),
@@ -109,38 +110,43 @@ func (s *Service) countRefresh(ctx context.Context, platform string, err error) 
 		map[string]float64{"Refreshes": 1})
 }
 
-// ensureFresh returns the record with a token that lives, refreshed if that is needed.
+// ensureFresh returns the record with a token that is valid for at least minLife, refreshed if
+// necessary. If a refresh fails temporarily and the old token is still valid, it returns that one,
+// though it is valid for less.
 func (s *Service) ensureFresh(
-	ctx context.Context, rec table.Binding, minimum time.Duration,
+	ctx context.Context, rec table.Binding, minLife time.Duration,
 ) (table.Binding, error) {
-	if err := s.ended(rec); err != nil {
+	if err := s.unusable(rec); err != nil {
 		return table.Binding{}, err
 	}
-	if !s.needsRefresh(rec, minimum) {
+	if !s.needsRefresh(rec, minLife) {
 		return rec, nil
 	}
-	next, err := s.refreshUntilUsable(ctx, rec)
+	next, err := s.refresh(ctx, rec)
 	switch {
 	case err == nil:
 		return next, nil
-	case s.lives(rec) && !final(err):
-		return rec, nil // the old one has life yet
+	case s.tokenValid(rec) && !isPermanent(err):
+		return rec, nil
 	}
 	return table.Binding{}, err
 }
 
-// final reports whether a refresh has found that there is no token to give any more, not even the one
-// that it began with.
-func final(err error) bool {
+// isPermanent reports whether a refresh has found that the binding has no token to hand out any more,
+// not even the one that the refresh began with.
+func isPermanent(err error) bool {
 	return problem.Is(err, problem.TokenRevoked) || problem.Is(err, problem.TokenExpired) ||
-		problem.Is(err, problem.NotBound)
+		problem.Is(err, problem.NotBound) || problem.Is(err, problem.NewerVersion)
 }
 
-// ended is the problem of a binding that has no token to give.
-func (s *Service) ended(rec table.Binding) error {
+// unusable returns the problem of a binding whose token must not be handed out, and nil for any
+// other.
+func (s *Service) unusable(rec table.Binding) error {
 	switch status := StatusOf(rec, s.now()); status {
 	case StatusUnbound:
 		return problem.New(problem.NotBound).With("platform", s.title(rec.Platform))
+	case StatusUnknown:
+		return problem.New(problem.NewerVersion).After(newerVersionRetry)
 	case StatusRevoked:
 		if rec.Problem != nil {
 			return rec.Problem
@@ -152,12 +158,12 @@ func (s *Service) ended(rec table.Binding) error {
 	return nil
 }
 
-// lives reports whether the token has any life left, by our clock.
-func (s *Service) lives(rec table.Binding) bool {
+// tokenValid reports whether the token has not expired by this machine's clock.
+func (s *Service) tokenValid(rec table.Binding) bool {
 	return rec.Token.ExpiresAt.IsZero() || rec.Token.ExpiresAt.After(s.now())
 }
 
-func (s *Service) needsRefresh(rec table.Binding, minimum time.Duration) bool {
+func (s *Service) needsRefresh(rec table.Binding, minLife time.Duration) bool {
 	now, t := s.now(), rec.Token
 	switch {
 	case !t.Refreshable || t.ExpiresAt.IsZero():
@@ -165,25 +171,25 @@ func (s *Service) needsRefresh(rec table.Binding, minimum time.Duration) bool {
 	case !t.ExpiresAt.After(now):
 		return true
 	}
-	return t.ExpiresAt.Sub(now) < minimum && now.Sub(t.IssuedAt) >= minRefreshAge
+	return t.ExpiresAt.Sub(now) < minLife && now.Sub(t.IssuedAt) >= minRefreshAge
 }
 
-// cachedTokenBundle reads a token from this process's memory if it has that very generation, else from the
-// vault.
+// cachedTokenBundle reads a token from this process's memory if that very generation is there, else
+// from the vault.
 func (s *Service) cachedTokenBundle(ctx context.Context, t table.Token) (tokenBundle, error) {
-	if k, ok := s.warm.get(t.Secret, t.Generation); ok {
+	if k, ok := s.cache.get(t.Secret, t.Generation); ok {
 		return k, nil
 	}
 	k, err := s.fetch(ctx, t)
 	if err == nil {
-		s.warm.put(t.Secret, t.Generation, k)
+		s.cache.put(t.Secret, t.Generation, k)
 	}
 	return k, err
 }
 
-// heldBy is the token of a record in the form that a platform is asked with.
-func heldBy(rec table.Binding, k tokenBundle) provider.Credential {
-	h := k.held()
-	h.Username, h.Scopes, h.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
-	return h
+// credentialOf returns a record's token in the form that a platform is asked with.
+func credentialOf(rec table.Binding, k tokenBundle) provider.Credential {
+	c := k.held()
+	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
+	return c
 }

@@ -15,6 +15,7 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 func (b *harness) wantCalls(what string, want map[string]int, do func()) {
@@ -65,12 +66,12 @@ func TestAWarmTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 func TestWarmthHasAnEnd(t *testing.T) {
 	var w tokenCache
 	for i := range 3 * tokenCacheSize {
-		w.put(strconv.Itoa(i), 1, tokenBundle{Username: strconv.Itoa(i)})
-		if k, ok := w.get(strconv.Itoa(i), 1); !ok || k.Username != strconv.Itoa(i) {
+		w.put(vault.SecretName(strconv.Itoa(i)), 1, tokenBundle{Username: strconv.Itoa(i)})
+		if k, ok := w.get(vault.SecretName(strconv.Itoa(i)), 1); !ok || k.Username != strconv.Itoa(i) {
 			t.Fatalf("token %d is not there", i)
 		}
 	}
-	want(t, "kept", len(w.kept), tokenCacheSize)
+	want(t, "kept", len(w.tokens), tokenCacheSize)
 	w.put("one", 2, tokenBundle{Username: "new"})
 	w.put("one", 1, tokenBundle{Username: "old"})
 	if k, ok := w.get("one", 2); !ok || k.Username != "new" {

@@ -9,15 +9,16 @@ import (
 
 const (
 	// A webhook that fails is sent again after a minute, then after twice as long each time, up to
-	// eight hours: about two days in all, in which a receiver can be mended.
+	// eight hours: about two days in all, in which its operator can repair the receiver.
 	minDeliveryBackoff = time.Minute
 	maxDeliveryBackoff = 8 * time.Hour
 	maxDeliveryTries   = 14
 )
 
-// deliver sends a binding's waiting events in their order, from the history, until they are sent or
-// the time has come. The first that fails holds up those after it, and no other binding's; after
-// many tries it is left out, with an alarm. An event may be sent twice, with the same id.
+// deliver sends a binding's waiting events from the history, in their order, and returns how many it
+// has sent. It sends at least one and starts no further one after until. An event that fails delays
+// the later events of its binding, and no other binding's; after maxDeliveryTries it is skipped, with
+// an alarm. An event may be sent twice, with the same id.
 func (s *Service) deliver(
 	ctx context.Context, rec table.Binding, until time.Time,
 ) (int, error) {
@@ -33,28 +34,28 @@ func (s *Service) deliver(
 			sent++
 		}
 	}
-	past := sent // events that are not sent again
+	past := sent // how many events are not sent again
 	if failed != nil && sent == 0 && rec.Delivery.Tries >= maxDeliveryTries {
 		past++
 		s.log.ErrorContext(ctx, "a webhook is left out, after many tries", "alarm", "webhook",
 			"binding", describe(rec.Key), "event", page.Items[0].ID, "error", failed)
 	}
-	err = s.change(ctx, rec, func(b *table.Binding) bool {
+	_, err = s.change(ctx, rec, func(b *table.Binding) bool {
 		if b.Delivery.Sent != rec.Delivery.Sent {
-			return false // another run was quicker
+			return false // another run has sent them
 		}
 		b.Delivery = s.delivered(b.Delivery, rec.Delivery, page, past, failed != nil)
 		b.DueAt = s.due(*b)
 		return true
-	}, &rec)
+	})
 	if failed != nil {
 		return sent, failed
 	}
 	return sent, err
 }
 
-// delivered is how far a delivery has come: now is as it is in the record, was as it was when the
-// page was read, and so many of the page are past.
+// delivered returns the new progress of a delivery: now is the record's current one, was the one with
+// which the page was read, and past is how many events of the page are not sent again.
 func (s *Service) delivered(
 	now, was table.Delivery, page table.Page[table.Event], past int, failed bool,
 ) table.Delivery {
@@ -63,7 +64,7 @@ func (s *Service) delivered(
 		next.Sent, next.Tries = page.Items[past-1].Position(), 0
 	}
 	if past == len(page.Items) && page.Cursor == "" {
-		next.Waiting = max(0, now.Waiting-was.Waiting) // what was drained in the meantime
+		next.Waiting = max(0, now.Waiting-was.Waiting) // events drained in the meantime
 		return next
 	}
 	next.Waiting = max(1, now.Waiting-past)

@@ -317,6 +317,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 	for range 25 {
 		b.mustBind("i-1", aliceToken)
 		b.mustBind("i-1", bobToken)
+		b.dropSecrets("i-1", provider.GitLab) // there is no room for so many
 	}
 	b.quarters(15 * time.Minute)
 	r.mu.Lock()

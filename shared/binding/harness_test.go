@@ -91,8 +91,10 @@ func platformsAt(origin string, now func() time.Time, dial dialer) *provider.Set
 		Now:   now,
 		Sleep: func(context.Context, time.Duration) error { return nil },
 		Endpoints: provider.Endpoints{
-			CodeupURL: origin, CodeupAPIURL: origin, GiteeURL: origin, GiteeAPIURL: origin,
-			GitHubURL: origin, GitHubAPIURL: origin, BitbucketURL: origin, BitbucketAPIURL: origin,
+			"BINDERY_CODEUP_URL": origin, "BINDERY_CODEUP_API_URL": origin,
+			"BINDERY_GITEE_URL": origin, "BINDERY_GITEE_API_URL": origin,
+			"BINDERY_GITHUB_URL": origin, "BINDERY_GITHUB_API_URL": origin,
+			"BINDERY_BITBUCKET_URL": origin, "BINDERY_BITBUCKET_API_URL": origin,
 		},
 	})
 }

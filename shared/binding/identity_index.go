@@ -43,7 +43,7 @@ var (
 // The token's own binding points at another secret by now. It counts only if the same token was
 // bound to it again.
 func (s *Service) ensureUnused(
-	ctx context.Context, own table.Key, of table.IdentityKey, k tokenBundle,
+	ctx context.Context, own tokenOwner, of table.IdentityKey, k tokenBundle,
 ) error {
 	cursor := ""
 	for {
@@ -64,7 +64,7 @@ func (s *Service) ensureUnused(
 
 // ensureUnusedBy asks one entry.
 func (s *Service) ensureUnusedBy(
-	ctx context.Context, own table.Key, h table.IdentityEntry, k tokenBundle,
+	ctx context.Context, own tokenOwner, h table.IdentityEntry, k tokenBundle,
 ) error {
 	if h.Binding != (table.Key{}) {
 		rec, err := s.record(ctx, h.Binding)
@@ -83,7 +83,8 @@ func (s *Service) ensureUnusedBy(
 		}
 	}
 	young, err := s.pruneEntry(ctx, h)
-	if err == nil && young && h.Binding != own {
+	mine := h.Authorization == "" && h.Binding == own.binding || h.Authorization != "" && own.attempt
+	if err == nil && young && !mine {
 		err = errYoung
 	}
 	return err
@@ -117,9 +118,13 @@ func sameToken(a, b provider.Token) bool { return a.Access.Equal(b.Access) }
 const (
 	tokenWarningCount = 8
 	maxTokens         = 10
-	// unconfirmedTokenTTL is how long an attempt that nobody confirms may have a token that lives: its note
-	// comes due after settle, and the next run of the schedule, within 15 minutes, ends it.
-	unconfirmedTokenTTL = orphanGracePeriod + 15*time.Minute + callDeadline
+	// sweepInterval is the longest time between two scheduled runs of the sweep.
+	sweepInterval = 15 * time.Minute
+	// unconfirmedTokenTTL is how long after its issue the token of an attempt that is not confirmed
+	// may be valid. The token may be issued right after the attempt starts; the attempt then takes
+	// authorizationTTL to expire, its secret is due after the grace period, and the next run of the
+	// sweep, which begins its last call within callDeadline, revokes the token.
+	unconfirmedTokenTTL = authorizationTTL + orphanGracePeriod + sweepInterval + callDeadline
 )
 
 // countTokens notes that an attempt holds a token of a GitHub identity, and refuses it if there
@@ -185,9 +190,9 @@ func (s *Service) counts(ctx context.Context, h table.IdentityEntry) (bool, erro
 	return s.pruneEntry(ctx, h)
 }
 
-// released forgets that an attempt holds a token, now that a binding does. If it fails, the entry
-// counts until it is 32 minutes old.
-func (s *Service) released(ctx context.Context, a table.Authorization) {
+// dropAttemptEntry deletes the entry of an attempt whose token a binding has now, or which was
+// revoked. If it fails, the entry counts until it is as old as unconfirmedTokenTTL.
+func (s *Service) dropAttemptEntry(ctx context.Context, a table.Authorization) {
 	if a.Platform != provider.GitHub {
 		return
 	}

@@ -2,7 +2,6 @@ package binding
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"bindery/shared/vault"
 )
 
 // deed is something that a service does to the instance i-1, with what must be there before it.
@@ -85,7 +83,8 @@ func tokenDeeds() []deed {
 	add("SweepOfEvents", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 	}, sweepDeed, "alice", "alice")
-	add("SweepOfASecretInUse", func(b *harness) {
+	add("SweepOfAReplacedSecret", func(b *harness) {
+		b.mustBind("i-1", bobToken)
 		b.mustBind("i-1", aliceToken)
 		b.mustSweep()
 		b.clock().move(orphanGracePeriod)
@@ -94,13 +93,12 @@ func tokenDeeds() []deed {
 		b.left("i-2") // with a token to revoke
 		b.mustSweep()
 		b.clock().move(orphanGracePeriod)
-		b.dropRow("i-2", provider.GitHub)
 	}, sweepDeed, "", "")
 	add("SweepOfAnUnboundRow", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep()
-		b.dropNotes()
+		b.dropSecrets("i-1", provider.GitLab)
 		b.clock().move(orphanGracePeriod)
 	}, sweepDeed, "", "")
 	add("Check", func(b *harness) {
@@ -123,28 +121,20 @@ func sweepOfAll() deed {
 	}, do: sweepDeed, was: "bob", becomes: "bob"}
 }
 
-// dropRow takes a row away, for what is tested to be the only thing that is due.
-func (b *harness) dropRow(id, platform string) {
-	b.Helper()
-	if err := b.store.table.DeleteBinding(context.Background(), b.row(id, platform)); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// dropNotes takes all notes and their secrets away.
-func (b *harness) dropNotes() {
+// dropSecrets takes all secrets that a record lists away, and empties its list.
+func (b *harness) dropSecrets(id, platform string) {
 	b.Helper()
 	ctx := context.Background()
-	for _, name := range b.notes() {
-		note, err := b.store.table.Note(ctx, name)
-		if err != nil {
+	rec := b.row(id, platform)
+	for _, o := range rec.Secrets {
+		if err := b.store.vault.Delete(ctx, o.Name); err != nil {
 			b.Fatal(err)
 		}
-		err = errors.Join(
-			b.store.table.DeleteNote(ctx, note), b.store.vault.Delete(ctx, vault.SecretName(name)))
-		if err != nil {
-			b.Fatal(err)
-		}
+	}
+	rec.Secrets = nil
+	rec.DueAt = b.due(rec)
+	if _, err := b.store.table.SaveBinding(ctx, rec); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -65,7 +65,7 @@ func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
 		b.sandbox.SetFault(p, sandbox.Fault{Kind: sandbox.FaultNone})
 	}
 	for _, call := range []string{
-		"Binding", "SaveNote", "Put", "SaveIdentityEntry", "SaveBinding", "Get", "ListIdentityEntries", "Delete",
+		"Binding", "Put", "SaveIdentityEntry", "SaveBinding", "Get", "ListIdentityEntries", "Delete",
 	} {
 		b.inside.set(down(call))
 		b.everyFlow(c, granted)

@@ -44,18 +44,6 @@ func (l losingTable) DeleteBinding(ctx context.Context, b table.Binding) error {
 	return l.reply(true, l.Table.DeleteBinding(ctx, b))
 }
 
-func (l losingTable) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	saved, err := l.Table.SaveNote(ctx, n)
-	if err := l.reply(true, err); err != nil {
-		return table.Note{}, err
-	}
-	return saved, nil
-}
-
-func (l losingTable) DeleteNote(ctx context.Context, n table.Note) error {
-	return l.reply(true, l.Table.DeleteNote(ctx, n))
-}
-
 func (l losingTable) SaveAuthorization(
 	ctx context.Context, a table.Authorization,
 ) (table.Authorization, error) {

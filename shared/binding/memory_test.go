@@ -21,7 +21,6 @@ type memory struct {
 
 	mu             sync.Mutex
 	bindings       map[table.Key]table.Binding
-	notes          map[string]table.Note
 	authorizations map[string]table.Authorization
 	holders        map[table.IdentityEntry]time.Time // the entry without its time
 	history        map[table.Key]map[string]table.Event
@@ -30,7 +29,6 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		bindings:       map[table.Key]table.Binding{},
-		notes:          map[string]table.Note{},
 		authorizations: map[string]table.Authorization{},
 		holders:        map[table.IdentityEntry]time.Time{},
 		history:        map[table.Key]map[string]table.Event{},
@@ -87,7 +85,6 @@ func inOrder[R any](items map[string]R) table.Page[R] {
 }
 
 func bindingVersion(b *table.Binding) *string             { return &b.Version }
-func noteVersion(n *table.Note) *string                   { return &n.Version }
 func authorizationVersion(a *table.Authorization) *string { return &a.Version }
 
 func (m *memory) Binding(ctx context.Context, key table.Key) (table.Binding, error) {
@@ -95,25 +92,12 @@ func (m *memory) Binding(ctx context.Context, key table.Key) (table.Binding, err
 }
 
 func (m *memory) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
-	b.Events = slices.Clone(b.Events)
+	b.Events, b.Secrets = slices.Clone(b.Events), slices.Clone(b.Secrets)
 	return save(ctx, m, m.bindings, b.Key, b, bindingVersion, false)
 }
 
 func (m *memory) DeleteBinding(ctx context.Context, b table.Binding) error {
 	_, err := save(ctx, m, m.bindings, b.Key, b, bindingVersion, true)
-	return err
-}
-
-func (m *memory) Note(ctx context.Context, name string) (table.Note, error) {
-	return get(ctx, m, m.notes, name)
-}
-
-func (m *memory) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	return save(ctx, m, m.notes, n.Secret, n, noteVersion, false)
-}
-
-func (m *memory) DeleteNote(ctx context.Context, n table.Note) error {
-	_, err := save(ctx, m, m.notes, n.Secret, n, noteVersion, true)
 	return err
 }
 
@@ -156,9 +140,6 @@ func (m *memory) DueBefore(
 	}
 	for key, b := range m.bindings {
 		add(b.DueAt, "binding "+key.String(), table.DueEntry{Binding: key})
-	}
-	for name, n := range m.notes {
-		add(n.DueAt, "note "+name, table.DueEntry{Note: name})
 	}
 	for id, a := range m.authorizations {
 		add(a.DueAt, "authorization "+id, table.DueEntry{Authorization: id})

@@ -3,50 +3,65 @@ package binding
 import (
 	"fmt"
 	"testing"
-
-	"bindery/shared/table"
 )
 
-// This is the protocol of point.go, unbind.go and sweep.go in small: one record, some secrets,
-// their notes and the vault, and actors that take one call at a time in every order. Every actor
-// may die before every call, and a save may end without its reply. Time is kept as the protocol
-// needs it: a note is due when every invocation that ran at its last write has ended.
+// This is a model of the protocol in owned_secrets.go, replace.go, confirm.go and sweep_secrets.go:
+// one record, some secrets with generations, the attempts that stored them, the vault and the
+// platform's tokens, and actors that take one call at a time in every order. Every actor may crash
+// before every call, and a save may end without its reply. Time is modelled as the protocol needs
+// it: an entry is due when every invocation that ran at its last write has ended.
 //
-// Two things must hold: no record ever points at a deleted secret, and once everybody has ended
-// and the sweep has run, no secret is left that no record points at.
+// Three promises must hold. No record ever points at a deleted secret, and no token in use is
+// revoked. When all actors have ended and the sweep has run, no secret and no list entry is left
+// that no record points at. And no token that was issued to Bindery is then valid, except those of
+// the secret in use.
 
 const (
-	maxSecrets = 4 // numbered from 1; 0 is none
-	maxActors  = 4
+	modelSecrets     = 3 // numbered from 1; 0 is none
+	modelGenerations = 2
+	modelActors      = 5
 )
 
-type mNote struct {
-	state   table.NoteState // "" if there is no note
-	bound   bool            // names the record
-	version uint8
-	running uint8 // the actors that ran at its last write
+// modelEntry is an entry of the record's list.
+type modelEntry struct {
+	listed     bool
+	generation uint8
+	running    uint8 // the actors that ran at its last write
 }
 
-type mActor struct {
+// modelAttempt is an authorization. It has the number of the secret that its callback stores.
+type modelAttempt struct {
+	there, consented, named, expired, discarded bool
+	version                                     uint8
+	running                                     uint8 // the actors that ran when it expired, or at the sweep's claim
+}
+
+type modelActor struct {
 	pc    uint8 // 0: not running
 	ended bool
-	// What it has read.
-	recVersion, recStamp, recSecret uint8
-	noteVersion                     uint8
-	secret                          uint8 // the sweep's
+	// What it has read of the record and of its attempt.
+	version, revision, secret, generation uint8
+	listed                                bool // its own secret
+	attempt                               uint8
+	// What the sweep works on.
+	swept, next uint8
 }
 
-type mState struct {
-	recVersion, recStamp, recSecret uint8
-	last                            uint8 // the last version or stamp given out
-	notes                           [maxSecrets + 1]mNote
-	vault                           [maxSecrets + 1]bool
-	actors                          [maxActors]mActor
+type modelState struct {
+	version, revision, secret, generation uint8
+	last                                  uint8 // the last version or revision given out
+	list                                  [modelSecrets + 1]modelEntry
+	attempts                              [modelSecrets + 1]modelAttempt
+	vault                                 [modelSecrets + 1]uint8 // generations stored
+	// valid has a bit for each generation whose token the platform accepts.
+	valid  [modelSecrets + 1]uint8
+	lost   bool // a refreshed token found no secret to be stored in
+	actors [modelActors]modelActor
 }
 
-// canonical renumbers versions and stamps, of which only equality matters, so that the number of
-// states is finite.
-func (s mState) canonical() mState {
+// canonical renumbers versions and revisions, of which only equality matters, so that the number
+// of states is finite.
+func (s modelState) canonical() modelState {
 	var seen [64]uint8
 	var count uint8
 	number := func(v *uint8) {
@@ -63,34 +78,33 @@ func (s mState) canonical() mState {
 		count++
 		*v = count
 	}
-	number(&s.recVersion)
-	number(&s.recStamp)
-	for i := range s.notes {
-		number(&s.notes[i].version)
+	number(&s.version)
+	number(&s.revision)
+	for i := range s.attempts {
+		number(&s.attempts[i].version)
 	}
 	for i := range s.actors {
-		number(&s.actors[i].recVersion)
-		number(&s.actors[i].recStamp)
-		number(&s.actors[i].noteVersion)
+		number(&s.actors[i].version)
+		number(&s.actors[i].revision)
+		number(&s.actors[i].attempt)
 	}
 	s.last = count
 	return s
 }
 
-// mActorKind is what an actor does: a bind of a new secret, a confirm of one that a callback has
-// stored, an unbind, a touch (a save that is no bind: events drained, a refresh), a sweep.
-type mActorKind struct {
+// modelRole is what an actor does, and with which secret.
+type modelRole struct {
 	what   string
 	secret uint8
 }
 
-// mModel is one cast of actors, and what is left out of the protocol on purpose.
-type mModel struct {
-	actors []mActorKind
+// model is one set of actors, and what is left out of the protocol on purpose.
+type model struct {
+	actors []modelRole
 	omit   string
 }
 
-func (m *mModel) running(s *mState) uint8 {
+func (m *model) running(s *modelState) uint8 {
 	var mask uint8
 	for i := range m.actors {
 		if s.actors[i].pc != 0 {
@@ -100,265 +114,452 @@ func (m *mModel) running(s *mState) uint8 {
 	return mask
 }
 
-func (m *mModel) saveNote(s *mState, secret uint8, state table.NoteState, bound bool) {
-	s.last++
-	s.notes[secret] = mNote{state, bound, s.last, m.running(s)}
+// issued reports whether a secret holds tokens that were issued to Bindery. A bind by token stores
+// a personal access token, which is its user's own.
+func (m *model) issued(secret uint8) bool {
+	for _, role := range m.actors {
+		if role.what == "bind" && role.secret == secret {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *modelState) stamp() uint8 { s.last++; return s.last }
+
+// read is a read of the record by an actor with a secret of its own, or with none (0).
+func (s *modelState) read(a *modelActor, own uint8) {
+	a.version, a.revision, a.secret, a.generation = s.version, s.revision, s.secret, s.generation
+	a.listed = s.list[own].listed
+}
+
+func (s *modelState) store(secret, generation uint8) {
+	s.vault[secret] = max(s.vault[secret], generation)
+	s.valid[secret] |= 1 << generation
 }
 
 // step returns what may come of actor i's next call.
-func (m *mModel) step(s mState, i int) []mState {
-	a := &s.actors[i]
-	if a.ended {
+func (m *model) step(s modelState, i int) []modelState {
+	if s.actors[i].ended {
 		return nil
 	}
-	switch kind := m.actors[i]; kind.what {
+	switch role := m.actors[i]; role.what {
+	case "expiry":
+		return m.expiry(s, i, role.secret)
+	case "callback":
+		return m.callback(s, i, role.secret)
+	case "discard":
+		return m.discard(s, i, role.secret)
+	case "check":
+		return m.check(s, i)
+	case "refresh":
+		return m.refresh(s, i)
 	case "sweep":
 		return m.sweep(s, i)
-	case "unbind":
-		if a.pc == 0 {
-			a.pc = 9
-		}
-		return m.change(s, i, 0)
-	case "touch":
-		return m.touch(s, i)
-	case "confirm":
-		if a.pc == 0 {
-			a.pc = 20
-		}
-		return m.change(s, i, kind.secret)
 	default:
-		if a.pc == 0 {
-			a.pc = 9
-		}
-		return m.change(s, i, kind.secret)
+		return m.change(s, i, role)
 	}
 }
 
-func (s *mState) read(a *mActor) {
-	a.recVersion, a.recStamp, a.recSecret = s.recVersion, s.recStamp, s.recSecret
+// expiry ends the time of an attempt.
+func (m *model) expiry(s modelState, i int, secret uint8) []modelState {
+	if a := &s.attempts[secret]; a.there {
+		a.expired, a.running = true, m.running(&s)
+	}
+	s.actors[i] = modelActor{ended: true}
+	return []modelState{s}
 }
 
-func (m *mModel) touch(s mState, i int) []mState {
+// callback claims the attempt, whose row names the secret from then on, and stores a token. The
+// confirmation code is given out when it has ended.
+func (m *model) callback(s modelState, i int, secret uint8) []modelState {
+	a, attempt := &s.actors[i], &s.attempts[secret]
+	switch a.pc {
+	case 0:
+		if attempt.expired {
+			*a = modelActor{ended: true}
+			break
+		}
+		if m.omit != "the claim names the secret" {
+			*attempt = modelAttempt{there: true, version: s.stamp()}
+		}
+		a.pc = 1
+	case 1:
+		s.store(secret, 1)
+		a.attempt, a.pc = attempt.version, 2
+	case 2:
+		if attempt.there && attempt.version == a.attempt {
+			attempt.consented, attempt.version = true, s.stamp()
+		}
+		*a = modelActor{ended: true}
+	}
+	return []modelState{s}
+}
+
+// discard is the confirm by another user.
+func (m *model) discard(s modelState, i int, secret uint8) []modelState {
+	a, attempt := &s.actors[i], &s.attempts[secret]
+	if a.pc == 0 {
+		if attempt.there && attempt.consented && !attempt.named && !attempt.discarded {
+			a.attempt, a.pc = attempt.version, 1
+			return []modelState{s}
+		}
+	} else if attempt.there && attempt.version == a.attempt {
+		attempt.discarded, attempt.version = true, s.stamp()
+	}
+	*a = modelActor{ended: true}
+	return []modelState{s}
+}
+
+// check saves the record without a bind: events drained, a check's result.
+func (m *model) check(s modelState, i int) []modelState {
 	a := &s.actors[i]
 	if a.pc == 0 {
-		s.read(a)
+		s.read(a, 0)
 		a.pc = 1
-		return []mState{s}
+		return []modelState{s}
 	}
-	if s.recVersion == a.recVersion && s.recSecret != 0 {
-		s.last++
-		s.recVersion = s.last
+	if s.version == a.version && s.version != 0 {
+		s.version = s.stamp()
 	}
-	*a = mActor{ended: true}
-	return []mState{s}
+	*a = modelActor{ended: true}
+	return []modelState{s}
 }
 
-// change is a bind, a confirm (from 20) or an unbind (secret 0).
-func (m *mModel) change(s mState, i int, secret uint8) []mState {
+// refresh stores the next generation of the token, which ends the one before at the platform, and
+// then points the record at it. A crash between the platform's reply and the vault loses the token;
+// that is another promise's, so both are one call here.
+func (m *model) refresh(s modelState, i int) []modelState {
 	a := &s.actors[i]
-	end := func() { *a = mActor{ended: true} }
+	end := func() []modelState { *a = modelActor{ended: true}; return []modelState{s} }
 	switch a.pc {
-	case 20: // confirm: read the record
-		s.read(a)
-		if a.pc = 21; a.recSecret == secret {
-			end()
+	case 0:
+		s.read(a, 0)
+		a.swept, a.next = a.secret, a.generation+1
+		if a.secret == 0 || !m.issued(a.secret) || a.next > modelGenerations {
+			return end()
 		}
-	case 21: // confirm: read the note
-		n := s.notes[secret]
-		a.noteVersion = n.version
-		if a.pc = 22; n.state != table.Held && m.omit != "held" {
-			end()
+		a.pc = 1
+	case 1:
+		if s.vault[a.swept] == 0 {
+			s.lost = true
+			return end()
 		}
-	case 22: // confirm: put the binding into the note
-		if s.notes[secret].version == a.noteVersion && s.notes[secret].state != "" {
-			m.saveNote(&s, secret, table.Held, true)
-			a.pc = 12
-		} else {
-			end()
+		s.valid[a.swept] &^= 1 << (a.next - 1)
+		s.store(a.swept, a.next)
+		a.pc = 2
+	case 2:
+		if s.version != a.version {
+			a.pc = 3
+			break
 		}
-	case 9: // read the record
-		s.read(a)
+		s.version, s.generation = s.stamp(), a.next
+		return end()
+	case 3:
+		s.read(a, 0)
+		if a.secret != a.swept || a.generation >= a.next {
+			return end()
+		}
+		a.pc = 2
+	}
+	return []modelState{s}
+}
+
+// change is a bind, a confirm or an unbind (secret 0).
+func (m *model) change(s modelState, i int, role modelRole) []modelState {
+	a, secret := &s.actors[i], role.secret
+	switch a.pc {
+	case 0:
+		if role.what == "confirm" {
+			return m.confirm(s, i, secret)
+		}
+		s.read(a, secret)
 		switch {
-		case secret != 0:
-			a.pc = 10
-		case a.recSecret == 0:
-			end()
+		case role.what == "bind":
+			a.pc = 1
+		case a.secret == 0:
+			*a = modelActor{ended: true}
 		default:
-			a.pc = 12
+			a.pc = 4
 		}
-	case 10: // note the new secret
-		if m.omit != "new note" {
-			m.saveNote(&s, secret, table.Held, true)
+	case 1: // list the new secret as pending
+		return m.listPending(s, i, secret)
+	case 2: // read again after a conflict or a lost reply
+		revision := a.revision
+		s.read(a, secret)
+		switch {
+		case a.listed:
+			a.pc = 3
+		case a.revision != revision:
+			*a = modelActor{ended: true}
+		default:
+			a.pc = 1
+		}
+	case 3:
+		s.store(secret, 1)
+		a.pc = 4
+	case 4:
+		return m.point(s, i, secret)
+	case 5: // read again after a conflict or a lost reply
+		revision := a.revision
+		s.read(a, secret)
+		switch {
+		case a.secret == secret, secret != 0 && a.revision != revision:
+			*a = modelActor{ended: true}
+		default:
+			a.pc = 4
+		}
+	default:
+		return m.confirm(s, i, secret)
+	}
+	return []modelState{s}
+}
+
+func (m *model) listPending(s modelState, i int, secret uint8) []modelState {
+	a := &s.actors[i]
+	switch {
+	case m.omit == "a bind lists its secret":
+		a.pc = 3
+		return []modelState{s}
+	case s.version != a.version:
+		a.pc = 2
+		return []modelState{s}
+	}
+	s.version = s.stamp()
+	s.list[secret] = modelEntry{true, 1, m.running(&s)}
+	lost := s
+	lost.actors[i].pc = 2
+	a.version, a.pc = s.version, 3
+	return []modelState{s, lost}
+}
+
+// confirm goes on to point the record at the attempt's secret.
+func (m *model) confirm(s modelState, i int, secret uint8) []modelState {
+	a, attempt := &s.actors[i], &s.attempts[secret]
+	end := func() []modelState { *a = modelActor{ended: true}; return []modelState{s} }
+	switch a.pc {
+	case 0: // read the attempt
+		if !attempt.there || !attempt.consented || attempt.expired || attempt.discarded {
+			return end()
+		}
+		a.attempt, a.pc = attempt.version, 10
+	case 10: // read the record, and then the clock
+		s.read(a, secret)
+		switch {
+		case a.secret == secret,
+			a.listed && m.omit != "a listed secret is refused",
+			attempt.expired && m.omit != "the clock is read after the record":
+			return end()
 		}
 		a.pc = 11
-	case 11: // put generation 1
-		s.vault[secret] = true
-		a.pc = 12
-	case 12, 13, 14:
-		m.disown(&s, a)
-	case 15:
-		return m.save(s, i, secret)
-	case 16: // read again after a conflict or an unclear end
-		stamp := a.recStamp
-		s.read(a)
-		switch {
-		case a.recSecret == secret:
-			end()
-		case secret == 0: // unbind begins again
-			a.pc = 9
-		case a.recStamp != stamp:
-			end()
-		default:
+	case 11: // write the record's key into the attempt
+		if !attempt.there || attempt.version != a.attempt {
 			a.pc = 12
+			break
+		}
+		if m.omit != "the attempt names the record" {
+			attempt.named = true
+		}
+		attempt.version = s.stamp()
+		lost := s
+		lost.actors[i].pc = 12
+		a.pc = 4
+		return []modelState{s, lost}
+	case 12: // read the attempt again
+		switch {
+		case !attempt.there, attempt.discarded:
+			return end()
+		case attempt.named:
+			a.pc = 4
+		default:
+			a.attempt, a.pc = attempt.version, 11
 		}
 	}
-	return []mState{s}
+	return []modelState{s}
 }
 
-// disown notes the old secret: create, or read and replace, never over collecting.
-func (m *mModel) disown(s *mState, a *mActor) {
-	old := a.recSecret
-	switch a.pc {
-	case 12:
-		switch {
-		case old == 0 || m.omit == "old note":
-			a.pc = 15
-		case s.notes[old].state == "":
-			m.saveNote(s, old, table.Disowned, true)
-			a.pc = 15
-		default:
-			a.pc = 13
-		}
-	case 13:
-		n := s.notes[old]
-		a.noteVersion = n.version
-		switch n.state {
-		case "":
-			a.pc = 12
-		case table.Collecting:
-			a.pc = 15
-		default:
-			a.pc = 14
-		}
-	case 14:
-		a.pc = 12
-		if s.notes[old].version == a.noteVersion && s.notes[old].state != "" {
-			m.saveNote(s, old, table.Disowned, true)
-			a.pc = 15
-		}
+// point points the record at a secret, or at none, and lists the old one as retired in the same
+// write.
+func (m *model) point(s modelState, i int, secret uint8) []modelState {
+	if s.version != s.actors[i].version {
+		s.actors[i].pc = 5
+		return []modelState{s}
 	}
-}
-
-func (m *mModel) save(s mState, i int, secret uint8) []mState {
-	if s.recVersion != s.actors[i].recVersion {
-		s.actors[i].pc = 16
-		return []mState{s}
+	old, generation := s.secret, s.generation
+	s.version = s.stamp()
+	s.revision, s.secret, s.generation = s.version, secret, min(secret, 1)
+	s.list[secret] = modelEntry{}
+	if old != 0 && m.omit != "the old secret is listed" {
+		s.list[old] = modelEntry{true, generation, m.running(&s)}
 	}
-	s.last++
-	s.recVersion, s.recStamp, s.recSecret = s.last, s.last, secret
 	lost := s
-	lost.actors[i].pc = 16
-	s.actors[i] = mActor{ended: true}
-	return []mState{s, lost}
+	lost.actors[i].pc = 5
+	s.actors[i] = modelActor{ended: true}
+	return []modelState{s, lost}
 }
 
-func (m *mModel) sweep(s mState, i int) []mState {
-	a := &s.actors[i]
-	idle := mActor{}
-	switch a.pc {
-	case 0: // any note that is due
-		var next []mState
-		for secret := uint8(1); secret <= maxSecrets; secret++ {
-			n := s.notes[secret]
-			if n.state == "" || (n.running&m.running(&s) != 0 && m.omit != "wait") {
-				continue
-			}
+// due lists what a sweep may work on next.
+func (m *model) due(s modelState, i int) (next []modelState) {
+	running := m.running(&s)
+	for secret := uint8(1); secret <= modelSecrets; secret++ {
+		entry, attempt := s.list[secret], s.attempts[secret]
+		waits := entry.running&running != 0 && m.omit != "the sweep waits" ||
+			attempt.there && !attempt.expired && m.omit != "an entry outlives its attempt"
+		if entry.listed && !waits {
 			t := s
-			t.actors[i] = mActor{pc: 1, secret: secret, noteVersion: n.version}
+			t.actors[i] = modelActor{pc: 1, swept: secret, next: entry.generation}
+			t.read(&t.actors[i], 0)
 			next = append(next, t)
 		}
-		return next
-	case 1: // ask the record, if the note names it
-		points := s.recSecret == a.secret && s.notes[a.secret].bound
-		if a.pc = 3; points {
-			a.pc = 2
+		waits = attempt.running&running != 0 && m.omit != "the sweep waits"
+		if attempt.there && attempt.expired && !waits {
+			t := s
+			t.actors[i] = modelActor{pc: 10, swept: secret, attempt: attempt.version}
+			next = append(next, t)
 		}
-		if m.omit == "ask" {
-			a.pc = 3
-		}
-	case 2, 5: // delete the note if it is unchanged
-		if s.notes[a.secret].version == a.noteVersion || m.omit == "note version" {
-			s.notes[a.secret] = mNote{}
-		}
-		*a = idle
-	case 3: // mark it as being collected if it is unchanged
-		switch {
-		case m.omit == "collecting":
-			a.pc = 4
-		case s.notes[a.secret].version != a.noteVersion || s.notes[a.secret].state == "":
-			*a = idle
-		default:
-			m.saveNote(&s, a.secret, table.Collecting, s.notes[a.secret].bound)
-			a.noteVersion = s.notes[a.secret].version
-			a.pc = 4
-		}
-	case 4: // delete the secret
-		s.vault[a.secret] = false
-		a.pc = 5
 	}
-	return []mState{s}
+	return next
 }
 
-// violation says what is wrong with a state, if anything.
-func (m *mModel) violation(s mState) string {
-	if s.recSecret != 0 && !s.vault[s.recSecret] {
-		return fmt.Sprintf("the record points at the deleted secret %d", s.recSecret)
-	}
-	for i, kind := range m.actors {
-		if a := s.actors[i]; kind.what != "sweep" && !a.ended && a.pc != 0 || a.pc != 0 {
-			return ""
+func (m *model) sweep(s modelState, i int) []modelState {
+	a := &s.actors[i]
+	record := a.pc < 10
+	switch a.pc {
+	case 0:
+		return m.due(s, i)
+	case 1: // count the attempt in the record, if it is unchanged
+		if s.version != a.version {
+			*a = modelActor{}
+			break
 		}
+		s.version = s.stamp()
+		s.list[a.swept].running = m.running(&s)
+		a.version, a.pc = s.version, 2
+	case 10: // ask the record that the attempt names
+		attempt := s.attempts[a.swept]
+		owned := s.secret == a.swept || s.list[a.swept].listed
+		if a.pc = 11; attempt.named && owned && m.omit != "the sweep asks the record" {
+			a.pc = 14
+		}
+	case 11: // count the attempt in the authorization, if it is unchanged
+		attempt := &s.attempts[a.swept]
+		if !attempt.there || attempt.version != a.attempt {
+			*a = modelActor{}
+			break
+		}
+		attempt.version, attempt.running = s.stamp(), m.running(&s)
+		a.attempt, a.next, a.pc = attempt.version, 1, 12
+	case 2, 12: // read a generation and revoke it
+		m.revoke(&s, a)
+	case 3, 13:
+		s.vault[a.swept] = 0
+		if a.pc++; record {
+			s.read(a, 0)
+		}
+	case 4: // take the entry off the list: the whole row is written as it was read
+		if s.version != a.version && m.omit != "a save carries the version" {
+			s.read(a, 0)
+			break
+		}
+		s.version, s.secret, s.generation = s.stamp(), a.secret, a.generation
+		s.list[a.swept] = modelEntry{}
+		*a = modelActor{}
+	case 14:
+		if s.attempts[a.swept].version == a.attempt {
+			s.attempts[a.swept] = modelAttempt{}
+		}
+		*a = modelActor{}
 	}
-	for range 4 * maxSecrets { // everybody has ended: let a sweep work alone
-		for i, kind := range m.actors {
-			for kind.what == "sweep" {
-				next := m.sweep(s, i)
-				if len(next) == 0 {
-					break
-				}
-				if s = next[0]; s.recSecret != 0 && !s.vault[s.recSecret] {
-					return fmt.Sprintf("the sweep deleted secret %d, which is in use", s.recSecret)
-				}
+	return []modelState{s}
+}
+
+// revoke ends one generation's token, or goes on when there is none.
+func (m *model) revoke(s *modelState, a *modelActor) {
+	later := a.pc == 2 && a.next > s.list[a.swept].generation || a.pc == 12 && a.next > 1
+	switch {
+	case !m.issued(a.swept), s.vault[a.swept] < a.next,
+		later && m.omit == "later generations are revoked":
+		a.pc++
+	default:
+		if m.omit != "the sweep revokes" {
+			s.valid[a.swept] &^= 1 << a.next
+		}
+		a.next++
+	}
+}
+
+// broken says which promise a state breaks that must always hold, "" for none.
+func (m *model) broken(s *modelState) string {
+	switch {
+	case s.lost:
+		return "a refreshed token found no secret"
+	case s.secret == 0:
+		return ""
+	case s.vault[s.secret] < s.generation:
+		return fmt.Sprintf("the record points at secret %d, which is deleted", s.secret)
+	case s.valid[s.secret]>>s.generation == 0:
+		return fmt.Sprintf("the token of secret %d is in use and revoked", s.secret)
+	}
+	return ""
+}
+
+// fault says what is wrong with a state, "" for nothing.
+func (m *model) fault(s modelState) string {
+	if broken := m.broken(&s); broken != "" {
+		return broken
+	}
+	if m.running(&s) != 0 {
+		return ""
+	}
+	for x := range s.attempts { // all actors have ended: time passes, and a sweep works
+		s.attempts[x].expired = s.attempts[x].there
+	}
+	for i, role := range m.actors {
+		for role.what == "sweep" {
+			next := m.sweep(s, i)
+			if len(next) == 0 {
+				break
+			}
+			s = next[0]
+			if broken := m.broken(&s); broken != "" {
+				return broken
 			}
 		}
 	}
-	for secret := uint8(1); secret <= maxSecrets; secret++ {
-		if s.vault[secret] && secret != s.recSecret {
-			return fmt.Sprintf("secret %d is left over", secret)
-		}
-		if s.notes[secret].state != "" {
-			return fmt.Sprintf("the note of secret %d is left over", secret)
+	return m.leftOver(&s)
+}
+
+func (m *model) leftOver(s *modelState) string {
+	for x := uint8(1); x <= modelSecrets; x++ {
+		switch {
+		case s.list[x].listed || s.attempts[x].there:
+			return fmt.Sprintf("an entry of secret %d is left over", x)
+		case x == s.secret:
+		case s.vault[x] != 0:
+			return fmt.Sprintf("secret %d is left over", x)
+		case s.valid[x] != 0 && m.issued(x):
+			return fmt.Sprintf("a token of secret %d is still valid", x)
 		}
 	}
 	return ""
 }
 
 // explore looks at every state that can be reached, and returns how many, and the first fault.
-func (m *mModel) explore(first mState) (int, string) {
-	seen := map[mState]bool{first: true}
-	todo := []mState{first}
+func (m *model) explore(first modelState) (int, string) {
+	seen := map[modelState]bool{first: true}
+	todo := []modelState{first}
 	for len(todo) > 0 {
 		s := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if fault := m.violation(s); fault != "" {
+		if fault := m.fault(s); fault != "" {
 			return len(seen), fault
 		}
 		for i := range m.actors {
 			next := m.step(s, i)
-			if s.actors[i].pc != 0 { // or it dies
-				dead := s
-				dead.actors[i] = mActor{ended: m.actors[i].what != "sweep"}
-				next = append(next, dead)
+			if s.actors[i].pc != 0 { // or it crashes
+				crashed := s
+				crashed.actors[i] = modelActor{ended: m.actors[i].what != "sweep"}
+				next = append(next, crashed)
 			}
 			for _, n := range next {
 				if n = n.canonical(); !seen[n] {
@@ -371,42 +572,54 @@ func (m *mModel) explore(first mState) (int, string) {
 	return len(seen), ""
 }
 
-// start is a state with the record bound to a secret (0: not), and with secrets that a callback
-// has stored and nobody has confirmed.
-func start(bound uint8, stored ...uint8) mState {
-	var s mState
+// start is a state with the record bound to a secret (0: not), and with attempts that have
+// consented and that no user has confirmed.
+func start(bound uint8, consented ...uint8) modelState {
+	var s modelState
 	if bound != 0 {
-		s.recVersion, s.recStamp, s.recSecret, s.last = 1, 1, bound, 1
-		s.vault[bound] = true
+		s.version, s.revision, s.secret, s.generation, s.last = 1, 1, bound, 1, 1
+		s.store(bound, 1)
 	}
-	for _, secret := range stored {
-		s.last++
-		s.notes[secret] = mNote{state: table.Held, version: s.last}
-		s.vault[secret] = true
+	for _, secret := range consented {
+		s.attempts[secret] = modelAttempt{there: true, consented: true, version: s.stamp()}
+		s.store(secret, 1)
 	}
 	return s
 }
 
+func role(what string, secret ...uint8) modelRole {
+	return modelRole{what, append(secret, 0)[0]}
+}
+
 func TestModelNothingIsLeftOverAndNothingInUseIsDeleted(t *testing.T) {
-	bind := func(n uint8) mActorKind { return mActorKind{"bind", n} }
-	confirm := func(n uint8) mActorKind { return mActorKind{"confirm", n} }
-	unbind, touch, sweep := mActorKind{"unbind", 0}, mActorKind{"touch", 0}, mActorKind{"sweep", 0}
+	unbind, check, refresh, sweep := role("unbind"), role("check"), role("refresh"), role("sweep")
+	confirm, expiry := role("confirm", 2), role("expiry", 2)
 	for _, c := range []struct {
 		name   string
-		first  mState
-		actors []mActorKind
+		first  modelState
+		actors []modelRole
 	}{
-		{"two binds", start(0), []mActorKind{bind(2), bind(3), sweep}},
-		{"two re-binds", start(1), []mActorKind{bind(2), bind(3), sweep}},
-		{"re-bind and unbind", start(1), []mActorKind{bind(2), unbind, sweep}},
-		{"re-bind, unbind, touch", start(1), []mActorKind{bind(2), unbind, touch, sweep}},
-		{"two confirms of one", start(1, 2), []mActorKind{confirm(2), confirm(2), sweep}},
-		{"confirm and bind", start(1, 2), []mActorKind{confirm(2), bind(3), sweep}},
-		{"confirm and unbind", start(0, 2), []mActorKind{confirm(2), unbind, touch, sweep}},
-		{"two sweeps", start(1), []mActorKind{bind(2), unbind, sweep, sweep}},
+		{"two binds", start(0), []modelRole{role("bind", 2), role("bind", 3), sweep}},
+		{"two re-binds", start(1), []modelRole{role("bind", 2), role("bind", 3), sweep}},
+		{"re-bind, unbind, check", start(1), []modelRole{role("bind", 2), unbind, check, sweep}},
+		{"re-bind, refresh", start(1), []modelRole{role("bind", 2), refresh, sweep}},
+		{"unbind, two refreshes", start(1), []modelRole{unbind, refresh, refresh, sweep}},
+		{"two confirms of one", start(1, 2), []modelRole{confirm, confirm, expiry, sweep}},
+		{"confirm, bind", start(1, 2), []modelRole{confirm, role("bind", 3), expiry, sweep}},
+		{"confirm, confirm, unbind", start(0, 2), []modelRole{confirm, confirm, unbind, expiry, sweep}},
+		{"confirm, unbind, refresh", start(0, 2), []modelRole{confirm, unbind, refresh, expiry, sweep}},
+		{"callback, confirm", start(1), []modelRole{role("callback", 2), confirm, expiry, sweep}},
+		{"confirm, another user", start(1, 2), []modelRole{confirm, role("discard", 2), expiry, sweep}},
+		{"two attempts", start(0, 2, 3), []modelRole{
+			confirm, role("confirm", 3), expiry, role("expiry", 3), sweep,
+		}},
+		{"confirm, bind, unbind", start(1, 2), []modelRole{confirm, role("bind", 3), unbind, expiry, sweep}},
+		{"two sweeps", start(1), []modelRole{role("bind", 2), unbind, sweep, sweep}},
+		{"two sweeps, refresh", start(1), []modelRole{unbind, refresh, sweep, sweep}},
+		{"two sweeps, confirm", start(1, 2), []modelRole{confirm, expiry, sweep, sweep}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := mModel{actors: c.actors}
+			m := model{actors: c.actors}
 			states, fault := m.explore(c.first)
 			if fault != "" {
 				t.Errorf("after %d states: %s", states, fault)
@@ -416,25 +629,35 @@ func TestModelNothingIsLeftOverAndNothingInUseIsDeleted(t *testing.T) {
 	}
 }
 
-// TestModelNeedsEachPart leaves out one part of the protocol at a time: each gives a fault, so
-// none is there for nothing, and the model can fail.
+// TestModelNeedsEachPart leaves out one part of the protocol at a time: each gives a fault. So each
+// part is necessary, and the model is able to fail.
 func TestModelNeedsEachPart(t *testing.T) {
-	bind, unbind, sweep := mActorKind{"bind", 2}, mActorKind{"unbind", 0}, mActorKind{"sweep", 0}
-	confirm := mActorKind{"confirm", 3}
+	unbind, refresh, sweep := role("unbind"), role("refresh"), role("sweep")
+	confirm, expiry := role("confirm", 2), role("expiry", 2)
+	twice := []modelRole{confirm, confirm, unbind, expiry, sweep}
 	for _, c := range []struct {
 		part   string
-		actors []mActorKind // as few as it takes
+		first  modelState
+		actors []modelRole // as few as it takes
 	}{
-		{"new note", []mActorKind{bind, sweep}},
-		{"old note", []mActorKind{unbind, sweep}},
-		{"wait", []mActorKind{bind, sweep}},
-		{"ask", []mActorKind{bind, sweep}},
-		{"collecting", []mActorKind{confirm, sweep}},
-		{"note version", []mActorKind{bind, unbind, sweep}},
-		{"held", []mActorKind{confirm, sweep}},
+		{"a bind lists its secret", start(1), []modelRole{role("bind", 2), sweep}},
+		{"the old secret is listed", start(1), []modelRole{unbind, sweep}},
+		{"the sweep waits", start(1), []modelRole{role("bind", 2), sweep}},
+		{"the sweep waits", start(1), []modelRole{unbind, refresh, sweep}},
+		{"the claim names the secret", start(1), []modelRole{role("callback", 2), sweep}},
+		{"the attempt names the record", start(1, 2), []modelRole{confirm, expiry, sweep}},
+		{"the sweep asks the record", start(1, 2), []modelRole{confirm, expiry, sweep}},
+		{"a listed secret is refused", start(0, 2), twice},
+		{"the clock is read after the record", start(0, 2), twice},
+		{"an entry outlives its attempt", start(0, 2), twice},
+		{"a save carries the version", start(1), []modelRole{
+			role("bind", 2), unbind, role("bind", 3), sweep, sweep,
+		}},
+		{"the sweep revokes", start(1), []modelRole{unbind, sweep}},
+		{"later generations are revoked", start(1), []modelRole{unbind, refresh, sweep}},
 	} {
-		m := mModel{actors: c.actors, omit: c.part}
-		if _, fault := m.explore(start(1, 3)); fault == "" {
+		m := model{actors: c.actors, omit: c.part}
+		if _, fault := m.explore(c.first); fault == "" {
 			t.Errorf("without %q nothing goes wrong", c.part)
 		} else {
 			t.Logf("without %q: %s", c.part, fault)

@@ -139,7 +139,7 @@ func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
 // A process that stood still goes on too late to make calls: it must not bind behind the sweep.
 func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 	for _, call := range []string{
-		"SaveAuthorization", "SaveNote", "Put", "SaveIdentityEntry", "ListIdentityEntries",
+		"SaveAuthorization", "Put", "SaveIdentityEntry", "ListIdentityEntries",
 	} {
 		b := newHarness(t)
 		_, in := b.begun("i-1", "alice")
@@ -157,13 +157,13 @@ func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 	}
 }
 
-func TestAnAdoptionThatIsDisturbedIsTriedAgain(t *testing.T) {
+func TestAConfirmWhoseAttemptIsSavedMeanwhileIsTriedAgain(t *testing.T) {
 	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	var met atomic.Int32
 	b.inside.set(func(ctx context.Context, name string) (func(), error) {
-		if name == "SaveNote" && met.Add(1) == 1 {
-			b.touchNote(in.ID)
+		if name == "SaveAuthorization" && met.Add(1) == 1 {
+			b.touch(in.ID)
 		}
 		return nil, nil
 	})
@@ -175,29 +175,24 @@ func TestAnAdoptionThatIsDisturbedIsTriedAgain(t *testing.T) {
 	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), true)
 }
 
-// touchNote saves the note of an attempt's secret as it is, so that it has another version.
-func (b *harness) touchNote(id string) {
+// touch saves an attempt as it is, so that it has another version.
+func (b *harness) touch(id string) {
 	ctx := context.Background()
 	a, err := b.store.table.Authorization(ctx, id)
-	if err != nil {
-		b.Error(err)
-		return
-	}
-	note, err := b.store.table.Note(ctx, a.Token.Secret)
 	if err == nil {
-		_, err = b.store.table.SaveNote(ctx, note)
+		_, err = b.store.table.SaveAuthorization(ctx, a)
 	}
 	if err != nil {
 		b.Error(err)
 	}
 }
 
-func TestAnAdoptionThatIsAlwaysDisturbedIsAConflict(t *testing.T) {
+func TestAConfirmWhoseAttemptIsAlwaysSavedMeanwhileIsAConflict(t *testing.T) {
 	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	b.inside.set(func(_ context.Context, name string) (func(), error) {
-		if name == "SaveNote" {
-			b.touchNote(in.ID)
+		if name == "SaveAuthorization" {
+			b.touch(in.ID)
 		}
 		return nil, nil
 	})
@@ -207,14 +202,14 @@ func TestAnAdoptionThatIsAlwaysDisturbedIsAConflict(t *testing.T) {
 	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
 }
 
-// Whoever makes the note disowned revokes, and nobody else: not the one who comes second.
+// The call that marks the attempt as discarded revokes its token, and no second call does.
 func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
 	b := newHarness(t)
 	in := b.waiting("i-1", "alice")
 	in.By = other
 	var met atomic.Int32
 	b.inside.set(func(ctx context.Context, name string) (func(), error) {
-		if name == "SaveNote" && met.Add(1) == 1 {
+		if name == "SaveAuthorization" && met.Add(1) == 1 {
 			_, err := b.Confirm(ctx, in)
 			b.wantProblem("the quicker one", err, problem.AnotherUser)
 		}
@@ -235,9 +230,15 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.clock().move(orphanGracePeriod + time.Minute)
+	b.clock().move(authorizationTTL + orphanGracePeriod)
+	b.inside.set(down("DeleteAuthorization"))
 	b.mustSweep()
-	a.ExpiresAt, a.Version = b.clock().now().Add(time.Hour), "" // as if its clock went wrong
+	b.inside.clear()
+	want(t, "secrets after the sweep", len(b.secrets()), 0)
+	if a, err = b.store.table.Authorization(context.Background(), in.ID); err != nil {
+		t.Fatal(err)
+	}
+	a.ExpiresAt = b.clock().now().Add(time.Hour) // as if a machine's clock were wrong
 	if _, err := b.store.table.SaveAuthorization(context.Background(), a); err != nil {
 		t.Fatal(err)
 	}

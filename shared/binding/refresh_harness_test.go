@@ -16,6 +16,7 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/timing"
 )
 
 // The life of the sandbox's tokens of GitHub.
@@ -48,7 +49,7 @@ func (b *harness) bindGitHub(id string, left time.Duration) {
 // hurry makes waits as short as can be, but for giving way to others.
 func (b *harness) hurry() {
 	b.Service.sleep = func(ctx context.Context, _ time.Duration) error {
-		return provider.Sleep(ctx, time.Millisecond)
+		return timing.Sleep(ctx, time.Millisecond)
 	}
 }
 

@@ -13,23 +13,24 @@ import (
 // else got on, so that ten in a row are a sign of something else.
 const maxTries = 10
 
-// replaceToken makes a record replaceToken at the secret in next.Token, which is held by a note. The record was
-// read as rec; next is built on whatever is there when it is saved. It returns the record as
-// saved, and as it was before.
+// replaceToken points a record at the secret in next.Token, which this record or an authorization
+// lists. The record was read as rec; next is built on the row that is there when it is saved, and
+// lists the old secret as retired in the same write. It returns the record as saved, and as it was
+// before.
 //
-// If somebody else has bound or unbound in between, that is [problem.Conflict]; a refresh in
-// between is not. Nothing is cleaned up here: the sweep does that.
+// [problem.Conflict] if another caller has bound or unbound in between, or if the list is full; a
+// refresh in between is no conflict. Nothing is cleaned up here: the sweep does that.
 func (s *Service) replaceToken(
 	ctx context.Context, rec table.Binding, next func(table.Binding) table.Binding,
 ) (saved, old table.Binding, err error) {
 	for range maxTries {
-		if err := s.retireSecret(ctx, rec); err != nil {
-			return table.Binding{}, table.Binding{}, err
-		}
 		if rec, err = s.makeRoom(ctx, rec, 1); err != nil {
 			return table.Binding{}, table.Binding{}, err
 		}
 		want := next(rec)
+		if len(want.Secrets) >= maxOwnedSecrets {
+			return table.Binding{}, table.Binding{}, s.listFull(rec)
+		}
 		saved, saveErr := s.table.SaveBinding(ctx, want)
 		if saveErr == nil {
 			return saved, rec, nil
@@ -40,7 +41,7 @@ func (s *Service) replaceToken(
 		}
 		switch {
 		case there.Token.Secret == want.Token.Secret:
-			return there, rec, nil // it was saved: the reply was lost
+			return there, rec, nil // it was saved, and the reply was lost
 		case !errors.Is(saveErr, table.ErrConflict):
 			return table.Binding{}, table.Binding{}, unavailable("saving the binding", saveErr)
 		case !sameBinding(rec, there):
@@ -51,41 +52,10 @@ func (s *Service) replaceToken(
 	return table.Binding{}, table.Binding{}, problem.New(problem.Conflict)
 }
 
-// sameBinding reports whether nobody has bound or unbound between two reads. An unbound row that
-// the sweep has deleted is still unbound.
+// sameBinding reports whether no bind and no unbind was saved between two reads. An unbound row that
+// the sweep has deleted is still unbound, and so is a row that only lists secrets.
 func sameBinding(before, after table.Binding) bool {
-	return before.Revision == after.Revision || (!before.Bound() && after.Version == "")
-}
-
-// retireSecret notes the secret that a record points at, before the record is pointed elsewhere.
-func (s *Service) retireSecret(ctx context.Context, rec table.Binding) error {
-	if !rec.Bound() {
-		return nil
-	}
-	note := table.Note{Secret: rec.Token.Secret}
-	for range maxTries {
-		note.Binding = rec.Key
-		note.Generation = rec.Token.Generation
-		note.State = table.Disowned
-		note.DueAt = s.now().Add(orphanGracePeriod)
-		_, err := s.table.SaveNote(ctx, note)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, table.ErrConflict) {
-			return unavailable("noting the old secret", err)
-		}
-		note, err = s.table.Note(ctx, rec.Token.Secret)
-		switch {
-		case errors.Is(err, table.ErrNotFound): // the sweep was done with it: create it
-			note = table.Note{Secret: rec.Token.Secret}
-		case err != nil:
-			return unavailable("reading the old secret's note", err)
-		case note.State == table.Collecting:
-			return nil // the sweep is deleting it already
-		}
-	}
-	return problem.New(problem.Conflict)
+	return before.Revision == after.Revision || (!before.Bound() && after.Revision == "")
 }
 
 // makeRoom drains a record's events to the history when it can't carry so many more. They leave the
@@ -131,18 +101,21 @@ func (s *Service) happened(rec *table.Binding, e table.Event) {
 	rec.DueAt = s.due(*rec)
 }
 
-// due is when a record next needs work: at once while it carries events, and for a webhook that
-// waits; when unbound, once it has settled; else when its token is to be checked. Zero means never.
+// due is when a record next needs work: at once while it carries events; else at the first of its
+// next webhook, its next check and its first listed secret. An unbound record without any of these
+// is due when it can be deleted. Zero means never.
 func (s *Service) due(rec table.Binding) time.Time {
-	switch {
-	case len(rec.Events) > 0:
+	if len(rec.Events) > 0 {
 		return s.now()
-	case rec.Delivery.Waiting > 0:
-		return earliest(rec.Delivery.At, s.checkDueAt(rec))
-	case !rec.Bound():
+	}
+	next := earliest(s.checkDueAt(rec), secretsDueAt(rec))
+	if rec.Delivery.Waiting > 0 {
+		next = earliest(next, rec.Delivery.At)
+	}
+	if next.IsZero() && !rec.Bound() {
 		return rec.EventAt.Add(orphanGracePeriod)
 	}
-	return s.checkDueAt(rec)
+	return next
 }
 
 // checkDueAt is when a record's token is to be looked at: at its next check, at the end of a lease

@@ -9,23 +9,34 @@ import (
 	"bindery/shared/table"
 )
 
-// revokeReplaced revokes the token of a binding that now has another one, and reports whether it is
-// dead. The very same token bound again stays alive.
+// tokenOwner is what had a token that is to be revoked. It does not keep the token from being
+// revoked, unlike another that may have the same token.
+type tokenOwner struct {
+	binding table.Key // zero: none
+	// attempt says that the token was issued to an attempt and that no binding has used it. Each
+	// consent issues a token of its own, so such a token does not wait for other attempts.
+	attempt bool
+}
+
+// revokeReplaced revokes the token of a binding that now has another one, and reports whether the
+// platform no longer accepts it. If the same token was bound again, it stays valid.
 func (s *Service) revokeReplaced(ctx context.Context, old table.Binding, now tokenBundle) bool {
 	k, err := s.fetch(ctx, old.Token)
 	if err == nil && sameToken(k.Token, now.Token) {
 		return false
 	}
-	return s.revokeOld(ctx, old, k, err)
+	return s.revokeOld(ctx, tokenOwner{binding: old.Key}, old, k, err)
 }
 
-// revokeOld revokes a token that a record no longer points at, unless another binding holds it.
-// A failure is logged: for an OAuth token the sweep makes it good, for a personal access token
-// the user has a link.
-func (s *Service) revokeOld(ctx context.Context, old table.Binding, k tokenBundle, err error) bool {
+// revokeOld revokes a token that no record points at any more, unless another binding has it, and
+// reports whether the platform no longer accepts it. A failure is logged: the sweep revokes an OAuth
+// token later, and the user has a link for a personal access token.
+func (s *Service) revokeOld(
+	ctx context.Context, own tokenOwner, old table.Binding, k tokenBundle, err error,
+) bool {
 	if err == nil {
 		of := identityKey(old.Platform, old.Address, old.Identity.ID)
-		err = s.revokeUnlessHeld(ctx, old.Key, of, k)
+		err = s.revokeUnlessHeld(ctx, own, of, k)
 	}
 	if err == nil {
 		return true
@@ -37,10 +48,10 @@ func (s *Service) revokeOld(ctx context.Context, old table.Binding, k tokenBundl
 	return false
 }
 
-// revokeUnlessHeld revokes one token. errInUse if a binding holds it, errYoung while that can't be
-// told, and [provider.ErrNoRevoke] if the platform has no way.
+// revokeUnlessHeld revokes one token. errInUse if a binding has it, errYoung while that can't be
+// told, and [provider.ErrNoRevoke] if the platform can't revoke.
 func (s *Service) revokeUnlessHeld(
-	ctx context.Context, own table.Key, of table.IdentityKey, k tokenBundle,
+	ctx context.Context, own tokenOwner, of table.IdentityKey, k tokenBundle,
 ) error {
 	platform, ok := s.platforms.Get(k.Platform)
 	if !ok {

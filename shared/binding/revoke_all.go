@@ -17,30 +17,36 @@ import (
 
 const revokedByOperator = "revoked_by_operator"
 
-// RevokeAllRequest asks for the end of every token of a platform, or of an account there: the answer to a
-// leak.
+// RevokeAllRequest asks to revoke every token of a platform, or of an account there, after a leak.
 type RevokeAllRequest struct {
 	Platform string
 	Account  string // "" is every account
-	// Act is false for a look at what would be done.
+	// Act is false to only count what would be revoked.
 	Act bool
-	// Cursor goes on where another run has stopped.
+	// Cursor continues where another run has stopped.
 	Cursor string
 }
 
 // RevokeAllResult is how far a run got.
 type RevokeAllResult struct {
-	Acted     bool   `json:"acted"`     // false: it only looked
-	Matching  int    `json:"matching"`  // bindings that were not ended this way before
-	Revoked   int    `json:"revoked"`   // dead at the platform, and here
-	Withdrawn int    `json:"withdrawn"` // no longer handed out; the platform has no way to revoke
+	Acted     bool   `json:"acted"`     // false: it only counted
+	Matching  int    `json:"matching"`  // bindings that were not revoked this way before
+	Revoked   int    `json:"revoked"`   // revoked at the platform, and marked here
+	Withdrawn int    `json:"withdrawn"` // only marked here: the platform has no way to revoke
 	Failed    int    `json:"failed"`    // left as they were: run it again
-	Cursor    string `json:"cursor"`    // where to go on, "" at the end
+	Cursor    string `json:"cursor"`    // where to continue, "" at the end
 }
 
-// RevokeAll revokes the tokens at the platform and marks their bindings, so that nothing is handed
-// out any more and their users see why. It goes through the whole table, stops before its time is
-// up, and can be run again: what is marked is passed by.
+func (r *RevokeAllResult) add(part RevokeAllResult) {
+	r.Matching += part.Matching
+	r.Revoked += part.Revoked
+	r.Withdrawn += part.Withdrawn
+	r.Failed += part.Failed
+}
+
+// RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is handed
+// out any more and the users see why. It reads the whole table and stops before its time is over. It
+// can be run again: it skips the bindings that are marked.
 func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAllResult, error) {
 	ctx = s.startInvocation(ctx)
 	if _, ok := s.platforms.Get(in.Platform); !ok {
@@ -55,7 +61,9 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 		if err != nil {
 			return out, unavailable("listing all bindings", err)
 		}
-		if !s.revokePage(ctx, in, page.Items, until, &out) {
+		part, complete := s.revokePage(ctx, in, page.Items, until)
+		out.add(part)
+		if !complete {
 			return out, nil // the next run begins with this page
 		}
 		out.Cursor = page.Cursor
@@ -68,116 +76,111 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 	}
 }
 
-// revokePage works on one page's bindings, several at once, and reports whether it came to its end.
+// revokePage revokes the bindings of one page, several at once. It reports whether it has finished
+// the page before the time was over.
 func (s *Service) revokePage(
-	ctx context.Context, in RevokeAllRequest, page []table.Binding, until time.Time, out *RevokeAllResult,
-) bool {
+	ctx context.Context, in RevokeAllRequest, page []table.Binding, until time.Time,
+) (out RevokeAllResult, complete bool) {
 	var group errgroup.Group
 	group.SetLimit(maxCallsPerHost)
-	defer func() { _ = group.Wait() }()
 	var mu sync.Mutex
 	count := func(part RevokeAllResult) {
 		mu.Lock()
 		defer mu.Unlock()
-		out.Matching += part.Matching
-		out.Revoked += part.Revoked
-		out.Withdrawn += part.Withdrawn
-		out.Failed += part.Failed
+		out.add(part)
 	}
+	complete = true
 	for _, rec := range page {
 		account := in.Account == "" || in.Account == rec.Account
-		switch {
-		case !account || rec.Platform != in.Platform || !rec.Bound() || revokedByTheOperator(rec):
+		if !account || rec.Platform != in.Platform || !rec.Bound() || isRevokedByOperator(rec) {
 			continue
-		case !in.Act:
+		}
+		if !in.Act {
 			count(RevokeAllResult{Matching: 1})
 			continue
-		case s.now().After(until) || ctx.Err() != nil:
-			return false
 		}
-		group.Go(func() error {
-			part := RevokeAllResult{Matching: 1}
-			s.revokeByOperator(ctx, rec, &part)
-			count(part)
-			return nil
-		})
+		if complete = !s.now().After(until) && ctx.Err() == nil; !complete {
+			break
+		}
+		group.Go(func() error { count(s.revokeByOperator(ctx, rec)); return nil })
 	}
-	return true
+	_ = group.Wait()
+	return out, complete
 }
 
-// revokedByTheOperator reports whether the operator has ended a binding's token.
-func revokedByTheOperator(rec table.Binding) bool {
+// isRevokedByOperator reports whether the operator has revoked a binding's token.
+func isRevokedByOperator(rec table.Binding) bool {
 	return rec.Health == table.Revoked && rec.Problem != nil &&
 		rec.Problem.Reason == revokedByOperator
 }
 
-// revokeByOperator ends one binding's token, at the platform and then here. If a refresh has brought the
-// next token in the meantime, that one too.
-func (s *Service) revokeByOperator(ctx context.Context, rec table.Binding, out *RevokeAllResult) {
+// revokeByOperator revokes one binding's token at the platform and then marks the binding. If a
+// refresh has stored the next token in the meantime, it revokes that one too.
+func (s *Service) revokeByOperator(ctx context.Context, rec table.Binding) RevokeAllResult {
 	var err error
-	unable := false
+	unsupported := false
 	for range maxTries {
-		ended := rec.Token
-		err = s.revokeFor(ctx, rec)
-		if unable = errors.Is(err, provider.ErrNoRevoke); err != nil && !unable {
+		revoked := rec.Token
+		err = s.revokeToken(ctx, rec)
+		if unsupported = errors.Is(err, provider.ErrNoRevoke); err != nil && !unsupported {
 			break
 		}
-		err = s.markWithdrawn(ctx, &rec)
-		if err != nil || revokedByTheOperator(rec) || rec.Token.Secret != ended.Secret {
-			break // the last: bound anew in the meantime
+		rec, err = s.markRevokedByOperator(ctx, rec)
+		if err != nil || isRevokedByOperator(rec) || rec.Token.Secret != revoked.Secret {
+			break // the last: bound again in the meantime
 		}
 		err = table.ErrConflict
 	}
-	switch {
-	case err != nil:
-		out.Failed++
+	if err != nil {
 		s.log.ErrorContext(ctx, "a token was not revoked",
 			"binding", describe(rec.Key), "error", err)
-		return
-	case unable:
-		out.Withdrawn++
-	default:
-		out.Revoked++
+		return RevokeAllResult{Matching: 1, Failed: 1}
 	}
 	event.Audit(ctx, s.log, event.Entry{
 		Action: "revoke all", Target: rec.Key, Outcome: event.Done,
-		Previous: rec.Identity, Revoked: !unable,
+		Previous: rec.Identity, Revoked: !unsupported,
 	})
+	if unsupported {
+		return RevokeAllResult{Matching: 1, Withdrawn: 1}
+	}
+	return RevokeAllResult{Matching: 1, Revoked: 1}
 }
 
-// markWithdrawn marks a binding as ended by the operator, if it still has the token that was
-// revoked. rec is the row in the end.
-func (s *Service) markWithdrawn(ctx context.Context, rec *table.Binding) error {
+// markRevokedByOperator marks a binding as revoked by the operator, if it still has the token that
+// was revoked, and returns the row as it is then.
+func (s *Service) markRevokedByOperator(
+	ctx context.Context, rec table.Binding,
+) (table.Binding, error) {
 	why := problem.New(problem.TokenRevoked).Because(revokedByOperator).
 		With("platform", s.title(rec.Platform))
-	ended := rec.Token
-	return s.change(ctx, *rec, func(b *table.Binding) bool {
-		if !same(b.Token, ended) || revokedByTheOperator(*b) { // the last: saved before, and the reply was lost
-			return false
+	return s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, rec.Token) || isRevokedByOperator(*b) {
+			return false // the last: an earlier save worked and its reply was lost
 		}
 		b.Health, b.Problem = table.Revoked, why
 		b.CheckAt, b.RecheckAt = s.now().Add(checkInterval), time.Time{}
 		if b.Token.Refreshable {
-			b.RecheckAt = s.now().Add(orphanGracePeriod) // for what a refresh under way may bring
+			b.RecheckAt = s.now().Add(orphanGracePeriod) // a refresh may still store the next token
 		}
 		b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
 		s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
 		return true
-	}, rec)
+	})
 }
 
-// revokeLate revokes the generation that a refresh has brought after the operator had ended the
-// token. Nobody was given it.
+// revokeLate revokes the generation that a refresh has stored after the operator had revoked the
+// binding. It was never handed out.
 func (s *Service) revokeLate(ctx context.Context, rec table.Binding) error {
 	rec.Token.Generation++
-	err := s.revokeFor(ctx, rec)
+	err := s.revokeToken(ctx, rec)
 	if errors.Is(err, vault.ErrNotFound) || errors.Is(err, provider.ErrNoRevoke) {
 		return nil
 	}
 	return err
 }
 
-func (s *Service) revokeFor(ctx context.Context, rec table.Binding) error {
+// revokeToken revokes the token that a record points at. [provider.ErrNoRevoke].
+func (s *Service) revokeToken(ctx context.Context, rec table.Binding) error {
 	k, err := s.fetch(ctx, rec.Token)
 	if err != nil {
 		return err

@@ -44,8 +44,8 @@ func (b *harness) dead(id, name string) bool {
 		b.Fatal(err)
 	}
 	platform, _ := b.platforms.Get(name)
-	_, err = platform.Check(context.Background(), heldBy(rec, k))
-	return dead(err)
+	_, err = platform.Check(context.Background(), credentialOf(rec, k))
+	return isRefused(err)
 }
 
 func TestD11_OneTaskEndsEveryTokenOfAPlatform(t *testing.T) {
@@ -222,7 +222,10 @@ func TestD11_ARefreshUnderWayDoesNotBringItBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	_, err = b.Service.store(ctx, rec, k)
+	if k, err = b.storeNext(ctx, rec, k); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.commit(ctx, rec, k)
 	want(t, "the refresh's end", problem.Of(err).Reason, revokedByOperator)
 	want(t, "it lives", b.lives(k.Token), true)
 	b.deny("i-1", provider.GitHub)

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/table"
 )
@@ -148,39 +147,70 @@ func (r *run) read(ctx context.Context) error {
 func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 	part := SweepResult{Due: 1}
 	var err error
-	switch {
-	case entry.Note != "":
-		err = r.note(ctx, entry, &part)
-	case entry.Authorization != "":
-		err = r.s.sweepAuthorization(ctx, entry.Authorization, &part)
-	default:
-		var rec table.Binding
-		var check bool
-		rec, check, err = r.s.sweepBinding(ctx, entry.Binding, &part)
-		switch {
-		case check:
-			r.queue(ctx, hostOf(rec), job{nameOf(entry), r.check(rec)})
-		case err == nil && r.s.webhook != nil && rec.Delivery.Waiting > 0:
-			r.queue(ctx, "webhook", job{nameOf(entry), r.deliver(rec)})
-		}
+	if entry.Authorization != "" {
+		err = r.authorization(ctx, entry.Authorization, &part)
+	} else {
+		err = r.binding(ctx, entry.Binding, &part)
 	}
 	r.finish(ctx, nameOf(entry), err, part)
 }
 
-// note works on a note. A secret whose tokens its platform is to revoke waits in the lane of that.
-// Meanwhile nobody can point a record at it unseen: whoever may still do so writes the note first,
-// and then collecting it is a conflict.
-func (r *run) note(ctx context.Context, entry table.DueEntry, part *SweepResult) error {
-	note, rec, left, err := r.s.sweepNote(ctx, entry.Note, part)
-	switch {
-	case err != nil || !left:
+// binding works on a record that is due: on its due secrets first, which may have to be revoked by
+// their platform, and then on the rest.
+func (r *run) binding(ctx context.Context, key table.Key, part *SweepResult) error {
+	rec, err := r.s.dueBinding(ctx, key, part)
+	if err != nil || rec.Version == "" {
 		return err
-	case r.s.revokesUnasked(note.Binding.Platform):
-		host := hostOf(table.Binding{Key: note.Binding})
-		r.queue(ctx, host, job{nameOf(entry), r.collect(note, rec)})
+	}
+	what := nameOf(table.DueEntry{Binding: key})
+	if len(r.s.dueSecrets(rec)) > 0 {
+		if r.s.mayAskToRevoke(key.Platform) {
+			r.queue(ctx, hostOf(table.Binding{Key: key}), job{what, r.sweepSecrets(what, rec)})
+			return nil
+		}
+		rec, failed := r.s.sweepSecrets(ctx, rec, part)
+		r.failed(ctx, what, failed)
+		return r.proceed(ctx, rec, part)
+	}
+	rec, check, err := r.s.sweepBinding(ctx, rec, part)
+	switch {
+	case check:
+		r.queue(ctx, hostOf(rec), job{what, r.check(rec)})
+	case err == nil && r.s.webhook != nil && rec.Delivery.Waiting > 0:
+		r.queue(ctx, "webhook", job{what, r.deliver(rec)})
+	}
+	return err
+}
+
+// proceed goes on with a record whose due secrets were worked on, if it is due for something else.
+func (r *run) proceed(ctx context.Context, rec table.Binding, part *SweepResult) error {
+	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(r.s.now()) || r.over(ctx) {
 		return nil
 	}
-	return r.s.collect(ctx, note, rec, part)
+	return r.binding(ctx, rec.Key, part)
+}
+
+// authorization works on an attempt that is due. A secret whose tokens its platform is asked to
+// revoke waits in the queue of that host.
+func (r *run) authorization(ctx context.Context, id string, part *SweepResult) error {
+	a, ownsSecret, err := r.s.dueAuthorization(ctx, id, part)
+	switch {
+	case err != nil || !ownsSecret:
+		return err
+	case r.s.mayAskToRevoke(a.Platform):
+		host := hostOf(table.Binding{Key: table.Key{Platform: a.Platform}})
+		what := nameOf(table.DueEntry{Authorization: id})
+		r.queue(ctx, host, job{what, r.sweepAttempt(a)})
+		return nil
+	}
+	return r.s.sweepAttempt(ctx, a, part)
+}
+
+// failed counts and logs what has failed in a piece of work that goes on.
+func (r *run) failed(ctx context.Context, what string, errs []error) {
+	for _, err := range errs {
+		r.finish(ctx, what, err, SweepResult{})
+	}
 }
 
 // finish counts a piece of work and logs its failure. A conflict is none: somebody else is at work
@@ -200,10 +230,7 @@ func (r *run) finish(ctx context.Context, what string, err error, part SweepResu
 }
 
 func nameOf(entry table.DueEntry) string {
-	switch {
-	case entry.Note != "":
-		return "note of " + entry.Note
-	case entry.Authorization != "":
+	if entry.Authorization != "" {
 		return "authorization"
 	}
 	return "binding " + describe(entry.Binding)
@@ -285,7 +312,7 @@ func (r *run) check(rec table.Binding) task {
 	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
 		if why.failing || why.late {
 			part.PutOff++
-			wait := max(claimed, why.wait)
+			wait := max(checkLeaseTTL, why.wait)
 			if !why.failing {
 				wait = 0 // for the next run, behind what is older
 			}
@@ -295,26 +322,57 @@ func (r *run) check(rec table.Binding) task {
 	}
 }
 
-// collect is the task of revoking and deleting a secret that was left.
-func (r *run) collect(note table.Note, rec table.Binding) task {
+// sweepSecrets is the task of revoking and deleting the due secrets of a record, and of going on with
+// the record.
+func (r *run) sweepSecrets(what string, rec table.Binding) task {
+	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
+		switch {
+		case why.late:
+			part.PutOff += len(r.s.dueSecrets(rec))
+			return heard{}, nil // they stay due
+		case why.failing:
+			part.PutOff += len(r.s.dueSecrets(rec))
+			rec, err := r.s.postponeSecrets(ctx, rec, why.wait)
+			if err != nil {
+				return heard{}, err
+			}
+			return heard{}, r.proceed(ctx, rec, part)
+		}
+		rec, failed := r.s.sweepSecrets(ctx, rec, part)
+		r.failed(ctx, what, failed)
+		return revocationHeard(failed), r.proceed(ctx, rec, part)
+	}
+}
+
+// sweepAttempt is the task of revoking and deleting the secret of an attempt.
+func (r *run) sweepAttempt(a table.Authorization) task {
 	return func(ctx context.Context, why spared, part *SweepResult) (heard, error) {
 		switch {
 		case why.late:
 			part.PutOff++
-			return heard{}, nil // the note is due as it was
+			return heard{}, nil // it stays due
 		case why.failing:
 			part.PutOff++
-			note.DueAt = r.s.now().Add(max(orphanGracePeriod, why.wait))
-			_, err := r.s.table.SaveNote(ctx, note)
-			return heard{}, err
+			return heard{}, r.s.postponeAttempt(ctx, a, why.wait)
 		}
-		err := r.s.collect(ctx, note, rec, part)
-		return heard{
-			asked: !errors.Is(err, errUnread) && !errors.Is(err, table.ErrConflict),
-			well:  err == nil || errors.Is(err, errYoung),
-			wait:  problem.Of(err).RetryAfter,
-		}, err
+		err := r.s.sweepAttempt(ctx, a, part)
+		return revocationHeard([]error{err}), err
 	}
+}
+
+// revocationHeard is what a host has shown while secrets were revoked. An error of the storage, or
+// a conflict, says nothing of it.
+func revocationHeard(errs []error) (h heard) {
+	h = heard{asked: len(errs) == 0, well: true}
+	for _, err := range errs {
+		if errors.Is(err, errUnread) || errors.Is(err, table.ErrConflict) {
+			continue
+		}
+		h.asked = true
+		h.well = h.well && (err == nil || errors.Is(err, errYoung))
+		h.wait = max(h.wait, problem.Of(err).RetryAfter)
+	}
+	return h
 }
 
 // deliver is the task of sending a binding's waiting events.
@@ -340,109 +398,4 @@ func (r *run) hostAnswered(l *hostQueue, h heard) {
 		l.failures++
 		l.wait = max(l.wait, h.wait)
 	}
-}
-
-// postpone leaves a record for later without asking its host.
-func (s *Service) postpone(ctx context.Context, rec table.Binding, wait time.Duration) error {
-	rec.CheckAt = s.now().Add(wait + s.jitter(claimed))
-	rec.DueAt = rec.CheckAt // not earlier for a lease that was left behind
-	_, err := s.table.SaveBinding(ctx, rec)
-	return err
-}
-
-// checkDue claims a record and examines it.
-func (s *Service) checkDue(
-	ctx context.Context, rec table.Binding, part *SweepResult,
-) (heard, error) {
-	if rec.Attempts >= maxCheckAttempts {
-		part.Parked++
-		return heard{}, s.quarantine(ctx, rec)
-	}
-	rec, err := s.claim(ctx, rec)
-	if err != nil {
-		return heard{}, err
-	}
-	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
-		return heard{}, err
-	}
-	if rec.Health == table.Revoked && (revokedByTheOperator(rec) || rec.RecheckAt.IsZero()) {
-		return heard{}, s.rest(ctx, rec)
-	}
-	_, out, err := s.attempt(ctx, rec)
-	part.Checked++
-	part.Refreshed += one(out.refreshed)
-	part.Warned += one(out.warned)
-	part.Recovered += one(out.recovered)
-	part.Failed += one(out.failed)
-	if err != nil {
-		return heard{}, err
-	}
-	if out.passing == nil {
-		return heard{asked: true, well: true}, nil
-	}
-	return heard{asked: true, wait: out.passing.RetryAfter}, nil
-}
-
-// quarantine takes a record out of the line for good: whoever checks it, dies. A check that its user asks
-// for, or a bind, brings it back.
-func (s *Service) quarantine(ctx context.Context, rec table.Binding) error {
-	s.log.ErrorContext(ctx, "a binding is not checked any more: whoever does, dies",
-		"alarm", "parked", "binding", describe(rec.Key), "attempts", rec.Attempts)
-	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (table.Lease{})
-	rec.CheckAt, rec.RecheckAt, rec.Lease = time.Time{}, time.Time{}, table.Lease{}
-	rec.DueAt = s.due(rec)
-	_, err := s.table.SaveBinding(ctx, rec)
-	return err
-}
-
-// rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
-// is still there was looked at. What a refresh has brought after the operator ended the token is
-// revoked too.
-func (s *Service) rest(ctx context.Context, rec table.Binding) error {
-	if look := rec.RecheckAt; !look.IsZero() && !look.After(s.now()) {
-		if err := s.revokeLate(ctx, rec); err != nil {
-			return err
-		}
-		rec.RecheckAt = time.Time{}
-	}
-	rec.Attempts = 0
-	rec.CheckAt = s.now().Add(checkInterval - s.jitter(2*time.Hour))
-	rec.DueAt = s.due(rec)
-	_, err := s.table.SaveBinding(ctx, rec)
-	return err
-}
-
-func one(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
-}
-
-// instanceGone unbinds a binding whose instance has been away from the catalogue for a week. A
-// catalogue that can't be read says nothing.
-func (s *Service) instanceGone(ctx context.Context, rec *table.Binding) (bool, error) {
-	if s.instances == nil {
-		return false, nil
-	}
-	_, err := s.instances.Find(ctx, rec.Account, rec.Region, rec.Instance)
-	switch {
-	case err == nil:
-		rec.MissingSince = time.Time{}
-		return false, nil
-	case !problem.Is(err, problem.InstanceUnknown):
-		return false, nil
-	case rec.MissingSince.IsZero():
-		rec.MissingSince = s.now()
-	}
-	if s.now().Sub(rec.MissingSince) < missingInstancePeriod {
-		return false, nil
-	}
-	old, err := s.unbind(ctx, rec.Key, nil, table.User{})
-	if err == nil {
-		event.Audit(ctx, s.log, event.Entry{
-			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,
-		})
-	}
-	return true, err
 }

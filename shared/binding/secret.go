@@ -100,7 +100,7 @@ func (k tokenBundle) held() provider.Credential {
 
 // fetch reads the token that a record points at.
 func (s *Service) fetch(ctx context.Context, t table.Token) (tokenBundle, error) {
-	value, err := s.vault.Get(ctx, vault.SecretName(t.Secret), t.Generation)
+	value, err := s.vault.Get(ctx, t.Secret, t.Generation)
 	if err != nil {
 		return tokenBundle{}, fmt.Errorf("reading the token: %w", err)
 	}
@@ -108,7 +108,7 @@ func (s *Service) fetch(ctx context.Context, t table.Token) (tokenBundle, error)
 }
 
 // tokenOf is what a record keeps of a new secret.
-func tokenOf(name string, k tokenBundle, now time.Time) table.Token {
+func tokenOf(name vault.SecretName, k tokenBundle, now time.Time) table.Token {
 	return table.Token{
 		Secret:      name,
 		Generation:  1,
@@ -120,40 +120,15 @@ func tokenOf(name string, k tokenBundle, now time.Time) table.Token {
 	}
 }
 
-// stageSecret notes a new secret and puts its first generation into the vault. The note says which
-// record is about to point at it. Whatever happens after the note, the sweep finds the secret.
-func (s *Service) stageSecret(ctx context.Context, binding table.Key, k tokenBundle) (string, error) {
-	name, err := s.noteNew(ctx, binding)
-	if err != nil {
-		return "", err
-	}
-	return name, s.put(ctx, name, 1, k)
-}
-
-// noteNew names a secret that is yet to be made, and notes it; binding is zero where it is not
-// known yet which record will point at it.
-func (s *Service) noteNew(ctx context.Context, binding table.Key) (string, error) {
-	name := s.random(16)
-	_, err := s.table.SaveNote(ctx, table.Note{
-		Secret:     name,
-		Binding:    binding,
-		Generation: 1,
-		State:      table.Held,
-		DueAt:      s.now().Add(orphanGracePeriod),
-	})
-	if err != nil {
-		return "", unavailable("noting the new secret", err)
-	}
-	return name, nil
-}
-
 // put stores one generation of a secret.
-func (s *Service) put(ctx context.Context, name string, generation int, k tokenBundle) error {
+func (s *Service) put(
+	ctx context.Context, name vault.SecretName, generation int, k tokenBundle,
+) error {
 	value, err := k.seal()
 	if err != nil {
 		return err
 	}
-	if err := s.vault.Put(ctx, vault.SecretName(name), generation, value); err != nil {
+	if err := s.vault.Put(ctx, name, generation, value); err != nil {
 		return unavailable("storing the token", err)
 	}
 	return nil

@@ -61,7 +61,7 @@ func unfinished(rows table.Table, now time.Time) (bool, error) {
 			return true, nil
 		}
 		rec, err := rows.Binding(context.Background(), e.Binding)
-		if err != nil || !rec.Bound() || len(rec.Events) > 0 {
+		if err != nil || !rec.Bound() || len(rec.Events)+len(rec.Secrets) > 0 {
 			return true, err
 		}
 	}
@@ -70,7 +70,7 @@ func unfinished(rows table.Table, now time.Time) (bool, error) {
 
 // whole says what is wrong with table and vault when everybody has ended and the sweep has run:
 // each record's secret must be in the vault and hold a token of the record's identity, and there
-// must be no other secret, and no note.
+// must be no other secret, and none may be listed.
 func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 	ctx := context.Background()
 	page, err := rows.AllBindings(ctx, "", 10*pageSize)
@@ -79,10 +79,13 @@ func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 	}
 	var pointed []vault.SecretName
 	for _, rec := range page.Items {
+		if len(rec.Secrets) > 0 {
+			return fmt.Errorf("the record of %s still lists %d secrets", rec.Instance, len(rec.Secrets))
+		}
 		if !rec.Bound() {
 			continue
 		}
-		pointed = append(pointed, vault.SecretName(rec.Token.Secret))
+		pointed = append(pointed, rec.Token.Secret)
 		if err := usable(ctx, rec, secrets); err != nil {
 			return fmt.Errorf("the record of %s: %w", rec.Instance, err)
 		}
@@ -98,8 +101,8 @@ func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 	}
 	entries, err := dueBy(rows, now.Add(far))
 	for _, e := range entries {
-		if e.Note != "" {
-			return fmt.Errorf("a note of the secret %s is left over", e.Note)
+		if e.Authorization != "" {
+			return errors.New("an authorization is left over")
 		}
 	}
 	return err
@@ -107,7 +110,7 @@ func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 
 // usable says what is wrong with the secret that a record points at.
 func usable(ctx context.Context, rec table.Binding, secrets vault.Vault) error {
-	value, err := secrets.Get(ctx, vault.SecretName(rec.Token.Secret), rec.Token.Generation)
+	value, err := secrets.Get(ctx, rec.Token.Secret, rec.Token.Generation)
 	if err != nil {
 		return fmt.Errorf("its secret: %w", err)
 	}
@@ -188,20 +191,34 @@ func (b *harness) secrets() []vault.SecretName {
 	return names
 }
 
-// notes lists the notes by their secrets.
-func (b *harness) notes() []string {
+// ownedSecrets are the secrets that records and authorizations list and that the sweep must ask about.
+func (b *harness) ownedSecrets() []vault.SecretName {
 	b.Helper()
 	entries, err := dueBy(b.store.table, b.clock().now().Add(far))
 	if err != nil {
 		b.Fatal(err)
 	}
-	var notes []string
+	var names []vault.SecretName
 	for _, e := range entries {
-		if e.Note != "" {
-			notes = append(notes, e.Note)
+		if e.Authorization != "" {
+			a, err := b.store.table.Authorization(context.Background(), e.Authorization)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if a.Token.Secret != "" {
+				names = append(names, a.Token.Secret)
+			}
+			continue
+		}
+		rec, err := b.store.table.Binding(context.Background(), e.Binding)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, o := range rec.Secrets {
+			names = append(names, o.Name)
 		}
 	}
-	return notes
+	return names
 }
 
 // opens is the user name that the token of an instance's GitLab goes with, "" if it is unbound.

@@ -38,46 +38,76 @@ func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 	want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
 }
 
-func TestASecretInUseIsKeptAndItsNoteGoes(t *testing.T) {
+// TestAGoodBindLeavesNothingToSweep: the save that points the row at a secret takes the secret off
+// the list.
+func TestAGoodBindLeavesNothingToSweep(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	want(t, "notes", len(b.notes()), 1)
-	b.clock().move(orphanGracePeriod - time.Millisecond)
-	want(t, "looked at before its time", b.mustSweep().Kept, 0)
-	b.clock().move(time.Millisecond)
-	done := b.mustSweep()
-	want(t, "kept", done.Kept, 1)
-	want(t, "deleted", done.Deleted, 0)
-	want(t, "notes", len(b.notes()), 0)
+	want(t, "listed secrets", len(b.ownedSecrets()), 0)
+	b.mustSweep() // the events
+	b.clock().move(2 * orphanGracePeriod)
+	calls := b.counted(func() { want(t, "swept", b.mustSweep(), SweepResult{}) })
+	want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 	want(t, "identity", b.opens("i-1"), "alice")
+}
+
+// TestAReplacedSecretIsSweptInFourCalls to the table, of which one lists what is due.
+func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
+	b := newHarness(t)
+	b.mustBind("i-1", aliceToken)
+	b.mustBind("i-1", bobToken)
+	want(t, "listed secrets", len(b.ownedSecrets()), 1)
+	b.mustSweep() // the events
+	b.clock().move(orphanGracePeriod - time.Millisecond)
+	want(t, "looked at before its time", b.mustSweep(), SweepResult{})
+	b.clock().move(time.Millisecond)
+	calls := b.counted(func() { want(t, "deleted", b.mustSweep().Deleted, 1) })
+	want(t, "calls", fmt.Sprint(calls), "map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
+	want(t, "listed secrets in the end", len(b.ownedSecrets()), 0)
+	want(t, "identity", b.opens("i-1"), "bob")
+}
+
+// staged is a secret that a bind has stored and that no record points at: the process ended before
+// the save.
+func (b *harness) staged(id string) vault.SecretName {
+	b.Helper()
+	ctx := b.startInvocation(context.Background())
+	rec, err := b.record(ctx, key(id, provider.GitLab))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, name, err := b.stageSecret(ctx, rec, tokenBundle{
+		Platform: provider.GitLab, Method: provider.ByToken,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return name
 }
 
 func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 	b := newHarness(t)
-	k := tokenBundle{Platform: provider.GitLab, Method: provider.ByToken}
-	for _, at := range []table.Key{{}, key("i-1", provider.GitLab)} {
-		name, err := b.stageSecret(b.startInvocation(context.Background()), at, k)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for range 2 {
+		name := b.staged("i-1")
 		b.clock().move(orphanGracePeriod - time.Millisecond)
 		want(t, "deleted before", b.mustSweep().Deleted, 0)
 		b.clock().move(time.Millisecond)
 		want(t, "deleted after", b.mustSweep().Deleted, 1)
-		_, err = b.store.vault.Get(context.Background(), vault.SecretName(name), 1)
+		_, err := b.store.vault.Get(context.Background(), name, 1)
 		want(t, "the secret is gone", errors.Is(err, vault.ErrNotFound), true)
-		want(t, "notes", len(b.notes()), 0)
+		want(t, "listed secrets", len(b.ownedSecrets()), 0)
+		want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
 	}
 	want(t, "audit lines", len(b.log.audits("sweep")), 2)
 }
 
-func TestANoteWithoutASecretGoes(t *testing.T) {
+func TestAnEntryWithoutASecretGoes(t *testing.T) {
 	b := newHarness(t)
 	b.inside.set(down("Put"))
 	_, err := b.BindToken(context.Background(), b.gitLab("i-1", aliceToken))
 	wantProblem(t, "a bind without a vault", err, problem.StorageUnavailable)
 	b.inside.clear()
-	want(t, "notes", len(b.notes()), 1)
+	want(t, "listed secrets", len(b.ownedSecrets()), 1)
 	b.settled()
 }
 
@@ -85,16 +115,12 @@ func TestANoteWithoutASecretGoes(t *testing.T) {
 // fail, with other entries behind it.
 func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 	for _, call := range []string{
-		"Note", "Binding", "SaveNote", "Get", "Delete", "DeleteNote", "AppendHistory",
-		"SaveBinding", "DeleteBinding",
+		"Binding", "AppendHistory", "SaveBinding", "Get", "Delete", "DeleteBinding",
 	} {
 		b := newHarness(t)
 		for _, id := range []string{"i-1", "i-2", "i-3"} {
 			b.mustBind(id, aliceToken)
 			b.mustUnbind(id, false)
-		}
-		if call == "DeleteBinding" {
-			b.mustSweep()
 		}
 		b.clock().move(orphanGracePeriod)
 		var failed atomic.Bool
@@ -106,12 +132,17 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 		})
 		done := b.mustSweep()
 		want(t, "failed without "+call, done.Failed, 1)
-		want(t, "looked at without "+call, done.Due, 6)
-		others := 5
-		if call == "SaveBinding" {
-			others = 6 // its events are in the history all the same
+		want(t, "looked at without "+call, done.Due, 3)
+		drained, deleted, removed := 3, 2, 2
+		switch call {
+		case "Binding", "AppendHistory":
+			drained = 2
+		case "DeleteBinding":
+			deleted = 3
 		}
-		want(t, "done without "+call, done.Deleted+done.Drained+done.Removed, others)
+		want(t, "drained without "+call, done.Drained, drained)
+		want(t, "deleted without "+call, done.Deleted, deleted)
+		want(t, "removed without "+call, done.Removed, removed)
 		if !strings.Contains(b.log.String(), "sweeping failed") {
 			t.Errorf("the log doesn't say that %s failed", call)
 		}
@@ -130,17 +161,13 @@ func TestASweepThatCannotReadTheIndexFails(t *testing.T) {
 
 func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 	for _, call := range []string{
-		"Note", "Binding", "SaveNote", "Get", "Delete", "DeleteNote", "SaveBinding",
-		"AppendHistory", "DeleteBinding",
+		"Binding", "Get", "Delete", "SaveBinding", "AppendHistory", "DeleteBinding",
 	} {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-2", aliceToken)
 		b.mustUnbind("i-2", false)
-		if call == "DeleteBinding" {
-			b.mustSweep()
-		}
 		b.clock().move(orphanGracePeriod)
 		var inner SweepResult
 		b.at(call, func() { inner = b.mustSweep() })
@@ -176,15 +203,13 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 		{Binding: key("i-1", provider.GitLab)},
 		{Binding: key("i-2", provider.GitLab)},
 		{Binding: key("never-there", provider.GitLab)},
-		{Note: strings.Repeat("0", 32)},
-	}
-	for _, name := range b.notes() {
-		entries = append(entries, table.DueEntry{Note: name})
+		{Authorization: strings.Repeat("0", 32)},
+		{Authorization: b.waiting("i-3", "alice").ID},
 	}
 	b.serve(lagging{b.store.table, entries}, b.store.vault)
 	want(t, "swept", b.mustSweep(), SweepResult{Due: len(entries)})
-	want(t, "secrets", len(b.secrets()), 2)
-	want(t, "notes", len(b.notes()), 2)
+	want(t, "secrets", len(b.secrets()), 3)
+	want(t, "listed secrets", len(b.ownedSecrets()), 2)
 	want(t, "the unbound row is there", b.row("i-2", provider.GitLab).Version != "", true)
 }
 
@@ -193,14 +218,11 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
 	const most = 3 * maxConcurrentEntries
 	b := newHarness(t)
-	for range most {
-		_, err := b.stageSecret(b.startInvocation(context.Background()), table.Key{}, tokenBundle{Method: provider.ByToken})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for i := range most {
+		b.staged(fmt.Sprint("i-", i))
 	}
 	b.clock().move(orphanGracePeriod)
-	b.at("DeleteNote", func() { b.clock().move(sweepTimeout + time.Millisecond) })
+	b.at("DeleteBinding", func() { b.clock().move(sweepTimeout + time.Millisecond) })
 	done := b.mustSweep()
 	want(t, "left", done.Left, true)
 	want(t, "failed", done.Failed, 0)
@@ -226,54 +248,50 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 func TestADueListGoesOverPages(t *testing.T) {
 	b := newHarness(t)
 	const most = pageSize + 5
-	ctx := b.startInvocation(context.Background())
-	for range most {
-		if _, err := b.stageSecret(ctx, table.Key{}, tokenBundle{Method: provider.ByToken}); err != nil {
-			t.Fatal(err)
-		}
+	for i := range most {
+		b.staged(fmt.Sprint("i-", i))
 	}
 	b.clock().move(orphanGracePeriod)
 	want(t, "deleted", b.mustSweep().Deleted, most)
 	want(t, "secrets", len(b.secrets()), 0)
 }
 
-// TestASecretIsCollectedAlsoAfterADeath ends a sweep right before each call of its work, the way
-// a death does: nothing that comes later happens.
-func TestASecretIsCollectedAlsoAfterADeath(t *testing.T) {
-	for _, call := range []string{"SaveNote", "Get", "Delete", "DeleteNote"} {
+// TestASecretIsDeletedAlsoAfterACrash ends a sweep right before each call of its work, as a crash
+// does: no later call is made.
+func TestASecretIsDeletedAlsoAfterACrash(t *testing.T) {
+	for _, call := range []string{"SaveBinding", "Get", "Delete", "second SaveBinding"} {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
+		b.mustSweep() // the events
 		b.clock().move(orphanGracePeriod)
 		ctx, cancel := context.WithCancel(context.Background())
-		b.at(call, cancel)
+		b.atNth(call, cancel)
 		if _, err := b.Sweep(ctx); err != nil {
 			t.Fatal(err)
 		}
-		want(t, "notes after a death before "+call, len(b.notes()), 1)
+		want(t, "listed secrets after a crash before "+call, len(b.ownedSecrets()), 1)
 		b.settled()
 		want(t, "secrets in the end", len(b.secrets()), 0)
 	}
 }
 
-func TestASecretThatIsBeingCollectedIsNotNotedAgain(t *testing.T) {
+// TestASecretIsListedUntilItIsDeleted: the list outlives what else happens to the binding.
+func TestASecretIsListedUntilItIsDeleted(t *testing.T) {
 	b := newHarness(t)
-	rec := b.mustBind("i-1", aliceToken).Record
-	note, err := b.store.table.Note(context.Background(), rec.Token.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	note.State = table.Collecting
-	if note, err = b.store.table.SaveNote(context.Background(), note); err != nil {
-		t.Fatal(err)
-	}
+	first := b.mustBind("i-1", aliceToken).Record.Token
+	second := b.mustBind("i-1", bobToken).Record.Token
 	b.mustUnbind("i-1", false)
-	after, err := b.store.table.Note(context.Background(), rec.Token.Secret)
-	if err != nil {
-		t.Fatal(err)
+	b.mustSweep()
+	rec := b.row("i-1", provider.GitLab)
+	want(t, "listed secrets", len(rec.Secrets), 2)
+	for i, token := range []table.Token{first, second} {
+		want(t, "entry", rec.Secrets[i], table.OwnedSecret{
+			Name: token.Secret, Generation: 1, Retired: true,
+			DueAt: b.clock().now().Add(orphanGracePeriod),
+		})
 	}
-	want(t, "state", after.State, table.Collecting)
-	want(t, "version", after.Version, note.Version)
+	want(t, "when the row is due", rec.DueAt, b.clock().now().Add(orphanGracePeriod))
 	b.settled()
 }
 
@@ -291,6 +309,8 @@ func (b *harness) left(id string) provider.Token {
 	if err != nil || rec.Token.Secret == "" || !b.lives(granted) {
 		b.Fatalf("the token was to be left alive: %v", err)
 	}
+	// Its entry is due as if the attempt had expired right after the bind.
+	b.clock().move(authorizationTTL)
 	return granted
 }
 

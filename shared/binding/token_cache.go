@@ -1,16 +1,20 @@
 package binding
 
-import "sync"
+import (
+	"sync"
+
+	"bindery/shared/vault"
+)
 
 // tokenCacheSize is how many tokens a process keeps in memory at most.
 const tokenCacheSize = 1000
 
-// tokenCache keeps the tokens that this process has read, each under its name and generation, which
-// never mean another one. A token that was revoked or unbound is not handed out from here: the
-// record is read first, every time, and says which generation counts.
+// tokenCache keeps the tokens that this process has read, each under its secret's name and its
+// generation, which always name the same token. A token that was revoked or unbound is not handed out
+// from the cache, because the record is read first, every time, and names the current generation.
 type tokenCache struct {
-	mu   sync.Mutex
-	kept map[string]cachedToken
+	mu     sync.Mutex
+	tokens map[vault.SecretName]cachedToken
 }
 
 type cachedToken struct {
@@ -18,28 +22,28 @@ type cachedToken struct {
 	token      tokenBundle
 }
 
-func (w *tokenCache) get(name string, generation int) (tokenBundle, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t, ok := w.kept[name]
+func (c *tokenCache) get(name vault.SecretName, generation int) (tokenBundle, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.tokens[name]
 	return t.token, ok && t.generation == generation
 }
 
-// put keeps a secret's newest token. When there are too many, any other goes.
-func (w *tokenCache) put(name string, generation int, k tokenBundle) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.kept == nil {
-		w.kept = map[string]cachedToken{}
+// put keeps the newest token of a secret. A full cache drops an arbitrary other token.
+func (c *tokenCache) put(name vault.SecretName, generation int, k tokenBundle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tokens == nil {
+		c.tokens = map[vault.SecretName]cachedToken{}
 	}
-	if w.kept[name].generation > generation {
+	if c.tokens[name].generation > generation {
 		return
 	}
-	for other := range w.kept {
-		if len(w.kept) < tokenCacheSize {
+	for other := range c.tokens {
+		if len(c.tokens) < tokenCacheSize {
 			break
 		}
-		delete(w.kept, other)
+		delete(c.tokens, other)
 	}
-	w.kept[name] = cachedToken{generation, k}
+	c.tokens[name] = cachedToken{generation, k}
 }

@@ -49,7 +49,7 @@ func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, e
 	}
 	if old.Bound() && (in.Revoke || old.Method == string(provider.ByOAuth)) {
 		k, err := s.fetch(ctx, old.Token)
-		if out.Revoked = s.revokeOld(ctx, old, k, err); out.Revoked {
+		if out.Revoked = s.revokeOld(ctx, tokenOwner{binding: old.Key}, old, k, err); out.Revoked {
 			out.RevokeURL = ""
 		}
 	}
@@ -82,9 +82,6 @@ func (s *Service) unbind(
 		case !rec.Bound():
 			return rec, nil
 		}
-		if err := s.retireSecret(ctx, rec); err != nil {
-			return table.Binding{}, err
-		}
 		if rec, err = s.makeRoom(ctx, rec, 1); err != nil {
 			return table.Binding{}, err
 		}
@@ -114,12 +111,14 @@ func (s *Service) afterUnclear(
 	return before, nil
 }
 
-// emptied is the record without its binding. It keeps its events, and goes when they are drained.
+// emptied is the record without its binding. It keeps its events and its list of
+// secrets; the sweep deletes it when both are empty.
 func (s *Service) emptied(rec table.Binding, stamp string, by table.User) table.Binding {
 	next := table.Binding{
 		Key:        rec.Key,
 		Version:    rec.Version,
 		Revision:   stamp,
+		Secrets:    s.nextSecrets(rec, ""),
 		Method:     rec.Method,
 		Events:     rec.Events,
 		EventCount: rec.EventCount,

@@ -67,7 +67,7 @@ func TestAnUnbindIsRefused(t *testing.T) {
 }
 
 func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
-	for _, call := range []string{"Binding", "SaveNote", "SaveBinding"} {
+	for _, call := range []string{"Binding", "SaveBinding"} {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.settled()
@@ -169,7 +169,7 @@ func TestA16_AnUnbindIsAuditedWithWhomItEnded(t *testing.T) {
 	want(t, "whom it ended", e.Previous.Username, "alice")
 }
 
-// TestAnUnbindThatIsOvertakenBeginsAgain ends whatever is there, with its own event and note.
+// TestAnUnbindThatIsOvertakenBeginsAgain ends whatever is there, with its own event.
 func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)

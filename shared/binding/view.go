@@ -17,9 +17,10 @@ import (
 // Status is how a binding is doing.
 type Status string
 
-// The statuses; the first that applies counts.
+// The statuses. The first that applies is a binding's status.
 const (
 	StatusUnbound      Status = "unbound"
+	StatusUnknown      Status = "unknown" // written by a newer version of Bindery
 	StatusRevoked      Status = "revoked"
 	StatusExpired      Status = "expired"
 	StatusUnauthorized Status = "unauthorized"
@@ -28,43 +29,46 @@ const (
 	StatusBound        Status = "bound"
 )
 
-// Statuses lists them all.
+// Statuses returns all statuses, in that order.
 func Statuses() []Status {
 	return []Status{
-		StatusUnbound, StatusRevoked, StatusExpired, StatusUnauthorized, StatusUnreachable,
-		StatusExpiring, StatusBound,
+		StatusUnbound, StatusUnknown, StatusRevoked, StatusExpired, StatusUnauthorized,
+		StatusUnreachable, StatusExpiring, StatusBound,
 	}
 }
 
 const (
-	// expiring is how long before its end a token that its owner must renew is shown as expiring.
-	expiring = 14 * 24 * time.Hour
-	// unanswered is how many checks in a row must get no answer before a binding is unreachable.
-	unanswered = 3
+	// expiringPeriod is how long before its expiry a token that its owner must renew is shown as
+	// expiring.
+	expiringPeriod = 14 * 24 * time.Hour
+	// minUnansweredChecks is how many checks in a row get no answer before a binding is unreachable.
+	minUnansweredChecks = 3
 )
 
-// StatusOf is a record's status at a time.
+// StatusOf returns a record's status at the time now.
 func StatusOf(rec table.Binding, now time.Time) Status {
-	ends := rec.Token.ExpiresAt
-	renewable := rec.Token.Refreshable
+	expiry := rec.Token.ExpiresAt
+	refreshable := rec.Token.Refreshable
 	switch {
 	case !rec.Bound():
 		return StatusUnbound
+	case fromNewerVersion(rec):
+		return StatusUnknown
 	case rec.Health == table.Revoked:
 		return StatusRevoked
-	case rec.Health == table.Expired, !ends.IsZero() && !ends.After(now) && !renewable:
+	case rec.Health == table.Expired, !expiry.IsZero() && !expiry.After(now) && !refreshable:
 		return StatusExpired
 	case rec.Health == table.Unauthorized:
 		return StatusUnauthorized
-	case rec.Unanswered >= unanswered:
+	case rec.Unanswered >= minUnansweredChecks:
 		return StatusUnreachable
-	case !ends.IsZero() && !ends.After(now.Add(expiring)) && !renewable:
+	case !expiry.IsZero() && !expiry.After(now.Add(expiringPeriod)) && !refreshable:
 		return StatusExpiring
 	}
 	return StatusBound
 }
 
-// View is a binding as somebody may see it. Instance is set in the account's list only.
+// View is a binding as its account may see it. Instance is set by [Service.AccountBindings] only.
 type View struct {
 	Record   table.Binding
 	Status   Status
@@ -77,13 +81,17 @@ func (s *Service) view(rec table.Binding) View {
 	if platform, ok := s.platforms.Get(rec.Platform); ok {
 		v.Method = platform.Describe().Method
 	}
-	if v.Status == StatusExpired && v.Record.Problem == nil {
+	switch {
+	case rec.Problem != nil:
+	case v.Status == StatusExpired:
 		v.Record.Problem = problem.New(problem.TokenExpired).With("platform", s.title(rec.Platform))
+	case v.Status == StatusUnknown:
+		v.Record.Problem = problem.New(problem.NewerVersion)
 	}
 	return v
 }
 
-// Platforms describes the five, in their order.
+// Platforms describes the five platforms, in their order.
 func (s *Service) Platforms() []provider.Description {
 	var list []provider.Description
 	for _, platform := range s.platforms.All() {
@@ -92,8 +100,8 @@ func (s *Service) Platforms() []provider.Description {
 	return list
 }
 
-// InstanceBindings lists all five platforms of an instance in their order, unbound ones too. One
-// call to the table.
+// InstanceBindings lists all five platforms of an instance in their order, unbound ones too. It makes
+// one call to the table.
 func (s *Service) InstanceBindings(
 	ctx context.Context, account string, i instance.Instance,
 ) ([]View, error) {
@@ -103,7 +111,7 @@ func (s *Service) InstanceBindings(
 		return nil, unavailable("listing the bindings", err)
 	}
 	var views []View
-	for _, name := range provider.Names() {
+	for _, name := range s.platforms.Names() {
 		at := slices.IndexFunc(recs, func(r table.Binding) bool { return r.Platform == name })
 		if at >= 0 {
 			views = append(views, s.view(recs[at]))
@@ -114,17 +122,18 @@ func (s *Service) InstanceBindings(
 	return views, nil
 }
 
-// Filter narrows the account's list. Empty fields don't.
+// Filter narrows the list of an account's bindings. An empty Status or Platform matches all.
 type Filter struct {
 	Status   Status
 	Platform string
-	// Instances are those that the caller may see, out of the catalogue and by its own limits.
+	// Instances are those of the catalogue that the caller may see. A binding of another instance is
+	// not listed.
 	Instances []instance.Instance
 }
 
-// AccountBindings lists an account's bindings, page by page; unbound ones have no record and are
-// not among them, nor are those of an instance that is not in the filter's list. A page may be
-// short, even empty, and yet have a cursor.
+// AccountBindings lists one page of an account's bindings and returns the cursor of the next, "" after
+// the last. Unbound platforms have no record and are not listed. A page may be short, even empty, and
+// yet have a cursor.
 func (s *Service) AccountBindings(
 	ctx context.Context, account string, f Filter, cursor string,
 ) ([]View, string, error) {
@@ -157,8 +166,8 @@ func badCursor() error {
 	return problem.New(problem.InputMalformed).Because("cursor").With("field", "cursor")
 }
 
-// History lists a binding's events, newest first, page by page. Events that are still on their
-// way from the record to the history are there at once.
+// History lists one page of a binding's events, newest first, and returns the cursor of the next, ""
+// after the last. The first page includes the events that are still in the record.
 func (s *Service) History(
 	ctx context.Context, account string, i instance.Instance, platform, cursor string,
 ) ([]table.Event, string, error) {
@@ -194,7 +203,7 @@ func (s *Service) History(
 	return events, page.Cursor, nil
 }
 
-// describe is a key in a log line.
+// describe returns a key in the form of a log line.
 func describe(k table.Key) string {
 	parts := []string{k.Account, k.Region, k.Instance, k.Platform}
 	for i := range parts {

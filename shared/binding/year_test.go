@@ -9,6 +9,8 @@ import (
 	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/codeup"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 )
 
@@ -80,7 +82,7 @@ func (y *year) binds(days int) {
 			Address: y.url + "/gitlab", Username: t.username, Token: y.held,
 		}
 	case provider.Codeup: // which can't be asked when the token ends: the user says so
-		y.held = y.sandbox.AddCodeupToken(fullCodeup(secret.Text{}))
+		y.held = y.sandbox.Codeup.AddToken(fullCodeup(secret.Text{}))
 		in.Submission = provider.Submission{
 			Username: "alice", Token: y.held, ExpiresAt: y.clock().now().Add(time.Duration(days) * day),
 		}
@@ -94,10 +96,10 @@ func (y *year) binds(days int) {
 }
 
 // fullCodeup is a token of alice's that may do everything.
-func fullCodeup(value secret.Text) sandbox.CodeupToken {
-	return sandbox.CodeupToken{
+func fullCodeup(value secret.Text) codeup.Token {
+	return codeup.Token{
 		Value: value, CloneAccount: "alice", Permissions: append(
-			sandbox.CodeupMinimal(), sandbox.CodeupUserInfo, sandbox.CodeupOrganizations),
+			codeup.Minimal(), codeup.UserInfo, codeup.Organizations),
 	}
 }
 
@@ -105,9 +107,9 @@ func fullCodeup(value secret.Text) sandbox.CodeupToken {
 func (y *year) takesBack() {
 	switch y.platform {
 	case provider.GitLab:
-		y.sandbox.RevokeGitLabToken(y.held)
+		y.sandbox.GitLab.RevokeToken(y.held)
 	case provider.Codeup:
-		y.sandbox.RevokeCodeupToken(y.held)
+		y.sandbox.Codeup.RevokeToken(y.held)
 	default:
 		y.sandbox.RevokeTokens(sandbox.Platform(y.platform), "alice")
 	}
@@ -147,7 +149,7 @@ func (y *year) story(more ...string) {
 		y.Errorf("the year: got %q, want %q", got, told)
 	}
 	want(y, "secrets", len(y.secrets()), 1)
-	want(y, "notes", len(y.notes()), 0)
+	want(y, "listed secrets", len(y.ownedSecrets()), 0)
 	y.Logf("%s: %d credentials given, %d denied, %d refreshes", y.platform, y.given, y.denied,
 		y.row("i-1", y.platform).Token.Generation-1)
 }
@@ -177,16 +179,16 @@ func TestAYearOnGitLab(t *testing.T) {
 	y.until(100 + 184)
 	y.wantStatus("on the day", "i-1", y.platform, StatusExpired)
 	y.until(300)
-	y.sandbox.AddGitLabToken(sandbox.GitLabToken{
+	y.sandbox.GitLab.AddToken(gitlab.Token{
 		Value: y.held, Username: "alice", Scopes: []string{"api"},
 		ExpiresAt: y.clock().now().AddDate(0, 0, 200),
 	})
 	y.until(320)
 	y.wantStatus("prolonged", "i-1", y.platform, StatusBound)
-	y.sandbox.BlockGitLabUser("alice")
+	y.sandbox.GitLab.BlockUser("alice")
 	y.until(330)
 	y.wantStatus("blocked", "i-1", y.platform, StatusUnauthorized)
-	y.sandbox.UnblockGitLabUser("alice")
+	y.sandbox.GitLab.UnblockUser("alice")
 	y.until(365)
 	y.wantStatus("at the year's end", "i-1", y.platform, StatusBound)
 	y.story(event.Expiring, event.Expiring, event.Expiring, event.Expired, event.Recovered,
@@ -199,13 +201,13 @@ func TestAYearOnCodeup(t *testing.T) {
 	y.firstHalf()
 	y.until(230)
 	narrow := fullCodeup(y.held)
-	narrow.Permissions = []sandbox.CodeupPermission{
-		sandbox.CodeupUserInfo, sandbox.CodeupOrganizations,
+	narrow.Permissions = []codeup.Permission{
+		codeup.UserInfo, codeup.Organizations,
 	}
-	y.sandbox.AddCodeupToken(narrow)
+	y.sandbox.Codeup.AddToken(narrow)
 	y.until(240)
 	y.wantStatus("narrowed", "i-1", y.platform, StatusUnauthorized)
-	y.sandbox.AddCodeupToken(fullCodeup(y.held))
+	y.sandbox.Codeup.AddToken(fullCodeup(y.held))
 	y.until(250)
 	y.wantStatus("widened again", "i-1", y.platform, StatusBound)
 	y.until(300)

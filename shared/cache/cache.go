@@ -1,9 +1,9 @@
-// Package cache keeps one document that others publish and change now and then: the issuer's
-// public keys, the catalogue of instances.
+// Package cache keeps one remote document that changes now and then, such as the issuer's public
+// keys or the catalogue of instances.
 //
-// There are no goroutines that keep it fresh, for a function is frozen between calls: it is
-// fetched in the course of a call, once however many ask, and the old one goes on serving when
-// its origin is away. The package imports nothing of Bindery.
+// No goroutine refreshes it, because a function is frozen between calls. It is fetched during a
+// call, once for all callers that need it, and the old document is used while its origin is
+// unavailable. The package imports nothing of Bindery.
 package cache
 
 import (
@@ -14,50 +14,50 @@ import (
 	"time"
 )
 
-// ErrNone says that there is no document, not even an old one.
-var ErrNone = errors.New("cache: there is none yet")
+// ErrNone means that there is no document, not even an old one.
+var ErrNone = errors.New("cache: there is no document yet")
 
-// Policy say how long a document serves and how soon its origin is asked again.
+// Policy says how long a document is used and how soon its origin is called again.
 type Policy struct {
-	// Life is the age from which a document is fetched again.
-	Life time.Duration
-	// Retry is the least time between two fetches while there is a document.
-	Retry time.Duration
-	// RetryEmpty is the same while there is none, and nothing works.
-	RetryEmpty time.Duration
-	// Timeout bounds one fetch.
+	// TTL is the age from which a document is fetched again.
+	TTL time.Duration
+	// RetryInterval is the least time between two fetches while there is a document.
+	RetryInterval time.Duration
+	// RetryEmptyInterval is the least time between two fetches while there is none.
+	RetryEmptyInterval time.Duration
+	// Timeout limits one fetch.
 	Timeout time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
 
-// Remote is the latest state of one document. Its methods may be called at once from many
+// Remote is the latest version of one document. Its methods may be called at once from many
 // goroutines.
 type Remote[T any] struct {
-	get   func(context.Context) (T, error)
-	terms Policy
+	get    func(context.Context) (T, error)
+	policy Policy
 
 	mu      sync.Mutex
 	value   T
 	version int       // how often a fetch has succeeded
-	fetched time.Time // when the last one did
-	tried   time.Time // when the last one began
-	err     error     // how it ended
+	fetched time.Time // when the last successful fetch ended
+	tried   time.Time // when the last fetch began
+	err     error     // the error of the last fetch
 	running chan struct{}
 }
 
-// New keeps what get returns. It fetches nothing yet. A document whose content can't be used must
-// be an error of get, so that a broken answer doesn't drive out what works.
-func New[T any](get func(context.Context) (T, error), terms Policy) *Remote[T] {
-	return &Remote[T]{get: get, terms: terms}
+// New returns a cache of what get returns. It fetches nothing yet. get must return an error for a
+// document with unusable content, so that a broken document doesn't replace a working one.
+func New[T any](get func(context.Context) (T, error), policy Policy) *Remote[T] {
+	return &Remote[T]{get: get, policy: policy}
 }
 
-// Current returns the document and its version, fetched if there is none or it is old. An old one
-// serves when that fails, and serves the callers who come while it is under way. The error is
-// [ErrNone] with its cause.
+// Current returns the document and its version. It fetches the document if there is none or it is
+// old. If the fetch fails, and for callers that come during the fetch, it returns the old document.
+// The error is [ErrNone] with its cause.
 func (d *Remote[T]) Current(ctx context.Context) (value T, version int, err error) {
 	d.mu.Lock()
-	old := d.terms.Now().Sub(d.fetched) >= d.terms.Life
+	old := d.policy.Now().Sub(d.fetched) >= d.policy.TTL
 	if d.version > 0 && (!old || d.running != nil) {
 		defer d.mu.Unlock()
 		return d.value, d.version, nil
@@ -67,41 +67,42 @@ func (d *Remote[T]) Current(ctx context.Context) (value T, version int, err erro
 	return d.refetch(ctx, known)
 }
 
-// Newer returns the document after the given version was not enough: a later one if another call
-// has brought it, or else what a fetch brings. If the last one was too short ago to ask again,
-// that is the same version once more.
+// Newer returns the document for a caller for which the given version was not sufficient: a later
+// version if another call has fetched one, or else the result of a new fetch. If the last fetch was
+// too recent, it returns the same version again.
 func (d *Remote[T]) Newer(ctx context.Context, than int) (value T, version int, err error) {
 	return d.refetch(ctx, than)
 }
 
-// refetch begins a fetch, or joins the one under way, or does neither if there is a version above
-// known already or the last fetch was too short ago.
+// refetch starts a fetch or joins the one in progress. It does neither if there is a version above
+// known already or the last fetch was too recent.
 func (d *Remote[T]) refetch(ctx context.Context, known int) (T, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	pause := d.terms.Retry
+	interval := d.policy.RetryInterval
 	if d.version == 0 {
-		pause = d.terms.RetryEmpty
+		interval = d.policy.RetryEmptyInterval
 	}
-	now := d.terms.Now()
+	now := d.policy.Now()
 	if d.version <= known && d.running == nil &&
-		(d.tried.IsZero() || now.Sub(d.tried) >= pause) {
+		(d.tried.IsZero() || now.Sub(d.tried) >= interval) {
 		d.tried = now
 		d.running = make(chan struct{})
-		// It is for all who wait, so it doesn't end when the one who began it goes away.
+		// All waiting callers share the fetch, so it doesn't end when the caller that started it is
+		// cancelled.
 		go d.fetch(context.WithoutCancel(ctx))
 	}
 	if running := d.running; d.version <= known && running != nil {
 		d.mu.Unlock()
-		var gone error
+		var cancelled error
 		select {
 		case <-running:
 		case <-ctx.Done():
-			gone = ctx.Err()
+			cancelled = ctx.Err()
 		}
 		d.mu.Lock()
-		if gone != nil && d.version == 0 {
-			return d.value, 0, fmt.Errorf("%w: %w", ErrNone, gone)
+		if cancelled != nil && d.version == 0 {
+			return d.value, 0, fmt.Errorf("%w: %w", ErrNone, cancelled)
 		}
 	}
 	if d.version == 0 {
@@ -111,13 +112,13 @@ func (d *Remote[T]) refetch(ctx context.Context, known int) (T, int, error) {
 }
 
 func (d *Remote[T]) fetch(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, d.terms.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.policy.Timeout)
 	defer cancel()
 	value, err := d.get(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil {
-		d.value, d.fetched = value, d.terms.Now()
+		d.value, d.fetched = value, d.policy.Now()
 		d.version++
 	}
 	d.err = err

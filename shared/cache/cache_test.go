@@ -16,7 +16,7 @@ import (
 
 var errAway = errors.New("away")
 
-// origin publishes how often it was asked, and can be away.
+// origin serves the number of its calls, and can be unavailable.
 type origin struct {
 	at    atomic.Int64
 	asked atomic.Int32
@@ -31,16 +31,17 @@ func (o *origin) get(context.Context) (int32, error) {
 	return n, nil
 }
 
-func (o *origin) terms() cache.Policy {
+func (o *origin) policy() cache.Policy {
 	return cache.Policy{
-		Life: time.Hour, Retry: time.Minute, RetryEmpty: 5 * time.Second, Timeout: time.Minute,
+		TTL: time.Hour, Timeout: time.Minute,
+		RetryInterval: time.Minute, RetryEmptyInterval: 5 * time.Second,
 		Now: func() time.Time { return time.Unix(1_700_000_000+o.at.Load(), 0) },
 	}
 }
 
 func TestADocumentIsFetchedOnceForAllAndAgainWhenItIsOld(t *testing.T) {
 	o := &origin{}
-	d := cache.New(o.get, o.terms())
+	d := cache.New(o.get, o.policy())
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -56,9 +57,9 @@ func TestADocumentIsFetchedOnceForAllAndAgainWhenItIsOld(t *testing.T) {
 	}
 }
 
-func TestAnOldDocumentServesWhileItsOriginIsAway(t *testing.T) {
+func TestTheOldDocumentIsUsedWhileItsOriginIsUnavailable(t *testing.T) {
 	o := &origin{}
-	d := cache.New(o.get, o.terms())
+	d := cache.New(o.get, o.policy())
 	_, _, _ = d.Current(t.Context())
 	o.away.Store(true)
 	o.at.Add(3600)
@@ -72,10 +73,10 @@ func TestAnOldDocumentServesWhileItsOriginIsAway(t *testing.T) {
 	}
 }
 
-func TestWithoutADocumentTheErrorSaysWhyAndTheOriginIsAskedAgainSoon(t *testing.T) {
+func TestWithoutADocumentTheErrorHasTheCauseAndTheOriginIsCalledAgainSoon(t *testing.T) {
 	o := &origin{}
 	o.away.Store(true)
-	d := cache.New(o.get, o.terms())
+	d := cache.New(o.get, o.policy())
 	for range 3 {
 		if _, _, err := d.Current(t.Context()); !errors.Is(err, cache.ErrNone) ||
 			!errors.Is(err, errAway) {
@@ -89,9 +90,9 @@ func TestWithoutADocumentTheErrorSaysWhyAndTheOriginIsAskedAgainSoon(t *testing.
 	}
 }
 
-func TestNewerAsksOnlyIfNobodyElseHas(t *testing.T) {
+func TestNewerFetchesOnlyIfNoOtherCallHas(t *testing.T) {
 	o := &origin{}
-	d := cache.New(o.get, o.terms())
+	d := cache.New(o.get, o.policy())
 	_, _, _ = d.Current(t.Context())
 	for _, step := range []struct {
 		later   int64
@@ -99,9 +100,9 @@ func TestNewerAsksOnlyIfNobodyElseHas(t *testing.T) {
 		value   int32
 		version int
 	}{
-		{later: 59, than: 1, value: 1, version: 1}, // too soon
+		{later: 59, than: 1, value: 1, version: 1}, // too recent
 		{later: 1, than: 1, value: 2, version: 2},
-		{later: 60, than: 1, value: 2, version: 2}, // another call has brought it
+		{later: 60, than: 1, value: 2, version: 2}, // another call has fetched it
 		{later: 0, than: 2, value: 3, version: 3},
 	} {
 		o.at.Add(step.later)
@@ -112,7 +113,7 @@ func TestNewerAsksOnlyIfNobodyElseHas(t *testing.T) {
 	}
 }
 
-func TestOneWhoGoesAwayLeavesTheFetchToTheOthers(t *testing.T) {
+func TestACancelledCallerDoesNotEndTheFetchForTheOthers(t *testing.T) {
 	o := &origin{}
 	asked, release := make(chan struct{}), make(chan struct{})
 	d := cache.New(func(ctx context.Context) (int32, error) {
@@ -122,12 +123,12 @@ func TestOneWhoGoesAwayLeavesTheFetchToTheOthers(t *testing.T) {
 			return 0, ctx.Err()
 		}
 		return o.get(ctx)
-	}, o.terms())
+	}, o.policy())
 	ctx, leave := context.WithCancel(t.Context())
 	var first sync.WaitGroup
 	first.Go(func() {
 		if _, _, err := d.Current(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("the one who left got %v", err)
+			t.Errorf("the cancelled caller got %v", err)
 		}
 	})
 	<-asked
@@ -139,7 +140,7 @@ func TestOneWhoGoesAwayLeavesTheFetchToTheOthers(t *testing.T) {
 	}
 }
 
-func TestAnOldDocumentServesThoseWhoComeWhileItIsFetched(t *testing.T) {
+func TestCallersDuringAFetchGetTheOldDocument(t *testing.T) {
 	o := &origin{}
 	asked, release := make(chan struct{}), make(chan struct{})
 	d := cache.New(func(ctx context.Context) (int32, error) {
@@ -149,7 +150,7 @@ func TestAnOldDocumentServesThoseWhoComeWhileItIsFetched(t *testing.T) {
 			<-release
 		}
 		return value, err
-	}, o.terms())
+	}, o.policy())
 	_, _, _ = d.Current(t.Context())
 	o.at.Add(3600)
 	first, second := make(chan int32, 1), make(chan int32, 1)
@@ -163,18 +164,18 @@ func TestAnOldDocumentServesThoseWhoComeWhileItIsFetched(t *testing.T) {
 	select {
 	case got := <-second:
 		if got != 1 {
-			t.Errorf("one who came meanwhile got %d, want the old 1", got)
+			t.Errorf("a caller during the fetch got %d, want the old 1", got)
 		}
 	case <-time.After(10 * time.Second): // only when it fails
-		t.Error("one who came meanwhile had to wait")
+		t.Error("a caller during the fetch had to wait")
 	}
 	close(release)
 	if got := <-first; got != 2 {
-		t.Errorf("the one who began the fetch got %d, want the new 2", got)
+		t.Errorf("the caller that started the fetch got %d, want the new 2", got)
 	}
 }
 
-func TestWebTakesOnlyAPlainSmallAnswer(t *testing.T) {
+func TestWebAcceptsOnlyAPlainSmallReply(t *testing.T) {
 	var followed atomic.Bool
 	mux := http.NewServeMux()
 	mux.HandleFunc("/right", func(w http.ResponseWriter, _ *http.Request) {
@@ -194,7 +195,7 @@ func TestWebTakesOnlyAPlainSmallAnswer(t *testing.T) {
 	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { followed.Store(true) })
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	// Not even a proxy of the environment stands between.
+	// A proxy of the environment isn't used either.
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 
 	for _, client := range []*http.Client{nil, server.Client()} {

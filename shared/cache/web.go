@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Web returns a func that fetches the bytes at an address of the operator's configuration, limit
-// bytes at most. It follows no redirect and takes status 200 only. Without a client, one is made
-// that uses no proxy; a client that is given is copied.
+// Web returns a func that fetches the content of an address of the operator's configuration, at
+// most limit bytes. It follows no redirect and accepts only status 200. If client is nil, it uses a
+// client without a proxy; otherwise it uses a copy of client.
 //
-// No error shows the address, for its query may hold a key.
+// No error shows the address, because its query may contain a key.
 func Web(address string, client *http.Client, limit int64) func(context.Context) ([]byte, error) {
 	own := http.Client{}
 	if client != nil {
@@ -28,7 +28,7 @@ func Web(address string, client *http.Client, limit int64) func(context.Context)
 	return func(ctx context.Context) ([]byte, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			return nil, errors.New("cache: what should be its address is none")
+			return nil, errors.New("cache: the document's address is malformed")
 		}
 		request.Header.Set("Accept", "application/json")
 		request.Header.Set("User-Agent", "Bindery")
@@ -38,24 +38,24 @@ func Web(address string, client *http.Client, limit int64) func(context.Context)
 			if errors.As(err, &outer) {
 				err = outer.Err
 			}
-			return nil, fmt.Errorf("cache: fetching it: %w", err)
+			return nil, fmt.Errorf("cache: fetching the document: %w", err)
 		}
 		defer reply.Body.Close()
 		if reply.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("cache: fetching it: status %d", reply.StatusCode)
+			return nil, fmt.Errorf("cache: fetching the document: status %d", reply.StatusCode)
 		}
 		return Limited(reply.Body, limit)
 	}
 }
 
-// Limited reads all of r. More than limit bytes is an error.
+// Limited returns all of r. More than limit bytes is an error.
 func Limited(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("cache: reading it: %w", err)
+		return nil, fmt.Errorf("cache: reading the document: %w", err)
 	}
 	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("cache: it is longer than %d bytes", limit)
+		return nil, fmt.Errorf("cache: the document is longer than %d bytes", limit)
 	}
 	return body, nil
 }

@@ -1,10 +1,10 @@
-// Package config reads Bindery's configuration: environment variables and nothing else, once, at
-// start. Every mistake is reported at once, each in a line that names its variable.
+// Package config reads Bindery's configuration from environment variables, once, at start. It
+// reports all mistakes together, each in a line that names its variable.
 //
-// It checks the form of what is there. Whether an address answers, a table exists or a vault
-// opens is for the packages that use them to find out.
+// It checks the form of the values. Whether an address answers, a table exists or a vault opens is
+// checked by the packages that use them.
 //
-// No value is ever quoted in an error, for a secret may have been pasted into the wrong variable.
+// Errors never quote a value, since a secret may have been pasted into the wrong variable.
 package config
 
 import (
@@ -15,14 +15,15 @@ import (
 	"strings"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/provider"
 	"bindery/shared/secret"
 )
 
-// Config is the whole configuration, checked. Addresses that are called origins have the form
+// Config is the complete, checked configuration. Addresses that are called origins have the form
 // scheme://host or scheme://host:port, in lower case, without a trailing slash and without the
-// scheme's own port, just as a browser writes them into an Origin header.
+// scheme's default port, as a browser writes them into an Origin header.
 //
-// A function may read more than it needs; it is handed only what its deployment sets.
+// A function may read more than it needs; its deployment sets only what it needs.
 type Config struct {
 	// PublicURL is the origin of the functions (BINDERY_PUBLIC_URL), a host of its own. Callback
 	// addresses are built from it, never from a Host header. Required.
@@ -31,7 +32,7 @@ type Config struct {
 	// CORS origin. Required.
 	ConsoleURL string
 
-	// OIDC says who signs the callers in.
+	// OIDC configures the issuer of the callers' tokens.
 	OIDC OIDC
 	// AccountClaim is the token's claim that names the account (BINDERY_ACCOUNT_CLAIM).
 	AccountClaim string
@@ -55,17 +56,19 @@ type Config struct {
 	// platform can be bound by OAuth.
 	OAuthApps string
 
-	// Alibaba is what only a deployment on Alibaba Cloud needs.
+	// Alibaba configures a deployment on Alibaba Cloud.
 	Alibaba Alibaba
 
-	// Endpoints are other addresses of the platforms.
-	Endpoints Endpoints
+	// Platforms are the platforms that can be bound.
+	Platforms []provider.Registration `json:"-"`
+	// Endpoints are other origins of the platforms, for tests and proxies.
+	Endpoints provider.Endpoints
 	// PrivateHosts are the private GitLab servers that are reachable on purpose
 	// (BINDERY_PRIVATE_HOSTS): host:port each, in lower case, an IPv6 address in brackets. They
-	// open addresses, not ports.
+	// allow addresses, not ports.
 	PrivateHosts []string
-	// EgressProxy is an explicit way out (BINDERY_EGRESS_PROXY), nil for none. It may hold a
-	// password. The usual proxy variables are not honoured.
+	// EgressProxy is the proxy of outgoing calls (BINDERY_EGRESS_PROXY), nil for none. It may hold
+	// a password. The usual proxy variables are ignored.
 	EgressProxy *url.URL
 
 	// EventsURL is where events are posted to (BINDERY_EVENTS_URL), empty for nowhere.
@@ -83,7 +86,7 @@ type Config struct {
 	Port int
 }
 
-// OIDC says who signs the callers in. Nothing of it is discovered.
+// OIDC configures the issuer of the callers' tokens. None of it is discovered.
 type OIDC struct {
 	// Issuer must equal the claim iss, letter for letter (BINDERY_OIDC_ISSUER). Required.
 	Issuer string
@@ -95,8 +98,8 @@ type OIDC struct {
 	ClientID string
 }
 
-// Alibaba says which of an account's instances hold the table and the secrets, and how the cloud is
-// asked.
+// Alibaba says which of an account's instances hold the table and the secrets, and at which origins
+// the cloud's services are called.
 type Alibaba struct {
 	// TablestoreInstance is the name of the Tablestore instance (BINDERY_TABLESTORE_INSTANCE).
 	TablestoreInstance string
@@ -111,42 +114,29 @@ type Alibaba struct {
 	ACRURL string
 	// FCURL is another origin of Function Compute's API than the region's (BINDERY_FC_URL).
 	FCURL string
-	// Latest are the credentials that come with each invocation. Whoever runs the function sets it,
-	// and fills it in; [Read] leaves it nil, and then those of the environment count.
+	// Latest holds the credentials that come with each invocation. Package trigger sets it and keeps
+	// it current; [Read] leaves it nil, and then the environment's credentials are used.
 	Latest *alibabacloud.Latest
 }
 
-// Endpoints are other origins of the platforms, for tests and proxies; an empty one means the
-// platform's own. GitLab has none, for its address is the user's.
-type Endpoints struct {
-	GitHubURL       string // BINDERY_GITHUB_URL
-	GitHubAPIURL    string // BINDERY_GITHUB_API_URL
-	GiteeURL        string // BINDERY_GITEE_URL
-	GiteeAPIURL     string // BINDERY_GITEE_API_URL
-	BitbucketURL    string // BINDERY_BITBUCKET_URL
-	BitbucketAPIURL string // BINDERY_BITBUCKET_API_URL
-	CodeupURL       string // BINDERY_CODEUP_URL
-	CodeupAPIURL    string // BINDERY_CODEUP_API_URL
-}
-
-// Format prints nothing of the configuration, for the proxy's address may hold a password.
+// Format prints nothing of the configuration, since the proxy's address may hold a password.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[configuration]") }
 
 // Variable documents one environment variable.
 type Variable struct {
 	Name    string
 	Meaning string
-	// Default is what an empty or missing variable means, "" where that is nothing.
+	// Default is the value of an empty or missing variable, "" if there is none.
 	Default string
 	// Required variables must be set for any function to start.
 	Required bool
-	// Example is a right value.
+	// Example is a valid value.
 	Example string
 }
 
 // Variables lists every variable that Bindery reads, in the order of the documentation.
 func Variables() []Variable {
-	all := settings()
+	all := settings(provider.Platforms())
 	list := make([]Variable, len(all))
 	for i, s := range all {
 		list[i] = s.Variable
@@ -154,17 +144,22 @@ func Variables() []Variable {
 	return list
 }
 
-// Read checks the environment that lookup shows ("" for a variable that is not set, as [os.Getenv]
+// Read reads and checks the environment that lookup shows ("" for a variable that is not set, as [os.Getenv]
 // has it). White space around a value is dropped. The error joins one line for every mistake.
 func Read(lookup func(name string) string) (Config, error) {
-	var (
-		c        Config
-		mistakes []error
-	)
+	return ReadFor(provider.Platforms(), lookup)
+}
+
+// ReadFor is [Read] for a Bindery with these platforms instead of [provider.Platforms].
+func ReadFor(
+	platforms []provider.Registration, lookup func(name string) string,
+) (Config, error) {
+	c := Config{Platforms: platforms, Endpoints: provider.Endpoints{}}
+	var mistakes []error
 	wrong := func(v Variable, why string) {
 		mistakes = append(mistakes, fmt.Errorf("%s %s; for example %s", v.Name, why, v.Example))
 	}
-	all := settings()
+	all := settings(platforms)
 	for _, s := range all {
 		value := strings.TrimSpace(lookup(s.Name))
 		if value == "" {

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"bindery/shared/config"
+	"bindery/shared/provider"
 )
 
 // right is an environment with every required variable.
@@ -57,7 +59,7 @@ func TestDefaultsFillWhatIsNotSet(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if c.EgressProxy != nil || c.PrivateHosts != nil || c.Endpoints != (config.Endpoints{}) ||
+	if c.EgressProxy != nil || c.PrivateHosts != nil || len(c.Endpoints) > 0 ||
 		!c.EventsSecret.Empty() || !c.VaultKey.Empty() {
 		t.Error("something is set that nobody has set")
 	}
@@ -95,7 +97,7 @@ func TestEveryMistakeIsReportedAtOnceInALineThatNamesItsVariable(t *testing.T) {
 	}
 }
 
-func TestAnOriginIsBroughtToTheFormOfABrowser(t *testing.T) {
+func TestAnOriginIsNormalizedAsABrowserDoes(t *testing.T) {
 	for value, want := range map[string]string{
 		"https://bindery.example.com/":   "https://bindery.example.com",
 		"  https://Bindery.Example.com ": "https://bindery.example.com",
@@ -113,24 +115,18 @@ func TestAnOriginIsBroughtToTheFormOfABrowser(t *testing.T) {
 	}
 }
 
-func TestEveryEndpointGoesIntoItsOwnField(t *testing.T) {
+func TestEveryEndpointIsReadUnderItsVariable(t *testing.T) {
 	var changes []string
+	want := provider.Endpoints{}
 	for _, name := range []string{
 		"GITHUB", "GITHUB_API", "GITEE", "GITEE_API", "BITBUCKET", "BITBUCKET_API", "CODEUP",
 		"CODEUP_API",
 	} {
 		host := strings.ReplaceAll(strings.ToLower(name), "_", "-")
 		changes = append(changes, "BINDERY_"+name+"_URL", "https://"+host+".example/")
+		want["BINDERY_"+name+"_URL"] = "https://" + host + ".example"
 	}
-	got := mustRead(t, changes...).Endpoints
-	want := config.Endpoints{
-		GitHubURL: "https://github.example", GitHubAPIURL: "https://github-api.example",
-		GiteeURL: "https://gitee.example", GiteeAPIURL: "https://gitee-api.example",
-		BitbucketURL:    "https://bitbucket.example",
-		BitbucketAPIURL: "https://bitbucket-api.example",
-		CodeupURL:       "https://codeup.example", CodeupAPIURL: "https://codeup-api.example",
-	}
-	if got != want {
+	if got := mustRead(t, changes...).Endpoints; !maps.Equal(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
@@ -169,7 +165,7 @@ func TestTheRestIsReadIntoItsField(t *testing.T) {
 	mustRead(t, "BINDERY_INSTANCES", "https://catalogue.example/instances.json")
 }
 
-func TestAWrongValueIsRefusedByTheVariablesName(t *testing.T) {
+func TestAWrongValueIsRefusedUnderItsVariablesName(t *testing.T) {
 	for _, wrong := range [][2]string{
 		{"BINDERY_PUBLIC_URL", "bindery.example.com"},
 		{"BINDERY_PUBLIC_URL", "ftp://bindery.example.com"},

@@ -21,12 +21,12 @@ const (
 	signs  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + lowers + digits
 )
 
-// field finds where a value is stored.
+// field returns where a value is stored.
 type field = func(c *Config) *string
 
 type set = func(c *Config, value string) error
 
-// origin takes scheme://host[:port], and one slash after it.
+// origin accepts scheme://host[:port], with an optional slash at the end.
 func origin(f field) set {
 	return func(c *Config, value string) error {
 		u, err := webAddress(value)
@@ -41,7 +41,7 @@ func origin(f field) set {
 	}
 }
 
-// issuer takes an address as it is, for it is compared letter by letter.
+// issuer accepts an address and keeps it unchanged, since it is compared letter by letter.
 func issuer(f field) set {
 	return func(c *Config, value string) error {
 		u, err := webAddress(value)
@@ -56,7 +56,7 @@ func issuer(f field) set {
 	}
 }
 
-// address takes an address with path and query.
+// address accepts an address with path and query.
 func address(f field) set {
 	return func(c *Config, value string) error {
 		if _, err := webAddress(value); err != nil {
@@ -67,8 +67,8 @@ func address(f field) set {
 	}
 }
 
-// webAddress parses an https address, or http on this machine itself. The host that it returns
-// is in lower case and without the scheme's own port.
+// webAddress parses an https address, or an http address on loopback. The host that it returns is
+// in lower case and without the scheme's default port.
 func webAddress(value string) (*url.URL, error) {
 	u, err := url.Parse(value)
 	if err != nil { // which would quote the value
@@ -88,7 +88,7 @@ func webAddress(value string) (*url.URL, error) {
 	return u, nil
 }
 
-// host checks scheme and host of u and brings the host to its normal form.
+// host checks scheme and host of u and normalizes the host.
 func host(u *url.URL, https, http string) error {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return errors.New("doesn't begin with https://")
@@ -150,7 +150,7 @@ func loopback(name string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// word takes text without white space.
+// word accepts text without white space.
 func word(f field) set {
 	return func(c *Config, value string) error {
 		if strings.ContainsFunc(value, func(r rune) bool {
@@ -163,7 +163,7 @@ func word(f field) set {
 	}
 }
 
-// line takes text that can be printed in one line.
+// line accepts text that can be printed in one line.
 func line(f field) set {
 	return func(c *Config, value string) error {
 		if strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -174,7 +174,7 @@ func line(f field) set {
 	}
 }
 
-// tableName takes what DynamoDB and Tablestore may take; each refuses what is not its own.
+// tableName accepts names that DynamoDB or Tablestore accepts; each refuses the other's.
 func tableName(c *Config, value string) error {
 	if len(value) < 3 || len(value) > 255 || !only(value, signs+"_.-") {
 		return errors.New("isn't 3 to 255 letters, digits or _.-")
@@ -183,7 +183,7 @@ func tableName(c *Config, value string) error {
 	return nil
 }
 
-// secretPrefix takes what Secrets Manager and KMS both take, and leaves room for a name in the
+// secretPrefix accepts what both Secrets Manager and KMS accept, and leaves room for a name in the
 // 192 characters of KMS.
 func secretPrefix(c *Config, value string) error {
 	if len(value) > 128 || !only(value, signs+"/_+=.@-") {
@@ -193,7 +193,7 @@ func secretPrefix(c *Config, value string) error {
 	return nil
 }
 
-// catalogue only tells the three kinds apart; what the JSON holds is for package instance.
+// catalogue only distinguishes the three kinds; package instance checks the JSON.
 func catalogue(c *Config, value string) error {
 	switch {
 	case value == "acr", strings.HasPrefix(value, "{"), strings.HasPrefix(value, "file:///"):

@@ -1,12 +1,18 @@
 package config
 
-// setting is one variable with what is done with its value.
+import (
+	"strings"
+
+	"bindery/shared/provider"
+)
+
+// setting is one variable and how its value is read.
 type setting struct {
 	Variable
-	// set checks a value that is not empty and stores it. Its error ends the sentence that the
-	// variable's name begins, and never quotes the value.
+	// set checks a value that is not empty and stores it. Its error continues a sentence that
+	// begins with the variable's name, and never quotes the value.
 	set func(c *Config, value string) error
-	// with says why a variable that is not set should be, given the others, or "".
+	// with returns why a variable that is not set must be set, given the others, or "".
 	with func(c Config, set func(name string) bool) string
 }
 
@@ -15,8 +21,8 @@ const (
 	eventsSecret = "BINDERY_EVENTS_SECRET"
 )
 
-// settings is the one list of variables; reading and documentation both come from it.
-func settings() []setting {
+// settings returns all variables. Both reading and documentation use this list.
+func settings(platforms []provider.Registration) []setting {
 	all := []setting{
 		{
 			Variable: Variable{
@@ -35,7 +41,7 @@ func settings() []setting {
 		},
 	}
 	for _, more := range [][]setting{
-		callers(), instances(), storage(), alibaba(), network(), laptop(),
+		callers(), instances(), storage(), alibaba(), network(platforms), laptop(),
 	} {
 		all = append(all, more...)
 	}
@@ -148,8 +154,8 @@ func storage() []setting {
 	}
 }
 
-// alibaba are what a generic secret and a table can't be made without on Alibaba Cloud. That they
-// are set is checked when the store is opened, for no other build needs them.
+// alibaba returns the variables of Alibaba Cloud. Whether the ones that its table and vault need are
+// set is checked when those are opened, since no other build needs them.
 func alibaba() []setting {
 	return []setting{
 		{
@@ -210,8 +216,8 @@ func alibaba() []setting {
 	}
 }
 
-func network() []setting {
-	return append(endpoints(), []setting{
+func network(platforms []provider.Registration) []setting {
+	return append(endpoints(platforms), []setting{
 		{
 			Variable: Variable{
 				Name: "BINDERY_PRIVATE_HOSTS", Example: "gitlab.corp.example:443,10.0.0.5:80",
@@ -257,34 +263,30 @@ func network() []setting {
 	}...)
 }
 
-func endpoints() []setting {
-	field := func(name, title, example string, f func(e *Endpoints) *string) setting {
-		return setting{
-			Variable: Variable{
-				Name: "BINDERY_" + name + "_URL", Example: example,
-				Meaning: "Another origin of " + title + ", for tests and proxies.",
-			},
-			set: origin(func(c *Config) *string { return f(&c.Endpoints) }),
+// endpoints returns the variables of the platforms' origins.
+func endpoints(platforms []provider.Registration) []setting {
+	var all []setting
+	for _, p := range platforms {
+		for _, o := range p.Origins {
+			host := strings.TrimSuffix(strings.TrimPrefix(o.Variable, "BINDERY_"), "_URL")
+			host = strings.ReplaceAll(strings.ToLower(host), "_", "-")
+			all = append(all, setting{
+				Variable: Variable{
+					Name: o.Variable, Example: "https://" + host + ".example.com",
+					Meaning: "Another origin of " + o.Title + ", for tests and proxies.",
+				},
+				set: func(c *Config, value string) error {
+					var replaced string
+					err := origin(func(*Config) *string { return &replaced })(c, value)
+					if err == nil {
+						c.Endpoints[o.Variable] = replaced
+					}
+					return err
+				},
+			})
 		}
 	}
-	return []setting{
-		field("GITHUB", "GitHub", "https://github.example.com",
-			func(e *Endpoints) *string { return &e.GitHubURL }),
-		field("GITHUB_API", "GitHub's API", "https://api.github.example.com",
-			func(e *Endpoints) *string { return &e.GitHubAPIURL }),
-		field("GITEE", "Gitee", "https://gitee.example.com",
-			func(e *Endpoints) *string { return &e.GiteeURL }),
-		field("GITEE_API", "Gitee's API", "https://gitee.example.com",
-			func(e *Endpoints) *string { return &e.GiteeAPIURL }),
-		field("BITBUCKET", "Bitbucket", "https://bitbucket.example.com",
-			func(e *Endpoints) *string { return &e.BitbucketURL }),
-		field("BITBUCKET_API", "Bitbucket's API", "https://api.bitbucket.example.com",
-			func(e *Endpoints) *string { return &e.BitbucketAPIURL }),
-		field("CODEUP", "Codeup", "https://codeup.example.com",
-			func(e *Endpoints) *string { return &e.CodeupURL }),
-		field("CODEUP_API", "Codeup's API", "https://api.codeup.example.com",
-			func(e *Endpoints) *string { return &e.CodeupAPIURL }),
-	}
+	return all
 }
 
 func laptop() []setting {

@@ -1,8 +1,8 @@
-// Package console is the page where a person binds platforms: plain HTML, CSS and ES modules,
-// embedded, without a framework, a build step or anything from elsewhere.
+// Package console is the web page where a person binds platforms: plain HTML, CSS and ES modules,
+// embedded, without a framework, a build step or external files.
 //
-// It serves files and one small JSON of configuration, and knows nothing of bindings: the page
-// itself calls the API, with a token that the person's browser got and that never comes here.
+// It serves files and a small JSON configuration, and knows nothing about bindings: the page itself
+// calls the API, with a token that the person's browser obtained and that is never sent here.
 package console
 
 import (
@@ -20,40 +20,40 @@ import (
 //go:embed page
 var page embed.FS
 
-// Scope is what the page signs in for. It hands out no credentials.
+// Scope is the scope that the page requests. It doesn't permit reading credentials.
 const Scope = "openid bindery.read bindery.write"
 
-// Options are what the page is told.
+// Options is the page's configuration.
 type Options struct {
-	// PublicURL is the origin of the functions, which the page calls.
+	// PublicURL is the origin of the functions that the page calls.
 	PublicURL string
-	// ConsoleURL is the page's own origin. Opened at another, the page says where to go, since
-	// nothing would let it call the functions.
+	// ConsoleURL is the page's own origin. If the page is opened at another origin, it shows this
+	// one, because browsers let it call the functions only from here.
 	ConsoleURL string
 	// Issuer signs people in (OpenID Connect, authorization code with PKCE). Its discovery document
 	// and its token endpoint must be on its own origin and allow the page's origin (CORS); the
 	// redirect address to register is ConsoleURL with a slash.
 	Issuer string
-	// ClientID is the page's, as a public client of the issuer.
+	// ClientID is the page's id as a public client of the issuer.
 	ClientID string
-	// Audience is whom the access token is for, sent as the parameter "audience", which some issuers
-	// need and the others ignore. May be empty.
+	// Audience is the audience of the access token, sent as the parameter "audience", which some
+	// issuers need and others ignore. It may be empty.
 	Audience string
-	// Dev signs in by the laptop's /dev/token instead, as anybody.
+	// Dev signs in with the laptop's /dev/token instead, as any user.
 	Dev bool
-	// SandboxURL is where the pretend platforms are, "" if the platforms are the real ones.
+	// SandboxURL is the address of the fake platforms, "" for the real ones.
 	SandboxURL string
 }
 
-// asset is one file, ready to be served.
+// asset is one file that is ready to be served.
 type asset struct {
 	contentType string
 	etag        string
 	body        []byte
 }
 
-// Handler serves the page at "/", its files beside it and /config.json, to GET and HEAD. Every
-// other path is 404. Browsers may keep everything but must ask each time whether it is the same.
+// Handler serves the page at "/", its files next to it and /config.json, to GET and HEAD. Every
+// other path is 404. Browsers may cache everything but must revalidate it each time.
 func Handler(o Options) http.Handler {
 	assets := load()
 	assets["/config.json"] = newAsset("application/json", o.config())
@@ -78,7 +78,7 @@ func Handler(o Options) http.Handler {
 	})
 }
 
-// contentTypes are set here, for the machine's own table differs from one to the next.
+// contentTypes are fixed here, because the system's table differs between machines.
 var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -86,7 +86,7 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// load reads the embedded files by the paths that they are served at.
+// load returns the embedded files by the paths at which they are served.
 func load() map[string]asset {
 	assets := map[string]asset{}
 	entries, err := page.ReadDir("page")

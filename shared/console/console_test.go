@@ -51,7 +51,7 @@ func ask(t *testing.T, o console.Options, method, target string, header ...strin
 	return reply, string(body)
 }
 
-// files are the embedded ones, by name.
+// files returns the embedded files by name.
 func files(t *testing.T) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir("page")
@@ -101,7 +101,7 @@ func TestEveryFileIsServedWithItsTypeAndProtected(t *testing.T) {
 	}
 }
 
-func TestThePolicyAllowsOwnFilesAndNamedOriginsAlone(t *testing.T) {
+func TestThePolicyAllowsOnlyOwnFilesAndNamedOrigins(t *testing.T) {
 	reply, _ := ask(t, options(), http.MethodGet, "/")
 	got := strings.Split(reply.Header.Get("Content-Security-Policy"), "; ")
 	want := []string{
@@ -154,7 +154,7 @@ func TestTheSameFileIsNotSentTwice(t *testing.T) {
 			len(body))
 	}
 	if again.Header.Get("Content-Security-Policy") == "" {
-		t.Error("a 304 takes the policy away")
+		t.Error("a 304 removes the policy")
 	}
 	other, _ := ask(t, options(), http.MethodGet, "/style.css")
 	if other.Header.Get("ETag") == etag {
@@ -193,7 +193,7 @@ func TestNothingElseIsServed(t *testing.T) {
 	}
 }
 
-func TestTheConfigurationTellsHowToSignIn(t *testing.T) {
+func TestTheConfigurationSaysHowToSignIn(t *testing.T) {
 	laptop := options()
 	laptop.Dev, laptop.SandboxURL = true, "http://127.0.0.1:8081"
 	for want, o := range map[string]console.Options{
@@ -264,7 +264,7 @@ func texts(t *testing.T, language string) map[string]string {
 	return all
 }
 
-// halfWidth is Western punctuation where Chinese has its own.
+// halfWidth is Western punctuation where Chinese uses its own.
 var halfWidth = regexp.MustCompile(`\p{Han}[,;:?!()]|[,;?!()]\p{Han}`)
 
 func TestBothLanguagesSayTheSame(t *testing.T) {
@@ -296,9 +296,9 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 	}
 }
 
-func TestEveryTextThatTheScriptsNameIsThere(t *testing.T) {
+func TestEveryTextThatTheScriptsUseExists(t *testing.T) {
 	english := texts(t, "en")
-	named := regexp.MustCompile(`\b(?:t|own)\((?:\w+ \? )?"([\w.-]+)"(?: : "([\w.-]+)")?`)
+	named := regexp.MustCompile(`\b(?:t|pageFailure)\((?:\w+ \? )?"([\w.-]+)"(?: : "([\w.-]+)")?`)
 	for name, body := range files(t) {
 		if path.Ext(name) != ".js" || strings.HasPrefix(name, "text-") {
 			continue
@@ -315,11 +315,11 @@ func TestEveryTextThatTheScriptsNameIsThere(t *testing.T) {
 	}
 }
 
-func TestEveryStatusPlatformAndEventHasWords(t *testing.T) {
+func TestEveryStatusPlatformAndEventHasAText(t *testing.T) {
 	english := texts(t, "en")
 	var want []string
 	for _, status := range []string{
-		"unbound", "bound", "expiring", "expired", "revoked", "unauthorized", "unreachable",
+		"unbound", "unknown", "bound", "expiring", "expired", "revoked", "unauthorized", "unreachable",
 	} {
 		want = append(want, "status."+status)
 	}
@@ -339,12 +339,12 @@ func TestEveryStatusPlatformAndEventHasWords(t *testing.T) {
 	}
 }
 
-func TestThePagesOwnTextsOfProblemsAreTheCataloguesCodes(t *testing.T) {
+func TestThePagesOwnProblemTextsHaveCodesOfTheCatalogue(t *testing.T) {
 	for key := range texts(t, "en") {
 		rest, of := strings.CutPrefix(key, "callback.")
 		code, _, _ := strings.Cut(rest, ".")
 		if of && code != "other" && !slices.Contains(problem.Codes(), problem.Code(code)) {
-			t.Errorf("%s is no code of the catalogue", code)
+			t.Errorf("%s isn't a code of the catalogue", code)
 		}
 	}
 }

@@ -7,22 +7,23 @@ import (
 	"strings"
 )
 
-// protect sets what every reply carries, 404s too.
+// protect sets the headers of every reply, also of a 404.
 func protect(h http.Header, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	// The page's address may hold an authorization's finish, or the issuer's code, for a moment.
+	// The page's address may contain an authorization's confirmation code, or the issuer's code,
+	// for a moment.
 	h.Set("Referrer-Policy", "no-referrer")
-	// A window that a stranger opened, or that opened a stranger, holds no handle on the page.
+	// A window of another site that opened the page, or that the page opened, has no handle on it.
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// policy is the page's Content-Security-Policy (CSP Level 3). Scripts and styles are the embedded
-// files and nothing else, and no script may build HTML out of text. Avatars come from anywhere
-// over https, the sandbox's over http too.
+// policy returns the page's Content-Security-Policy (CSP Level 3). Scripts and styles are only the
+// embedded files, and no script may build HTML from text. Avatars may come from any https address,
+// with the sandbox also over http.
 func (o Options) policy() string {
 	connect := sources("'self'", o.PublicURL)
 	if !o.Dev {
@@ -42,7 +43,8 @@ func (o Options) policy() string {
 	}, "; ")
 }
 
-// sources lists each source once; of an address, its origin. What has none is left out.
+// sources lists each source once; for an address, its origin. An address without an origin is left
+// out.
 func sources(all ...string) string {
 	var list []string
 	for _, source := range all {

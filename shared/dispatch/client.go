@@ -19,9 +19,9 @@ import (
 
 // A function that serves a request ends itself after 20 seconds and is ended after 30.
 const (
-	patience     = 35 * time.Second
-	connectLimit = 2 * time.Second // TCP, and TLS again
-	mostReply    = 6 << 20         // as much as Function Compute takes of a reply
+	patience       = 35 * time.Second
+	connectTimeout = 2 * time.Second // TCP, and TLS again
+	maxReply       = 6 << 20         // the largest reply that Function Compute accepts
 )
 
 // client invokes functions.
@@ -37,18 +37,18 @@ func newClient(
 ) *client {
 	return &client{endpoint, credentials, now, &http.Client{
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: connectLimit}).DialContext,
+			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			ForceAttemptHTTP2:   true,
-			TLSHandshakeTimeout: connectLimit,
-			// Short, for nothing is tried twice: the cloud may close a connection while the function
-			// is frozen between two requests, and then the next one would fail.
+			TLSHandshakeTimeout: connectTimeout,
+			// Short, because nothing is tried twice: the cloud may close a connection while the
+			// function is frozen between two requests, and then the next request would fail.
 			IdleConnTimeout: 5 * time.Second,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// invoke gives the function the event and waits for its reply. An error shows nothing of either.
+// invoke sends the event to the function and waits for its reply. An error shows neither.
 func (c *client) invoke(ctx context.Context, function string, event []byte) (*reply, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
 		c.endpoint+"/2023-03-30/functions/"+url.PathEscape(function)+"/invocations",
@@ -67,12 +67,12 @@ func (c *client) invoke(ctx context.Context, function string, event []byte) (*re
 		return nil, unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	returned, err := io.ReadAll(io.LimitReader(response.Body, mostReply+1))
+	returned, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
 	failed := response.Header.Get("X-Fc-Error-Type")
 	switch {
 	case err != nil:
 		return nil, unanswered(err)
-	case len(returned) > mostReply:
+	case len(returned) > maxReply:
 		return nil, errors.New("its reply is too large")
 	case response.StatusCode != http.StatusOK:
 		return nil, refused(response.StatusCode, returned)
@@ -82,15 +82,15 @@ func (c *client) invoke(ctx context.Context, function string, event []byte) (*re
 	return read(returned)
 }
 
-// errFull says that there is no instance left of the function: it has not begun.
+// errFull means that the function has no free instance: the invocation has not begun.
 var errFull = errors.New("there is no capacity")
 
 func unanswered(err error) error {
 	return fmt.Errorf("asking Function Compute: %w", secret.WithoutAddress(err))
 }
 
-// refused is the error for an answer of the cloud's own, such as AccessDenied or
-// ResourceExhausted. It may be from something in between, so nothing but a code is taken of it.
+// refused returns the error for the cloud's own error reply, such as AccessDenied or
+// ResourceExhausted. The reply may come from a proxy, so only a code is taken from it.
 func refused(status int, text []byte) error {
 	var answer struct{ Code string }
 	_ = json.Unmarshal(text, &answer)

@@ -1,13 +1,14 @@
-// Package dispatch brings a request to the function that it is for, by Function Compute's own API.
+// Package dispatch passes a request to the function that handles it, through Function Compute's own
+// API.
 //
-// A custom domain of Function Compute tells paths apart by what they begin with alone: not by the
-// method, nor by what follows a part that varies. So what begins as several functions' paths do
-// comes to one function, whose handler is this package's. It invokes the right one with the same
-// event and gives back its reply; it may invoke those functions and do nothing else, and they have
-// no address of their own.
+// A custom domain of Function Compute distinguishes paths only by their beginning: not by the
+// method, nor by what follows a variable part. So paths that begin like those of several functions
+// are routed to one function, whose handler is this package's. It invokes the right function with
+// the same event and returns its reply. It may invoke those functions and do nothing else, and they
+// have no address of their own.
 //
-// What the domain can tell apart never comes here. Who is calling, and whether the request makes
-// sense, is for the function that it is for.
+// Requests that the domain can distinguish never reach this package. Who is calling, and whether
+// the request is valid, is left to the function that handles it.
 //
 // Sources: the cloud's pages "Configure a custom domain name" (routing rules) and "InvokeFunction"
 // (version 2023-03-30).
@@ -27,31 +28,31 @@ import (
 	"bindery/shared/trigger"
 )
 
-// Options are what a dispatcher is made with.
+// Options says how a dispatcher is created.
 type Options struct {
 	alibabacloud.Environment
 	// Account is the number of the account that the functions are in.
 	Account string
-	// Own is the name of the function that this runs in. It ends with "router", and the others'
-	// names begin as it does.
+	// Own is the name of the function that runs this dispatcher. It ends with "router", and the
+	// other functions' names have the same beginning.
 	Own string
-	// Endpoint is an origin to ask in place of the region's own.
+	// Endpoint is an origin that is used instead of the region's own.
 	Endpoint string
-	// Console is the origin of the page, which may read what this itself answers.
+	// Console is the origin of the page, which may read the dispatcher's own replies.
 	Console string
-	// Now is the clock that requests are signed by.
+	// Now is the clock for signing requests.
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// self is what the name of the function ends with that dispatches.
+// self is the end of the dispatching function's name.
 const self = "router"
 
-// anything is the function for what no other is for: it knows that there is no such route, and
-// answers a browser's question before a call in the same way as all.
-const anything = "status"
+// fallback is the function for requests that no other function handles: it answers that there is no
+// such route, and answers CORS preflight requests as every function does.
+const fallback = "status"
 
-// routes are those that a custom domain can't tell apart, and the function of each.
+// routes returns the routes that a custom domain can't distinguish, and the function of each.
 func routes() map[string]string {
 	const binding = " /v1/instances/{region}/{instance}/bindings/{platform}"
 	return map[string]string{
@@ -62,11 +63,11 @@ func routes() map[string]string {
 		"GET /v1/authorizations/{id}/start":    "oauthstart",
 		"GET /v1/authorizations/{id}":          "oauthconfirm",
 		"POST /v1/authorizations/{id}/confirm": "oauthconfirm",
-		"/":                                    anything,
+		"/":                                    fallback,
 	}
 }
 
-// Dispatcher is an [http.Handler]. Make one with [New].
+// Dispatcher is an [http.Handler]. Create one with [New].
 type Dispatcher struct {
 	mux     *http.ServeMux
 	client  *client
@@ -74,7 +75,7 @@ type Dispatcher struct {
 	log     *slog.Logger
 }
 
-// New makes a dispatcher, and no call.
+// New returns a dispatcher, and makes no call.
 func New(o Options) (*Dispatcher, error) {
 	prefix, found := strings.CutSuffix(o.Own, self)
 	if !found || o.Account == "" {
@@ -100,9 +101,9 @@ func New(o Options) (*Dispatcher, error) {
 	return d, nil
 }
 
-// ServeHTTP implements [http.Handler]. A function that can't be invoked, or that fails, is
-// [problem.Internal] to the client and a line in the log, and [problem.Overloaded] where there is
-// no capacity for it; nothing is tried twice, for the first try may have done its work.
+// ServeHTTP implements [http.Handler]. If a function can't be invoked or fails, the client gets
+// [problem.Internal] and the log gets a line; if there is no capacity for it, the client gets
+// [problem.Overloaded]. Nothing is tried twice, because the first try may have done its work.
 func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
 
 func (d *Dispatcher) to(function string) http.HandlerFunc {
@@ -118,7 +119,8 @@ func (d *Dispatcher) to(function string) http.HandlerFunc {
 			d.log.ErrorContext(ctx, "a function could not be invoked",
 				"invoked", function, "error", err)
 			w.Header().Set("Vary", "Origin")
-			if r.Header.Get("Origin") == d.console { // the functions' own replies say so themselves
+			// The functions' own replies set these headers themselves.
+			if r.Header.Get("Origin") == d.console {
 				w.Header().Set("Access-Control-Allow-Origin", d.console)
 			}
 			p := problem.New(problem.Internal)

@@ -21,13 +21,13 @@ import (
 
 var invocations = regexp.MustCompile(`^/2023-03-30/functions/([a-z-]+)/invocations$`)
 
-// functionCompute is a pretend API of Function Compute that invokes what it was made with.
+// functionCompute is a fake API of Function Compute.
 type functionCompute struct {
 	gate *acs3test.Gate
-	// answer takes a function's name and the event.
+	// answer replies to an invocation of the function with the event.
 	answer func(w http.ResponseWriter, function string, event []byte)
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	invoked []string
 }
 
@@ -51,7 +51,7 @@ func (f *functionCompute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.answer(w, name, event)
 }
 
-// taken are the functions that were invoked since the last time.
+// taken returns the functions that were invoked since the last call.
 func (f *functionCompute) taken() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,7 +60,7 @@ func (f *functionCompute) taken() []string {
 	return all
 }
 
-// lines is a log that is read while it may be written.
+// lines is a log that may be read while it is written.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -78,21 +78,21 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// world is a dispatcher in front of a pretend API, with its log.
-type world struct {
+// fixture is a dispatcher in front of a fake API, with its log.
+type fixture struct {
 	api    *functionCompute
 	url    string
 	log    *lines
 	latest *alibabacloud.Latest
 }
 
-func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *world {
+func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixture {
 	t.Helper()
 	api := &functionCompute{gate: acs3test.New("2023-03-30", "id", "key", "token"), answer: answer}
 	api.gate.Path = invocations
 	service := httptest.NewServer(api)
 	t.Cleanup(service.Close)
-	w := &world{api: api, log: &lines{}, latest: &alibabacloud.Latest{}}
+	w := &fixture{api: api, log: &lines{}, latest: &alibabacloud.Latest{}}
 	env := map[string]string{
 		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key", "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
@@ -116,7 +116,7 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *worl
 }
 
 // ask sends a request and follows no redirect.
-func (w *world) ask(t *testing.T, method, path, body string, headers ...string) (
+func (w *fixture) ask(t *testing.T, method, path, body string, headers ...string) (
 	*http.Response, string,
 ) {
 	t.Helper()
@@ -139,7 +139,7 @@ func (w *world) ask(t *testing.T, method, path, body string, headers ...string) 
 	return response, string(text)
 }
 
-func TestEachRequestReachesTheFunctionThatItIsFor(t *testing.T) {
+func TestEachRequestReachesItsFunction(t *testing.T) {
 	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) {
 		_, _ = io.WriteString(w, `{"statusCode":200,"headers":{},"body":"{}"}`)
 	})
@@ -154,7 +154,7 @@ func TestEachRequestReachesTheFunctionThatItIsFor(t *testing.T) {
 		{"GET", "/v1/authorizations/0a/start", "oauthstart"},
 		{"GET", "/v1/authorizations/0a", "oauthconfirm"},
 		{"POST", "/v1/authorizations/0a/confirm", "oauthconfirm"},
-		// Those that no function has: one says so as the API says it.
+		// Routes that no function has; one function answers this as the API does.
 		{"POST", binding, "status"},
 		{"GET", "/v1/authorizations/0a/end", "status"},
 		{"OPTIONS", binding + "/credential", "status"},
@@ -206,7 +206,7 @@ func TestTheFunctionGetsTheEventAndTheClientItsReply(t *testing.T) {
 		t.Errorf("the event's body is %q: %v", event.Body, err)
 	}
 	if _, forged := event.Headers["Bindery-Request-Id"]; forged {
-		t.Error("the request's id isn't left to the function")
+		t.Error("the event has a request id, which the function must set")
 	}
 	if response.StatusCode != 302 || response.Header.Get("Location") != "https://a/?b=c,d" ||
 		response.Header.Get("Set-Cookie") != "e=f; Secure" || text != binary {
@@ -214,7 +214,7 @@ func TestTheFunctionGetsTheEventAndTheClientItsReply(t *testing.T) {
 	}
 }
 
-func TestAFunctionThatFailsIsAProblemAndALineThatQuotesNothing(t *testing.T) {
+func TestAFailedFunctionIsAProblemAndALogLineThatQuotesNothing(t *testing.T) {
 	const canary = "CANARY-0f1e2d3c"
 	for what, answer := range map[string]func(http.ResponseWriter, string, []byte){
 		"it failed": func(w http.ResponseWriter, _ string, _ []byte) {
@@ -229,7 +229,7 @@ func TestAFunctionThatFailsIsAProblemAndALineThatQuotesNothing(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 			_, _ = io.WriteString(w, `{"Code":"<b>`+canary+`</b>"}`)
 		},
-		"no reply": func(w http.ResponseWriter, _ string, _ []byte) {
+		"not a reply": func(w http.ResponseWriter, _ string, _ []byte) {
 			_, _ = io.WriteString(w, `{"body":"`+canary+`"}`)
 		},
 		"asking Function Compute": func(http.ResponseWriter, string, []byte) {
@@ -268,7 +268,7 @@ func TestAFunctionThatFailsIsAProblemAndALineThatQuotesNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutCapacityAClientIsToldWhenToComeAgain(t *testing.T) {
+func TestWithoutCapacityTheReplyHasRetryAfter(t *testing.T) {
 	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) {
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = io.WriteString(w, `{"Code":"ResourceExhausted"}`)
@@ -288,7 +288,7 @@ func TestOnlyTheConsoleMayReadAFailure(t *testing.T) {
 	}
 }
 
-func TestTheNewestCredentialsSign(t *testing.T) {
+func TestRequestsAreSignedWithTheNewestCredentials(t *testing.T) {
 	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) {
 		_, _ = io.WriteString(w, `{"statusCode":204}`)
 	})
@@ -304,7 +304,7 @@ func TestTheNewestCredentialsSign(t *testing.T) {
 	}
 }
 
-func TestElsewhereThanOnFunctionComputeItSaysSo(t *testing.T) {
+func TestOutsideFunctionComputeNewNamesTheMissingVariables(t *testing.T) {
 	for _, o := range []dispatch.Options{
 		{Account: "", Own: "bindery-router"},
 		{Account: "1", Own: ""},
@@ -318,6 +318,6 @@ func TestElsewhereThanOnFunctionComputeItSaysSo(t *testing.T) {
 	if _, err := dispatch.New(dispatch.Options{
 		Account: "1", Own: "router", Endpoint: "ftp://example.com",
 	}); err == nil {
-		t.Error("an endpoint that is no origin is taken")
+		t.Error("an endpoint that isn't an origin is accepted")
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"bindery/shared/trigger"
+	"bindery/shared/problem"
 )
 
-// event is version v1 of what an HTTP trigger sends, as far as a function reads it.
+// event has the fields of an HTTP trigger's event, version v1, that a function reads.
 type event struct {
 	Version         string            `json:"version"`
 	RawPath         string            `json:"rawPath"`
@@ -30,7 +30,7 @@ type event struct {
 	} `json:"requestContext"`
 }
 
-// eventOf is the event that the request came as, but for this function's own request id.
+// eventOf returns the event of the request, without this function's own request id.
 func eventOf(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -41,7 +41,7 @@ func eventOf(r *http.Request) ([]byte, error) {
 		Headers: map[string]string{}, QueryParameters: map[string]string{},
 	}
 	for name, values := range r.Header {
-		if name != trigger.RequestIDHeader {
+		if name != problem.RequestIDHeader {
 			e.Headers[name] = strings.Join(values, ",")
 		}
 	}
@@ -69,7 +69,7 @@ type reply struct {
 	text []byte // the body, decoded
 }
 
-// read takes a reply apart. Its error doesn't quote it.
+// read decodes a reply. Its error doesn't quote it.
 func read(returned []byte) (*reply, error) {
 	out := &reply{}
 	err := json.Unmarshal(returned, out)
@@ -78,7 +78,7 @@ func read(returned []byte) (*reply, error) {
 		out.text, err = base64.StdEncoding.DecodeString(out.Body)
 	}
 	if err != nil || out.StatusCode < http.StatusOK || out.StatusCode > 599 {
-		return nil, fmt.Errorf("what it returned is no reply")
+		return nil, fmt.Errorf("its result is not a reply")
 	}
 	return out, nil
 }
@@ -88,5 +88,5 @@ func (r *reply) write(w http.ResponseWriter) {
 		w.Header().Set(name, value)
 	}
 	w.WriteHeader(r.StatusCode)
-	_, _ = w.Write(r.text) // a client that is gone is no news
+	_, _ = w.Write(r.text) // an error means that the client is gone
 }

@@ -1,25 +1,22 @@
 package e2e_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"log/slog"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"bindery/shared/event"
+	"bindery/shared/testkit"
 )
 
-// filterPattern is one that picks lines by a field: { $.alarm = "parked" }, { $.Due >= 0 }.
+// filterPattern matches a filter on one field: { $.alarm = "parked" }, { $.Due >= 0 }.
 var filterPattern = regexp.MustCompile(`^\{ \$\.(\w+) (?:= "(\w+)"|>= 0) \}$`)
 
-// TestAlarmsAreOnLinesThatAreWritten holds the template's filters against lines of the log, its
-// alarms against its filters, and the operator's guide against both.
-func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
+// TestAlarmsMatchLinesThatAreWritten compares the template's filters with lines of the log, its
+// alarms with its filters, and the operator's guide with both.
+func TestAlarmsMatchLinesThatAreWritten(t *testing.T) {
 	resources := in(readYAML(t, template), "Resources").(object)
 	metrics := writtenMetrics(t)
 	filtered, told := map[string]bool{}, map[string]bool{}
@@ -35,7 +32,7 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 		}
 		if found[1] == "alarm" {
 			told[found[2]] = true
-		} else if !metrics[found[1]] && found[1] != "code" { // of a request that was refused
+		} else if !metrics[found[1]] && found[1] != "code" { // which the line of a refused request has
 			t.Errorf("%s looks for %s, which no metric's line has at its top", name, found[1])
 		}
 		into := in(resource, "Properties", "MetricTransformations").([]any)[0]
@@ -48,13 +45,13 @@ func TestAlarmsAreOnLinesThatAreWritten(t *testing.T) {
 		}
 	}
 	got := slices.Sorted(maps.Keys(told))
-	if want := named(rows(t, "docs/operate.md", "## Alarms")); !slices.Equal(got, want) {
+	if want := firstCells(tableRows(t, "docs/operate.md", "## Alarms")); !slices.Equal(got, want) {
 		t.Errorf("the template has alarms on the lines %q, docs/operate.md lists %q", got, want)
 	}
 }
 
-// A panic is a reply, and what can't be done is one too: Lambda counts neither as an error.
-func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
+// Lambda counts no error for a panic or a refusal: the function replies in both cases.
+func TestAnErrorInAnyFunctionsLogRaisesAnAlarm(t *testing.T) {
 	resources := in(readYAML(t, template), "Resources").(object)
 	heard := map[string]bool{}
 	for _, resource := range resources {
@@ -76,20 +73,15 @@ func TestAlarmsHearOfTheErrorsInEveryFunctionsLog(t *testing.T) {
 	}
 }
 
-// writtenMetrics are the fields at the top of the lines that count credentials and runs.
+// writtenMetrics returns the top-level fields of the lines that count credentials and runs.
 func writtenMetrics(t *testing.T) map[string]bool {
 	t.Helper()
-	var written bytes.Buffer
-	log := slog.New(slog.NewJSONHandler(&written, nil))
-	event.Metric(t.Context(), log, time.Now(),
+	var log testkit.Log
+	event.Metric(t.Context(), log.Logger(), time.Now(),
 		map[string]string{"Kind": "done"}, map[string]float64{"Credentials": 1})
-	event.Metric(t.Context(), log, time.Now(), nil, map[string]float64{"Due": 1})
+	event.Metric(t.Context(), log.Logger(), time.Now(), nil, map[string]float64{"Due": 1})
 	all := map[string]bool{}
-	for line := range strings.Lines(written.String()) {
-		var fields object
-		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			t.Fatal(err)
-		}
+	for _, fields := range log.Records(t, "metric") {
 		for name := range fields {
 			all[name] = true
 		}

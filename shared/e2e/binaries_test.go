@@ -7,31 +7,31 @@ import (
 	"testing"
 )
 
-// The clouds that functions are packaged for, as the tag of their stores names them.
+// The clouds that functions are packaged for, by the build tag of their stores.
 const (
 	forAWS     = "aws"
 	forAlibaba = "alibaba"
 )
 
-// functions builds all functions as they are packaged for a cloud, but for this machine, or has
-// done so already.
-func (s *shared) functions(t testing.TB, stores string) (folder string) {
+// functions builds all functions once per cloud, as they are packaged but for this machine's
+// architecture.
+func (s *artifacts) functions(t testing.TB, stores string) (folder string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.built[stores] == "" {
+	if s.functionFolders[stores] == "" {
 		folder = filepath.Join(s.dir, "functions-"+stores)
 		var packages []string
 		for _, f := range functionFolders(t) {
 			packages = append(packages, "./functions/"+f)
 		}
 		buildAs(t, stores, folder+"/", packages...)
-		s.built[stores] = folder
+		s.functionFolders[stores] = folder
 	}
-	return s.built[stores]
+	return s.functionFolders[stores]
 }
 
-// functionFolders are those of all functions but the laptop's.
+// functionFolders returns the folders of all functions but local.
 func functionFolders(t testing.TB) (all []string) {
 	t.Helper()
 	folders, err := os.ReadDir(filepath.Join(root, "functions"))
@@ -46,8 +46,8 @@ func functionFolders(t testing.TB) (all []string) {
 	return all
 }
 
-// buildAs builds as the Makefile packages functions for a cloud. What is to be built may have flags
-// of go build before it.
+// buildAs builds with the flags with which the Makefile packages functions for a cloud. what may
+// begin with more flags of go build.
 func buildAs(t testing.TB, stores, to string, what ...string) {
 	t.Helper()
 	build := exec.Command("go", append([]string{

@@ -9,82 +9,82 @@ import (
 
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
-// Each way in which a consent comes to nothing ends on the console, in words, and from there one
-// may begin again.
-func TestBrowserSaysWhyAConsentCameToNothing(t *testing.T) {
+// Each way in which a consent can fail ends on the console with a problem, and the user can start
+// again there.
+func TestBrowserShowsWhyAConsentFailed(t *testing.T) {
 	s := newSites(t, "localhost")
-	b := s.signIn(person(t), "ann")
-	s.begin(b, "gitee", "alice")
-	b.press("#refuse")
-	b.ready(failure("consent_refused"))
+	b := s.signIn(newBrowser(t), "ann")
+	s.startConsent(b, "gitee", "alice")
+	b.click("#refuse")
+	b.waitReady(problemSelector("consent_refused"))
 
-	b.press("#dialog #submit") // begins again
-	b.sees("#authorize")
-	s.forward(20 * time.Minute)
-	b.press("#authorize")
-	b.ready(failure("authorization_expired"))
+	b.click("#dialog #submit") // starts again
+	b.waitVisible("#authorize")
+	s.advance(20 * time.Minute)
+	b.click("#authorize")
+	b.waitReady(problemSelector("authorization_expired"))
 
-	s.box.RevokeTokens(sandbox.Gitee, "alice") // so that the consent isn't remembered
-	b.press("#dialog #submit")
-	b.press("input[name=scope][value=hook]")
-	b.press("#authorize")
-	b.ready(failure("permission_missing"))
-	if got := b.shows("#problem"); !strings.Contains(got, "hook") {
+	s.box.RevokeTokens(sandbox.Gitee, "alice") // so that Gitee asks for consent again
+	b.click("#dialog #submit")
+	b.click("input[name=scope][value=hook]")
+	b.click("#authorize")
+	b.waitReady(problemSelector("permission_missing"))
+	if got := b.innerText("#problem"); !strings.Contains(got, "hook") {
 		t.Errorf("the permission that is missing isn't named in %q", got)
 	}
 
-	b.press("#dialog #submit")
-	b.press("#authorize")
-	b.ready(bound("gitee"), "#dialog:not([open])")
+	b.click("#dialog #submit")
+	b.click("#authorize")
+	b.waitReady(boundSelector("gitee"), "#dialog:not([open])")
 	s.wantNoTrace(b)
 }
 
-func TestB14_ABrowserIsToldThatTheOperatorsSecretIsWrong(t *testing.T) {
+func TestB14_ABrowserShowsThatTheClientSecretIsWrong(t *testing.T) {
 	s := newSites(t, "localhost")
 	app := s.box.Apps()[sandbox.GitHub]
 	app.ClientSecrets = []secret.Text{secret.New("another-fake-client-secret")}
 	s.box.AddApp(sandbox.GitHub, app)
-	b := s.signIn(person(t), "ann")
+	b := s.signIn(newBrowser(t), "ann")
 	s.bind(b, "github", "alice")
-	b.ready(failure("client_refused"))
-	b.press("#dialog .cancel")
-	b.ready(unbound("github"), "#dialog:not([open])")
+	b.waitReady(problemSelector("client_refused"))
+	b.click("#dialog .cancel")
+	b.waitReady(unboundSelector("github"), "#dialog:not([open])")
 	s.wantNoTrace(b)
 }
 
-func TestBrowserWithoutCookiesIsToldSo(t *testing.T) {
+func TestBrowserWithoutCookiesShowsThatTheyAreBlocked(t *testing.T) {
 	s := newSites(t, cookiesOff)
-	b := s.signIn(person(t), "ann")
+	b := s.signIn(newBrowser(t), "ann")
 	s.bind(b, "gitee", "alice")
-	b.ready(failure("cookies_blocked"))
-	b.press("#dialog .cancel")
-	b.ready(unbound("gitee"), "#dialog:not([open])")
-	if got := s.box.Exchanges(sandbox.Gitee); got != 0 {
-		t.Errorf("%d codes were redeemed, want none", got)
-	}
+	b.waitReady(problemSelector("cookies_blocked"))
+	b.click("#dialog .cancel")
+	b.waitReady(unboundSelector("gitee"), "#dialog:not([open])")
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.Gitee), 0)
 }
 
-// The address of a start is used up by the first browser that opens it, which may go on.
+// The first browser that opens startUrl uses it up and can go on.
 func TestA3_AStartOpenedInAnotherBrowser(t *testing.T) {
 	s := newSites(t, "localhost")
-	b := s.signIn(person(t), "ann")
-	s.begin(b, "gitee", "alice")
-	c := elsewhere(t)
-	c.open(s.functions + "/v1/authorizations/" + s.ids()[0] + "/start")
-	c.press("#signin")
-	c.press("#be-bob")
-	c.ready(failure("another_browser"))
+	b := s.signIn(newBrowser(t), "ann")
+	s.startConsent(b, "gitee", "alice")
+	c := otherBrowser(t)
+	c.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
+	c.click("#signin")
+	c.click("#be-bob")
+	c.waitReady(problemSelector("another_browser"))
 	s.wantNoTrace(c)
-	b.press("#authorize")
-	b.ready(bound("gitee"))
+	b.click("#authorize")
+	b.waitReady(boundSelector("gitee"))
 }
 
-// begunBy starts an attempt without opening it, as an attacker does who wants another to.
-func (s *sites) begunBy(user, platform string) (startURL string) {
+// startAs starts an attempt without opening it, as an attacker does who sends the link to a
+// victim.
+func (s *sites) startAs(user, platform string) (startURL string) {
 	s.t.Helper()
-	access, err := s.people.access(user, "bindery.write")
+	access, err := s.issuerService.access(user, "bindery.write")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -108,50 +108,45 @@ func (s *sites) begunBy(user, platform string) (startURL string) {
 	return begun.StartURL
 }
 
-// The attacker's link, followed by somebody who consents.
+// The victim follows the attacker's link and consents.
 func TestA2_InABrowserAVictimsConsentBindsNothing(t *testing.T) {
 	s := newSites(t, "localhost")
-	victim := s.signIn(person(t), "ann")
-	victim.open(s.begunBy("bob", "github"))
-	victim.press("#login-alice")
-	victim.press("#authorize")
-	victim.ready("#dialog[open] #problem [data-code]")
-	if got := victim.text(`document.querySelector("#problem [data-code]").dataset.code`); got !=
-		"authorization_unknown" {
-		t.Errorf("the victim is told %s", got)
-	}
-	victim.press("#dialog .cancel")
+	victim := s.signIn(newBrowser(t), "ann")
+	victim.open(s.startAs("bob", "github"))
+	victim.click("#login-alice")
+	victim.click("#authorize")
+	victim.waitReady("#dialog[open] #problem [data-code]")
+	code := victim.text(`document.querySelector("#problem [data-code]").dataset.code`)
+	testkit.Want(t, "the problem that the victim sees", code, "authorization_unknown")
+	victim.click("#dialog .cancel")
 	victim.fill("#instance", "cn-hangzhou/cri-1")
-	victim.ready(unbound("github"), "#dialog:not([open])")
+	victim.waitReady(unboundSelector("github"), "#dialog:not([open])")
 	s.wantNoTrace(victim)
 
-	attacker := s.signIn(elsewhere(t), "bob")
+	attacker := s.signIn(otherBrowser(t), "bob")
 	attacker.fill("#instance", "cn-hangzhou/cri-1")
-	attacker.ready(unbound("github"))
-	s.forward(20 * time.Minute)
+	attacker.waitReady(unboundSelector("github"))
+	s.advance(20 * time.Minute)
 	s.sweep()
-	s.forward(20 * time.Minute)
+	s.advance(20 * time.Minute)
 	s.sweep()
-	if got := s.box.LiveTokens(sandbox.GitHub, "alice"); got != 0 {
-		t.Errorf("the victim has %d living tokens after the sweep, want none", got)
-	}
+	testkit.Want(t, "the victim's live tokens after the sweep",
+		s.box.LiveTokens(sandbox.GitHub, "alice"), 0)
 }
 
-// The attacker's code, brought into the victim's browser.
+// The victim's browser opens a callback with the attacker's code.
 func TestA1_InABrowserAnAttackersCodeBindsNothing(t *testing.T) {
 	s := newSites(t, "localhost")
-	attacker := s.signIn(elsewhere(t), "bob")
-	s.begin(attacker, "github", "bob")
+	attacker := s.signIn(otherBrowser(t), "bob")
+	s.startConsent(attacker, "github", "bob")
 	callback, err := s.box.Consent(sandbox.GitHub, "bob", attacker.text("location.href"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	victim := s.signIn(person(t), "ann")
+	victim := s.signIn(newBrowser(t), "ann")
 	victim.open(callback)
-	victim.ready(failure("cookies_blocked"))
-	victim.press("#dialog .cancel")
-	victim.ready(unbound("github"), "#dialog:not([open])")
-	if got := s.box.Exchanges(sandbox.GitHub); got != 0 {
-		t.Errorf("%d codes were redeemed, want none", got)
-	}
+	victim.waitReady(problemSelector("cookies_blocked"))
+	victim.click("#dialog .cancel")
+	victim.waitReady(unboundSelector("github"), "#dialog:not([open])")
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.GitHub), 0)
 }

@@ -5,164 +5,157 @@ import (
 	"testing"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
-// bound is the table's row of a platform that is bound.
-func bound(platform string) string { return "#status-" + platform + "[data-status=bound]" }
+// boundSelector selects the status of a platform that is bound.
+func boundSelector(platform string) string { return "#status-" + platform + "[data-status=bound]" }
 
-// unbound is the row of one that isn't.
-func unbound(platform string) string { return "#status-" + platform + "[data-status=unbound]" }
+// unboundSelector selects the status of a platform that is unbound.
+func unboundSelector(platform string) string {
+	return "#status-" + platform + "[data-status=unbound]"
+}
 
-// failure is a problem in the dialog.
-func failure(code string) string { return "#dialog #problem [data-code=" + code + "]" }
+// problemSelector selects a problem with this code in the dialog.
+func problemSelector(code string) string { return "#dialog #problem [data-code=" + code + "]" }
 
 func TestBrowserBindsByConsentAcrossSites(t *testing.T) {
 	s := newSites(t, "localhost")
-	b := s.signIn(person(t), "ann")
+	b := s.signIn(newBrowser(t), "ann")
 	for _, platform := range []string{"gitee", "github", "bitbucket"} {
 		s.bind(b, platform, "alice")
 		if platform == "bitbucket" {
 			chooseInstance(b, "personal", "cn-shanghai", "crp-3")
 		}
-		b.ready(bound(platform))
-		if got := b.shows("#status-" + platform); got != "已绑定" {
-			t.Errorf("%s shows %q, want 已绑定", platform, got)
-		}
+		b.waitReady(boundSelector(platform))
+		testkit.Want(t, "the status of "+platform, b.innerText("#status-"+platform), "已绑定")
 		s.wantNoTrace(b)
 	}
-	if got := b.value("#instance"); got != "cn-shanghai/crp-3" {
-		t.Errorf("the instance shown is %q, want the one that was chosen", got)
-	}
-	b.ready(unbound("gitee"), unbound("github"))
+	testkit.Want(t, "the instance shown", b.value("#instance"), "cn-shanghai/crp-3")
+	b.waitReady(unboundSelector("gitee"), unboundSelector("github"))
 }
 
-// A reload is what people do when they wait.
 func TestBrowserMayReloadAtEachStep(t *testing.T) {
 	s := newSites(t, "localhost")
-	b := s.signIn(person(t), "ann")
+	b := s.signIn(newBrowser(t), "ann")
 	b.reload()
-	b.ready(unbound("bitbucket"))
-	s.begin(b, "bitbucket", "alice")
+	b.waitReady(unboundSelector("bitbucket"))
+	s.startConsent(b, "bitbucket", "alice")
 	b.reload()
-	b.sees("#authorize")
-	b.open(s.functions + "/v1/authorizations/" + s.ids()[0] + "/start")
-	s.people.signOut()
-	b.press("#authorize")
-	b.ready("#signin") // the end of the consent waits for whoever is to sign in first
+	b.waitVisible("#authorize")
+	b.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
+	s.issuerService.signOut()
+	b.click("#authorize")
+	b.waitReady("#signin") // the result of the consent waits for the sign-in
 	s.wantOutOfSight(b)
 	b.reload()
-	b.press("#signin")
-	b.press("#be-ann")
-	b.ready("#dialog[open] #choose-type")
+	b.click("#signin")
+	b.click("#be-ann")
+	b.waitReady("#dialog[open] #choose-type")
 	s.wantOutOfSight(b)
 	b.reload()
 	chooseInstance(b, "enterprise", "cn-beijing", "cri-2")
-	b.ready(bound("bitbucket"))
+	b.waitReady(boundSelector("bitbucket"))
 	b.reload()
-	b.ready(bound("bitbucket"), "#dialog:not([open])")
+	b.waitReady(boundSelector("bitbucket"), "#dialog:not([open])")
 	s.wantNoTrace(b)
 }
 
 func TestBrowserMayGoBackAfterTheConsent(t *testing.T) {
 	s := newSites(t, "localhost")
-	b := s.signIn(person(t), "ann")
+	b := s.signIn(newBrowser(t), "ann")
 	s.bind(b, "bitbucket", "alice")
-	b.ready("#dialog[open] #choose-type")
+	b.waitReady("#dialog[open] #choose-type")
 	b.back(s.platforms)
-	b.press("#authorize")
+	b.click("#authorize")
 	chooseInstance(b, "enterprise", "cn-beijing", "cri-2")
-	b.ready(bound("bitbucket"))
+	b.waitReady(boundSelector("bitbucket"))
 	s.wantNoTrace(b)
 }
 
 func TestBrowserMayGoBackAfterTheConfirm(t *testing.T) {
 	s := newSites(t, "localhost")
-	b := s.signIn(person(t), "ann")
+	b := s.signIn(newBrowser(t), "ann")
 	s.bind(b, "gitee", "alice")
-	b.ready(bound("gitee"))
+	b.waitReady(boundSelector("gitee"))
 	b.back(s.platforms)
-	b.press("#authorize")
-	b.ready(failure("authorization_done"))
-	b.press("#dialog .cancel")
-	b.ready(bound("gitee"), "#dialog:not([open])")
+	b.click("#authorize")
+	b.waitReady(problemSelector("authorization_done"))
+	b.click("#dialog .cancel")
+	b.waitReady(boundSelector("gitee"), "#dialog:not([open])")
 	s.wantNoTrace(b)
 	b.back(s.console)
-	b.ready(bound("gitee"), "#dialog:not([open])")
+	b.waitReady(boundSelector("gitee"), "#dialog:not([open])")
 	s.wantNoTrace(b)
-	if got := s.box.Exchanges(sandbox.Gitee); got != 1 {
-		t.Errorf("%d codes were redeemed, want 1", got)
-	}
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.Gitee), 1)
 }
 
-// Two attempts at one platform at once, for two instances; the later one ends first.
+// Two attempts at one platform at once, for two instances. The later one ends first.
 func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	s := newSites(t, "localhost")
-	one := s.signIn(person(t), "ann")
-	two := one.beside()
+	one := s.signIn(newBrowser(t), "ann")
+	two := one.openTab()
 	two.open(s.console + "/")
-	two.press("#signin") // who is known to the issuer by now
-	two.ready(unbound("gitee"))
+	two.click("#signin") // the issuer has a session already
+	two.waitReady(unboundSelector("gitee"))
 	one.fill("#instance", "cn-hangzhou/cri-1")
 	two.fill("#instance", "cn-beijing/cri-2")
-	one.ready(unbound("gitee"))
-	two.ready(unbound("gitee"))
-	s.begin(one, "gitee", "alice")
-	two.press("#bind-gitee")
-	two.press("#authorize")
-	two.ready(bound("gitee"))
-	one.press("#authorize")
-	one.ready(bound("gitee"))
+	one.waitReady(unboundSelector("gitee"))
+	two.waitReady(unboundSelector("gitee"))
+	s.startConsent(one, "gitee", "alice")
+	two.click("#bind-gitee")
+	two.click("#authorize")
+	two.waitReady(boundSelector("gitee"))
+	one.click("#authorize")
+	one.waitReady(boundSelector("gitee"))
 	if a, b := one.value("#instance"), two.value("#instance"); a != "cn-hangzhou/cri-1" ||
 		b != "cn-beijing/cri-2" {
 		t.Errorf("the tabs show %s and %s, want each its own", a, b)
 	}
-	if got := s.box.Exchanges(sandbox.Gitee); got != 2 {
-		t.Errorf("%d codes were redeemed, want 2", got)
-	}
+	testkit.Want(t, "codes exchanged", s.box.Exchanges(sandbox.Gitee), 2)
 }
 
-// A tab that hasn't started an attempt says whose it is before it ends it. The tab that has comes
-// too late then.
-func TestBrowserAsksInATabThatHasNotStarted(t *testing.T) {
+// A tab that didn't start the attempt asks whose it is before it confirms. The tab that started it
+// is too late then.
+func TestBrowserAsksBeforeItConfirmsInAnotherTab(t *testing.T) {
 	s := newSites(t, "localhost")
-	one := s.signIn(person(t), "ann")
+	one := s.signIn(newBrowser(t), "ann")
 	one.fill("#instance", "cn-beijing/cri-2")
-	one.ready(unbound("github"))
-	s.begin(one, "github", "carol")
-	two := one.beside()
-	two.open(s.functions + "/v1/authorizations/" + s.ids()[0] + "/start")
-	two.press("#login-carol") // GitHub always asks
-	two.press("#authorize")
-	two.ready("#dialog[open] #submit")
+	one.waitReady(unboundSelector("github"))
+	s.startConsent(one, "github", "carol")
+	two := one.openTab()
+	two.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
+	two.click("#login-carol") // GitHub asks for the account every time
+	two.click("#authorize")
+	two.waitReady("#dialog[open] #submit")
 	s.wantOutOfSight(two)
 	for _, fact := range []string{"carol", "ann", "acme", "cri-2"} {
-		if got := two.shows("#dialog .who"); !strings.Contains(got, fact) {
+		if got := two.innerText("#dialog .who"); !strings.Contains(got, fact) {
 			t.Errorf("the question doesn't say %s: %q", fact, got)
 		}
 	}
-	two.press("#dialog #submit")
-	two.ready(bound("github"), "#dialog:not([open])")
+	two.click("#dialog #submit")
+	two.waitReady(boundSelector("github"), "#dialog:not([open])")
 	s.wantNoTrace(two)
-	one.press("#authorize")
-	one.ready(failure("authorization_done"))
-	one.press("#dialog .cancel")
-	one.ready(bound("github"), "#dialog:not([open])")
+	one.click("#authorize")
+	one.waitReady(problemSelector("authorization_done"))
+	one.click("#dialog .cancel")
+	one.waitReady(boundSelector("github"), "#dialog:not([open])")
 	s.wantNoTrace(one)
 }
 
-// wantNoTrace wants that nothing of an attempt is left in the address, the history or the tab's
-// storage.
+// wantNoTrace expects nothing of an attempt in the address, the history or the tab's storage.
 func (s *sites) wantNoTrace(b *tab) {
 	s.t.Helper()
 	s.wantOutOfSight(b)
 	if got := b.text("Object.keys(sessionStorage)"); strings.Contains(got, "authorization") ||
 		strings.Contains(got, "pending") {
-		s.t.Errorf("the tab has kept %s", got)
+		s.t.Errorf("the tab's storage has %s", got)
 	}
 }
 
-// wantOutOfSight wants that nothing of an attempt is in the address or the history, also while it
-// waits.
+// wantOutOfSight expects nothing of an attempt in the address or the history, also while the
+// attempt waits.
 func (s *sites) wantOutOfSight(b *tab) {
 	s.t.Helper()
 	if got := b.text("location.hash + location.search"); got != "" {
@@ -170,7 +163,7 @@ func (s *sites) wantOutOfSight(b *tab) {
 	}
 	for _, address := range b.history() {
 		if strings.Contains(address, "confirmationCode") || strings.Contains(address, "authorization=") {
-			s.t.Errorf("the history has kept an attempt's end, at %s", bare(address))
+			s.t.Errorf("the history holds the result of an attempt, at %s", withoutQuery(address))
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"bindery/shared/console"
 )
 
-// A cloud's gateway turns some requests away itself, in a form of its own.
-func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
+// A cloud's gateway refuses some requests itself, with a body of its own.
+func TestBrowserExplainsAGatewaysOwnRefusals(t *testing.T) {
 	var status atomic.Int64
 	mux := http.NewServeMux()
 	server := httptest.NewUnstartedServer(mux)
@@ -29,7 +29,7 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	})
 	server.Start()
 	t.Cleanup(server.Close)
-	b := person(t)
+	b := newBrowser(t)
 	for refusal, code := range map[int]string{
 		http.StatusUnauthorized:       "signed_out",
 		http.StatusTooManyRequests:    "busy",
@@ -38,7 +38,7 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	} {
 		status.Store(int64(refusal))
 		b.open(url + "/")
-		b.ready("#content [data-code]", "#retry")
+		b.waitReady("#content [data-code]", "#retry")
 		got := b.text(`document.querySelector("#content [data-code]").dataset.code`)
 		if got != code {
 			t.Errorf("a gateway's %d is shown as %s, want %s", refusal, got, code)
@@ -46,8 +46,9 @@ func TestBrowserSaysWhatAGatewaysOwnRefusalsMean(t *testing.T) {
 	}
 }
 
-// Where the page is on the functions' own host, whoever blocks its cookies blocks its storage too.
-func TestBrowserThatMayKeepNothingIsToldWhatToAllow(t *testing.T) {
+// Where the page is on the functions' host, a user who blocks that host's cookies blocks the
+// page's storage too.
+func TestBrowserWithoutStorageShowsWhatToAllow(t *testing.T) {
 	listener, err := net.Listen("tcp", cookiesOff+":0")
 	if err != nil {
 		t.Fatal(err)
@@ -59,10 +60,10 @@ func TestBrowserThatMayKeepNothingIsToldWhatToAllow(t *testing.T) {
 	server.Listener = listener
 	server.Start()
 	t.Cleanup(server.Close)
-	b := person(t)
+	b := newBrowser(t)
 	b.open(url + "/")
 	b.until("words", `document.getElementById("content").innerText`)
-	if got := b.shows("#content"); !strings.Contains(got, "Cookie") {
+	if got := b.innerText("#content"); !strings.Contains(got, "Cookie") {
 		t.Errorf("the page says %q", got)
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// issuer signs people in by OpenID Connect: an authorization code with PKCE, for public clients.
-// Whoever has signed in once stays so until asked to sign in again.
+// issuer is an OpenID Connect provider: authorization code with PKCE, for public clients. A
+// session lasts until the client asks for a new sign-in.
 type issuer struct {
 	url     string
 	console string // the one client's origin
@@ -29,10 +29,10 @@ type issuer struct {
 
 	mu    sync.Mutex
 	codes map[string]granted
-	age   int // sessions of an earlier one have ended
+	age   int // part of the session cookie's name; sessions of a smaller age have ended
 }
 
-// granted is what a code is good for.
+// granted is what a code was issued for.
 type granted struct{ user, scope, challenge string }
 
 func newIssuer(t *testing.T, url, console string, now func() time.Time) *issuer {
@@ -76,14 +76,14 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cookie is the name of a session's.
+// cookie returns the name of the session cookie.
 func (i *issuer) cookie() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return fmt.Sprint("session-", i.age)
 }
 
-// signOut ends everybody's session.
+// signOut ends all sessions.
 func (i *issuer) signOut() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -95,7 +95,7 @@ func (i *issuer) reply(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// authorize goes back with a code, or asks who is there.
+// authorize redirects to the client with a code, or shows the sign-in.
 func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if q.Get("redirect_uri") != i.console+"/" || q.Get("code_challenge_method") != "S256" {
@@ -123,7 +123,7 @@ func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, i.console+"/?"+back.Encode(), http.StatusSeeOther)
 }
 
-// token redeems a code, once, for whoever has its verifier.
+// token exchanges a code, once, if the verifier fits its challenge.
 func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	g, ok := i.codes[r.PostFormValue("code")]
@@ -144,7 +144,7 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// access is an access token. Everybody is of one account.
+// access returns an access token. Every user belongs to the account acme.
 func (i *issuer) access(user, scope string) (string, error) {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: i.key}, nil)
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
-// focus goes to an element, as somebody does who presses Tab until it is reached.
+// focus moves the focus to an element, as pressing Tab until it is reached does.
 func (b *tab) focus(id string) {
 	b.t.Helper()
-	b.until(id+" to have the focus", idle+` && (() => {
-		document.getElementById(`+quoted(id)+`)?.focus();
-		return document.activeElement.id === `+quoted(id)+`;
+	b.until(id+" to have the focus", pageIdle+` && (() => {
+		document.getElementById(`+jsString(id)+`)?.focus();
+		return document.activeElement.id === `+jsString(id)+`;
 	})()`)
 }
 
@@ -25,30 +26,29 @@ func (b *tab) key(key string) {
 	b.do("a key", func(ctx context.Context) error { return chromedp.KeyEvent(key).Do(ctx) })
 }
 
-// wantFocus wants that whoever presses the next key is at this element.
+// wantFocus expects the element with this id to have the focus.
 func (b *tab) wantFocus(when, id string) {
 	b.t.Helper()
-	if got := b.text("document.activeElement.id || document.activeElement.tagName"); got != id {
-		b.t.Errorf("%s: the focus is at %s, want %s", when, got, id)
-	}
+	testkit.Want(b.t, when+": the focus",
+		b.text("document.activeElement.id || document.activeElement.tagName"), id)
 }
 
-func TestBrowserLeavesThoseWhoUseAKeyboardWhereTheyWere(t *testing.T) {
+func TestBrowserKeepsTheFocusOfKeyboardUsers(t *testing.T) {
 	bindery, platforms := startLaptop(t)
-	b := person(t)
+	b := newBrowser(t)
 	b.open(bindery + "/")
-	b.ready("#row-gitlab")
+	b.waitReady("#row-gitlab")
 	b.focus("bind-gitlab")
 	b.key("\r")
-	b.ready("#dialog[open] #field-token")
+	b.waitReady("#dialog[open] #field-token")
 	b.focus("submit")
 	b.key("\r")
-	b.ready("#field-address[aria-invalid=true]")
+	b.waitReady("#field-address[aria-invalid=true]")
 	b.wantFocus("nothing is filled in", "field-address")
 	said := b.text(`document.getElementById(
 		document.activeElement.getAttribute("aria-errormessage"))?.checkVisibility()`)
 	if said != "true" {
-		t.Error("what is wrong with the empty field is not told with it")
+		t.Error("the error of the empty field isn't shown with it")
 	}
 
 	b.key("\x1b") // Escape
@@ -60,7 +60,7 @@ func TestBrowserLeavesThoseWhoUseAKeyboardWhereTheyWere(t *testing.T) {
 	b.focus("field-expiresAt")
 	b.key("1") // a month without a day
 	b.key("\r")
-	b.ready("#field-expiresAt[aria-invalid=true]")
+	b.waitReady("#field-expiresAt[aria-invalid=true]")
 	b.wantFocus("half a date is filled in", "field-expiresAt")
 	b.key("\x1b")
 
@@ -72,42 +72,42 @@ func TestBrowserLeavesThoseWhoUseAKeyboardWhereTheyWere(t *testing.T) {
 	b.fill("#field-token", sample(t, sandbox.GitLab, "revoked").Token.Reveal())
 	b.focus("field-username")
 	b.key("\r")
-	b.ready(failure("token_rejected"))
+	b.waitReady(problemSelector("token_rejected"))
 	b.wantFocus("a token is refused", "field-token")
 	b.fill("#field-token", good.Token.Reveal())
 	b.key("\r")
-	b.ready(bound("gitlab"), "#dialog:not([open])")
+	b.waitReady(boundSelector("gitlab"), "#dialog:not([open])")
 	b.wantFocus("after a bind", "bind-gitlab")
 
 	b.focus("unbind-gitlab")
 	b.key("\r")
-	b.ready("#dialog[open] #submit")
+	b.waitReady("#dialog[open] #submit")
 	b.focus("submit")
 	b.key("\r")
-	b.ready(unbound("gitlab"), "#dialog:not([open])")
+	b.waitReady(unboundSelector("gitlab"), "#dialog:not([open])")
 	b.wantFocus("after an unbind", "bind-gitlab")
 }
 
-func TestBrowserShowsOnAPhoneWhatCameOfACheck(t *testing.T) {
+func TestBrowserShowsTheResultOfACheckOnAPhone(t *testing.T) {
 	bindery, platforms := startLaptop(t)
-	b := person(t)
+	b := newBrowser(t)
 	b.do("a phone", func(ctx context.Context) error {
 		return emulation.SetDeviceMetricsOverride(390, 700, 1, true).Do(ctx)
 	})
 	b.open(bindery + "/")
-	b.ready("#row-gitlab")
-	b.press("#bind-gitlab")
-	paste(b, platforms, sample(t, sandbox.GitLab, "good"))
-	b.ready(bound("gitlab"), "#dialog:not([open])")
+	b.waitReady("#row-gitlab")
+	b.click("#bind-gitlab")
+	submitSample(b, platforms, sample(t, sandbox.GitLab, "good"))
+	b.waitReady(boundSelector("gitlab"), "#dialog:not([open])")
 	b.focus("check-gitlab")
 	b.key("\r")
-	b.ready("#result .note.good")
+	b.waitReady("#result .note.good")
 	seen := b.text(`(() => {
 		const note = document.querySelector("#result .note").getBoundingClientRect();
 		return note.top >= 0 && note.bottom <= innerHeight;
 	})()`)
 	if seen != "true" {
-		t.Error("what came of the check is out of sight")
+		t.Error("the result of the check isn't visible")
 	}
 	if b.text("document.documentElement.scrollWidth <= innerWidth") != "true" {
 		t.Error("the page is wider than the phone")

@@ -16,10 +16,11 @@ import (
 	"time"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
-// laptopBinary builds functions/local, once, with the race detector if the tests have it.
-func (s *shared) laptopBinary(t *testing.T) string {
+// laptopBinary builds functions/local once, with the race detector if the tests have it.
+func (s *artifacts) laptopBinary(t *testing.T) string {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,11 +42,12 @@ func (s *shared) laptopBinary(t *testing.T) string {
 	return binary
 }
 
-// startLaptop runs Bindery as a person does, and returns where it and its sandbox are.
+// startLaptop runs functions/local as a user does, and returns the origins of Bindery and of its
+// sandbox.
 func startLaptop(t *testing.T) (bindery, platforms string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	process := exec.CommandContext(ctx, kept.laptopBinary(t))
+	process := exec.CommandContext(ctx, built.laptopBinary(t))
 	data := t.TempDir()
 	process.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + data, "PORT=0", "BINDERY_DATA=" + data,
@@ -61,7 +63,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
-	late := time.AfterFunc(patience, cancel)
+	late := time.AfterFunc(pageTimeout, cancel)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Stop with") {
 		line := strings.Fields(lines.Text())
 		switch {
@@ -79,7 +81,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 		<-drained
 		_ = process.Wait()
 		if complaints.Len() > 0 {
-			t.Errorf("Bindery complains: %s", complaints.String())
+			t.Errorf("Bindery's stderr: %s", complaints.String())
 		}
 	})
 	if bindery == "" || platforms == "" {
@@ -88,7 +90,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 	return bindery, platforms
 }
 
-// sample is one of the sandbox's tokens to paste.
+// sample returns one of the sandbox's sample tokens.
 func sample(t *testing.T, platform sandbox.Platform, title string) sandbox.Sample {
 	t.Helper()
 	box := sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
@@ -102,8 +104,8 @@ func sample(t *testing.T, platform sandbox.Platform, title string) sandbox.Sampl
 	return sandbox.Sample{}
 }
 
-// paste fills in the form with a sample, and sends it.
-func paste(b *tab, platforms string, s sandbox.Sample) {
+// submitSample fills in the form with a sample and submits it.
+func submitSample(b *tab, platforms string, s sandbox.Sample) {
 	b.t.Helper()
 	if s.Address != "" {
 		b.fill("#field-address", platforms+s.Address)
@@ -113,69 +115,67 @@ func paste(b *tab, platforms string, s sandbox.Sample) {
 	}
 	b.fill("#field-username", s.Username)
 	b.fill("#field-token", s.Token.Reveal())
-	b.press("#submit")
+	b.click("#submit")
 }
 
-// wantNowhere wants that a pasted token is nowhere but in its field.
-func wantNowhere(b *tab, s sandbox.Sample) {
+// wantTokenOnlyInField expects the sample's token nowhere but in its field.
+func wantTokenOnlyInField(b *tab, s sandbox.Sample) {
 	b.t.Helper()
 	if got := b.text(`(location.href + JSON.stringify(sessionStorage) +
 		JSON.stringify(localStorage) + document.cookie + document.body.innerText).
-		includes(` + quoted(s.Token.Reveal()) + `)`); got != "false" {
+		includes(` + jsString(s.Token.Reveal()) + `)`); got != "false" {
 		b.t.Errorf("%s: the token %q is outside of its field", s.Platform, s.Title.English)
 	}
 }
 
-// All five against the real process, by a person whose browser is in Chinese.
+// Binds all five platforms against the real process, in a browser whose language is Chinese.
 func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
 	bindery, platforms := startLaptop(t)
-	b := person(t)
+	b := newBrowser(t)
 	b.open(bindery + "/")
-	b.ready("#instance", "#row-codeup", "#row-bitbucket")
+	b.waitReady("#instance", "#row-codeup", "#row-bitbucket")
 	first := b.value("#instance")
 	refusedThenBound(t, b, platforms, sample(t, sandbox.Codeup, "branches"),
 		sample(t, sandbox.Codeup, "good"), "permission_missing")
 	refusedThenBound(t, b, platforms, sample(t, sandbox.GitLab, "revoked"),
 		sample(t, sandbox.GitLab, "good"), "token_rejected")
 	for _, platform := range []string{"gitee", "github", "bitbucket"} {
-		b.press("#bind-" + platform)
-		b.press("#login-alice")
-		b.press("#authorize")
+		b.click("#bind-" + platform)
+		b.click("#login-alice")
+		b.click("#authorize")
 		if platform == "bitbucket" {
 			chooseInstance(b, "personal", "cn-shanghai", "crp-acme-dev")
 		}
-		b.ready(bound(platform))
+		b.waitReady(boundSelector(platform))
 	}
-	b.ready("#instance option:checked[value='cn-shanghai/crp-acme-dev']")
+	b.waitReady("#instance option:checked[value='cn-shanghai/crp-acme-dev']")
 	b.fill("#instance", first)
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab"} {
-		b.ready(bound(platform))
-		if got := b.shows("#status-" + platform); got != "已绑定" {
-			t.Errorf("%s shows %q, want 已绑定", platform, got)
-		}
+		b.waitReady(boundSelector(platform))
+		testkit.Want(t, "the status of "+platform, b.innerText("#status-"+platform), "已绑定")
 		unbind(b, platform)
 	}
-	b.ready(unbound("bitbucket"))
+	b.waitReady(unboundSelector("bitbucket"))
 	b.fill("#instance", "cn-shanghai/crp-acme-dev")
-	b.ready(bound("bitbucket"))
+	b.waitReady(boundSelector("bitbucket"))
 	unbind(b, "bitbucket")
 }
 
-// refusedThenBound pastes a token that is refused, sees why and what was typed, and then pastes a
-// good one.
+// refusedThenBound submits a token that is refused, expects the problem and the user's input to be
+// shown, and then submits a good one.
 func refusedThenBound(
 	t *testing.T, b *tab, platforms string, bad, good sandbox.Sample, code string,
 ) {
 	t.Helper()
 	platform := string(bad.Platform)
-	b.press("#bind-" + platform)
-	paste(b, platforms, bad)
-	b.ready(failure(code))
+	b.click("#bind-" + platform)
+	submitSample(b, platforms, bad)
+	b.waitReady(problemSelector(code))
 	parts := map[string]string{
 		"title": ".problem-title", "detail": ".problem-title + p", "remedy": ".remedy",
 	}
 	for name, selector := range parts {
-		if b.shows("#problem "+selector) == "" {
+		if b.innerText("#problem "+selector) == "" {
 			t.Errorf("%s: %s has no %s", platform, code, name)
 		}
 	}
@@ -184,25 +184,25 @@ func refusedThenBound(
 		bad.Address != "" && b.value("#field-address") != platforms+bad.Address {
 		t.Errorf("%s: what was typed is gone", platform)
 	}
-	wantNowhere(b, bad)
-	paste(b, platforms, good)
-	b.ready(bound(platform), "#dialog:not([open])")
-	wantNowhere(b, good)
+	wantTokenOnlyInField(b, bad)
+	submitSample(b, platforms, good)
+	b.waitReady(boundSelector(platform), "#dialog:not([open])")
+	wantTokenOnlyInField(b, good)
 }
 
-// chooseInstance goes through the dialog after Bitbucket's consent: type, region, instance.
+// chooseInstance fills in the dialog after Bitbucket's consent: type, region, instance.
 func chooseInstance(b *tab, kind, region, id string) {
 	b.t.Helper()
-	b.ready("#dialog[open] #choose-type")
+	b.waitReady("#dialog[open] #choose-type")
 	b.fill("#choose-type", kind)
 	b.fill("#choose-region", region)
 	b.fill("#choose-instance", id)
-	b.press("#submit")
+	b.click("#submit")
 }
 
 func unbind(b *tab, platform string) {
 	b.t.Helper()
-	b.press("#unbind-" + platform)
-	b.press("#dialog[open] #submit")
-	b.ready(unbound(platform), "#dialog:not([open])")
+	b.click("#unbind-" + platform)
+	b.click("#dialog[open] #submit")
+	b.waitReady(unboundSelector(platform), "#dialog:not([open])")
 }

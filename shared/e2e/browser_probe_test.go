@@ -5,9 +5,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"bindery/shared/testkit"
 )
 
-// That Bindery works without third-party cookies says something only if there really are none.
+// Tests without third-party cookies prove something only if the browser really has none.
 func TestBrowserKeepsNoThirdPartyCookies(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
@@ -28,12 +30,12 @@ func TestBrowserKeepsNoThirdPartyCookies(t *testing.T) {
 		name  string
 		b     *tab
 		third string
-	}{{"the usual browser", person(t), "false"}, {"another", elsewhere(t), "true"}} {
+	}{{"the usual browser", newBrowser(t), "false"}, {"another", otherBrowser(t), "true"}} {
 		b := test.b
 		ask := func() string {
 			b.until("the reply", `(window.reply ??= (async () => {
 				for (let i = 0; i < 2; i++) {
-					const reply = await fetch(`+quoted(there)+`, { credentials: "include" });
+					const reply = await fetch(`+jsString(there)+`, { credentials: "include" });
 					window.came = (await reply.text()).includes("came back");
 				}
 				window.done = true;
@@ -41,12 +43,8 @@ func TestBrowserKeepsNoThirdPartyCookies(t *testing.T) {
 			return b.text("window.came")
 		}
 		b.open(server.URL)
-		if got := ask(); got != test.third {
-			t.Errorf("%s: a third party's cookie came back: %s, want %s", test.name, got, test.third)
-		}
+		testkit.Want(t, test.name+": a third party's cookie came back", ask(), test.third)
 		b.open(there)
-		if got := ask(); got != "true" {
-			t.Errorf("%s: its own cookie came back: %s, want true", test.name, got)
-		}
+		testkit.Want(t, test.name+": its own cookie came back", ask(), "true")
 	}
 }

@@ -28,21 +28,21 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// sites are Bindery's functions, its console, the platforms and the issuer, each a site of its
-// own as a browser sees it: another host, and another port besides.
+// sites are Bindery's functions, its console, the platforms and the issuer. Each is a site of its
+// own for a browser: it has its own host, and its own port.
 type sites struct {
 	t                                     *testing.T
 	functions, console, platforms, issuer string
 	api                                   *api.API
 	box                                   *sandbox.Sandbox
-	people                                *issuer
-	ahead                                 atomic.Int64 // how far Bindery's clock is
+	issuerService                         *issuer
+	offset                                atomic.Int64 // how far Bindery's clock is ahead
 
 	mu       sync.Mutex
 	requests []request
 }
 
-// request is what reached a site, as far as a browser may tell too much in it.
+// request is a request to a site, with what a browser may tell too much in.
 type request struct{ site, path, referer string }
 
 const threeInstances = `{"acme": [
@@ -51,7 +51,7 @@ const threeInstances = `{"acme": [
 	{"type": "personal", "region": "cn-shanghai", "id": "crp-3", "name": "mine"}
 ]}`
 
-// newSites serves them all, the functions at this host.
+// newSites serves all sites, the functions at this host.
 func newSites(t *testing.T, host string) *sites {
 	t.Helper()
 	s := &sites{t: t}
@@ -62,28 +62,28 @@ func newSites(t *testing.T, host string) *sites {
 
 	s.box = sandbox.New(sandbox.Options{Now: s.now, Random: rand.Reader, URL: s.platforms})
 	t.Cleanup(s.box.Close)
-	platforms.set(talkative(s.box))
-	s.people = newIssuer(t, s.issuer, s.console, s.now)
-	signIn.set(s.people)
+	platforms.set(withUnsafeReferrer(s.box))
+	s.issuerService = newIssuer(t, s.issuer, s.console, s.now)
+	signIn.set(s.issuerService)
 	page.set(console.Handler(console.Options{
 		PublicURL: s.functions, ConsoleURL: s.console, Issuer: s.issuer, ClientID: "console",
 		Audience: "bindery", SandboxURL: s.platforms,
 	}))
-	functions.set(s.serve(s.registered()))
-	t.Cleanup(s.wantNothingTold)
+	functions.set(s.serve(s.registerApps()))
+	t.Cleanup(s.wantNoReferrerLeak)
 	return s
 }
 
-func (s *sites) now() time.Time          { return time.Now().Add(time.Duration(s.ahead.Load())) }
-func (s *sites) forward(d time.Duration) { s.ahead.Add(int64(d)) }
+func (s *sites) now() time.Time          { return time.Now().Add(time.Duration(s.offset.Load())) }
+func (s *sites) advance(d time.Duration) { s.offset.Add(int64(d)) }
 
-// late is a handler that is there when all addresses are known.
-type late struct{ handler atomic.Pointer[http.Handler] }
+// lateHandler is a handler that is set once all addresses are known.
+type lateHandler struct{ handler atomic.Pointer[http.Handler] }
 
-func (l *late) set(h http.Handler) { l.handler.Store(&h) }
+func (l *lateHandler) set(h http.Handler) { l.handler.Store(&h) }
 
-// site listens, and remembers who was referred to it.
-func (s *sites) site(name, host string, url *string) *late {
+// site listens, and records each request with its Referer.
+func (s *sites) site(name, host string, url *string) *lateHandler {
 	s.t.Helper()
 	address := host
 	if host == "localhost" {
@@ -95,7 +95,7 @@ func (s *sites) site(name, host string, url *string) *late {
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	*url = "http://" + net.JoinHostPort(host, port)
-	l := &late{}
+	l := &lateHandler{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			s.mu.Lock()
@@ -110,25 +110,26 @@ func (s *sites) site(name, host string, url *string) *late {
 	return l
 }
 
-// talkative lets a platform's pages tell their whole address to wherever they lead, which real
-// ones may do.
-func talkative(h http.Handler) http.Handler {
+// withUnsafeReferrer makes a platform's pages send their whole address as Referer, which real
+// platforms may do.
+func withUnsafeReferrer(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(&telling{w}, r)
+		h.ServeHTTP(&unsafeReferrer{w}, r)
 	})
 }
 
-type telling struct{ http.ResponseWriter }
+type unsafeReferrer struct{ http.ResponseWriter }
 
-func (t *telling) WriteHeader(status int) {
+func (t *unsafeReferrer) WriteHeader(status int) {
 	t.Header().Set("Referrer-Policy", "unsafe-url")
 	t.ResponseWriter.WriteHeader(status)
 }
 
-func (t *telling) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+func (t *unsafeReferrer) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// registered is the operator's document, with the callback addresses registered at the platforms.
-func (s *sites) registered() api.Apps {
+// registerApps registers the callback addresses at the platforms, and returns the operator's
+// document of OAuth apps.
+func (s *sites) registerApps() api.Apps {
 	apps := s.box.Apps()
 	for name, app := range apps {
 		app.RedirectURI = s.functions + "/v1/callback/" + string(name)
@@ -172,7 +173,7 @@ func (s *sites) setting(name string) string {
 	return ""
 }
 
-// serve opens the storage, and all functions on top of it.
+// serve opens the stores and returns all functions as one handler.
 func (s *sites) serve(apps api.Apps) http.Handler {
 	s.t.Helper()
 	c, err := config.Read(s.setting)
@@ -208,7 +209,7 @@ func (s *sites) serve(apps api.Apps) http.Handler {
 	})
 }
 
-// sweep runs the schedule.
+// sweep runs the scheduled task three times.
 func (s *sites) sweep() {
 	s.t.Helper()
 	for range 3 {
@@ -218,15 +219,15 @@ func (s *sites) sweep() {
 	}
 }
 
-// seen are the requests that have come so far.
+// seen returns the requests that the sites got so far.
 func (s *sites) seen() []request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// ids are those of the attempts that browsers departed with.
-func (s *sites) ids() []string {
+// attemptIDs returns the ids of the attempts whose startUrl a browser opened.
+func (s *sites) attemptIDs() []string {
 	var ids []string
 	for _, r := range s.seen() {
 		id, departed := strings.CutSuffix(r.path, "/start")
@@ -238,10 +239,10 @@ func (s *sites) ids() []string {
 	return ids
 }
 
-// wantNothingTold looks for ids and what goes with them in what browsers tell of where they come
-// from. A platform's page tells all it knows, but only to the callback, which knows it too.
-func (s *sites) wantNothingTold() {
-	ids := s.ids()
+// wantNoReferrerLeak expects no attempt's id and no confirmation code in a Referer. A platform's
+// page may send its whole address to the callback, which knows all of it.
+func (s *sites) wantNoReferrerLeak() {
+	ids := s.attemptIDs()
 	for _, r := range s.seen() {
 		if r.site == "functions" && strings.HasPrefix(r.path, "/v1/callback/") ||
 			r.site == "platforms" && strings.HasPrefix(r.referer, s.platforms) {
@@ -250,33 +251,33 @@ func (s *sites) wantNothingTold() {
 		told := strings.Contains(r.referer, "confirmationCode") ||
 			slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(r.referer, id) })
 		if told {
-			s.t.Errorf("%s%s was told too much of where the browser came from: %s",
-				r.site, r.path, bare(r.referer))
+			s.t.Errorf("%s%s got too much in its Referer: %s",
+				r.site, r.path, withoutQuery(r.referer))
 		}
 	}
 }
 
-// signIn opens the console and signs in.
+// signIn opens the console and signs in as the issuer's user.
 func (s *sites) signIn(b *tab, user string) *tab {
 	s.t.Helper()
 	b.open(s.console + "/")
-	b.press("#signin")
-	b.press("#be-" + user)
-	b.ready("#instance", "#row-bitbucket")
+	b.click("#signin")
+	b.click("#be-" + user)
+	b.waitReady("#instance", "#row-bitbucket")
 	return b
 }
 
-// begin goes to a platform's consent page as one of its users.
-func (s *sites) begin(b *tab, platform, login string) {
+// startConsent goes from the console to a platform's consent page, as one of the platform's users.
+func (s *sites) startConsent(b *tab, platform, login string) {
 	s.t.Helper()
-	b.press("#bind-" + platform)
-	b.press("#login-" + login)
-	b.sees("#authorize")
+	b.click("#bind-" + platform)
+	b.click("#login-" + login)
+	b.waitVisible("#authorize")
 }
 
-// bind is all of it, but for Bitbucket's dialog.
+// bind goes through the consent. What is left for Bitbucket is the dialog for the instance.
 func (s *sites) bind(b *tab, platform, login string) {
 	s.t.Helper()
-	s.begin(b, platform, login)
-	b.press("#authorize")
+	s.startConsent(b, platform, login)
+	b.click("#authorize")
 }

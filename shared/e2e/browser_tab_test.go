@@ -17,8 +17,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// tab is one tab of a browser. Whatever its pages complain of fails the test: an exception, an
-// error on the console, a violation of a content security policy.
+// tab is a tab of a browser. An exception, an error on the console or a violation of the content
+// security policy in one of its pages fails the test.
 type tab struct {
 	t       *testing.T
 	browser context.Context
@@ -26,8 +26,8 @@ type tab struct {
 	ctx     context.Context
 	marks   int
 
-	mu       sync.Mutex
-	troubles []string
+	mu         sync.Mutex
+	complaints []string
 }
 
 // newTab opens a tab in a window of its own, so that it is never in the background.
@@ -46,11 +46,11 @@ func newTab(t *testing.T, browser context.Context, profile cdp.BrowserContextID)
 	if err := chromedp.Run(ctx); err != nil {
 		t.Fatalf("opening a tab: %v", err)
 	}
-	t.Cleanup(b.wantNoTrouble)
+	t.Cleanup(b.wantNoComplaints)
 	return b
 }
 
-// newProfile is a browser as it is when nobody has used it yet, and its first tab.
+// newProfile returns the first tab of a new browser profile.
 func newProfile(t *testing.T, browser context.Context) *tab {
 	t.Helper()
 	var profile cdp.BrowserContextID
@@ -66,20 +66,20 @@ func newProfile(t *testing.T, browser context.Context) *tab {
 	return newTab(t, browser, profile)
 }
 
-// command has a browser do something that is no tab's.
+// command runs a command of the browser that belongs to no tab.
 func command(
 	t *testing.T, browser context.Context, what string, do func(context.Context) error,
 ) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(browser, patience)
+	ctx, cancel := context.WithTimeout(browser, pageTimeout)
 	defer cancel()
 	if err := do(cdp.WithExecutor(ctx, chromedp.FromContext(browser).Browser)); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// beside is another tab of the same browser.
-func (b *tab) beside() *tab {
+// openTab opens another tab of the same browser.
+func (b *tab) openTab() *tab {
 	b.t.Helper()
 	return newTab(b.t, b.browser, b.profile)
 }
@@ -88,7 +88,7 @@ func (b *tab) listen(happened any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	trouble := func(format string, parts ...any) {
-		b.troubles = append(b.troubles, fmt.Sprintf(format, parts...))
+		b.complaints = append(b.complaints, fmt.Sprintf(format, parts...))
 	}
 	switch e := happened.(type) {
 	case *runtime.EventExceptionThrown:
@@ -101,25 +101,25 @@ func (b *tab) listen(happened any) {
 			trouble("console.%s", e.Type)
 		}
 	case *cdplog.EventEntryAdded:
-		// The API's refusals are told to the person, and to the console by the browser itself. The
-		// platforms have no icon.
+		// The browser itself logs the API's refusals, which the console shows to the user. The platforms
+		// have no icon.
 		refusal := e.Entry.Source == cdplog.SourceNetwork &&
 			(strings.Contains(e.Entry.URL, "/v1/") || strings.HasSuffix(e.Entry.URL, "/favicon.ico"))
 		if e.Entry.Level != cdplog.LevelVerbose && e.Entry.Level != cdplog.LevelInfo && !refusal {
-			trouble("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, bare(e.Entry.URL))
+			trouble("%s %s: %s (%s)", e.Entry.Source, e.Entry.Level, e.Entry.Text, withoutQuery(e.Entry.URL))
 		}
 	}
 }
 
-func (b *tab) wantNoTrouble() {
+func (b *tab) wantNoComplaints() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, trouble := range b.troubles {
-		b.t.Errorf("the browser complains: %s", trouble)
+	for _, trouble := range b.complaints {
+		b.t.Errorf("the browser reports: %s", trouble)
 	}
 }
 
-// try evaluates JavaScript as if a person had pressed something.
+// try evaluates JavaScript with a user gesture, as if the user had clicked.
 func (b *tab) try(ctx context.Context, expression string, to any) error {
 	gesture := func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
 		return p.WithUserGesture(true)
@@ -127,11 +127,11 @@ func (b *tab) try(ctx context.Context, expression string, to any) error {
 	return chromedp.Run(ctx, chromedp.Evaluate(expression, to, gesture))
 }
 
-// until waits for a condition, whatever page comes and goes meanwhile. A condition may do
-// something and then be true.
+// until waits until the condition is true, across page loads. The condition may have side effects
+// before it becomes true.
 func (b *tab) until(what, condition string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -143,13 +143,13 @@ func (b *tab) until(what, condition string) {
 		}
 		select {
 		case <-ctx.Done():
-			b.t.Fatalf("waiting in vain for %s (%v), at %s", what, err, b.describe())
+			b.t.Fatalf("timed out waiting for %s (%v), at %s", what, err, b.describe())
 		case <-again.C:
 		}
 	}
 }
 
-// describe is what the tab shows, for a test that fails.
+// describe returns what the tab shows, for the message of a failing test.
 func (b *tab) describe() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
@@ -162,54 +162,54 @@ func (b *tab) describe() string {
 	return text
 }
 
-// idle is true when a page is there and doesn't work on anything.
-const idle = `document.readyState === "complete" && !("busy" in document.body.dataset)`
+// pageIdle is true when a page has loaded and isn't busy.
+const pageIdle = `document.readyState === "complete" && !("busy" in document.body.dataset)`
 
-// ready waits until the console is idle and shows all these.
-func (b *tab) ready(selectors ...string) {
+// waitReady waits until the console is idle and has an element for each selector.
+func (b *tab) waitReady(selectors ...string) {
 	b.t.Helper()
-	condition := idle + ` && document.body.dataset.ready === "true"`
+	condition := pageIdle + ` && document.body.dataset.ready === "true"`
 	for _, selector := range selectors {
-		condition += " && document.querySelector(" + quoted(selector) + ")"
+		condition += " && document.querySelector(" + jsString(selector) + ")"
 	}
 	b.until("the console with "+strings.Join(selectors, " and "), condition)
 }
 
-// sees waits until a page shows this.
-func (b *tab) sees(selector string) {
+// waitVisible waits until a page shows the element.
+func (b *tab) waitVisible(selector string) {
 	b.t.Helper()
-	b.until(selector, idle+" && document.querySelector("+quoted(selector)+")?.checkVisibility()")
+	b.until(selector, pageIdle+" && document.querySelector("+jsString(selector)+")?.checkVisibility()")
 }
 
-// press clicks on what can be seen and isn't disabled.
-func (b *tab) press(selector string) {
+// click clicks on an element when it is visible and enabled.
+func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.until(selector+" to press", idle+` && (() => {
-		const e = document.querySelector(`+quoted(selector)+`);
+	b.until(selector+" to press", pageIdle+` && (() => {
+		const e = document.querySelector(`+jsString(selector)+`);
 		if (!e || e.disabled || !e.checkVisibility()) return false;
 		e.click();
 		return true;
 	})()`)
 }
 
-// fill puts a text into a field, or chooses it in a list.
+// fill enters a text into a field, or selects it in a list.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.until(selector+" to fill in", idle+` && (() => {
-		const e = document.querySelector(`+quoted(selector)+`);
+	b.until(selector+" to fill in", pageIdle+` && (() => {
+		const e = document.querySelector(`+jsString(selector)+`);
 		if (!e || e.disabled || !e.checkVisibility()) return false;
 		e.focus();
-		e.value = `+quoted(text)+`;
+		e.value = `+jsString(text)+`;
 		e.dispatchEvent(new Event("input", { bubbles: true }));
 		e.dispatchEvent(new Event("change", { bubbles: true }));
-		return e.value === `+quoted(text)+`;
+		return e.value === `+jsString(text)+`;
 	})()`)
 }
 
-// text evaluates to a text.
+// text returns the value of the expression as a string.
 func (b *tab) text(expression string) string {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
 	defer cancel()
 	var text string
 	if err := b.try(ctx, "String("+expression+")", &text); err != nil {
@@ -218,42 +218,42 @@ func (b *tab) text(expression string) string {
 	return text
 }
 
-// shows is what an element shows, "" if there is none.
-func (b *tab) shows(selector string) string {
+// innerText returns what an element shows, "" if there is none.
+func (b *tab) innerText(selector string) string {
 	b.t.Helper()
-	return b.text("document.querySelector(" + quoted(selector) + ")?.innerText ?? ''")
+	return b.text("document.querySelector(" + jsString(selector) + ")?.innerText ?? ''")
 }
 
-// value is what is in a field.
+// value returns the value of a field.
 func (b *tab) value(selector string) string {
 	b.t.Helper()
-	return b.text("document.querySelector(" + quoted(selector) + ").value")
+	return b.text("document.querySelector(" + jsString(selector) + ").value")
 }
 
-// do is a command of the browser itself: an address that is typed, a button beside it.
+// do runs a command of the browser, such as an address that is typed or a button of its toolbar.
 func (b *tab) do(what string, action chromedp.ActionFunc) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
 	defer cancel()
 	if err := chromedp.Run(ctx, action); err != nil {
 		b.t.Fatalf("%s: %v", what, err)
 	}
 }
 
-// leave does something after which another document is there, and returns when it is.
-func (b *tab) leave(what string, action chromedp.ActionFunc) {
+// navigate runs the action and waits until another document has replaced the current one.
+func (b *tab) navigate(what string, action chromedp.ActionFunc) {
 	b.t.Helper()
 	b.marks++
 	mark := fmt.Sprint("document ", b.marks)
-	b.text("window.mark = " + quoted(mark))
+	b.text("window.mark = " + jsString(mark))
 	b.do(what, action)
-	b.until("another page after "+what, "window.mark !== "+quoted(mark))
+	b.until("another page after "+what, "window.mark !== "+jsString(mark))
 }
 
-// open types an address. Nothing is printed of it but what is not secret.
+// open types an address. Its messages leave out query and fragment.
 func (b *tab) open(address string) {
 	b.t.Helper()
-	b.leave("opening "+bare(address), func(ctx context.Context) error {
+	b.navigate("opening "+withoutQuery(address), func(ctx context.Context) error {
 		_, _, failure, _, err := page.Navigate(address).Do(ctx)
 		if failure != "" {
 			return fmt.Errorf("the browser says %s", failure)
@@ -264,10 +264,10 @@ func (b *tab) open(address string) {
 
 func (b *tab) reload() {
 	b.t.Helper()
-	b.leave("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
+	b.navigate("a reload", func(ctx context.Context) error { return page.Reload().Do(ctx) })
 }
 
-// history are the addresses of the tab's entries.
+// history returns the addresses of the tab's history.
 func (b *tab) history() (addresses []string) {
 	b.t.Helper()
 	entries, _ := b.entries()
@@ -277,7 +277,7 @@ func (b *tab) history() (addresses []string) {
 	return addresses
 }
 
-// entries are the tab's history, and which of them is shown.
+// entries returns the tab's history, and which entry is shown.
 func (b *tab) entries() (entries []*page.NavigationEntry, at int) {
 	b.t.Helper()
 	b.do("reading the history", func(ctx context.Context) error {
@@ -288,13 +288,13 @@ func (b *tab) entries() (entries []*page.NavigationEntry, at int) {
 	return entries, at
 }
 
-// back goes back until the nearest entry whose address begins so.
+// back goes back to the nearest entry whose address begins with origin.
 func (b *tab) back(origin string) {
 	b.t.Helper()
 	entries, at := b.entries()
 	for i := at - 1; i >= 0; i-- {
 		if strings.HasPrefix(entries[i].URL, origin) {
-			b.leave("going back", func(ctx context.Context) error {
+			b.navigate("going back", func(ctx context.Context) error {
 				return page.NavigateToHistoryEntry(entries[i].ID).Do(ctx)
 			})
 			return

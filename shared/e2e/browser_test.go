@@ -16,53 +16,53 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a test waits for a page or a process. Each takes a fraction of it.
-const patience = time.Minute
+// pageTimeout is how long a test waits for a page or a process. Each takes a fraction of it.
+const pageTimeout = time.Minute
 
-// cookiesOff is a host whose cookies the usual browser takes none of, as a person may have set it.
+// cookiesOff is a host from which newBrowser accepts no cookies, by a setting of its user.
 const cookiesOff = "127.0.0.4"
 
-// A browser's settings, as a person makes them in its dialogs.
+// Chromium's preferences, as a user sets them in its dialogs.
 var (
-	// usual blocks third-party cookies.
-	usual = settings{"cookie_controls_mode": 1, "content_settings": settings{
+	// blocksThirdParty blocks third-party cookies, and every cookie of cookiesOff.
+	blocksThirdParty = settings{"cookie_controls_mode": 1, "content_settings": settings{
 		"exceptions": settings{"cookies": settings{
 			"http://" + cookiesOff + ",*": settings{"setting": 2},
 		}},
 	}}
-	// another is a second browser of another person, who blocks nothing.
-	another = settings{"cookie_controls_mode": 0}
+	// blocksNothing accepts every cookie.
+	blocksNothing = settings{"cookie_controls_mode": 0}
 )
 
 type settings map[string]any
 
-// shared is what takes long to make, and so is made once, by whoever needs it first.
-type shared struct {
+// artifacts holds what takes long to make. The first test that needs one makes it.
+type artifacts struct {
 	dir string
 
-	mu       sync.Mutex
-	browsers map[string]context.Context
-	laptop   string            // the built binary
-	built    map[string]string // the folders of the functions' binaries, by cloud
-	endings  []func()
+	mu              sync.Mutex
+	browsers        map[string]context.Context
+	laptop          string            // the built binary
+	functionFolders map[string]string // the folders of the functions' binaries, by cloud
+	endings         []func()
 }
 
-var kept = &shared{browsers: map[string]context.Context{}, built: map[string]string{}}
+var built = &artifacts{browsers: map[string]context.Context{}, functionFolders: map[string]string{}}
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "bindery-story-")
+	dir, err := os.MkdirTemp("", "bindery-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	kept.dir = dir
-	defer kept.end()
+	built.dir = dir
+	defer built.end()
 	return m.Run()
 }
 
-func (s *shared) end() {
+func (s *artifacts) end() {
 	for _, end := range s.endings {
 		end()
 	}
@@ -71,8 +71,9 @@ func (s *shared) end() {
 	}
 }
 
-// browser starts Chromium with these settings, or is the one that runs already.
-func (s *shared) browser(t *testing.T, name string, of settings) context.Context {
+// browser starts Chromium with these preferences, or returns the one of this name that runs
+// already.
+func (s *artifacts) browser(t *testing.T, name string, of settings) context.Context {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +94,7 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 	allocator, freed := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(program), chromedp.UserDataDir(dir), chromedp.NoSandbox,
 		chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(patience),
+		chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(pageTimeout),
 		chromedp.Env("TMPDIR="+dir),
 		chromedp.Flag("accept-lang", "zh-CN"),
 		chromedp.Flag("disable-background-networking", true),
@@ -107,7 +108,7 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("password-store", "basic"))
-	// The library complains of every event that is newer than itself.
+	// The library reports every event that is newer than itself.
 	silent := chromedp.WithErrorf(func(string, ...any) {})
 	running, stopped := chromedp.NewContext(allocator, silent)
 	if err := chromedp.Run(running); err != nil {
@@ -117,15 +118,15 @@ func (s *shared) browser(t *testing.T, name string, of settings) context.Context
 	}
 	s.browsers[name] = running
 	s.endings = append(s.endings, func() {
-		gently, cancel := context.WithTimeout(running, patience)
+		gently, cancel := context.WithTimeout(running, pageTimeout)
 		defer cancel()
-		_ = chromedp.Cancel(gently) // killed, it would leave files and processes behind
+		_ = chromedp.Cancel(gently) // a killed browser leaves files and processes
 		freed()
 	})
 	return running
 }
 
-// writeSettings writes a new profile's.
+// writeSettings writes the preferences of a new profile.
 func writeSettings(dir string, of settings) error {
 	text, err := json.Marshal(settings{"profile": of})
 	profile := filepath.Join(dir, "Default")
@@ -133,29 +134,30 @@ func writeSettings(dir string, of settings) error {
 		os.WriteFile(filepath.Join(profile, "Preferences"), text, 0o600))
 }
 
-// person is somebody in front of a browser of their own: no cookie and no storage is there yet.
-func person(t *testing.T) *tab {
+// newBrowser returns a tab of a browser that blocks third-party cookies, with neither cookies nor
+// storage yet.
+func newBrowser(t *testing.T) *tab {
 	t.Helper()
-	return newProfile(t, kept.browser(t, "usual", usual))
+	return newProfile(t, built.browser(t, "usual", blocksThirdParty))
 }
 
-// elsewhere is somebody at another machine.
-func elsewhere(t *testing.T) *tab {
+// otherBrowser returns a tab of another browser, which shares nothing with those of newBrowser.
+func otherBrowser(t *testing.T) *tab {
 	t.Helper()
-	return newProfile(t, kept.browser(t, "another", another))
+	return newProfile(t, built.browser(t, "another", blocksNothing))
 }
 
-// quoted is a text as JavaScript has it.
-func quoted(text string) string {
+// jsString returns the text as a string literal of JavaScript.
+func jsString(text string) string {
 	literal, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // a string can't fail to become JSON
+		panic(err) // encoding a string never fails
 	}
 	return string(literal)
 }
 
-// bare is an address without what may be secret in it.
-func bare(address string) string {
+// withoutQuery returns the address without query and fragment, which may hold secrets.
+func withoutQuery(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	address, _, _ = strings.Cut(address, "?")
 	return address

@@ -9,48 +9,48 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 	"bindery/shared/trigger/triggertest"
 )
 
-// binder is one of many who bind the same platform at once, each with a token of its own.
+// binder is one of many users who bind the same platform at once, each with a token of its own.
 type binder struct {
 	user, token secret.Text
-	got         answer
+	got         reply
 	err         error
 }
 
 const (
-	binders = 64
-	// warm is how many processes Lambda keeps of the function.
-	warm = 8
+	concurrentBinders = 64
+	// warmProcesses is the number of warm processes of the function.
+	warmProcesses = 8
 )
 
-// Of those who bind at once with one ETag, one wins and the others are told so. Of those who don't
-// ask what is there, each is told the truth: the record is the last winner's, with that token; the
-// history has each success once; and no other secret is left.
-func TestManyBindTheSameAtOnce(t *testing.T) {
+// Of the binds at once with one ETag, one succeeds and the others get 412. Of the binds without an
+// ETag, every reply is true: the record is the last successful bind's, with its token; the history
+// has each success once; and no other secret is left.
+func TestManyBindsOfOnePlatformAtOnce(t *testing.T) {
 	t.Parallel()
-	w := startWorld(t)
-	door := w.manyDoors("tokenbind")
-	w.bindByToken("gitlab", w.bearer("alice", everyScope))
+	d := startLambda(t)
+	origin := d.manyProcesses("tokenbind")
+	d.bindByToken("gitlab", d.bearer("alice", everyScope))
 
-	matched := w.binders()
-	w.bindAtOnce(door, matched, "If-Match", w.etag())
+	matched := d.newBinders()
+	d.bindAtOnce(origin, matched, "If-Match", d.etag())
 	won := winners(matched)
 	for _, b := range matched {
 		if !slices.Contains(won, b) && b.got.status != http.StatusPreconditionFailed {
-			t.Errorf("with the ETag of before: %d %v, %v", b.got.status, b.got.body["code"], b.err)
+			t.Errorf("with the old ETag: %d %v, %v", b.got.status, b.got.body["code"], b.err)
 		}
 	}
 	if len(won) != 1 {
-		t.Fatalf("%d of %d win with the same ETag", len(won), binders)
+		t.Fatalf("%d of %d win with the same ETag", len(won), concurrentBinders)
 	}
-	w.wantOf(won)
+	d.wantTokenOfOneOf(won)
 
-	free := w.binders()
-	w.bindAtOnce(door, free)
+	free := d.newBinders()
+	d.bindAtOnce(origin, free)
 	won = winners(free)
 	for _, b := range free {
 		refused := b.got.status == http.StatusConflict ||
@@ -59,38 +59,40 @@ func TestManyBindTheSameAtOnce(t *testing.T) {
 			t.Errorf("without an ETag: %d %v, %v", b.got.status, b.got.body["code"], b.err)
 		}
 	}
-	w.wantOf(won)
-	t.Logf("%d of %d have bound", len(won), binders)
-	w.wantHistory(2 + len(won))
-	w.hasten()
-	w.schedule("after the race")
-	if left := w.cloud.secrets.Names(); len(left) != 2 { // the apps, and the token
+	d.wantTokenOfOneOf(won)
+	t.Logf("%d of %d have bound", len(won), concurrentBinders)
+	d.wantHistory(2 + len(won))
+	d.makeAllDue()
+	d.runSchedule("after the race")
+	if left := d.aws.secrets.Names(); len(left) != 2 { // the OAuth apps, and the binding's token
 		t.Errorf("%d secrets are left of the race, want the winner's", len(left)-1)
 	}
-	w.wantOf(won)
+	d.wantTokenOfOneOf(won)
 }
 
-// manyDoors leads to several processes of one function, by turns.
-func (w *world) manyDoors(folder string) (address string) {
-	w.t.Helper()
-	var doors []http.Handler
-	for range warm {
-		doors = append(doors, w.api(map[string]*triggertest.Process{folder: w.start(folder, 0)}))
+// manyProcesses returns the address of a gateway that spreads requests over several processes of
+// one function.
+func (d *deployment) manyProcesses(folder string) (address string) {
+	d.t.Helper()
+	var gateways []http.Handler
+	for range warmProcesses {
+		process := d.startProcess(folder, 0)
+		gateways = append(gateways, d.api(map[string]*triggertest.Process{folder: process}))
 	}
 	var turn atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		doors[int(turn.Add(1))%len(doors)].ServeHTTP(out, r)
+		gateways[int(turn.Add(1))%len(gateways)].ServeHTTP(out, r)
 	}))
-	w.t.Cleanup(server.Close)
+	d.t.Cleanup(server.Close)
 	return server.URL
 }
 
-func (w *world) binders() []*binder {
+func (d *deployment) newBinders() []*binder {
 	var all []*binder
-	for range binders {
+	for range concurrentBinders {
 		all = append(all, &binder{
-			user: w.bearer("user-"+time.Now().String(), everyScope),
-			token: w.box.AddGitLabToken(sandbox.GitLabToken{
+			user: d.bearer("user-"+time.Now().String(), everyScope),
+			token: d.sandbox.GitLab.AddToken(gitlab.Token{
 				Username: "alice", Scopes: []string{"api"},
 			}),
 		})
@@ -98,16 +100,16 @@ func (w *world) binders() []*binder {
 	return all
 }
 
-// bindAtOnce has all of them begin at the same moment.
-func (w *world) bindAtOnce(door string, all []*binder, more ...string) {
-	w.t.Helper()
-	form := w.form("gitlab")
+// bindAtOnce sends the binds of all binders at the same moment.
+func (d *deployment) bindAtOnce(origin string, all []*binder, more ...string) {
+	d.t.Helper()
+	form, address := d.form("gitlab"), origin+d.bindingsPath()+"/gitlab"
 	begin := make(chan struct{})
 	var group sync.WaitGroup
 	for _, b := range all {
 		group.Go(func() {
 			<-begin
-			b.got, b.err = send(w.t.Context(), http.MethodPut, door+w.at()+"/gitlab", b.user, object{
+			b.got, b.err = send(d.t.Context(), http.MethodPut, address, b.user, object{
 				"address": form["address"], "username": form["username"], "token": b.token.Reveal(),
 			}, more...)
 		})
@@ -125,44 +127,45 @@ func winners(all []*binder) (won []*binder) {
 	return won
 }
 
-// etag is the binding's, as its list shows it.
-func (w *world) etag() string {
-	w.t.Helper()
-	a := w.call(http.MethodGet, w.at(), w.bearer("alice", everyScope), nil)
+// etag returns the ETag of GitLab's binding, as the list of bindings shows it.
+func (d *deployment) etag() string {
+	d.t.Helper()
+	a := d.call(http.MethodGet, d.bindingsPath(), d.bearer("alice", everyScope), nil)
 	list, _ := a.body["bindings"].([]any)
 	for _, b := range list {
 		if tag, _ := in(b, "etag").(string); in(b, "platform") == "gitlab" && tag != "" {
 			return `"` + tag + `"`
 		}
 	}
-	w.t.Fatalf("gitlab has no ETag: %d %v", a.status, a.body["code"])
+	d.t.Fatalf("gitlab has no ETag: %d %v", a.status, a.body["code"])
 	return ""
 }
 
-// wantOf expects that the record is one winner's, and that builds get that one's token.
-func (w *world) wantOf(won []*binder) {
-	w.t.Helper()
-	tag := w.etag()
+// wantTokenOfOneOf expects the record to be one of these binders', and builds to get that binder's
+// token.
+func (d *deployment) wantTokenOfOneOf(won []*binder) {
+	d.t.Helper()
+	tag := d.etag()
 	i := slices.IndexFunc(won, func(b *binder) bool { return b.got.header.Get("ETag") == tag })
 	if i < 0 {
-		w.t.Fatal("the record is nobody's who was told to have bound")
+		d.t.Fatal("the record isn't that of any bind that succeeded")
 	}
-	if token, _ := w.credential("gitlab"); !token.Equal(won[i].token) {
-		w.t.Error("the record points at another token than its winner's")
+	if token, _ := d.credential("gitlab"); !token.Equal(won[i].token) {
+		d.t.Error("the record points at another token than its winner's")
 	}
 }
 
-// wantHistory expects so many events, each once and in their order.
-func (w *world) wantHistory(want int) {
-	w.t.Helper()
+// wantHistory expects this many events in the history, each once.
+func (d *deployment) wantHistory(want int) {
+	d.t.Helper()
 	seen := map[any]bool{}
 	for cursor := ""; ; {
-		a := w.call(http.MethodGet, w.at()+"/gitlab/history?cursor="+cursor,
-			w.bearer("alice", everyScope), nil)
+		a := d.call(http.MethodGet, d.bindingsPath()+"/gitlab/history?cursor="+cursor,
+			d.bearer("alice", everyScope), nil)
 		events, _ := a.body["events"].([]any)
 		for _, e := range events {
 			if id := in(e, "id"); seen[id] {
-				w.t.Errorf("an event is there twice: %v", id)
+				d.t.Errorf("an event is there twice: %v", id)
 			} else {
 				seen[id] = true
 			}
@@ -172,6 +175,6 @@ func (w *world) wantHistory(want int) {
 		}
 	}
 	if len(seen) != want {
-		w.t.Errorf("the history has %d events, want %d", len(seen), want)
+		d.t.Errorf("the history has %d events, want %d", len(seen), want)
 	}
 }

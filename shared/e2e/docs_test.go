@@ -1,20 +1,13 @@
 package e2e_test
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"unicode"
 
@@ -25,16 +18,16 @@ import (
 	"bindery/shared/provider"
 )
 
-// What the documentation says is held against the code. The parts of it that are made from the
-// code are written anew by
+// These tests compare the documentation with the code. The parts of the documentation that are
+// generated from the code are written by
 //
 //	go test ./shared/e2e -run TestDocs -update
 var update = flag.Bool("update", false, "write the parts of the documentation that are generated")
 
-// readmes are the same in two languages.
+// readmes are the README in both languages.
 var readmes = []string{"README.md", "README.zh-CN.md"}
 
-// document reads a file of the documentation, by its path from the root.
+// document returns the text of a file, by its path from the root.
 func document(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
@@ -44,7 +37,7 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// documents lists every file of the documentation.
+// documents returns the names of all files of the documentation.
 func documents(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
@@ -58,14 +51,15 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-// hold compares a document with what it should be, or writes it.
-func hold(t *testing.T, name, want string) {
+// wantDocument compares a document with the generated text. With -update it writes the document
+// instead.
+func wantDocument(t *testing.T, name, want string) {
 	t.Helper()
 	if document(t, name) == want {
 		return
 	}
 	if !*update {
-		t.Errorf("%s is not as the code has it: go test ./shared/e2e -run TestDocs -update", name)
+		t.Errorf("%s doesn't match the code: go test ./shared/e2e -run TestDocs -update", name)
 		return
 	}
 	if err := os.WriteFile(filepath.Join(root, name), []byte(want), 0o644); err != nil {
@@ -73,8 +67,8 @@ func hold(t *testing.T, name, want string) {
 	}
 }
 
-// holdPart does the same with what is between the two marks of a part.
-func holdPart(t *testing.T, name, part, want string) {
+// wantPart is wantDocument for the text between the two marks of a part.
+func wantPart(t *testing.T, name, part, want string) {
 	t.Helper()
 	begin, end := "<!-- "+part+" -->\n", "<!-- end of "+part+" -->"
 	before, rest, begun := strings.Cut(document(t, name), begin)
@@ -82,14 +76,14 @@ func holdPart(t *testing.T, name, part, want string) {
 	if !begun || !ended {
 		t.Fatalf("%s lacks the marks of %s", name, part)
 	}
-	hold(t, name, before+begin+want+end+after)
+	wantDocument(t, name, before+begin+want+end+after)
 }
 
-// row is a line of a table.
-func row(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
+// tableRow returns a line of a Markdown table.
+func tableRow(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
-// rows are the cells of the first table after a heading, without its head.
-func rows(t *testing.T, name, heading string) [][]string {
+// tableRows returns the cells of the first table after a heading, without the table's head.
+func tableRows(t *testing.T, name, heading string) [][]string {
 	t.Helper()
 	_, rest, found := strings.Cut("\n"+document(t, name), "\n"+heading+"\n")
 	if !found {
@@ -115,8 +109,8 @@ func rows(t *testing.T, name, heading string) [][]string {
 	return all[2:]
 }
 
-// named is what the first cells of rows name, without the marks of code.
-func named(rows [][]string) []string {
+// firstCells returns the first cell of each row, without the marks of code.
+func firstCells(rows [][]string) []string {
 	var names []string
 	for _, cells := range rows {
 		names = append(names, strings.Trim(cells[0], "`"))
@@ -124,8 +118,8 @@ func named(rows [][]string) []string {
 	return names
 }
 
-func TestDocsConfigurationIsTheCodes(t *testing.T) {
-	table := row("variable", "default", "meaning") + row("---", "---", "---")
+func TestDocsConfigurationMatchesTheCode(t *testing.T) {
+	table := tableRow("variable", "default", "meaning") + tableRow("---", "---", "---")
 	known := map[string]bool{"BINDERY_TEST_REQUIRE": true}
 	for _, v := range config.Variables() {
 		known[v.Name] = true
@@ -136,9 +130,9 @@ func TestDocsConfigurationIsTheCodes(t *testing.T) {
 		if v.Required {
 			standard = "**required**"
 		}
-		table += row("`"+v.Name+"`", standard, v.Meaning)
+		table += tableRow("`"+v.Name+"`", standard, v.Meaning)
 	}
-	holdPart(t, "README.md", "configuration", table)
+	wantPart(t, "README.md", "configuration", table)
 	variable := regexp.MustCompile(`\bBINDERY_[A-Z0-9_]+[A-Z0-9]\b`)
 	for _, name := range documents(t) {
 		for _, found := range variable.FindAllString(document(t, name), -1) {
@@ -149,7 +143,7 @@ func TestDocsConfigurationIsTheCodes(t *testing.T) {
 	}
 }
 
-func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
+func TestDocsPlatformsAndStatusesMatchTheCode(t *testing.T) {
 	titles := map[string]string{}
 	for _, p := range provider.New(provider.Options{Guard: netguard.New(netguard.Options{})}).All() {
 		titles[p.Describe().Title] = p.Describe().Name
@@ -163,13 +157,13 @@ func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
 		"README.zh-CN.md": {"## 五个平台", "## 状态"},
 	} {
 		var platforms []string
-		for _, title := range named(rows(t, name, headings[0])) {
+		for _, title := range firstCells(tableRows(t, name, headings[0])) {
 			platforms = append(platforms, titles[title])
 		}
 		if !slices.Equal(platforms, provider.Names()) {
 			t.Errorf("%s lists the platforms %q, want %q", name, platforms, provider.Names())
 		}
-		if got := named(rows(t, name, headings[1])); !slices.Equal(got, statuses) {
+		if got := firstCells(tableRows(t, name, headings[1])); !slices.Equal(got, statuses) {
 			t.Errorf("%s lists the statuses %q, want %q", name, got, statuses)
 		}
 	}
@@ -177,7 +171,7 @@ func TestDocsPlatformsAndStatusesAreTheCodes(t *testing.T) {
 
 func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 	var layout []string // a row may name several
-	for _, cells := range rows(t, "README.md", "## Layout") {
+	for _, cells := range tableRows(t, "README.md", "## Layout") {
 		layout = append(layout, strings.Split(strings.ReplaceAll(cells[0], "`", ""), ", ")...)
 	}
 	for _, top := range []string{"functions", "shared"} {
@@ -199,8 +193,8 @@ func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 	}
 }
 
-// problemTable is the catalogue in both languages, by code. What a problem fills in is left in
-// its braces.
+// problemTable returns the catalogue as a table in both languages, sorted by code. Parameters stay
+// in braces.
 func problemTable(t *testing.T) string {
 	params := map[string]string{}
 	for _, name := range []string{
@@ -209,8 +203,8 @@ func problemTable(t *testing.T) string {
 	} {
 		params[name] = "{" + name + "}"
 	}
-	table := row("code, reason", "status", "what it means", "what to do") +
-		row("---", "---", "---", "---")
+	table := tableRow("code, reason", "status", "what it means", "what to do") +
+		tableRow("---", "---", "---", "---")
 	codes := problem.Codes()
 	slices.Sort(codes)
 	for _, code := range codes {
@@ -221,11 +215,11 @@ func problemTable(t *testing.T) string {
 				t.Errorf("%s %s has a parameter that isn't listed here: %s", code, reason, line)
 			}
 			if reason != "" {
-				table += row("`"+string(code)+"`, `"+reason+"`", "",
+				table += tableRow("`"+string(code)+"`, `"+reason+"`", "",
 					en.Detail+"<br>"+zh.Detail, en.Remedy+"<br>"+zh.Remedy)
 				continue
 			}
-			table += row("`"+string(code)+"`", fmt.Sprint(p.Status()),
+			table += tableRow("`"+string(code)+"`", fmt.Sprint(p.Status()),
 				"**"+en.Title+".** "+en.Detail+"<br>**"+zh.Title+"。**"+zh.Detail,
 				en.Remedy+"<br>"+zh.Remedy)
 		}
@@ -233,22 +227,22 @@ func problemTable(t *testing.T) string {
 	return table
 }
 
-func TestDocsProblemsAreTheCatalogue(t *testing.T) {
-	holdPart(t, "docs/problems.md", "problems", problemTable(t))
+func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
+	wantPart(t, "docs/problems.md", "problems", problemTable(t))
 }
 
-func TestDocsEventsAreTheCodes(t *testing.T) {
+func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
 	source := document(t, "shared/event/event.go")
 	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
 	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])
 	}
-	if got := named(rows(t, "docs/events.md", "## Events")); !slices.Equal(got, events) {
+	if got := firstCells(tableRows(t, "docs/events.md", "## Events")); !slices.Equal(got, events) {
 		t.Errorf("docs/events.md lists %q, want %q", got, events)
 	}
 	var answered []string
-	for _, cells := range rows(t, "docs/operate.md", "## Events") {
+	for _, cells := range tableRows(t, "docs/operate.md", "## Events") {
 		answered = append(answered, regexp.MustCompile(`binding\.[a-z_]+`).FindAllString(cells[0], -1)...)
 	}
 	slices.Sort(answered)
@@ -257,187 +251,17 @@ func TestDocsEventsAreTheCodes(t *testing.T) {
 	}
 }
 
-// attackNumbers are those of every attack, in order.
-func attackNumbers() []string {
-	var all []string
-	for _, group := range []struct {
-		letter string
-		last   int
-	}{{"A", 18}, {"B", 14}, {"C", 15}, {"D", 14}} {
-		for n := range group.last {
-			all = append(all, fmt.Sprint(group.letter, n+1))
-		}
-	}
-	return all
-}
+// codeBlock is a fenced block of code in Markdown.
+type codeBlock struct{ language, body string }
 
-// attackTests are the tests that bear an attack's number, by number.
-func attackTests(t *testing.T) map[string][]string {
-	tests := map[string][]string{}
-	declared := regexp.MustCompile(`^func (Test([A-D][0-9]+)_\w+)\(`)
-	goFiles(t, func(name string, lines [][]byte) {
-		for _, line := range lines {
-			if found := declared.FindSubmatch(line); found != nil {
-				number := string(found[2])
-				tests[number] = append(tests[number], string(found[1]))
-			}
-		}
-	})
-	for _, names := range tests {
-		slices.Sort(names)
-	}
-	return tests
-}
-
-const notYet = "not yet"
-
-func TestDocsAttacksNameTheirTests(t *testing.T) {
-	const name = "docs/attacks.md"
-	tests := attackTests(t)
-	if *update {
-		writeAttackTests(t, name, tests)
-	}
-	var numbers []string
-	for _, heading := range []string{"A", "B", "C", "D"} {
-		for _, cells := range rows(t, name, "## "+headingOf(t, name, heading)) {
-			number := cells[0]
-			numbers = append(numbers, number)
-			if len(cells) != 4 || cells[1] == "" || cells[2] == "" {
-				t.Errorf("%s: %s has %d cells, or empty ones, want number, attack, defence, tests",
-					name, number, len(cells))
-				continue
-			}
-			holdAttack(t, number, cells[3], tests[number])
-		}
-	}
-	if want := attackNumbers(); !slices.Equal(numbers, want) {
-		t.Errorf("%s has the numbers %v, want %v", name, numbers, want)
-	}
-	for number, found := range tests {
-		if !slices.Contains(numbers, number) {
-			t.Errorf("%v bear a number that %s lacks", found, name)
-		}
-	}
-}
-
-// headingOf is the one that begins with a group's letter.
-func headingOf(t *testing.T, name, letter string) string {
-	t.Helper()
-	found := regexp.MustCompile(`(?m)^## (` + letter + `\. .+)$`).FindStringSubmatch(document(t, name))
-	if found == nil {
-		t.Fatalf("%s has no heading for %s", name, letter)
-	}
-	return found[1]
-}
-
-// holdAttack holds what a row names against the tests that there are.
-func holdAttack(t *testing.T, number, cell string, tests []string) {
-	t.Helper()
-	switch {
-	case cell == notYet && len(tests) > 0:
-		t.Errorf("docs/attacks.md has no test for %s, but there is %s (-update writes them)",
-			number, strings.Join(tests, ", "))
-	case cell == notYet:
-	case cell == "":
-		t.Errorf("docs/attacks.md names neither a test for %s nor %q", number, notYet)
-	default:
-		for test := range strings.SplitSeq(cell, ", ") {
-			if !slices.Contains(tests, strings.Trim(test, "`")) {
-				t.Errorf("docs/attacks.md names %s for %s, which there isn't", test, number)
-			}
-		}
-	}
-}
-
-func writeAttackTests(t *testing.T, name string, tests map[string][]string) {
-	t.Helper()
-	numbered := regexp.MustCompile(`^\| ([A-D][0-9]+) \| .* \| .* \| `)
-	lines := strings.Split(document(t, name), "\n")
-	for i, line := range lines {
-		found := numbered.FindStringSubmatch(line)
-		if found == nil {
-			continue
-		}
-		cell := notYet
-		if names := tests[found[1]]; len(names) > 0 {
-			cell = "`" + strings.Join(names, "`, `") + "`"
-		}
-		cells := strings.Split(line, " | ")
-		lines[i] = strings.Join(append(cells[:3], cell+" |"), " | ")
-	}
-	hold(t, name, strings.Join(lines, "\n"))
-}
-
-// directModules are the modules of go.mod that Bindery itself imports, in its tests too, or runs
-// as a tool.
-func directModules(t *testing.T) (direct, required []string) {
-	mod := document(t, "go.mod")
-	require := regexp.MustCompile(`(?m)^(?:require )?\t?(\S+\.\S+/\S+|\S+\.\S+) v\S+`)
-	for _, found := range require.FindAllStringSubmatch(mod, -1) {
-		required = append(required, found[1])
-	}
-	imported := map[string]bool{}
-	_, tools, _ := strings.Cut(mod, "\ntool (")
-	tools, _, _ = strings.Cut(tools, ")")
-	for _, tool := range strings.Fields(tools) {
-		imported[tool] = true
-	}
-	for _, tags := range builds {
-		list := exec.CommandContext(t.Context(), "go", "list", "-tags="+tags, "-f",
-			`{{join .Imports "\n"}}{{"\n"}}{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}`,
-			"./functions/...", "./shared/...")
-		list.Dir = root
-		out, err := list.Output()
-		if err != nil {
-			t.Fatalf("%v: %v", list, err)
-		}
-		for _, name := range strings.Fields(string(out)) {
-			imported[name] = true
-		}
-	}
-	for _, module := range required {
-		for name := range imported {
-			if name == module || strings.HasPrefix(name, module+"/") {
-				direct = append(direct, module)
-				break
-			}
-		}
-	}
-	if len(direct) < 5 {
-		t.Fatalf("found the direct requirements %v only", direct)
-	}
-	return direct, required
-}
-
-func TestDocsDependenciesAreExplained(t *testing.T) {
-	direct, required := directModules(t)
-	var explained []string
-	for _, heading := range []string{"## In what is deployed", "## On a laptop and in tests"} {
-		explained = append(explained, named(rows(t, "docs/dependencies.md", heading))...)
-	}
-	for _, module := range direct {
-		if !slices.Contains(explained, module) {
-			t.Errorf("docs/dependencies.md doesn't say why %s is there", module)
-		}
-	}
-	for _, module := range explained {
-		if !slices.Contains(required, module) {
-			t.Errorf("docs/dependencies.md explains %s, which go.mod doesn't require", module)
-		}
-	}
-}
-
-// fence is a block of code.
-type fence struct{ language, body string }
-
-func fences(text string) []fence {
-	var all []fence
-	var open *fence
+func codeBlocks(text string) []codeBlock {
+	var all []codeBlock
+	var open *codeBlock
 	for line := range strings.SplitSeq(text, "\n") {
 		mark, found := strings.CutPrefix(line, "```")
 		switch {
 		case found && open == nil:
-			open = &fence{language: mark}
+			open = &codeBlock{language: mark}
 		case found:
 			all = append(all, *open)
 			open = nil
@@ -448,7 +272,7 @@ func fences(text string) []fence {
 	return all
 }
 
-// slug is a heading as a link names it.
+// slug returns the anchor of a heading, as GitHub makes it.
 func slug(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -461,7 +285,7 @@ func slug(heading string) string {
 	}, heading)
 }
 
-func TestDocsLinksLeadSomewhere(t *testing.T) {
+func TestDocsLinksResolve(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
 	for _, name := range documents(t) {
@@ -491,174 +315,4 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 			}
 		}
 	}
-}
-
-// laptop builds the real binary, runs it on free ports in a folder of its own, and returns the
-// two.
-func laptop(t *testing.T) (own, sandbox string) {
-	t.Helper()
-	folder := t.TempDir()
-	binary := filepath.Join(folder, "local")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./functions/local")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
-	}
-	process := exec.Command(binary) // ended below: a context's end would be an error
-	process.Dir = folder
-	process.Env = []string{"PORT=0"}
-	stdout, err := process.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stdout)
-	for (own == "" || sandbox == "") && lines.Scan() {
-		if _, port, found := strings.Cut(lines.Text(), "http://localhost:"); found {
-			own = port
-		}
-		if _, port, found := strings.Cut(lines.Text(), "http://127.0.0.1:"); found {
-			sandbox, _, _ = strings.Cut(port, " ")
-		}
-	}
-	read := make(chan struct{})
-	go func() { _, _ = io.Copy(io.Discard, stdout); close(read) }()
-	t.Cleanup(func() {
-		_ = process.Process.Signal(syscall.SIGTERM)
-		<-read
-		if err := process.Wait(); err != nil {
-			t.Errorf("the laptop's process ended with %v", err)
-		}
-	})
-	if own == "" || sandbox == "" {
-		t.Fatal("the laptop's process has named no ports")
-	}
-	return own, sandbox
-}
-
-// TestDocsCurlWorksAsPasted pastes every block of the two README with curl in it into one shell,
-// with nothing but the ports changed, and holds each answer against the block of JSON after it.
-func TestDocsCurlWorksAsPasted(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	for _, name := range readmes {
-		t.Run(name, func(t *testing.T) {
-			own, sandbox := laptop(t)
-			const border = "\n--- the next block ---\n"
-			script, wanted := "set -eu\n", []string{}
-			all := fences(document(t, name))
-			for i, f := range all {
-				if f.language != "sh" || !strings.Contains(f.body, "curl ") {
-					continue
-				}
-				script += f.body + "printf '" + strings.ReplaceAll(border, "\n", `\n`) + "'\n"
-				want := ""
-				if i+1 < len(all) && all[i+1].language == "json" {
-					want = all[i+1].body
-				}
-				wanted = append(wanted, want)
-			}
-			if len(wanted) < 3 {
-				t.Fatalf("%s has %d blocks with curl in them, which can't be all", name, len(wanted))
-			}
-			ports := strings.NewReplacer("localhost:8080", "localhost:"+own,
-				"127.0.0.1:8081", "127.0.0.1:"+sandbox)
-			shell := exec.CommandContext(t.Context(), "bash", "-c", ports.Replace(script))
-			shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
-			out, err := shell.Output()
-			if err != nil {
-				t.Errorf("the blocks of %s end with %v", name, err)
-			}
-			answers := strings.Split(string(out), border)
-			for i, want := range wanted {
-				if i >= len(answers)-1 {
-					t.Fatalf("block %d of %s was not reached", i+1, name)
-				}
-				holdAnswer(t, fmt.Sprintf("block %d of %s", i+1, name), answers[i], ports.Replace(want))
-			}
-		})
-	}
-}
-
-// holdAnswer holds the last JSON of an answer against the documentation's, and refuses a problem
-// that the documentation doesn't show.
-func holdAnswer(t *testing.T, where, answer, want string) {
-	t.Helper()
-	var last any
-	for decoder := json.NewDecoder(strings.NewReader(answer)); ; {
-		var value any
-		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Errorf("%s answers what is no JSON", where)
-			return
-		}
-		last = value
-	}
-	if want == "" {
-		if fields, _ := last.(map[string]any); fields["code"] != nil {
-			t.Errorf("%s answers with the problem %v", where, fields["code"])
-		}
-		return
-	}
-	var wanted any
-	if err := json.Unmarshal([]byte(want), &wanted); err != nil {
-		t.Errorf("the JSON after %s: %v", where, err)
-		return
-	}
-	for _, wrong := range unlike(wanted, last, "") {
-		t.Errorf("%s: %s", where, wrong)
-	}
-}
-
-// unlike lists where an answer isn't as the documentation shows it. "…" stands for any text there,
-// and as a name for fields that aren't shown.
-func unlike(want, got any, at string) []string {
-	switch want := want.(type) {
-	case map[string]any:
-		fields, ok := got.(map[string]any)
-		if !ok {
-			return []string{at + " is no object"}
-		}
-		var wrong []string
-		for _, name := range slices.Sorted(maps.Keys(want)) {
-			if name == "…" {
-				continue
-			}
-			value, there := fields[name]
-			if !there {
-				wrong = append(wrong, at+"/"+name+" is not there")
-				continue
-			}
-			wrong = append(wrong, unlike(want[name], value, at+"/"+name)...)
-		}
-		if _, partly := want["…"]; !partly && len(fields) != len(want) {
-			wrong = append(wrong, fmt.Sprintf("%s has %d fields, shown are %d", at, len(fields), len(want)))
-		}
-		return wrong
-	case []any:
-		list, ok := got.([]any)
-		if !ok || len(list) != len(want) {
-			return []string{at + " is another list"}
-		}
-		var wrong []string
-		for i := range want {
-			wrong = append(wrong, unlike(want[i], list[i], fmt.Sprintf("%s/%d", at, i))...)
-		}
-		return wrong
-	case string:
-		if _, ok := got.(string); ok && want == "…" {
-			return nil
-		}
-	}
-	if want != got {
-		return []string{fmt.Sprintf("%s is not %v", at, want)}
-	}
-	return nil
 }

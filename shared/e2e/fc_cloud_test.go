@@ -22,42 +22,42 @@ import (
 	"bindery/shared/vault/kms/kmstest"
 )
 
-// fcCloud is Alibaba Cloud as far as the functions use it: pretend services of Tablestore, KMS and
-// Container Registry, and Function Compute's own API, all behind a gate that gives each function
-// the rights of its role in docs/ram and no others. The access key's id says who is calling: each
-// function has credentials of its own, which come with each of its invocations.
+// fcCloud is what the functions use of Alibaba Cloud: fake services of Tablestore, KMS and
+// Container Registry, and Function Compute's own API. A gate before all of them gives each
+// function the rights of its role in docs/ram and no others. The access key's id is the function's
+// folder: each function gets its credentials with each invocation.
 type fcCloud struct {
 	settings map[string]string
 	vault    *kmstest.Service
 	registry *acrtest.Service
-	may      map[string]map[string]string // by function and resource
+	rights   map[string]map[string]string // by function and resource
 
-	mu      sync.Mutex // guards what follows
-	meet    func(who string, needs []right)
-	refused []string
-	used    map[string]bool // "function action on"
-	kept    map[string]bool // every token that was put into the vault
+	mu           sync.Mutex // guards what follows
+	onEachCall   func(who string, needs []right)
+	refused      []string
+	used         map[string]bool // "function action on"
+	storedTokens map[string]bool // every token that the vault ever stored
 }
 
-// startFCCloud starts the services, and says in the settings where they are. Functions are invoked
-// by invoke.
+// startFCCloud starts the services and puts their addresses into settings. invoke returns the
+// process of a function that another one invokes.
 func startFCCloud(
 	t *testing.T, settings map[string]string, folders []string,
 	invoke func(folder string) *triggertest.Process,
 ) *fcCloud {
 	t.Helper()
 	c := &fcCloud{
-		settings: settings, used: map[string]bool{}, kept: map[string]bool{},
+		settings: settings, used: map[string]bool{}, storedTokens: map[string]bool{},
 		vault: kmstest.New(kmstest.Options{
 			Instance: settings["BINDERY_KMS_INSTANCE"], EncryptionKey: settings["BINDERY_KMS_KEY"],
 		}),
 		registry: acrtest.New("", "", ""),
-		may:      map[string]map[string]string{},
+		rights:   map[string]map[string]string{},
 	}
 	for _, folder := range folders {
-		c.may[folder] = mayDo(t, folder)
+		c.rights[folder] = roleRights(t, folder)
 		if readsCatalogue(folder) {
-			maps.Copy(c.may[folder], mayDo(t, "acr"))
+			maps.Copy(c.rights[folder], roleRights(t, "acr"))
 		}
 	}
 	rows := otstest.New(otstest.Options{Instance: settings["BINDERY_TABLESTORE_INSTANCE"]})
@@ -75,20 +75,20 @@ func startFCCloud(
 	return c
 }
 
-// credentialsOf are those that come with a function's invocations.
+// credentialsOf returns the credentials that come with a function's invocations.
 func credentialsOf(folder string) triggertest.Credentials {
 	return triggertest.Credentials{
 		ID: folder, Key: "canary-key-" + folder, Token: "canary-token-" + folder,
 	}
 }
 
-// known finds the credentials of an access key.
+// known returns the credentials of an access key.
 func (c *fcCloud) known(id string) (key, token string, ok bool) {
 	as := credentialsOf(id)
-	return as.Key, as.Token, id == admin || c.may[id] != nil
+	return as.Key, as.Token, id == admin || c.rights[id] != nil
 }
 
-// serve starts a service behind the gate. What a request needs, says needs.
+// serve starts a service behind the gate. needs returns the rights that a request needs.
 func (c *fcCloud) serve(
 	t *testing.T, variable string, service http.Handler,
 	needs func(r *http.Request, body []byte) []right,
@@ -102,7 +102,7 @@ func (c *fcCloud) serve(
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		who := r.Header.Get("X-Acs-Accesskey-Id") + r.Header.Get("X-Ots-Accesskeyid")
 		needed := needs(r, body)
-		if meet := c.meets(); meet != nil {
+		if meet := c.callHook(); meet != nil {
 			meet(who, needed)
 		}
 		if !c.allowed(who, needed) {
@@ -115,20 +115,20 @@ func (c *fcCloud) serve(
 	c.settings[variable] = server.URL
 }
 
-// onCall has meet called before each call of a service, which it may hold up, from now on.
+// onCall sets the function that is called before each call of a service. It may block the call.
 func (c *fcCloud) onCall(meet func(who string, needs []right)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.meet = meet
+	c.onEachCall = meet
 }
 
-func (c *fcCloud) meets() func(who string, needs []right) {
+func (c *fcCloud) callHook() func(who string, needs []right) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.meet
+	return c.onEachCall
 }
 
-// allowed reports whether the caller's role may do it, and notes what it may not.
+// allowed reports whether the caller's role allows the request, and records a denied one.
 func (c *fcCloud) allowed(who string, needed []right) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,7 +136,7 @@ func (c *fcCloud) allowed(who string, needed []right) bool {
 		return true
 	}
 	for _, need := range needed {
-		if !slices.Contains(strings.Fields(c.may[who][need.on]), need.action) {
+		if !slices.Contains(strings.Fields(c.rights[who][need.on]), need.action) {
 			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
 			return false
 		}
@@ -156,8 +156,9 @@ func (c *fcCloud) ofTablestore(r *http.Request, body []byte) (needed []right) {
 	return needed
 }
 
-// ofKMS also remembers the tokens in what goes into the vault: nothing else may show them. A secret
-// is sealed and opened by the caller's right to the key.
+// ofKMS returns the rights that a request to KMS needs, and remembers the tokens in values that
+// are written, so that the logs can be searched for them. Sealing and opening a secret uses the
+// caller's right to the key.
 func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -174,7 +175,7 @@ func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 	action := r.Header.Get("X-Acs-Action")
 	needed := []right{{action, on}}
 	switch action {
-	case "CreateSecret": // which of the two the cloud looks at isn't said
+	case "CreateSecret": // the documentation doesn't say which of the two counts
 		needed = append(needed, right{action, "new"}, right{"GenerateDataKey", "key"})
 	case "PutSecretValue":
 		needed = append(needed, right{"GenerateDataKey", "key"})
@@ -193,14 +194,14 @@ func (c *fcCloud) keep(value string) {
 	defer c.mu.Unlock()
 	for _, name := range []string{"access_token", "refresh_token"} {
 		if fields[name] != "" {
-			c.kept[fields[name]] = true
+			c.storedTokens[fields[name]] = true
 		}
 	}
 }
 
 var invocationPath = regexp.MustCompile(`^/2023-03-30/functions/bindery-(\w+)/invocations$`)
 
-// invokedBy is the function that a request invokes.
+// invokedBy returns the function that a request invokes.
 func invokedBy(r *http.Request) string {
 	if found := invocationPath.FindStringSubmatch(r.URL.Path); found != nil {
 		return found[1]
@@ -208,7 +209,7 @@ func invokedBy(r *http.Request) string {
 	return ""
 }
 
-// invocations is Function Compute's own API, which the router asks.
+// invocations is Function Compute's InvokeFunction, which the router calls.
 func (c *fcCloud) invocations(invoke func(folder string) *triggertest.Process) http.Handler {
 	gate := acs3test.New("2023-03-30", "", "", "")
 	gate.Path = invocationPath
@@ -227,28 +228,29 @@ func (c *fcCloud) invocations(invoke func(folder string) *triggertest.Process) h
 	})
 }
 
-func (c *fcCloud) left() []string { return c.vault.Names() }
+func (c *fcCloud) secretNames() []string { return c.vault.Names() }
 
 func (c *fcCloud) tokens() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.kept))
+	return slices.Sorted(maps.Keys(c.storedTokens))
 }
 
-func (c *fcCloud) denied() []string {
+func (c *fcCloud) deniedCalls() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.refused)
 }
 
-func (c *fcCloud) idle() (all []string) {
+func (c *fcCloud) unusedRights() (all []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for folder, rights := range c.may {
+	for folder, rights := range c.rights {
 		for on, actions := range rights {
 			for action := range strings.FieldsSeq(actions) {
 				use := folder + " " + action + " " + on
-				if on != "log" && !c.used[use] && fcUnused[use] == "" { // Function Compute writes it
+				// Function Compute itself writes the log.
+				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" {
 					all = append(all, use)
 				}
 			}
@@ -257,12 +259,12 @@ func (c *fcCloud) idle() (all []string) {
 	return all
 }
 
-// fcUnused are the rights that the story has no use for, and what does.
-var fcUnused = map[string]string{
-	"tokenbind GetRange table":            "asking who holds a token that is to be revoked",
-	"tokenbind DeleteRow table":           "dropping an entry of a holder that is long gone",
+// fcUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
+var fcUnusedRights = map[string]string{
+	"tokenbind GetRange table":            "finding who holds a token before revoking it",
+	"tokenbind DeleteRow table":           "deleting an outdated entry of the identity index",
 	"oauthcallback DeleteRow table":       "the same",
-	"oauthcallback GetSecretValue tokens": "looking whether a secret was made",
+	"oauthcallback GetSecretValue tokens": "reading whether a secret was stored",
 	"unbind DeleteRow table":              "the same",
 	"unbind BatchWriteRow table":          "draining a record that has eight events",
 	"credential BatchWriteRow table":      "the same",

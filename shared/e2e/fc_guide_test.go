@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// fcGuides are the guide to Alibaba Cloud in each language: the headings of its tables of settings
-// and of alarms, and how it says that a setting has no default.
+// fcGuides are the guide to Alibaba Cloud in each language, with the headings of its tables of
+// settings and of alarms, and its words for a setting that has no default.
 var fcGuides = []struct{ name, settings, alarms, required, inVPC string }{
 	{fcGuide, "## 2. The settings", "## Alarms", "**required**", "with a VPC"},
 	{"docs/deploy-alibaba.zh-CN.md", "## 2. 配置", "## 告警", "**必填**", "使用 VPC 时必填"},
 }
 
 func TestDocsGuidesToAlibabaCloudHaveTheSameCode(t *testing.T) {
-	want := fences(document(t, fcGuide))
+	want := codeBlocks(document(t, fcGuide))
 	for _, guide := range fcGuides {
-		got := fences(document(t, guide.name))
+		got := codeBlocks(document(t, guide.name))
 		if len(got) != len(want) || len(want) < 10 {
 			t.Fatalf("%s has %d blocks of code, %s %d", guide.name, len(got), fcGuide, len(want))
 		}
@@ -46,7 +46,7 @@ func TestDocsGuidesToAlibabaCloudListEverySetting(t *testing.T) {
 			}
 			want = append(want, []string{"`" + found[2] + "`", standard})
 		}
-		got := rows(t, guide.name, guide.settings)
+		got := tableRows(t, guide.name, guide.settings)
 		for i := range min(len(got), len(want)) {
 			if len(got[i]) != 3 || !slices.Equal(got[i][:2], want[i]) || got[i][2] == "" {
 				t.Errorf("%s lists %q, want %q and what it means", guide.name, got[i], want[i])
@@ -58,8 +58,8 @@ func TestDocsGuidesToAlibabaCloudListEverySetting(t *testing.T) {
 	}
 }
 
-// The log is where both clouds' alarms look: the queries of the guide find the same lines as the
-// filters of template.yaml, and a line of an error.
+// Both clouds' alarms look at the log: the guide's queries find the same lines as the filters of
+// template.yaml, and lines of errors.
 func TestDocsAlarmsOnAlibabaCloudAreThoseOnAWS(t *testing.T) {
 	lines := []string{`{"time":"2026-01-01T00:00:00Z","level":"ERROR","msg":"refused"}`}
 	var alarms []string
@@ -103,7 +103,7 @@ func TestDocsAlarmsOnAlibabaCloudAreThoseOnAWS(t *testing.T) {
 	}
 	slices.Sort(alarms)
 	for _, guide := range fcGuides {
-		got := named(rows(t, guide.name, guide.alarms))
+		got := firstCells(tableRows(t, guide.name, guide.alarms))
 		slices.Sort(got)
 		if !slices.Equal(got, alarms) {
 			t.Errorf("%s has the alarms %q, the template %q", guide.name, got, alarms)

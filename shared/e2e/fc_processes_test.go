@@ -9,7 +9,7 @@ import (
 )
 
 func TestOnFunctionComputeTheFunctionsStartAndAnswerThroughTheDomain(t *testing.T) {
-	w := startFC(t)
+	d := startFC(t)
 	const binding = "/v1/instances/a/b/bindings/github"
 	for _, route := range []string{
 		"PUT " + binding, "DELETE " + binding + "?revoke=true", "POST " + binding + "/credential",
@@ -18,11 +18,11 @@ func TestOnFunctionComputeTheFunctionsStartAndAnswerThroughTheDomain(t *testing.
 		"GET /v1/authorizations/0a", "POST /v1/authorizations/0a/confirm",
 	} {
 		method, path, _ := strings.Cut(route, " ")
-		a := w.call(method, path, secret.Text{}, nil)
+		a := d.call(method, path, secret.Text{}, nil)
 		if a.status != http.StatusUnauthorized || a.body["code"] != "not_signed_in" {
 			t.Errorf("%s without a bearer: %d %v", route, a.status, a.body)
 		}
-		a = w.call(http.MethodOptions, path, secret.Text{}, nil, "Origin", consoleURL,
+		a = d.call(http.MethodOptions, path, secret.Text{}, nil, "Origin", consoleURL,
 			"Access-Control-Request-Method", method)
 		if a.status != http.StatusNoContent ||
 			!strings.Contains(a.header.Get("Access-Control-Allow-Methods"), method) {
@@ -46,7 +46,7 @@ func TestOnFunctionComputeTheFunctionsStartAndAnswerThroughTheDomain(t *testing.
 		{"/v1/nothing", "", "application/problem+json", http.StatusNotFound},
 		{binding + "/nothing", "", "application/problem+json", http.StatusNotFound},
 	} {
-		a := w.call(http.MethodGet, c.path, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")
+		a := d.call(http.MethodGet, c.path, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")
 		if a.status != c.status || a.header.Get("Location") != c.location ||
 			c.kind != "" && a.header.Get("Content-Type") != c.kind {
 			t.Errorf("%s: %d %v", c.path, a.status, a.header)

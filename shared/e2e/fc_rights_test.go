@@ -14,7 +14,7 @@ import (
 
 const ramFolder = "docs/ram"
 
-// fcResources are what rights are given on, as the policies name it, by a name of our own.
+// fcResources maps the resources that policies name to short names.
 func fcResources() map[string]string {
 	const where = ":${FC_REGION}:${FC_ACCOUNT_ID}:"
 	const instance = "acs:ots" + where + "instance/${BINDERY_TABLESTORE_INSTANCE}/"
@@ -22,11 +22,11 @@ func fcResources() map[string]string {
 		instance + "table/${BINDERY_TABLE}":                    "table",
 		instance + "table/${BINDERY_TABLE}_due":                "due",
 		"acs:kms" + where + "secret/${BINDERY_SECRET_PREFIX}*": "tokens",
-		// What a secret is made in: no secret is read by it.
+		// The resource of CreateSecret. It gives no right to read a secret.
 		"acs:kms" + where + "secret":                       "new",
 		"acs:kms" + where + "secret/${BINDERY_OAUTH_APPS}": "apps",
 		"acs:kms" + where + "key/${BINDERY_KMS_KEY}":       "key",
-		"*": "registry", // which can't be narrowed
+		"*": "registry", // Container Registry takes nothing narrower
 		"acs:log" + where + "project/${FC_LOG_PROJECT}/logstore/${FC_LOG_STORE}": "log",
 	}
 	for _, f := range []string{
@@ -38,14 +38,15 @@ func fcResources() map[string]string {
 	return all
 }
 
-// readsCatalogue reports whether a function may list the registry's instances: so does whatever an
-// instance is named to.
+// readsCatalogue reports whether a function may list the registry's instances. Every function that
+// takes an instance needs to.
 func readsCatalogue(function string) bool {
 	return !slices.Contains([]string{"router", "console", "oauthcallback"}, function)
 }
 
-// mayDo is what a role may do: actions, sorted and without their service, by resource.
-func mayDo(t *testing.T, name string) map[string]string {
+// roleRights returns the actions that a role allows, sorted and without their service, by
+// resource.
+func roleRights(t *testing.T, name string) map[string]string {
 	t.Helper()
 	var policy struct {
 		Version   string
@@ -86,7 +87,7 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	const (
 		all  = "BatchWriteRow DeleteRow GetRange GetRow PutRow"
 		get  = "GetSecretValue"
-		both = "Decrypt GenerateDataKey" // to make and to read; the first alone to read
+		both = "Decrypt GenerateDataKey" // both to write a secret; only the first to read one
 	)
 	want := map[string]map[string]string{
 		"console":    {},
@@ -95,8 +96,8 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		"tokenbind": {
 			"table": all, "tokens": "CreateSecret GetSecretValue", "new": "CreateSecret", "key": both,
 		},
-		// Nobody is signed in to it, so it reads no token: whoever comes back while the answer to
-		// CreateSecret is lost begins again.
+		// Its caller isn't signed in, so it reads no token. If the reply to CreateSecret is lost, the
+		// user starts again.
 		"oauthcallback": {
 			"table": "DeleteRow GetRange GetRow PutRow", "tokens": "CreateSecret",
 			"new": "CreateSecret", "apps": get, "key": both,
@@ -117,10 +118,10 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			"credential": "InvokeFunction", "expirycheck": "InvokeFunction",
 		},
 	}
-	deployment := deployment(t)
+	deployment := readDeployment(t)
 	for name, f := range fcFunctions(t, deployment) {
 		want[name]["log"] = "PostLogStoreLogs"
-		if got := mayDo(t, name); !maps.Equal(got, want[name]) {
+		if got := roleRights(t, name); !maps.Equal(got, want[name]) {
 			t.Errorf("%s may %v, want %v", name, got, want[name])
 		}
 		if role := "acs:ram::1234567890123456:role/bindery-" + name; f["role"] != role {
@@ -132,24 +133,24 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		} {
 			_, told := variables[variable]
 			if mayUse := want[name][on] != ""; told != mayUse {
-				t.Errorf("%s: is told %s: %v; may use it: %v", name, variable, told, mayUse)
+				t.Errorf("%s: has %s: %v; may use it: %v", name, variable, told, mayUse)
 			}
 		}
 	}
 	env := fcSettings(t)
-	for range 2 { // with the settings of the guide, and with the defaults
+	for range 2 { // with the guide's settings, then with the defaults
 		f := fcFunctions(t, readServerless(t, document(t, "s.yaml"), env))["unbind"]
 		told := environmentOf(t, "unbind", f)
 		if strings.HasPrefix(told["BINDERY_OAUTH_APPS"], told["BINDERY_SECRET_PREFIX"]) {
-			t.Errorf("whoever may read tokens may read the OAuth apps, %s", told["BINDERY_OAUTH_APPS"])
+			t.Errorf("a role that may read tokens may read the OAuth apps, %s", told["BINDERY_OAUTH_APPS"])
 		}
 		delete(env, "BINDERY_OAUTH_APPS")
 		delete(env, "BINDERY_SECRET_PREFIX")
 	}
 }
 
-// Both tables make the same call for the same thing, and the story on Lambda's runtime is told with
-// the rights of template.yaml, each of which it needs.
+// Both tables make the same calls for the same purpose, and bindToUnbind on Lambda needs each
+// right of template.yaml.
 func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
 	same := map[string]string{
 		"GetItem": "GetRow", "PutItem": "PutRow", "DeleteItem": "DeleteRow", "Query": "GetRange",
@@ -165,7 +166,7 @@ func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
 				want[to] = append(want[to], call)
 			}
 		}
-		got := mayDo(t, f.folder)
+		got := roleRights(t, f.folder)
 		for _, to := range []string{"table", "due"} {
 			seen += len(want[to])
 			slices.Sort(want[to])
@@ -179,7 +180,7 @@ func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
 	}
 }
 
-// The commands of the guide are run as they stand, with a pretend aliyun.
+// Runs the commands of the guide unchanged, with a fake aliyun.
 func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 	folder := t.TempDir()
 	told := filepath.Join(folder, "told")
@@ -189,7 +190,7 @@ func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "set -eu\n"
-	for _, f := range fences(document(t, fcGuide)) {
+	for _, f := range codeBlocks(document(t, fcGuide)) {
 		if f.language == "sh" {
 			script += f.body
 		}
@@ -233,7 +234,7 @@ func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 			t.Errorf("it runs %v", words)
 		}
 	}
-	for name, f := range fcFunctions(t, deployment(t)) {
+	for name, f := range fcFunctions(t, readDeployment(t)) {
 		role := strings.TrimPrefix(f["role"].(string), "acs:ram::1234567890123456:role/")
 		if !attached[role+" to "+role] {
 			t.Errorf("%s: its role %s isn't made, with its policy", name, role)

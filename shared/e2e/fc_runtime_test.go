@@ -14,50 +14,40 @@ import (
 
 	"bindery/shared/api"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 	"bindery/shared/trigger/triggertest"
 	"bindery/shared/vault/kms/kmstest"
 )
 
-// logged are the lines of a process's log with this message.
-func logged(p *triggertest.Process, msg string) (all []object) {
-	for text := range strings.Lines(p.Log()) {
-		var line object
-		if json.Unmarshal([]byte(text), &line) == nil && line["msg"] == msg {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
-func TestOnFunctionComputeEveryFunctionHasItsHooks(t *testing.T) {
-	w := startFC(t)
-	for folder, p := range w.processes {
+func TestOnFunctionComputeEveryFunctionHandlesTheLifecycleHooks(t *testing.T) {
+	d := startFC(t)
+	for folder, p := range d.processes {
 		if err := p.Initialize(t.Context()); err != nil {
 			t.Errorf("%s: the initializer: %v", folder, err)
 		}
 	}
-	w.bindByToken("gitlab", w.bearer("alice", everyScope))
-	for folder, p := range w.processes {
+	d.bindByToken("gitlab", d.bearer("alice", everyScope))
+	for folder, p := range d.processes {
 		if err := p.PreStop(t.Context()); err != nil {
 			t.Errorf("%s: preStop: %v", folder, err)
 		}
 	}
 }
 
-// The vendor's loop asks for the next event before it has replied to the last one. All of these are
-// under way at once, and each gets its own.
+// The vendor's loop polls for the next event before it has replied to the last one. These requests
+// are all in progress at once, and each gets its own reply.
 func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
-	w := startFC(t)
-	user := w.bearer("alice", everyScope)
+	d := startFC(t)
+	user := d.bearer("alice", everyScope)
 	bound, others := []string{"codeup", "gitlab"}, []string{"gitee", "github", "bitbucket"}
 	for _, platform := range bound {
-		w.bindByToken(platform, user)
+		d.bindByToken(platform, user)
 	}
-	w.credential("gitlab") // reads the catalogue, so that what comes now is the table's alone
+	d.credential("gitlab") // reads the catalogue, so that the next calls are only to the table
 
 	var arrived atomic.Int64
 	together := make(chan struct{})
-	w.alibaba.onCall(func(who string, needs []right) {
+	d.alibaba.onCall(func(who string, needs []right) {
 		if who != "credential" || needs[0].action != "GetRow" {
 			return
 		}
@@ -67,12 +57,12 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 		<-together
 	})
 	var mu sync.Mutex
-	got := map[string]answer{}
+	got := map[string]reply{}
 	var all sync.WaitGroup
 	for _, platform := range append(bound, others...) {
 		all.Go(func() {
-			a, err := sendBy(t.Context(), w.client, http.MethodPost,
-				w.origin+w.at()+"/"+platform+"/credential", user, nil)
+			a, err := sendBy(t.Context(), d.client, http.MethodPost,
+				d.origin+d.bindingsPath()+"/"+platform+"/credential", user, nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -82,15 +72,15 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 		})
 	}
 	all.Wait()
-	w.alibaba.onCall(nil)
+	d.alibaba.onCall(nil)
 
 	for _, platform := range bound {
-		if token, _ := got[platform].body["token"].(string); token != w.form(platform)["token"] {
+		if token, _ := got[platform].body["token"].(string); token != d.form(platform)["token"] {
 			t.Errorf("%s: another token, or none: %d", platform, got[platform].status)
 		}
 	}
 	ids := map[any]bool{}
-	for _, line := range logged(w.processes["credential"], "audit") {
+	for _, line := range testkit.Records(d.processes["credential"].Log(), "audit") {
 		platform, _ := line["platform"].(string)
 		id, told := line["requestId"], got[platform].body["requestId"]
 		if ids[id] || told != nil && told != id {
@@ -106,7 +96,8 @@ func TestOnFunctionComputeOverlappingRequestsAreNotMixedUp(t *testing.T) {
 	}
 }
 
-// panicking is what a function's main becomes, so that a request can make it panic with its token.
+// panicking replaces the handler in status's main, so that a request can make it panic with its
+// token.
 const panicking = `http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Panic") != "" {
 		panic(r.Header.Get("Authorization"))
@@ -114,7 +105,7 @@ const panicking = `http.HandlerFunc(func(w http.ResponseWriter, r *http.Request)
 	a.Handler(api.Status).ServeHTTP(w, r)
 })`
 
-// buildPanicking builds status with that in its main, and everything else as it is.
+// buildPanicking builds status with that handler and no other change.
 func buildPanicking(t *testing.T) (binary string) {
 	t.Helper()
 	source, err := filepath.Abs(filepath.Join(root, "functions/status/main.go"))
@@ -139,20 +130,21 @@ func buildPanicking(t *testing.T) (binary string) {
 	return binary
 }
 
-func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
-	w := startFC(t)
-	o := w.options("status")
+func TestOnFunctionComputeAPanicIsAProblemAndTheProcessContinues(t *testing.T) {
+	d := startFC(t)
+	o := d.options("status")
 	o.Binary = buildPanicking(t)
 	p := triggertest.Start(t, o)
-	w.processes["status"] = p
-	user := w.bearer("alice", api.ScopeRead)
-	for n, path := range []string{w.at(), "/v1/platforms"} { // by the router, and by the domain alone
-		a := w.call(http.MethodGet, path, user, nil, "Panic", "1")
+	d.processes["status"] = p
+	user := d.bearer("alice", api.ScopeRead)
+	// Through the router, and directly from the domain.
+	for n, path := range []string{d.bindingsPath(), "/v1/platforms"} {
+		a := d.call(http.MethodGet, path, user, nil, "Panic", "1")
 		if a.status != http.StatusInternalServerError || a.body["code"] != "internal" ||
 			a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: got %d %v", path, a.status, a.body)
 		}
-		lines := logged(p, "panic")
+		lines := testkit.Records(p.Log(), "panic")
 		if len(lines) != n+1 || lines[n]["requestId"] != a.body["requestId"] ||
 			!strings.Contains(fmt.Sprint(lines[n]["stack"]), "functions/status/main.go") {
 			t.Fatalf("%s: the log has %d lines of a panic, the last %v", path, len(lines), lines)
@@ -161,7 +153,7 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 			t.Errorf("%s: the token is shown", path)
 		}
 	}
-	w.wantStatus("afterwards", "unbound", "unbound", "unbound", "unbound", "unbound")
+	d.wantStatus("afterwards", "unbound", "unbound", "unbound", "unbound", "unbound")
 	select {
 	case <-p.Ended():
 		t.Error("the process has ended")
@@ -169,102 +161,104 @@ func TestOnFunctionComputeAPanicIsAProblemAndTheProcessLivesOn(t *testing.T) {
 	}
 }
 
-// A function that the cloud ends in the middle of its work is a problem to its client, and the same
-// request works with the next one; the sweep collects what the first left.
-func TestOnFunctionComputeAFunctionThatIsEndedIsAProblem(t *testing.T) {
-	w := startFC(t)
-	user, first := w.bearer("alice", everyScope), w.processes["tokenbind"]
-	w.alibaba.onCall(func(who string, needs []right) {
+// When the cloud kills a function during a request, the client gets a problem, and the same
+// request works in the next process. The sweep deletes what the first one left.
+func TestOnFunctionComputeAKilledFunctionIsAProblem(t *testing.T) {
+	d := startFC(t)
+	user, first := d.bearer("alice", everyScope), d.processes["tokenbind"]
+	d.alibaba.onCall(func(who string, needs []right) {
 		if who == "tokenbind" && needs[0] == (right{"PutRow", "table"}) &&
-			len(w.left()) > 1 { // the record, for its secret is there
+			len(d.secretNames()) > 1 { // the record, whose secret is stored already
 			first.Kill()
 		}
 	})
-	a := w.call(http.MethodPut, w.at()+"/gitlab", user, w.form("gitlab"))
-	w.alibaba.onCall(nil)
+	a := d.call(http.MethodPut, d.bindingsPath()+"/gitlab", user, d.form("gitlab"))
+	d.alibaba.onCall(nil)
 	if a.status != http.StatusInternalServerError || a.body["code"] != "internal" ||
 		a.body["requestId"] == "" {
 		t.Errorf("got %d %v", a.status, a.body)
 	}
-	if lines := logged(w.processes["router"], "a function could not be invoked"); len(lines) != 1 ||
+	lines := testkit.Records(d.processes["router"].Log(), "a function could not be invoked")
+	if len(lines) != 1 ||
 		lines[0]["invoked"] != "bindery-tokenbind" || lines[0]["requestId"] != a.body["requestId"] {
 		t.Errorf("the router logs %v", lines)
 	}
-	if len(w.left()) != 2 {
-		t.Fatalf("it has left %d secrets, want one and the apps: it died elsewhere", len(w.left()))
+	if len(d.secretNames()) != 2 {
+		t.Fatalf("it has left %d secrets, want one and the apps: it was killed at another call",
+			len(d.secretNames()))
 	}
-	w.processes["tokenbind"] = w.start("tokenbind", 0)
-	w.bindByToken("gitlab", user)
-	w.hasten()
-	w.schedule("after a death")
-	if len(w.left()) != 2 {
-		t.Errorf("%d secrets are left, want the binding's and the apps", len(w.left()))
+	d.processes["tokenbind"] = d.startProcess("tokenbind", 0)
+	d.bindByToken("gitlab", user)
+	d.makeAllDue()
+	d.runSchedule("after a death")
+	if len(d.secretNames()) != 2 {
+		t.Errorf("%d secrets are left, want the binding's and the apps", len(d.secretNames()))
 	}
-	w.credential("gitlab")
+	d.credential("gitlab")
 }
 
-// A reply of the vault that is lost is made good, with the rights that each role has.
-func TestOnFunctionComputeALostReplyOfTheVaultIsMadeGood(t *testing.T) {
-	w := startFC(t)
-	user := w.bearer("alice", everyScope)
-	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
-	w.bindByToken("gitlab", user)
-	w.loses(user)
-	w.bindByConsent("gitee", user)
-	w.expire("gitee")
-	w.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
-	w.credential("gitee")
-	w.hasten()
-	w.expire("gitee")
-	w.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
-	w.schedule("with a reply that is lost")
-	w.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
-	calls := w.alibaba.vault.Calls()
+// A lost reply of the vault does no harm, with only the rights that each role has.
+func TestOnFunctionComputeALostReplyOfTheVaultDoesNoHarm(t *testing.T) {
+	d := startFC(t)
+	user := d.bearer("alice", everyScope)
+	d.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
+	d.bindByToken("gitlab", user)
+	d.wantCallbackToRefuse(user)
+	d.bindByConsent("gitee", user)
+	d.expire("gitee")
+	d.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
+	d.credential("gitee")
+	d.makeAllDue()
+	d.expire("gitee")
+	d.alibaba.vault.Fail("PutSecretValue", 1, kmstest.Lost)
+	d.runSchedule("with a lost reply")
+	d.wantStatus("at last", "unbound", "bound", "unbound", "bound", "unbound")
+	calls := d.alibaba.vault.Calls()
 	if calls["CreateSecret"] != 5 || calls["PutSecretValue"] != 4 {
 		t.Errorf("the calls are %v, want two binds' and two refreshes' made twice, and one", calls)
 	}
-	w.hasten()
-	w.schedule("which sweeps what was lost")
-	if left := w.left(); len(left) != 3 { // with the apps'
+	d.makeAllDue()
+	d.runSchedule("which sweeps the lost secrets")
+	if left := d.secretNames(); len(left) != 3 { // with the OAuth apps
 		t.Errorf("the secrets %v are left", left)
 	}
 }
 
-// loses is a callback whose vault's answer is lost. It may not look at what is there, and its user
-// begins again.
-func (w *world) loses(user secret.Text) {
-	w.t.Helper()
-	_, back, cookie := w.consented("gitee", user)
-	w.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
-	arrived := w.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
-	if _, problem := atConsole(arrived); problem != "storage_unavailable" {
-		w.t.Errorf("with a reply that is lost: %d %q", arrived.status, problem)
+// wantCallbackToRefuse expects a callback to refuse when the reply of its vault is lost: its role
+// may not read whether the secret was stored. The user starts again.
+func (d *deployment) wantCallbackToRefuse(user secret.Text) {
+	d.t.Helper()
+	_, back, cookie := d.consentAtPlatform("gitee", user)
+	d.alibaba.vault.Fail("CreateSecret", 1, kmstest.Lost)
+	arrived := d.call(http.MethodGet, back, secret.Text{}, nil, "Cookie", cookie)
+	if _, problem := consoleFragment(arrived); problem != "storage_unavailable" {
+		d.t.Errorf("with a lost reply: %d %q", arrived.status, problem)
 	}
-	w.alibaba.mu.Lock()
-	defer w.alibaba.mu.Unlock()
-	if got := w.alibaba.refused; len(got) != 1 || !strings.HasPrefix(got[0], "oauthcallback: Get") {
-		w.t.Errorf("refused are %v, want that the callback looks", got)
+	d.alibaba.mu.Lock()
+	defer d.alibaba.mu.Unlock()
+	if got := d.alibaba.refused; len(got) != 1 || !strings.HasPrefix(got[0], "oauthcallback: Get") {
+		d.t.Errorf("refused are %v, want that the callback looks", got)
 	}
-	w.alibaba.refused = nil // it was meant
+	d.alibaba.refused = nil // expected
 }
 
 func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) {
-	w := startFC(t)
+	d := startFC(t)
 	for as, want := range map[string]string{
 		"console": "console: ListInstance on registry", "old": "old: ListInstance on registry",
 		"oauthstart": "oauthstart: GetRange on table",
 	} {
-		p := w.start("status", 0) // which has not read the catalogue
+		p := d.startProcess("status", 0) // a new process hasn't read the catalogue
 		p.SetCredentials(credentialsOf(as))
-		w.processes["status"] = p
-		a := w.call(http.MethodGet, w.at(), w.bearer("alice", api.ScopeRead), nil)
+		d.processes["status"] = p
+		a := d.call(http.MethodGet, d.bindingsPath(), d.bearer("alice", api.ScopeRead), nil)
 		if a.status != http.StatusServiceUnavailable {
 			t.Errorf("with the credentials of %s: %d %v", as, a.status, a.body["code"])
 		}
-		w.alibaba.mu.Lock()
-		refused := w.alibaba.refused
-		w.alibaba.refused = nil // it was meant
-		w.alibaba.mu.Unlock()
+		d.alibaba.mu.Lock()
+		refused := d.alibaba.refused
+		d.alibaba.refused = nil // expected
+		d.alibaba.mu.Unlock()
 		if len(refused) == 0 || refused[0] != want {
 			t.Errorf("with the credentials of %s, refused are %v, want %s", as, refused, want)
 		}
@@ -272,31 +266,34 @@ func TestD6_OnFunctionComputeAFunctionGetsNoMoreThanItsRoleAllows(t *testing.T) 
 }
 
 func TestOnFunctionComputeAddressesArriveAsTheyWereSent(t *testing.T) {
-	w := startFC(t)
-	user := w.bearer("alice", everyScope)
-	w.bindByToken("gitlab", user)
+	d := startFC(t)
+	user := d.bearer("alice", everyScope)
+	d.bindByToken("gitlab", user)
 	for _, c := range []struct {
 		path, code string
 		status     int
 	}{
 		{"/v1/bindings?status=bo%75nd&platform=gitlab", "", http.StatusOK},
 		{"/v1/bindings?status=bound&status=expired", "input_malformed", http.StatusBadRequest},
-		{w.at() + "/gitlab/history?cursor=a&cursor=b", "input_malformed", http.StatusBadRequest},
-		{w.at() + "/gitlab/history?cursor=", "", http.StatusOK},
-		// One segment of a path is one: it is not taken apart at its slash.
+		{
+			d.bindingsPath() + "/gitlab/history?cursor=a&cursor=b", "input_malformed",
+			http.StatusBadRequest,
+		},
+		{d.bindingsPath() + "/gitlab/history?cursor=", "", http.StatusOK},
+		// A segment of the path isn't split at its escaped slash.
 		{"/v1/instances/eu/cri/1/bindings", "route_unknown", http.StatusNotFound},
 		{"/v1/instances/eu/cri%252F1/bindings", "instance_unknown", http.StatusNotFound},
 		{"/v1/instances/eu/%E5%80%BC/bindings", "instance_unknown", http.StatusNotFound},
-		{w.at() + "/git%6Cab/history", "", http.StatusOK},
+		{d.bindingsPath() + "/git%6Cab/history", "", http.StatusOK},
 	} {
-		a := w.call(http.MethodGet, c.path, user, nil)
+		a := d.call(http.MethodGet, c.path, user, nil)
 		if code, _ := a.body["code"].(string); a.status != c.status || code != c.code {
 			t.Errorf("%s: %d %s, want %d %s", c.path, a.status, code, c.status, c.code)
 		}
 	}
-	a := w.call(http.MethodDelete, w.at()+"/gitlab?revoke=true&revoke=false", user, nil)
+	a := d.call(http.MethodDelete, d.bindingsPath()+"/gitlab?revoke=true&revoke=false", user, nil)
 	if a.status != http.StatusBadRequest {
-		t.Errorf("revoking, and not: %d %v", a.status, a.body)
+		t.Errorf("with revoke=true and revoke=false: %d %v", a.status, a.body)
 	}
-	w.wantStatus("then", "unbound", "unbound", "unbound", "bound", "unbound")
+	d.wantStatus("then", "unbound", "unbound", "unbound", "bound", "unbound")
 }

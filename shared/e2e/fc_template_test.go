@@ -17,9 +17,10 @@ import (
 	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
 	"bindery/shared/dispatch"
+	"bindery/shared/testkit"
 )
 
-// fcFunctions are the functions of s.yaml: their properties, by the folder under functions/.
+// fcFunctions returns the properties of the functions in s.yaml, by their folder under functions/.
 func fcFunctions(t *testing.T, document object) map[string]object {
 	t.Helper()
 	all := map[string]object{}
@@ -50,7 +51,7 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 			want = append(want, f.Name())
 		}
 	}
-	all := fcFunctions(t, deployment(t))
+	all := fcFunctions(t, readDeployment(t))
 	if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
 		t.Errorf("it deploys %v, want %v", got, want)
 	}
@@ -60,10 +61,11 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 		if share := float64(memory) / 1024 / cpu; share < 1 || share > 4 {
 			t.Errorf("%s: %d MB with %v of a processor, want 1 to 4 GB a processor", name, memory, cpu)
 		}
-		// A request ends itself after 20 seconds, a run after 120, and the router waits for another.
+		// A request ends itself after 20 seconds, a run of the schedule after 120; the router waits for
+		// another function.
 		least := map[string]int{"expirycheck": 150, "router": 36}[name]
 		if timeout, _ := f["timeout"].(int); timeout < max(least, 25) || timeout > 180 {
-			t.Errorf("%s is ended after %d seconds", name, timeout)
+			t.Errorf("%s has a timeout of %d seconds", name, timeout)
 		}
 		if f["runtime"] != "go1" || f["handler"] != "main" {
 			t.Errorf("%s: make package-fc doesn't build for %v %v", name, f["runtime"], f["handler"])
@@ -71,7 +73,7 @@ func TestTheDeploymentHasEveryFunctionButTheLaptops(t *testing.T) {
 	}
 }
 
-// triggerOf is the configuration of a function's trigger of the kind, or nil.
+// triggerOf returns the configuration of a function's trigger of this kind, or nil.
 func triggerOf(f object, kind string) object {
 	list, _ := f["triggers"].([]any)
 	for _, trigger := range list {
@@ -82,7 +84,7 @@ func triggerOf(f object, kind string) object {
 	return nil
 }
 
-// fcRoute is a route of the domain, as the deployment has it.
+// fcRoute is a route of the custom domain in s.yaml.
 type fcRoute struct {
 	path, function string
 	methods        []string
@@ -103,10 +105,10 @@ func fcRoutes(t *testing.T, document object) (all []fcRoute) {
 	return all
 }
 
-// arrives is the function that the domain gives a request to, or "". The cloud's rules: an exact
-// path goes before one that ends with *, and of those that begin as the request does the longest
-// counts; then the method must be the route's.
-func arrives(routes []fcRoute, method, path string) string {
+// routedTo returns the function that the domain routes a request to, or "". The cloud's rules: an
+// exact path goes before one that ends with *, and of the matching ones the longest counts; then
+// the route must have the method.
+func routedTo(routes []fcRoute, method, path string) string {
 	var best fcRoute
 	for _, r := range routes {
 		begin, open := strings.CutSuffix(r.path, "*")
@@ -124,8 +126,8 @@ func arrives(routes []fcRoute, method, path string) string {
 	return best.function
 }
 
-// routed asks the router itself which function a request is for.
-func routed(t *testing.T) func(method, path string) string {
+// routerTarget returns a function that asks the router which function it invokes for a request.
+func routerTarget(t *testing.T) func(method, path string) string {
 	t.Helper()
 	invoked := ""
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -156,16 +158,16 @@ func routed(t *testing.T) func(method, path string) string {
 }
 
 func TestTheDomainServesTheContract(t *testing.T) {
-	document := deployment(t)
-	routes, ask := fcRoutes(t, document), routed(t)
+	document := readDeployment(t)
+	routes, ask := fcRoutes(t, document), routerTarget(t)
 	functions := fcFunctions(t, document)
 	part := regexp.MustCompile(`\{(\w+)\}`)
-	// The same function as on AWS, whose API knows each route.
+	// It must be the same function as on AWS, whose API has a route for each operation.
 	for route, want := range routesOf(t, readYAML(t, template)) {
 		method, pattern, _ := strings.Cut(route, " ")
 		want, gate, _ := strings.Cut(want, " ")
 		path := part.ReplaceAllString(strings.ReplaceAll(pattern, "{asset+}", "a/b.js"), "x%2F1")
-		got := arrives(routes, method, path)
+		got := routedTo(routes, method, path)
 		if got != "" && !slices.Contains(texts(triggerOf(functions[got], "http")["methods"]), method) {
 			t.Errorf("%s arrives at %s, whose trigger refuses it", route, got)
 		}
@@ -175,20 +177,19 @@ func TestTheDomainServesTheContract(t *testing.T) {
 		if got != want {
 			t.Errorf("%s arrives at %q, want %s", route, got, want)
 		}
-		// A call with a bearer comes after a preflight if the console is on another origin.
-		before := arrives(routes, http.MethodOptions, path)
+		// If the console is on another origin, a preflight comes before a call with a bearer.
+		before := routedTo(routes, http.MethodOptions, path)
 		if gate == "bearer" && (before == "" ||
 			!slices.Contains(texts(triggerOf(functions[before], "http")["methods"]), "OPTIONS")) {
 			t.Errorf("OPTIONS for %s arrives at %q", route, before)
 		}
 	}
-	if got := arrives(routes, http.MethodGet, "/v1/nothing"); got != "status" {
-		t.Errorf("what there isn't arrives at %q, want a function that says so", got)
-	}
+	testkit.Want(t, "the function for an unknown path",
+		routedTo(routes, http.MethodGet, "/v1/nothing"), "status")
 }
 
-func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
-	document := deployment(t)
+func TestAFunctionAcceptsOnlyTheMethodsOfItsRoutes(t *testing.T) {
+	document := readDeployment(t)
 	want := map[string][]string{}
 	for _, r := range fcRoutes(t, document) {
 		for _, method := range r.methods {
@@ -211,18 +212,18 @@ func TestAFunctionIsOpenOnlyAsFarAsItsRoutes(t *testing.T) {
 		if !slices.Equal(got, want[name]) {
 			t.Errorf("%s takes %v, and its routes %v", name, got, want[name])
 		}
-		// The functions verify who is calling: the cloud's gate knows no issuer.
+		// The functions verify the caller themselves: Function Compute's authentication knows no issuer.
 		if http["authType"] != "anonymous" || http["disableURLInternet"] != true {
 			t.Errorf("%s: its trigger is %v", name, http)
 		}
 	}
 	if slices.Contains(want["oauthcallback"], "OPTIONS") {
-		t.Error("the callback is for browsers that navigate, and answers scripts")
+		t.Error("the callback accepts preflights, although browsers only navigate to it")
 	}
 }
 
-func TestTheTimerAsksForTheCheck(t *testing.T) {
-	for name, f := range fcFunctions(t, deployment(t)) {
+func TestTheTimerRunsTheCheck(t *testing.T) {
+	for name, f := range fcFunctions(t, readDeployment(t)) {
 		timer := triggerOf(f, "timer")
 		if (timer != nil) != (name == "expirycheck") {
 			t.Errorf("%s has the timer %v", name, timer)
@@ -230,7 +231,7 @@ func TestTheTimerAsksForTheCheck(t *testing.T) {
 		if timer == nil {
 			continue
 		}
-		// As on AWS, where the same function takes the same input.
+		// AWS's schedule invokes the same function with the same input.
 		schedule := in(readYAML(t, template), "Resources", "ExpiryCheck", "Properties", "Events",
 			"Schedule", "Properties")
 		if timer["payload"] != in(schedule, "Input") || timer["enable"] != true ||
@@ -240,8 +241,8 @@ func TestTheTimerAsksForTheCheck(t *testing.T) {
 	}
 }
 
-func TestTheDomainIsHTTPSAloneAndSound(t *testing.T) {
-	props := in(deployment(t), "resources", "domain", "props")
+func TestTheDomainServesOnlyHTTPSWithStrongCiphers(t *testing.T) {
+	props := in(readDeployment(t), "resources", "domain", "props")
 	if in(props, "protocol") != "HTTPS" || in(props, "tlsConfig", "minVersion") != "TLSv1.2" {
 		t.Errorf("it speaks %v from %v", in(props, "protocol"), in(props, "tlsConfig", "minVersion"))
 	}
@@ -253,13 +254,13 @@ func TestTheDomainIsHTTPSAloneAndSound(t *testing.T) {
 		}
 	}
 	if len(suites) == 0 {
-		t.Error("without suites of its own it offers the cloud's, with RC4 in them")
+		t.Error("no cipher suites are listed, so the cloud's defaults with RC4 apply")
 	}
 }
 
-// The domain has no log of its own. What the cloud could write about a request besides is off.
+// The domain has no log. What else could log a request's address is switched off.
 func TestD3_NothingOnFunctionComputeLogsAnAddress(t *testing.T) {
-	document := deployment(t)
+	document := readDeployment(t)
 	for name, f := range fcFunctions(t, document) {
 		logs := f["logConfig"]
 		if in(logs, "enableRequestMetrics") != false || in(logs, "project") == nil ||
@@ -272,7 +273,7 @@ func TestD3_NothingOnFunctionComputeLogsAnAddress(t *testing.T) {
 	}
 }
 
-// environmentOf are the variables of a function, which must be text.
+// environmentOf returns the variables of a function, which must be strings.
 func environmentOf(t *testing.T, name string, f object) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -290,7 +291,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 	env := fcSettings(t)
 	env["BINDERY_EVENTS_URL"] = "https://hooks.example.com/bindery"
 	env["BINDERY_EVENTS_SECRET"] = "whsec_" + strings.Repeat("QUFB", 8)
-	onAWS := map[string]deployed{}
+	onAWS := map[string]templateFunction{}
 	aws := readYAML(t, template)
 	for _, f := range functionsOf(t, aws) {
 		onAWS[f.folder] = f
@@ -302,7 +303,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 			anywhere[variable] = true
 			size += len(variable) + len(value)
 		}
-		if size > 4096-1024 { // the cloud's limit, and room for a catalogue and a list of hosts
+		if size > 4096-1024 { // the cloud's limit, less room for a catalogue and a list of hosts
 			t.Errorf("%s: its variables have %d bytes", name, size)
 		}
 		if _, err := config.Read(func(name string) string { return variables[name] }); err != nil {
@@ -310,7 +311,7 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 		}
 		for variable := range variablesOf(aws, onAWS[name]) {
 			_, set := variables[variable]
-			// What reaches KMS is told the prefix, and nothing else.
+			// Only functions that reach KMS get the prefix.
 			if !set && (variable != "BINDERY_SECRET_PREFIX" || variables["BINDERY_KMS_KEY"] != "") &&
 				name != "router" {
 				t.Errorf("%s: %s is set on AWS and not here", name, variable)
@@ -332,12 +333,12 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 		delete(anywhere, v.Name)
 	}
 	if len(anywhere) != 0 {
-		t.Errorf("variables that nobody reads: %v", anywhere)
+		t.Errorf("variables that no code reads: %v", anywhere)
 	}
 }
 
-// Whatever an operator's environment may hold comes from there: s.yaml is in version control.
-func TestNoSecretStandsInTheDeployment(t *testing.T) {
+// s.yaml is in version control, so every setting of an operator comes from the environment.
+func TestNoSecretIsInTheDeployment(t *testing.T) {
 	text := document(t, "s.yaml")
 	literal := regexp.MustCompile(`(?m)^ +(BINDERY_\w+): (.+)$`)
 	found := literal.FindAllStringSubmatch(text, -1)

@@ -25,11 +25,11 @@ const (
 	fcGuide    = "docs/deploy-alibaba.md"
 )
 
-// fcSettings are what an operator's environment holds: the block of the guide.
+// fcSettings returns the settings in the guide's block of environment variables.
 func fcSettings(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, f := range fences(document(t, fcGuide)) {
+	for _, f := range codeBlocks(document(t, fcGuide)) {
 		if f.language != "env" {
 			continue
 		}
@@ -44,18 +44,18 @@ func fcSettings(t *testing.T) map[string]string {
 	return all
 }
 
-// readServerless is s.yaml with aliases, merges, variables and the environment put in, as
-// Serverless Devs does.
+// readServerless returns s.yaml with aliases, merges, variables and the environment resolved, as
+// Serverless Devs resolves them.
 func readServerless(t *testing.T, text string, env map[string]string) object {
 	t.Helper()
 	var document object
 	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
 		t.Fatal(err)
 	}
-	return filled(t, document, document, env).(object)
+	return resolve(t, document, document, env).(object)
 }
 
-func deployment(t *testing.T) object {
+func readDeployment(t *testing.T) object {
 	t.Helper()
 	return readServerless(t, document(t, "s.yaml"), fcSettings(t))
 }
@@ -67,20 +67,20 @@ var (
 	ofResource = regexp.MustCompile(`^\$\{resources\.(\w+)\.props\.(\w+)\}$`)
 )
 
-// filled is a part of the document without expressions.
-func filled(t *testing.T, part any, document object, env map[string]string) any {
+// resolve returns a part of the document with its expressions replaced by their values.
+func resolve(t *testing.T, part any, document object, env map[string]string) any {
 	t.Helper()
 	switch v := part.(type) {
 	case object:
 		out := object{}
 		for name, value := range v {
-			out[name] = filled(t, value, document, env)
+			out[name] = resolve(t, value, document, env)
 		}
 		return out
 	case []any:
 		out := []any{}
 		for _, value := range v {
-			out = append(out, filled(t, value, document, env))
+			out = append(out, resolve(t, value, document, env))
 		}
 		return out
 	case string:
@@ -102,15 +102,15 @@ func filled(t *testing.T, part any, document object, env map[string]string) any 
 			}
 			of, ok := value.(string)
 			if !ok {
-				t.Errorf("%s is no text", text)
+				t.Errorf("%s isn't a string", text)
 			}
-			return filled(t, of, document, env).(string)
+			return resolve(t, of, document, env).(string)
 		})
 	}
 	return part
 }
 
-// serverlessDevs is the program that deploys, as npm installs it.
+// serverlessDevs returns the path of Serverless Devs, as npm installs it.
 func serverlessDevs(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(root, "node_modules/.bin/s"))
@@ -127,7 +127,7 @@ func serverlessDevs(t *testing.T) string {
 	return ""
 }
 
-// preview is s.yaml as Serverless Devs itself reads it.
+// preview returns s.yaml as Serverless Devs itself reads it.
 func preview(t *testing.T, env map[string]string) (resources any, failed string) {
 	t.Helper()
 	path := serverlessDevs(t)
@@ -136,7 +136,7 @@ func preview(t *testing.T, env map[string]string) (resources any, failed string)
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	// It looks for a newer version of itself once a day: it has just done so.
+	// It looks for a newer version of itself once a day. This file tells it that it has just done so.
 	notes := filepath.Join(home, ".s", "config", "update-notifier.json")
 	if err := os.MkdirAll(filepath.Dir(notes), 0o755); err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func preview(t *testing.T, env map[string]string) (resources any, failed string)
 		return nil, string(out)
 	}
 	var document object
-	// It warns before that of being run as root.
+	// It prints a warning first when it is run as root.
 	begin := bytes.Index(append([]byte("\n"), out...), []byte("\n{"))
 	if begin < 0 || json.Unmarshal(out[begin:], &document) != nil {
 		t.Fatalf("s preview shows no JSON: %s", out)
@@ -190,7 +190,7 @@ func TestServerlessDevsReadsWhatTheTestsRead(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoDefaultIsAskedForByItsName(t *testing.T) {
+func TestServerlessDevsNamesAMissingSetting(t *testing.T) {
 	env := fcSettings(t)
 	delete(env, "BINDERY_KMS_KEY")
 	if _, failed := preview(t, env); !strings.Contains(failed, "BINDERY_KMS_KEY") {
@@ -198,7 +198,8 @@ func TestWhatHasNoDefaultIsAskedForByItsName(t *testing.T) {
 	}
 }
 
-// strict makes every object of a schema refuse what it doesn't list: the vendor's refuses nothing.
+// strict makes every object of a schema refuse properties that it doesn't list. The vendor's
+// schema refuses none.
 func strict(schema any) {
 	switch v := schema.(type) {
 	case object:
@@ -207,7 +208,8 @@ func strict(schema any) {
 			v["additionalProperties"] = false
 		}
 		for name, part := range v {
-			if !slices.Contains([]string{"if", "then", "else"}, name) { // which add to what is there
+			// These extend the object around them.
+			if !slices.Contains([]string{"if", "then", "else"}, name) {
 				strict(part)
 			}
 		}
@@ -218,8 +220,8 @@ func strict(schema any) {
 	}
 }
 
-// vendors compiles a schema of the vendor's, made strict, or a definition in it.
-func vendors(t *testing.T, name, definition string) *jsonschema.Schema {
+// vendorSchema compiles a schema of the vendor, made strict, or a definition in it.
+func vendorSchema(t *testing.T, name, definition string) *jsonschema.Schema {
 	t.Helper()
 	folder := os.Getenv("SCHEMAS")
 	if folder == "" {
@@ -245,8 +247,8 @@ func vendors(t *testing.T, name, definition string) *jsonschema.Schema {
 	return compiled
 }
 
-// valid holds a part of the deployment against a schema.
-func valid(t *testing.T, schema *jsonschema.Schema, part any) error {
+// validate checks a part of the deployment against a schema.
+func validate(t *testing.T, schema *jsonschema.Schema, part any) error {
 	t.Helper()
 	text, err := json.Marshal(part)
 	if err != nil {
@@ -259,35 +261,36 @@ func valid(t *testing.T, schema *jsonschema.Schema, part any) error {
 	return schema.Validate(value)
 }
 
-func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
-	fc3, domain := vendors(t, "fc3.schema.json", ""), vendors(t, "fc3-domain.schema.json", "")
+func TestTheDeploymentFitsTheVendorsSchema(t *testing.T) {
+	fc3 := vendorSchema(t, "fc3.schema.json", "")
+	domain := vendorSchema(t, "fc3-domain.schema.json", "")
 	triggers := map[any]*jsonschema.Schema{
-		"http":  vendors(t, "fc3.schema.json", "#/definitions/IHttpTriggerConfig"),
-		"timer": vendors(t, "fc3.schema.json", "#/definitions/ITimerTriggerConfig"),
+		"http":  vendorSchema(t, "fc3.schema.json", "#/definitions/IHttpTriggerConfig"),
+		"timer": vendorSchema(t, "fc3.schema.json", "#/definitions/ITimerTriggerConfig"),
 	}
 	seen := 0
-	for name, resource := range deployment(t)["resources"].(object) {
+	for name, resource := range readDeployment(t)["resources"].(object) {
 		schema := map[any]*jsonschema.Schema{"fc3": fc3, "fc3-domain": domain}[in(resource, "component")]
 		if schema == nil {
 			t.Errorf("%s is by the component %v", name, in(resource, "component"))
 			continue
 		}
 		props := in(resource, "props").(object)
-		if err := valid(t, schema, props); err != nil {
+		if err := validate(t, schema, props); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		// As one of many kinds of trigger, the schema lets anything pass.
+		// The schema accepts anything as one of its many kinds of trigger.
 		list, _ := props["triggers"].([]any)
 		for _, trigger := range list {
 			seen++
-			if err := valid(t, triggers[in(trigger, "triggerType")],
+			if err := validate(t, triggers[in(trigger, "triggerType")],
 				in(trigger, "triggerConfig")); err != nil {
 				t.Errorf("%s: a trigger: %v", name, err)
 			}
 		}
 		wrong := maps.Clone(props)
 		wrong["timeoot"] = 1
-		if valid(t, schema, wrong) == nil {
+		if validate(t, schema, wrong) == nil {
 			t.Errorf("%s: a property that is misspelt passes: the schema checks nothing", name)
 		}
 	}
@@ -295,12 +298,12 @@ func TestTheDeploymentIsAsItsVendorDescribesIt(t *testing.T) {
 		t.Errorf("only %d triggers were seen", seen)
 	}
 	misspelt := object{"authType": "anonymous", "methods": []any{"GET"}, "disableUrlInternet": true}
-	if valid(t, triggers["http"], misspelt) == nil {
+	if validate(t, triggers["http"], misspelt) == nil {
 		t.Error("a trigger's property that is misspelt passes")
 	}
 }
 
-func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
+func TestTheDeploymentInAVPCNeedsOnlyTheCommentedLines(t *testing.T) {
 	text := document(t, "s.yaml")
 	commented := regexp.MustCompile(`(?m)^    # ((?:vpcConfig:|  \w+: .*"\${env\('FC_\w+'\)}".*)$)`)
 	if n := len(commented.FindAllString(text, -1)); n != 4 {
@@ -309,7 +312,7 @@ func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
 	env := fcSettings(t)
 	env["FC_VPC"], env["FC_VSWITCH"], env["FC_SECURITY_GROUP"] = "vpc-1", "vsw-1", "sg-1"
 	inVPC := readServerless(t, commented.ReplaceAllString(text, "    $1"), env)
-	fc3 := vendors(t, "fc3.schema.json", "")
+	fc3 := vendorSchema(t, "fc3.schema.json", "")
 	for name, resource := range inVPC["resources"].(object) {
 		if in(resource, "component") != "fc3" {
 			continue
@@ -317,7 +320,7 @@ func TestTheDeploymentInAVPCIsTheSameWithThreeLinesMore(t *testing.T) {
 		if in(resource, "props", "vpcConfig", "vpcId") != "vpc-1" {
 			t.Errorf("%s isn't in the VPC", name)
 		}
-		if err := valid(t, fc3, in(resource, "props")); err != nil {
+		if err := validate(t, fc3, in(resource, "props")); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -13,12 +13,12 @@ import (
 	"bindery/shared/instance/acrtest"
 	"bindery/shared/table/tablestore"
 	"bindery/shared/table/tablestore/otstest"
+	"bindery/shared/testkit"
 	"bindery/shared/trigger/triggertest"
 )
 
-// registry is Alibaba Cloud as far as listing needs it: the registry's own API and the table. They
-// take one set of credentials at a time. The environment's, which the functions are started with,
-// ended long ago.
+// registry is what listing instances needs of Alibaba Cloud: the registry's API and the table.
+// They accept one set of credentials at a time. Those in the functions' environment have expired.
 type registry struct {
 	service *acrtest.Service
 	rows    *otstest.Service
@@ -53,13 +53,13 @@ func startRegistry(t *testing.T, issuer string) *registry {
 	for name, value := range variables {
 		r.env = append(r.env, name+"="+value)
 	}
-	r.take("old")
+	r.acceptCredentials("old")
 	environment, err := alibabacloud.Read(func(name string) string { return variables[name] }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	operator, err := tablestore.NewClient(tablestore.ClientOptions{
-		Environment: environment, Instance: "mine", Endpoint: rows.URL, Sleep: alibabacloud.Sleep,
+		Environment: environment, Instance: "mine", Endpoint: rows.URL,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -70,8 +70,8 @@ func startRegistry(t *testing.T, issuer string) *registry {
 	return r
 }
 
-// take changes the credentials that the cloud takes, and returns them.
-func (r *registry) take(id string) triggertest.Credentials {
+// acceptCredentials changes the credentials that the services accept, and returns them.
+func (r *registry) acceptCredentials(id string) triggertest.Credentials {
 	c := triggertest.Credentials{ID: id, Key: "canary-key-" + id, Token: "canary-token-" + id}
 	r.service.SetCredentials(c.ID, c.Key, c.Token)
 	r.rows.SetCredentials(c.ID, c.Key, c.Token)
@@ -87,26 +87,26 @@ func (r *registry) start(t *testing.T, binaries, folder string) *triggertest.Pro
 }
 
 func TestFunctionComputeListsTheRegistryWithEachInvocationsCredentials(t *testing.T) {
-	binaries := kept.functions(t, forAlibaba)
-	w := &world{t: t, client: http.DefaultClient}
-	w.startIssuer()
-	r := startRegistry(t, w.issuer.URL)
+	binaries := built.functions(t, forAlibaba)
+	d := &deployment{t: t, client: http.DefaultClient}
+	d.startIssuer()
+	r := startRegistry(t, d.issuer.URL)
 	status, check := r.start(t, binaries, "status"), r.start(t, binaries, "expirycheck")
-	// One that gets none with its invocations has those of the environment alone.
+	// This process gets no credentials with its invocations, so it has only those of its environment.
 	without := r.start(t, binaries, "status")
 	without.SetCredentials(triggertest.Credentials{})
-	asking := func(p *triggertest.Process, path string) answer {
+	asking := func(p *triggertest.Process, path string) reply {
 		t.Helper()
 		front := httptest.NewServer(p)
 		defer front.Close()
-		return w.call(http.MethodGet, front.URL+"/v1"+path, w.bearer("alice", api.ScopeRead), nil)
+		return d.call(http.MethodGet, front.URL+"/v1"+path, d.bearer("alice", api.ScopeRead), nil)
 	}
-	get := func(path string) answer { t.Helper(); return asking(status, path) }
+	get := func(path string) reply { t.Helper(); return asking(status, path) }
 	timer := []byte(`{"triggerTime":"2026-11-19T10:00:00Z","triggerName":"check","payload":""}`)
 
-	status.SetCredentials(r.take("first"))
+	status.SetCredentials(r.acceptCredentials("first"))
 	if a := asking(without, "/platforms"); a.status != http.StatusOK {
-		t.Errorf("what needs nothing of the cloud: %d %v", a.status, a.body["code"])
+		t.Errorf("a request that needs no credentials: %d %v", a.status, a.body["code"])
 	}
 	if a := asking(without, "/instances"); a.body["code"] != "instances_unavailable" {
 		t.Errorf("the registry takes any credentials, and the test sees nothing: %d", a.status)
@@ -119,17 +119,15 @@ func TestFunctionComputeListsTheRegistryWithEachInvocationsCredentials(t *testin
 		t.Errorf("lists %d %s, want %s\n%s", a.status, a.text, want, status.Log())
 	}
 	for _, id := range []string{"second", "third"} {
-		status.SetCredentials(r.take(id))
+		status.SetCredentials(r.acceptCredentials(id))
 		a := get("/instances/cn-test/cri-1/bindings")
 		if list, _ := a.body["bindings"].([]any); a.status != http.StatusOK || len(list) != 5 {
 			t.Errorf("%s: the instance's bindings: %d %s", id, a.status, a.text)
 		}
 	}
-	if got := r.service.Calls() - asked; got != 1 {
-		t.Errorf("the registry was asked %d times, want once for all", got)
-	}
+	testkit.Want(t, "calls of the registry", r.service.Calls()-asked, 1)
 	for _, id := range []string{"fourth", "fifth"} {
-		check.SetCredentials(r.take(id))
+		check.SetCredentials(r.acceptCredentials(id))
 		if reply, err := check.Invoke(t.Context(), timer); err != nil {
 			t.Errorf("%s: the timer: %s %v\n%s", id, reply, err, check.Log())
 		}

@@ -19,52 +19,52 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-func TestTheStoryOnLambda(t *testing.T) {
-	startWorld(t).story()
+func TestBindToUnbindOnLambda(t *testing.T) {
+	startLambda(t).bindToUnbind()
 }
 
-// The time-outs that template.yaml gives the functions behind the API, and the check.
+// The time limits in template.yaml: of the functions behind the API, and of the check.
 const (
-	functionTime = 29 * time.Second
-	runTime      = 180 * time.Second
+	functionTimeout = 29 * time.Second
+	scheduleTimeout = 180 * time.Second
 )
 
 // onLambda is AWS: Lambda's protocol, an HTTP API with the routes of template.yaml, and the rights
 // of its roles.
 type onLambda struct {
-	*cloud
+	*awsCloud
 
-	w        *world
+	w        *deployment
 	document object
 	routes   map[string]string
 	binaries string
 }
 
-// startWorld starts a world on Lambda.
-func startWorld(t *testing.T) *world {
+// startLambda starts a deployment on Lambda.
+func startLambda(t *testing.T) *deployment {
 	t.Helper()
-	w, document := newWorld(t), readYAML(t, template)
+	d, document := newDeployment(t), readYAML(t, template)
 	rights := map[string][]right{}
 	var folders []string
 	for _, f := range functionsOf(t, document) {
 		rights[f.folder] = rightsOf(t, document, f)
 		folders = append(folders, f.folder)
 	}
-	w.cloud = startCloud(t, rights)
+	d.aws = startCloud(t, rights)
 	on := &onLambda{
-		cloud: w.cloud, w: w, document: document, routes: routesOf(t, document),
-		binaries: kept.functions(t, forAWS),
+		awsCloud: d.aws, w: d, document: document, routes: routesOf(t, document),
+		binaries: built.functions(t, forAWS),
 	}
-	w.host = on
-	w.front = httptest.NewServer(w.api(w.processes))
-	t.Cleanup(w.front.Close)
-	w.origin, w.client = w.front.URL, http.DefaultClient
+	d.host = on
+	d.front = httptest.NewServer(d.api(d.processes))
+	t.Cleanup(d.front.Close)
+	d.origin, d.client = d.front.URL, http.DefaultClient
 	on.openStores()
-	w.populate(folders)
-	return w
+	d.startFunctions(folders)
+	return d
 }
 
-// api is the HTTP API: the template's routes, and its authorizer as far as that asks for a bearer.
+// api is the HTTP API with the template's routes. Its authorizer only asks for a bearer.
 func (on *onLambda) api(processes map[string]*triggertest.Process) http.Handler {
 	mux := http.NewServeMux()
 	for route, served := range on.routes {
@@ -84,7 +84,7 @@ func (on *onLambda) api(processes map[string]*triggertest.Process) http.Handler 
 	return mux
 }
 
-// openStores makes the table, and the secret of the OAuth apps as an operator does.
+// openStores creates the table and the OAuth apps' secret, as an operator does.
 func (on *onLambda) openStores() {
 	on.w.t.Helper()
 	lookup := func(name string) string { return on.environment(admin)[name] }
@@ -110,21 +110,21 @@ func (on *onLambda) openStores() {
 	}
 }
 
-// instances are how many instances, beside the story's own, the account has.
-const instances = 99
+// moreInstances is the number of the account's instances apart from cri/1.
+const moreInstances = 99
 
-// catalogued is the catalogue: cri/1, and 1 to 99.
-func catalogued() string {
+// catalogue returns the catalogue: cri/1, and 1 to 99.
+func catalogue() string {
 	list := []object{{"type": "enterprise", "region": "eu", "id": "cri/1", "name": "prod"}}
-	for n := range instances {
+	for n := range moreInstances {
 		id := strconv.Itoa(n + 1)
 		list = append(list, object{"type": "enterprise", "region": "eu", "id": id, "name": id})
 	}
-	text, _ := json.Marshal(object{"acme": list}) // text alone never fails
+	text, _ := json.Marshal(object{"acme": list}) // encoding strings never fails
 	return string(text)
 }
 
-// environment is a function's, as the template and Lambda set it.
+// environment returns a function's variables, as the template and Lambda set them.
 func (on *onLambda) environment(who string) map[string]string {
 	env := map[string]string{
 		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": who, "AWS_SECRET_ACCESS_KEY": "canary-key",
@@ -136,14 +136,14 @@ func (on *onLambda) environment(who string) map[string]string {
 		"BINDERY_OIDC_AUDIENCE":    "bindery",
 		"BINDERY_OIDC_JWKS_URL":    on.w.issuer.URL,
 		"BINDERY_OIDC_CLIENT_ID":   "console",
-		"BINDERY_INSTANCES":        catalogued(),
+		"BINDERY_INSTANCES":        catalogue(),
 		"BINDERY_TABLE":            tableName,
 		"BINDERY_SECRET_PREFIX":    secretPrefix,
 		"BINDERY_OAUTH_APPS":       appsName,
-		"BINDERY_PRIVATE_HOSTS":    strings.TrimPrefix(on.w.boxURL, "http://"),
+		"BINDERY_PRIVATE_HOSTS":    strings.TrimPrefix(on.w.sandboxURL, "http://"),
 	}
 	for _, variable := range platformVariables() {
-		env[variable] = on.w.boxURL
+		env[variable] = on.w.sandboxURL
 	}
 	return env
 }
@@ -151,12 +151,12 @@ func (on *onLambda) environment(who string) map[string]string {
 func (on *onLambda) options(folder string) triggertest.Options {
 	return triggertest.Options{
 		On: triggertest.Lambda(), Binary: filepath.Join(on.binaries, folder),
-		Env: listed(on.environment(folder)), Timeout: functionTime,
+		Env: environ(on.environment(folder)), Timeout: functionTimeout,
 	}
 }
 
-// tick has the input that template.yaml gives the schedule.
-func (on *onLambda) tick() []byte {
+// scheduleEvent returns the input that template.yaml gives the schedule.
+func (on *onLambda) scheduleEvent() []byte {
 	input, _ := in(on.document, "Resources", "ExpiryCheck", "Properties", "Events", "Schedule",
 		"Properties", "Input").(string)
 	return []byte(input)

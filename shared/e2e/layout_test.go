@@ -1,5 +1,6 @@
-// Package e2e_test holds what spans all of Bindery: which package may use which, and how long
-// a line, a file and a function's main may be.
+// Package e2e_test holds tests of all of Bindery: the packaged functions in both clouds'
+// protocols, a real browser, failing stores, the templates, the documentation, and rules for
+// imports and style.
 package e2e_test
 
 import (
@@ -15,28 +16,28 @@ import (
 	"testing"
 )
 
-// root is where go.mod is, seen from this folder.
+// root is the folder of go.mod.
 const root = "../.."
 
-// pkg is what go list tells of a package.
+// pkg is what go list reports about a package.
 type pkg struct {
 	ImportPath, Name, Dir, Doc string
 	GoFiles, Imports, Deps     []string
 }
 
-// own is the package's path without the module's.
-func (p pkg) own() string { return strings.TrimPrefix(p.ImportPath, "bindery/") }
+// inModule returns the package's path without the module's.
+func (p pkg) inModule() string { return strings.TrimPrefix(p.ImportPath, "bindery/") }
 
-// arrow is which packages of Bindery a package may import itself. Patterns are those of
-// [path.Match]; everything may use secret and problem.
-type arrow struct {
+// importRule lists which packages of Bindery a package may import directly. Patterns are those of
+// [path.Match]. Every package may import secret, problem and timing.
+type importRule struct {
 	from string
 	to   []string
 }
 
-// arrows are tried in order; the first whose from matches counts. A package that none matches is
-// an error: whoever adds a package says here what it may use.
-var arrows = []arrow{
+// importRules are tried in order; the first whose from matches counts. A package without a rule
+// fails the test, so that adding one includes a decision about its imports.
+var importRules = []importRule{
 	{"functions/local", []string{
 		"shared/api", "shared/config", "shared/console", "shared/sandbox", "shared/trigger",
 		"shared/*/selected",
@@ -49,19 +50,30 @@ var arrows = []arrow{
 		"shared/api", "shared/config", "shared/trigger", "shared/*/selected",
 	}},
 
+	{"shared/timing", nil},
 	{"shared/secret", nil},
 	{"shared/problem", nil},
-	{"shared/document", nil},
+	{"shared/cache", nil},
 	{"shared/awscloud", nil},
 	{"shared/alibabacloud", nil},
-	{"shared/config", []string{"shared/alibabacloud"}},
+	{"shared/config", []string{"shared/alibabacloud", "shared/provider"}},
 	{"shared/netguard", nil},
-	{"shared/sandbox", nil}, // and so nothing of provider, which it is held against
+	// The sandbox uses nothing of provider: the one is tested against the other.
+	{"shared/sandbox", []string{"shared/sandbox/*"}},
+	{"shared/sandbox/git", nil},
+	{"shared/sandbox/page", nil},
+	{"shared/sandbox/platform", []string{"shared/sandbox/git"}},
+	{"shared/sandbox/oauth", []string{
+		"shared/sandbox/git", "shared/sandbox/page", "shared/sandbox/platform",
+	}},
+	{"shared/sandbox/*", []string{
+		"shared/sandbox/git", "shared/sandbox/oauth", "shared/sandbox/platform",
+	}},
 	{"shared/console", []string{"shared/config"}},
 	{"shared/trigger", []string{"shared/alibabacloud", "shared/config"}},
 	{"shared/dispatch", []string{"shared/alibabacloud", "shared/trigger"}},
-	{"shared/caller", []string{"shared/document"}},
-	{"shared/instance", []string{"shared/alibabacloud", "shared/document"}},
+	{"shared/auth", []string{"shared/cache"}},
+	{"shared/instance", []string{"shared/alibabacloud", "shared/cache"}},
 	{"shared/provider", []string{"shared/netguard"}},
 
 	{"shared/table", nil},
@@ -87,24 +99,26 @@ var arrows = []arrow{
 		"shared/event", "shared/instance", "shared/provider", "shared/table", "shared/vault",
 	}},
 	{"shared/api", []string{
-		"shared/binding", "shared/caller", "shared/config", "shared/document", "shared/event",
+		"shared/binding", "shared/auth", "shared/config", "shared/cache", "shared/event",
 		"shared/instance", "shared/netguard", "shared/provider", "shared/table", "shared/vault",
 	}},
 
-	// For tests alone.
+	// Only for tests.
+	{"shared/testkit", nil},
 	{"shared/faulttest", nil},
 	{"shared/*/*test", []string{"shared/*", "shared/*/*"}},
 	{"shared/*/*/*test", []string{"shared/*", "shared/*/*"}},
-	{"shared/story", []string{"shared/*", "shared/*/*"}},
+	{"shared/e2e", []string{"shared/*", "shared/*/*"}},
 }
 
-// leaves import nothing of Bindery, not even secret and problem.
-var leaves = []string{"shared/secret", "shared/problem", "shared/document"}
+// leaves import nothing of Bindery, not even secret, problem and timing.
+var leaves = []string{"shared/timing", "shared/secret", "shared/problem", "shared/cache"}
 
-// builds are the tags that Bindery is built with.
+// builds are the build tags of the three builds.
 var builds = []string{"", "aws", "alibaba"}
 
-// packages asks Go for every package of Bindery, as it is built with the tags.
+// packages returns what go list reports about every package of Bindery in the build with these
+// tags.
 func packages(t *testing.T, tags string) []pkg {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-tags="+tags,
@@ -132,8 +146,8 @@ func packages(t *testing.T, tags string) []pkg {
 	return all
 }
 
-// each runs the test on every package of every build that has Go files other than tests.
-func each(t *testing.T, test func(t *testing.T, p pkg)) {
+// eachPackage calls test with every package of every build that has Go files other than tests.
+func eachPackage(t *testing.T, test func(t *testing.T, p pkg)) {
 	t.Helper()
 	for _, tags := range builds {
 		t.Run("tags="+tags, func(t *testing.T) {
@@ -153,33 +167,35 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-func TestArrowsRunOneWay(t *testing.T) {
-	each(t, func(t *testing.T, p pkg) {
-		i := slices.IndexFunc(arrows, func(a arrow) bool { return matches([]string{a.from}, p.own()) })
+func TestImportsFollowTheRules(t *testing.T) {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		i := slices.IndexFunc(importRules, func(r importRule) bool {
+			return matches([]string{r.from}, p.inModule())
+		})
 		if i < 0 {
-			t.Errorf("%s has no arrow: say in arrows what it may import", p.own())
+			t.Errorf("%s has no rule: add one to importRules", p.inModule())
 			return
 		}
-		allowed := arrows[i].to
-		if !slices.Contains(leaves, p.own()) {
-			allowed = append([]string{"shared/secret", "shared/problem"}, allowed...)
+		allowed := importRules[i].to
+		if !slices.Contains(leaves, p.inModule()) {
+			allowed = append([]string{"shared/secret", "shared/problem", "shared/timing"}, allowed...)
 		}
 		for _, imported := range p.Imports {
 			name, ours := strings.CutPrefix(imported, "bindery/")
 			if ours && !matches(allowed, name) {
-				t.Errorf("%s imports %s, and may import %v only", p.own(), name, allowed)
+				t.Errorf("%s imports %s, and may import %v only", p.inModule(), name, allowed)
 			}
 		}
 	})
 }
 
-func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
+func TestTheDomainImportsNeitherHTTPNorACloud(t *testing.T) {
 	domain := []string{"shared/binding", "shared/table", "shared/vault"}
 	foreign := []string{
 		"github.com/aws", "github.com/aliyun", "github.com/alibabacloud-go", "go.etcd.io",
 	}
-	each(t, func(t *testing.T, p pkg) {
-		if !slices.Contains(domain, p.own()) {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		if !slices.Contains(domain, p.inModule()) {
 			return
 		}
 		for _, imported := range p.Imports {
@@ -188,20 +204,22 @@ func TestTheDomainKnowsNoHTTPAndNoCloud(t *testing.T) {
 				return strings.HasPrefix(imported, prefix)
 			})
 			if http || cloud {
-				t.Errorf("%s imports %s", p.own(), imported)
+				t.Errorf("%s imports %s", p.inModule(), imported)
 			}
 		}
 	})
 }
 
-// forTests reports whether a package is for tests alone.
-func forTests(name string) bool {
+// onlyForTests reports whether a package is only for tests.
+func onlyForTests(name string) bool {
 	switch name {
-	case "testing", "net/http/httptest", "bindery/shared/sandbox", "bindery/shared/e2e":
+	case "testing", "net/http/httptest", "bindery/shared/sandbox", "bindery/shared/e2e",
+		"bindery/shared/testkit":
 		return true
 	}
 	for _, module := range []string{
-		"testing/", "github.com/chromedp/", "github.com/oauth2-proxy/mockoidc",
+		"testing/", "bindery/shared/sandbox/", "github.com/chromedp/",
+		"github.com/oauth2-proxy/mockoidc",
 		"github.com/drone/go-scm", "github.com/pb33f/", "gitlab.com/gitlab-org/",
 		"github.com/alibabacloud-go/",
 	} {
@@ -212,14 +230,14 @@ func forTests(name string) bool {
 	return strings.HasPrefix(name, "bindery/") && strings.HasSuffix(name, "test")
 }
 
-func TestNothingDeployedIsForTests(t *testing.T) {
-	each(t, func(t *testing.T, p pkg) {
-		if p.Name != "main" || p.own() == "functions/local" {
+func TestNothingDeployedLinksATestPackage(t *testing.T) {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		if p.Name != "main" || p.inModule() == "functions/local" {
 			return
 		}
 		for _, dep := range p.Deps {
-			if forTests(dep) {
-				t.Errorf("%s links %s", p.own(), dep)
+			if onlyForTests(dep) {
+				t.Errorf("%s links %s", p.inModule(), dep)
 			}
 		}
 	})
@@ -227,14 +245,14 @@ func TestNothingDeployedIsForTests(t *testing.T) {
 
 func TestStatusLinksNoVault(t *testing.T) {
 	seen := 0
-	each(t, func(t *testing.T, p pkg) {
-		if p.own() != "functions/status" {
+	eachPackage(t, func(t *testing.T, p pkg) {
+		if p.inModule() != "functions/status" {
 			return
 		}
 		seen++
 		for _, dep := range p.Deps {
 			if strings.HasPrefix(dep, "bindery/shared/vault/") {
-				t.Errorf("%s links %s", p.own(), dep)
+				t.Errorf("%s links %s", p.inModule(), dep)
 			}
 		}
 	})
@@ -243,15 +261,15 @@ func TestStatusLinksNoVault(t *testing.T) {
 	}
 }
 
-func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
-	each(t, func(t *testing.T, p pkg) {
+func TestEveryPackageHasAComment(t *testing.T) {
+	eachPackage(t, func(t *testing.T, p pkg) {
 		begin := "Package " + p.Name + " "
 		if p.Name == "main" {
 			folder := path.Base(p.ImportPath)
 			begin = strings.ToUpper(folder[:1]) + folder[1:] + " "
 		}
 		if !strings.HasPrefix(p.Doc, begin) {
-			t.Errorf("the comment of %s begins %q, want %q", p.own(), p.Doc, begin)
+			t.Errorf("the comment of %s begins %q, want %q", p.inModule(), p.Doc, begin)
 		}
 	})
 }

@@ -7,20 +7,20 @@ import (
 	"testing"
 )
 
-// The resources that rights are given on, as the template names them.
+// The resources that rights are for, as the template names them.
 const (
 	arn      = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
 	tokens   = "secret:${SecretPrefix}*"
-	apps     = "secret:${OAuthApps}-??????" // Secrets Manager ends an ARN with six of its own
+	apps     = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
 	ofTable  = "table/${TableName}"
 	dueIndex = "table/${TableName}/index/due"
 )
 
-// right is one action on one resource. A resource of the stack is named by its logical name.
+// right is an action on a resource. A resource of the stack is named by its logical name.
 type right struct{ action, on string }
 
-// rightsOf are what a function's role may do, its own log aside.
-func rightsOf(t *testing.T, document object, f deployed) (all []right) {
+// rightsOf returns what a function's role may do, apart from writing its own log.
+func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
 	t.Helper()
 	attribute, _ := in(f.resource, "Properties", "Role", "Fn::GetAtt").([]any)
 	if len(attribute) == 0 {
@@ -121,7 +121,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		}
 		_, hasApps := variablesOf(document, f)["BINDERY_OAUTH_APPS"]
 		if mayRead := want[f.folder][apps] != ""; hasApps != mayRead {
-			t.Errorf("%s: is told where the OAuth apps are: %v; may read them: %v",
+			t.Errorf("%s: has the name of the OAuth apps: %v; may read them: %v",
 				f.folder, hasApps, mayRead)
 		}
 	}
@@ -129,6 +129,6 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	prefix, _ := in(parameters, "SecretPrefix", "Default").(string)
 	name, _ := in(parameters, "OAuthApps", "Default").(string)
 	if prefix == "" || strings.HasPrefix(name, prefix) {
-		t.Errorf("whoever may read tokens, %s*, may read the OAuth apps, %s", prefix, name)
+		t.Errorf("a role that may read tokens, %s*, may read the OAuth apps, %s", prefix, name)
 	}
 }

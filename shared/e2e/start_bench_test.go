@@ -10,28 +10,28 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// startHost is where cold starts are measured.
-type startHost struct {
+// startTarget is a runtime whose cold starts are measured.
+type startTarget struct {
 	stores string
 	on     triggertest.Runtime
-	// bare is the least that can run there.
-	bare string
-	env  []string
-	// without is a function that isn't deployed there.
+	// bareSource is the smallest program for the runtime.
+	bareSource string
+	env        []string
+	// without is a function that isn't deployed to this cloud.
 	without string
 }
 
-func startHosts() []startHost {
+func startTargets() []startTarget {
 	common := []string{
 		"BINDERY_PUBLIC_URL=https://b.example", "BINDERY_CONSOLE_URL=https://c.example",
 		"BINDERY_OIDC_ISSUER=https://i.example", "BINDERY_OIDC_AUDIENCE=bindery",
 		"BINDERY_OIDC_JWKS_URL=https://i.example/keys", "BINDERY_OIDC_CLIENT_ID=console",
-		"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogued(),
+		"BINDERY_OAUTH_APPS=bindery/oauth-apps", "BINDERY_INSTANCES=" + catalogue(),
 	}
-	return []startHost{
+	return []startTarget{
 		{
 			stores: forAWS, on: triggertest.Lambda(), without: "router",
-			bare: `package main
+			bareSource: `package main
 
 import "github.com/aws/aws-lambda-go/lambda"
 
@@ -43,7 +43,7 @@ func main() { lambda.Start(func() error { return nil }) }
 		},
 		{
 			stores: forAlibaba, on: triggertest.FunctionCompute(),
-			bare: `package main
+			bareSource: `package main
 
 import "github.com/aliyun/fc-runtime-go-sdk/fc"
 
@@ -59,14 +59,14 @@ func main() { fc.Start(func() error { return nil }) }
 	}
 }
 
-// BenchmarkStart measures a cold start's own part: from exec to the first request for an event,
-// the median of 20, and how many times that of a bare program for the same runtime it is; and the
-// binary's size. The budget is 1.5 times for status and 2 times for the others; it is shown and not
-// asserted, for the machine decides.
+// BenchmarkStart measures the process's own part of a cold start: from exec to the first request
+// for an event, the median of 20, also as a multiple of a bare program's for the same runtime; and
+// the binary's size. The budget is 1.5 times for status and 2 times for the others. It is shown
+// and not asserted, because it depends on the machine.
 func BenchmarkStart(b *testing.B) {
-	for _, host := range startHosts() {
+	for _, host := range startTargets() {
 		b.Run(host.stores, func(b *testing.B) {
-			binaries, least := kept.functions(b, host.stores), host.buildBare(b)
+			binaries, least := built.functions(b, host.stores), host.buildBare(b)
 			b.Run("bare", func(b *testing.B) { host.measure(b, least, least) })
 			for _, folder := range functionFolders(b) {
 				if folder != host.without {
@@ -79,7 +79,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-func (h startHost) measure(b *testing.B, binary, least string) {
+func (h startTarget) measure(b *testing.B, binary, least string) {
 	b.Helper()
 	about, err := os.Stat(binary)
 	if err != nil {
@@ -95,13 +95,13 @@ func (h startHost) measure(b *testing.B, binary, least string) {
 	b.ReportMetric(float64(own)/float64(floor), "x-bare")
 }
 
-// medians starts both by turns, so that whatever else the machine does hits both.
-func (h startHost) medians(b *testing.B, binary, least string) (own, floor time.Duration) {
+// medians starts both programs in turn, so that other load of the machine affects both.
+func (h startTarget) medians(b *testing.B, binary, least string) (own, floor time.Duration) {
 	b.Helper()
 	const starts, warm = 20, 2
 	var all, bares []time.Duration
 	for i := range starts + warm {
-		one, other := h.once(b, binary), h.once(b, least)
+		one, other := h.coldStart(b, binary), h.coldStart(b, least)
 		if i >= warm {
 			all, bares = append(all, one), append(bares, other)
 		}
@@ -111,7 +111,7 @@ func (h startHost) medians(b *testing.B, binary, least string) (own, floor time.
 	return all[starts/2], bares[starts/2]
 }
 
-func (h startHost) once(b *testing.B, binary string) time.Duration {
+func (h startTarget) coldStart(b *testing.B, binary string) time.Duration {
 	b.Helper()
 	p := triggertest.Start(b, triggertest.Options{On: h.on, Binary: binary, Env: h.env})
 	defer p.Kill()
@@ -122,13 +122,12 @@ func (h startHost) once(b *testing.B, binary string) time.Duration {
 	return took
 }
 
-// buildBare builds the bare program with this module's requirements, from a folder of its own that
-// is gone afterwards.
-func (h startHost) buildBare(b *testing.B) (binary string) {
+// buildBare builds the bare program with this module's requirements.
+func (h startTarget) buildBare(b *testing.B) (binary string) {
 	b.Helper()
 	folder := b.TempDir()
 	source := filepath.Join(folder, "main.go")
-	if err := os.WriteFile(source, []byte(h.bare), 0o600); err != nil {
+	if err := os.WriteFile(source, []byte(h.bareSource), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	binary = filepath.Join(folder, "bare")

@@ -12,7 +12,7 @@ import (
 
 const (
 	longestLine = 100 // characters; a tab is one
-	longestFile = 500 // lines of a file that is no test
+	longestFile = 500 // lines of a file that isn't a test
 	longestMain = 40  // lines of a function's main.go
 )
 
@@ -41,7 +41,7 @@ func goFiles(t *testing.T, test func(name string, lines [][]byte)) {
 	}
 }
 
-func TestStyleLinesFitBesideAnother(t *testing.T) {
+func TestStyleLinesAreShort(t *testing.T) {
 	goFiles(t, func(name string, lines [][]byte) {
 		for i, line := range lines {
 			if width := utf8.RuneCount(line); width > longestLine {
@@ -51,7 +51,7 @@ func TestStyleLinesFitBesideAnother(t *testing.T) {
 	})
 }
 
-func TestStyleFilesFitInAHead(t *testing.T) {
+func TestStyleFilesAreShort(t *testing.T) {
 	goFiles(t, func(name string, lines [][]byte) {
 		if !strings.HasSuffix(name, "_test.go") && len(lines) > longestFile {
 			t.Errorf("%s has %d lines, want at most %d", name, len(lines), longestFile)

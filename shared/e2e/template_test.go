@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/awslabs/goformation/v7"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"gopkg.in/yaml.v3"
 
 	"bindery/shared/awscloud"
 	"bindery/shared/config"
@@ -24,112 +23,6 @@ import (
 )
 
 const template = root + "/template.yaml"
-
-type object = map[string]any
-
-// plain is a node of YAML with CloudFormation's short tags in their long form.
-func plain(t *testing.T, n *yaml.Node) any {
-	t.Helper()
-	var value any
-	switch n.Kind {
-	case yaml.DocumentNode:
-		return plain(t, n.Content[0])
-	case yaml.MappingNode:
-		m := object{}
-		for i := 0; i < len(n.Content); i += 2 {
-			if _, doubled := m[n.Content[i].Value]; doubled {
-				t.Errorf("line %d: %s is there twice", n.Content[i].Line, n.Content[i].Value)
-			}
-			m[n.Content[i].Value] = plain(t, n.Content[i+1])
-		}
-		value = m
-	case yaml.SequenceNode:
-		list := []any{}
-		for _, item := range n.Content {
-			list = append(list, plain(t, item))
-		}
-		value = list
-	case yaml.ScalarNode:
-		if strings.HasPrefix(n.Tag, "!!") {
-			if err := n.Decode(&value); err != nil {
-				t.Fatal(err)
-			}
-		} else {
-			value = n.Value
-		}
-	default:
-		t.Fatalf("line %d: CloudFormation knows no aliases", n.Line)
-	}
-	switch name, short := strings.CutPrefix(n.Tag, "!"); {
-	case !short || strings.HasPrefix(name, "!"):
-		return value
-	case name == "Ref" || name == "Condition":
-		return object{name: value}
-	case name == "GetAtt":
-		resource, attribute, _ := strings.Cut(n.Value, ".")
-		return object{"Fn::GetAtt": []any{resource, attribute}}
-	default:
-		return object{"Fn::" + name: value}
-	}
-}
-
-func readYAML(t *testing.T, name string) object {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n yaml.Node
-	if err := yaml.Unmarshal(text, &n); err != nil {
-		t.Fatal(err)
-	}
-	return plain(t, &n).(object)
-}
-
-// in walks into a document; a step that isn't there gives nil.
-func in(document any, steps ...string) any {
-	for _, step := range steps {
-		m, _ := document.(object)
-		document = m[step]
-	}
-	return document
-}
-
-func texts(list any) (all []string) {
-	items, _ := list.([]any)
-	for _, item := range items {
-		text, _ := item.(string)
-		all = append(all, text)
-	}
-	return all
-}
-
-// deployed is one function of the template.
-type deployed struct {
-	folder   string // under functions/
-	logical  string
-	resource object
-}
-
-func functionsOf(t *testing.T, document object) (all []deployed) {
-	t.Helper()
-	resources := in(document, "Resources").(object)
-	for _, name := range slices.Sorted(maps.Keys(resources)) {
-		r := resources[name].(object)
-		if r["Type"] != "AWS::Serverless::Function" {
-			continue
-		}
-		uri, _ := in(r, "Properties", "CodeUri").(string)
-		all = append(all, deployed{filepath.Base(uri), name, r})
-		if want := "dist/lambda/" + filepath.Base(uri) + "/"; uri != want {
-			t.Errorf("%s: CodeUri is %s, want %s", name, uri, want)
-		}
-		if in(r, "Metadata", "SkipBuild") != true {
-			t.Errorf("%s: what make package-aws has built would be built again", name)
-		}
-	}
-	return all
-}
 
 func TestTheTemplateHasEveryFunctionButTheLaptops(t *testing.T) {
 	folders, err := os.ReadDir(filepath.Join(root, "functions"))
@@ -151,8 +44,8 @@ func TestTheTemplateHasEveryFunctionButTheLaptops(t *testing.T) {
 	}
 }
 
-// The vendor's schema says what belongs into the resources that SAM adds, and little of the others.
-func TestTheTemplatesOwnResourcesHaveNoPropertyThatIsUnknown(t *testing.T) {
+// The vendor's schema lists the properties of the resources that SAM adds, and few of the others.
+func TestTheTemplatesOwnResourcesHaveOnlyKnownProperties(t *testing.T) {
 	parse := func(document object) (int, error) {
 		plain := object{}
 		for name, r := range in(document, "Resources").(object) {
@@ -184,7 +77,7 @@ func TestTheTemplatesOwnResourcesHaveNoPropertyThatIsUnknown(t *testing.T) {
 	}
 }
 
-func TestTheTemplateIsAsItsVendorDescribesTemplates(t *testing.T) {
+func TestTheTemplateFitsTheVendorsSchema(t *testing.T) {
 	folder := os.Getenv("SCHEMAS")
 	if folder == "" {
 		t.Skip("SCHEMAS names no folder with AWS's sam.schema.json")
@@ -216,10 +109,10 @@ func TestTheTemplateIsAsItsVendorDescribesTemplates(t *testing.T) {
 	}
 }
 
-// pattern is a regular expression with the schema's one look-ahead taken out: Go's have none.
+// pattern is a regular expression without the schema's one negative look-ahead: Go has none.
 type pattern struct {
 	*regexp.Regexp
-	not string // what a match must not begin with
+	not string // a match must not begin with this
 }
 
 func (p pattern) MatchString(s string) bool {
@@ -236,14 +129,14 @@ func lookAhead(text string) (jsonschema.Regexp, error) {
 	return p, err
 }
 
-var subbed = regexp.MustCompile(`\$\{([^!}]+)\}`)
+var subPattern = regexp.MustCompile(`\$\{([^!}]+)\}`)
 
-// names calls the test with every name that the document uses, and what is asked of it.
-func names(document any, found func(name, attribute string, isCondition bool)) {
+// eachName calls found with every name that the document refers to.
+func eachName(document any, found func(name, attribute string, isCondition bool)) {
 	switch v := document.(type) {
 	case []any:
 		for _, item := range v {
-			names(item, found)
+			eachName(item, found)
 		}
 	case object:
 		for key, value := range v {
@@ -255,28 +148,28 @@ func names(document any, found func(name, attribute string, isCondition bool)) {
 				found(text, "", true)
 			case key == "Fn::If":
 				found(value.([]any)[0].(string), "", true)
-				names(value, found)
+				eachName(value, found)
 			case key == "Fn::GetAtt":
 				found(value.([]any)[0].(string), value.([]any)[1].(string), false)
 			case key == "Fn::Sub" && isText:
-				for _, match := range subbed.FindAllStringSubmatch(text, -1) {
+				for _, match := range subPattern.FindAllStringSubmatch(text, -1) {
 					name, attribute, _ := strings.Cut(match[1], ".")
 					found(name, attribute, false)
 				}
 			default:
-				names(value, found)
+				eachName(value, found)
 			}
 		}
 	}
 }
 
-func TestEveryNameInTheTemplateIsThere(t *testing.T) {
+func TestEveryNameInTheTemplateIsDefined(t *testing.T) {
 	document := readYAML(t, template)
 	used, seen := map[string]bool{}, 0
-	names(document, func(name, attribute string, isCondition bool) {
+	eachName(document, func(name, attribute string, isCondition bool) {
 		seen++
 		used[name] = true
-		resource, _, _ := strings.Cut(name, ".") // of the API's own stage
+		resource, _, _ := strings.Cut(name, ".") // Api.Stage is the API's own stage
 		there := in(document, "Resources", resource) != nil ||
 			attribute == "" && in(document, "Parameters", name) != nil ||
 			slices.Contains([]string{
@@ -286,7 +179,7 @@ func TestEveryNameInTheTemplateIsThere(t *testing.T) {
 			there = in(document, "Conditions", name) != nil
 		}
 		if !there {
-			t.Errorf("%s %s is nowhere", name, attribute)
+			t.Errorf("%s %s isn't defined", name, attribute)
 		}
 	})
 	if seen < 100 {
@@ -302,7 +195,7 @@ func TestEveryNameInTheTemplateIsThere(t *testing.T) {
 	}
 }
 
-// routesOf are the routes of all functions, with what serves them and whether a bearer is needed.
+// routesOf returns, by route, the function that serves it and whether it needs a bearer.
 func routesOf(t *testing.T, document object) map[string]string {
 	t.Helper()
 	routes := map[string]string{}
@@ -326,7 +219,7 @@ func routesOf(t *testing.T, document object) map[string]string {
 func TestTheTemplateServesTheContract(t *testing.T) {
 	document := readYAML(t, template)
 	if in(document, "Resources", "Api", "Properties", "Auth", "DefaultAuthorizer") != "Bearer" {
-		t.Error("a route without a word is open")
+		t.Error("a route without an authorizer is open")
 	}
 	got := routesOf(t, document)
 	contract := readYAML(t, root+"/shared/api/openapi.yaml")
@@ -349,7 +242,7 @@ func TestTheTemplateServesTheContract(t *testing.T) {
 		}
 		delete(got, route)
 	}
-	delete(got, "GET /{asset+}") // the page's own files, which the contract leaves out
+	delete(got, "GET /{asset+}") // the page's files, which aren't in the contract
 	if len(got) != 0 {
 		t.Errorf("the template serves more than the contract: %v", got)
 	}
@@ -364,7 +257,7 @@ func TestTheTemplateServesTheContract(t *testing.T) {
 	}
 }
 
-func TestTheTemplateLetsTheConsolesOriginAloneIn(t *testing.T) {
+func TestTheTemplateAllowsOnlyTheConsolesOrigin(t *testing.T) {
 	cors := in(readYAML(t, template), "Resources", "Api", "Properties", "CorsConfiguration")
 	if got := in(cors, "AllowOrigins"); !reflect.DeepEqual(got, []any{object{"Ref": "ConsoleUrl"}}) {
 		t.Errorf("it allows %v", got)
@@ -372,7 +265,8 @@ func TestTheTemplateLetsTheConsolesOriginAloneIn(t *testing.T) {
 	if in(cors, "AllowCredentials") != nil {
 		t.Error("it allows cookies")
 	}
-	// The API answers in the function's place, so what the function's code says must be said here.
+	// The API answers preflights in the function's place, so the template repeats the headers in the
+	// code.
 	code := document(t, "shared/api/serve.go")
 	for header, list := range map[string]string{
 		"Access-Control-Allow-Headers":  "AllowHeaders",
@@ -394,7 +288,7 @@ func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
 	if err != nil || in(settings, "DestinationArn") == nil {
 		t.Fatalf("there is no access log, or its format isn't JSON: %v", err)
 	}
-	// Each is known to hold no query and no header that a client sends.
+	// None of these can hold a query or a header that a client sends.
 	harmless := []string{
 		"requestTime", "requestId", "routeKey", "path", "status", "identity.sourceIp",
 		"responseLength", "responseLatency",
@@ -410,8 +304,8 @@ func TestD3_TheAccessLogHoldsNoQuery(t *testing.T) {
 	}
 }
 
-// variablesOf is what a function's environment is made of: the variable's name, and its parameter.
-func variablesOf(document object, f deployed) object {
+// variablesOf returns a function's variables with the parameters that set them.
+func variablesOf(document object, f templateFunction) object {
 	all := object{}
 	for _, of := range []any{in(document, "Globals", "Function"), in(f.resource, "Properties")} {
 		set, _ := in(of, "Environment", "Variables").(object)
@@ -422,7 +316,7 @@ func variablesOf(document object, f deployed) object {
 
 func TestTheTemplateSetsEveryVariable(t *testing.T) {
 	document := readYAML(t, template)
-	// The laptop's, and the other cloud's.
+	// Variables of the laptop and of the other cloud.
 	elsewhere := regexp.MustCompile(
 		`^(PORT|BINDERY_(DATA|VAULT_KEY|TABLESTORE_.*|KMS_.*|ACR_.*|FC_.*))$`)
 	anywhere := map[string]bool{}
@@ -452,11 +346,11 @@ func TestTheTemplateSetsEveryVariable(t *testing.T) {
 		delete(anywhere, v.Name)
 	}
 	if len(anywhere) != 0 {
-		t.Errorf("variables that nobody reads: %v", anywhere)
+		t.Errorf("variables that no code reads: %v", anywhere)
 	}
 	for _, name := range []string{"EgressProxy", "EventsSecret"} {
 		if in(document, "Parameters", name, "NoEcho") != true {
-			t.Errorf("the parameter %s is shown to whoever may look at the stack", name)
+			t.Errorf("the parameter %s is shown to everyone who may describe the stack", name)
 		}
 	}
 }

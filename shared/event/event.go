@@ -1,9 +1,9 @@
-// Package event is what Bindery tells of what happens to bindings: the events' names, and audit
-// lines in the log.
+// Package event defines how Bindery reports what happens to bindings: the events' names, and the
+// audit lines in the log.
 //
-// An event is born in package binding and rides in the record's own write, so that it is there
-// exactly when the change is. Audit lines are for an operator: who did or tried what, to which
-// binding, and whether it was allowed; a call that was denied has its line too.
+// Package binding creates an event and stores it in the same write as the record's change, so that
+// the event exists exactly if the change does. Audit lines are for an operator: who did or tried
+// what, to which binding, and whether it was allowed; a denied call has its line too.
 package event
 
 import (
@@ -24,7 +24,7 @@ const (
 	Unauthorized = "binding.unauthorized"
 	Unreachable  = "binding.unreachable"
 	Recovered    = "binding.recovered"
-	// RevocationFailed is told of a token that a binding had before.
+	// RevocationFailed is about a token that a binding had before.
 	RevocationFailed = "binding.revocation_failed"
 )
 
@@ -35,16 +35,16 @@ type Entry struct {
 	Target table.Key
 	// Outcome is "done", or the code of the problem that the caller got.
 	Outcome string
-	// Identity is the platform's user, Previous the one that it replaced.
+	// Identity is the platform's user, Previous the user that it replaced.
 	Identity, Previous table.Identity
-	// Revoked says that a token was revoked at the platform by this.
+	// Revoked reports that this action revoked a token at the platform.
 	Revoked bool
 }
 
-// Done is the outcome of what was allowed and worked.
+// Done is the outcome of an action that was allowed and succeeded.
 const Done = "done"
 
-// Audit writes the line. It holds names and ids, never a token.
+// Audit writes the line. It contains names and ids, never a token.
 func Audit(ctx context.Context, log *slog.Logger, e Entry) {
 	attrs := []slog.Attr{
 		slog.String("action", e.Action),

@@ -23,7 +23,7 @@ import (
 
 var at = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// line is what was written to the log, which must be one object.
+// line returns what was written to the log, which must be one object.
 func line(t *testing.T, write func(*slog.Logger)) map[string]any {
 	t.Helper()
 	var text bytes.Buffer
@@ -44,7 +44,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func TestAnAuditLineSaysWhoDidWhatToWhich(t *testing.T) {
+func TestAnAuditLineNamesTheUserTheActionAndTheBinding(t *testing.T) {
 	entry := line(t, func(log *slog.Logger) {
 		event.Audit(context.Background(), log, event.Entry{
 			Action:   "bind",
@@ -80,7 +80,7 @@ func TestAnAuditLineOfBinderyItselfHasNoUser(t *testing.T) {
 	}
 }
 
-// TestAMetricIsOneLineInTheEmbeddedFormat holds the line to the format's rules
+// TestAMetricIsOneLineInTheEmbeddedFormat checks the line against the format's rules
 // (docs.aws.amazon.com, "CloudWatch embedded metric format specification"): each metric and each
 // dimension that the directive names is a member of the root, numbers and strings.
 func TestAMetricIsOneLineInTheEmbeddedFormat(t *testing.T) {
@@ -126,7 +126,7 @@ func TestAMetricIsOneLineInTheEmbeddedFormat(t *testing.T) {
 
 const key = "whsec_c2FuZGJveC1mYWtlLXdlYmhvb2sta2V5LTAxMjM="
 
-// posted is a request that came to a receiver.
+// posted is a request that a receiver got.
 type posted struct {
 	header http.Header
 	body   []byte
@@ -167,7 +167,7 @@ var revoked = table.Event{
 
 var target = table.Key{Account: "acme", Region: "r", Instance: "i", Platform: "github"}
 
-func TestAWebhookIsSignedAsTheStandardHasIt(t *testing.T) {
+func TestAWebhookIsSignedAsTheStandardRequires(t *testing.T) {
 	address, came := receiver(t, http.StatusAccepted)
 	if err := webhook(t, address, key, time.Now).Send(t.Context(), target, revoked); err != nil {
 		t.Fatal(err)
@@ -181,11 +181,11 @@ func TestAWebhookIsSignedAsTheStandardHasIt(t *testing.T) {
 		t.Errorf("the standard's library: %v", err)
 	}
 	if err := verifier.Verify(append(got.body, ' '), got.header); err == nil {
-		t.Error("another body is taken")
+		t.Error("another body is accepted")
 	}
 	other, _ := webhooks.NewWebhookRaw([]byte("another key"))
 	if err := other.Verify(got.body, got.header); err == nil {
-		t.Error("another key is taken")
+		t.Error("another key is accepted")
 	}
 	same(t, "webhook-id", got.header.Get("webhook-id"), revoked.ID)
 	same(t, "Content-Type", got.header.Get("Content-Type"), "application/json")
@@ -214,7 +214,7 @@ func TestTheSameEventLaterHasTheSameIDAndBodyAndANewTime(t *testing.T) {
 		both[0].header["Webhook-Timestamp"][0], true)
 }
 
-func TestOnlyA2xxIsTakenAndNoRedirectFollowed(t *testing.T) {
+func TestOnlyA2xxIsAcceptedAndNoRedirectFollowed(t *testing.T) {
 	for status, taken := range map[int]bool{
 		200: true, 299: true, 302: false, 307: false, 400: false, 410: false, 500: false,
 	} {
@@ -240,6 +240,6 @@ func TestNoErrorOfAWebhookShowsItsAddressOrItsKey(t *testing.T) {
 	}
 	_, err := event.NewWebhook("http://127.0.0.1", secret.New("whsec_in the key"), nil, time.Now)
 	if err == nil || strings.Contains(err.Error(), "in the key") {
-		t.Error("a key that is not base64 is taken, or shown")
+		t.Error("a key that is not base64 is accepted, or shown")
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// namespace is the metrics' own, in CloudWatch.
+// namespace is the metrics' namespace in CloudWatch.
 const namespace = "Bindery"
 
-// Metric writes one line in CloudWatch's embedded metric format: the log is the metric, and no
-// call is made for it. On Function Compute the same line lands in the log service as plain fields.
-// Labels are the dimensions; keep their values few, for each set of them is a metric of its own.
+// Metric writes one line in CloudWatch's embedded metric format: CloudWatch reads the metric from
+// the log, and no call is made. On Function Compute the log service stores the same line as plain
+// fields. Labels are the dimensions; use few values for them, because each set of values is a
+// metric of its own.
 func Metric(
 	ctx context.Context, log *slog.Logger, now time.Time,
 	labels map[string]string, values map[string]float64,

@@ -17,12 +17,12 @@ import (
 	"bindery/shared/table"
 )
 
-// sending is how long the receiver of a webhook may take.
-const sending = 5 * time.Second
+// sendTimeout is how long the receiver of a webhook may take.
+const sendTimeout = 5 * time.Second
 
-// Webhook posts events to the operator's address, signed as Standard Webhooks has it: the headers
-// webhook-id (the event's id, the same at every try), webhook-timestamp and webhook-signature.
-// It may be used at once from many goroutines.
+// Webhook posts events to the operator's address, signed as Standard Webhooks requires: with the
+// headers webhook-id (the event's id, the same at every try), webhook-timestamp and
+// webhook-signature. It may be used at once from many goroutines.
 type Webhook struct {
 	url    string
 	signer *webhooks.Webhook
@@ -30,7 +30,7 @@ type Webhook struct {
 	now    func() time.Time
 }
 
-// NewWebhook makes one. The client must follow no redirects.
+// NewWebhook returns a Webhook for the address. The client must follow no redirects.
 func NewWebhook(
 	url string, key secret.Text, client *http.Client, now func() time.Time,
 ) (*Webhook, error) {
@@ -80,7 +80,7 @@ func (w *Webhook) Send(ctx context.Context, key table.Key, e table.Event) error 
 	if err != nil {
 		return fmt.Errorf("signing a webhook: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, sending)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package faulttest is what the pretend services of tests have in common: a count of what was asked
-// of them, and a plan of what is to go wrong. What a fault is, and what it does, is theirs.
+// Package faulttest has what the fake services of tests share: a count of their calls, and a plan
+// of failures. Each service defines its faults and their effects.
 package faulttest
 
 import (
@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// Plan is embedded in a pretend service. F are the service's faults, of which the zero value is
-// none. The zero Plan has counted nothing and lets nothing go wrong. Its methods may be called at
-// once from many goroutines.
+// Plan is embedded in a fake service. F is the type of the service's faults; its zero value is no
+// fault. The zero Plan has counted nothing and plans no failure. Its methods may be called at once
+// from many goroutines.
 type Plan[F any] struct {
 	mu     sync.Mutex
 	faults []planned[F]
@@ -22,7 +22,7 @@ type planned[F any] struct {
 	fault     F
 }
 
-// Calls returns how often each operation was called, the calls that failed among them.
+// Calls returns how often each operation was called, including failed calls.
 func (p *Plan[F]) Calls() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -31,8 +31,8 @@ func (p *Plan[F]) Calls() map[string]int {
 	return calls
 }
 
-// Fail lets the next n calls of the operation go wrong; more than one plan for an operation are
-// carried out one after the other.
+// Fail makes the next n calls of the operation fail. Several plans for one operation are carried
+// out one after the other.
 func (p *Plan[F]) Fail(operation string, n int, fault F) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,7 +41,7 @@ func (p *Plan[F]) Fail(operation string, n int, fault F) {
 	}
 }
 
-// Called counts a call. It is for the service.
+// Called counts a call. The service calls it.
 func (p *Plan[F]) Called(operation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +51,8 @@ func (p *Plan[F]) Called(operation string) {
 	p.calls[operation]++
 }
 
-// Next takes the next fault that was planned for the operation. It is for the service.
+// Next returns the next fault that is planned for the operation, and removes it from the plan. The
+// service calls it.
 func (p *Plan[F]) Next(operation string) (fault F) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,45 +13,45 @@ import (
 	"bindery/shared/alibabacloud"
 )
 
-// ACR says how the API of Alibaba Cloud's Container Registry is asked.
+// ACR configures the calls to the API of Alibaba Cloud's Container Registry.
 type ACR struct {
-	// Account is the one account that has what the API lists.
+	// Account is the only account; it has everything that the API lists.
 	Account string
-	// URL is another origin of the API than the region's own.
+	// URL is an origin of the API that is used instead of the region's own.
 	URL string
 	// Latest are the credentials that come with each invocation, or nil.
 	Latest *alibabacloud.Latest
 }
 
-// NewACRClient makes a client of Container Registry's API, and no call.
+// NewACRClient returns a client of Container Registry's API, and makes no call.
 func NewACRClient(o alibabacloud.ClientOptions) (*alibabacloud.Client, error) {
 	return alibabacloud.NewClient(alibabacloud.Service{
 		Name: "cr", Title: "Container Registry", Version: "2018-12-01",
-		MostReply: longest, Explain: explainACR,
+		MaxReply: longest, Explain: explainACR,
 	}, o)
 }
 
-// FromACR is the catalogue of all that Container Registry's API lists, as instances of the one
-// account. Every other account has none. It is read and kept as the catalogue at an address is; see
-// [Open].
+// FromACR returns a catalogue of everything that Container Registry's API lists, as instances of
+// the one account. Every other account has none. It is read and cached like the catalogue at an
+// address; see [Open].
 //
-// The API has an endpoint a region, and knows the instances of that region alone: whoever has
-// instances in several deploys Bindery in each, or writes a catalogue. It lists instances of the
-// Enterprise Edition; personal ones aren't in it.
+// The API has one endpoint for each region, which knows only the instances of that region: an
+// operator with instances in several regions deploys Bindery in each, or writes a catalogue. The
+// API lists instances of the Enterprise Edition, not personal ones.
 //
-// An instance counts in every status but DELETED, an unknown one too: one that is being started,
-// stopped or released, or that failed to start, is still somebody's, and mustn't lose its bindings
-// over a status that passes. It counts until the API stops listing it.
+// An instance counts in every status but DELETED, also in an unknown one: an instance that is being
+// started, stopped or released, or that failed to start, still belongs to its account and must not
+// lose its bindings because of a temporary status. It counts until the API no longer lists it.
 //
-// A list is taken as a whole or not at all: each page must be the one that was asked for, and all
-// of them together as many instances as each page says that there are. Anything else is an error.
+// A list is used only if it is complete: each page must be the requested one, and all pages
+// together must have the number of instances that each page states. Anything else is an error.
 //
-// A role needs cr:ListInstance on all resources (*), which can't be narrowed.
+// A role needs cr:ListInstance on all resources (*); the action can't be narrowed.
 //
-// Source: the service's API reference (ListInstance; version 2018-12-01). Tests hold the request
-// and the reply against the vendor's client, which is not linked: it would add megabytes.
+// Source: the service's API reference (ListInstance; version 2018-12-01). Tests compare the request
+// and the reply with the vendor's client, which is not linked because it would add megabytes.
 func FromACR(client *alibabacloud.Client, account string, now func() time.Time) Catalogue {
-	return kept(func(ctx context.Context) (accounts, error) {
+	return cached(func(ctx context.Context) (accounts, error) {
 		list, err := listACR(ctx, client)
 		if err != nil {
 			return nil, fmt.Errorf("listing the registry's instances: %w", err)
@@ -64,20 +64,20 @@ func FromACR(client *alibabacloud.Client, account string, now func() time.Time) 
 	}, now)
 }
 
-// A page is as long as the API makes one that isn't asked for otherwise.
+// The page size is the API's default.
 const (
-	pageSize  = 30
-	mostPages = 100
+	pageSize = 30
+	maxPages = 100
 )
 
-// gone is the status of an instance that isn't there any more.
-const gone = "DELETED"
+// statusDeleted is the status of an instance that no longer exists.
+const statusDeleted = "DELETED"
 
 func listACR(ctx context.Context, client *alibabacloud.Client) (list []Instance, err error) {
 	total, read := 0, 0
 	for number := 1; number == 1 || read < total; number++ {
-		if number > mostPages {
-			return nil, fmt.Errorf("there are more than %d", mostPages*pageSize)
+		if number > maxPages {
+			return nil, fmt.Errorf("there are more than %d", maxPages*pageSize)
 		}
 		page, err := readPage(ctx, client, number)
 		if err != nil {
@@ -93,7 +93,7 @@ func listACR(ctx context.Context, client *alibabacloud.Client) (list []Instance,
 		}
 		read += want
 		for _, one := range page.Instances {
-			if one.InstanceStatus != gone {
+			if one.InstanceStatus != statusDeleted {
 				list = append(list, Instance{
 					Type: Enterprise, Region: one.RegionID, ID: one.InstanceID, Name: one.InstanceName,
 				})
@@ -103,7 +103,7 @@ func listACR(ctx context.Context, client *alibabacloud.Client) (list []Instance,
 	return list, nil
 }
 
-// acrPage is a reply of ListInstance, as far as it is used here.
+// acrPage has the fields of ListInstance's reply that are used here.
 type acrPage struct {
 	IsSuccess                    bool
 	Code                         string
@@ -133,7 +133,7 @@ func readPage(ctx context.Context, client *alibabacloud.Client, number int) (acr
 	return page, nil
 }
 
-// explainACR says to an operator what a code means where it is about what he has to set up.
+// explainACR tells an operator what a code means if it is about the deployment's settings.
 func explainACR(code string) string {
 	switch {
 	case strings.HasPrefix(code, "Forbidden"), strings.HasPrefix(code, "NoPermission"),

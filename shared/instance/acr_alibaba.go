@@ -8,7 +8,7 @@ import (
 	"bindery/shared/alibabacloud"
 )
 
-// openACR asks the API of the environment's region, with the credentials of the newest invocation
+// openACR calls the API of the environment's region, with the credentials of the newest invocation
 // or of the environment; see [alibabacloud.Read].
 func openACR(o Options) (Catalogue, error) {
 	environment, err := alibabacloud.Read(os.Getenv, o.ACR.Latest)
@@ -16,7 +16,7 @@ func openACR(o Options) (Catalogue, error) {
 		return nil, err
 	}
 	client, err := NewACRClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: o.ACR.URL, Now: o.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: o.ACR.URL, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err

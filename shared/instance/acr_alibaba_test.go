@@ -14,7 +14,7 @@ import (
 	"bindery/shared/secret"
 )
 
-func TestWithTheTagAlibabaTheRegistryIsAskedWithTheCredentialsThatCount(t *testing.T) {
+func TestWithTheTagAlibabaTheRegistryIsCalledWithTheCurrentCredentials(t *testing.T) {
 	service := acrtest.New("id", "key", "token")
 	service.Set(running(2)...)
 	server := httptest.NewServer(service)
@@ -50,7 +50,7 @@ func TestWithTheTagAlibabaTheRegistryIsAskedWithTheCredentialsThatCount(t *testi
 	}
 }
 
-func TestWhatTheRegistryNeedsOfTheEnvironmentIsNamed(t *testing.T) {
+func TestMissingVariablesOfTheRegistryAreNamed(t *testing.T) {
 	t.Setenv("FC_REGION", "")
 	_, err := instance.Open("acr", instance.Options{ACR: instance.ACR{Account: "acme"}})
 	if err == nil || !strings.Contains(err.Error(), "FC_REGION is not set") {

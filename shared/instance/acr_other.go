@@ -2,7 +2,8 @@
 
 package instance
 
-// openACR refuses: what isn't built for Alibaba Cloud has none of its credentials and no client.
+// openACR returns an error: a binary that isn't built for Alibaba Cloud has neither its credentials
+// nor a client.
 func openACR(Options) (Catalogue, error) {
 	return nil, mistake("acr, the registry's own API, needs a binary built with the tag alibaba, " +
 		"and this one isn't, wherever it runs: give the catalogue as JSON, or the address of such JSON")

@@ -10,7 +10,7 @@ import (
 )
 
 func TestWithoutTheTagAlibabaTheRegistryIsRefused(t *testing.T) {
-	// As on Function Compute, where an aws binary may run too.
+	// The environment is Function Compute's, where a binary with the tag aws may run too.
 	t.Setenv("FC_REGION", "cn-test")
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")

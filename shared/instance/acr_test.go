@@ -19,10 +19,10 @@ import (
 	"bindery/shared/secret"
 )
 
-// The credentials have signs in them that change on their way through an address.
+// The credentials contain characters that are encoded in an address.
 const acrKey, acrToken = "canary-key+/", "canary-token+/="
 
-// registry is a catalogue on a pretend service; its clock is moved by hand.
+// registry is a catalogue on a fake service, with a clock that tests set.
 type registry struct {
 	instance.Catalogue
 	service *acrtest.Service
@@ -68,7 +68,7 @@ func acrClientThat(
 	return client
 }
 
-// running makes n instances, cri-000 and so on, the last one first.
+// running returns n instances, cri-000 and so on, the last one first.
 func running(n int) []acrtest.Instance {
 	list := make([]acrtest.Instance, n)
 	for i := range list {
@@ -84,7 +84,7 @@ func TestTheRegistrysInstancesAreAllThoseOfTheOneAccount(t *testing.T) {
 		r := newRegistry(t)
 		r.service.Set(running(n)...)
 		if r.service.Calls() != 0 {
-			t.Error("it was asked before anybody needed it")
+			t.Error("it was called before it was needed")
 		}
 		list, err := r.List(t.Context(), "acme")
 		if err != nil || len(list) != n {
@@ -113,7 +113,7 @@ func TestTheRegistrysInstancesAreAllThoseOfTheOneAccount(t *testing.T) {
 	}
 }
 
-func TestTheRegionIsTheAnswers(t *testing.T) {
+func TestTheRegionIsThatOfTheReply(t *testing.T) {
 	r := newRegistry(t)
 	r.service.Set(acrtest.Instance{ID: "cri-1", Region: "cn-elsewhere", Status: "RUNNING"})
 	if got := ids(t, r, "acme"); got != "cn-elsewhere/cri-1" {
@@ -138,8 +138,9 @@ func TestAnInstanceCountsInEveryStatusUntilItIsDeleted(t *testing.T) {
 	}
 }
 
-// Whatever the API answers that isn't one whole list: nobody may conclude that an instance is gone.
-func TestAPartOfTheRegistrysListIsNeverTakenForTheWhole(t *testing.T) {
+// If the API returns anything but a complete list, no caller may conclude that an instance no
+// longer exists.
+func TestAnIncompleteListOfTheRegistryIsNeverUsed(t *testing.T) {
 	second := func(change func(reply map[string]any)) func(int, map[string]any) {
 		return func(page int, reply map[string]any) {
 			if page == 2 {
@@ -182,7 +183,7 @@ func TestAPartOfTheRegistrysListIsNeverTakenForTheWhole(t *testing.T) {
 			r.service.Set(running(40)...)
 			r.service.Tamper(tamper)
 			unknown(t, r)
-			// Nor is it taken in place of what was known before.
+			// Nor does it replace what was known before.
 			r.service.Tamper(nil)
 			r.at.Add(5)
 			before := ids(t, r, "acme")
@@ -195,7 +196,7 @@ func TestAPartOfTheRegistrysListIsNeverTakenForTheWhole(t *testing.T) {
 	}
 }
 
-// unknown wants a catalogue that can't tell, and returns what it says to the operator.
+// unknown expects that the catalogue can't tell, and returns the error for the operator.
 func unknown(t *testing.T, c instance.Catalogue) string {
 	t.Helper()
 	list, listing := c.List(t.Context(), "acme")
@@ -216,7 +217,7 @@ func unknown(t *testing.T, c instance.Catalogue) string {
 	return listing.Error()
 }
 
-func TestD1_NoErrorOfTheRegistryShowsTheCredentialsAndAnOperatorReadsWhatToDo(t *testing.T) {
+func TestD1_NoErrorOfTheRegistryShowsTheCredentialsAndItTellsTheOperatorWhatToDo(t *testing.T) {
 	const (
 		role  = "the function's role lacks the permission cr:ListInstance"
 		taken = "the credentials aren't taken"
@@ -257,15 +258,15 @@ func TestD1_NoErrorOfTheRegistryShowsTheCredentialsAndAnOperatorReadsWhatToDo(t 
 	}
 }
 
-func TestCredentialsThatTheRegistryDoesNotTakeAreNotShown(t *testing.T) {
+func TestCredentialsThatTheRegistryRefusesAreNotShown(t *testing.T) {
 	r := newRegistry(t)
-	r.service.SetCredentials("id", "another key", acrToken) // which quotes what was signed
+	r.service.SetCredentials("id", "another key", acrToken) // the service then quotes what was signed
 	if text := unknown(t, r); !strings.Contains(text, "SignatureDoesNotMatch: the credentials") {
 		t.Errorf("got %q", text)
 	}
 }
 
-func TestWhatTheRegistryListsIsKeptForFiveMinutesAndServesWhenItFails(t *testing.T) {
+func TestTheRegistrysListIsCachedForFiveMinutesAndUsedWhenTheAPIFails(t *testing.T) {
 	r := newRegistry(t)
 	denied := acrtest.Fault{Status: 403, Code: "Forbidden.RAM"}
 	for i, step := range []struct {
@@ -278,10 +279,10 @@ func TestWhatTheRegistryListsIsKeptForFiveMinutesAndServesWhenItFails(t *testing
 		{0, 1, false, 1, 1},
 		{299, 2, false, 1, 1},
 		{1, 2, false, 2, 2},
-		{300, 3, true, 2, 3},  // the old one serves
-		{59, 3, false, 2, 3},  // and it isn't asked at every call
-		{1, 3, false, 3, 4},   // once more
-		{300, 0, false, 0, 5}, // an empty list is one
+		{300, 3, true, 2, 3},  // the old one is used
+		{59, 3, false, 2, 3},  // and the API isn't called every time
+		{1, 3, false, 3, 4},   // again
+		{300, 0, false, 0, 5}, // an empty list is a list
 	} {
 		r.at.Add(step.later)
 		r.service.Set(running(step.n)...)
@@ -296,8 +297,8 @@ func TestWhatTheRegistryListsIsKeptForFiveMinutesAndServesWhenItFails(t *testing
 	}
 }
 
-// A function has 15 seconds for all that it does.
-func TestTheRegistryGetsItsTimeForAllPagesAndTries(t *testing.T) {
+// A function has 15 seconds for everything.
+func TestTheTimeoutCoversAllPagesAndTries(t *testing.T) {
 	service := acrtest.New("id", acrKey, acrToken)
 	service.Set(running(31)...)
 	busy := acrtest.Fault{Status: 429, Code: "Throttling"}
@@ -307,7 +308,7 @@ func TestTheRegistryGetsItsTimeForAllPagesAndTries(t *testing.T) {
 		waits++
 		end, bounded := ctx.Deadline()
 		if limit := begun.Add(5*time.Second + time.Minute); !bounded || end.After(limit) {
-			t.Error("it may go on for ever") // the minute is for a machine that is slow
+			t.Error("it may continue forever") // the minute is for a slow machine
 		}
 		return ctx.Err()
 	}), "acme", time.Now)

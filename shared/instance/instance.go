@@ -1,7 +1,7 @@
-// Package instance is the catalogue of registry instances: which ones an account has.
+// Package instance is the catalogue of registry instances: it knows which instances an account has.
 //
-// It knows nothing of bindings. An account sees its own instances only; another's instance is,
-// to every question, one that doesn't exist.
+// It knows nothing about bindings. An account sees only its own instances; to every query, an
+// instance of another account doesn't exist.
 package instance
 
 import (
@@ -25,7 +25,7 @@ const (
 	Personal   = "personal"
 )
 
-// Instance is one registry instance. Region and ID together name it within its account.
+// Instance is one registry instance. Region and ID together identify it within its account.
 type Instance struct {
 	Type   string `json:"type"`
 	Region string `json:"region"`
@@ -33,38 +33,37 @@ type Instance struct {
 	Name   string `json:"name"`
 }
 
-// Catalogue answers which instances there are. Its methods may be called at once from many
-// goroutines. [problem.InstancesUnknown] means that it can't tell: nobody may conclude from it
-// that an instance is gone.
+// Catalogue answers which instances exist. Its methods may be called at once from many goroutines.
+// [problem.InstancesUnknown] means that the catalogue can't tell: no caller may conclude from it
+// that an instance no longer exists.
 type Catalogue interface {
-	// List returns the account's instances by region, then id. An account without any, or one
-	// that nobody knows, has an empty list. The list is the caller's own.
+	// List returns the account's instances by region, then id. For an account without instances, or
+	// an unknown one, the list is empty. The caller owns the list.
 	List(ctx context.Context, account string) ([]Instance, error)
 
-	// Find returns one instance of the account. [ErrUnknown] if there is none, or if it is
-	// another account's.
+	// Find returns one instance of the account, or [ErrUnknown] if there is none or it belongs to
+	// another account.
 	Find(ctx context.Context, account, region, id string) (Instance, error)
 }
 
-// ErrUnknown says that the account has no such instance. It is the problem that a user sees.
+// ErrUnknown means that the account has no such instance. It is the problem that a user sees.
 var ErrUnknown error = problem.New(problem.InstanceUnknown)
 
-// How long a catalogue that has to be fetched serves, how soon it is asked for again, and how much
-// of it there may be.
+// How long a fetched catalogue is used, how soon it is fetched again, and how large it may be.
 const (
-	life       = 5 * time.Minute
-	retry      = time.Minute
-	retryEmpty = 5 * time.Second
-	timeout    = 5 * time.Second
-	longest    = 1 << 20
+	ttl                = 5 * time.Minute
+	retryInterval      = time.Minute
+	retryEmptyInterval = 5 * time.Second
+	timeout            = 5 * time.Second
+	longest            = 1 << 20
 )
 
 // Options of [Open].
 type Options struct {
-	// Now is the clock, [time.Now] if nil.
+	// Now is the clock; nil is [time.Now].
 	Now func() time.Time
-	// Client fetches a catalogue from its address. Redirects are not followed. Without one, a
-	// client is made that uses no proxy.
+	// Client fetches a catalogue from its address; it follows no redirect. Nil is a client without
+	// a proxy.
 	Client *http.Client
 	// ACR is for the catalogue "acr".
 	ACR ACR
@@ -72,13 +71,12 @@ type Options struct {
 
 // Open opens the catalogue that spec describes (BINDERY_INSTANCES):
 //
-//   - JSON text: {account: [{type, region, id, name}]}. The error has a line for all that
-//     is wrong with it.
-//   - An https:// or file:/// address of such JSON (http:// on this machine itself). It is read
+//   - JSON text: {account: [{type, region, id, name}]}. The error has a line for each mistake.
+//   - An https:// or file:/// address of such JSON (http:// only on this machine). It is read
 //     when it is first needed, at most 1 MB in 5 seconds, and again after 5 minutes. If that
-//     fails or what is there is wrong, the old one goes on serving.
-//   - acr: what Alibaba Cloud's Container Registry lists; see [FromACR]. Only a binary with the tag
-//     alibaba can.
+//     fails or the content is wrong, the old one is used.
+//   - acr: the instances that Alibaba Cloud's Container Registry lists; see [FromACR]. This
+//     needs a binary with the tag alibaba.
 func Open(spec string, o Options) (Catalogue, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -98,7 +96,7 @@ func Open(spec string, o Options) (Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kept(func(ctx context.Context) (accounts, error) {
+	return cached(func(ctx context.Context) (accounts, error) {
 		body, err := get(ctx)
 		if err != nil {
 			return nil, err
@@ -107,11 +105,12 @@ func Open(spec string, o Options) (Catalogue, error) {
 	}, o.Now), nil
 }
 
-// kept is a catalogue of what get returns, which is asked for when it is first needed and when it
-// is old. While that fails, the old one goes on serving.
-func kept(get func(context.Context) (accounts, error), now func() time.Time) Catalogue {
+// cached returns a catalogue of what get returns. get is called when the catalogue is first needed
+// and when it is old. If that fails, the old one is used.
+func cached(get func(context.Context) (accounts, error), now func() time.Time) Catalogue {
 	all := cache.New(get, cache.Policy{
-		Life: life, Retry: retry, RetryEmpty: retryEmpty, Timeout: timeout, Now: now,
+		TTL: ttl, RetryInterval: retryInterval, RetryEmptyInterval: retryEmptyInterval,
+		Timeout: timeout, Now: now,
 	})
 	return catalogue(func(ctx context.Context) (accounts, error) {
 		current, _, err := all.Current(ctx)
@@ -119,11 +118,11 @@ func kept(get func(context.Context) (accounts, error), now func() time.Time) Cat
 	})
 }
 
-// source returns what reads the bytes at an address.
+// source returns a func that reads the bytes at an address.
 func source(address string, client *http.Client) (func(context.Context) ([]byte, error), error) {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil: // which would quote the address
+	case err != nil: // its text would quote the address
 	case (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
 		return cache.Web(address, client, longest), nil
 	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
@@ -139,16 +138,16 @@ func source(address string, client *http.Client) (func(context.Context) ([]byte,
 	return nil, mistake("neither JSON nor an https:// or file:/// address nor acr")
 }
 
-// accounts are the instances of each, sorted.
+// accounts are the sorted instances of each account.
 type accounts map[string][]Instance
 
-// catalogue answers from all the accounts, which it is handed anew for every question.
+// catalogue answers from all accounts, which it gets anew for every query.
 type catalogue func(ctx context.Context) (accounts, error)
 
 func (c catalogue) List(ctx context.Context, account string) ([]Instance, error) {
 	all, err := c(ctx)
 	if err != nil {
-		return nil, problem.New(problem.InstancesUnknown).After(retryEmpty).
+		return nil, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
 			From(fmt.Errorf("reading the catalogue of instances: %w", err))
 	}
 	return slices.Clone(all[account]), nil

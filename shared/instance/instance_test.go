@@ -76,11 +76,11 @@ func TestAnAccountListsItsOwnInstancesInOrder(t *testing.T) {
 	}
 }
 
-func TestA15_AnotherAccountsInstanceIsExactlyNone(t *testing.T) {
+func TestA15_AnotherAccountsInstanceDoesNotExist(t *testing.T) {
 	c := open(t, two, nil)
 	for _, q := range [][3]string{
 		{"acme", "cn-hangzhou", "cri-9"},  // beta's
-		{"acme", "cn-hangzhou", "cri-99"}, // nobody's
+		{"acme", "cn-hangzhou", "cri-99"}, // of no account
 		{"acme", "cn-shanghai", "cri-1"},
 		{"acme", "", "cn-hangzhou/cri-1"},
 		{"nobody", "cn-hangzhou", "cri-1"},
@@ -92,11 +92,11 @@ func TestA15_AnotherAccountsInstanceIsExactlyNone(t *testing.T) {
 		}
 	}
 	if !problem.Is(instance.ErrUnknown, problem.InstanceUnknown) {
-		t.Error("a user isn't told that the instance is unknown")
+		t.Error("the user's problem isn't instance_unknown")
 	}
 }
 
-func TestAWrongCatalogueIsRefusedAtStartWithAllItsMistakes(t *testing.T) {
+func TestAWrongCatalogueIsRefusedAtStartWithAllMistakes(t *testing.T) {
 	_, err := instance.Open(`{
 		"acme": [
 			{"type": "basic", "region": "r", "id": "a", "name": ""},
@@ -142,7 +142,7 @@ func TestAWrongCatalogueIsRefusedAtStartWithAllItsMistakes(t *testing.T) {
 	}
 }
 
-// published is a catalogue at an address; its clock is moved by hand.
+// published is a catalogue at an address, with a clock that tests set.
 type published struct {
 	at     atomic.Int64
 	asked  atomic.Int32
@@ -176,7 +176,7 @@ func TestACatalogueAtAnAddressIsReadAgainAfterFiveMinutes(t *testing.T) {
 	p, address := publish(t, one("a"))
 	c := open(t, address, p.now)
 	if p.asked.Load() != 0 {
-		t.Error("it was read before anybody needed it")
+		t.Error("it was read before it was needed")
 	}
 	steps := []struct {
 		later  int64
@@ -187,8 +187,8 @@ func TestACatalogueAtAnAddressIsReadAgainAfterFiveMinutes(t *testing.T) {
 		{0, one("a"), "r/a", 1},
 		{299, one("b"), "r/a", 1},
 		{1, one("b"), "r/b", 2},
-		{300, "", "r/b", 3},                                   // away: the old one serves
-		{10, "", "r/b", 3},                                    // and it is not asked at every call
+		{300, "", "r/b", 3},                                   // unavailable: the old one is used
+		{10, "", "r/b", 3},                                    // and it isn't read at every call
 		{60, `{"acme":[{}]}`, "r/b", 4},                       // wrong
 		{60, strings.Repeat(" ", 1<<20) + one("c"), "r/b", 5}, // too long
 		{60, one("c"), "r/c", 6},

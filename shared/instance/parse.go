@@ -11,15 +11,15 @@ import (
 	"unicode"
 )
 
-// The longest of each in bytes.
+// The longest of each, in bytes.
 const (
-	longestRegion = 64
-	longestID     = 128
-	longestName   = 256
+	maxRegionLength = 64
+	maxIDLength     = 128
+	maxNameLength   = 256
 )
 
-// parse reads {account: [{type, region, id, name}]} strictly: a catalogue that isn't as it was
-// meant would bind the wrong things. Every mistake in an entry is reported, not just the first.
+// parse decodes {account: [{type, region, id, name}]} strictly: a catalogue with a mistake would
+// bind the wrong things. It reports every mistake in an entry, not only the first.
 func parse(text []byte) (accounts, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -28,13 +28,13 @@ func parse(text []byte) (accounts, error) {
 	}
 	all := accounts{}
 	var mistakes []error
-	// One by one, since a map would forget the first of two accounts with the same name.
+	// One by one, because a map would lose the first of two accounts with the same name.
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
 			return nil, mistake("not JSON: %w", err)
 		}
-		account := key.(string) // as every key of a JSON object
+		account := key.(string) // every key of a JSON object is a string
 		var list []Instance
 		if err := decoder.Decode(&list); err != nil {
 			return nil, mistake("account %q: not a list of {type, region, id, name}: %w", account, err)
@@ -61,7 +61,7 @@ func parse(text []byte) (accounts, error) {
 	return all, nil
 }
 
-// check returns all that is wrong with an account's instances.
+// check returns every mistake in an account's instances.
 func check(account string, list []Instance) (mistakes []error) {
 	type name struct{ region, id string }
 	seen := map[name]bool{}
@@ -72,15 +72,15 @@ func check(account string, list []Instance) (mistakes []error) {
 		if one.Type != Enterprise && one.Type != Personal {
 			wrong("the type is neither enterprise nor personal")
 		}
-		// A slash separates region and id where a token lists instances.
-		if !printable(one.Region, 1, longestRegion) || strings.ContainsAny(one.Region, "/ ") {
+		// A token's list of instances separates region and id with a slash.
+		if !printable(one.Region, 1, maxRegionLength) || strings.ContainsAny(one.Region, "/ ") {
 			wrong("the region is missing, too long, or holds a slash or a space")
 		}
-		// A dot alone has a meaning of its own in an address.
-		if !printable(one.ID, 1, longestID) || one.ID == "." || one.ID == ".." {
+		// A single dot has a special meaning in an address.
+		if !printable(one.ID, 1, maxIDLength) || one.ID == "." || one.ID == ".." {
 			wrong("the id is missing, too long, or not a name")
 		}
-		if !printable(one.Name, 0, longestName) {
+		if !printable(one.Name, 0, maxNameLength) {
 			wrong("the name is too long or can't be printed")
 		}
 		if key := (name{one.Region, one.ID}); seen[key] {
@@ -92,7 +92,7 @@ func check(account string, list []Instance) (mistakes []error) {
 	return mistakes
 }
 
-// mistake names the variable in every line of a start that fails.
+// mistake returns an error with the variable's name, which each line of a failed start has.
 func mistake(format string, args ...any) error {
 	return fmt.Errorf("BINDERY_INSTANCES: "+format, args...)
 }

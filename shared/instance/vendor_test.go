@@ -19,7 +19,7 @@ import (
 	"bindery/shared/instance/acrtest"
 )
 
-// vendors is the vendor's client for the service at an address.
+// vendors returns the vendor's client for the service at an address.
 func vendors(t *testing.T, server *httptest.Server) *sdk.Client {
 	t.Helper()
 	host := strings.TrimPrefix(server.URL, "http://")
@@ -34,8 +34,8 @@ func vendors(t *testing.T, server *httptest.Server) *sdk.Client {
 	return client
 }
 
-// The pretend service is held against the vendor's client, so that the catalogue and the service
-// don't only agree with each other: both clients find the same in it.
+// The fake service is compared with the vendor's client, so that the catalogue and the fake don't
+// merely agree with each other: both clients find the same instances.
 func TestTheVendorsClientListsTheSameInstances(t *testing.T) {
 	r := newRegistry(t)
 	all := running(65)
@@ -70,7 +70,7 @@ func TestTheVendorsClientListsTheSameInstances(t *testing.T) {
 	if err != nil || len(list) != 64 {
 		t.Fatalf("got %d instances, %v", len(list), err)
 	}
-	for i, one := range list { // the service has the last one first
+	for i, one := range list { // the service lists the last one first
 		if got := one.Region + "/" + one.ID + one.Name; got != want[len(want)-1-i] {
 			t.Errorf("number %d is %s, want the vendor's %s", i, got, want[len(want)-1-i])
 		}
@@ -81,7 +81,7 @@ func TestTheVendorsClientListsTheSameInstances(t *testing.T) {
 	}
 }
 
-// request is what was sent, as far as it says what is asked.
+// request is the part of a sent request that says what is asked for.
 type request struct{ method, path, query, action, version string }
 
 func (r *request) note(next http.Handler) http.Handler {
@@ -94,7 +94,7 @@ func (r *request) note(next http.Handler) http.Handler {
 	})
 }
 
-func TestTheRegistryIsAskedAsTheVendorsClientAsksIt(t *testing.T) {
+func TestTheRequestIsTheSameAsTheVendorsClients(t *testing.T) {
 	service := acrtest.New("id", acrKey, acrToken)
 	var ours, theirs request
 	_, err := instance.FromACR(acrClient(t, ours.note(service)), "acme", time.Now).
@@ -112,7 +112,7 @@ func TestTheRegistryIsAskedAsTheVendorsClientAsksIt(t *testing.T) {
 	}
 }
 
-// The vendor's own code signs the request that was sent, and must come to the same.
+// The vendor's own code signs the request that was sent, and the signatures must be equal.
 func TestRequestsToTheRegistryAreSignedAsTheVendorsClientSignsThem(t *testing.T) {
 	var sent *http.Request
 	client := acrClient(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -140,7 +140,7 @@ func TestRequestsToTheRegistryAreSignedAsTheVendorsClientSignsThem(t *testing.T)
 	}
 }
 
-func TestWithoutAnotherOriginTheRegionsOwnIsAsked(t *testing.T) {
+func TestWithoutAnEndpointTheRegionsOwnIsCalled(t *testing.T) {
 	theirs, err := sdk.NewClient(&openapi.Config{
 		AccessKeyId: dara.String("id"), AccessKeySecret: dara.String("key"),
 		RegionId: dara.String("cn-hangzhou"),

@@ -46,7 +46,7 @@ func TestAlibabaCloud(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The gateway has a limit for the whole account, and a put may be two requests.
+		// The gateway has a limit for the whole account, and a put may make two requests.
 		overVault(t, start(t, interrupted, 8), opened)
 	})
 	t.Run("ContainerRegistry", func(t *testing.T) { listsTheWholeRegistry(t, environment) })
@@ -61,7 +61,7 @@ func overTablestore(t *testing.T, r *run, environment alibabacloud.Environment) 
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: where.TablestoreInstance,
-		Endpoint: where.TablestoreURL, Sleep: alibabacloud.Sleep,
+		Endpoint: where.TablestoreURL,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func overTablestore(t *testing.T, r *run, environment alibabacloud.Environment) 
 			return dropTablestore(environment, where, name)
 		})
 	})
-	ctx, cancel := context.WithTimeout(r.interrupted, settling)
+	ctx, cancel := context.WithTimeout(r.interrupted, tableTimeout)
 	defer cancel()
 	if err := tablestore.Create(ctx, client, name); err != nil {
 		t.Fatal(err)
@@ -83,8 +83,8 @@ func overTablestore(t *testing.T, r *run, environment alibabacloud.Environment) 
 	overTable(t, r, opened)
 }
 
-// dropTablestore deletes the table by the vendor's own client, and its index with it. none says
-// that the service knows no table of this name.
+// dropTablestore deletes the table and its index with the vendor's own client. none reports that
+// the service knows no table of this name.
 func dropTablestore(
 	environment alibabacloud.Environment, where config.Alibaba, name string,
 ) (none bool, err error) {
@@ -99,7 +99,7 @@ func dropTablestore(
 	return errors.As(err, &answer) && answer.Code == "OTSObjectNotExist", err
 }
 
-// listsTheWholeRegistry holds the catalogue against pages of another length.
+// listsTheWholeRegistry compares the catalogue with pages of another length.
 func listsTheWholeRegistry(t *testing.T, environment alibabacloud.Environment) {
 	const account = "live"
 	where := os.Getenv("BINDERY_ACR_URL")
@@ -125,7 +125,7 @@ func listsTheWholeRegistry(t *testing.T, environment alibabacloud.Environment) {
 		}
 	}
 	client, err := instance.NewACRClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: where, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: where, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func listsTheWholeRegistry(t *testing.T, environment alibabacloud.Environment) {
 	t.Logf("%d instances", len(got))
 }
 
-// registry is what the registry's API lists and hasn't deleted.
+// registry returns the instances that the registry's API lists and hasn't deleted.
 func registry(t *testing.T, client *alibabacloud.Client) (list []string) {
 	t.Helper()
 	const length, mostPages = 7, 50

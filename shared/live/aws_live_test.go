@@ -36,7 +36,7 @@ func TestAWS(t *testing.T) {
 				return errors.As(err, &none), err
 			})
 		})
-		ctx, cancel := context.WithTimeout(r.interrupted, settling)
+		ctx, cancel := context.WithTimeout(r.interrupted, tableTimeout)
 		defer cancel()
 		if err := dynamo.Create(ctx, client, name); err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestAWS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The service takes some 50 writes a second of the whole account.
+		// The service allows some 50 writes a second for the whole account.
 		overVault(t, start(t, interrupted, 15), opened)
 	})
 }

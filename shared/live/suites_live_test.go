@@ -1,11 +1,11 @@
 //go:build live && (aws || alibaba)
 
-// Package live_test puts the suites of tables and vaults over a cloud's own services: over what a
-// deployment's functions open there, with the credentials of the environment. It costs money, if
-// little, and is no part of the other tests: the tag live and a cloud's tag ask for it.
+// Package live_test runs the suites of tables and vaults on a cloud's real services, opened as a
+// deployment's functions open them, with the credentials of the environment. It costs a little
+// money and is not part of the other tests: it needs the tag live and a cloud's tag.
 //
-// What it makes it deletes, also after a failure and after an interrupt. It keeps to one call after
-// another, but for a few races, and below the limits of the services.
+// It deletes everything that it creates, also after a failure and after an interrupt. It makes one
+// call after another, except for a few races, and stays below the limits of the services.
 package live_test
 
 import (
@@ -31,16 +31,17 @@ import (
 )
 
 const (
-	// atOnce is how many race each other. More would be turned away by the limits, and not by what
-	// the suites ask for.
+	// atOnce is the number of callers in a race. More would be refused by the limits instead of by
+	// the rules that the suites test.
 	atOnce = 8
-	// lag is how long an index, or a deletion, may take to show. Some seconds are much.
+	// lag is how long an index or a deletion may take to be visible. A few seconds are already
+	// unusual.
 	lag = 30 * time.Second
-	// settling is how long a table may take to be there, and to be gone.
-	settling = 3 * time.Minute
+	// tableTimeout is how long the creation or deletion of a table may take.
+	tableTimeout = 3 * time.Minute
 )
 
-// needs ends the test if a variable isn't set, and names all that aren't.
+// needs ends the test if a variable isn't set, and names all missing ones.
 func needs(t *testing.T, names ...string) {
 	t.Helper()
 	var missing []string
@@ -54,25 +55,26 @@ func needs(t *testing.T, names ...string) {
 	}
 }
 
-// random is a part of names that nobody else has.
+// random returns a part of a name that is unique.
 func random() string { return strings.ToLower(rand.Text()[:16]) }
 
-// run is what the calls of a suite have in common.
+// run is the state that the calls of a suite share.
 type run struct {
 	interrupted context.Context
 	pace        *rate.Limiter
 	calls       atomic.Int64
 }
 
-// interrupts is done at an interrupt, which doesn't end the test from then on.
+// interrupts returns a context that ends at an interrupt. From then on an interrupt doesn't end the
+// test.
 func interrupts(t *testing.T) context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	t.Cleanup(stop)
 	return ctx
 }
 
-// start begins a run of at most so many calls a second. An interrupt fails the calls that come
-// after it, so that the test ends by itself and deletes what it made.
+// start begins a run with a limit of calls a second. An interrupt fails the calls that come after
+// it, so that the test ends by itself and deletes what it created.
 func start(t *testing.T, interrupted context.Context, perSecond rate.Limit) *run {
 	t.Helper()
 	if interrupted.Err() != nil {
@@ -86,13 +88,13 @@ func start(t *testing.T, interrupted context.Context, perSecond rate.Limit) *run
 	return r
 }
 
-// hook is before each call of the suite.
+// hook runs before each call of the suite.
 func (r *run) hook(ctx context.Context, _ string) (func(), error) {
 	if r.interrupted.Err() != nil {
 		return nil, errors.New("interrupted")
 	}
 	r.calls.Add(1)
-	// What a call with a cancelled context comes to is for the service's client to say.
+	// The service's client decides what a call with a cancelled context returns.
 	return nil, r.pace.Wait(context.WithoutCancel(ctx))
 }
 
@@ -104,9 +106,9 @@ func (r *run) sleep(d time.Duration) {
 	}
 }
 
-// until asks again each second until it is so, or until the time for settling is over.
+// until calls the func each second until it returns true, or until tableTimeout has passed.
 func until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, settling)
+	ctx, cancel := context.WithTimeout(ctx, tableTimeout)
 	defer cancel()
 	for {
 		ok, err := so(ctx)
@@ -121,19 +123,19 @@ func until(ctx context.Context, what string, so func(context.Context) (bool, err
 	}
 }
 
-// dropped calls a func that deletes a table until it says that there is none.
+// dropped calls a func that deletes a table until it reports that there is none.
 func dropped(t *testing.T, name string, drop func(context.Context) (none bool, err error)) {
 	t.Helper()
 	if err := until(context.Background(), "deleting the table", drop); err != nil {
-		t.Errorf("%s is left behind, delete it by hand: %v", name, err)
+		t.Errorf("%s is left behind, delete it yourself: %v", name, err)
 	}
 }
 
-// overTable runs the suite over a table that was made just now, when it takes calls.
+// overTable runs the suite on a new table, once it accepts calls.
 func overTable(t *testing.T, r *run, opened table.Table) {
 	t.Helper()
 	err := until(r.interrupted, "using the table", func(ctx context.Context) (bool, error) {
-		_, row := opened.Note(ctx, "none")
+		_, row := opened.Authorization(ctx, "none")
 		_, index := opened.DueBefore(ctx, time.Now(), "", 1)
 		return errors.Is(row, table.ErrNotFound) && index == nil, errors.Join(row, index)
 	})
@@ -145,48 +147,50 @@ func overTable(t *testing.T, r *run, opened table.Table) {
 	}, func(*testing.T) table.Table { return table.WithBeforeCall(opened, r.hook) })
 }
 
-// overVault runs the suite over a vault with a prefix of its own.
+// overVault runs the suite on a vault with its own prefix.
 func overVault(t *testing.T, r *run, opened vault.Vault) {
 	t.Helper()
-	made := &made{Vault: opened, names: map[vault.SecretName]bool{}}
-	t.Cleanup(func() { made.delete(t, r) })
+	created := &created{Vault: opened, names: map[vault.SecretName]bool{}}
+	t.Cleanup(func() { created.delete(t, r) })
 	vaulttest.RunWith(t, vaulttest.Options{
-		AtOnce: atOnce, Patience: lag, Sleep: r.sleep,
-	}, func(*testing.T) vault.Vault { return vault.WithBeforeCall(made, r.hook) })
+		AtOnce: atOnce, DeleteTimeout: lag, Sleep: r.sleep,
+	}, func(*testing.T) vault.Vault { return vault.WithBeforeCall(created, r.hook) })
 }
 
-// made remembers the secrets that were put and not deleted since.
-type made struct {
+// created is a vault that records the secrets that were put and not deleted since.
+type created struct {
 	vault.Vault
 	mu    sync.Mutex
 	names map[vault.SecretName]bool
 }
 
-func (m *made) Put(ctx context.Context, name vault.SecretName, generation int, value secret.Text) error {
-	m.mu.Lock()
-	m.names[name] = true // whatever comes of it
-	m.mu.Unlock()
-	return m.Vault.Put(ctx, name, generation, value)
+func (c *created) Put(
+	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
+) error {
+	c.mu.Lock()
+	c.names[name] = true // even if it fails
+	c.mu.Unlock()
+	return c.Vault.Put(ctx, name, generation, value)
 }
 
-func (m *made) Delete(ctx context.Context, name vault.SecretName) error {
-	err := m.Vault.Delete(ctx, name)
+func (c *created) Delete(ctx context.Context, name vault.SecretName) error {
+	err := c.Vault.Delete(ctx, name)
 	if err == nil {
-		m.mu.Lock()
-		delete(m.names, name)
-		m.mu.Unlock()
+		c.mu.Lock()
+		delete(c.names, name)
+		c.mu.Unlock()
 	}
 	return err
 }
 
-// delete deletes what is left.
-func (m *made) delete(t *testing.T, r *run) {
-	left := m.names
-	m.names = map[vault.SecretName]bool{}
+// delete deletes the remaining secrets.
+func (c *created) delete(t *testing.T, r *run) {
+	left := c.names
+	c.names = map[vault.SecretName]bool{}
 	for name := range left {
 		_ = r.pace.Wait(context.Background())
-		if err := m.Vault.Delete(context.Background(), name); err != nil && name.Valid() {
-			t.Errorf("left behind, delete it by hand: %v", err)
+		if err := c.Vault.Delete(context.Background(), name); err != nil && name.Valid() {
+			t.Errorf("left behind, delete it yourself: %v", err)
 		}
 	}
 	t.Logf("%d names deleted once more at the end", len(left))

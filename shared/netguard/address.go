@@ -11,36 +11,38 @@ import (
 	"bindery/shared/problem"
 )
 
+// MaxAddressLength is the length in bytes up to which an address is accepted.
+const MaxAddressLength = 2048
+
 const (
-	longestAddress = 2048
-	longestHost    = 253 // RFC 1035, 2.3.4, without the trailing dot
-	longestLabel   = 63
+	maxHostLength  = 253 // RFC 1035, 2.3.4, without the trailing dot
+	maxLabelLength = 63
 )
 
 // target is where a request goes.
 type target struct {
-	scheme string     // of a URL only
+	scheme string     // only of a URL
 	host   string     // lower case, without a trailing dot, an IPv6 address without brackets
 	ip     netip.Addr // if host is an address
 	port   uint16
-	listed bool // by the operator, so that private addresses are allowed
+	listed bool // by the operator, which permits private addresses
 }
 
-// Address brings what a user typed into its normal form, scheme://host[:port][/sub/path]: scheme
-// and host in lower case, without the scheme's own port, a trailing dot or a trailing slash. The
-// normal form of a normal form is itself.
+// Address returns the normal form of an address that a user typed, scheme://host[:port][/sub/path]:
+// scheme and host in lower case, without the scheme's default port, a trailing dot or a trailing
+// slash. The normal form of a normal form is itself.
 //
-// It applies every rule that needs no look-up of a name; [Guard.Guarded] applies them all. What it
-// refuses is [problem.AddressRefused], with the reason "scheme" or "malformed", or none for a
-// private address, or [problem.PortRefused]. Spaces around the address are dropped. An
-// international name must come in its ASCII form (RFC 5890, A-labels).
+// It applies every rule that needs no look-up of a name; [Guard.Guarded] applies all rules. A
+// refused address is [problem.AddressRefused], with the reason "scheme" or "malformed", or none for
+// a private address; a refused port is [problem.PortRefused]. Spaces around the address are
+// dropped. An international name must be in its ASCII form (RFC 5890, A-labels).
 func (g *Guard) Address(raw string) (string, error) {
 	raw = strings.Trim(raw, " ")
 	scheme, _, found := strings.Cut(raw, ":")
 	if known := strings.ToLower(scheme); !found || known != "http" && known != "https" {
 		return "", refused("scheme")
 	}
-	if len(raw) > longestAddress || strings.ContainsFunc(raw, outsideAddress) {
+	if len(raw) > MaxAddressLength || strings.ContainsFunc(raw, outsideAddress) {
 		return "", refused("malformed")
 	}
 	u, err := url.Parse(raw)
@@ -58,9 +60,10 @@ func (g *Guard) Address(raw string) (string, error) {
 	return to.scheme + "://" + to.authority() + path, nil
 }
 
-// outsideAddress says which characters no address holds: all but the letters, digits and marks of
-// a scheme, a host, a port and a path. That leaves out userinfo, query, fragment, percent-encoding,
-// backslashes, control characters, zones, and whatever else parsers disagree about.
+// outsideAddress reports whether a character is not allowed in an address. Only the letters, digits
+// and marks of a scheme, a host, a port and a path are. That excludes userinfo, query, fragment,
+// percent-encoding, backslashes, control characters, zones, and anything else that parsers
+// interpret differently.
 func outsideAddress(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
@@ -69,7 +72,8 @@ func outsideAddress(r rune) bool {
 	return !strings.ContainsRune("-._~:/[]", r)
 }
 
-// plainPath refuses empty, "." and ".." segments, which could lead out of the sub-path.
+// plainPath reports whether a path has no empty, "." or ".." segments, which could lead out of the
+// sub-path.
 func plainPath(path string) bool {
 	if path == "" {
 		return true
@@ -85,8 +89,8 @@ func plainPath(path string) bool {
 	return true
 }
 
-// target reads where u leads and applies the rules that need no look-up. Addresses come before
-// ports, so that a private address is told as such whatever the port.
+// target returns the target of u and applies the rules that need no look-up. The address is checked
+// before the port, so that a private address is reported as such with any port.
 func (g *Guard) target(u *url.URL) (target, error) {
 	scheme := strings.ToLower(u.Scheme)
 	if scheme != "http" && scheme != "https" {
@@ -122,16 +126,16 @@ func (g *Guard) place(host string, port uint16) (target, error) {
 	if ip.IsValid() && !g.allowed(ip, to.listed) {
 		return target{}, refused("")
 	}
-	// RFC 6761, 6.3: these names mean this machine, whatever a resolver says.
+	// RFC 6761, 6.3: these names mean this machine, regardless of a resolver.
 	if (name == "localhost" || strings.HasSuffix(name, ".localhost")) && !to.listed {
 		return target{}, refused("")
 	}
 	return to, nil
 }
 
-// normalHost is a host in lower case without a trailing dot, and its address if it is one. An
-// address whose form only some parsers take for an address (127.1, 0x7f.1, 2130706433) is not ok,
-// for what it is taken for would depend on who looks.
+// normalHost returns a host in lower case without a trailing dot, and its address if it is one. ok
+// is false for a form that only some parsers read as an address (127.1, 0x7f.1, 2130706433),
+// because its meaning would depend on the parser.
 func normalHost(host string) (name string, ip netip.Addr, ok bool) {
 	name = strings.TrimSuffix(strings.ToLower(host), ".")
 	if ip, err := netip.ParseAddr(name); err == nil {
@@ -139,7 +143,7 @@ func normalHost(host string) (name string, ip netip.Addr, ok bool) {
 		ip = ip.Unmap()
 		return ip.String(), ip, zone == ""
 	}
-	if name == "" || len(name) > longestHost {
+	if name == "" || len(name) > maxHostLength {
 		return "", netip.Addr{}, false
 	}
 	labels := strings.Split(name, ".")
@@ -155,11 +159,11 @@ func normalHost(host string) (name string, ip netip.Addr, ok bool) {
 }
 
 func badLabel(label string) bool {
-	return label == "" || len(label) > longestLabel ||
+	return label == "" || len(label) > maxLabelLength ||
 		strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
 }
 
-// hostPort is the key of the operator's list.
+// hostPort returns the key in the operator's list.
 func (t target) hostPort() string {
 	return net.JoinHostPort(t.host, strconv.Itoa(int(t.port)))
 }
@@ -181,8 +185,8 @@ func ownPort(scheme string) uint16 {
 	return 80
 }
 
-// portAllowed is the port rule of the feature's document, which is squid's default: "Safe_ports"
-// over HTTP, "SSL_ports" over HTTPS.
+// portAllowed reports whether the port rule of the feature's document allows the port. It is
+// squid's default: "Safe_ports" over HTTP, "SSL_ports" over HTTPS.
 func portAllowed(scheme string, port uint16) bool {
 	if scheme == "https" {
 		return port == 443
@@ -212,7 +216,7 @@ func readListed(entries []string) map[string]bool {
 	return listed
 }
 
-// refused is the one text for every refused address: it doesn't tell what is there.
+// refused returns the same text for every refused address, so that it doesn't tell what is there.
 func refused(reason string) *problem.Problem {
 	return problem.New(problem.AddressRefused).Because(reason)
 }

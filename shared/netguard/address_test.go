@@ -12,8 +12,8 @@ import (
 	"bindery/shared/problem"
 )
 
-// refusedEverywhere holds IP addresses to be refused as typed, as a request's target, and as what
-// a name resolves to; and that nothing was dialled on the way.
+// refusedEverywhere checks that IP addresses are refused as typed, as a request's target, and as
+// the result of a name look-up, and that nothing was dialled.
 func refusedEverywhere(t *testing.T, ips ...string) {
 	t.Helper()
 	net := newInternet()
@@ -78,7 +78,7 @@ func TestC3_AddressesInsideOfOthers(t *testing.T) {
 		"2001:db8::1", "2001:10::1", "3fff::1", "100::1", "5f00::1", "4000::1")
 }
 
-// TestC3_PublicNeighboursAreReached keeps the rules from being right by refusing everything.
+// TestC3_PublicNeighboursAreReached checks that the rules don't refuse everything.
 func TestC3_PublicNeighboursAreReached(t *testing.T) {
 	server, _ := listening(t, nil)
 	for ip, dialled := range map[string]string{
@@ -167,7 +167,7 @@ func TestC8_ThePortRuleHoldsForTheClientToo(t *testing.T) {
 	}
 }
 
-// TestC8_RuntimeAPIs: whoever reaches these hands out invocations of the function.
+// TestC8_RuntimeAPIs: a client that reaches these APIs can hand out invocations of the function.
 func TestC8_RuntimeAPIs(t *testing.T) {
 	guard := netguard.New(netguard.Options{PrivateHosts: []string{"169.254.100.1:9001"}})
 	for _, api := range []string{
@@ -292,7 +292,8 @@ func TestNormalForm(t *testing.T) {
 	}
 }
 
-// FuzzAddress: whatever is accepted has one normal form, and net/http reads it the same way.
+// FuzzAddress checks that every accepted address has one normal form, which net/http reads in the
+// same way.
 func FuzzAddress(f *testing.F) {
 	for typed := range normalForms {
 		f.Add(typed)

@@ -10,24 +10,24 @@ import (
 	"syscall"
 )
 
-// errLookup marks an error of looking a name up.
+// errLookup marks an error of a name look-up.
 var errLookup = errors.New("netguard: looking the name up")
 
-// openable is what an operator's entry opens: addresses that servers of a private network really
-// have. It is a list of what is allowed, so that an address of a kind nobody thought of stays shut.
-var openable = []netip.Prefix{
+// permittable is what an operator's entry can permit: addresses that servers of a private network
+// really have. It is a list of what is allowed, so that any other kind of address stays refused.
+var permittable = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"),     // RFC 1918
 	netip.MustParsePrefix("100.64.0.0/10"),  // RFC 6598; VPCs use it too
 	netip.MustParsePrefix("127.0.0.0/8"),    // a laptop
 	netip.MustParsePrefix("172.16.0.0/12"),  // RFC 1918
 	netip.MustParsePrefix("192.168.0.0/16"), // RFC 1918
-	netip.MustParsePrefix("198.18.0.0/15"),  // RFC 2544; some VPNs make up a name's address here
+	netip.MustParsePrefix("198.18.0.0/15"),  // RFC 2544; some VPNs assign names an address from here
 	netip.MustParsePrefix("::1/128"),        // a laptop
 	netip.MustParsePrefix("fc00::/7"),       // RFC 4193
 }
 
-// metadata is what stays shut always: where clouds hand out the machine's own credentials. The
-// well-known 169.254.169.254 is link-local and so not openable anyhow.
+// metadata is what is always refused: the services where clouds hand out the machine's own
+// credentials. The well-known 169.254.169.254 is link-local, which no entry can permit.
 var metadata = []netip.Prefix{
 	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
 	netip.MustParsePrefix("168.63.129.16/32"),   // Azure; looks public
@@ -35,11 +35,11 @@ var metadata = []netip.Prefix{
 	netip.MustParsePrefix("fd20:ce::254/128"),   // Google Cloud
 }
 
-// allowed reports whether a connection may be made to ip. "Public" is what IANA's special-purpose
-// registries leave of the unicast space, IPv4 inside of IPv6 (NAT64, 6to4, Teredo, compatible)
-// being left out as a whole.
+// allowed reports whether a connection may be made to ip. An address is public if IANA's
+// special-purpose registries don't list it. IPv4 inside IPv6 (NAT64, 6to4, Teredo, compatible) is
+// refused completely.
 func (g *Guard) allowed(ip netip.Addr, listed bool) bool {
-	// A zone means a link of this machine, and no prefix contains an address with one.
+	// A zone means a link of this machine, and no prefix contains an address with a zone.
 	if ip.Zone() != "" {
 		return false
 	}
@@ -47,7 +47,7 @@ func (g *Guard) allowed(ip netip.Addr, listed bool) bool {
 	if within(ip, metadata) {
 		return false
 	}
-	return g.public.SafeAddr(ip) == nil || listed && within(ip, openable)
+	return g.public.SafeAddr(ip) == nil || listed && within(ip, permittable)
 }
 
 func within(ip netip.Addr, prefixes []netip.Prefix) bool {
@@ -59,8 +59,9 @@ func within(ip netip.Addr, prefixes []netip.Prefix) bool {
 	return false
 }
 
-// lookup returns the addresses of a target, all of them checked. One that is refused refuses the
-// name: with one public and one private record, which is dialled would be chance.
+// lookup returns the addresses of a target, all of them checked. If one of them is refused, the
+// name is refused: with one public and one private record, chance would decide which one is
+// dialled.
 func (g *Guard) lookup(ctx context.Context, to target) ([]netip.Addr, error) {
 	found := []netip.Addr{to.ip}
 	if !to.ip.IsValid() {
@@ -77,12 +78,12 @@ func (g *Guard) lookup(ctx context.Context, to target) ([]netip.Addr, error) {
 		if !g.allowed(ip, to.listed) {
 			return nil, refused("").From(fmt.Errorf("%s resolves to %s", to.host, ip))
 		}
-		addrs = append(addrs, ip.Unmap()) // the system's resolver gives IPv4 in its mapped form
+		addrs = append(addrs, ip.Unmap()) // the system's resolver returns IPv4 in its mapped form
 	}
 	return addrs, nil
 }
 
-// dialGuarded looks the name up once and dials one of the addresses that were checked.
+// dialGuarded looks the name up once and dials one of the checked addresses.
 func (g *Guard) dialGuarded(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -105,7 +106,7 @@ func (g *Guard) dialGuarded(ctx context.Context, network, address string) (net.C
 	return g.connect(ctx, network, netip.AddrPortFrom(pick(addrs), to.port), to.listed)
 }
 
-// pick prefers IPv4, since functions have no way out by IPv6 unless somebody gave them one.
+// pick prefers IPv4, because functions have no outgoing IPv6 unless an operator has set it up.
 func pick(addrs []netip.Addr) netip.Addr {
 	for _, ip := range addrs {
 		if ip.Is4() {
@@ -115,8 +116,8 @@ func pick(addrs []netip.Addr) netip.Addr {
 	return addrs[0]
 }
 
-// connect dials a checked address. The dialer asks once more just before it connects: that is the
-// address that counts.
+// connect dials a checked address. The dialer checks it again just before it connects: this is the
+// address that is really used.
 func (g *Guard) connect(ctx context.Context, network string, to netip.AddrPort, listed bool) (
 	net.Conn, error,
 ) {

@@ -16,12 +16,12 @@ import (
 	"bindery/shared/problem"
 )
 
-// ErrTooLong says that a reply's body is longer than the caller takes.
+// ErrTooLong means that a reply's body is longer than the caller accepts.
 var ErrTooLong = errors.New("netguard: the reply is too long")
 
-// ReadBody reads the reply's body, closes it, and returns it if it has at most max bytes. A longer
-// one is [ErrTooLong], and at most one byte more than max was read of it. The bytes are those of
-// the wire: nothing is decompressed, so that no small reply becomes a large one.
+// ReadBody reads the reply's body, closes it, and returns it if it has at most max bytes. For a
+// longer body it returns [ErrTooLong] after reading at most one byte more than max. The bytes are
+// those that were sent: nothing is decompressed, so that no small reply becomes a large one.
 func ReadBody(resp *http.Response, max int64) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
@@ -34,14 +34,14 @@ func ReadBody(resp *http.Response, max int64) ([]byte, error) {
 	return body, nil
 }
 
-// Problem says what a failed call means to a user. err is what Do of one of the two clients, or
-// [ReadBody], returned, not nil, and platform the platform's title, such as "GitLab".
+// Problem returns what a failed call means to a user. err is the error of Do of one of the two
+// clients or of [ReadBody], not nil, and platform is the platform's title, such as "GitLab".
 //
-// A problem inside of err is passed on. Else it is [problem.CertificateUntrusted] with the reason
+// A problem inside err is returned. Otherwise it is [problem.CertificateUntrusted] with the reason
 // "expired", "hostname" or "self_signed"; [problem.PlatformUnreachable] with "dns", "refused",
 // "timeout" or none; or [problem.PlatformError] for a reply that is too long. The cause holds no
-// part of the request, and nothing that the other side sent, for that may be the token that it
-// was sent.
+// part of the request, and nothing that the server sent, because that may be the token that it
+// received.
 func Problem(err error, platform string) *problem.Problem {
 	var found *problem.Problem
 	if !errors.As(err, &found) {
@@ -53,7 +53,7 @@ func Problem(err error, platform string) *problem.Problem {
 func sort(err error) *problem.Problem {
 	unreachable := problem.New(problem.PlatformUnreachable).From(cause(err))
 	if throughProxy(err) {
-		return unreachable // the operator's proxy said so, not the platform
+		return unreachable // the operator's proxy refused, not the platform
 	}
 	if reason, bad := certificate(err); bad {
 		return problem.New(problem.CertificateUntrusted).Because(reason).From(cause(err))
@@ -101,9 +101,9 @@ func timedOut(err error) bool {
 		errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// cause keeps of err what is fit for a log. A *url.Error shows the URL with its query, and what
-// net/http says of an unreadable reply quotes it; so only errors that are known to hold neither
-// are kept, and of others their type.
+// cause returns the parts of err that may be logged. A *url.Error shows the URL with its query, and
+// net/http's error for a malformed reply quotes the reply; so only errors that are known to contain
+// neither are kept, and of others only their type.
 func cause(err error) error {
 	doing := "calling"
 	var outer *url.Error

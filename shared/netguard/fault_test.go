@@ -22,10 +22,10 @@ import (
 	"bindery/shared/problem"
 )
 
-// soon bounds calls to servers that never answer. How long it is doesn't matter.
+// soon limits calls to servers that never answer. Its length doesn't matter.
 const soon = 100 * time.Millisecond
 
-// led makes a guard whose every public address leads to one server.
+// led returns a guard for which every public address leads to one server.
 func led(server string) *netguard.Guard {
 	return netguard.New(netguard.Options{
 		Resolve: func(context.Context, string) ([]netip.Addr, error) {
@@ -248,7 +248,7 @@ func TestC15_OldTLSIsRefused(t *testing.T) {
 	}
 }
 
-func TestProblemTellsWhatKeptTheCallFromEnding(t *testing.T) {
+func TestProblemNamesTheFailure(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	network := newInternet()
@@ -259,7 +259,7 @@ func TestProblemTellsWhatKeptTheCallFromEnding(t *testing.T) {
 	hasty := led(raw(t, func(net.Conn) {}))
 	broken := netguard.New(netguard.Options{
 		Resolve: func(context.Context, string) ([]netip.Addr, error) {
-			return nil, errors.New("resolver out of order")
+			return nil, errors.New("resolver is down")
 		},
 	})
 	for _, c := range []struct {
@@ -295,7 +295,7 @@ func TestProblemTellsWhatKeptTheCallFromEnding(t *testing.T) {
 	}
 }
 
-// TestTheCauseQuotesNoReply: a server may send the token back where a status line should be.
+// TestTheCauseQuotesNoReply: a server may return the token in place of a status line.
 func TestTheCauseQuotesNoReply(t *testing.T) {
 	for _, reply := range []string{
 		"canary\r\n\r\n", "HTTP/1.1 canary\r\n\r\n", "HTTP/1.1 200 OK\r\ncanary\r\n\r\n",

@@ -1,26 +1,28 @@
-// Package netguard is the only way out: every HTTP call to a platform goes through one of its two
-// clients.
+// Package netguard makes every outgoing HTTP call to a platform. Each call goes through one of its
+// two clients.
 //
-// [Guard.Guarded] is for an address that a user typed. It keeps Bindery from being used as a way
-// into the network it runs in: only public addresses, only the ports of the port rule, and the
-// address that was checked is the one that is dialled. [Guard.Trusted] is for endpoints that the
-// operator configured; it has no address and no port rule. Everything else is the same for both:
+// [Guard.Guarded] is for an address that a user typed. It prevents the use of Bindery as a way into
+// the network that it runs in: it allows only public addresses and only the ports of the port rule,
+// and it connects to the address that was checked. [Guard.Trusted] is for endpoints that the
+// operator configured; it has no rules for addresses and ports. Everything else is the same for
+// both:
 //
-//   - No redirect is followed: a 3xx is a reply like another. Go's own client would send
-//     Private-Token on to another host, and post a form again on a 307.
-//   - TLS is always verified, from version 1.2 on. There is no switch.
+//   - No redirect is followed: a 3xx is an ordinary reply. Go's own client would send
+//     Private-Token to another host, and post a form again on a 307.
+//   - TLS is always verified, with version 1.2 or higher. This can't be turned off.
 //   - No proxy but [Options.EgressProxy], whatever the environment says. No cookies.
-//   - Everything has an end: 5 s to look up and connect, 5 s for the TLS handshake, and 20 s for
-//     the whole call with its body, unless the request's context ends sooner. The reply's header
-//     holds 64 KB at most; [ReadBody] bounds the body's size. Nothing is decompressed.
-//   - HTTP/1.1 only: there is less of it.
+//   - Everything has a time limit: 5 s to look up and connect, 5 s for the TLS handshake, and
+//     20 s for the whole call with its body, unless the request's context ends sooner. The
+//     reply's header has at most 64 KB; [ReadBody] limits the body's size. Nothing is
+//     decompressed.
+//   - HTTP/1.1 only, because it is simpler.
 //
 // With an egress proxy the target is looked up and checked here before anything is sent, but the
-// proxy looks the name up again. So the proxy must itself refuse private destinations (but those
-// listed): what is checked here and what it connects to may differ.
+// proxy looks the name up again. So the proxy itself must refuse private destinations (except those
+// listed): the address that is checked here and the one that the proxy connects to may differ.
 //
-// What a failed call means to a user is for [Problem] to say. What a reply means, and whether a
-// call may be made again, is left to package provider.
+// [Problem] says what a failed call means to a user. What a reply means, and whether a call may be
+// repeated, is left to package provider.
 package netguard
 
 import (
@@ -42,20 +44,20 @@ const (
 	callTimeout      = 20 * time.Second
 	maxHeaderBytes   = 64 << 10
 
-	// The trusted client keeps a connection for the next call of a batch. Not for long: a function
-	// is frozen between invocations, and a connection that died meanwhile would leave the outcome
-	// of the next POST unknown.
+	// The trusted client keeps a connection for the next call of a batch, but not for long: a
+	// function is frozen between invocations, and if its connection was closed meanwhile, the
+	// outcome of the next POST would be unknown.
 	idleTimeout    = 10 * time.Second
 	maxIdle        = 16
 	maxIdlePerHost = 4
 )
 
-// Options is what [New] takes. The zero value guards with the system's resolver and authorities.
+// Options configures a guard. The zero value uses the system's resolver and authorities.
 type Options struct {
-	// PrivateHosts are "host:port" entries (a name or an address, the port spelled out) that may
-	// be called although they are private. They open addresses, not ports: the port rule holds.
-	// Nothing opens link-local addresses and the clouds' metadata services. An entry that can't
-	// be read opens nothing.
+	// PrivateHosts are "host:port" entries (a name or an address, with an explicit port) that may
+	// be called although they are private. They permit addresses, not ports: the port rule still
+	// applies. No entry permits link-local addresses or the clouds' metadata services. An entry
+	// that can't be parsed permits nothing.
 	PrivateHosts []string
 	// EgressProxy is the only proxy, nil for none. Its own address may be private.
 	EgressProxy *url.URL
@@ -63,13 +65,13 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Resolve looks a name up for the guarded client, nil for the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Dial connects, nil for a [net.Dialer]. The guarded client hands it a checked "ip:port", the
-	// trusted client the "host:port" of the request. Only the net.Dialer checks once more, at the
-	// moment of connecting.
+	// Dial connects; nil is a [net.Dialer]. The guarded client passes it a checked "ip:port", the
+	// trusted client the "host:port" of the request. Only the net.Dialer checks the address once
+	// more at the moment of connecting.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Guard holds the two clients. Make it with [New]; it may be used from many goroutines.
+// Guard has the two clients. Create it with [New]. It may be used at once from many goroutines.
 type Guard struct {
 	listed   map[string]bool // normalised "host:port"
 	public   *ssrf.Guardian
@@ -80,7 +82,7 @@ type Guard struct {
 	hasProxy bool
 }
 
-// New makes a guard. Each has its own connections.
+// New returns a guard with its own connections.
 func New(o Options) *Guard {
 	g := &Guard{
 		listed:   readListed(o.PrivateHosts),
@@ -97,24 +99,24 @@ func New(o Options) *Guard {
 	trusted, guarded := newTransport(o), newTransport(o)
 	trusted.DialContext = g.dialTrusted
 	guarded.DialContext = g.dialGuarded
-	// Each call is checked anew, and a server can't put words on a connection's idle time, which
-	// net/http would print into the log.
+	// Each call is checked anew. And without idle connections a server can't send text on one,
+	// which net/http would print into the log.
 	guarded.DisableKeepAlives = true
 	if g.hasProxy {
-		guarded.DialContext = g.dialTrusted // it dials the proxy alone
+		guarded.DialContext = g.dialTrusted // it dials only the proxy
 	}
 	g.trusted = newClient(trusted)
 	g.guarded = newClient(&gate{guard: g, next: guarded})
 	return g
 }
 
-// Guarded is the client for an address that a user typed. A request to an address or a port that
-// the rules refuse ends with [problem.AddressRefused] or [problem.PortRefused] in its error, and
-// nothing is dialled. Each request has a connection of its own, and its name is looked up once; if
-// any of the name's addresses is refused, the name is.
+// Guarded returns the client for an address that a user typed. A request to an address or a port
+// that the rules refuse fails with [problem.AddressRefused] or [problem.PortRefused] in its error,
+// and nothing is dialled. Each request has its own connection, and its name is looked up once; if
+// any of the name's addresses is refused, the name is refused.
 func (g *Guard) Guarded() *http.Client { return g.guarded }
 
-// Trusted is the client for endpoints that the operator configured.
+// Trusted returns the client for endpoints that the operator configured.
 func (g *Guard) Trusted() *http.Client { return g.trusted }
 
 func newTransport(o Options) *http.Transport {
@@ -145,8 +147,8 @@ func newClient(t http.RoundTripper) *http.Client {
 	}
 }
 
-// gate holds each request of the guarded client against the rules before it goes anywhere, be it
-// to a proxy.
+// gate checks each request of the guarded client against the rules before it is sent anywhere, also
+// before it is sent to a proxy.
 type gate struct {
 	guard *Guard
 	next  *http.Transport

@@ -29,7 +29,7 @@ func TestC5_TheNameIsLookedUpOnceAndTheCheckedAddressIsDialled(t *testing.T) {
 	o := net.options()
 	o.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
 		addrs, err := net.resolve(ctx, host)
-		net.name("rebind.example", "127.0.0.1") // for whoever asks again
+		net.name("rebind.example", "127.0.0.1") // the answer to a second look-up
 		return addrs, err
 	}
 	client := netguard.New(o).Guarded()
@@ -83,7 +83,7 @@ func TestOneAddressIsDialledIPv4First(t *testing.T) {
 }
 
 // TestC7_NoRedirectIsFollowed sends a credential in a header and in a form to a server that
-// redirects to another host, and to another path of its own.
+// redirects to another host, and to another path of the same host.
 func TestC7_NoRedirectIsFollowed(t *testing.T) {
 	other, reached := listening(t, nil)
 	requests := 0
@@ -131,7 +131,8 @@ func TestC7_NoRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-// TestMain sets the proxy variables for every test, since net/http reads them once in a process.
+// TestMain sets the proxy variables for every test, because net/http reads them only once in a
+// process.
 func TestMain(m *testing.M) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		if err := os.Setenv(name, "http://"+environmentProxy); err != nil {
@@ -172,8 +173,8 @@ func TestC11_ProxyVariablesAreNotHonoured(t *testing.T) {
 	}
 }
 
-// TestC14_ARefusalTellsNothing: the same text for an open port, a closed one, and one that never
-// answers, typed as an address and behind a name.
+// TestC14_ARefusalTellsNothing checks that the text is the same for an open port, a closed one, and
+// one that never answers, typed as an address and behind a name.
 func TestC14_ARefusalTellsNothing(t *testing.T) {
 	open, connections := listening(t, nil)
 	closed := httptest.NewServer(nil)
@@ -187,7 +188,7 @@ func TestC14_ARefusalTellsNothing(t *testing.T) {
 	network.name("gitlab.corp.example", "127.0.0.1")
 	texts := map[string]bool{}
 	for _, o := range []netguard.Options{
-		{Resolve: network.resolve}, // the real dialer, which would tell them apart
+		{Resolve: network.resolve}, // the real dialer, whose errors differ
 		network.options(),
 	} {
 		client := netguard.New(o).Guarded()
@@ -274,7 +275,7 @@ func TestAListOpensNoMetadataService(t *testing.T) {
 	}
 }
 
-// proxied is an HTTP proxy on loopback that leads everything to one server.
+// proxied starts an HTTP proxy on loopback that connects everything to one server.
 func proxied(t *testing.T, to string) (proxy *httptest.Server, seen func() []string) {
 	t.Helper()
 	lines := make(chan string, 100)
@@ -354,7 +355,7 @@ func TestEgressProxyCarriesBothSchemes(t *testing.T) {
 	}
 }
 
-func TestADeadProxyIsNotThePlatformsRefusal(t *testing.T) {
+func TestAnUnreachableProxyIsNotThePlatformsRefusal(t *testing.T) {
 	proxy, _ := proxied(t, "")
 	address, err := url.Parse(proxy.URL)
 	if err != nil {
@@ -373,7 +374,7 @@ func TestADeadProxyIsNotThePlatformsRefusal(t *testing.T) {
 	}
 }
 
-// closing reports whether it was closed.
+// closing is a body that records its close.
 type closing struct {
 	io.Reader
 	closed bool

@@ -25,10 +25,10 @@ import (
 	"bindery/shared/problem"
 )
 
-// site is a public address that the tests' servers pretend to have.
+// site is the public address that the tests' servers seem to have.
 const site = "93.184.216.34"
 
-// internet is a small one: names, and servers on loopback that seem to have public addresses.
+// internet is a fake network: names, and servers on loopback that seem to have public addresses.
 type internet struct {
 	mu      sync.Mutex
 	names   map[string][]netip.Addr
@@ -88,12 +88,12 @@ func (n *internet) lookups() int {
 	return len(n.looked)
 }
 
-// clients are the two, by name.
+// clients returns the two clients by name.
 func clients(g *netguard.Guard) map[string]*http.Client {
 	return map[string]*http.Client{"guarded": g.Guarded(), "trusted": g.Trusted()}
 }
 
-// listening is a server on loopback that counts its connections and answers "ok".
+// listening starts a server on loopback that counts its connections and answers "ok".
 func listening(t *testing.T, h http.Handler) (s *httptest.Server, connections func() int) {
 	t.Helper()
 	if h == nil {
@@ -120,7 +120,7 @@ func listening(t *testing.T, h http.Handler) (s *httptest.Server, connections fu
 	}
 }
 
-// raw is a server on loopback that reads a request and then does what it is told.
+// raw starts a server on loopback that reads a request and then calls serve.
 func raw(t *testing.T, serve func(net.Conn)) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -167,7 +167,7 @@ func do(client *http.Client, req *http.Request) (string, error) {
 	return string(body), err
 }
 
-// wantRefused holds an error against a code and a reason.
+// wantRefused compares an error with a code and a reason.
 func wantRefused(t *testing.T, what string, err error, code problem.Code, reason string) {
 	t.Helper()
 	var p *problem.Problem
@@ -202,7 +202,7 @@ func newAuthority(t *testing.T) authority {
 	})
 }
 
-// sign makes a certificate; an authority without a key lets it sign itself.
+// sign creates a certificate; with an authority without a key it is self-signed.
 func (a authority) sign(t *testing.T, template *x509.Certificate) authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -230,7 +230,7 @@ func (a authority) pool() *x509.CertPool {
 	return pool
 }
 
-// leaf is a server's certificate for host that ends at notAfter.
+// leaf returns a server's certificate for host that expires at notAfter.
 func (a authority) leaf(t *testing.T, host string, notAfter time.Time) tls.Certificate {
 	t.Helper()
 	made := a.sign(t, &x509.Certificate{

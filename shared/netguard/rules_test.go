@@ -9,7 +9,7 @@ import (
 	"bindery/shared/problem"
 )
 
-// TestC5_TheDialerAsksOnceMore connects to an address as if the look-up had let it pass.
+// TestC5_TheDialerAsksOnceMore connects to an address as if the look-up had allowed it.
 func TestC5_TheDialerAsksOnceMore(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -42,7 +42,7 @@ const (
 	PlatformRateLimited  Code = "platform_rate_limited"
 )
 
-// What the platform says of a token.
+// What the platform says about a token.
 const (
 	TokenRejected       Code = "token_rejected"
 	TokenExpired        Code = "token_expired"
@@ -82,8 +82,8 @@ const (
 	ManyTokens            Code = "many_tokens"
 )
 
-// catalogue is every problem, by its code. Nothing changes it.
-var catalogue = all(requests(), platforms(), consents(), warnings())
+// catalogue holds every problem by its code. It never changes.
+var catalogue = all(requests(), platforms(), consents(), warnings(), newerVersions())
 
 func all(parts ...map[Code]entry) map[Code]entry {
 	entries := map[Code]entry{}

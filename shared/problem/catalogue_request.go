@@ -179,6 +179,16 @@ func requests() map[Code]entry {
 				"The binding was changed while you worked on it. Your change was not made.",
 			},
 			remedy: text{"请查看最新状态后重试。", "Look at its present state, then try again."},
+			reasons: map[string]more{
+				"cleanup_pending": {
+					detail: text{
+						"此绑定在短时间内更换过太多次令牌，之前的令牌仍在清理中。您的操作没有生效。",
+						"The binding's token was replaced too often in a short time, and the earlier ones " +
+							"are still being cleaned up. Your change was not made.",
+					},
+					remedy: text{"请过几分钟再试。", "Try again in some minutes."},
+				},
+			},
 		},
 		PreconditionFailed: {
 			status: http.StatusPreconditionFailed,

@@ -2,8 +2,8 @@
 // for programs, and in Chinese and English a title, what happened, and what to do next.
 //
 // A [Problem] is an error. It travels through the code like any other, is stored in a binding's
-// record as code, reason and parameters, and becomes text only at the edge, in the reader's
-// language. It never holds a secret, and what its cause says goes to the log alone.
+// record as code, reason and parameters, and becomes text only in replies, in the reader's
+// language. It never holds a secret, and its cause is only written to the log.
 //
 // The package imports nothing of Bindery.
 package problem
@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// Language is one that Bindery speaks.
+// Language is a language of the catalogue's texts.
 type Language string
 
 // The languages of every text in the catalogue.
@@ -26,21 +26,22 @@ const (
 	English Language = "en"
 )
 
-// Problem is one failure. Its JSON form is what a record keeps; it has no cause and no delay.
+// Problem is one failure. Its JSON form is stored in records; it has no cause and no delay.
 type Problem struct {
 	// Code names the entry of the catalogue.
 	Code Code `json:"code"`
-	// Reason tells more where there is more to tell: "dns", "missing". A program may compare it.
+	// Reason distinguishes causes of one code: "dns", "missing". A program may compare it.
 	Reason string `json:"reason,omitempty"`
 	// Params fill the {braces} of the texts. No secrets.
 	Params map[string]string `json:"params,omitempty"`
-	// RetryAfter is when to try again, 0 if that is not known.
+	// RetryAfter is how long to wait before trying again, 0 if that is not known.
 	RetryAfter time.Duration `json:"-"`
 	// Cause is for the log.
 	Cause error `json:"-"`
 }
 
-// New is a problem of the catalogue. An unknown code is shown as [Internal].
+// New returns a problem of the catalogue. A code that the catalogue does not have was stored by a
+// newer version of Bindery, and is shown with the texts of [NewerVersion].
 func New(code Code) *Problem { return &Problem{Code: code} }
 
 // Because returns a copy with the reason.
@@ -51,7 +52,7 @@ func (p *Problem) Because(reason string) *Problem {
 }
 
 // With returns a copy with one more parameter. Control characters are dropped and the value is
-// cut to 200 bytes, for it may come from a platform or from whoever pretends to be one.
+// cut to 200 bytes, since it may come from a platform or from a server that pretends to be one.
 func (p *Problem) With(name, value string) *Problem {
 	c := *p
 	c.Params = maps.Clone(p.Params)
@@ -76,7 +77,7 @@ func (p *Problem) From(cause error) *Problem {
 	return &c
 }
 
-// Error is the code, the reason and the cause: a line for a log, not for a user.
+// Error returns the code, the reason and the cause: a line for a log, not for a user.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(string(p.Code))
@@ -98,7 +99,7 @@ func Is(err error, code Code) bool {
 	return errors.As(err, &p) && p.Code == code
 }
 
-// Of finds the problem in err. An error that holds none is [Internal], with err as its cause.
+// Of returns the problem that err wraps. An error that wraps none is [Internal], with err as its cause.
 func Of(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -107,10 +108,10 @@ func Of(err error) *Problem {
 	return New(Internal).From(err)
 }
 
-// Status is the HTTP status of the problem as a reply.
+// Status returns the HTTP status of the problem as a reply.
 func (p *Problem) Status() int { return p.entry().status }
 
-// Type is the problem's URI for RFC 9457, stable and not to be fetched.
+// Type returns the problem's URI for RFC 9457. It is stable and can't be fetched.
 func (p *Problem) Type() string { return "urn:bindery:problem:" + string(p.Code) }
 
 // Text is a problem in words.
@@ -141,7 +142,7 @@ func (p *Problem) entry() entry {
 	if e, ok := catalogue[p.Code]; ok {
 		return e
 	}
-	return catalogue[Internal]
+	return catalogue[NewerVersion]
 }
 
 func (p *Problem) fill(s string) string {
@@ -162,7 +163,7 @@ func (p *Problem) fill(s string) string {
 	}
 }
 
-const longestParam = 200
+const maxParamLength = 200
 
 func clean(s string) string {
 	s = strings.ToValidUTF8(s, "")
@@ -172,10 +173,10 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
-	if len(s) <= longestParam {
+	if len(s) <= maxParamLength {
 		return s
 	}
-	cut := longestParam
+	cut := maxParamLength
 	for !utf8.RuneStart(s[cut]) {
 		cut--
 	}
@@ -191,7 +192,7 @@ func (t text) in(lang Language) string {
 	return t.en
 }
 
-// more replaces the detail, and the remedy where there is one, for one reason.
+// more replaces the detail, and the remedy if it has one, for one reason.
 type more struct{ detail, remedy text }
 
 type entry struct {
@@ -200,7 +201,7 @@ type entry struct {
 	reasons               map[string]more
 }
 
-// Codes lists every code of the catalogue, in no order.
+// Codes returns every code of the catalogue, in no particular order.
 func Codes() []Code {
 	codes := make([]Code, 0, len(catalogue))
 	for code := range catalogue {
@@ -209,5 +210,5 @@ func Codes() []Code {
 	return codes
 }
 
-// Reasons lists the reasons for which a code has words of its own, sorted.
+// Reasons returns the reasons for which a code has its own texts, sorted.
 func Reasons(code Code) []string { return slices.Sorted(maps.Keys(catalogue[code].reasons)) }

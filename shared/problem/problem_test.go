@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestEveryProblemSpeaksBothLanguages(t *testing.T) {
+func TestEveryProblemHasBothLanguages(t *testing.T) {
 	for code, e := range catalogue {
 		if http.StatusText(e.status) == "" || e.status < 400 {
 			t.Errorf("%s has status %d", code, e.status)
@@ -82,7 +82,7 @@ func TestParamsFromOutsideAreCleaned(t *testing.T) {
 		t.Errorf("field = %q, want %q", got, want)
 	}
 	got := p.Params["other"]
-	if len(got) > longestParam+len("…") || strings.ContainsRune(got, '\ufffd') {
+	if len(got) > maxParamLength+len("…") || strings.ContainsRune(got, '\ufffd') {
 		t.Errorf("the other has %d bytes, or a torn rune", len(got))
 	}
 }
@@ -100,9 +100,6 @@ func TestProblemIsAnError(t *testing.T) {
 	if got := Of(cause); got.Code != Internal || !errors.Is(got, cause) {
 		t.Errorf("Of(plain error) = %v", got)
 	}
-	if got := New("no_such_code").Status(); got != http.StatusInternalServerError {
-		t.Errorf("status of an unknown code = %d", got)
-	}
 }
 
 func TestCopiesShareNothing(t *testing.T) {
@@ -110,5 +107,23 @@ func TestCopiesShareNothing(t *testing.T) {
 	_ = base.With("field", "b")
 	if base.Params["field"] != "a" {
 		t.Error("With changed the problem it was called on")
+	}
+}
+
+func TestACodeOfANewerVersionIsShownInGeneralWords(t *testing.T) {
+	p := New("of_a_newer_version").Because("some_reason").With("platform", "GitLab")
+	if Known(p.Code) || !Known(NewerVersion) || !Known(TokenRevoked) {
+		t.Error("the catalogue knows the wrong codes")
+	}
+	if got := p.Status(); got != http.StatusServiceUnavailable {
+		t.Errorf("its status is %d", got)
+	}
+	if got, want := p.Type(), "urn:bindery:problem:of_a_newer_version"; got != want {
+		t.Errorf("its type is %q, want %q", got, want)
+	}
+	for _, lang := range []Language{Chinese, English} {
+		if got, want := p.In(lang), New(NewerVersion).In(lang); got != want {
+			t.Errorf("its text is %+v, want %+v", got, want)
+		}
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"bindery/shared/netguard"
 	"bindery/shared/secret"
 )
 
+func testSet() *Set { return New(Options{Guard: netguard.New(netguard.Options{})}) }
+
 func TestAppsAreReadWithTheirSecretsInOrder(t *testing.T) {
-	apps, err := ParseApps(secret.New(
+	apps, err := testSet().ParseApps(secret.New(
 		`{"github": {"clientId": "id", "clientSecrets": ["new", "old"]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +31,7 @@ func TestAppsThatCannotWorkAreRefusedWithoutBeingQuoted(t *testing.T) {
 		`{"github": {"clientId": "a", "clientSecrets": ["canary", ""]}}`,
 		`{"github": {"clientId": "a", "clientSecret": "canary"}}`,
 	} {
-		_, err := ParseApps(secret.New(text))
+		_, err := testSet().ParseApps(secret.New(text))
 		if err == nil {
 			t.Errorf("%s was accepted", text)
 		} else if strings.Contains(err.Error(), "canary") {

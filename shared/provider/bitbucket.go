@@ -3,16 +3,48 @@ package provider
 import (
 	"context"
 	"time"
+
+	"bindery/shared/problem"
 )
 
 // bitbucket is an OAuth consumer at Bitbucket Cloud (developer.atlassian.com/cloud/bitbucket/
-// oauth-2). It isn't known to look at PKCE, nor to have a way to revoke a token.
+// oauth-2). Neither support for PKCE nor a way to
+// revoke a token is known.
 type bitbucket struct {
 	oauth
 	site, api string
 }
 
-// newBitbucket makes Bitbucket's of the origins of its pages and of its API.
+// bitbucketRegistration registers Bitbucket.
+func bitbucketRegistration() Registration {
+	return Registration{
+		Name: Bitbucket,
+		Origins: []Origin{
+			{"BINDERY_BITBUCKET_URL", "Bitbucket", "https://bitbucket.org"},
+			{"BINDERY_BITBUCKET_API_URL", "Bitbucket's API", "https://api.bitbucket.org"},
+		},
+		New: func(e Environment) Platform {
+			return newBitbucket(e.trusted(bitbucketDialect), e.Origins[0], e.Origins[1])
+		},
+	}
+}
+
+// bitbucketDialect is what Bitbucket's API answers.
+//
+// Source: recorded replies.
+var bitbucketDialect = dialect{
+	title: "Bitbucket",
+	needs: "account repository webhook",
+	rules: []rule{
+		{401, "expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "required privilege scopes", problem.PermissionMissing, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{410, "", problem.PlatformError, "gone"}, // CHANGE-2770 removed cross-workspace calls
+	},
+}
+
+// newBitbucket returns Bitbucket with the origins of its pages and of its API.
 func newBitbucket(c *client, site, api string) *bitbucket {
 	return &bitbucket{
 		oauth: oauth{
@@ -23,11 +55,11 @@ func newBitbucket(c *client, site, api string) *bitbucket {
 			life:      always(2 * time.Hour),
 			scopes: scopeRule{
 				needed: []string{"account", "repository", "webhook"},
-				// repository:admin is not among them: it gives no access to the contents.
+				// repository:admin is not one of them: it gives no access to the contents.
 				includedIn: map[string][]string{"repository": {
 					"repository:write", "pullrequest", "pullrequest:write", "project",
 				}},
-				// The operator ticks the scopes in the consumer; the user can't choose any.
+				// The operator selects the scopes in the consumer; the user can't choose any.
 				reason: "consumer",
 			},
 		},
@@ -42,9 +74,9 @@ func (b *bitbucket) Describe() Description {
 	}
 }
 
-// Check implements [Platform]. The identity is the uuid with its braces: there is no number, and
-// the nickname may change. username is what accounts had in its place before 2019.
-func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, error) {
+// Check implements [Platform]. The identity is the uuid with its braces: there is no numeric id,
+// and the nickname may change. Before 2019 accounts had a username in place of the nickname.
+func (b *bitbucket) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	type link struct {
 		Href loose `json:"href"`
 	}
@@ -58,7 +90,7 @@ func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, er
 			HTML   link `json:"html"`
 		} `json:"links"`
 	}
-	r, err := b.me(ctx, call{address: b.api + "/2.0/user"}, held, &user)
+	r, err := b.fetchUser(ctx, call{address: b.api + "/2.0/user"}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -69,11 +101,11 @@ func (b *bitbucket) Check(ctx context.Context, held Credential) (CheckResult, er
 		user.UUID, user.Nickname, user.Name, user.Links.Avatar.Href, user.Links.HTML.Href,
 	)
 	if identity.ID == "" || identity.Username == "" {
-		return CheckResult{}, b.strange(r)
+		return CheckResult{}, b.unexpected(r)
 	}
-	granted, told := held.Scopes, len(held.Scopes) > 0
+	granted, told := cred.Scopes, len(cred.Scopes) > 0
 	if !told {
-		granted, told = toldScopes(r)
+		granted, told = headerScopes(r)
 	}
 	warnings, err := b.checkScopes(granted, told)
 	if err != nil {

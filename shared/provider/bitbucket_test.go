@@ -11,7 +11,7 @@ const bitbucketUser = `{"uuid": "{87bb15eb-47c1-49b3-9f16-ca824a2979a4}", "accou
 		"avatar": {"href": "https://a.example/brad"}, "html": {"href": "https://bitbucket.org/brad/"}
 	}}`
 
-func TestBitbucketCheckTellsWhoAndWhat(t *testing.T) {
+func TestBitbucketCheckReturnsIdentityAndScopes(t *testing.T) {
 	s := newOAuthSite(t, canned{body: bitbucketUser})
 	f, err := check(s.platform(t, Bitbucket), "account", "repository", "webhook")
 	if err != nil {
@@ -35,7 +35,7 @@ func TestBitbucketCheckTellsWhoAndWhat(t *testing.T) {
 
 func TestA17_BitbucketConsumerWithFewerScopes(t *testing.T) {
 	for name, c := range map[string]struct {
-		held    []string
+		granted []string
 		header  string
 		missing string // "" is a good check
 	}{
@@ -51,7 +51,7 @@ func TestA17_BitbucketConsumerWithFewerScopes(t *testing.T) {
 		if c.header != "" {
 			reply = withScopes(bitbucketUser, c.header)
 		}
-		f, err := check(newOAuthSite(t, reply).platform(t, Bitbucket), c.held...)
+		f, err := check(newOAuthSite(t, reply).platform(t, Bitbucket), c.granted...)
 		if c.missing == "" {
 			wantWarning(t, name, f, err, "")
 			continue

@@ -11,84 +11,33 @@ import (
 	"bindery/shared/problem"
 )
 
-// dialect is what has to be known of a platform to understand its replies.
+// dialect is what has to be known of a platform to understand its API's replies; those of the
+// token endpoints are in [refusals]. What isn't listed, and isn't told by the status (see
+// [client.judge]), is [problem.PlatformError], which is transient: a token is given up only on
+// words that are known.
 type dialect struct {
 	// title is the platform's own name.
 	title string
-	// needs is named as missing where the platform says no more than that something is.
+	// needs are the permissions that are named where the platform doesn't say which one is missing.
 	needs string
-	// anywhere says that the address is a user's, and may be no such platform at all.
-	anywhere bool
-	rules    []rule
+	// userAddress says that a user entered the address, which may not be that platform at all.
+	userAddress bool
+	rules       []rule
 }
 
-// rule says what a refusal means. The first one that fits is taken.
+// rule says what a refusal means. The first rule that matches counts.
 type rule struct {
 	status int
-	// says is to be found in what the reply says, lower case; "" fits any.
-	says   string
-	means  problem.Code
-	reason string
+	// contains is text of the reply's error in lower case; "" matches any.
+	contains string
+	means    problem.Code
+	reason   string
 }
 
-// dialects is the one table of what the platforms' APIs answer; that of their token endpoints is
-// [refusals]. What isn't listed, and isn't told
-// by the status alone (see [client.judge]), is [problem.PlatformError], which is passing: a token
-// is given up only on words that are known.
+// judge returns the problem that a reply means, nil for a successful one.
 //
-// Sources: GitLab, doc/api/personal_access_tokens.md and its replies; Codeup, the error code
-// center of help.aliyun.com/yunxiao; GitHub, docs "Troubleshooting the REST API"; Gitee and
-// Bitbucket, recorded replies.
-var dialects = map[string]dialect{
-	Codeup: {title: "Codeup", rules: []rule{
-		{401, "expiredtokenerror", problem.TokenExpired, ""},
-		{401, "token has expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "system_forbidden_error", problem.AddressNotListed, ""},
-		{403, "白名单", problem.AddressNotListed, ""},
-		{403, "usernotincurrentorganization", problem.OrganizationUnknown, "not_a_member"},
-		{403, "invalidorganizationmember", problem.OrganizationUnknown, "not_a_member"},
-		// The token is fine and lacks the permission of this one call. Which one that is, the
-		// caller knows.
-		{403, "", problem.PermissionMissing, ""},
-		// The older API tells of the allow-list with other statuses too.
-		{400, "system_forbidden_error", problem.AddressNotListed, ""},
-		{400, "unsupportedcurrenttokentype", problem.TokenRejected, ""},
-	}},
-	Gitee: {title: "Gitee", needs: "user_info projects hook", rules: []rule{
-		{401, "expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-	}},
-	GitHub: {title: "GitHub", needs: "repo", rules: []rule{
-		{401, "", problem.TokenRejected, ""},
-		{403, "secondary rate limit", problem.PlatformRateLimited, ""},
-		{403, "rate limit exceeded", problem.PlatformRateLimited, ""},
-		{403, "account was suspended", problem.UserBlocked, ""},
-	}},
-	GitLab: {title: "GitLab", needs: "api", anywhere: true, rules: []rule{
-		{401, "token is expired", problem.TokenExpired, ""},
-		{401, "token was revoked", problem.TokenRejected, "revoked"},
-		{401, "", problem.TokenRejected, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-		{403, "blocked", problem.UserBlocked, ""},
-		{403, "deactivated", problem.UserBlocked, ""},
-		{403, "pending approval", problem.UserBlocked, ""},
-		{404, "", problem.PlatformError, "not_the_platform"},
-	}},
-	Bitbucket: {title: "Bitbucket", needs: "account repository webhook", rules: []rule{
-		{401, "expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "required privilege scopes", problem.PermissionMissing, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-		{410, "", problem.PlatformError, "gone"}, // CHANGE-2770 took cross-workspace calls away
-	}},
-}
-
-// judge says what a reply means; nil for a good one.
-//
-// Rate limits come first, for GitHub dresses them as 403; then whatever a proxy, a load balancer
-// or a maintenance page would answer, none of which says anything of the token.
+// Rate limits come first, since GitHub also sends them as 403; then the answers of proxies, load
+// balancers and maintenance pages, which say nothing about the token.
 func (c *client) judge(r reply) *problem.Problem {
 	switch {
 	case r.ok():
@@ -98,20 +47,20 @@ func (c *client) judge(r reply) *problem.Problem {
 	case r.status >= 500, r.status == http.StatusRequestTimeout:
 		return c.means(problem.PlatformError, r)
 	case r.html():
-		return c.strange(r)
-	case c.anywhere && !r.json() && r.status != http.StatusNotFound:
-		return c.means(problem.PlatformError, r) // something between us and the API has answered
+		return c.unexpected(r)
+	case c.userAddress && !r.json() && r.status != http.StatusNotFound:
+		return c.means(problem.PlatformError, r) // a proxy in front of the API answered
 	}
-	said := r.said()
+	text := r.errorText()
 	for _, rule := range c.rules {
-		if rule.status == r.status && strings.Contains(said, rule.says) {
+		if rule.status == r.status && strings.Contains(text, rule.contains) {
 			return c.means(rule.means, r).Because(rule.reason)
 		}
 	}
 	return c.means(problem.PlatformError, r)
 }
 
-// means is the problem with what belongs to it.
+// means returns the problem with its parameters and delay.
 func (c *client) means(code problem.Code, r reply) *problem.Problem {
 	p := c.problem(code).From(fmt.Errorf("%s answered %d", c.title, r.status))
 	switch code {
@@ -123,8 +72,8 @@ func (c *client) means(code problem.Code, r reply) *problem.Problem {
 	return p
 }
 
-// limited reports whether the reply is about too many calls: 429, or a 403 with the headers of a
-// limit that was reached.
+// limited reports whether the reply is a rate limit: 429, or a 403 with the headers of a limit
+// that was reached.
 func (r reply) limited() bool {
 	if r.status == http.StatusTooManyRequests {
 		return true
@@ -138,14 +87,15 @@ func (r reply) exhausted() bool {
 		r.header.Get("RateLimit-Remaining") == "0"
 }
 
-// The bounds of a Retry-After. A host can neither make us hammer it nor park a binding for days.
+// The bounds of a Retry-After. Without them a host could cause a flood of calls to it, or keep a
+// binding waiting for days.
 const (
-	shortestWait = time.Second
-	longestWait  = time.Hour
+	minRetryAfter = time.Second
+	maxRetryAfter = time.Hour
 )
 
-// retryAfter is how long the platform asks to wait, 0 if it doesn't say: Retry-After in seconds or
-// as a date (RFC 9110, 10.2.3), else, when a limit was reached, the time of its reset: GitHub's
+// retryAfter returns how long the platform asks to wait, 0 if it doesn't say: Retry-After in
+// seconds or as a date (RFC 9110, 10.2.3), else, when a limit was reached, its reset time: GitHub's
 // X-RateLimit-Reset, GitLab's RateLimit-Reset.
 func (r reply) retryAfter(now time.Time) time.Duration {
 	after := strings.TrimSpace(r.header.Get("Retry-After"))
@@ -156,14 +106,14 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 		return clampWait(at.Sub(now).Seconds())
 	}
 	if !r.limited() {
-		return 0 // every good reply of GitHub and GitLab names a reset too
+		return 0 // successful replies of GitHub and GitLab name a reset too
 	}
 	for _, name := range []string{"X-RateLimit-Reset", "RateLimit-Reset"} {
 		reset, err := strconv.ParseInt(strings.TrimSpace(r.header.Get(name)), 10, 64)
 		if err != nil {
 			continue
 		}
-		if reset < 1e9 { // seconds from now, as the header's later drafts have it
+		if reset < 1e9 { // seconds from now, as in later drafts of the header
 			return clampWait(float64(reset))
 		}
 		return clampWait(float64(reset - now.Unix()))
@@ -172,6 +122,6 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 }
 
 func clampWait(seconds float64) time.Duration {
-	seconds = min(max(seconds, shortestWait.Seconds()), longestWait.Seconds())
+	seconds = min(max(seconds, minRetryAfter.Seconds()), maxRetryAfter.Seconds())
 	return time.Duration(seconds * float64(time.Second))
 }

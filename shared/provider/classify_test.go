@@ -11,7 +11,11 @@ import (
 )
 
 func testClient(name string) *client {
-	return newClient(name, nil, nil, func() time.Time { return noon })
+	dialects := map[string]dialect{
+		Codeup: codeupDialect, Gitee: giteeDialect, GitHub: gitHubDialect, GitLab: gitLabDialect,
+		Bitbucket: bitbucketDialect,
+	}
+	return &client{dialect: dialects[name], now: func() time.Time { return noon }}
 }
 
 func (c canned) reply() reply {
@@ -115,7 +119,7 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 	}
 }
 
-func TestB5_AForbiddenOfALimitTakesNoPermissionAway(t *testing.T) {
+func TestB5_AForbiddenOfARateLimitIsNotAMissingPermission(t *testing.T) {
 	reset := strconv.FormatInt(noon.Add(10*time.Minute).Unix(), 10)
 	for _, name := range Names() {
 		for header, want := range map[[4]string]time.Duration{

@@ -20,24 +20,16 @@ import (
 // userAgent is sent with every call: Gitee and GitHub refuse a call without one.
 const userAgent = "Bindery/1 (+source code binding)"
 
-// maxReply is more than any reply that is read here: a page of lists is kept short.
-const maxReply = 1 << 20
+// maxReplyLength is larger than any reply that is read here: list pages are kept short.
+const maxReplyLength = 1 << 20
 
-// client makes the calls to one platform and knows what its refusals mean. It holds no token and
-// may be used at once from many goroutines.
+// client makes the calls to one platform and interprets its replies. It holds no token. It may be
+// used at once from many goroutines.
 type client struct {
 	dialect
 	guard *netguard.Guard
 	http  *http.Client
 	now   func() time.Time
-}
-
-// newClient is a client of the platform of this name, which must be one of [Names]. hc is one of
-// the guard's two: Trusted for endpoints that the operator chose, Guarded for a user's address.
-func newClient(
-	name string, guard *netguard.Guard, hc *http.Client, now func() time.Time,
-) *client {
-	return &client{dialect: dialects[name], guard: guard, http: hc, now: now}
 }
 
 // call is one request.
@@ -48,28 +40,28 @@ type call struct {
 	// header holds what is no secret. Accept is application/json unless it is given here.
 	header map[string]string
 	// auth holds the credential. The zero value is none.
-	auth credential
+	auth authHeader
 	// body is a secret because a token request is one. withForm and withJSON set both.
 	body        secret.Text
 	contentType string
 }
 
-// credential is a header whose value must not be seen.
-type credential struct {
+// authHeader is a header whose value is a secret.
+type authHeader struct {
 	name  string
 	value secret.Text
 }
 
-// bearer is RFC 6750's header.
-func bearer(token secret.Text) credential {
-	return credential{"Authorization", secret.New("Bearer " + token.Reveal())}
+// bearer returns the header of RFC 6750.
+func bearer(token secret.Text) authHeader {
+	return authHeader{"Authorization", secret.New("Bearer " + token.Reveal())}
 }
 
-// basic is RFC 7617's header. A user name with a colon can't be sent this way (section 2); the
-// caller has refused it.
-func basic(user string, password secret.Text) credential {
+// basic returns the header of RFC 7617. A user name must not contain a colon (section 2); the
+// caller ensures it.
+func basic(user string, password secret.Text) authHeader {
 	pair := user + ":" + password.Reveal()
-	return credential{
+	return authHeader{
 		"Authorization", secret.New("Basic " + base64.StdEncoding.EncodeToString([]byte(pair))),
 	}
 }
@@ -86,7 +78,7 @@ func (k call) withJSON(body secret.Text) call {
 	return k
 }
 
-// reply is a whole answer, of any status but 3xx.
+// reply is a complete reply, of any status but 3xx.
 type reply struct {
 	status int
 	header http.Header
@@ -95,8 +87,8 @@ type reply struct {
 
 func (r reply) ok() bool { return r.status >= 200 && r.status < 300 }
 
-// do makes one call, once, and judges nothing but the transport: an error is a platform_… problem,
-// a redirect among them, and any other status is a reply.
+// do makes one call, once. Its errors are platform_… problems of the transport, which include a
+// redirect; a reply of any other status is returned as it is.
 func (c *client) do(ctx context.Context, k call) (reply, error) {
 	req, err := c.request(ctx, k)
 	if err != nil {
@@ -110,7 +102,7 @@ func (c *client) do(ctx context.Context, k call) (reply, error) {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return reply{}, c.failed(resp.StatusCode).Because("redirect")
 	}
-	body, err := netguard.ReadBody(resp, maxReply)
+	body, err := netguard.ReadBody(resp, maxReplyLength)
 	if errors.Is(err, netguard.ErrTooLong) {
 		return reply{}, c.failed(resp.StatusCode).From(err)
 	}
@@ -143,9 +135,8 @@ func (c *client) request(ctx context.Context, k call) (*http.Request, error) {
 	return req, nil
 }
 
-// ask makes one call and reads the JSON of a good reply into into; nil reads nothing. Whatever
-// isn't a good reply is a problem, by [client.judge]; the reply is returned then too, as far as
-// there is one.
+// ask makes one call and decodes the JSON of a successful reply into into, unless that is nil.
+// Any other reply is a problem, by [client.judge]; the reply is then returned too, if there is one.
 func (c *client) ask(ctx context.Context, k call, into any) (reply, error) {
 	r, err := c.do(ctx, k)
 	if err != nil {
@@ -160,19 +151,19 @@ func (c *client) ask(ctx context.Context, k call, into any) (reply, error) {
 	return r, c.decode(r, into)
 }
 
-// decode reads a reply's JSON. HTML, an empty body and anything else that isn't the JSON that was
-// expected is [problem.PlatformError]: a proxy or a maintenance page says nothing of a token.
+// decode decodes a reply's JSON. HTML, an empty body and anything else that isn't the expected
+// JSON is [problem.PlatformError]: a proxy or a maintenance page says nothing about a token.
 func (c *client) decode(r reply, into any) error {
 	if r.html() || len(bytes.TrimSpace(r.body)) == 0 {
-		return c.strange(r)
+		return c.unexpected(r)
 	}
 	if err := json.Unmarshal(r.body, into); err != nil {
-		return c.strange(r)
+		return c.unexpected(r)
 	}
 	return nil
 }
 
-// html reports whether the reply is a page, which no API answers with.
+// html reports whether the reply is an HTML page, which none of the APIs sends.
 func (r reply) html() bool {
 	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
 		return true
@@ -182,10 +173,10 @@ func (r reply) html() bool {
 
 func (r reply) json() bool { return json.Valid(r.body) }
 
-// said is what a reply says of its failure, in lower case: the error fields of the five platforms'
-// JSON, or the text where it is none. It is for [client.judge] to search, not to be shown or
-// logged: whoever answers may have put our own token into it.
-func (r reply) said() string {
+// errorText returns a reply's error in lower case: the error fields of the platforms' JSON, or the
+// whole text if it isn't JSON. Only [client.judge] searches it. It must not be shown or logged: the
+// server may have put the token that was sent into it.
+func (r reply) errorText() string {
 	var fields struct {
 		Error            json.RawMessage `json:"error"`
 		ErrorDescription loose           `json:"error_description"`
@@ -209,8 +200,8 @@ func (r reply) said() string {
 	))
 }
 
-// loose is a JSON string, or a number or truth value as its text; anything else is "". Platforms
-// change such types between versions, and ids are text to us all the same.
+// loose is a JSON string, or a number or boolean as its text; anything else is "". Platforms change
+// such types between versions, and ids are kept as text in any case.
 type loose string
 
 // UnmarshalJSON never fails.
@@ -227,20 +218,20 @@ func (l *loose) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// failed is a PlatformError that names the platform and, for the log, the status.
+// failed returns a PlatformError that names the platform and, for the log, the status.
 func (c *client) failed(status int) *problem.Problem {
 	return c.problem(problem.PlatformError).From(fmt.Errorf("%s answered %d", c.title, status))
 }
 
-// strange is the problem of a reply that isn't the platform's API.
-func (c *client) strange(r reply) *problem.Problem {
-	if c.anywhere {
+// unexpected returns the problem of a reply that isn't the platform's API.
+func (c *client) unexpected(r reply) *problem.Problem {
+	if c.userAddress {
 		return c.failed(r.status).Because("not_the_platform")
 	}
 	return c.failed(r.status)
 }
 
-// problem is one of the catalogue that names the platform.
+// problem returns a problem that names the platform.
 func (c *client) problem(code problem.Code) *problem.Problem {
 	return problem.New(code).With("platform", c.title)
 }

@@ -15,19 +15,19 @@ import (
 // each calls f for the two platforms of this file's tests, with the finding of a check.
 func each(t *testing.T, s *tokenSite, f func(t *testing.T, err error)) {
 	t.Helper()
-	held := Credential{
+	cred := Credential{
 		Access: secret.New(canaryToken), Address: s.URL, Username: "alice", Organization: "o1",
 	}
 	for _, p := range []Platform{s.codeup(), s.gitLab()} {
 		t.Run(p.Describe().Name, func(t *testing.T) {
-			_, err := p.Check(t.Context(), held)
+			_, err := p.Check(t.Context(), cred)
 			keepsQuiet(t, err)
 			f(t, err)
 		})
 	}
 }
 
-func TestB4_WhateverIsNoAnswerOfThePlatformIsPassing(t *testing.T) {
+func TestB4_AReplyThatIsNotThePlatformsIsTransient(t *testing.T) {
 	page := "<!doctype html><title>Maintenance</title>"
 	for name, reply := range map[string]canned{
 		"500":                {status: 500, body: `{"message":"500 Internal Server Error"}`},
@@ -101,7 +101,7 @@ func TestB4_AnEndlessReplyIsCut(t *testing.T) {
 	})
 }
 
-func TestB4_ATimeOutIsPassing(t *testing.T) {
+func TestB4_ATimeoutIsTransient(t *testing.T) {
 	s := newTokenSite(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
@@ -131,7 +131,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	same(t, "calls elsewhere", elsewhere.paths(), nil)
 }
 
-func TestEveryCallSaysWhoCalls(t *testing.T) {
+func TestEveryCallHasAUserAgent(t *testing.T) {
 	s := newTokenSite(t, nil)
 	each(t, s, func(*testing.T, error) {})
 	if len(s.calls) == 0 {
@@ -145,7 +145,7 @@ func TestEveryCallSaysWhoCalls(t *testing.T) {
 	}
 }
 
-func TestAWrongAddressOfOursIsAnError(t *testing.T) {
+func TestAMalformedEndpointIsAnError(t *testing.T) {
 	s := newTokenSite(t, nil)
 	c := s.gitLab().(*gitLab).client
 	if _, err := c.ask(t.Context(), call{address: "http://[::1"}, nil); err == nil {

@@ -9,26 +9,59 @@ import (
 )
 
 // codeup is Alibaba Cloud's Codeup, in the central edition: every path of its API names an
-// organization. The region editions, under domains of their own, leave that part out and are not
-// served here.
+// organization. The region editions, under domains of their own, omit that part and are not
+// supported.
 //
-// Source: help.aliyun.com/zh/yunxiao/developer-reference; which call needs which permission is
-// said there for each. The permissions that a registry's documentation asks for have neither
-// "user" nor "organization" among them, so that a token made exactly as documented may be refused
-// who it belongs to and where. Throughout, 401 is a bad token; 403 is a good one that may not do
-// this.
+// Source: help.aliyun.com/zh/yunxiao/developer-reference; it lists the
+// permission that each call needs. The permissions that a registry's documentation asks for include
+// neither "user" nor "organization", so a token made exactly as documented may not be allowed to
+// ask whose it is and in which organization. In all calls 401 means a bad token, and 403 a good
+// token that lacks the permission for the call.
 type codeup struct {
 	*client
 	site, api string
 }
 
-// newCodeup makes Codeup's of the origins of its git server and of its API.
-func newCodeup(c *client, site, api string) *codeup { return &codeup{c, site, api} }
+// codeupRegistration registers Codeup, with the origins of the central edition.
+func codeupRegistration() Registration {
+	return Registration{
+		Name: Codeup,
+		Origins: []Origin{
+			{"BINDERY_CODEUP_URL", "Codeup", "https://codeup.aliyun.com"},
+			{"BINDERY_CODEUP_API_URL", "Codeup's API", "https://openapi-rdc.aliyuncs.com"},
+		},
+		New: func(e Environment) Platform {
+			return &codeup{e.trusted(codeupDialect), e.Origins[0], e.Origins[1]}
+		},
+	}
+}
 
-// codeupTokens is the page where users create and end their tokens.
+// codeupDialect is what Codeup's API answers.
+//
+// Source: the error code center of help.aliyun.com/yunxiao.
+var codeupDialect = dialect{
+	title: "Codeup",
+	rules: []rule{
+		{401, "expiredtokenerror", problem.TokenExpired, ""},
+		{401, "token has expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "system_forbidden_error", problem.AddressNotListed, ""},
+		{403, "白名单", problem.AddressNotListed, ""},
+		{403, "usernotincurrentorganization", problem.OrganizationUnknown, "not_a_member"},
+		{403, "invalidorganizationmember", problem.OrganizationUnknown, "not_a_member"},
+		// The token is valid and lacks the permission for this call. The caller knows which
+		// permission that is.
+		{403, "", problem.PermissionMissing, ""},
+		// The older API reports the allow-list with other statuses too.
+		{400, "system_forbidden_error", problem.AddressNotListed, ""},
+		{400, "unsupportedcurrenttokentype", problem.TokenRejected, ""},
+	},
+}
+
+// codeupTokens is the page where users create and delete their tokens.
 const codeupTokens = "https://account-devops.aliyun.com/settings/personalAccessToken"
 
-// Describe says that Codeup needs a clone account and a token, and the rest if it is known.
+// Describe implements [Platform]: Codeup needs a clone account and a token; the rest is optional.
 func (p *codeup) Describe() Description {
 	return Description{
 		Name:     Codeup,
@@ -43,26 +76,26 @@ func (p *codeup) Describe() Description {
 	}
 }
 
-// Verify is described at [TokenPlatform]. The token is first sent once and alone. When it was
-// accepted, everything else is asked side by side, in two waves, and last the clone account.
+// Verify implements [TokenPlatform]. The token is first sent in a single call. If it is accepted,
+// everything else is asked in two rounds of parallel calls, and then the clone account is tried.
 func (p *codeup) Verify(ctx context.Context, s Submission) (CheckResult, error) {
-	held, err := p.clean(s)
+	cred, err := p.clean(s)
 	if err != nil {
 		return CheckResult{}, err
 	}
-	found, code, err := p.look(ctx, held)
+	result, code, err := p.check(ctx, cred)
 	if err != nil {
 		return CheckResult{}, err
 	}
-	verified, err := p.proveCloneAccount(ctx, held, code)
+	verified, err := p.proveCloneAccount(ctx, cred, code)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	if !verified {
-		found.Warnings = append(found.Warnings, p.problem(problem.UsernameUnverified))
+		result.Warnings = append(result.Warnings, p.problem(problem.UsernameUnverified))
 	}
-	found.Token = held.Access
-	return found, nil
+	result.Token = cred.Access
+	return result, nil
 }
 
 func (p *codeup) clean(s Submission) (Credential, error) {
@@ -86,44 +119,44 @@ func (p *codeup) clean(s Submission) (Credential, error) {
 	}, nil
 }
 
-// Check is described at [Platform].
-func (p *codeup) Check(ctx context.Context, held Credential) (CheckResult, error) {
-	found, _, err := p.look(ctx, held)
-	return found, err
+// Check implements [Platform].
+func (p *codeup) Check(ctx context.Context, cred Credential) (CheckResult, error) {
+	result, _, err := p.check(ctx, cred)
+	return result, err
 }
 
-// look finds out everything but whether the clone account is right. For that it returns the
-// repository to try it on, with an empty id if there is none.
-func (p *codeup) look(ctx context.Context, held Credential) (CheckResult, codeupRepository, error) {
+// check checks everything except the clone account. It returns the repository on which the clone
+// account can be tried, with an empty id if there is none.
+func (p *codeup) check(ctx context.Context, cred Credential) (CheckResult, codeupRepository, error) {
 	var none codeupRepository
-	user, err := p.user(ctx, held)
+	user, err := p.user(ctx, cred)
 	if err != nil {
 		return CheckResult{}, none, err
 	}
-	f := CheckResult{
-		Identity:    user.identity(held.Username),
-		GitUsername: held.Username,
-		ExpiresAt:   held.ExpiresAt,
+	result := CheckResult{
+		Identity:    user.identity(cred.Username),
+		GitUsername: cred.Username,
+		ExpiresAt:   cred.ExpiresAt,
 	}
-	f.Organization = held.Organization
-	if f.Organization == "" {
-		f.Organization, err = p.organization(ctx, held.Access, string(user.LastOrganization))
+	result.Organization = cred.Organization
+	if result.Organization == "" {
+		result.Organization, err = p.organization(ctx, cred.Access, string(user.LastOrganization))
 		if err != nil {
 			return CheckResult{}, none, err
 		}
 	}
-	s := survey{codeup: p, token: held.Access, organization: f.Organization, user: user}
+	s := survey{codeup: p, token: cred.Access, organization: result.Organization, user: user}
 	if err := s.run(ctx); err != nil {
 		return CheckResult{}, none, err
 	}
-	f.Scopes, f.Warnings = s.granted, s.warnings
-	if f.ExpiresAt.IsZero() {
-		f.Warnings = append(f.Warnings, p.problem(problem.ExpiryUnknown))
+	result.Scopes, result.Warnings = s.granted, s.warnings
+	if result.ExpiresAt.IsZero() {
+		result.Warnings = append(result.Warnings, p.problem(problem.ExpiryUnknown))
 	}
-	return f, s.repository, nil
+	return result, s.repository, nil
 }
 
-// codeupUser is what GET /platform/user tells.
+// codeupUser is the reply of GET /platform/user.
 type codeupUser struct {
 	ID               loose `json:"id"`
 	Username         loose `json:"username"` // the login name, not the clone account
@@ -131,23 +164,23 @@ type codeupUser struct {
 	LastOrganization loose `json:"lastOrganization"`
 }
 
-// user asks whose the token is. A token that may not ask has passed all the same, and returns
-// the zero user.
-func (p *codeup) user(ctx context.Context, held Credential) (codeupUser, error) {
+// user asks whose token it is. A token that lacks the permission to ask is valid all the same, and
+// the user is then the zero value.
+func (p *codeup) user(ctx context.Context, cred Credential) (codeupUser, error) {
 	var user codeupUser
-	r, err := p.ask(ctx, p.get(held.Access, "/oapi/v1/platform/user"), &user)
+	r, err := p.ask(ctx, p.get(cred.Access, "/oapi/v1/platform/user"), &user)
 	if problem.Is(err, problem.PermissionMissing) ||
-		problem.Is(err, problem.OrganizationUnknown) { // the one looked at last, not ours
+		problem.Is(err, problem.OrganizationUnknown) { // the last visited one, not the requested one
 		return codeupUser{}, nil
 	}
 	if err == nil && user.ID == "" {
-		err = p.strange(r)
+		err = p.unexpected(r)
 	}
 	return user, err
 }
 
-// identity is the user's; if it is not to be had, the clone account stands in for it. It belongs
-// to one user too, and the prefix keeps it apart from ids.
+// identity returns the user's identity. If the user is unknown it is the clone account, which
+// belongs to one user too; the prefix distinguishes it from ids.
 func (u codeupUser) identity(cloneAccount string) Identity {
 	if u.ID == "" {
 		return Identity{ID: "clone:" + cloneAccount, Username: cloneAccount}
@@ -155,8 +188,8 @@ func (u codeupUser) identity(cloneAccount string) Identity {
 	return identityOf(u.ID, u.Username, u.Name, "", "")
 }
 
-// organization finds the one organization that a token can be for: the only one of the list or,
-// if the list is not to be had, the one that the user looked at last. Of several, none is picked.
+// organization returns the token's organization: the only one of the list or, if the token may not
+// list them, the one that the user visited last. If there are several, the user has to choose.
 func (p *codeup) organization(ctx context.Context, token secret.Text, last string) (string, error) {
 	var list []struct {
 		ID   loose `json:"id"`
@@ -165,13 +198,13 @@ func (p *codeup) organization(ctx context.Context, token secret.Text, last strin
 	_, err := p.ask(ctx, p.get(token, "/oapi/v1/platform/organizations"), &list)
 	switch {
 	case problem.Is(err, problem.PermissionMissing), problem.Is(err, problem.OrganizationUnknown):
-		if plain(last) {
+		if pathSafe(last) {
 			return last, nil
 		}
 		return "", p.problem(problem.OrganizationUnknown)
 	case err != nil:
 		return "", err
-	case len(list) == 1 && plain(string(list[0].ID)):
+	case len(list) == 1 && pathSafe(string(list[0].ID)):
 		return string(list[0].ID), nil
 	case len(list) < 2:
 		return "", p.problem(problem.OrganizationUnknown)
@@ -184,12 +217,12 @@ func (p *codeup) organization(ctx context.Context, token secret.Text, last strin
 		Because("several").With("organizations", strings.Join(names, ", "))
 }
 
-// Revoke is [ErrNoRevoke]: only users can end their tokens, on a page.
+// Revoke implements [Platform]: only users can delete their tokens, on a page.
 func (p *codeup) Revoke(context.Context, App, Credential) error { return ErrNoRevoke }
 
-// RevokeURL is the page of a user's own tokens.
+// RevokeURL implements [Platform]: the page of the user's own tokens.
 func (p *codeup) RevokeURL(string) string { return codeupTokens }
 
 func (p *codeup) get(token secret.Text, path string) call {
-	return call{address: p.api + path, auth: credential{"x-yunxiao-token", token}}
+	return call{address: p.api + path, auth: authHeader{"x-yunxiao-token", token}}
 }

@@ -12,32 +12,33 @@ import (
 )
 
 // proveCloneAccount asks Codeup's git server for a repository's refs with the clone account and
-// the token, which is what a build will do. false is: nothing was proved, either way.
+// the token, as a build does. It returns true if the account is proved, and false with no error if
+// nothing is proved either way.
 //
-// A server that serves any account has proved nothing, so after a success it is asked once more
-// with a name that is wrong. Either way a wrong password is sent once, and never for an account
-// that exists: accounts get locked.
+// A server that accepts any account proves nothing, so after a success it is asked once more with
+// a wrong name. In both cases a wrong password is sent at most once, and never for an existing
+// account, since accounts get locked.
 //
 // Source: git's gitprotocol-http, "Smart Clients".
 func (p *codeup) proveCloneAccount(
-	ctx context.Context, held Credential, code codeupRepository,
+	ctx context.Context, cred Credential, code codeupRepository,
 ) (bool, error) {
 	address, known := p.refs(code.cloneURL)
 	if !known {
 		return false, nil
 	}
-	switch p.tryClone(ctx, address, held.Username, held.Access) {
+	switch p.tryClone(ctx, address, cred.Username, cred.Access) {
 	case cloneRefused:
 		return false, p.problem(problem.UsernameMismatch).Because("clone_account")
 	case cloneUnclear:
 		return false, nil
 	}
-	control := p.tryClone(ctx, address, "not-"+held.Username, held.Access)
+	control := p.tryClone(ctx, address, "not-"+cred.Username, cred.Access)
 	return control == cloneRefused, nil
 }
 
-// refs is the address of a repository's refs. Of a clone address only the path is taken: the
-// token goes to the configured host, whatever a reply names.
+// refs returns the address of a repository's refs. Only the path of the clone address is used: the
+// token is sent to the configured host, whatever host a reply names.
 func (p *codeup) refs(cloneURL string) (string, bool) {
 	u, err := url.Parse(cloneURL)
 	if err != nil || cloneURL == "" {
@@ -51,18 +52,18 @@ func (p *codeup) refs(cloneURL string) (string, bool) {
 	return p.site + escaped + "?service=git-upload-pack", true
 }
 
-// cloned is how a git server took an account.
-type cloned int
+// cloneOutcome is how a git server answered an account.
+type cloneOutcome int
 
 const (
-	cloneUnclear cloned = iota
+	cloneUnclear cloneOutcome = iota
 	cloneServed
 	cloneRefused
 )
 
 func (p *codeup) tryClone(
 	ctx context.Context, address, account string, token secret.Text,
-) cloned {
+) cloneOutcome {
 	const advertisement = "application/x-git-upload-pack-advertisement"
 	r, err := p.do(ctx, call{
 		address: address,

@@ -12,7 +12,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// The permissions, in the words of the page where a token is created.
+// The permissions, as the page where a token is created words them.
 const (
 	mayMembers      = "组织成员：只读"
 	mayDepartments  = "组织部门：只读"
@@ -23,8 +23,8 @@ const (
 	mayWriteHooks   = "Webhook：读写"
 )
 
-// survey finds out what a token may do in an organization. Codeup can't be asked for a token's
-// permissions, so each is tried, with one call that only reads.
+// survey tests what a token may do in an organization. Codeup has no call for a token's
+// permissions, so each is tested with one call that only reads.
 type survey struct {
 	*codeup
 	token        secret.Text
@@ -35,15 +35,15 @@ type survey struct {
 	roles        []codeupRole
 	repositories []codeupRepository
 
-	// What was found.
-	repository codeupRepository // the one that was tried, if there is any
+	// The results.
+	repository codeupRepository // the one that was tested, if there is any
 	granted    []string
 	warnings   []*problem.Problem
 }
 
-// question is a call whose answer shows whether a permission was granted.
+// question is a call whose reply shows whether a permission was granted.
 type question struct {
-	permission string // "" if none is asked for by it
+	permission string // "" if the call tests none
 	path       string
 	into       any
 	err        error
@@ -67,7 +67,7 @@ type codeupRepository struct {
 	cloneURL    string
 }
 
-// highestAccess is the level of those who may change a repository's settings.
+// highestAccess is the level of users who may change a repository's settings.
 const highestAccess = "40"
 
 func (s *survey) run(ctx context.Context) error {
@@ -77,7 +77,7 @@ func (s *survey) run(ctx context.Context) error {
 	}
 	s.pick()
 	second := s.surveyRepository(ctx)
-	if err := s.weigh(append(first, second...)); err != nil {
+	if err := s.evaluate(append(first, second...)); err != nil {
 		return err
 	}
 	if p := s.administrator(); p != nil {
@@ -86,8 +86,8 @@ func (s *survey) run(ctx context.Context) error {
 	return nil
 }
 
-// surveyOrganization tries the permissions that need no repository. If nothing gave a clear
-// answer, the survey has failed.
+// surveyOrganization tests the permissions that need no repository. It fails if no call has a
+// clear answer.
 func (s *survey) surveyOrganization(ctx context.Context) ([]*question, error) {
 	platform := "/oapi/v1/platform/organizations/" + s.organization
 	list := "/oapi/v1/codeup/organizations/" + s.organization + "/repositories"
@@ -97,7 +97,7 @@ func (s *survey) surveyOrganization(ctx context.Context) ([]*question, error) {
 		{permission: mayDepartments, path: platform + "/departments", into: &departments},
 		{permission: mayRepositories, path: list + "?page=1&perPage=20", into: &s.repositories},
 	}
-	// Nobody is asked to grant this one, but with it the members' roles have names.
+	// Users aren't asked to grant this permission, but with it the members' roles have names.
 	roles := &question{path: platform + "/roles", into: &s.roles}
 	s.askAll(ctx, append(asked, roles))
 	unclear := func(q *question) bool { return problem.Is(q.err, problem.PlatformError) }
@@ -111,11 +111,11 @@ func (s *survey) surveyOrganization(ctx context.Context) ([]*question, error) {
 	return asked, nil
 }
 
-// pick takes the repository on which the user may do most, lest a right that the user lacks look
-// like one that the token lacks.
+// pick chooses the repository to which the user has the highest access, so that a permission that
+// the user lacks isn't mistaken for one that the token lacks.
 func (s *survey) pick() {
 	for _, r := range s.repositories {
-		if !plain(string(r.ID)) {
+		if !pathSafe(string(r.ID)) {
 			continue
 		}
 		if s.repository.ID == "" || r.AccessLevel > s.repository.AccessLevel {
@@ -124,7 +124,7 @@ func (s *survey) pick() {
 	}
 }
 
-// surveyRepository tries the permissions that need one, and fetches its clone address.
+// surveyRepository tests the permissions that need a repository, and fetches its clone address.
 func (s *survey) surveyRepository(ctx context.Context) []*question {
 	if s.repository.ID == "" {
 		return nil
@@ -158,10 +158,10 @@ func (s *survey) askAll(ctx context.Context, asked []*question) {
 	all.Wait()
 }
 
-// weigh turns answers into what is granted, what can't be proved, and the one failure that says
-// most: what is wrong with the token as a whole, else everything that it lacks, else that the
+// evaluate sorts the answers into granted permissions and ones that can't be proved, and returns
+// the most specific failure: an invalid token, else the permissions that it lacks, else that the
 // platform couldn't answer now.
-func (s *survey) weigh(asked []*question) error {
+func (s *survey) evaluate(asked []*question) error {
 	var missing []string
 	var passing error
 	for _, q := range asked {
@@ -170,7 +170,7 @@ func (s *survey) weigh(asked []*question) error {
 			s.granted = append(s.granted, q.permission)
 		case problem.Is(q.err, problem.PermissionMissing):
 			if q.permission == mayReadHooks && s.lowAccess() {
-				s.unproved(mayWriteHooks, "no_answer") // perhaps it is the user who may not
+				s.unproved(mayWriteHooks, "no_answer") // perhaps the user lacks it, not the token
 				continue
 			}
 			missing = append(missing, asDocumented(q.permission))
@@ -197,7 +197,7 @@ func (s *survey) weigh(asked []*question) error {
 	return passing
 }
 
-// asDocumented is the permission to be granted where another is tried.
+// asDocumented returns the permission that users are asked to grant where another one is tested.
 func asDocumented(permission string) string {
 	if permission == mayReadHooks {
 		return mayWriteHooks
@@ -215,9 +215,9 @@ func (s *survey) lowAccess() bool {
 	return s.repository.AccessLevel != "" && s.repository.AccessLevel < highestAccess
 }
 
-// administrator is a warning unless the user is one: by the names of the roles, where the token
-// may read them; else by the access to the repositories, for an administrator has the highest to
-// all of them.
+// administrator returns a warning unless the user is an administrator: judged by the names of the
+// roles, where the token may read them; else by the access to the repositories, since an
+// administrator has the highest access to all of them.
 func (s *survey) administrator() *problem.Problem {
 	for _, m := range s.members {
 		if s.user.ID == "" || m.UserID != s.user.ID || len(s.roles) == 0 {
@@ -237,8 +237,8 @@ func (s *survey) administrator() *problem.Problem {
 	return s.problem(problem.NotAdministrator)
 }
 
-// administrates reports whether a role is an organization's owner or administrator. Its id says
-// nothing, and its name may be in either language.
+// administrates reports whether a role is an organization's owner or administrator. Its id doesn't
+// show it, and its name may be in either language.
 func administrates(role string) bool {
 	role = strings.ToLower(role)
 	for _, word := range []string{"管理员", "拥有者", "所有者", "admin", "owner"} {

@@ -81,7 +81,7 @@ func TestCodeupSaysWhatItCantProve(t *testing.T) {
 	}
 }
 
-func TestB4_ACodeupThatAnswersNothingIsPassing(t *testing.T) {
+func TestB4_ACodeupThatAnswersNothingIsTransient(t *testing.T) {
 	replies := map[string]canned{cuUser: codeupReplies()[cuUser]}
 	for _, path := range []string{inOrg + "/members", inOrg + "/departments", repoPath} {
 		replies[path] = canned{status: 500}
@@ -93,7 +93,7 @@ func TestB4_ACodeupThatAnswersNothingIsPassing(t *testing.T) {
 
 // The permissions that a registry's documentation asks for don't let a token ask for its user
 // and its organizations.
-func TestCodeupTakesATokenMadeAsDocumented(t *testing.T) {
+func TestCodeupAcceptsATokenMadeAsDocumented(t *testing.T) {
 	minimal := with(codeupReplies(), cuUser, forbidden)
 	for _, path := range []string{orgPath, inOrg + "/roles"} {
 		minimal = with(minimal, path, forbidden)

@@ -190,7 +190,7 @@ func TestCodeupsGitServerMayProveNothing(t *testing.T) {
 	}
 }
 
-func TestD9_ACloneAddressLeadsToCodeupAlone(t *testing.T) {
+func TestD9_ACloneAddressLeadsOnlyToCodeup(t *testing.T) {
 	p := &codeup{site: "https://codeup.example"}
 	for raw, want := range map[string]string{
 		"https://evil.example/o/r.git":    "/o/r.git",

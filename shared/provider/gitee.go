@@ -3,31 +3,60 @@ package provider
 import (
 	"context"
 	"time"
+
+	"bindery/shared/problem"
 )
 
-// gitee is an OAuth app at Gitee (gitee.com/api/v5/oauth_doc). It isn't known to look at PKCE, nor
-// to have a way to revoke a token.
+// gitee is an OAuth app at Gitee (gitee.com/api/v5/oauth_doc). Neither support for PKCE nor
+// a way to revoke a token is known.
 type gitee struct {
 	oauth
 	site, api string
 }
 
-// newGitee makes Gitee's of the origins of its pages and of its API.
+// giteeRegistration registers Gitee.
+func giteeRegistration() Registration {
+	return Registration{
+		Name: Gitee,
+		Origins: []Origin{
+			{"BINDERY_GITEE_URL", "Gitee", "https://gitee.com"},
+			{"BINDERY_GITEE_API_URL", "Gitee's API", "https://gitee.com"},
+		},
+		New: func(e Environment) Platform {
+			return newGitee(e.trusted(giteeDialect), e.Origins[0], e.Origins[1])
+		},
+	}
+}
+
+// giteeDialect is what Gitee's API answers.
+//
+// Source: recorded replies.
+var giteeDialect = dialect{
+	title: "Gitee",
+	needs: "user_info projects hook",
+	rules: []rule{
+		{401, "expired", problem.TokenExpired, ""},
+		{401, "", problem.TokenRejected, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+	},
+}
+
+// newGitee returns Gitee with the origins of its pages and of its API.
 func newGitee(c *client, site, api string) *gitee {
 	scopes := scopeRule{
-		needed: []string{"user_info", "projects", "hook"},
-		wished: []string{"groups"}, // repositories of organizations
-		reason: "consent",
+		needed:   []string{"user_info", "projects", "hook"},
+		optional: []string{"groups"}, // repositories of organizations
+		reason:   "consent",
 	}
 	return &gitee{
 		oauth: oauth{
-			client:    c,
-			authorize: site + "/oauth/authorize",
-			token:     site + "/oauth/token",
-			asked:     scopes.all(),
-			life:      always(24 * time.Hour),
-			bare403:   "user_agent",
-			scopes:    scopes,
+			client:          c,
+			authorize:       site + "/oauth/authorize",
+			token:           site + "/oauth/token",
+			asked:           scopes.all(),
+			life:            always(24 * time.Hour),
+			forbiddenReason: "user_agent",
+			scopes:          scopes,
 		},
 		site: site, api: api,
 	}
@@ -40,9 +69,9 @@ func (g *gitee) Describe() Description {
 	}
 }
 
-// Check implements [Platform]. A user may have unticked scopes at the consent; what is left is
-// told by the token reply alone.
-func (g *gitee) Check(ctx context.Context, held Credential) (CheckResult, error) {
+// Check implements [Platform]. The user may have deselected scopes at the consent; only the token
+// reply says which ones remain.
+func (g *gitee) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
 		Login     loose `json:"login"`
@@ -50,20 +79,20 @@ func (g *gitee) Check(ctx context.Context, held Credential) (CheckResult, error)
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.me(ctx, call{address: g.api + "/api/v5/user"}, held, &user)
+	r, err := g.fetchUser(ctx, call{address: g.api + "/api/v5/user"}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
 	if !numeric(identity.ID) || identity.Username == "" {
-		return CheckResult{}, g.strange(r)
+		return CheckResult{}, g.unexpected(r)
 	}
-	warnings, err := g.checkScopes(held.Scopes, len(held.Scopes) > 0)
+	warnings, err := g.checkScopes(cred.Scopes, len(cred.Scopes) > 0)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	return CheckResult{
-		Identity: identity, GitUsername: "oauth2", Scopes: held.Scopes, Warnings: warnings,
+		Identity: identity, GitUsername: "oauth2", Scopes: cred.Scopes, Warnings: warnings,
 	}, nil
 }
 

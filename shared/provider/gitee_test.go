@@ -10,7 +10,7 @@ import (
 const giteeUser = `{"id": 1535738, "login": "kit", "name": "小 K\u0007", "type": "User",
 	"avatar_url": "javascript:alert(1)", "html_url": "https://gitee.com/kit"}`
 
-func TestGiteeCheckTellsWhoAndWhat(t *testing.T) {
+func TestGiteeCheckReturnsIdentityAndScopes(t *testing.T) {
 	s := newOAuthSite(t, canned{body: giteeUser})
 	f, err := check(s.platform(t, Gitee), "user_info", "projects", "hook", "groups", "gists")
 	if err != nil {

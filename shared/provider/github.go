@@ -21,7 +21,35 @@ type gitHub struct {
 	sleep     func(context.Context, time.Duration) error
 }
 
-// newGitHub makes GitHub's of the origins of its pages and of its API.
+// gitHubRegistration registers GitHub.
+func gitHubRegistration() Registration {
+	return Registration{
+		Name: GitHub,
+		Origins: []Origin{
+			{"BINDERY_GITHUB_URL", "GitHub", "https://github.com"},
+			{"BINDERY_GITHUB_API_URL", "GitHub's API", "https://api.github.com"},
+		},
+		New: func(e Environment) Platform {
+			return newGitHub(e.trusted(gitHubDialect), e.Origins[0], e.Origins[1], e.Sleep)
+		},
+	}
+}
+
+// gitHubDialect is what GitHub's API answers.
+//
+// Source: GitHub's docs, "Troubleshooting the REST API".
+var gitHubDialect = dialect{
+	title: "GitHub",
+	needs: "repo",
+	rules: []rule{
+		{401, "", problem.TokenRejected, ""},
+		{403, "secondary rate limit", problem.PlatformRateLimited, ""},
+		{403, "rate limit exceeded", problem.PlatformRateLimited, ""},
+		{403, "account was suspended", problem.UserBlocked, ""},
+	},
+}
+
+// newGitHub returns GitHub with the origins of its pages and of its API.
 func newGitHub(
 	c *client, site, api string, sleep func(context.Context, time.Duration) error,
 ) *gitHub {
@@ -30,8 +58,8 @@ func newGitHub(
 			client:    c,
 			authorize: site + "/login/oauth/authorize",
 			token:     site + "/login/oauth/access_token",
-			// Else GitHub picks the account that the browser happens to be signed in to, and a
-			// user with two of them could never bind the other.
+			// Otherwise GitHub picks the account that the browser is signed in to, and a user
+			// with two accounts could never bind the other.
 			parameters: map[string]string{"prompt": "select_account"},
 			asked:      []string{"repo"},
 			life:       gitHubLife,
@@ -42,8 +70,8 @@ func newGitHub(
 	}
 }
 
-// gitHubLife is 8 hours for an app whose tokens expire, which come with a refresh token; those of
-// other apps don't end.
+// gitHubLife returns 8 hours for an app whose tokens expire, which come with a refresh token, and
+// 0 for other apps, whose tokens don't expire.
 func gitHubLife(refreshable bool) time.Duration {
 	if refreshable {
 		return 8 * time.Hour
@@ -58,15 +86,15 @@ func (g *gitHub) Describe() Description {
 	}
 }
 
-// gitHubHeader pins the API's version: another one may change replies.
+// gitHubHeader pins the API's version, since replies may differ in another one.
 var gitHubHeader = map[string]string{
 	"Accept":               "application/vnd.github+json",
 	"X-GitHub-Api-Version": "2022-11-28",
 }
 
-// Check implements [Platform]. The scopes are those that GitHub tells now, for users can take some
-// away later; what the token reply told counts only if the header is missing.
-func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error) {
+// Check implements [Platform]. The scopes are those that GitHub reports now, since users can remove
+// some later; the token reply's scopes count only if the header is missing.
+func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error) {
 	var user struct {
 		ID        loose `json:"id"`
 		Login     loose `json:"login"`
@@ -75,20 +103,20 @@ func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.meSoon(ctx, call{address: g.api + "/user", header: gitHubHeader}, held, &user)
+	r, err := g.fetchUserWithRetry(ctx, call{address: g.api + "/user", header: gitHubHeader}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	identity := identityOf(user.ID, user.Login, user.Name, user.AvatarURL, user.HTMLURL)
 	if !numeric(identity.ID) || identity.Username == "" || user.Type == "" {
-		return CheckResult{}, g.strange(r)
+		return CheckResult{}, g.unexpected(r)
 	}
 	if user.Type != "User" {
 		return CheckResult{}, g.problem(problem.NotAPersonalAccount).With("type", word(user.Type))
 	}
-	granted, told := toldScopes(r)
+	granted, told := headerScopes(r)
 	if !told {
-		granted, told = held.Scopes, len(held.Scopes) > 0
+		granted, told = cred.Scopes, len(cred.Scopes) > 0
 	}
 	warnings, err := g.checkScopes(granted, told)
 	if err != nil {
@@ -99,7 +127,7 @@ func (g *gitHub) Check(ctx context.Context, held Credential) (CheckResult, error
 	}, nil
 }
 
-// word is text if it is one short word of letters, which may be shown whoever said it.
+// word returns text if it is one short word of letters, which is safe to show, else "unknown".
 func word(text loose) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	if len(text) > 40 || strings.Trim(string(text), letters) != "" {
@@ -108,26 +136,28 @@ func word(text loose) string {
 	return string(text)
 }
 
-// lagWait is how long GitHub's replicas may not know a new token yet.
-const lagWait = time.Second
+// replicaLagBackoff is the wait before the second try: GitHub's replicas learn of a new token late.
+const replicaLagBackoff = time.Second
 
-// meSoon is [oauth.me] with a second try after a 401, for right after a refresh GitHub may refuse
-// the new token for a moment.
-func (g *gitHub) meSoon(ctx context.Context, k call, held Credential, into any) (reply, error) {
-	r, err := g.me(ctx, k, held, into)
+// fetchUserWithRetry is [oauth.fetchUser] with a second try after a 401: right after a refresh
+// GitHub may refuse the new token for a moment.
+func (g *gitHub) fetchUserWithRetry(
+	ctx context.Context, k call, cred Credential, into any,
+) (reply, error) {
+	r, err := g.fetchUser(ctx, k, cred, into)
 	if r.status != http.StatusUnauthorized {
 		return r, err
 	}
-	if err := g.sleep(ctx, lagWait); err != nil {
+	if err := g.sleep(ctx, replicaLagBackoff); err != nil {
 		return reply{}, netguard.Problem(err, g.title)
 	}
-	return g.me(ctx, k, held, into)
+	return g.fetchUser(ctx, k, cred, into)
 }
 
-// Revoke implements [Platform], by "Delete an app token". Its neighbour, which deletes the grant,
-// would end every token that the user has with this app, other bindings' too.
-func (g *gitHub) Revoke(ctx context.Context, app App, held Credential) error {
-	body, err := json.Marshal(map[string]string{"access_token": held.Access.Reveal()})
+// Revoke implements [Platform] by "Delete an app token". The call that deletes the grant would
+// revoke every token that the user has with this app, also those of other bindings.
+func (g *gitHub) Revoke(ctx context.Context, app App, cred Credential) error {
+	body, err := json.Marshal(map[string]string{"access_token": cred.Access.Reveal()})
 	if err != nil {
 		return fmt.Errorf("provider: encode a token to revoke: %w", err)
 	}
@@ -144,7 +174,7 @@ func (g *gitHub) Revoke(ctx context.Context, app App, held Credential) error {
 		case err != nil:
 			return err
 		case r.status == http.StatusNotFound, r.status == http.StatusUnprocessableEntity:
-			return nil // the token is dead already
+			return nil // the token is already invalid
 		case r.status != http.StatusUnauthorized:
 			return asError(g.judge(r))
 		}
@@ -153,7 +183,7 @@ func (g *gitHub) Revoke(ctx context.Context, app App, held Credential) error {
 	return refused
 }
 
-// asError keeps a nil *Problem from becoming an error that isn't nil.
+// asError returns p as an error, which is nil if p is nil.
 func asError(p *problem.Problem) error {
 	if p == nil {
 		return nil

@@ -20,7 +20,7 @@ func withScopes(body, scopes string) canned {
 	return canned{body: body, header: map[string]string{"X-OAuth-Scopes": scopes}}
 }
 
-func TestGitHubCheckTellsWhoAndWhat(t *testing.T) {
+func TestGitHubCheckReturnsIdentityAndScopes(t *testing.T) {
 	s := newOAuthSite(t, withScopes(octocat, "gist, repo"))
 	f, err := check(s.platform(t, GitHub), "stale")
 	if err != nil {
@@ -48,10 +48,10 @@ func TestGitHubCheckTellsWhoAndWhat(t *testing.T) {
 func TestA17_GitHubConsentWithFewerScopes(t *testing.T) {
 	const lacks = problem.PermissionMissing
 	for name, c := range map[string]struct {
-		reply canned
-		held  []string
-		code  problem.Code // "" is a good check
-		warns problem.Code
+		reply   canned
+		granted []string
+		code    problem.Code // "" is a good check
+		warns   problem.Code
 	}{
 		"taken away later": {withScopes(octocat, "gist"), []string{"repo"}, lacks, ""},
 		"all taken away":   {withScopes(octocat, ""), []string{"repo"}, lacks, ""},
@@ -64,7 +64,7 @@ func TestA17_GitHubConsentWithFewerScopes(t *testing.T) {
 		"told by nobody":    {canned{body: octocat}, nil, "", problem.PermissionNotProvable},
 	} {
 		s := newOAuthSite(t, c.reply)
-		f, err := check(s.platform(t, GitHub), c.held...)
+		f, err := check(s.platform(t, GitHub), c.granted...)
 		s.got(t, 1)
 		if c.code != "" {
 			wantTold(t, name, err, c.code, "consent")
@@ -136,7 +136,7 @@ func TestGitHubRepliesThatAreNoUser(t *testing.T) {
 	}
 }
 
-func TestB5_OneUnauthorizedRightAfterARefreshIsTriedAgain(t *testing.T) {
+func TestB5_AnUnauthorizedRightAfterARefreshIsRetriedOnce(t *testing.T) {
 	refused := canned{status: 401, body: `{"message": "Bad credentials"}`}
 	s := newOAuthSite(t, refused, withScopes(octocat, "repo"))
 	if f, err := check(s.platform(t, GitHub)); err != nil || f.Identity.Username != "octocat" {

@@ -7,21 +7,47 @@ import (
 	"strings"
 	"time"
 
+	"bindery/shared/netguard"
 	"bindery/shared/problem"
 )
 
-// gitLab is any GitLab, gitlab.com or somebody's own, under an address that a user typed.
+// gitLab is any GitLab, gitlab.com or self-managed, at an address that a user entered.
 //
 // Source: GitLab's doc/api/personal_access_tokens.md and doc/api/users.md.
 type gitLab struct{ *client }
 
-func newGitLab(c *client) *gitLab { return &gitLab{c} }
+// gitLabRegistration registers GitLab. It has no origins, for the user enters the address.
+func gitLabRegistration() Registration {
+	return Registration{
+		Name: GitLab,
+		New:  func(e Environment) Platform { return &gitLab{e.guarded(gitLabDialect)} },
+	}
+}
 
-// gitLabScope is the one that may read code and install webhooks; read_api and read_repository
-// together may not do the latter.
+// gitLabDialect is what a GitLab's API answers.
+//
+// Source: GitLab's doc/api/personal_access_tokens.md and its replies.
+var gitLabDialect = dialect{
+	title:       "GitLab",
+	needs:       "api",
+	userAddress: true,
+	rules: []rule{
+		{401, "token is expired", problem.TokenExpired, ""},
+		{401, "token was revoked", problem.TokenRejected, "revoked"},
+		{401, "", problem.TokenRejected, ""},
+		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{403, "blocked", problem.UserBlocked, ""},
+		{403, "deactivated", problem.UserBlocked, ""},
+		{403, "pending approval", problem.UserBlocked, ""},
+		{404, "", problem.PlatformError, "not_the_platform"},
+	},
+}
+
+// gitLabScope may read code and install webhooks; read_api and read_repository together can't
+// install webhooks.
 const gitLabScope = "api"
 
-// Describe says that a GitLab needs an address, a user name and a token.
+// Describe implements [Platform]: GitLab needs an address, a user name and a token.
 func (g *gitLab) Describe() Description {
 	return Description{
 		Name:      GitLab,
@@ -33,14 +59,15 @@ func (g *gitLab) Describe() Description {
 	}
 }
 
-// Verify is described at [TokenPlatform]. A good one makes two calls, one after the other: the
-// token is first sent once and alone, since GitLab counts refusals by the caller's address and a
-// wrong token would be refused twice.
+// Verify implements [TokenPlatform]. A successful one makes two calls, one after the other: the
+// token is first sent in a single call, since GitLab counts refusals by the caller's address and
+// parallel calls would have a wrong token refused twice.
 func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) {
-	if err := checkField("address", strings.TrimSpace(s.Address), longestToken); err != nil {
+	address := strings.TrimSpace(s.Address)
+	if err := checkField("address", address, netguard.MaxAddressLength); err != nil {
 		return CheckResult{}, err
 	}
-	address, err := g.guard.Address(strings.TrimSpace(s.Address))
+	address, err := g.guard.Address(address)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -55,40 +82,40 @@ func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) 
 	if err := checkExpiry(s.ExpiresAt, g.now()); err != nil {
 		return CheckResult{}, err
 	}
-	found, err := g.look(ctx, Credential{Access: token, Address: address, ExpiresAt: s.ExpiresAt})
+	result, err := g.check(ctx, Credential{Access: token, Address: address, ExpiresAt: s.ExpiresAt})
 	if err != nil {
 		return CheckResult{}, err
 	}
-	// GitLab's git server looks at no user name beside a token, so the comparison is ours. GitLab
-	// itself tells names apart without regard to case.
-	if !strings.EqualFold(username, found.Identity.Username) {
+	// GitLab's git server ignores the user name that comes with a token, so it is compared here.
+	// GitLab compares user names without regard to case.
+	if !strings.EqualFold(username, result.Identity.Username) {
 		return CheckResult{}, g.problem(problem.UsernameMismatch)
 	}
-	found.Token = token
-	return found, nil
+	result.Token = token
+	return result, nil
 }
 
-// Check is described at [Platform].
-func (g *gitLab) Check(ctx context.Context, held Credential) (CheckResult, error) {
-	return g.look(ctx, held)
+// Check implements [Platform].
+func (g *gitLab) Check(ctx context.Context, cred Credential) (CheckResult, error) {
+	return g.check(ctx, cred)
 }
 
-func (g *gitLab) look(ctx context.Context, held Credential) (CheckResult, error) {
-	f := CheckResult{Address: held.Address, ExpiresAt: held.ExpiresAt}
-	if strings.HasPrefix(held.Address, "http://") {
-		f.Warnings = append(f.Warnings, g.problem(problem.TokenInTheClear))
+func (g *gitLab) check(ctx context.Context, cred Credential) (CheckResult, error) {
+	result := CheckResult{Address: cred.Address, ExpiresAt: cred.ExpiresAt}
+	if strings.HasPrefix(cred.Address, "http://") {
+		result.Warnings = append(result.Warnings, g.problem(problem.TokenInTheClear))
 	}
-	if err := g.lookAtToken(ctx, held, &f); err != nil {
+	if err := g.checkToken(ctx, cred, &result); err != nil {
 		return CheckResult{}, err
 	}
-	if err := g.lookAtUser(ctx, held, &f); err != nil {
+	if err := g.checkUser(ctx, cred, &result); err != nil {
 		return CheckResult{}, err
 	}
-	return f, nil
+	return result, nil
 }
 
-// gitLabToken is what GET /personal_access_tokens/self tells, since 15.5. Project and group access
-// tokens are in the same table and belong to a bot user, which is a user like any other here.
+// gitLabToken is the reply of GET /personal_access_tokens/self, available since 15.5. It covers
+// project and group access tokens too; they belong to a bot user, which is treated like any user.
 type gitLabToken struct {
 	ID        loose    `json:"id"`
 	Revoked   bool     `json:"revoked"`
@@ -97,15 +124,15 @@ type gitLabToken struct {
 	ExpiresAt *string  `json:"expires_at"` // a date, null for never
 }
 
-func (g *gitLab) lookAtToken(ctx context.Context, held Credential, f *CheckResult) error {
+func (g *gitLab) checkToken(ctx context.Context, cred Credential, result *CheckResult) error {
 	var t gitLabToken
-	r, err := g.ask(ctx, g.get(held, "personal_access_tokens/self"), &t)
+	r, err := g.ask(ctx, g.get(cred, "personal_access_tokens/self"), &t)
 	if tooOld(r) {
-		// Whether the token may write can't be found out without writing.
-		f.Warnings = append(f.Warnings, g.problem(problem.PermissionNotProvable).
+		// Whether the token may write can't be tested without writing.
+		result.Warnings = append(result.Warnings, g.problem(problem.PermissionNotProvable).
 			Because("no_answer").With("permission", gitLabScope))
-		if f.ExpiresAt.IsZero() {
-			f.Warnings = append(f.Warnings, g.problem(problem.ExpiryUnknown))
+		if result.ExpiresAt.IsZero() {
+			result.Warnings = append(result.Warnings, g.problem(problem.ExpiryUnknown))
 		}
 		return nil
 	}
@@ -113,28 +140,28 @@ func (g *gitLab) lookAtToken(ctx context.Context, held Credential, f *CheckResul
 		return err
 	}
 	if t.ID == "" {
-		return g.strange(r)
+		return g.unexpected(r)
 	}
-	return g.weigh(t, f)
+	return g.evaluate(t, result)
 }
 
-// tooOld reports whether a GitLab doesn't know the endpoint. A page in HTML is no GitLab's answer.
+// tooOld reports whether this GitLab lacks the endpoint. An HTML page isn't a reply of GitLab's API.
 func tooOld(r reply) bool {
 	return !r.html() &&
 		(r.status == http.StatusNotFound || r.status == http.StatusMethodNotAllowed)
 }
 
-// weigh reads the token's state. The server's clock decides what is active, not ours.
-func (g *gitLab) weigh(t gitLabToken, f *CheckResult) error {
-	f.ExpiresAt = time.Time{}
+// evaluate reads the token's state. Whether it is active is decided by the server's clock.
+func (g *gitLab) evaluate(t gitLabToken, result *CheckResult) error {
+	result.ExpiresAt = time.Time{}
 	if t.ExpiresAt != nil {
 		at, known := gitLabDate(*t.ExpiresAt)
 		if !known {
-			f.Warnings = append(f.Warnings, g.problem(problem.ExpiryUnknown))
+			result.Warnings = append(result.Warnings, g.problem(problem.ExpiryUnknown))
 		}
-		f.ExpiresAt = at
+		result.ExpiresAt = at
 	}
-	over := !f.ExpiresAt.IsZero() && !f.ExpiresAt.After(g.now())
+	over := !result.ExpiresAt.IsZero() && !result.ExpiresAt.After(g.now())
 	switch {
 	case t.Revoked:
 		return g.problem(problem.TokenRejected).Because("revoked")
@@ -145,23 +172,23 @@ func (g *gitLab) weigh(t gitLabToken, f *CheckResult) error {
 	case !slices.Contains(t.Scopes, gitLabScope):
 		return g.problem(problem.PermissionMissing).With("missing", gitLabScope)
 	}
-	f.Scopes = scopesToKeep(t.Scopes)
+	result.Scopes = scopesToKeep(t.Scopes)
 	return nil
 }
 
-// scopesToKeep bounds what goes into a record: the server is anybody's.
+// scopesToKeep limits the scopes that are stored in a record, since the server isn't trusted.
 func scopesToKeep(told []string) []string {
 	const most = 32 // GitLab knows about twenty
 	var kept []string
 	for _, scope := range told {
-		if len(kept) < most && len(scope) <= longestLabel && printable(scope) {
+		if len(kept) < most && len(scope) <= maxLabelLength && printable(scope) {
 			kept = append(kept, scope)
 		}
 	}
 	return kept
 }
 
-// gitLabDate reads an expiry: a token ends as its date begins, in UTC.
+// gitLabDate parses an expiry: a token expires when its date begins, in UTC.
 func gitLabDate(text string) (time.Time, bool) {
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
 		if at, err := time.Parse(layout, text); err == nil {
@@ -180,53 +207,53 @@ type gitLabUser struct {
 	WebURL    loose `json:"web_url"`
 }
 
-func (g *gitLab) lookAtUser(ctx context.Context, held Credential, f *CheckResult) error {
+func (g *gitLab) checkUser(ctx context.Context, cred Credential, result *CheckResult) error {
 	var u gitLabUser
-	r, err := g.ask(ctx, g.get(held, "user"), &u)
+	r, err := g.ask(ctx, g.get(cred, "user"), &u)
 	if err != nil {
 		return err
 	}
 	id := identityOf(u.ID, u.Username, u.Name, u.AvatarURL, u.WebURL)
-	// A name that no user could have typed comes from no GitLab, and goes into git's credentials.
+	// The name goes into git's credentials, so a name that a user couldn't have entered is refused.
 	name, err := cleanUsername(string(u.Username))
 	if err != nil || id.ID == "" {
-		return g.strange(r)
+		return g.unexpected(r)
 	}
 	if u.State != "" && u.State != "active" {
 		return g.problem(problem.UserBlocked)
 	}
-	f.GitUsername, f.Identity = name, id
+	result.GitUsername, result.Identity = name, id
 	return nil
 }
 
-// Revoke is described at [Platform]. The token ends itself, which any token may do since 15.4;
-// older servers can't.
-func (g *gitLab) Revoke(ctx context.Context, _ App, held Credential) error {
-	k := g.get(held, "personal_access_tokens/self")
+// Revoke implements [Platform]. The token revokes itself, which any token may do since 15.4; older
+// servers have no such call.
+func (g *gitLab) Revoke(ctx context.Context, _ App, cred Credential) error {
+	k := g.get(cred, "personal_access_tokens/self")
 	k.method = http.MethodDelete
 	r, err := g.ask(ctx, k, nil)
 	if tooOld(r) {
 		return ErrNoRevoke
 	}
-	if deadAlready(err) {
+	if alreadyRevoked(err) {
 		return nil
 	}
 	return err
 }
 
-// deadAlready reports whether a platform's refusal means that there is nothing left to revoke.
-func deadAlready(err error) bool {
+// alreadyRevoked reports whether a refusal means that the token is no longer valid.
+func alreadyRevoked(err error) bool {
 	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
 
-// RevokeURL is the page of a user's own tokens.
+// RevokeURL implements [Platform]: the page of the user's own tokens.
 func (g *gitLab) RevokeURL(address string) string {
 	return address + "/-/user_settings/personal_access_tokens"
 }
 
-func (g *gitLab) get(held Credential, path string) call {
+func (g *gitLab) get(cred Credential, path string) call {
 	return call{
-		address: held.Address + "/api/v4/" + path,
-		auth:    credential{"PRIVATE-TOKEN", held.Access},
+		address: cred.Address + "/api/v4/" + path,
+		auth:    authHeader{"PRIVATE-TOKEN", cred.Access},
 	}
 }

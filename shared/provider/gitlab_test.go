@@ -33,7 +33,7 @@ func submit(address string) Submission {
 	return Submission{Address: address, Username: "alice", Token: secret.New(canaryToken)}
 }
 
-func gitLabHeld(address string) Credential {
+func gitLabCredential(address string) Credential {
 	return Credential{Access: secret.New(canaryToken), Address: address, Username: "Alice"}
 }
 
@@ -69,7 +69,7 @@ func TestGitLabVerifyTakesTwoCalls(t *testing.T) {
 	}
 }
 
-func TestC13_AGitLabWithoutTLSIsWarnedOf(t *testing.T) {
+func TestC13_AGitLabWithoutTLSGetsAWarning(t *testing.T) {
 	s := newTokenSite(t, gitLabReplies())
 	f, err := s.gitLab().Verify(t.Context(), submit(s.URL))
 	if err != nil {
@@ -77,9 +77,10 @@ func TestC13_AGitLabWithoutTLSIsWarnedOf(t *testing.T) {
 	}
 	same(t, "warnings", warned(f), []string{"token_in_the_clear"})
 
-	tls := newClient(GitLab, s.secure(t), nil, func() time.Time { return noon })
-	tls.http = tls.guard.Guarded()
-	f, err = newGitLab(tls).Verify(t.Context(), submit("https://example.com"))
+	tls := &gitLab{Environment{
+		Guard: s.secure(t), Now: func() time.Time { return noon },
+	}.guarded(gitLabDialect)}
+	f, err = tls.Verify(t.Context(), submit("https://example.com"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestGitLabRefusals(t *testing.T) {
 			if n := len(s.paths()); n != tt.calls {
 				t.Errorf("the token was sent %d times, want %d", n, tt.calls)
 			}
-			_, err = s.gitLab().Check(t.Context(), gitLabHeld(s.URL))
+			_, err = s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
 			wantProblem(t, "Check", err, tt.code, tt.reason)
 			keepsQuiet(t, err)
 		})
@@ -171,15 +172,15 @@ func TestGitLabComparesTheUserName(t *testing.T) {
 	_, err := s.gitLab().Verify(t.Context(), in)
 	wantProblem(t, "Verify", err, problem.UsernameMismatch, "")
 	// A user who was renamed keeps the binding.
-	held := gitLabHeld(s.URL)
-	held.Username = "formerly"
-	f, err := s.gitLab().Check(t.Context(), held)
+	cred := gitLabCredential(s.URL)
+	cred.Username = "formerly"
+	f, err := s.gitLab().Check(t.Context(), cred)
 	if err != nil || f.GitUsername != "Alice" {
 		t.Errorf("found %q, %v", f.GitUsername, err)
 	}
 }
 
-func TestD10_ARejectedTokenSaysNothingOfTheUserName(t *testing.T) {
+func TestD10_ARejectedTokenSaysNothingAboutTheUserName(t *testing.T) {
 	rejected := canned{status: 401, body: `{"message":"401 Unauthorized"}`}
 	s := newTokenSite(t, with(gitLabReplies(), selfPath, rejected))
 	said := map[string]bool{}
@@ -196,7 +197,7 @@ func TestD10_ARejectedTokenSaysNothingOfTheUserName(t *testing.T) {
 	}
 }
 
-func TestAnOlderGitLabIsTakenWithWarnings(t *testing.T) {
+func TestAnOlderGitLabIsAcceptedWithWarnings(t *testing.T) {
 	for name, reply := range map[string]canned{
 		"15.4":   {status: 404, body: `{"error":"404 Not Found"}`},
 		"older":  {status: 405, body: `{"error":"405 Not Allowed"}`},
@@ -241,9 +242,9 @@ func TestGitLabExpiries(t *testing.T) {
 		s := newTokenSite(t, with(gitLabReplies(), selfPath, canned{
 			body: `{"id":5,"active":true,"scopes":["api"],"expires_at":` + told + `}`,
 		}))
-		held := gitLabHeld(s.URL)
-		held.ExpiresAt = noon // what was known before gives way
-		f, err := s.gitLab().Check(t.Context(), held)
+		cred := gitLabCredential(s.URL)
+		cred.ExpiresAt = noon // what was known before gives way
+		f, err := s.gitLab().Check(t.Context(), cred)
 		if err != nil || !f.ExpiresAt.Equal(want.end) || len(f.Warnings) != 1+want.warnings {
 			t.Errorf("%s: the end is %v with %q, %v", told, f.ExpiresAt, warned(f), err)
 		}
@@ -255,7 +256,7 @@ func TestGitLabScopesAreBounded(t *testing.T) {
 	s := newTokenSite(t, with(gitLabReplies(), selfPath, canned{
 		body: `{"id":5,"active":true,"scopes":[` + told + `]}`,
 	}))
-	f, err := s.gitLab().Check(t.Context(), gitLabHeld(s.URL))
+	f, err := s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
 	if err != nil || len(f.Scopes) != 32 || f.Scopes[0] != "api" || f.Scopes[1] != "y" {
 		t.Errorf("%d scopes are kept, %v", len(f.Scopes), err)
 	}
@@ -311,7 +312,7 @@ func TestGitLabRevokesTheTokenItself(t *testing.T) {
 		s := newTokenSite(t, map[string]canned{
 			http.MethodDelete + " " + selfPath: {status: tt.status, body: tt.body},
 		})
-		err := s.gitLab().Revoke(t.Context(), App{}, gitLabHeld(s.URL))
+		err := s.gitLab().Revoke(t.Context(), App{}, gitLabCredential(s.URL))
 		switch tt.want {
 		case "":
 			if err != nil {

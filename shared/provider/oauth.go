@@ -13,7 +13,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// oauth is what the platforms bound by consent have in common: the two endpoints of RFC 6749. It
+// oauth implements the two endpoints of RFC 6749 for the platforms that are bound by OAuth. It
 // holds no token and may be used at once from many goroutines.
 //
 // x/oauth2 builds the authorize address only. Its token round trip loses a token that was already
@@ -25,15 +25,15 @@ type oauth struct {
 	authorize, token string
 	// parameters are added to the authorize address.
 	parameters map[string]string
-	// asked are the scopes of the authorize address; none where the app itself fixes them.
+	// asked are the scopes in the authorize address; none where the app determines them.
 	asked []string
-	// basic says how the app gives its id and secret: HTTP Basic, or in the form.
+	// basic says that the app authenticates by HTTP Basic, and not in the form.
 	basic bool
-	// life is the documented life of a token whose reply tells none; 0 is endless.
+	// life returns the documented life of a token whose reply has none; 0 means no expiry.
 	life func(refreshable bool) time.Duration
-	// bare403 is the reason of a 403 that gives no error code.
-	bare403 string
-	scopes  scopeRule
+	// forbiddenReason is the problem's reason for a 403 without an error code.
+	forbiddenReason string
+	scopes          scopeRule
 }
 
 // AuthorizeURL implements [OAuthPlatform].
@@ -74,23 +74,23 @@ func (o *oauth) Refresh(ctx context.Context, app App, refresh secret.Text) (Toke
 
 var errNoSecret = errors.New("provider: the OAuth app has no client secret")
 
-// redeem asks for a token, with one client secret after the other as long as the platform refuses
-// the app itself. held is the refresh token that is kept if the reply has none.
+// redeem requests a token. It tries the client secrets in order as long as the platform refuses the
+// app. oldRefresh is the refresh token that is kept if the reply has none.
 func (o *oauth) redeem(
-	ctx context.Context, app App, g grantType, held secret.Text, form url.Values,
+	ctx context.Context, app App, g grantType, oldRefresh secret.Text, form url.Values,
 ) (Token, error) {
 	form.Set("grant_type", string(g))
 	var err error = o.problem(problem.ClientRefused).From(errNoSecret)
 	for _, clientSecret := range app.ClientSecrets {
-		// The token's life is counted from before the call: the platform issues it later.
+		// The token's life is counted from before the call, since the platform issues it later.
 		began := o.now()
 		var t tokenReply
-		var anotherSecret bool
-		t, anotherSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
+		var tryNextSecret bool
+		t, tryNextSecret, err = o.post(ctx, app.ClientID, clientSecret, g, form)
 		if err == nil {
-			return o.issued(t, held, began), nil
+			return o.issued(t, oldRefresh, began), nil
 		}
-		if !anotherSecret {
+		if !tryNextSecret {
 			return Token{}, err
 		}
 	}
@@ -117,11 +117,11 @@ func (o *oauth) post(
 	return o.read(r, g)
 }
 
-// issued is the token of a good reply.
-func (o *oauth) issued(t tokenReply, held secret.Text, began time.Time) Token {
+// issued returns the token of a successful reply.
+func (o *oauth) issued(t tokenReply, oldRefresh secret.Text, began time.Time) Token {
 	token := Token{Access: t.access, Refresh: t.refresh, Scopes: t.scopes}
 	if token.Refresh.Empty() {
-		token.Refresh = held
+		token.Refresh = oldRefresh
 	}
 	life := t.life
 	if life == 0 {
@@ -133,15 +133,15 @@ func (o *oauth) issued(t tokenReply, held secret.Text, began time.Time) Token {
 	return token
 }
 
-// always is a documented life that doesn't depend on anything.
+// always returns a documented life that is the same for every token.
 func always(life time.Duration) func(bool) time.Duration {
 	return func(bool) time.Duration { return life }
 }
 
-// me asks who the token belongs to. Where the platform refuses the token or its rights, the
-// problem's reason is that of a consent, for there is no token that the user could copy or create.
-func (o *oauth) me(ctx context.Context, k call, held Credential, into any) (reply, error) {
-	k.auth = bearer(held.Access)
+// fetchUser asks whose token it is. Where the platform refuses the token or its permissions, the
+// problem has the reason of a consent, since the user has no token to copy or create.
+func (o *oauth) fetchUser(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+	k.auth = bearer(cred.Access)
 	r, err := o.ask(ctx, k, into)
 	switch {
 	case problem.Is(err, problem.TokenRejected), problem.Is(err, problem.TokenExpired):

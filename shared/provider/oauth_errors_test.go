@@ -77,7 +77,7 @@ func TestWhatErrorCodesMean(t *testing.T) {
 	}
 }
 
-func TestB4_FailuresOfTheSiteSayNothingOfTheToken(t *testing.T) {
+func TestB4_FailuresOfTheSiteSayNothingAboutTheToken(t *testing.T) {
 	const failed = problem.PlatformError
 	for name, c := range map[string]struct {
 		reply  canned
@@ -131,7 +131,7 @@ func TestB4_FailuresOfTheSiteSayNothingOfTheToken(t *testing.T) {
 	}
 }
 
-func TestB4_ASiteThatIsAwayOrSilentIsUnreachable(t *testing.T) {
+func TestB4_ASiteThatIsDownOrSilentIsUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -233,8 +233,8 @@ func TestTheNextClientSecretIsTried(t *testing.T) {
 func gitHubRevoke(t *testing.T, replies ...canned) (*oauthSite, error) {
 	t.Helper()
 	s := newOAuthSite(t, replies...)
-	held := Credential{Access: secret.New(canaryAccess)}
-	return s, s.platform(t, GitHub).Revoke(context.Background(), testApp(), held)
+	cred := Credential{Access: secret.New(canaryAccess)}
+	return s, s.platform(t, GitHub).Revoke(context.Background(), testApp(), cred)
 }
 
 func TestD1_NoFailureShowsASecret(t *testing.T) {
@@ -271,8 +271,10 @@ func TestD1_NoFailureShowsASecret(t *testing.T) {
 	}
 	// The transport's own errors name the address, and a hostile reply may break it.
 	p, _ := New(Options{
-		Guard:     netguard.New(netguard.Options{}),
-		Endpoints: Endpoints{GitHubURL: "http://127.0.0.1:1", GitHubAPIURL: "http://127.0.0.1:1"},
+		Guard: netguard.New(netguard.Options{}),
+		Endpoints: Endpoints{
+			"BINDERY_GITHUB_URL": "http://127.0.0.1:1", "BINDERY_GITHUB_API_URL": "http://127.0.0.1:1",
+		},
 	}).Get(GitHub)
 	_, err := exchange(p.(OAuthPlatform))
 	if err == nil || leaks(err) {

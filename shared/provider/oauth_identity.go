@@ -7,17 +7,17 @@ import (
 	"unicode"
 )
 
-// The bounds of what is kept of an identity: it goes into records and onto pages.
+// The limits of an identity's texts, which are stored in records and shown on pages.
 const (
-	longestLabel = 200
-	longestLink  = 2048
+	maxLabelLength = 200
+	maxLinkLength  = 2048
 )
 
-// identityOf makes an identity of what a platform says. Its texts are somebody else's: control
-// characters are dropped, the long is cut, and a link that isn't a web address is left out. An id
-// that would have to be changed is "", for a changed one is another user's.
+// identityOf returns an identity from a platform's reply. The texts are untrusted: control
+// characters are dropped, long texts are cut, and a link that isn't a web address is dropped. An id
+// that would have to be changed is "", since a changed id may be another user's.
 func identityOf(id, username, name, avatar, profile loose) Identity {
-	if len(id) > longestLabel || !printable(string(id)) {
+	if len(id) > maxLabelLength || !printable(string(id)) {
 		id = ""
 	}
 	return Identity{
@@ -42,16 +42,16 @@ func label(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
-	if len(s) > longestLabel {
-		s = strings.ToValidUTF8(s[:longestLabel], "")
+	if len(s) > maxLabelLength {
+		s = strings.ToValidUTF8(s[:maxLabelLength], "")
 	}
 	return strings.TrimSpace(s)
 }
 
-// link is s if it is a web address: a page must not get a javascript: one from a platform.
+// link returns s if it is a web address, else "": a page must not show a javascript: link.
 func link(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || len(s) > longestLink || u.Host == "" || u.User != nil {
+	if err != nil || len(s) > maxLinkLength || u.Host == "" || u.User != nil {
 		return ""
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {

@@ -6,21 +6,21 @@ import (
 )
 
 func TestIdentityKeepsWhatMayBeShown(t *testing.T) {
-	long := strings.Repeat("中", longestLabel)
+	long := strings.Repeat("中", maxLabelLength)
 	got := identityOf("7", loose(" a\u202eb\r\n\u0000c "), loose(long), "", "")
 	if got.Username != "abc" {
 		t.Errorf("the user name is %q, want the printable part", got.Username)
 	}
-	if len(got.Name) > longestLabel || !strings.HasPrefix(long, got.Name) || got.Name == "" {
+	if len(got.Name) > maxLabelLength || !strings.HasPrefix(long, got.Name) || got.Name == "" {
 		t.Errorf("the name has %d bytes, or a torn rune", len(got.Name))
 	}
 	for id, want := range map[string]string{
-		"{87bb15eb}":                        "{87bb15eb}",
-		"a b":                               "",
-		"a\n":                               "",
-		"ключ":                              "",
-		strings.Repeat("1", longestLabel+1): "",
-		strings.Repeat("1", longestLabel):   strings.Repeat("1", longestLabel),
+		"{87bb15eb}":                          "{87bb15eb}",
+		"a b":                                 "",
+		"a\n":                                 "",
+		"ключ":                                "",
+		strings.Repeat("1", maxLabelLength+1): "",
+		strings.Repeat("1", maxLabelLength):   strings.Repeat("1", maxLabelLength),
 	} {
 		if got := identityOf(loose(id), "", "", "", ""); got.ID != want {
 			t.Errorf("the id %q is kept as %q, want %q", id, got.ID, want)
@@ -40,7 +40,7 @@ func TestOnlyWebLinksAreKept(t *testing.T) {
 		"https://user:pw@a.example/":   false,
 		"https://a.example/\x7f":       false,
 		"":                             false,
-		"https://a.example/" + strings.Repeat("x", longestLink): false,
+		"https://a.example/" + strings.Repeat("x", maxLinkLength): false,
 	} {
 		got := identityOf("1", "", "", loose(address), loose(address))
 		want := address

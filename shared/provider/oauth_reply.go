@@ -16,10 +16,10 @@ import (
 	"bindery/shared/secret"
 )
 
-// tokenReply is what a token endpoint answered, in one shape for all platforms.
+// tokenReply is a token endpoint's reply, in one form for all platforms.
 type tokenReply struct {
 	access, refresh secret.Text
-	life            time.Duration // 0: not told, or not usable
+	life            time.Duration // 0: missing or not usable
 	scopes          []string
 	// failure is the error's code (RFC 6749, 5.2), whatever the reply's status: GitHub sends its
 	// errors with 200. [unnamedFailure] if the code isn't text.
@@ -28,19 +28,19 @@ type tokenReply struct {
 
 const unnamedFailure = "unnamed"
 
-// longestTokens is how long access and refresh token may be together: what the vault takes in
-// one value, less room for what is stored beside them. Nothing else is assumed of their length.
-const longestTokens = 28_000
+// maxTokensLength limits the length of access and refresh token together: the vault's limit for one
+// value, less room for what is stored with them. Nothing else is assumed about their length.
+const maxTokensLength = 28_000
 
-// mostScopes and longestScope bound the scopes that are kept of a reply: they go into records.
+// maxScopes and maxScopeLength limit the scopes of a reply, which are stored in records.
 const (
-	mostScopes   = 100
-	longestScope = 100
+	maxScopes      = 100
+	maxScopeLength = 100
 )
 
-// longestLife is the longest life of a token that is believed. No platform documents more than a
-// day; an expires_in of 1e18 would overflow [time.Duration].
-const longestLife = 365 * 24 * time.Hour
+// maxTokenLife is the longest life of a token that is accepted; a longer one is cut. No platform
+// documents more than a day, and an expires_in of 1e18 would overflow [time.Duration].
+const maxTokenLife = 365 * 24 * time.Hour
 
 var (
 	errNoTokenReply = errors.New("the body is neither a JSON object nor a form")
@@ -48,7 +48,7 @@ var (
 	errTokenText    = errors.New("the token is too long or not printable ASCII")
 )
 
-// readTokenReply brings the body of a token reply (RFC 6749, 5.1 and 5.2) into shape. It takes
+// readTokenReply parses the body of a token reply (RFC 6749, 5.1 and 5.2). It accepts
 // JSON and a form (GitHub's default), expires_in as a number or a text, scope under either of its
 // names as text or list. The error never quotes the body.
 func readTokenReply(header http.Header, body []byte) (tokenReply, error) {
@@ -105,7 +105,7 @@ func replyFields(header http.Header, body []byte) (replyValues, error) {
 	return fields, nil
 }
 
-// text is the field if it is text, else "".
+// text returns the field if it is a string, else "".
 func (v replyValues) text(name string) string {
 	var s string
 	if json.Unmarshal(v[name], &s) != nil {
@@ -125,8 +125,8 @@ func (v replyValues) failure() string {
 	return unnamedFailure
 }
 
-// lifeOf reads expires_in. Whatever isn't a positive number of seconds tells nothing, and 0 says
-// so: the platform's documented life then stands in. A life that is too long is cut.
+// lifeOf parses expires_in. It returns 0 for anything but a positive number of seconds; the
+// platform's documented life is then used. A life that is too long is cut.
 func lifeOf(raw json.RawMessage) time.Duration {
 	text := string(raw)
 	var quoted string
@@ -140,42 +140,42 @@ func lifeOf(raw json.RawMessage) time.Duration {
 	if math.IsNaN(seconds) || seconds <= 0 {
 		return 0
 	}
-	if seconds >= longestLife.Seconds() {
-		return longestLife
+	if seconds >= maxTokenLife.Seconds() {
+		return maxTokenLife
 	}
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// scopesOf reads scopes from text, parted by spaces or commas, or from a list of it.
+// scopesOf parses scopes from text, separated by spaces or commas, or from a list of such texts.
 func scopesOf(values ...json.RawMessage) []string {
 	var scopes []string
 	for _, raw := range values {
 		var one string
 		var list []string
 		if json.Unmarshal(raw, &one) != nil {
-			_ = json.Unmarshal(raw, &list) // neither: no scopes are told
+			_ = json.Unmarshal(raw, &list) // neither: the reply has no scopes
 		}
 		scopes = append(append(scopes, list...), one)
 	}
 	return splitScopes(strings.Join(scopes, " "))
 }
 
-// splitScopes parts a line of scopes at spaces and commas, each once. One that isn't plain ASCII
-// or is very long is dropped: nobody asked for it, and it would go into records and texts.
+// splitScopes splits scopes at spaces and commas and drops duplicates. A scope that isn't printable
+// ASCII or is very long is dropped: it wasn't requested, and it would get into records and texts.
 func splitScopes(line string) []string {
 	var scopes []string
 	for _, scope := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r <= ' ' }) {
-		odd := len(scope) > longestScope || !printable(scope)
-		if !odd && len(scopes) < mostScopes && !slices.Contains(scopes, scope) {
+		odd := len(scope) > maxScopeLength || !printable(scope)
+		if !odd && len(scopes) < maxScopes && !slices.Contains(scopes, scope) {
 			scopes = append(scopes, scope)
 		}
 	}
 	return scopes
 }
 
-// sendable reports whether the tokens can be stored, and sent in a header again.
+// sendable reports whether the tokens can be stored and sent in a header.
 func sendable(access, refresh secret.Text) bool {
-	return len(access.Reveal())+len(refresh.Reveal()) <= longestTokens &&
+	return len(access.Reveal())+len(refresh.Reveal()) <= maxTokensLength &&
 		printable(access.Reveal()) && printable(refresh.Reveal())
 }
 

@@ -16,7 +16,7 @@ func readJSON(body string) (tokenReply, error) {
 	return readTokenReply(http.Header{"Content-Type": {"application/json"}}, []byte(body))
 }
 
-func TestB8_ExpiresInOfEveryShape(t *testing.T) {
+func TestB8_ExpiresInOfEveryType(t *testing.T) {
 	for raw, want := range map[string]time.Duration{
 		`7200`:               2 * time.Hour,
 		`7200.0`:             2 * time.Hour,
@@ -51,7 +51,7 @@ func TestB8_ExpiresInOfEveryShape(t *testing.T) {
 	}
 }
 
-func TestScopesOfEveryShape(t *testing.T) {
+func TestScopesOfEveryType(t *testing.T) {
 	for raw, want := range map[string][]string{
 		`"scope": "user_info projects hook"`:          {"user_info", "projects", "hook"},
 		`"scope": "repo,gist"`:                        {"repo", "gist"},
@@ -77,8 +77,8 @@ func TestScopesOfEveryShape(t *testing.T) {
 		many = append(many, fmt.Sprintf("s%d", i))
 	}
 	reply, err := readJSON(`{"access_token": "a", "scope": "` + strings.Join(many, " ") + `"}`)
-	if err != nil || len(reply.scopes) != mostScopes {
-		t.Errorf("of 1000 scopes %d are kept (%v), want %d", len(reply.scopes), err, mostScopes)
+	if err != nil || len(reply.scopes) != maxScopes {
+		t.Errorf("of 1000 scopes %d are kept (%v), want %d", len(reply.scopes), err, maxScopes)
 	}
 }
 
@@ -106,8 +106,8 @@ func TestTokenReplyAsAForm(t *testing.T) {
 	}
 }
 
-func TestTokenReplyThatIsNone(t *testing.T) {
-	long := strings.Repeat("a", longestTokens)
+func TestMalformedTokenReplies(t *testing.T) {
+	long := strings.Repeat("a", maxTokensLength)
 	for name, body := range map[string]string{
 		"empty":           "",
 		"a list":          `[{"access_token": "a"}]`,
@@ -139,7 +139,7 @@ func TestTokenReplyThatIsNone(t *testing.T) {
 }
 
 func TestTokensMayBeLong(t *testing.T) {
-	long := strings.Repeat("eyJ.-_", longestTokens/6)
+	long := strings.Repeat("eyJ.-_", maxTokensLength/6)
 	reply, err := readJSON(`{"access_token": "` + long + `", "refresh_token": null}`)
 	if err != nil || reply.access.Reveal() != long || !reply.refresh.Empty() {
 		t.Errorf("a token of %d bytes isn't read: %v", len(long), err)

@@ -16,6 +16,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/github"
 	"bindery/shared/secret"
 )
 
@@ -47,9 +48,9 @@ func newWorld(t *testing.T) *world {
 		Now:   now,
 		Sleep: func(context.Context, time.Duration) error { w.slept.Add(1); return nil },
 		Endpoints: provider.Endpoints{
-			GiteeURL: server.URL, GiteeAPIURL: server.URL,
-			GitHubURL: server.URL, GitHubAPIURL: server.URL,
-			BitbucketURL: server.URL, BitbucketAPIURL: server.URL,
+			"BINDERY_GITEE_URL": server.URL, "BINDERY_GITEE_API_URL": server.URL,
+			"BINDERY_GITHUB_URL": server.URL, "BINDERY_GITHUB_API_URL": server.URL,
+			"BINDERY_BITBUCKET_URL": server.URL, "BINDERY_BITBUCKET_API_URL": server.URL,
 		},
 	})
 	return w
@@ -110,7 +111,7 @@ func (o one) check(t *testing.T, token provider.Token) (provider.CheckResult, er
 	return o.Check(t.Context(), provider.Credential{Access: token.Access, Scopes: token.Scopes})
 }
 
-func TestALifeOfATokenInTheSandbox(t *testing.T) {
+func TestTheLifeOfATokenInTheSandbox(t *testing.T) {
 	for name, life := range map[string]time.Duration{
 		provider.Gitee: 24 * time.Hour, provider.GitHub: 8 * time.Hour,
 		provider.Bitbucket: 2 * time.Hour,
@@ -145,7 +146,7 @@ func TestALifeOfATokenInTheSandbox(t *testing.T) {
 	}
 }
 
-func TestA9_TheSandboxHoldsTheVerifierAgainstTheChallenge(t *testing.T) {
+func TestA9_TheSandboxChecksTheVerifierAgainstTheChallenge(t *testing.T) {
 	for _, name := range []string{provider.Gitee, provider.GitHub, provider.Bitbucket} {
 		o := newWorld(t).platform(t, name)
 		code, verifier := o.consent(t, "alice", nil)
@@ -245,7 +246,7 @@ func TestGitHubInTheSandbox(t *testing.T) {
 		t.Errorf("a replica that lags gives %v after %d waits", err, o.slept.Load())
 	}
 
-	o.sandbox.SetSwitch(sandbox.GitHub, sandbox.GitHubLongTokens, true)
+	o.sandbox.SetSwitch(sandbox.GitHub, github.LongTokens, true)
 	long := o.bind(t, "bob", nil)
 	if _, err := o.check(t, long); err != nil || len(long.Access.Reveal()) < 100 {
 		t.Errorf("a long token of %d bytes gives %v", len(long.Access.Reveal()), err)

@@ -7,21 +7,21 @@ import (
 	"bindery/shared/problem"
 )
 
-// scopeRule is which scopes a platform's token needs.
+// scopeRule says which scopes a platform's token needs.
 type scopeRule struct {
 	needed []string
-	// wished for, but a binding works without.
-	wished []string
+	// optional scopes are requested, but a binding works without them.
+	optional []string
 	// includedIn lists, for a needed scope, others that grant it too.
 	includedIn map[string][]string
-	// reason is that of a missing scope: it tells who can mend it.
+	// reason is the problem's reason for a missing scope: it says who can grant it.
 	reason string
 }
 
-// all is what is asked for.
-func (s scopeRule) all() []string { return append(slices.Clone(s.needed), s.wished...) }
+// all returns the scopes that are requested.
+func (s scopeRule) all() []string { return append(slices.Clone(s.needed), s.optional...) }
 
-// lacking are those of wanted that weren't granted.
+// lacking returns the scopes of wanted that weren't granted.
 func (s scopeRule) lacking(wanted, granted []string) []string {
 	return slices.DeleteFunc(slices.Clone(wanted), func(scope string) bool {
 		return slices.ContainsFunc(granted, func(g string) bool {
@@ -30,9 +30,9 @@ func (s scopeRule) lacking(wanted, granted []string) []string {
 	})
 }
 
-// checkScopes holds the granted scopes against the platform's rule. A needed one that is missing
-// is [problem.PermissionMissing] and names it; a wished one is a warning. If the platform told none
-// at all, that is a warning too: nothing is known then, not even that something is missing.
+// checkScopes compares the granted scopes with the platform's rule. A missing needed scope is
+// [problem.PermissionMissing], which names it; a missing optional one is a warning. If the platform
+// reported no scopes, which told says, that is a warning too, since it isn't known what is missing.
 func (o *oauth) checkScopes(granted []string, told bool) ([]*problem.Problem, error) {
 	if !told {
 		return []*problem.Problem{
@@ -43,7 +43,7 @@ func (o *oauth) checkScopes(granted []string, told bool) ([]*problem.Problem, er
 	if missing := o.scopes.lacking(o.scopes.needed, granted); len(missing) > 0 {
 		return nil, o.lacks(missing, o.scopes.reason)
 	}
-	if missing := o.scopes.lacking(o.scopes.wished, granted); len(missing) > 0 {
+	if missing := o.scopes.lacking(o.scopes.optional, granted); len(missing) > 0 {
 		return []*problem.Problem{o.lacks(missing, "optional")}, nil
 	}
 	return nil, nil
@@ -54,9 +54,9 @@ func (o *oauth) lacks(missing []string, reason string) *problem.Problem {
 		With("missing", strings.Join(missing, ", "))
 }
 
-// toldScopes are the scopes of the reply's X-OAuth-Scopes, and whether the platform sent one. It
-// may be there and empty: no scope is granted then.
-func toldScopes(r reply) ([]string, bool) {
+// headerScopes returns the scopes of the reply's X-OAuth-Scopes, and whether the platform sent that
+// header. The header may be present and empty: then no scope is granted.
+func headerScopes(r reply) ([]string, bool) {
 	values := r.header.Values("X-OAuth-Scopes")
 	return splitScopes(strings.Join(values, ",")), len(values) > 0
 }

@@ -92,8 +92,9 @@ func (s *oauthSite) platform(t *testing.T, name string) OAuthPlatform {
 		Guard: netguard.New(netguard.Options{}),
 		Now:   func() time.Time { return noon },
 		Endpoints: Endpoints{
-			GiteeURL: s.url, GiteeAPIURL: s.url, GitHubURL: s.url, GitHubAPIURL: s.url,
-			BitbucketURL: s.url, BitbucketAPIURL: s.url,
+			"BINDERY_GITEE_URL": s.url, "BINDERY_GITEE_API_URL": s.url,
+			"BINDERY_GITHUB_URL": s.url, "BINDERY_GITHUB_API_URL": s.url,
+			"BINDERY_BITBUCKET_URL": s.url, "BINDERY_BITBUCKET_API_URL": s.url,
 		},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			s.slept = append(s.slept, d)
@@ -139,8 +140,8 @@ func refresh(p OAuthPlatform) (Token, error) {
 }
 
 func check(p OAuthPlatform, scopes ...string) (CheckResult, error) {
-	held := Credential{Access: secret.New(canaryAccess), Scopes: scopes}
-	return p.Check(context.Background(), held)
+	cred := Credential{Access: secret.New(canaryAccess), Scopes: scopes}
+	return p.Check(context.Background(), cred)
 }
 
 // wantProblem fails unless err is the problem of this code and reason.

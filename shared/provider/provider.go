@@ -1,13 +1,13 @@
-// Package provider knows the five source code hosting platforms: how each is asked who a token
-// belongs to and what it may do, how its tokens come, are renewed and revoked, and in which words
-// it refuses. One file a platform, one interface for all.
+// Package provider implements the source code hosting platforms: how each is asked who a token
+// belongs to and what it may do, how its tokens are issued, refreshed and revoked, and how its
+// refusals are worded. Each platform has a file with its [Registration]; all have one interface.
 //
 // Every failure that a user or an operator can do something about is a problem of the catalogue;
-// the table in classify.go sorts what platforms answer into permanent, transient and the
-// operator's own. Nothing here knows of bindings, records or Bindery's own HTTP.
+// each platform's dialect sorts its answers into permanent, transient and the operator's own. The
+// package knows nothing of bindings, records or Bindery's own HTTP.
 //
-// Every call goes out through package netguard: none follows a redirect, each names a User-Agent,
-// and every reply is capped in size and time.
+// Every call is made through package netguard: none follows a redirect, each has a User-Agent, and
+// every reply is limited in size and time.
 package provider
 
 import (
@@ -28,10 +28,7 @@ const (
 	Bitbucket = "bitbucket"
 )
 
-// Names lists the platforms in the order of the console, which is the order everywhere.
-func Names() []string { return []string{Codeup, Gitee, GitHub, GitLab, Bitbucket} }
-
-// Method is how a platform is bound.
+// Method says how a platform is bound.
 type Method string
 
 // The methods.
@@ -40,15 +37,15 @@ const (
 	ByOAuth Method = "oauth" // the user consents at the platform
 )
 
-// Description is what a console shows of a platform before anything is bound.
+// Description describes a platform to a console, before anything is bound.
 type Description struct {
 	Name   string
 	Title  string // the platform's own name: "GitHub"
 	Method Method
 	// Fields of the form, for a platform bound by token: "address", "username", "token",
-	// "organization", "expiresAt". Those that may be left out are in Optional.
+	// "organization", "expiresAt". Those that may be empty are in Optional.
 	Fields, Optional []string
-	// Scopes are the permissions that are asked for, in the platform's own words.
+	// Scopes are the requested permissions, in the platform's own words.
 	Scopes []string
 	// Revocable says that the platform has a way to revoke a token.
 	Revocable bool
@@ -56,28 +53,29 @@ type Description struct {
 	TokenURL string
 }
 
-// Platform is what all five can do. Methods may be called at once from many goroutines.
+// Platform is what every platform does. Its methods may be called at once from many goroutines.
 type Platform interface {
 	Describe() Description
 
-	// Check asks the platform, by real API calls with the token, who this is and what it may do.
+	// Check asks the platform, by real API calls with the token, whose token it is and what it may do.
 	//
-	// A token that was refused for good is [problem.TokenRejected], [problem.TokenExpired],
+	// A permanently refused token is [problem.TokenRejected], [problem.TokenExpired],
 	// [problem.UserBlocked] or [problem.PermissionMissing]; for Codeup also
 	// [problem.OrganizationUnknown] (no longer a member of it) and [problem.AddressNotListed].
-	// Anything passing is one of the platform_… codes, with RetryAfter where the platform gave
-	// one. It says nothing of a user name when the token is rejected.
-	Check(ctx context.Context, held Credential) (CheckResult, error)
+	// A transient failure is one of the platform_… codes, with RetryAfter where the platform gave
+	// one. When the token is rejected, the problem says nothing about the user name.
+	Check(ctx context.Context, cred Credential) (CheckResult, error)
 
-	// Revoke ends this one token at the platform, never other tokens of the same user. A token
-	// that is dead already is nil. [ErrNoRevoke] where the platform has no known way.
-	Revoke(ctx context.Context, app App, held Credential) error
+	// Revoke revokes this one token at the platform, never other tokens of the same user. It
+	// returns nil for a token that is no longer valid, and [ErrNoRevoke] where the platform has no
+	// known way.
+	Revoke(ctx context.Context, app App, cred Credential) error
 
-	// RevokeURL is the page where the user can end the token by hand.
+	// RevokeURL returns the page where the user can end the token by hand.
 	RevokeURL(address string) string
 }
 
-// ErrNoRevoke says that a platform has no known way to revoke a token.
+// ErrNoRevoke means that a platform has no known way to revoke a token.
 var ErrNoRevoke = errors.New("provider: the platform has no way to revoke a token")
 
 // TokenPlatform is bound by a personal access token: Codeup, GitLab.
@@ -88,55 +86,56 @@ type TokenPlatform interface {
 	// Check: [problem.InputMalformed] (with the field), [problem.AddressRefused],
 	// [problem.PortRefused], [problem.UsernameMismatch], [problem.OrganizationUnknown].
 	//
-	// A wrong token or password is sent at most once, for accounts get locked.
+	// A wrong token or password is sent at most once, since platforms lock accounts.
 	//
-	// Only Verify proves a user name: Check neither asks nor says anything of it, so a
+	// Only Verify proves a user name: Check neither asks for it nor reports on it, so a
 	// [problem.UsernameUnverified] warning stays true until the next Verify.
 	Verify(ctx context.Context, s Submission) (CheckResult, error)
 }
 
-// Submission is what a user typed.
+// Submission is the user's input.
 type Submission struct {
 	Address      string
 	Username     string
 	Token        secret.Text
 	Organization string
-	ExpiresAt    time.Time // zero: the user doesn't know
+	ExpiresAt    time.Time // zero: not known to the user
 }
 
-// Credential is a token that a binding holds, with what is needed to use it.
+// Credential is a binding's token, with what is needed to use it.
 type Credential struct {
 	Access       secret.Text
 	Address      string // normalised; "" where the platform has one address only
 	Username     string // the git user name
 	Organization string
-	Scopes       []string // granted, as the token reply told; empty if it did not
-	// ExpiresAt is what is known of the token's end, zero if nothing is. A platform that can't be
-	// asked returns it as it is and doesn't warn that nobody knows.
+	Scopes       []string // granted, as in the token reply; empty if it had none
+	// ExpiresAt is the token's known expiry, zero if none is known. A platform that can't be asked
+	// for it returns a known one unchanged, and then doesn't warn that the expiry is unknown.
 	ExpiresAt time.Time
 }
 
-// CheckResult is what the platform told.
+// CheckResult is what a platform reported about a token.
 type CheckResult struct {
 	Identity Identity
 	// Address is the platform's address in its normal form, "" where there is only one.
 	Address string
-	// Token is the token as it is to be stored, without the spaces, line breaks and "Bearer " that
-	// were pasted with it. Only Verify sets it.
+	// Token is the token to store, without the spaces, line breaks and "Bearer " that were pasted
+	// with it. Only Verify sets it.
 	Token secret.Text
-	// GitUsername is what the platform's git server wants beside the token.
+	// GitUsername is the user name that the platform's git server requires with the token.
 	GitUsername  string
 	Organization string
 	// Scopes are the permissions that are known to be granted, in the platform's own words.
 	Scopes    []string
 	ExpiresAt time.Time // zero: never, or not known
-	// Warnings don't keep a binding from working: permissions that can't be proved, and so on.
+	// Warnings don't prevent the binding from working: permissions that can't be proved, and so on.
 	Warnings []*problem.Problem
 }
 
 // Identity is a user of the platform.
 type Identity struct {
-	// ID never changes and is never given to another user; Username may be both.
+	// ID never changes and is never given to another user; a Username may change and may be given
+	// to another user.
 	ID         string
 	Username   string
 	Name       string
@@ -148,8 +147,8 @@ type Identity struct {
 type OAuthPlatform interface {
 	Platform
 
-	// AuthorizeURL is where the browser is sent (RFC 6749, 4.1.1). The PKCE challenge (RFC 7636,
-	// S256) is sent to every platform, also to those not known to look at it.
+	// AuthorizeURL returns the address that the browser is sent to (RFC 6749, 4.1.1). The PKCE
+	// challenge (RFC 7636, S256) is sent to every platform, even where support isn't known.
 	AuthorizeURL(app App, redirectURI, state, challenge string) string
 
 	// Exchange redeems an authorization code, once (RFC 6749, 4.1.3). Failures:
@@ -160,7 +159,7 @@ type OAuthPlatform interface {
 	)
 
 	// Refresh redeems a refresh token (RFC 6749, 6). A reply without a new refresh token keeps the
-	// old one. [problem.TokenRevoked] if the platform says that the refresh token is dead;
+	// old one. [problem.TokenRevoked] if the platform says that the refresh token is no longer valid;
 	// [problem.ClientRefused] as above; anything else leaves the outcome unknown.
 	Refresh(ctx context.Context, app App, refresh secret.Text) (Token, error)
 }
@@ -168,15 +167,15 @@ type OAuthPlatform interface {
 // App is the operator's OAuth app at a platform.
 type App struct {
 	ClientID string `json:"clientId"`
-	// ClientSecrets are tried in order, newest first, so that a secret can be changed without an
+	// ClientSecrets are tried in order, newest first, so that a secret can be replaced without an
 	// outage.
 	ClientSecrets []secret.Text `json:"clientSecrets"`
 }
 
-// Token is what a platform issued.
+// Token is the token pair that a platform issued.
 type Token struct {
 	Access    secret.Text
 	Refresh   secret.Text // empty: none
 	ExpiresAt time.Time   // zero: never
-	Scopes    []string    // empty: the reply told none
+	Scopes    []string    // empty: the reply had none
 }

@@ -9,13 +9,13 @@ import (
 	"bindery/shared/secret"
 )
 
-// What a user pastes is never sent as it is: a line break would become a header of its own, and a
-// colon in a user name would move the border between name and password.
+// The user's input is checked before it is sent: a line break would start another header, and a
+// colon in a user name would move the boundary between name and password.
 
-// The longest token and name that are taken. Real ones have a tenth of it.
+// The maximum lengths of a token and a name, in bytes. Real ones have a tenth of it.
 const (
-	longestToken = 4096
-	longestName  = 255
+	maxTokenLength = 4096
+	maxNameLength  = 255
 )
 
 // cleanToken drops the spaces and line breaks around a pasted token and a "Bearer " before it.
@@ -25,7 +25,7 @@ func cleanToken(pasted secret.Text) (secret.Text, error) {
 	if word, rest, found := strings.Cut(token, " "); found && strings.EqualFold(word, "Bearer") {
 		token = strings.TrimSpace(rest)
 	}
-	if err := checkField("token", token, longestToken); err != nil {
+	if err := checkField("token", token, maxTokenLength); err != nil {
 		return secret.Text{}, err
 	}
 	if !printable(token) {
@@ -35,10 +35,10 @@ func cleanToken(pasted secret.Text) (secret.Text, error) {
 }
 
 // cleanUsername drops the spaces around a user name and refuses one with spaces, control
-// characters or a colon inside. Everything else is left to whoever writes it somewhere to escape.
+// characters or a colon inside. Code that writes it elsewhere has to escape other characters.
 func cleanUsername(typed string) (string, error) {
 	name := strings.TrimSpace(typed)
-	if err := checkField("username", name, longestName); err != nil {
+	if err := checkField("username", name, maxNameLength); err != nil {
 		return "", err
 	}
 	outside := func(r rune) bool {
@@ -51,29 +51,29 @@ func cleanUsername(typed string) (string, error) {
 	return name, nil
 }
 
-// cleanOrganization drops the spaces around an organization's id. It becomes a part of paths, and
-// no real one holds more than letters, digits, dashes and underscores.
+// cleanOrganization drops the spaces around an organization's id. The id becomes part of paths, and
+// real ones consist of letters, digits, dashes and underscores.
 func cleanOrganization(typed string) (string, error) {
 	id := strings.TrimSpace(typed)
 	if id == "" {
 		return "", nil
 	}
-	if err := checkField("organization", id, longestName); err != nil {
+	if err := checkField("organization", id, maxNameLength); err != nil {
 		return "", err
 	}
-	if !plain(id) {
+	if !pathSafe(id) {
 		return "", malformed("organization", "characters")
 	}
 	return id, nil
 }
 
-// plain reports whether s may stand in a path as it is.
-func plain(s string) bool {
+// pathSafe reports whether s can be used in a path without escaping.
+func pathSafe(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789-_"+
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// checkExpiry refuses an expiry that the user gave and that has passed.
+// checkExpiry refuses an expiry in the past.
 func checkExpiry(expiresAt, now time.Time) error {
 	if !expiresAt.IsZero() && !expiresAt.After(now) {
 		return malformed("expiresAt", "past")

@@ -101,8 +101,10 @@ func (s *tokenSite) platforms() *Set {
 		Guard: netguard.New(netguard.Options{PrivateHosts: []string{s.host()}}),
 		Now:   func() time.Time { return noon },
 		Endpoints: Endpoints{
-			CodeupURL: s.URL, CodeupAPIURL: s.URL, GiteeURL: s.URL, GiteeAPIURL: s.URL,
-			GitHubURL: s.URL, GitHubAPIURL: s.URL, BitbucketURL: s.URL, BitbucketAPIURL: s.URL,
+			"BINDERY_CODEUP_URL": s.URL, "BINDERY_CODEUP_API_URL": s.URL,
+			"BINDERY_GITEE_URL": s.URL, "BINDERY_GITEE_API_URL": s.URL,
+			"BINDERY_GITHUB_URL": s.URL, "BINDERY_GITHUB_API_URL": s.URL,
+			"BINDERY_BITBUCKET_URL": s.URL, "BINDERY_BITBUCKET_API_URL": s.URL,
 		},
 	})
 }
@@ -177,7 +179,7 @@ func wantMalformed(t *testing.T, err error, field, reason string) {
 	}
 }
 
-func TestPlatformsComeInTheConsolesOrder(t *testing.T) {
+func TestPlatformsAreInTheConsolesOrder(t *testing.T) {
 	set := New(Options{Guard: netguard.New(netguard.Options{})})
 	var names []string
 	for _, p := range set.All() {
@@ -206,17 +208,6 @@ func TestPlatformsComeInTheConsolesOrder(t *testing.T) {
 	}
 }
 
-func TestSleepEndsWithTheContext(t *testing.T) {
-	if err := Sleep(t.Context(), 1); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := Sleep(ctx, time.Hour); err == nil {
-		t.Error("slept on although the context had ended")
-	}
-}
-
 func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 	for _, pasted := range []string{
 		canaryToken, " " + canaryToken + "\r\n", "Bearer " + canaryToken,
@@ -231,7 +222,7 @@ func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 		"": "required", " \n": "required",
 		"canary\r\nX-Injected: 1": "characters", "canary canary": "characters",
 		"canary\x00": "characters", "canary\u200bcanary": "characters",
-		"canary\x7f": "characters", strings.Repeat("c", longestToken+1): "too_long",
+		"canary\x7f": "characters", strings.Repeat("c", maxTokenLength+1): "too_long",
 	} {
 		_, err := cleanToken(secret.New(pasted))
 		wantMalformed(t, err, "token", reason)
@@ -239,7 +230,7 @@ func TestD8_APastedTokenIsTrimmedOrRefused(t *testing.T) {
 	}
 }
 
-func TestD9_AUserNameCanMoveNoBorder(t *testing.T) {
+func TestD9_AUserNameCannotMoveTheBoundaryToThePassword(t *testing.T) {
 	for _, typed := range []string{"alice", " alice\n", "alice@example.com", "组织/爱丽丝", "a.b-c_d"} {
 		if name, err := cleanUsername(typed); err != nil || name != strings.TrimSpace(typed) {
 			t.Errorf("%q became %q, %v", typed, name, err)

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"bindery/shared/sandbox/bitbucket"
 )
 
 func TestBitbucketsTokenReply(t *testing.T) {
@@ -20,7 +22,7 @@ func TestBitbucketsTokenReply(t *testing.T) {
 	want(t, "no key id", id, false)
 }
 
-func TestBitbucketWantsBasic(t *testing.T) {
+func TestBitbucketRequiresBasicAuthentication(t *testing.T) {
 	w := newOAuthWorld(t)
 	app := w.Apps()[Bitbucket]
 	code := w.code(Bitbucket, nil)
@@ -61,12 +63,12 @@ func TestBitbucketsErrors(t *testing.T) {
 
 func TestBitbucketCanOmitTheRefreshToken(t *testing.T) {
 	w := newOAuthWorld(t)
-	w.SetSwitch(Bitbucket, BitbucketOmitRefresh, true)
+	w.SetSwitch(Bitbucket, bitbucket.OmitRefreshToken, true)
 	first := w.bind(Bitbucket)
 	second := w.refresh(Bitbucket, first.get("refresh_token"))
 	want(t, "status", second.status, 200)
 	want(t, "refresh token", second.get("refresh_token") != "", false)
-	want(t, "the old one lives", w.refresh(Bitbucket, first.get("refresh_token")).status, 200)
+	want(t, "the old one stays valid", w.refresh(Bitbucket, first.get("refresh_token")).status, 200)
 }
 
 func TestBitbucketsListsAcrossWorkspacesAreGone(t *testing.T) {

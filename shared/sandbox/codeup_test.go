@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/codeup"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 	mainAPI     = "/oapi/v1/codeup/organizations/sandbox-org-main/repositories"
 )
 
-func TestCodeupTellsUserAndOrganizations(t *testing.T) {
+func TestCodeupReturnsUserAndOrganizations(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	got := call(t, noBody("GET", origin+platformAPI+"/user"), yunxiaoToken("pt-sandbox-good"))
 	if got.status != 200 || got.field(t, "lastOrganization") != "sandbox-org-main" {
@@ -29,7 +30,7 @@ func TestCodeupTellsUserAndOrganizations(t *testing.T) {
 	}
 }
 
-func TestCodeupRefusesInItsOwnWords(t *testing.T) {
+func TestCodeupErrors(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	for _, c := range []struct {
 		token, path string
@@ -57,23 +58,23 @@ func TestCodeupRefusesInItsOwnWords(t *testing.T) {
 				got.field(t, "errorCode"), c.status, c.code)
 		}
 	}
-	s.SetSwitch(sandbox.Codeup, sandbox.CodeupOpenUser, true)
+	s.SetSwitch(sandbox.Codeup, codeup.OpenUser, true)
 	user := noBody("GET", origin+platformAPI+"/user")
 	if got := call(t, user, yunxiaoToken("pt-sandbox-minimal")).status; got != 200 {
 		t.Errorf("open user: got %d, want 200", got)
 	}
 }
 
-func TestCodeupQuirksOfErrors(t *testing.T) {
+func TestCodeupErrorQuirks(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
-	s.SetSwitch(sandbox.Codeup, sandbox.CodeupAllowList, true)
+	s.SetSwitch(sandbox.Codeup, codeup.AllowList, true)
 	got := call(t, noBody("GET", origin+mainAPI), yunxiaoToken("pt-sandbox-good"))
 	text, _ := got.field(t, "errorMessage").(string)
 	if got.status != 403 || got.field(t, "errorCode") != "SYSTEM_FORBIDDEN_ERROR" ||
 		!strings.Contains(text, "127.0.0.1") {
 		t.Errorf("got %d, %s", got.status, got.body)
 	}
-	s.SetSwitch(sandbox.Codeup, sandbox.CodeupPlainErrors, true)
+	s.SetSwitch(sandbox.Codeup, codeup.PlainErrors, true)
 	got = call(t, noBody("GET", origin+mainAPI), yunxiaoToken("pt-sandbox-good"))
 	if got.header.Get("Content-Type") != "application/json" ||
 		!strings.HasPrefix(got.body, "SYSTEM_FORBIDDEN_ERROR") {
@@ -81,7 +82,7 @@ func TestCodeupQuirksOfErrors(t *testing.T) {
 	}
 }
 
-func TestCodeupListsWithPages(t *testing.T) {
+func TestCodeupListsInPages(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	good := yunxiaoToken("pt-sandbox-good")
 	list := call(t, noBody("GET", origin+mainAPI+"?perPage=1&page=2"), good)
@@ -111,10 +112,10 @@ func TestCodeupListsWithPages(t *testing.T) {
 	}
 }
 
-func TestCodeupMembersShowWhoAdministers(t *testing.T) {
+func TestCodeupMembersHaveRoles(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
-	token := s.AddCodeupToken(sandbox.CodeupToken{CloneAccount: "alice", Permissions: append(
-		sandbox.CodeupMinimal(), sandbox.CodeupRoles)})
+	token := s.Codeup.AddToken(codeup.Token{CloneAccount: "alice", Permissions: append(
+		codeup.Minimal(), codeup.Roles)})
 	with := yunxiaoToken(token.Reveal())
 	org := origin + platformAPI + "/organizations/sandbox-org-main"
 	alice := call(t, noBody("GET", org+"/members/member-sandbox-user-alice"), with)
@@ -132,17 +133,17 @@ func TestCodeupMembersShowWhoAdministers(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", path, got, want)
 		}
 	}
-	s.LeaveCodeup("sandbox-org-main", "alice")
+	s.Codeup.Leave("sandbox-org-main", "alice")
 	if got := call(t, noBody("GET", org+"/members"), with).status; got != 403 {
 		t.Errorf("after leaving: got %d, want 403", got)
 	}
-	s.RevokeCodeupToken(token)
+	s.Codeup.RevokeToken(token)
 	if got := call(t, noBody("GET", org+"/members"), with).status; got != 401 {
 		t.Errorf("after revoking: got %d, want 401", got)
 	}
 }
 
-func TestCodeupHooksTellTheirTokens(t *testing.T) {
+func TestCodeupHooksShowTheirTokens(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	good := yunxiaoToken("pt-sandbox-good")
 	hooks := origin + mainAPI + "/1001/webhooks"
@@ -170,8 +171,8 @@ func TestCodeupHooksTellTheirTokens(t *testing.T) {
 			t.Errorf("%s %s: got %d, want %d", c.method, c.path, got.status, c.status)
 		}
 	}
-	reader := s.AddCodeupToken(sandbox.CodeupToken{
-		CloneAccount: "alice", Permissions: []sandbox.CodeupPermission{sandbox.CodeupHooksRead},
+	reader := s.Codeup.AddToken(codeup.Token{
+		CloneAccount: "alice", Permissions: []codeup.Permission{codeup.HooksRead},
 	})
 	with := yunxiaoToken(reader.Reveal())
 	if got := call(t, noBody("GET", hooks), with).status; got != 200 {
@@ -182,7 +183,7 @@ func TestCodeupHooksTellTheirTokens(t *testing.T) {
 	}
 }
 
-// refs asks git's first question.
+// refs sends the first request of a clone, for the refs.
 func refs(t *testing.T, origin, repository, account, password string) answer {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet,
@@ -211,15 +212,15 @@ func TestCodeupGitChecksAccountAndToken(t *testing.T) {
 		{hello, "alice", "pt-sandbox-good", true, 200},
 		{"sandbox-org-main/group/world", "alice", "pt-sandbox-good", true, 200},
 		{hello, "bob@sandbox.invalid", "pt-sandbox-bob", true, 200},
-		{hello, "somebody", "pt-sandbox-good", true, 401},
-		{hello, "somebody", "pt-sandbox-good", false, 200},
+		{hello, "stranger", "pt-sandbox-good", true, 401},
+		{hello, "stranger", "pt-sandbox-good", false, 200},
 		{hello, "alice", "pt-wrong", false, 401},
 		{hello, "", "", true, 401},
 		{hello, "alice", "pt-sandbox-no-repositories", true, 403},
 		{"sandbox-org-empty/x", "alice", "pt-sandbox-good", true, 403},
 		{"sandbox-org-main/none", "alice", "pt-sandbox-good", true, 404},
 	} {
-		s.SetSwitch(sandbox.Codeup, sandbox.CodeupCheckName, c.check)
+		s.SetSwitch(sandbox.Codeup, codeup.CheckName, c.check)
 		got := refs(t, origin, c.repository, c.account, c.token)
 		if got.status != c.status {
 			t.Errorf("%+v: got %d", c, got.status)
@@ -236,7 +237,7 @@ func TestCodeupGitLocksAfterFiveWrongPasswords(t *testing.T) {
 		refs(t, origin, "sandbox-org-main/hello", "alice", "pt-wrong")
 	}
 	got := refs(t, origin, "sandbox-org-main/hello", "alice", "pt-sandbox-good")
-	if n := s.CodeupWrongPasswords("alice"); n != 5 || got.status != 403 {
+	if n := s.Codeup.WrongPasswords("alice"); n != 5 || got.status != 403 {
 		t.Errorf("got %d wrong passwords and %d, want 5 and 403", n, got.status)
 	}
 	got = call(t, noBody("GET", origin+platformAPI+"/user"), yunxiaoToken("pt-sandbox-good"))
@@ -254,16 +255,16 @@ func TestCodeupRefsAreReadByGit(t *testing.T) {
 		t.Skip("git is not installed")
 	}
 	s, origin := open(t, sandbox.Options{})
-	s.AddCodeupUser(sandbox.CodeupUser{CloneAccount: "dora", ID: "dora"})
-	s.AddCodeupOrganization(sandbox.CodeupOrganization{
-		ID: "o", Repositories: []sandbox.CodeupRepository{
+	s.Codeup.AddUser(codeup.User{CloneAccount: "dora", ID: "dora"})
+	s.Codeup.AddOrganization(codeup.Organization{
+		ID: "o", Repositories: []codeup.Repository{
 			{ID: 1, Path: "full", Branches: []string{"main", "b"}, Tags: []string{"v1"}},
 			{ID: 2, Path: "bare"},
 		},
 	})
-	s.JoinCodeup("o", "dora", true)
-	token := s.AddCodeupToken(sandbox.CodeupToken{
-		CloneAccount: "dora", Permissions: sandbox.CodeupMinimal(),
+	s.Codeup.Join("o", "dora", true)
+	token := s.Codeup.AddToken(codeup.Token{
+		CloneAccount: "dora", Permissions: codeup.Minimal(),
 	})
 	for path, want := range map[string]string{
 		"full": "HEAD refs/heads/b refs/heads/main refs/tags/v1", "bare": "",

@@ -8,9 +8,9 @@ import (
 	"bindery/shared/sandbox"
 )
 
-// TestAPersonLetsThingsHappenToAToken presses the page's buttons one after the other, and looks at
-// what the token's holder is told after each.
-func TestAPersonLetsThingsHappenToAToken(t *testing.T) {
+// TestAPersonChangesATokenOnThePage presses the page's buttons one after the other, and uses
+// the token after each.
+func TestAPersonChangesATokenOnThePage(t *testing.T) {
 	for _, c := range []struct {
 		platform, token, path, header string
 		after                         map[string]int
@@ -49,12 +49,12 @@ func TestAPersonLetsThingsHappenToAToken(t *testing.T) {
 			}
 		}
 		if got := press("polish"); got != 400 {
-			t.Errorf("%s, an unknown deed: got %d, want 400", c.platform, got)
+			t.Errorf("%s, an unknown change: got %d, want 400", c.platform, got)
 		}
 	}
 }
 
-func TestPageSaysWhereToCloneAndWhereToTakeAConsentBack(t *testing.T) {
+func TestThePageHasCloneAddressesAndSettingsPages(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	page := call(t, noBody("GET", origin+"/sandbox/")).body
 	for _, want := range []string{
@@ -70,7 +70,7 @@ func TestPageSaysWhereToCloneAndWhereToTakeAConsentBack(t *testing.T) {
 	}
 }
 
-func TestNothingIsPushedAndNobodyClonesWithoutAToken(t *testing.T) {
+func TestPushesAndClonesWithoutATokenAreRefused(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, path := range []string{
 		"/sandbox-org-main/hello.git", "/gitlab/alice/hello.git", "/sandbox-github/demo.git",

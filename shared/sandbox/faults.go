@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bindery/shared/sandbox/platform"
 )
 
 // FaultKind is a way in which a platform can fail.
@@ -18,16 +20,16 @@ type FaultKind string
 // The kinds.
 const (
 	FaultNone      FaultKind = "none"
-	FaultLatency   FaultKind = "latency"    // answers, but late
-	Fault500       FaultKind = "500"        // an error of the platform's own
+	FaultLatency   FaultKind = "latency"    // answers late
+	Fault500       FaultKind = "500"        // an error of the platform
 	Fault503       FaultKind = "503"        // down for maintenance, with Retry-After
 	Fault429       FaultKind = "429"        // too many requests, with Retry-After
 	FaultRateLimit FaultKind = "rate-limit" // 403 with rate-limit headers, as GitHub does
-	FaultHTML      FaultKind = "html"       // 200 with a page, as a proxy in the way does
-	FaultEmpty     FaultKind = "empty"      // 200 with nothing
+	FaultHTML      FaultKind = "html"       // 200 with a page, as an intermediate proxy does
+	FaultEmpty     FaultKind = "empty"      // 200 with an empty body
 	FaultCut       FaultKind = "cut"        // the connection ends in the middle of the body
 	FaultHuge      FaultKind = "huge"       // a gigabyte of JSON
-	FaultRedirect  FaultKind = "redirect"   // 307 to elsewhere
+	FaultRedirect  FaultKind = "redirect"   // 307 to /sandbox/redirected/{platform}
 	FaultDrop      FaultKind = "drop"       // the connection ends without a reply
 )
 
@@ -39,31 +41,29 @@ func FaultKinds() []FaultKind {
 	}
 }
 
-// Fault is something that goes wrong on purpose.
+// Fault is a failure that is set on purpose. The requests that arrive at the target of
+// [FaultRedirect] are in [Sandbox.Requests], with or without a credential.
 type Fault struct {
 	Kind FaultKind
-	// Times is how many requests it hits; then it is over. 0: until it is cleared.
+	// Times is the number of requests that it affects. 0: all until it is cleared.
 	Times int
-	// Path, if set, spares the requests whose path doesn't contain it.
+	// Path, if set, limits the fault to requests whose path contains it.
 	Path string
 	// After lets the platform do its work before the fault: a refresh token is used up, a token
-	// is revoked, and only the reply suffers. Without it nothing happened, but for cut, where the
-	// work is always done, and latency, where it is done after the wait.
+	// is revoked, and only the reply is lost. Without it the platform does nothing, except for
+	// cut, where the work is always done, and latency, where it is done after the wait.
 	After bool
-	// Latency is how long [FaultLatency] waits; default 5 seconds. The wait ends early when the
-	// caller hangs up or the sandbox is closed; then there is no reply.
+	// Latency is the wait of [FaultLatency]; default 5 seconds. It ends early, without a reply,
+	// when the caller hangs up or the sandbox is closed.
 	Latency time.Duration
-	// RetryAfter is told by 503, 429 and rate-limit, in whole seconds; default 30 seconds.
+	// RetryAfter is reported by 503, 429 and rate-limit in whole seconds; default 30 seconds.
 	RetryAfter time.Duration
-	// Location is where [FaultRedirect] points; default /sandbox/redirected/{platform} on the same
-	// origin. What arrives there is in [Sandbox.Requests], with or without a credential.
-	Location string
 }
 
-// SetFault makes a platform fail from the next request on, in place of an earlier fault. It
-// panics at an unknown kind or platform.
+// SetFault makes a platform fail from the next request on. It replaces an earlier fault. It panics
+// at an unknown kind or platform.
 func (s *Sandbox) SetFault(p Platform, f Fault) {
-	if !s.has(p) || !slices.Contains(FaultKinds(), f.Kind) {
+	if s.find(p) == nil || !slices.Contains(FaultKinds(), f.Kind) {
 		panic(fmt.Sprintf("sandbox: no fault %q of platform %q", f.Kind, p))
 	}
 	if f.Kind == FaultNone {
@@ -75,15 +75,12 @@ func (s *Sandbox) SetFault(p Platform, f Fault) {
 	if f.RetryAfter == 0 {
 		f.RetryAfter = 30 * time.Second
 	}
-	if f.Location == "" {
-		f.Location = "/sandbox/redirected/" + string(p)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[p] = f
 }
 
-// Fault is the fault that a platform has now.
+// Fault returns the fault that a platform has now.
 func (s *Sandbox) Fault(p Platform) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,12 +90,7 @@ func (s *Sandbox) Fault(p Platform) Fault {
 	return Fault{Kind: FaultNone}
 }
 
-// has reports whether the platform is served here.
-func (s *Sandbox) has(name Platform) bool {
-	return slices.ContainsFunc(s.platforms, func(p platform) bool { return p.name() == name })
-}
-
-// takeFault returns the fault that hits a request, and counts it.
+// takeFault returns the fault that affects a request, and counts the request.
 func (s *Sandbox) takeFault(p Platform, path string) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,8 +108,8 @@ func (s *Sandbox) takeFault(p Platform, path string) Fault {
 	return f
 }
 
-// misbehave answers a request as the platform does, but for the fault.
-func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, p http.Handler, f Fault) {
+// serveFault answers a request as the platform does, with the fault.
+func (s *Sandbox) serveFault(w http.ResponseWriter, r *http.Request, p server, f Fault) {
 	done := httptest.NewRecorder()
 	if f.After || f.Kind == FaultCut {
 		p.ServeHTTP(done, r)
@@ -131,7 +123,8 @@ func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, p http.Handl
 		}
 		p.ServeHTTP(w, r)
 	case Fault500:
-		writeJSON(w, http.StatusInternalServerError, object{"message": "Internal Server Error"})
+		platform.WriteJSON(w, http.StatusInternalServerError,
+			platform.Object{"message": "Internal Server Error"})
 	case Fault503, Fault429, FaultRateLimit:
 		s.refuse(w, f)
 	case FaultHTML:
@@ -143,9 +136,9 @@ func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, p http.Handl
 	case FaultCut:
 		cut(w, done)
 	case FaultHuge:
-		s.endless(w, r)
+		s.writeHuge(w, r)
 	case FaultRedirect:
-		http.Redirect(w, r, f.Location, http.StatusTemporaryRedirect)
+		http.Redirect(w, r, "/sandbox/redirected/"+string(p.Name()), http.StatusTemporaryRedirect)
 	case FaultDrop:
 		panic(http.ErrAbortHandler)
 	default:
@@ -153,7 +146,7 @@ func (s *Sandbox) misbehave(w http.ResponseWriter, r *http.Request, p http.Handl
 	}
 }
 
-// wait lets time pass. If the caller hangs up or the sandbox closes, the request ends there.
+// wait waits. It aborts the request if the caller hangs up or the sandbox is closed.
 func (s *Sandbox) wait(r *http.Request, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -168,23 +161,22 @@ func (s *Sandbox) wait(r *http.Request, d time.Duration) {
 
 // refuse answers that the platform is too busy, in one of three ways.
 func (s *Sandbox) refuse(w http.ResponseWriter, f Fault) {
-	seconds := strconv.Itoa(int(f.RetryAfter / time.Second))
 	status, message := http.StatusServiceUnavailable, "Service Unavailable"
 	switch f.Kind {
 	case Fault429:
 		status, message = http.StatusTooManyRequests, "Too Many Requests"
 	case FaultRateLimit:
 		status, message = http.StatusForbidden, "API rate limit exceeded"
-		reset := s.options.Now().Add(f.RetryAfter).Unix()
+		reset := s.env.Now().Add(f.RetryAfter).Unix()
 		w.Header().Set("X-RateLimit-Limit", "5000")
 		w.Header().Set("X-RateLimit-Remaining", "0")
 		w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
 	}
-	w.Header().Set("Retry-After", seconds)
-	writeJSON(w, status, object{"message": message})
+	w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
+	platform.WriteJSON(w, status, platform.Object{"message": message})
 }
 
-// replay sends a reply that was recorded.
+// replay sends a recorded reply.
 func replay(w http.ResponseWriter, done *httptest.ResponseRecorder) {
 	maps.Copy(w.Header(), done.Header())
 	w.WriteHeader(done.Code)
@@ -204,8 +196,8 @@ func cut(w http.ResponseWriter, done *httptest.ResponseRecorder) {
 	panic(http.ErrAbortHandler)
 }
 
-// endless sends JSON that doesn't end, up to a gigabyte.
-func (s *Sandbox) endless(w http.ResponseWriter, r *http.Request) {
+// writeHuge sends JSON without an end, up to a gigabyte.
+func (s *Sandbox) writeHuge(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	chunk := []byte(strings.Repeat(`{"filler":"0123456789abcdef"},`, 1000))
 	_, _ = w.Write([]byte("["))

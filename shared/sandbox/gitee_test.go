@@ -12,7 +12,7 @@ func TestGiteesTokenReply(t *testing.T) {
 	want(t, "scope", reply.get("scope"), "hook projects user_info")
 	want(t, "token_type", reply.get("token_type"), "bearer")
 	want(t, "expires_in", reply.body["expires_in"], any(86400.0))
-	want(t, "created_at", reply.body["created_at"], any(float64(w.options.Now().Unix())))
+	want(t, "created_at", reply.body["created_at"], any(float64(w.env.Now().Unix())))
 	me := w.me(Gitee, reply.get("access_token"))
 	want(t, "login", me.get("login"), "alice")
 	want(t, "id", me.body["id"], any(2001.0))
@@ -48,7 +48,7 @@ func TestGiteesErrors(t *testing.T) {
 		"401 Unauthorized: Access token is expired")
 }
 
-func TestGiteeRenewsWithoutClientCredentials(t *testing.T) {
+func TestGiteeRefreshesWithoutClientCredentials(t *testing.T) {
 	w := newOAuthWorld(t)
 	reply := w.token(Gitee, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {w.bind(Gitee).get("refresh_token")},
@@ -57,7 +57,7 @@ func TestGiteeRenewsWithoutClientCredentials(t *testing.T) {
 	want(t, "status", reply.status, 200)
 }
 
-func TestGiteeAnswersNobodyWithoutAUserAgent(t *testing.T) {
+func TestGiteeRefusesARequestWithoutAUserAgent(t *testing.T) {
 	w := newOAuthWorld(t)
 	r := w.tokenRequest(Gitee, url.Values{"grant_type": {"authorization_code"}})
 	r.Header.Set("User-Agent", "")
@@ -68,7 +68,7 @@ func TestGiteeAnswersNobodyWithoutAUserAgent(t *testing.T) {
 	want(t, "API", w.send(r).status, 403)
 }
 
-func TestGiteeTakesATokenInTheQueryToo(t *testing.T) {
+func TestGiteeAcceptsATokenInTheQuery(t *testing.T) {
 	w := newOAuthWorld(t)
 	token := w.bind(Gitee).get("access_token")
 	reply := w.send(w.request("GET", "/api/v5/user?access_token="+token, ""))

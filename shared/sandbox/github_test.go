@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"bindery/shared/sandbox/github"
 )
 
 func TestGitHubAnswersInAFormUnlessAskedForJSON(t *testing.T) {
@@ -43,7 +45,7 @@ func TestGitHubAnswers200ToErrors(t *testing.T) {
 	want(t, "tokens", w.LiveTokens(GitHub, "alice"), 0)
 }
 
-func TestGitHubTakesTheClientFromTheBodyOnly(t *testing.T) {
+func TestGitHubReadsTheClientFromTheBodyOnly(t *testing.T) {
 	w := newOAuthWorld(t)
 	app := w.Apps()[GitHub]
 	r := w.tokenRequest(GitHub, url.Values{
@@ -62,7 +64,7 @@ func TestAWrongClientSecretUsesUpNoCode(t *testing.T) {
 	}
 }
 
-func TestGitHubsTokensNeverEndIfTheAppSaysSo(t *testing.T) {
+func TestGitHubsTokensNeverExpireIfTheAppSaysSo(t *testing.T) {
 	w := newOAuthWorld(t)
 	app := w.Apps()[GitHub]
 	app.ExpiringTokens = false
@@ -71,7 +73,7 @@ func TestGitHubsTokensNeverEndIfTheAppSaysSo(t *testing.T) {
 	_, ends := reply.body["expires_in"]
 	want(t, "expires_in", ends, false)
 	want(t, "refresh token", reply.get("refresh_token") != "", false)
-	w.pass(1000 * codeLife)
+	w.pass(1000 * codeTTL)
 	want(t, "status", w.me(GitHub, reply.get("access_token")).status, 200)
 
 	offline := w.code(GitHub, url.Values{"scope": {"repo offline_access"}})
@@ -95,7 +97,7 @@ func TestGitHubNormalisesScopes(t *testing.T) {
 	}
 }
 
-func TestTheEleventhTokenKillsTheOldest(t *testing.T) {
+func TestTheEleventhTokenRevokesTheOldest(t *testing.T) {
 	w := newOAuthWorld(t)
 	var tokens []string
 	for range 10 {
@@ -133,7 +135,7 @@ func TestGitHubsIdentities(t *testing.T) {
 	want(t, "unverified", reply.get("error"), "unverified_user_email")
 }
 
-func TestGitHubRefusesACallThatIsNobodys(t *testing.T) {
+func TestGitHubRefusesACallWithoutAValidToken(t *testing.T) {
 	w := newOAuthWorld(t)
 	reply := w.me(GitHub, "gho_nonsense")
 	want(t, "status", reply.status, 401)
@@ -162,14 +164,14 @@ func TestGitHubsReplicasLagAfterARefresh(t *testing.T) {
 
 func TestGitHubsLongTokens(t *testing.T) {
 	w := newOAuthWorld(t)
-	w.SetSwitch(GitHub, GitHubLongTokens, true)
+	w.SetSwitch(GitHub, github.LongTokens, true)
 	token := w.bind(GitHub).get("access_token")
 	want(t, "length", len(token), 520)
 	want(t, "dots", strings.Count(token, "."), 2)
 	want(t, "status", w.me(GitHub, token).status, 200)
 }
 
-// applications calls GitHub's API about one token.
+// applications calls GitHub's API for apps about one token.
 func (w *oauthWorld) applications(method, what, token, clientSecret string) oauthReply {
 	id := w.Apps()[GitHub].ClientID
 	r := w.request(method, "/applications/"+id+"/"+what, `{"access_token":"`+token+`"}`)
@@ -193,7 +195,7 @@ func TestGitHubRevokesOneTokenOrAll(t *testing.T) {
 	want(t, "delete", w.applications("DELETE", "token", token, right).status, 204)
 	want(t, "again", w.applications("DELETE", "token", token, right).status, 404)
 	want(t, "check again", w.applications("POST", "token", token, right).status, 404)
-	want(t, "dead", w.me(GitHub, token).status, 401)
+	want(t, "revoked token", w.me(GitHub, token).status, 401)
 	dead := w.refresh(GitHub, one.get("refresh_token")).get("error")
 	want(t, "its refresh token", dead, "bad_refresh_token")
 	want(t, "the other", w.me(GitHub, two.get("access_token")).status, 200)

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
 )
 
-func TestGitLabTellsWhoATokenIs(t *testing.T) {
+func TestGitLabReturnsTheTokensUser(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, base := range []string{origin, origin + "/gitlab"} {
 		for _, h := range []header{
@@ -26,7 +27,7 @@ func TestGitLabTellsWhoATokenIs(t *testing.T) {
 	}
 }
 
-func TestGitLabRefusesInItsOwnWords(t *testing.T) {
+func TestGitLabErrors(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, c := range []struct {
 		token, path string
@@ -65,7 +66,7 @@ func TestGitLabDescribesAToken(t *testing.T) {
 	}
 }
 
-func TestGitLabTokenEndsAtMidnightUTC(t *testing.T) {
+func TestGitLabTokenExpiresAtMidnightUTC(t *testing.T) {
 	var mu sync.Mutex
 	now := clock
 	s, origin := open(t, sandbox.Options{Now: func() time.Time {
@@ -78,7 +79,7 @@ func TestGitLabTokenEndsAtMidnightUTC(t *testing.T) {
 		defer mu.Unlock()
 		now = to
 	}
-	token := s.AddGitLabToken(sandbox.GitLabToken{
+	token := s.GitLab.AddToken(gitlab.Token{
 		Username: "bob", Scopes: []string{"api"}, ExpiresAt: clock.AddDate(0, 0, 1),
 	})
 	midnight := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
@@ -97,8 +98,8 @@ func TestGitLabVersions(t *testing.T) {
 	for _, c := range []struct{ major, minor, get, remove int }{
 		{14, 10, 404, 404}, {15, 0, 404, 403}, {15, 4, 404, 204}, {15, 5, 200, 204},
 	} {
-		s.SetGitLabVersion(c.major, c.minor)
-		token := s.AddGitLabToken(sandbox.GitLabToken{
+		s.GitLab.SetVersion(c.major, c.minor)
+		token := s.GitLab.AddToken(gitlab.Token{
 			Username: "alice", Scopes: []string{"read_user"},
 		})
 		got := call(t, noBody("GET", self), privateToken(token)).status
@@ -112,28 +113,28 @@ func TestGitLabVersions(t *testing.T) {
 	}
 }
 
-func TestGitLabRevokedTokenIsDead(t *testing.T) {
+func TestGitLabRefusesRevokedTokensAndBlockedUsers(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	status := func(token secret.Text) int {
 		return call(t, noBody("GET", origin+"/api/v4/user"), privateToken(token)).status
 	}
-	id := s.AddGitLabUser(sandbox.GitLabUser{Username: "dora"})
-	token := s.AddGitLabToken(sandbox.GitLabToken{Username: "dora", Scopes: []string{"api"}})
-	s.BlockGitLabUser("dora")
+	id := s.GitLab.AddUser(gitlab.User{Username: "dora"})
+	token := s.GitLab.AddToken(gitlab.Token{Username: "dora", Scopes: []string{"api"}})
+	s.GitLab.BlockUser("dora")
 	if got := status(token); id == 0 || got != 403 {
 		t.Errorf("blocked: got %d, want 403", got)
 	}
-	s.UnblockGitLabUser("dora")
-	s.SetGitLabScopes(token, "read_repository")
+	s.GitLab.UnblockUser("dora")
+	s.GitLab.SetScopes(token, "read_repository")
 	if got := status(token); got != 403 {
 		t.Errorf("without scope: got %d, want 403", got)
 	}
-	s.SetGitLabScopes(token, "api")
+	s.GitLab.SetScopes(token, "api")
 	if got := status(token); got != 200 {
 		t.Errorf("mended: got %d, want 200", got)
 	}
-	s.RevokeGitLabToken(token)
-	s.RevokeGitLabToken(token)
+	s.GitLab.RevokeToken(token)
+	s.GitLab.RevokeToken(token)
 	if got := status(token); got != 401 {
 		t.Errorf("revoked: got %d, want 401", got)
 	}

@@ -17,8 +17,11 @@ import (
 	"bindery/shared/secret"
 )
 
-// oauthCallback is where the apps of these tests are registered.
+// oauthCallback is the registered callback of the apps in these tests.
 const oauthCallback = "https://bindery.example/v1/callback"
+
+// codeTTL is how long a code may be redeemed.
+const codeTTL = 10 * time.Minute
 
 // oauthWorld is a sandbox on a socket, with a clock of its own.
 type oauthWorld struct {
@@ -56,7 +59,8 @@ func (w *oauthWorld) pass(d time.Duration) {
 	w.clock = w.clock.Add(d)
 }
 
-// authorizeURL is what an app sends a browser to.
+// authorizeURL returns the address that an app sends a browser to. The parameters in more replace
+// the usual ones; one without values is removed.
 func (w *oauthWorld) authorizeURL(p Platform, more url.Values) string {
 	q := url.Values{
 		"client_id": {w.Apps()[p].ClientID}, "response_type": {"code"},
@@ -74,10 +78,10 @@ func (w *oauthWorld) authorizeURL(p Platform, more url.Values) string {
 			q.Del(name)
 		}
 	}
-	return w.server.URL + w.oauth(p).authorize + "?" + q.Encode()
+	return w.server.URL + w.Platforms[p].AuthorizePath + "?" + q.Encode()
 }
 
-// code is a fresh one, granted by alice.
+// code returns a new code that alice has granted.
 func (w *oauthWorld) code(p Platform, more url.Values) string {
 	w.t.Helper()
 	back, err := w.Consent(p, "alice", w.authorizeURL(p, more), nil)
@@ -91,7 +95,7 @@ func (w *oauthWorld) code(p Platform, more url.Values) string {
 	return code
 }
 
-// query is an address's.
+// query returns the query of an address.
 func query(t *testing.T, address string) url.Values {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -101,7 +105,7 @@ func query(t *testing.T, address string) url.Values {
 	return u.Query()
 }
 
-// oauthReply is what a token endpoint or an API answered.
+// oauthReply is the reply of a token endpoint or an API.
 type oauthReply struct {
 	status int
 	header http.Header
@@ -109,13 +113,13 @@ type oauthReply struct {
 	text   string
 }
 
-// get is a text of the body, "" if it isn't one.
+// get returns a string of the body, "" if it isn't one.
 func (r oauthReply) get(name string) string {
 	text, _ := r.body[name].(string)
 	return text
 }
 
-// send makes a request and reads the reply; JSON if it is.
+// send sends a request and reads the reply, as JSON if it is.
 func (w *oauthWorld) send(r *http.Request) oauthReply {
 	w.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(r)
@@ -132,7 +136,7 @@ func (w *oauthWorld) send(r *http.Request) oauthReply {
 	return reply
 }
 
-// request is one to the sandbox.
+// request returns a request to the sandbox.
 func (w *oauthWorld) request(method, path, body string) *http.Request {
 	w.t.Helper()
 	r, err := http.NewRequest(method, w.server.URL+path, strings.NewReader(body))
@@ -142,13 +146,13 @@ func (w *oauthWorld) request(method, path, body string) *http.Request {
 	return r
 }
 
-// token asks the token endpoint as the platform's own app does, with the fields changed by more.
+// token calls the token endpoint as the platform's app, with the form changed by more.
 func (w *oauthWorld) token(p Platform, more url.Values) oauthReply {
 	w.t.Helper()
 	return w.send(w.tokenRequest(p, more))
 }
 
-// tokenRequest is what [oauthWorld.token] sends.
+// tokenRequest returns the request that [oauthWorld.token] sends.
 func (w *oauthWorld) tokenRequest(p Platform, more url.Values) *http.Request {
 	w.t.Helper()
 	paths := map[Platform]string{
@@ -188,7 +192,7 @@ func (w *oauthWorld) exchange(p Platform, code string, more url.Values) oauthRep
 	return w.token(p, form)
 }
 
-// bind goes the whole way as alice and returns the token's reply.
+// bind consents as alice, redeems the code and returns the reply of the token endpoint.
 func (w *oauthWorld) bind(p Platform) oauthReply {
 	w.t.Helper()
 	reply := w.exchange(p, w.code(p, nil), nil)
@@ -198,13 +202,13 @@ func (w *oauthWorld) bind(p Platform) oauthReply {
 	return reply
 }
 
-// refresh renews a token.
+// refresh refreshes a token.
 func (w *oauthWorld) refresh(p Platform, refresh string) oauthReply {
 	w.t.Helper()
 	return w.token(p, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
 }
 
-// me asks whose token it is.
+// me asks for the token's user.
 func (w *oauthWorld) me(p Platform, token string) oauthReply {
 	w.t.Helper()
 	paths := map[Platform]string{Gitee: "/api/v5/user", GitHub: "/user", Bitbucket: "/2.0/user"}
@@ -213,7 +217,7 @@ func (w *oauthWorld) me(p Platform, token string) oauthReply {
 	return w.send(r)
 }
 
-// want fails the test if the two differ. Give it no secrets.
+// want fails the test if the two differ. It prints both, so they must not be secrets.
 func want[T comparable](t *testing.T, what string, got, wanted T) {
 	t.Helper()
 	if got != wanted {
@@ -221,10 +225,10 @@ func want[T comparable](t *testing.T, what string, got, wanted T) {
 	}
 }
 
-// oauthPlatforms are the three.
+// oauthPlatforms returns the platforms that are bound by consent.
 func oauthPlatforms() []Platform { return []Platform{Gitee, GitHub, Bitbucket} }
 
-// oauthBrowser is a person's: it keeps cookies and follows redirects, but not to the callback.
+// oauthBrowser returns a browser: it keeps cookies and follows redirects, but not to the callback.
 func oauthBrowser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -239,32 +243,32 @@ func oauthBrowser(t *testing.T) *http.Client {
 	}}
 }
 
-// page is what a browser ended on: a page, or the way back to the app.
-type page struct {
+// shownPage is a page that a browser shows, or the address of the app that it is sent back to.
+type shownPage struct {
 	text string
 	back string
 }
 
-// read turns a reply into a page.
-func read(t *testing.T, resp *http.Response, err error) page {
+// read reads a reply as a page.
+func read(t *testing.T, resp *http.Response, err error) shownPage {
 	t.Helper()
 	if err != nil {
 		t.Fatal("the page could not be read")
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, _ := io.ReadAll(resp.Body)
-	return page{string(b), resp.Header.Get("Location")}
+	return shownPage{string(b), resp.Header.Get("Location")}
 }
 
 // open opens an address.
-func open(t *testing.T, b *http.Client, address string) page {
+func open(t *testing.T, b *http.Client, address string) shownPage {
 	t.Helper()
 	resp, err := b.Get(address)
 	return read(t, resp, err)
 }
 
 // press presses a button of the page at an address, with the scopes ticked.
-func press(t *testing.T, b *http.Client, address, do string, scopes ...string) page {
+func press(t *testing.T, b *http.Client, address, do string, scopes ...string) shownPage {
 	t.Helper()
 	resp, err := b.PostForm(address, url.Values{"do": {do}, "scope": scopes})
 	return read(t, resp, err)
@@ -273,7 +277,7 @@ func press(t *testing.T, b *http.Client, address, do string, scopes ...string) p
 // secretOf wraps a value for the sandbox's methods.
 func secretOf(value string) secret.Text { return secret.New(value) }
 
-// sorted is a sorted copy of a space- or comma-separated list.
+// sorted sorts a space- or comma-separated list.
 func sorted(list string) string {
 	return strings.Join(slices.Sorted(strings.FieldsFuncSeq(list, func(r rune) bool {
 		return r == ' ' || r == ','

@@ -1,22 +1,18 @@
-// Package sandbox is five pretend platforms for a laptop and for tests: Codeup, Gitee, GitHub,
-// GitLab and Bitbucket, on one origin, with the quirks that the real ones have and with faults to
-// switch on.
+// Package sandbox simulates the five platforms, Codeup, Gitee, GitHub, GitLab and Bitbucket, on
+// one origin, for a laptop and for tests. It has the quirks of the real ones, and faults that can
+// be switched on.
 //
-// It speaks what the vendors document and what others have read in the wild, and it shares no
-// code with package provider: the one that asks and the one that answers are written apart, so
-// that a wrong belief shows. Its tokens are fixed, obviously fake and good for nothing else.
-// Nothing that is deployed links it.
+// It follows the vendors' documentation and recorded replies, and it shares no code with package
+// provider: client and server are written separately, so that a wrong assumption shows. Its tokens
+// are fixed and obviously fake. Nothing that is deployed links it.
 //
-// One file a platform; sandbox.go is the frame, faults.go what can go wrong on purpose, page.go
-// what a person sees. Repositories hold just enough to be listed; one for each platform can be
-// cloned, by git's own program (git.go).
+// This package has what surrounds the platforms: routing, the log of requests, faults, and the
+// page for a person. Each platform has a package of its own below this one; oauth is the part that
+// Gitee, GitHub and Bitbucket share, git serves repositories, page has the templates.
 package sandbox
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"io"
 	"net/http"
 	"slices"
@@ -24,199 +20,164 @@ import (
 	"sync"
 	"time"
 
+	"bindery/shared/sandbox/bitbucket"
+	"bindery/shared/sandbox/codeup"
+	"bindery/shared/sandbox/git"
+	"bindery/shared/sandbox/gitee"
+	"bindery/shared/sandbox/github"
+	"bindery/shared/sandbox/gitlab"
+	"bindery/shared/sandbox/oauth"
+	"bindery/shared/sandbox/platform"
 	"bindery/shared/secret"
 )
 
-// Platform names one of the five.
-type Platform string
+// Platform names one of the five platforms.
+type Platform = platform.Name
 
 // The platforms.
 const (
-	Codeup    Platform = "codeup"
-	Gitee     Platform = "gitee"
-	GitHub    Platform = "github"
-	GitLab    Platform = "gitlab"
-	Bitbucket Platform = "bitbucket"
+	Codeup    = platform.Codeup
+	Gitee     = platform.Gitee
+	GitHub    = platform.GitHub
+	GitLab    = platform.GitLab
+	Bitbucket = platform.Bitbucket
 )
 
-// Options are what a sandbox is made with.
+// App is an OAuth app that is registered at a platform.
+type App = oauth.App
+
+// Sample is something to try by hand.
+type Sample = platform.Sample
+
+// Options configure a sandbox.
 type Options struct {
 	// Now is the clock by which tokens expire.
 	Now func() time.Time
-	// URL is the sandbox's own origin, "http://127.0.0.1:8081", for the links that it gives out.
-	// If it is empty they are built from the request's Host.
+	// URL is the sandbox's own origin, "http://127.0.0.1:8081", for the links in its replies. If
+	// it is empty they are built from the request's Host.
 	URL string
-	// Random is where new tokens come from: crypto/rand.Reader, or something fixed in a test.
+	// Random is the source of new tokens: crypto/rand.Reader, or a fixed one in a test.
 	Random io.Reader
 	// OnRequest, if set, is called with each request to a platform before it is answered, from
-	// that request's goroutine. It may block, which holds the request, and nothing else, up.
+	// that request's goroutine. If it blocks it delays that request and no other.
 	OnRequest func(Request)
 }
 
-// Sandbox serves all platforms. Its methods may be called at once from many goroutines, also
+// Sandbox serves all platforms. Its methods may be called by several goroutines at once, also
 // while it serves.
 type Sandbox struct {
+	// Platforms are the controls of Gitee, GitHub and Bitbucket.
+	oauth.Platforms
+	// Codeup and GitLab are the platforms that are bound by a pasted token.
+	Codeup *codeup.Server
+	GitLab *gitlab.Server
+
 	options   Options
-	platforms []platform // in the order of the console
-	codeup    *codeup
-	gitlab    *gitlab
+	env       *platform.Env
+	platforms []server // in the order of the console
 	own       http.Handler
-	pages     *template.Template
 	closing   chan struct{}
 	close     sync.Once
-	git       gitServer
+	git       git.Server
 
 	mu       sync.Mutex // guards what follows
 	faults   map[Platform]Fault
-	switches map[Platform]map[string]bool
 	requests []*Request
 	counts   map[Platform]int
 }
 
-// platform is what the frame asks of each of the five.
-type platform interface {
+// server is one of the platforms.
+type server interface {
 	http.Handler
-	name() Platform
-	// serves reports whether a path, without prefix or host, belongs to this platform.
-	serves(path string) bool
-	// samples are for a person: what to try, and what will come of it.
-	samples() []Sample
-	// switches are the platform's quirks that can be turned on and off, with their defaults.
-	switches() []Switch
+	Name() Platform
+	// Serves reports whether a path, without the origin, belongs to this platform.
+	Serves(path string) bool
+	// Samples lists what a person can try, and the outcome.
+	Samples() []Sample
+	// CloneURL returns the address of a repository.
+	CloneURL(origin string) string
+	ListSwitches() []platform.Switch
+	SetSwitch(name string, on bool) bool
 }
 
-// New returns a sandbox with its users and tokens in place. It panics without a clock or a source
-// of randomness.
+// New returns a sandbox with its users and tokens. It panics without a clock or a random source.
 func New(o Options) *Sandbox {
 	if o.Now == nil || o.Random == nil {
 		panic("sandbox: Options.Now and Options.Random are needed")
 	}
-	o.URL = strings.TrimSuffix(o.URL, "/")
 	s := &Sandbox{
-		options:  o,
-		pages:    parsePages(),
-		closing:  make(chan struct{}),
-		faults:   map[Platform]Fault{},
-		switches: map[Platform]map[string]bool{},
-		counts:   map[Platform]int{},
+		options: o,
+		closing: make(chan struct{}),
+		faults:  map[Platform]Fault{},
+		counts:  map[Platform]int{},
 	}
-	s.own = s.ownPages()
-	s.platforms = s.newPlatforms()
-	for _, p := range s.platforms {
-		s.switches[p.name()] = map[string]bool{}
-		for _, w := range p.switches() {
-			s.switches[p.name()][w.Name] = w.On
-		}
+	s.env = &platform.Env{
+		Now: o.Now, URL: strings.TrimSuffix(o.URL, "/"), Random: o.Random, Git: &s.git,
 	}
+	s.Codeup, s.GitLab = codeup.New(s.env), gitlab.New(s.env)
+	s.Platforms = oauth.Platforms{
+		Gitee: gitee.New(s.env), GitHub: github.New(s.env), Bitbucket: bitbucket.New(s.env),
+	}
+	s.platforms = []server{
+		s.Codeup, s.Platforms[Gitee], s.Platforms[GitHub], s.GitLab, s.Platforms[Bitbucket],
+	}
+	s.own = s.ownRoutes()
 	return s
 }
 
-// Close ends every request that waits or goes on for ever because of a fault. Call it before
-// closing the server. Twice is once.
-//
-// The repositories that git has cloned from are removed.
+// Close ends every request that a fault keeps waiting, and removes the repositories that git has
+// cloned from. Call it before closing the server. It may be called twice.
 func (s *Sandbox) Close() {
 	s.close.Do(func() {
 		close(s.closing)
-		s.git.close()
+		s.git.Close()
 	})
 }
 
-// ServeHTTP answers for whichever platform the path belongs to, or with the sandbox's own page.
+// ServeHTTP answers as the platform that the path belongs to, or with the sandbox's own pages.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Sandbox", "true")
-	i := slices.IndexFunc(s.platforms, func(p platform) bool { return p.serves(r.URL.Path) })
-	if i < 0 {
-		s.own.ServeHTTP(w, r)
-		return
+	for _, p := range slices.Backward(s.platforms) { // Codeup last, which serves any git path
+		if p.Serves(r.URL.Path) {
+			s.logged(w, r, p.Name(), func(w http.ResponseWriter) {
+				s.serveFault(w, r, p, s.takeFault(p.Name(), r.URL.Path))
+			})
+			return
+		}
 	}
-	p := s.platforms[i]
-	s.logged(w, r, p.name(), func(w http.ResponseWriter) {
-		s.misbehave(w, r, p, s.takeFault(p.name(), r.URL.Path))
-	})
+	s.own.ServeHTTP(w, r)
 }
 
-// Switch is a quirk of a platform that can be turned on and off.
-type Switch struct {
-	Name string
-	Text Words
-	On   bool
-}
-
-// Words is a text in the two languages.
-type Words struct{ Chinese, English string }
-
-// SetSwitch turns a quirk on or off. It panics at a name that the platform doesn't have.
-func (s *Sandbox) SetSwitch(p Platform, name string, on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.switches[p][name]; !ok {
-		panic(fmt.Sprintf("sandbox: %s has no switch %q", p, name))
+// find returns a platform, nil if it doesn't exist.
+func (s *Sandbox) find(name Platform) server {
+	for _, p := range s.platforms {
+		if p.Name() == name {
+			return p
+		}
 	}
-	s.switches[p][name] = on
+	return nil
 }
 
-// on reports whether a quirk is turned on.
-func (s *Sandbox) on(p Platform, name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.switches[p][name]
+// SetSwitch turns a switch on or off. It panics at a name that the platform doesn't have.
+func (s *Sandbox) SetSwitch(name Platform, switchName string, on bool) {
+	if p := s.find(name); p == nil || !p.SetSwitch(switchName, on) {
+		panic(fmt.Sprintf("sandbox: %s has no switch %q", name, switchName))
+	}
 }
 
-// Sample is something to try by hand: what to type, and what to expect.
-type Sample struct {
-	Platform Platform
-	Title    Words
-	// Address is empty where the platform has one only.
-	Address      string
-	Username     string
-	Token        secret.Text // empty for a platform that is bound by consent
-	Organization string      // empty if it needn't be named
-	Expect       Words
-}
-
-// Samples lists what there is to try, in the order of the console. The tokens are fixed and
-// fake: it is safe, and the point, to show them.
+// Samples lists what a person can try, in the order of the console. The tokens are fixed and fake,
+// and meant to be shown.
 func (s *Sandbox) Samples() []Sample {
 	var all []Sample
 	for _, p := range s.platforms {
-		all = append(all, p.samples()...)
+		all = append(all, p.Samples()...)
 	}
 	return all
 }
 
-// origin is the sandbox's own, for links.
-func (s *Sandbox) origin(r *http.Request) string {
-	if s.options.URL != "" {
-		return s.options.URL
-	}
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
+// tokenChanger is a platform of pasted tokens, which a person changes on the sandbox's page. The
+// other platforms have a settings page for that.
+type tokenChanger interface {
+	TokenChanges() []platform.TokenChange
+	ChangeToken(value secret.Text, change string) bool
 }
-
-// random returns a new text of n random bytes in hex after the prefix.
-func (s *Sandbox) random(prefix string, n int) secret.Text {
-	b := make([]byte, n)
-	if _, err := io.ReadFull(s.options.Random, b); err != nil {
-		panic(fmt.Sprintf("sandbox: no randomness: %v", err))
-	}
-	return secret.New(fmt.Sprintf("%s%x", prefix, b))
-}
-
-// writeJSON answers with v. The platforms' replies are not escaped for HTML.
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("sandbox: encoding a reply: %v", err))
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
-}
-
-// object is a JSON object in a reply.
-type object map[string]any

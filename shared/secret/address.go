@@ -5,8 +5,9 @@ import (
 	"net/url"
 )
 
-// WithoutAddress is an error of package net/http without the request's address, which that quotes:
-// an address may have a key or a code in it. Any other error, and nil, stays as it is.
+// WithoutAddress returns an error of package net/http without the request's address, which such an
+// error quotes: an address may have a key or a code in it. Any other error, and nil, is returned
+// unchanged.
 func WithoutAddress(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {

@@ -9,12 +9,12 @@ import (
 	"bindery/shared/secret"
 )
 
-func TestAnErrorOfARequestLosesItsAddressAlone(t *testing.T) {
+func TestWithoutAddressRemovesOnlyTheAddress(t *testing.T) {
 	cause := errors.New("no answer")
 	request := &url.Error{Op: "Post", URL: "https://a.example/?key=canary", Err: cause}
 	for _, err := range []error{request, fmt.Errorf("posting: %w", request)} {
 		if got := secret.WithoutAddress(err); got != cause {
-			t.Errorf("got %v, want the cause alone", got)
+			t.Errorf("got %v, want only the cause", got)
 		}
 	}
 	if got := secret.WithoutAddress(cause); got != cause {

@@ -1,8 +1,8 @@
-// Package secret holds text that must never be seen: tokens, codes, verifiers, client secrets.
+// Package secret holds text that must never be shown: tokens, codes, verifiers, client secrets.
 //
-// A [Text] prints as [redacted] in every format that Go knows (fmt verbs, JSON, text, gob, slog),
-// so that a secret in a struct, an error or a log line gives itself away to nobody. There is one
-// way out, [Text.Reveal], and a search for its name finds every place where a secret leaves.
+// A [Text] prints as [Redacted] in every format that Go knows (fmt verbs, JSON, text, gob, slog),
+// so that a secret in a struct, an error or a log line is not disclosed. [Text.Reveal] is the only
+// way to read it, and a search for its name finds every place where a secret leaves.
 //
 // The package imports nothing of Bindery.
 package secret
@@ -16,19 +16,19 @@ import (
 	"reflect"
 )
 
-// Redacted is what every secret prints as.
+// Redacted is the printed form of every secret.
 const Redacted = "[redacted]"
 
-// Text is one secret. The zero value is the empty secret. It may be copied, but not compared
-// with ==: see [Text.Equal].
+// Text is one secret. The zero value is the empty secret. It may be copied, but not compared with
+// ==: see [Text.Equal].
 type Text struct {
-	_ [0]func() // no ==, which would leak by its time and hide a missing length check
-	// A pointer, since fmt passes by Format where it prints a struct's unexported field or a verb
-	// that it thinks wrong (%w), and then follows no pointer.
+	_ [0]func() // prevents ==, whose duration would leak and which would hide a missing length check
+	// A pointer, because fmt doesn't call Format where it prints a struct's unexported field or a
+	// verb that it considers wrong (%w), and then doesn't follow pointers.
 	value *string
 }
 
-// New wraps a secret.
+// New returns the value as a secret.
 func New(value string) Text {
 	if value == "" {
 		return Text{}
@@ -37,7 +37,7 @@ func New(value string) Text {
 }
 
 // Reveal returns the secret itself. Call it only where the secret leaves the process on purpose:
-// into a request's header or body, into the vault, into the reply to a build.
+// into a request's header or body, into the vault, or into the reply to a build.
 func (t Text) Reveal() string {
 	if t.value == nil {
 		return ""
@@ -66,10 +66,10 @@ func (t Text) GoString() string { return Redacted }
 // Format writes [Redacted] under every verb and flag.
 func (t Text) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
 
-// LogValue is [Redacted].
+// LogValue returns [Redacted].
 func (t Text) LogValue() slog.Value { return slog.StringValue(Redacted) }
 
-// MarshalText returns [Redacted]; it also serves encoders that know no JSON.
+// MarshalText returns [Redacted]; it also serves encoders other than JSON.
 func (t Text) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // MarshalJSON returns [Redacted] as a JSON string.
@@ -78,11 +78,11 @@ func (t Text) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`
 // GobEncode returns [Redacted].
 func (t Text) GobEncode() ([]byte, error) { return []byte(Redacted), nil }
 
-// GobDecode refuses: a secret that went through gob is gone.
+// GobDecode returns an error, because gob never contains the secret.
 func (t *Text) GobDecode([]byte) error { return fmt.Errorf("secret: gob holds no secrets") }
 
-// UnmarshalJSON reads a JSON string, so that a request's body is decoded straight into a Text.
-// The error is one to which encoding/json adds the field's name. It doesn't quote the input.
+// UnmarshalJSON reads a JSON string, so that a request's body is decoded directly into a Text. Its
+// error is of a type to which encoding/json adds the field's name. It doesn't quote the input.
 func (t *Text) UnmarshalJSON(data []byte) error {
 	var value *string
 	if err := json.Unmarshal(data, &value); err != nil {

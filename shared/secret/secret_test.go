@@ -15,8 +15,8 @@ import (
 
 const canary = "canary-4f1e"
 
-// TestD2_RedactedInEveryFormat prints a secret, alone and inside other values, in every way that
-// Go's standard library knows.
+// TestD2_RedactedInEveryFormat prints a secret, on its own and inside other values, in every way
+// that Go's standard library knows.
 func TestD2_RedactedInEveryFormat(t *testing.T) {
 	text := secret.New(canary)
 	holder := struct {
@@ -57,7 +57,7 @@ func TestD2_RedactedInEveryFormat(t *testing.T) {
 		if strings.Contains(got, canary) || strings.Contains(got, fmt.Sprintf("%x", canary)) {
 			t.Errorf("%s shows the secret", format)
 		}
-		// Where fmt cannot ask the type, an address is shown instead.
+		// Where fmt can't call the type's methods, it shows an address instead.
 		said := strings.Contains(got, secret.Redacted) || strings.Contains(got, "0x")
 		if !said && !strings.HasSuffix(format, "%T") && !strings.HasPrefix(format, "unexported") {
 			t.Errorf("%s = %q, want it to hold %q", format, got, secret.Redacted)

@@ -72,18 +72,6 @@ func (w hooked) DeleteBinding(ctx context.Context, b Binding) error {
 	return with0(ctx, w.h, "DeleteBinding", func() error { return w.t.DeleteBinding(ctx, b) })
 }
 
-func (w hooked) Note(ctx context.Context, secret string) (Note, error) {
-	return with1(ctx, w.h, "Note", func() (Note, error) { return w.t.Note(ctx, secret) })
-}
-
-func (w hooked) SaveNote(ctx context.Context, n Note) (Note, error) {
-	return with1(ctx, w.h, "SaveNote", func() (Note, error) { return w.t.SaveNote(ctx, n) })
-}
-
-func (w hooked) DeleteNote(ctx context.Context, n Note) error {
-	return with0(ctx, w.h, "DeleteNote", func() error { return w.t.DeleteNote(ctx, n) })
-}
-
 func (w hooked) Authorization(ctx context.Context, id string) (Authorization, error) {
 	return with1(ctx, w.h, "Authorization", func() (Authorization, error) {
 		return w.t.Authorization(ctx, id)

@@ -86,7 +86,7 @@ func TestHookGetsTheCallsContext(t *testing.T) {
 		got = ctx.Value(key{})
 		return nil, errors.New("enough")
 	})
-	_, _ = hooked.Note(ctx, "1")
+	_, _ = hooked.Authorization(ctx, "1")
 	if got != "mine" {
 		t.Errorf("got value %v of the context, want the caller's", got)
 	}

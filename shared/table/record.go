@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bindery/shared/problem"
+	"bindery/shared/vault"
 )
 
 // Key names a binding: one platform of one instance of one account.
@@ -86,8 +87,8 @@ type Backoff struct {
 // Token is what a record knows of the token it points at: everything but the token.
 type Token struct {
 	// Secret and Generation name the token in the vault.
-	Secret     string `json:"secret"`
-	Generation int    `json:"generation"`
+	Secret     vault.SecretName `json:"secret"`
+	Generation int              `json:"generation"`
 	// Username is what the platform's git server wants beside the token.
 	Username  string    `json:"username"`
 	Scopes    []string  `json:"scopes,omitempty"`
@@ -99,8 +100,25 @@ type Token struct {
 	unknown unknownFields
 }
 
+// OwnedSecret is a secret of the vault that a binding's row lists and does not point at. It is
+// pending while a bind stores it and has not yet pointed the row at it, and retired after the row
+// was pointed elsewhere. The sweep revokes its tokens if they were issued to Bindery, deletes the
+// secret, and then takes the entry off the list.
+type OwnedSecret struct {
+	Name vault.SecretName `json:"name"`
+	// Generation is the first whose token may be valid at the platform. A refresh may store later
+	// ones after the entry was written.
+	Generation int  `json:"generation"`
+	Retired    bool `json:"retired,omitempty"` // false: pending
+	// Attempts counts the sweep's tries to revoke and delete it.
+	Attempts int       `json:"attempts,omitempty"`
+	DueAt    time.Time `json:"dueAt"`
+
+	unknown unknownFields
+}
+
 // Binding is the record of one binding. A row without a secret is unbound; it stays for 15
-// minutes, until its events are in the history.
+// minutes, until its events are in the history and its list of secrets is empty.
 type Binding struct {
 	Key
 	// Version is the table's; see [Bindings].
@@ -108,7 +126,9 @@ type Binding struct {
 	// Revision is random, changes at bind and unbind only, and is the ETag.
 	Revision string `json:"stamp"`
 
-	Token        Token             `json:"token,omitzero"`
+	Token Token `json:"token,omitzero"`
+	// Secrets are the secrets that this row owns besides the one that it points at.
+	Secrets      []OwnedSecret     `json:"secrets,omitempty"`
 	Method       string            `json:"method"`
 	Address      string            `json:"address,omitempty"`
 	Organization string            `json:"organization,omitempty"`
@@ -199,31 +219,6 @@ func IsPosition(text string) bool {
 	return strings.Trim(digits, "0123456789") == ""
 }
 
-// NoteState is how a note's secret came to need one.
-type NoteState string
-
-// The states of a note.
-const (
-	// Held: somebody is about to point a record at the secret.
-	Held NoteState = "held"
-	// Disowned: somebody is about to point a record away from it.
-	Disowned NoteState = "disowned"
-	// Collecting: the sweep found no record that points at it, and deletes it. Final.
-	Collecting NoteState = "collecting"
-)
-
-// Note is a secret about which the sweep must ask.
-type Note struct {
-	Secret  string `json:"secret"`
-	Version string `json:"-"`
-	// Binding is the record that may point at the secret; zero while there is none.
-	Binding    Key       `json:"binding,omitzero"`
-	Generation int       `json:"generation"`
-	State      NoteState `json:"state"`
-	Attempts   int       `json:"attempts,omitempty"`
-	DueAt      time.Time `json:"dueAt"`
-}
-
 // Stage is how far an authorization has come.
 type Stage string
 
@@ -253,13 +248,22 @@ type Authorization struct {
 	Challenge        string `json:"challenge,omitempty"` // PKCE, S256
 	ConfirmationHash string `json:"finishHash,omitempty"`
 
+	// Token names its secret from the claim on, before anything is in the vault.
 	Token    Token             `json:"token,omitzero"`
 	Identity Identity          `json:"identity,omitzero"`
 	Warnings []problem.Problem `json:"warnings,omitempty"`
 	Problem  *problem.Problem  `json:"problem,omitempty"`
 
+	// Binding is the record that a confirm is about to point at the secret, or has pointed at it.
+	// Zero: none. It never changes once it is set.
+	Binding Key `json:"binding,omitzero"`
+	// Discarded says that another user has tried to confirm it. It can't be confirmed any more.
+	Discarded bool `json:"discarded,omitempty"`
+
 	ExpiresAt time.Time `json:"expiresAt"`
-	DueAt     time.Time `json:"dueAt"`
+	// Attempts counts the sweep's tries to revoke and delete the secret.
+	Attempts int       `json:"attempts,omitempty"`
+	DueAt    time.Time `json:"dueAt"`
 
 	// Attributes are the row's attributes that this version does not know, in the store's own type. A
 	// save writes them back as they were read.
@@ -267,11 +271,10 @@ type Authorization struct {
 	unknown    unknownFields
 }
 
-// DueEntry names a row that has come due. Exactly one of its three names is set.
+// DueEntry names a row that has come due. Exactly one of its two names is set.
 type DueEntry struct {
 	At            time.Time
 	Binding       Key
-	Note          string
 	Authorization string
 }
 

@@ -5,12 +5,14 @@
 // # Who may delete a secret
 //
 // A secret is created in the vault and pointed at by a record in the table, and no transaction
-// spans the two. So whoever changes which secret a record points at first writes a [Note] about
-// that secret, and only the sweep deletes secrets: 15 minutes after the note's last write, when
-// every invocation that could still have saved the record has long ended (none begins a call
-// later than 2 minutes after it began), and after asking the record. Whichever call a process
-// dies before or after, nothing is left behind and nothing in use is deleted. Package binding
-// holds to this, and a model of it is among its tests.
+// spans the two. So a row owns its secrets: it lists a secret before the vault is written, and it
+// keeps listing the secret, in the same write that releases it, until the sweep has deleted it.
+// [Binding.Secrets] is the list of a binding; an [Authorization] names the one secret that its
+// callback stores. Only the sweep deletes secrets, 15 minutes after the entry was written at the
+// earliest. By then every invocation that could still have used the secret has ended, because no
+// invocation begins a call later than 2 minutes after it began. Whichever call a process ends
+// before or after, no secret is left behind and no secret in use is deleted. Package binding
+// implements this rule, and its tests contain a model of it.
 //
 // # What every implementation keeps to
 //
@@ -71,13 +73,6 @@ type Bindings interface {
 	DeleteBinding(ctx context.Context, b Binding) error
 }
 
-// Notes are the notes about secrets; see the package's comment. Reads are strong.
-type Notes interface {
-	Note(ctx context.Context, secret string) (Note, error) // [ErrNotFound]
-	SaveNote(ctx context.Context, n Note) (Note, error)    // [ErrConflict]; like SaveBinding
-	DeleteNote(ctx context.Context, n Note) error          // [ErrConflict]; like DeleteBinding
-}
-
 // Authorizations are the OAuth attempts under way. Reads are strong.
 type Authorizations interface {
 	Authorization(ctx context.Context, id string) (Authorization, error)           // [ErrNotFound]
@@ -95,8 +90,8 @@ type Due interface {
 
 // IdentityIndex remembers which bindings and authorizations hold a token of one identity of a platform.
 // It is a hint, written before the binding is saved: an entry counts when its binding really has
-// that identity, or when it is young: 15 minutes for a binding's, and for an authorization's until
-// the sweep has ended what nobody confirmed.
+// that identity, or while it is young: 15 minutes for a binding's entry, and for an authorization's
+// until the sweep has ended the token of an attempt that was not confirmed.
 type IdentityIndex interface {
 	// SaveIdentityEntry writes the entry. The same entry again only sets At.
 	SaveIdentityEntry(ctx context.Context, h IdentityEntry) error
@@ -131,7 +126,6 @@ const (
 // Table is all of it.
 type Table interface {
 	Bindings
-	Notes
 	Authorizations
 	Due
 	IdentityIndex

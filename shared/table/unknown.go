@@ -85,6 +85,7 @@ type (
 	plainAuthorization Authorization
 	plainToken         Token
 	plainEvent         Event
+	plainOwnedSecret   OwnedSecret
 )
 
 // MarshalJSON writes the unknown fields too.
@@ -97,8 +98,8 @@ func (b *Binding) UnmarshalJSON(text []byte) (err error) {
 }
 
 // WithUnknown returns b with what a newer version wrote into the row of another record and this
-// version does not know: its fields, but not those of its token and events, and the attributes of
-// its row. It is for a binding that is built anew in place of the other.
+// version does not know: its fields, but not those of its token, its events and
+// its secrets, and the attributes of its row. It is for a binding that is built anew in place of the other.
 func (b Binding) WithUnknown(of Binding) Binding {
 	b.unknown, b.Attributes = of.unknown, of.Attributes
 	return b
@@ -130,5 +131,16 @@ func (e Event) MarshalJSON() ([]byte, error) { return marshalKnown(plainEvent(e)
 // UnmarshalJSON keeps the fields that this version does not know.
 func (e *Event) UnmarshalJSON(text []byte) (err error) {
 	e.unknown, err = unmarshalKnown(text, (*plainEvent)(e))
+	return err
+}
+
+// MarshalJSON writes the unknown fields too.
+func (o OwnedSecret) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainOwnedSecret(o), o.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (o *OwnedSecret) UnmarshalJSON(text []byte) (err error) {
+	o.unknown, err = unmarshalKnown(text, (*plainOwnedSecret)(o))
 	return err
 }

@@ -17,14 +17,14 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-// runChild is the main of a function that a runtime runs, with the vendors' loops and the adapters
-// as they are deployed.
+// runChild is the main of a function's process under a runtime, with the vendors' loops and the
+// adapters as they are deployed.
 func runChild() {
 	f := Function{HTTP: childHandler()}
 	if os.Getenv("CHILD_SCHEDULE") != "" {
 		f.Schedule = childTask
 	}
-	serve, err := adapter(detect(os.Getenv), os.Getenv, "aws")
+	serve, err := adapter(detect(os.Getenv), "aws")
 	if err == nil {
 		err = serve(context.Background(), config.Config{}, f, Logger("child"))
 	}
@@ -32,7 +32,7 @@ func runChild() {
 	os.Exit(1)
 }
 
-// seen is what a handler sees of a request.
+// seen is the part of a request that a handler sees.
 type seen struct {
 	Method, Host, Path, RawPath, Query, URI, Remote, Body, ID string
 	Header                                                    http.Header
@@ -101,7 +101,7 @@ func childTask(ctx context.Context, input json.RawMessage) (any, error) {
 	return map[string]string{"input": string(input), "id": RequestID(ctx)}, nil
 }
 
-// start starts a child; env is more of its environment.
+// start starts a child process; env is added to its environment.
 func start(t *testing.T, on triggertest.Runtime, timeout time.Duration, env ...string,
 ) *triggertest.Process {
 	t.Helper()
@@ -118,14 +118,14 @@ func both(t *testing.T, test func(t *testing.T, on triggertest.Runtime)) {
 	t.Run("FunctionCompute", func(t *testing.T) { test(t, triggertest.FunctionCompute()) })
 }
 
-// event is a request's, with the fields that every gateway sends.
+// event returns a request's event, with the fields that every gateway sends.
 func event(method, path, more string) string {
 	return fmt.Sprintf(`{"rawPath":%q,"requestContext":{"domainName":"b.example","stage":"$default",`+
 		`"requestId":"gateway","timeEpoch":"1693896071895",`+
 		`"http":{"method":%q,"path":"/decoded","sourceIp":"192.0.2.7"}}%s}`, path, method, more)
 }
 
-// replied is either cloud's reply to a request.
+// replied is the reply to a request in either cloud's format.
 type replied struct {
 	StatusCode      int
 	Headers         map[string]string
@@ -134,7 +134,7 @@ type replied struct {
 	IsBase64Encoded bool
 }
 
-// call hands an event over and wants a reply to a request.
+// call sends an event to the process and expects a reply to a request.
 func call(t *testing.T, p *triggertest.Process, event string) replied {
 	t.Helper()
 	text, err := p.Invoke(t.Context(), []byte(event))
@@ -148,7 +148,7 @@ func call(t *testing.T, p *triggertest.Process, event string) replied {
 	return reply
 }
 
-// look calls the handler that tells what it sees.
+// look calls the handler that reports what it sees of the request.
 func look(t *testing.T, p *triggertest.Process, event string) seen {
 	t.Helper()
 	reply := call(t, p, event)
@@ -160,7 +160,7 @@ func look(t *testing.T, p *triggertest.Process, event string) seen {
 	return s
 }
 
-// lines are the log's lines of JSON with the message.
+// lines returns the log's JSON lines that have the message.
 func lines(t *testing.T, p *triggertest.Process, message string) (all []map[string]any) {
 	t.Helper()
 	for text := range strings.Lines(p.Log()) {
@@ -172,7 +172,7 @@ func lines(t *testing.T, p *triggertest.Process, message string) (all []map[stri
 	return all
 }
 
-// silent fails if the process wrote anything that it must not.
+// silent fails the test if the process's log shows one of the words.
 func silent(t *testing.T, p *triggertest.Process, words ...string) {
 	t.Helper()
 	for _, word := range append(words, "canary-panic", "canary-token", "canary-key-secret") {
@@ -216,7 +216,7 @@ func TestARequestIsTheSameOnEveryRuntime(t *testing.T) {
 	})
 }
 
-func TestARequestThatIsNoneIsRefusedAndNotFailedOn(t *testing.T) {
+func TestAMalformedRequestIsRefusedAndDoesNotFailTheFunction(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0, "CHILD_SCHEDULE=1")
 		for _, path := range []string{"/a%zz", "no-slash", "http://evil.example/", ""} {
@@ -244,7 +244,7 @@ func TestARequestThatIsNoneIsRefusedAndNotFailedOn(t *testing.T) {
 	})
 }
 
-func TestAReplyLeavesWhole(t *testing.T) {
+func TestAReplyIsSentWhole(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0)
 		query := `,"rawQueryString":"body=%E4%BD%A0"`
@@ -255,7 +255,7 @@ func TestAReplyLeavesWhole(t *testing.T) {
 		}
 		reply = call(t, p, event("GET", "/reply", `,"rawQueryString":"body=%00%FF"`))
 		if reply.Body != "AP8=" || !reply.IsBase64Encoded {
-			t.Errorf("bytes leave as %q, base64 %v", reply.Body, reply.IsBase64Encoded)
+			t.Errorf("bytes are sent as %q, base64 %v", reply.Body, reply.IsBase64Encoded)
 		}
 		if reply := call(t, p, event("HEAD", "/reply", query)); reply.Body != "" {
 			t.Errorf("HEAD is answered with a body: %q", reply.Body)
@@ -263,7 +263,7 @@ func TestAReplyLeavesWhole(t *testing.T) {
 	})
 }
 
-func TestAPanicIsAProblemAndALineAndTheProcessLivesOn(t *testing.T) {
+func TestAPanicBecomesAProblemAndALogLineAndTheProcessContinues(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0)
 		for _, query := range []string{"code=canary-token", "late=1&code=canary-token"} {
@@ -304,7 +304,7 @@ func TestTheDeadlineReachesTheHandler(t *testing.T) {
 	})
 }
 
-func TestATaskThatFailsTellsTheLogAndNobodyElse(t *testing.T) {
+func TestATaskThatFailsShowsTheErrorOnlyInTheLog(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0, "CHILD_SCHEDULE=1")
 		for _, task := range []string{`"fail"`, `"panic"`} {
@@ -329,13 +329,13 @@ func TestATaskThatFailsTellsTheLogAndNobodyElse(t *testing.T) {
 	})
 }
 
-func TestAFunctionWithoutAScheduleRefusesWhatIsNoRequest(t *testing.T) {
+func TestAFunctionWithoutAScheduleRefusesOtherEvents(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0)
 		for _, unknown := range []string{`{}`, `{"Records":[{"eventSource":"aws:s3"}]}`, `[1]`, `null`} {
 			_, err := p.Invoke(t.Context(), []byte(unknown))
 			var failure *triggertest.Failure
-			if !errors.As(err, &failure) || !strings.Contains(failure.Message, "requests alone") {
+			if !errors.As(err, &failure) || !strings.Contains(failure.Message, "requests only") {
 				t.Errorf("%s: %v", unknown, err)
 			}
 		}
@@ -343,11 +343,11 @@ func TestAFunctionWithoutAScheduleRefusesWhatIsNoRequest(t *testing.T) {
 	})
 }
 
-func TestAFunctionEndsWhenItIsToldTo(t *testing.T) {
+func TestAFunctionEndsOnASignal(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if err := until(ctx, func() { <-t.Context().Done() }); err != nil {
-		t.Errorf("told to, it ends with %v", err)
+		t.Errorf("on a signal it ends with %v", err)
 	}
 	if err := until(t.Context(), func() {}); err == nil {
 		t.Error("a loop that ends by itself is no error")

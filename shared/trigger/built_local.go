@@ -2,6 +2,6 @@
 
 package trigger
 
-// stores names the cloud whose table and vault this binary is built with. None: a local file,
-// which on a cloud's runtime would be lost with every instance.
+// stores names the cloud whose table and vault this binary is built with. It is empty for a local
+// file, which a cloud's runtime would lose with every instance.
 const stores = ""

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,8 +22,7 @@ import (
 	"bindery/shared/vault/kms/kmstest"
 )
 
-// runCloudChild is the main of a function that keeps its records on Alibaba Cloud and does nothing
-// but use them.
+// runCloudChild is the main of a function that only uses a table and a vault on Alibaba Cloud.
 func runCloudChild() {
 	err := run(context.Background(), os.Getenv, "alibaba", buildCloudChild, Logger("child"))
 	fmt.Fprintln(os.Stderr, err)
@@ -38,19 +36,19 @@ func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
 	}
 	rows, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: c.Alibaba.TablestoreInstance,
-		Endpoint: c.Alibaba.TablestoreURL, Sleep: alibabacloud.Sleep,
+		Endpoint: c.Alibaba.TablestoreURL,
 	})
 	if err != nil {
 		return Function{}, err
 	}
 	secrets, err := kms.NewClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now,
 	})
 	if err != nil {
 		return Function{}, err
 	}
 	use := func(ctx context.Context) string {
-		_, err := tablestore.New(rows, c.Table).Note(ctx, "1")
+		_, err := tablestore.New(rows, c.Table).Authorization(ctx, "1")
 		if errors.Is(err, table.ErrNotFound) {
 			_, err = kms.Current(ctx, secrets, "name")
 		}
@@ -62,8 +60,8 @@ func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
 	}, nil
 }
 
-// cloudHandler answers with how the use of the cloud went: at once, or, between /leave and /return,
-// in work that outlives its invocation.
+// cloudHandler answers with the outcome of using the cloud: at once, or, between /leave and
+// /return, in work that outlives its invocation.
 func cloudHandler(use func(context.Context) string) http.Handler {
 	resume, outcome := make(chan struct{}), make(chan string)
 	mux := http.NewServeMux()
@@ -84,21 +82,22 @@ func cloudHandler(use func(context.Context) string) http.Handler {
 	return mux
 }
 
-// cloud is the pretend services of one account, which take one set of credentials at a time.
+// cloud holds the fake services of one account, which accept one set of credentials at a time.
 type cloud struct {
 	rows    *otstest.Service
 	secrets *kmstest.Service
 	process *triggertest.Process
 }
 
-// startCloud starts the function with the environment's credentials alone, which are taken.
+// startCloud starts the function with only the environment's credentials, which the services
+// accept.
 func startCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{
 		rows:    otstest.New(otstest.Options{Instance: "mine"}),
 		secrets: kmstest.New(kmstest.Options{}),
 	}
-	c.take("environment")
+	c.accept("environment")
 	c.secrets.Set("name", "v1", "text", "value")
 	rows, secrets := httptest.NewServer(c.rows), httptest.NewServer(c.secrets)
 	t.Cleanup(rows.Close)
@@ -123,7 +122,7 @@ func startCloud(t *testing.T) *cloud {
 		t.Fatal(err)
 	}
 	operator, err := tablestore.NewClient(tablestore.ClientOptions{
-		Environment: own, Instance: "mine", Endpoint: rows.URL, Sleep: alibabacloud.Sleep,
+		Environment: own, Instance: "mine", Endpoint: rows.URL,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -138,15 +137,16 @@ func startCloud(t *testing.T) *cloud {
 	return c
 }
 
-// take changes the credentials that the services take.
-func (c *cloud) take(id string) {
+// accept changes the credentials that the services accept.
+func (c *cloud) accept(id string) {
 	c.rows.SetCredentials(id, "canary-key-"+id, "canary-token-"+id)
 	c.secrets.SetCredentials(id, "canary-key-"+id, "canary-token-"+id)
 }
 
-// become changes those, and with them the ones that the cloud sends with each invocation.
-func (c *cloud) become(id string) {
-	c.take(id)
+// rotate changes the credentials that the services accept and those that the cloud sends with each
+// invocation.
+func (c *cloud) rotate(id string) {
+	c.accept(id)
 	c.process.SetCredentials(triggertest.Credentials{
 		ID: id, Key: "canary-key-" + id, Token: "canary-token-" + id,
 	})
@@ -182,66 +182,44 @@ func TestCredentialsThatChangeBetweenTwoInvocationsAreUsed(t *testing.T) {
 		}
 	}
 	want("before any came, with the environment's", c.get(t, "/use"))
-	c.become("first")
+	c.rotate("first")
 	want("with the first", c.get(t, "/use"))
 	c.get(t, "/leave")
-	c.become("second")
+	c.rotate("second")
 	want("with the second", c.get(t, "/use"))
 	want("work that was begun with the first", c.get(t, "/return"))
-	c.become("third")
+	c.rotate("third")
 	want("a timer's, with the third", c.timer(t))
 	c.process.SetCredentials(triggertest.Credentials{ID: "fourth", Token: "canary-token-fourth"})
 	want("after two of the three that belong together", c.get(t, "/use"))
 
-	// What it would be like with those of the environment alone.
-	c.take("fifth")
+	// Counter-check: the environment's credentials no longer work.
+	c.accept("fifth")
 	c.process.SetCredentials(triggertest.Credentials{})
 	if c.get(t, "/use") == fine || c.timer(t) == fine {
-		t.Error("the services take any credentials: the test sees nothing")
+		t.Error("the services accept any credentials, so the test proves nothing")
 	}
 	silent(t, c.process, "canary-key", "canary-token")
 }
 
-// Whoever can reach the function can send it headers.
-func TestARequestsHeadersAreNoCredentials(t *testing.T) {
+// Any client of the function can send these headers.
+func TestCredentialsAreNotTakenFromARequestsHeaders(t *testing.T) {
 	latest := new(alibabacloud.Latest)
 	lookup := environment("FC_REGION", "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID", "own",
-		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key", "FC_CUSTOM_LISTEN_PORT", "0")
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")
 	own, err := alibabacloud.Read(lookup, latest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := []string{
-		"X-Fc-Access-Key-Id", "forged", "X-Fc-Access-Key-Secret", "forged",
-		"X-Fc-Security-Token", "forged", "X-Fc-Control-Path", "/http-invoke",
+	h := fcHandler{http: ok("yes"), latest: latest, log: newLogger(io.Discard, "")}
+	headers, _ := json.Marshal(map[string]string{
+		"X-Fc-Access-Key-Id": "forged", "X-Fc-Access-Key-Secret": "forged",
+		"X-Fc-Security-Token": "forged",
+	})
+	_, err = h.invoke(t.Context(), []byte(event("GET", "/", `,"headers":`+string(headers))))
+	if err != nil {
+		t.Error(err)
 	}
-	t.Run("custom runtime", func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		log := newOutput()
-		ended := make(chan error, 1)
-		go func() {
-			c := config.Config{Alibaba: config.Alibaba{Latest: latest}}
-			ended <- customRuntime(lookup)(ctx, c, Function{HTTP: ok("yes")}, newLogger(log, ""))
-		}()
-		_, number, _ := strings.Cut(strings.TrimPrefix(log.address(t), "[::]"), ":")
-		if _, body := get(t, "127.0.0.1:"+number, forged...); body != "yes" {
-			t.Errorf("it answers %q", body)
-		}
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("go1", func(t *testing.T) {
-		h := fcHandler{http: ok("yes"), latest: latest, log: newLogger(io.Discard, "")}
-		headers, _ := json.Marshal(map[string]string{
-			forged[0]: forged[1], forged[2]: forged[3], forged[4]: forged[5],
-		})
-		_, err := h.invoke(t.Context(), []byte(event("GET", "/", `,"headers":`+string(headers))))
-		if err != nil {
-			t.Error(err)
-		}
-	})
 	if got := own.Credentials().ID; got != "own" {
 		t.Errorf("the credentials are those of %s", got)
 	}

@@ -18,8 +18,8 @@ import (
 	"bindery/shared/problem"
 )
 
-// httpEvent is a request as both clouds put it into an event: API Gateway's payload 2.0, and the
-// version v1 of Function Compute's HTTP trigger, which was made after it.
+// httpEvent is a request as both clouds' events describe it: API Gateway's payload 2.0, and version
+// v1 of Function Compute's HTTP trigger, which was modelled on it.
 type httpEvent struct {
 	RawPath         string            `json:"rawPath"` // URL-encoded
 	RawQueryString  *string           `json:"rawQueryString"`
@@ -38,8 +38,8 @@ type httpEvent struct {
 	} `json:"requestContext"`
 }
 
-// readEvent tells a request from any other event. A request of another form, such as payload 1.0,
-// is an error: it must not be taken for a schedule's.
+// readEvent decodes an event and reports whether it is a request. A request in another format, such
+// as payload 1.0, is an error: it must not be mistaken for a schedule's event.
 func readEvent(payload []byte) (e httpEvent, isHTTP bool, err error) {
 	if json.Unmarshal(payload, &e) == nil && e.RequestContext.HTTP.Method != "" {
 		return e, true, nil
@@ -54,11 +54,11 @@ func readEvent(payload []byte) (e httpEvent, isHTTP bool, err error) {
 	return httpEvent{}, false, nil
 }
 
-// request makes a request of the event, just as a server reads one. Header values are taken whole:
-// a comma in one may be a part of it.
+// request builds the request that the event describes, as a server would read it. Header values are
+// taken whole: a comma in one may be part of the value.
 func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	target := e.target()
-	// As a server has it: a path that begins with two slashes names no host.
+	// As in a server's request, a path that begins with two slashes names no host.
 	address, err := url.ParseRequestURI(target)
 	if err != nil || address.Host != "" {
 		target, address, wrong = "/", &url.URL{Path: "/"}, errTarget // err quotes the query
@@ -79,7 +79,7 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	for name, value := range e.Headers {
 		r.Header.Set(name, value)
 	}
-	r.Header.Del("Host") // a server has it in r.Host alone
+	r.Header.Del("Host") // a server has it only in r.Host
 	if len(e.Cookies) > 0 {
 		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
 	}
@@ -89,11 +89,11 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	return r, wrong
 }
 
-// errTarget comes with a request for "/": anybody can send such a path, and must not be able to
-// make the function fail.
+// errTarget is returned together with a request for "/": any client can send such a path, and it
+// must not make the function fail.
 var errTarget = errors.New("the event's path makes no request")
 
-// target is the encoded path, without an API Gateway's stage before it, and the query.
+// target returns the encoded path, without an API Gateway's stage in front of it, and the query.
 func (e httpEvent) target() string {
 	path := e.RawPath
 	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
@@ -121,7 +121,7 @@ func (e httpEvent) target() string {
 	return path + "?" + query
 }
 
-// buffered is a reply that is kept until it is whole, as an event's must be.
+// buffered is a reply that is collected until it is complete, as a reply to an event must be.
 type buffered struct {
 	header http.Header
 	status int
@@ -141,8 +141,8 @@ func (b *buffered) Write(data []byte) (int, error) {
 	return b.body.Write(data)
 }
 
-// answered serves one event. A panic is a reply here too, also one that comes when the reply has
-// begun: nothing of it has left yet.
+// answered serves one event. A panic becomes a reply here too, even after the reply has begun: none
+// of it has been sent yet.
 func answered(
 	ctx context.Context, e httpEvent, id string, h http.Handler,
 ) (out *buffered, err error) {
@@ -171,7 +171,7 @@ func answered(
 	return out, nil
 }
 
-// encoded is a body as an event's reply has it.
+// encoded returns a body in the form of an event's reply.
 func encoded(body []byte) (text string, isBase64 bool) {
 	if utf8.Valid(body) {
 		return string(body), false
@@ -179,13 +179,14 @@ func encoded(body []byte) (text string, isBase64 bool) {
 	return base64.StdEncoding.EncodeToString(body), true
 }
 
-// scheduled runs a function's schedule for an event that is no request. The error that a runtime
-// gets, logs and shows says nothing; the true one is in our log.
+// scheduled runs a function's schedule for an event that is not a request. The error that is
+// returned to the runtime, which logs and shows it, has no details; the real error is in the
+// function's own log.
 func scheduled(
 	ctx context.Context, f Function, input json.RawMessage, log *slog.Logger,
 ) (result json.RawMessage, err error) {
 	if f.Schedule == nil {
-		return nil, errors.New("this function serves requests alone, and the event is none")
+		return nil, errors.New("this function serves requests only, and the event is not a request")
 	}
 	defer func() {
 		if value := recover(); value != nil {
@@ -204,8 +205,8 @@ func scheduled(
 
 var errTask = errors.New("the task failed: see the log")
 
-// until runs a vendor's loop, which never returns, until ctx is done: main has taken SIGTERM, and
-// the loops know nothing of it.
+// until runs a vendor's loop, which never returns, until ctx is done. The loops don't handle
+// SIGTERM, which ends ctx.
 func until(ctx context.Context, loop func()) error {
 	ended := make(chan struct{})
 	go func() {

@@ -17,8 +17,8 @@ import (
 )
 
 // onFunctionCompute serves HTTP and timer triggers of Function Compute's built-in Go runtime. The
-// initializer and the preStop hook are registered in any case: without them a function that has
-// one configured panics.
+// initializer and the preStop hook are always registered: a function for which one is configured
+// panics without it.
 func onFunctionCompute(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
 	h := fcHandler{f: f, log: log, latest: c.Alibaba.Latest}
 	if f.HTTP != nil {
@@ -26,7 +26,7 @@ func onFunctionCompute(ctx context.Context, c config.Config, f Function, log *sl
 	}
 	fc.RegisterInitializerFunction(func(context.Context) {})
 	fc.RegisterPreStopFunction(func(context.Context) {})
-	// A func with bytes gets the event as it is, and json.RawMessage goes out as it is.
+	// A func that takes bytes gets the event unchanged, and json.RawMessage is sent unchanged.
 	return until(ctx, func() { fc.Start(h.invoke) })
 }
 
@@ -37,7 +37,7 @@ type fcHandler struct {
 	latest *alibabacloud.Latest
 }
 
-// fcReply is the HTTP trigger's: one value a header.
+// fcReply is the HTTP trigger's reply. A header has one value.
 type fcReply struct {
 	StatusCode      int               `json:"statusCode"`
 	Headers         map[string]string `json:"headers"`
@@ -45,7 +45,7 @@ type fcReply struct {
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 }
 
-// timerEvent is a timer trigger's. The payload is text that whoever set the trigger up chose.
+// timerEvent is a timer trigger's event. The payload is the text that was set with the trigger.
 type timerEvent struct {
 	TriggerName string `json:"triggerName"`
 	Payload     string `json:"payload"`
@@ -53,7 +53,7 @@ type timerEvent struct {
 
 func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage, error) {
 	id := ""
-	if about, ok := fccontext.FromContext(ctx); ok { // which may be called once
+	if about, ok := fccontext.FromContext(ctx); ok { // may be called only once
 		id = about.RequestID
 		h.latest.Set(alibabacloud.Credentials{
 			ID:    about.Credentials.AccessKeyId,
@@ -73,7 +73,7 @@ func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage,
 	if err != nil {
 		return nil, err
 	}
-	if len(out.header["Set-Cookie"]) > 1 { // joined, they would be one that is broken
+	if len(out.header["Set-Cookie"]) > 1 { // joined, they would be one broken cookie
 		h.log.ErrorContext(ctx, "a reply has more than one cookie, which can't be sent here")
 		return nil, errReply
 	}
@@ -87,7 +87,7 @@ func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage,
 
 var errReply = errors.New("the reply can't be sent: see the log")
 
-// taskOf is the input of a timer, or of an operator's own invocation.
+// taskOf returns the input of a timer, or of an operator's own invocation.
 func taskOf(payload []byte) json.RawMessage {
 	var timer timerEvent
 	if json.Unmarshal(payload, &timer) == nil && timer.TriggerName != "" {

@@ -51,7 +51,7 @@ func TestFunctionComputesTimerRunsTheTaskWithItsPayload(t *testing.T) {
 	}
 }
 
-func TestFunctionComputesHooksAreThere(t *testing.T) {
+func TestFunctionComputesHooksAreRegistered(t *testing.T) {
 	p := start(t, triggertest.FunctionCompute(), 0)
 	if err := p.Initialize(t.Context()); err != nil {
 		t.Errorf("initializer: %v", err)
@@ -70,7 +70,7 @@ func TestFunctionComputesRequestsMayOverlap(t *testing.T) {
 		_, err := p.Invoke(t.Context(), []byte(event("GET", "/first", "")))
 		first <- err
 	}()
-	call(t, p, event("GET", "/second", "")) // which alone ends the first
+	call(t, p, event("GET", "/second", "")) // only this call ends the first
 	if err := <-first; err != nil {
 		t.Error(err)
 	}

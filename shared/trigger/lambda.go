@@ -14,7 +14,7 @@ import (
 )
 
 // onLambda serves API Gateway's payload 2.0 and schedules. Lambda's own adapters are not used:
-// lambdaurl speaks a streaming protocol that an HTTP API doesn't, and loses the cookies.
+// lambdaurl uses a streaming protocol that an HTTP API doesn't support, and loses the cookies.
 func onLambda(ctx context.Context, _ config.Config, f Function, log *slog.Logger) error {
 	h := lambdaHandler{f: f, log: log}
 	if f.HTTP != nil {
@@ -23,14 +23,14 @@ func onLambda(ctx context.Context, _ config.Config, f Function, log *slog.Logger
 	return until(ctx, func() { awslambda.StartWithOptions(h, awslambda.WithContext(ctx)) })
 }
 
-// lambdaHandler takes events as they come, in bytes.
+// lambdaHandler takes events as raw bytes.
 type lambdaHandler struct {
 	f    Function
 	http http.Handler
 	log  *slog.Logger
 }
 
-// lambdaReply is payload 2.0's.
+// lambdaReply is the reply in the format of payload 2.0.
 type lambdaReply struct {
 	StatusCode      int               `json:"statusCode"`
 	Headers         map[string]string `json:"headers"`

@@ -9,7 +9,7 @@ import (
 	"bindery/shared/trigger/triggertest"
 )
 
-func TestAPIGatewaysCookiesComeAndGoInAListOfTheirOwn(t *testing.T) {
+func TestAPIGatewaysCookiesAreInTheirOwnList(t *testing.T) {
 	p := start(t, triggertest.Lambda(), 0)
 	for _, headers := range []string{`{}`, `{"cookie":"a=1; b=2"}`} { // a function URL sends both
 		s := look(t, p, event("GET", "/", `,"cookies":["a=1","b=2"],"headers":`+headers))
@@ -24,7 +24,7 @@ func TestAPIGatewaysCookiesComeAndGoInAListOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestAPIGatewaysQueryIsTakenAsItCame(t *testing.T) {
+func TestAPIGatewaysRawQueryIsUsedUnchanged(t *testing.T) {
 	p := start(t, triggertest.Lambda(), 0)
 	const query = "a=1&a=2,3&b=%2F%26&c"
 	s := look(t, p, event("GET", "/x", fmt.Sprintf(
@@ -37,7 +37,7 @@ func TestAPIGatewaysQueryIsTakenAsItCame(t *testing.T) {
 	}
 }
 
-func TestAPIGatewaysStageIsNoPartOfThePath(t *testing.T) {
+func TestAPIGatewaysStageIsNotPartOfThePath(t *testing.T) {
 	for path, want := range map[string]string{
 		"/prod/v1/platforms": "/v1/platforms", "/prod": "/", "/prod/": "/", "/produce": "/produce",
 	} {

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Logger writes JSON lines to stdout, with the keys time, level, msg and function, and requestId
-// where the line is logged with the context of a request.
+// Logger returns a logger that writes JSON lines to stdout, with the keys time, level, msg and
+// function, and requestId where the line is logged with the context of a request.
 func Logger(function string) *slog.Logger { return newLogger(os.Stdout, function) }
 
 func newLogger(w io.Writer, function string) *slog.Logger {

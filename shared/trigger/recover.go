@@ -1,27 +1,24 @@
 package trigger
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	goruntime "runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"bindery/shared/problem"
 )
 
-// Recover makes a panic in h a reply, [problem.Internal], and one line in the log. The line has
-// the panic's type and stack and the request's id, and nothing of the request itself; the panic's
-// value is left out unless it is Go's own, for it may hold anything.
+// Recover turns a panic in h into a reply, [problem.Internal], and one line in the log. The line
+// has the panic's type and stack and the request's id, and nothing of the request itself. It has
+// the panic's value only if that is a Go runtime error, because other values may hold secrets.
 //
-// If the reply has begun already, it is broken off by a panic with [http.ErrAbortHandler], so
-// that nobody takes half a reply for a whole one.
+// If the reply has already begun, Recover breaks it off by a panic with [http.ErrAbortHandler], so
+// that the client doesn't take half a reply for a complete one.
 //
-// h gets a writer that [http.ResponseController] can see through.
+// The writer that h gets works with [http.ResponseController].
 func Recover(log *slog.Logger, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reply := &reply{ResponseWriter: w}
@@ -47,41 +44,25 @@ func Recover(log *slog.Logger, h http.Handler) http.Handler {
 	})
 }
 
-// Instead replies with the problem in place of what was being prepared. Nothing of the reply may
-// have been written.
+// Instead replies with the problem in place of the reply that was being prepared. No part of that
+// reply may have been written.
 func Instead(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	for name := range w.Header() {
-		// Without these the console could not read the reply.
+		// The console could not read the reply without these.
 		if name != "Vary" && !strings.HasPrefix(name, "Access-Control-") {
 			w.Header().Del(name)
 		}
 	}
-	language := problem.English
-	if accepted := r.Header.Get("Accept-Language"); len(accepted) >= 2 &&
-		strings.EqualFold(accepted[:2], "zh") {
-		language = problem.Chinese
-	}
-	text := p.In(language)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Content-Language", string(language))
-	w.Header().Set("Cache-Control", "no-store")
-	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
-	}
-	w.WriteHeader(p.Status())
-	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that is gone is no news
-		"type": p.Type(), "title": text.Title, "status": p.Status(), "detail": text.Detail,
-		"code": p.Code, "remedy": text.Remedy, "requestId": RequestID(r.Context()),
-	})
+	p.Write(w, r)
 }
 
-// reply notes whether the reply has begun.
+// reply records whether the reply has begun.
 type reply struct {
 	http.ResponseWriter
 	begun bool
 }
 
-// WriteHeader passes on; 1xx replies are not the reply.
+// WriteHeader implements [http.ResponseWriter]. A 1xx reply doesn't begin the reply.
 func (r *reply) WriteHeader(status int) {
 	r.begun = r.begun || status >= http.StatusOK
 	r.ResponseWriter.WriteHeader(status)

@@ -3,11 +3,9 @@ package trigger
 import (
 	"context"
 	"net/http"
-)
 
-// RequestIDHeader is where a handler finds the request's id. Whatever a client sent in it is
-// overwritten.
-const RequestIDHeader = "Bindery-Request-Id"
+	"bindery/shared/problem"
+)
 
 type requestIDKey struct{}
 
@@ -23,10 +21,11 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// Identify returns the request with the id in its context and its [RequestIDHeader].
+// Identify returns the request with the id in its context and in its
+// [problem.RequestIDHeader].
 func Identify(r *http.Request, id string) *http.Request {
 	r = r.WithContext(WithRequestID(r.Context(), id))
 	r.Header = r.Header.Clone()
-	r.Header.Set(RequestIDHeader, id)
+	r.Header.Set(problem.RequestIDHeader, id)
 	return r
 }

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	headerTime = 5 * time.Second
-	readTime   = 15 * time.Second
-	// writeTime is longer than the 20 seconds that binding may take.
-	writeTime     = 30 * time.Second
-	idleTime      = 60 * time.Second
-	longestHeader = 16 << 10
-	shutdownTime  = 10 * time.Second
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	// writeTimeout is longer than the 20 seconds that a bind may take.
+	writeTimeout    = 30 * time.Second
+	idleTimeout     = 60 * time.Second
+	maxHeaderBytes  = 16 << 10
+	shutdownTimeout = 10 * time.Second
 )
 
-// Listen takes a port of a host, 127.0.0.1 for this machine alone, "" for every interface. Port 0
-// is any that is free. If the port is in use, the error says how to choose another one.
-func Listen(ctx context.Context, host string, port int) (net.Listener, error) {
-	address := net.JoinHostPort(host, strconv.Itoa(port))
+// Listen listens on a port of 127.0.0.1, which only this machine can reach. Port 0 is any free
+// port. If the port is in use, the error says how to choose another one.
+func Listen(ctx context.Context, port int) (net.Listener, error) {
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("port %d is in use: set PORT= to another one, or PORT=0 for any "+
@@ -38,10 +38,10 @@ func Listen(ctx context.Context, host string, port int) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve answers f's requests on the listener until ctx is done. Requests that are under way then
-// have 10 seconds to end, and an error says if they did not. The listener is closed in any case.
+// Serve answers f's requests on the listener until ctx is done. Requests in progress then have 10
+// seconds to finish; if they don't, Serve returns an error. The listener is closed in any case.
 //
-// It doesn't run f's schedule.
+// Serve doesn't run f's schedule.
 func Serve(ctx context.Context, listener net.Listener, f Function, log *slog.Logger) error {
 	if f.HTTP == nil {
 		_ = listener.Close()
@@ -52,11 +52,11 @@ func Serve(ctx context.Context, listener net.Listener, f Function, log *slog.Log
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			guarded.ServeHTTP(w, Identify(r, rand.Text()))
 		}),
-		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       readTime,
-		WriteTimeout:      writeTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    longestHeader,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	log.InfoContext(ctx, "listening", "address", listener.Addr().String())
@@ -67,7 +67,7 @@ func Serve(ctx context.Context, listener net.Listener, f Function, log *slog.Log
 		return fmt.Errorf("serving on %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(last); err != nil {
 		_ = server.Close()

@@ -20,7 +20,7 @@ import (
 // serve runs h on a free port until the test ends.
 func serve(t *testing.T, h http.Handler) (address string, log *output) {
 	t.Helper()
-	listener, err := Listen(t.Context(), "127.0.0.1", 0)
+	listener, err := Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,25 +38,25 @@ func serve(t *testing.T, h http.Handler) (address string, log *output) {
 }
 
 func TestAPortInUseSaysHowToChooseAnother(t *testing.T) {
-	taken, err := Listen(t.Context(), "127.0.0.1", 0)
+	taken, err := Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
 	number := taken.Addr().(*net.TCPAddr).Port
-	_, err = Listen(t.Context(), "127.0.0.1", number)
+	_, err = Listen(t.Context(), number)
 	want := fmt.Sprintf("port %d is in use: set PORT= to another one, or PORT=0 for any that is free",
 		number)
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err := Listen(t.Context(), "no such host.", 0); err == nil {
-		t.Error("an address that there isn't is listened on")
+	if _, err := Listen(t.Context(), 1<<16); err == nil {
+		t.Error("a port that doesn't exist is listened on")
 	}
 }
 
-func TestRequestsUnderWayEndBeforeTheFunctionDoes(t *testing.T) {
-	listener, err := Listen(t.Context(), "127.0.0.1", 0)
+func TestRequestsInProgressFinishBeforeTheFunctionEnds(t *testing.T) {
+	listener, err := Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestRequestsUnderWayEndBeforeTheFunctionDoes(t *testing.T) {
 	}()
 	<-begun
 	stop()
-	// The function takes nothing new from here on.
+	// From here on the function accepts no new requests.
 	for {
 		connection, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil {
@@ -96,8 +96,8 @@ func TestRequestsUnderWayEndBeforeTheFunctionDoes(t *testing.T) {
 	}
 }
 
-func TestAFunctionWithoutRequestsIsNotServed(t *testing.T) {
-	listener, err := Listen(t.Context(), "127.0.0.1", 0)
+func TestAFunctionWithoutAnHTTPHandlerIsNotServed(t *testing.T) {
+	listener, err := Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestAFunctionWithoutRequestsIsNotServed(t *testing.T) {
 	}
 }
 
-func TestAHeaderLongerThanTheCapIsRefused(t *testing.T) {
+func TestAHeaderLongerThanTheLimitIsRefused(t *testing.T) {
 	address, _ := serve(t, ok("yes"))
 	reply, _ := get(t, address, "X", strings.Repeat("x", 12<<10))
 	if reply.StatusCode != http.StatusOK {
@@ -123,16 +123,16 @@ func TestAHeaderLongerThanTheCapIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryRequestHasAnIDOfOurOwn(t *testing.T) {
+func TestEveryRequestHasAnIDThatTheServerMade(t *testing.T) {
 	log := newOutput()
 	logger := newLogger(log, "status")
 	address, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		logger.InfoContext(r.Context(), "asked")
-		_, _ = fmt.Fprintln(w, r.Header.Values(RequestIDHeader), RequestID(r.Context()))
+		_, _ = fmt.Fprintln(w, r.Header.Values(problem.RequestIDHeader), RequestID(r.Context()))
 	}))
 	seen := map[string]bool{}
 	for range 3 {
-		_, body := get(t, address, RequestIDHeader, "forged", "bindery-request-id", "forged")
+		_, body := get(t, address, problem.RequestIDHeader, "forged", "bindery-request-id", "forged")
 		var inHeader, inContext string
 		if _, err := fmt.Sscanf(body, "[%s %s", &inHeader, &inContext); err != nil {
 			t.Fatal(err)
@@ -170,7 +170,7 @@ func TestALogLineInAGroupKeepsTheID(t *testing.T) {
 
 type secretive struct{ token string }
 
-func TestAPanicIsAReplyAndALogLineAndNotTheEnd(t *testing.T) {
+func TestAPanicBecomesAReplyAndALogLineAndTheServerContinues(t *testing.T) {
 	causes := []any{nil, secretive{"canary-value"}, errors.New("canary-value"), "canary-value"}
 	address, log := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "half=done")
@@ -196,7 +196,7 @@ func TestAPanicIsAReplyAndALogLineAndNotTheEnd(t *testing.T) {
 			Status                                       int
 		}
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
-			t.Fatalf("the reply is no JSON: %q", body)
+			t.Fatalf("the reply isn't JSON: %q", body)
 		}
 		language := problem.English
 		if c.language == "zh-CN" {
@@ -230,7 +230,7 @@ func TestAPanicIsAReplyAndALogLineAndNotTheEnd(t *testing.T) {
 	}
 }
 
-func TestAPanicAfterTheReplyHasBegunBreaksItOff(t *testing.T) {
+func TestAPanicAfterTheReplyHasBegunAbortsIt(t *testing.T) {
 	address, log := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		if r.Header.Get("Late") == "" {
@@ -261,14 +261,14 @@ func TestAPanicAfterTheReplyHasBegunBreaksItOff(t *testing.T) {
 	}
 	defer reply.Body.Close()
 	if body, err := io.ReadAll(reply.Body); err == nil {
-		t.Errorf("half a reply looks whole: %q", body)
+		t.Errorf("half a reply looks complete: %q", body)
 	}
 	if got := strings.Count(log.String(), `"msg":"panic"`); got != 2 {
 		t.Errorf("%d panics are logged, want 2:\n%s", got, log)
 	}
 }
 
-func TestAHandlerMayBreakOffAReplyOnPurpose(t *testing.T) {
+func TestAHandlerMayAbortAReplyOnPurpose(t *testing.T) {
 	log := newOutput()
 	h := Recover(newLogger(log, ""), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		panic(http.ErrAbortHandler)

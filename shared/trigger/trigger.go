@@ -1,9 +1,9 @@
-// Package trigger starts a function and brings calls to it, whatever runs it: a port here, a
-// cloud's runtime in the files beside.
+// Package trigger starts a function and passes calls to it on each runtime: AWS Lambda, Function
+// Compute's built-in Go runtime, or a port of this machine.
 //
-// It also sees to what must hold for every call on every runtime: each has a request id, a panic
-// is a reply and a log line and not the end of the process, and the log is JSON with the same
-// keys everywhere. What a call means is for package api.
+// It also ensures what holds for every call on every runtime: each call has a request id, a panic
+// becomes a reply and a log line and doesn't end the process, and the log is JSON with the same
+// keys everywhere. What a call means is left to package api.
 package trigger
 
 import (
@@ -24,21 +24,22 @@ import (
 
 // Function is what a deployed function does. Either may be nil, not both.
 type Function struct {
-	// HTTP answers requests. It is called at once from many goroutines.
+	// HTTP answers requests. It may be called at once from many goroutines.
 	HTTP http.Handler
-	// Schedule is one run of the schedule, or what an operator invokes the function for. The input
-	// is JSON or empty; the result, if any, is for whoever invoked it. A port has no schedule:
-	// whoever serves on one calls it.
+	// Schedule does one run of the schedule, or what an operator invokes the function for. The
+	// input is JSON or empty; the result, if any, is returned to the invoker. On a port nothing
+	// runs the schedule: the program that serves on the port calls it.
 	Schedule func(ctx context.Context, input json.RawMessage) (any, error)
 }
 
-// Build makes a function from its configuration.
+// Build returns the function for a configuration.
 type Build = func(context.Context, config.Config) (Function, error)
 
 // Run is the main of a deployed function. It reads the configuration from the environment, builds
-// the function, finds out what runs it, and serves until that ends it.
+// the function, detects the runtime, and serves until the runtime ends it.
 //
-// If it can't start, it writes a line for every mistake to stderr and exits with status 1.
+// If the function can't start, Run writes a line for every mistake to stderr and exits with status
+// 1.
 func Run(build Build) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	name := filepath.Base(os.Args[0])
@@ -55,11 +56,11 @@ func Run(build Build) {
 	}
 }
 
-// run is [Run] for a binary that keeps its records in the cloud that stores names.
+// run is [Run] for a binary that keeps its records in the cloud named by stores.
 func run(
 	ctx context.Context, lookup func(string) string, stores string, build Build, log *slog.Logger,
 ) error {
-	serve, refusal := adapter(detect(lookup), lookup, stores)
+	serve, refusal := adapter(detect(lookup), stores)
 	c, err := config.Read(lookup)
 	if err := errors.Join(refusal, err); err != nil {
 		return err
@@ -70,31 +71,4 @@ func run(
 		return fmt.Errorf("starting: %w", err)
 	}
 	return serve(ctx, c, f, log)
-}
-
-// serving brings calls to f until ctx is done.
-type serving func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error
-
-// adapter returns what serves on the runtime, or the error that this binary must not or can't.
-// stores is the cloud that it keeps its records and secrets in, "" for a local file.
-func adapter(on runtime, lookup func(string) string, stores string) (serving, error) {
-	if on != port && stores == "" {
-		return nil, fmt.Errorf("this binary keeps its records in a local file and can't run on "+
-			"%s: build it with -tags aws or -tags alibaba", on)
-	}
-	switch on {
-	case port:
-		return func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
-			listener, err := Listen(ctx, "127.0.0.1", c.Port)
-			if err != nil {
-				return err
-			}
-			return Serve(ctx, listener, f, log)
-		}, nil
-	case lambda:
-		return onLambda, nil
-	case functionCompute:
-		return onFunctionCompute, nil
-	}
-	return customRuntime(lookup), nil
 }

@@ -16,7 +16,7 @@ import (
 	"bindery/shared/config"
 )
 
-// environment that a function starts with.
+// environment returns a lookup of an environment in which a function starts, with changes.
 func environment(changes ...string) func(string) string {
 	env := map[string]string{
 		"BINDERY_PUBLIC_URL": "https://b.example", "BINDERY_CONSOLE_URL": "https://c.example",
@@ -51,7 +51,7 @@ func (o *output) String() string {
 	return o.bytes.String()
 }
 
-// address waits for the line that says where the function listens.
+// address waits for the log line with the address that the function listens on.
 func (o *output) address(t *testing.T) string {
 	t.Helper()
 	for {
@@ -98,7 +98,7 @@ func get(t *testing.T, address string, headers ...string) (*http.Response, strin
 	return reply, string(body)
 }
 
-func TestAFunctionIsServedOnThePortOfThisMachineAlone(t *testing.T) {
+func TestAFunctionIsServedOnlyOnThisMachinesPort(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	log := newOutput()
 	ended := make(chan error, 1)
@@ -123,7 +123,7 @@ func TestAFunctionIsServedOnThePortOfThisMachineAlone(t *testing.T) {
 
 func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 	never := func(context.Context, config.Config) (Function, error) {
-		t.Error("it was built all the same")
+		t.Error("it was built nevertheless")
 		return Function{}, nil
 	}
 	err := run(t.Context(), environment("BINDERY_PUBLIC_URL", "", "PORT", "x"), stores, never,
@@ -141,7 +141,7 @@ func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheRuntimesAreToldApart(t *testing.T) {
+func TestTheRuntimeIsDetected(t *testing.T) {
 	for _, c := range []struct {
 		env  []string
 		want runtime
@@ -150,8 +150,6 @@ func TestTheRuntimesAreToldApart(t *testing.T) {
 		{[]string{"AWS_REGION", "eu-central-1"}, port},
 		{[]string{"AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"}, lambda},
 		{[]string{"FC_RUNTIME_API", "127.0.0.1:9001", "FC_FUNCTION_NAME", "x"}, functionCompute},
-		{[]string{"FC_FUNCTION_NAME", "x"}, functionComputeCustom},
-		{[]string{"FC_INSTANCE_ID", "x"}, functionComputeCustom},
 	} {
 		if got := detect(environment(c.env...)); got != c.want {
 			t.Errorf("%q is taken for %s, want %s", c.env, got, c.want)
@@ -160,8 +158,8 @@ func TestTheRuntimesAreToldApart(t *testing.T) {
 }
 
 func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
-	for _, on := range []runtime{lambda, functionCompute, functionComputeCustom} {
-		_, err := adapter(on, environment(), "")
+	for _, on := range []runtime{lambda, functionCompute} {
+		_, err := adapter(on, "")
 		if err == nil || !strings.Contains(err.Error(), string(on)) ||
 			!strings.Contains(err.Error(), "-tags aws or -tags alibaba") ||
 			strings.Contains(err.Error(), "\n") {
@@ -169,53 +167,13 @@ func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
 		}
 	}
 	if stores != "" {
-		return // built with a tag, and the rest is about those without
+		return // built with a tag; the rest is about binaries without one
 	}
 	onLambda := environment("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "PORT", "x")
 	err := run(t.Context(), onLambda, stores, nil, newLogger(io.Discard, ""))
 	if err == nil || !strings.Contains(err.Error(), "AWS Lambda") ||
 		!strings.Contains(err.Error(), "PORT ") {
 		t.Errorf("the refusal hides other mistakes: %v", err)
-	}
-}
-
-func TestFunctionComputesCustomRuntimeIsServedOnEveryInterface(t *testing.T) {
-	serve, err := adapter(functionComputeCustom, environment("FC_CUSTOM_LISTEN_PORT", "0"), "aws")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	log := newOutput()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- serve(ctx, config.Config{}, Function{HTTP: ok("yes")}, newLogger(log, ""))
-	}()
-	address := log.address(t)
-	if !strings.HasPrefix(address, "[::]:") && !strings.HasPrefix(address, "0.0.0.0:") {
-		t.Errorf("it listens on %s", address)
-	}
-	_, number, _ := strings.Cut(strings.TrimPrefix(address, "[::]"), ":")
-	if _, body := get(t, "127.0.0.1:"+number); body != "yes" {
-		t.Errorf("it answers %q", body)
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestFunctionComputesCustomRuntimeSaysWhatItCannotDo(t *testing.T) {
-	log := newLogger(io.Discard, "")
-	schedule := func(context.Context, json.RawMessage) (any, error) { return nil, nil }
-	scheduled := Function{Schedule: schedule}
-	err := customRuntime(environment())(t.Context(), config.Config{}, scheduled, log)
-	if err == nil || !strings.Contains(err.Error(), "schedule") {
-		t.Errorf("a schedule: %v", err)
-	}
-	wrong := environment("FC_SERVER_PORT", "http")
-	err = customRuntime(wrong)(t.Context(), config.Config{}, Function{HTTP: ok("")}, log)
-	if err == nil || !strings.Contains(err.Error(), "FC_SERVER_PORT") {
-		t.Errorf("a wrong port: %v", err)
 	}
 }
 
@@ -238,10 +196,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestAStartThatFailsIsALinePerMistakeAndStatusOne(t *testing.T) {
+func TestAFailedStartWritesALinePerMistakeAndExitsWithStatusOne(t *testing.T) {
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = []string{
-		"BINDERY_TEST_CHILD=1", "FC_INSTANCE_ID=x", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
+		"BINDERY_TEST_CHILD=1", "FC_RUNTIME_API=127.0.0.1:1", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
 	}
 	var stdout, stderr bytes.Buffer
 	child.Stdout, child.Stderr = &stdout, &stderr

@@ -11,25 +11,25 @@ import (
 	"bindery/shared/vault"
 )
 
-// steps is a vault that writes down which of its methods were called, and fails them all.
-type steps struct{ taken *[]string }
+// recorder is a vault that records which of its methods were called, and fails all of them.
+type recorder struct{ calls *[]string }
 
 var errInner = errors.New("of the vault itself")
 
-func (s steps) take(step string) error {
-	*s.taken = append(*s.taken, step)
+func (s recorder) record(call string) error {
+	*s.calls = append(*s.calls, call)
 	return errInner
 }
 
-func (s steps) Put(context.Context, vault.SecretName, int, secret.Text) error {
-	return s.take("made Put")
+func (s recorder) Put(context.Context, vault.SecretName, int, secret.Text) error {
+	return s.record("made Put")
 }
 
-func (s steps) Get(context.Context, vault.SecretName, int) (secret.Text, error) {
-	return secret.New("got"), s.take("made Get")
+func (s recorder) Get(context.Context, vault.SecretName, int) (secret.Text, error) {
+	return secret.New("got"), s.record("made Get")
 }
 
-func (s steps) Delete(context.Context, vault.SecretName) error { return s.take("made Delete") }
+func (s recorder) Delete(context.Context, vault.SecretName) error { return s.record("made Delete") }
 
 // call calls a method with zero values, and returns its last result, the error.
 func call(ctx context.Context, v vault.Vault, method reflect.Method) error {
@@ -42,23 +42,23 @@ func call(ctx context.Context, v vault.Vault, method reflect.Method) error {
 	return err
 }
 
-func TestEveryCallGoesThroughTheHook(t *testing.T) {
+func TestEveryCallCallsTheHookFirst(t *testing.T) {
 	type key struct{}
-	ctx := context.WithValue(t.Context(), key{}, "handed on")
+	ctx := context.WithValue(t.Context(), key{}, "passed on")
 	errHook := errors.New("of the hook")
 	methods := reflect.TypeFor[vault.Vault]()
 	for i := range methods.NumMethod() {
 		method := methods.Method(i)
 		t.Run(method.Name, func(t *testing.T) {
-			var taken []string
+			var calls []string
 			var refuse error
 			var done func()
-			hooked := vault.WithBeforeCall(steps{&taken},
+			hooked := vault.WithBeforeCall(recorder{&calls},
 				func(got context.Context, name string) (func(), error) {
-					if got.Value(key{}) != "handed on" {
+					if got.Value(key{}) != "passed on" {
 						t.Error("the hook got another context")
 					}
-					taken = append(taken, "asked "+name)
+					calls = append(calls, "asked "+name)
 					return done, refuse
 				})
 			check := func(what string, err error, want ...string) {
@@ -66,15 +66,15 @@ func TestEveryCallGoesThroughTheHook(t *testing.T) {
 				if got := call(ctx, hooked, method); !errors.Is(got, err) {
 					t.Errorf("%s: the error is %v, want %v", what, got, err)
 				}
-				if !slices.Equal(taken, want) {
-					t.Errorf("%s: took %q, want %q", what, taken, want)
+				if !slices.Equal(calls, want) {
+					t.Errorf("%s: took %q, want %q", what, calls, want)
 				}
-				taken = nil
+				calls = nil
 			}
 			asked, made := "asked "+method.Name, "made "+method.Name
 
 			check("no func", errInner, asked, made)
-			done = func() { taken = append(taken, "done") }
+			done = func() { calls = append(calls, "done") }
 			check("a func", errInner, asked, made, "done")
 			refuse = errHook
 			check("refused", errHook, asked)
@@ -82,9 +82,9 @@ func TestEveryCallGoesThroughTheHook(t *testing.T) {
 	}
 }
 
-func TestHookedHandsOnWhatItWasGiven(t *testing.T) {
-	var taken []string
-	hooked := vault.WithBeforeCall(steps{&taken}, func(context.Context, string) (func(), error) {
+func TestWithBeforeCallPassesResultsOn(t *testing.T) {
+	var calls []string
+	hooked := vault.WithBeforeCall(recorder{&calls}, func(context.Context, string) (func(), error) {
 		return nil, nil
 	})
 	got, err := hooked.Get(t.Context(), good, 1)

@@ -66,7 +66,7 @@ func TestCheckValue(t *testing.T) {
 		{"the longest", good, 1, longest, nil},
 		{"none", good, 1, "", vault.ErrValue},
 		{"one byte too long", good, 1, longest + "x", vault.ErrValue},
-		{"too long in bytes alone", good, 1, strings.Repeat("字", vault.MaxValue/3+1), vault.ErrValue},
+		{"too long only in bytes", good, 1, strings.Repeat("字", vault.MaxValue/3+1), vault.ErrValue},
 		{"a bad name", "short", 1, "x", vault.ErrName},
 		{"a bad generation", good, 0, "x", vault.ErrNotFound},
 	} {

@@ -1,8 +1,8 @@
-// Package acs3test checks requests as Alibaba Cloud's services do that are signed in the cloud's
-// version 3, ACS3-HMAC-SHA256: for the pretend services of tests. It shares no code with the client
-// that signs.
+// Package acs3test verifies requests with Alibaba Cloud's signature of version 3, ACS3-HMAC-SHA256,
+// as the cloud's services do. It is for the fake services of tests, and shares no code with the
+// client that signs.
 //
-// Nobody's right to do a thing is checked.
+// It checks no permissions.
 package acs3test
 
 import (
@@ -20,35 +20,35 @@ import (
 	"time"
 )
 
-// authorization is how a request is signed; see the cloud's page "V3 request body and signature
+// authorization is the form of a signature; see the cloud's page "V3 request body and signature
 // method".
 var authorization = regexp.MustCompile(
 	`^ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([a-z0-9;-]+),Signature=([0-9a-f]{64})$`,
 )
 
-// clockSkew is how far a request's time may be off.
-const clockSkew = 15 * time.Minute
+// maxClockSkew is the largest accepted difference between a request's time and the real time.
+const maxClockSkew = 15 * time.Minute
 
-// Gate lets through what is signed with one set of credentials, or with those of anybody who is
-// known. Its methods may be called at once from many goroutines.
+// Gate accepts requests that are signed with one set of credentials, or with those of another known
+// caller. Its methods may be called at once from many goroutines.
 type Gate struct {
-	// Path is where the service's operations are; nil is "/" alone.
+	// Path matches the paths of the service's operations; nil matches only "/".
 	Path *regexp.Regexp
 
 	version string // of the service's interface
 
-	mu             sync.Mutex // guards what follows
+	mu             sync.Mutex // guards the fields below
 	id, key, token string
 	known          Known
 	nonces         map[string]bool
 }
 
-// Known finds the key and the token that belong to an access key's id; ok is false where there is
-// no such access key.
+// Known returns the key and the token of an access key's id; ok is false if there is no such access
+// key.
 type Known = func(id string) (key, token string, ok bool)
 
-// New makes a gate for a service with this version of its interface. token is what must come with
-// the credentials, "" for nothing.
+// New returns a gate for a service whose interface has this version. token must come with the
+// credentials; "" is for credentials without a token.
 func New(version, id, key, token string) *Gate {
 	return &Gate{version: version, id: id, key: key, token: token, nonces: map[string]bool{}}
 }
@@ -60,14 +60,14 @@ func (g *Gate) SetCredentials(id, key, token string) {
 	g.id, g.key, g.token = id, key, token
 }
 
-// Know lets through, from now on, what is signed by any of those too.
+// Know also accepts, from now on, requests that are signed by known callers.
 func (g *Gate) Know(known Known) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.known = known
 }
 
-// expected are the credentials that a request must be signed with.
+// expected returns the credentials that a request must be signed with.
 func (g *Gate) expected(r *http.Request) (id, key, token string) {
 	id = r.Header.Get("X-Acs-Accesskey-Id")
 	if g.known != nil {
@@ -78,7 +78,7 @@ func (g *Gate) expected(r *http.Request) (id, key, token string) {
 	return g.id, g.key, g.token
 }
 
-// Refusal is the answer to a request that doesn't get through.
+// Refusal is the error reply to a request.
 type Refusal struct {
 	Status        int
 	Code, Message string
@@ -88,7 +88,7 @@ func refuse(status int, code, format string, args ...any) *Refusal {
 	return &Refusal{status, code, fmt.Sprintf(format, args...)}
 }
 
-// mustSign are the headers that a signature must cover.
+// mustSign returns the headers that a signature must cover.
 func mustSign(r *http.Request) []string {
 	names := []string{
 		"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce",
@@ -102,8 +102,8 @@ func mustSign(r *http.Request) []string {
 	return names
 }
 
-// Check is nil for a request with this body that is well-formed, new, and signed with the
-// credentials. A refusal of a signature quotes what was signed, the token in it, as the cloud's
+// Check returns nil for a request with this body that is well-formed, new, and signed with the
+// credentials. A refusal of a signature quotes what was signed, including the token, as the cloud's
 // does.
 func (g *Gate) Check(r *http.Request, body []byte) *Refusal {
 	g.mu.Lock()
@@ -116,7 +116,7 @@ func (g *Gate) Check(r *http.Request, body []byte) *Refusal {
 		return refuse(http.StatusNotFound, "InvalidAction.NotFound", "not an operation's address")
 	case r.Header.Get("X-Acs-Version") != g.version:
 		return refuse(http.StatusBadRequest, "InvalidParameter", "another version of the interface")
-	case err != nil || time.Since(at).Abs() > clockSkew:
+	case err != nil || time.Since(at).Abs() > maxClockSkew:
 		return refuse(http.StatusBadRequest, "IllegalTimestamp", "the time is missing or off")
 	case len(nonce) < 16 || g.nonces[nonce]:
 		return refuse(http.StatusBadRequest, "SignatureNonceUsed", "no nonce, or a used one")
@@ -171,7 +171,7 @@ func rightSignature(r *http.Request, id, key string) *Refusal {
 	return nil
 }
 
-// canonicalQuery writes each parameter as RFC 3986 has it, in order.
+// canonicalQuery encodes each parameter as RFC 3986 requires, in order.
 func canonicalQuery(query url.Values) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(query)) {

@@ -1,11 +1,11 @@
-// Calls to the functions, and what can go wrong with one.
+// Calls to the functions, and their failures.
 
 import { language, t } from "./language.js";
 
-// patience is how long a call may take. Binding takes 20 seconds at most.
-const patience = 30_000;
+// callTimeout is how long a call may take. A bind takes 20 seconds at most.
+const callTimeout = 30_000;
 
-// Failure is a problem as the API tells it: title, detail, remedy, code, status, requestId.
+// Failure is a problem in the API's form: title, detail, remedy, code, status, requestId.
 export class Failure extends Error {
   constructor(problem, retryAfter = 0) {
     super(problem.code);
@@ -16,26 +16,26 @@ export class Failure extends Error {
     return this.problem.code;
   }
 
-  // missing says that this deployment doesn't have the function.
+  // missing reports whether this deployment lacks the function.
   get missing() {
     return this.code === "route_unknown";
   }
 
-  // stale says that the binding isn't what the page showed.
+  // stale reports whether the binding differs from what the page showed.
   get stale() {
     return this.code === "conflict" || this.code === "precondition_failed";
   }
 
-  // passing says that the same call may work in a while.
-  get passing() {
+  // transient reports whether the same call may succeed later.
+  get transient() {
     const { status } = this.problem;
     return !status || status === 401 || status === 429 || status >= 500;
   }
 }
 
-// own is a failure that the page itself found, by the name of its texts. The status is the reply's,
-// if it has one that counts.
-export function own(name, status) {
+// pageFailure returns a failure that the page itself found, by the name of its texts. status is the
+// reply's status if it matters.
+export function pageFailure(name, status) {
   return new Failure({
     code: name,
     status,
@@ -45,22 +45,23 @@ export function own(name, status) {
   });
 }
 
-// foreign is a refusal of a cloud's gateway, which doesn't know the API's form.
-function foreign(status) {
-  if (status === 401) return own("signed_out", status);
-  if (status === 429 || status === 503) return own("busy", status);
-  return own("no_sense");
+// gatewayFailure returns the failure for a refusal by a cloud's gateway, which doesn't use the
+// API's form.
+function gatewayFailure(status) {
+  if (status === 401) return pageFailure("signed_out", status);
+  if (status === 429 || status === 503) return pageFailure("busy", status);
+  return pageFailure("no_sense");
 }
 
-// Api calls the functions for whoever is signed in.
+// Api calls the functions for the signed-in user.
 export class Api {
   constructor(origin, signIn) {
     this.origin = origin;
     this.signIn = signIn;
   }
 
-  // call returns the reply's body. A body is sent as JSON. If the sign-in is refused and can be
-  // renewed without leaving the page, the call is made once more.
+  // call returns the reply's body. A body is sent as JSON. If the sign-in is refused and can
+  // be renewed without leaving the page, the call is repeated once.
   async call(method, path, { body, headers = {} } = {}) {
     let reply = await this.#send(method, path, body, headers);
     if (reply.status === 401 && await this.signIn.renew()) {
@@ -70,10 +71,10 @@ export class Api {
     try {
       content = await reply.json();
     } catch {
-      throw own("no_sense");
+      throw pageFailure("no_sense");
     }
     if (reply.ok) return content;
-    if (!content.code) throw foreign(reply.status);
+    if (!content.code) throw gatewayFailure(reply.status);
     throw new Failure(content, Number(reply.headers.get("Retry-After")) || 0);
   }
 
@@ -92,10 +93,10 @@ export class Api {
         cache: "no-store",
         credentials: "omit",
         redirect: "error",
-        signal: AbortSignal.timeout(patience),
+        signal: AbortSignal.timeout(callTimeout),
       });
     } catch (error) {
-      throw own(error.name === "TimeoutError" ? "no_answer" : "no_connection");
+      throw pageFailure(error.name === "TimeoutError" ? "no_answer" : "no_connection");
     }
   }
 
@@ -104,11 +105,11 @@ export class Api {
   }
 }
 
-// bindingPath is where an instance's bindings are, or one of them.
+// bindingPath returns the path of an instance's bindings, or of one of them.
 export function bindingPath({ region, id }, platform) {
   const all = `/v1/instances/${encodeURIComponent(region)}/${encodeURIComponent(id)}/bindings`;
   return platform ? `${all}/${encodeURIComponent(platform)}` : all;
 }
 
-// ifMatch is the header that lets a change through only if the binding is as it was shown.
+// ifMatch returns the header that permits a change only if the binding is still as it was shown.
 export const ifMatch = (binding) => (binding?.etag ? { "If-Match": `"${binding.etag}"` } : {});

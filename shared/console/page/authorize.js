@@ -1,46 +1,46 @@
-// Binding by consent at the platform: Gitee, GitHub, Bitbucket. The page is left at the start,
-// and is loaded anew when the browser comes back with the end of it.
+// Binding by consent at the platform: Gitee, GitHub, Bitbucket. The page is left at the start and
+// loaded again when the browser returns with the result.
 
-import { Failure, own } from "./api.js";
-import { pending, remember, settled, startedHere } from "./arrival.js";
+import { Failure, pageFailure } from "./api.js";
+import { clearPending, pending, rememberStart, startedHere } from "./callback.js";
 import { choice } from "./choose.js";
 import { openDialog } from "./dialog.js";
-import { h, leaving, working } from "./dom.js";
+import { h, navigate, whileBusy } from "./dom.js";
 import { has, t } from "./language.js";
 import { instanceText, person, platformTitle, regionText } from "./parts.js";
 
 const pathOf = (id) => `/v1/authorizations/${encodeURIComponent(id)}`;
 const nameOf = (app, platform) => platformTitle(app.platform(platform));
 
-// start begins an authorization and leaves for the platform.
+// start begins an authorization and navigates to the platform.
 export async function start(app, platform, instance) {
   app.say("plain", t("authorize.leaving", { platform: nameOf(app, platform) }));
   const { region, id } = instance ?? app.instance;
   const body = { platform, returnTo: "/" };
   if (platform !== "bitbucket") body.instance = { region, id };
-  await working(async () => {
+  await whileBusy(async () => {
     try {
       const begun = await app.api.call("POST", "/v1/authorizations", { body });
-      remember(begun.id, { platform, instance: { region, id } });
-      await leaving(begun.startUrl);
+      rememberStart(begun.id, { platform, instance: { region, id } });
+      await navigate(begun.startUrl);
     } catch (failure) {
       app.say();
-      refused(app, failure.missing ? own("not_yet") : failure, { platform, instance });
+      refused(app, failure.missing ? pageFailure("not_yet") : failure, { platform, instance });
     }
   });
 }
 
-// finish goes on with the authorization that the browser has come back from, if there is one.
+// finish completes the authorization from which the browser has returned, if there is one.
 export async function finish(app) {
   const end = pending();
   if (!end) return;
   const here = startedHere(end.id);
-  if (end.problem) await working(() => explain(app, end, here));
-  else if (here && here.platform !== "bitbucket") await confirmAlone(app, end, here);
-  else await working(() => ask(app, end, here));
+  if (end.problem) await whileBusy(() => explain(app, end, here));
+  else if (here && here.platform !== "bitbucket") await confirmDirectly(app, end, here);
+  else await whileBusy(() => ask(app, end, here));
 }
 
-// explain says why it has failed, in the API's words if it has some.
+// explain shows why the authorization failed, in the API's words if it has some.
 async function explain(app, end, here) {
   let found = null;
   try {
@@ -49,13 +49,13 @@ async function explain(app, end, here) {
     if (failure.problem?.status === 401) throw failure;
   }
   const about = here ?? found;
-  const problem = found?.problem ?? words(app, end.problem, about?.platform);
-  settled();
+  const problem = found?.problem ?? callbackProblem(app, end.problem, about?.platform);
+  clearPending();
   refused(app, new Failure(problem), about);
 }
 
-// words are the page's own for what the callback may report.
-function words(app, code, platform) {
+// callbackProblem returns the page's own texts for a problem that the callback reports.
+function callbackProblem(app, code, platform) {
   const key = has(`callback.${code}.title`) ? code : "other";
   const values = { platform: platform ? nameOf(app, platform) : t("the_platform"), code };
   return {
@@ -66,7 +66,7 @@ function words(app, code, platform) {
   };
 }
 
-// refused shows a failure, and offers to begin again if it is known with what.
+// refused shows a failure, and offers to start again if the platform is known.
 function refused(app, failure, about) {
   const known = about?.platform && app.platform(about.platform);
   openDialog({
@@ -79,32 +79,35 @@ function refused(app, failure, about) {
   });
 }
 
-// over says that a refusal of confirm ends the authorization: the same confirmation code never works again.
-function over(failure) {
+// isFinal reports whether a refusal of confirm ends the authorization, so that its confirmation
+// code never works again.
+function isFinal(failure) {
   const open = ["conflict", "instance_unknown", "scope_missing", "input_malformed"];
-  return !failure.passing && !open.includes(failure.code);
+  return !failure.transient && !open.includes(failure.code);
 }
 
-// confirm binds. Nothing that waited is needed afterwards.
+// confirm binds. Then the stored result is no longer needed.
 async function confirm(app, end, { platform, instance }) {
-  const body = { instance: { region: instance.region, id: instance.id }, confirmationCode: end.confirmationCode };
+  const { confirmationCode } = end;
+  const body = { instance: { region: instance.region, id: instance.id }, confirmationCode };
   const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body });
-  settled();
+  clearPending();
   await app.choose(instance);
   app.say("good", t("bound.now", {
     platform: nameOf(app, platform), user: bound.identity.username,
   }));
 }
 
-// confirmAlone needs no question: this tab has started it, for this instance.
-async function confirmAlone(app, end, here) {
+// confirmDirectly confirms without a question: this tab has started the authorization, for this
+// instance.
+async function confirmDirectly(app, end, here) {
   app.say("plain", t("authorize.finishing", { platform: nameOf(app, here.platform) }));
   try {
-    await working(() => confirm(app, end, here));
+    await whileBusy(() => confirm(app, end, here));
   } catch (failure) {
     app.say();
-    if (over(failure)) {
-      settled();
+    if (isFinal(failure)) {
+      clearPending();
       refused(app, failure, here);
       return;
     }
@@ -119,21 +122,22 @@ async function confirmAlone(app, end, here) {
   }
 }
 
-// ask shows whose account it is, and binds if the person says so: for an authorization that this
-// tab hasn't started, and for Bitbucket, whose instance is chosen at the end.
+// ask shows the account, and binds if the person agrees: for an authorization that this tab hasn't
+// started, and for Bitbucket, whose instance is chosen at the end.
 async function ask(app, end, here) {
   let found;
   try {
-    found = await app.api.get(pathOf(end.id), { "Bindery-Confirmation-Code": end.confirmationCode });
-    if (!found.identity && !found.problem) throw own("not_this_one");
+    const headers = { "Bindery-Confirmation-Code": end.confirmationCode };
+    found = await app.api.get(pathOf(end.id), headers);
+    if (!found.identity && !found.problem) throw pageFailure("not_this_one");
   } catch (failure) {
-    if (over(failure)) settled();
-    if (failure.passing) openDialog(retryAsking(app, end, here, failure));
+    if (isFinal(failure)) clearPending();
+    if (failure.transient) openDialog(retryAsking(app, end, here, failure));
     else refused(app, failure, here);
     return;
   }
   if (found.problem) {
-    settled();
+    clearPending();
     refused(app, new Failure(found.problem), found);
     return;
   }
@@ -147,7 +151,7 @@ function retryAsking(app, end, here, failure) {
     problem: failure,
     submit: t("retry"),
     cancel: t("close"),
-    onsubmit: async () => () => working(() => ask(app, end, here)),
+    onsubmit: async () => () => whileBusy(() => ask(app, end, here)),
   };
 }
 
@@ -173,19 +177,19 @@ function question(app, end, here, found) {
     careful: !here,
     onsubmit: () => confirm(app, end, { platform, instance: instance() }),
     onfailure(failure) {
-      if (!over(failure)) return null;
-      settled();
+      if (!isFinal(failure)) return null;
+      clearPending();
       queueMicrotask(() => refused(app, failure, { platform, instance: instance() }));
       return "close";
     },
     oncancel() {
-      settled();
+      clearPending();
       app.say("plain", t("confirm.cancelled", { platform: name }));
     },
   };
 }
 
-// placeText names an instance, also one that the signed-in user's list doesn't have.
+// placeText returns an instance's name, also of one that isn't in the signed-in user's list.
 function placeText(app, { region, id }) {
   const known = app.instances.find((one) => one.region === region && one.id === id);
   return known ? `${instanceText(known)} · ${regionText(region)}` : `${region} / ${id}`;

@@ -1,13 +1,13 @@
 // Binding by a personal access token: Codeup, GitLab.
 
-import { bindingPath, ifMatch, own } from "./api.js";
+import { bindingPath, ifMatch, pageFailure } from "./api.js";
 import { field, firstMissing, invalid, openDialog } from "./dialog.js";
 import { h, outside, webAddress } from "./dom.js";
 import { t } from "./language.js";
 import { person, platformTitle } from "./parts.js";
 
-// blame is the field that a problem is most likely about.
-const blame = {
+// fieldOfProblem is the field that a problem is most likely about.
+const fieldOfProblem = {
   address_refused: "address",
   port_refused: "address",
   certificate_untrusted: "address",
@@ -21,7 +21,7 @@ const blame = {
   organization_unknown: "organization",
 };
 
-// bindToken opens the form. What is typed into it is nowhere but in it.
+// bindToken opens the form. What is typed is stored only in the form.
 export function bindToken(app, platform) {
   const description = app.platform(platform);
   const name = platformTitle(description);
@@ -41,14 +41,14 @@ export function bindToken(app, platform) {
   }
 
   async function failed(failure) {
-    for (const c of controls) invalid(c, c.name === blame[failure.code]);
+    for (const c of controls) invalid(c, c.name === fieldOfProblem[failure.code]);
     if (failure.stale || failure.code === "no_answer") {
       await app.reload();
       binding = app.binding(platform);
       now.replaceChildren(changed(binding));
       now.scrollIntoView({ block: "center" });
     }
-    return failure.stale ? own("changed") : null;
+    return failure.stale ? pageFailure("changed") : null;
   }
 
   openDialog({
@@ -76,7 +76,8 @@ function formOf(description, controls) {
   ];
 }
 
-// tokenPage links to where a token is created. On GitLab that depends on the address.
+// tokenPage returns a link to the page where a token is created. On GitLab that depends on the
+// address.
 function tokenPage(description, controls) {
   const label = () => t("help.create", { platform: platformTitle(description) });
   if (description.tokenUrl) return outside(description.tokenUrl, label());
@@ -128,7 +129,8 @@ function withShowButton(input) {
   h("div", { class: "with-button" }, input, show);
 }
 
-// valueOf is what is sent. A day is its first moment here: being warned early does no harm.
+// valueOf returns the value that is sent. A day is sent as its first moment in local time: an early
+// warning does no harm.
 function valueOf(input) {
   if (input.type === "date") return new Date(`${input.value}T00:00:00`).toISOString();
   return input.name === "token" ? input.value : input.value.trim();
@@ -139,7 +141,7 @@ function dayOf(time) {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
 }
 
-// changed says how the binding is now, after somebody else has changed it.
+// changed shows the binding after another person has changed it.
 function changed(binding) {
   if (binding.status === "unbound") return h("p", { class: "note mild" }, t("changed.unbound"));
   return note("changed.bound", binding);

@@ -5,8 +5,8 @@ import { h } from "./dom.js";
 import { t } from "./language.js";
 import { instanceType, regionText } from "./parts.js";
 
-// choice is the three controls and what is chosen by them. It begins with the given instance, or
-// with the first that there is.
+// choice returns the three controls and what is chosen with them. It starts with the given
+// instance, or with the first one.
 export function choice(instances, given) {
   const first = instances.find((one) => same(one, given)) ?? instances[0];
   const type = h("select", { id: "choose-type", onchange: () => narrow("type") });

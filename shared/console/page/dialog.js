@@ -1,22 +1,22 @@
 // The one dialog, for forms and questions, and the drawer for reading.
 
-import { byId, h, working } from "./dom.js";
-import { Failure, own } from "./api.js";
+import { byId, h, whileBusy } from "./dom.js";
+import { Failure, pageFailure } from "./api.js";
 import { t } from "./language.js";
 import { problemText } from "./parts.js";
 
 // openDialog shows a dialog:
-//   title, body      what it says; body is nodes
-//   submit           the words on the button #submit; without them there is none
-//   danger           the button ends something
-//   careful          the question isn't to be answered by a habit of pressing Enter
-//   cancel           the words on the other button
+//   title, body      its contents; body is nodes
+//   submit           the text of the button #submit; without a text there is no button
+//   danger           the button deletes something
+//   careful          Enter doesn't press the button, so that the question is read
+//   cancel           the text of the other button
 //   problem          a failure that is shown from the start
-//   check()          returns the first field that is not filled in right, or null
-//   onsubmit()       does it. When it returns, the dialog closes; a Failure is shown in #problem
-//                    and the form stays as it is. What it returns is called after closing.
-//   onfailure(f)     may look at the failure first, and return "close", or a failure to show
-//   oncancel()       the person doesn't want to
+//   check()          returns the first field that is not filled in correctly, or null
+//   onsubmit()       acts. When it returns, the dialog closes; a Failure is shown in #problem
+//                    and the form stays as it is. The func that it returns is called after closing.
+//   onfailure(f)     may handle the failure first, and return "close", or a failure to show
+//   oncancel()       is called when the person cancels
 export function openDialog(o) {
   const dialog = byId("dialog");
   if (dialog.open) dialog.close();
@@ -53,7 +53,7 @@ export function openDialog(o) {
     setBusy(true);
     let after;
     try {
-      after = await working(o.onsubmit);
+      after = await whileBusy(o.onsubmit);
     } catch (error) {
       const failure = await lookAt(error);
       setBusy(false);
@@ -71,7 +71,7 @@ export function openDialog(o) {
   }
 
   async function lookAt(error) {
-    const failure = error instanceof Failure ? error : own("unexpected");
+    const failure = error instanceof Failure ? error : pageFailure("unexpected");
     if (!(error instanceof Failure)) console.error(error);
     return await o.onfailure?.(failure) ?? failure;
   }
@@ -82,7 +82,8 @@ export function openDialog(o) {
     form.setAttribute("aria-busy", now);
     fields.disabled = now;
     cancel.disabled = now;
-    // Not disabled, which would take the focus from whoever pressed it.
+    // Not disabled, because that would remove the focus from the button that was
+    // pressed.
     submit?.setAttribute("aria-disabled", now);
   }
 
@@ -109,7 +110,7 @@ export function openDialog(o) {
   (form.querySelector("[autofocus]") ?? first).focus();
 }
 
-// openDrawer shows nodes to read at the side of the window.
+// openDrawer shows nodes at the side of the window.
 export function openDrawer(title, ...body) {
   const drawer = byId("drawer");
   const opener = document.activeElement?.id;
@@ -127,7 +128,7 @@ export function openDrawer(title, ...body) {
   drawer.showModal();
 }
 
-// field is a labelled control with a hint below. Its control has the id.
+// field returns a labelled control with a hint below. Its control has the id.
 export function field(control, label, { hint, optional } = {}) {
   const { id } = control;
   control.setAttribute("aria-errormessage", `${id}-missing`);
@@ -139,8 +140,8 @@ export function field(control, label, { hint, optional } = {}) {
     hint && h("p", { id: `${id}-hint`, class: "fine" }, hint));
 }
 
-// firstMissing marks the required controls that are empty, and those that are half filled in, such
-// as a date without its year, whose value is empty too. It returns the first.
+// firstMissing marks the required controls that are empty, and those that are incomplete, such as a
+// date without a year, whose value is empty too. It returns the first.
 export function firstMissing(controls) {
   const empty = controls.filter((control) =>
     control.validity.badInput || (control.required && !control.value.trim()));
@@ -152,7 +153,7 @@ export function firstMissing(controls) {
   return empty[0] ?? null;
 }
 
-// invalid marks a control as filled in wrong, or not.
+// invalid marks a control as invalid, or as valid.
 export function invalid(control, wrong) {
   control.setAttribute("aria-invalid", wrong);
 }

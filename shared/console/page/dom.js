@@ -1,6 +1,6 @@
-// Elements out of plain data. Text goes in as text: nothing here, or on the page, parses HTML.
+// Elements from plain data. Text is inserted as text: no code of the page parses HTML.
 
-// h makes an element. Properties that begin with "on" are listeners, the others attributes; null,
+// h creates an element. Properties that begin with "on" are listeners, the others attributes; null,
 // undefined and false ones are left out, and so are such children.
 export function h(tag, properties, ...children) {
   const element = document.createElement(tag);
@@ -15,17 +15,18 @@ export function h(tag, properties, ...children) {
   return element;
 }
 
-// byId is the element with the id, or null.
+// byId returns the element with the id, or null.
 export const byId = (id) => document.getElementById(id);
 
-// webAddress is the address if it is one of the web, else null. Addresses come from platforms.
+// webAddress returns the address if it is a web address, else null. Addresses come from platforms.
 export function webAddress(address) {
   if (!address || !URL.canParse(address)) return null;
   const { protocol } = new URL(address);
   return protocol === "https:" || protocol === "http:" ? address : null;
 }
 
-// outside links to another site in a new tab, or is the bare text if there is nowhere to link.
+// outside returns a link to another site that opens in a new tab, or only the text if there is no
+// address.
 export function outside(address, ...children) {
   const href = webAddress(address);
   if (!href) return h("span", null, ...children);
@@ -33,10 +34,10 @@ export function outside(address, ...children) {
     ...children);
 }
 
-// working runs something that takes time. While any runs, the body has data-busy and not
-// data-ready, which the style sheet and browser tests go by.
+// whileBusy runs something that takes time. While anything runs, the body has data-busy instead of
+// data-ready, which the style sheet and browser tests use.
 let running = 0;
-export async function working(something) {
+export async function whileBusy(something) {
   running++;
   mark();
   try {
@@ -47,8 +48,8 @@ export async function working(something) {
   }
 }
 
-// leaving keeps the page busy until it is gone.
-export function leaving(address) {
+// navigate leaves the page and keeps it busy until then.
+export function navigate(address) {
   running++;
   mark();
   window.location.assign(address);

@@ -1,12 +1,11 @@
-// The page: who is signed in, which instance, and its table. Everything that can be done from
-// there is in a module of its own.
+// The page: who is signed in, the selected instance, and its table. Each action has its own module.
 
-import { Api, bindingPath, own } from "./api.js";
-import { arrive, pending, takeFragment } from "./arrival.js";
+import { Api, bindingPath, pageFailure } from "./api.js";
+import { pending, readCallback, takeFragment } from "./callback.js";
 import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
-import { byId, h, outside, working } from "./dom.js";
-import { language, speak, t } from "./language.js";
+import { byId, h, outside, whileBusy } from "./dom.js";
+import { chooseLanguage, language, t } from "./language.js";
 import { instanceText, problemText, regionText } from "./parts.js";
 import { openSignIn } from "./signin.js";
 import { skeleton, table } from "./table.js";
@@ -16,15 +15,15 @@ const chosen = "bindery.instance";
 const pressed = "bindery.pressed";
 const keyOf = ({ region, id }) => `${region}/${id}`;
 
-// App is what the page knows at the moment.
+// App is the page's state.
 class App {
   signedIn = false;
-  failure = null; // in place of the table
+  failure = null; // shown instead of the table
   platforms = [];
   instances = [];
   instance = null;
-  bindings = []; // of the instance; empty until they are there
-  checks = true; // this deployment can check now, as far as is known
+  bindings = []; // of the instance; empty until they are loaded
+  checks = true; // this deployment can check now, as far as the page knows
   #loads = 0;
   #asked = 0;
 
@@ -42,18 +41,18 @@ class App {
     return this.bindings.find((one) => one.platform === platform);
   }
 
-  // whoText names the signed-in user.
+  // whoText returns the name of the signed-in user.
   whoText() {
     const { user, account } = this.signIn;
     return account ? t("who", { user, account }) : user;
   }
 
-  // load reads everything anew. Of two at once, the later one counts.
+  // load reads everything again. Of two concurrent loads, the later one counts.
   load() {
     const load = ++this.#loads;
-    return working(async () => {
+    return whileBusy(async () => {
       try {
-        await this.signIn.fresh(0);
+        await this.signIn.ensureFresh(0);
         const [{ platforms }, { instances }] = await Promise.all([
           this.api.get("/v1/platforms"), this.api.get("/v1/instances"),
         ]);
@@ -81,14 +80,14 @@ class App {
     await this.reload();
   }
 
-  // reload reads the instance's bindings. Of two at once, the later one counts.
+  // reload reads the instance's bindings. Of two concurrent reloads, the later one counts.
   reload() {
     const asked = ++this.#asked;
-    return working(async () => {
+    return whileBusy(async () => {
       this.draw();
       if (!this.instance) return;
       try {
-        await this.signIn.fresh(0);
+        await this.signIn.ensureFresh(0);
         const { bindings } = await this.api.get(bindingPath(this.instance));
         if (asked !== this.#asked) return;
         this.bindings = bindings;
@@ -102,12 +101,12 @@ class App {
 
   fail(failure) {
     if (!failure.problem) console.error(failure);
-    this.failure = failure.problem ? failure : own("unexpected");
+    this.failure = failure.problem ? failure : pageFailure("unexpected");
     this.bindings = [];
     this.draw();
   }
 
-  // say shows what has come of something, or nothing any more. kind is good, bad or plain.
+  // say shows the result of an action, or clears it. kind is good, bad or plain.
   say(kind, ...nodes) {
     const away = h("button", {
       type: "button", class: "quiet", onclick: () => this.say(),
@@ -117,7 +116,7 @@ class App {
       : []));
   }
 
-  // draw shows all this. Whatever had the focus has it again.
+  // draw shows the state. The focused element keeps the focus.
   draw() {
     const focused = document.activeElement?.id;
     document.title = t("title");
@@ -138,15 +137,15 @@ function drawSandbox(address) {
     outside(address, t("sandbox.link")));
 }
 
-// who is the header's part about the person: on a laptop, whoever it is to be.
+// who returns the header's part about the person; on a laptop, the form for choosing one.
 function who(app) {
   const { signIn } = app;
   if (signIn.dev) {
-    app.anybody ??= anybody(app);
-    for (const input of app.anybody.querySelectorAll("input")) {
+    app.userForm ??= userForm(app);
+    for (const input of app.userForm.querySelectorAll("input")) {
       input.previousElementSibling.textContent = t(input.id);
     }
-    return [app.anybody];
+    return [app.userForm];
   }
   if (!app.signedIn) return [];
   return [
@@ -158,34 +157,34 @@ function who(app) {
   ].filter(Boolean);
 }
 
-// anybody is the form that makes a person another user. It is made once, for it may be drawn
-// while somebody is typing into it.
-function anybody(app) {
+// userForm returns the form that switches the user. It is created once, because the page may be
+// drawn while a person is typing into it.
+function userForm(app) {
   const input = (id) => h("input", {
     id, value: app.signIn[id], type: "text", size: 8, autocomplete: "off",
     autocapitalize: "none", spellcheck: "false",
   });
   const user = input("user");
   const account = input("account");
-  const become = () => working(async () => {
+  const switchUser = () => whileBusy(async () => {
     app.say();
     app.bindings = [];
-    app.signedIn = await app.signIn.become(user.value.trim(), account.value.trim());
+    app.signedIn = await app.signIn.switchUser(user.value.trim(), account.value.trim());
     if (app.signedIn) await app.load();
-    else app.fail(own("no_connection"));
+    else app.fail(pageFailure("no_connection"));
   });
-  return h("form", { onchange: become, onsubmit: (event) => event.preventDefault() },
+  return h("form", { onchange: switchUser, onsubmit: (event) => event.preventDefault() },
     h("label", { for: "user" }, h("span"), user),
     h("label", { for: "account" }, h("span"), account));
 }
 
 function leave(app, prompt) {
-  return working(async () => {
+  return whileBusy(async () => {
     try {
       await app.signIn.go(prompt);
     } catch (error) {
       console.error(error);
-      app.fail(own("no_issuer"));
+      app.fail(pageFailure("no_issuer"));
     }
   });
 }
@@ -241,14 +240,15 @@ function picker(app) {
     h("label", { for: "instance" }, t("instance")), select);
 }
 
-// actionsOf is what the table's buttons do. If the sign-in ends soon, it is renewed before a form
-// is open whose content would be lost; what was pressed waits in sessionStorage until then.
+// actionsOf returns the actions of the table's buttons. If the sign-in expires soon, it is renewed
+// before a form opens whose content would be lost; the pressed action is stored in sessionStorage
+// until then.
 function actionsOf(app) {
   const bind = (_, platform) =>
     (app.platform(platform).method === "token" ? bindToken : start)(app, platform);
   const careful = ([name, action]) => [name, async (platform) => {
     sessionStorage.setItem(pressed, JSON.stringify({ name, platform }));
-    await app.signIn.fresh(120);
+    await app.signIn.ensureFresh(120);
     sessionStorage.removeItem(pressed);
     app.say();
     await action(app, platform);
@@ -256,7 +256,7 @@ function actionsOf(app) {
   return Object.fromEntries(Object.entries({ bind, unbind, check, history }).map(careful));
 }
 
-// resume does what was pressed before the sign-in was renewed.
+// resume does the action that was pressed before the sign-in was renewed.
 async function resume(app) {
   const { name, platform } = JSON.parse(sessionStorage.getItem(pressed)) ?? {};
   sessionStorage.removeItem(pressed);
@@ -264,12 +264,12 @@ async function resume(app) {
 }
 
 async function open() {
-  const answer = arrive();
-  speak();
+  const answer = readCallback();
+  chooseLanguage();
   const config = await (await fetch("/config.json")).json();
   const app = new App(config);
   byId("language").addEventListener("change", (event) => {
-    speak(event.target.value);
+    chooseLanguage(event.target.value);
     app.say();
     if (app.signedIn) app.load();
     else app.draw();
@@ -289,12 +289,12 @@ async function signInAndLoad(app, answer) {
     app.signedIn = await app.signIn.begin(answer);
   } catch (error) {
     console.error(error);
-    app.fail(own("no_issuer"));
+    app.fail(pageFailure("no_issuer"));
     return;
   }
   if (!app.signedIn) {
     sessionStorage.removeItem(pressed);
-    if (app.signIn.dev) app.fail(own("no_connection"));
+    if (app.signIn.dev) app.fail(pageFailure("no_connection"));
     else app.draw();
     return;
   }
@@ -310,11 +310,11 @@ async function signInAndLoad(app, answer) {
 }
 
 window.addEventListener("hashchange", () => takeFragment() && location.reload());
-// A page that comes back from the browser's memory shows what was true when it was left.
+// A page that the browser restores from memory shows old data.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 
-working(open).catch((error) => {
-  // Whoever blocks this site's cookies has blocked the tab's storage with them.
+whileBusy(open).catch((error) => {
+  // If this site's cookies are blocked, the tab's storage is blocked too.
   const blocked = error.name === "SecurityError";
   if (!blocked) console.error(error);
   byId("content").textContent = t(blocked ? "blocked" : "broken");

@@ -1,12 +1,12 @@
-// Small parts that several views show.
+// Small parts that several views share.
 
 import { h, outside, webAddress } from "./dom.js";
-import { away, has, language, t, when } from "./language.js";
+import { has, language, relativeTime, t, when } from "./language.js";
 
-// statuses that need their owner to do something.
+// unwell are the statuses in which the user must do something.
 const unwell = ["revoked", "expired", "unauthorized", "unreachable"];
 
-// isUnwell says whether a binding in this status gives a build no token.
+// isUnwell reports whether the user must do something about a binding in this status.
 export const isUnwell = (status) => unwell.includes(status);
 
 export function badge(platform, status) {
@@ -15,12 +15,12 @@ export function badge(platform, status) {
   }, t(`status.${status}`));
 }
 
-// moment is a time, its distance in words and its date on demand.
+// moment returns a time as its distance in words, with the date as a tooltip.
 export function moment(time) {
-  return h("time", { datetime: time, title: when(time) }, away(time));
+  return h("time", { datetime: time, title: when(time) }, relativeTime(time));
 }
 
-// problemText is a problem in full: what happened, and what to do.
+// problemText returns a problem in full: what happened, and what to do.
 export function problemText(problem) {
   return h("div", { class: "problem-text", "data-code": problem.code },
     h("p", { class: "problem-title" }, problem.title),
@@ -31,7 +31,7 @@ export function problemText(problem) {
       h("p", { class: "fine" }, t("problem.request"), h("code", null, problem.requestId)));
 }
 
-// picture is an avatar, or the name's first letter if there is none or it doesn't load.
+// picture returns an avatar, or the name's first letter if there is none or it doesn't load.
 export function picture(identity) {
   const letter = [...(identity.name ?? identity.username)][0] ?? "?";
   const blank = h("span", { class: "avatar", "aria-hidden": "true" }, letter.toUpperCase());
@@ -44,7 +44,7 @@ export function picture(identity) {
   return image;
 }
 
-// person is an identity on a platform, with a link to its page there.
+// person returns an identity on a platform, with a link to its page there.
 export function person(identity) {
   return h("span", { class: "person" },
     picture(identity),
@@ -54,7 +54,7 @@ export function person(identity) {
         h("span", { class: "fine" }, identity.username)));
 }
 
-// monogram stands for a platform beside its name.
+// monogram returns a platform's symbol, which is shown next to its name.
 export function monogram(platform) {
   const letters = {
     codeup: "C", gitee: "Ge", github: "GH", gitlab: "GL", bitbucket: "B",
@@ -63,13 +63,13 @@ export function monogram(platform) {
     letters[platform] ?? "?");
 }
 
-// platformTitle is a platform's name as the reader's language has it.
+// platformTitle returns a platform's name in the reader's language.
 export function platformTitle(description) {
   const key = `platform.${description.platform}`;
   return has(key) ? t(key) : description.title;
 }
 
-// instanceText is an instance in one line.
+// instanceText returns an instance in one line.
 export function instanceText(instance) {
   return t("instance.line", {
     name: instance.name, id: instance.id, type: instanceType(instance.type),
@@ -78,7 +78,7 @@ export function instanceText(instance) {
 
 export const instanceType = (type) => (has(`type.${type}`) ? t(`type.${type}`) : type);
 
-// regionText is a region with its name, where it has one that people know.
+// regionText returns a region with its common name, if it has one.
 export function regionText(region) {
   try {
     const key = `region.${region}`;
@@ -88,5 +88,5 @@ export function regionText(region) {
   }
 }
 
-// joined lists words: "a, b and c".
+// joined returns words as a list: "a, b and c".
 export const joined = (words) => new Intl.ListFormat(language()).format(words);

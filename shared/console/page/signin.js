@@ -1,16 +1,16 @@
-// Who is signed in. The access token lives in this page's memory and nowhere else, so a reload
-// signs in again: at the laptop's /dev/token, or through the issuer, who mostly just nods.
+// Signing in. The access token is only in this page's memory, so a reload signs in again: at the
+// laptop's /dev/token, or through the issuer, which usually asks nothing.
 
-import { pending } from "./arrival.js";
-import { leaving } from "./dom.js";
+import { pending } from "./callback.js";
+import { navigate } from "./dom.js";
 
-// openSignIn makes the kind that the configuration names.
+// openSignIn returns the kind of sign-in that the configuration names.
 export function openSignIn(config) {
   if (config.signIn.kind === "dev") return new DevSignIn(config.publicUrl);
   return new OidcSignIn(config.signIn);
 }
 
-// DevSignIn is anybody whom the person names, on a laptop.
+// DevSignIn signs in as any user that the person names, on a laptop.
 class DevSignIn {
   dev = true;
   token = "";
@@ -18,23 +18,23 @@ class DevSignIn {
 
   constructor(origin) {
     this.origin = origin;
-    this.user = kept("user") ?? "alice";
-    this.account = kept("account") ?? "acme";
+    this.user = load("user") ?? "alice";
+    this.account = load("account") ?? "acme";
   }
 
-  // begin says whether somebody is signed in.
+  // begin returns whether a user is signed in.
   begin() {
     return this.renew();
   }
 
-  become(user, account) {
-    this.user = keep("user", user);
-    this.account = keep("account", account);
+  switchUser(user, account) {
+    this.user = save("user", user);
+    this.account = save("account", account);
     return this.renew();
   }
 
-  // renew gets a token for whoever it is now. One that comes too late, for somebody else, is not
-  // taken.
+  // renew gets a token for the current user. A token that arrives after the user was switched
+  // is dropped.
   async renew() {
     const { user, account } = this;
     const query = new URLSearchParams({ user, account });
@@ -43,22 +43,23 @@ class DevSignIn {
       const reply = await fetch(`${this.origin}/dev/token?${query}`, { cache: "no-store" });
       if (reply.ok) token = (await reply.text()).trim();
     } catch {
-      // No token says it all.
+      // The missing token shows the failure.
     }
     if (user === this.user && account === this.account) this.token = token;
     this.failed = !this.token;
     return !this.failed;
   }
 
-  // fresh is for what must not be interrupted: here, renewing interrupts nothing.
-  async fresh() {}
+  // ensureFresh renews the token before an action that must not be interrupted. Here renewing
+  // interrupts nothing.
+  async ensureFresh() {}
 }
 
-// The tab remembers who somebody was; a new tab begins as the one who was last.
-const kept = (name) =>
+// The tab remembers its user; a new tab starts with the last one.
+const load = (name) =>
   sessionStorage.getItem(`bindery.${name}`) ?? localStorage.getItem(`bindery.${name}`);
 
-function keep(name, value) {
+function save(name, value) {
   sessionStorage.setItem(`bindery.${name}`, value);
   localStorage.setItem(`bindery.${name}`, value);
   return value;
@@ -67,13 +68,13 @@ function keep(name, value) {
 const attempt = "bindery.signin";
 const before = "bindery.signedin";
 
-// OidcSignIn is an authorization code with PKCE (RFC 7636) at the issuer, as a public client.
+// OidcSignIn uses an authorization code with PKCE (RFC 7636) at the issuer, as a public client.
 class OidcSignIn {
   dev = false;
   token = "";
   user = "";
   account = "";
-  failed = false; // the issuer has answered, and nobody is signed in
+  failed = false; // the issuer has responded, and no user is signed in
   #life = Infinity; // of the token, in milliseconds
   #ends = Infinity;
 
@@ -82,16 +83,16 @@ class OidcSignIn {
     this.redirect = `${location.origin}/`;
   }
 
-  // begin takes the issuer's answer if this tab has asked. If there is none and this tab was
-  // signed in before, or has an authorization to end, it asks the issuer without a word to the
-  // person. It says whether somebody is signed in.
+  // begin processes the issuer's response if this tab has asked for it. If there is none and
+  // this tab was signed in before, or has an authorization to finish, it asks the issuer
+  // without a dialog. It returns whether a user is signed in.
   async begin(answer) {
     if (answer && sessionStorage.getItem(attempt)) return this.#redeem(answer);
     if (sessionStorage.getItem(before) || pending()) return this.go("none");
     return false;
   }
 
-  // go leaves for the issuer. The prompt "none" asks for no dialog there, "login" for one.
+  // go navigates to the issuer. The prompt "none" asks for no dialog there, "login" for one.
   async go(prompt) {
     const { authorization_endpoint: endpoint } = await this.#discover();
     const state = random();
@@ -110,17 +111,17 @@ class OidcSignIn {
       ...(prompt && { prompt }),
     };
     for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
-    return leaving(address.href);
+    return navigate(address.href);
   }
 
   async #redeem(answer) {
     const { state, verifier } = JSON.parse(sessionStorage.getItem(attempt));
     sessionStorage.removeItem(attempt);
     sessionStorage.removeItem(before);
-    // RFC 9207: an answer that names another issuer is another issuer's.
-    const foreign = answer.iss && answer.iss !== this.settings.issuer;
-    if (answer.state !== state || foreign || !answer.code) {
-      this.failed = !silent(answer.error);
+    // RFC 9207: a response that names another issuer comes from another issuer.
+    const otherIssuer = answer.iss && answer.iss !== this.settings.issuer;
+    if (answer.state !== state || otherIssuer || !answer.code) {
+      this.failed = !needsInteraction(answer.error);
       return false;
     }
     const { token_endpoint: endpoint } = await this.#discover();
@@ -148,7 +149,7 @@ class OidcSignIn {
     this.token = tokens.access_token;
     if (tokens.expires_in > 0) this.#life = tokens.expires_in * 1000;
     this.#ends = Date.now() + this.#life;
-    // Only shown to the person: the functions verify for themselves.
+    // Only for display: the functions verify the token themselves.
     const access = claims(tokens.access_token);
     const one = { ...access, ...claims(tokens.id_token) };
     this.user = one.name ?? one.preferred_username ?? one.email ?? one.sub ?? "";
@@ -164,21 +165,21 @@ class OidcSignIn {
     return found;
   }
 
-  // renew can't be done without leaving the page, which would lose what was typed.
+  // renew is impossible without leaving the page, which would lose what was typed.
   async renew() {
     return false;
   }
 
-  // fresh leaves to sign in again if the token ends soon: within the given seconds, which are at
-  // most half of its life.
-  async fresh(seconds) {
+  // ensureFresh navigates to the issuer if the token expires soon: within the given seconds,
+  // which are limited to half of its lifetime.
+  async ensureFresh(seconds) {
     const soon = Math.min(seconds * 1000, this.#life / 2);
     if (Date.now() + soon > this.#ends) await this.go("none");
   }
 }
 
-// silent says that the issuer only wants to talk to the person, which is no failure.
-const silent = (error) =>
+// needsInteraction reports whether the issuer only needs to ask the person, which is not a failure.
+const needsInteraction = (error) =>
   ["login_required", "interaction_required", "consent_required", "account_selection_required"]
     .includes(error);
 
@@ -192,7 +193,7 @@ async function challenge(verifier) {
 const base64url = (bytes) =>
   btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
-// claims are a JWT's, unverified; {} if it is none.
+// claims returns a JWT's claims, unverified; {} if it isn't a JWT.
 function claims(jwt) {
   try {
     const part = jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");

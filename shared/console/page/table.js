@@ -8,7 +8,8 @@ import {
 
 const columns = ["platform", "method", "status", "identity", "expiry", "actions"];
 
-// table shows the bindings. actions are what its buttons do, each with the platform's name.
+// table returns the bindings. actions has the actions of its buttons, which take the platform's
+// name.
 export function table(app, actions) {
   return h("table", { role: "table", "aria-label": t("table.label") },
     h("thead", { role: "rowgroup" },
@@ -17,7 +18,7 @@ export function table(app, actions) {
     app.bindings.map((binding) => group(app, binding, actions)));
 }
 
-// skeleton stands where the table will be.
+// skeleton is shown in place of the table until it is loaded.
 export function skeleton() {
   return h("div", { class: "skeleton", "aria-label": t("loading"), role: "img" },
     [1, 2, 3, 4, 5].map(() => h("span")));
@@ -71,7 +72,7 @@ function expiry(binding) {
   return t(unknown ? "expiry.unknown" : "expiry.never");
 }
 
-// notes are what is wrong with a binding, in full, and what may become so, folded up.
+// notes returns what is wrong with a binding, in full, and its warnings, folded up.
 function notes(binding) {
   const warnings = binding.warnings ?? [];
   if (!binding.problem && warnings.length === 0) return null;

@@ -60,6 +60,7 @@ export default {
   "status.revoked": "Revoked",
   "status.unauthorized": "Lacks permission",
   "status.unreachable": "Unreachable",
+  "status.unknown": "Newer version",
   "checked": "checked ",
   "expiry.renewed": "Renews itself",
   "expiry.unknown": "Not known",

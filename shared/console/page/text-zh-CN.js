@@ -60,6 +60,7 @@ export default {
   "status.revoked": "已撤销",
   "status.unauthorized": "权限不足",
   "status.unreachable": "无法访问",
+  "status.unknown": "版本较新",
   "checked": "检查于 ",
   "expiry.renewed": "自动续期",
   "expiry.unknown": "未知",

@@ -1,12 +1,12 @@
-// Ending a binding, checking one now, and reading what happened to one.
+// Ending a binding, checking one now, and showing the history of one.
 
-import { bindingPath, ifMatch, own } from "./api.js";
+import { bindingPath, ifMatch, pageFailure } from "./api.js";
 import { openDialog, openDrawer } from "./dialog.js";
-import { byId, h, outside, working } from "./dom.js";
+import { byId, h, outside, whileBusy } from "./dom.js";
 import { has, t, when } from "./language.js";
 import { joined, person, platformTitle, problemText } from "./parts.js";
 
-// unbind asks, unbinds, and says what has become of the token.
+// unbind asks, unbinds, and shows the token's fate.
 export function unbind(app, platform) {
   const name = platformTitle(app.platform(platform));
   let binding = app.binding(platform);
@@ -30,7 +30,7 @@ export function unbind(app, platform) {
       return "close";
     }
     who.replaceChildren(t("changed.bound"), person(binding.identity));
-    return failure.stale ? own("changed") : null;
+    return failure.stale ? pageFailure("changed") : null;
   }
 
   openDialog({
@@ -38,7 +38,8 @@ export function unbind(app, platform) {
     body: [
       h("p", null, t("unbind.text", { instance: app.instance.name })),
       who,
-      // Only GitLab leaves it to the person: see the texts for what the others do or can't.
+      // On GitLab only, the person revokes the token; the texts say what happens
+      // on the others.
       has(`unbind.${platform}`)
         ? h("p", { class: "fine" }, t(`unbind.${platform}`))
         : h("label", { class: "tick", for: "revoke" }, revoke, t("unbind.revoke")),
@@ -63,11 +64,11 @@ function told(app, binding, ended) {
     ended.revokeUrl && outside(ended.revokeUrl, t("unbound.where", { platform: name })));
 }
 
-// check asks the platform now. A deployment without that function loses the buttons.
+// check asks the platform now. In a deployment without that function the buttons disappear.
 export async function check(app, platform) {
   const name = platformTitle(app.platform(platform));
   app.say("plain", t("check.running", { platform: name }));
-  await working(async () => {
+  await whileBusy(async () => {
     try {
       const path = `${bindingPath(app.instance, platform)}/check`;
       const binding = await app.api.call("POST", path);
@@ -89,7 +90,7 @@ export async function check(app, platform) {
   });
 }
 
-// history opens the drawer: what is known of a binding, and its events, newest first.
+// history opens the drawer: what is known about a binding, and its events, newest first.
 export async function history(app, platform) {
   const name = platformTitle(app.platform(platform));
   const list = h("ol", { class: "events" });
@@ -99,7 +100,7 @@ export async function history(app, platform) {
   let cursor = "";
 
   async function next() {
-    await working(async () => {
+    await whileBusy(async () => {
       try {
         const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
         const page = await app.api.get(path + query);

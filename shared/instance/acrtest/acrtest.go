@@ -1,10 +1,10 @@
-// Package acrtest is a pretend API of Alibaba Cloud's Container Registry for tests: the one
-// operation that Bindery uses, ListInstance, over HTTP in the cloud's version 3 of signed requests,
-// and what can go wrong, to switch on.
+// Package acrtest is a fake API of Alibaba Cloud's Container Registry for tests: the one operation
+// that Bindery uses, ListInstance, over HTTP with the cloud's signatures of version 3, and faults
+// that tests switch on.
 //
-// It shares no code with the catalogue that it tests. What it doesn't know it refuses: other
-// operations and other parameters, and any in the body. Signatures are checked. Nobody's right to
-// do a thing is, unless a test says that there is none.
+// It shares no code with the catalogue that it tests. It refuses what it doesn't know: other
+// operations, other parameters, and parameters in the body. It checks signatures, but no
+// permissions, unless a test plans a refusal.
 package acrtest
 
 import (
@@ -33,15 +33,15 @@ type Instance struct {
 type Service struct {
 	gate *acs3test.Gate
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	instances []Instance
 	faults    []Fault
 	tamper    func(page int, reply map[string]any)
 	calls     int
 }
 
-// New makes a service without instances. id and key are the credentials that sign requests, and
-// token is what must come with them.
+// New returns a service without instances. id and key are the credentials that sign requests, and
+// token must come with them.
 func New(id, key, token string) *Service {
 	return &Service{gate: acs3test.New("2018-12-01", id, key, token)}
 }
@@ -49,7 +49,7 @@ func New(id, key, token string) *Service {
 // SetCredentials changes the credentials from now on.
 func (s *Service) SetCredentials(id, key, token string) { s.gate.SetCredentials(id, key, token) }
 
-// Know lets others call too from now on, each with credentials of their own.
+// Know also accepts other callers from now on, each with its own credentials.
 func (s *Service) Know(known acs3test.Known) { s.gate.Know(known) }
 
 // Set changes the instances from now on.
@@ -59,46 +59,47 @@ func (s *Service) Set(instances ...Instance) {
 	s.instances = slices.Clone(instances)
 }
 
-// Calls returns how often it was called, the calls that failed among them.
+// Calls returns how often the service was called, including failed calls.
 func (s *Service) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
 }
 
-// Fault is something that goes wrong on purpose.
+// Fault is a failure that a test plans.
 type Fault struct {
-	// Status and Code are the answer's. All of the request, its headers too, is quoted in the message.
+	// Status and Code are the reply's. The message quotes the whole request, including its headers.
 	Status int
 	Code   string
 	// Lost ends the connection in place of the reply.
 	Lost bool
-	// Page is a web page with the status, of something in between, with all of the request in it.
+	// Page is a proxy's web page with the status, with the whole request in it.
 	Page bool
-	// Cut is a reply of status 200 that breaks off.
+	// Cut is a reply of status 200 that is cut off.
 	Cut bool
 }
 
-// Fail lets the next calls go wrong, one fault each.
+// Fail makes the next calls fail, one fault each.
 func (s *Service) Fail(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, faults...)
 }
 
-// Tamper changes the good replies by their page's number from now on; nil leaves them as they are.
+// Tamper changes the successful replies by their page's number from now on; nil leaves them
+// unchanged.
 func (s *Service) Tamper(with func(page int, reply map[string]any)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tamper = with
 }
 
-// mostBody is more than any request has.
-const mostBody = 1 << 20
+// maxBody is larger than any request.
+const maxBody = 1 << 20
 
 // ServeHTTP implements [http.Handler].
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -151,19 +152,19 @@ func answer(w http.ResponseWriter, status int, code, message, id string) {
 	})
 }
 
-// list is a page of the instances.
+// list returns a page of the instances.
 func (s *Service) list(r *http.Request, body []byte) (reply map[string]any, wrong string) {
 	query := r.URL.Query()
 	for name, values := range query {
 		known := []string{"PageNo", "PageSize", "InstanceStatus"}
 		if !slices.Contains(known, name) || len(values) != 1 {
-			return nil, "this pretend service knows no parameter " + name
+			return nil, "the fake knows no parameter " + name
 		}
 	}
 	number, size := integer(query, "PageNo", 1), integer(query, "PageSize", 30)
 	switch {
 	case r.Header.Get("X-Acs-Action") != "ListInstance" || len(body) > 0:
-		return nil, "this pretend service knows ListInstance without a body alone"
+		return nil, "the fake knows only ListInstance without a body"
 	case number < 1 || size < 1 || size > 100:
 		return nil, "a page that can't be"
 	}

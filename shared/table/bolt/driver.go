@@ -27,7 +27,7 @@ var _ engine.Driver = (*driver)(nil)
 // bucketOf returns the bucket for the rows of a PK, and the part of the PK that is in its keys.
 func bucketOf(pk string) (bucket, inBucket string) {
 	for kind, bucket := range map[string]string{
-		engine.BindingKind: bindingsBucket, engine.NoteKind: notesBucket,
+		engine.BindingKind:       bindingsBucket,
 		engine.AuthorizationKind: authorizationsBucket, engine.IdentityKind: holdersBucket,
 		engine.HistoryKind: historyBucket,
 	} {

@@ -41,7 +41,7 @@ func TestTheLayoutIsWhatItAlwaysWas(t *testing.T) {
 		bindingKey = "4:acme4:cn-11:i6:github"
 		dueKey     = "2001-02-03T04:05:06.000000000Z7:binding" + bindingKey
 		dueEntry   = `{"At":"2001-02-03T04:05:06Z","Binding":{"account":"acme","region":"cn-1",` +
-			`"instance":"i","platform":"github"},"Note":"","Authorization":""}`
+			`"instance":"i","platform":"github"},"Authorization":""}`
 	)
 	write(t, opened, bindingsBucket, bindingKey, `{"version":"v1","record":{"account":"acme",`+
 		`"region":"cn-1","instance":"i","platform":"github","stamp":"s","method":"token",`+

@@ -26,7 +26,7 @@ import (
 const (
 	metaBucket           = "meta"
 	bindingsBucket       = "bindings"
-	notesBucket          = "notes"
+	notesBucket          = "notes" // of versions from before format 2 of the rows
 	authorizationsBucket = "authorizations"
 	dueBucket            = "due"
 	holdersBucket        = "holders"

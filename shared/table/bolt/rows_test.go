@@ -93,24 +93,24 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	opened, ctx := open(t), t.Context()
 	never := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // JSON has no such year
-	first, err := opened.SaveNote(ctx, table.Note{Secret: "1", DueAt: time.Unix(1, 0)})
+	first, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "1", DueAt: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := first
 	next.DueAt = never
-	_, err = opened.SaveNote(ctx, next)
-	unknown(t, "SaveNote", err)
+	_, err = opened.SaveAuthorization(ctx, next)
+	unknown(t, "SaveAuthorization", err)
 	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{Binding: table.Key{}, At: never}))
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, table.Key{}, []table.Event{
 		{ID: "1", At: time.Unix(1, 0)}, {ID: "2", At: never},
 	}))
 
-	if got, err := opened.Note(ctx, "1"); err != nil || got.Version != first.Version {
-		t.Errorf("the note: got %+v, error %v, want it as it was", got, err)
+	if got, err := opened.Authorization(ctx, "1"); err != nil || got.Version != first.Version {
+		t.Errorf("the authorization: got %+v, error %v, want it as it was", got, err)
 	}
 	if due, err := opened.DueBefore(ctx, time.Unix(1, 0), "", 10); err != nil || len(due.Items) != 1 {
-		t.Errorf("due: got %v, error %v, want the note", due.Items, err)
+		t.Errorf("due: got %v, error %v, want the authorization", due.Items, err)
 	}
 	events, err := opened.ListHistory(ctx, table.Key{}, table.OldestFirst, "", 10)
 	if err != nil || len(events.Items) != 0 {

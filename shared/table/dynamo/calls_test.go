@@ -55,8 +55,6 @@ func allCalls(t *engine.Table) []call {
 	k := keyOfInstance("1")
 	calls := callsOf("Binding", t.Binding, k, t.SaveBinding, t.DeleteBinding,
 		table.Binding{Key: k, DueAt: base}, table.Binding{Key: k, Version: "x"})
-	calls = append(calls, callsOf("Note", t.Note, "1", t.SaveNote, t.DeleteNote,
-		table.Note{Secret: "1", DueAt: base}, table.Note{Secret: "1", Version: "x"})...)
 	calls = append(calls, callsOf("Authorization", t.Authorization, "1",
 		t.SaveAuthorization, t.DeleteAuthorization, table.Authorization{ID: "1", DueAt: base},
 		table.Authorization{ID: "1", Version: "x"})...)
@@ -226,7 +224,7 @@ func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 	opened, p := open(t)
 	p.answering(refusing(400, "ConditionalCheckFailedException"))
 	asked := p.count(func() {
-		_, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"})
+		_, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"})
 		if !errors.Is(err, table.ErrConflict) {
 			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
@@ -300,15 +298,15 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 	opened, p := open(t)
 	ctx, key := t.Context(), keyOfInstance("1")
-	n, err := opened.SaveNote(ctx, table.Note{Secret: "1"})
+	n, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.losing(once())
-	if err := opened.DeleteNote(ctx, n); !errors.Is(err, table.ErrConflict) {
+	if err := opened.DeleteAuthorization(ctx, n); !errors.Is(err, table.ErrConflict) {
 		t.Errorf("a delete: got error %v, want %v", err, table.ErrConflict)
 	}
-	if _, err := opened.Note(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
+	if _, err := opened.Authorization(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
 		t.Errorf("the row after the delete: got error %v, want %v", err, table.ErrNotFound)
 	}
 	h := table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: key, At: base}

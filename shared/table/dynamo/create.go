@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"bindery/shared/timing"
 )
 
 // The backoff between two looks at a table that is being made doubles from the first to the last.
@@ -46,7 +48,7 @@ func create(ctx context.Context, client *dynamodb.Client, name string) error {
 		case ready(got.Table):
 			return checkTable(got.Table)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := timing.Sleep(ctx, wait); err != nil {
 			return fmt.Errorf("wait until it is ready: %w", err)
 		}
 	}

@@ -23,7 +23,7 @@ func seed(t *testing.T, p *proxy, first, end, due int) {
 	t.Helper()
 	var puts []types.WriteRequest
 	for i := first; i < end; i++ {
-		n := table.Note{Secret: fmt.Sprint(i)}
+		n := table.Authorization{ID: fmt.Sprint(i)}
 		switch {
 		case i < due:
 			n.DueAt = base.Add(time.Duration(i) * time.Second)
@@ -35,7 +35,7 @@ func seed(t *testing.T, p *proxy, first, end, due int) {
 			t.Fatal(err)
 		}
 		row := engine.Row{
-			Key: engine.NoteKey(n.Secret), Record: string(record), Version: "1", Format: engine.Format,
+			Key: engine.AuthorizationKey(n.ID), Record: string(record), Version: "1", Format: engine.Format,
 		}
 		if !n.DueAt.IsZero() {
 			row.DueAt = engine.SortableTime(n.DueAt)
@@ -63,7 +63,7 @@ func dueInPages(t *testing.T, opened *engine.Table, p *proxy, limit int) (list [
 				t.Fatal(err)
 			}
 			for _, e := range page.Items {
-				list = append(list, e.Note)
+				list = append(list, e.Authorization)
 			}
 			cursor = page.Cursor
 		}

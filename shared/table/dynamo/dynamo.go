@@ -4,7 +4,7 @@
 // # Attributes
 //
 // The table has the keys pk and sk, both text. Each row has its record as JSON in the attribute
-// record. Bindings, notes and authorizations have version, text, and format, a number; identity
+// record. Bindings and authorizations have version, text, and format, a number; identity
 // entries have at. Attributes that this version does not know are kept when it saves a row.
 //
 // Rows that come due have two attributes more, which other rows lack: dueShard, a number, and dueAt,
@@ -37,6 +37,7 @@ import (
 
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
+	"bindery/shared/timing"
 )
 
 // New uses a table that [Create] or the deployment made. It makes no call, so that a start costs no
@@ -149,21 +150,9 @@ func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
 		if try == batchTries {
 			return fmt.Errorf("%d rows were not taken in %d tries", len(puts), batchTries)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := timing.Sleep(ctx, wait); err != nil {
 			return err
 		}
 		wait *= 2
-	}
-}
-
-// sleep waits, or returns the error of a context that ended before.
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -150,18 +150,16 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	_, err := opened.SaveBinding(ctx, table.Binding{
 		Key: k, DueAt: base, Problem: trouble, Warnings: []problem.Problem{*trouble},
 	})
-	_, err2 := opened.SaveNote(ctx, table.Note{Secret: "1", DueAt: base})
-	_, err3 := opened.SaveAuthorization(ctx, table.Authorization{
+	_, err2 := opened.SaveAuthorization(ctx, table.Authorization{
 		ID: "1", DueAt: base, Problem: trouble,
 	})
-	err4 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
-	err5 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
-	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+	err3 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
+	err4 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
+	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
 		engine.BindingKind:       "dueAt dueShard format pk record sk version",
-		engine.NoteKind:          "dueAt dueShard format pk record sk version",
 		engine.AuthorizationKind: "dueAt dueShard format pk record sk version",
 		engine.IdentityKind:      "at pk record sk",
 		engine.HistoryKind:       "pk record sk",

@@ -128,13 +128,11 @@ func dueEntries(places []Place) (list []table.DueEntry, err error) {
 func DueEntry(p Place) (entry table.DueEntry, known bool, err error) {
 	pk, sk := Split(p.Key.PK), Split(p.Key.SK)
 	switch {
-	case len(pk) == 2 && pk[0] == NoteKind:
-		entry.Note = pk[1]
 	case len(pk) == 2 && pk[0] == AuthorizationKind:
 		entry.Authorization = pk[1]
 	case len(pk) == 2 && pk[0] == BindingKind && len(sk) == 3:
 		entry.Binding = table.Key{Account: pk[1], Region: sk[0], Instance: sk[1], Platform: sk[2]}
-	case len(pk) > 0 && slices.Contains([]string{NoteKind, AuthorizationKind, BindingKind}, pk[0]):
+	case len(pk) > 0 && (pk[0] == AuthorizationKind || pk[0] == BindingKind):
 		return table.DueEntry{}, true, fmt.Errorf("the index has %q, which is not a row's key", p.Key.PK)
 	default:
 		return table.DueEntry{}, false, nil

@@ -19,7 +19,6 @@ func TestAnEntryOfTheIndexSaysWhatIsDue(t *testing.T) {
 		entry table.DueEntry
 	}{
 		{BindingKey(k), table.DueEntry{At: at, Binding: k}},
-		{NoteKey("s"), table.DueEntry{At: at, Note: "s"}},
 		{AuthorizationKey("id"), table.DueEntry{At: at, Authorization: "id"}},
 	} {
 		got, known, err := DueEntry(Place{SortableTime(at), want.key})
@@ -43,6 +42,7 @@ func TestEntriesOfUnknownKindsAreSkipped(t *testing.T) {
 	for _, key := range []Key{
 		{PK: HistoryPK(table.Key{}), SK: "1"},
 		{PK: table.Join("subscription", "1"), SK: OnlyRow},
+		{PK: table.Join("note", "1"), SK: OnlyRow}, // of versions from before format 2
 		{PK: table.Join(IdentityKind, "a", "b", "c"), SK: "x"},
 		{PK: "user#1", SK: OnlyRow},
 		{},

@@ -9,7 +9,6 @@
 //
 //	row            PK                                       SK
 //	binding        "binding" account                        region instance platform
-//	note           "note" secret                            "-"
 //	authorization  "authorization" id                       "-"
 //	identity entry "holder" platform address id             "binding" and the binding's four parts,
 //	                                                        or "authorization" id
@@ -39,7 +38,7 @@ type Row struct {
 	Key Key
 	// Record is the record's JSON.
 	Record string
-	// Version is set for the rows that change: bindings, notes and authorizations.
+	// Version is set for the rows that change: bindings and authorizations.
 	Version string
 	// Format is the [Format] of the code that wrote the row; set where Version is.
 	Format int
@@ -127,7 +126,6 @@ type Table struct {
 	name   string
 
 	bindings       kind[table.Binding]
-	notes          kind[table.Note]
 	authorizations kind[table.Authorization]
 }
 
@@ -135,7 +133,7 @@ var _ table.Table = (*Table)(nil)
 
 // New uses the driver of a store. The store's name is for errors. It makes no call.
 func New(storeName string, driver Driver) *Table {
-	return &Table{driver, storeName, bindings(), notes(), authorizations()}
+	return &Table{driver, storeName, bindings(), authorizations()}
 }
 
 // failed says what was being done. Nil stays nil.

@@ -12,7 +12,6 @@ import (
 // The kinds of rows. A PK begins with one.
 const (
 	BindingKind       = "binding"
-	NoteKind          = "note"
 	AuthorizationKind = "authorization"
 	IdentityKind      = "holder"
 	HistoryKind       = "history"
@@ -35,9 +34,6 @@ func AccountPK(account string) string { return table.Join(BindingKind, account) 
 func BindingKey(k table.Key) Key {
 	return Key{AccountPK(k.Account), table.Join(k.Region, k.Instance, k.Platform)}
 }
-
-// NoteKey is the key of the note about a secret.
-func NoteKey(secret string) Key { return Key{table.Join(NoteKind, secret), OnlyRow} }
 
 // AuthorizationKey is the key of an authorization.
 func AuthorizationKey(id string) Key { return Key{table.Join(AuthorizationKind, id), OnlyRow} }

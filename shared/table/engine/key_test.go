@@ -17,7 +17,6 @@ func TestKeysAreWhatTheyAlwaysWere(t *testing.T) {
 	held, awaited := table.IdentityEntry{Of: of, Binding: k}, table.IdentityEntry{Of: of, Authorization: "id"}
 	for want, got := range map[string]Key{
 		"7:binding4:acme 4:cn-15:cri/16:github":                      BindingKey(k),
-		"4:note3:abc -":                                              NoteKey("abc"),
 		"13:authorization2:id -":                                     AuthorizationKey("id"),
 		"6:holder6:github0:1:7 7:binding4:acme4:cn-15:cri/16:github": IdentityEntryKey(held),
 		"6:holder6:github0:1:7 13:authorization2:id":                 IdentityEntryKey(awaited),
@@ -60,7 +59,7 @@ func TestSplitTakesJoinedKeysApart(t *testing.T) {
 func TestRowsAreSpreadOverAllShards(t *testing.T) {
 	var counts [Shards]int
 	for i := range 1000 {
-		counts[Shard(NoteKey(fmt.Sprint(i)))]++
+		counts[Shard(AuthorizationKey(fmt.Sprint(i)))]++
 	}
 	for shard, n := range counts {
 		if n < 1000/Shards/2 {

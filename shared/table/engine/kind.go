@@ -29,16 +29,6 @@ func bindings() kind[table.Binding] {
 	}
 }
 
-func notes() kind[table.Note] {
-	return kind[table.Note]{
-		name:       "a note",
-		key:        func(n table.Note) Key { return NoteKey(n.Secret) },
-		version:    func(n *table.Note) *string { return &n.Version },
-		attributes: func(*table.Note) *any { return new(any) },
-		due:        func(n table.Note) time.Time { return n.DueAt },
-	}
-}
-
 func authorizations() kind[table.Authorization] {
 	return kind[table.Authorization]{
 		name:       "an authorization",
@@ -153,21 +143,6 @@ func (t *Table) SaveBinding(ctx context.Context, b table.Binding) (table.Binding
 // DeleteBinding is of [table.Bindings].
 func (t *Table) DeleteBinding(ctx context.Context, b table.Binding) error {
 	return remove(ctx, t, t.bindings, b)
-}
-
-// Note is of [table.Notes].
-func (t *Table) Note(ctx context.Context, secret string) (table.Note, error) {
-	return get(ctx, t, t.notes, table.Note{Secret: secret})
-}
-
-// SaveNote is of [table.Notes].
-func (t *Table) SaveNote(ctx context.Context, n table.Note) (table.Note, error) {
-	return save(ctx, t, t.notes, n)
-}
-
-// DeleteNote is of [table.Notes].
-func (t *Table) DeleteNote(ctx context.Context, n table.Note) error {
-	return remove(ctx, t, t.notes, n)
 }
 
 // Authorization is of [table.Authorizations].

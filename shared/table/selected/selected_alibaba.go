@@ -28,7 +28,7 @@ func Open(c config.Config) (table.Table, io.Closer, error) {
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: c.Alibaba.TablestoreInstance,
-		Endpoint: c.Alibaba.TablestoreURL, Sleep: alibabacloud.Sleep,
+		Endpoint: c.Alibaba.TablestoreURL,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -59,7 +59,7 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "next")
 	service.SetCredentials("next", "key", "token")
 	service.Fail("PutRow", 1, otstest.Busy)
-	if _, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
 		t.Error(err)
 	}
 	if got := service.Rows("bindery_test"); got != 1 {
@@ -70,12 +70,12 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
 	})
 	service.SetCredentials("newest", "newest", "newest")
-	if _, err := opened.Note(t.Context(), "1"); err != nil {
+	if _, err := opened.Authorization(t.Context(), "1"); err != nil {
 		t.Errorf("with the newest invocation's credentials: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := opened.Note(ctx, "1"); !errors.Is(err, context.Canceled) {
+	if _, err := opened.Authorization(ctx, "1"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want context.Canceled", err)
 	}
 	if err := closer.Close(); err != nil {

@@ -35,7 +35,7 @@ func TestWithTheTagAwsItIsDynamoDB(t *testing.T) {
 	if target != "" {
 		t.Error("Open made a request")
 	}
-	if _, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
 		t.Error(err)
 	}
 	if target != "DynamoDB_20120810.PutItem" || !strings.Contains(body, `"bindery-test"`) {

@@ -18,7 +18,7 @@ func TestWithoutATagItIsAFileInTheDataFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "bindery.db")); err != nil {

@@ -53,9 +53,6 @@ func allCalls() []call {
 	calls := callsOf("Binding", (*engine.Table).Binding, k,
 		(*engine.Table).SaveBinding, (*engine.Table).DeleteBinding,
 		table.Binding{Key: k, DueAt: base}, table.Binding{Key: k, Version: "x"})
-	calls = append(calls, callsOf("Note", (*engine.Table).Note, "1",
-		(*engine.Table).SaveNote, (*engine.Table).DeleteNote,
-		table.Note{Secret: "1", DueAt: base}, table.Note{Secret: "1", Version: "x"})...)
 	calls = append(calls, callsOf("Authorization", (*engine.Table).Authorization, "1",
 		(*engine.Table).SaveAuthorization, (*engine.Table).DeleteAuthorization,
 		table.Authorization{ID: "1", DueAt: base}, table.Authorization{ID: "1", Version: "x"})...)
@@ -205,7 +202,7 @@ func TestRowsThatAreTurnedAwayAreSentAgain(t *testing.T) {
 func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 	w := newHarness(t)
 	asked := w.count(func() {
-		_, err := w.table.SaveNote(t.Context(), table.Note{Secret: "1", Version: "x"})
+		_, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1", Version: "x"})
 		if !errors.Is(err, table.ErrConflict) {
 			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
@@ -240,8 +237,8 @@ func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
 	// That which tells is not to be had: nothing is known.
 	w.service.Fail("PutRow", 1, otstest.Lost)
 	w.service.Fail("GetRow", 3, otstest.Busy)
-	_, err := w.table.SaveNote(ctx, table.Note{Secret: "1"})
-	unknown(t, "SaveNote", err)
+	_, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "1"})
+	unknown(t, "SaveAuthorization", err)
 }
 
 func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T) {
@@ -311,16 +308,16 @@ func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 
 func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
 	w := newHarness(t)
-	if _, err := w.table.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+	if _, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	w.become("second")
-	if _, err := w.table.Note(t.Context(), "1"); err != nil {
+	if _, err := w.table.Authorization(t.Context(), "1"); err != nil {
 		t.Error(err)
 	}
 	w.service.SetCredentials("third", "key", "")
-	_, err := w.table.Note(t.Context(), "1")
-	unknown(t, "Note with the credentials of before", err)
+	_, err := w.table.Authorization(t.Context(), "1")
+	unknown(t, "Authorization with the credentials of before", err)
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
@@ -368,22 +365,22 @@ func TestD1_NoErrorOfTablestoreShowsTheCredentials(t *testing.T) {
 func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 	w := newHarness(t)
 	for fault, want := range map[otstest.Fault]string{
-		otstest.Denied: "tablestore: read a note: the service answered OTSNoPermissionAccess: You have",
-		otstest.Busy:   "tablestore: read a note: the service answered OTSServerBusy (request 0",
-		otstest.Page:   "tablestore: read a note: the service answered OTSServerUnavailable",
-		otstest.Lost:   "tablestore: read a note: asking the service: EOF",
-		otstest.Empty:  "tablestore: read a note: the reply of Tablestore can't be read",
+		otstest.Denied: "tablestore: read an authorization: the service answered OTSNoPermissionAccess: You have",
+		otstest.Busy:   "tablestore: read an authorization: the service answered OTSServerBusy (request 0",
+		otstest.Page:   "tablestore: read an authorization: the service answered OTSServerUnavailable",
+		otstest.Lost:   "tablestore: read an authorization: asking the service: EOF",
+		otstest.Empty:  "tablestore: read an authorization: the reply of Tablestore can't be read",
 	} {
 		w.service.Fail("GetRow", 3, fault)
-		_, err := w.table.Note(t.Context(), "1")
+		_, err := w.table.Authorization(t.Context(), "1")
 		if text := fmt.Sprint(err); !strings.HasPrefix(text, want) {
 			t.Errorf("got %q, want %q", text, want)
 		}
 		for range 3 { // what is left over of the plan
-			_, _ = w.table.Note(t.Context(), "1")
+			_, _ = w.table.Authorization(t.Context(), "1")
 		}
 	}
-	_, err := New(w.client, "another").Note(t.Context(), "1")
+	_, err := New(w.client, "another").Authorization(t.Context(), "1")
 	if want := "OTSObjectNotExist: Requested table does not exist."; err == nil ||
 		!strings.Contains(err.Error(), want) {
 		t.Errorf("a table that isn't there: got %v, want %q", err, want)

@@ -14,6 +14,7 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/common"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/timing"
 )
 
 // A call must end within a function's 15 seconds: three tries of 3 seconds and two waits of at
@@ -42,13 +43,17 @@ type ClientOptions struct {
 	Instance string
 	// Endpoint is an origin to ask in place of the instance's own in the region.
 	Endpoint string
-	// Sleep waits between two tries, or returns the context's error if that ends first.
+	// Sleep waits between two tries, or returns the context's error if that ends first; nil is
+	// [timing.Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // NewClient makes a client, and no call. The usual proxy variables are not honoured, and no
 // redirect is followed.
 func NewClient(o ClientOptions) (*Client, error) {
+	if o.Sleep == nil {
+		o.Sleep = timing.Sleep
+	}
 	if o.Endpoint == "" {
 		o.Endpoint = fmt.Sprintf("https://%s.%s.ots.aliyuncs.com", o.Instance, o.Region)
 	}

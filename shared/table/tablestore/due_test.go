@@ -18,14 +18,14 @@ import (
 func seed(t *testing.T, w *harness, due, later, never int) {
 	t.Helper()
 	for i := range due + later + never {
-		n := table.Note{Secret: fmt.Sprintf("%04d", i)}
+		n := table.Authorization{ID: fmt.Sprintf("%04d", i)}
 		switch {
 		case i < due:
 			n.DueAt = base.Add(time.Duration(i) * time.Second)
 		case i < due+later:
 			n.DueAt = base.AddDate(10, 0, i)
 		}
-		if _, err := w.table.SaveNote(t.Context(), n); err != nil {
+		if _, err := w.table.SaveAuthorization(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,31 +74,31 @@ func TestReadingWhatIsDueCostsWhatIsDue(t *testing.T) {
 func TestAnEntryOfAnIndexThatLagsIsAHint(t *testing.T) {
 	w := newHarness(t)
 	ctx := t.Context()
-	n, err := w.table.SaveNote(ctx, table.Note{Secret: "1", DueAt: base})
+	n, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "1", DueAt: base})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.service.Lag(true)
-	if err := w.table.DeleteNote(ctx, n); err != nil {
+	if err := w.table.DeleteAuthorization(ctx, n); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.table.SaveNote(ctx, table.Note{Secret: "2", DueAt: base}); err != nil {
+	if _, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "2", DueAt: base}); err != nil {
 		t.Fatal(err)
 	}
 	page, err := w.table.DueBefore(ctx, base, "", 10)
-	if err != nil || len(page.Items) != 1 || page.Items[0].Note != "1" {
+	if err != nil || len(page.Items) != 1 || page.Items[0].Authorization != "1" {
 		t.Errorf("behind: got %v, error %v, want the row that is gone", page.Items, err)
 	}
 	// The row decides, and is read as it is.
-	if _, err := w.table.Note(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
+	if _, err := w.table.Authorization(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
 		t.Errorf("the row that is gone: got error %v, want %v", err, table.ErrNotFound)
 	}
-	if _, err := w.table.Note(ctx, "2"); err != nil {
+	if _, err := w.table.Authorization(ctx, "2"); err != nil {
 		t.Errorf("the new row: %v", err)
 	}
 	w.service.Lag(false)
 	page, err = w.table.DueBefore(ctx, base, "", 10)
-	if err != nil || len(page.Items) != 1 || page.Items[0].Note != "2" {
+	if err != nil || len(page.Items) != 1 || page.Items[0].Authorization != "2" {
 		t.Errorf("caught up: got %v, error %v, want the new row", page.Items, err)
 	}
 }
@@ -253,24 +253,24 @@ func TestARowThatIsNotOursIsAnError(t *testing.T) {
 		"no version":  {recordColumn: "{}"},
 		"another":     {versionColumn: "1", recordColumn: "[]"},
 		"no text":     {versionColumn: int64(1), recordColumn: "{}"},
-		"wrong types": {versionColumn: "1", recordColumn: `{"generation":"1"}`},
+		"wrong types": {versionColumn: "1", recordColumn: `{"stage":1}`},
 	} {
 		w := newHarness(t)
-		put(t, w, engine.NoteKey("1"), c)
-		_, err := w.table.Note(t.Context(), "1")
+		put(t, w, engine.AuthorizationKey("1"), c)
+		_, err := w.table.Authorization(t.Context(), "1")
 		unknown(t, name, err)
 	}
 }
 
 func TestATableIsMadeOnce(t *testing.T) {
 	w := newHarness(t)
-	if _, err := w.table.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+	if _, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := Create(t.Context(), w.client, tableName); err != nil {
 		t.Errorf("over itself: %v", err)
 	}
-	if _, err := w.table.Note(t.Context(), "1"); err != nil {
+	if _, err := w.table.Authorization(t.Context(), "1"); err != nil {
 		t.Errorf("a row from before: %v", err)
 	}
 	if err := Create(t.Context(), w.client, "no-name"); err == nil {

@@ -5,7 +5,7 @@
 // # Columns
 //
 // The table has the primary key columns pk and sk, both text. Each row has its record as JSON in the
-// column record. Bindings, notes and authorizations have version, text, and format, a number;
+// column record. Bindings and authorizations have version, text, and format, a number;
 // identity entries have at. Columns that this version does not know are kept when it saves a row.
 //
 // Rows that come due have two columns more, which other rows lack: dueShard, a number, and dueAt,

@@ -40,7 +40,7 @@ func (s *suite) dueList(until time.Time, limit int) ([]table.DueEntry, error) {
 
 // names counts which of an entry's names are set.
 func names(e table.DueEntry) (count int) {
-	for _, set := range []bool{e.Binding != (table.Key{}), e.Note != "", e.Authorization != ""} {
+	for _, set := range []bool{e.Binding != (table.Key{}), e.Authorization != ""} {
 		if set {
 			count++
 		}
@@ -151,21 +151,18 @@ func dueZone[T any](r rows[T]) {
 	r.wantDue("in the east", r.base.Add(2*time.Second).In(east), limitOfFew, want, nil)
 }
 
-// dueOfEachKind makes count rows of the three kinds by turns, each a second later than the one
+// dueOfEachKind makes count rows of the two kinds by turns, each a second later than the one
 // before it, but not made in this order.
 func (s *suite) dueOfEachKind(count int) []table.DueEntry {
 	want := make([]table.DueEntry, count)
 	for i := range count {
 		place := (i * 5) % count // 5 and count have no common divisor
 		name, at := fmt.Sprintf(" %d", place), s.base.Add(time.Duration(place)*time.Second)
-		switch place % 3 {
+		switch place % 2 {
 		case 0:
 			r := rows[table.Binding]{s, bindings()}
 			want[place] = r.entry(r.dueRow(name, at))
 		case 1:
-			r := rows[table.Note]{s, notes()}
-			want[place] = r.entry(r.dueRow(name, at))
-		case 2:
 			r := rows[table.Authorization]{s, authorizations()}
 			want[place] = r.entry(r.dueRow(name, at))
 		}
@@ -221,10 +218,6 @@ func (s *suite) swept(mine []table.DueEntry, until time.Time) (got []table.DueEn
 // work deletes the entry's row, or makes it due next year.
 func (s *suite) work(e table.DueEntry) {
 	switch {
-	case e.Note != "":
-		n, err := s.table.Note(s.Context(), e.Note)
-		s.must(err)
-		s.must(s.table.DeleteNote(s.Context(), n))
 	case e.Authorization != "":
 		a, err := s.table.Authorization(s.Context(), e.Authorization)
 		s.must(err)

@@ -72,20 +72,17 @@ func instanceOf(of table.Binding, all []table.Binding) (same []table.Binding) {
 // kindsApart gives rows of every kind the same name.
 func kindsApart(s *suite) {
 	b := rows[table.Binding]{s, bindings()}
-	n := rows[table.Note]{s, notes()}
 	a := rows[table.Authorization]{s, authorizations()}
 
 	key := s.key("i-1")
 	name := key.String()
 	binding := b.add(table.Binding{Key: key, Revision: "1"})
 	for _, other := range []string{name, s.name, table.Join(s.name)} {
-		note := n.add(table.Note{Secret: other, Generation: 1, DueAt: s.base})
 		authorization := a.add(table.Authorization{ID: other, Platform: "gitee", DueAt: s.base})
 		s.addHolder(table.IdentityEntry{
 			Of: table.IdentityKey{Platform: other}, Authorization: other, At: s.base,
 		})
 		s.must(s.table.AppendHistory(s.Context(), key, []table.Event{s.event(1)}))
-		n.wantRow("the note of that name", note)
 		a.wantRow("the authorization of that name", authorization)
 	}
 	b.wantRow("the binding of that name", binding)

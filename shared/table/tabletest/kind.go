@@ -7,7 +7,7 @@ import (
 	"bindery/shared/table"
 )
 
-// kind is one of the three kinds of rows that have a version and come due.
+// kind is one of the two kinds of rows that have a version and come due.
 type kind[T any] struct {
 	name   string
 	get    func(t table.Table, ctx context.Context, like T) (T, error)
@@ -37,23 +37,6 @@ func bindings() kind[table.Binding] {
 		due:     func(b *table.Binding) *time.Time { return &b.DueAt },
 		entry: func(b table.Binding) table.DueEntry {
 			return table.DueEntry{At: b.DueAt.UTC(), Binding: b.Key}
-		},
-	}
-}
-
-func notes() kind[table.Note] {
-	return kind[table.Note]{
-		name: "Note",
-		get: func(t table.Table, ctx context.Context, n table.Note) (table.Note, error) {
-			return t.Note(ctx, n.Secret)
-		},
-		save:    table.Table.SaveNote,
-		delete:  table.Table.DeleteNote,
-		named:   func(n *table.Note, test, name string) { n.Secret = test + name },
-		version: func(n *table.Note) *string { return &n.Version },
-		due:     func(n *table.Note) *time.Time { return &n.DueAt },
-		entry: func(n table.Note) table.DueEntry {
-			return table.DueEntry{At: n.DueAt.UTC(), Note: n.Secret}
 		},
 	}
 }

@@ -53,7 +53,6 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) table.Table) {
 	}
 	var promises []promise
 	promises = append(promises, rowPromises(bindings())...)
-	promises = append(promises, rowPromises(notes())...)
 	promises = append(promises, rowPromises(authorizations())...)
 	promises = append(promises, keyPromises()...)
 	promises = append(promises, listPromises()...)

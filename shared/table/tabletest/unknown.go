@@ -32,6 +32,7 @@ func newer[T any](s *suite, record T, objects ...string) T {
 		members[name] = json.RawMessage("{" + newerMembers + "}")
 	}
 	members["events"] = json.RawMessage("[" + newerEvent + "]")
+	members["secrets"] = json.RawMessage(`[{"name":"1","generation":1,` + newerMembers + "}]")
 	text := encoded(s, members)
 	var made T
 	s.must(json.Unmarshal([]byte(strings.TrimSuffix(string(text), "}")+","+newerMembers+"}"), &made))
@@ -70,13 +71,15 @@ func unknownOfBinding(s *suite) {
 		s.must(err)
 		wantNewer(s, when+", the binding", got)
 		wantNewer(s, when+", its token", got.Token)
-		if len(got.Events) != 1 {
-			s.Fatalf("%s: got %d events, want 1", when, len(got.Events))
+		if len(got.Events) != 1 || len(got.Secrets) != 1 {
+			s.Fatalf("%s: got %d events and %d secrets, want 1", when, len(got.Events), len(got.Secrets))
 		}
+		wantNewer(s, when+", its secret", got.Secrets[0])
 		wantNewer(s, when+", its event", got.Events[0])
 		got.Attempts++
 		got.Token.Generation++
 		got.Events[0].Number++
+		got.Secrets[0].Attempts++
 		got.DueAt = s.base
 		saved = r.replace(got)
 	}

@@ -14,20 +14,20 @@ import (
 	"unicode/utf8"
 )
 
-// mostBody is how large a request's body may be: Lambda's limit is 6 MB for the whole event.
-const mostBody = 6 << 20
+// maxBody is the largest body of a request: Lambda's limit is 6 MB for the whole event.
+const maxBody = 6 << 20
 
-// ServeHTTP makes an event of the request, as the cloud's gateway does, and a reply of what the
-// process returns. An event that fails is status 500 with a text of the gateway's own.
+// ServeHTTP turns the request into an event, as the cloud's gateway does, and what the process
+// returns into a reply. An event that fails is status 500 with the gateway's own text.
 func (p *Process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		http.Error(w, `{"message":"Request Too Long"}`, http.StatusRequestEntityTooLarge)
 		return
 	}
 	event, err := json.Marshal(p.options.On.event(r, body))
 	if err != nil {
-		panic(err) // it is made of text alone
+		panic(err) // it consists of text only
 	}
 	posted, err := p.Invoke(r.Context(), event)
 	var reply gatewayReply
@@ -49,10 +49,10 @@ func (p *Process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Set-Cookie", cookie)
 	}
 	w.WriteHeader(reply.StatusCode)
-	_, _ = w.Write(text) // a client that is gone is no news
+	_, _ = w.Write(text) // an error means that the client is gone
 }
 
-// gatewayReply is what both clouds take; Function Compute knows no cookies.
+// gatewayReply is the reply format of both clouds. Function Compute has no cookies in it.
 type gatewayReply struct {
 	StatusCode      int               `json:"statusCode"`
 	Headers         map[string]string `json:"headers"`
@@ -63,7 +63,7 @@ type gatewayReply struct {
 
 type object = map[string]any
 
-// payload2 is API Gateway's payload 2.0 of an HTTP API with the stage $default.
+// payload2 returns the event in API Gateway's payload 2.0, of an HTTP API with the stage $default.
 func payload2(r *http.Request, body []byte) object {
 	headers := joined(r.Header, ",", strings.ToLower)
 	delete(headers, "cookie")
@@ -92,8 +92,8 @@ func payload2(r *http.Request, body []byte) object {
 	return event
 }
 
-// triggerV1 is version v1 of Function Compute's HTTP trigger: no raw query, and cookies among the
-// headers.
+// triggerV1 returns the event in version v1 of Function Compute's HTTP trigger: no raw query, and
+// cookies among the headers.
 func triggerV1(r *http.Request, body []byte) object {
 	event := object{
 		"version": "v1", "rawPath": r.URL.EscapedPath(),
@@ -136,7 +136,8 @@ func commas(query url.Values) map[string]string {
 	return all
 }
 
-// written is the body as an event has it: text of a type that is text, base64 of any other.
+// written returns the body in the form of an event: text for a textual content type, base64 for any
+// other.
 func written(r *http.Request, body []byte) (text string, isBase64 bool) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isText := kind == "" || kind == "application/json" || strings.HasPrefix(kind, "text/")

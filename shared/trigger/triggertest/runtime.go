@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Runtime is one cloud's protocol between a process and what runs it.
+// Runtime is one cloud's protocol between a process and the runtime API.
 type Runtime struct {
-	variable string // that has the API's address
+	variable string // holds the API's address
 	base     string // of the API's paths
 	accepted int    // the status of a reply that was taken
 	describe func(h http.Header, i *invocation, now time.Time, timeout time.Duration)
-	event    func(r *http.Request, body []byte) object // of a request, as the gateway makes it
+	event    func(r *http.Request, body []byte) object // of a request, as the gateway builds it
 }
 
-// kind is what an event is for. Lambda has the first alone.
+// kind is the purpose of an event. Lambda has only the first.
 type kind int
 
-// As Function Compute's header x-fc-function-type has them.
+// The values are those of Function Compute's header x-fc-function-type.
 const (
 	invoke      kind = 0
 	initializer kind = 1
 	preStop     kind = 2
 )
 
-// FunctionARN is what Lambda tells the function that its name is.
+// FunctionARN is the name that Lambda gives the function.
 const FunctionARN = "arn:aws:lambda:eu-test-1:123456789012:function:bindery-test"
 
-// Credentials are those of a function's role. Function Compute sends them with each event, as long
-// as the function has one.
+// Credentials are those of a function's role. Function Compute sends them with each event if the
+// function has a role.
 type Credentials struct{ ID, Key, Token string }
 
 // Lambda is AWS Lambda's runtime API (version 2018-06-01).

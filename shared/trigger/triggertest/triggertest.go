@@ -1,10 +1,10 @@
 // Package triggertest runs a function's binary as a cloud does: it is the runtime API of AWS Lambda
-// or of Function Compute's built-in Go runtime, from which the process fetches events, and which
-// it posts replies to.
+// or of Function Compute's built-in Go runtime, from which the process fetches events and to which
+// it posts replies.
 //
-// It speaks what the vendors' own Go libraries speak, as far as those go: one process, events as
-// bytes in and replies as bytes out, and the deadline. What a gateway makes of a request and of a
-// reply is for gateway.go; how a cloud starts, freezes and ends processes is left out.
+// It covers the part of the protocols that the vendors' own Go libraries use: one process, events
+// as bytes in, replies as bytes out, and the deadline. gateway.go converts requests to events and
+// results to replies. How a cloud starts, freezes and ends processes is left out.
 package triggertest
 
 import (
@@ -25,18 +25,18 @@ import (
 	"time"
 )
 
-// Options are what a process is started with.
+// Options says how a process is started.
 type Options struct {
 	// On is the runtime: [Lambda] or [FunctionCompute].
 	On Runtime
-	// Binary is the program, Env all of its environment but the runtime API's address.
+	// Binary is the program, and Env its whole environment except the runtime API's address.
 	Binary string
 	Env    []string
-	// As are the credentials that come with each event, until others are set; none of its own gets
-	// canaries. Lambda sends none.
+	// As are the credentials that come with each event until others are set. If it is zero,
+	// canaries are sent. Lambda sends none.
 	As Credentials
 	// Timeout is how long one event may take; 0 is 15 seconds. The process gets it as a deadline,
-	// and is not ended when it is over.
+	// and is not ended when it has passed.
 	Timeout time.Duration
 }
 
@@ -47,18 +47,18 @@ type Process struct {
 	begun   time.Time
 	polled  chan struct{} // closed at the first request for an event
 	ended   chan struct{} // closed when the process has ended
-	log     string        // a file: what was written is there when the reply comes
+	log     string        // a file: it is complete when the reply arrives
 
 	events chan *invocation
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	number  int
 	waiting map[string]*invocation
 	first   time.Time
 	as      Credentials
 }
 
-// invocation is one event on its way.
+// invocation is one event in progress.
 type invocation struct {
 	id    string
 	kind  kind
@@ -76,13 +76,13 @@ type outcome struct {
 type Failure struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
-	// Posted is all of what was posted.
+	// Posted is the whole body that was posted.
 	Posted string `json:"-"`
 }
 
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 
-// ErrEnded says that the process ended before it replied.
+// ErrEnded means that the process ended before it replied.
 var ErrEnded = errors.New("triggertest: the process has ended")
 
 // Start starts the process. It is killed when the test ends; how it ends is no error here.
@@ -120,7 +120,7 @@ func Start(t testing.TB, o Options) *Process {
 		_ = p.cmd.Wait()
 		close(p.ended)
 	}()
-	// First the process, then the API: a library that finds none asks again without a pause.
+	// The process ends before the API does: a library that finds no API asks again without a pause.
 	t.Cleanup(func() {
 		p.Kill()
 		server.CloseClientConnections()
@@ -138,7 +138,7 @@ func (p *Process) Kill() {
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Log is all that the process has written to stdout and stderr until now.
+// Log returns everything that the process has written to stdout and stderr until now.
 func (p *Process) Log() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -147,8 +147,7 @@ func (p *Process) Log() string {
 	return string(text)
 }
 
-// Ready waits for the process's first request for an event, and returns how long that took from
-// the start.
+// Ready waits for the process's first request for an event, and returns the time since the start.
 func (p *Process) Ready(ctx context.Context) (time.Duration, error) {
 	select {
 	case <-p.polled:
@@ -162,26 +161,27 @@ func (p *Process) Ready(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// Invoke hands the event over as soon as the process asks for one, and returns its reply. The
-// error is a [*Failure] if the process posted one, and [ErrEnded] if it will never answer.
+// Invoke sends the event as soon as the process asks for one, and returns its reply. The error is a
+// [*Failure] if the process posted one, and [ErrEnded] if the process will never answer.
 func (p *Process) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return p.invoke(ctx, event, invoke)
 }
 
-// SetCredentials changes those that come with each event from now on; the zero value is none.
+// SetCredentials changes the credentials that come with each event from now on; the zero value
+// sends none.
 func (p *Process) SetCredentials(as Credentials) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.as = as
 }
 
-// Initialize runs the function's initializer, which Function Compute alone has.
+// Initialize runs the function's initializer, which only Function Compute has.
 func (p *Process) Initialize(ctx context.Context) error {
 	_, err := p.invoke(ctx, nil, initializer)
 	return err
 }
 
-// PreStop runs the function's preStop hook, which Function Compute alone has.
+// PreStop runs the function's preStop hook, which only Function Compute has.
 func (p *Process) PreStop(ctx context.Context) error {
 	_, err := p.invoke(ctx, nil, preStop)
 	return err
@@ -228,13 +228,13 @@ func (p *Process) api() http.Handler {
 	}))
 	mux.HandleFunc("POST "+base+"{id}/error", p.posted(func(body []byte) outcome {
 		failure := &Failure{Posted: string(body)}
-		_ = json.Unmarshal(body, failure) // what is no JSON is in Posted
+		_ = json.Unmarshal(body, failure) // a body that isn't JSON is in Posted
 		return outcome{err: failure}
 	}))
 	return mux
 }
 
-// next is held until there is an event. A process that handles several at once asks for the second
+// next waits until there is an event. A process that handles several at once asks for the second
 // before it has replied to the first.
 func (p *Process) next(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()

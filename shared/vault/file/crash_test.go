@@ -20,8 +20,8 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// childRole makes a process of this test's binary play a part in place of running tests: the
-// part, the data folder and a number, with spaces between them.
+// childRole, if set, makes this test's binary act as another process instead of running tests: the
+// role, the data folder and a number, separated by spaces.
 const childRole = "BINDERY_VAULT_FILE_CHILD"
 
 func TestMain(m *testing.M) {
@@ -58,7 +58,8 @@ func child(t *testing.T, role, dir string, number int) *exec.Cmd {
 	return cmd
 }
 
-// race opens the vault, key and all, together with others, and puts what only it would put.
+// race opens the vault and its key at the same time as others, and puts a value that only this
+// process would put.
 func race(dir string, number int) error {
 	v, err := openData(dir)
 	if err != nil {
@@ -110,7 +111,7 @@ func noLeftovers(t *testing.T, dir string) {
 	}
 }
 
-// writeOn puts one generation after the other and says each number, until it is killed.
+// writeOn puts one generation after another and prints each number, until it is killed.
 func writeOn(dir string) error {
 	v, err := openData(dir)
 	if err != nil {
@@ -130,7 +131,7 @@ func writeOnValue(generation int) secret.Text {
 	return secret.New(strings.Repeat(strconv.Itoa(generation)+" ", 2000))
 }
 
-func TestAKilledWriterLosesNothingThatItHadStored(t *testing.T) {
+func TestAKilledWriterLosesNothingThatItStored(t *testing.T) {
 	for last := 1; last <= 6; last++ {
 		dir := t.TempDir()
 		cmd := child(t, "write", dir, 0)
@@ -146,7 +147,7 @@ func TestAKilledWriterLosesNothingThatItHadStored(t *testing.T) {
 		}
 		_ = cmd.Process.Kill()
 		for lines.Scan() {
-			last++ // said before the kill arrived
+			last++ // printed before the kill arrived
 		}
 		_ = cmd.Wait()
 
@@ -157,7 +158,7 @@ func TestAKilledWriterLosesNothingThatItHadStored(t *testing.T) {
 		for generation := 1; generation <= last; generation++ {
 			holds(t, v, one, generation, writeOnValue(generation).Reveal())
 		}
-		// The one that it died in is there whole, or not at all.
+		// The generation in progress at the kill is stored completely or not at all.
 		_, err = v.Get(t.Context(), one, last+1)
 		if err != nil && !errors.Is(err, vault.ErrNotFound) {
 			t.Errorf("Get of the unfinished generation = %v, want it or ErrNotFound", err)
@@ -169,8 +170,8 @@ func TestAKilledWriterLosesNothingThatItHadStored(t *testing.T) {
 	}
 }
 
-// TestWhatADeadProcessLeftIsNoSecret makes by hand what each moment of a death leaves behind.
-func TestWhatADeadProcessLeftIsNoSecret(t *testing.T) {
+// TestALeftoverOfACrashIsNotASecret creates what a crash at each moment leaves behind.
+func TestALeftoverOfACrashIsNotASecret(t *testing.T) {
 	for what, left := range map[string]func(t *testing.T, dir string){
 		"after making the folder": func(t *testing.T, dir string) {
 			if err := os.Mkdir(filepath.Join(dir, string(one)), 0o700); err != nil {
@@ -231,8 +232,8 @@ func TestWhatADeadProcessLeftIsNoSecret(t *testing.T) {
 	}
 }
 
-// TestOpenBesideAWriterLosesNothing lets Open clear away files while others are still at them.
-func TestOpenBesideAWriterLosesNothing(t *testing.T) {
+// TestOpenDuringWritesLosesNothing lets Open remove files while other processes use them.
+func TestOpenDuringWritesLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
 	ended := make(chan struct{})
@@ -272,7 +273,7 @@ func TestOpenBesideAWriterLosesNothing(t *testing.T) {
 	}
 }
 
-func TestOpenSparesAFileThatIsBeingWritten(t *testing.T) {
+func TestOpenKeepsAFileThatIsBeingWritten(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
 	put(t, v, one, 1, "value")

@@ -12,28 +12,28 @@ import (
 	"bindery/shared/vault"
 )
 
-// The names of unfinished work. No secret's name begins with a dot.
+// The names of unfinished work begin with a dot, which no secret's name does.
 const (
-	tempPrefix  = ".bindery-new-" // a value that isn't linked to its place yet
+	tempPrefix  = ".bindery-new-" // a value that isn't linked to its final path yet
 	trashPrefix = ".deleted-"     // a deleted secret whose files are still being removed
 )
 
-// createOnly makes a file with mode 0600, whole or not at all, and only if there is none:
-// otherwise the error is fs.ErrExist. It is fs.ErrNotExist if the folder or the temporary file
-// vanished meanwhile. The caller has yet to sync the folder.
+// createOnly creates a file with mode 0600, completely or not at all. If the file exists, the error
+// is fs.ErrExist. If the folder or the temporary file was removed meanwhile, it is fs.ErrNotExist.
+// The caller must sync the folder afterwards.
 func createOnly(path string, data []byte) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
-	// Errors of these two don't matter: the value counts once it is linked, and is synced by
-	// then. What stays is removed by a later Open.
+	// Errors of these two don't matter: the value is stored once it is linked, and is synced
+	// before. A leftover is removed by a later Open.
 	defer func() {
 		_ = os.Remove(temp.Name())
 		_ = temp.Close()
 	}()
-	// The lock, which ends with the file's close or the process, tells removeTemps that the file
-	// is in use. If removeTemps was faster, the link below fails.
+	// The lock tells removeTemps that the file is in use; it ends with the file's close or with the
+	// process. If removeTemps was faster, the link below fails.
 	err = syscall.Flock(int(temp.Fd()), syscall.LOCK_SH)
 	if err == nil {
 		_, err = temp.Write(data)
@@ -47,7 +47,7 @@ func createOnly(path string, data []byte) error {
 	return os.Link(temp.Name(), path)
 }
 
-// syncFolder makes the entries of a folder outlive a power cut.
+// syncFolder ensures that the entries of a folder survive a power cut.
 func syncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
@@ -56,8 +56,8 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// tidy removes what processes left behind when they died. It may meet a folder or a temporary
-// file that another process has only just made; Put, checkKey and ReadKey then begin again.
+// tidy removes what crashed processes left behind. It may also remove a folder or a temporary file
+// that another process has just created; Put, checkKey and ReadKey then start over.
 func (v *Vault) tidy() error {
 	if err := removeTemps(v.dir); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (v *Vault) tidy() error {
 	return nil
 }
 
-// removeTemps removes what createOnly left behind in a folder. What another process removed
+// removeTemps removes what createOnly left behind in a folder. A file that another process removed
 // meanwhile is no error.
 func removeTemps(folder string) error {
 	entries, err := os.ReadDir(folder)
@@ -104,7 +104,7 @@ func removeTemps(folder string) error {
 	return nil
 }
 
-// removeTemp removes a temporary file that nobody is writing.
+// removeTemp removes a temporary file unless a process is writing it.
 func removeTemp(path string) error {
 	temp, err := os.Open(path)
 	if err != nil {

@@ -21,7 +21,7 @@ func smallDisk(t *testing.T) string {
 		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && os.Geteuid() == 0 {
 			t.Fatalf("mounting a small disk: %v", err)
 		}
-		t.Skipf("a small disk takes root and the right to mount: %v", err)
+		t.Skipf("a small disk needs root and the permission to mount: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
@@ -31,7 +31,7 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-func TestAFullDiskLosesNothingAndPasses(t *testing.T) {
+func TestAFullDiskLosesNothingAndRecovers(t *testing.T) {
 	dir := smallDisk(t)
 	v := open(t, dir)
 	big := strings.Repeat("x", vault.MaxValue)
@@ -52,7 +52,7 @@ func TestAFullDiskLosesNothingAndPasses(t *testing.T) {
 		vault.ErrNotFound, vault.ErrExists, vault.ErrValue, vault.ErrName,
 	} {
 		if errors.Is(full, known) {
-			t.Errorf("Put onto a full disk = %v, which claims to be %v", full, known)
+			t.Errorf("Put onto a full disk = %v, which is also %v", full, known)
 		}
 	}
 	before := tree(t, dir)
@@ -69,7 +69,7 @@ func TestAFullDiskLosesNothingAndPasses(t *testing.T) {
 	if _, err := v.Get(t.Context(), one, last+1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get of the value that found no room = %v, want ErrNotFound", err)
 	}
-	open(t, dir) // a full disk may be opened, too
+	open(t, dir) // a vault on a full disk may be opened too
 
 	if err := v.Delete(t.Context(), other); err != nil {
 		t.Fatalf("Delete on a full disk = %v, want nil", err)
@@ -78,7 +78,7 @@ func TestAFullDiskLosesNothingAndPasses(t *testing.T) {
 	holds(t, v, one, last+1, big)
 }
 
-func TestAReadOnlyDiskIsReadAndSaysSo(t *testing.T) {
+func TestAReadOnlyDiskIsReadableAndWritesFail(t *testing.T) {
 	dir := smallDisk(t)
 	put(t, open(t, dir), one, 1, "value")
 	readOnly := uintptr(syscall.MS_REMOUNT | syscall.MS_RDONLY)
@@ -98,7 +98,7 @@ func TestAReadOnlyDiskIsReadAndSaysSo(t *testing.T) {
 	}
 	holds(t, v, one, 1, "value")
 
-	// A key can't be made here, nor a vault.
+	// Neither a key nor a vault can be created here.
 	if _, err := file.ReadKey(dir + "/new/vault.key"); !errors.Is(err, syscall.EROFS) {
 		t.Errorf("ReadKey = %v, want that the disk is read-only", err)
 	}

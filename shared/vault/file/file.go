@@ -1,15 +1,15 @@
-// Package file keeps secrets in a folder, for a laptop and for tests. Each value is a file, sealed
-// with AES-256-GCM under one key; its name and generation are the associated data, so that a file
-// under another name or generation doesn't open.
+// Package file implements [vault.Vault] in a folder, for a laptop and for tests. Each value is a
+// file, encrypted with AES-256-GCM under one key; its name and generation are the associated data,
+// so that a file that was moved to another name or generation can't be decrypted.
 //
-// The folder holds <name>/<generation> and key-check, by which [Open] knows a wrong key. What
-// begins with a dot is work that a process died in; the next Open clears it away. A crash at any
-// moment, a power cut included, leaves a value whole or not at all.
+// The folder holds <name>/<generation> and key-check, by which [Open] recognises a wrong key. Names
+// that begin with a dot are unfinished work of a process that crashed; the next Open removes it.
+// After a crash at any moment, a power cut included, a value is stored completely or not at all.
 //
-// Any number of goroutines and processes may use one folder at once: a value comes into being by
-// link(2) and a secret ends by rename(2), and both happen once only. The package is for Unix, and
-// the folder must be on a file system with hard links and flock(2). Where the key comes from is
-// told in [ReadKey] and [ParseKey]; losing it loses every secret.
+// Any number of goroutines and processes may use one folder at once: a value is created by link(2)
+// and a secret is deleted by rename(2), and each of these succeeds only once. The package is for
+// Unix, and the folder must be on a file system with hard links and flock(2). [ReadKey] and
+// [ParseKey] describe where the key comes from; losing it loses every secret.
 package file
 
 import (
@@ -26,35 +26,35 @@ import (
 	"bindery/shared/vault"
 )
 
-// Vault is a [vault.Vault] in a folder. Make one with [Open].
+// Vault is a [vault.Vault] in a folder. Create one with [Open].
 type Vault struct {
 	dir  string
 	aead cipher.AEAD
 }
 
-// Open opens the vault in dir, and makes the folder if there is none. It holds nothing open and
-// needs no closing. A key other than the one that the secrets were sealed with is refused, and
-// then nothing is touched.
+// Open opens the vault in dir, and creates the folder if it is missing. It keeps nothing open and
+// needs no closing. A key other than the one that the secrets were encrypted with is refused, and
+// then nothing is changed.
 func Open(dir string, key Key) (*Vault, error) {
 	aead, err := key.aead()
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("vault: making the folder: %w", err)
+		return nil, fmt.Errorf("vault: creating the folder: %w", err)
 	}
 	v := &Vault{dir: dir, aead: aead}
 	if err := v.checkKey(); err != nil {
 		return nil, err
 	}
 	if err := v.tidy(); err != nil {
-		return nil, fmt.Errorf("vault: clearing away unfinished work: %w", err)
+		return nil, fmt.Errorf("vault: removing unfinished work: %w", err)
 	}
 	return v, nil
 }
 
-// tries bounds how often a call begins again because another got in between: a racing Put, or an
-// Open that took for a leftover what had only just been made.
+// tries limits how often a call starts over because another one interfered: a concurrent Put, or an
+// Open that removed a new file as a leftover.
 const tries = 10
 
 // Put implements [vault.Vault].
@@ -83,8 +83,9 @@ func (v *Vault) Put(
 	return nil
 }
 
-// compare is nil if the value is stored, and [vault.ErrExists] if another one is. Its answer is
-// only given when what is there would outlive a power cut: its writer may have died before that.
+// compare returns nil if the value is stored, and [vault.ErrExists] if another one is. It first
+// ensures that the stored value survives a power cut, because its writer may have crashed before
+// that.
 func (v *Vault) compare(name vault.SecretName, generation int, value secret.Text) error {
 	stored, err := v.read(name, generation)
 	if err != nil {
@@ -99,8 +100,8 @@ func (v *Vault) compare(name vault.SecretName, generation int, value secret.Text
 	return nil
 }
 
-// create stores a generation that isn't there. An error that is fs.ErrExist or fs.ErrNotExist
-// says that somebody got in between.
+// create stores a generation that doesn't exist. The error is fs.ErrExist or fs.ErrNotExist if
+// another call interfered.
 func (v *Vault) create(name vault.SecretName, generation int, value secret.Text) error {
 	if generation == 1 {
 		if err := os.Mkdir(v.folder(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -111,7 +112,7 @@ func (v *Vault) create(name vault.SecretName, generation int, value secret.Text)
 	}
 	sealed := v.aead.Seal(nil, nil, []byte(value.Reveal()), associated(name, generation))
 	if err := createOnly(v.path(name, generation), sealed); err != nil {
-		_ = os.Remove(v.folder(name)) // goes only if it is empty
+		_ = os.Remove(v.folder(name)) // is removed only if it is empty
 		return err
 	}
 	return v.sync(name)
@@ -150,8 +151,8 @@ func (v *Vault) read(name vault.SecretName, generation int) (secret.Text, error)
 	return secret.New(string(value)), nil
 }
 
-// Delete implements [vault.Vault]. The rename ends all generations at once; a writer that still
-// holds the old path then finds nothing to link into.
+// Delete implements [vault.Vault]. The rename ends all generations at once; after it a writer that
+// still uses the old path has no folder to link into.
 func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
 		return err
@@ -166,8 +167,8 @@ func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	return nil
 }
 
-// remove goes through every step even if there is no such secret: the one who took the first may
-// have died before the others.
+// remove does every step even if there is no such secret: an earlier process may have crashed after
+// the first step.
 func (v *Vault) remove(name vault.SecretName) error {
 	trash := filepath.Join(v.dir, trashPrefix+string(name))
 	if err := os.RemoveAll(trash); err != nil {
@@ -189,8 +190,8 @@ func (v *Vault) remove(name vault.SecretName) error {
 	return syncFolder(v.dir)
 }
 
-// Names lists the secrets that are there, in order. The other vaults have no such call: only
-// their operators may list.
+// Names lists the existing secrets in order. The other vaults have no such method: there only their
+// operators may list.
 func (v *Vault) Names(ctx context.Context) ([]vault.SecretName, error) {
 	entries, err := os.ReadDir(v.dir)
 	if err != nil {
@@ -215,8 +216,9 @@ func (v *Vault) Names(ctx context.Context) ([]vault.SecretName, error) {
 	return names, nil
 }
 
-// present is nil if the secret is there: if its generation 1 is, without which there is no other.
-// The folder alone says nothing; its maker may have died before he put a value into it.
+// present returns nil if the secret exists, which means that its generation 1 does: without it
+// there is no other generation. The folder proves nothing, because its creator may have crashed
+// before it stored a value.
 func (v *Vault) present(name vault.SecretName) error {
 	_, err := os.Stat(v.path(name, 1))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -225,8 +227,8 @@ func (v *Vault) present(name vault.SecretName) error {
 	return err
 }
 
-// absent is the error for a file that isn't there. It is [vault.ErrNotFound] only if the vault
-// itself is: a folder that isn't mounted must not be taken for tokens that were deleted.
+// absent returns the error for a missing file. It is [vault.ErrNotFound] only if the vault itself
+// exists: a folder that isn't mounted must not be mistaken for deleted tokens.
 func (v *Vault) absent() error {
 	if _, err := os.Stat(filepath.Join(v.dir, checkFile)); err != nil {
 		return fmt.Errorf("the vault's folder is gone: %w", err)
@@ -240,7 +242,7 @@ func (v *Vault) path(name vault.SecretName, generation int) string {
 	return filepath.Join(v.folder(name), strconv.Itoa(generation))
 }
 
-// sync makes a secret's files outlive a power cut, and the folder that they are in.
+// sync ensures that a secret's files survive a power cut, and the folder that contains it.
 func (v *Vault) sync(name vault.SecretName) error {
 	if err := syncFolder(v.folder(name)); err != nil {
 		return err
@@ -248,8 +250,8 @@ func (v *Vault) sync(name vault.SecretName) error {
 	return syncFolder(v.dir)
 }
 
-// associated is what a value is bound to besides the key. A name has a fixed length, so that no
-// two pairs give the same.
+// associated returns the data that a value is bound to. A name has a fixed length, so no two pairs
+// have the same data.
 func associated(name vault.SecretName, generation int) []byte {
 	return fmt.Appendf(nil, "%s|%d", name, generation)
 }

@@ -87,7 +87,7 @@ func write(t *testing.T, path string, data string) {
 	}
 }
 
-func TestNobodyElseMayReadTheFolder(t *testing.T) {
+func TestOtherUsersMayNotReadTheFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "vault")
 	put(t, open(t, dir), one, 1, "canary")
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -114,8 +114,8 @@ func TestNobodyElseMayReadTheFolder(t *testing.T) {
 	}
 }
 
-// TestD5_AMovedOrChangedFileDoesNotOpen does to a stored file what someone with access to the
-// folder, but without the key, could do.
+// TestD5_AMovedOrChangedFileDoesNotOpen changes a stored file as an attacker with access to the
+// folder, but without the key, could.
 func TestD5_AMovedOrChangedFileDoesNotOpen(t *testing.T) {
 	flip := func(at int) func([]byte) []byte {
 		return func(b []byte) []byte {
@@ -167,7 +167,7 @@ func TestD5_AMovedOrChangedFileDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestAWrongKeyIsToldAtOnceAndTouchesNothing(t *testing.T) {
+func TestAWrongKeyIsRefusedAtOnceAndChangesNothing(t *testing.T) {
 	for what, prepare := range map[string]func(t *testing.T, dir string){
 		"with secrets":          func(*testing.T, string) {},
 		"without the key check": func(t *testing.T, dir string) { remove(t, dir, "key-check") },
@@ -182,7 +182,7 @@ func TestAWrongKeyIsToldAtOnceAndTouchesNothing(t *testing.T) {
 			put(t, v, one, 1, "value")
 			put(t, v, other, 1, "value")
 			prepare(t, dir)
-			// A leftover, which only the right key's owner may clear away.
+			// Only the owner of the right key may remove this leftover.
 			write(t, filepath.Join(dir, ".bindery-new-123"), "half")
 			before := tree(t, dir)
 
@@ -208,7 +208,7 @@ func remove(t *testing.T, dir, path string) {
 	}
 }
 
-func TestALostKeyCheckIsMadeAgain(t *testing.T) {
+func TestALostKeyCheckIsCreatedAgain(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
 	// One secret is damaged and one never got a value; the third shows that the key is right.
@@ -239,7 +239,7 @@ func TestADamagedKeyCheckIsRefused(t *testing.T) {
 	}
 }
 
-func TestOpenWantsAKeyAndAFolder(t *testing.T) {
+func TestOpenNeedsAKeyAndAFolder(t *testing.T) {
 	if _, err := file.Open(t.TempDir(), file.Key{}); err == nil {
 		t.Error("Open without a key = nil, want an error")
 	}
@@ -250,7 +250,7 @@ func TestOpenWantsAKeyAndAFolder(t *testing.T) {
 	}
 }
 
-func TestNamesListsTheSecretsThatAreThere(t *testing.T) {
+func TestNamesListsTheExistingSecrets(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
 	if got, err := v.Names(t.Context()); len(got) != 0 || err != nil {
@@ -274,7 +274,7 @@ func TestNamesListsTheSecretsThatAreThere(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsGoneIsNotAnEmptyVault(t *testing.T) {
+func TestAMissingFolderIsNotAnEmptyVault(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "vault")
 	v := open(t, dir)
 	put(t, v, one, 1, "value")
@@ -300,7 +300,7 @@ func TestAFolderThatIsGoneIsNotAnEmptyVault(t *testing.T) {
 	holds(t, v, one, 1, "value")
 }
 
-func TestAFileInASecretsPlaceIsAnErrorAndStays(t *testing.T) {
+func TestAFileAtASecretsPathIsAnErrorAndStays(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
 	put(t, v, other, 1, "value")
@@ -323,15 +323,15 @@ func TestAFileInASecretsPlaceIsAnErrorAndStays(t *testing.T) {
 	holds(t, v, other, 1, "value")
 }
 
-// The suite can wait for a vault that says that it deleted, and does so a while later.
-func TestTheContractIsHeldToAfterADeletionHasBeenWaitedFor(t *testing.T) {
+// The suite can wait for a vault that reports a deletion and does it later.
+func TestTheSuiteWaitsForASlowDeletion(t *testing.T) {
 	slow := &slow{Vault: open(t, t.TempDir())}
 	vaulttest.RunWith(t, vaulttest.Options{
-		AtOnce: 8, Patience: time.Second, Sleep: func(time.Duration) { slow.work() },
+		AtOnce: 8, DeleteTimeout: time.Second, Sleep: func(time.Duration) { slow.work() },
 	}, func(*testing.T) vault.Vault { return slow })
 }
 
-// slow deletes when it works.
+// slow deletes a secret when work is called.
 type slow struct {
 	vault.Vault
 	mu   sync.Mutex

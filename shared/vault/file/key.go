@@ -18,19 +18,19 @@ import (
 	"bindery/shared/vault"
 )
 
-// keySize is the length of a key in bytes, which makes it AES-256.
+// keySize is the length of a key in bytes. 32 bytes select AES-256.
 const keySize = 32
 
-// Key is the key of a vault, from [ReadKey] or [ParseKey]. It doesn't print. The zero value is
-// refused by [Open].
+// Key is the key of a vault, from [ReadKey] or [ParseKey]. It prints as [secret.Redacted]. [Open]
+// refuses the zero value.
 //
-// One key is good for 4 billion values; see [cipher.NewGCMWithRandomNonce].
+// One key is sufficient for 4 billion values; see [cipher.NewGCMWithRandomNonce].
 type Key struct{ bytes secret.Text }
 
 var errKeyForm = fmt.Errorf("a vault's key is %d bytes as base64 or hex", keySize)
 
-// ParseKey reads a key of 32 bytes, written as base64 (of either alphabet, padded or not) or hex.
-// Space around it doesn't count. The error doesn't quote the text.
+// ParseKey reads a key of 32 bytes in base64 (of either alphabet, padded or not) or hex.
+// Surrounding space is ignored. The error doesn't quote the text.
 func ParseKey(text secret.Text) (Key, error) {
 	trimmed := strings.TrimSpace(text.Reveal())
 	if key, err := hex.DecodeString(trimmed); err == nil && len(key) == keySize {
@@ -44,9 +44,9 @@ func ParseKey(text secret.Text) (Key, error) {
 	return Key{secret.New(string(key))}, nil
 }
 
-// ReadKey reads the key in a file, in one of the forms of [ParseKey]. If there is no such file, it
-// makes one with a new random key, and its folder too; of several processes that do so at once,
-// all get the same key. A file that others than its owner may read or write is refused.
+// ReadKey reads the key in a file, in one of the forms of [ParseKey]. If the file is missing, it
+// creates it with a new random key, and its folder too; if several processes do so at once, all get
+// the same key. A file that other users may read or write is refused.
 func ReadKey(path string) (Key, error) {
 	var text secret.Text
 	var err error
@@ -68,7 +68,7 @@ func ReadKey(path string) (Key, error) {
 		return Key{}, fmt.Errorf("the vault's key file %s holds no key (%w): restore it, "+
 			"or remove it if there is no vault yet and a new one is made", path, err)
 	}
-	// One who died while making the file may have left a copy of the key.
+	// A process that crashed while it created the file may have left a copy of the key.
 	_ = removeTemps(filepath.Dir(path))
 	return key, nil
 }
@@ -87,7 +87,7 @@ func readKeyFile(path string) (secret.Text, error) {
 		return secret.Text{}, fmt.Errorf("%s is open to other users (mode %04o): chmod 600 %s",
 			path, mode, path)
 	}
-	// No key is this long; what is longer is refused without being read to its end.
+	// No key is this long; a longer file is refused without being read to its end.
 	text, err := io.ReadAll(io.LimitReader(file, 1024))
 	return secret.New(string(text)), err
 }
@@ -117,14 +117,15 @@ func (k Key) aead() (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// checkFile holds checkText, sealed. Its name is its associated data, which no secret has.
+// checkFile holds checkText, encrypted. Its name is its associated data, which differs from every
+// secret's.
 const (
 	checkFile = "key-check"
 	checkText = "Bindery vault"
 )
 
-// checkKey refuses a key that isn't the vault's own, and makes the key the vault's own if it has
-// none yet.
+// checkKey refuses a key that isn't the vault's. If the vault has no key yet, this key becomes its
+// key.
 func (v *Vault) checkKey() error {
 	path := filepath.Join(v.dir, checkFile)
 	for range tries {
@@ -158,8 +159,8 @@ func (v *Vault) openCheck(sealed []byte) error {
 	return nil
 }
 
-// opensAny is for a vault whose key check is missing: the key is right if it opens one of the
-// secrets, or if there are none.
+// opensAny checks the key of a vault whose key check is missing: the key is right if it decrypts
+// one of the secrets, or if there are none.
 func (v *Vault) opensAny() error {
 	entries, err := os.ReadDir(v.dir)
 	if err != nil {
@@ -190,6 +191,6 @@ func (v *Vault) opensAny() error {
 }
 
 func (v *Vault) wrongKey() error {
-	return fmt.Errorf("vault: the key is not the one that %s was sealed with: "+
-		"give that one, or remove the folder and bind everything again", v.dir)
+	return fmt.Errorf("vault: the key is not the one that %s was encrypted with: "+
+		"use that one, or remove the folder and bind everything again", v.dir)
 }

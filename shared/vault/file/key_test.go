@@ -14,7 +14,7 @@ import (
 )
 
 func TestParseKeyReadsEveryUsualForm(t *testing.T) {
-	// These bytes give every character in which the two alphabets differ.
+	// These bytes produce every character in which the two alphabets differ.
 	raw := []byte(strings.Repeat("\xfb\xff\xbf\xaa", 8))
 	dir := t.TempDir()
 	first, err := file.ParseKey(secret.New(fmt.Sprintf("%x", raw)))
@@ -59,7 +59,7 @@ func wrongKeys() map[string]string {
 	}
 }
 
-func TestParseKeyRefusesTheRestWithoutQuotingIt(t *testing.T) {
+func TestParseKeyRefusesOtherTextWithoutQuotingIt(t *testing.T) {
 	for what, text := range wrongKeys() {
 		_, err := file.ParseKey(secret.New(text))
 		if err == nil {
@@ -70,7 +70,7 @@ func TestParseKeyRefusesTheRestWithoutQuotingIt(t *testing.T) {
 	}
 }
 
-func TestReadKeyRefusesAFileThatHoldsNoKey(t *testing.T) {
+func TestReadKeyRefusesAFileWithoutAKey(t *testing.T) {
 	for what, text := range wrongKeys() {
 		path := filepath.Join(t.TempDir(), "vault.key")
 		write(t, path, text)
@@ -89,7 +89,7 @@ func TestReadKeyRefusesAFileThatHoldsNoKey(t *testing.T) {
 	}
 }
 
-// oneLine wants an error of one line that holds the words.
+// oneLine checks that the error is one line that has the words in it.
 func oneLine(t *testing.T, err error, words ...string) {
 	t.Helper()
 	for _, word := range words {
@@ -125,7 +125,7 @@ func TestReadKeyRefusesAFileThatIsOpenToOthers(t *testing.T) {
 	}
 }
 
-func TestReadKeyMakesAKeyOnceAndKeepsIt(t *testing.T) {
+func TestReadKeyCreatesAKeyOnceAndKeepsIt(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "a", "b")
 	path := filepath.Join(data, "vault.key")
 	first, err := file.ReadKey(path)
@@ -155,7 +155,7 @@ func TestReadKeyMakesAKeyOnceAndKeepsIt(t *testing.T) {
 	}
 }
 
-func TestReadKeyClearsAwayAKeyThatADeadProcessLeft(t *testing.T) {
+func TestReadKeyRemovesACrashedProcesssKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vault.key")
 	left := filepath.Join(filepath.Dir(path), ".bindery-new-9")
 	write(t, left, "half a key")
@@ -167,7 +167,7 @@ func TestReadKeyClearsAwayAKeyThatADeadProcessLeft(t *testing.T) {
 	}
 }
 
-func TestReadKeySaysWhatIsInTheWay(t *testing.T) {
+func TestReadKeyReportsAnObstacle(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), "")
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {

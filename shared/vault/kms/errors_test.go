@@ -8,7 +8,7 @@ import (
 )
 
 func TestD1_NoErrorOfKMSShowsAValue(t *testing.T) {
-	vaulttest.HidesWhatItKeeps(t, remote, map[string]kmstest.Fault{
+	vaulttest.HidesValues(t, remote, map[string]kmstest.Fault{
 		"quoting": kmstest.Quoting, "garbled": kmstest.Garbled, "throttled": kmstest.Throttled,
 		"broken": kmstest.Broken, "lost": kmstest.Lost, "denied": kmstest.Denied,
 		"a page": kmstest.Page, "redirected": kmstest.Redirected, "expired": kmstest.Expired,
@@ -19,8 +19,8 @@ func TestD1_NoErrorAboutTheOAuthAppsInKMSShowsThem(t *testing.T) {
 	vaulttest.HidesTheApps(t, remote(t), kmstest.Garbled, kmstest.Page, kmstest.Lost)
 }
 
-func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
-	vaulttest.SaysWhatIsWrong(t, remote, map[kmstest.Fault]string{
+func TestErrorsTellTheOperatorWhatIsWrong(t *testing.T) {
+	vaulttest.NamesTheFailure(t, remote, map[kmstest.Fault]string{
 		kmstest.Denied:    "KMS answered Forbidden.NoPermission: the function's role lacks",
 		kmstest.Throttled: "KMS answered Rejected.Throttling (request 0",
 		kmstest.Quoting:   "KMS answered InvalidParameter (request 0",

@@ -1,46 +1,45 @@
-// Package kms keeps secrets in Alibaba Cloud's KMS: the secret is named prefix + name, and
+// Package kms implements [vault.Vault] in Alibaba Cloud's KMS. A secret is named prefix + name;
 // generation 1 is its version g1, generation 2 its version g2, and so on.
 //
-// A version's id is given by whoever makes it, and the service itself refuses another value for a
-// version that is there. A version is read by its id, never as the one that is "current".
+// The caller chooses a version's id, and the service refuses another value for a version that
+// exists. A version is read by its id, never as the "current" one.
 //
 // # What stays readable
 //
-// A secret keeps its ten newest versions, and the eleventh pushes out the oldest. No reader needs
-// a generation that old: the next one is only made from the record's, so a record is at the newest
-// or the one before, and the sweep begins with the generation that the record had. A generation
-// that was pushed out is not there: Get says so, and a Put that comes ten refreshes too late makes
-// it anew, where it is in nobody's way. It would take a caller that slept for the better part of an
-// hour between two calls, and none begins a call later than two minutes after it began.
+// A secret keeps its ten newest versions, and an eleventh removes the oldest. No reader needs a
+// generation that old: the next generation is only created from the record's, so a record is at the
+// newest or the one before, and the sweep starts at the generation that the record had. A removed
+// generation doesn't exist: Get returns [vault.ErrNotFound], and a Put that comes ten refreshes too
+// late creates it again, which harms nothing. For that, a caller would have to pause for most of an
+// hour between two calls, and no caller starts a call later than two minutes after it began.
 //
-// # What it takes
+// # Values
 //
-// A value is text of at most 30,720 bytes. What isn't UTF-8 can't be kept, and is refused as
-// [vault.ErrValue]. Generic secrets live in a KMS instance that was bought, and are sealed by a
-// symmetric key of that instance: both are named when the vault is made.
+// A value is text of at most 30,720 bytes. Text that isn't UTF-8 can't be stored and is refused as
+// [vault.ErrValue]. Generic secrets need a purchased KMS instance and are encrypted with a
+// symmetric key of that instance; both are named in [Options].
 //
-// # How often
+// # Limits of calls
 //
-// The limits of calls are the account's, for all its secrets together. Above them the service
-// answers Rejected.Throttling, and after three tries the call fails with an error that is none of
-// the contract's; it may be repeated.
+// The limits of calls apply to all secrets of the account together. Above them the service answers
+// Rejected.Throttling. After three tries the call fails with an error that is not one of the
+// contract's; the call may be repeated.
 //
-// # Rights
+// # Permissions
 //
-// A role needs kms:CreateSecret to put generation 1, kms:PutSecretValue to put another,
-// kms:GetSecretValue to read, and also to put, for a value is compared with the one that is there;
-// and kms:DeleteSecret to delete. On the key it needs kms:GenerateDataKey to put and kms:Decrypt to
-// read. The service keeps nothing of a deleted secret, for Delete asks for no recovery window.
+// A role needs kms:CreateSecret to put generation 1; kms:PutSecretValue to put another;
+// kms:GetSecretValue to read, and also to put, because a value is compared with the stored one; and
+// kms:DeleteSecret to delete. On the key it needs kms:GenerateDataKey to put and kms:Decrypt to
+// read. The service keeps nothing of a deleted secret, because Delete asks for no recovery window.
 //
-// # Without the vendor's client
+// # Why not the vendor's client
 //
 // The vendor's client writes a secret's value into the request's address, and would make a function
-// larger by a third. What is used of it here is a signature, which a test holds against that
-// client's.
+// larger by a third. Only its signature is needed here, and a test compares ours with it.
 //
-// Sources: the service's API reference (CreateSecret, PutSecretValue, GetSecretValue,
-// DeleteSecret; version 2016-01-20). That parameters may travel in the body is how the vendor's own
-// Terraform provider sends them.
+// Sources: the service's API reference (CreateSecret, PutSecretValue, GetSecretValue, DeleteSecret;
+// version 2016-01-20). The vendor's own Terraform provider shows that parameters may be sent in the
+// body.
 package kms
 
 import (
@@ -56,26 +55,27 @@ import (
 	"bindery/shared/vault"
 )
 
-// Options say where secrets are kept.
+// Options says where secrets are stored.
 type Options struct {
-	// Prefix begins the name of every secret.
+	// Prefix is the start of every secret's name.
 	Prefix string
 	// Instance is the id of the KMS instance, and Key that of a symmetric key in it.
 	Instance, Key string
 }
 
-// Vault is a [vault.Vault] in KMS. Make one with [New].
+// Vault is a [vault.Vault] in KMS. Create one with [New].
 type Vault struct {
 	client  *alibabacloud.Client
 	options Options
 }
 
-// New keeps secrets by the options. It makes no call.
+// New returns a vault that stores secrets as the options say. It makes no call.
 func New(client *alibabacloud.Client, o Options) *Vault {
 	return &Vault{client: client, options: o}
 }
 
-// Put implements [vault.Vault]. It is one call, and another where the service refuses it.
+// Put implements [vault.Vault]. It makes one call, and a second one if the service refuses the
+// first.
 func (v *Vault) Put(
 	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
@@ -100,8 +100,8 @@ func (v *Vault) Put(
 	return nil
 }
 
-// create makes the secret with its first version. It knows no [vault.ErrNotFound]: what the service
-// may not find is the key.
+// create creates the secret with its first version. It never returns [vault.ErrNotFound]: what the
+// service can't find here is the key.
 func (v *Vault) create(
 	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
@@ -122,7 +122,7 @@ func (v *Vault) create(
 	return v.isOf(name, version, got)
 }
 
-// add puts another version into a secret that is there.
+// add puts another version into an existing secret.
 func (v *Vault) add(
 	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
@@ -139,10 +139,10 @@ func (v *Vault) add(
 	return v.isOf(name, version, got)
 }
 
-// compare looks at what is there after a refusal, whose code isn't documented for a version that
-// exists: nil if the version holds the value, [vault.ErrExists] if it holds another. If it isn't
-// there, the refusal stands, except that a secret that exists without its first version is some
-// other one.
+// compare reads the stored version after a refusal, because the code for an existing version isn't
+// documented. It returns nil if the version holds the value, and [vault.ErrExists] if it holds
+// another. If the version doesn't exist, compare returns the refusal, or ErrExists for a secret
+// that exists without its first version: it is another secret.
 func (v *Vault) compare(
 	ctx context.Context, name vault.SecretName, version string, value secret.Text, refusal error,
 ) error {
@@ -160,7 +160,7 @@ func (v *Vault) compare(
 	return nil
 }
 
-// Get implements [vault.Vault]. It is one call.
+// Get implements [vault.Vault]. It makes one call.
 func (v *Vault) Get(
 	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
@@ -174,7 +174,9 @@ func (v *Vault) Get(
 	return value, nil
 }
 
-func (v *Vault) read(ctx context.Context, name vault.SecretName, version string) (secret.Text, error) {
+func (v *Vault) read(
+	ctx context.Context, name vault.SecretName, version string,
+) (secret.Text, error) {
 	var got reply
 	err := v.client.Call(ctx, alibabacloud.Operation{Action: "GetSecretValue", Form: url.Values{
 		"SecretName": {v.id(name)}, "VersionId": {version},
@@ -191,7 +193,7 @@ func (v *Vault) read(ctx context.Context, name vault.SecretName, version string)
 	return got.SecretData, nil
 }
 
-// Delete implements [vault.Vault]. It is one call. A secret that somebody has scheduled for
+// Delete implements [vault.Vault]. It makes one call. A secret that an operator has scheduled for
 // deletion is deleted too.
 func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
@@ -213,8 +215,8 @@ func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	return nil
 }
 
-// Current reads the version labelled ACSCurrent of any secret, by its whole name: one that an
-// operator looks after. A secret that isn't there is [vault.ErrNotFound].
+// Current reads the version labelled ACSCurrent of any secret, such as an operator's, by its full
+// name. A secret that doesn't exist is [vault.ErrNotFound].
 func Current(ctx context.Context, client *alibabacloud.Client, name string) (secret.Text, error) {
 	var got reply
 	err := client.Call(ctx, alibabacloud.Operation{
@@ -233,7 +235,7 @@ func (v *Vault) id(name vault.SecretName) string { return v.options.Prefix + str
 
 func versionID(generation int) string { return fmt.Sprintf("g%d", generation) }
 
-// reply is what the four operations answer, as far as it is used here.
+// reply has the fields of the four operations' replies that are used here.
 type reply struct {
 	SecretName     string
 	VersionID      string `json:"VersionId"`
@@ -241,8 +243,8 @@ type reply struct {
 	SecretDataType string
 }
 
-// isOf is nil if a reply is about the secret and the version: an empty one, say from something in
-// between that isn't the service, proves nothing. The name may be a whole resource name (ARN).
+// isOf returns nil if a reply is about the secret and the version. An empty reply, for example from
+// a proxy, proves nothing. The name may be a full resource name (ARN).
 func (v *Vault) isOf(name vault.SecretName, version string, got reply) error {
 	if !strings.HasSuffix(got.SecretName, v.id(name)) || got.VersionID != version {
 		return errors.New("the reply isn't about the secret that was asked for")

@@ -25,8 +25,8 @@ const (
 	name   = vaulttest.Name
 )
 
-// world is a vault on a pretend service, with credentials that may change, and without waits.
-type world struct {
+// fixture is a vault on a fake service, with credentials that may change, and without waits.
+type fixture struct {
 	vaulttest.Remote[kmstest.Fault]
 	client  *alibabacloud.Client
 	service *kmstest.Service
@@ -36,11 +36,11 @@ type world struct {
 	slept       []time.Duration
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{}
+	w := &fixture{}
 	w.service = kmstest.New(kmstest.Options{Instance: "kst-1", EncryptionKey: "key-1"})
-	w.become("first")
+	w.rotate("first")
 	w.client = w.clientOf(t, w.service)
 	w.Remote = vaulttest.Remote[kmstest.Fault]{
 		Vault:   kms.New(w.client, kms.Options{Prefix: prefix, Instance: "kst-1", Key: "key-1"}),
@@ -49,15 +49,15 @@ func newWorld(t *testing.T) *world {
 		Current: func(ctx context.Context, name string) (secret.Text, error) {
 			return kms.Current(ctx, w.client, name)
 		},
-		Whole: prefix + string(name),
+		FullName: prefix + string(name),
 	}
 	return w
 }
 
-func remote(t *testing.T) vaulttest.Remote[kmstest.Fault] { return newWorld(t).Remote }
+func remote(t *testing.T) vaulttest.Remote[kmstest.Fault] { return newFixture(t).Remote }
 
-// become changes the credentials of both sides.
-func (w *world) become(id string) {
+// rotate changes the credentials of both sides.
+func (w *fixture) rotate(id string) {
 	w.service.SetCredentials(id, vaulttest.CanaryKey, vaulttest.CanarySession+id)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,7 +66,7 @@ func (w *world) become(id string) {
 	}
 }
 
-func (w *world) clientOf(t *testing.T, service http.Handler) *alibabacloud.Client {
+func (w *fixture) clientOf(t *testing.T, service http.Handler) *alibabacloud.Client {
 	t.Helper()
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
@@ -101,20 +101,20 @@ func TestTheContract(t *testing.T) {
 func TestEachCallIsOneRequest(t *testing.T) { vaulttest.EachCallIsOneRequest(t, remote(t)) }
 
 func TestTheSecretsNameBeginsWithThePrefix(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Put(t, 1, "first")
 	if got := w.service.Names(); !slices.Equal(got, []string{prefix + string(name)}) {
 		t.Errorf("got secrets %v", got)
 	}
 }
 
-func TestWhatFailsInPassingIsTriedThreeTimesAndMayBeRepeated(t *testing.T) {
+func TestTransientFailuresAreTriedThreeTimesAndMayBeRepeated(t *testing.T) {
 	vaulttest.IsTriedThreeTimes(t, remote, 2, map[string]kmstest.Fault{
 		"throttled": kmstest.Throttled, "broken": kmstest.Broken, "lost": kmstest.Lost,
 	})
 }
 
-func TestARefusalIsNotTriedAgainAndClaimsNothing(t *testing.T) {
+func TestARefusalIsNotRetriedAndLeavesTheOutcomeOpen(t *testing.T) {
 	vaulttest.IsTriedOnce(t, remote, map[string]kmstest.Fault{
 		"denied": kmstest.Denied, "expired": kmstest.Expired, "refused": kmstest.Quoting,
 		"redirected": kmstest.Redirected, "garbled": kmstest.Garbled,
@@ -122,9 +122,9 @@ func TestARefusalIsNotTriedAgainAndClaimsNothing(t *testing.T) {
 }
 
 func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Put(t, 1, "first")
-	w.become("second")
+	w.rotate("second")
 	w.Put(t, 2, "second")
 	w.service.SetCredentials("third", "key", "")
 	_, err := w.Vault.Get(t.Context(), name, 1)
@@ -132,7 +132,7 @@ func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
 }
 
 func TestTheNewestTenGenerationsStayReadable(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for generation := 1; generation <= 30; generation++ {
 		w.Put(t, generation, fmt.Sprint(generation))
 		for back := range min(generation, 10) {
@@ -144,61 +144,61 @@ func TestTheNewestTenGenerationsStayReadable(t *testing.T) {
 	}
 }
 
-func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
-	w.service.Set(w.Whole, "v1", "text", vaulttest.MadeByHand)
+func TestAForeignSecretIsNotChanged(t *testing.T) {
+	w := newFixture(t)
+	w.service.Set(w.FullName, "v1", "text", vaulttest.ForeignValue)
 	vaulttest.LeavesAlone(t, w.Remote)
 }
 
 func TestAVersionThatHoldsNoTextIsNotAValue(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.service.Set(prefix+string(name), "g1", "binary", "AAAA")
 	_, err := w.Vault.Get(t.Context(), name, 1)
 	vaulttest.Unclear(t, "Get", err)
 }
 
 func TestTextThatIsNotUTF8IsRefusedBeforeItIsSent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	err := w.Vault.Put(t.Context(), name, 1, secret.New("a\xff"))
 	if !errors.Is(err, vault.ErrValue) || len(w.service.Calls()) > 0 {
 		t.Errorf("Put = %v, want ErrValue and no request", err)
 	}
 }
 
-func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T) {
-	w := newWorld(t)
+func TestASecretScheduledForDeletionDoesNotExistAndIsDeletedPermanently(t *testing.T) {
+	w := newFixture(t)
 	w.Put(t, 1, "first")
-	w.service.Schedule(w.Whole)
-	_ = vaulttest.GoesForGood(t, w.Remote)
+	w.service.Schedule(w.FullName)
+	_ = vaulttest.DeletesScheduled(t, w.Remote)
 }
 
-func TestAKeyThatIsNotThereIsNoMissingSecret(t *testing.T) {
-	w := newWorld(t)
+func TestAMissingKeyIsNotAMissingSecret(t *testing.T) {
+	w := newFixture(t)
 	v := kms.New(w.client, kms.Options{Prefix: prefix, Instance: "kst-1", Key: "key-2"})
 	vaulttest.Unclear(t, "Put", v.Put(t.Context(), name, 1, secret.New("value")))
 }
 
-func TestAReplyThatIsNotTheServicesProvesNothing(t *testing.T) {
+func TestAForeignReplyProvesNothing(t *testing.T) {
 	vaulttest.BelievesNoOther(t, func(t *testing.T, service http.Handler) vault.Vault {
-		return kms.New(newWorld(t).clientOf(t, service), kms.Options{Prefix: prefix})
+		return kms.New(newFixture(t).clientOf(t, service), kms.Options{Prefix: prefix})
 	}, map[string]string{
 		"empty": "", "no members": "{}", "a page": "<html>", "a list": "[]", "null": "null",
 		"another version": `{"SecretName":"` + prefix + string(name) + `","VersionId":"g9"}`,
 		"another secret":  `{"SecretName":"x","VersionId":"g1"}`,
 		"without end":     strings.Repeat(" ", 1<<20) + "{}",
 	}, func(what string, c vaulttest.Call) bool {
-		return c.Name == "Delete" && what == "another version" // a deletion names no version
+		return c.Name == "Delete" && what == "another version" // a deletion has no version in it
 	})
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	asked, release := make(chan struct{}, 1), make(chan struct{})
 	v := kms.New(w.clientOf(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		asked <- struct{}{}
 		<-release
 	})), kms.Options{Prefix: prefix})
-	t.Cleanup(func() { close(release) }) // before the server is closed, which waits for it
+	t.Cleanup(func() { close(release) }) // before the server is closed, because that waits for it
 	for _, c := range vaulttest.Calls() {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -5,26 +5,26 @@ import (
 	"bindery/shared/vault"
 )
 
-// The codes that tell something apart; see the error codes on the pages of the operations.
+// These codes are told apart; see the error codes on the operations' pages.
 const (
 	notFound = "Forbidden.ResourceNotFound"
 	exists   = "Rejected.ResourceExist"
 	going    = "Rejected.ResourceInDeleteWindow"
 )
 
-// mostReply is more than any reply has: a value of which JSON writes each byte as \u0000, and the
+// maxReply is larger than any reply: a value in which JSON writes each byte as \u0000, and the
 // names around it.
-const mostReply = 6*30_720 + 8192
+const maxReply = 6*30_720 + 8192
 
-// NewClient makes a client of KMS, and no call. A call of the vault's ends within 13 seconds for
-// each request that it makes; see [alibabacloud.Client.Call].
+// NewClient returns a client of KMS, and makes no call. A call of the vault ends within 13 seconds
+// for each request that it makes; see [alibabacloud.Client.Call].
 func NewClient(o alibabacloud.ClientOptions) (*alibabacloud.Client, error) {
 	return alibabacloud.NewClient(alibabacloud.Service{
-		Name: "kms", Title: "KMS", Version: "2016-01-20", MostReply: mostReply, Explain: explain,
+		Name: "kms", Title: "KMS", Version: "2016-01-20", MaxReply: maxReply, Explain: explain,
 	}, o)
 }
 
-// explain says to an operator what a code means where it is about what he has to set up.
+// explain tells an operator what a code means if it is about the deployment's settings.
 func explain(code string) string {
 	switch code {
 	case "Forbidden.NoPermission":
@@ -32,12 +32,12 @@ func explain(code string) string {
 	case "Rejected.LimitExceeded":
 		return "the instance's quota of secrets is used up"
 	case "Forbidden.KeyNotFound":
-		return "the key isn't there"
+		return "the key doesn't exist"
 	}
 	return ""
 }
 
-// absent is [vault.ErrNotFound] for what says that, and else the error itself.
+// absent returns [vault.ErrNotFound] for an error that means that, and any other error unchanged.
 func absent(err error) error {
 	if alibabacloud.Is(err, notFound, going) {
 		return vault.ErrNotFound

@@ -20,11 +20,11 @@ import (
 	"bindery/shared/vault/vaulttest"
 )
 
-// The vendor's own code signs the request that was sent, and must come to the same.
+// The vendor's own code signs the request that was sent, and the signatures must be equal.
 func TestRequestsAreSignedAsTheVendorsClientSignsThem(t *testing.T) {
 	for _, token := range []string{"", "session"} {
 		var sent *http.Request
-		w := newWorld(t)
+		w := newFixture(t)
 		client := w.clientOf(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			sent = r
@@ -57,7 +57,7 @@ func TestRequestsAreSignedAsTheVendorsClientSignsThem(t *testing.T) {
 }
 
 // vendors is the vendor's client for the service. Its own methods write parameters into the
-// address; this is how it sends them in the body.
+// address; this one sends them in the body.
 func vendors(
 	t *testing.T, service http.Handler,
 ) func(action string, form map[string]any, reply any) {
@@ -90,9 +90,9 @@ func vendors(
 	}
 }
 
-// The pretend service is held against the vendor's client, so that the vault and the service don't
-// only agree with each other.
-func TestThePretendServiceUnderstandsTheVendorsClient(t *testing.T) {
+// The fake service is compared with the vendor's client, so that the vault and the fake don't
+// merely agree with each other.
+func TestTheFakeServiceUnderstandsTheVendorsClient(t *testing.T) {
 	service := kmstest.New(kmstest.Options{
 		ID: "id", Key: "key", Token: "token", Instance: "kst-1", EncryptionKey: "key-1",
 	})
@@ -129,7 +129,7 @@ func TestThePretendServiceUnderstandsTheVendorsClient(t *testing.T) {
 }
 
 func TestEachRequestIsNewAndHasNothingInItsAddress(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	nonces := map[string]bool{}
 	client := w.clientOf(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		nonces[r.Header.Get("X-Acs-Signature-Nonce")] = true
@@ -146,7 +146,7 @@ func TestEachRequestIsNewAndHasNothingInItsAddress(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatIsNoOriginIsRefused(t *testing.T) {
+func TestAnEndpointThatIsNotAnOriginIsRefused(t *testing.T) {
 	if _, err := kms.NewClient(alibabacloud.ClientOptions{Endpoint: "ftp://a"}); err == nil {
 		t.Error("got no error")
 	}

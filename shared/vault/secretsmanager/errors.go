@@ -17,8 +17,8 @@ func exists(err error) bool {
 	return errors.As(err, &there)
 }
 
-// unseen reports whether the service doesn't know the secret or the version, perhaps not yet.
-func unseen(err error) bool {
+// notVisible reports whether the service doesn't know the secret or the version, perhaps not yet.
+func notVisible(err error) bool {
 	var missing *types.ResourceNotFoundException
 	return errors.As(err, &missing)
 }
@@ -31,18 +31,18 @@ func deleted(err error) bool {
 	return errors.As(err, &refused) && strings.Contains(refused.ErrorMessage(), "delet")
 }
 
-// absent is [vault.ErrNotFound] for what says that, and else the error itself.
+// absent returns [vault.ErrNotFound] for an error that means that, and any other error unchanged.
 func absent(err error) error {
-	if unseen(err) || deleted(err) {
+	if notVisible(err) || deleted(err) {
 		return vault.ErrNotFound
 	}
 	return err
 }
 
-// describe makes an error of the library's fit to be seen. What the service answers may quote the
-// request: a value that it didn't like, or, about a wrong signature, all headers with the session
-// token in them. A reply that can't be read may be quoted in part too. Neither is kept in the
-// chain. Other errors are about the connection or the context, and stay as they are.
+// describe returns an error of the library in a form that may be logged. The service's message may
+// quote the request: a value that it refused, or, for a wrong signature, all headers with the
+// session token. A reply that can't be decoded may be quoted in part too. Neither stays in the
+// chain. Other errors are about the connection or the context, and are returned unchanged.
 func describe(err error) error {
 	var answer smithy.APIError
 	if errors.As(err, &answer) {
@@ -59,8 +59,8 @@ func describe(err error) error {
 	return err
 }
 
-// quotable reports whether an answer's text helps an operator and is about roles, names, keys and
-// states only.
+// quotable reports whether the message of an error code helps an operator and is only about roles,
+// names, keys and states.
 func quotable(code string) bool {
 	switch code {
 	case "AccessDeniedException", "InvalidRequestException", "LimitExceededException",
@@ -70,7 +70,7 @@ func quotable(code string) bool {
 	return false
 }
 
-// requestID is what AWS's support asks for.
+// requestID returns the id that AWS's support asks for.
 func requestID(err error) string {
 	var reply interface{ ServiceRequestID() string }
 	if errors.As(err, &reply) && reply.ServiceRequestID() != "" {

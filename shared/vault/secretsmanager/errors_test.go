@@ -8,7 +8,7 @@ import (
 )
 
 func TestD1_NoErrorShowsAValue(t *testing.T) {
-	vaulttest.HidesWhatItKeeps(t, remote, map[string]smtest.Fault{
+	vaulttest.HidesValues(t, remote, map[string]smtest.Fault{
 		"quoting": smtest.Quoting, "garbled": smtest.Garbled, "throttled": smtest.Throttled,
 		"broken": smtest.Broken, "lost": smtest.Lost, "denied": smtest.Denied,
 	})
@@ -18,8 +18,8 @@ func TestD1_NoErrorAboutTheOAuthAppsShowsThem(t *testing.T) {
 	vaulttest.HidesTheApps(t, remote(t), smtest.Garbled, smtest.Quoting, smtest.Lost)
 }
 
-func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
-	vaulttest.SaysWhatIsWrong(t, remote, map[smtest.Fault]string{
+func TestErrorsTellTheOperatorWhatIsWrong(t *testing.T) {
+	vaulttest.NamesTheFailure(t, remote, map[smtest.Fault]string{
 		smtest.Denied:    "Secrets Manager answered AccessDeniedException: User: arn:aws:sts::",
 		smtest.Throttled: "Secrets Manager answered ThrottlingException (request ",
 		smtest.Quoting:   "Secrets Manager answered InvalidParameterException (request ",

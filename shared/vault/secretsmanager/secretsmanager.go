@@ -1,37 +1,38 @@
-// Package secretsmanager keeps secrets in AWS Secrets Manager: the secret is named prefix + name,
-// and each generation is a version of it.
+// Package secretsmanager implements [vault.Vault] in AWS Secrets Manager. A secret is named prefix
+// + name, and each generation is a version of it.
 //
-// A version's id is the ClientRequestToken that it was made with, and here that is a hash of name
-// and generation. So the service itself refuses another value for a generation that is there, and
-// a version is read by its id, never as the one that is "current".
+// A version's id is the ClientRequestToken that created it: here, a hash of name and generation. So
+// the service itself refuses another value for an existing generation, and a version is read by its
+// id, never as the "current" one.
 //
 // # What stays readable
 //
-// A version without a staging label may be removed. Each Put moves AWSCURRENT to its version, and
-// the service then moves AWSPREVIOUS to the one before, so that the two newest generations are
-// labelled and stay, in the same call. No reader needs another one: the next generation is only
-// made from the record's, so a record is at the newest or the one before, and the sweep begins
-// with the generation that the record had. A label for each generation would hit the limit of 20.
-// Generations older than those two stay as long as there are no more than 100, and for a day in
-// any case.
+// The service may remove a version without a staging label. Each Put moves AWSCURRENT to its
+// version, and in the same call the service moves AWSPREVIOUS to the version before, so the two
+// newest generations have labels and stay. No reader needs another one: the next generation is only
+// created from the record's, so a record is at the newest or the one before, and the sweep starts
+// at the generation that the record had. A label for each generation would exceed the limit of 20.
+// Generations older than those two stay as long as there are no more than 100, and for at least a
+// day.
 //
-// # How often
+// # Limits of calls
 //
-// The service asks for no more than one put in ten minutes, sustained: it keeps every version of
-// the last 24 hours, and their number is limited. A secret belongs to one token. Bitbucket's ends
+// The service asks for at most one put in ten minutes, sustained: it keeps every version of the
+// last 24 hours, and their number is limited. A secret belongs to one token. Bitbucket's expires
 // after two hours (12 puts a day), GitHub's after eight (3), Gitee's after a day (1). Only a build
-// that keeps asking for more life than a token ever has comes to more. The account's limit of
+// that keeps asking for a longer life than a token ever has exceeds that. The account's limit of
 // some 50 writes a second is for all its secrets together; above it calls fail, and may be
 // repeated.
 //
-// # Who may see a value
+// # Permissions
 //
 // Values are stored as binary, which AWS's own console doesn't show, and in which every byte
-// survives. The service keeps nothing of a deleted secret, for Delete asks for no recovery window.
+// survives. The service keeps nothing of a deleted secret, because Delete asks for no recovery
+// window.
 //
-// A role needs secretsmanager:CreateSecret and TagResource to put generation 1, PutSecretValue to
-// put another, GetSecretValue to read, and also to put, for a value is compared with the one that
-// is there; and DeleteSecret to delete.
+// A role needs secretsmanager:CreateSecret and TagResource to put generation 1; PutSecretValue to
+// put another; GetSecretValue to read, and also to put, because a value is compared with the stored
+// one; and DeleteSecret to delete.
 //
 // Sources: the service's API reference and its pages "Quotas" and "What's in a secret".
 package secretsmanager
@@ -51,7 +52,7 @@ import (
 	"bindery/shared/vault"
 )
 
-// Vault is a [vault.Vault] in Secrets Manager. Make one with [New].
+// Vault is a [vault.Vault] in Secrets Manager. Create one with [New].
 type Vault struct {
 	client *sdk.Client
 	prefix string
@@ -59,8 +60,9 @@ type Vault struct {
 	sleep  func(context.Context, time.Duration) error
 }
 
-// New keeps secrets whose names begin with the prefix. It makes no call. How often a call is tried
-// is the client's business; sleep waits, or returns the context's error if that ends first.
+// New returns a vault of secrets whose names begin with the prefix. It makes no call. The client
+// decides how often it tries a call; sleep waits, or returns the context's error if that ends
+// first.
 func New(
 	client *sdk.Client, prefix string, now func() time.Time,
 	sleep func(ctx context.Context, d time.Duration) error,
@@ -68,7 +70,7 @@ func New(
 	return &Vault{client: client, prefix: prefix, now: now, sleep: sleep}
 }
 
-// Put implements [vault.Vault]. It is one call, and another where the generation is there.
+// Put implements [vault.Vault]. It makes one call, and a second one if the generation exists.
 func (v *Vault) Put(
 	ctx context.Context, name vault.SecretName, generation int, value secret.Text,
 ) error {
@@ -90,9 +92,8 @@ func (v *Vault) Put(
 	return nil
 }
 
-// create makes the secret with its first version. That its name is of a secret that is being
-// deleted doesn't come up, for names are used once; if it does, it is none of the contract's
-// errors.
+// create creates the secret with its first version. Names are used once, so a secret of the same
+// name that is being deleted doesn't occur; if it does, the error is not one of the contract's.
 func (v *Vault) create(
 	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
@@ -108,12 +109,12 @@ func (v *Vault) create(
 	return isOf(out.VersionId, version)
 }
 
-// add puts another version into a secret that is there. The value of a refresh would be lost if
-// the secret were missed, so it is looked for more than once.
+// add puts another version into an existing secret. If the secret were wrongly reported missing, a
+// refresh would lose its value, so add looks for it more than once.
 func (v *Vault) add(
 	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
-	err := v.patiently(ctx, func() error {
+	err := v.untilVisible(ctx, func() error {
 		out, err := v.client.PutSecretValue(ctx, &sdk.PutSecretValueInput{
 			SecretId:           v.id(name),
 			ClientRequestToken: aws.String(version),
@@ -128,9 +129,10 @@ func (v *Vault) add(
 	return absent(err)
 }
 
-// compare is nil if the version holds the value, and [vault.ErrExists] if it holds another. So it
-// is if the version can't be seen yet, or if the secret was made with another first version: the
-// service takes the same value again, so whatever it refused is not the one that is there.
+// compare returns nil if the version holds the value, and [vault.ErrExists] if it holds another. It
+// also returns ErrExists if the version isn't visible yet, or if the secret was created with
+// another first version: the service accepts the same value again, so a refused value differs from
+// the stored one.
 func (v *Vault) compare(
 	ctx context.Context, name vault.SecretName, version string, value secret.Text,
 ) error {
@@ -146,8 +148,8 @@ func (v *Vault) compare(
 	return nil
 }
 
-// Get implements [vault.Vault]. It is one call. What isn't found is looked for again within a
-// second, for a version may be there and not be seen yet.
+// Get implements [vault.Vault]. It makes one call. If nothing is found, it repeats the call for up
+// to a second, because an existing version may not be visible yet.
 func (v *Vault) Get(
 	ctx context.Context, name vault.SecretName, generation int,
 ) (secret.Text, error) {
@@ -164,7 +166,7 @@ func (v *Vault) Get(
 func (v *Vault) read(
 	ctx context.Context, name vault.SecretName, version string,
 ) (value secret.Text, err error) {
-	err = v.patiently(ctx, func() error {
+	err = v.untilVisible(ctx, func() error {
 		out, err := v.client.GetSecretValue(ctx, &sdk.GetSecretValueInput{
 			SecretId: v.id(name), VersionId: aws.String(version),
 		})
@@ -183,7 +185,7 @@ func (v *Vault) read(
 	return value, nil
 }
 
-// Delete implements [vault.Vault]. It is one call. A secret that somebody has scheduled for
+// Delete implements [vault.Vault]. It makes one call. A secret that an operator has scheduled for
 // deletion is deleted too.
 func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
@@ -192,14 +194,14 @@ func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	_, err := v.client.DeleteSecret(ctx, &sdk.DeleteSecretInput{
 		SecretId: v.id(name), ForceDeleteWithoutRecovery: aws.Bool(true),
 	})
-	if err != nil && !unseen(err) {
+	if err != nil && !notVisible(err) {
 		return fmt.Errorf("deleting %s: %w", name, describe(err))
 	}
 	return nil
 }
 
-// Current reads the version labelled AWSCURRENT of any secret, by its whole name: one that an
-// operator looks after, as text or binary. A secret that isn't there is [vault.ErrNotFound].
+// Current reads the version labelled AWSCURRENT of any secret, such as an operator's, by its full
+// name, as text or binary. A secret that doesn't exist is [vault.ErrNotFound].
 func Current(ctx context.Context, client *sdk.Client, name string) (secret.Text, error) {
 	out, err := client.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: aws.String(name)})
 	if err != nil {
@@ -215,22 +217,23 @@ func Current(ctx context.Context, client *sdk.Client, name string) (secret.Text,
 	return secret.New(value), nil
 }
 
-// The service shows what was written after a moment. patience is how long a call looks for what
-// it doesn't find, and firstPause the first wait between two looks; each next is twice as long.
+// The service shows a write after a moment. visibleTimeout is how long a call is repeated that
+// finds nothing. firstBackoff is the first wait between two attempts; each later wait is twice as
+// long.
 const (
-	patience   = time.Second
-	firstPause = 100 * time.Millisecond
+	visibleTimeout = time.Second
+	firstBackoff   = 100 * time.Millisecond
 )
 
-// patiently repeats a call that found nothing: four in all, if each is quick.
-func (v *Vault) patiently(ctx context.Context, call func() error) error {
+// untilVisible repeats a call that found nothing: four calls in all, if each is quick.
+func (v *Vault) untilVisible(ctx context.Context, call func() error) error {
 	begun := v.now()
-	for pause := firstPause; ; pause *= 2 {
+	for backoff := firstBackoff; ; backoff *= 2 {
 		err := call()
-		if !unseen(err) || v.now().Add(pause).Sub(begun) > patience {
+		if !notVisible(err) || v.now().Add(backoff).Sub(begun) > visibleTimeout {
 			return err
 		}
-		if err := v.sleep(ctx, pause); err != nil {
+		if err := v.sleep(ctx, backoff); err != nil {
 			return fmt.Errorf("looking for it again: %w", err)
 		}
 	}
@@ -238,14 +241,14 @@ func (v *Vault) patiently(ctx context.Context, call func() error) error {
 
 func (v *Vault) id(name vault.SecretName) *string { return aws.String(v.prefix + string(name)) }
 
-// versionID is the version's id: 64 hex digits, as many as the service takes. A name has a fixed
-// length, so that no two pairs give the same.
+// versionID returns the version's id: 64 hex digits, the most that the service accepts. A name has
+// a fixed length, so no two pairs have the same id.
 func versionID(name vault.SecretName, generation int) string {
 	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s|%d", name, generation)))
 }
 
-// isOf is nil if a reply is about the version: an empty one, say from something in between that
-// isn't the service, proves nothing.
+// isOf returns nil if a reply is about the version. An empty reply, for example from a proxy,
+// proves nothing.
 func isOf(got *string, version string) error {
 	if aws.ToString(got) != version {
 		return errors.New("the reply isn't about the version that was asked for")

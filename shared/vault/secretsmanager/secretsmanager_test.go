@@ -29,8 +29,8 @@ const (
 	name   = vaulttest.Name
 )
 
-// world is a vault on a pretend service, and a clock that only waiting moves.
-type world struct {
+// fixture is a vault on a fake service, and a clock that moves only by waiting.
+type fixture struct {
 	vaulttest.Remote[smtest.Fault]
 	service *smtest.Service
 	client  *sdk.Client
@@ -41,9 +41,9 @@ type world struct {
 	onCall func(operation string)
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	w := &fixture{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
 	w.service = smtest.New(smtest.Options{Now: w.now, OnCall: func(operation string) {
 		if w.onCall != nil {
 			w.onCall(operation)
@@ -57,27 +57,27 @@ func newWorld(t *testing.T) *world {
 		Current: func(ctx context.Context, name string) (secret.Text, error) {
 			return secretsmanager.Current(ctx, w.client, name)
 		},
-		Whole: prefix + string(name),
+		FullName: prefix + string(name),
 	}
 	return w
 }
 
-func remote(t *testing.T) vaulttest.Remote[smtest.Fault] { return newWorld(t).Remote }
+func remote(t *testing.T) vaulttest.Remote[smtest.Fault] { return newFixture(t).Remote }
 
-func (w *world) now() time.Time {
+func (w *fixture) now() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.time
 }
 
-func (w *world) sleep(ctx context.Context, d time.Duration) error {
+func (w *fixture) sleep(ctx context.Context, d time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.time, w.slept = w.time.Add(d), append(w.slept, d)
 	return ctx.Err()
 }
 
-// client is what a function uses, with hardly a wait between two tries.
+// client returns the client that a function uses, with almost no wait between two tries.
 func client(t *testing.T, service http.Handler) *sdk.Client {
 	t.Helper()
 	server := httptest.NewServer(service)
@@ -104,8 +104,8 @@ func TestTheContract(t *testing.T) {
 	vaulttest.Run(t, func(t *testing.T) vault.Vault { return remote(t).Vault })
 }
 
-func TestADeletionThatTakesAWhileIsOneAtOnce(t *testing.T) {
-	w := newWorld(t)
+func TestASlowDeletionCountsAtOnce(t *testing.T) {
+	w := newFixture(t)
 	w.service.Linger(true)
 	w.Put(t, 1, "first")
 	for range 2 {
@@ -122,14 +122,14 @@ func TestADeletionThatTakesAWhileIsOneAtOnce(t *testing.T) {
 	}
 	w.service.Linger(false)
 	if left := w.service.Names(); len(left) > 0 {
-		t.Errorf("came back: %v", left)
+		t.Errorf("exists again: %v", left)
 	}
 }
 
 func TestEachCallIsOneRequest(t *testing.T) { vaulttest.EachCallIsOneRequest(t, remote(t)) }
 
 func TestTheSecretIsNamedAndTaggedForItsOperator(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Put(t, 1, "first")
 	got, err := w.client.DescribeSecret(t.Context(), &sdk.DescribeSecretInput{
 		SecretId: aws.String(prefix + string(name)),
@@ -138,12 +138,12 @@ func TestTheSecretIsNamedAndTaggedForItsOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Tags) != 1 || *got.Tags[0].Key != "application" || *got.Tags[0].Value != "bindery" {
-		t.Errorf("got %d tags, want application=bindery alone", len(got.Tags))
+		t.Errorf("got %d tags, want only application=bindery", len(got.Tags))
 	}
 }
 
 func TestEveryByteSurvives(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)
@@ -152,8 +152,8 @@ func TestEveryByteSurvives(t *testing.T) {
 	w.Holds(t, 1, string(every))
 }
 
-func TestALostReplyIsNoLostValue(t *testing.T) {
-	w := newWorld(t)
+func TestALostReplyLosesNoValue(t *testing.T) {
+	w := newFixture(t)
 	for _, operation := range []string{
 		"CreateSecret", "PutSecretValue", "GetSecretValue", "DeleteSecret",
 	} {
@@ -171,19 +171,19 @@ func TestALostReplyIsNoLostValue(t *testing.T) {
 	}
 }
 
-func TestWhatFailsInPassingIsTriedThreeTimesAndMayBeRepeated(t *testing.T) {
-	// It is the library that waits.
+func TestTransientFailuresAreTriedThreeTimesAndMayBeRepeated(t *testing.T) {
+	// The library waits, not the vault.
 	vaulttest.IsTriedThreeTimes(t, remote, 0, map[string]smtest.Fault{
 		"throttled": smtest.Throttled, "broken": smtest.Broken, "reply lost": smtest.Lost,
 	})
 }
 
-func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
+func TestAValueThatIsNotVisibleYetIsLookedForWithinASecond(t *testing.T) {
 	for _, c := range vaulttest.Calls()[1:3] {
 		t.Run(c.Name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.Put(t, 1, "first")
-			w.service.Fail(c.Operation, 3, smtest.Unseen)
+			w.service.Fail(c.Operation, 3, smtest.NotVisible)
 			if err := c.Do(t.Context(), w.Vault, secret.New("value")); err != nil {
 				t.Errorf("unseen three times: got %v, want nil", err)
 			}
@@ -193,7 +193,7 @@ func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
 			if !slices.Equal(w.slept, want) {
 				t.Errorf("waited %v, want %v", w.slept, want)
 			}
-			w.service.Fail(c.Operation, 4, smtest.Unseen)
+			w.service.Fail(c.Operation, 4, smtest.NotVisible)
 			err := c.Do(t.Context(), w.Vault, secret.New("value"))
 			if !errors.Is(err, vault.ErrNotFound) {
 				t.Errorf("unseen four times: got %v, want ErrNotFound", err)
@@ -202,16 +202,16 @@ func TestWhatCannotBeSeenYetIsLookedForWithinASecond(t *testing.T) {
 	}
 }
 
-func TestDeletingWhatTheServiceDoesNotKnowIsDone(t *testing.T) {
-	w := newWorld(t)
-	w.service.Fail("DeleteSecret", 1, smtest.Unseen)
+func TestDeletingAnUnknownSecretSucceeds(t *testing.T) {
+	w := newFixture(t)
+	w.service.Fail("DeleteSecret", 1, smtest.NotVisible)
 	if err := w.Vault.Delete(t.Context(), name); err != nil {
 		t.Errorf("Delete = %v, want nil", err)
 	}
 }
 
 func TestASlowServiceIsNotAskedAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.onCall = func(string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -225,8 +225,8 @@ func TestASlowServiceIsNotAskedAgain(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGoesWhileItIsLookedForHasNotBeenTold(t *testing.T) {
-	w := newWorld(t)
+func TestACancelledCallWhileLookingAgainReturnsTheContextsError(t *testing.T) {
+	w := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	v := secretsmanager.New(w.client, prefix, w.now,
 		func(ctx context.Context, _ time.Duration) error {
@@ -240,11 +240,11 @@ func TestACallerWhoGoesWhileItIsLookedForHasNotBeenTold(t *testing.T) {
 	}
 }
 
-func TestTheWinnersVersionNeedNotBeSeenToKnowThatItWon(t *testing.T) {
-	w := newWorld(t)
+func TestTheLoserKnowsThatItLostBeforeTheWinnersVersionIsVisible(t *testing.T) {
+	w := newFixture(t)
 	for generation := 1; generation <= 2; generation++ {
 		w.Put(t, generation, "the winner's")
-		w.service.Fail("GetSecretValue", 4, smtest.Unseen)
+		w.service.Fail("GetSecretValue", 4, smtest.NotVisible)
 		err := w.Vault.Put(t.Context(), name, generation, secret.New("another"))
 		if !errors.Is(err, vault.ErrExists) {
 			t.Errorf("generation %d: got %v, want ErrExists", generation, err)
@@ -256,11 +256,11 @@ func TestTheWinnersVersionNeedNotBeSeenToKnowThatItWon(t *testing.T) {
 	}
 }
 
-func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
+func TestAForeignSecretIsNotChanged(t *testing.T) {
+	w := newFixture(t)
 	id := aws.String(prefix + string(name))
 	made, err := w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
-		Name: id, SecretString: aws.String(vaulttest.MadeByHand),
+		Name: id, SecretString: aws.String(vaulttest.ForeignValue),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestASecretThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 }
 
 func TestAVersionThatHoldsTextIsNotAValue(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Put(t, 1, "value")
 	id := aws.String(prefix + string(name))
 	versions, err := w.client.ListSecretVersionIds(t.Context(),
@@ -295,8 +295,8 @@ func TestAVersionThatHoldsTextIsNotAValue(t *testing.T) {
 	vaulttest.Unclear(t, "Get", err)
 }
 
-func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T) {
-	w := newWorld(t)
+func TestASecretScheduledForDeletionDoesNotExistAndIsDeletedPermanently(t *testing.T) {
+	w := newFixture(t)
 	w.Put(t, 1, "first")
 	_, err := w.client.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{
 		SecretId: aws.String(prefix + string(name)),
@@ -304,15 +304,15 @@ func TestWhatAnOperatorScheduledForDeletionIsNotThereAndGoesForGood(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = vaulttest.GoesForGood(t, w.Remote)
+	err = vaulttest.DeletesScheduled(t, w.Remote)
 	if !strings.Contains(fmt.Sprint(err), "already scheduled for deletion") {
 		t.Errorf("Put(1) = %v, which doesn't say why", err)
 	}
 }
 
-// A token that ends after two hours, for five weeks: far more versions than the service keeps.
+// A token that expires after two hours, for five weeks: far more versions than the service keeps.
 func TestTheNewestTwoGenerationsStayReadable(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for generation := 1; generation <= 400; generation++ {
 		w.Put(t, generation, fmt.Sprint(generation))
 		w.Holds(t, generation, fmt.Sprint(generation))
@@ -322,16 +322,16 @@ func TestTheNewestTwoGenerationsStayReadable(t *testing.T) {
 		_ = w.sleep(t.Context(), 2*time.Hour)
 	}
 	if _, err := w.Vault.Get(t.Context(), name, 1); !errors.Is(err, vault.ErrNotFound) {
-		t.Fatalf("Get(1) = %v; nothing was removed, so nothing was shown", err)
+		t.Fatalf("Get(1) = %v; nothing was removed, so the test proves nothing", err)
 	}
-	// However old they are, and whoever repeats a put that is long done.
+	// They stay however old they are, and even if an old put is repeated.
 	_ = w.sleep(t.Context(), 400*24*time.Hour)
 	w.Put(t, 399, "399")
 	w.Put(t, 401, "401")
 	w.Holds(t, 400, "400")
 }
 
-func TestAReplyThatIsNotTheServicesProvesNothing(t *testing.T) {
+func TestAForeignReplyProvesNothing(t *testing.T) {
 	vaulttest.BelievesNoOther(t, func(t *testing.T, service http.Handler) vault.Vault {
 		return secretsmanager.New(client(t, service), prefix, time.Now,
 			func(context.Context, time.Duration) error { return nil })
@@ -341,7 +341,7 @@ func TestAReplyThatIsNotTheServicesProvesNothing(t *testing.T) {
 }
 
 func TestCurrentReadsWhatAnOperatorLastPut(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	id := aws.String("bindery/oauth-apps")
 	read := func(want string) {
 		t.Helper()

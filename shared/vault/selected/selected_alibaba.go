@@ -3,6 +3,7 @@
 package selected
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,14 +11,16 @@ import (
 
 	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
+	"bindery/shared/secret"
 	"bindery/shared/vault"
 	"bindery/shared/vault/kms"
 )
 
-// Open takes KMS in the environment's region, with the credentials of the newest invocation or of
-// the environment; see [alibabacloud.Read]. The secrets live in the instance BINDERY_KMS_INSTANCE,
-// sealed by the key BINDERY_KMS_KEY, and their names begin with BINDERY_SECRET_PREFIX. It asks
-// nothing, so that a role without the right to read shows at the first call.
+// Open returns a vault in KMS, in the environment's region, with the credentials of the newest
+// invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the instance
+// BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin with
+// BINDERY_SECRET_PREFIX. Open makes no call, so a missing permission shows at the first call of the
+// vault.
 func Open(c config.Config) (vault.Vault, error) {
 	var missing []error
 	for name, value := range map[string]string{
@@ -36,12 +39,22 @@ func Open(c config.Config) (vault.Vault, error) {
 	}), nil
 }
 
+func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
+	client, err := client(c)
+	return func(ctx context.Context) (secret.Text, error) {
+		if err != nil {
+			return secret.Text{}, err
+		}
+		return kms.Current(ctx, client, c.OAuthApps)
+	}
+}
+
 func client(c config.Config) (*alibabacloud.Client, error) {
 	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
 	if err != nil {
 		return nil, err
 	}
 	return kms.NewClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now, Sleep: alibabacloud.Sleep,
+		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now,
 	})
 }

@@ -20,7 +20,8 @@ import (
 
 const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
-// environment is Function Compute's, with a pretend service in the configuration.
+// environment sets Function Compute's environment and returns a fake service and the
+// configuration that points to it.
 func environment(t *testing.T) (*kmstest.Service, config.Config) {
 	t.Helper()
 	service := kmstest.New(kmstest.Options{
@@ -38,7 +39,7 @@ func environment(t *testing.T) (*kmstest.Service, config.Config) {
 	}
 }
 
-func TestWithTheTagAlibabaItIsKMS(t *testing.T) {
+func TestWithTheTagAlibabaTheVaultIsKMS(t *testing.T) {
 	service, c := environment(t)
 	c.Alibaba.Latest = new(alibabacloud.Latest)
 	v, err := selected.Open(c)
@@ -54,14 +55,15 @@ func TestWithTheTagAlibabaItIsKMS(t *testing.T) {
 	if got := service.Names(); !slices.Equal(got, []string{"mine/" + string(name)}) {
 		t.Errorf("got secrets %v, want one with the prefix configured", got)
 	}
-	// The credentials are the environment's at each use, and it waits no longer than its caller.
+	// The credentials are read from the environment at each use, and a call waits no longer than
+	// its caller.
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "next")
 	service.SetCredentials("next", "key", "token")
 	got, err := v.Get(t.Context(), name, 1)
 	if err != nil || !got.Equal(secret.New("value")) {
 		t.Errorf("Get is another value, or %v", err)
 	}
-	// And those of an invocation once there has been one.
+	// After an invocation, its credentials are used.
 	c.Alibaba.Latest.Set(alibabacloud.Credentials{
 		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
 	})
@@ -77,7 +79,7 @@ func TestWithTheTagAlibabaItIsKMS(t *testing.T) {
 	}
 }
 
-func TestTheOAuthAppsAreASecretThatItsOperatorMayChange(t *testing.T) {
+func TestTheOAuthAppsAreASecretThatTheOperatorMayChange(t *testing.T) {
 	service, c := environment(t)
 	c.Alibaba.Latest = new(alibabacloud.Latest)
 	if selected.Apps(config.Config{}) != nil {
@@ -100,7 +102,7 @@ func TestTheOAuthAppsAreASecretThatItsOperatorMayChange(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingIsNamed(t *testing.T) {
+func TestMissingVariablesAreNamed(t *testing.T) {
 	_, c := environment(t)
 	t.Setenv("FC_REGION", "")
 	c.Alibaba.KMSInstance, c.Alibaba.KMSKey = "", ""

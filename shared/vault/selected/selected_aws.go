@@ -11,19 +11,32 @@ import (
 
 	"bindery/shared/awscloud"
 	"bindery/shared/config"
+	"bindery/shared/secret"
+	"bindery/shared/timing"
 	"bindery/shared/vault"
 	"bindery/shared/vault/secretsmanager"
 )
 
-// Open takes Secrets Manager, in the region and with the credentials of the environment; see
-// [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX. It asks nothing, so that
-// a role without the right to read shows at the first call.
+// Open returns a vault in Secrets Manager, in the region and with the credentials of the
+// environment; see [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX. Open
+// makes no call, so a missing permission shows at the first call of the vault.
 func Open(c config.Config) (vault.Vault, error) {
 	client, err := client()
 	if err != nil {
 		return nil, err // not a nil pointer in an interface, which isn't nil
 	}
-	return secretsmanager.New(client, c.SecretPrefix, time.Now, sleep), nil
+	return secretsmanager.New(client, c.SecretPrefix, time.Now, timing.Sleep), nil
+}
+
+// appsReader returns a func that reads the secret as text or binary.
+func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
+	client, err := client()
+	return func(ctx context.Context) (secret.Text, error) {
+		if err != nil {
+			return secret.Text{}, err
+		}
+		return secretsmanager.Current(ctx, client, c.OAuthApps)
+	}
 }
 
 func client() (*sdk.Client, error) {
@@ -32,16 +45,4 @@ func client() (*sdk.Client, error) {
 		return nil, err
 	}
 	return sdk.NewFromConfig(cloud), nil
-}
-
-// sleep waits, or returns the context's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

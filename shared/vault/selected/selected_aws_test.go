@@ -26,7 +26,7 @@ import (
 
 const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
-// environment is Lambda's, with a pretend service in it.
+// environment sets Lambda's environment with a fake service, and returns the service.
 func environment(t *testing.T) *smtest.Service {
 	t.Helper()
 	service := smtest.New(smtest.Options{})
@@ -39,7 +39,7 @@ func environment(t *testing.T) *smtest.Service {
 	return service
 }
 
-func TestWithTheTagAwsItIsSecretsManager(t *testing.T) {
+func TestWithTheTagAwsTheVaultIsSecretsManager(t *testing.T) {
 	service := environment(t)
 	v, err := selected.Open(config.Config{SecretPrefix: "mine/"})
 	if err != nil {
@@ -58,7 +58,7 @@ func TestWithTheTagAwsItIsSecretsManager(t *testing.T) {
 	if err != nil || !got.Equal(secret.New("value")) {
 		t.Errorf("Get is another value, or %v", err)
 	}
-	// It waits by the real clock between two looks, and no longer than its caller.
+	// Get waits by the real clock between two attempts, and no longer than its caller.
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
 	if _, err := v.Get(ctx, name, 2); !errors.Is(err, context.DeadlineExceeded) {
@@ -69,7 +69,7 @@ func TestWithTheTagAwsItIsSecretsManager(t *testing.T) {
 	}
 }
 
-func TestTheOAuthAppsAreASecretThatItsOperatorMayChange(t *testing.T) {
+func TestTheOAuthAppsAreASecretThatTheOperatorMayChange(t *testing.T) {
 	service := environment(t)
 	if selected.Apps(config.Config{}) != nil {
 		t.Error("without BINDERY_OAUTH_APPS there is something to fetch")
@@ -109,7 +109,7 @@ func TestTheOAuthAppsAreASecretThatItsOperatorMayChange(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingInTheEnvironmentIsNamed(t *testing.T) {
+func TestMissingVariablesAreNamed(t *testing.T) {
 	environment(t)
 	t.Setenv("AWS_REGION", "")
 	v, err := selected.Open(config.Config{})

@@ -3,15 +3,18 @@
 package selected
 
 import (
+	"context"
+	"os"
 	"path/filepath"
 
 	"bindery/shared/config"
+	"bindery/shared/secret"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
 )
 
 // Open opens the folder "vault" in the data folder. The key comes from the environment if it is
-// set there, else from the file "vault.key" beside the folder, which is made if there is none.
+// set there, else from the file "vault.key" next to the folder, which is created if it is missing.
 func Open(c config.Config) (vault.Vault, error) {
 	key, err := key(c)
 	if err != nil {
@@ -29,4 +32,11 @@ func key(c config.Config) (file.Key, error) {
 		return file.ParseKey(c.VaultKey)
 	}
 	return file.ReadKey(filepath.Join(c.Data, "vault.key"))
+}
+
+func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
+	return func(context.Context) (secret.Text, error) {
+		text, err := os.ReadFile(c.OAuthApps)
+		return secret.New(string(text)), err
+	}
 }

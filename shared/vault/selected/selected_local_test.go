@@ -16,7 +16,7 @@ import (
 
 const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
-func TestTheKeyFileIsMadeOnceAndUsedAgain(t *testing.T) {
+func TestTheKeyFileIsCreatedOnceAndReused(t *testing.T) {
 	c := config.Config{Data: filepath.Join(t.TempDir(), "data")}
 	v, err := selected.Open(c)
 	if err != nil {
@@ -44,13 +44,13 @@ func TestTheKeyFileIsMadeOnceAndUsedAgain(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentsKeyGoesFirst(t *testing.T) {
+func TestTheEnvironmentsKeyHasPriority(t *testing.T) {
 	c := config.Config{Data: t.TempDir(), VaultKey: secret.New(strings.Repeat("0f", 32))}
 	if _, err := selected.Open(c); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "vault.key")); !os.IsNotExist(err) {
-		t.Errorf("a key file beside the environment's key: %v, want none", err)
+		t.Errorf("a key file was created in spite of the environment's key: %v", err)
 	}
 	if v, err := selected.Open(config.Config{Data: c.Data}); err == nil || v != nil {
 		t.Error("a new key file opened a vault that the environment's key sealed")

@@ -12,17 +12,16 @@ import (
 	"bindery/shared/secret"
 )
 
-// hidden is a value that no error may show. It has signs in it that change on their way.
+// hidden is a value that no error may show. It has characters in it that encodings change.
 const hidden = "canary-3b9f ghp/0123456789"
 
-// What the credentials of a [Remote] begin with, which no error may show either.
+// The prefixes of a [Remote]'s credentials, which no error may show either.
 const (
 	CanaryKey     = "canary-key"
 	CanarySession = "canary-session"
 )
 
-// shows reports whether the error, or any that it wraps, shows something hidden in any form that it
-// takes on the way.
+// shows reports whether the error, or any error that it wraps, shows a hidden text in any encoding.
 func shows(err error) bool {
 	forms := []string{
 		hidden[7:], CanarySession, CanaryKey, hex.EncodeToString([]byte(hidden)),
@@ -41,14 +40,14 @@ func shows(err error) bool {
 	return false
 }
 
-// HidesWhatItKeeps wants each call to fail by each fault, if it comes three times, without a word
-// of the value or the credentials in the error.
-func HidesWhatItKeeps[F any](
+// HidesValues checks that each call fails by each fault, if the fault comes three times, and that
+// the error shows neither the value nor the credentials.
+func HidesValues[F any](
 	t *testing.T, open func(*testing.T) Remote[F], faults map[string]F,
 ) {
-	// What the test itself would see, were it shown.
+	// Counter-check: the test recognises a value that is shown.
 	if !shows(fmt.Errorf("doing: %w", errors.New(hidden))) {
-		t.Fatal("the test sees nothing")
+		t.Fatal("the test doesn't recognise a shown value")
 	}
 	each(t, open, faults, hidden, func(t *testing.T, r Remote[F], c Call, fault F) {
 		r.Service.Fail(c.Operation, 3, fault)
@@ -60,26 +59,26 @@ func HidesWhatItKeeps[F any](
 	})
 }
 
-// HidesTheApps is the same for reading an operator's secret, such as the OAuth apps.
+// HidesTheApps does the same for reading an operator's secret, such as the OAuth apps.
 func HidesTheApps[F any](t *testing.T, r Remote[F], faults ...F) {
 	t.Helper()
 	r.Put(t, 1, hidden)
 	for _, fault := range faults {
 		r.Service.Fail("GetSecretValue", 3, fault)
-		_, err := r.Current(t.Context(), r.Whole)
+		_, err := r.Current(t.Context(), r.FullName)
 		Unclear(t, "Current", err)
 		if shows(err) {
 			t.Error("the error shows the value")
 		}
-		for range 3 { // what is left over of the plan
+		for range 3 { // use up the rest of the plan
 			_, _ = r.Vault.Get(t.Context(), Name, 1)
 		}
 	}
 }
 
-// SaysWhatIsWrong wants the error of a read to name the secret, the generation, and what its
-// operator should read of the fault.
-func SaysWhatIsWrong[F comparable](
+// NamesTheFailure checks that the error of a read names the secret, the generation and the failure,
+// in the words that its operator should read.
+func NamesTheFailure[F comparable](
 	t *testing.T, open func(*testing.T) Remote[F], says map[F]string,
 ) {
 	t.Helper()

@@ -45,7 +45,7 @@ func createsOnly(t *testing.T, v watched) {
 	putErr(t, v, name, 2, "another", vault.ErrExists)
 	holds(t, v, name, 2, "second")
 
-	// The later generation changes nothing for the earlier one.
+	// The later generation changes nothing about the earlier one.
 	put(t, v, name, 1, "first")
 	putErr(t, v, name, 1, "second", vault.ErrExists)
 	holds(t, v, name, 1, "first")
@@ -56,7 +56,7 @@ func onlyTheFirstMakes(t *testing.T, v watched) {
 	putErr(t, v, name, 2, "second", vault.ErrNotFound)
 	missing(t, v, name, 2)
 	missing(t, v, name, 1)
-	// The refused call must not have made a secret that the next finds.
+	// The refused call must not have created a secret that the next one finds.
 	putErr(t, v, name, 3, "third", vault.ErrNotFound)
 	put(t, v, name, 1, "first")
 	put(t, v, name, 2, "second")
@@ -77,7 +77,7 @@ func nothingComesBack(t *testing.T, v watched) {
 
 func deleteRemovesAll(t *testing.T, v watched) {
 	name := newName(t, v)
-	remove(t, v, name) // never was there
+	remove(t, v, name) // has never existed
 	for generation := 1; generation <= 3; generation++ {
 		put(t, v, name, generation, "value")
 	}
@@ -106,7 +106,8 @@ func valuesSurvive(t *testing.T, v watched) {
 		"JSON":             `{"access":"\"\\\u0000","n":7200.0}`,
 		"markup":           "<a href='&'>%41+%s${x}`",
 		"exactly MaxValue": strings.Repeat("x", vault.MaxValue-len(canary)),
-		// Where bytes and characters are confused, this one is too short or too long.
+		// An implementation that confuses bytes and characters takes this one for too short or too
+		// long.
 		"MaxValue in 3-byte characters": strings.Repeat("字", (vault.MaxValue-len(canary))/3),
 	} {
 		t.Run(what, func(t *testing.T) {

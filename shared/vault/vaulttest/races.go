@@ -9,8 +9,7 @@ import (
 	"bindery/shared/vault"
 )
 
-// putAtOnce lets as many writers as the options say put at the same moment, and returns what each
-// got.
+// putAtOnce starts [Options.AtOnce] writers at the same moment, and returns the result of each.
 func putAtOnce(
 	t *testing.T, v watched, name vault.SecretName, generation int, text func(writer int) string,
 ) []error {
@@ -77,13 +76,13 @@ func lateWriter(t *testing.T, v watched) {
 				<-start
 				err := v.Put(t.Context(), name, 2, value("second"))
 				if err != nil && !errors.Is(err, vault.ErrNotFound) {
-					t.Errorf("Put beside Delete = %v, want nil or ErrNotFound", err)
+					t.Errorf("Put during Delete = %v, want nil or ErrNotFound", err)
 				}
 			})
 			all.Go(func() {
 				<-start
 				if err := v.Delete(t.Context(), name); err != nil {
-					t.Errorf("Delete beside Put = %v, want nil", err)
+					t.Errorf("Delete during Put = %v, want nil", err)
 				}
 			})
 		}

@@ -11,30 +11,30 @@ import (
 	"bindery/shared/vault"
 )
 
-// Name is the secret of the tests of a [Remote].
+// Name is the secret that the tests of a [Remote] use.
 const Name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
-// Remote is a vault that keeps its secrets in a service: here in a new, pretend one, and F are the
-// faults that it knows. The services of both clouds name their operations alike: CreateSecret,
-// PutSecretValue, GetSecretValue, DeleteSecret.
+// Remote is a vault on a fake service. F is the type of the service's faults. The services of both
+// clouds have the same names of operations: CreateSecret, PutSecretValue, GetSecretValue,
+// DeleteSecret.
 type Remote[F any] struct {
 	Vault   vault.Vault
 	Service Service[F]
-	// Waits says how often the vault has waited.
+	// Waits returns how often the vault has waited.
 	Waits func() int
-	// Current reads any secret by its whole name, as an operator's is read.
+	// Current reads any secret, such as an operator's, by its full name.
 	Current func(ctx context.Context, name string) (secret.Text, error)
-	// Whole is the whole name of the secret [Name].
-	Whole string
+	// FullName is the full name of the secret [Name].
+	FullName string
 }
 
-// Service is what a pretend service can be asked by tests.
+// Service is the interface of a fake service for tests.
 type Service[F any] interface {
 	// Calls counts the calls of each operation.
 	Calls() map[string]int
-	// Names are the secrets that could still be read or restored.
+	// Names returns the secrets that could still be read or restored.
 	Names() []string
-	// Fail lets the next n calls of the operation go wrong.
+	// Fail makes the next n calls of the operation fail.
 	Fail(operation string, n int, fault F)
 }
 
@@ -46,7 +46,7 @@ func (r Remote[F]) Put(t *testing.T, generation int, text string) {
 	}
 }
 
-// Holds wants a generation of [Name] to have the value.
+// Holds checks that a generation of [Name] has the value.
 func (r Remote[F]) Holds(t *testing.T, generation int, text string) {
 	t.Helper()
 	got, err := r.Vault.Get(t.Context(), Name, generation)
@@ -55,23 +55,23 @@ func (r Remote[F]) Holds(t *testing.T, generation int, text string) {
 	}
 }
 
-// Unclear wants an error that says nothing about the outcome.
+// Unclear checks that the error says nothing about the outcome.
 func Unclear(t *testing.T, call string, err error) {
 	t.Helper()
 	if err == nil || sentinel(err) {
-		t.Errorf("%s = %v, want an error that is none of the contract's", call, err)
+		t.Errorf("%s = %v, want an error that isn't one of the contract's", call, err)
 	}
 }
 
 // Call is one of a vault's calls about [Name].
 type Call struct {
 	Name, Operation string
-	// Before is the generation that must be there for it to succeed, 0 for none.
+	// Before is the generation that must exist for the call to succeed, 0 for none.
 	Before int
 	Do     func(context.Context, vault.Vault, secret.Text) error
 }
 
-// Calls are all of a vault's calls.
+// Calls returns all of a vault's calls.
 func Calls() []Call {
 	put := func(generation int) func(context.Context, vault.Vault, secret.Text) error {
 		return func(ctx context.Context, v vault.Vault, s secret.Text) error {
@@ -91,7 +91,7 @@ func Calls() []Call {
 	}
 }
 
-// EachCallIsOneRequest wants no more, also for a value that is there already.
+// EachCallIsOneRequest checks that each call makes one request, even if the value exists already.
 func EachCallIsOneRequest[F any](t *testing.T, r Remote[F]) {
 	t.Helper()
 	r.Put(t, 1, "first")
@@ -109,7 +109,7 @@ func EachCallIsOneRequest[F any](t *testing.T, r Remote[F]) {
 	}
 }
 
-// IsTriedThreeTimes holds each call against faults that pass. waits is how often the vault itself
+// IsTriedThreeTimes tests each call with faults that pass. waits is how often the vault itself
 // waits meanwhile.
 func IsTriedThreeTimes[F any](
 	t *testing.T, open func(*testing.T) Remote[F], waits int, faults map[string]F,
@@ -128,7 +128,7 @@ func IsTriedThreeTimes[F any](
 	})
 }
 
-// IsTriedOnce holds each call against faults that don't pass.
+// IsTriedOnce tests each call with faults that don't pass.
 func IsTriedOnce[F any](
 	t *testing.T, open func(*testing.T) Remote[F], faults map[string]F,
 ) {
@@ -142,7 +142,7 @@ func IsTriedOnce[F any](
 	})
 }
 
-// each runs the test with each call and fault, in the state in which the call would succeed.
+// each runs the test for each call and fault, in the state in which the call would succeed.
 func each[F any](
 	t *testing.T, open func(*testing.T) Remote[F], faults map[string]F, text string,
 	test func(t *testing.T, r Remote[F], c Call, fault F),
@@ -161,11 +161,11 @@ func each[F any](
 	}
 }
 
-// MadeByHand is the value of a secret that isn't Bindery's.
-const MadeByHand = "made by hand"
+// ForeignValue is the value of a secret that Bindery didn't create.
+const ForeignValue = "foreign"
 
-// LeavesAlone is about a secret of the name [Name] that somebody else made, with the value
-// [MadeByHand].
+// LeavesAlone tests a secret with the name [Name] that another program created, with the value
+// [ForeignValue].
 func LeavesAlone[F any](t *testing.T, r Remote[F]) {
 	t.Helper()
 	err := r.Vault.Put(t.Context(), Name, 1, secret.New("value"))
@@ -175,15 +175,15 @@ func LeavesAlone[F any](t *testing.T, r Remote[F]) {
 	if _, err = r.Vault.Get(t.Context(), Name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
 	}
-	left, err := r.Current(t.Context(), r.Whole)
-	if err != nil || !left.Equal(secret.New(MadeByHand)) {
+	left, err := r.Current(t.Context(), r.FullName)
+	if err != nil || !left.Equal(secret.New(ForeignValue)) {
 		t.Errorf("the secret has another value than before, or %v", err)
 	}
 }
 
-// GoesForGood is about a secret with generation 1 that its operator has scheduled for deletion. It
-// returns the error of putting generation 1 once more.
-func GoesForGood[F any](t *testing.T, r Remote[F]) error {
+// DeletesScheduled tests a secret with generation 1 that its operator has scheduled for deletion.
+// It returns the error of putting generation 1 again.
+func DeletesScheduled[F any](t *testing.T, r Remote[F]) error {
 	t.Helper()
 	if _, err := r.Vault.Get(t.Context(), Name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
@@ -193,7 +193,7 @@ func GoesForGood[F any](t *testing.T, r Remote[F]) error {
 		t.Errorf("Put(2) = %v, want ErrNotFound", err)
 	}
 	if r.Waits() > 0 {
-		t.Errorf("waited %d times for what can't come, want not at all", r.Waits())
+		t.Errorf("waited %d times for a secret that can't appear, want 0", r.Waits())
 	}
 	again := r.Vault.Put(t.Context(), Name, 1, secret.New("first"))
 	Unclear(t, "Put(1)", again)
@@ -206,8 +206,9 @@ func GoesForGood[F any](t *testing.T, r Remote[F]) error {
 	return again
 }
 
-// BelievesNoOther gives replies of status 200 that aren't the service's to each call. open makes a
-// vault on that, and proves says of which call a reply does prove something all the same.
+// BelievesNoOther answers each call with replies of status 200 that aren't the service's. open
+// returns a vault on those replies, and proves reports for which call a reply proves something
+// nevertheless.
 func BelievesNoOther(
 	t *testing.T, open func(*testing.T, http.Handler) vault.Vault, replies map[string]string,
 	proves func(what string, c Call) bool,

@@ -1,7 +1,7 @@
-// Package vaulttest holds every implementation of [vault.Vault] to the contract's letter.
+// Package vaulttest checks that an implementation of [vault.Vault] keeps the contract.
 //
-// It asks for nothing but the contract: how a vault stores, locks or survives a crash is for its
-// own package's tests.
+// It tests nothing but the contract. How a vault stores, locks or survives a crash is left to the
+// tests of its own package.
 package vaulttest
 
 import (
@@ -18,23 +18,25 @@ import (
 	"bindery/shared/vault"
 )
 
-// canary begins every value, so that an error that shows one is seen.
+// canary is the start of every value, so that a value in an error is found.
 const canary = "canary-7d1a-"
 
-// Options are for a vault that isn't as quick as one on this machine. The zero value is for one
-// that is.
+// Options are for a vault that is slower than one on this machine. The zero value is for a local
+// one.
 type Options struct {
-	// AtOnce is how many put at the same moment; 0 is 64. A service may turn some of so many away.
+	// AtOnce is how many writers put at the same moment; 0 is 64. A service may refuse some of so
+	// many.
 	AtOnce int
-	// Patience is how long the service may still show what was deleted, as the sum of the waits
-	// between looks; 0 is not at all. What is put must be there at once in any case.
-	Patience time.Duration
-	// Sleep waits between two looks; nil is [time.Sleep].
+	// DeleteTimeout is how long the service may still show a deleted secret, as the sum of the
+	// waits between attempts; 0 is not at all. A value that was put must be visible at once in any
+	// case.
+	DeleteTimeout time.Duration
+	// Sleep waits between two attempts; nil is [time.Sleep].
 	Sleep func(time.Duration)
 }
 
-// Run runs the suite. Each test opens a vault of its own, uses new random names, and deletes them
-// at its end; so open may as well return the same store each time, even one with secrets in it.
+// Run runs the suite. Each test opens its own vault, uses new random names, and deletes them at its
+// end; so open may return the same store each time, even one that contains secrets.
 func Run(t *testing.T, open func(t *testing.T) vault.Vault) { RunWith(t, Options{}, open) }
 
 // RunWith is [Run] with options.
@@ -52,10 +54,10 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) vault.Vault) {
 		{"ReadsEveryGenerationByItsNumber", readsEveryGeneration},
 		{"NamesAreApart", namesAreApart},
 		{"CreatesOnly", createsOnly},
-		{"OnlyTheFirstGenerationMakesASecret", onlyTheFirstMakes},
-		{"NothingComesBackAfterDelete", nothingComesBack},
+		{"OnlyTheFirstGenerationCreatesASecret", onlyTheFirstMakes},
+		{"NothingReappearsAfterDelete", nothingComesBack},
 		{"DeleteRemovesEveryGeneration", deleteRemovesAll},
-		{"WhatIsNotThereIsNotFound", notThere},
+		{"AMissingGenerationIsNotFound", notThere},
 		{"ValuesSurviveByteForByte", valuesSurvive},
 		{"RefusesValuesThatAreEmptyOrTooLong", refusesValues},
 		{"RefusesBadNames", refusesNames},
@@ -63,13 +65,13 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) vault.Vault) {
 		{"OneOfManyWritersWins", oneWins},
 		{"TheSameValueFromManyWritersIsNil", sameFromMany},
 		{"ALateWriterNeverRevives", lateWriter},
-		{"ACancelledCallSaysSo", cancelled},
+		{"ACancelledCallReturnsTheContextsError", cancelled},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, watched{open(t), t, o}) })
 	}
 }
 
-// watched fails the test that gets an error in which a value is seen.
+// watched is a vault that fails the test if an error shows a value.
 type watched struct {
 	vault.Vault
 	t       *testing.T
@@ -106,7 +108,7 @@ func (w watched) seen(call string, err error) error {
 	return err
 }
 
-// newName returns an unused name. Its secret is deleted when the test ends, failed or not.
+// newName returns an unused name. Its secret is deleted when the test ends, even if it failed.
 func newName(t *testing.T, v watched) vault.SecretName {
 	t.Helper()
 	var random [16]byte
@@ -129,20 +131,20 @@ func put(t *testing.T, v watched, name vault.SecretName, generation int, text st
 	}
 }
 
-// Waits between two looks for what should be gone.
+// The waits between two attempts for a deleted secret.
 const (
 	firstWait = 50 * time.Millisecond
 	longWait  = time.Second
 )
 
-// gone looks until the call no longer says that something is there, or the patience is at its end,
+// gone repeats the call until it reports that nothing exists, or until DeleteTimeout has passed,
 // and returns the last error.
 func (w watched) gone(call func() error) error {
 	waited, wait := time.Duration(0), firstWait
 	for {
 		err := call()
 		there := err == nil || errors.Is(err, vault.ErrExists)
-		if !there || waited >= w.options.Patience {
+		if !there || waited >= w.options.DeleteTimeout {
 			return err
 		}
 		w.options.Sleep(wait)
@@ -150,7 +152,7 @@ func (w watched) gone(call func() error) error {
 	}
 }
 
-// putErr puts, and wants that error.
+// putErr puts a value and expects the error.
 func putErr(
 	t *testing.T, v watched, name vault.SecretName, generation int, text string, want error,
 ) {
@@ -167,7 +169,7 @@ func putErr(
 	}
 }
 
-// holds wants that value to be read. A failure shows no value.
+// holds checks that the generation has the value. A failure shows no value.
 func holds(t *testing.T, v watched, name vault.SecretName, generation int, text string) {
 	t.Helper()
 	got, err := v.Get(t.Context(), name, generation)
@@ -196,7 +198,7 @@ func remove(t *testing.T, v watched, name vault.SecretName) {
 	}
 }
 
-// sentinel reports whether err claims to know the outcome.
+// sentinel reports whether err is one of the contract's errors about the outcome.
 func sentinel(err error) bool {
 	for _, known := range []error{
 		vault.ErrNotFound, vault.ErrExists, vault.ErrValue, vault.ErrName,

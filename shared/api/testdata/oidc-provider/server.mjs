@@ -1,6 +1,6 @@
-// An OAuth server that others wrote (oidc-provider), with its routes where GitHub has them, and a
-// person who signs in and consents to whatever is asked. It takes the callback's address and the
-// client's id and secret from its environment, and prints its own origin.
+// An OAuth server of another project (oidc-provider), with GitHub's paths, and a user who signs in and
+// consents to every request. It reads the callback's address and the client's id and secret from the
+// environment, and prints its origin.
 import http from 'node:http';
 import Provider, { interactionPolicy } from 'oidc-provider';
 
@@ -33,7 +33,7 @@ const provider = new Provider(origin, {
     RefreshToken: 86400, Session: 86400 },
 });
 
-// The person answers every question with yes; the scopes that are granted are fixed.
+// The user consents to every request; the granted scopes are fixed.
 async function person(req, res) {
   const { prompt: { name }, params, session } = await provider.interactionDetails(req, res);
   const result = {};
@@ -83,4 +83,4 @@ async function answer(req, res) {
 }
 
 console.log(origin);
-process.stdin.on('end', () => process.exit()).resume(); // ends with whoever started it
+process.stdin.on('end', () => process.exit()).resume(); // ends with the process that started it

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, lookup func(string) string, out io.
 	}
 	client, err := tablestore.NewClient(tablestore.ClientOptions{
 		Environment: environment, Instance: instance,
-		Endpoint: lookup("BINDERY_TABLESTORE_URL"), Sleep: alibabacloud.Sleep,
+		Endpoint: lookup("BINDERY_TABLESTORE_URL"),
 	})
 	if err != nil {
 		return err

@@ -1,13 +1,13 @@
-// Package kmstest is a pretend Alibaba Cloud KMS for tests: the four operations on secrets that
-// Bindery uses, with their documented errors and limits, over HTTP in the cloud's version 3 of
-// signed requests, and what can go wrong on the way, to switch on.
+// Package kmstest is a fake Alibaba Cloud KMS for tests: the four operations on secrets that
+// Bindery uses, with their documented errors and limits, over HTTP with the cloud's signatures of
+// version 3, and faults that tests switch on.
 //
-// It shares no code with the vault that it tests. What it doesn't know it refuses: other
-// operations and other parameters, and parameters in the address, where a value would be seen in
-// logs. Signatures are checked. Nobody's right to do a thing is.
+// It shares no code with the vault that it tests. It refuses what it doesn't know: other
+// operations, other parameters, and parameters in the address, where logs would show a value. It
+// checks signatures, but no permissions.
 //
-// Where the documentation names no code for a version that exists with another value, it answers
-// as for a secret that exists.
+// The documentation names no code for a version that exists with another value; the fake answers as
+// for a secret that exists.
 package kmstest
 
 import (
@@ -25,11 +25,12 @@ import (
 	"bindery/shared/faulttest"
 )
 
-// Options are what a service is made with.
+// Options says what a service accepts.
 type Options struct {
-	// ID and Key are the credentials that sign requests, and Token is what must come with them.
+	// ID and Key are the credentials that sign requests, and Token is the token that must come with
+	// them.
 	ID, Key, Token string
-	// Instance is the one KMS instance, and EncryptionKey the one key in it.
+	// Instance is the only KMS instance, and EncryptionKey the only key in it.
 	Instance, EncryptionKey string
 }
 
@@ -40,12 +41,12 @@ type Service struct {
 	options Options
 	gate    *acs3test.Gate
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	secrets map[string]*stored
 	made    int
 }
 
-// New makes a service without secrets.
+// New returns a service without secrets.
 func New(o Options) *Service {
 	return &Service{
 		options: o,
@@ -59,22 +60,22 @@ func (s *Service) SetCredentials(id, key, token string) {
 	s.gate.SetCredentials(id, key, token)
 }
 
-// Know lets others call too from now on, each with credentials of their own.
+// Know also accepts other callers from now on, each with its own credentials.
 func (s *Service) Know(known acs3test.Known) { s.gate.Know(known) }
 
-// Names lists the secrets that could still be read or restored, in order.
+// Names lists, in order, the secrets that could still be read or restored.
 func (s *Service) Names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.secrets))
 }
 
-// mostBody is more than any request has.
-const mostBody = 1 << 20
+// maxBody is larger than any request.
+const maxBody = 1 << 20
 
 // ServeHTTP implements [http.Handler].
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -106,7 +107,7 @@ func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err
 		return nil, 0, failure{r.Status, r.Code, r.Message}
 	}
 	if r.URL.RawQuery != "" {
-		return nil, 0, badRequest("this pretend service takes no parameter in the address")
+		return nil, 0, badRequest("the fake takes no parameter in the address")
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *Service) run(r *http.Request, body []byte) (reply any, fault Fault, err
 	return reply, fault, err
 }
 
-// failure is an answer of the service other than a good one.
+// failure is an error reply of the service.
 type failure struct {
 	status        int
 	code, message string
@@ -152,32 +153,32 @@ func (s *Service) answer(w http.ResponseWriter, reply any, err error) {
 	_ = json.NewEncoder(w).Encode(reply)
 }
 
-// Fault is something that goes wrong on purpose.
+// Fault is a failure that a test plans.
 type Fault int
 
-// The faults. After Lost and Garbled the work is done all the same.
+// The faults. With Lost and Garbled the work is done nevertheless.
 const (
 	// Throttled is the documented answer above the limit of calls, and nothing is done.
 	Throttled Fault = iota + 1
-	// Broken is an error of the service's own, status 500, and nothing is done.
+	// Broken is an internal error of the service, status 500, and nothing is done.
 	Broken
 	// Denied says that the role lacks a permission.
 	Denied
-	// Expired says that the access key isn't known, as for a token that has ended.
+	// Expired says that the access key isn't known, as for a token that has expired.
 	Expired
 	// Quoting refuses the request as InvalidParameter, and quotes all of it.
 	Quoting
 	// Lost ends the connection in place of the reply.
 	Lost
-	// Garbled is a reply of status 200 that breaks off, with all of the request in it.
+	// Garbled is a reply of status 200 that is cut off, with the whole request in it.
 	Garbled
-	// Page is a web page with status 502, of something in between, with all of the request in it.
+	// Page is a proxy's web page with status 502, with the whole request in it.
 	Page
-	// Redirected sends the caller elsewhere, to do the same there.
+	// Redirected redirects the caller to another address, to do the same there.
 	Redirected
 )
 
-// refusal is the error of a fault that keeps the work from being done.
+// refusal returns the error of a fault that prevents the work.
 func (f Fault) refusal(body []byte) error {
 	switch f {
 	case Throttled:

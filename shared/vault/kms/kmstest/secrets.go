@@ -10,8 +10,8 @@ import (
 
 // The documented limits.
 const (
-	mostVersions = 10
-	mostBytes    = 30_720
+	maxVersions = 10
+	maxBytes    = 30_720
 )
 
 var (
@@ -22,13 +22,13 @@ var (
 // stored is a secret with its versions, the oldest first.
 type stored struct {
 	versions []version
-	// going: somebody has scheduled its deletion, and it could be restored.
+	// going reports that the secret is scheduled for deletion and could be restored.
 	going bool
 }
 
 type version struct{ id, kind, value string }
 
-// find returns the version, or with id "" the newest, which is the one labelled ACSCurrent.
+// find returns the version; with the id "" the newest one, which is labelled ACSCurrent.
 func (s *stored) find(id string) (version, bool) {
 	if id == "" {
 		return s.versions[len(s.versions)-1], true
@@ -40,21 +40,21 @@ func (s *stored) find(id string) (version, bool) {
 	return s.versions[i], true
 }
 
-// Schedule lets a secret be deleted with a recovery window, as an operator may do by hand.
+// Schedule schedules a secret's deletion with a recovery window, as an operator may.
 func (s *Service) Schedule(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secrets[name].going = true
 }
 
-// Set makes a secret as an operator does by hand, or replaces it.
+// Set creates or replaces a secret, as an operator does.
 func (s *Service) Set(name, id, kind, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secrets[name] = &stored{versions: []version{{id, kind, value}}}
 }
 
-// parameters are those that an operation takes.
+// parameters returns the parameters that an operation takes.
 func parameters(action string) []string {
 	switch action {
 	case "CreateSecret":
@@ -79,7 +79,7 @@ func (s *Service) do(action string, form url.Values) (any, error) {
 	}
 	for name, values := range form {
 		if !slices.Contains(known, name) || len(values) != 1 {
-			return nil, badRequest("this pretend service knows no parameter " + name)
+			return nil, badRequest("the fake knows no parameter " + name)
 		}
 	}
 	if !secretName.MatchString(form.Get("SecretName")) {
@@ -98,7 +98,7 @@ func (s *Service) do(action string, form url.Values) (any, error) {
 
 func newVersion(form url.Values) (version, error) {
 	v := version{form.Get("VersionId"), form.Get("SecretDataType"), form.Get("SecretData")}
-	if !versionID.MatchString(v.id) || v.value == "" || len(v.value) > mostBytes ||
+	if !versionID.MatchString(v.id) || v.value == "" || len(v.value) > maxBytes ||
 		!utf8.ValidString(v.value) || v.kind != "text" {
 		return version{}, badRequest("a parameter of the version isn't valid")
 	}
@@ -152,7 +152,7 @@ func (s *Service) put(form url.Values) (any, error) {
 		return reply, nil
 	}
 	secret.versions = append(secret.versions, v)
-	if len(secret.versions) > mostVersions {
+	if len(secret.versions) > maxVersions {
 		secret.versions = secret.versions[1:]
 	}
 	return reply, nil
@@ -182,7 +182,7 @@ func (s *Service) delete(form url.Values) (any, error) {
 	name := form.Get("SecretName")
 	switch {
 	case form.Get("ForceDeleteWithoutRecovery") != "true":
-		return nil, badRequest("this pretend service knows no recovery window")
+		return nil, badRequest("the fake knows no recovery window")
 	case s.secrets[name] == nil:
 		return nil, resourceNotFound()
 	}

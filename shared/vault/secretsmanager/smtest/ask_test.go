@@ -14,7 +14,7 @@ import (
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
-// exchange is one request and what was answered.
+// exchange is one request and its reply.
 type exchange struct {
 	operation      string
 	status         int
@@ -26,8 +26,8 @@ func (e exchange) code() string {
 	return code
 }
 
-// world is a pretend service behind a socket, that keeps every exchange.
-type world struct {
+// fixture is a fake service behind a socket that records every exchange.
+type fixture struct {
 	*smtest.Service
 	url string
 
@@ -36,9 +36,9 @@ type world struct {
 	exchanges []exchange
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	w := &fixture{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
 	w.Service = smtest.New(smtest.Options{Now: func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -50,13 +50,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) pass(d time.Duration) {
+func (w *fixture) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.time = w.time.Add(d)
 }
 
-func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (w *fixture) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	rec := httptest.NewRecorder()
@@ -77,8 +77,8 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_, _ = rw.Write(rec.Body.Bytes())
 }
 
-// request is one of a client that signs.
-func (w *world) request(t *testing.T, operation, body string) *http.Request {
+// request returns a signed request.
+func (w *fixture) request(t *testing.T, operation, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader(body))
 	if err != nil {
@@ -94,8 +94,8 @@ func (w *world) request(t *testing.T, operation, body string) *http.Request {
 	return r
 }
 
-// ask makes a call and returns what was answered, and wants that error, "" for none.
-func (w *world) ask(t *testing.T, operation, body, want string) map[string]any {
+// ask makes a call, expects the error ("" for none), and returns the reply.
+func (w *fixture) ask(t *testing.T, operation, body, want string) map[string]any {
 	t.Helper()
 	reply, err := http.DefaultClient.Do(w.request(t, operation, body))
 	if err != nil {

@@ -4,21 +4,20 @@ import (
 	"encoding/json"
 )
 
-// Fault is something that goes wrong on purpose.
+// Fault is a failure that a test plans.
 type Fault int
 
-// The faults. After Lost and Garbled the work is done all the same.
+// The faults. With Lost and Garbled the work is done nevertheless.
 const (
 	// Throttled is "Rate exceeded", and nothing is done.
 	Throttled Fault = iota + 1
-	// Broken is an error of the service's own, status 500, and nothing is done.
+	// Broken is an internal error of the service, status 500, and nothing is done.
 	Broken
-	// Unseen is ResourceNotFoundException, as if what was just written were not there yet.
-	Unseen
+	// NotVisible is ResourceNotFoundException, as if the last write were not visible yet.
+	NotVisible
 	// Lost ends the connection in place of the reply.
 	Lost
-	// Garbled is a reply of status 200 that breaks off, with all of the request or the reply in
-	// its beginning.
+	// Garbled is a reply of status 200 that is cut off, and begins with the whole request or reply.
 	Garbled
 	// Quoting refuses the request as InvalidParameterException, and quotes all of it.
 	Quoting
@@ -26,8 +25,8 @@ const (
 	Denied
 )
 
-// Linger reports whether forced deletions end in the background, as the service documents: such a
-// secret is marked for deletion, and its name is taken, until the call of Linger(false).
+// Linger sets whether forced deletions end in the background, as the service documents: such a
+// secret is marked for deletion, and its name is taken, until Linger(false) is called.
 func (s *Service) Linger(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,14 +38,14 @@ func (s *Service) Linger(on bool) {
 	}
 }
 
-// refusal is the error of a fault that keeps the work from being done.
+// refusal returns the error of a fault that prevents the work.
 func (f Fault) refusal(body []byte) error {
 	switch f {
 	case Throttled:
 		return failure{"ThrottlingException", "Rate exceeded"}
 	case Broken:
 		return failure{"InternalServiceError", "An error occurred on the server side."}
-	case Unseen:
+	case NotVisible:
 		return notFound("Secrets Manager can't find the specified secret.")
 	case Quoting:
 		return invalidParameter("1 validation error detected: " + string(body))
@@ -59,7 +58,7 @@ func (f Fault) refusal(body []byte) error {
 	return nil
 }
 
-// garbled is the beginning of a reply, with everything in it that nobody should see.
+// garbled returns the beginning of a reply, with everything in it that must stay hidden.
 func garbled(reply any, body []byte) []byte {
 	text, _ := json.Marshal(reply)
 	whole, _ := json.Marshal(string(text) + string(body))

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// description is what a secret looks like without its values, in a list and by itself.
+// description is a secret without its values, in a list and by itself.
 type description struct {
 	identity
 	Description     string `json:",omitempty"`
@@ -31,7 +31,7 @@ func (secret *stored) describe() description {
 	return d
 }
 
-// labelled is the versions that have labels, with them.
+// labelled returns the versions that have labels, with their labels.
 func (secret *stored) labelled() map[string][]string {
 	versions := map[string][]string{}
 	for id := range secret.versions {
@@ -66,7 +66,8 @@ type filter struct {
 	Values []string
 }
 
-// takes reports whether the name passes all filters, each of which is passed with one of its values.
+// takes reports whether the name passes all filters. It passes a filter if it matches one of the
+// filter's values.
 func (in listIn) takes(name string) bool {
 	for _, f := range in.Filters {
 		begins := func(value string) bool { return strings.HasPrefix(name, value) }
@@ -82,11 +83,11 @@ type listOut struct {
 	NextToken  string `json:",omitempty"`
 }
 
-// listSecrets lists by name. Of the filters it knows the beginning of a name.
+// listSecrets lists by name. The only filter that it knows is the beginning of a name.
 func (s *Service) listSecrets(in listIn) (any, error) {
 	for _, f := range in.Filters {
 		if f.Key != "name" {
-			return nil, invalidParameter("this pretend service filters by name only")
+			return nil, invalidParameter("the fake filters only by name")
 		}
 	}
 	var names []string
@@ -128,7 +129,7 @@ type versionOut struct {
 	CreatedDate   *epoch
 }
 
-// listSecretVersionIDs lists those with labels, or all, by their ids.
+// listSecretVersionIDs lists the versions that have labels, or all versions, by their ids.
 func (s *Service) listSecretVersionIDs(in versionsIn) (any, error) {
 	secret, err := s.find(in.SecretId)
 	if err != nil {
@@ -151,17 +152,18 @@ func (s *Service) listSecretVersionIDs(in versionsIn) (any, error) {
 	return out, nil
 }
 
-// page cuts the page out of a sorted list that comes after the token: the last of the page before.
+// page returns the page of a sorted list that comes after the token, which is the last item of the
+// page before.
 func page(all []string, most *int, token string) (cut []string, next string, err error) {
 	after, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
 		return nil, "", failure{"InvalidNextTokenException", "The NextToken value is invalid."}
 	}
-	size := mostResults
+	size := maxResults
 	if most != nil {
 		size = *most
 	}
-	if size < 1 || size > mostResults {
+	if size < 1 || size > maxResults {
 		return nil, "", invalidParameter("Invalid MaxResults.")
 	}
 	all = slices.DeleteFunc(all, func(name string) bool { return name <= string(after) })

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 )
 
-// model is AWS's description of the service, as far as it is used here.
+// model is the part of AWS's description of the service that is used here.
 type model struct {
 	Operations map[string]struct {
 		Input, Output reference
@@ -37,21 +37,22 @@ type shape struct {
 
 type reference struct{ Shape string }
 
-// common are errors that every operation of every service may answer, which the model doesn't list.
+// common are errors that every operation of every service may return and that the model doesn't
+// list.
 var common = []string{
 	"ThrottlingException", "SerializationException", "UnknownOperationException",
 	"AccessDeniedException", "MissingAuthenticationTokenException", "IncompleteSignatureException",
 }
 
-// awsModel reads the description that AWS's command line brings along. Where it lies differs from
-// one installation to the next, so the program is asked to tell which files it reads.
+// awsModel reads the description that AWS's command line includes. Its place differs between
+// installations, so the program is asked which files it reads.
 func awsModel(t *testing.T) model {
 	t.Helper()
 	told, _ := commandLine(t, "http://127.0.0.1:9", "--debug", "list-secrets")
 	file := regexp.MustCompile(`Loading JSON file: (\S*/secretsmanager/\S*/service-2\.json\S*)`).
 		FindStringSubmatch(told)
 	if file == nil {
-		t.Fatal("the command line doesn't tell where it has its description of the service")
+		t.Fatal("the command line doesn't show where its description of the service is")
 	}
 	f, err := os.Open(file[1])
 	if err != nil {
@@ -71,7 +72,7 @@ func awsModel(t *testing.T) model {
 	return m
 }
 
-// commandLine runs AWS's command line against a service, and returns all that it prints.
+// commandLine runs AWS's command line against a service, and returns everything that it prints.
 func commandLine(t *testing.T, url string, args ...string) (out string, err error) {
 	t.Helper()
 	program, err := exec.LookPath("aws")
@@ -91,7 +92,7 @@ func commandLine(t *testing.T, url string, args ...string) (out string, err erro
 	return string(text), err
 }
 
-// holds says what is wrong with a value that should be of the shape.
+// holds returns what is wrong with a value that should have the shape.
 func (m model) holds(name, at string, value any) []string {
 	s, known := m.Shapes[name]
 	if !known {
@@ -163,8 +164,8 @@ func (m model) holdsMembers(s shape, at string, value map[string]any) []string {
 
 func TestRepliesAndErrorsAreThoseOfAWSsOwnDescription(t *testing.T) {
 	m := awsModel(t)
-	w := newWorld(t)
-	w.play(t)
+	w := newFixture(t)
+	w.runScript(t)
 	seen := map[string]map[string]bool{}
 	for _, e := range w.exchanges {
 		if seen[e.operation] == nil {
@@ -177,9 +178,9 @@ func TestRepliesAndErrorsAreThoseOfAWSsOwnDescription(t *testing.T) {
 	}
 	for operation, codes := range seen {
 		if !codes[""] {
-			t.Errorf("no good reply of %s was looked at", operation)
+			t.Errorf("no successful reply of %s was checked", operation)
 		}
-		// The others are about encryption, policies and replicas, or come as faults.
+		// The other errors are about encryption, policies and replicas, or are tested as faults.
 		for _, want := range []string{parameter, request, exists, missing, "InvalidNextTokenException"} {
 			if slices.Contains(m.Operations[operation].Errors, reference{want}) && !codes[want] &&
 				!slices.Contains(needless[operation], want) {
@@ -187,18 +188,18 @@ func TestRepliesAndErrorsAreThoseOfAWSsOwnDescription(t *testing.T) {
 			}
 		}
 	}
-	// What comes as a fault, or from no script.
+	// These errors are tested as faults, or no script produces them.
 	for _, code := range []string{"InternalServiceError", limit} {
 		if !m.Shapes[code].Exception || m.Shapes[code].Fault != (code == "InternalServiceError") {
 			t.Errorf("the description has no error %s, or with another status", code)
 		}
 	}
 	if len(seen) != 9 {
-		t.Errorf("looked at %v, want all nine operations", slices.Sorted(maps.Keys(seen)))
+		t.Errorf("checked %v, want all nine operations", slices.Sorted(maps.Keys(seen)))
 	}
 }
 
-// needless are errors that an operation documents for what the pretend service doesn't have.
+// needless are errors that an operation documents for features that the fake service doesn't have.
 var needless = map[string][]string{
 	"CreateSecret":         {missing},   // an encryption key
 	"DescribeSecret":       {parameter}, // the SecretId's length, as everywhere
@@ -206,7 +207,7 @@ var needless = map[string][]string{
 	"ListSecretVersionIds": {parameter}, // MaxResults, as in ListSecrets
 }
 
-// wrong is what is wrong with an exchange.
+// wrong returns what is wrong with an exchange.
 func (m model) wrong(e exchange) []string {
 	operation := m.Operations[e.operation]
 	if e.status == 200 {
@@ -230,8 +231,8 @@ func (m model) wrong(e exchange) []string {
 	return m.holds(code, code, any(e.reply))
 }
 
-func TestTheCommandLineLooksAndKeepsTheOAuthApps(t *testing.T) {
-	w := newWorld(t)
+func TestTheCommandLineReadsAndWritesTheOAuthApps(t *testing.T) {
+	w := newFixture(t)
 	run := func(args ...string) map[string]any {
 		t.Helper()
 		out, err := commandLine(t, w.url, args...)

@@ -2,10 +2,10 @@ package smtest
 
 import "time"
 
-// tag is a tag, as requests and replies have it.
+// tag is a tag in the form of requests and replies.
 type tag struct{ Key, Value string }
 
-// epoch is a time as JSON 1.1 has it, in seconds.
+// epoch is a time in the form of JSON 1.1, in seconds.
 type epoch float64
 
 func seconds(t time.Time) *epoch {
@@ -16,7 +16,7 @@ func seconds(t time.Time) *epoch {
 	return &e
 }
 
-// identity is what nearly every reply begins with.
+// identity is the beginning of nearly every reply.
 type identity struct {
 	ARN, Name string
 }
@@ -39,7 +39,7 @@ type createIn struct {
 	Tags                                  []tag
 }
 
-// createSecret takes no secret without a value, though the service does.
+// createSecret refuses a secret without a value, which the service accepts.
 func (s *Service) createSecret(in createIn) (any, error) {
 	v := version{binary: in.SecretBinary, text: in.SecretString}
 	if err := first(
@@ -136,12 +136,12 @@ type deleteIn struct {
 	ForceDeleteWithoutRecovery bool
 }
 
-// deleteSecret by force is content with a secret that isn't there, as the service is.
+// deleteSecret by force succeeds for a secret that doesn't exist, as the service does.
 func (s *Service) deleteSecret(in deleteIn) (any, error) {
-	days := mostWindow
+	days := maxWindow
 	if in.RecoveryWindowInDays != nil {
 		days = *in.RecoveryWindowInDays
-		if in.ForceDeleteWithoutRecovery || days < leastWindow || days > mostWindow {
+		if in.ForceDeleteWithoutRecovery || days < minWindow || days > maxWindow {
 			return nil, invalidParameter("Invalid RecoveryWindowInDays.")
 		}
 	}
@@ -200,7 +200,7 @@ func checkTags(tags []tag, there int) error {
 			return invalidParameter("Invalid tag.")
 		}
 	}
-	if len(tags)+there > mostTags {
+	if len(tags)+there > maxTags {
 		return invalidParameter("Too many tags.")
 	}
 	return nil
@@ -229,7 +229,7 @@ func (s *Service) updateSecretVersionStage(in stageIn) (any, error) {
 		return nil, invalidParameter("AWSCURRENT can be moved, and not removed.")
 	case to == "":
 		delete(secret.stages, in.VersionStage)
-	case at == "" && len(secret.stages) >= mostStages:
+	case at == "" && len(secret.stages) >= maxStages:
 		return nil, failure{"LimitExceededException", "The secret has too many staging labels."}
 	default:
 		move(secret.stages, in.VersionStage, to)
@@ -237,7 +237,7 @@ func (s *Service) updateSecretVersionStage(in stageIn) (any, error) {
 	return secret.identity(), nil
 }
 
-// first is the first of the errors.
+// first returns the first of the errors that isn't nil.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -14,7 +14,7 @@ var (
 	v3 = strings.Repeat("3", 36)
 )
 
-// Short for what the tests expect.
+// Short names for what the tests expect.
 const (
 	parameter = "InvalidParameterException"
 	request   = "InvalidRequestException"
@@ -23,10 +23,11 @@ const (
 	limit     = "LimitExceededException"
 )
 
-// line is one call and the error that it gets. $1, $2 and $3 are the versions.
+// line is one call and the error that it expects. $1, $2 and $3 are the versions.
 type line struct{ operation, body, want string }
 
-// script is a life of secrets, with every documented error that the pretend service knows.
+// script returns calls about a few secrets that produce every documented error that the fake
+// service knows.
 func script() []line {
 	long := func(n int) string { return strings.Repeat("x", n) }
 	stages := func(n int) string {
@@ -159,8 +160,8 @@ func script() []line {
 	}
 }
 
-// play carries the script out.
-func (w *world) play(t *testing.T) {
+// runScript makes the script's calls.
+func (w *fixture) runScript(t *testing.T) {
 	t.Helper()
 	versions := strings.NewReplacer("$1", v1, "$2", v2, "$3", v3)
 	for _, l := range script() {
@@ -169,10 +170,10 @@ func (w *world) play(t *testing.T) {
 	}
 }
 
-func TestEveryDocumentedErrorIsAnswered(t *testing.T) { newWorld(t).play(t) }
+func TestEveryDocumentedErrorOccurs(t *testing.T) { newFixture(t).runScript(t) }
 
 func TestLabelsMoveAsDocumented(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	stagesOf := func(version string) string {
 		t.Helper()
 		got := w.ask(t, "DescribeSecret", `{"SecretId":"s"}`, "")["VersionIdsToStages"]
@@ -196,7 +197,7 @@ func TestLabelsMoveAsDocumented(t *testing.T) {
 	if two, three := stagesOf(v2), stagesOf(v3); two != "[AWSCURRENT]" || three != "[mine]" {
 		t.Errorf("after a put with a label of its own the versions are %s and %s", two, three)
 	}
-	put(v1, "") // is there already, so nothing happens
+	put(v1, "") // exists already, so nothing happens
 	if one := stagesOf(v1); one != "[AWSPREVIOUS]" {
 		t.Errorf("after the same put again the first is %s", one)
 	}
@@ -208,8 +209,8 @@ func TestLabelsMoveAsDocumented(t *testing.T) {
 	}
 }
 
-func TestListsGoOnWhereThePageEnded(t *testing.T) {
-	w := newWorld(t)
+func TestListsContinueWhereThePageEnded(t *testing.T) {
+	w := newFixture(t)
 	for i := range 5 {
 		w.ask(t, "CreateSecret", fmt.Sprintf(
 			`{"Name":"s%d","ClientRequestToken":"%s","SecretString":"1"}`, i, v1), "")
@@ -239,8 +240,8 @@ func TestListsGoOnWhereThePageEnded(t *testing.T) {
 	}
 }
 
-func TestOldVersionsWithoutALabelGo(t *testing.T) {
-	w := newWorld(t)
+func TestOldVersionsWithoutALabelAreRemoved(t *testing.T) {
+	w := newFixture(t)
 	put := func(i int, want string) {
 		t.Helper()
 		w.ask(t, "PutSecretValue", fmt.Sprintf(

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The form of a signature, version 4, as AWS's "Signing requests" has it.
+// The form of a signature of version 4, from AWS's page "Signing requests".
 var (
 	authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 ` +
 		`Credential=[^/,\s]+/(\d{8})/[a-z0-9-]+/secretsmanager/aws4_request, ?` +
@@ -15,7 +15,7 @@ var (
 	signedAt = regexp.MustCompile(`^(\d{8})T\d{6}Z$`)
 )
 
-// wellFormed is nil for what the service would look at further.
+// wellFormed returns nil for a request that the service would process further.
 func wellFormed(r *http.Request, known bool) error {
 	if r.Method != http.MethodPost || r.URL.Path != "/" || !known ||
 		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
@@ -32,8 +32,8 @@ func wellFormed(r *http.Request, known bool) error {
 	return nil
 }
 
-// covers reports whether the list of signed headers is in order, is of headers that are there, and
-// has those that a signature must cover.
+// covers reports whether the list of signed headers is sorted, names only headers that exist, and
+// includes those that a signature must cover.
 func covers(r *http.Request, list string) bool {
 	names := strings.Split(list, ";")
 	for _, name := range names {

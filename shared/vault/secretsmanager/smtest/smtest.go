@@ -1,14 +1,14 @@
-// Package smtest is a pretend AWS Secrets Manager for tests: its protocol (JSON 1.1 over HTTP), the
-// operations that Bindery and somebody who looks at it with AWS's command line use, the documented
-// errors and limits, and what can go wrong on the way, to switch on.
+// Package smtest is a fake AWS Secrets Manager for tests: its protocol (JSON 1.1 over HTTP), the
+// operations that Bindery and an operator with AWS's command line use, the documented errors and
+// limits, and faults that tests switch on.
 //
-// It shares no code with the vault that it tests, and its replies are held against AWS's own
-// description of the service. What it doesn't know it refuses: other operations, other parameters,
-// the encryption keys, rotation and replication. Signatures must be there and well-formed; whether
-// they are right is not checked, nor is anybody's right to do a thing.
+// It shares no code with the vault that it tests, and its replies are compared with AWS's own
+// description of the service. It refuses what it doesn't know: other operations, other parameters,
+// the encryption keys, rotation and replication. Signatures must be present and well-formed; it
+// doesn't verify them, and it checks no permissions.
 //
-// smtest.go is the frame, operations.go and listing.go the operations, stored.go what a secret is,
-// signature.go what a request must be, and faults.go what can go wrong on purpose.
+// smtest.go has the server, operations.go and listing.go the operations, stored.go the secrets,
+// signature.go the form of requests, and faults.go the faults.
 package smtest
 
 import (
@@ -26,12 +26,12 @@ import (
 	"bindery/shared/faulttest"
 )
 
-// Options are what a service is made with.
+// Options says how a service behaves.
 type Options struct {
 	// Now is the clock by which versions age. Nil is [time.Now].
 	Now func() time.Time
 	// OnCall, if set, is called with the operation's name, such as "GetSecretValue", before each
-	// call is looked at. It may block, which holds up this call and no other.
+	// call is processed. It may block, which delays only this call.
 	OnCall func(operation string)
 }
 
@@ -41,13 +41,13 @@ type Service struct {
 	faulttest.Plan[Fault]
 	options Options
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	secrets map[string]*stored
 	made    int
 	lingers bool
 }
 
-// New makes a service without secrets.
+// New returns a service without secrets.
 func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -55,7 +55,7 @@ func New(o Options) *Service {
 	return &Service{options: o, secrets: map[string]*stored{}}
 }
 
-// Names lists the secrets that could still be read or restored, in order.
+// Names lists, in order, the secrets that could still be read or restored.
 func (s *Service) Names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *Service) Names() []string {
 	return names
 }
 
-// call does one operation on a request's body. It is called with the lock held.
+// call does one operation on a request's body. The lock must be held.
 type call func(s *Service, body []byte) (reply any, err error)
 
 func operations() map[string]call {
@@ -86,8 +86,8 @@ func operations() map[string]call {
 	}
 }
 
-// operation reads the request. A parameter that the pretend service doesn't know is refused, so
-// that nobody relies on what it doesn't do.
+// operation decodes the request. It refuses a parameter that the fake service doesn't know, so that
+// no test relies on a feature that it doesn't have.
 func operation[In any](do func(*Service, In) (any, error)) call {
 	return func(s *Service, body []byte) (any, error) {
 		var in In
@@ -95,7 +95,7 @@ func operation[In any](do func(*Service, In) (any, error)) call {
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&in); err != nil {
 			if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-				return nil, invalidParameter("this pretend service knows no parameter " + field)
+				return nil, invalidParameter("the fake knows no parameter " + field)
 			}
 			return nil, failure{"SerializationException", "the body isn't the JSON of a request"}
 		}
@@ -103,8 +103,8 @@ func operation[In any](do func(*Service, In) (any, error)) call {
 	}
 }
 
-// mostBody is more than any request has.
-const mostBody = 1 << 20
+// maxBody is larger than any request.
+const maxBody = 1 << 20
 
 // ServeHTTP implements [http.Handler].
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +113,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if known && s.options.OnCall != nil {
 		s.options.OnCall(name)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -144,7 +144,7 @@ func (s *Service) run(name string, do call, body []byte) (reply any, fault Fault
 	return reply, fault, err
 }
 
-// failure is an answer of the service other than a good one: its code, and a text.
+// failure is an error reply of the service: its code, and a text.
 type failure struct{ code, message string }
 
 func (f failure) Error() string { return f.code + ": " + f.message }

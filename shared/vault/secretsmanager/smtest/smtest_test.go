@@ -14,7 +14,7 @@ const secretS = `{"Name":"s","ClientRequestToken":"00000000000000000000000000000
 	`"SecretString":"value"}`
 
 func TestRequestsMustBeSignedInTheRightForm(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	change := func(header, old, with string) func(*http.Request) {
 		return func(r *http.Request) {
 			r.Header.Set(header, strings.Replace(r.Header.Get(header), old, with, 1))
@@ -64,12 +64,12 @@ func TestRequestsMustBeSignedInTheRightForm(t *testing.T) {
 	}
 }
 
-func TestFaultsComeAsOftenAsPlanned(t *testing.T) {
-	w := newWorld(t)
+func TestFaultsOccurAsOftenAsPlanned(t *testing.T) {
+	w := newFixture(t)
 	w.Fail("CreateSecret", 1, smtest.Throttled)
 	w.Fail("CreateSecret", 1, smtest.Broken)
 	w.Fail("CreateSecret", 1, smtest.Denied)
-	w.Fail("CreateSecret", 1, smtest.Unseen)
+	w.Fail("CreateSecret", 1, smtest.NotVisible)
 	w.Fail("CreateSecret", 1, smtest.Quoting)
 	w.ask(t, "ListSecrets", "{}", "")
 	for _, want := range []string{
@@ -78,7 +78,7 @@ func TestFaultsComeAsOftenAsPlanned(t *testing.T) {
 		w.ask(t, "CreateSecret", secretS, want)
 	}
 	if names := w.Names(); len(names) > 0 {
-		t.Errorf("made %v, want nothing done", names)
+		t.Errorf("created %v, want nothing done", names)
 	}
 	w.ask(t, "CreateSecret", secretS, "")
 	if names := w.Names(); !slices.Equal(names, []string{"s"}) {
@@ -90,7 +90,7 @@ func TestFaultsComeAsOftenAsPlanned(t *testing.T) {
 }
 
 func TestALostReplyComesAfterTheWork(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Fail("CreateSecret", 1, smtest.Lost)
 	reply, err := http.DefaultClient.Do(w.request(t, "CreateSecret", secretS))
 	if err == nil {
@@ -112,8 +112,8 @@ func TestALostReplyComesAfterTheWork(t *testing.T) {
 	}
 }
 
-func TestAForcedDeletionMayTakeAWhile(t *testing.T) {
-	w := newWorld(t)
+func TestAForcedDeletionMayBeSlow(t *testing.T) {
+	w := newFixture(t)
 	w.Linger(true)
 	w.ask(t, "CreateSecret", secretS, "")
 	w.ask(t, "DeleteSecret", `{"SecretId":"s","ForceDeleteWithoutRecovery":true}`, "")
@@ -128,9 +128,9 @@ func TestAForcedDeletionMayTakeAWhile(t *testing.T) {
 	w.ask(t, "CreateSecret", secretS, "")
 }
 
-func TestACallMayBeHeldUp(t *testing.T) {
+func TestACallMayBeDelayed(t *testing.T) {
 	held, free := make(chan string), make(chan struct{})
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Service = smtest.New(smtest.Options{OnCall: func(operation string) {
 		if operation == "CreateSecret" {
 			held <- operation

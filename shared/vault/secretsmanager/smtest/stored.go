@@ -12,30 +12,30 @@ import (
 	"unicode/utf8"
 )
 
-// The service's limits, of its API reference and its page "Quotas".
+// The service's limits, from its API reference and its page "Quotas".
 const (
-	mostName     = 512
-	mostSecretID = 2048
-	leastToken   = 32
-	mostToken    = 64
-	mostValue    = 65_536
-	mostStage    = 256
-	mostStages   = 20 // of a secret, and of a request
-	mostTags     = 50
-	mostResults  = 100
-	leastWindow  = 7  // days
-	mostWindow   = 30 // days, and the default
-	// keptVersions are kept however old they are; of more, those that are older than a day and
-	// have no label go. mostVersions is our own guess: somewhat above the put every ten minutes
-	// that the service says it can bear.
+	maxName     = 512
+	maxSecretID = 2048
+	leastToken  = 32
+	maxToken    = 64
+	maxValue    = 65_536
+	maxStage    = 256
+	maxStages   = 20 // of a secret, and of a request
+	maxTags     = 50
+	maxResults  = 100
+	minWindow   = 7  // days
+	maxWindow   = 30 // days, and the default
+	// keptVersions are kept regardless of age; above that number, versions that are older than a
+	// day and have no label are removed. maxVersions is an assumption: somewhat more than the one
+	// put in ten minutes that the service allows.
 	keptVersions = 100
-	mostVersions = 150
+	maxVersions  = 150
 )
 
-// arnPrefix is what the ARN of every secret begins with.
+// arnPrefix is the beginning of every secret's ARN.
 const arnPrefix = "arn:aws:secretsmanager:eu-test-1:123456789012:secret:"
 
-// The labels that the service moves by itself.
+// The labels that the service moves on its own.
 const (
 	current  = "AWSCURRENT"
 	previous = "AWSPREVIOUS"
@@ -46,10 +46,10 @@ type stored struct {
 	name, arn, description string
 	tags                   map[string]string
 	versions               map[string]version
-	stages                 map[string]string // a label is at one version only
+	stages                 map[string]string // a label is on one version only
 	created, changed       time.Time
-	deletion               time.Time // its end, if it is marked for deletion
-	going                  bool      // deleted by force, and not gone yet
+	deletion               time.Time // the end of its recovery window, if it is marked for deletion
+	going                  bool      // deleted by force, and not removed yet
 }
 
 // version is one value, text or binary.
@@ -85,7 +85,7 @@ func (s *Service) newSecret(name string) *stored {
 
 // find looks a secret up by name or ARN.
 func (s *Service) find(id string) (*stored, error) {
-	if n := utf8.RuneCountInString(id); n < 1 || n > mostSecretID {
+	if n := utf8.RuneCountInString(id); n < 1 || n > maxSecretID {
 		return nil, invalidParameter("Invalid length for SecretId.")
 	}
 	for name, secret := range s.secrets {
@@ -96,7 +96,7 @@ func (s *Service) find(id string) (*stored, error) {
 	return nil, notFound("Secrets Manager can't find the specified secret.")
 }
 
-// findLiving is find for what can't be done with a secret that is marked for deletion.
+// findLiving is find for operations that are refused for a secret that is marked for deletion.
 func (s *Service) findLiving(id string) (*stored, error) {
 	secret, err := s.find(id)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Service) findLiving(id string) (*stored, error) {
 
 func (secret *stored) marked() bool { return !secret.deletion.IsZero() }
 
-// add puts a version in, unless the secret has it: then it must be the same.
+// add adds a version. If the secret has it already, the value must be the same.
 func (s *Service) add(secret *stored, id string, v version, stages []string) error {
 	if there, known := secret.versions[id]; known {
 		if !there.same(v) {
@@ -123,14 +123,14 @@ func (s *Service) add(secret *stored, id string, v version, stages []string) err
 		return nil
 	}
 	secret.tidy(s.options.Now())
-	if len(secret.versions) >= mostVersions {
+	if len(secret.versions) >= maxVersions {
 		return failure{"LimitExceededException", "The secret has too many versions."}
 	}
 	after := maps.Clone(secret.stages)
 	for _, stage := range stages {
 		move(after, stage, id)
 	}
-	if len(after) > mostStages {
+	if len(after) > maxStages {
 		return failure{"LimitExceededException", "The secret has too many staging labels."}
 	}
 	s.made++
@@ -148,8 +148,8 @@ func move(stages map[string]string, stage, id string) {
 	stages[stage] = id
 }
 
-// tidy removes versions without a label that are older than a day, the oldest first, until there
-// is room for one more among the kept.
+// tidy removes versions without a label that are older than a day, the oldest first, until there is
+// room for one more among the kept ones.
 func (secret *stored) tidy(now time.Time) {
 	for _, id := range secret.ids() {
 		if len(secret.versions) < keptVersions {
@@ -184,7 +184,7 @@ func (secret *stored) stagesOf(id string) []string {
 var goodName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
 
 func checkName(name string) error {
-	if len(name) > mostName || !goodName.MatchString(name) {
+	if len(name) > maxName || !goodName.MatchString(name) {
 		return invalidParameter("Invalid name.")
 	}
 	return nil
@@ -194,29 +194,29 @@ func checkToken(token string) error {
 	if token == "" {
 		return invalidRequest("You must provide a ClientRequestToken value.")
 	}
-	if len(token) < leastToken || len(token) > mostToken {
+	if len(token) < leastToken || len(token) > maxToken {
 		return invalidParameter("ClientRequestToken must be 32-64 characters long.")
 	}
 	return nil
 }
 
-// checkValue wants one of text and binary, of a length that is allowed.
+// checkValue checks that the version has either text or binary, of an allowed length.
 func checkValue(v version) error {
 	if (v.text == nil) == (v.binary == nil) {
 		return invalidParameter("You must provide either SecretString or SecretBinary, not both.")
 	}
-	if len(v.binary) > mostValue || (v.text != nil && len(*v.text) > mostValue) {
+	if len(v.binary) > maxValue || (v.text != nil && len(*v.text) > maxValue) {
 		return invalidParameter("The value is longer than 65536 bytes.")
 	}
 	return nil
 }
 
 func checkStages(stages []string) error {
-	if len(stages) > mostStages {
+	if len(stages) > maxStages {
 		return invalidParameter("Too many staging labels.")
 	}
 	for _, stage := range stages {
-		if stage == "" || len(stage) > mostStage || strings.TrimSpace(stage) != stage {
+		if stage == "" || len(stage) > maxStage || strings.TrimSpace(stage) != stage {
 			return invalidParameter("Invalid staging label.")
 		}
 	}

@@ -1,0 +1,178 @@
+package binding
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// The reasons of [problem.TokenRevoked].
+const (
+	revokedAtPlatform = "revoked_at_platform"
+	tokenMayBeLost    = "token_may_be_lost"
+)
+
+// handleRefusal handles a platform's answer that a refresh token is no longer valid. Another call may
+// have used it: its new token is then in the vault, in the record, or about to be stored. If it is
+// not, the binding is revoked, and the platform is not asked again.
+func (s *Service) handleRefusal(
+	ctx context.Context, rec table.Binding, previousUntil time.Time, refusal error,
+) (table.Binding, error) {
+	k, err := s.awaitNext(ctx, rec, previousUntil)
+	if err == nil {
+		return s.commit(ctx, rec, k)
+	}
+	if !errors.Is(err, vault.ErrNotFound) {
+		return table.Binding{}, s.backOff(ctx, rec, err, asked)
+	}
+	why := problem.New(problem.TokenRevoked).Because(revokedAtPlatform).
+		With("platform", s.title(rec.Platform)).From(refusal)
+	refused, owner, overtaken := rec.Token, rec.Lease.Owner, false
+	rec, err = s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, refused) || fromNewerVersion(*b) {
+			return false
+		}
+		if overtaken = b.Lease.Owner != owner && b.Lease.Until.After(s.now()); overtaken {
+			return false
+		}
+		if b.RefreshUnclear || b.Lease.Owner != owner {
+			// Another call took the lease over, and may have received a token.
+			why = why.Because(tokenMayBeLost)
+		}
+		s.markRevoked(b, why)
+		return true
+	})
+	if err != nil {
+		return table.Binding{}, err
+	}
+	if overtaken { // the holder of the lease may have used the token up, and be about to store the next
+		return s.acquireLease(ctx, rec)
+	}
+	known := rec.Problem // of the call that marked the binding first
+	if sameGeneration(rec.Token, refused) && known != nil && known.Reason == tokenMayBeLost {
+		s.log.ErrorContext(ctx, "a refresh may have lost a token",
+			"alarm", tokenMayBeLost, "binding", describe(rec.Key))
+	}
+	return rec, s.unusable(rec)
+}
+
+// maxRecoveryReads is how often the next generation is read when the platform refuses a token whose
+// lease was taken over: about three seconds.
+const maxRecoveryReads = 8
+
+// awaitNext reads the next generation, repeatedly if an earlier holder of the lease may still be
+// about to store it. Its lease may have ended up to orphanGracePeriod ago, for two machines' clocks
+// can differ.
+func (s *Service) awaitNext(
+	ctx context.Context, rec table.Binding, previousUntil time.Time,
+) (tokenBundle, error) {
+	k, err := s.fetchNext(ctx, rec)
+	for try := 1; try < maxRecoveryReads && errors.Is(err, vault.ErrNotFound); try++ {
+		if previousUntil.IsZero() || s.now().Sub(previousUntil) > orphanGracePeriod ||
+			s.sleep(ctx, maxPollInterval+s.jitter(maxPollInterval)) != nil {
+			break
+		}
+		k, err = s.fetchNext(ctx, rec)
+	}
+	return k, err
+}
+
+// markRevoked marks a binding as revoked, and schedules one recheck: a token that another call has
+// received may still reach the vault.
+func (s *Service) markRevoked(b *table.Binding, why *problem.Problem) {
+	b.Lease, b.Backoff = table.Lease{}, table.Backoff{}
+	if b.Health != table.Revoked {
+		b.Health, b.Problem = table.Revoked, why
+		b.RecheckAt = s.now().Add(orphanGracePeriod)
+		s.happened(b, table.Event{Type: event.Revoked, Identity: b.Identity, Problem: why})
+	}
+	b.DueAt = s.due(*b)
+}
+
+// wasAsked reports whether a refresh got as far as asking the platform.
+type wasAsked bool
+
+const asked, notAsked wasAsked = true, false
+
+// backOff records a refresh that failed temporarily, and returns its problem. The token is kept. A
+// failure without a definite answer sets RefreshUnclear: the platform may have used the refresh token
+// up.
+func (s *Service) backOff(
+	ctx context.Context, rec table.Binding, cause error, was wasAsked,
+) error {
+	p := problem.Of(cause)
+	if p.Code == problem.Internal {
+		p = problem.Of(unavailable("refreshing", cause))
+	}
+	wait := p.RetryAfter
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	owner := rec.Lease.Owner
+	_, err := s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, rec.Token) || b.Health == table.Revoked || fromNewerVersion(*b) {
+			return false
+		}
+		b.RefreshUnclear = b.RefreshUnclear || was == asked && !isDefinite(p)
+		if b.Lease.Owner == owner {
+			b.Lease = table.Lease{}
+		}
+		tries := b.Backoff.Tries
+		next := min(minRefreshBackoff<<min(tries, 10), maxRefreshBackoff)
+		if was == asked {
+			tries++
+		} else { // the platform did not fail, so the pause does not grow
+			next = minRefreshBackoff
+		}
+		wait = max(wait, next)
+		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: tries, Problem: p}
+		b.DueAt = s.due(*b)
+		return true
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "a failed refresh was not noted", "error", err)
+	}
+	if p.Code == problem.ClientRefused {
+		s.log.ErrorContext(ctx, "the platform refuses the OAuth app's credentials",
+			"alarm", "client_refused", "platform", rec.Platform)
+	}
+	return p.After(wait)
+}
+
+// isDefinite reports whether the platform can't have used the refresh token up when a refresh failed
+// with p: it refused the app, it rejected the call, or the call did not reach it.
+func isDefinite(p *problem.Problem) bool {
+	switch p.Code {
+	case problem.ClientRefused, problem.PlatformNotConfigured, problem.PlatformRateLimited,
+		problem.AddressRefused, problem.PortRefused, problem.CertificateUntrusted:
+		return true
+	case problem.PlatformUnreachable:
+		return p.Reason == "dns" || p.Reason == "refused"
+	}
+	return false
+}
+
+// recheckRevoked looks for a generation that reached the vault after its binding was marked as
+// revoked, and commits it.
+func (s *Service) recheckRevoked(ctx context.Context, rec table.Binding) (table.Binding, error) {
+	k, err := s.fetchNext(ctx, rec)
+	if err == nil {
+		return s.commit(ctx, rec, k)
+	}
+	if !errors.Is(err, vault.ErrNotFound) {
+		return rec, unavailable("looking for the next token", err)
+	}
+	checked := rec.Token
+	return s.change(ctx, rec, func(b *table.Binding) bool {
+		if !sameGeneration(b.Token, checked) || b.RecheckAt.IsZero() || b.RecheckAt.After(s.now()) {
+			return false // a check before RecheckAt does not replace the one at RecheckAt
+		}
+		b.RecheckAt = time.Time{}
+		b.DueAt = s.due(*b)
+		return true
+	})
+}

@@ -1,0 +1,62 @@
+// The callback parameters in the page's own address: the result of an authorization in the
+// fragment, the issuer's response in the query. Both are removed from the address before anything
+// else happens, so that they are in no history entry, bookmark or screenshot.
+//
+// The result of an authorization is kept in sessionStorage until the API has processed it, because
+// the page may be left to sign in, and a person may reload it.
+
+const waiting = "bindery.pending";
+const started = (id) => `bindery.authorization.${id}`;
+
+// readCallback removes all parameters from the address. It returns the issuer's response, or null.
+export function readCallback() {
+  takeFragment();
+  const query = new URLSearchParams(location.search);
+  const answered = query.has("state") && (query.has("code") || query.has("error"));
+  if (location.search || location.hash) history.replaceState(null, "", location.pathname);
+  return answered ? Object.fromEntries(query) : null;
+}
+
+// takeFragment stores the result of an authorization and returns whether there was one. A stored
+// confirmation code is not replaced by a problem of the same authorization: a person who goes back
+// returns from the platform a second time, which is refused, but the first result still counts.
+export function takeFragment() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const end = {
+    id: fragment.get("authorization") ?? "",
+    confirmationCode: fragment.get("confirmationCode") ?? "",
+    problem: fragment.get("problem") ?? "",
+  };
+  if (!end.problem && !(end.id && end.confirmationCode)) return false;
+  const before = pending();
+  if (end.problem && before?.confirmationCode && before.id === end.id) return true;
+  sessionStorage.setItem(waiting, JSON.stringify(end));
+  return true;
+}
+
+// pending returns the stored result: {id, confirmationCode, problem}, or null.
+export const pending = () => stored(waiting);
+
+// clearPending removes the stored result, and what this tab knows about its authorization.
+export function clearPending() {
+  const end = pending();
+  if (end) sessionStorage.removeItem(started(end.id));
+  sessionStorage.removeItem(waiting);
+}
+
+// rememberStart stores what this tab has started: {platform, instance}.
+export function rememberStart(id, authorization) {
+  sessionStorage.setItem(started(id), JSON.stringify(authorization));
+}
+
+// startedHere returns what this tab knows about an authorization, or null if another tab started
+// it.
+export const startedHere = (id) => stored(started(id));
+
+function stored(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}

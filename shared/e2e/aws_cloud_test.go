@@ -1,0 +1,197 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"bindery/shared/table/dynamo/dynamotest"
+	"bindery/shared/vault/secretsmanager/smtest"
+)
+
+// The names in the deployment on AWS.
+const (
+	tableName    = "bindery"
+	secretPrefix = "bindery/tokens/"
+	appsName     = "bindery/oauth-apps"
+	admin        = "admin" // the test's own access key, with every right
+)
+
+// The services, as X-Amz-Target names them.
+const (
+	tableService = "DynamoDB_20120810"
+	vaultService = "secretsmanager"
+)
+
+// awsCloud is what the functions use of AWS: DynamoDB's protocol by dynoxide, and a fake Secrets
+// Manager. A gate before both gives each function the rights of its role in template.yaml and no
+// others. The access key's id is the function's folder.
+type awsCloud struct {
+	url     string
+	secrets *smtest.Service
+
+	rights map[string][]right
+
+	mu           sync.Mutex // guards what follows
+	refused      []string
+	used         map[string]bool  // "function action"
+	storedTokens map[string]bool  // every token that the vault ever stored
+	links        map[string]*link // the links that a test can cut, by session token and service
+}
+
+func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
+	t.Helper()
+	target, err := url.Parse(dynamotest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &awsCloud{
+		secrets: smtest.New(smtest.Options{}), rights: rights,
+		used: map[string]bool{}, storedTokens: map[string]bool{}, links: map[string]*link{},
+	}
+	rows := &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // tests end connections on purpose
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if !c.allowed(r, body) {
+			w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"not allowed"}`)
+			return
+		}
+		service, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		store := http.Handler(rows)
+		if service == vaultService {
+			c.keep(body)
+			store = c.secrets
+		}
+		if l := c.link(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
+			l.forward(w, r, store)
+			return
+		}
+		store.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+// keep remembers the tokens in a value that is written to the vault, so that the logs can be
+// searched for them.
+func (c *awsCloud) keep(body []byte) {
+	var in struct{ SecretBinary []byte }
+	var fields map[string]string
+	if json.Unmarshal(body, &in) != nil || json.Unmarshal(in.SecretBinary, &fields) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range []string{"access_token", "refresh_token"} {
+		if fields[name] != "" {
+			c.storedTokens[fields[name]] = true
+		}
+	}
+}
+
+// tokens returns every token that the vault ever stored.
+func (c *awsCloud) tokens() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.storedTokens))
+}
+
+func (c *awsCloud) secretNames() []string { return c.secrets.Names() }
+
+func (c *awsCloud) deniedCalls() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused)
+}
+
+// awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
+var awsUnusedRights = map[string]string{
+	"expirycheck sqs:SendMessage":                 "Lambda itself, for events that fail",
+	"tokenbind secretsmanager:PutSecretValue":     "a bind into an existing secret, which none does",
+	"oauthcallback secretsmanager:PutSecretValue": "the same",
+	"tokenbind dynamodb:Query":                    "finding who holds a token before revoking it",
+	"tokenbind dynamodb:DeleteItem":               "deleting an outdated entry of the identity index",
+	"oauthcallback dynamodb:DeleteItem":           "the same",
+	"unbind dynamodb:DeleteItem":                  "the same",
+	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",
+	"credential dynamodb:BatchWriteItem":          "the same",
+	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
+}
+
+func (c *awsCloud) unusedRights() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for folder, rights := range c.rights {
+		for _, r := range rights {
+			if !c.used[folder+" "+r.action] && awsUnusedRights[folder+" "+r.action] == "" {
+				all = append(all, folder+": "+r.action)
+			}
+		}
+	}
+	return all
+}
+
+var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
+
+// allowed reports whether the caller's role allows the request, and records a denied one.
+func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
+	who := ""
+	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
+		who = found[1]
+	}
+	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	service, _, _ = strings.Cut(strings.ToLower(service), "_")
+	var in struct {
+		TableName, IndexName, SecretId, Name string
+		RequestItems                         map[string]json.RawMessage
+		Tags                                 []json.RawMessage
+	}
+	_ = json.Unmarshal(body, &in)
+	on := "?"
+	switch secret := in.SecretId + in.Name; {
+	case in.IndexName != "":
+		on = "table/${TableName}/index/" + in.IndexName
+	case in.TableName == tableName || in.RequestItems[tableName] != nil:
+		on = ofTable
+	case strings.HasPrefix(secret, secretPrefix):
+		on = tokens
+	case secret == appsName:
+		on = apps
+	}
+	needed := []right{{service + ":" + name, on}}
+	if len(in.Tags) > 0 {
+		needed = append(needed, right{service + ":TagResource", on})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, need := range needed {
+		c.used[who+" "+need.action] = true
+		if who != admin && !slices.Contains(c.rights[who], need) {
+			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
+			return false
+		}
+	}
+	return true
+}

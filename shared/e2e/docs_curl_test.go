@@ -1,0 +1,187 @@
+package e2e_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
+// returns the ports of Bindery and of the sandbox.
+func startLaptopProcess(t *testing.T) (own, sandbox string) {
+	t.Helper()
+	folder := t.TempDir()
+	binary := filepath.Join(folder, "local")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./functions/local")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build, err, out)
+	}
+	process := exec.Command(binary) // ended in the cleanup: the end of a context would be an error
+	process.Dir = folder
+	process.Env = []string{"PORT=0"}
+	stdout, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for (own == "" || sandbox == "") && lines.Scan() {
+		if _, port, found := strings.Cut(lines.Text(), "http://localhost:"); found {
+			own = port
+		}
+		if _, port, found := strings.Cut(lines.Text(), "http://127.0.0.1:"); found {
+			sandbox, _, _ = strings.Cut(port, " ")
+		}
+	}
+	read := make(chan struct{})
+	go func() { _, _ = io.Copy(io.Discard, stdout); close(read) }()
+	t.Cleanup(func() {
+		_ = process.Process.Signal(syscall.SIGTERM)
+		<-read
+		if err := process.Wait(); err != nil {
+			t.Errorf("the laptop's process ended with %v", err)
+		}
+	})
+	if own == "" || sandbox == "" {
+		t.Fatal("the laptop's process has named no ports")
+	}
+	return own, sandbox
+}
+
+// TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with
+// only the ports changed, and compares each reply with the block of JSON after it.
+func TestDocsCurlWorksAsPasted(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	for _, name := range readmes {
+		t.Run(name, func(t *testing.T) {
+			own, sandbox := startLaptopProcess(t)
+			const border = "\n--- the next block ---\n"
+			script, wanted := "set -eu\n", []string{}
+			all := codeBlocks(document(t, name))
+			for i, f := range all {
+				if f.language != "sh" || !strings.Contains(f.body, "curl ") {
+					continue
+				}
+				script += f.body + "printf '" + strings.ReplaceAll(border, "\n", `\n`) + "'\n"
+				want := ""
+				if i+1 < len(all) && all[i+1].language == "json" {
+					want = all[i+1].body
+				}
+				wanted = append(wanted, want)
+			}
+			if len(wanted) < 3 {
+				t.Fatalf("%s has %d blocks with curl in them, which can't be all", name, len(wanted))
+			}
+			ports := strings.NewReplacer("localhost:8080", "localhost:"+own,
+				"127.0.0.1:8081", "127.0.0.1:"+sandbox)
+			shell := exec.CommandContext(t.Context(), "bash", "-c", ports.Replace(script))
+			shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+			out, err := shell.Output()
+			if err != nil {
+				t.Errorf("the blocks of %s end with %v", name, err)
+			}
+			answers := strings.Split(string(out), border)
+			for i, want := range wanted {
+				if i >= len(answers)-1 {
+					t.Fatalf("block %d of %s was not reached", i+1, name)
+				}
+				wantAnswer(t, fmt.Sprintf("block %d of %s", i+1, name), answers[i], ports.Replace(want))
+			}
+		})
+	}
+}
+
+// wantAnswer compares the last JSON value of a reply with the documentation's, and refuses a
+// problem that the documentation doesn't show.
+func wantAnswer(t *testing.T, where, answer, want string) {
+	t.Helper()
+	var last any
+	for decoder := json.NewDecoder(strings.NewReader(answer)); ; {
+		var value any
+		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Errorf("%s replies with something that isn't JSON", where)
+			return
+		}
+		last = value
+	}
+	if want == "" {
+		if fields, _ := last.(map[string]any); fields["code"] != nil {
+			t.Errorf("%s replies with the problem %v", where, fields["code"])
+		}
+		return
+	}
+	var wanted any
+	if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+		t.Errorf("the JSON after %s: %v", where, err)
+		return
+	}
+	for _, wrong := range differences(wanted, last, "") {
+		t.Errorf("%s: %s", where, wrong)
+	}
+}
+
+// differences lists where a reply differs from the documentation. In the documentation "…" stands
+// for any text, and as a name for fields that aren't shown.
+func differences(want, got any, at string) []string {
+	switch want := want.(type) {
+	case map[string]any:
+		fields, ok := got.(map[string]any)
+		if !ok {
+			return []string{at + " is no object"}
+		}
+		var wrong []string
+		for _, name := range slices.Sorted(maps.Keys(want)) {
+			if name == "…" {
+				continue
+			}
+			value, there := fields[name]
+			if !there {
+				wrong = append(wrong, at+"/"+name+" is not there")
+				continue
+			}
+			wrong = append(wrong, differences(want[name], value, at+"/"+name)...)
+		}
+		if _, partly := want["…"]; !partly && len(fields) != len(want) {
+			wrong = append(wrong, fmt.Sprintf("%s has %d fields, shown are %d", at, len(fields), len(want)))
+		}
+		return wrong
+	case []any:
+		list, ok := got.([]any)
+		if !ok || len(list) != len(want) {
+			return []string{at + " is another list"}
+		}
+		var wrong []string
+		for i := range want {
+			wrong = append(wrong, differences(want[i], list[i], fmt.Sprintf("%s/%d", at, i))...)
+		}
+		return wrong
+	case string:
+		if _, ok := got.(string); ok && want == "…" {
+			return nil
+		}
+	}
+	if want != got {
+		return []string{fmt.Sprintf("%s is not %v", at, want)}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+// Package bitbucket is the sandbox's Bitbucket Cloud. The token endpoint uses HTTP Basic and names
+// the scopes, which are the consumer's, under the key "scopes". Access tokens live for two hours,
+// a refresh token never expires. Lists across workspaces no longer exist. PKCE is ignored.
+package bitbucket
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"bindery/shared/sandbox/oauth"
+	"bindery/shared/sandbox/platform"
+	"bindery/shared/secret"
+)
+
+// OmitRefreshToken is a switch: the reply to a refresh has no refresh token.
+const OmitRefreshToken = "omit-refresh-token"
+
+// server has the handlers of Bitbucket's own routes.
+type server struct{ *oauth.Platform }
+
+// New returns a Bitbucket with its users and its consumer.
+func New(env *platform.Env) *oauth.Platform {
+	app := oauth.SeededApp(platform.Bitbucket)
+	app.Scopes = []string{"account", "repository", "webhook"}
+	s := &server{oauth.New(env, oauth.Rules{
+		Platform:      platform.Bitbucket,
+		Title:         "Bitbucket",
+		Paths:         []string{"/site/oauth2/", "/2.0/"},
+		SettingsPath:  "/account/settings/app-authorizations/",
+		AuthorizePath: "/site/oauth2/authorize",
+		Switches: []platform.Switch{{Name: OmitRefreshToken, Text: platform.Text("刷新时不返回 refresh_token。",
+			"The reply to a refresh has no refresh_token.")}},
+		RedirectFits: func(registered, sent string) bool {
+			return strings.HasPrefix(sent, registered)
+		},
+		Scopes: func(app oauth.App, _ string, _ []string) ([]string, bool) {
+			return slices.Sorted(slices.Values(app.Scopes)), true
+		},
+		NewTokens: func() (access, refresh secret.Text) {
+			// The last characters are ones that need escaping in a form or URL.
+			access = secret.New(env.NewSecret("", 42).Reveal() + "_-==")
+			return access, env.NewSecret("", 9)
+		},
+		AccessTTL:          2 * time.Hour,
+		ReusesRefreshToken: true,
+		GitUser:            "x-token-auth", GitScope: "repository",
+	}, app, oauth.Users(3000))}
+	s.Mux.HandleFunc("POST /site/oauth2/access_token", s.token)
+	s.Mux.HandleFunc("GET /2.0/user", s.user)
+	for _, path := range []string{
+		"/2.0/repositories", "/2.0/workspaces",
+		"/2.0/user/permissions/repositories", "/2.0/user/permissions/workspaces",
+	} {
+		s.Mux.HandleFunc("GET "+path, gone)
+	}
+	s.Mux.HandleFunc("/2.0/", func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusNotFound, platform.Object{"message": "Resource not found"})
+	})
+	return s.Platform
+}
+
+// fail writes an error in Bitbucket's form.
+func fail(w http.ResponseWriter, status int, failure platform.Object) {
+	platform.WriteJSON(w, status, platform.Object{"type": "error", "error": failure})
+}
+
+// gone answers for the lists that were removed in 2026 (CHANGE-2770).
+func gone(w http.ResponseWriter, _ *http.Request) {
+	fail(w, http.StatusGone, platform.Object{
+		"message": "This resource was removed: it listed across workspaces (CHANGE-2770).",
+		"data": platform.Object{
+			"announcement_url": "https://developer.atlassian.com/cloud/bitbucket/changelog/" +
+				"#CHANGE-2770",
+		},
+	})
+}
+
+// token is the token endpoint.
+func (s *server) token(w http.ResponseWriter, r *http.Request) {
+	id, clientSecret, _ := r.BasicAuth()
+	// RFC 6749, 2.3.1: both are form-encoded before they go into the header.
+	id, _ = url.QueryUnescape(id)
+	clientSecret, _ = url.QueryUnescape(clientSecret)
+	_ = r.ParseForm()
+	issued, fault := s.Token(id, clientSecret, r.PostForm)
+	if fault != "" {
+		writeFault(w, fault)
+		return
+	}
+	grantType := r.PostForm.Get("grant_type")
+	reply := platform.Object{
+		"access_token": issued.Access.Reveal(),
+		"token_type":   "bearer",
+		"expires_in":   int(s.AccessTTL / time.Second),
+		"scopes":       strings.Join(issued.Scopes, " "),
+		"state":        grantType,
+	}
+	if grantType != "refresh_token" || !s.On(OmitRefreshToken) {
+		reply["refresh_token"] = issued.Refresh.Reveal()
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	platform.WriteJSON(w, http.StatusOK, reply)
+}
+
+// writeFault writes an error of the token endpoint.
+func writeFault(w http.ResponseWriter, fault oauth.Fault) {
+	switch fault {
+	case oauth.UnknownClient:
+		oauth.WriteError(w, http.StatusUnauthorized, "unauthorized_client",
+			"The client's id and secret are missing or wrong.")
+	case oauth.UnsupportedGrantType:
+		oauth.WriteError(w, http.StatusBadRequest, "invalid_grant", "Unsupported grant type")
+	case oauth.InvalidRefreshToken:
+		oauth.WriteError(w, http.StatusBadRequest, "invalid_grant", "Invalid refresh_token")
+	default:
+		oauth.WriteError(w, http.StatusBadRequest, "invalid_grant", "The code is not valid.")
+	}
+}
+
+// user returns the user of the token.
+func (s *server) user(w http.ResponseWriter, r *http.Request) {
+	c, err := s.Caller(oauth.Bearer(r, "Bearer"))
+	if err != nil {
+		message := "The access token is missing or unknown."
+		if errors.Is(err, oauth.ErrExpiredToken) {
+			message = "Access token expired. Use your refresh token to obtain a new access token."
+		}
+		fail(w, http.StatusUnauthorized, platform.Object{"message": message})
+		return
+	}
+	w.Header().Set("X-OAuth-Scopes", strings.Join(c.Scopes, ", "))
+	w.Header().Set("X-Accepted-OAuth-Scopes", "account")
+	if !c.Has("account") {
+		fail(w, http.StatusForbidden, platform.Object{
+			"message": "The token lacks a scope that this needs.",
+			"detail": platform.Object{
+				"required": []string{"account"}, "granted": append([]string{}, c.Scopes...),
+			},
+		})
+		return
+	}
+	uuid := fmt.Sprintf("{%08x-0000-4000-8000-5a4d0b0c0000}", c.ID)
+	origin := s.Origin(r)
+	link := func(path string) platform.Object { return platform.Object{"href": origin + path} }
+	platform.WriteJSON(w, http.StatusOK, platform.Object{
+		"type":         "user",
+		"uuid":         uuid,
+		"account_id":   "557058:" + c.Login,
+		"nickname":     c.Login,
+		"display_name": c.Name,
+		"links": platform.Object{
+			"self":   link("/2.0/users/" + url.PathEscape(uuid)),
+			"html":   link("/" + url.PathEscape(uuid)),
+			"avatar": link("/sandbox/avatars/" + c.Login),
+		},
+	})
+}

@@ -1,0 +1,96 @@
+package codeup
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"bindery/shared/sandbox/git"
+)
+
+// serveGit serves git over HTTPS. A first request in protocol version 0, which asks for the refs,
+// is answered here and needs no git; git's own program uses version 2 and can clone.
+func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
+	path, request, ok := strings.Cut(r.PathValue("rest"), ".git/")
+	refs := request == git.InfoRefs && r.URL.Query().Get("service") == git.UploadPack
+	if !ok || !refs && request != git.UploadPack {
+		s.fail(w, &apiError{http.StatusNotFound, "NotFound", "No such API"})
+		return
+	}
+	repository, err := s.openRepository(r, path)
+	switch {
+	case err != nil && err.status == http.StatusUnauthorized:
+		git.RequireLogin(w, "Codeup (sandbox)")
+	case err != nil:
+		http.Error(w, err.message, err.status)
+	case r.Method == http.MethodPost || r.Header.Get("Git-Protocol") != "":
+		s.Git.Serve(w, r, git.Repository{
+			Name:     fmt.Sprintf("codeup-%d", repository.ID),
+			Branches: repository.Branches, Tags: repository.Tags,
+		})
+	default:
+		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(advertisement(repository))
+	}
+}
+
+// openRepository checks account, password and permission, and finds the repository.
+func (s *Server) openRepository(r *http.Request, path string) (Repository, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	denied := &apiError{status: http.StatusUnauthorized}
+	account, password, given := r.BasicAuth()
+	if !given {
+		return Repository{}, denied
+	}
+	if s.wrongPasswords[account] >= maxWrongPasswords {
+		return Repository{}, &apiError{
+			status: http.StatusForbidden, message: "Account is locked: too many wrong passwords",
+		}
+	}
+	token, err := s.authenticate(password)
+	if err != nil || s.On(CheckName) && account != token.CloneAccount {
+		s.wrongPasswords[account]++
+		return Repository{}, denied
+	}
+	organization := r.PathValue("organization")
+	if err := s.checkMember(organization, token, remoteHost(r)); err != nil {
+		return Repository{}, err
+	}
+	if err := checkPermission(token, Repositories); err != nil {
+		return Repository{}, err
+	}
+	repository, ok := s.repository(organization, organization+"/"+path)
+	if !ok {
+		return Repository{}, &apiError{
+			status: http.StatusNotFound, message: "Repository not found",
+		}
+	}
+	return repository, nil
+}
+
+// advertisement lists refs (gitprotocol-http, "smart server response").
+func advertisement(r Repository) []byte {
+	var b strings.Builder
+	b.WriteString(packet("# service=git-upload-pack\n") + "0000")
+	const capabilities = "\x00side-band-64k agent=sandbox"
+	if len(r.Branches) == 0 {
+		b.WriteString(packet(strings.Repeat("0", 40) + " capabilities^{}" + capabilities + "\n"))
+	} else {
+		head := r.Branches[0]
+		b.WriteString(packet(fmt.Sprintf("%s HEAD%s symref=HEAD:refs/heads/%s\n",
+			commitID(r.ID, head), capabilities, head)))
+	}
+	for _, name := range r.Branches {
+		b.WriteString(packet(commitID(r.ID, name) + " refs/heads/" + name + "\n"))
+	}
+	for _, name := range r.Tags {
+		b.WriteString(packet(commitID(r.ID, name) + " refs/tags/" + name + "\n"))
+	}
+	b.WriteString("0000")
+	return []byte(b.String())
+}
+
+// packet is git's pkt-line: the length in four hex digits, itself included, and the text.
+func packet(text string) string { return fmt.Sprintf("%04x%s", len(text)+4, text) }

@@ -1,0 +1,184 @@
+// Package git serves the sandbox's repositories for cloning, with git's own program for HTTP.
+package git
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/cgi"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Server serves small repositories by git-http-backend. It makes a repository at the first request
+// for it, and accepts no push. Without git on the machine it answers 501. The zero value is ready
+// to use, by several goroutines at once.
+type Server struct {
+	mu      sync.Mutex
+	folder  string // "" until the first clone
+	backend string
+	made    map[string]bool // repositories, by name
+	closed  bool
+}
+
+// Repository is a repository with one file, the same on every branch. The first branch is the
+// default one.
+type Repository struct {
+	Name           string // of the folder on disk: letters, digits and dashes
+	Branches, Tags []string
+}
+
+// Demo returns the one repository of a platform whose API lists none.
+func Demo(platform string) Repository {
+	return Repository{Name: platform, Branches: []string{"main"}}
+}
+
+// The two requests of a clone (gitprotocol-http): for the refs, and for their objects.
+const (
+	InfoRefs   = "info/refs"
+	UploadPack = "git-upload-pack"
+)
+
+// DemoFolder returns the folder in the URL of a platform's [Demo] repository.
+func DemoFolder(platform string) string { return "/sandbox-" + platform + "/" }
+
+// IsPath reports whether a path is one of git's.
+func IsPath(path string) bool { return strings.Contains(path, ".git/") }
+
+// Serve answers one request of a clone. The caller has authenticated the request.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, repository Repository) {
+	_, call, _ := strings.Cut(r.URL.Path, ".git/")
+	refs := r.Method == http.MethodGet && call == InfoRefs &&
+		r.URL.Query().Get("service") == UploadPack
+	if !refs && (r.Method != http.MethodPost || call != UploadPack) {
+		http.Error(w, "the sandbox serves clones only", http.StatusForbidden)
+		return
+	}
+	folder, backend, err := s.ensure(r.Context(), repository)
+	if err != nil {
+		http.Error(w, "sandbox: there is no git here: "+err.Error(), http.StatusNotImplemented)
+		return
+	}
+	inner := r.Clone(r.Context())
+	inner.URL.Path = "/" + repository.Name + "/.git/" + call
+	inner.Header.Del("Authorization") // the program needs none
+	program := cgi.Handler{
+		Path: backend, Root: "/", Dir: folder,
+		Env: append(environment(folder), "GIT_PROJECT_ROOT="+folder, "GIT_HTTP_EXPORT_ALL=1"),
+	}
+	program.ServeHTTP(w, inner)
+}
+
+// RequireLogin asks for a user name and a token, as a git server does.
+func RequireLogin(w http.ResponseWriter, realm string) {
+	w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q", realm))
+	http.Error(w, "HTTP Basic: Access denied", http.StatusUnauthorized)
+}
+
+// ensure makes a repository unless it is there.
+func (s *Server) ensure(
+	ctx context.Context, repository Repository,
+) (folder, backend string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return "", "", http.ErrServerClosed
+	}
+	if !s.made[repository.Name] {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		if err := s.prepare(ctx); err != nil {
+			return "", "", err
+		}
+		if err := s.create(ctx, repository); err != nil {
+			return "", "", err
+		}
+		s.made[repository.Name] = true
+	}
+	return s.folder, s.backend, nil
+}
+
+// prepare finds git's program and makes the folder of the repositories, once. Hold mu.
+func (s *Server) prepare(ctx context.Context) error {
+	if s.folder != "" {
+		return nil
+	}
+	folder, err := os.MkdirTemp("", "bindery-sandbox-git-")
+	if err != nil {
+		return err
+	}
+	s.folder, s.made = folder, map[string]bool{}
+	programs, err := s.run(ctx, "--exec-path")
+	if err != nil {
+		return err
+	}
+	s.backend = filepath.Join(strings.TrimSpace(programs), "git-http-backend")
+	return nil
+}
+
+// create makes a repository on disk. Hold mu.
+func (s *Server) create(ctx context.Context, repository Repository) error {
+	tree := filepath.Join(s.folder, repository.Name)
+	first := "main"
+	if len(repository.Branches) > 0 {
+		first = repository.Branches[0]
+	}
+	if _, err := s.run(ctx, "init", "--quiet", "--initial-branch="+first, tree); err != nil {
+		return err
+	}
+	text := []byte("A repository of the sandbox: " + repository.Name + ".\n")
+	if err := os.WriteFile(filepath.Join(tree, "README.md"), text, 0o600); err != nil {
+		return err
+	}
+	var commands [][]string
+	if len(repository.Branches) > 0 {
+		commands = append(commands, []string{"add", "README.md"}, []string{
+			"-c", "user.name=Sandbox", "-c", "user.email=sandbox@sandbox.invalid",
+			"commit", "--quiet", "--message=First",
+		})
+		for _, name := range repository.Branches[1:] {
+			commands = append(commands, []string{"branch", name})
+		}
+	}
+	for _, name := range repository.Tags {
+		commands = append(commands, []string{"tag", name})
+	}
+	for _, args := range commands {
+		if _, err := s.run(ctx, append([]string{"-C", tree}, args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs git without this machine's settings.
+func (s *Server) run(ctx context.Context, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, "git", args...)
+	command.Env, command.Dir = environment(s.folder), s.folder
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w: %.200s", args[0], err, out)
+	}
+	return string(out), nil
+}
+
+func environment(home string) []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
+	}
+}
+
+// Close removes the repositories. It may be called twice.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.folder != "" {
+		_ = os.RemoveAll(s.folder)
+	}
+}
