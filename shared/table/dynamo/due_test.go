@@ -17,8 +17,8 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// seed writes rows without the package's calls, many in a request: authorizations from first to end.
-// Those below due are due, and of the others half come due next year and half never.
+// seed writes rows without the package's calls, many in a request: authorizations from first to
+// end. Those below due are due, and of the others half come due next year and half never.
 func seed(t *testing.T, p *proxy, first, end, due int) {
 	t.Helper()
 	var puts []types.WriteRequest

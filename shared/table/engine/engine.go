@@ -72,7 +72,7 @@ const (
 // Query asks for rows with one PK, in the order of their SK.
 type Query struct {
 	PK string
-	// Prefix restricts the rows to those whose SK goes on behind these joined parts; "" for all.
+	// Prefix restricts the rows to those whose SK has more parts behind these; "" for all.
 	Prefix string
 	// After restricts the rows to those behind this SK, whose row may be gone; "" for all.
 	After string

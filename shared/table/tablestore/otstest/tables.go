@@ -69,7 +69,7 @@ func compareKeys(a, b []cell) int {
 	return 0
 }
 
-// checkKey returns nil for a key of the table. ends says whether it may have ends of a range.
+// checkKey returns nil for a key of the table. ends allows the ends of a range in it.
 func (t *stored) checkKey(key []cell, ends bool) error {
 	if len(key) != len(t.keys) {
 		return invalid("The number of primary key columns doesn't match.")
