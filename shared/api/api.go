@@ -16,13 +16,16 @@ import (
 	"time"
 
 	"bindery/shared/auth"
-	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/config"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
@@ -46,7 +49,11 @@ const requestTimeout = 20 * time.Second
 
 // API serves the routes of all functions.
 type API struct {
-	bindings  *binding.Service
+	connect     *connect.Service
+	consent     *consent.Service
+	credentials *credential.Service
+	maintenance *maintenance.Service
+
 	known     *provider.Set // the platforms
 	instances instance.Catalogue
 	callers   *auth.Verifier
@@ -61,7 +68,7 @@ type API struct {
 
 // Dependencies are what [Open] needs besides the configuration.
 type Dependencies struct {
-	Table table.Table
+	Table ledger.Table
 	Vault vault.Vault // nil for a function that reads no token
 	Apps  Apps
 	Now   func() time.Time
@@ -73,7 +80,7 @@ type Dependencies struct {
 
 // Openers are how a deployed function opens what its API needs. Each is the one of this build.
 type Openers struct {
-	Table func(config.Config) (table.Table, io.Closer, error)
+	Table func(config.Config) (ledger.Table, io.Closer, error)
 	Vault func(config.Config) (vault.Vault, error) // nil for a function that reads no token
 	Apps  func(config.Config) Apps                 // nil for a function that needs no OAuth app
 }
@@ -132,19 +139,23 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 			return nil, fmt.Errorf("BINDERY_EVENTS_SECRET: %w", err)
 		}
 	}
+	l := ledger.New(ledger.Options{
+		Table:     d.Table,
+		Vault:     d.Vault,
+		Platforms: platforms,
+		App:       appOf(platforms, d.Apps, d.Now),
+		Webhook:   webhook,
+		Log:       d.Log,
+		Clock:     d.Now,
+		Fill:      func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
+	})
+	credentials := credential.New(l)
 	return &API{
-		bindings: binding.New(binding.Options{
-			Table:     d.Table,
-			Vault:     d.Vault,
-			Platforms: platforms,
-			App:       appOf(platforms, d.Apps, d.Now),
-			Callback:  c.PublicURL + callbackPath,
-			Instances: instances,
-			Webhook:   webhook,
-			Log:       d.Log,
-			Now:       d.Now,
-			Random:    func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
-		}),
+		connect:     connect.New(l),
+		consent:     consent.New(l, c.PublicURL+callbackPath),
+		credentials: credentials,
+		maintenance: maintenance.New(l, credentials, instances),
+
 		known:     platforms,
 		instances: instances,
 		callers: auth.New(auth.Options{

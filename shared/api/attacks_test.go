@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
@@ -190,7 +190,7 @@ func TestD8_APastedTokenIsTrimmedAndTheRestRefused(t *testing.T) {
 // stored returns the token that a binding's record references.
 func (w *world) stored(platform string) secret.Text {
 	w.t.Helper()
-	rec, err := w.lost.Binding(w.t.Context(), table.Key{
+	rec, err := w.lost.Binding(w.t.Context(), binding.Key{
 		Account: "acme", Region: "cn-hangzhou", Instance: "cri-1", Platform: platform,
 	})
 	if err != nil {

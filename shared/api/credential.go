@@ -1,11 +1,10 @@
 package api
 
 import (
+	"bindery/shared/binding/credential"
 	"context"
 	"net/http"
 	"time"
-
-	"bindery/shared/binding"
 )
 
 // Credential adds the route that hands a build the credential for its git client.
@@ -38,7 +37,7 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	given, err := a.bindings.Credential(ctx, binding.CredentialRequest{
+	given, err := a.credentials.Credential(ctx, credential.Request{
 		By: c.user(), Instance: i, Platform: platform, MinimumLife: life,
 	})
 	if err != nil {
@@ -54,14 +53,14 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 // minimumLife returns the minimum life that the body asks for. The body may be empty.
 func minimumLife(c call) (time.Duration, error) {
 	if c.ContentLength == 0 {
-		return binding.MinimumLife, nil
+		return credential.MinimumLife, nil
 	}
 	var body credentialRequestJSON
 	if err := decode(c, &body); err != nil {
 		return 0, err
 	}
 	if body.MinimumLifeSeconds == nil {
-		return binding.MinimumLife, nil
+		return credential.MinimumLife, nil
 	}
 	seconds := *body.MinimumLifeSeconds
 	if seconds < 0 || seconds > maxMinimumLife {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"bindery/shared/binding"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/event"
 )
 
@@ -23,7 +23,7 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view, err := a.bindings.CheckNow(ctx, c.by.Account, i, platform)
+	view, err := a.maintenance.CheckNow(ctx, c.by.Account, i, platform)
 	if err != nil {
 		return answer{}, err
 	}
@@ -71,7 +71,7 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 	if task.Confirm != "" && task.Confirm != task.Platform {
 		return nil, fmt.Errorf("confirm must repeat the platform's name; nothing was done")
 	}
-	return a.bindings.RevokeAll(ctx, binding.RevokeAllRequest{
+	return a.maintenance.RevokeAll(ctx, maintenance.RevokeAllRequest{
 		Platform: task.Platform,
 		Account:  task.Account,
 		Act:      task.Confirm != "",
@@ -80,7 +80,7 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 }
 
 func (a *API) sweep(ctx context.Context) error {
-	done, err := a.bindings.Sweep(ctx)
+	done, err := a.maintenance.Sweep(ctx)
 	if err != nil { // the records that are due can't be read
 		done.Failed++
 		done.Left = true

@@ -19,12 +19,12 @@ import (
 	"time"
 
 	"bindery/shared/api"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/config"
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
-	"bindery/shared/table"
 	"bindery/shared/table/bolt"
 	"bindery/shared/trigger"
 	"bindery/shared/vault"
@@ -140,7 +140,7 @@ func (w *world) open(c config.Config) {
 	}
 	w.lost = &lossy{Table: rows}
 	w.api, err = api.Open(c, api.Dependencies{
-		Table: table.WithBeforeCall(w.lost, w.table.hook),
+		Table: ledger.WithBeforeCall(w.lost, w.table.hook),
 		Vault: vault.WithBeforeCall(w.secrets, w.vault.hook),
 		Apps:  w.apps,
 		Now:   w.clock.now,

@@ -5,25 +5,25 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
-	"bindery/shared/table"
 )
 
 // newerValues are values that a newer version may write to a record, by what they are.
-func newerValues() map[string]func(*table.Binding) {
+func newerValues() map[string]func(*binding.Record) {
 	unknown := problem.New("of_a_newer_version").Because("some_reason").With("platform", "GitLab")
-	return map[string]func(*table.Binding){
-		"health":  func(b *table.Binding) { b.Health = "suspended" },
-		"problem": func(b *table.Binding) { b.Health, b.Problem = table.Revoked, unknown },
-		"both":    func(b *table.Binding) { b.Health, b.Problem = "suspended", unknown },
-		"warning": func(b *table.Binding) { b.Warnings = append(b.Warnings, *unknown) },
-		"backoff": func(b *table.Binding) { b.Backoff = table.Backoff{Tries: 1, Problem: unknown} },
+	return map[string]func(*binding.Record){
+		"health":  func(b *binding.Record) { b.Health = "suspended" },
+		"problem": func(b *binding.Record) { b.Health, b.Problem = binding.HealthRevoked, unknown },
+		"both":    func(b *binding.Record) { b.Health, b.Problem = "suspended", unknown },
+		"warning": func(b *binding.Record) { b.Warnings = append(b.Warnings, *unknown) },
+		"backoff": func(b *binding.Record) { b.Backoff = binding.Backoff{Tries: 1, Problem: unknown} },
 	}
 }
 
 // newNewerWorld returns a world with a binding of GitLab that a newer version has changed.
-func newNewerWorld(t *testing.T, change func(*table.Binding)) *world {
+func newNewerWorld(t *testing.T, change func(*binding.Record)) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
@@ -32,7 +32,7 @@ func newNewerWorld(t *testing.T, change func(*table.Binding)) *world {
 	return w
 }
 
-func (w *world) gitLabRow() table.Binding {
+func (w *world) gitLabRow() binding.Record {
 	w.t.Helper()
 	rec, err := w.lost.Binding(w.t.Context(), keyAt("cn-hangzhou", "cri-1", sandbox.GitLab))
 	if err != nil {
@@ -41,7 +41,7 @@ func (w *world) gitLabRow() table.Binding {
 	return rec
 }
 
-func (w *world) rewrite(change func(*table.Binding)) {
+func (w *world) rewrite(change func(*binding.Record)) {
 	w.t.Helper()
 	rec := w.gitLabRow()
 	change(&rec)
@@ -86,7 +86,7 @@ func TestARecordOfANewerVersionIsShownAndNotActedUpon(t *testing.T) {
 
 // wantGeneralWords expects that the binding's problem, or its unknown warning, has its own code and
 // the texts of a newer version.
-func (w *world) wantGeneralWords(rec table.Binding, language problem.Language) {
+func (w *world) wantGeneralWords(rec binding.Record, language problem.Language) {
 	w.t.Helper()
 	want := problem.New(problem.NewerVersion).In(language)
 	r := asking("GET", home, false)(w, string(language)).ok()
@@ -107,7 +107,7 @@ func (w *world) wantGeneralWords(rec table.Binding, language problem.Language) {
 }
 
 // wantPostponed expects the record as it was, but for the time of the next check.
-func (w *world) wantPostponed(before table.Binding) {
+func (w *world) wantPostponed(before binding.Record) {
 	w.t.Helper()
 	after := w.gitLabRow()
 	wait := after.CheckAt.Sub(w.clock.now())

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"bindery/shared/binding"
+	"bindery/shared/binding/consent"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
 )
@@ -27,23 +27,23 @@ func (a *API) handleCallback(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	in, err := callbackOf(r)
 	if err != nil || r.Method != http.MethodGet {
-		a.toConsole(w, r, binding.CallbackResult{}, err)
+		a.toConsole(w, r, consent.CallbackResult{}, err)
 		return
 	}
-	to, err := a.bindings.HandleCallback(ctx, in)
+	to, err := a.consent.HandleCallback(ctx, in)
 	if to.Cookie {
 		clearHandshake(w, in.Handshake)
 	}
 	a.toConsole(w, r, to, err)
 }
 
-func callbackOf(r *http.Request) (binding.CallbackRequest, error) {
+func callbackOf(r *http.Request) (consent.CallbackRequest, error) {
 	c := call{Request: r}
 	state, stateErr := parameter(c, "state")
 	code, codeErr := parameter(c, "code")
 	failure, failureErr := parameter(c, "error")
 	issuer, issuerErr := parameter(c, "iss")
-	in := binding.CallbackRequest{
+	in := consent.CallbackRequest{
 		Platform: r.PathValue("platform"),
 		State:    secret.New(state),
 		Code:     secret.New(code),
@@ -57,7 +57,7 @@ func callbackOf(r *http.Request) (binding.CallbackRequest, error) {
 // toConsole redirects the browser to the console. The result is in the fragment, which is sent to
 // no server and is not part of a Referer.
 func (a *API) toConsole(
-	w http.ResponseWriter, r *http.Request, to binding.CallbackResult, err error,
+	w http.ResponseWriter, r *http.Request, to consent.CallbackResult, err error,
 ) {
 	fragment := url.Values{}
 	if to.ID != "" {

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/consent"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // OAuthConfirm adds the routes that show an authorization and confirm it, which makes the binding.
@@ -29,14 +29,14 @@ type authorizationJSON struct {
 
 func (a *API) authorization(ctx context.Context, c call) (answer, error) {
 	code := secret.New(c.Header.Get("Bindery-Confirmation-Code"))
-	found, err := a.bindings.Authorization(ctx, c.user(), c.PathValue("id"), code)
+	found, err := a.consent.Authorization(ctx, c.user(), c.PathValue("id"), code)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{body: authorizationOf(found, c.language())}, nil
 }
 
-func authorizationOf(found table.Authorization, lang problem.Language) authorizationJSON {
+func authorizationOf(found binding.Authorization, lang problem.Language) authorizationJSON {
 	out := authorizationJSON{
 		ID:        found.ID,
 		Platform:  found.Platform,
@@ -68,7 +68,7 @@ func (a *API) confirm(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view, err := a.bindings.Confirm(ctx, binding.ConfirmRequest{
+	view, err := a.consent.Confirm(ctx, consent.ConfirmRequest{
 		By:               c.user(),
 		ID:               c.PathValue("id"),
 		Instance:         i,

@@ -9,9 +9,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
-	"bindery/shared/table"
 )
 
 // In these tests ann is the attacker and bea the victim. Both are users of the same account, which
@@ -191,17 +192,17 @@ var known = strings.Repeat("0", 64)
 
 // withoutDefence is a table that returns every attempt as if a defence were missing.
 type withoutDefence struct {
-	table.Table
+	ledger.Table
 	// starter and confirmationCode select the missing defence.
 	starter, confirmationCode atomic.Bool
-	as                        table.User
+	as                        binding.User
 	// of is the hash of [known].
 	of string
 }
 
 func (b *withoutDefence) Authorization(
 	ctx context.Context, id string,
-) (table.Authorization, error) {
+) (binding.Authorization, error) {
 	a, err := b.Table.Authorization(ctx, id)
 	if b.starter.Load() && a.ConfirmationHash != "" {
 		a.Starter = b.as
@@ -219,7 +220,7 @@ func TestA2_WithoutEitherDefenceAnAttackSucceeds(t *testing.T) {
 			w := newConsentWorld(t)
 			cover := &withoutDefence{
 				Table: w.lost.Table,
-				as:    table.User{Issuer: w.issuer.url, Subject: "bea", Account: "acme"},
+				as:    binding.User{Issuer: w.issuer.url, Subject: "bea", Account: "acme"},
 				of:    fmt.Sprintf("%x", sha256.Sum256([]byte(known))),
 			}
 			w.lost.Table = cover

@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"bindery/shared/api"
+	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
@@ -279,7 +279,7 @@ func (w *world) boundTo(path string, platform sandbox.Platform, login string) {
 }
 
 // accessOf returns the access token of a binding from the vault.
-func (w *world) accessOf(key table.Key) secret.Text {
+func (w *world) accessOf(key binding.Key) secret.Text {
 	w.t.Helper()
 	rec, err := w.lost.Binding(w.t.Context(), key)
 	if err != nil {
@@ -288,7 +288,7 @@ func (w *world) accessOf(key table.Key) secret.Text {
 	return w.kept(rec.Token)
 }
 
-func (w *world) kept(token table.Token) secret.Text {
+func (w *world) kept(token binding.Token) secret.Text {
 	w.t.Helper()
 	value, err := w.secrets.Get(w.t.Context(), vault.SecretName(token.Secret), token.Generation)
 	if err != nil {
@@ -302,8 +302,8 @@ func (w *world) kept(token table.Token) secret.Text {
 }
 
 // keyAt returns the key of ann's binding of an instance.
-func keyAt(region, id string, platform sandbox.Platform) table.Key {
-	return table.Key{Account: "acme", Region: region, Instance: id, Platform: string(platform)}
+func keyAt(region, id string, platform sandbox.Platform) binding.Key {
+	return binding.Key{Account: "acme", Region: region, Instance: id, Platform: string(platform)}
 }
 
 // counted returns how often each method of the table and the vault is called.
@@ -331,11 +331,11 @@ func (w *world) wantCalls(what string, got, want map[string]int) {
 }
 
 func (l *lossy) SaveAuthorization(
-	ctx context.Context, a table.Authorization,
-) (table.Authorization, error) {
+	ctx context.Context, a binding.Authorization,
+) (binding.Authorization, error) {
 	saved, err := l.Table.SaveAuthorization(ctx, a)
 	if err = l.end(err); err != nil {
-		return table.Authorization{}, err
+		return binding.Authorization{}, err
 	}
 	return saved, nil
 }

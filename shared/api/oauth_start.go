@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"bindery/shared/binding"
+	"bindery/shared/binding/consent"
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
@@ -54,7 +54,7 @@ func (a *API) start(ctx context.Context, c call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	started, err := a.bindings.StartAuthorization(ctx, binding.StartRequest{
+	started, err := a.consent.StartAuthorization(ctx, consent.StartRequest{
 		By:       c.user(),
 		Platform: body.Platform,
 		Instance: i,
@@ -102,12 +102,12 @@ func (a *API) beginRedirect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	to, err := a.bindings.BeginRedirect(ctx, id, handshakes(r))
+	to, err := a.consent.BeginRedirect(ctx, id, handshakes(r))
 	if err != nil {
 		if problem.Is(err, problem.AuthorizationUnknown) {
 			id = ""
 		}
-		a.toConsole(w, r, binding.CallbackResult{ID: id}, err)
+		a.toConsole(w, r, consent.CallbackResult{ID: id}, err)
 		return
 	}
 	setHandshake(w, to.Handshake, to.ExpiresAt, a.now())

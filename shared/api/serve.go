@@ -6,10 +6,10 @@ import (
 	"net/http"
 
 	"bindery/shared/auth"
+	"bindery/shared/binding"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
-	"bindery/shared/table"
 )
 
 // call is a request by a signed-in caller.
@@ -23,8 +23,8 @@ type call struct {
 type handler func(ctx context.Context, c call) (answer, error)
 
 // user returns the caller as records keep it.
-func (c call) user() table.User {
-	return table.User{Issuer: c.by.Issuer, Subject: c.by.Subject, Account: c.by.Account}
+func (c call) user() binding.User {
+	return binding.User{Issuer: c.by.Issuer, Subject: c.by.Subject, Account: c.by.Account}
 }
 
 // language returns the language of the reply.
@@ -84,7 +84,7 @@ func (a *API) audit(c call, err error) {
 	event.Audit(c.Context(), a.log, event.Entry{
 		Action: c.Pattern,
 		User:   c.user(),
-		Target: table.Key{
+		Target: binding.Key{
 			Account:  c.by.Account,
 			Region:   c.PathValue("region"),
 			Instance: c.PathValue("instance"),

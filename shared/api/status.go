@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
 	"bindery/shared/instance"
 )
 
@@ -28,7 +29,7 @@ type platformsJSON struct {
 
 func (a *API) platforms(context.Context, call) (answer, error) {
 	list := []platformJSON{}
-	for _, d := range a.bindings.Platforms() {
+	for _, d := range a.connect.Platforms() {
 		list = append(list, platformOf(d))
 	}
 	return answer{body: platformsJSON{list}}, nil
@@ -71,7 +72,7 @@ func (a *API) instanceBindings(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	views, err := a.bindings.InstanceBindings(ctx, c.by.Account, i)
+	views, err := a.connect.InstanceBindings(ctx, c.by.Account, i)
 	if err != nil {
 		return answer{}, err
 	}
@@ -99,7 +100,7 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	if filter.Instances, err = a.visible(ctx, c); err != nil {
 		return answer{}, err
 	}
-	views, next, err := a.bindings.AccountBindings(ctx, c.by.Account, filter, cursor)
+	views, next, err := a.connect.AccountBindings(ctx, c.by.Account, filter, cursor)
 	if err != nil {
 		return answer{}, err
 	}
@@ -110,25 +111,25 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	return answer{body: out}, nil
 }
 
-func (a *API) filterOf(c call) (binding.Filter, error) {
+func (a *API) filterOf(c call) (connect.Filter, error) {
 	status, err := parameter(c, "status")
 	if err != nil {
-		return binding.Filter{}, err
+		return connect.Filter{}, err
 	}
 	// An unbound platform has no record. The list of one instance shows it.
 	listed := slices.Contains(binding.Statuses(), binding.Status(status)) &&
 		status != string(binding.StatusUnbound)
 	if status != "" && !listed {
-		return binding.Filter{}, malformed("status", "")
+		return connect.Filter{}, malformed("status", "")
 	}
 	platform, err := parameter(c, "platform")
 	if err != nil {
-		return binding.Filter{}, err
+		return connect.Filter{}, err
 	}
 	if platform != "" && !slices.Contains(a.known.Names(), platform) {
-		return binding.Filter{}, malformed("platform", "")
+		return connect.Filter{}, malformed("platform", "")
 	}
-	return binding.Filter{Status: binding.Status(status), Platform: platform}, nil
+	return connect.Filter{Status: binding.Status(status), Platform: platform}, nil
 }
 
 type historyJSON struct {
@@ -145,7 +146,7 @@ func (a *API) history(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	events, next, err := a.bindings.History(ctx, c.by.Account, i, platform, cursor)
+	events, next, err := a.connect.History(ctx, c.by.Account, i, platform, cursor)
 	if err != nil {
 		return answer{}, err
 	}

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"sync"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 )
 
 // watched records the calls to a table or a vault, and makes some of them fail.
@@ -47,7 +48,7 @@ var errStorage = errors.New("the storage is down")
 
 // lossy is a table that loses the reply to a call that succeeded if lose returns true.
 type lossy struct {
-	table.Table
+	ledger.Table
 	mu   sync.Mutex
 	n    int
 	lose func(n int) bool
@@ -74,18 +75,18 @@ func (l *lossy) end(err error) error {
 	return nil
 }
 
-func (l *lossy) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+func (l *lossy) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	saved, err := l.Table.SaveBinding(ctx, b)
 	if err = l.end(err); err != nil {
-		return table.Binding{}, err
+		return binding.Record{}, err
 	}
 	return saved, nil
 }
 
-func (l *lossy) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+func (l *lossy) SaveIdentityEntry(ctx context.Context, h binding.IdentityEntry) error {
 	return l.end(l.Table.SaveIdentityEntry(ctx, h))
 }
 
-func (l *lossy) AppendHistory(ctx context.Context, key table.Key, events []table.Event) error {
+func (l *lossy) AppendHistory(ctx context.Context, key binding.Key, events []binding.Event) error {
 	return l.end(l.Table.AppendHistory(ctx, key, events))
 }

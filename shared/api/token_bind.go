@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 )
@@ -51,7 +51,7 @@ func (a *API) bindToken(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view, err := a.bindings.BindToken(ctx, binding.TokenBindRequest{
+	view, err := a.connect.BindToken(ctx, connect.TokenBindRequest{
 		By:         c.user(),
 		Instance:   i,
 		Platform:   platform,

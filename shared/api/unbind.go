@@ -1,10 +1,9 @@
 package api
 
 import (
+	"bindery/shared/binding/connect"
 	"context"
 	"net/http"
-
-	"bindery/shared/binding"
 )
 
 // Unbind adds the route that ends a binding.
@@ -27,7 +26,7 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := a.bindings.Unbind(ctx, binding.UnbindRequest{
+	out, err := a.connect.Unbind(ctx, connect.UnbindRequest{
 		By:       c.user(),
 		Instance: i,
 		Platform: platform,

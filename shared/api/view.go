@@ -7,7 +7,6 @@ import (
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 )
 
 // platformJSON is a platform that Bindery supports. TriggerBuildLimit is null, since no platform
@@ -43,8 +42,8 @@ type identityJSON struct {
 	ProfileURL *string `json:"profileUrl"`
 }
 
-func identityOf(i table.Identity) *identityJSON {
-	if i == (table.Identity{}) {
+func identityOf(i binding.Identity) *identityJSON {
+	if i == (binding.Identity{}) {
 		return nil
 	}
 	return &identityJSON{
@@ -127,7 +126,7 @@ type eventJSON struct {
 	Problem  *problem.Details `json:"problem"`
 }
 
-func eventOf(e table.Event, lang problem.Language) eventJSON {
+func eventOf(e binding.Event, lang problem.Language) eventJSON {
 	out := eventJSON{
 		ID:       e.ID,
 		Type:     e.Type,

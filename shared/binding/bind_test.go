@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"slices"
@@ -12,7 +15,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
@@ -20,7 +22,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 	calls := b.counted(func() {
 		v := b.mustBind("i-1", aliceToken)
 		rec := v.Record
-		want(t, "status", v.Status, StatusBound)
+		want(t, "status", v.Status, binding.StatusBound)
 		want(t, "method", v.Method, provider.ByToken)
 		want(t, "identity", rec.Identity.Username, "alice")
 		want(t, "address", rec.Address, b.url+"/gitlab")
@@ -45,7 +47,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	b := newHarness(t)
 	v := b.mustBind("i-1", token{" alice ", "  Bearer " + aliceToken.value + "\r\n"})
-	k, err := b.fetch(b.startInvocation(context.Background()), v.Record.Token)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), v.Record.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,16 +70,16 @@ func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
 func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
-	rec.Health, rec.Problem = table.Revoked, problem.New(problem.TokenRejected)
+	rec.Health, rec.Problem = binding.HealthRevoked, problem.New(problem.TokenRejected)
 	rec.Unanswered, rec.RefreshUnclear, rec.Attempts = 4, true, 3
-	rec.Lease = table.Lease{Owner: "somebody", Until: b.clock().now().Add(verifyTimeout)}
+	rec.Lease = binding.Lease{Owner: "somebody", Until: b.clock().now().Add(ledger.VerifyTimeout)}
 	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}
 	v := b.mustBind("i-1", aliceOther)
-	want(t, "status", v.Status, StatusBound)
+	want(t, "status", v.Status, binding.StatusBound)
 	rec = b.row("i-1", provider.GitLab)
-	want(t, "lease", rec.Lease, table.Lease{})
+	want(t, "lease", rec.Lease, binding.Lease{})
 	if rec.RefreshUnclear || rec.Unanswered != 0 || rec.Attempts != 0 || rec.Problem != nil {
 		t.Errorf("got %+v, want nothing left of the old token", rec)
 	}
@@ -93,35 +95,35 @@ func TestARefusedBindChangesNothing(t *testing.T) {
 	before = b.row("i-1", before.Platform)
 	for _, c := range []struct {
 		name   string
-		change func(*TokenBindRequest)
+		change func(*connect.TokenBindRequest)
 		code   problem.Code
 	}{
-		{"a revoked token", func(in *TokenBindRequest) {
+		{"a revoked token", func(in *connect.TokenBindRequest) {
 			in.Submission.Token = secret.New(revokedOnes.value)
 		}, problem.TokenRejected},
-		{"another's user name", func(in *TokenBindRequest) {
+		{"another's user name", func(in *connect.TokenBindRequest) {
 			in.Submission.Username = "bob"
 		}, problem.UsernameMismatch},
-		{"no token", func(in *TokenBindRequest) {
+		{"no token", func(in *connect.TokenBindRequest) {
 			in.Submission.Token = secret.Text{}
 		}, problem.InputMalformed},
-		{"a private address", func(in *TokenBindRequest) {
+		{"a private address", func(in *connect.TokenBindRequest) {
 			in.Submission.Address = "http://10.0.0.1:8080"
 		}, problem.AddressRefused},
-		{"a platform that there isn't", func(in *TokenBindRequest) {
+		{"a platform that there isn't", func(in *connect.TokenBindRequest) {
 			in.Platform = "svn"
 		}, problem.PlatformUnknown},
-		{"a platform bound by consent", func(in *TokenBindRequest) {
+		{"a platform bound by consent", func(in *connect.TokenBindRequest) {
 			in.Platform = provider.GitHub
 		}, problem.MethodMismatch},
-		{"another tag", func(in *TokenBindRequest) {
-			in.Match = Match{"0123"}
+		{"another tag", func(in *connect.TokenBindRequest) {
+			in.Match = binding.Match{"0123"}
 		}, problem.PreconditionFailed},
 	} {
 		for _, id := range []string{"i-1", "i-2"} {
 			in := b.gitLab(id, aliceOther)
 			c.change(&in)
-			_, err := b.BindToken(context.Background(), in)
+			_, err := b.Connect.BindToken(context.Background(), in)
 			wantProblem(t, c.name+" on "+id, err, c.code)
 		}
 	}
@@ -135,7 +137,7 @@ func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.sandbox.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
-	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 	wantProblem(t, "with a platform that is down", err, problem.PlatformError)
 	want(t, "identity", b.opens("i-1"), "alice")
 	want(t, "secrets", len(b.secrets()), 1)
@@ -149,7 +151,7 @@ func TestAFailingStorageIsSaid(t *testing.T) {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.inside.set(downFrom(call))
-		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+		_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 		b.inside.clear()
 		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
 		want(t, "cause is kept", errors.Is(err, errDown), true)
@@ -164,15 +166,15 @@ func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
 	b := newHarness(t)
 	first := b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", bobToken)
-	in.Match = Match{first.Record.Revision}
-	if _, err := b.BindToken(context.Background(), in); err != nil {
+	in.Match = binding.Match{first.Record.Revision}
+	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.BindToken(context.Background(), in)
+	_, err := b.Connect.BindToken(context.Background(), in)
 	wantProblem(t, "the same tag again", err, problem.PreconditionFailed)
 	in = b.gitLab("i-2", bobToken)
-	in.Match = Match{"*"}
-	_, err = b.BindToken(context.Background(), in)
+	in.Match = binding.Match{"*"}
+	_, err = b.Connect.BindToken(context.Background(), in)
 	wantProblem(t, "any tag, of an unbound one", err, problem.PreconditionFailed)
 }
 
@@ -198,7 +200,7 @@ func (b *harness) atNth(call string, do func()) {
 }
 
 // downFrom is [down] for the calls with a name from the first or the second on.
-func downFrom(call string) table.Hook {
+func downFrom(call string) ledger.Hook {
 	name, n := nth(call)
 	var seen atomic.Int64
 	return func(_ context.Context, call string) (func(), error) {
@@ -224,10 +226,10 @@ func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustBind("i-1", aliceOther) })
-	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 	wantProblem(t, "overtaken by a bind before it lists its secret", err, problem.Conflict)
 	b.atNth("second SaveBinding", func() { b.mustBind("i-1", aliceToken) })
-	_, err = b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	_, err = b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 	wantProblem(t, "overtaken by a bind before it points at its secret", err, problem.Conflict)
 	want(t, "identity", b.opens("i-1"), "alice")
 	b.settled()
@@ -241,7 +243,7 @@ func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.atNth(call, func() { b.mustUnbind("i-1", true) })
-		_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+		_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 		wantProblem(t, "unbound before "+call, err, problem.Conflict)
 		want(t, "identity", b.opens("i-1"), "")
 		b.settled()
@@ -273,7 +275,7 @@ func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	b.mustSweep()
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	b.at("SaveBinding", func() { want(t, "rows taken away", b.mustSweep().Removed, 1) })
 	b.mustBind("i-1", bobToken)
 	want(t, "identity", b.opens("i-1"), "bob")
@@ -294,9 +296,9 @@ func TestWhoeverIsAlwaysOvertakenGivesUp(t *testing.T) {
 		}
 		return nil, nil
 	})
-	_, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken))
+	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 	wantProblem(t, "a bind", err, problem.Conflict)
-	_, err = b.Unbind(context.Background(), gitLabEnd("i-1", false))
+	_, err = b.Connect.Unbind(context.Background(), gitLabEnd("i-1", false))
 	wantProblem(t, "an unbind", err, problem.Conflict)
 	b.before.clear()
 	b.settled()
@@ -308,7 +310,7 @@ func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", bobToken)
 	in.By = other
-	if _, err := b.BindToken(context.Background(), in); err != nil {
+	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
 	audits := b.log.audits("bind")
@@ -334,7 +336,7 @@ func TestA16_TheSameTokenBoundAgainIsNotRevoked(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", aliceToken)
 	in.Revoke = true
-	if _, err := b.BindToken(context.Background(), in); err != nil {
+	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
 	b.settled()
@@ -350,11 +352,11 @@ func TestAReplacedTokenIsRevokedOnlyIfAsked(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		in := b.gitLab("i-1", aliceOther)
 		in.Revoke = asked
-		if _, err := b.BindToken(context.Background(), in); err != nil {
+		if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 			t.Fatal(err)
 		}
 		b.settled()
-		_, err := b.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
+		_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
 		want(t, "the old token is dead", problem.Is(err, problem.TokenRejected), asked)
 		line := b.log.audits("bind")[1]
 		want(t, "the audit line says so", strings.Contains(line, "revoked=true"), asked)

@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/provider"
-	"bindery/shared/table"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
 )
@@ -26,9 +28,9 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 		now := m.clock().now()
 		m.fill(due, "due", m.url, []token{aliceToken}, now)
 		for i := range size - due { // without a secret, which nobody asks for
-			m.seed(fmt.Sprint("later-", i), "later", tokenBundle{}, now.Add(time.Hour))
+			m.seed(fmt.Sprint("later-", i), "later", ledger.TokenBundle{}, now.Add(time.Hour))
 		}
-		var done SweepResult
+		var done maintenance.SweepResult
 		calls := m.counted(func() { done = m.mustSweep() })
 		want(t, "checked", done.Checked, due)
 		want(t, "reads", calls["Binding"], due)
@@ -57,7 +59,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 }
 
 // onDynamoDB is a fleet whose records are in a table of DynamoDB's protocol.
-func onDynamoDB(t *testing.T) (fleet, table.Table, *wire) {
+func onDynamoDB(t *testing.T) (fleet, ledger.Table, *wire) {
 	t.Helper()
 	client, err := dynamoClient(dynamotest.Start(t))
 	if err != nil {
@@ -86,7 +88,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 		now := m.clock().now()
 		var group errgroup.Group
 		group.SetLimit(16)
-		save := func(rec table.Binding) {
+		save := func(rec binding.Record) {
 			rec.Version = ""
 			group.Go(func() error {
 				_, err := rows.SaveBinding(t.Context(), rec)
@@ -101,9 +103,9 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			there = due
 		}
 		for ; there < size; there++ {
-			save(table.Binding{
+			save(binding.Record{
 				Key: key(fmt.Sprint("later-", there), provider.GitLab), Revision: "s",
-				Token: table.Token{Secret: "later", Generation: 1},
+				Token: binding.Token{Secret: "later", Generation: 1},
 				DueAt: now.Add(1000 * time.Hour), CheckAt: now.Add(1000 * time.Hour),
 			})
 		}
@@ -120,6 +122,6 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			t.Errorf("with %d records: got the requests %v, want %v", size, counting.calls, first)
 		}
 		t.Logf("%d records, %d due: %v", size, due, counting.calls)
-		m.clock().move(checkInterval + checkInterval/2) // the same are due again, in whatever order
+		m.clock().move(ledger.CheckInterval + ledger.CheckInterval/2) // the same are due again, in whatever order
 	}
 }

@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,13 +20,12 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // granted returns a token that a user of the sandbox has just granted to the operator's app.
 func (b *harness) granted(name, login string) provider.Token {
 	b.Helper()
-	p, _ := b.platforms.Get(name)
+	p, _ := b.Ledger.Platforms.Get(name)
 	platform := p.(provider.OAuthPlatform)
 	app, _ := appsOf(b.sandbox)(context.Background(), name)
 	verifier := secret.New(rand.Text() + rand.Text())
@@ -47,14 +49,14 @@ func (b *harness) granted(name, login string) provider.Token {
 }
 
 // bound binds a platform of an instance as alice, and returns the record.
-func (b *harness) bound(id, name string) table.Binding {
+func (b *harness) bound(id, name string) binding.Record {
 	b.Helper()
-	ctx := b.startInvocation(context.Background())
+	ctx := b.Ledger.StartInvocation(context.Background())
 	switch name {
 	case provider.GitLab:
 		b.mustBind(id, aliceToken)
 	case provider.Codeup:
-		_, err := b.BindToken(ctx, TokenBindRequest{
+		_, err := b.Connect.BindToken(ctx, connect.TokenBindRequest{
 			By: user, Instance: registry(id), Platform: name,
 			Submission: provider.Submission{
 				Username: "alice", Token: secret.New("pt-sandbox-good"),
@@ -70,9 +72,9 @@ func (b *harness) bound(id, name string) table.Binding {
 }
 
 // accessOf returns the token that a record points at.
-func (b *harness) accessOf(rec table.Binding) secret.Text {
+func (b *harness) accessOf(rec binding.Record) secret.Text {
 	b.Helper()
-	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,9 +82,9 @@ func (b *harness) accessOf(rec table.Binding) secret.Text {
 }
 
 // checked returns the result of a check at once.
-func (b *harness) checked(id, name string) View {
+func (b *harness) checked(id, name string) binding.View {
 	b.Helper()
-	v, err := b.CheckNow(context.Background(), user.Account, registry(id), name)
+	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry(id), name)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -90,11 +92,11 @@ func (b *harness) checked(id, name string) View {
 }
 
 // later lets time pass and sweeps, twice, so that the events of the first sweep are drained.
-func (b *harness) later(d time.Duration) SweepResult {
+func (b *harness) later(d time.Duration) maintenance.SweepResult {
 	b.Helper()
 	b.clock().move(d)
 	done := b.mustSweep()
-	done.add(b.mustSweep())
+	done.Add(b.mustSweep())
 	return done
 }
 
@@ -103,7 +105,7 @@ func (b *harness) eventsOf(id, name string) []string {
 	b.Helper()
 	var types []string
 	for cursor := ""; ; {
-		events, next, err := b.History(
+		events, next, err := b.Connect.History(
 			context.Background(), user.Account, registry(id), name, cursor)
 		if err != nil {
 			b.Fatal(err)
@@ -125,9 +127,9 @@ func (b *harness) wantEvents(id, name string, want ...string) {
 	}
 }
 
-func (b *harness) wantStatus(when, id, name string, want Status) {
+func (b *harness) wantStatus(when, id, name string, want binding.Status) {
 	b.Helper()
-	if got := StatusOf(b.row(id, name), b.clock().now()); got != want {
+	if got := binding.StatusOf(b.row(id, name), b.clock().now()); got != want {
 		b.Errorf("%s: got the status %s, want %s", when, got, want)
 	}
 }

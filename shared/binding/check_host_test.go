@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -17,7 +20,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
@@ -42,12 +44,12 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 	ctx := context.Background()
 	for i := range count {
 		held := with[i%len(with)]
-		k := tokenBundle{
+		k := ledger.TokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
-		name := m.newSecretName()
-		if err := m.put(m.startInvocation(ctx), name, 1, k); err != nil {
+		name := m.Ledger.NewSecretName()
+		if err := m.Ledger.Put(m.Ledger.StartInvocation(ctx), name, 1, k); err != nil {
 			m.Fatal(err)
 		}
 		m.seed(fmt.Sprint(prefix, "-", i), name, k, due)
@@ -55,9 +57,9 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 }
 
 // seed saves one record without the service, which would be slow for thousands.
-func (m fleet) seed(id string, name vault.SecretName, k tokenBundle, due time.Time) {
-	rec := table.Binding{
-		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: tokenOf(name, k, due),
+func (m fleet) seed(id string, name vault.SecretName, k ledger.TokenBundle, due time.Time) {
+	rec := binding.Record{
+		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: ledger.TokenOf(name, k, due),
 		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,
 	}
 	m.rows.bindings[rec.Key] = rec
@@ -87,7 +89,7 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	full := make(chan struct{})
 	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer inside.enter()()
-		if arrived.Add(1) == maxCallsPerHost {
+		if arrived.Add(1) == maintenance.MaxCallsPerHost {
 			close(full)
 		}
 		<-full
@@ -96,13 +98,13 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	m.around.Store(&around)
 	done := m.mustSweep()
 	want(t, "checked", done.Checked, 40)
-	want(t, "at once", inside.most.Load(), maxCallsPerHost)
+	want(t, "at once", inside.most.Load(), maintenance.MaxCallsPerHost)
 }
 
 // TestASlowHostDelaysNoOther answers for GitHub when all of GitLab's bindings have been checked.
 func TestASlowHostDelaysNoOther(t *testing.T) {
 	b := newHarness(t)
-	for i := range maxCallsPerHost + 2 {
+	for i := range maintenance.MaxCallsPerHost + 2 {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
 	}
 	b.clock().move(time.Minute)
@@ -110,8 +112,8 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 	for i := range others {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitLab)
 	}
-	b.later(orphanGracePeriod)
-	b.clock().move(checkInterval)
+	b.later(ledger.OrphanGracePeriod)
+	b.clock().move(ledger.CheckInterval)
 	var asked atomic.Int64
 	gitLabIsDone := make(chan struct{})
 	look := func(r sandbox.Request) {
@@ -125,14 +127,14 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 		}
 	}
 	b.world.asked.Store(&look)
-	want(t, "checked", b.mustSweep().Checked, maxCallsPerHost+2+others)
+	want(t, "checked", b.mustSweep().Checked, maintenance.MaxCallsPerHost+2+others)
 }
 
 // TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
 // are to be collected than are looked at side by side, when all of GitLab's bindings were checked.
 func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	m := newFleet(t)
-	const left, others = maxConcurrentEntries + 1, 5
+	const left, others = maintenance.MaxConcurrentEntries + 1, 5
 	now := m.clock().now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now.Add(-time.Hour))
@@ -160,7 +162,7 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	want(t, "checked", done.Checked, others)
 	want(t, "deleted", done.Deleted, left)
 	want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
-	want(t, "asked by so many at once", inside.most.Load() <= maxCallsPerHost, true)
+	want(t, "asked by so many at once", inside.most.Load() <= maintenance.MaxCallsPerHost, true)
 }
 
 // TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts makes a few
@@ -168,7 +170,7 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 // revoke its token.
 func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *testing.T) {
 	m := newFleet(t)
-	const left = 3 * maxConcurrentEntries
+	const left = 3 * maintenance.MaxConcurrentEntries
 	now := m.clock().now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now)
@@ -176,37 +178,37 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	done := m.mustSweep()
 	want(t, "tried or put off", done.Failed+done.PutOff, left)
-	want(t, "tried few", done.Failed < maxHostFailures+maxCallsPerHost, true)
+	want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost, true)
 	tried := 0
 	for _, rec := range m.rows.bindings {
 		for _, o := range rec.Secrets {
 			tried += o.Attempts
-			want(t, "comes up later", o.DueAt, now.Add(orphanGracePeriod))
+			want(t, "comes up later", o.DueAt, now.Add(ledger.OrphanGracePeriod))
 		}
 	}
 	want(t, "counted as tried", tried, done.Failed)
 	want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
 	want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
 	m.mend(provider.GitHub)
-	m.clock().move(orphanGracePeriod)
+	m.clock().move(ledger.OrphanGracePeriod)
 	want(t, "deleted when it is well", m.mustSweep().Deleted, left)
 }
 
 // leave makes a secret of GitHub that a record lists as retired. Its token is not valid.
 func (m fleet) leave(id string, due time.Time) {
 	m.Helper()
-	ctx := m.startInvocation(context.Background())
-	name := m.newSecretName()
-	k := tokenBundle{
+	ctx := m.Ledger.StartInvocation(context.Background())
+	name := m.Ledger.NewSecretName()
+	k := ledger.TokenBundle{
 		Platform: provider.GitHub, Method: provider.ByOAuth,
 		Token: provider.Token{Access: secret.New("gone-" + string(name))},
 	}
-	if err := m.put(ctx, name, 1, k); err != nil {
+	if err := m.Ledger.Put(ctx, name, 1, k); err != nil {
 		m.Fatal(err)
 	}
-	_, err := m.Service.table.SaveBinding(ctx, table.Binding{
+	_, err := m.services.Ledger.Table.SaveBinding(ctx, binding.Record{
 		Key: key(id, provider.GitHub), DueAt: due,
-		Secrets: []table.OwnedSecret{{Name: name, Generation: 1, Retired: true, DueAt: due}},
+		Secrets: []binding.OwnedSecret{{Name: name, Generation: 1, Retired: true, DueAt: due}},
 	})
 	if err != nil {
 		m.Fatal(err)
@@ -230,8 +232,8 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	})
 	m.around.Store(&around)
 	done := m.mustSweep()
-	if n := asked.Load(); n < maxHostFailures || n >= maxHostFailures+maxCallsPerHost {
-		t.Errorf("asked %d times, want %d to %d", n, maxHostFailures, maxHostFailures+maxCallsPerHost-1)
+	if n := asked.Load(); n < maintenance.MaxHostFailures || n >= maintenance.MaxHostFailures+maintenance.MaxCallsPerHost {
+		t.Errorf("asked %d times, want %d to %d", n, maintenance.MaxHostFailures, maintenance.MaxHostFailures+maintenance.MaxCallsPerHost-1)
 	}
 	want(t, "put off", done.PutOff, bindings-int(asked.Load()))
 	want(t, "checked", done.Checked, bindings+int(asked.Load()))
@@ -260,7 +262,7 @@ func (m fleet) reaches(origins ...string) {
 	for _, origin := range origins {
 		hosts = append(hosts, strings.TrimPrefix(origin, "http://"))
 	}
-	m.platforms = provider.New(provider.Options{
+	m.Ledger.Platforms = provider.New(provider.Options{
 		Guard: netguard.New(netguard.Options{PrivateHosts: hosts}),
 		Now:   m.clock().now,
 		Sleep: func(context.Context, time.Duration) error { return nil },
@@ -331,15 +333,15 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	began, checked, runs := time.Now(), 0, 0
 	for ; runs < 20 && m.countUnsettled(dead) > 0; runs++ {
 		checked += m.mustSweep().Checked
-		m.clock().move(retryCheckInterval)
+		m.clock().move(maintenance.RetryCheckInterval)
 	}
 	took := time.Since(began)
 	t.Logf("%d bindings, %d checks in %d runs, %v: %.0f checks a second", bindings, checked, runs,
 		took.Round(time.Millisecond), float64(checked)/took.Seconds())
 	want(t, "bindings in the wrong state", m.countUnsettled(dead), 0)
 	for _, server := range servers {
-		if most := server.most.Load(); most > maxCallsPerHost {
-			t.Errorf("a host was asked by %d at once, want %d at most", most, maxCallsPerHost)
+		if most := server.most.Load(); most > maintenance.MaxCallsPerHost {
+			t.Errorf("a host was asked by %d at once, want %d at most", most, maintenance.MaxCallsPerHost)
 		}
 	}
 }
@@ -347,18 +349,18 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 // countUnsettled counts the records that are not yet in the right state.
 func (m fleet) countUnsettled(dead token) (wrong int) {
 	for _, rec := range m.rows.bindings {
-		k, err := m.fetch(m.startInvocation(context.Background()), rec.Token)
+		k, err := m.Ledger.Fetch(m.Ledger.StartInvocation(context.Background()), rec.Token)
 		if err != nil {
 			m.Fatal(err)
 		}
-		status, right := StatusOf(rec, m.clock().now()), StatusBound
+		status, right := binding.StatusOf(rec, m.clock().now()), binding.StatusBound
 		if k.Token.Access.Equal(secret.New(dead.value)) {
-			right = StatusRevoked
-			if rec.Health == table.Revoked && rec.Problem.Code != problem.TokenRevoked {
+			right = binding.StatusRevoked
+			if rec.Health == binding.HealthRevoked && rec.Problem.Code != problem.TokenRevoked {
 				wrong++
 			}
 		}
-		if status != right || right == StatusBound && rec.LastCheckedAt.IsZero() {
+		if status != right || right == binding.StatusBound && rec.LastCheckedAt.IsZero() {
 			wrong++
 		}
 	}

@@ -1,25 +1,27 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // tokenChange is a change of a token at its platform, and what a check finds then.
 type tokenChange struct {
 	name, platform string
 	happens        func(b *harness, access secret.Text)
-	status         Status
+	status         binding.Status
 	code           problem.Code
 	reason         string
 	event          string // "" for none
@@ -32,29 +34,29 @@ func tokenChanges() []tokenChange {
 		{
 			"Revoked", provider.GitLab,
 			func(b *harness, access secret.Text) { b.sandbox.GitLab.RevokeToken(access) },
-			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
+			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked, nil,
 		},
 		{
 			"Deleted", provider.Codeup,
 			func(b *harness, access secret.Text) { b.sandbox.Codeup.RevokeToken(access) },
-			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
+			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked, nil,
 		},
 		{
 			"Narrowed", provider.GitLab,
 			func(b *harness, access secret.Text) { b.sandbox.GitLab.SetScopes(access, "read_api") },
-			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
+			binding.StatusUnauthorized, problem.PermissionMissing, "", binding.EventUnauthorized,
 			func(b *harness, access secret.Text) { b.sandbox.GitLab.SetScopes(access, "api") },
 		},
 		{
 			"Blocked", provider.GitLab,
 			func(b *harness, _ secret.Text) { b.sandbox.GitLab.BlockUser("alice") },
-			StatusUnauthorized, problem.UserBlocked, "", event.Unauthorized,
+			binding.StatusUnauthorized, problem.UserBlocked, "", binding.EventUnauthorized,
 			func(b *harness, _ secret.Text) { b.sandbox.GitLab.UnblockUser("alice") },
 		},
 		{
 			"LeftTheOrganization", provider.Codeup,
 			func(b *harness, _ secret.Text) { b.sandbox.Codeup.Leave("sandbox-org-main", "alice") },
-			StatusUnauthorized, problem.OrganizationUnknown, "not_a_member", event.Unauthorized,
+			binding.StatusUnauthorized, problem.OrganizationUnknown, "not_a_member", binding.EventUnauthorized,
 			func(b *harness, _ secret.Text) {
 				b.sandbox.Codeup.Join("sandbox-org-main", "alice", true)
 			},
@@ -64,7 +66,7 @@ func tokenChanges() []tokenChange {
 			func(b *harness, _ secret.Text) {
 				b.sandbox.SetSwitch(sandbox.Codeup, codeup.AllowList, true)
 			},
-			StatusUnauthorized, problem.AddressNotListed, "", event.Unauthorized,
+			binding.StatusUnauthorized, problem.AddressNotListed, "", binding.EventUnauthorized,
 			func(b *harness, _ secret.Text) {
 				b.sandbox.SetSwitch(sandbox.Codeup, codeup.AllowList, false)
 			},
@@ -79,7 +81,7 @@ func tokenChanges() []tokenChange {
 					},
 				})
 			},
-			StatusUnauthorized, problem.PermissionMissing, "", event.Unauthorized,
+			binding.StatusUnauthorized, problem.PermissionMissing, "", binding.EventUnauthorized,
 			func(b *harness, _ secret.Text) {
 				b.sandbox.Codeup.AddToken(codeup.Token{
 					Value: good, CloneAccount: "alice", Permissions: append(
@@ -90,7 +92,7 @@ func tokenChanges() []tokenChange {
 		{
 			"Narrowed", provider.GitHub,
 			func(b *harness, _ secret.Text) { b.sandbox.NarrowScopes(sandbox.GitHub, "alice", nil) },
-			StatusUnauthorized, problem.PermissionMissing, "consent", event.Unauthorized, nil,
+			binding.StatusUnauthorized, problem.PermissionMissing, "consent", binding.EventUnauthorized, nil,
 		},
 	}
 	for _, name := range consented {
@@ -98,7 +100,7 @@ func tokenChanges() []tokenChange {
 		all = append(all, tokenChange{
 			"ConsentTakenBack", name,
 			func(b *harness, _ secret.Text) { b.sandbox.RevokeTokens(at, "alice") },
-			StatusRevoked, problem.TokenRevoked, revokedAtPlatform, event.Revoked, nil,
+			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked, nil,
 		})
 	}
 	return all
@@ -110,7 +112,7 @@ func TestACheckReportsAFailureOnceAndTheRecovery(t *testing.T) {
 			t.Parallel()
 			b := newHarness(t)
 			access := b.accessOf(b.bound("i-1", c.platform))
-			b.wantStatus("before", "i-1", c.platform, StatusBound)
+			b.wantStatus("before", "i-1", c.platform, binding.StatusBound)
 			c.happens(b, access)
 			for range 3 { // the event comes once
 				v := b.checked("i-1", c.platform)
@@ -119,14 +121,14 @@ func TestACheckReportsAFailureOnceAndTheRecovery(t *testing.T) {
 					t.Errorf("problem: got %v, want %s (%s)", p, c.code, c.reason)
 				}
 			}
-			b.wantEvents("i-1", c.platform, event.Bound, c.event)
+			b.wantEvents("i-1", c.platform, binding.EventBound, c.event)
 			if c.restored == nil {
 				return
 			}
 			c.restored(b, access)
-			b.later(checkInterval)
-			b.wantStatus("restored", "i-1", c.platform, StatusBound)
-			b.wantEvents("i-1", c.platform, event.Bound, c.event, event.Recovered)
+			b.later(ledger.CheckInterval)
+			b.wantStatus("restored", "i-1", c.platform, binding.StatusBound)
+			b.wantEvents("i-1", c.platform, binding.EventBound, c.event, binding.EventRecovered)
 			if p := b.row("i-1", c.platform).Problem; p != nil {
 				t.Errorf("got the problem %v when all is well", p)
 			}
@@ -139,14 +141,14 @@ func TestAGoodCheckIsRecordedWithoutAnEvent(t *testing.T) {
 		b := newHarness(t)
 		b.bound("i-1", name)
 		b.later(0) // the bind's event
-		done := b.later(checkInterval)
+		done := b.later(ledger.CheckInterval)
 		want(t, "checked", done.Checked, 1)
 		rec := b.row("i-1", name)
 		want(t, "last good check", rec.LastCheckedAt, b.clock().now())
 		want(t, "attempts", rec.Attempts, 0)
 		want(t, "next check within a day", rec.DueAt.After(b.clock().now()) &&
-			!rec.DueAt.After(b.clock().now().Add(checkInterval)), true)
-		b.wantEvents("i-1", name, event.Bound)
+			!rec.DueAt.After(b.clock().now().Add(ledger.CheckInterval)), true)
+		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }
 
@@ -156,11 +158,11 @@ func TestARefusedAccessTokenIsRefreshedWithoutAProblem(t *testing.T) {
 		b.bound("i-1", name)
 		b.sandbox.ExpireTokens(sandbox.Platform(name), "alice")
 		v := b.checked("i-1", name)
-		want(t, "status", v.Status, StatusBound)
+		want(t, "status", v.Status, binding.StatusBound)
 		want(t, "generation", v.Record.Token.Generation, 2)
 		want(t, "the new token lives", b.sandbox.Lives(sandbox.Platform(name),
 			b.accessOf(v.Record)), true)
-		b.wantEvents("i-1", name, event.Bound)
+		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }
 
@@ -178,12 +180,12 @@ func TestARefusalOfATokenThatWasJustIssuedDoesNotRevoke(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.SetReplicaLag(4)
 	b.clock().move(9 * time.Hour)
-	want(t, "status", b.checked("i-1", provider.GitHub).Status, StatusBound)
+	want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusBound)
 	b.sandbox.SetReplicaLag(0)
-	b.later(retryCheckInterval)
+	b.later(maintenance.RetryCheckInterval)
 	rec := b.row("i-1", provider.GitHub)
 	want(t, "last good check", rec.LastCheckedAt, b.clock().now())
-	b.wantEvents("i-1", provider.GitHub, event.Bound)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound)
 }
 
 func TestThreeChecksWithoutAnAnswerAreReported(t *testing.T) {
@@ -191,23 +193,23 @@ func TestThreeChecksWithoutAnAnswerAreReported(t *testing.T) {
 		b := newHarness(t)
 		good := b.bound("i-1", name).LastCheckedAt
 		b.fault(name, sandbox.Fault{Kind: sandbox.Fault500})
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 		for range 2 {
-			b.wantStatus("before the third", "i-1", name, StatusBound)
-			b.later(retryCheckInterval)
+			b.wantStatus("before the third", "i-1", name, binding.StatusBound)
+			b.later(maintenance.RetryCheckInterval)
 		}
-		b.wantStatus("after the third", "i-1", name, StatusUnreachable)
+		b.wantStatus("after the third", "i-1", name, binding.StatusUnreachable)
 		rec := b.row("i-1", name)
 		want(t, "the last good check", rec.LastCheckedAt, good)
 		if rec.Problem == nil || rec.Problem.Code != problem.PlatformError {
 			t.Errorf("problem: got %v, want %s", rec.Problem, problem.PlatformError)
 		}
-		b.later(retryCheckInterval)
-		b.wantEvents("i-1", name, event.Bound, event.Unreachable)
+		b.later(maintenance.RetryCheckInterval)
+		b.wantEvents("i-1", name, binding.EventBound, binding.EventUnreachable)
 		b.mend(name)
-		b.later(retryCheckInterval)
-		b.wantStatus("restored", "i-1", name, StatusBound)
-		b.wantEvents("i-1", name, event.Bound, event.Unreachable, event.Recovered)
+		b.later(maintenance.RetryCheckInterval)
+		b.wantStatus("restored", "i-1", name, binding.StatusBound)
+		b.wantEvents("i-1", name, binding.EventBound, binding.EventUnreachable, binding.EventRecovered)
 	})
 }
 
@@ -223,32 +225,32 @@ func passing() []sandbox.FaultKind {
 // request, because the schedule does not check a revoked binding again.
 func TestATemporaryFailureNeverChangesADefiniteResult(t *testing.T) {
 	for _, kind := range passing() {
-		for _, status := range []Status{StatusRevoked, StatusExpired, StatusUnauthorized} {
+		for _, status := range []binding.Status{binding.StatusRevoked, binding.StatusExpired, binding.StatusUnauthorized} {
 			t.Run(string(kind)+"/"+string(status), func(t *testing.T) {
 				t.Parallel()
 				b := newHarness(t)
 				with := b.issue(20)
 				b.mustBind("i-1", with)
-				why := map[Status]string{
-					StatusRevoked: event.Revoked, StatusUnauthorized: event.Unauthorized,
+				why := map[binding.Status]string{
+					binding.StatusRevoked: binding.EventRevoked, binding.StatusUnauthorized: binding.EventUnauthorized,
 				}[status]
 				switch status {
-				case StatusRevoked:
+				case binding.StatusRevoked:
 					b.sandbox.GitLab.RevokeToken(secret.New(with.value))
-				case StatusUnauthorized:
+				case binding.StatusUnauthorized:
 					b.sandbox.GitLab.SetScopes(secret.New(with.value), "read_api")
 				default:
-					why = event.Expired
-					b.clock().move(21 * day)
+					why = binding.EventExpired
+					b.clock().move(21 * ledger.Day)
 				}
 				code := b.checked("i-1", provider.GitLab).Record.Problem.Code
 				b.fault(provider.GitLab, sandbox.Fault{Kind: kind})
-				for range minUnansweredChecks + 1 {
+				for range binding.MinUnansweredChecks + 1 {
 					v := b.checked("i-1", provider.GitLab)
 					want(t, "status", v.Status, status)
 					want(t, "code", v.Record.Problem.Code, code)
 				}
-				b.wantEvents("i-1", provider.GitLab, event.Bound, why)
+				b.wantEvents("i-1", provider.GitLab, binding.EventBound, why)
 			})
 		}
 	}
@@ -266,14 +268,14 @@ func TestARevokedTokenIsNotCheckedAgain(t *testing.T) {
 		default:
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}
-		b.later(checkInterval)
-		b.wantStatus("after the check", "i-1", name, StatusRevoked)
+		b.later(ledger.CheckInterval)
+		b.wantStatus("after the check", "i-1", name, binding.StatusRevoked)
 		b.sandbox.ResetLog()
 		for range 10 {
-			b.later(checkInterval)
+			b.later(ledger.CheckInterval)
 		}
 		want(t, "requests", b.sandbox.Count(sandbox.Platform(name)), 0)
-		b.wantEvents("i-1", name, event.Bound, event.Revoked)
+		b.wantEvents("i-1", name, binding.EventBound, binding.EventRevoked)
 	})
 }
 
@@ -284,7 +286,7 @@ func TestAnAppThatThePlatformRefusesChangesNoBinding(t *testing.T) {
 		b.later(0)
 		refuse := func(refused bool) {
 			box := appsOf(b.sandbox)
-			b.Service.app = func(ctx context.Context, name string) (provider.App, error) {
+			b.services.Ledger.App = func(ctx context.Context, name string) (provider.App, error) {
 				app, err := box(ctx, name)
 				if refused {
 					app.ClientSecrets = []secret.Text{secret.New("another")}
@@ -293,20 +295,20 @@ func TestAnAppThatThePlatformRefusesChangesNoBinding(t *testing.T) {
 			}
 		}
 		refuse(true)
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 		for range 5 {
-			b.later(retryCheckInterval)
+			b.later(maintenance.RetryCheckInterval)
 		}
 		rec := b.row("i-1", name)
-		want(t, "health", rec.Health, table.Healthy)
+		want(t, "health", rec.Health, binding.HealthGood)
 		want(t, "unanswered", rec.Unanswered, 0)
 		want(t, "token", rec.Token.Generation, before.Token.Generation)
-		b.wantStatus("refused", "i-1", name, StatusBound)
-		b.wantEvents("i-1", name, event.Bound)
+		b.wantStatus("refused", "i-1", name, binding.StatusBound)
+		b.wantEvents("i-1", name, binding.EventBound)
 		want(t, "alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
 		refuse(false)
-		b.later(retryCheckInterval)
+		b.later(maintenance.RetryCheckInterval)
 		want(t, "generation", b.row("i-1", name).Token.Generation, 2)
-		b.wantEvents("i-1", name, event.Bound)
+		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }

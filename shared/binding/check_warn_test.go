@@ -1,6 +1,11 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"runtime"
@@ -9,13 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
@@ -24,7 +27,7 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 	b.mustBind("i-1", with)
 	ends := b.row("i-1", provider.GitLab).Token.ExpiresAt
 	told := map[string]time.Duration{} // how long before the end each event was first there
-	for b.clock().now().Before(ends.Add(3 * day)) {
+	for b.clock().now().Before(ends.Add(3 * ledger.Day)) {
 		for i, what := range b.eventsOf("i-1", provider.GitLab) {
 			name := what + strings.Repeat("+", i)
 			if _, known := told[name]; !known {
@@ -33,17 +36,17 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 		}
 		b.later(15 * time.Minute)
 	}
-	b.wantEvents("i-1", provider.GitLab, event.Bound,
-		event.Expiring, event.Expiring, event.Expiring, event.Expired)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound,
+		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired)
 	for name, at := range map[string]time.Duration{
-		event.Expiring + "+": 14 * day, event.Expiring + "++": 7 * day,
-		event.Expiring + "+++": day, event.Expired + "++++": 0,
+		binding.EventExpiring + "+": 14 * ledger.Day, binding.EventExpiring + "++": 7 * ledger.Day,
+		binding.EventExpiring + "+++": ledger.Day, binding.EventExpired + "++++": 0,
 	} {
 		if late := at - told[name]; late < 0 || late > 30*time.Minute {
 			t.Errorf("%s was told %v before the end, want %v", name, told[name], at)
 		}
 	}
-	b.wantStatus("in the end", "i-1", provider.GitLab, StatusExpired)
+	b.wantStatus("in the end", "i-1", provider.GitLab, binding.StatusExpired)
 }
 
 func TestATokenThatIsBoundLateGetsTheRemainingWarnings(t *testing.T) {
@@ -52,13 +55,13 @@ func TestATokenThatIsBoundLateGetsTheRemainingWarnings(t *testing.T) {
 	b.later(time.Hour)
 	b.checked("i-1", provider.GitLab)
 	b.checked("i-1", provider.GitLab)
-	b.wantStatus("five days before", "i-1", provider.GitLab, StatusExpiring)
-	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Expiring)
+	b.wantStatus("five days before", "i-1", provider.GitLab, binding.StatusExpiring)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring)
 	for range 6 {
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 	}
 	b.wantEvents("i-1", provider.GitLab,
-		event.Bound, event.Expiring, event.Expiring, event.Expired)
+		binding.EventBound, binding.EventExpiring, binding.EventExpiring, binding.EventExpired)
 }
 
 func TestATokenThatWasProlongedIsHealthyAgain(t *testing.T) {
@@ -73,39 +76,39 @@ func TestATokenThatWasProlongedIsHealthyAgain(t *testing.T) {
 		})
 	}
 	prolong(100)
-	b.later(checkInterval)
-	b.wantStatus("prolonged", "i-1", provider.GitLab, StatusBound)
-	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Expiring)
-	b.clock().move(100 * day)
+	b.later(ledger.CheckInterval)
+	b.wantStatus("prolonged", "i-1", provider.GitLab, binding.StatusBound)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring)
+	b.clock().move(100 * ledger.Day)
 	b.later(0)
-	b.wantStatus("ended", "i-1", provider.GitLab, StatusExpired)
+	b.wantStatus("ended", "i-1", provider.GitLab, binding.StatusExpired)
 	prolong(10)
-	b.later(checkInterval)
-	b.wantStatus("prolonged again", "i-1", provider.GitLab, StatusExpiring)
-	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Expiring, event.Expired,
-		event.Recovered, event.Expiring)
+	b.later(ledger.CheckInterval)
+	b.wantStatus("prolonged again", "i-1", provider.GitLab, binding.StatusExpiring)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring, binding.EventExpired,
+		binding.EventRecovered, binding.EventExpiring)
 }
 
 // TestAnExpiryThatItsOwnerGaveEndsATokenOnce is for Codeup, which does not tell when a
 // token expires: the date that its owner gave counts, though the token works.
 func TestAnExpiryThatItsOwnerGaveEndsATokenOnce(t *testing.T) {
 	b := newHarness(t)
-	_, err := b.BindToken(context.Background(), TokenBindRequest{
+	_, err := b.Connect.BindToken(context.Background(), connect.TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
-			ExpiresAt: b.clock().now().Add(3 * day),
+			ExpiresAt: b.clock().now().Add(3 * ledger.Day),
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 	}
-	b.wantStatus("in the end", "i-1", provider.Codeup, StatusExpired)
+	b.wantStatus("in the end", "i-1", provider.Codeup, binding.StatusExpired)
 	b.wantEvents("i-1", provider.Codeup,
-		event.Bound, event.Expiring, event.Expiring, event.Expired)
+		binding.EventBound, binding.EventExpiring, binding.EventExpiring, binding.EventExpired)
 }
 
 func TestAnExpiryIsReportedThoughTheServerDoesNotAnswer(t *testing.T) {
@@ -114,11 +117,11 @@ func TestAnExpiryIsReportedThoughTheServerDoesNotAnswer(t *testing.T) {
 	b.later(0)
 	b.fault(provider.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
 	for range 21 * 24 {
-		b.later(retryCheckInterval)
+		b.later(maintenance.RetryCheckInterval)
 	}
-	b.wantStatus("in the end", "i-1", provider.GitLab, StatusExpired)
-	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Unreachable,
-		event.Expiring, event.Expiring, event.Expiring, event.Expired)
+	b.wantStatus("in the end", "i-1", provider.GitLab, binding.StatusExpired)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventUnreachable,
+		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired)
 }
 
 // crashingSweep sweeps in a process that crashes at the first call for which fatal returns true. It
@@ -139,13 +142,14 @@ func (b *harness) crashingSweep(fatal func(call string) bool) bool {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = b.Sweep(ctx)
+		_, _ = b.Maintenance.Sweep(ctx)
 	}()
 	<-ended
 	b.inside.clear()
-	webhook, instances := b.webhook, b.instances
+	webhook, instances := b.Ledger.Webhook, b.instances
 	b.serve(b.store.table, b.store.vault)
-	b.Service.webhook, b.Service.instances = webhook, instances
+	b.services.Ledger.Webhook = webhook
+	b.withInstances(instances)
 	return dead.Load()
 }
 
@@ -155,9 +159,9 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 			b := newHarness(t)
 			b.bound("i-1", name)
 			for range 4 {
-				b.later(checkLeaseTTL)
+				b.later(maintenance.CheckLeaseTTL)
 			}
-			b.clock().move(checkInterval)
+			b.clock().move(ledger.CheckInterval)
 			var calls atomic.Int64
 			if !b.crashingSweep(func(string) bool { return calls.Add(1) == k }) {
 				want(t, "calls at which it died", k > 4, true)
@@ -168,15 +172,15 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 					rec.DueAt.After(b.clock().now()), true)
 			}
 			for range 4 { // an abandoned lease delays the next refresh
-				b.later(checkLeaseTTL)
+				b.later(maintenance.CheckLeaseTTL)
 			}
 			rec := b.row("i-1", name)
 			want(t, "attempts", rec.Attempts, 0)
 			switch {
-			case rec.Health == table.Healthy:
+			case rec.Health == binding.HealthGood:
 				want(t, "checked since", b.clock().now().Sub(rec.LastCheckedAt) <= time.Hour, true)
-				b.wantEvents("i-1", name, event.Bound)
-			case rec.Problem.Reason != tokenMayBeLost:
+				b.wantEvents("i-1", name, binding.EventBound)
+			case rec.Problem.Reason != credential.TokenMayBeLost:
 				t.Errorf("call %d: got %v", k, rec.Problem)
 			}
 			want(t, "secrets", len(b.secrets()), 1)
@@ -189,21 +193,21 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	b := newHarness(t)
 	b.bound("i-1", provider.GitLab)
 	b.settled()
-	b.clock().move(checkInterval)
-	for died := 1; died <= maxCheckAttempts; died++ {
+	b.clock().move(ledger.CheckInterval)
+	for died := 1; died <= maintenance.MaxCheckAttempts; died++ {
 		want(t, "died", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
 		want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
-		b.clock().move(checkLeaseTTL)
+		b.clock().move(maintenance.CheckLeaseTTL)
 	}
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
 	want(t, "parked", b.mustSweep().Parked, 1)
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), true)
-	b.clock().move(10 * checkInterval)
+	b.clock().move(10 * ledger.CheckInterval)
 	done := b.mustSweep()
 	want(t, "due when parked", done.Due, 0)
 
-	want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, StatusBound)
-	b.clock().move(checkInterval)
+	want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, binding.StatusBound)
+	b.clock().move(ledger.CheckInterval)
 	want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
 
@@ -215,24 +219,25 @@ func TestAVaultThatIsDownQuarantinesNothing(t *testing.T) {
 		b.shortenWaits()
 		b.bound("i-1", name)
 		b.settled()
-		b.clock().move(checkInterval)
+		b.clock().move(ledger.CheckInterval)
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if call == "Get" {
 				return nil, errDown
 			}
 			return nil, nil
 		})
-		b.cache = tokenCache{}
+		b.Credentials = credential.New(b.Ledger)
+		b.withInstances(b.instances)
 		for range 96 {
 			b.mustSweep()
-			b.clock().move(checkLeaseTTL)
+			b.clock().move(maintenance.CheckLeaseTTL)
 		}
 		b.inside.clear()
-		b.wantStatus("meanwhile", "i-1", name, StatusBound)
+		b.wantStatus("meanwhile", "i-1", name, binding.StatusBound)
 		want(t, "attempts", b.row("i-1", name).Attempts, 0)
 		want(t, "checked when it is back", b.mustSweep().Checked, 1)
 		want(t, "health", b.row("i-1", name).LastCheckedAt, b.clock().now())
-		b.wantEvents("i-1", name, event.Bound)
+		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }
 
@@ -241,21 +246,21 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
-	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := b.startInvocation(context.Background())
-	if k.Token, _, err = b.requestRefresh(ctx, k); err != nil { // by a process that is slow to store it
+	ctx := b.Ledger.StartInvocation(context.Background())
+	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil { // by a process that is slow to store it
 		t.Fatal(err)
 	}
-	want(t, "status", b.checked("i-1", provider.GitHub).Status, StatusRevoked)
-	if err := b.put(ctx, rec.Token.Secret, 2, k); err != nil {
+	want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
+	if err := b.Ledger.Put(ctx, rec.Token.Secret, 2, k); err != nil {
 		t.Fatal(err)
 	}
-	b.later(orphanGracePeriod)
-	b.wantStatus("after the last look", "i-1", provider.GitHub, StatusBound)
-	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked, event.Recovered)
+	b.later(ledger.OrphanGracePeriod)
+	b.wantStatus("after the last look", "i-1", provider.GitHub, binding.StatusBound)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventRecovered)
 	want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
 }
 
@@ -263,23 +268,23 @@ func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		catalogue := &gone{}
-		b.Service.instances = catalogue
+		b.withInstances(catalogue)
 		b.bound("i-1", name)
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 		catalogue.is = true
 		for range 6 {
-			b.later(checkInterval)
-			b.wantStatus("within the week", "i-1", name, StatusBound)
+			b.later(ledger.CheckInterval)
+			b.wantStatus("within the week", "i-1", name, binding.StatusBound)
 		}
 		catalogue.unreadable = true // says nothing
 		for range 5 {
-			b.later(checkInterval)
+			b.later(ledger.CheckInterval)
 		}
-		b.wantStatus("while the catalogue can't be read", "i-1", name, StatusBound)
+		b.wantStatus("while the catalogue can't be read", "i-1", name, binding.StatusBound)
 		catalogue.unreadable = false
-		b.later(checkInterval)
-		b.wantStatus("after a week", "i-1", name, StatusUnbound)
-		b.wantEvents("i-1", name, event.Bound, event.Unbound)
+		b.later(ledger.CheckInterval)
+		b.wantStatus("after a week", "i-1", name, binding.StatusUnbound)
+		b.wantEvents("i-1", name, binding.EventBound, binding.EventUnbound)
 		b.settled()
 		want(t, "secrets that are left", len(b.secrets()), 0)
 	})
@@ -288,33 +293,33 @@ func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
 func TestAnInstanceThatComesBackKeepsItsBindings(t *testing.T) {
 	b := newHarness(t)
 	catalogue := &gone{}
-	b.Service.instances = catalogue
+	b.withInstances(catalogue)
 	b.bound("i-1", provider.GitHub)
 	for range 4 { // never for a week on end
 		catalogue.is = true
 		for range 5 {
-			b.later(checkInterval)
+			b.later(ledger.CheckInterval)
 		}
 		catalogue.is = false
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 	}
-	b.wantStatus("in the end", "i-1", provider.GitHub, StatusBound)
-	b.wantEvents("i-1", provider.GitHub, event.Bound)
+	b.wantStatus("in the end", "i-1", provider.GitHub, binding.StatusBound)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound)
 }
 
 func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 	b := newHarness(t)
 	catalogue := &gone{}
-	b.Service.instances = catalogue
+	b.withInstances(catalogue)
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
-	b.later(checkInterval)
-	b.wantStatus("taken back", "i-1", provider.GitHub, StatusRevoked)
+	b.later(ledger.CheckInterval)
+	b.wantStatus("taken back", "i-1", provider.GitHub, binding.StatusRevoked)
 	catalogue.is = true
 	for range 10 {
-		b.later(checkInterval)
+		b.later(ledger.CheckInterval)
 	}
-	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked, event.Unbound)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventUnbound)
 	b.settled()
 	want(t, "secrets that are left", len(b.secrets()), 0)
 }
@@ -322,8 +327,8 @@ func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 func TestACheckOfAnUnboundPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	ctx := context.Background()
-	_, err := b.CheckNow(ctx, user.Account, registry("i-1"), provider.GitLab)
+	_, err := b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), provider.GitLab)
 	want(t, "code", problem.Of(err).Code, problem.NotBound)
-	_, err = b.CheckNow(ctx, user.Account, registry("i-1"), "sourceforge")
+	_, err = b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), "sourceforge")
 	want(t, "code", problem.Of(err).Code, problem.PlatformUnknown)
 }

@@ -1,6 +1,7 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/credential"
 	"context"
 	"os"
 	"os/exec"
@@ -63,8 +64,8 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 		b := newHarness(t)
 		b.bound("i-1", name)
 		b.clock().move(9 * time.Hour) // some have to be refreshed first
-		given, err := b.Credential(context.Background(), CredentialRequest{
-			By: user, Instance: registry("i-1"), Platform: name, MinimumLife: MinimumLife,
+		given, err := b.Credentials.Credential(context.Background(), credential.Request{
+			By: user, Instance: registry("i-1"), Platform: name, MinimumLife: credential.MinimumLife,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,12 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +17,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // leave is a browser's way from the console to the platform and back, up to the callback: its
@@ -19,13 +24,13 @@ import (
 func (b *harness) leave(name, login, id string) errand {
 	b.Helper()
 	ctx := context.Background()
-	a, err := b.StartAuthorization(ctx, StartRequest{
+	a, err := b.Consent.StartAuthorization(ctx, consent.StartRequest{
 		By: user, Platform: name, Instance: registry(id),
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	departure, err := b.BeginRedirect(ctx, a.ID, nil)
+	departure, err := b.Consent.BeginRedirect(ctx, a.ID, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -43,17 +48,17 @@ func (b *harness) leave(name, login, id string) errand {
 	}}
 }
 
-func arrives(ctx context.Context, s *Service, name string, e errand) (CallbackResult, error) {
-	return s.HandleCallback(ctx, CallbackRequest{
+func arrives(ctx context.Context, s *services, name string, e errand) (consent.CallbackResult, error) {
+	return s.Consent.HandleCallback(ctx, consent.CallbackRequest{
 		Platform:  name,
 		State:     e.papers[0],
 		Code:      e.papers[2],
-		Handshake: Handshake{State: e.papers[0], Verifier: e.papers[1]},
+		Handshake: consent.Handshake{State: e.papers[0], Verifier: e.papers[1]},
 	})
 }
 
 func arriveDeed(name string) doing {
-	return func(ctx context.Context, s *Service, e errand) error {
+	return func(ctx context.Context, s *services, e errand) error {
 		_, err := arrives(ctx, s, name, e)
 		return err
 	}
@@ -62,7 +67,7 @@ func arriveDeed(name string) doing {
 // comeBack is the callback too. The papers that remain are the authorization's id and the finish.
 func (b *harness) comeBack(name string, e errand) errand {
 	b.Helper()
-	a, err := arrives(context.Background(), b.Service, name, e)
+	a, err := arrives(context.Background(), b.services, name, e)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -70,9 +75,9 @@ func (b *harness) comeBack(name string, e errand) errand {
 }
 
 // confirmDeed binds i-1, or with another user fails to.
-func confirmDeed(by table.User) doing {
-	return func(ctx context.Context, s *Service, e errand) error {
-		_, err := s.Confirm(ctx, ConfirmRequest{
+func confirmDeed(by binding.User) doing {
+	return func(ctx context.Context, s *services, e errand) error {
+		_, err := s.Consent.Confirm(ctx, consent.ConfirmRequest{
 			By: by, ID: e.papers[0].Reveal(), Instance: registry("i-1"), ConfirmationCode: e.papers[1],
 		})
 		switch {
@@ -91,7 +96,7 @@ func confirmDeed(by table.User) doing {
 func (b *harness) consents(name, login, id string) {
 	b.Helper()
 	e := b.comeBack(name, b.leave(name, login, id))
-	_, err := b.Confirm(context.Background(), ConfirmRequest{
+	_, err := b.Consent.Confirm(context.Background(), consent.ConfirmRequest{
 		By: user, ID: e.papers[0].Reveal(), Instance: registry(id), ConfirmationCode: e.papers[1],
 	})
 	if err != nil {
@@ -114,33 +119,33 @@ func boundByConsent(name, login string) func(*harness) {
 	}
 }
 
-func credentialFor(id, name string) CredentialRequest {
-	return CredentialRequest{
-		By: user, Instance: registry(id), Platform: name, MinimumLife: MinimumLife,
+func credentialFor(id, name string) credential.Request {
+	return credential.Request{
+		By: user, Instance: registry(id), Platform: name, MinimumLife: credential.MinimumLife,
 	}
 }
 
 func credentialDeed(name string) doing {
-	return func(ctx context.Context, s *Service, _ errand) error {
-		_, err := s.Credential(ctx, credentialFor("i-1", name))
+	return func(ctx context.Context, s *services, _ errand) error {
+		_, err := s.Credentials.Credential(ctx, credentialFor("i-1", name))
 		return err
 	}
 }
 
 // lossDeed asks for a credential of which there is none any more.
-func lossDeed(ctx context.Context, s *Service, _ errand) error {
-	_, err := s.Credential(ctx, credentialFor("i-1", provider.GitHub))
+func lossDeed(ctx context.Context, s *services, _ errand) error {
+	_, err := s.Credentials.Credential(ctx, credentialFor("i-1", provider.GitHub))
 	switch {
 	case err == nil:
 		return errors.New("there was a credential")
-	case problem.Is(err, problem.TokenRevoked) && problem.Of(err).Reason == tokenMayBeLost:
+	case problem.Is(err, problem.TokenRevoked) && problem.Of(err).Reason == credential.TokenMayBeLost:
 		return nil
 	}
 	return err
 }
 
-func revokeAllDeed(ctx context.Context, s *Service, _ errand) error {
-	out, err := s.RevokeAll(ctx, RevokeAllRequest{Platform: provider.GitHub, Act: true})
+func revokeAllDeed(ctx context.Context, s *services, _ errand) error {
+	out, err := s.Maintenance.RevokeAll(ctx, maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
 	if err == nil && out.Failed > 0 {
 		return problem.New(problem.StorageUnavailable).From(errors.New("some were left"))
 	}
@@ -165,16 +170,16 @@ func (b *harness) diesAt(name, platform string) {
 	dead := false
 	b.inside.set(func(_ context.Context, call string) (func(), error) {
 		if dead = dead || call == name && b.sandbox.Refreshes(sandbox.Platform(platform)) > 0; dead {
-			return nil, fmt.Errorf("%w: %w", errKilled, errLate)
+			return nil, fmt.Errorf("%w: %w", errKilled, ledger.ErrLate)
 		}
 		return nil, nil
 	})
-	_, err := b.Credential(context.Background(), credentialFor("i-1", platform))
+	_, err := b.Credentials.Credential(context.Background(), credentialFor("i-1", platform))
 	b.inside.clear()
 	if err == nil {
 		b.Fatal("there was to be no credential")
 	}
-	b.clock().move(refreshLeaseTTL)
+	b.clock().move(credential.RefreshLeaseTTL)
 	b.serve(b.store.table, b.store.vault) // without what the process remembered
 }
 
@@ -208,7 +213,7 @@ func callbackDeeds() []deed {
 }
 
 func confirmDeeds() []deed {
-	confirms := func(name, was, login string, by table.User) deed {
+	confirms := func(name, was, login string, by binding.User) deed {
 		becomes := login
 		if by != user {
 			becomes = was
@@ -256,7 +261,7 @@ func refreshDeeds() []deed {
 		func(b *harness) { b.diesAt("SaveBinding", gitHub) })
 	lost := func(b *harness) {
 		b.diesAt("Put", gitHub)
-		b.clock().move(orphanGracePeriod + time.Second) // nobody can be about to store it
+		b.clock().move(ledger.OrphanGracePeriod + time.Second) // nobody can be about to store it
 	}
 	add("RefreshAfterALoss", gitHub, -1, lossDeed, lost)
 	add("CheckAfterALoss", gitHub, -1, sweepDeed, lost)
@@ -275,8 +280,8 @@ func endDeeds() []deed {
 		{
 			name: "UnbindOfAConsent", platform: gitHub, was: "alice",
 			before: boundByConsent(gitHub, "alice"),
-			do: func(ctx context.Context, s *Service, _ errand) error {
-				_, err := s.Unbind(ctx, UnbindRequest{
+			do: func(ctx context.Context, s *services, _ errand) error {
+				_, err := s.Connect.Unbind(ctx, connect.UnbindRequest{
 					By: user, Instance: registry("i-1"), Platform: gitHub,
 				})
 				return err
@@ -290,7 +295,7 @@ func endDeeds() []deed {
 			name: "SweepOfAnAbandonedConsent", platform: gitHub, do: sweepDeed,
 			before: func(b *harness) {
 				b.abandoned()
-				b.clock().move(authorizationTTL - time.Minute + orphanGracePeriod)
+				b.clock().move(binding.AuthorizationTTL - time.Minute + ledger.OrphanGracePeriod)
 			},
 		},
 		{
@@ -306,7 +311,7 @@ func (b *harness) expired() {
 	b.Helper()
 	boundByConsent(provider.GitHub, "")(b)
 	b.leave(provider.GitHub, "alice", "i-1")
-	b.clock().move(authorizationTTL)
+	b.clock().move(binding.AuthorizationTTL)
 }
 
 // abandoned is an attempt whose callback came a minute after its start, and whose confirm never

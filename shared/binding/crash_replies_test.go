@@ -1,4 +1,4 @@
-package binding
+package binding_test
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func (d deed) unheard(t *testing.T, k int64) (lost int, more bool) {
 		panic(http.ErrAbortHandler)
 	})
 	b.around.Store(&around)
-	err := d.do(context.Background(), b.Service, b.errand)
+	err := d.do(context.Background(), b.services, b.errand)
 	b.around.Store(nil)
 	if requests.Load() < k {
 		want(t, "error without a loss", err, nil)

@@ -1,6 +1,7 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/ledger"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -18,7 +19,6 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
@@ -66,7 +66,7 @@ func (v *victim) live() error {
 	now := func() time.Time { return v.Now }
 	hook := func(context.Context, string) (func(), error) { return v.called(), nil }
 	box := sandbox.New(sandbox.Options{Now: now, Random: bytes.NewReader(nil)}) // for its apps' names
-	service := newService(table.WithBeforeCall(s.table, hook), vault.WithBeforeCall(s.vault, hook),
+	service := newService(ledger.WithBeforeCall(s.table, hook), vault.WithBeforeCall(s.vault, hook),
 		platformsAt(v.Origin, now, v.dial), box, now, &lines{})
 	all := deeds()
 	at := slices.IndexFunc(all, func(d deed) bool { return d.name == v.Deed })

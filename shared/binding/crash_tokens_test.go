@@ -1,14 +1,16 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
-	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
@@ -45,7 +47,7 @@ func (d deed) unknown(b *harness) int {
 			if err != nil {
 				b.Fatal(err)
 			}
-			k, err := open(value)
+			k, err := ledger.Open(value)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -83,7 +85,7 @@ func (d deed) dies(lost int) bool { return lost > 0 && d.renews() && d.rotates()
 // excused reports whether an error may be: that of a token which was lost.
 func (d deed) excused(err error, lost int) bool {
 	return d.dies(lost) && problem.Is(err, problem.TokenRevoked) &&
-		problem.Of(err).Reason == tokenMayBeLost
+		problem.Of(err).Reason == credential.TokenMayBeLost
 }
 
 // settled checks what a deed with consents has come to when everything is swept. The clock goes on
@@ -93,7 +95,7 @@ func (d deed) settled(b *harness, when string, lost int) {
 	if d.platform == "" {
 		return
 	}
-	b.clock().move(retryCheckInterval)
+	b.clock().move(maintenance.RetryCheckInterval)
 	b.settled()
 	b.settled()
 	for _, id := range []string{"i-1", "i-2", "i-3"} {
@@ -105,41 +107,41 @@ func (d deed) settled(b *harness, when string, lost int) {
 }
 
 // alright checks that a binding works. One whose token was lost must say so, and only that one.
-func (b *harness) alright(d deed, when string, rec table.Binding, lost bool) {
+func (b *harness) alright(d deed, when string, rec binding.Record, lost bool) {
 	b.Helper()
 	if !rec.Bound() {
 		return
 	}
 	rec = b.row(rec.Instance, rec.Platform)
-	want(b, when+", a lease is left", rec.Lease, table.Lease{})
+	want(b, when+", a lease is left", rec.Lease, binding.Lease{})
 	want(b, when+", the last look is over", rec.RecheckAt.IsZero(), true)
 	reason := ""
 	switch {
 	case d.name == "RevokeAll":
-		reason = revokedByOperator
+		reason = binding.RevokedByOperator
 	case lost:
-		reason = tokenMayBeLost
+		reason = credential.TokenMayBeLost
 	}
-	told := b.count(event.Revoked, rec)
-	c, err := b.Credential(context.Background(), credentialFor(rec.Instance, rec.Platform))
+	told := b.count(binding.EventRevoked, rec)
+	c, err := b.Credentials.Credential(context.Background(), credentialFor(rec.Instance, rec.Platform))
 	if reason == "" {
 		want(b, when+", error of a credential", err, nil)
 		want(b, when+", its token lives",
 			b.sandbox.Lives(sandbox.Platform(rec.Platform), c.Token), true)
 		want(b, when+", revocations told", told, 0)
-		want(b, when+", health", rec.Health, table.Healthy)
+		want(b, when+", health", rec.Health, binding.HealthGood)
 		return
 	}
 	want(b, when+", a revoked one's credential", problem.Is(err, problem.TokenRevoked), true)
 	want(b, when+", why", problem.Of(err).Reason, reason)
 	want(b, when+", revocations told", told, 1)
-	want(b, when+", health", rec.Health, table.Revoked)
+	want(b, when+", health", rec.Health, binding.HealthRevoked)
 }
 
 // count counts a binding's events of a sort.
-func (b *harness) count(what string, rec table.Binding) int {
+func (b *harness) count(what string, rec binding.Record) int {
 	b.Helper()
-	events, _, err := b.History(
+	events, _, err := b.Connect.History(
 		context.Background(), user.Account, registry(rec.Instance), rec.Platform, "")
 	if err != nil {
 		b.Fatal(err)
@@ -156,7 +158,7 @@ func (b *harness) count(what string, rec table.Binding) int {
 // pointedAt counts the tokens that live and that a record points at.
 func (b *harness) pointedAt(d deed) int {
 	b.Helper()
-	page, err := b.store.table.AllBindings(context.Background(), "", pageSize)
+	page, err := b.store.table.AllBindings(context.Background(), "", ledger.PageSize)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -165,7 +167,7 @@ func (b *harness) pointedAt(d deed) int {
 		if !rec.Bound() || rec.Platform != d.platform {
 			continue
 		}
-		k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
+		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 		if err != nil {
 			b.Fatal(err)
 		}

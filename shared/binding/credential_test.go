@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
 	"context"
 	"maps"
 	"net/http"
@@ -14,8 +17,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
-	"bindery/shared/vault"
 )
 
 func (b *harness) wantCalls(what string, want map[string]int, do func()) {
@@ -28,18 +29,18 @@ func (b *harness) wantCalls(what string, want map[string]int, do func()) {
 func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
-	ask := func() { b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife)) }
-	asking := func() { b.mustAsk("i-1", MinimumLife) }
+	ask := func() { b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife)) }
+	asking := func() { b.mustAsk("i-1", credential.MinimumLife) }
 	cold, warm := map[string]int{"Binding": 1, "Get": 1}, map[string]int{"Binding": 1}
 	b.wantCalls("cold", cold, asking)
 	b.wantCalls("warm", warm, asking)
 
 	other := b.otherProcess() // which refreshes
 	b.clock().move(gitHubLife)
-	other.wantCurrent("i-1", other.mustAsk("i-1", MinimumLife))
+	other.wantCurrent("i-1", other.mustAsk("i-1", credential.MinimumLife))
 	b.wantCalls("another generation", cold, asking)
 	b.wantCalls("warm again", warm, asking)
-	other.wantCalls("who has refreshed is warm", warm, func() { other.mustAsk("i-1", MinimumLife) })
+	other.wantCalls("who has refreshed is warm", warm, func() { other.mustAsk("i-1", credential.MinimumLife) })
 	ask()
 
 	b.keepConsented("i-1", b.consent("alice"))
@@ -51,38 +52,19 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 func TestACachedTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
-	b.mustAsk("i-1", MinimumLife)
-	_, err := b.otherProcess().Unbind(context.Background(), UnbindRequest{
+	b.mustAsk("i-1", credential.MinimumLife)
+	_, err := b.otherProcess().Connect.Unbind(context.Background(), connect.UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.ask("i-1", MinimumLife)
+	_, err = b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "a credential", err, problem.NotBound)
 }
 
-// TestTheTokenCacheHasALimit: a process that serves many bindings does not keep all their tokens.
-func TestTheTokenCacheHasALimit(t *testing.T) {
-	var w tokenCache
-	for i := range 3 * tokenCacheSize {
-		w.put(vault.SecretName(strconv.Itoa(i)), 1, tokenBundle{Username: strconv.Itoa(i)})
-		if k, ok := w.get(vault.SecretName(strconv.Itoa(i)), 1); !ok || k.Username != strconv.Itoa(i) {
-			t.Fatalf("token %d is not there", i)
-		}
-	}
-	want(t, "kept", len(w.tokens), tokenCacheSize)
-	w.put("one", 2, tokenBundle{Username: "new"})
-	w.put("one", 1, tokenBundle{Username: "old"})
-	if k, ok := w.get("one", 2); !ok || k.Username != "new" {
-		t.Error("an older generation replaced a newer one")
-	}
-	_, ok := w.get("one", 1)
-	want(t, "an older generation is there", ok, false)
-}
-
-func (b *harness) askGitLab(id string) (Credential, error) {
-	return b.Credential(context.Background(), CredentialRequest{
+func (b *harness) askGitLab(id string) (credential.Credential, error) {
+	return b.Credentials.Credential(context.Background(), credential.Request{
 		By: user, Instance: registry(id), Platform: provider.GitLab, MinimumLife: 24 * time.Hour,
 	})
 }
@@ -112,20 +94,20 @@ func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
 	wantProblem(t, "ended", err, problem.TokenExpired)
 
 	rec := b.row("i-1", provider.GitLab)
-	rec.Health = table.Revoked
-	rec.Problem = problem.New(problem.TokenRevoked).Because(revokedAtPlatform)
+	rec.Health = binding.HealthRevoked
+	rec.Problem = problem.New(problem.TokenRevoked).Because(credential.RevokedAtPlatform)
 	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.askGitLab("i-1")
 	wantProblem(t, "revoked", err, problem.TokenRevoked)
-	want(t, "reason", problem.Of(err).Reason, revokedAtPlatform)
+	want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 
 	b.mustUnbind("i-1", false)
 	_, err = b.askGitLab("i-1")
 	wantProblem(t, "unbound", err, problem.NotBound)
 
-	_, err = b.Credential(context.Background(), CredentialRequest{
+	_, err = b.Credentials.Credential(context.Background(), credential.Request{
 		By: user, Instance: registry("i-1"), Platform: "sourceforge",
 	})
 	wantProblem(t, "no platform", err, problem.PlatformUnknown)
@@ -136,7 +118,7 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	stranger := user
 	stranger.Account = "acct-2"
-	_, err := b.Credential(context.Background(), CredentialRequest{
+	_, err := b.Credentials.Credential(context.Background(), credential.Request{
 		By: stranger, Instance: registry("i-1"), Platform: provider.GitLab,
 	})
 	wantProblem(t, "a credential", err, problem.NotBound)
@@ -144,8 +126,8 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
-	c := b.mustAsk("i-1", MinimumLife)
-	k, err := b.fetch(b.startInvocation(context.Background()), b.row("i-1", provider.GitHub).Token)
+	c := b.mustAsk("i-1", credential.MinimumLife)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), b.row("i-1", provider.GitHub).Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,25 +150,25 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	b := newRefreshable(t, 5*time.Minute)
 	gate := b.holdAnswer()
 	slow := b.otherProcess()
-	first := slow.asking(MinimumLife)
+	first := slow.asking(credential.MinimumLife)
 	<-gate.reached
 	// While the holder has its lease, others wait, and then use the token that is still valid.
 	old := b.access("i-1")
-	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
-	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes asked for", b.refreshes(), 1)
-	b.clock().move(refreshLeaseTTL + time.Second)
+	b.clock().move(credential.RefreshLeaseTTL + time.Second)
 	// The next caller takes over, is refused, and reads the token that the holder is about to
 	// store.
 	looks := 0
-	b.Service.sleep = func(context.Context, time.Duration) error {
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
 		if looks++; looks == 2 {
 			gate.open()
 			<-first
 		}
 		return nil
 	}
-	c := b.mustAsk("i-1", MinimumLife)
+	c := b.mustAsk("i-1", credential.MinimumLife)
 	b.wantCurrent("i-1", c)
 	want(t, "refreshes asked for", b.refreshes(), 2)
 	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
@@ -228,7 +210,7 @@ func TestABindingThatHangsDelaysNoOther(t *testing.T) {
 	b.asked.Store(&hold)
 	hanging := make(chan error, 1)
 	go func() {
-		_, err := b.ask("i-0", MinimumLife)
+		_, err := b.ask("i-0", credential.MinimumLife)
 		hanging <- err
 	}()
 	<-arrived
@@ -256,12 +238,12 @@ func TestB6_ARevokedTokenIsOneCallAndItsReasonStays(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.answers(http.StatusOK, map[string]any{"error": "bad_refresh_token"})
 	for range 5 {
-		_, err := b.ask("i-1", MinimumLife)
+		_, err := b.ask("i-1", credential.MinimumLife)
 		wantProblem(t, "a credential", err, problem.TokenRevoked)
-		want(t, "reason", problem.Of(err).Reason, revokedAtPlatform)
+		want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 		b.clock().move(time.Hour)
 		b.mustSweep()
 	}
-	b.wantRevoked("i-1", revokedAtPlatform)
+	b.wantRevoked("i-1", credential.RevokedAtPlatform)
 	want(t, "refreshes asked for", b.metrics("Refreshes")["token_revoked"], 1)
 }

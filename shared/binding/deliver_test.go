@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -66,7 +69,7 @@ func (b *harness) newReceiver() *receiver {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
-	b.Service.webhook, err = event.NewWebhook(
+	b.services.Ledger.Webhook, err = event.NewWebhook(
 		server.URL+"/?key=in-the-address", secret.New(webhookKey), client, b.clock().now)
 	if err != nil {
 		b.Fatal(err)
@@ -161,9 +164,9 @@ func TestEventsArriveInTheirOrderSigned(t *testing.T) {
 	b.mustUnbind("i-1", false)
 	want(t, "sent", b.runSchedule(time.Hour), 12)
 	want(t, "waiting", b.row("i-2", provider.GitLab).Delivery.Waiting, 0)
-	types := append([]string{event.Bound}, slices.Repeat([]string{event.Rebound}, 9)...)
-	r.wants("i-1", append(types, event.Unbound)...)
-	r.wants("i-2", event.Bound)
+	types := append([]string{binding.EventBound}, slices.Repeat([]string{binding.EventRebound}, 9)...)
+	r.wants("i-1", append(types, binding.EventUnbound)...)
+	r.wants("i-2", binding.EventBound)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var last int64
@@ -190,7 +193,7 @@ func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
 	want(t, "the unbound row stays", b.row("i-1", provider.GitLab).Version != "", true)
 	r.answers(0)
 	b.runSchedule(9 * time.Hour)
-	r.wants("i-1", event.Bound, event.Rebound, event.Unbound)
+	r.wants("i-1", binding.EventBound, binding.EventRebound, binding.EventUnbound)
 	want(t, "the row goes", b.row("i-1", provider.GitLab).Version, "")
 	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
 }
@@ -198,23 +201,23 @@ func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
 func TestAnEventThatIsNeverAcceptedIsSkippedWithAnAlarmAndTheNextIsSent(t *testing.T) {
 	b := newHarness(t)
 	r := b.newReceiver()
-	r.broken = map[string]bool{event.Rebound: true}
+	r.broken = map[string]bool{binding.EventRebound: true}
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-1", bobToken)
 	b.runSchedule(time.Hour)
 	b.mustUnbind("i-1", false)
 	b.runSchedule(36 * time.Hour)
-	r.wants("i-1", event.Bound)
+	r.wants("i-1", binding.EventBound)
 	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
 	b.runSchedule(36 * time.Hour)
-	r.wants("i-1", event.Bound, event.Unbound)
+	r.wants("i-1", binding.EventBound, binding.EventUnbound)
 	want(t, "alarms", strings.Count(b.log.String(), "alarm=webhook"), 1)
 	tries := 0
 	for _, n := range r.tried {
 		tries = max(tries, n)
 	}
-	want(t, "tries", tries, maxDeliveryTries+1)
-	b.wantEvents("i-1", provider.GitLab, event.Bound, event.Rebound, event.Unbound)
+	want(t, "tries", tries, maintenance.MaxDeliveryTries+1)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventRebound, binding.EventUnbound)
 }
 
 func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
@@ -224,7 +227,7 @@ func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
 	r.answers(http.StatusForbidden)
 	b.runSchedule(time.Hour)
 	var err error
-	b.Service.webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address",
+	b.services.Ledger.Webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address",
 		secret.New(webhookKey), http.DefaultClient, b.clock().now)
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +247,7 @@ func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 	b.settled()
 	r := b.newReceiver()
 	b.mustBind("i-2", bobToken)
-	b.clock().move(checkInterval)
+	b.clock().move(ledger.CheckInterval)
 	arrived, checked := make(chan string, 10), make(chan struct{}, 10)
 	r.wait, r.wake = make(chan struct{}), func(id string) { arrived <- id }
 	look := func(q sandbox.Request) {
@@ -257,10 +260,10 @@ func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 	for len(checked) > 0 {
 		<-checked
 	}
-	b.clock().move(checkInterval)
+	b.clock().move(ledger.CheckInterval)
 	b.mustBind("i-3", bobToken)
 	<-checked
-	ended := make(chan SweepResult)
+	ended := make(chan maintenance.SweepResult)
 	go func() { ended <- b.mustSweep() }()
 	<-arrived
 	<-checked
@@ -278,7 +281,7 @@ func TestWhatWasBeforeTheWebhookIsNotSent(t *testing.T) {
 	r := b.newReceiver()
 	b.mustBind("i-1", bobToken)
 	b.runSchedule(time.Hour)
-	r.wants("i-1", event.Rebound)
+	r.wants("i-1", binding.EventRebound)
 }
 
 func TestARemovedWebhookLeavesNothingBehind(t *testing.T) {
@@ -289,7 +292,7 @@ func TestARemovedWebhookLeavesNothingBehind(t *testing.T) {
 	b.runSchedule(time.Hour)
 	b.mustUnbind("i-1", false)
 	b.runSchedule(time.Hour)
-	b.Service.webhook = nil
+	b.services.Ledger.Webhook = nil
 	b.runSchedule(9 * time.Hour)
 	want(t, "the row", b.row("i-1", provider.GitLab).Version, "")
 	b.settled()
@@ -308,7 +311,7 @@ func TestASweepThatCrashesAfterSendingSendsAgainWithTheSameID(t *testing.T) {
 	})
 	want(t, "died", died, true)
 	b.runSchedule(2 * time.Hour)
-	r.wants("i-1", event.Bound, event.Bound)
+	r.wants("i-1", binding.EventBound, binding.EventBound)
 	want(t, "ids", len(r.tried), 1)
 }
 
@@ -334,7 +337,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		b.clock().move(15 * time.Minute)
 		began := b.clock().now()
 		done := b.mustSweep()
-		if took := b.clock().now().Sub(began); took > sweepTimeout+5*time.Second {
+		if took := b.clock().now().Sub(began); took > maintenance.SweepTimeout+5*time.Second {
 			t.Errorf("it went on for %v", took)
 		}
 		want(t, "sent in time", done.Sent <= 24, true)
@@ -350,9 +353,9 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 func TestARefreshIsCountedInTheLog(t *testing.T) {
 	b := newHarness(t)
 	var text strings.Builder
-	b.Service.log = slog.New(slog.NewJSONHandler(&text, nil))
+	b.services.Ledger.Log = slog.New(slog.NewJSONHandler(&text, nil))
 	b.bound("i-1", provider.GitHub)
-	b.clock().move(checkInterval)
+	b.clock().move(ledger.CheckInterval)
 	b.mustSweep()
 	found := false
 	for line := range strings.Lines(text.String()) {

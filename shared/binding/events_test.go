@@ -1,15 +1,14 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
 	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 )
 
 func TestEventsAreNumberedAndSayWhatHappened(t *testing.T) {
@@ -23,7 +22,7 @@ func TestEventsAreNumberedAndSayWhatHappened(t *testing.T) {
 	ids := map[string]bool{}
 	for i, e := range rec.Events {
 		want(t, "number", e.Number, int64(i+1))
-		want(t, "type", e.Type, []string{event.Bound, event.Rebound, event.Unbound}[i])
+		want(t, "type", e.Type, []string{binding.EventBound, binding.EventRebound, binding.EventUnbound}[i])
 		want(t, "actor", e.Actor, user)
 		want(t, "time", e.At, b.clock().now().Add(time.Duration(i-2)*time.Second))
 		ids[e.ID] = true
@@ -55,12 +54,12 @@ func TestEventsKeepTheirOrderWhenAClockGoesBack(t *testing.T) {
 func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
 	b := newHarness(t)
 	var all []string
-	for i := range table.MaxEvents {
+	for i := range binding.MaxEvents {
 		b.mustBind("i-1", aliceToken)
 		all = append([]string{fmt.Sprintf("%d rebound", i+1)}, all...)
 	}
 	all[len(all)-1] = "1 bound"
-	want(t, "events before", len(b.row("i-1", provider.GitLab).Events), table.MaxEvents)
+	want(t, "events before", len(b.row("i-1", provider.GitLab).Events), binding.MaxEvents)
 	drained := b.counted(func() { b.mustBind("i-1", bobToken) })
 	want(t, "calls to the history", drained["AppendHistory"], 1)
 	want(t, "events after", len(b.row("i-1", provider.GitLab).Events), 1)
@@ -68,7 +67,7 @@ func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("got %q, want %q", got, all)
 	}
-	for range table.MaxEvents - 1 {
+	for range binding.MaxEvents - 1 {
 		b.mustBind("i-1", aliceToken)
 	}
 	drained = b.counted(func() { b.mustUnbind("i-1", false) })
@@ -82,26 +81,26 @@ func TestTheNinthEventDrainsTheOthersFirst(t *testing.T) {
 // then in both places, and once in the end.
 func TestAnEventIsNeverLostWithTheDrain(t *testing.T) {
 	b := newHarness(t)
-	for range table.MaxEvents {
+	for range binding.MaxEvents {
 		b.mustBind("i-1", aliceToken)
 	}
 	b.inside.set(down("SaveBinding"))
-	if _, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken)); err == nil {
+	if _, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken)); err == nil {
 		t.Fatal("a bind without a save has worked")
 	}
 	b.inside.clear()
-	want(t, "events", len(b.history("i-1")), table.MaxEvents)
+	want(t, "events", len(b.history("i-1")), binding.MaxEvents)
 	b.inside.set(down("AppendHistory"))
-	if _, err := b.BindToken(context.Background(), b.gitLab("i-1", bobToken)); err == nil {
+	if _, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken)); err == nil {
 		t.Fatal("a bind without room for its event has worked")
 	}
-	if _, err := b.Unbind(context.Background(), gitLabEnd("i-1", false)); err == nil {
+	if _, err := b.Connect.Unbind(context.Background(), gitLabEnd("i-1", false)); err == nil {
 		t.Fatal("an unbind without room for its event has worked")
 	}
 	b.inside.clear()
-	want(t, "events of those that failed", len(b.history("i-1")), table.MaxEvents)
+	want(t, "events of those that failed", len(b.history("i-1")), binding.MaxEvents)
 	b.settled()
-	want(t, "events in the end", len(b.history("i-1")), table.MaxEvents)
+	want(t, "events in the end", len(b.history("i-1")), binding.MaxEvents)
 }
 
 func TestABindOverAnUnboundRowKeepsItsEvents(t *testing.T) {
@@ -114,6 +113,6 @@ func TestABindOverAnUnboundRowKeepsItsEvents(t *testing.T) {
 		t.Errorf("got %q, want %q", got, all)
 	}
 	want(t, "whom the third replaced",
-		b.row("i-1", provider.GitLab).Events[2].Previous, table.Identity{})
+		b.row("i-1", provider.GitLab).Events[2].Previous, binding.Identity{})
 	b.settled()
 }

@@ -1,6 +1,12 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -21,7 +27,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/table/bolt"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
@@ -182,27 +187,51 @@ func (l *lines) audits(action string) []string {
 	return found
 }
 
+// services are the packages that act on bindings, on one ledger.
+type services struct {
+	Ledger      *ledger.Ledger
+	Connect     *connect.Service
+	Consent     *consent.Service
+	Credentials *credential.Service
+	Maintenance *maintenance.Service
+
+	instances instance.Catalogue // what the check asks
+}
+
 func newService(
-	rows table.Table, secrets vault.Vault, platforms *provider.Set, box *sandbox.Sandbox,
+	rows ledger.Table, secrets vault.Vault, platforms *provider.Set, box *sandbox.Sandbox,
 	now func() time.Time, log *lines,
-) *Service {
-	return New(Options{
+) *services {
+	l := ledger.New(ledger.Options{
 		Table:     rows,
 		Vault:     secrets,
 		Platforms: platforms,
 		App:       appsOf(box),
-		Callback:  callbacks,
 		Log:       slog.New(slog.NewTextHandler(log, nil)),
-		Now:       now,
-		Random:    func(b []byte) { _, _ = rand.Read(b) },
+		Clock:     now,
+		Fill:      func(b []byte) { _, _ = rand.Read(b) },
 	})
+	credentials := credential.New(l)
+	return &services{
+		Ledger:      l,
+		Connect:     connect.New(l),
+		Consent:     consent.New(l, callbacks),
+		Credentials: credentials,
+		Maintenance: maintenance.New(l, credentials, nil),
+	}
+}
+
+// withInstances has the check ask a catalogue.
+func (s *services) withInstances(catalogue instance.Catalogue) {
+	s.instances = catalogue
+	s.Maintenance = maintenance.New(s.Ledger, s.Credentials, catalogue)
 }
 
 // hooks is a hook that can be changed while calls go on.
-type hooks struct{ at atomic.Pointer[table.Hook] }
+type hooks struct{ at atomic.Pointer[ledger.Hook] }
 
-func (h *hooks) set(hook table.Hook) { h.at.Store(&hook) }
-func (h *hooks) clear()              { h.at.Store(nil) }
+func (h *hooks) set(hook ledger.Hook) { h.at.Store(&hook) }
+func (h *hooks) clear()               { h.at.Store(nil) }
 
 func (h *hooks) call(ctx context.Context, call string) (func(), error) {
 	if hook := h.at.Load(); hook != nil {
@@ -216,7 +245,7 @@ type harness struct {
 	testing.TB
 	*world
 	store
-	*Service
+	*services
 	log *lines
 	// errand is for the deed that the harness was made ready for.
 	errand errand
@@ -239,12 +268,12 @@ func harnessOn(t testing.TB, w *world, s store) *harness {
 }
 
 // serve makes the service anew, on a table and a vault.
-func (b *harness) serve(rows table.Table, secrets vault.Vault) {
+func (b *harness) serve(rows ledger.Table, secrets vault.Vault) {
 	platforms := platformsAt(b.url, b.clock().now, nil)
-	rows, secrets = table.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
-	b.Service = newService(rows, secrets, platforms, b.sandbox, b.clock().now, b.log)
-	b.Service.table = table.WithBeforeCall(b.Service.table, b.before.call)
-	b.Service.vault = vault.WithBeforeCall(b.Service.vault, b.before.call)
+	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
+	b.services = newService(rows, secrets, platforms, b.sandbox, b.clock().now, b.log)
+	b.services.Ledger.Table = ledger.WithBeforeCall(b.services.Ledger.Table, b.before.call)
+	b.services.Ledger.Vault = vault.WithBeforeCall(b.services.Ledger.Vault, b.before.call)
 }
 
 func (b *harness) clock() *clock { return b.world.clock }
@@ -265,8 +294,8 @@ func (b *harness) counted(do func()) map[string]int {
 }
 
 var (
-	user  = table.User{Issuer: "https://id.example", Subject: "u-1", Account: "acct-1"}
-	other = table.User{Issuer: "https://id.example", Subject: "u-2", Account: "acct-1"}
+	user  = binding.User{Issuer: "https://id.example", Subject: "u-1", Account: "acct-1"}
+	other = binding.User{Issuer: "https://id.example", Subject: "u-2", Account: "acct-1"}
 )
 
 // registry is an instance of the account.
@@ -274,7 +303,7 @@ func registry(id string) instance.Instance {
 	return instance.Instance{Type: instance.Enterprise, Region: "cn-hangzhou", ID: id, Name: id}
 }
 
-func key(id, platform string) table.Key { return keyOf(user.Account, registry(id), platform) }
+func key(id, platform string) binding.Key { return binding.KeyOf(user.Account, registry(id), platform) }
 
 // token is a token that the sandbox's GitLab takes.
 type token struct{ username, value string }
@@ -288,8 +317,8 @@ var (
 )
 
 // gitLab is a bind of the sandbox's GitLab.
-func gitLab(origin, id string, with token) TokenBindRequest {
-	return TokenBindRequest{
+func gitLab(origin, id string, with token) connect.TokenBindRequest {
+	return connect.TokenBindRequest{
 		By:       user,
 		Instance: registry(id),
 		Platform: provider.GitLab,
@@ -301,25 +330,27 @@ func gitLab(origin, id string, with token) TokenBindRequest {
 	}
 }
 
-func (b *harness) gitLab(id string, with token) TokenBindRequest { return gitLab(b.url, id, with) }
+func (b *harness) gitLab(id string, with token) connect.TokenBindRequest {
+	return gitLab(b.url, id, with)
+}
 
 // mustBind binds an instance's GitLab.
-func (b *harness) mustBind(id string, with token) View {
+func (b *harness) mustBind(id string, with token) binding.View {
 	b.Helper()
-	v, err := b.BindToken(context.Background(), b.gitLab(id, with))
+	v, err := b.Connect.BindToken(context.Background(), b.gitLab(id, with))
 	if err != nil {
 		b.Fatalf("binding %s: %v", id, err)
 	}
 	return v
 }
 
-func gitLabEnd(id string, revoke bool) UnbindRequest {
-	return UnbindRequest{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
+func gitLabEnd(id string, revoke bool) connect.UnbindRequest {
+	return connect.UnbindRequest{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
 }
 
-func (b *harness) mustUnbind(id string, revoke bool) UnbindResult {
+func (b *harness) mustUnbind(id string, revoke bool) connect.UnbindResult {
 	b.Helper()
-	out, err := b.Unbind(context.Background(), gitLabEnd(id, revoke))
+	out, err := b.Connect.Unbind(context.Background(), gitLabEnd(id, revoke))
 	if err != nil {
 		b.Fatalf("unbinding %s: %v", id, err)
 	}
@@ -336,26 +367,26 @@ func (b *harness) consent(login string) provider.Token {
 func (b *harness) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
 
 // keepConsented stores a token of GitHub and points an instance's record at it.
-func (b *harness) keepConsented(id string, t provider.Token) table.Binding {
+func (b *harness) keepConsented(id string, t provider.Token) binding.Record {
 	b.Helper()
 	return b.keepGranted(id, provider.GitHub, t)
 }
 
 // keepGranted stores a granted token and points an instance's record at it.
-func (b *harness) keepGranted(id, name string, t provider.Token) table.Binding {
+func (b *harness) keepGranted(id, name string, t provider.Token) binding.Record {
 	b.Helper()
-	ctx := b.startInvocation(context.Background())
-	platform, _ := b.platforms.Get(name)
+	ctx := b.Ledger.StartInvocation(context.Background())
+	platform, _ := b.Ledger.Platforms.Get(name)
 	finding, err := platform.Check(ctx, provider.Credential{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
-	rec, err := b.record(ctx, key(id, name))
+	rec, err := b.Ledger.Record(ctx, key(id, name))
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := tokenBundle{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
-	saved, _, err := b.bind(ctx, rec, k, finding, user)
+	k := ledger.TokenBundle{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
+	saved, _, err := b.Connect.Bind(ctx, rec, k, finding, user)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"context"
 	"fmt"
 	"strings"
@@ -9,14 +11,13 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 )
 
 // entries are the holders of the identity that a record is bound to.
-func (b *harness) entries(rec table.Binding) []table.IdentityEntry {
+func (b *harness) entries(rec binding.Record) []binding.IdentityEntry {
 	b.Helper()
 	page, err := b.store.table.ListIdentityEntries(context.Background(),
-		identityKey(rec.Platform, rec.Address, rec.Identity.ID), "", pageSize)
+		ledger.IdentityKey(rec.Platform, rec.Address, rec.Identity.ID), "", ledger.PageSize)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func (b *harness) entries(rec table.Binding) []table.IdentityEntry {
 // taken reports whether the sandbox's GitLab still takes a token.
 func (b *harness) taken(with token) bool {
 	b.Helper()
-	gitLab, _ := b.platforms.Get(provider.GitLab)
+	gitLab, _ := b.Ledger.Platforms.Get(provider.GitLab)
 	_, err := gitLab.Check(context.Background(), b.held(with))
 	if err != nil && !problem.Is(err, problem.TokenRejected) {
 		b.Fatal(err)
@@ -49,8 +50,8 @@ func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
 	want(t, "a page to end it on", out.RevokeURL != "", true)
 	in := b.gitLab("i-2", bobToken)
 	in.Revoke = true
-	b.clock().move(orphanGracePeriod) // or the first one's entry counts
-	if _, err := b.BindToken(context.Background(), in); err != nil {
+	b.clock().move(ledger.OrphanGracePeriod) // or the first one's entry counts
+	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "the last one to hold it was asked to revoke it", b.taken(aliceToken), false)
@@ -73,11 +74,11 @@ func TestAYoungEntryCounts(t *testing.T) {
 	for _, c := range []struct {
 		age     time.Duration
 		revoked bool
-	}{{orphanGracePeriod - time.Millisecond, false}, {orphanGracePeriod, true}} {
+	}{{ledger.OrphanGracePeriod - time.Millisecond, false}, {ledger.OrphanGracePeriod, true}} {
 		b := newHarness(t)
 		rec := b.mustBind("i-1", aliceToken).Record
-		of := identityKey(rec.Platform, rec.Address, rec.Identity.ID)
-		err := b.store.table.SaveIdentityEntry(context.Background(), table.IdentityEntry{
+		of := ledger.IdentityKey(rec.Platform, rec.Address, rec.Identity.ID)
+		err := b.store.table.SaveIdentityEntry(context.Background(), binding.IdentityEntry{
 			Of: of, Binding: key("i-2", provider.GitLab), At: b.clock().now(),
 		})
 		if err != nil {
@@ -99,7 +100,7 @@ func TestAnEntryThatStandsForNothingIsDropped(t *testing.T) {
 	b.mustBind("i-2", bobToken) // alice's entry of i-2 stands for nothing now
 	b.mustBind("i-3", aliceOther)
 	want(t, "entries", len(b.entries(rec)), 3)
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, true)
 	left := b.entries(rec)
 	if len(left) != 1 || left[0].Binding.Instance != "i-3" {
@@ -114,7 +115,7 @@ func TestAFailingCallWhileLookingForHoldersSparesTheToken(t *testing.T) {
 		b.mustBind("i-2", aliceOther)
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 		b.at("ListIdentityEntries", func() { b.inside.set(down(call)) })
 		want(t, "revoked without "+call, b.mustUnbind("i-1", true).Revoked, false)
 		b.inside.clear()
@@ -125,16 +126,16 @@ func TestAFailingCallWhileLookingForHoldersSparesTheToken(t *testing.T) {
 func TestManyHoldersGoOverPages(t *testing.T) {
 	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
-	of := identityKey(rec.Platform, rec.Address, rec.Identity.ID)
-	for i := range pageSize {
-		err := b.store.table.SaveIdentityEntry(context.Background(), table.IdentityEntry{
+	of := ledger.IdentityKey(rec.Platform, rec.Address, rec.Identity.ID)
+	for i := range ledger.PageSize {
+		err := b.store.table.SaveIdentityEntry(context.Background(), binding.IdentityEntry{
 			Of: of, Binding: key(fmt.Sprintf("h-%03d", i), provider.GitLab), At: b.clock().now(),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	b.mustBind("z-1", aliceToken) // the last of the last page
 	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
 	want(t, "the platform takes it", b.taken(aliceToken), true)

@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -11,14 +14,13 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // deed is something that a service does to the instance i-1, with what must be there before it.
 type deed struct {
 	name   string
 	before func(b *harness)
-	do     func(ctx context.Context, s *Service, e errand) error
+	do     func(ctx context.Context, s *services, e errand) error
 	// was and becomes are the user names that the binding's token goes with before and after.
 	was, becomes string
 	platform     string // "" is GitLab
@@ -35,26 +37,26 @@ type errand struct {
 	papers []secret.Text
 }
 
-type doing = func(context.Context, *Service, errand) error
+type doing = func(context.Context, *services, errand) error
 
 func bindDeed(with token, revoke bool) doing {
-	return func(ctx context.Context, s *Service, e errand) error {
+	return func(ctx context.Context, s *services, e errand) error {
 		in := gitLab(e.origin, "i-1", with)
 		in.Revoke = revoke
-		_, err := s.BindToken(ctx, in)
+		_, err := s.Connect.BindToken(ctx, in)
 		return err
 	}
 }
 
 func unbindDeed(revoke bool) doing {
-	return func(ctx context.Context, s *Service, _ errand) error {
-		_, err := s.Unbind(ctx, gitLabEnd("i-1", revoke))
+	return func(ctx context.Context, s *services, _ errand) error {
+		_, err := s.Connect.Unbind(ctx, gitLabEnd("i-1", revoke))
 		return err
 	}
 }
 
-func sweepDeed(ctx context.Context, s *Service, _ errand) error {
-	_, err := s.Sweep(ctx)
+func sweepDeed(ctx context.Context, s *services, _ errand) error {
+	_, err := s.Maintenance.Sweep(ctx)
 	return err
 }
 
@@ -74,7 +76,7 @@ func tokenDeeds() []deed {
 	add("ReBind", bound, bindDeed(bobToken, false), "alice", "bob")
 	add("ReBindAndRevoke", bound, bindDeed(bobToken, true), "alice", "bob")
 	add("ReBindWithoutRoomForEvents", func(b *harness) {
-		for range table.MaxEvents {
+		for range binding.MaxEvents {
 			b.mustBind("i-1", aliceOther)
 		}
 	}, bindDeed(bobToken, false), "alice", "bob")
@@ -87,23 +89,23 @@ func tokenDeeds() []deed {
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-1", aliceToken)
 		b.mustSweep()
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 	}, sweepDeed, "alice", "alice")
 	add("SweepOfALeftSecret", func(b *harness) {
 		b.left("i-2") // with a token to revoke
 		b.mustSweep()
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 	}, sweepDeed, "", "")
 	add("SweepOfAnUnboundRow", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep()
 		b.dropSecrets("i-1", provider.GitLab)
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 	}, sweepDeed, "", "")
 	add("Check", func(b *harness) {
 		bound(b)
-		b.clock().move(checkInterval)
+		b.clock().move(ledger.CheckInterval)
 	}, sweepDeed, "alice", "alice")
 	return all
 }
@@ -113,11 +115,11 @@ func sweepOfAll() deed {
 	return deed{name: "SweepOfAll", before: func(b *harness) {
 		b.mustBind("i-1", bobToken)
 		b.settled()
-		b.clock().move(checkInterval)
+		b.clock().move(ledger.CheckInterval)
 		b.left("i-2")
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 	}, do: sweepDeed, was: "bob", becomes: "bob"}
 }
 
@@ -132,7 +134,7 @@ func (b *harness) dropSecrets(id, platform string) {
 		}
 	}
 	rec.Secrets = nil
-	rec.DueAt = b.due(rec)
+	rec.DueAt = b.Ledger.Due(rec)
 	if _, err := b.store.table.SaveBinding(ctx, rec); err != nil {
 		b.Fatal(err)
 	}
@@ -166,8 +168,8 @@ func (d deed) ended(b *harness, when string, err error) (lost int) {
 	b.Helper()
 	lost = d.unknown(b)
 	if d.again {
-		b.clock().move(refreshLeaseTTL + time.Second)
-		err = d.do(context.Background(), b.Service, b.errand)
+		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		err = d.do(context.Background(), b.services, b.errand)
 		if err != nil && !d.excused(err, lost) {
 			b.Errorf("%s, and done again: %v", when, err)
 		}
@@ -216,7 +218,7 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	var calls, tooLate atomic.Int64
 	var over atomic.Bool
 	jump := func() {
-		b.clock().move(callDeadline + time.Millisecond)
+		b.clock().move(ledger.CallDeadline + time.Millisecond)
 		over.Store(true)
 	}
 	b.before.set(func(context.Context, string) (func(), error) {
@@ -237,7 +239,7 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	b.inside.set(func(context.Context, string) (func(), error) { seen(); return nil, nil })
 	asked := func(sandbox.Request) { seen() }
 	b.asked.Store(&asked)
-	err := d.do(context.Background(), b.Service, b.errand)
+	err := d.do(context.Background(), b.services, b.errand)
 	b.before.clear()
 	b.inside.clear()
 	b.asked.Store(nil)
@@ -249,13 +251,13 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 
 func TestACallTwoMinutesAfterTheBeginningIsStillMade(t *testing.T) {
 	b := newHarness(t)
-	b.at("SaveBinding", func() { b.clock().move(callDeadline) })
+	b.at("SaveBinding", func() { b.clock().move(ledger.CallDeadline) })
 	b.mustBind("i-1", aliceToken)
 }
 
 func TestACallWithoutABeginningIsRefused(t *testing.T) {
 	b := newHarness(t)
-	_, err := b.Service.table.Binding(context.Background(), key("i-1", provider.GitLab))
+	_, err := b.services.Ledger.Table.Binding(context.Background(), key("i-1", provider.GitLab))
 	if err == nil {
 		t.Error("a call to the table was made although nobody noted when the work began")
 	}

@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -107,13 +110,13 @@ func (b *harness) look(c *canaries) {
 // everyFlow runs every flow that uses a token.
 func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 	ctx := context.Background()
-	codeup := TokenBindRequest{
+	codeup := connect.TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup, Revoke: true,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
 		},
 	}
-	binds := []TokenBindRequest{codeup}
+	binds := []connect.TokenBindRequest{codeup}
 	for _, with := range []token{
 		aliceToken, bobToken, revokedOnes,
 		{"bob", aliceToken.value},
@@ -126,34 +129,34 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 		binds = append(binds, in)
 	}
 	for _, in := range binds {
-		v, err := b.BindToken(ctx, in)
+		v, err := b.Connect.BindToken(ctx, in)
 		c.see(v, err, in.Submission.Token)
 	}
-	k := tokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
-	begun := b.startInvocation(ctx)
-	if rec, err := b.record(begun, key("i-1", provider.GitHub)); err == nil {
-		saved, old, err := b.bind(begun, rec, k, provider.CheckResult{
+	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
+	begun := b.Ledger.StartInvocation(ctx)
+	if rec, err := b.Ledger.Record(begun, key("i-1", provider.GitHub)); err == nil {
+		saved, old, err := b.Connect.Bind(begun, rec, k, provider.CheckResult{
 			Identity: provider.Identity{ID: "1001", Username: "alice"},
 		}, user)
 		c.see(saved, old, err, k)
 	}
-	views, err := b.InstanceBindings(ctx, user.Account, registry("i-1"))
+	views, err := b.Connect.InstanceBindings(ctx, user.Account, registry("i-1"))
 	c.see(views, err)
 	for _, name := range provider.Names() {
-		events, _, err := b.History(ctx, user.Account, registry("i-1"), name, "")
+		events, _, err := b.Connect.History(ctx, user.Account, registry("i-1"), name, "")
 		c.see(events, err)
-		view, err := b.CheckNow(ctx, user.Account, registry("i-1"), name)
+		view, err := b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), name)
 		c.see(view, err)
-		credential, err := b.Credential(ctx, CredentialRequest{
+		credential, err := b.Credentials.Credential(ctx, credential.Request{
 			By: user, Instance: registry("i-1"), Platform: name,
 		})
 		c.see(credential, err)
-		out, err := b.Unbind(ctx, UnbindRequest{
+		out, err := b.Connect.Unbind(ctx, connect.UnbindRequest{
 			By: user, Instance: registry("i-1"), Platform: name, Revoke: name != provider.GitLab,
 		})
 		c.see(out, err)
 	}
-	b.clock().move(orphanGracePeriod)
-	done, err := b.Sweep(ctx)
+	b.clock().move(ledger.OrphanGracePeriod)
+	done, err := b.Maintenance.Sweep(ctx)
 	c.see(done, err)
 }

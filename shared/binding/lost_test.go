@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
@@ -28,45 +30,45 @@ func (l losing) reply(conditional bool, err error) error {
 
 // losingTable is a table that does what it is asked, and loses some replies.
 type losingTable struct {
-	table.Table
+	ledger.Table
 	losing
 }
 
-func (l losingTable) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+func (l losingTable) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	saved, err := l.Table.SaveBinding(ctx, b)
 	if err := l.reply(true, err); err != nil {
-		return table.Binding{}, err
+		return binding.Record{}, err
 	}
 	return saved, nil
 }
 
-func (l losingTable) DeleteBinding(ctx context.Context, b table.Binding) error {
+func (l losingTable) DeleteBinding(ctx context.Context, b binding.Record) error {
 	return l.reply(true, l.Table.DeleteBinding(ctx, b))
 }
 
 func (l losingTable) SaveAuthorization(
-	ctx context.Context, a table.Authorization,
-) (table.Authorization, error) {
+	ctx context.Context, a binding.Authorization,
+) (binding.Authorization, error) {
 	saved, err := l.Table.SaveAuthorization(ctx, a)
 	if err := l.reply(true, err); err != nil {
-		return table.Authorization{}, err
+		return binding.Authorization{}, err
 	}
 	return saved, nil
 }
 
-func (l losingTable) DeleteAuthorization(ctx context.Context, a table.Authorization) error {
+func (l losingTable) DeleteAuthorization(ctx context.Context, a binding.Authorization) error {
 	return l.reply(true, l.Table.DeleteAuthorization(ctx, a))
 }
 
-func (l losingTable) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+func (l losingTable) SaveIdentityEntry(ctx context.Context, h binding.IdentityEntry) error {
 	return l.reply(false, l.Table.SaveIdentityEntry(ctx, h))
 }
 
-func (l losingTable) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+func (l losingTable) DeleteIdentityEntry(ctx context.Context, h binding.IdentityEntry) error {
 	return l.reply(false, l.Table.DeleteIdentityEntry(ctx, h))
 }
 
-func (l losingTable) AppendHistory(ctx context.Context, k table.Key, e []table.Event) error {
+func (l losingTable) AppendHistory(ctx context.Context, k binding.Key, e []binding.Event) error {
 	return l.reply(false, l.Table.AppendHistory(ctx, k, e))
 }
 
@@ -113,7 +115,7 @@ func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 		return errLost
 	})
 	b.serve(losingTable{b.store.table, lost}, losingVault{b.store.vault, lost})
-	err := d.do(context.Background(), b.Service, b.errand)
+	err := d.do(context.Background(), b.services, b.errand)
 	b.serve(b.store.table, b.store.vault)
 	if calls.Load() < k {
 		want(t, "error without a loss", err, nil)
@@ -151,11 +153,11 @@ func TestALostReplyOfTheSaveItselfIsNoFailure(t *testing.T) {
 
 // losingSaves loses the replies of saved bindings alone.
 type losingSaves struct {
-	table.Table
+	ledger.Table
 	losing
 }
 
-func (l losingSaves) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+func (l losingSaves) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	return losingTable(l).SaveBinding(ctx, b)
 }
 
@@ -174,7 +176,7 @@ func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 					}
 					return nil, nil
 				})
-				err := d.do(context.Background(), b.Service, b.errand)
+				err := d.do(context.Background(), b.services, b.errand)
 				b.inside.clear()
 				if calls.Load() < k {
 					want(t, "error without a failure", err, nil)

@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -17,21 +19,21 @@ import (
 // memory is a table in maps, for tests that play out thousands of orders of calls. It has the
 // calls that these need, and gives every list as one page. The same tests run on a real table too.
 type memory struct {
-	table.Table // for the other calls: none
+	ledger.Table // for the other calls: none
 
 	mu             sync.Mutex
-	bindings       map[table.Key]table.Binding
-	authorizations map[string]table.Authorization
-	holders        map[table.IdentityEntry]time.Time // the entry without its time
-	history        map[table.Key]map[string]table.Event
+	bindings       map[binding.Key]binding.Record
+	authorizations map[string]binding.Authorization
+	holders        map[binding.IdentityEntry]time.Time // the entry without its time
+	history        map[binding.Key]map[string]binding.Event
 }
 
 func newMemory() *memory {
 	return &memory{
-		bindings:       map[table.Key]table.Binding{},
-		authorizations: map[string]table.Authorization{},
-		holders:        map[table.IdentityEntry]time.Time{},
-		history:        map[table.Key]map[string]table.Event{},
+		bindings:       map[binding.Key]binding.Record{},
+		authorizations: map[string]binding.Authorization{},
+		holders:        map[binding.IdentityEntry]time.Time{},
+		history:        map[binding.Key]map[string]binding.Event{},
 	}
 }
 
@@ -84,44 +86,44 @@ func inOrder[R any](items map[string]R) table.Page[R] {
 	return page
 }
 
-func bindingVersion(b *table.Binding) *string             { return &b.Version }
-func authorizationVersion(a *table.Authorization) *string { return &a.Version }
+func bindingVersion(b *binding.Record) *string              { return &b.Version }
+func authorizationVersion(a *binding.Authorization) *string { return &a.Version }
 
-func (m *memory) Binding(ctx context.Context, key table.Key) (table.Binding, error) {
+func (m *memory) Binding(ctx context.Context, key binding.Key) (binding.Record, error) {
 	return get(ctx, m, m.bindings, key)
 }
 
-func (m *memory) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+func (m *memory) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	b.Events, b.Secrets = slices.Clone(b.Events), slices.Clone(b.Secrets)
 	return save(ctx, m, m.bindings, b.Key, b, bindingVersion, false)
 }
 
-func (m *memory) DeleteBinding(ctx context.Context, b table.Binding) error {
+func (m *memory) DeleteBinding(ctx context.Context, b binding.Record) error {
 	_, err := save(ctx, m, m.bindings, b.Key, b, bindingVersion, true)
 	return err
 }
 
-func (m *memory) Authorization(ctx context.Context, id string) (table.Authorization, error) {
+func (m *memory) Authorization(ctx context.Context, id string) (binding.Authorization, error) {
 	return get(ctx, m, m.authorizations, id)
 }
 
 func (m *memory) SaveAuthorization(
-	ctx context.Context, a table.Authorization,
-) (table.Authorization, error) {
+	ctx context.Context, a binding.Authorization,
+) (binding.Authorization, error) {
 	return save(ctx, m, m.authorizations, a.ID, a, authorizationVersion, false)
 }
 
-func (m *memory) DeleteAuthorization(ctx context.Context, a table.Authorization) error {
+func (m *memory) DeleteAuthorization(ctx context.Context, a binding.Authorization) error {
 	_, err := save(ctx, m, m.authorizations, a.ID, a, authorizationVersion, true)
 	return err
 }
 
 func (m *memory) AllBindings(
 	ctx context.Context, _ string, _ int,
-) (table.Page[table.Binding], error) {
+) (table.Page[binding.Record], error) {
 	leave, err := m.enter(ctx)
 	defer leave()
-	return table.Page[table.Binding]{Items: slices.Collect(maps.Values(m.bindings))}, err
+	return table.Page[binding.Record]{Items: slices.Collect(maps.Values(m.bindings))}, err
 }
 
 func (m *memory) DueBefore(
@@ -147,7 +149,7 @@ func (m *memory) DueBefore(
 	return inOrder(items), nil
 }
 
-func (m *memory) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+func (m *memory) SaveIdentityEntry(ctx context.Context, h binding.IdentityEntry) error {
 	leave, err := m.enter(ctx)
 	defer leave()
 	if err == nil {
@@ -158,7 +160,7 @@ func (m *memory) SaveIdentityEntry(ctx context.Context, h table.IdentityEntry) e
 	return err
 }
 
-func (m *memory) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry) error {
+func (m *memory) DeleteIdentityEntry(ctx context.Context, h binding.IdentityEntry) error {
 	leave, err := m.enter(ctx)
 	defer leave()
 	at := h.At
@@ -170,14 +172,14 @@ func (m *memory) DeleteIdentityEntry(ctx context.Context, h table.IdentityEntry)
 }
 
 func (m *memory) ListIdentityEntries(
-	ctx context.Context, of table.IdentityKey, _ string, _ int,
-) (table.Page[table.IdentityEntry], error) {
+	ctx context.Context, of binding.IdentityKey, _ string, _ int,
+) (table.Page[binding.IdentityEntry], error) {
 	leave, err := m.enter(ctx)
 	defer leave()
 	if err != nil {
-		return table.Page[table.IdentityEntry]{}, err
+		return table.Page[binding.IdentityEntry]{}, err
 	}
-	items := map[string]table.IdentityEntry{}
+	items := map[string]binding.IdentityEntry{}
 	for h, at := range m.holders {
 		if h.Of == of {
 			h.At = at
@@ -188,18 +190,18 @@ func (m *memory) ListIdentityEntries(
 }
 
 func (m *memory) AppendHistory(
-	ctx context.Context, key table.Key, events []table.Event,
+	ctx context.Context, key binding.Key, events []binding.Event,
 ) error {
 	leave, err := m.enter(ctx)
 	defer leave()
-	if len(events) > table.MaxEvents {
+	if len(events) > binding.MaxEvents {
 		err = errors.New("too many events at once")
 	}
 	if err != nil {
 		return err
 	}
 	if m.history[key] == nil {
-		m.history[key] = map[string]table.Event{}
+		m.history[key] = map[string]binding.Event{}
 	}
 	for _, e := range events {
 		if _, ok := m.history[key][e.Position()]; !ok {
@@ -210,8 +212,8 @@ func (m *memory) AppendHistory(
 }
 
 func (m *memory) ListHistory(
-	ctx context.Context, key table.Key, order table.Order, _ string, _ int,
-) (table.Page[table.Event], error) {
+	ctx context.Context, key binding.Key, order table.Order, _ string, _ int,
+) (table.Page[binding.Event], error) {
 	leave, err := m.enter(ctx)
 	defer leave()
 	page := inOrder(m.history[key])

@@ -1,4 +1,4 @@
-package binding
+package binding_test
 
 import (
 	"fmt"

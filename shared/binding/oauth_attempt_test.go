@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/ledger"
 	"context"
 	"net/url"
 	"strings"
@@ -12,20 +15,19 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // begun is an attempt at GitHub that a browser has gone with, and what it brings back.
-func (b *harness) begun(id, login string) (table.Authorization, CallbackRequest) {
+func (b *harness) begun(id, login string) (binding.Authorization, consent.CallbackRequest) {
 	b.Helper()
 	ctx := context.Background()
-	a, err := b.StartAuthorization(ctx, StartRequest{
+	a, err := b.Consent.StartAuthorization(ctx, consent.StartRequest{
 		By: user, Platform: provider.GitHub, Instance: registry(id),
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	to, err := b.BeginRedirect(ctx, a.ID, nil)
+	to, err := b.Consent.BeginRedirect(ctx, a.ID, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -37,21 +39,21 @@ func (b *harness) begun(id, login string) (table.Authorization, CallbackRequest)
 	if err != nil {
 		b.Fatal("the callback is no address")
 	}
-	return a, CallbackRequest{
+	return a, consent.CallbackRequest{
 		Platform: provider.GitHub, Handshake: to.Handshake,
 		State: secret.New(u.Query().Get("state")), Code: secret.New(u.Query().Get("code")),
 	}
 }
 
 // waiting is an attempt that waits for its confirm.
-func (b *harness) waiting(id, login string) ConfirmRequest {
+func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 	b.Helper()
 	a, in := b.begun(id, login)
-	to, err := b.HandleCallback(context.Background(), in)
+	to, err := b.Consent.HandleCallback(context.Background(), in)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
+	return consent.ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
 }
 
 func (b *harness) wantProblem(what string, err error, code problem.Code) {
@@ -62,28 +64,28 @@ func (b *harness) wantProblem(what string, err error, code problem.Code) {
 }
 
 func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
-	ticket := Handshake{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
-	other := Handshake{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
-	rec := table.Authorization{StateHash: ticket.hash(), Challenge: ticket.challenge()}
+	ticket := consent.Handshake{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
+	other := consent.Handshake{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
+	rec := binding.Authorization{StateHash: ticket.Hash(), Challenge: ticket.Challenge()}
 	for _, c := range []struct {
 		name   string
-		ticket Handshake
-		rec    table.Authorization
+		ticket consent.Handshake
+		rec    binding.Authorization
 		want   bool
 	}{
 		{"its own", ticket, rec, true},
 		{"another's", other, rec, false},
-		{"another verifier", Handshake{State: ticket.State, Verifier: other.Verifier}, rec, false},
-		{"another state", Handshake{State: other.State, Verifier: ticket.Verifier}, rec, false},
-		{"no verifier", Handshake{State: ticket.State}, rec, false},
-		{"nothing", Handshake{}, rec, false},
-		{"nothing, and a record without hashes", Handshake{}, table.Authorization{}, false},
-		{"a record without hashes", ticket, table.Authorization{}, false},
-		{"the hash of nothing", Handshake{}, table.Authorization{
-			StateHash: Handshake{}.hash(), Challenge: Handshake{}.challenge(),
+		{"another verifier", consent.Handshake{State: ticket.State, Verifier: other.Verifier}, rec, false},
+		{"another state", consent.Handshake{State: other.State, Verifier: ticket.Verifier}, rec, false},
+		{"no verifier", consent.Handshake{State: ticket.State}, rec, false},
+		{"nothing", consent.Handshake{}, rec, false},
+		{"nothing, and a record without hashes", consent.Handshake{}, binding.Authorization{}, false},
+		{"a record without hashes", ticket, binding.Authorization{}, false},
+		{"the hash of nothing", consent.Handshake{}, binding.Authorization{
+			StateHash: consent.Handshake{}.Hash(), Challenge: consent.Handshake{}.Challenge(),
 		}, false},
 	} {
-		want(t, c.name, c.ticket.fits(c.rec), c.want)
+		want(t, c.name, c.ticket.Fits(c.rec), c.want)
 	}
 	if got := len(ticket.Name()); got != 16 || ticket.Name() == other.Name() {
 		t.Errorf("the cookies of two attempts can't be told apart by %d digits", got)
@@ -92,7 +94,7 @@ func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 
 func TestAChallengeIsThatOfRFC7636(t *testing.T) {
 	verifier := secret.New("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") // its appendix B
-	want(t, "challenge", Handshake{Verifier: verifier}.challenge(),
+	want(t, "challenge", consent.Handshake{Verifier: verifier}.Challenge(),
 		"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
 }
 
@@ -103,7 +105,7 @@ func TestOnlyAStateOfOursNamesAnAttempt(t *testing.T) {
 		id[1:] + "." + random: "", strings.ToUpper(id) + "." + random: "", id: "", "": "", ".": "",
 		strings.Repeat("\xff", 32) + "." + random: "", strings.Repeat("../", 11)[:32] + "." + random: "",
 	} {
-		want(t, "the id in a state", AuthorizationOf(secret.New(state)), id)
+		want(t, "the id in a state", consent.AuthorizationOf(secret.New(state)), id)
 	}
 }
 
@@ -115,7 +117,7 @@ func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
 		"https://evil/github.com": false, "github.com": false, "//github.com": false, "%": false,
 		"https://github.com@evil": false,
 	} {
-		want(t, "issuer "+issuer, sameOrigin(issuer, authorize), fits)
+		want(t, "issuer "+issuer, consent.SameOrigin(issuer, authorize), fits)
 	}
 }
 
@@ -123,15 +125,15 @@ func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
 func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
 	b := newHarness(t)
 	_, in := b.begun("i-1", "alice")
-	app := b.app
-	b.app = func(context.Context, string) (provider.App, error) {
+	app := b.Ledger.App
+	b.Ledger.App = func(context.Context, string) (provider.App, error) {
 		return provider.App{}, problem.New(problem.StorageUnavailable)
 	}
-	to, err := b.HandleCallback(context.Background(), in)
+	to, err := b.Consent.HandleCallback(context.Background(), in)
 	b.wantProblem("while the vault is away", err, problem.StorageUnavailable)
 	want(t, "the cookie is cleared", to.Cookie, false)
-	b.app = app
-	to, err = b.HandleCallback(context.Background(), in)
+	b.Ledger.App = app
+	to, err = b.Consent.HandleCallback(context.Background(), in)
 	want(t, "error", err, nil)
 	want(t, "there is a finish", to.ConfirmationCode.Empty(), false)
 }
@@ -145,11 +147,11 @@ func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 		_, in := b.begun("i-1", "alice")
 		b.inside.set(func(_ context.Context, name string) (func(), error) {
 			if name == call { // right after this call the process stands still
-				return func() { b.clock().move(callDeadline + time.Second) }, nil
+				return func() { b.clock().move(ledger.CallDeadline + time.Second) }, nil
 			}
 			return nil, nil
 		})
-		_, err := b.HandleCallback(context.Background(), in)
+		_, err := b.Consent.HandleCallback(context.Background(), in)
 		b.inside.clear()
 		b.wantProblem("still in "+call, err, problem.StorageUnavailable)
 		b.settled()
@@ -167,7 +169,7 @@ func TestAConfirmWhoseAttemptIsSavedMeanwhileIsTriedAgain(t *testing.T) {
 		}
 		return nil, nil
 	})
-	_, err := b.Confirm(context.Background(), in)
+	_, err := b.Consent.Confirm(context.Background(), in)
 	b.inside.clear()
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +198,7 @@ func TestAConfirmWhoseAttemptIsAlwaysSavedMeanwhileIsAConflict(t *testing.T) {
 		}
 		return nil, nil
 	})
-	_, err := b.Confirm(context.Background(), in)
+	_, err := b.Consent.Confirm(context.Background(), in)
 	b.inside.clear()
 	b.wantProblem("a confirm", err, problem.Conflict)
 	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
@@ -210,12 +212,12 @@ func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
 	var met atomic.Int32
 	b.inside.set(func(ctx context.Context, name string) (func(), error) {
 		if name == "SaveAuthorization" && met.Add(1) == 1 {
-			_, err := b.Confirm(ctx, in)
+			_, err := b.Consent.Confirm(ctx, in)
 			b.wantProblem("the quicker one", err, problem.AnotherUser)
 		}
 		return nil, nil
 	})
-	_, err := b.Confirm(context.Background(), in)
+	_, err := b.Consent.Confirm(context.Background(), in)
 	b.inside.clear()
 	b.wantProblem("the slower one", err, problem.AnotherUser)
 	want(t, "audit lines", len(b.log.audits("confirm")), 1)
@@ -230,7 +232,7 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.clock().move(authorizationTTL + orphanGracePeriod)
+	b.clock().move(binding.AuthorizationTTL + ledger.OrphanGracePeriod)
 	b.inside.set(down("DeleteAuthorization"))
 	b.mustSweep()
 	b.inside.clear()
@@ -242,10 +244,10 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 	if _, err := b.store.table.SaveAuthorization(context.Background(), a); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Confirm(context.Background(), in)
+	_, err = b.Consent.Confirm(context.Background(), in)
 	b.wantProblem("a confirm", err, problem.AuthorizationDone)
 	in.By = other
-	_, err = b.Confirm(context.Background(), in)
+	_, err = b.Consent.Confirm(context.Background(), in)
 	b.wantProblem("a refusal", err, problem.AnotherUser)
 	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
 	want(t, "secrets", len(b.secrets()), 0)
@@ -255,11 +257,11 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 func TestTokensAreCountedOverAllPages(t *testing.T) {
 	b := newHarness(t)
 	ctx := context.Background()
-	of := identityKey(provider.GitHub, "", "1001") // alice's
-	for i := range pageSize + 20 {
+	of := ledger.IdentityKey(provider.GitHub, "", "1001") // alice's
+	for i := range ledger.PageSize + 20 {
 		id := "gone-" + string(rune('a'+i%26)) + string(rune('a'+i/26))
-		err := b.store.table.SaveIdentityEntry(ctx, table.IdentityEntry{
-			Of: of, Binding: key(id, provider.GitHub), At: b.clock().now().Add(-orphanGracePeriod),
+		err := b.store.table.SaveIdentityEntry(ctx, binding.IdentityEntry{
+			Of: of, Binding: key(id, provider.GitHub), At: b.clock().now().Add(-ledger.OrphanGracePeriod),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -272,7 +274,7 @@ func TestTokensAreCountedOverAllPages(t *testing.T) {
 	}
 	want(t, "the identity", a.Identity.ID, of.ID)
 	want(t, "warnings", len(a.Warnings), 0)
-	page, err := b.store.table.ListIdentityEntries(ctx, of, "", pageSize)
+	page, err := b.store.table.ListIdentityEntries(ctx, of, "", ledger.PageSize)
 	if err != nil {
 		t.Fatal(err)
 	}

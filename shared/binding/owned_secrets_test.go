@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"context"
 	"testing"
 	"time"
@@ -12,29 +14,29 @@ import (
 // TestAFullListRefusesBindsAndNotTheUnbind: the last place is for the token that an unbind retires.
 func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 	b := newHarness(t)
-	for range maxOwnedSecrets - 1 {
+	for range ledger.MaxOwnedSecrets - 1 {
 		b.mustBind("i-1", aliceToken)
 	}
 	refuse := func(what string) {
 		t.Helper()
 		in := b.gitLab("i-1", bobToken)
-		in.Match = Match{b.row("i-1", provider.GitLab).Revision}
+		in.Match = binding.Match{b.row("i-1", provider.GitLab).Revision}
 		if b.opens("i-1") == "" {
 			in.Match = nil
 		}
-		_, err := b.BindToken(context.Background(), in)
+		_, err := b.Connect.BindToken(context.Background(), in)
 		wantProblem(t, what, err, problem.Conflict)
-		want(t, what+", the reason", problem.Of(err).Reason, cleanupPending)
-		want(t, what+", when to try again", problem.Of(err).RetryAfter, orphanGracePeriod)
+		want(t, what+", the reason", problem.Of(err).Reason, ledger.CleanupPending)
+		want(t, what+", when to try again", problem.Of(err).RetryAfter, ledger.OrphanGracePeriod)
 	}
 	b.mustBind("i-1", aliceOther)
 	refuse("a bind of a binding whose list is full")
-	want(t, "listed secrets", len(b.ownedSecrets()), maxOwnedSecrets-1)
+	want(t, "listed secrets", len(b.ownedSecrets()), ledger.MaxOwnedSecrets-1)
 	want(t, "identity", b.opens("i-1"), "alice")
 	b.mustUnbind("i-1", false)
-	want(t, "listed secrets after the unbind", len(b.ownedSecrets()), maxOwnedSecrets)
+	want(t, "listed secrets after the unbind", len(b.ownedSecrets()), ledger.MaxOwnedSecrets)
 	refuse("a bind after the unbind")
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	b.mustSweep()
 	b.mustBind("i-1", bobToken)
 	b.settled()
@@ -43,18 +45,18 @@ func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 // TestAFullListRefusesAConfirm, and the same confirm works when the sweep has caught up.
 func TestAFullListRefusesAConfirm(t *testing.T) {
 	b := newHarness(t)
-	b.clock().move(-orphanGracePeriod) // so that the list comes due before the attempt expires
-	for range maxOwnedSecrets {
+	b.clock().move(-ledger.OrphanGracePeriod) // so that the list comes due before the attempt expires
+	for range ledger.MaxOwnedSecrets {
 		b.keepConsented("i-1", b.consent("bob"))
 	}
-	b.clock().move(authorizationTTL + time.Minute)
+	b.clock().move(binding.AuthorizationTTL + time.Minute)
 	in := b.waiting("i-1", "alice")
-	_, err := b.Confirm(context.Background(), in)
+	_, err := b.Consent.Confirm(context.Background(), in)
 	wantProblem(t, "a confirm", err, problem.Conflict)
-	want(t, "the reason", problem.Of(err).Reason, cleanupPending)
-	b.clock().move(authorizationTTL - time.Minute)
+	want(t, "the reason", problem.Of(err).Reason, ledger.CleanupPending)
+	b.clock().move(binding.AuthorizationTTL - time.Minute)
 	b.mustSweep()
-	if _, err := b.Confirm(context.Background(), in); err != nil {
+	if _, err := b.Consent.Confirm(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "identity", b.row("i-1", provider.GitHub).Identity.Username, "alice")

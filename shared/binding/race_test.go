@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -10,7 +13,6 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 )
 
 // jostle makes calls give way to others now and then.
@@ -39,7 +41,7 @@ func TestManyAtOnceLeaveOneBindingWhole(t *testing.T) {
 			})
 		}
 		all.Wait()
-		b.clock().move(orphanGracePeriod) // what this round has left is swept in the next
+		b.clock().move(ledger.OrphanGracePeriod) // what this round has left is swept in the next
 	}
 	b.before.clear()
 	was := b.opens("i-1")
@@ -56,14 +58,14 @@ func (b *harness) oneOf(i int) error {
 	var err error
 	switch i % 4 {
 	case 0:
-		_, err = b.BindToken(ctx, b.gitLab("i-1", aliceOther))
+		_, err = b.Connect.BindToken(ctx, b.gitLab("i-1", aliceOther))
 	case 1:
-		_, err = b.BindToken(ctx, b.gitLab("i-1", bobToken))
+		_, err = b.Connect.BindToken(ctx, b.gitLab("i-1", bobToken))
 	case 2:
-		_, err = b.Unbind(ctx, gitLabEnd("i-1", false))
+		_, err = b.Connect.Unbind(ctx, gitLabEnd("i-1", false))
 	default:
-		var done SweepResult
-		if done, err = b.Sweep(ctx); done.Failed > 0 {
+		var done maintenance.SweepResult
+		if done, err = b.Maintenance.Sweep(ctx); done.Failed > 0 {
 			return fmt.Errorf("a sweep failed at %d entries", done.Failed)
 		}
 	}
@@ -84,8 +86,8 @@ func TestOfManyBindsWithOneTagOneWins(t *testing.T) {
 	for range actors {
 		all.Go(func() {
 			in := b.gitLab("i-1", bobToken)
-			in.Match = Match{stamp}
-			_, err := b.BindToken(context.Background(), in)
+			in.Match = binding.Match{stamp}
+			_, err := b.Connect.BindToken(context.Background(), in)
 			won <- err == nil
 			if err != nil && !problem.Is(err, problem.Conflict) &&
 				!problem.Is(err, problem.PreconditionFailed) {
@@ -123,26 +125,26 @@ func TestBindingsDoNotGetInEachOthersWay(t *testing.T) {
 		all.Wait()
 	}
 	each(func(id string) error {
-		_, err := b.BindToken(context.Background(), b.gitLab(id, aliceToken))
+		_, err := b.Connect.BindToken(context.Background(), b.gitLab(id, aliceToken))
 		return err
 	})
 	each(func(id string) error {
 		if id == "i-0" {
 			return nil
 		}
-		_, err := b.Unbind(context.Background(), gitLabEnd(id, true))
+		_, err := b.Connect.Unbind(context.Background(), gitLabEnd(id, true))
 		return err
 	})
 	b.before.clear()
 	want(t, "the token that one still holds is taken", b.taken(aliceToken), true)
 	b.settled()
 	want(t, "secrets", len(b.secrets()), 1)
-	page, err := b.store.table.AllBindings(context.Background(), "", pageSize)
+	page, err := b.store.table.AllBindings(context.Background(), "", ledger.PageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, rec := range page.Items {
-		want(t, "key", rec.Key, table.Key{
+		want(t, "key", rec.Key, binding.Key{
 			Account: user.Account, Region: "cn-hangzhou", Instance: rec.Instance,
 			Platform: provider.GitLab,
 		})

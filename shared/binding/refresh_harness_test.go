@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -10,12 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/timing"
 )
 
@@ -48,7 +48,7 @@ func (b *harness) bindGitHub(id string, left time.Duration) {
 
 // shortenWaits makes every wait only yield to the other goroutines.
 func (b *harness) shortenWaits() {
-	b.Service.sleep = func(ctx context.Context, _ time.Duration) error {
+	b.services.Ledger.Sleep = func(ctx context.Context, _ time.Duration) error {
 		return timing.Sleep(ctx, time.Millisecond)
 	}
 }
@@ -61,13 +61,13 @@ func (b *harness) otherProcess() *harness {
 	return other
 }
 
-func (b *harness) ask(id string, minimum time.Duration) (Credential, error) {
-	return b.Credential(context.Background(), CredentialRequest{
+func (b *harness) ask(id string, minimum time.Duration) (credential.Credential, error) {
+	return b.Credentials.Credential(context.Background(), credential.Request{
 		By: user, Instance: registry(id), Platform: provider.GitHub, MinimumLife: minimum,
 	})
 }
 
-func (b *harness) mustAsk(id string, minimum time.Duration) Credential {
+func (b *harness) mustAsk(id string, minimum time.Duration) credential.Credential {
 	b.Helper()
 	c, err := b.ask(id, minimum)
 	if err != nil {
@@ -79,8 +79,8 @@ func (b *harness) mustAsk(id string, minimum time.Duration) Credential {
 // access returns the access token that an instance's record points at.
 func (b *harness) access(id string) secret.Text {
 	b.Helper()
-	ctx := b.startInvocation(context.Background())
-	k, err := b.fetch(ctx, b.row(id, provider.GitHub).Token)
+	ctx := b.Ledger.StartInvocation(context.Background())
+	k, err := b.Ledger.Fetch(ctx, b.row(id, provider.GitHub).Token)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func (b *harness) access(id string) secret.Text {
 }
 
 // wantCurrent expects a credential to be the token that the record points at, and to be valid.
-func (b *harness) wantCurrent(id string, c Credential) {
+func (b *harness) wantCurrent(id string, c credential.Credential) {
 	b.Helper()
 	want(b, "the credential is the record's", c.Token.Equal(b.access(id)), true)
 	want(b, "it lives", b.sandbox.Lives(sandbox.GitHub, c.Token), true)
@@ -100,13 +100,13 @@ func (b *harness) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
 func (b *harness) wantRevoked(id, reason string) {
 	b.Helper()
 	rec := b.row(id, provider.GitHub)
-	want(b, "status", StatusOf(rec, b.clock().now()), StatusRevoked)
+	want(b, "status", binding.StatusOf(rec, b.clock().now()), binding.StatusRevoked)
 	if rec.Problem == nil {
 		b.Fatal("the record doesn't say why")
 	}
 	want(b, "code", rec.Problem.Code, problem.TokenRevoked)
 	want(b, "reason", rec.Problem.Reason, reason)
-	events := b.happenedTo(id, event.Revoked)
+	events := b.happenedTo(id, binding.EventRevoked)
 	want(b, "events of it", len(events), 1)
 	for _, e := range events {
 		want(b, "the event's reason", e.Problem.Reason, reason)
@@ -114,13 +114,13 @@ func (b *harness) wantRevoked(id, reason string) {
 }
 
 // happenedTo returns an instance's events of a type.
-func (b *harness) happenedTo(id, what string) []table.Event {
+func (b *harness) happenedTo(id, what string) []binding.Event {
 	b.Helper()
-	all, _, err := b.History(context.Background(), user.Account, registry(id), provider.GitHub, "")
+	all, _, err := b.Connect.History(context.Background(), user.Account, registry(id), provider.GitHub, "")
 	if err != nil {
 		b.Fatal(err)
 	}
-	var found []table.Event
+	var found []binding.Event
 	for _, e := range all {
 		if e.Type == what {
 			found = append(found, e)

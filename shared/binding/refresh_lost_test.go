@@ -1,13 +1,17 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -17,9 +21,9 @@ import (
 // resolved asks again after a refresh that ended unclearly, and sweeps until the recheck is done.
 func (b *harness) resolved(id string) error {
 	b.Helper()
-	b.clock().move(maxRefreshBackoff)
-	_, err := b.ask(id, MinimumLife)
-	b.clock().move(orphanGracePeriod + time.Minute)
+	b.clock().move(credential.MaxRefreshBackoff)
+	_, err := b.ask(id, credential.MinimumLife)
+	b.clock().move(ledger.OrphanGracePeriod + time.Minute)
 	b.mustSweep()
 	b.mustSweep()
 	return err
@@ -32,37 +36,37 @@ func TestB2_ALostReplyIsReportedAsALossAndNotAsARevocation(t *testing.T) {
 	} {
 		b := newRefreshable(t, -time.Minute)
 		b.fails(sandbox.Fault{Kind: kind, After: true, Times: 1})
-		_, err := b.ask("i-1", MinimumLife)
+		_, err := b.ask("i-1", credential.MinimumLife)
 		want(t, string(kind)+": the first is told that it passes",
 			strings.HasPrefix(string(problem.Of(err).Code), "platform_"), true)
 		wantProblem(t, string(kind), b.resolved("i-1"), problem.TokenRevoked)
-		b.wantRevoked("i-1", tokenMayBeLost)
-		want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 1)
-		want(t, "kind of the metric", b.metrics("Credentials")[revokedAtPlatform], 0)
+		b.wantRevoked("i-1", credential.TokenMayBeLost)
+		want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 1)
+		want(t, "kind of the metric", b.metrics("Credentials")[credential.RevokedAtPlatform], 0)
 	}
 }
 
 func TestB2_ARevocationByTheUserIsReportedAsOne(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
-	_, err := b.ask("i-1", MinimumLife)
+	_, err := b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "the first", err, problem.TokenRevoked)
-	b.wantRevoked("i-1", revokedAtPlatform)
+	b.wantRevoked("i-1", credential.RevokedAtPlatform)
 	want(t, "alarms", strings.Count(b.log.String(), "alarm="), 0)
-	want(t, "kind of the metric", b.metrics("Credentials")[revokedAtPlatform], 1)
-	want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 0)
+	want(t, "kind of the metric", b.metrics("Credentials")[credential.RevokedAtPlatform], 1)
+	want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 0)
 }
 
 // TestB2_ADefiniteFailureKeepsTheRefreshUnclear: a time-out, then 429, then the refusal.
 func TestB2_ADefiniteFailureKeepsTheRefreshUnclear(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.FaultDrop, After: true, Times: 1})
-	_, _ = b.ask("i-1", MinimumLife)
-	b.clock().move(maxRefreshBackoff)
+	_, _ = b.ask("i-1", credential.MinimumLife)
+	b.clock().move(credential.MaxRefreshBackoff)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1})
-	_, _ = b.ask("i-1", MinimumLife)
+	_, _ = b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "in the end", b.resolved("i-1"), problem.TokenRevoked)
-	b.wantRevoked("i-1", tokenMayBeLost)
+	b.wantRevoked("i-1", credential.TokenMayBeLost)
 }
 
 // TestB2_ALossIsFoundByTheCheckWithoutACaller: the old token is valid by the clock, and GitHub
@@ -73,9 +77,9 @@ func TestB2_ALossIsFoundByTheCheckWithoutACaller(t *testing.T) {
 	old := b.access("i-1")
 	c := b.mustAsk("i-1", 2*time.Hour)
 	want(t, "the old token is handed out", c.Token.Equal(old), true)
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	b.mustSweep()
-	b.wantRevoked("i-1", tokenMayBeLost)
+	b.wantRevoked("i-1", credential.TokenMayBeLost)
 }
 
 // TestB2_AVaultThatFailsForAMomentLosesNothing: the put is repeated for as long as there is time.
@@ -89,7 +93,7 @@ func TestB2_AVaultThatFailsForAMomentLosesNothing(t *testing.T) {
 		}
 		return nil, nil
 	})
-	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	want(t, "failures left", failures, 0)
 	want(t, "refreshes", b.refreshes(), 1)
 }
@@ -98,21 +102,21 @@ func TestB2_AVaultThatFailsForAMomentLosesNothing(t *testing.T) {
 func TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500, Times: 1}) // nothing was done
-	_, _ = b.ask("i-1", MinimumLife)
+	_, _ = b.ask("i-1", credential.MinimumLife)
 	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, true)
-	b.clock().move(maxRefreshBackoff)
-	b.mustAsk("i-1", MinimumLife)
+	b.clock().move(credential.MaxRefreshBackoff)
+	b.mustAsk("i-1", credential.MinimumLife)
 	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, false)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
 	b.clock().move(gitHubLife)
-	_, err := b.ask("i-1", MinimumLife)
+	_, err := b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "in the end", err, problem.TokenRevoked)
-	b.wantRevoked("i-1", revokedAtPlatform)
+	b.wantRevoked("i-1", credential.RevokedAtPlatform)
 }
 
 // given is the result of a call in the background.
 type given struct {
-	Credential
+	credential.Credential
 	err error
 }
 
@@ -130,9 +134,9 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 	for _, left := range []time.Duration{-time.Minute, 5 * time.Minute} {
 		b := newRefreshable(t, left)
 		gate := b.holdAnswer()
-		slow := b.otherProcess().asking(MinimumLife)
+		slow := b.otherProcess().asking(credential.MinimumLife)
 		<-gate.reached // the platform has used the refresh token up
-		b.clock().move(refreshLeaseTTL + 5*time.Second)
+		b.clock().move(credential.RefreshLeaseTTL + 5*time.Second)
 		// Another call takes over and is refused. While it reads the vault again, the answer
 		// arrives.
 		looks := 0
@@ -142,7 +146,7 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 			}
 			return nil, nil
 		})
-		c, err := b.ask("i-1", MinimumLife)
+		c, err := b.ask("i-1", credential.MinimumLife)
 		b.inside.clear()
 		if err != nil {
 			t.Fatalf("%v left: who took over failed: %v", left, err)
@@ -154,7 +158,7 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		b.wantCurrent("i-1", c)
 		b.wantCurrent("i-1", first.Credential)
 		want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
-		want(t, "revocations told", len(b.happenedTo("i-1", event.Revoked)), 0)
+		want(t, "revocations told", len(b.happenedTo("i-1", binding.EventRevoked)), 0)
 	}
 }
 
@@ -165,13 +169,13 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		b := newRefreshable(t, -time.Minute)
 		gate := b.holdAnswer()
 		holder := b.otherProcess()
-		slow := holder.asking(MinimumLife)
+		slow := holder.asking(credential.MinimumLife)
 		<-gate.reached
-		b.clock().move(refreshLeaseTTL + time.Second)
-		_, err := b.ask("i-1", MinimumLife)
+		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		_, err := b.ask("i-1", credential.MinimumLife)
 		wantProblem(t, "who took over", err, problem.TokenRevoked)
-		b.wantRevoked("i-1", tokenMayBeLost)
-		if _, err := b.CheckNow(context.Background(), user.Account, registry("i-1"),
+		b.wantRevoked("i-1", credential.TokenMayBeLost)
+		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 			provider.GitHub); err != nil {
 			t.Error(err) // it finds nothing, and must leave the last look to be done
 		}
@@ -180,14 +184,14 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		}
 		gate.open()
 		<-slow
-		want(t, "recovered at once", len(b.happenedTo("i-1", event.Recovered)) == 1, !dies)
-		b.clock().move(orphanGracePeriod)
+		want(t, "recovered at once", len(b.happenedTo("i-1", binding.EventRecovered)) == 1, !dies)
+		b.clock().move(ledger.OrphanGracePeriod)
 		b.mustSweep()
-		want(t, "recoveries told", len(b.happenedTo("i-1", event.Recovered)), 1)
+		want(t, "recoveries told", len(b.happenedTo("i-1", binding.EventRecovered)), 1)
 		rec := b.row("i-1", provider.GitHub)
-		want(t, "status", StatusOf(rec, b.clock().now()), StatusBound)
+		want(t, "status", binding.StatusOf(rec, b.clock().now()), binding.StatusBound)
 		want(t, "generation", rec.Token.Generation, 2)
-		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	}
 }
 
@@ -196,21 +200,21 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	holder := b.otherProcess()
-	var second Credential
+	var second credential.Credential
 	holder.at("Put", func() { // it has received its token and is about to store it
 		rec := b.row("i-1", provider.GitHub)
-		k := tokenBundle{
+		k := ledger.TokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: rec.Token.Username,
 			Token: b.consent("alice"), IssuedAt: b.clock().now(),
 		}
-		ctx := b.startInvocation(context.Background())
-		if err := b.put(ctx, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
+		ctx := b.Ledger.StartInvocation(context.Background())
+		if err := b.Ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
 			t.Error(err)
 		}
-		b.clock().move(refreshLeaseTTL + time.Second)
-		second = b.mustAsk("i-1", MinimumLife) // finds it, without asking the platform
+		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		second = b.mustAsk("i-1", credential.MinimumLife) // finds it, without asking the platform
 	})
-	first := holder.mustAsk("i-1", MinimumLife)
+	first := holder.mustAsk("i-1", credential.MinimumLife)
 	want(t, "refreshes", b.refreshes(), 1)
 	want(t, "both have the same", first.Token.Equal(second.Token), true)
 	b.wantCurrent("i-1", first)
@@ -223,15 +227,15 @@ func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 		b := newRefreshable(t, -time.Minute)
 		holder := b.otherProcess()
 		holder.at("Put", func() { holder.inside.set(down("SaveBinding")) })
-		_, err := holder.ask("i-1", MinimumLife)
+		_, err := holder.ask("i-1", credential.MinimumLife)
 		want(t, "it failed", err != nil, true)
 		b.clock().move(24 * time.Hour)
 		if check {
-			v, err := b.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
 			want(t, "error", err, nil)
-			want(t, "status", v.Status, StatusBound)
+			want(t, "status", v.Status, binding.StatusBound)
 		}
-		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 		want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
 		want(t, "refreshes", b.refreshes(), 2)
 	}
@@ -240,9 +244,9 @@ func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 	b := newRefreshable(t, 5*time.Minute)
 	gate := b.holdAnswer()
-	slow := b.otherProcess().asking(MinimumLife)
+	slow := b.otherProcess().asking(credential.MinimumLife)
 	<-gate.reached
-	_, err := b.Unbind(context.Background(), UnbindRequest{
+	_, err := b.Connect.Unbind(context.Background(), connect.UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
@@ -261,7 +265,7 @@ func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	b := newRefreshable(t, 5*time.Minute)
 	gate := b.holdAnswer()
-	slow := b.otherProcess().asking(MinimumLife)
+	slow := b.otherProcess().asking(credential.MinimumLife)
 	<-gate.reached
 	bound := b.keepConsented("i-1", b.consent("alice"))
 	gate.open()
@@ -269,7 +273,7 @@ func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	want(t, "error", given.err, nil)
 	b.wantCurrent("i-1", given.Credential)
 	rec := b.row("i-1", provider.GitHub)
-	want(t, "the record is the new binding's", sameGeneration(rec.Token, bound.Token), true)
+	want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token), true)
 	b.settled()
 	want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
 	want(t, "secrets", len(b.secrets()), 1)
@@ -282,17 +286,17 @@ func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
 	holder := b.otherProcess()
 	holder.at("Put", func() {
 		rec := b.row("i-1", provider.GitHub)
-		rec.Health, rec.Problem = table.Revoked,
-			problem.New(problem.TokenRevoked).Because(revokedByOperator)
+		rec.Health, rec.Problem = binding.HealthRevoked,
+			problem.New(problem.TokenRevoked).Because(binding.RevokedByOperator)
 		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err := holder.ask("i-1", MinimumLife)
+	_, err := holder.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
-	_, err = b.ask("i-1", MinimumLife)
+	_, err = b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "afterwards", err, problem.TokenRevoked)
-	want(t, "reason", problem.Of(err).Reason, revokedByOperator)
+	want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
 }
 
 // TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss: the platform refuses it, and
@@ -300,12 +304,12 @@ func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
 func TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	holder := b.otherProcess()
-	holder.at("Get", func() { b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
-	_, err := holder.ask("i-1", MinimumLife)
+	holder.at("Get", func() { b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
+	_, err := holder.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
-	want(t, "reason", problem.Of(err).Reason, revokedByOperator)
-	want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+tokenMayBeLost), false)
-	want(t, "counted as", holder.metrics("Credentials")[tokenMayBeLost], 0)
+	want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
+	want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
+	want(t, "counted as", holder.metrics("Credentials")[credential.TokenMayBeLost], 0)
 }
 
 // TestALostReplyOfTheLeaseDelaysNoCaller: the row names the holder.
@@ -325,10 +329,10 @@ func TestALostReplyOfTheLeaseDelaysNoCaller(t *testing.T) {
 			return errLost
 		})
 		b.serve(losingTable{b.store.table, lost}, b.store.vault)
-		b.Service.sleep = func(context.Context, time.Duration) error {
+		b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
 			return errors.New("nobody needs to wait")
 		}
-		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 		want(t, "refreshes", b.refreshes(), 1)
 	}
 }

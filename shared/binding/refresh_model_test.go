@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -49,19 +51,19 @@ var refreshKey = key("i-1", provider.GitHub)
 // notingVault records at the test's platform which tokens have reached the vault.
 type notingVault struct {
 	vault.Vault
-	stored func(tokenBundle)
+	stored func(ledger.TokenBundle)
 }
 
 func (v notingVault) Put(ctx context.Context, n vault.SecretName, g int, value secret.Text) error {
 	err := v.Vault.Put(ctx, n, g, value)
-	if k, openErr := open(value); err == nil && openErr == nil {
+	if k, openErr := ledger.Open(value); err == nil && openErr == nil {
 		v.stored(k)
 	}
 	return err
 }
 
 // service returns the service of one process; nil is a process without faults.
-func (p *refreshScenario) service(of *process) *Service {
+func (p *refreshScenario) service(of *process) *services {
 	wait, now := func(string) callFault { return callFault{} }, p.clock.now
 	if of != nil {
 		now = func() time.Time { return p.clock.now().Add(p.skew[of.number]) }
@@ -72,24 +74,24 @@ func (p *refreshScenario) service(of *process) *Service {
 	}
 	s := newService(p.rows, p.values, platformsAt("http://127.0.0.1:8080", now,
 		p.platform.dial(of, wait)), nil, now, &lines{})
-	s.log = slog.New(slog.DiscardHandler)
-	s.app = func(context.Context, string) (provider.App, error) {
+	s.Ledger.Log = slog.New(slog.DiscardHandler)
+	s.Ledger.App = func(context.Context, string) (provider.App, error) {
 		return provider.App{
 			ClientID: "played", ClientSecrets: []secret.Text{secret.New("played")},
 		}, nil
 	}
-	s.fill = func(b []byte) {
+	s.Ledger.Fill = func(b []byte) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for i := range b {
 			b[i] = byte(p.dice.UintN(256))
 		}
 	}
-	s.vault = notingVault{s.vault, p.platform.storedOne}
+	s.Ledger.Vault = notingVault{s.Ledger.Vault, p.platform.storedOne}
 	if of != nil {
 		hook := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
-		s.table = table.WithBeforeCall(losingTable{s.table, p.mayLose}, hook)
-		s.vault = vault.WithBeforeCall(losingVault{s.vault, p.mayLose}, hook)
+		s.Ledger.Table = ledger.WithBeforeCall(losingTable{s.Ledger.Table, p.mayLose}, hook)
+		s.Ledger.Vault = vault.WithBeforeCall(losingVault{s.Ledger.Vault, p.mayLose}, hook)
 	}
 	return s
 }
@@ -191,9 +193,9 @@ func (p *refreshScenario) abandon() {
 func (p *refreshScenario) next() {
 	switch {
 	case p.roll(p.faults.jump):
-		p.jump(refreshLeaseTTL + time.Second)
+		p.jump(credential.RefreshLeaseTTL + time.Second)
 	case p.roll(p.faults.long):
-		p.jump([]time.Duration{time.Minute, callDeadline, orphanGracePeriod + time.Minute}[p.random.IntN(3)])
+		p.jump([]time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute}[p.random.IntN(3)])
 	case p.roll(60):
 		p.pass(300 * time.Millisecond)
 		return // others have got on meanwhile
@@ -245,7 +247,7 @@ func (p *refreshScenario) begin(a actor) {
 	}
 	p.began[len(p.processes)] = p.clock.now()
 	do := a.do
-	a.do = func(ctx context.Context, s *Service) error {
+	a.do = func(ctx context.Context, s *services) error {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		err := do(ctx, s)
@@ -278,14 +280,14 @@ func (p *refreshScenario) excuse() {
 		if g.stored || g.by == nil {
 			continue
 		}
-		late := p.clock.now().Sub(p.began[g.by.number]) > callDeadline
-		slow := time.Since(g.madeAt) > refreshTimeout
+		late := p.clock.now().Sub(p.began[g.by.number]) > ledger.CallDeadline
+		slow := time.Since(g.madeAt) > credential.RefreshTimeout
 		g.excused = g.excused || g.by.dead || late || slow
 	}
 }
 
 func newRefreshPlay(
-	t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf,
+	t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf,
 ) *refreshScenario {
 	p := &refreshScenario{
 		play: &play{
@@ -308,19 +310,19 @@ func newRefreshPlay(
 // mustBind binds a token with this life left, which is old enough to be refreshed.
 func (p *refreshScenario) mustBind(left time.Duration) {
 	p.Helper()
-	if err := p.binds(left+minRefreshAge).do(context.Background(), p.service(nil)); err != nil {
+	if err := p.binds(left+credential.MinRefreshAge).do(context.Background(), p.service(nil)); err != nil {
 		p.Fatal(err)
 	}
-	p.clock.move(minRefreshAge)
+	p.clock.move(credential.MinRefreshAge)
 }
 
 // runRefreshScenario runs a scenario with one seed. It reports whether the token was lost.
-func runRefreshScenario(t *testing.T, seed uint64, f faults, rows table.Table, values secretsOf) bool {
+func runRefreshScenario(t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf) bool {
 	t.Helper()
 	p := newRefreshPlay(t, seed, f, rows, values)
 	p.platform.spares, p.platform.reuses = p.random.IntN(2) == 0, p.random.IntN(10) == 0
 	p.mustBind([]time.Duration{-time.Minute, 4 * time.Minute, 9 * time.Minute}[p.random.IntN(3)])
-	cast := []actor{p.asks(MinimumLife), p.asks(MinimumLife), p.asks(MinimumLife)}
+	cast := []actor{p.asks(credential.MinimumLife), p.asks(credential.MinimumLife), p.asks(credential.MinimumLife)}
 	others := p.others()
 	for range p.random.IntN(3) {
 		cast = append(cast, others[p.random.IntN(len(others))])

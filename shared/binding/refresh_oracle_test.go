@@ -1,6 +1,10 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -22,17 +26,17 @@ func wrong(format string, args ...any) error {
 // asks is a build that requests a credential. It reads the record first, to know which results are
 // right.
 func (p *refreshScenario) asks(minimum time.Duration) actor {
-	return actor{"a caller", func(ctx context.Context, s *Service) error {
+	return actor{"a caller", func(ctx context.Context, s *services) error {
 		rec, err := p.rows.Binding(context.Background(), refreshKey)
 		if err != nil {
 			return nil
 		}
-		began := s.now()
-		given, err := s.Credential(ctx, CredentialRequest{
+		began := s.Ledger.Now()
+		given, err := s.Credentials.Credential(ctx, credential.Request{
 			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: minimum,
 		})
-		lived := rec.Bound() && rec.Health == table.Healthy && rec.Token.ExpiresAt.After(s.now())
-		late := s.now().Sub(began) > callDeadline
+		lived := rec.Bound() && rec.Health == binding.HealthGood && rec.Token.ExpiresAt.After(s.Ledger.Now())
+		late := s.Ledger.Now().Sub(began) > ledger.CallDeadline
 		switch {
 		case err == nil && !given.ExpiresAt.After(began):
 			return wrong("a caller got a token that had ended when it asked")
@@ -54,7 +58,7 @@ func (p *refreshScenario) excused(reason string) error {
 	p.platform.mu.Lock()
 	defer p.platform.mu.Unlock()
 	switch {
-	case !p.platform.took && reason != tokenMayBeLost:
+	case !p.platform.took && reason != credential.TokenMayBeLost:
 		return wrong("a caller heard of a revocation, and nobody has revoked")
 	case !p.platform.took && !p.disturbed:
 		return wrong("a caller heard that the token may be lost, and nothing had happened")
@@ -64,37 +68,37 @@ func (p *refreshScenario) excused(reason string) error {
 
 // binds is a bind by consent, without the browser's part.
 func (p *refreshScenario) binds(left time.Duration) actor {
-	return actor{"a bind", func(ctx context.Context, s *Service) error {
-		ctx = s.startInvocation(ctx)
-		rec, err := s.record(ctx, refreshKey)
+	return actor{"a bind", func(ctx context.Context, s *services) error {
+		ctx = s.Ledger.StartInvocation(ctx)
+		rec, err := s.Ledger.Record(ctx, refreshKey)
 		if err != nil {
 			return err
 		}
-		k := tokenBundle{
+		k := ledger.TokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: "x-access-token",
 			Token: p.platform.consent(left),
 		}
 		f := provider.CheckResult{Identity: provider.Identity{ID: "1001", Username: "alice"}}
-		_, _, err = s.bind(ctx, rec, k, f, user)
+		_, _, err = s.Connect.Bind(ctx, rec, k, f, user)
 		return err
 	}}
 }
 
 func (p *refreshScenario) others() []actor {
 	return []actor{
-		{"a check", func(ctx context.Context, s *Service) error {
-			_, err := s.CheckNow(ctx, user.Account, registry("i-1"), provider.GitHub)
+		{"a check", func(ctx context.Context, s *services) error {
+			_, err := s.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), provider.GitHub)
 			return err
 		}},
 		sweeps,
 		p.binds(time.Hour),
-		{"an unbind", func(ctx context.Context, s *Service) error {
-			_, err := s.Unbind(ctx, UnbindRequest{
+		{"an unbind", func(ctx context.Context, s *services) error {
+			_, err := s.Connect.Unbind(ctx, connect.UnbindRequest{
 				By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 			})
 			return err
 		}},
-		{"a user who revokes", func(context.Context, *Service) error {
+		{"a user who revokes", func(context.Context, *services) error {
 			p.platform.takeBack()
 			return nil
 		}},
@@ -122,7 +126,7 @@ func (p *refreshScenario) standing() error {
 		return wrong("a generation means another token than before")
 	}
 	p.meant[name] = k.Token.Access
-	if rec.Health == table.Healthy {
+	if rec.Health == binding.HealthGood {
 		return nil
 	}
 	return p.excused(rec.Problem.Reason)
@@ -140,7 +144,7 @@ func (p *refreshScenario) finish() error {
 		return err
 	}
 	p.clock.move(9 * time.Hour)
-	err := p.asks(MinimumLife).do(context.Background(), s)
+	err := p.asks(credential.MinimumLife).do(context.Background(), s)
 	if errors.Is(err, errWrong) {
 		return err
 	}
@@ -151,20 +155,20 @@ func (p *refreshScenario) finish() error {
 }
 
 // held returns the token that the record points at, and reports whether the record is bound.
-func (p *refreshScenario) held() (table.Binding, tokenBundle, error) {
+func (p *refreshScenario) held() (binding.Record, ledger.TokenBundle, error) {
 	rec, err := p.rows.Binding(context.Background(), refreshKey)
 	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
-		return table.Binding{}, tokenBundle{}, nil
+		return binding.Record{}, ledger.TokenBundle{}, nil
 	}
 	if err != nil {
-		return rec, tokenBundle{}, err
+		return rec, ledger.TokenBundle{}, err
 	}
 	value, err := p.values.Get(context.Background(), vault.SecretName(rec.Token.Secret),
 		rec.Token.Generation)
 	if err != nil {
-		return rec, tokenBundle{}, err
+		return rec, ledger.TokenBundle{}, err
 	}
-	k, err := open(value)
+	k, err := ledger.Open(value)
 	return rec, k, err
 }
 
@@ -177,11 +181,11 @@ func (p *refreshScenario) found(asked bool) error {
 	}
 	living := p.platform.living(k.Token.Access)
 	switch {
-	case living == nil && asked && rec.Health != table.Revoked:
+	case living == nil && asked && rec.Health != binding.HealthRevoked:
 		return wrong("the user has revoked, and the record doesn't say so")
 	case living == nil:
 		return nil
-	case living.refresh() == k.Token.Refresh.Reveal() && rec.Health != table.Healthy:
+	case living.refresh() == k.Token.Refresh.Reveal() && rec.Health != binding.HealthGood:
 		return wrong("the record says %s, and it has the living token", rec.Problem)
 	case living.refresh() == k.Token.Refresh.Reveal():
 		return nil
@@ -189,7 +193,7 @@ func (p *refreshScenario) found(asked bool) error {
 		return wrong("the living token is in the vault, and not in the record")
 	case !living.excused:
 		return wrong("the living token is lost without an excuse")
-	case asked && rec.Health != table.Revoked:
+	case asked && rec.Health != binding.HealthRevoked:
 		return wrong("the living token is lost, and the record doesn't say so")
 	}
 	p.lost = true

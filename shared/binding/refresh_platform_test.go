@@ -1,6 +1,7 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/ledger"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -92,7 +93,7 @@ func (r *rotating) find(token string) *grant {
 }
 
 // storedOne records that a token has reached the vault.
-func (r *rotating) storedOne(k tokenBundle) {
+func (r *rotating) storedOne(k ledger.TokenBundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if g := r.find(k.Token.Access.Reveal()); g != nil {

@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"bufio"
 	"context"
 	"crypto/sha256"
@@ -25,7 +28,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
 	"bindery/shared/vault"
@@ -65,7 +67,7 @@ func dynamoClient(origin string) (*dynamodb.Client, error) {
 }
 
 // open opens the storage of the input.
-func (o builds) open() (table.Table, vault.Vault, error) {
+func (o builds) open() (ledger.Table, vault.Vault, error) {
 	if o.DynamoDB == "" {
 		s, err := openStore(o.Dir)
 		return s.table, s.vault, err
@@ -108,7 +110,7 @@ func TestAsAHostOfBuilds(t *testing.T) {
 		}
 		return nil, nil
 	}
-	s.table, s.vault = table.WithBeforeCall(s.table, dying), vault.WithBeforeCall(s.vault, dying)
+	s.Ledger.Table, s.Ledger.Vault = ledger.WithBeforeCall(s.Ledger.Table, dying), vault.WithBeforeCall(s.Ledger.Vault, dying)
 	fmt.Println("ready")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	done, err := json.Marshal(order.ask(s))
@@ -119,15 +121,15 @@ func TestAsAHostOfBuilds(t *testing.T) {
 }
 
 // ask makes all builds ask at once.
-func (o builds) ask(s *Service) answered {
+func (o builds) ask(s *services) answered {
 	out := answered{Tokens: map[string]int{}}
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for range o.Callers {
 		group.Go(func() {
-			c, err := s.Credential(context.Background(), CredentialRequest{
+			c, err := s.Credentials.Credential(context.Background(), credential.Request{
 				By: user, Instance: registry("i-1"), Platform: provider.GitHub,
-				MinimumLife: MinimumLife,
+				MinimumLife: credential.MinimumLife,
 			})
 			mu.Lock()
 			defer mu.Unlock()
@@ -242,7 +244,7 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := b.fetch(b.startInvocation(t.Context()), rec.Token)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(t.Context()), rec.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,26 +269,26 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) 
 		} else {
 			b.killed("SaveBinding", 2) // the first is the lease
 		}
-		b.clock().move(refreshLeaseTTL + time.Second)
-		_, err := b.ask("i-1", MinimumLife)
+		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		_, err := b.ask("i-1", credential.MinimumLife)
 		if !lost {
 			want(t, "error", err, nil)
-			b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+			b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 			want(t, "refreshes", b.refreshes(), 1)
 			continue
 		}
 		wantProblem(t, "the next", err, problem.TokenRevoked)
-		b.wantRevoked("i-1", tokenMayBeLost)
-		want(t, "kind of the metric", b.metrics("Credentials")[tokenMayBeLost], 1)
-		_, _ = b.ask("i-1", MinimumLife)
-		want(t, "alarms", strings.Count(b.log.String(), "alarm="+tokenMayBeLost), 1)
-		v, err := b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+		b.wantRevoked("i-1", credential.TokenMayBeLost)
+		want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 1)
+		_, _ = b.ask("i-1", credential.MinimumLife)
+		want(t, "alarms", strings.Count(b.log.String(), "alarm="+credential.TokenMayBeLost), 1)
+		v, err := b.Connect.InstanceBindings(context.Background(), user.Account, registry("i-1"))
 		want(t, "error", err, nil)
-		want(t, "status", v[2].Status, StatusRevoked)
-		want(t, "the status's reason", v[2].Record.Problem.Reason, tokenMayBeLost)
-		b.clock().move(orphanGracePeriod)
+		want(t, "status", v[2].Status, binding.StatusRevoked)
+		want(t, "the status's reason", v[2].Record.Problem.Reason, credential.TokenMayBeLost)
+		b.clock().move(ledger.OrphanGracePeriod)
 		b.mustSweep()
-		b.wantRevoked("i-1", tokenMayBeLost) // after the last look
+		b.wantRevoked("i-1", credential.TokenMayBeLost) // after the last look
 	}
 }
 

@@ -1,6 +1,7 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/credential"
 	"cmp"
 	"context"
 	"fmt"
@@ -29,16 +30,16 @@ func newExpired(t *testing.T, platform string, fields map[string]any) *harness {
 	return b
 }
 
-func (b *harness) askAt(platform string) (Credential, error) {
-	return b.Credential(context.Background(), CredentialRequest{
-		By: user, Instance: registry("i-1"), Platform: platform, MinimumLife: MinimumLife,
+func (b *harness) askAt(platform string) (credential.Credential, error) {
+	return b.Credentials.Credential(context.Background(), credential.Request{
+		By: user, Instance: registry("i-1"), Platform: platform, MinimumLife: credential.MinimumLife,
 	})
 }
 
 func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
 	for platform, life := range documented {
 		b := newExpired(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
-		k, err := b.fetch(b.startInvocation(context.Background()), b.row("i-1", platform).Token)
+		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), b.row("i-1", platform).Token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +49,7 @@ func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumente
 		want(t, platform+": its end", c.ExpiresAt, b.clock().now().Add(life).Truncate(time.Second))
 		rec := b.row("i-1", platform)
 		want(t, platform+": renewable", rec.Token.Refreshable, true)
-		next, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
+		next, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 		want(t, platform+": error", err, nil)
 		want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
 	}

@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,7 +12,6 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 )
 
 // slowPlatform is a platform that answers slowly, with many callers in several processes, on a
@@ -48,19 +49,19 @@ func (p *slowPlatform) ask(processes, each int) (failed []error, longest time.Du
 	dial := p.platform.dial(nil, p.answer)
 	for range processes {
 		s := p.service(nil)
-		s.clock, s.platforms = p.now, platformsAt("http://127.0.0.1:8080", p.now, dial)
+		s.Ledger.Clock, s.Ledger.Platforms = p.now, platformsAt("http://127.0.0.1:8080", p.now, dial)
 		for range each {
 			group.Go(func() {
-				c, err := s.Credential(p.Context(), CredentialRequest{
+				c, err := s.Credentials.Credential(p.Context(), credential.Request{
 					By: user, Instance: registry("i-1"), Platform: provider.GitHub,
-					MinimumLife: MinimumLife,
+					MinimumLife: credential.MinimumLife,
 				})
 				mu.Lock()
 				defer mu.Unlock()
 				longest = max(longest, time.Since(p.began))
 				if err != nil {
 					failed = append(failed, err)
-				} else if !c.ExpiresAt.After(p.now().Add(MinimumLife)) {
+				} else if !c.ExpiresAt.After(p.now().Add(credential.MinimumLife)) {
 					p.Errorf("a credential ends at %v already", c.ExpiresAt)
 				}
 			})
@@ -81,7 +82,7 @@ func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
 			rec, err := p.rows.Binding(t.Context(), refreshKey)
 			want(t, "error", err, nil)
 			want(t, "generation", rec.Token.Generation, 2)
-			want(t, "nobody holds the lease", rec.Lease, table.Lease{})
+			want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
 		})
 	}
 }
@@ -121,7 +122,7 @@ func TestACallerWithLittleTimeLeftStartsNoRefresh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec.Lease = table.Lease{Owner: "dead", Until: p.now().Add(left)} // it left this behind
+			rec.Lease = binding.Lease{Owner: "dead", Until: p.now().Add(left)} // it left this behind
 			if _, err := p.rows.SaveBinding(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}

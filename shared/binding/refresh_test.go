@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
@@ -17,11 +20,10 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // many requests credentials from many goroutines in each of several processes.
-func many(services []*harness, each int, id string) (given []Credential, failed []error) {
+func many(services []*harness, each int, id string) (given []credential.Credential, failed []error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	start := make(chan struct{})
@@ -29,7 +31,7 @@ func many(services []*harness, each int, id string) (given []Credential, failed 
 		for range each {
 			group.Go(func() {
 				<-start
-				c, err := s.ask(id, MinimumLife)
+				c, err := s.ask(id, credential.MinimumLife)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -81,20 +83,20 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 			before := b.row("i-1", provider.GitHub)
 			f.Times = 1
 			b.fails(f)
-			_, err := b.ask("i-1", MinimumLife)
+			_, err := b.ask("i-1", credential.MinimumLife)
 			if p := problem.Of(err); err == nil || p.RetryAfter <= 0 ||
 				!strings.HasPrefix(string(p.Code), "platform_") {
 				t.Errorf("got %v, want a platform_… problem that says when to try again", err)
 			}
 			after := b.row("i-1", provider.GitHub)
 			want(t, "secret", after.Token.Secret, before.Token.Secret)
-			want(t, "status", StatusOf(after, b.clock().now()), StatusBound)
-			want(t, "nobody holds the lease", after.Lease, table.Lease{})
+			want(t, "status", binding.StatusOf(after, b.clock().now()), binding.StatusBound)
+			want(t, "nobody holds the lease", after.Lease, binding.Lease{})
 			if f.Kind == sandbox.FaultCut { // here the platform has done its work: the token is lost
 				return
 			}
-			b.clock().move(maxRefreshBackoff)
-			b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+			b.clock().move(credential.MaxRefreshBackoff)
+			b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 		})
 	}
 }
@@ -106,20 +108,20 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 		p := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
 		p.mustBind(-time.Minute)
 		s := p.service(nil)
-		answering := s.platforms
-		s.platforms = platformsAt("http://127.0.0.1:8080", p.clock.now, silent)
-		in := CredentialRequest{
-			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: MinimumLife,
+		answering := s.Ledger.Platforms
+		s.Ledger.Platforms = platformsAt("http://127.0.0.1:8080", p.clock.now, silent)
+		in := credential.Request{
+			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: credential.MinimumLife,
 		}
-		_, err := s.Credential(t.Context(), in)
+		_, err := s.Credentials.Credential(t.Context(), in)
 		wantProblem(t, "while the platform is silent", err, problem.PlatformUnreachable)
 		want(t, "why", problem.Of(err).Reason, "timeout")
 		rec, _ := p.rows.Binding(t.Context(), refreshKey)
 		want(t, "unsure", rec.RefreshUnclear, true)
-		want(t, "health", rec.Health, table.Healthy)
-		s.platforms = answering
-		p.clock.move(maxRefreshBackoff)
-		c, err := s.Credential(t.Context(), in)
+		want(t, "health", rec.Health, binding.HealthGood)
+		s.Ledger.Platforms = answering
+		p.clock.move(credential.MaxRefreshBackoff)
+		c, err := s.Credentials.Credential(t.Context(), in)
 		want(t, "error", err, nil)
 		want(t, "it lives", c.ExpiresAt.After(p.clock.now()), true)
 	})
@@ -131,29 +133,29 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 	away := errors.New("the apps are away")
 	for _, late := range []bool{true, false} {
 		b := newRefreshable(t, -time.Minute)
-		app := b.app
+		app := b.Ledger.App
 		if late {
-			b.at("Get", func() { b.clock().move(callDeadline - storeTimeout) })
+			b.at("Get", func() { b.clock().move(ledger.CallDeadline - credential.StoreTimeout) })
 		} else {
-			b.app = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
+			b.Ledger.App = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
 		}
-		_, err := b.ask("i-1", MinimumLife)
+		_, err := b.ask("i-1", credential.MinimumLife)
 		wantProblem(t, "the first", err, problem.StorageUnavailable)
 		want(t, "calls", b.calls(), 0)
 		for range 5 { // however long that lasts, the platform needs no rest
 			if late {
 				break
 			}
-			b.clock().move(minRefreshBackoff)
-			_, err := b.ask("i-1", MinimumLife)
-			want(t, "to wait", problem.Of(err).RetryAfter, minRefreshBackoff)
+			b.clock().move(credential.MinRefreshBackoff)
+			_, err := b.ask("i-1", credential.MinimumLife)
+			want(t, "to wait", problem.Of(err).RetryAfter, credential.MinRefreshBackoff)
 		}
 		rec := b.row("i-1", provider.GitHub)
 		want(t, "unsure", rec.RefreshUnclear, false)
-		want(t, "nobody holds the lease", rec.Lease, table.Lease{})
-		b.app = app
-		b.clock().move(minRefreshBackoff)
-		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+		want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
+		b.Ledger.App = app
+		b.clock().move(credential.MinRefreshBackoff)
+		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	}
 }
 
@@ -167,17 +169,17 @@ func silent(context.Context, string, string) (net.Conn, error) {
 func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1, RetryAfter: 10 * time.Minute})
-	_, err := b.ask("i-1", MinimumLife)
+	_, err := b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "the first", err, problem.PlatformRateLimited)
 	want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
 	want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).RefreshUnclear, false)
 	b.clock().move(10*time.Minute - time.Second)
-	_, err = b.otherProcess().ask("i-1", MinimumLife)
+	_, err = b.otherProcess().ask("i-1", credential.MinimumLife)
 	wantProblem(t, "before its time", err, problem.PlatformRateLimited)
 	want(t, "Retry-After", problem.Of(err).RetryAfter, time.Second)
 	want(t, "calls", b.calls(), 1)
 	b.clock().move(time.Second)
-	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 }
 
 func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
@@ -185,13 +187,13 @@ func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
 	last := time.Duration(0)
 	for range 12 {
-		_, err := b.ask("i-1", MinimumLife)
+		_, err := b.ask("i-1", credential.MinimumLife)
 		wait := problem.Of(err).RetryAfter
-		want(t, "the wait grows or is the longest", wait > last || wait == maxRefreshBackoff, true)
+		want(t, "the wait grows or is the longest", wait > last || wait == credential.MaxRefreshBackoff, true)
 		last = wait
 		b.clock().move(wait)
 	}
-	want(t, "the longest wait", last, maxRefreshBackoff)
+	want(t, "the longest wait", last, credential.MaxRefreshBackoff)
 	want(t, "calls", b.calls(), 12)
 }
 
@@ -199,16 +201,16 @@ func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
 	b := newRefreshable(t, time.Minute)
 	old := b.access("i-1")
 	b.fails(sandbox.Fault{Kind: sandbox.FaultRateLimit})
-	want(t, "the old token has life", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
-	want(t, "status", StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), StatusBound)
+	want(t, "the old token has life", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), binding.StatusBound)
 }
 
 func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.SetReplicaLag(1)
-	v, err := b.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
 	want(t, "error", err, nil)
-	want(t, "status", v.Status, StatusBound)
+	want(t, "status", v.Status, binding.StatusBound)
 	want(t, "refreshes", b.refreshes(), 1)
 }
 
@@ -221,15 +223,15 @@ func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *tes
 		want(t, "credentials", len(given), 0)
 		for _, err := range failed {
 			wantProblem(t, fmt.Sprint("round ", round), err, problem.TokenRevoked)
-			want(t, "reason", problem.Of(err).Reason, revokedAtPlatform)
+			want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 		}
-		if _, err := b.CheckNow(context.Background(), user.Account, registry("i-1"),
+		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 			provider.GitHub); err != nil {
 			t.Error(err)
 		}
-		b.clock().move(orphanGracePeriod + time.Minute)
+		b.clock().move(ledger.OrphanGracePeriod + time.Minute)
 		b.mustSweep()
-		b.wantRevoked("i-1", revokedAtPlatform)
+		b.wantRevoked("i-1", credential.RevokedAtPlatform)
 	}
 	want(t, "refreshes", b.refreshes(), 1)
 	want(t, "calls to the platform of any sort", b.sandbox.Count(sandbox.GitHub), 1)
@@ -241,10 +243,10 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	slow := b.otherProcess()
 	slow.at("Get", func() { // it has the lease, and is about to read the token
-		b.clock().move(refreshLeaseTTL + time.Second)
-		b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	})
-	b.wantCurrent("i-1", slow.mustAsk("i-1", MinimumLife))
+	b.wantCurrent("i-1", slow.mustAsk("i-1", credential.MinimumLife))
 	want(t, "refreshes asked for", b.refreshes(), 2)
 	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
@@ -255,12 +257,12 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 	services := []*harness{b}
 	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
 		other := b.otherProcess()
-		other.Service.clock = func() time.Time { return b.clock().now().Add(skew) }
+		other.Ledger.Clock = func() time.Time { return b.clock().now().Add(skew) }
 		services = append(services, other)
 	}
 	for range 24 * 4 {
 		for _, s := range services {
-			c, err := s.ask("i-1", MinimumLife)
+			c, err := s.ask("i-1", credential.MinimumLife)
 			if err != nil {
 				t.Fatalf("a caller failed: %v", err)
 			}
@@ -276,24 +278,24 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 // TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken: its holder has crashed.
 func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T) {
 	b := newRefreshable(t, 9*time.Minute)
-	ctx := b.startInvocation(context.Background())
+	ctx := b.Ledger.StartInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
-	rec.Lease = table.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + refreshLeaseTTL)}
-	if _, err := b.Service.table.SaveBinding(ctx, rec); err != nil {
+	rec.Lease = binding.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + credential.RefreshLeaseTTL)}
+	if _, err := b.services.Ledger.Table.SaveBinding(ctx, rec); err != nil {
 		t.Fatal(err)
 	}
 	old := b.access("i-1")
-	b.Service.sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
-	want(t, "the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes", b.refreshes(), 0)
-	b.clock().move(5*time.Minute + refreshLeaseTTL)
-	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	b.clock().move(5*time.Minute + credential.RefreshLeaseTTL)
+	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 }
 
 func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 	b := newRefreshable(t, 20*time.Minute)
 	old := b.access("i-1")
-	want(t, "10 minutes: the old token", b.mustAsk("i-1", MinimumLife).Token.Equal(old), true)
+	want(t, "10 minutes: the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	want(t, "refreshes", b.refreshes(), 0)
 	c := b.mustAsk("i-1", 30*time.Minute)
 	b.wantCurrent("i-1", c)
@@ -305,7 +307,7 @@ func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
 	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
-	for _, age := range []time.Duration{0, minRefreshAge - time.Second} {
+	for _, age := range []time.Duration{0, credential.MinRefreshAge - time.Second} {
 		b.clock().move(age)
 		c := b.mustAsk("i-1", 24*time.Hour)
 		b.wantCurrent("i-1", c)
@@ -325,9 +327,9 @@ func TestB10_AYoungTokenThatHasExpiredIsRefreshed(t *testing.T) {
 	b.answers(http.StatusOK, map[string]any{
 		"access_token": "gho_short", "expires_in": 60, "refresh_token": "ghr_short",
 	})
-	b.mustAsk("i-1", MinimumLife)
+	b.mustAsk("i-1", credential.MinimumLife)
 	b.clock().move(2 * time.Minute)
-	c := b.mustAsk("i-1", MinimumLife)
+	c := b.mustAsk("i-1", credential.MinimumLife)
 	want(t, "it lives", c.ExpiresAt.After(b.clock().now()), true)
 	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
 }
@@ -338,9 +340,9 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 	for _, left := range []time.Duration{gitHubLife, 5 * time.Minute, time.Minute} {
 		b.clock().at.Store(b.row("i-1", provider.GitHub).Token.ExpiresAt.Add(-left).UnixMilli())
 		held := b.access("i-1")
-		v, err := b.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
 		want(t, "error", err, nil)
-		want(t, "status", v.Status, StatusBound)
+		want(t, "status", v.Status, binding.StatusBound)
 		rec := b.row("i-1", provider.GitHub)
 		rec.CheckAt, rec.DueAt = b.clock().now(), b.clock().now()
 		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
@@ -355,36 +357,36 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.ResetLog()
-	right := b.app
-	b.app = func(ctx context.Context, name string) (provider.App, error) {
+	right := b.Ledger.App
+	b.Ledger.App = func(ctx context.Context, name string) (provider.App, error) {
 		app, err := right(ctx, name)
 		app.ClientSecrets = []secret.Text{secret.New("wrong-1"), secret.New("wrong-2")}
 		return app, err
 	}
-	before := b.view(b.row("i-1", provider.GitHub))
-	_, err := b.ask("i-1", MinimumLife)
+	before := b.Ledger.View(b.row("i-1", provider.GitHub))
+	_, err := b.ask("i-1", credential.MinimumLife)
 	wantProblem(t, "the credential", err, problem.ClientRefused)
 	want(t, "both secrets were tried", b.calls(), 2)
-	if _, err := b.CheckNow(context.Background(), user.Account, registry("i-1"),
+	if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 		provider.GitHub); err != nil {
 		t.Error(err)
 	}
-	after := b.view(b.row("i-1", provider.GitHub))
+	after := b.Ledger.View(b.row("i-1", provider.GitHub))
 	want(t, "status", after.Status, before.Status)
 	want(t, "problem", after.Record.Problem, before.Record.Problem)
-	want(t, "token", sameGeneration(after.Record.Token, before.Record.Token), true)
+	want(t, "token", binding.SameGeneration(after.Record.Token, before.Record.Token), true)
 	want(t, "unanswered checks", after.Record.Unanswered, 0)
 	want(t, "unsure", after.Record.RefreshUnclear, false)
 	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
 	want(t, "told apart", b.metrics("Refreshes")["client_refused"] > 0, true)
 
 	b.sandbox.ResetLog()
-	b.app = func(ctx context.Context, name string) (provider.App, error) {
+	b.Ledger.App = func(ctx context.Context, name string) (provider.App, error) {
 		app, err := right(ctx, name)
 		app.ClientSecrets = append([]secret.Text{secret.New("wrong-1")}, app.ClientSecrets...)
 		return app, err
 	}
-	b.clock().move(maxRefreshBackoff)
-	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
+	b.clock().move(credential.MaxRefreshBackoff)
+	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	want(t, "the second secret is tried when the first is refused", b.calls(), 2)
 }

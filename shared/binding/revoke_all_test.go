@@ -1,6 +1,10 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"net/http"
@@ -8,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 )
 
-func (b *harness) mustRevokeAll(in RevokeAllRequest) RevokeAllResult {
+func (b *harness) mustRevokeAll(in maintenance.RevokeAllRequest) maintenance.RevokeAllResult {
 	b.Helper()
-	out, err := b.RevokeAll(context.Background(), in)
+	out, err := b.Maintenance.RevokeAll(context.Background(), in)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -26,12 +29,12 @@ func (b *harness) mustRevokeAll(in RevokeAllRequest) RevokeAllResult {
 // deny asks for a credential and expects that there is none.
 func (b *harness) deny(id, name string) {
 	b.Helper()
-	_, err := b.Credential(context.Background(), CredentialRequest{
+	_, err := b.Credentials.Credential(context.Background(), credential.Request{
 		By: user, Instance: registry(id), Platform: name,
 	})
-	if p := problem.Of(err); p.Code != problem.TokenRevoked || p.Reason != revokedByOperator {
+	if p := problem.Of(err); p.Code != problem.TokenRevoked || p.Reason != binding.RevokedByOperator {
 		b.Errorf("a credential of %s: got %v, want %s (%s)", name, err,
-			problem.TokenRevoked, revokedByOperator)
+			problem.TokenRevoked, binding.RevokedByOperator)
 	}
 }
 
@@ -39,13 +42,13 @@ func (b *harness) deny(id, name string) {
 func (b *harness) dead(id, name string) bool {
 	b.Helper()
 	rec := b.row(id, name)
-	k, err := b.fetch(b.startInvocation(context.Background()), rec.Token)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 	if err != nil {
 		b.Fatal(err)
 	}
-	platform, _ := b.platforms.Get(name)
-	_, err = platform.Check(context.Background(), credentialOf(rec, k))
-	return isRefused(err)
+	platform, _ := b.Ledger.Platforms.Get(name)
+	_, err = platform.Check(context.Background(), credential.CredentialOf(rec, k))
+	return maintenance.IsRefused(err)
 }
 
 func TestD11_OneTaskRevokesEveryTokenOfAPlatform(t *testing.T) {
@@ -55,36 +58,36 @@ func TestD11_OneTaskRevokesEveryTokenOfAPlatform(t *testing.T) {
 			b.bound("i-1", other)
 		}
 		b.bound("i-2", name)
-		b.later(orphanGracePeriod)
+		b.later(ledger.OrphanGracePeriod)
 		b.sandbox.ResetLog()
 
-		looked := b.mustRevokeAll(RevokeAllRequest{Platform: name})
-		want(t, "a look", looked, RevokeAllResult{Matching: 2})
+		looked := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name})
+		want(t, "a look", looked, maintenance.RevokeAllResult{Matching: 2})
 		want(t, "requests for a look", len(b.sandbox.Requests()), 0)
-		b.wantStatus("after a look", "i-1", name, StatusBound)
+		b.wantStatus("after a look", "i-1", name, binding.StatusBound)
 
-		done := b.mustRevokeAll(RevokeAllRequest{Platform: name, Act: true})
+		done := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
 		can := name == provider.GitHub || name == provider.GitLab
 		if can {
-			want(t, "done", done, RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
+			want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 		} else {
-			want(t, "done", done, RevokeAllResult{Acted: true, Matching: 2, Withdrawn: 2})
+			want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Withdrawn: 2})
 		}
 		for _, id := range []string{"i-1", "i-2"} {
 			want(t, "dead at the platform", b.dead(id, name), can)
 			b.deny(id, name)
-			b.wantEvents(id, name, event.Bound, event.Revoked)
+			b.wantEvents(id, name, binding.EventBound, binding.EventRevoked)
 		}
 		for _, other := range provider.Names() {
 			if other != name {
-				b.wantStatus("of another platform", "i-1", other, StatusBound)
+				b.wantStatus("of another platform", "i-1", other, binding.StatusBound)
 			}
 		}
 		audits := b.log.audits(`"revoke all"`)
 		want(t, "audit lines", len(audits), 2)
 		want(t, "that say so", strings.Contains(audits[0], "revoked=true"), can)
-		again := b.mustRevokeAll(RevokeAllRequest{Platform: name, Act: true})
-		want(t, "again", again, RevokeAllResult{Acted: true})
+		again := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
+		want(t, "again", again, maintenance.RevokeAllResult{Acted: true})
 	})
 }
 
@@ -92,13 +95,13 @@ func TestD11_ACheckDoesNotRestoreItAndABindDoes(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.bound("i-1", name)
-		b.mustRevokeAll(RevokeAllRequest{Platform: name, Act: true})
+		b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
 		b.sandbox.ResetLog()
-		want(t, "a check by hand", b.checked("i-1", name).Status, StatusRevoked)
+		want(t, "a check by hand", b.checked("i-1", name).Status, binding.StatusRevoked)
 		for range 5 {
-			b.later(checkInterval)
+			b.later(ledger.CheckInterval)
 		}
-		b.wantStatus("later", "i-1", name, StatusRevoked)
+		b.wantStatus("later", "i-1", name, binding.StatusRevoked)
 		b.deny("i-1", name)
 		want(t, "requests", len(b.sandbox.Requests()), 0)
 		if name == provider.GitLab { // whose token is dead
@@ -106,9 +109,9 @@ func TestD11_ACheckDoesNotRestoreItAndABindDoes(t *testing.T) {
 		} else {
 			b.bound("i-1", name)
 		}
-		b.wantStatus("bound again", "i-1", name, StatusBound)
-		want(t, "status", b.checked("i-1", name).Status, StatusBound)
-		b.wantEvents("i-1", name, event.Bound, event.Revoked, event.Rebound)
+		b.wantStatus("bound again", "i-1", name, binding.StatusBound)
+		want(t, "status", b.checked("i-1", name).Status, binding.StatusBound)
+		b.wantEvents("i-1", name, binding.EventBound, binding.EventRevoked, binding.EventRebound)
 	})
 }
 
@@ -117,12 +120,12 @@ func TestD11_OnlyTheAccountThatWasNamed(t *testing.T) {
 	b.bound("i-1", provider.GitLab)
 	in := b.gitLab("i-1", bobToken)
 	in.By.Account = "acct-2"
-	if _, err := b.BindToken(context.Background(), in); err != nil {
+	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	out := b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitLab, Account: "acct-2", Act: true})
-	want(t, "done", out, RevokeAllResult{Acted: true, Matching: 1, Revoked: 1})
-	b.wantStatus("the other account's", "i-1", provider.GitLab, StatusBound)
+	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitLab, Account: "acct-2", Act: true})
+	want(t, "done", out, maintenance.RevokeAllResult{Acted: true, Matching: 1, Revoked: 1})
+	b.wantStatus("the other account's", "i-1", provider.GitLab, binding.StatusBound)
 	want(t, "dead", b.dead("i-1", provider.GitLab), false)
 }
 
@@ -131,12 +134,12 @@ func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.bound("i-2", provider.GitHub)
 	b.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
-	out := b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	want(t, "while it is down", out, RevokeAllResult{Acted: true, Matching: 2, Failed: 2})
-	b.wantStatus("while it is down", "i-1", provider.GitHub, StatusBound)
+	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	want(t, "while it is down", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Failed: 2})
+	b.wantStatus("while it is down", "i-1", provider.GitHub, binding.StatusBound)
 	b.mend(provider.GitHub)
-	out = b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	want(t, "when it is back", out, RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
+	out = b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	want(t, "when it is back", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 }
 
 // TestD11_ItContinuesAfterACrash crashes at each call in turn. The next run does the rest.
@@ -155,20 +158,20 @@ func TestD11_ItContinuesAfterACrash(t *testing.T) {
 			}
 			return nil, ctx.Err()
 		})
-		_, _ = b.RevokeAll(ctx, RevokeAllRequest{Platform: provider.GitHub, Act: true})
+		_, _ = b.Maintenance.RevokeAll(ctx, maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
 		cancel()
 		b.inside.clear()
 		if len(calls) < k {
 			want(t, "calls", k > 6, true)
 			return
 		}
-		out := b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
+		out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
 		want(t, "failed", out.Failed, 0)
 		for i := range 3 {
 			id := fmt.Sprint("i-", i)
 			want(t, "dead", b.dead(id, provider.GitHub), true)
 			b.deny(id, provider.GitHub)
-			b.wantEvents(id, provider.GitHub, event.Bound, event.Revoked)
+			b.wantEvents(id, provider.GitHub, binding.EventBound, binding.EventRevoked)
 		}
 	}
 }
@@ -187,12 +190,12 @@ func TestD11_ItStopsInTimeAndContinuesWhereItStopped(t *testing.T) {
 		m.sandbox.ServeHTTP(w, r)
 	})
 	m.around.Store(&around)
-	all, runs := RevokeAllResult{}, 0
+	all, runs := maintenance.RevokeAllResult{}, 0
 	for ; runs < 10; runs++ {
 		began := m.clock().now()
 		out := m.mustRevokeAll(
-			RevokeAllRequest{Platform: provider.GitLab, Act: true, Cursor: all.Cursor})
-		if took := m.clock().now().Sub(began); took > callDeadline {
+			maintenance.RevokeAllRequest{Platform: provider.GitLab, Act: true, Cursor: all.Cursor})
+		if took := m.clock().now().Sub(began); took > ledger.CallDeadline {
 			t.Errorf("run %d went on for %v", runs, took)
 		}
 		all.Revoked += out.Revoked
@@ -213,26 +216,26 @@ func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.clock().move(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
-	ctx := b.startInvocation(context.Background())
-	k, err := b.fetch(ctx, rec.Token)
+	ctx := b.Ledger.StartInvocation(context.Background())
+	k, err := b.Ledger.Fetch(ctx, rec.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Token, _, err = b.requestRefresh(ctx, k); err != nil {
+	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
 		t.Fatal(err)
 	}
-	b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	if k, err = b.storeNext(ctx, rec, k); err != nil {
+	b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	if k, err = b.Credentials.StoreNext(ctx, rec, k); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.commit(ctx, rec, k)
-	want(t, "the refresh's end", problem.Of(err).Reason, revokedByOperator)
+	_, err = b.Credentials.Commit(ctx, rec, k)
+	want(t, "the refresh's end", problem.Of(err).Reason, binding.RevokedByOperator)
 	want(t, "it lives", b.lives(k.Token), true)
 	b.deny("i-1", provider.GitHub)
-	b.later(orphanGracePeriod)
+	b.later(ledger.OrphanGracePeriod)
 	want(t, "it lives after the last look", b.lives(k.Token), false)
 	b.deny("i-1", provider.GitHub)
-	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked)
 }
 
 // TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo: a page of bindings was read, and a
@@ -240,19 +243,19 @@ func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 func TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo(t *testing.T) {
 	b := newRefreshable(t, 5*time.Minute)
 	build := b.otherProcess()
-	b.at("Get", func() { build.mustAsk("i-1", MinimumLife) })
-	out := b.mustRevokeAll(RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	b.at("Get", func() { build.mustAsk("i-1", credential.MinimumLife) })
+	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
 	want(t, "revoked", out.Revoked, 1)
 	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
 	want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
 	b.deny("i-1", provider.GitHub)
-	b.wantEvents("i-1", provider.GitHub, event.Bound, event.Revoked)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked)
 }
 
 func TestD11_AnUnknownPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	for _, name := range []string{"", "sourceforge", "GitHub"} {
-		_, err := b.RevokeAll(context.Background(), RevokeAllRequest{Platform: name, Act: true})
+		_, err := b.Maintenance.RevokeAll(context.Background(), maintenance.RevokeAllRequest{Platform: name, Act: true})
 		want(t, name, problem.Of(err).Code, problem.PlatformUnknown)
 	}
 }

@@ -1,6 +1,7 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -28,7 +29,7 @@ import (
 // actor is one process, and what it does.
 type actor struct {
 	name string
-	do   func(ctx context.Context, s *Service) error
+	do   func(ctx context.Context, s *services) error
 }
 
 // process is a running actor.
@@ -49,7 +50,7 @@ type play struct {
 	*testing.T
 	random *rand.Rand
 	clock  *clock
-	rows   table.Table
+	rows   ledger.Table
 	values secretsOf
 
 	mu        sync.Mutex // guards what follows, and processes
@@ -63,13 +64,13 @@ var playedKey = key("i-1", provider.GitLab)
 
 // service returns the service of one process. The hook that waits is called before the service's
 // own, which checks the time after it, so that a call that was delayed for long is refused.
-func (p *play) service(of *process) *Service {
+func (p *play) service(of *process) *services {
 	platforms := platformsAt("http://127.0.0.1:8080", p.clock.now,
 		func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("nobody answers")
 		})
 	s := newService(p.rows, p.values, platforms, nil, p.clock.now, &lines{})
-	s.fill = func(b []byte) {
+	s.Ledger.Fill = func(b []byte) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for i := range b {
@@ -78,8 +79,8 @@ func (p *play) service(of *process) *Service {
 	}
 	if of != nil {
 		wait := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
-		s.table = table.WithBeforeCall(losingTable{s.table, p.loses}, wait)
-		s.vault = vault.WithBeforeCall(losingVault{s.vault, p.loses}, wait)
+		s.Ledger.Table = ledger.WithBeforeCall(losingTable{s.Ledger.Table, p.loses}, wait)
+		s.Ledger.Vault = vault.WithBeforeCall(losingVault{s.Ledger.Vault, p.loses}, wait)
 	}
 	return s
 }
@@ -136,7 +137,7 @@ func (p *play) run(actors []actor) error {
 			p.begin(actors[0])
 			actors = actors[1:]
 		case roll < 24:
-			jumps := []time.Duration{time.Minute, callDeadline, orphanGracePeriod + time.Minute, checkInterval}
+			jumps := []time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute, ledger.CheckInterval}
 			p.script = append(p.script, jumps[roll%4].String())
 			p.clock.move(jumps[roll%4])
 		case len(p.waiting) == 0: // somebody waits for time to pass
@@ -208,7 +209,7 @@ func (p *play) finish() error {
 	if err := whole(p.rows, p.values, p.clock.now()); err != nil {
 		return err
 	}
-	rec, err := s.record(s.startInvocation(context.Background()), playedKey)
+	rec, err := s.Ledger.Record(s.Ledger.StartInvocation(context.Background()), playedKey)
 	if err != nil {
 		return err
 	}
@@ -217,13 +218,13 @@ func (p *play) finish() error {
 
 // bindsAs binds without asking the platform.
 func bindsAs(username string) actor {
-	return actor{"a bind as " + username, func(ctx context.Context, s *Service) error {
-		ctx = s.startInvocation(ctx)
-		rec, err := s.record(ctx, playedKey)
+	return actor{"a bind as " + username, func(ctx context.Context, s *services) error {
+		ctx = s.Ledger.StartInvocation(ctx)
+		rec, err := s.Ledger.Record(ctx, playedKey)
 		if err != nil {
 			return err
 		}
-		k := tokenBundle{
+		k := ledger.TokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Username: username,
 			Address: "http://127.0.0.1:8080",
 			Token:   provider.Token{Access: secret.New("played-" + username)},
@@ -231,18 +232,18 @@ func bindsAs(username string) actor {
 		f := provider.CheckResult{
 			GitUsername: username, Identity: provider.Identity{ID: username, Username: username},
 		}
-		_, _, err = s.bind(ctx, rec, k, f, user)
+		_, _, err = s.Connect.Bind(ctx, rec, k, f, user)
 		return err
 	}}
 }
 
 var (
-	unbinds = actor{"an unbind", func(ctx context.Context, s *Service) error {
-		_, err := s.Unbind(ctx, gitLabEnd("i-1", false))
+	unbinds = actor{"an unbind", func(ctx context.Context, s *services) error {
+		_, err := s.Connect.Unbind(ctx, gitLabEnd("i-1", false))
 		return err
 	}}
-	sweeps = actor{"a sweep", func(ctx context.Context, s *Service) error {
-		_, err := s.Sweep(ctx)
+	sweeps = actor{"a sweep", func(ctx context.Context, s *services) error {
+		_, err := s.Maintenance.Sweep(ctx)
 		return err
 	}}
 )
@@ -263,7 +264,7 @@ func scenarios() [][]actor {
 }
 
 // runScenario runs a scenario with one seed, on a binding that is bound or unbound.
-func runScenario(t *testing.T, seed uint64, rows table.Table, values secretsOf) {
+func runScenario(t *testing.T, seed uint64, rows ledger.Table, values secretsOf) {
 	t.Helper()
 	p := &play{
 		T:      t,

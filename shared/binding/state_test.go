@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
@@ -24,10 +26,10 @@ type secretsOf interface {
 const far = 1000 * time.Hour
 
 // dueBy lists what is due at a time.
-func dueBy(rows table.Table, at time.Time) ([]table.DueEntry, error) {
+func dueBy(rows ledger.Table, at time.Time) ([]table.DueEntry, error) {
 	var all []table.DueEntry
 	for cursor := ""; ; {
-		page, err := rows.DueBefore(context.Background(), at, cursor, pageSize)
+		page, err := rows.DueBefore(context.Background(), at, cursor, ledger.PageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -39,10 +41,10 @@ func dueBy(rows table.Table, at time.Time) ([]table.DueEntry, error) {
 }
 
 // sweepAll lets time pass and sweeps until nothing is left to do, which must not take long.
-func sweepAll(s *Service, rows table.Table, c *clock) error {
+func sweepAll(s *services, rows ledger.Table, c *clock) error {
 	for range 15 {
-		c.move(orphanGracePeriod + time.Minute)
-		done, err := s.Sweep(context.Background())
+		c.move(ledger.OrphanGracePeriod + time.Minute)
+		done, err := s.Maintenance.Sweep(context.Background())
 		if err != nil || done.Left {
 			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
 		}
@@ -54,10 +56,10 @@ func sweepAll(s *Service, rows table.Table, c *clock) error {
 }
 
 // unfinished reports whether there is work left for the sweep, but for the checks of what is bound.
-func unfinished(rows table.Table, now time.Time) (bool, error) {
+func unfinished(rows ledger.Table, now time.Time) (bool, error) {
 	entries, err := dueBy(rows, now.Add(far))
 	for _, e := range entries {
-		if e.Binding == (table.Key{}) {
+		if e.Binding == (binding.Key{}) {
 			return true, nil
 		}
 		rec, err := rows.Binding(context.Background(), e.Binding)
@@ -71,9 +73,9 @@ func unfinished(rows table.Table, now time.Time) (bool, error) {
 // whole says what is wrong with table and vault when everybody has ended and the sweep has run:
 // each record's secret must be in the vault and hold a token of the record's identity, and there
 // must be no other secret, and none may be listed.
-func whole(rows table.Table, secrets secretsOf, now time.Time) error {
+func whole(rows ledger.Table, secrets secretsOf, now time.Time) error {
 	ctx := context.Background()
-	page, err := rows.AllBindings(ctx, "", 10*pageSize)
+	page, err := rows.AllBindings(ctx, "", 10*ledger.PageSize)
 	if err != nil {
 		return err
 	}
@@ -109,12 +111,12 @@ func whole(rows table.Table, secrets secretsOf, now time.Time) error {
 }
 
 // usable says what is wrong with the secret that a record points at.
-func usable(ctx context.Context, rec table.Binding, secrets vault.Vault) error {
+func usable(ctx context.Context, rec binding.Record, secrets vault.Vault) error {
 	value, err := secrets.Get(ctx, rec.Token.Secret, rec.Token.Generation)
 	if err != nil {
 		return fmt.Errorf("its secret: %w", err)
 	}
-	k, err := open(value)
+	k, err := ledger.Open(value)
 	switch {
 	case err != nil:
 		return err
@@ -128,12 +130,12 @@ func usable(ctx context.Context, rec table.Binding, secrets vault.Vault) error {
 
 // told says what is wrong with a binding's history: its last event must be what the record is,
 // and the numbers must go up by one for as long as the row lives.
-func told(rows table.Table, rec table.Binding) error {
+func told(rows ledger.Table, rec binding.Record) error {
 	page, err := rows.ListHistory(context.Background(), rec.Key, table.OldestFirst, "", 1000)
 	if err != nil {
 		return err
 	}
-	last := table.Event{Type: event.Unbound}
+	last := binding.Event{Type: binding.EventUnbound}
 	for _, e := range page.Items {
 		if e.Number != last.Number+1 && e.Number != 1 {
 			return fmt.Errorf("event %d comes after event %d", e.Number, last.Number)
@@ -142,16 +144,16 @@ func told(rows table.Table, rec table.Binding) error {
 			return fmt.Errorf("event %d is older than the one before it", e.Number)
 		}
 		last.Number, last.At = e.Number, e.At
-		if e.Type != event.Bound && e.Type != event.Rebound && e.Type != event.Unbound {
+		if e.Type != binding.EventBound && e.Type != binding.EventRebound && e.Type != binding.EventUnbound {
 			continue // of a check
 		}
-		if (e.Type == event.Bound) != (last.Type == event.Unbound) {
+		if (e.Type == binding.EventBound) != (last.Type == binding.EventUnbound) {
 			return fmt.Errorf("%s comes after %s", e.Type, last.Type)
 		}
 		last = e
 	}
 	switch {
-	case rec.Bound() != (last.Type != event.Unbound):
+	case rec.Bound() != (last.Type != binding.EventUnbound):
 		return fmt.Errorf("the last event is %s, and the record's binding: %v", last.Type, rec.Bound())
 	case rec.Bound() && last.Identity != rec.Identity:
 		return errors.New("the last event names another identity than the record")
@@ -162,7 +164,7 @@ func told(rows table.Table, rec table.Binding) error {
 // settled lets time pass, sweeps, and expects that nothing is left over and nothing missing.
 func (b *harness) settled() {
 	b.Helper()
-	if err := sweepAll(b.Service, b.store.table, b.clock()); err != nil {
+	if err := sweepAll(b.services, b.store.table, b.clock()); err != nil {
 		b.Fatal(err)
 	}
 	if err := whole(b.store.table, b.store.vault, b.clock().now()); err != nil {
@@ -171,7 +173,7 @@ func (b *harness) settled() {
 }
 
 // row reads a record past the service.
-func (b *harness) row(id, platform string) table.Binding {
+func (b *harness) row(id, platform string) binding.Record {
 	b.Helper()
 	rec, err := b.store.table.Binding(context.Background(), key(id, platform))
 	if err != nil && !errors.Is(err, table.ErrNotFound) {
@@ -234,9 +236,9 @@ func (b *harness) opens(id string) string {
 	return rec.Identity.Username
 }
 
-func (b *harness) mustSweep() SweepResult {
+func (b *harness) mustSweep() maintenance.SweepResult {
 	b.Helper()
-	done, err := b.Sweep(context.Background())
+	done, err := b.Maintenance.Sweep(context.Background())
 	if err != nil {
 		b.Fatal(err)
 	}

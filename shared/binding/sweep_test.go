@@ -1,6 +1,10 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -21,7 +24,7 @@ func TestASweepOfNothingIsOneCall(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
-	calls := b.counted(func() { want(t, "swept", b.mustSweep(), SweepResult{}) })
+	calls := b.counted(func() { want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
 	want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 }
 
@@ -30,7 +33,7 @@ func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	want(t, "drained", b.mustSweep().Drained, 1)
-	b.clock().move(orphanGracePeriod - time.Millisecond)
+	b.clock().move(ledger.OrphanGracePeriod - time.Millisecond)
 	want(t, "removed before", b.mustSweep().Removed, 0)
 	want(t, "the row is there", b.row("i-1", provider.GitLab).Version != "", true)
 	b.clock().move(time.Millisecond)
@@ -45,8 +48,8 @@ func TestAGoodBindLeavesNothingToSweep(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	want(t, "listed secrets", len(b.ownedSecrets()), 0)
 	b.mustSweep() // the events
-	b.clock().move(2 * orphanGracePeriod)
-	calls := b.counted(func() { want(t, "swept", b.mustSweep(), SweepResult{}) })
+	b.clock().move(2 * ledger.OrphanGracePeriod)
+	calls := b.counted(func() { want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
 	want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 	want(t, "identity", b.opens("i-1"), "alice")
 }
@@ -58,8 +61,8 @@ func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
 	b.mustBind("i-1", bobToken)
 	want(t, "listed secrets", len(b.ownedSecrets()), 1)
 	b.mustSweep() // the events
-	b.clock().move(orphanGracePeriod - time.Millisecond)
-	want(t, "looked at before its time", b.mustSweep(), SweepResult{})
+	b.clock().move(ledger.OrphanGracePeriod - time.Millisecond)
+	want(t, "looked at before its time", b.mustSweep(), maintenance.SweepResult{})
 	b.clock().move(time.Millisecond)
 	calls := b.counted(func() { want(t, "deleted", b.mustSweep().Deleted, 1) })
 	want(t, "calls", fmt.Sprint(calls), "map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
@@ -71,12 +74,12 @@ func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
 // the save.
 func (b *harness) staged(id string) vault.SecretName {
 	b.Helper()
-	ctx := b.startInvocation(context.Background())
-	rec, err := b.record(ctx, key(id, provider.GitLab))
+	ctx := b.Ledger.StartInvocation(context.Background())
+	rec, err := b.Ledger.Record(ctx, key(id, provider.GitLab))
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, name, err := b.stageSecret(ctx, rec, tokenBundle{
+	_, name, err := b.Ledger.StageSecret(ctx, rec, ledger.TokenBundle{
 		Platform: provider.GitLab, Method: provider.ByToken,
 	})
 	if err != nil {
@@ -89,7 +92,7 @@ func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 	b := newHarness(t)
 	for range 2 {
 		name := b.staged("i-1")
-		b.clock().move(orphanGracePeriod - time.Millisecond)
+		b.clock().move(ledger.OrphanGracePeriod - time.Millisecond)
 		want(t, "deleted before", b.mustSweep().Deleted, 0)
 		b.clock().move(time.Millisecond)
 		want(t, "deleted after", b.mustSweep().Deleted, 1)
@@ -104,7 +107,7 @@ func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 func TestAnEntryWithoutASecretGoes(t *testing.T) {
 	b := newHarness(t)
 	b.inside.set(down("Put"))
-	_, err := b.BindToken(context.Background(), b.gitLab("i-1", aliceToken))
+	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", aliceToken))
 	wantProblem(t, "a bind without a vault", err, problem.StorageUnavailable)
 	b.inside.clear()
 	want(t, "listed secrets", len(b.ownedSecrets()), 1)
@@ -122,7 +125,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 			b.mustBind(id, aliceToken)
 			b.mustUnbind(id, false)
 		}
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 		var failed atomic.Bool
 		b.inside.set(func(_ context.Context, c string) (func(), error) {
 			if c == call && failed.CompareAndSwap(false, true) {
@@ -155,7 +158,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 func TestASweepThatCannotReadTheIndexFails(t *testing.T) {
 	b := newHarness(t)
 	b.inside.set(down("DueBefore"))
-	_, err := b.Sweep(context.Background())
+	_, err := b.Maintenance.Sweep(context.Background())
 	wantProblem(t, "a sweep without an index", err, problem.StorageUnavailable)
 }
 
@@ -168,8 +171,8 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-2", aliceToken)
 		b.mustUnbind("i-2", false)
-		b.clock().move(orphanGracePeriod)
-		var inner SweepResult
+		b.clock().move(ledger.OrphanGracePeriod)
+		var inner maintenance.SweepResult
 		b.at(call, func() { inner = b.mustSweep() })
 		outer := b.mustSweep()
 		want(t, "failed, a second one at "+call, inner.Failed+outer.Failed, 0)
@@ -182,7 +185,7 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 
 // lagging is a table whose index still lists what is due no more, or not yet.
 type lagging struct {
-	table.Table
+	ledger.Table
 	entries []table.DueEntry
 }
 
@@ -207,7 +210,7 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 		{Authorization: b.waiting("i-3", "alice").ID},
 	}
 	b.serve(lagging{b.store.table, entries}, b.store.vault)
-	want(t, "swept", b.mustSweep(), SweepResult{Due: len(entries)})
+	want(t, "swept", b.mustSweep(), maintenance.SweepResult{Due: len(entries)})
 	want(t, "secrets", len(b.secrets()), 3)
 	want(t, "listed secrets", len(b.ownedSecrets()), 2)
 	want(t, "the unbound row is there", b.row("i-2", provider.GitLab).Version != "", true)
@@ -216,13 +219,13 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 // TestASweepLeavesTheRestToTheNextAfter90Seconds has more entries than are worked on side by side,
 // and lets the time be up at the first of them.
 func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
-	const most = 3 * maxConcurrentEntries
+	const most = 3 * maintenance.MaxConcurrentEntries
 	b := newHarness(t)
 	for i := range most {
 		b.staged(fmt.Sprint("i-", i))
 	}
-	b.clock().move(orphanGracePeriod)
-	b.at("DeleteBinding", func() { b.clock().move(sweepTimeout + time.Millisecond) })
+	b.clock().move(ledger.OrphanGracePeriod)
+	b.at("DeleteBinding", func() { b.clock().move(maintenance.SweepTimeout + time.Millisecond) })
 	done := b.mustSweep()
 	want(t, "left", done.Left, true)
 	want(t, "failed", done.Failed, 0)
@@ -239,7 +242,7 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.inside.set(func(context.Context, string) (func(), error) { return cancel, nil })
-	done, err := b.Sweep(ctx)
+	done, err := b.Maintenance.Sweep(ctx)
 	want(t, "error", err, nil)
 	want(t, "left", done.Left, true)
 	want(t, "failed", done.Failed, 0)
@@ -247,11 +250,11 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 
 func TestADueListGoesOverPages(t *testing.T) {
 	b := newHarness(t)
-	const most = pageSize + 5
+	const most = ledger.PageSize + 5
 	for i := range most {
 		b.staged(fmt.Sprint("i-", i))
 	}
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	want(t, "deleted", b.mustSweep().Deleted, most)
 	want(t, "secrets", len(b.secrets()), 0)
 }
@@ -264,10 +267,10 @@ func TestASecretIsDeletedAlsoAfterACrash(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep() // the events
-		b.clock().move(orphanGracePeriod)
+		b.clock().move(ledger.OrphanGracePeriod)
 		ctx, cancel := context.WithCancel(context.Background())
 		b.atNth(call, cancel)
-		if _, err := b.Sweep(ctx); err != nil {
+		if _, err := b.Maintenance.Sweep(ctx); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "listed secrets after a crash before "+call, len(b.ownedSecrets()), 1)
@@ -285,13 +288,13 @@ func TestASecretIsListedUntilItIsDeleted(t *testing.T) {
 	b.mustSweep()
 	rec := b.row("i-1", provider.GitLab)
 	want(t, "listed secrets", len(rec.Secrets), 2)
-	for i, token := range []table.Token{first, second} {
-		want(t, "entry", rec.Secrets[i], table.OwnedSecret{
+	for i, token := range []binding.Token{first, second} {
+		want(t, "entry", rec.Secrets[i], binding.OwnedSecret{
 			Name: token.Secret, Generation: 1, Retired: true,
-			DueAt: b.clock().now().Add(orphanGracePeriod),
+			DueAt: b.clock().now().Add(ledger.OrphanGracePeriod),
 		})
 	}
-	want(t, "when the row is due", rec.DueAt, b.clock().now().Add(orphanGracePeriod))
+	want(t, "when the row is due", rec.DueAt, b.clock().now().Add(ledger.OrphanGracePeriod))
 	b.settled()
 }
 
@@ -302,7 +305,7 @@ func (b *harness) left(id string) provider.Token {
 	b.keepConsented(id, granted)
 	rec := b.row(id, provider.GitHub)
 	b.inside.set(down("ListIdentityEntries"))
-	_, err := b.Unbind(context.Background(), UnbindRequest{
+	_, err := b.Connect.Unbind(context.Background(), connect.UnbindRequest{
 		By: user, Instance: registry(id), Platform: provider.GitHub,
 	})
 	b.inside.clear()
@@ -310,7 +313,7 @@ func (b *harness) left(id string) provider.Token {
 		b.Fatalf("the token was to be left alive: %v", err)
 	}
 	// Its entry is due as if the attempt had expired right after the bind.
-	b.clock().move(authorizationTTL)
+	b.clock().move(binding.AuthorizationTTL)
 	return granted
 }
 
@@ -326,8 +329,8 @@ func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
 	b := newHarness(t)
 	first := b.left("i-1")
 	second := b.consent("alice")
-	k := tokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
-	value, err := k.seal()
+	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
+	value, err := k.Seal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,41 +358,41 @@ func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
 func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	b := newHarness(t)
 	granted := b.left("i-1")
-	b.clock().move(orphanGracePeriod)
-	if err := b.addIdentityEntry(b.startInvocation(context.Background()), key("i-2", provider.GitHub),
-		table.Binding{Identity: b.gitHubIdentity(granted)}); err != nil {
+	b.clock().move(ledger.OrphanGracePeriod)
+	if err := b.Ledger.AddIdentityEntry(b.Ledger.StartInvocation(context.Background()), key("i-2", provider.GitHub),
+		binding.Record{Identity: b.gitHubIdentity(granted)}); err != nil {
 		t.Fatal(err)
 	}
 	done := b.mustSweep()
 	want(t, "deleted", done.Deleted, 0)
 	want(t, "failed", done.Failed, 0)
 	want(t, "the token lives", b.lives(granted), true)
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	want(t, "deleted later", b.mustSweep().Deleted, 1)
 	want(t, "the token lives later", b.lives(granted), false)
 }
 
-func (b *harness) gitHubIdentity(t provider.Token) table.Identity {
+func (b *harness) gitHubIdentity(t provider.Token) binding.Identity {
 	b.Helper()
-	platform, _ := b.platforms.Get(provider.GitHub)
+	platform, _ := b.Ledger.Platforms.Get(provider.GitHub)
 	f, err := platform.Check(context.Background(), provider.Credential{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return table.Identity(f.Identity)
+	return binding.Identity(f.Identity)
 }
 
 func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	b := newHarness(t)
 	b.left("i-1")
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
-	for i := 1; i < maxRevokeAttempts; i++ {
-		b.clock().move(orphanGracePeriod)
+	for i := 1; i < maintenance.MaxRevokeAttempts; i++ {
+		b.clock().move(ledger.OrphanGracePeriod)
 		done := b.mustSweep()
 		want(t, fmt.Sprintf("failed, try %d", i), done.Failed, 1)
 		want(t, fmt.Sprintf("deleted, try %d", i), done.Deleted, 0)
 	}
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	want(t, "deleted, the last try", b.mustSweep().Deleted, 1)
 	if !strings.Contains(b.log.String(), "a token may still be alive at its platform") {
 		t.Error("the log doesn't say that a token may still be alive")
@@ -401,12 +404,12 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
 	b.settled()
 	for range 2 { // at once, and when the row has gone again
-		told := b.happenedTo("i-1", event.RevocationFailed)
+		told := b.happenedTo("i-1", binding.EventRevocationFailed)
 		if len(told) != 1 || told[0].Problem.Code != problem.RevocationFailed {
 			t.Errorf("got the events %v, want one that says what to do", told)
 		}
-		want(t, "status", StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), StatusUnbound)
-		b.later(orphanGracePeriod)
+		want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), binding.StatusUnbound)
+		b.later(ledger.OrphanGracePeriod)
 	}
 }
 
@@ -416,14 +419,14 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 	b.left("i-1")
 	b.keepConsented("i-1", b.consent("bob"))
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
-	for range maxRevokeAttempts {
-		b.clock().move(orphanGracePeriod)
+	for range maintenance.MaxRevokeAttempts {
+		b.clock().move(ledger.OrphanGracePeriod)
 		b.mustSweep()
 	}
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
-	want(t, "told", len(b.happenedTo("i-1", event.RevocationFailed)), 1)
+	want(t, "told", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 1)
 	rec := b.row("i-1", provider.GitHub)
-	want(t, "status", StatusOf(rec, b.clock().now()), StatusBound)
+	want(t, "status", binding.StatusOf(rec, b.clock().now()), binding.StatusBound)
 	want(t, "whose", rec.Identity.Username, "bob")
 }
 
@@ -435,15 +438,15 @@ func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 	b.mustBind("i-2", aliceToken)
 	b.mustBind("i-2", aliceOther)
 	b.inside.set(down("Get"))
-	for range 2 * maxRevokeAttempts {
-		b.clock().move(orphanGracePeriod)
+	for range 2 * maintenance.MaxRevokeAttempts {
+		b.clock().move(ledger.OrphanGracePeriod)
 		b.mustSweep()
 	}
 	b.inside.clear()
 	b.settled()
 	want(t, "the consent's token lives", b.lives(granted), false)
-	want(t, "told of it", len(b.happenedTo("i-1", event.RevocationFailed)), 0)
-	b.wantEvents("i-2", provider.GitLab, event.Bound, event.Rebound)
+	want(t, "told of it", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 0)
+	b.wantEvents("i-2", provider.GitLab, binding.EventBound, binding.EventRebound)
 }
 
 // TestTheSweepSparesATokenWhoseHoldersItCannotTell: a platform that doesn't say whose a token is
@@ -453,7 +456,7 @@ func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
 	granted := b.left("i-1")
 	b.keepConsented("i-2", granted)
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
-	b.clock().move(orphanGracePeriod)
+	b.clock().move(ledger.OrphanGracePeriod)
 	b.mustSweep()
 	want(t, "the token lives", b.lives(granted), true)
 }

@@ -1,6 +1,8 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
 	"context"
 	"strings"
 	"testing"
@@ -15,7 +17,7 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	page := b.url + "/gitlab/-/user_settings/personal_access_tokens"
-	want(t, "reply", b.mustUnbind("i-1", false), UnbindResult{RevokeURL: page})
+	want(t, "reply", b.mustUnbind("i-1", false), connect.UnbindResult{RevokeURL: page})
 	want(t, "identity", b.opens("i-1"), "")
 	want(t, "secrets at once", len(b.secrets()), 1)
 	b.settled()
@@ -27,19 +29,19 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	want(t, "reply", b.mustUnbind("i-1", true), UnbindResult{Revoked: true})
-	_, err := b.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
+	want(t, "reply", b.mustUnbind("i-1", true), connect.UnbindResult{Revoked: true})
+	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
 	wantProblem(t, "binding the token again", err, problem.TokenRejected)
 	b.settled()
 }
 
 func TestAnUnbindTwiceIsOnce(t *testing.T) {
 	b := newHarness(t)
-	want(t, "of what never was", b.mustUnbind("i-1", true), UnbindResult{})
+	want(t, "of what never was", b.mustUnbind("i-1", true), connect.UnbindResult{})
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	before := b.row("i-1", provider.GitLab)
-	want(t, "of what is unbound", b.mustUnbind("i-1", true), UnbindResult{})
+	want(t, "of what is unbound", b.mustUnbind("i-1", true), connect.UnbindResult{})
 	want(t, "version", b.row("i-1", provider.GitLab).Version, before.Version)
 	b.mustBind("i-2", aliceToken) // nothing was revoked
 	b.settled()
@@ -49,20 +51,20 @@ func TestAnUnbindIsRefused(t *testing.T) {
 	b := newHarness(t)
 	stamp := b.mustBind("i-1", aliceToken).Record.Revision
 	in := gitLabEnd("i-1", true)
-	in.Match = Match{"0123"}
-	_, err := b.Unbind(context.Background(), in)
+	in.Match = binding.Match{"0123"}
+	_, err := b.Connect.Unbind(context.Background(), in)
 	wantProblem(t, "with another tag", err, problem.PreconditionFailed)
 	in.Platform = "svn"
-	_, err = b.Unbind(context.Background(), in)
+	_, err = b.Connect.Unbind(context.Background(), in)
 	wantProblem(t, "of a platform that there isn't", err, problem.PlatformUnknown)
 	in = gitLabEnd("i-2", true)
-	in.Match = Match{"*"}
-	_, err = b.Unbind(context.Background(), in)
+	in.Match = binding.Match{"*"}
+	_, err = b.Connect.Unbind(context.Background(), in)
 	wantProblem(t, "of an unbound one, if there is one", err, problem.PreconditionFailed)
 	want(t, "identity", b.opens("i-1"), "alice")
 	in = gitLabEnd("i-1", true)
-	in.Match = Match{stamp}
-	_, err = b.Unbind(context.Background(), in)
+	in.Match = binding.Match{stamp}
+	_, err = b.Connect.Unbind(context.Background(), in)
 	want(t, "error with the right tag", err, nil)
 }
 
@@ -72,7 +74,7 @@ func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		b.settled()
 		b.inside.set(down(call))
-		_, err := b.Unbind(context.Background(), gitLabEnd("i-1", true))
+		_, err := b.Connect.Unbind(context.Background(), gitLabEnd("i-1", true))
 		b.inside.clear()
 		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
 		want(t, "identity", b.opens("i-1"), "alice")
@@ -105,16 +107,16 @@ func TestAnUnbindStandsEvenIfNothingCanBeRevoked(t *testing.T) {
 
 func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
 	b := newHarness(t)
-	in := TokenBindRequest{
+	in := connect.TokenBindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
 		},
 	}
-	if _, err := b.BindToken(context.Background(), in); err != nil {
+	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	out, err := b.Unbind(context.Background(), UnbindRequest{
+	out, err := b.Connect.Unbind(context.Background(), connect.UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup, Revoke: true,
 	})
 	if err != nil {
@@ -132,13 +134,13 @@ func TestAnOAuthTokenIsRevokedUnasked(t *testing.T) {
 	b := newHarness(t)
 	granted := b.consent("alice")
 	b.keepConsented("i-1", granted)
-	out, err := b.Unbind(context.Background(), UnbindRequest{
+	out, err := b.Connect.Unbind(context.Background(), connect.UnbindRequest{
 		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "reply", out, UnbindResult{Revoked: true})
+	want(t, "reply", out, connect.UnbindResult{Revoked: true})
 	want(t, "the token lives", b.lives(granted), false)
 	b.settled()
 }
@@ -148,7 +150,7 @@ func TestA16_AnUnbindIsAuditedWithWhomItEnded(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	in := gitLabEnd("i-1", true)
 	in.By = other
-	if _, err := b.Unbind(context.Background(), in); err != nil {
+	if _, err := b.Connect.Unbind(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
 	audits := b.log.audits("unbind")
@@ -181,9 +183,9 @@ func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
 
 	stamp := b.mustBind("i-2", aliceToken).Record.Revision
 	in := gitLabEnd("i-2", false)
-	in.Match = Match{stamp}
+	in.Match = binding.Match{stamp}
 	b.at("SaveBinding", func() { b.mustBind("i-2", bobToken) })
-	_, err := b.Unbind(context.Background(), in)
+	_, err := b.Connect.Unbind(context.Background(), in)
 	wantProblem(t, "overtaken, with a tag", err, problem.PreconditionFailed)
 	want(t, "identity", b.opens("i-2"), "bob")
 	b.settled()

@@ -1,6 +1,9 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
@@ -9,17 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"bindery/shared/table"
 )
 
 var errDown = errors.New("the storage is down")
 
 // down makes every call with this name fail.
-func down(name string) table.Hook {
+func down(name string) ledger.Hook {
 	return func(_ context.Context, call string) (func(), error) {
 		if call == name {
 			return nil, errDown
@@ -39,7 +40,7 @@ func wantProblem(t testing.TB, doing string, err error, code problem.Code) {
 func TestThePlatformsAreInTheOrderOfTheConsole(t *testing.T) {
 	b := newHarness(t)
 	var names []string
-	for _, d := range b.Platforms() {
+	for _, d := range b.Connect.Platforms() {
 		names = append(names, d.Name)
 	}
 	if !slices.Equal(names, provider.Names()) {
@@ -52,10 +53,10 @@ func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.keepConsented("i-1", b.consent("alice"))
 	b.mustBind("i-2", bobToken)
-	var views []View
+	var views []binding.View
 	calls := b.counted(func() {
 		var err error
-		views, err = b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+		views, err = b.Connect.InstanceBindings(context.Background(), user.Account, registry("i-1"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,22 +75,22 @@ func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
 		t.Errorf("got %q, want %q", got, shown)
 	}
 	b.mustUnbind("i-1", false)
-	views, err := b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+	views, err := b.Connect.InstanceBindings(context.Background(), user.Account, registry("i-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "after the unbind", views[3].Status, StatusUnbound)
+	want(t, "after the unbind", views[3].Status, binding.StatusUnbound)
 	b.inside.set(down("InstanceBindings"))
-	_, err = b.InstanceBindings(context.Background(), user.Account, registry("i-1"))
+	_, err = b.Connect.InstanceBindings(context.Background(), user.Account, registry("i-1"))
 	wantProblem(t, "without a table", err, problem.StorageUnavailable)
 }
 
 // listed returns an account's bindings that match a filter, as instance and platform.
-func (b *harness) listed(f Filter) []string {
+func (b *harness) listed(f connect.Filter) []string {
 	b.Helper()
 	got := []string{}
 	for cursor := ""; ; {
-		views, next, err := b.AccountBindings(context.Background(), user.Account, f, cursor)
+		views, next, err := b.Connect.AccountBindings(context.Background(), user.Account, f, cursor)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -115,46 +116,46 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 	elsewhere.Region = "cn-beijing"
 	for _, c := range []struct {
 		name   string
-		filter Filter
+		filter connect.Filter
 		want   []string
 	}{
-		{"all that are bound", Filter{Instances: two}, []string{
+		{"all that are bound", connect.Filter{Instances: two}, []string{
 			"i-1 github", "i-1 gitlab", "i-2 gitlab",
 		}},
-		{"a platform", Filter{Instances: two, Platform: "gitlab"}, []string{
+		{"a platform", connect.Filter{Instances: two, Platform: "gitlab"}, []string{
 			"i-1 gitlab", "i-2 gitlab",
 		}},
-		{"a status", Filter{Instances: two, Status: StatusExpiring}, []string{"i-2 gitlab"}},
-		{"one that nothing is in", Filter{Instances: two, Status: StatusUnbound}, nil},
-		{"an instance", Filter{Instances: two[1:2]}, []string{"i-2 gitlab"}},
-		{"the same id in another region", Filter{Instances: []instance.Instance{elsewhere}}, nil},
-		{"no instance that the caller may see", Filter{}, nil},
+		{"a status", connect.Filter{Instances: two, Status: binding.StatusExpiring}, []string{"i-2 gitlab"}},
+		{"one that nothing is in", connect.Filter{Instances: two, Status: binding.StatusUnbound}, nil},
+		{"an instance", connect.Filter{Instances: two[1:2]}, []string{"i-2 gitlab"}},
+		{"the same id in another region", connect.Filter{Instances: []instance.Instance{elsewhere}}, nil},
+		{"no instance that the caller may see", connect.Filter{}, nil},
 	} {
 		if got := b.listed(c.filter); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	views, _, err := b.AccountBindings(context.Background(), "acct-2", Filter{Instances: two}, "")
+	views, _, err := b.Connect.AccountBindings(context.Background(), "acct-2", connect.Filter{Instances: two}, "")
 	want(t, "error of another account", err, nil)
 	want(t, "another account's bindings", len(views), 0)
 }
 
 func TestAnAccountsListGoesOverPages(t *testing.T) {
 	b := newHarness(t)
-	const most = pageSize + 7
+	const most = ledger.PageSize + 7
 	var all []instance.Instance
 	for i := range most {
-		rec := bound(func(r *table.Binding) { r.Key = key(fmt.Sprintf("i-%03d", i), "gitlab") })
+		rec := bound(func(r *binding.Record) { r.Key = key(fmt.Sprintf("i-%03d", i), "gitlab") })
 		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, registry(rec.Instance))
 	}
-	want(t, "bindings", len(b.listed(Filter{Instances: all})), most)
-	_, _, err := b.AccountBindings(context.Background(), user.Account, Filter{}, "made up")
+	want(t, "bindings", len(b.listed(connect.Filter{Instances: all})), most)
+	_, _, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "made up")
 	wantProblem(t, "a cursor that was not given out", err, problem.InputMalformed)
 	b.inside.set(down("AccountBindings"))
-	_, _, err = b.AccountBindings(context.Background(), user.Account, Filter{}, "")
+	_, _, err = b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "")
 	wantProblem(t, "without a table", err, problem.StorageUnavailable)
 }
 
@@ -163,7 +164,7 @@ func (b *harness) history(id string) []string {
 	b.Helper()
 	var got []string
 	for cursor := ""; ; {
-		events, next, err := b.History(
+		events, next, err := b.Connect.History(
 			context.Background(), user.Account, registry(id), provider.GitLab, cursor)
 		if err != nil {
 			b.Fatal(err)
@@ -194,13 +195,13 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("after the row is gone: got %q, want %q", got, all)
 	}
-	_, _, err := b.History(context.Background(), user.Account, registry("i-1"), "svn", "")
+	_, _, err := b.Connect.History(context.Background(), user.Account, registry("i-1"), "svn", "")
 	wantProblem(t, "a platform that isn't one", err, problem.PlatformUnknown)
-	_, _, err = b.History(context.Background(), user.Account, registry("i-1"), "gitlab", "made up")
+	_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "made up")
 	wantProblem(t, "a cursor that was not given out", err, problem.InputMalformed)
 	for _, call := range []string{"Binding", "ListHistory"} {
 		b.inside.set(down(call))
-		_, _, err = b.History(context.Background(), user.Account, registry("i-1"), "gitlab", "")
+		_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "")
 		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
 	}
 }
@@ -229,12 +230,12 @@ func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
 func TestALongHistoryGoesOverPages(t *testing.T) {
 	b := newHarness(t)
 	var expected []string
-	for i := range int64(pageSize + 5) {
-		e := table.Event{
-			ID: fmt.Sprintf("%032x", i), Number: i + 1, Type: event.Expiring, At: b.clock().now(),
+	for i := range int64(ledger.PageSize + 5) {
+		e := binding.Event{
+			ID: fmt.Sprintf("%032x", i), Number: i + 1, Type: binding.EventExpiring, At: b.clock().now(),
 		}
 		err := b.store.table.AppendHistory(
-			context.Background(), key("i-1", provider.GitLab), []table.Event{e})
+			context.Background(), key("i-1", provider.GitLab), []binding.Event{e})
 		if err != nil {
 			t.Fatal(err)
 		}

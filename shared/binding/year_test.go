@@ -1,12 +1,15 @@
-package binding
+package binding_test
 
 import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"context"
 	"slices"
 	"testing"
 	"time"
 
-	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
@@ -34,7 +37,7 @@ func newYear(t *testing.T, platform string) *year {
 func (y *year) until(morning int) {
 	y.Helper()
 	for today := y.today(); today < morning; today = y.today() {
-		y.clock().move(day)
+		y.clock().move(ledger.Day)
 		y.mustSweep()
 		if y.today()%3 == 0 {
 			y.build()
@@ -42,14 +45,14 @@ func (y *year) until(morning int) {
 	}
 }
 
-func (y *year) today() int { return int(y.clock().now().Sub(y.begins) / day) }
+func (y *year) today() int { return int(y.clock().now().Sub(y.begins) / ledger.Day) }
 
 // build clones with a credential, which the platform must accept.
 func (y *year) build() {
 	y.Helper()
 	ctx := context.Background()
-	c, err := y.Credential(ctx, CredentialRequest{
-		By: user, Instance: registry("i-1"), Platform: y.platform, MinimumLife: MinimumLife,
+	c, err := y.Credentials.Credential(ctx, credential.Request{
+		By: user, Instance: registry("i-1"), Platform: y.platform, MinimumLife: credential.MinimumLife,
 	})
 	if err != nil {
 		y.denied++
@@ -57,8 +60,8 @@ func (y *year) build() {
 	}
 	y.given++
 	rec := y.row("i-1", y.platform)
-	platform, _ := y.platforms.Get(y.platform)
-	if status := StatusOf(rec, y.clock().now()); status != StatusBound && status != StatusExpiring {
+	platform, _ := y.Ledger.Platforms.Get(y.platform)
+	if status := binding.StatusOf(rec, y.clock().now()); status != binding.StatusBound && status != binding.StatusExpiring {
 		return // it was told that something is wrong
 	}
 	_, err = platform.Check(ctx, provider.Credential{
@@ -73,7 +76,7 @@ func (y *year) build() {
 // binds binds as the user, who pastes a token that is valid for this many days, or consents.
 func (y *year) binds(days int) {
 	y.Helper()
-	in := TokenBindRequest{By: user, Instance: registry("i-1"), Platform: y.platform}
+	in := connect.TokenBindRequest{By: user, Instance: registry("i-1"), Platform: y.platform}
 	switch y.platform {
 	case provider.GitLab:
 		t := y.issue(days)
@@ -84,13 +87,13 @@ func (y *year) binds(days int) {
 	case provider.Codeup: // which can't be asked when the token ends: the user says so
 		y.held = y.sandbox.Codeup.AddToken(fullCodeup(secret.Text{}))
 		in.Submission = provider.Submission{
-			Username: "alice", Token: y.held, ExpiresAt: y.clock().now().Add(time.Duration(days) * day),
+			Username: "alice", Token: y.held, ExpiresAt: y.clock().now().Add(time.Duration(days) * ledger.Day),
 		}
 	default:
 		y.bound("i-1", y.platform)
 		return
 	}
-	if _, err := y.BindToken(context.Background(), in); err != nil {
+	if _, err := y.Connect.BindToken(context.Background(), in); err != nil {
 		y.Fatal(err)
 	}
 }
@@ -121,22 +124,22 @@ func (y *year) firstHalf() {
 	y.Helper()
 	y.binds(300)
 	y.until(30)
-	y.wantStatus("after a month", "i-1", y.platform, StatusBound)
+	y.wantStatus("after a month", "i-1", y.platform, binding.StatusBound)
 	y.fault(y.platform, sandbox.Fault{Kind: sandbox.Fault503})
 	y.until(32)
-	y.wantStatus("two days into the outage", "i-1", y.platform, StatusBound)
+	y.wantStatus("two days into the outage", "i-1", y.platform, binding.StatusBound)
 	y.until(34)
-	y.wantStatus("four days into the outage", "i-1", y.platform, StatusUnreachable)
+	y.wantStatus("four days into the outage", "i-1", y.platform, binding.StatusUnreachable)
 	y.mend(y.platform)
 	y.until(36)
-	y.wantStatus("after the outage", "i-1", y.platform, StatusBound)
+	y.wantStatus("after the outage", "i-1", y.platform, binding.StatusBound)
 	y.until(180)
 	y.revokes()
 	y.until(182)
-	y.wantStatus("taken back", "i-1", y.platform, StatusRevoked)
+	y.wantStatus("taken back", "i-1", y.platform, binding.StatusRevoked)
 	y.until(184)
 	y.binds(100)
-	y.wantStatus("bound again", "i-1", y.platform, StatusBound)
+	y.wantStatus("bound again", "i-1", y.platform, binding.StatusBound)
 }
 
 // story expects this history at the end, and that every secret but the last is deleted.
@@ -144,7 +147,7 @@ func (y *year) story(more ...string) {
 	y.Helper()
 	got := y.eventsOf("i-1", y.platform)
 	if told := append([]string{
-		event.Bound, event.Unreachable, event.Recovered, event.Revoked, event.Rebound,
+		binding.EventBound, binding.EventUnreachable, binding.EventRecovered, binding.EventRevoked, binding.EventRebound,
 	}, more...); !slices.Equal(got, told) {
 		y.Errorf("the year: got %q, want %q", got, told)
 	}
@@ -160,7 +163,7 @@ func TestAYearByConsent(t *testing.T) {
 		y := newYear(t, name)
 		y.firstHalf()
 		y.until(365)
-		y.wantStatus("at the year's end", "i-1", name, StatusBound)
+		y.wantStatus("at the year's end", "i-1", name, binding.StatusBound)
 		y.story()
 		rec := y.row("i-1", name)
 		want(t, "refreshed each day", rec.Token.Generation > 150, true)
@@ -173,26 +176,26 @@ func TestAYearOnGitLab(t *testing.T) {
 	y := newYear(t, provider.GitLab)
 	y.firstHalf()
 	y.until(100 + 184 - 20)
-	y.wantStatus("three weeks before", "i-1", y.platform, StatusBound)
+	y.wantStatus("three weeks before", "i-1", y.platform, binding.StatusBound)
 	y.until(100 + 184 - 10)
-	y.wantStatus("ten days before", "i-1", y.platform, StatusExpiring)
+	y.wantStatus("ten days before", "i-1", y.platform, binding.StatusExpiring)
 	y.until(100 + 184)
-	y.wantStatus("on the day", "i-1", y.platform, StatusExpired)
+	y.wantStatus("on the day", "i-1", y.platform, binding.StatusExpired)
 	y.until(300)
 	y.sandbox.GitLab.AddToken(gitlab.Token{
 		Value: y.held, Username: "alice", Scopes: []string{"api"},
 		ExpiresAt: y.clock().now().AddDate(0, 0, 200),
 	})
 	y.until(320)
-	y.wantStatus("prolonged", "i-1", y.platform, StatusBound)
+	y.wantStatus("prolonged", "i-1", y.platform, binding.StatusBound)
 	y.sandbox.GitLab.BlockUser("alice")
 	y.until(330)
-	y.wantStatus("blocked", "i-1", y.platform, StatusUnauthorized)
+	y.wantStatus("blocked", "i-1", y.platform, binding.StatusUnauthorized)
 	y.sandbox.GitLab.UnblockUser("alice")
 	y.until(365)
-	y.wantStatus("at the year's end", "i-1", y.platform, StatusBound)
-	y.story(event.Expiring, event.Expiring, event.Expiring, event.Expired, event.Recovered,
-		event.Unauthorized, event.Recovered)
+	y.wantStatus("at the year's end", "i-1", y.platform, binding.StatusBound)
+	y.story(binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired, binding.EventRecovered,
+		binding.EventUnauthorized, binding.EventRecovered)
 }
 
 // TestAYearOnCodeup ends with an expiry that its owner gave, and a permission that was removed.
@@ -206,15 +209,15 @@ func TestAYearOnCodeup(t *testing.T) {
 	}
 	y.sandbox.Codeup.AddToken(narrow)
 	y.until(240)
-	y.wantStatus("narrowed", "i-1", y.platform, StatusUnauthorized)
+	y.wantStatus("narrowed", "i-1", y.platform, binding.StatusUnauthorized)
 	y.sandbox.Codeup.AddToken(fullCodeup(y.held))
 	y.until(250)
-	y.wantStatus("widened again", "i-1", y.platform, StatusBound)
+	y.wantStatus("widened again", "i-1", y.platform, binding.StatusBound)
 	y.until(300)
-	y.wantStatus("its date is over", "i-1", y.platform, StatusExpired)
+	y.wantStatus("its date is over", "i-1", y.platform, binding.StatusExpired)
 	y.binds(200)
 	y.until(365)
-	y.wantStatus("at the year's end", "i-1", y.platform, StatusBound)
-	y.story(event.Unauthorized, event.Recovered,
-		event.Expiring, event.Expiring, event.Expiring, event.Expired, event.Rebound)
+	y.wantStatus("at the year's end", "i-1", y.platform, binding.StatusBound)
+	y.story(binding.EventUnauthorized, binding.EventRecovered,
+		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired, binding.EventRebound)
 }

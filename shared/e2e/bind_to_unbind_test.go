@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/api"
+	"bindery/shared/binding"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table"
@@ -44,7 +45,7 @@ func (d *deployment) bindToUnbind() {
 	d.expire("bitbucket")
 	d.runSchedule("with everything due, and an expired token")
 	d.wantStatus("after the check", "bound", "bound", "bound", "bound", "bound")
-	for range table.MaxEvents + 1 { // more events than a record keeps
+	for range binding.MaxEvents + 1 { // more events than a record keeps
 		d.bindByToken("gitlab", writer)
 	}
 	d.bindByToken("gitlab", writer, "revoke", "true") // the same token: it is in use and not revoked
@@ -288,13 +289,13 @@ func (d *deployment) wantRefreshOnDemand() {
 
 func (d *deployment) expire(platform string) {
 	d.t.Helper()
-	d.changeRecord(d.bindingKey(platform), func(b *table.Binding) {
+	d.changeRecord(d.bindingKey(platform), func(b *binding.Record) {
 		b.Token.ExpiresAt = time.Now().Add(-time.Minute)
 	})
 }
 
 // changeRecord edits a record in the table, past the API.
-func (d *deployment) changeRecord(key table.Key, change func(*table.Binding)) {
+func (d *deployment) changeRecord(key binding.Key, change func(*binding.Record)) {
 	d.t.Helper()
 	b, err := d.table.Binding(d.t.Context(), key)
 	if err == nil {

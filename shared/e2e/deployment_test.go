@@ -21,9 +21,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/trigger/triggertest"
 )
 
@@ -62,7 +63,7 @@ type deployment struct {
 	client       *http.Client     // resolves origin to front
 	sandbox      *sandbox.Sandbox
 	sandboxURL   string
-	table        table.Table // with an operator's rights
+	table        ledger.Table // with an operator's rights
 	key          *ecdsa.PrivateKey
 	issuer       *httptest.Server
 	processes    map[string]*triggertest.Process // by the function's folder
@@ -120,8 +121,8 @@ func (d *deployment) bindingsPath() string {
 }
 
 // bindingKey returns the table's key of the instance's binding to a platform.
-func (d *deployment) bindingKey(platform string) table.Key {
-	return table.Key{Account: "acme", Region: "eu", Instance: d.instance, Platform: platform}
+func (d *deployment) bindingKey(platform string) binding.Key {
+	return binding.Key{Account: "acme", Region: "eu", Instance: d.instance, Platform: platform}
 }
 
 func (d *deployment) startIssuer() {

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"bindery/shared/api"
+	"bindery/shared/binding"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/trigger/triggertest"
 )
 
@@ -75,9 +75,9 @@ func scenarios() []scenario {
 			r.expire("gitee")
 			return apiRequest{method: "POST", path: r.bindingsPath() + "/gitee/credential", bearer: r.user}
 		}, passBackoff: func(r *faultRun) {
-			r.changeRecord(r.bindingKey("gitee"), func(b *table.Binding) {
+			r.changeRecord(r.bindingKey("gitee"), func(b *binding.Record) {
 				b.Backoff.Until = time.Time{}
-				if b.Lease != (table.Lease{}) {
+				if b.Lease != (binding.Lease{}) {
 					b.Lease.Until = time.Now().Add(-time.Second)
 				}
 			})

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/sandbox"
-	"bindery/shared/table"
 )
 
 // A failing store costs a user another try and nothing else, at whichever call it fails, before or
@@ -170,7 +170,7 @@ func (d *deployment) ageIdentityEntries(user string) {
 	other.bindByConsent("github", d.bearer(rand.Text(), everyScope))
 	b, err := d.table.Binding(d.t.Context(), d.bindingKey("github"))
 	d.mustSucceed(err)
-	of := table.IdentityKey{Platform: "github", Address: b.Address, ID: b.Identity.ID}
+	of := binding.IdentityKey{Platform: "github", Address: b.Address, ID: b.Identity.ID}
 	page, err := d.table.ListIdentityEntries(d.t.Context(), of, "", 100)
 	d.mustSucceed(err)
 	for _, h := range page.Items {

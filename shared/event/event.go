@@ -1,5 +1,5 @@
-// Package event defines how Bindery reports what happens to bindings: the events' names, and the
-// audit lines in the log.
+// Package event reports what happens to bindings: audit lines and metrics in the log, and events to
+// the operator's webhook.
 //
 // Package binding creates an event and stores it in the same write as the record's change, so that
 // the event exists exactly if the change does. Audit lines are for an operator: who did or tried
@@ -10,33 +10,18 @@ import (
 	"context"
 	"log/slog"
 
-	"bindery/shared/table"
-)
-
-// The types of events. They are part of the API.
-const (
-	Bound        = "binding.bound"
-	Rebound      = "binding.rebound"
-	Unbound      = "binding.unbound"
-	Expiring     = "binding.expiring"
-	Expired      = "binding.expired"
-	Revoked      = "binding.revoked"
-	Unauthorized = "binding.unauthorized"
-	Unreachable  = "binding.unreachable"
-	Recovered    = "binding.recovered"
-	// RevocationFailed is about a token that a binding had before.
-	RevocationFailed = "binding.revocation_failed"
+	"bindery/shared/binding"
 )
 
 // Entry is one audit line.
 type Entry struct {
-	Action string     // "bind", "unbind", "confirm", …; of a denied call its route
-	User   table.User // zero for Bindery itself
-	Target table.Key
+	Action string       // "bind", "unbind", "confirm", …; of a denied call its route
+	User   binding.User // zero for Bindery itself
+	Target binding.Key
 	// Outcome is "done", or the code of the problem that the caller got.
 	Outcome string
 	// Identity is the platform's user, Previous the user that it replaced.
-	Identity, Previous table.Identity
+	Identity, Previous binding.Identity
 	// Revoked reports that this action revoked a token at the platform.
 	Revoked bool
 }
@@ -54,7 +39,7 @@ func Audit(ctx context.Context, log *slog.Logger, e Entry) {
 		slog.String("instance", e.Target.Instance),
 		slog.String("platform", e.Target.Platform),
 	}
-	if e.User != (table.User{}) {
+	if e.User != (binding.User{}) {
 		attrs = append(attrs, slog.Group("user",
 			slog.String("issuer", e.User.Issuer),
 			slog.String("subject", e.User.Subject),
@@ -68,8 +53,8 @@ func Audit(ctx context.Context, log *slog.Logger, e Entry) {
 	log.LogAttrs(ctx, slog.LevelInfo, "audit", attrs...)
 }
 
-func appendIdentity(attrs []slog.Attr, name string, i table.Identity) []slog.Attr {
-	if i == (table.Identity{}) {
+func appendIdentity(attrs []slog.Attr, name string, i binding.Identity) []slog.Attr {
+	if i == (binding.Identity{}) {
 		return attrs
 	}
 	return append(attrs, slog.Group(name,

@@ -15,10 +15,10 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"bindery/shared/binding"
 	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 var at = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -48,11 +48,11 @@ func TestAnAuditLineNamesTheUserTheActionAndTheBinding(t *testing.T) {
 	entry := line(t, func(log *slog.Logger) {
 		event.Audit(context.Background(), log, event.Entry{
 			Action:   "bind",
-			User:     table.User{Issuer: "https://id.example", Subject: "u-1", Account: "acme"},
-			Target:   table.Key{Account: "acme", Region: "r", Instance: "i", Platform: "github"},
+			User:     binding.User{Issuer: "https://id.example", Subject: "u-1", Account: "acme"},
+			Target:   binding.Key{Account: "acme", Region: "r", Instance: "i", Platform: "github"},
 			Outcome:  event.Done,
-			Identity: table.Identity{ID: "1", Username: "alice", Name: "Alice"},
-			Previous: table.Identity{ID: "2", Username: "bob"},
+			Identity: binding.Identity{ID: "1", Username: "alice", Name: "Alice"},
+			Previous: binding.Identity{ID: "2", Username: "bob"},
 			Revoked:  true,
 		})
 	})
@@ -157,15 +157,15 @@ func webhook(t *testing.T, address, key string, now func() time.Time) *event.Web
 	return w
 }
 
-var revoked = table.Event{
-	ID: "0123", Number: 3, Type: event.Revoked, At: at,
-	Actor:    table.User{Issuer: "https://id.example", Subject: "u-1", Account: "acme"},
-	Identity: table.Identity{ID: "1", Username: "alice"},
+var revoked = binding.Event{
+	ID: "0123", Number: 3, Type: binding.EventRevoked, At: at,
+	Actor:    binding.User{Issuer: "https://id.example", Subject: "u-1", Account: "acme"},
+	Identity: binding.Identity{ID: "1", Username: "alice"},
 	Problem: problem.New(problem.TokenRevoked).Because("revoked_at_platform").
 		With("platform", "GitHub"),
 }
 
-var target = table.Key{Account: "acme", Region: "r", Instance: "i", Platform: "github"}
+var target = binding.Key{Account: "acme", Region: "r", Instance: "i", Platform: "github"}
 
 func TestAWebhookIsSignedAsTheStandardRequires(t *testing.T) {
 	address, came := receiver(t, http.StatusAccepted)

@@ -12,9 +12,9 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 )
 
 // sendTimeout is how long the receiver of a webhook may take.
@@ -48,19 +48,19 @@ type payload struct {
 }
 
 type data struct {
-	Account  string           `json:"account"`
-	Region   string           `json:"region"`
-	Instance string           `json:"instance"`
-	Platform string           `json:"platform"`
-	Number   int64            `json:"number"`
-	Actor    string           `json:"actor,omitempty"`
-	Identity *table.Identity  `json:"identity,omitempty"`
-	Previous *table.Identity  `json:"previous,omitempty"`
-	Problem  *problem.Problem `json:"problem,omitempty"`
+	Account  string            `json:"account"`
+	Region   string            `json:"region"`
+	Instance string            `json:"instance"`
+	Platform string            `json:"platform"`
+	Number   int64             `json:"number"`
+	Actor    string            `json:"actor,omitempty"`
+	Identity *binding.Identity `json:"identity,omitempty"`
+	Previous *binding.Identity `json:"previous,omitempty"`
+	Problem  *problem.Problem  `json:"problem,omitempty"`
 }
 
 // Send posts one event. Any reply but 2xx is an error.
-func (w *Webhook) Send(ctx context.Context, key table.Key, e table.Event) error {
+func (w *Webhook) Send(ctx context.Context, key binding.Key, e binding.Event) error {
 	body, err := json.Marshal(payload{e.Type, e.At, data{
 		Account:  key.Account,
 		Region:   key.Region,
@@ -107,8 +107,8 @@ func (w *Webhook) post(r *http.Request) error {
 	return nil
 }
 
-func some(i table.Identity) *table.Identity {
-	if i == (table.Identity{}) {
+func some(i binding.Identity) *binding.Identity {
+	if i == (binding.Identity{}) {
 		return nil
 	}
 	return &i

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"bindery/shared/binding/ledger"
 	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/table/tabletest"
@@ -132,7 +133,7 @@ func dropped(t *testing.T, name string, drop func(context.Context) (none bool, e
 }
 
 // overTable runs the suite on a new table, once it accepts calls.
-func overTable(t *testing.T, r *run, opened table.Table) {
+func overTable(t *testing.T, r *run, opened ledger.Table) {
 	t.Helper()
 	err := until(r.interrupted, "using the table", func(ctx context.Context) (bool, error) {
 		_, row := opened.Authorization(ctx, "none")
@@ -144,7 +145,7 @@ func overTable(t *testing.T, r *run, opened table.Table) {
 	}
 	tabletest.RunWith(t, tabletest.Options{
 		AtOnce: atOnce, Patience: lag, Sleep: r.sleep, Forgets: true,
-	}, func(*testing.T) table.Table { return table.WithBeforeCall(opened, r.hook) })
+	}, func(*testing.T) ledger.Table { return ledger.WithBeforeCall(opened, r.hook) })
 }
 
 // overVault runs the suite on a vault with its own prefix.

@@ -45,9 +45,9 @@ var allowed = map[string]string{
 	"shared/vault/kms.Options.Key":             "the id of an encryption key, not the key",
 	"shared/vault/kms.reply.SecretName":        "a secret's random name in the vault",
 	"shared/vault/kms.reply.SecretDataType":    "how a value is encoded",
-	"shared/table.Token.Secret":                "a secret's random name in the vault",
+	"shared/binding.Token.Secret":                "a secret's random name in the vault",
 	"shared/table.DueEntry.Authorization":      "an authorization's id",
-	"shared/table.IdentityEntry.Authorization": "an authorization's id",
+	"shared/binding.IdentityEntry.Authorization": "an authorization's id",
 	"shared/trigger.httpEvent.Cookies":         "a runtime's event as it is decoded",
 	"shared/trigger.lambdaReply.Cookies":       "a runtime's reply as it is encoded",
 }

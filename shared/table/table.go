@@ -31,9 +31,12 @@
 package table
 
 import (
-	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"time"
+
+	"bindery/shared/binding"
 )
 
 // The errors that callers tell apart with errors.Is.
@@ -54,76 +57,6 @@ type Page[T any] struct {
 	Cursor string
 }
 
-// Bindings reads and writes the records of bindings.
-type Bindings interface {
-	// Binding reads one row, strongly: it sees every save that ended before it began. It fails with
-	// [ErrNotFound].
-	Binding(ctx context.Context, key Key) (Binding, error)
-
-	// InstanceBindings lists an instance's rows, strongly and in no order. There is at most one for
-	// each platform.
-	InstanceBindings(ctx context.Context, account, region, instance string) ([]Binding, error)
-
-	// AccountBindings lists an account's rows in the order of their keys. A row that exists during
-	// the whole listing is listed exactly once. It fails with [ErrCursor].
-	AccountBindings(ctx context.Context, account, cursor string, limit int) (Page[Binding], error)
-
-	// AllBindings lists every row, for operators, in no order. Its cost grows with the table.
-	AllBindings(ctx context.Context, cursor string, limit int) (Page[Binding], error)
-
-	// SaveBinding writes the row if its version is b.Version, or if there is none for "", and returns
-	// it with its new version. It fails with [ErrConflict].
-	SaveBinding(ctx context.Context, b Binding) (Binding, error)
-
-	// DeleteBinding deletes the row if its version is b.Version. It fails with [ErrConflict].
-	DeleteBinding(ctx context.Context, b Binding) error
-}
-
-// Authorizations reads and writes the records of authorizations, as [Bindings] does. Reads are
-// strong.
-type Authorizations interface {
-	Authorization(ctx context.Context, id string) (Authorization, error)           // [ErrNotFound]
-	SaveAuthorization(ctx context.Context, a Authorization) (Authorization, error) // [ErrConflict]
-	DeleteAuthorization(ctx context.Context, a Authorization) error                // [ErrConflict]
-}
-
-// Due finds the rows whose DueAt has come.
-type Due interface {
-	// DueBefore lists the rows with a DueAt at or before t, oldest first. Its cost grows with what is
-	// due, not with the table. It reads an index that may lag: an entry is a hint, and the row
-	// decides. An entry may be listed twice if its row is saved with another DueAt between two pages.
-	// Entries of a kind that this version does not know are skipped.
-	DueBefore(ctx context.Context, t time.Time, cursor string, limit int) (Page[DueEntry], error)
-}
-
-// IdentityIndex lists which bindings and authorizations have a token of one identity of a platform.
-// It is a hint, written before the binding is saved: an entry counts if its binding has that
-// identity, or while it is young: 15 minutes for a binding's entry, and for an authorization's
-// until the sweep has ended the token of an attempt that was not confirmed.
-type IdentityIndex interface {
-	// SaveIdentityEntry writes the entry. The same entry again only sets At.
-	SaveIdentityEntry(ctx context.Context, e IdentityEntry) error
-	// ListIdentityEntries lists the entries of one identity, strongly.
-	ListIdentityEntries(
-		ctx context.Context, of IdentityKey, cursor string, limit int,
-	) (Page[IdentityEntry], error)
-	// DeleteIdentityEntry deletes the entry if its At is still e.At. Otherwise, and if there is none,
-	// it does nothing.
-	DeleteIdentityEntry(ctx context.Context, e IdentityEntry) error
-}
-
-// History keeps a binding's events without end, also after its row was deleted.
-type History interface {
-	// AppendHistory adds events of one binding, at most [MaxEvents]. An event that is appended twice,
-	// by its position, is there once.
-	AppendHistory(ctx context.Context, key Key, events []Event) error
-	// ListHistory lists a binding's events in the order of their positions, from behind the cursor: a
-	// page's, or the [Event.Position] of any event. It fails with [ErrCursor].
-	ListHistory(
-		ctx context.Context, key Key, order Order, cursor string, limit int,
-	) (Page[Event], error)
-}
-
 // Order is the order in which a history is listed.
 type Order int
 
@@ -133,11 +66,16 @@ const (
 	OldestFirst
 )
 
-// Table reads and writes all records.
-type Table interface {
-	Bindings
-	Authorizations
-	Due
-	IdentityIndex
-	History
+// DueEntry names a row that has come due. Exactly one of its two names is set.
+type DueEntry struct {
+	At            time.Time
+	Binding       binding.Key
+	Authorization string
+}
+
+// NewVersion returns a version that never existed before: 128 random bits.
+func NewVersion() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: see crypto/rand
+	return hex.EncodeToString(b[:])
 }

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"bindery/shared/table"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table/tabletest"
 )
 
@@ -23,5 +23,5 @@ func open(t *testing.T) *Table {
 }
 
 func TestConformance(t *testing.T) {
-	tabletest.Run(t, func(t *testing.T) table.Table { return open(t) })
+	tabletest.Run(t, func(t *testing.T) ledger.Table { return open(t) })
 }

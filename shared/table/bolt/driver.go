@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
 )
@@ -31,7 +32,7 @@ func bucketOf(pk string) (bucket, inBucket string) {
 		engine.AuthorizationKind: authorizationsBucket, engine.IdentityKind: holdersBucket,
 		engine.HistoryKind: historyBucket,
 	} {
-		if rest, ok := strings.CutPrefix(pk, table.Join(kind)); ok {
+		if rest, ok := strings.CutPrefix(pk, binding.Join(kind)); ok {
 			return bucket, rest
 		}
 	}
@@ -244,7 +245,7 @@ func (d *driver) Scan(
 		if len(parts) == 0 {
 			return fmt.Errorf("%q in the bucket %s is no row's key", key, bucket)
 		}
-		pk := table.Join(parts[0])
+		pk := binding.Join(parts[0])
 		row, err := decode(engine.Key{PK: prefix + pk, SK: key[len(pk):]}, value)
 		rows = append(rows, row)
 		return err
@@ -273,7 +274,7 @@ func (d *driver) Due(
 		}
 		at := key[:min(len(key), engine.SortableTimeLength)]
 		row := engine.Key{PK: key[len(at):], SK: engine.OnlyRow}
-		if entry.Binding != (table.Key{}) {
+		if entry.Binding != (binding.Key{}) {
 			row = engine.BindingKey(entry.Binding)
 		}
 		places = append(places, engine.Place{At: at, Key: row})

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
 )
 
 // smallDisk mounts a file system of 2 MiB for the length of the test.
@@ -33,15 +33,15 @@ func smallDisk(t *testing.T) string {
 }
 
 // bulky is a row of about 8 KB, so that the disk is soon full.
-func bulky(i int) table.Binding {
-	return table.Binding{
-		Key:          table.Key{Account: "a", Region: "r", Instance: fmt.Sprint(i), Platform: "p"},
+func bulky(i int) binding.Record {
+	return binding.Record{
+		Key:          binding.Key{Account: "a", Region: "r", Instance: fmt.Sprint(i), Platform: "p"},
 		Organization: strings.Repeat("o", 8_000),
 	}
 }
 
 // wantAll expects exactly these rows, by their keys and versions.
-func wantAll(t *testing.T, when string, opened *Table, want map[table.Key]string) {
+func wantAll(t *testing.T, when string, opened *Table, want map[binding.Key]string) {
 	t.Helper()
 	page, err := opened.AllBindings(t.Context(), "", math.MaxInt)
 	if err != nil {
@@ -69,8 +69,8 @@ func TestAFullDiskLosesNothingThatWasSaved(t *testing.T) {
 	}
 	defer func() { _ = opened.Close() }()
 
-	saved := map[table.Key]string{}
-	save := func(b table.Binding) error {
+	saved := map[binding.Key]string{}
+	save := func(b binding.Record) error {
 		b, err := opened.SaveBinding(t.Context(), b)
 		if err == nil {
 			saved[b.Key] = b.Version
@@ -124,7 +124,7 @@ func TestAFileOnAFullDiskOpensAndIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	wantAll(t, "on a full disk", opened, map[table.Key]string{b.Key: b.Version})
+	wantAll(t, "on a full disk", opened, map[binding.Key]string{b.Key: b.Version})
 	_, err = opened.SaveBinding(t.Context(), bulky(2))
 	unknown(t, "a save on a full disk", err)
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -35,7 +36,7 @@ func stored(t *testing.T, opened *Table, bucket, key string) (value string) {
 // A file that format 1 wrote is read, and what is written is where format 1 looks for it.
 func TestTheLayoutIsWhatItAlwaysWas(t *testing.T) {
 	opened, ctx := open(t), t.Context()
-	k := table.Key{Account: "acme", Region: "cn-1", Instance: "i", Platform: "github"}
+	k := binding.Key{Account: "acme", Region: "cn-1", Instance: "i", Platform: "github"}
 	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 	const (
 		bindingKey = "4:acme4:cn-11:i6:github"
@@ -84,21 +85,21 @@ func TestTheLayoutIsWhatItAlwaysWas(t *testing.T) {
 	checkOthers(t, opened, k, at)
 }
 
-func checkOthers(t *testing.T, opened *Table, k table.Key, at time.Time) {
+func checkOthers(t *testing.T, opened *Table, k binding.Key, at time.Time) {
 	t.Helper()
-	ctx, of := t.Context(), table.IdentityKey{Platform: "github", ID: "7"}
-	if _, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "id", DueAt: at}); err != nil {
+	ctx, of := t.Context(), binding.IdentityKey{Platform: "github", ID: "7"}
+	if _, err := opened.SaveAuthorization(ctx, binding.Authorization{ID: "id", DueAt: at}); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range []table.IdentityEntry{
+	for _, e := range []binding.IdentityEntry{
 		{Of: of, Binding: k, At: at}, {Of: of, Authorization: "id", At: at},
 	} {
 		if err := opened.SaveIdentityEntry(ctx, e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	e := table.Event{ID: "x", Number: 1, At: at}
-	if err := opened.AppendHistory(ctx, k, []table.Event{e}); err != nil {
+	e := binding.Event{ID: "x", Number: 1, At: at}
+	if err := opened.AppendHistory(ctx, k, []binding.Event{e}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range [][2]string{

@@ -18,7 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
-	"bindery/shared/table"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table/engine"
 )
 
@@ -48,7 +48,7 @@ type Table struct {
 	db *bbolt.DB
 }
 
-var _ table.Table = (*Table)(nil)
+var _ ledger.Table = (*Table)(nil)
 
 // Open opens the file, and makes it (mode 0600) and its folders (mode 0700) if they don't exist. It
 // fails after a second if another process has the file open, and at once if the file is not

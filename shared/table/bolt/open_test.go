@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -46,9 +47,9 @@ func TestWhatWasSavedIsThereAfterReopening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := table.Key{Account: "a", Region: "r", Instance: "i", Platform: "gitee"}
+	key := binding.Key{Account: "a", Region: "r", Instance: "i", Platform: "gitee"}
 	at := time.Unix(1_000_000_000, 0).UTC()
-	saved, err := opened.SaveBinding(t.Context(), table.Binding{Key: key, DueAt: at})
+	saved, err := opened.SaveBinding(t.Context(), binding.Record{Key: key, DueAt: at})
 	if err != nil {
 		t.Fatal(err)
 	}

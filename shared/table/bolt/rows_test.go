@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
 )
@@ -15,7 +16,7 @@ import (
 func TestALimitBelowOneIsOne(t *testing.T) {
 	opened := open(t)
 	for _, instance := range []string{"1", "2"} {
-		b := table.Binding{Key: table.Key{Account: "a", Instance: instance}}
+		b := binding.Record{Key: binding.Key{Account: "a", Instance: instance}}
 		if _, err := opened.SaveBinding(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -43,9 +44,9 @@ func unknown(t *testing.T, doing string, err error) {
 
 func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 	opened, ctx := open(t), t.Context()
-	key := table.Key{Account: "a", Region: "r", Instance: "i", Platform: "p"}
-	of, at := table.IdentityKey{Platform: "p"}, time.Unix(1, 0)
-	entry := table.IdentityEntry{Of: of, Binding: key, At: at}
+	key := binding.Key{Account: "a", Region: "r", Instance: "i", Platform: "p"}
+	of, at := binding.IdentityKey{Platform: "p"}, time.Unix(1, 0)
+	entry := binding.IdentityEntry{Of: of, Binding: key, At: at}
 	_, pk := bucketOf(engine.IdentityPK(of))
 	identityRow := pk + engine.IdentityEntryKey(entry).SK
 	err := opened.db.Update(func(tx *bbolt.Tx) error {
@@ -53,7 +54,7 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			tx.Bucket([]byte(bindingsBucket)).Put([]byte(key.String()), []byte("{")),
 			tx.Bucket([]byte(holdersBucket)).Put([]byte(identityRow), []byte("{")),
 			tx.Bucket([]byte(historyBucket)).Put(
-				[]byte(key.String()+table.Event{}.Position()), []byte("{")),
+				[]byte(key.String()+binding.Event{}.Position()), []byte("{")),
 			tx.Bucket([]byte(dueBucket)).Put([]byte(engine.SortableTime(at)), []byte("{")),
 		)
 	})
@@ -70,11 +71,11 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			return err
 		},
 		"SaveBinding": func(ctx context.Context) error {
-			_, err := opened.SaveBinding(ctx, table.Binding{Key: key})
+			_, err := opened.SaveBinding(ctx, binding.Record{Key: key})
 			return err
 		},
 		"DeleteBinding": func(ctx context.Context) error {
-			return opened.DeleteBinding(ctx, table.Binding{Key: key})
+			return opened.DeleteBinding(ctx, binding.Record{Key: key})
 		},
 		"DueBefore": func(ctx context.Context) error {
 			_, err := opened.DueBefore(ctx, at, "", 10)
@@ -95,7 +96,7 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	opened, ctx := open(t), t.Context()
 	never := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // JSON has no such year
-	first, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "1", DueAt: time.Unix(1, 0)})
+	first, err := opened.SaveAuthorization(ctx, binding.Authorization{ID: "1", DueAt: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +104,8 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	next.DueAt = never
 	_, err = opened.SaveAuthorization(ctx, next)
 	unknown(t, "SaveAuthorization", err)
-	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{At: never}))
-	unknown(t, "AppendHistory", opened.AppendHistory(ctx, table.Key{}, []table.Event{
+	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, binding.IdentityEntry{At: never}))
+	unknown(t, "AppendHistory", opened.AppendHistory(ctx, binding.Key{}, []binding.Event{
 		{ID: "1", At: time.Unix(1, 0)}, {ID: "2", At: never},
 	}))
 
@@ -114,7 +115,7 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	if due, err := opened.DueBefore(ctx, time.Unix(1, 0), "", 10); err != nil || len(due.Items) != 1 {
 		t.Errorf("due: got %v, error %v, want the authorization", due.Items, err)
 	}
-	events, err := opened.ListHistory(ctx, table.Key{}, table.OldestFirst, "", 10)
+	events, err := opened.ListHistory(ctx, binding.Key{}, table.OldestFirst, "", 10)
 	if err != nil || len(events.Items) != 0 {
 		t.Errorf("the history: got %v, error %v, want nothing", events.Items, err)
 	}

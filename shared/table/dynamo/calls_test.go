@@ -12,20 +12,21 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
 )
 
 var base = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
-func keyOfInstance(instance string) table.Key {
-	return table.Key{Account: "a", Region: "r", Instance: instance, Platform: "github"}
+func keyOfInstance(instance string) binding.Key {
+	return binding.Key{Account: "a", Region: "r", Instance: instance, Platform: "github"}
 }
 
-func eventsOf(count int) (list []table.Event) {
+func eventsOf(count int) (list []binding.Event) {
 	for i := range count {
 		at := base.Add(time.Duration(i) * time.Millisecond)
-		list = append(list, table.Event{ID: fmt.Sprint(i), Number: int64(i), At: at})
+		list = append(list, binding.Event{ID: fmt.Sprint(i), Number: int64(i), At: at})
 	}
 	return list
 }
@@ -54,10 +55,10 @@ type call struct {
 func allCalls(t *engine.Table) []call {
 	k := keyOfInstance("1")
 	calls := callsOf("Binding", t.Binding, k, t.SaveBinding, t.DeleteBinding,
-		table.Binding{Key: k, DueAt: base}, table.Binding{Key: k, Version: "x"})
+		binding.Record{Key: k, DueAt: base}, binding.Record{Key: k, Version: "x"})
 	calls = append(calls, callsOf("Authorization", t.Authorization, "1",
-		t.SaveAuthorization, t.DeleteAuthorization, table.Authorization{ID: "1", DueAt: base},
-		table.Authorization{ID: "1", Version: "x"})...)
+		t.SaveAuthorization, t.DeleteAuthorization, binding.Authorization{ID: "1", DueAt: base},
+		binding.Authorization{ID: "1", Version: "x"})...)
 	return slices.Concat(calls, listCalls(t, k), otherCalls(t, k))
 }
 
@@ -81,7 +82,7 @@ func callsOf[K, T any](
 	}
 }
 
-func listCalls(t *engine.Table, k table.Key) []call {
+func listCalls(t *engine.Table, k binding.Key) []call {
 	just := func(_ any, err error) error { return err }
 	return []call{
 		{"InstanceBindings", func(ctx context.Context) error {
@@ -99,8 +100,8 @@ func listCalls(t *engine.Table, k table.Key) []call {
 	}
 }
 
-func otherCalls(t *engine.Table, k table.Key) []call {
-	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+func otherCalls(t *engine.Table, k binding.Key) []call {
+	h := binding.IdentityEntry{Of: binding.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
 		{"SaveIdentityEntry", func(ctx context.Context) error {
 			return t.SaveIdentityEntry(ctx, h)
@@ -113,7 +114,7 @@ func otherCalls(t *engine.Table, k table.Key) []call {
 			return t.DeleteIdentityEntry(ctx, h)
 		}, "1 DeleteItem"},
 		{"AppendHistory", func(ctx context.Context) error {
-			return t.AppendHistory(ctx, k, eventsOf(table.MaxEvents))
+			return t.AppendHistory(ctx, k, eventsOf(binding.MaxEvents))
 		}, "1 BatchWriteItem"},
 		{"ListHistory", func(ctx context.Context) error {
 			_, err := t.ListHistory(ctx, k, table.NewestFirst, "", 10)
@@ -226,7 +227,7 @@ func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 	opened, p := open(t)
 	p.answering(refusing(400, "ConditionalCheckFailedException"))
 	asked := p.count(func() {
-		_, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"})
+		_, err := opened.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"})
 		if !errors.Is(err, table.ErrConflict) {
 			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
@@ -244,7 +245,7 @@ func once() func(operation, body string) bool {
 
 func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
 	opened, p := open(t)
-	ctx, b := t.Context(), table.Binding{Key: keyOfInstance("1")}
+	ctx, b := t.Context(), binding.Record{Key: keyOfInstance("1")}
 	for _, doing := range []string{"create", "replace", "replace again"} {
 		p.losing(once())
 		var err error
@@ -270,7 +271,7 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 	opened, p := open(t)
 	ctx, key := t.Context(), keyOfInstance("1")
 	first := once()
-	var others table.Binding
+	var others binding.Record
 	p.losing(func(operation, body string) bool {
 		return operation == "PutItem" && first(operation, body)
 	})
@@ -289,7 +290,7 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 		}
 		return false
 	})
-	if _, err := opened.SaveBinding(ctx, table.Binding{Key: key}); !errors.Is(err, table.ErrConflict) {
+	if _, err := opened.SaveBinding(ctx, binding.Record{Key: key}); !errors.Is(err, table.ErrConflict) {
 		t.Errorf("got error %v, want %v", err, table.ErrConflict)
 	}
 	if got, err := opened.Binding(ctx, key); err != nil || got.Version != others.Version {
@@ -300,7 +301,7 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 	opened, p := open(t)
 	ctx, key := t.Context(), keyOfInstance("1")
-	n, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "1"})
+	n, err := opened.SaveAuthorization(ctx, binding.Authorization{ID: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +312,7 @@ func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 	if _, err := opened.Authorization(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
 		t.Errorf("the row after the delete: got error %v, want %v", err, table.ErrNotFound)
 	}
-	h := table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: key, At: base}
+	h := binding.IdentityEntry{Of: binding.IdentityKey{ID: "1"}, Binding: key, At: base}
 	for name, call := range map[string]func() error{
 		"SaveIdentityEntry":   func() error { return opened.SaveIdentityEntry(ctx, h) },
 		"DeleteIdentityEntry": func() error { return opened.DeleteIdentityEntry(ctx, h) },
@@ -331,7 +332,7 @@ func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 	opened, p := open(t)
 	const writers = 64
-	b, err := opened.SaveBinding(t.Context(), table.Binding{Key: keyOfInstance("1")})
+	b, err := opened.SaveBinding(t.Context(), binding.Record{Key: keyOfInstance("1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +343,7 @@ func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 	})
 	var (
 		all   sync.WaitGroup
-		saved [writers]table.Binding
+		saved [writers]binding.Record
 		errs  [writers]error
 	)
 	for i := range writers {
@@ -373,7 +374,7 @@ func TestOfManyWritersNoneIsLost(t *testing.T) {
 	opened, p := open(t)
 	const writers, rounds = 16, 200
 	key := keyOfInstance("1")
-	if _, err := opened.SaveBinding(t.Context(), table.Binding{Key: key}); err != nil {
+	if _, err := opened.SaveBinding(t.Context(), binding.Record{Key: key}); err != nil {
 		t.Fatal(err)
 	}
 	var puts atomic.Int32

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
 
 	"bindery/shared/table/dynamo/dynamotest"
 )
@@ -33,7 +33,7 @@ func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
 	}
 	all.Wait()
 	opened := New(client, tableName)
-	a := table.Authorization{ID: "1", DueAt: base}
+	a := binding.Authorization{ID: "1", DueAt: base}
 	if _, err := opened.SaveAuthorization(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
 )
@@ -23,7 +24,7 @@ func seed(t *testing.T, p *proxy, first, end, due int) {
 	t.Helper()
 	var puts []types.WriteRequest
 	for i := first; i < end; i++ {
-		n := table.Authorization{ID: fmt.Sprint(i)}
+		n := binding.Authorization{ID: fmt.Sprint(i)}
 		switch {
 		case i < due:
 			n.DueAt = base.Add(time.Duration(i) * time.Second)
@@ -130,7 +131,7 @@ func due(key engine.Key) item {
 func TestAnEntryOfTheIndexThatIsDamagedIsAnError(t *testing.T) {
 	for name, change := range map[string]item{
 		"half a binding": {
-			pkAttribute: text(engine.AccountPK("a")), skAttribute: text(table.Join("r")),
+			pkAttribute: text(engine.AccountPK("a")), skAttribute: text(binding.Join("r")),
 		},
 		"no time":    {dueAtAttribute: text("0")},
 		"not a time": {dueAtAttribute: text("0001-13-01T00:00:00.000000000Z")},
@@ -150,12 +151,12 @@ func TestAnEntryOfTheIndexThatIsDamagedIsAnError(t *testing.T) {
 func TestAnEntryOfTheIndexOfAnUnknownKindIsSkipped(t *testing.T) {
 	opened, p := open(t)
 	for _, pk := range []string{
-		"user#1", table.Join(engine.IdentityKind, "a", "b", "c"), table.Join("subscription", "1"),
+		"user#1", binding.Join(engine.IdentityKind, "a", "b", "c"), binding.Join("subscription", "1"),
 	} {
 		put(t, p, due(engine.Key{PK: pk, SK: "-"}))
 	}
 	at := base.Add(-time.Hour)
-	a, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1", DueAt: at})
+	a, err := opened.SaveAuthorization(t.Context(), binding.Authorization{ID: "1", DueAt: at})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestAnEntryOfTheIndexOfAnUnknownKindIsSkipped(t *testing.T) {
 func TestAttributesThatThisVersionDoesNotKnowAreKept(t *testing.T) {
 	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
-	b, err := opened.SaveBinding(ctx, table.Binding{Key: k, DueAt: base})
+	b, err := opened.SaveBinding(ctx, binding.Record{Key: k, DueAt: base})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func TestAttributesThatThisVersionDoesNotKnowAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Attempts++ // of what a save returned
-	anew := table.Binding{Key: k, Version: b.Version, Attempts: b.Attempts}.WithUnknown(b)
+	anew := binding.Record{Key: k, Version: b.Version, Attempts: b.Attempts}.WithUnknown(b)
 	if _, err = opened.SaveBinding(ctx, anew); err != nil {
 		t.Fatal(err)
 	}

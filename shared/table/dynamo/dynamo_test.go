@@ -3,7 +3,7 @@ package dynamo
 import (
 	"testing"
 
-	"bindery/shared/table"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table/dynamo/dynamotest"
 	"bindery/shared/table/tabletest"
 )
@@ -12,5 +12,5 @@ func TestConformance(t *testing.T) {
 	client := newClient(t, dynamotest.Start(t))
 	createTable(t, client)
 	opened := New(client, tableName)
-	tabletest.Run(t, func(*testing.T) table.Table { return opened })
+	tabletest.Run(t, func(*testing.T) ledger.Table { return opened })
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -37,7 +38,7 @@ func TestRowsThatAreHandedBackAreSentAgain(t *testing.T) {
 		return true
 	})
 	asked := p.count(func() {
-		if err := opened.AppendHistory(t.Context(), key, eventsOf(table.MaxEvents)); err != nil {
+		if err := opened.AppendHistory(t.Context(), key, eventsOf(binding.MaxEvents)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -45,8 +46,8 @@ func TestRowsThatAreHandedBackAreSentAgain(t *testing.T) {
 		t.Errorf("asked %s, want 3 BatchWriteItem", asked)
 	}
 	page, err := opened.ListHistory(t.Context(), key, table.OldestFirst, "", 100)
-	if err != nil || len(page.Items) != table.MaxEvents {
-		t.Errorf("got %d events, error %v, want %d", len(page.Items), err, table.MaxEvents)
+	if err != nil || len(page.Items) != binding.MaxEvents {
+		t.Errorf("got %d events, error %v, want %d", len(page.Items), err, binding.MaxEvents)
 	}
 }
 

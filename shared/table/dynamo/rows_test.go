@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
@@ -19,10 +20,10 @@ import (
 
 // bulky is a record whose JSON is of about so many bytes, quotes and letters of three bytes among
 // them.
-func bulky(instance string, size int) table.Binding {
+func bulky(instance string, size int) binding.Record {
 	const piece = `"字\` + "\n"
 	inJSON := len(`\"字\\\n`)
-	return table.Binding{
+	return binding.Record{
 		Key: keyOfInstance(instance), DueAt: base,
 		Organization: strings.Repeat(piece, size/inJSON),
 	}
@@ -80,19 +81,19 @@ func TestAnInstanceOfMoreThanAMegabyteIsListedWhole(t *testing.T) {
 func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	opened, p := open(t)
 	ctx, never := t.Context(), base.AddDate(10_000, 0, 0) // JSON has no such year
-	first, err := opened.SaveBinding(ctx, table.Binding{Key: keyOfInstance("1"), DueAt: base})
+	first, err := opened.SaveBinding(ctx, binding.Record{Key: keyOfInstance("1"), DueAt: base})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tooLong, tooLate := bulky("1", 500_000), first
 	tooLong.Version, tooLate.DueAt = first.Version, never
-	for _, b := range []table.Binding{tooLong, tooLate} {
+	for _, b := range []binding.Record{tooLong, tooLate} {
 		_, err = opened.SaveBinding(ctx, b)
 		unknown(t, "SaveBinding", err)
 	}
-	entry := table.IdentityEntry{Binding: first.Key, At: never}
+	entry := binding.IdentityEntry{Binding: first.Key, At: never}
 	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, entry))
-	unknown(t, "AppendHistory", opened.AppendHistory(ctx, first.Key, []table.Event{
+	unknown(t, "AppendHistory", opened.AppendHistory(ctx, first.Key, []binding.Event{
 		{ID: "1", At: base}, {ID: "2", At: never},
 	}))
 	if got := p.scanned(t); len(got) != 1 || textOf(got[0], versionAttribute) != first.Version {
@@ -112,7 +113,7 @@ func put(t *testing.T, p *proxy, row item) {
 func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
-	of := table.IdentityKey{ID: "1"}
+	of := binding.IdentityKey{ID: "1"}
 	for name, attributes := range map[string]item{
 		"no record":     {versionAttribute: text("1")},
 		"half a record": {versionAttribute: text("1"), recordAttribute: text("{")},
@@ -130,12 +131,12 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 		unknown(t, name+": AccountBindings", err)
 		_, err = opened.AllBindings(ctx, "", 10)
 		unknown(t, name+": AllBindings", err)
-		if _, err := opened.SaveBinding(ctx, table.Binding{Key: k}); !errors.Is(err, table.ErrConflict) {
+		if _, err := opened.SaveBinding(ctx, binding.Record{Key: k}); !errors.Is(err, table.ErrConflict) {
 			t.Errorf("%s: SaveBinding: got error %v, want %v", name, err, table.ErrConflict)
 		}
 	}
-	put(t, p, keyItem(engine.IdentityEntryKey(table.IdentityEntry{Of: of, Binding: k})))
-	put(t, p, keyItem(engine.Key{PK: engine.HistoryPK(k), SK: table.Event{}.Position()}))
+	put(t, p, keyItem(engine.IdentityEntryKey(binding.IdentityEntry{Of: of, Binding: k})))
+	put(t, p, keyItem(engine.Key{PK: engine.HistoryPK(k), SK: binding.Event{}.Position()}))
 	_, err := opened.ListIdentityEntries(ctx, of, "", 10)
 	unknown(t, "ListIdentityEntries", err)
 	_, err = opened.ListHistory(ctx, k, table.OldestFirst, "", 10)
@@ -148,16 +149,16 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	ctx, k := t.Context(), keyOfInstance("1")
 	// A problem is kept with a record, and its cause may quote anything.
 	trouble := problem.New(problem.TokenRejected).From(errors.New(canary))
-	_, err := opened.SaveBinding(ctx, table.Binding{
+	_, err := opened.SaveBinding(ctx, binding.Record{
 		Key: k, DueAt: base, Problem: trouble, Warnings: []problem.Problem{*trouble},
 	})
-	_, err2 := opened.SaveAuthorization(ctx, table.Authorization{
+	_, err2 := opened.SaveAuthorization(ctx, binding.Authorization{
 		ID: "1", DueAt: base, Problem: trouble,
 	})
-	err3 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{
-		Of: table.IdentityKey{ID: "1"}, Binding: k, At: base,
+	err3 := opened.SaveIdentityEntry(ctx, binding.IdentityEntry{
+		Of: binding.IdentityKey{ID: "1"}, Binding: k, At: base,
 	})
-	err4 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
+	err4 := opened.AppendHistory(ctx, k, []binding.Event{{ID: "1", At: base, Problem: trouble}})
 	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
@@ -199,9 +200,9 @@ func TestAMadeUpCursorIsRefused(t *testing.T) {
 	asked := p.count(func() {
 		for _, last := range []engine.Key{{PK: "x", SK: long}, {PK: "x"}, {SK: "x"}} {
 			_, err := opened.AccountBindings(ctx, "a", cursorOf(engine.AccountPK("a"), last), 10)
-			_, err2 := opened.AllBindings(ctx, cursorOf(table.Join("all"), last), 10)
-			_, err3 := opened.DueBefore(ctx, base, cursorOf(table.Join("due"), last), 10)
-			_, err4 := opened.ListHistory(ctx, k, 0, table.Event{ID: long}.Position(), 10)
+			_, err2 := opened.AllBindings(ctx, cursorOf(binding.Join("all"), last), 10)
+			_, err3 := opened.DueBefore(ctx, base, cursorOf(binding.Join("due"), last), 10)
+			_, err4 := opened.ListHistory(ctx, k, 0, binding.Event{ID: long}.Position(), 10)
 			for i, err := range []error{err, err2, err3, err4} {
 				if !errors.Is(err, table.ErrCursor) {
 					t.Errorf("list %d: got error %v, want %v", i, err, table.ErrCursor)
@@ -217,7 +218,7 @@ func TestAMadeUpCursorIsRefused(t *testing.T) {
 func TestALimitBelowOneIsOne(t *testing.T) {
 	opened, _ := open(t)
 	for i := range 2 {
-		b := table.Binding{Key: keyOfInstance(fmt.Sprint(i)), DueAt: base}
+		b := binding.Record{Key: keyOfInstance(fmt.Sprint(i)), DueAt: base}
 		if _, err := opened.SaveBinding(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}

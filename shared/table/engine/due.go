@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -17,7 +18,7 @@ func comparePlaces(a, b Place) int {
 		cmp.Compare(a.Key.PK, b.Key.PK), cmp.Compare(a.Key.SK, b.Key.SK))
 }
 
-// DueBefore is of [table.Due]. It is one call a shard, all at once.
+// DueBefore is of [ledger.Due]. It is one call a shard, all at once.
 func (t *Table) DueBefore(
 	ctx context.Context, until time.Time, cursor string, limit int,
 ) (table.Page[table.DueEntry], error) {
@@ -28,7 +29,7 @@ func (t *Table) DueBefore(
 func (t *Table) dueBefore(
 	ctx context.Context, until, text string, limit int,
 ) (none table.Page[table.DueEntry], err error) {
-	name := table.Join("due")
+	name := binding.Join("due")
 	var after Place
 	if text != "" {
 		c, err := decodeCursor(name, text)
@@ -132,7 +133,7 @@ func DueEntry(p Place) (entry table.DueEntry, known bool, err error) {
 	case len(pk) == 2 && pk[0] == AuthorizationKind:
 		entry.Authorization = pk[1]
 	case len(pk) == 2 && pk[0] == BindingKind && len(sk) == 3:
-		entry.Binding = table.Key{Account: pk[1], Region: sk[0], Instance: sk[1], Platform: sk[2]}
+		entry.Binding = binding.Key{Account: pk[1], Region: sk[0], Instance: sk[1], Platform: sk[2]}
 	case len(pk) > 0 && (pk[0] == AuthorizationKind || pk[0] == BindingKind):
 		return table.DueEntry{}, true, fmt.Errorf("the index has %q, which is not a row's key", p.Key.PK)
 	default:

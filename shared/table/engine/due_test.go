@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
 func TestAnEntryOfTheIndexSaysWhatIsDue(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
-	k := table.Key{Account: "a", Region: "r", Instance: "9:i", Platform: "gitlab"}
+	k := binding.Key{Account: "a", Region: "r", Instance: "9:i", Platform: "gitlab"}
 	for _, want := range []struct {
 		key   Key
 		entry table.DueEntry
@@ -40,10 +41,10 @@ func TestEntriesOfUnknownKindsAreSkipped(t *testing.T) {
 	at := SortableTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	places := []Place{{at, AuthorizationKey("1")}}
 	for _, key := range []Key{
-		{PK: HistoryPK(table.Key{}), SK: "1"},
-		{PK: table.Join("subscription", "1"), SK: OnlyRow},
-		{PK: table.Join("note", "1"), SK: OnlyRow}, // of versions from before format 2
-		{PK: table.Join(IdentityKind, "a", "b", "c"), SK: "x"},
+		{PK: HistoryPK(binding.Key{}), SK: "1"},
+		{PK: binding.Join("subscription", "1"), SK: OnlyRow},
+		{PK: binding.Join("note", "1"), SK: OnlyRow}, // of versions from before format 2
+		{PK: binding.Join(IdentityKind, "a", "b", "c"), SK: "x"},
 		{PK: "user#1", SK: OnlyRow},
 		{},
 	} {

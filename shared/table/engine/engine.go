@@ -1,10 +1,10 @@
 // Package engine keeps the records of package table in a store whose rows are spread by one key and
 // sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds, under which
-// key, and what each method of [table.Table] asks. How a service is asked is up to a [Driver].
+// key, and what each method of [ledger.Table] asks. How a service is asked is up to a [Driver].
 //
 // # Keys
 //
-// Both parts of a key are text, made of parts that [table.Join] joins. The first part of every PK
+// Both parts of a key are text, made of parts that [binding.Join] joins. The first part of every PK
 // is the row's kind, so that no two kinds share a row.
 //
 //	row            PK                                       SK
@@ -27,7 +27,8 @@ import (
 	"errors"
 	"fmt"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 )
 
 // Format is the format of the rows that this version writes. A row without one has format 1, whose
@@ -105,7 +106,7 @@ type Driver interface {
 	// Delete deletes the row if the condition holds, and fails with [table.ErrConflict] if not. The
 	// condition is a version or a time.
 	Delete(ctx context.Context, key Key, is Condition) error
-	// PutBatch writes rows of different keys, at most [table.MaxEvents] and at least one. After an
+	// PutBatch writes rows of different keys, at most [binding.MaxEvents] and at least one. After an
 	// error some of them may have been written.
 	PutBatch(ctx context.Context, rows []Row) error
 	// Query reads rows of one PK.
@@ -120,17 +121,17 @@ type Driver interface {
 	) (places []Place, more bool, err error)
 }
 
-// Table is a [table.Table] on a driver. Its methods may be called at once from many goroutines and
+// Table is a [ledger.Table] on a driver. Its methods may be called at once from many goroutines and
 // processes. A limit below 1 counts as 1.
 type Table struct {
 	driver Driver
 	name   string
 
-	bindings       kind[table.Binding]
-	authorizations kind[table.Authorization]
+	bindings       kind[binding.Record]
+	authorizations kind[binding.Authorization]
 }
 
-var _ table.Table = (*Table)(nil)
+var _ ledger.Table = (*Table)(nil)
 
 // New uses the driver of a store. The store's name is for errors. It makes no call.
 func New(storeName string, driver Driver) *Table {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
 )
 
 // The kinds of rows. A PK begins with one.
@@ -20,7 +20,7 @@ const (
 // OnlyRow is the SK of a row that shares its PK with no other.
 const OnlyRow = "-"
 
-// Above sorts after everything that follows a key of [table.Join] in a longer key, which begins
+// Above sorts after everything that follows a key of [binding.Join] in a longer key, which begins
 // with a digit.
 const Above = "~"
 
@@ -29,33 +29,33 @@ const Above = "~"
 type Key struct{ PK, SK string }
 
 // AccountPK is the PK of all bindings of an account.
-func AccountPK(account string) string { return table.Join(BindingKind, account) }
+func AccountPK(account string) string { return binding.Join(BindingKind, account) }
 
 // BindingKey is the key of a binding. Those of an instance lie side by side.
-func BindingKey(k table.Key) Key {
-	return Key{AccountPK(k.Account), table.Join(k.Region, k.Instance, k.Platform)}
+func BindingKey(k binding.Key) Key {
+	return Key{AccountPK(k.Account), binding.Join(k.Region, k.Instance, k.Platform)}
 }
 
 // AuthorizationKey is the key of an authorization.
-func AuthorizationKey(id string) Key { return Key{table.Join(AuthorizationKind, id), OnlyRow} }
+func AuthorizationKey(id string) Key { return Key{binding.Join(AuthorizationKind, id), OnlyRow} }
 
 // IdentityPK is the PK of all entries about an identity.
-func IdentityPK(of table.IdentityKey) string {
-	return table.Join(IdentityKind, of.Platform, of.Address, of.ID)
+func IdentityPK(of binding.IdentityKey) string {
+	return binding.Join(IdentityKind, of.Platform, of.Address, of.ID)
 }
 
 // IdentityEntryKey is the key of one entry about an identity.
-func IdentityEntryKey(e table.IdentityEntry) Key {
+func IdentityEntryKey(e binding.IdentityEntry) Key {
 	if e.Authorization != "" {
-		return Key{IdentityPK(e.Of), table.Join(AuthorizationKind, e.Authorization)}
+		return Key{IdentityPK(e.Of), binding.Join(AuthorizationKind, e.Authorization)}
 	}
-	return Key{IdentityPK(e.Of), table.Join(BindingKind) + e.Binding.String()}
+	return Key{IdentityPK(e.Of), binding.Join(BindingKind) + e.Binding.String()}
 }
 
-// HistoryPK is the PK of a binding's events. Their SK is [table.Event.Position].
-func HistoryPK(k table.Key) string { return table.Join(HistoryKind) + k.String() }
+// HistoryPK is the PK of a binding's events. Their SK is [binding.Event.Position].
+func HistoryPK(k binding.Key) string { return binding.Join(HistoryKind) + k.String() }
 
-// Split takes a key of [table.Join] apart, and stops at what Join doesn't write.
+// Split takes a key of [binding.Join] apart, and stops at what Join doesn't write.
 func Split(joined string) (parts []string) {
 	for joined != "" {
 		length, rest, _ := strings.Cut(joined, ":")

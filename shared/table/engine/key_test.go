@@ -7,15 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
 )
 
 // What is written once can't be moved: a change of these is a migration of every table there is.
 func TestKeysAreWhatTheyAlwaysWere(t *testing.T) {
-	k := table.Key{Account: "acme", Region: "cn-1", Instance: "cri/1", Platform: "github"}
-	of := table.IdentityKey{Platform: "github", ID: "7"}
-	bound := table.IdentityEntry{Of: of, Binding: k}
-	authorized := table.IdentityEntry{Of: of, Authorization: "id"}
+	k := binding.Key{Account: "acme", Region: "cn-1", Instance: "cri/1", Platform: "github"}
+	of := binding.IdentityKey{Platform: "github", ID: "7"}
+	bound := binding.IdentityEntry{Of: of, Binding: k}
+	authorized := binding.IdentityEntry{Of: of, Authorization: "id"}
 	for want, got := range map[string]Key{
 		"7:binding4:acme 4:cn-15:cri/16:github":                      BindingKey(k),
 		"13:authorization2:id -":                                     AuthorizationKey("id"),
@@ -46,7 +46,7 @@ func TestSplitTakesJoinedKeysApart(t *testing.T) {
 	for _, parts := range [][]string{
 		nil, {""}, {"a"}, {"", ""}, {"1:", ":"}, {"字", "a:b", "12:"}, {strings.Repeat("x", 1000), ""},
 	} {
-		if got := Split(table.Join(parts...)); !slices.Equal(got, parts) {
+		if got := Split(binding.Join(parts...)); !slices.Equal(got, parts) {
 			t.Errorf("got %q, want %q", got, parts)
 		}
 	}

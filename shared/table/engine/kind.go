@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -19,23 +20,23 @@ type kind[T any] struct {
 	due        func(T) time.Time
 }
 
-func bindings() kind[table.Binding] {
-	return kind[table.Binding]{
+func bindings() kind[binding.Record] {
+	return kind[binding.Record]{
 		name:       "a binding",
-		key:        func(b table.Binding) Key { return BindingKey(b.Key) },
-		version:    func(b *table.Binding) *string { return &b.Version },
-		attributes: func(b *table.Binding) *any { return &b.Attributes },
-		due:        func(b table.Binding) time.Time { return b.DueAt },
+		key:        func(b binding.Record) Key { return BindingKey(b.Key) },
+		version:    func(b *binding.Record) *string { return &b.Version },
+		attributes: func(b *binding.Record) *any { return &b.Attributes },
+		due:        func(b binding.Record) time.Time { return b.DueAt },
 	}
 }
 
-func authorizations() kind[table.Authorization] {
-	return kind[table.Authorization]{
+func authorizations() kind[binding.Authorization] {
+	return kind[binding.Authorization]{
 		name:       "an authorization",
-		key:        func(a table.Authorization) Key { return AuthorizationKey(a.ID) },
-		version:    func(a *table.Authorization) *string { return &a.Version },
-		attributes: func(a *table.Authorization) *any { return &a.Attributes },
-		due:        func(a table.Authorization) time.Time { return a.DueAt },
+		key:        func(a binding.Authorization) Key { return AuthorizationKey(a.ID) },
+		version:    func(a *binding.Authorization) *string { return &a.Version },
+		attributes: func(a *binding.Authorization) *any { return &a.Attributes },
+		due:        func(a binding.Authorization) time.Time { return a.DueAt },
 	}
 }
 
@@ -130,34 +131,34 @@ func remove[T any](ctx context.Context, t *Table, k kind[T], record T) error {
 	return t.failed("delete "+k.name, err)
 }
 
-// Binding is of [table.Bindings].
-func (t *Table) Binding(ctx context.Context, key table.Key) (table.Binding, error) {
-	return get(ctx, t, t.bindings, table.Binding{Key: key})
+// Binding is of [ledger.Bindings].
+func (t *Table) Binding(ctx context.Context, key binding.Key) (binding.Record, error) {
+	return get(ctx, t, t.bindings, binding.Record{Key: key})
 }
 
-// SaveBinding is of [table.Bindings].
-func (t *Table) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+// SaveBinding is of [ledger.Bindings].
+func (t *Table) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	return save(ctx, t, t.bindings, b)
 }
 
-// DeleteBinding is of [table.Bindings].
-func (t *Table) DeleteBinding(ctx context.Context, b table.Binding) error {
+// DeleteBinding is of [ledger.Bindings].
+func (t *Table) DeleteBinding(ctx context.Context, b binding.Record) error {
 	return remove(ctx, t, t.bindings, b)
 }
 
-// Authorization is of [table.Authorizations].
-func (t *Table) Authorization(ctx context.Context, id string) (table.Authorization, error) {
-	return get(ctx, t, t.authorizations, table.Authorization{ID: id})
+// Authorization is of [ledger.Authorizations].
+func (t *Table) Authorization(ctx context.Context, id string) (binding.Authorization, error) {
+	return get(ctx, t, t.authorizations, binding.Authorization{ID: id})
 }
 
-// SaveAuthorization is of [table.Authorizations].
+// SaveAuthorization is of [ledger.Authorizations].
 func (t *Table) SaveAuthorization(
-	ctx context.Context, a table.Authorization,
-) (table.Authorization, error) {
+	ctx context.Context, a binding.Authorization,
+) (binding.Authorization, error) {
 	return save(ctx, t, t.authorizations, a)
 }
 
-// DeleteAuthorization is of [table.Authorizations].
-func (t *Table) DeleteAuthorization(ctx context.Context, a table.Authorization) error {
+// DeleteAuthorization is of [ledger.Authorizations].
+func (t *Table) DeleteAuthorization(ctx context.Context, a binding.Authorization) error {
 	return remove(ctx, t, t.authorizations, a)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -15,7 +16,7 @@ const (
 	longestSK = 1024
 )
 
-// cursor is what the text of a cursor encodes: the list, by a name made by [table.Join], and the
+// cursor is what the text of a cursor encodes: the list, by a name made by [binding.Join], and the
 // last row. At is set in the list of what is due only.
 type cursor struct {
 	List string `json:"list"`
@@ -83,13 +84,13 @@ func page[T any](
 	return table.Page[T]{Items: list, Cursor: encodeCursor(cursor{List: pk, PK: pk, SK: last})}, nil
 }
 
-// InstanceBindings is of [table.Bindings]. It is one query, as long as an instance's records fit
+// InstanceBindings is of [ledger.Bindings]. It is one query, as long as an instance's records fit
 // into one reply of the service.
 func (t *Table) InstanceBindings(
 	ctx context.Context, account, region, instance string,
-) ([]table.Binding, error) {
-	var all []table.Binding
-	q := Query{PK: AccountPK(account), Prefix: table.Join(region, instance)}
+) ([]binding.Record, error) {
+	var all []binding.Record
+	q := Query{PK: AccountPK(account), Prefix: binding.Join(region, instance)}
 	for {
 		list, last, err := query(ctx, t, q, t.bindings.decode)
 		if err != nil {
@@ -102,48 +103,48 @@ func (t *Table) InstanceBindings(
 	}
 }
 
-// AccountBindings is of [table.Bindings], and strong.
+// AccountBindings is of [ledger.Bindings], and strong.
 func (t *Table) AccountBindings(
 	ctx context.Context, account, cursor string, limit int,
-) (table.Page[table.Binding], error) {
+) (table.Page[binding.Record], error) {
 	list, err := page(ctx, t, AccountPK(account), cursor, limit, t.bindings.decode)
 	return list, t.failed("list an account", err)
 }
 
-// AllBindings is of [table.Bindings], and strong. A page may be short: a service may look at as
+// AllBindings is of [ledger.Bindings], and strong. A page may be short: a service may look at as
 // many rows of any kind as the limit says.
 func (t *Table) AllBindings(
 	ctx context.Context, cursor string, limit int,
-) (table.Page[table.Binding], error) {
+) (table.Page[binding.Record], error) {
 	list, err := t.allBindings(ctx, cursor, max(limit, 1))
 	return list, t.failed("list bindings", err)
 }
 
 func (t *Table) allBindings(
 	ctx context.Context, text string, limit int,
-) (none table.Page[table.Binding], err error) {
-	name := table.Join("all")
+) (none table.Page[binding.Record], err error) {
+	name := binding.Join("all")
 	var c cursor
 	if text != "" {
 		if c, err = decodeCursor(name, text); err != nil {
 			return none, err
 		}
 	}
-	rows, next, err := t.driver.Scan(ctx, table.Join(BindingKind), c.key(), limit)
+	rows, next, err := t.driver.Scan(ctx, binding.Join(BindingKind), c.key(), limit)
 	if err != nil {
 		return none, err
 	}
 	list, err := decodeAll(rows, t.bindings.decode)
 	if err != nil || next == (Key{}) {
-		return table.Page[table.Binding]{Items: list}, err
+		return table.Page[binding.Record]{Items: list}, err
 	}
-	return table.Page[table.Binding]{
+	return table.Page[binding.Record]{
 		Items: list, Cursor: encodeCursor(cursor{List: name, PK: next.PK, SK: next.SK}),
 	}, nil
 }
 
-// SaveIdentityEntry is of [table.IdentityIndex].
-func (t *Table) SaveIdentityEntry(ctx context.Context, e table.IdentityEntry) error {
+// SaveIdentityEntry is of [ledger.IdentityIndex].
+func (t *Table) SaveIdentityEntry(ctx context.Context, e binding.IdentityEntry) error {
 	e.At = e.At.UTC()
 	row, err := encode(IdentityEntryKey(e), e)
 	if err == nil {
@@ -153,16 +154,16 @@ func (t *Table) SaveIdentityEntry(ctx context.Context, e table.IdentityEntry) er
 	return t.failed("save an identity entry", err)
 }
 
-// ListIdentityEntries is of [table.IdentityIndex].
+// ListIdentityEntries is of [ledger.IdentityIndex].
 func (t *Table) ListIdentityEntries(
-	ctx context.Context, of table.IdentityKey, cursor string, limit int,
-) (table.Page[table.IdentityEntry], error) {
-	list, err := page(ctx, t, IdentityPK(of), cursor, limit, decode[table.IdentityEntry])
+	ctx context.Context, of binding.IdentityKey, cursor string, limit int,
+) (table.Page[binding.IdentityEntry], error) {
+	list, err := page(ctx, t, IdentityPK(of), cursor, limit, decode[binding.IdentityEntry])
 	return list, t.failed("list identity entries", err)
 }
 
-// DeleteIdentityEntry is of [table.IdentityIndex].
-func (t *Table) DeleteIdentityEntry(ctx context.Context, e table.IdentityEntry) error {
+// DeleteIdentityEntry is of [ledger.IdentityIndex].
+func (t *Table) DeleteIdentityEntry(ctx context.Context, e binding.IdentityEntry) error {
 	err := t.driver.Delete(ctx, IdentityEntryKey(e), Condition{AtIs, SortableTime(e.At)})
 	if errors.Is(err, table.ErrConflict) {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"os"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/config"
-	"bindery/shared/table"
 	"bindery/shared/table/tablestore"
 )
 
@@ -17,7 +17,7 @@ import (
 // environment's region, with the credentials of the newest invocation or of the environment; see
 // [alibabacloud.Read]. It makes no call, so that a missing table shows at the first call. Closing
 // it does nothing.
-func Open(c config.Config) (table.Table, io.Closer, error) {
+func Open(c config.Config) (ledger.Table, io.Closer, error) {
 	var missing error
 	if c.Alibaba.TablestoreInstance == "" {
 		missing = errors.New("BINDERY_TABLESTORE_INSTANCE is not set")

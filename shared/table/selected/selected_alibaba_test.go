@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/binding"
 	"bindery/shared/config"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/table/selected"
 	"bindery/shared/table/tablestore"
 	"bindery/shared/table/tablestore/otstest"
@@ -59,7 +59,7 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "next")
 	service.SetCredentials("next", "key", "token")
 	service.Fail("PutRow", 1, otstest.Busy)
-	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"}); err != nil {
 		t.Error(err)
 	}
 	if got := service.Rows("bindery_test"); got != 1 {

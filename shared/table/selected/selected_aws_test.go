@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"bindery/shared/binding"
 	"bindery/shared/config"
-	"bindery/shared/table"
 	"bindery/shared/table/selected"
 )
 
@@ -35,7 +35,7 @@ func TestWithTheTagAwsItIsDynamoDB(t *testing.T) {
 	if target != "" {
 		t.Error("Open made a request")
 	}
-	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"}); err != nil {
 		t.Error(err)
 	}
 	if target != "DynamoDB_20120810.PutItem" || !strings.Contains(body, `"bindery-test"`) {

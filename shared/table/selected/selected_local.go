@@ -6,14 +6,14 @@ import (
 	"io"
 	"path/filepath"
 
+	"bindery/shared/binding/ledger"
 	"bindery/shared/config"
-	"bindery/shared/table"
 	"bindery/shared/table/bolt"
 )
 
 // Open opens the file bindery.db in the data folder. Only one process at a time can; close it
 // when the last call has ended.
-func Open(c config.Config) (table.Table, io.Closer, error) {
+func Open(c config.Config) (ledger.Table, io.Closer, error) {
 	opened, err := bolt.Open(filepath.Join(c.Data, "bindery.db"))
 	if err != nil {
 		return nil, nil, err

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"bindery/shared/binding"
 	"bindery/shared/config"
-	"bindery/shared/table"
 	"bindery/shared/table/selected"
 )
 
@@ -18,7 +18,7 @@ func TestWithoutATagItIsAFileInTheDataFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"}); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "bindery.db")); err != nil {

@@ -14,14 +14,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
 	"bindery/shared/table/tablestore/otstest"
 )
 
-func eventsOf(count int) (list []table.Event) {
+func eventsOf(count int) (list []binding.Event) {
 	for i := range count {
-		list = append(list, table.Event{ID: fmt.Sprint(i), Number: int64(i), At: base})
+		list = append(list, binding.Event{ID: fmt.Sprint(i), Number: int64(i), At: base})
 	}
 	return list
 }
@@ -52,10 +53,10 @@ func allCalls() []call {
 	k := keyOfInstance("1")
 	calls := callsOf("Binding", (*engine.Table).Binding, k,
 		(*engine.Table).SaveBinding, (*engine.Table).DeleteBinding,
-		table.Binding{Key: k, DueAt: base}, table.Binding{Key: k, Version: "x"})
+		binding.Record{Key: k, DueAt: base}, binding.Record{Key: k, Version: "x"})
 	calls = append(calls, callsOf("Authorization", (*engine.Table).Authorization, "1",
 		(*engine.Table).SaveAuthorization, (*engine.Table).DeleteAuthorization,
-		table.Authorization{ID: "1", DueAt: base}, table.Authorization{ID: "1", Version: "x"})...)
+		binding.Authorization{ID: "1", DueAt: base}, binding.Authorization{ID: "1", Version: "x"})...)
 	return slices.Concat(calls, listCalls(k), otherCalls(k))
 }
 
@@ -80,7 +81,7 @@ func callsOf[K, T any](
 	}
 }
 
-func listCalls(k table.Key) []call {
+func listCalls(k binding.Key) []call {
 	just := func(_ any, err error) error { return err }
 	return []call{
 		{"InstanceBindings", func(ctx context.Context, t *engine.Table) error {
@@ -98,8 +99,8 @@ func listCalls(k table.Key) []call {
 	}
 }
 
-func otherCalls(k table.Key) []call {
-	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+func otherCalls(k binding.Key) []call {
+	h := binding.IdentityEntry{Of: binding.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
 		{"SaveIdentityEntry", func(ctx context.Context, t *engine.Table) error {
 			return t.SaveIdentityEntry(ctx, h)
@@ -112,7 +113,7 @@ func otherCalls(k table.Key) []call {
 			return t.DeleteIdentityEntry(ctx, h)
 		}, "DeleteRow", 1},
 		{"AppendHistory", func(ctx context.Context, t *engine.Table) error {
-			return t.AppendHistory(ctx, k, eventsOf(table.MaxEvents))
+			return t.AppendHistory(ctx, k, eventsOf(binding.MaxEvents))
 		}, "BatchWriteRow", 1},
 		{"ListHistory", func(ctx context.Context, t *engine.Table) error {
 			_, err := t.ListHistory(ctx, k, table.NewestFirst, "", 10)
@@ -188,12 +189,12 @@ func TestRowsThatAreTurnedAwayAreSentAgain(t *testing.T) {
 	w := newHarness(t)
 	key := keyOfInstance("1")
 	w.service.Fail("BatchWriteRow", 2, otstest.OneRefused)
-	if err := w.table.AppendHistory(t.Context(), key, eventsOf(table.MaxEvents)); err != nil {
+	if err := w.table.AppendHistory(t.Context(), key, eventsOf(binding.MaxEvents)); err != nil {
 		t.Error(err)
 	}
 	page, err := w.table.ListHistory(t.Context(), key, table.OldestFirst, "", 100)
-	if err != nil || len(page.Items) != table.MaxEvents {
-		t.Errorf("got %d events, error %v, want %d", len(page.Items), err, table.MaxEvents)
+	if err != nil || len(page.Items) != binding.MaxEvents {
+		t.Errorf("got %d events, error %v, want %d", len(page.Items), err, binding.MaxEvents)
 	}
 	w.service.Fail("BatchWriteRow", 3, otstest.OneRefused)
 	unknown(t, "AppendHistory", w.table.AppendHistory(t.Context(), key, eventsOf(2)))
@@ -202,7 +203,7 @@ func TestRowsThatAreTurnedAwayAreSentAgain(t *testing.T) {
 func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 	w := newHarness(t)
 	asked := w.count(func() {
-		_, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1", Version: "x"})
+		_, err := w.table.SaveAuthorization(t.Context(), binding.Authorization{ID: "1", Version: "x"})
 		if !errors.Is(err, table.ErrConflict) {
 			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
@@ -214,7 +215,7 @@ func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 
 func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
 	w := newHarness(t)
-	ctx, b := t.Context(), table.Binding{Key: keyOfInstance("1")}
+	ctx, b := t.Context(), binding.Record{Key: keyOfInstance("1")}
 	for _, doing := range []string{"create", "replace", "replace again"} {
 		w.service.Fail("PutRow", 1, otstest.Lost)
 		var err error
@@ -237,7 +238,7 @@ func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
 	// The read that decides fails too: nothing is known.
 	w.service.Fail("PutRow", 1, otstest.Lost)
 	w.service.Fail("GetRow", 3, otstest.Busy)
-	_, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "1"})
+	_, err := w.table.SaveAuthorization(ctx, binding.Authorization{ID: "1"})
 	unknown(t, "SaveAuthorization", err)
 }
 
@@ -246,7 +247,7 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 	ctx, key := t.Context(), keyOfInstance("1")
 	w.service.Fail("PutRow", 1, otstest.Lost)
 	var puts atomic.Int32
-	var others table.Binding
+	var others binding.Record
 	w.onCall = func(operation string) {
 		// Between the two sendings another reads what the first left, and saves.
 		if operation != "PutRow" || puts.Add(1) != 2 {
@@ -260,7 +261,7 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 			t.Error(err)
 		}
 	}
-	_, err := w.table.SaveBinding(ctx, table.Binding{Key: key})
+	_, err := w.table.SaveBinding(ctx, binding.Record{Key: key})
 	if !errors.Is(err, table.ErrConflict) {
 		t.Errorf("got error %v, want %v", err, table.ErrConflict)
 	}
@@ -272,14 +273,14 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 	w := newHarness(t)
 	const writers = 32
-	b, err := w.table.SaveBinding(t.Context(), table.Binding{Key: keyOfInstance("1")})
+	b, err := w.table.SaveBinding(t.Context(), binding.Record{Key: keyOfInstance("1")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.service.Fail("PutRow", writers, otstest.Lost)
 	var (
 		all   sync.WaitGroup
-		saved [writers]table.Binding
+		saved [writers]binding.Record
 		errs  [writers]error
 	)
 	for i := range writers {
@@ -308,7 +309,7 @@ func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 
 func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
 	w := newHarness(t)
-	if _, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
+	if _, err := w.table.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	w.become("second")
@@ -392,7 +393,7 @@ func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 func TestA15_ACursorLeadsIntoNoOtherAccount(t *testing.T) {
 	w := newHarness(t)
 	for _, account := range []string{"acct-1", "acct-2"} {
-		_, err := w.table.SaveBinding(t.Context(), table.Binding{Key: table.Key{
+		_, err := w.table.SaveBinding(t.Context(), binding.Record{Key: binding.Key{
 			Account: account, Region: "cn-hangzhou", Instance: "cri-1", Platform: "gitee",
 		}})
 		if err != nil {

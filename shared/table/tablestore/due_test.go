@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 	"bindery/shared/table/engine"
 )
@@ -18,7 +19,7 @@ import (
 func seed(t *testing.T, w *harness, due, later, never int) {
 	t.Helper()
 	for i := range due + later + never {
-		n := table.Authorization{ID: fmt.Sprintf("%04d", i)}
+		n := binding.Authorization{ID: fmt.Sprintf("%04d", i)}
 		switch {
 		case i < due:
 			n.DueAt = base.Add(time.Duration(i) * time.Second)
@@ -37,7 +38,7 @@ func TestTheIndexHoldsWhatComesDueAndNothingElse(t *testing.T) {
 	if got := w.service.Rows(tableName + dueIndex); got != 12 {
 		t.Errorf("the index has %d entries, want 12", got)
 	}
-	entry := table.IdentityEntry{Authorization: "1", At: base}
+	entry := binding.IdentityEntry{Authorization: "1", At: base}
 	if err := w.table.SaveIdentityEntry(t.Context(), entry); err != nil {
 		t.Error(err)
 	}
@@ -75,7 +76,7 @@ func TestReadingWhatIsDueCostsWhatIsDue(t *testing.T) {
 func TestAnEntryOfAnIndexThatLagsIsAHint(t *testing.T) {
 	w := newHarness(t)
 	ctx := t.Context()
-	n, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "1", DueAt: base})
+	n, err := w.table.SaveAuthorization(ctx, binding.Authorization{ID: "1", DueAt: base})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestAnEntryOfAnIndexThatLagsIsAHint(t *testing.T) {
 	if err := w.table.DeleteAuthorization(ctx, n); err != nil {
 		t.Fatal(err)
 	}
-	second := table.Authorization{ID: "2", DueAt: base}
+	second := binding.Authorization{ID: "2", DueAt: base}
 	if _, err := w.table.SaveAuthorization(ctx, second); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func TestAnEntryOfTheIndexThatIsDamagedIsAnError(t *testing.T) {
 		at  string
 	}{
 		"half a binding": {
-			engine.Key{PK: engine.AccountPK("a"), SK: table.Join("r")}, engine.SortableTime(base),
+			engine.Key{PK: engine.AccountPK("a"), SK: binding.Join("r")}, engine.SortableTime(base),
 		},
 		"no time":    {engine.AuthorizationKey("1"), "0"},
 		"not a time": {engine.AuthorizationKey("1"), "0001-13-01T00:00:00.000000000Z"},
@@ -182,7 +183,7 @@ func TestAnEntryOfTheIndexThatIsDamagedIsAnError(t *testing.T) {
 func TestAnEntryOfTheIndexOfAnUnknownKindIsSkipped(t *testing.T) {
 	w := newHarness(t)
 	for _, pk := range []string{
-		"user#1", table.Join(engine.IdentityKind, "a"), table.Join("subscription", "1"),
+		"user#1", binding.Join(engine.IdentityKind, "a"), binding.Join("subscription", "1"),
 	} {
 		put(t, w, engine.Key{PK: pk, SK: "-"}, columns{
 			dueShardColumn: int64(0), dueAtColumn: engine.SortableTime(base),
@@ -190,7 +191,7 @@ func TestAnEntryOfTheIndexOfAnUnknownKindIsSkipped(t *testing.T) {
 	}
 	at := base.Add(-time.Hour)
 	if _, err := w.table.SaveAuthorization(
-		t.Context(), table.Authorization{ID: "1", DueAt: at},
+		t.Context(), binding.Authorization{ID: "1", DueAt: at},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestAnEntryOfTheIndexOfAnUnknownKindIsSkipped(t *testing.T) {
 func TestColumnsThatThisVersionDoesNotKnowAreKept(t *testing.T) {
 	w := newHarness(t)
 	ctx, k := t.Context(), keyOfInstance("1")
-	b, err := w.table.SaveBinding(ctx, table.Binding{Key: k, DueAt: base})
+	b, err := w.table.SaveBinding(ctx, binding.Record{Key: k, DueAt: base})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +233,7 @@ func TestColumnsThatThisVersionDoesNotKnowAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Attempts++ // of what a save returned
-	anew := table.Binding{Key: k, Version: b.Version, Attempts: b.Attempts}.WithUnknown(b)
+	anew := binding.Record{Key: k, Version: b.Version, Attempts: b.Attempts}.WithUnknown(b)
 	if _, err = w.table.SaveBinding(ctx, anew); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func TestARowThatIsNotOursIsAnError(t *testing.T) {
 
 func TestATableIsMadeOnce(t *testing.T) {
 	w := newHarness(t)
-	if _, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
+	if _, err := w.table.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := Create(t.Context(), w.client, tableName); err != nil {

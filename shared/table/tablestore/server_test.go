@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"bindery/shared/alibabacloud"
+	"bindery/shared/binding"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/table/engine"
 	"bindery/shared/table/tablestore/otstest"
 )
@@ -99,6 +99,6 @@ func (w *harness) count(calls func()) map[string]int {
 
 var base = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
-func keyOfInstance(instance string) table.Key {
-	return table.Key{Account: "a", Region: "r", Instance: instance, Platform: "github"}
+func keyOfInstance(instance string) binding.Key {
+	return binding.Key{Account: "a", Region: "r", Instance: instance, Platform: "github"}
 }

@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
 	"bindery/shared/table/tabletest"
 )
 
 func TestConformance(t *testing.T) {
 	opened := newHarness(t).table
-	tabletest.Run(t, func(*testing.T) table.Table { return opened })
+	tabletest.Run(t, func(*testing.T) ledger.Table { return opened })
 }
 
 // The same promises where a page has few rows, however many are asked for.
 func TestConformanceWithShortPages(t *testing.T) {
 	w := newHarness(t)
 	w.service.LongestPage(3)
-	tabletest.Run(t, func(*testing.T) table.Table { return w.table })
+	tabletest.Run(t, func(*testing.T) ledger.Table { return w.table })
 }
 
 // The same promises where the index catches up only while the suite waits for it.
@@ -29,7 +30,7 @@ func TestConformanceWithAnIndexThatLags(t *testing.T) {
 	tabletest.RunWith(t, tabletest.Options{Sleep: func(time.Duration) {
 		w.service.Lag(false)
 		w.service.Lag(true)
-	}}, func(*testing.T) table.Table { return w.table })
+	}}, func(*testing.T) ledger.Table { return w.table })
 }
 
 // The same promises where reads of the index go to several copies, of which one is behind: now and
@@ -38,11 +39,11 @@ func TestConformanceWithAnIndexThatForgets(t *testing.T) {
 	w := newHarness(t)
 	tabletest.RunWith(t, tabletest.Options{
 		AtOnce: 8, Patience: time.Second, Sleep: func(time.Duration) {}, Forgets: true,
-	}, func(*testing.T) table.Table { return &forgetful{Table: w.table} })
+	}, func(*testing.T) ledger.Table { return &forgetful{Table: w.table} })
 }
 
 type forgetful struct {
-	table.Table
+	ledger.Table
 	pages atomic.Int64
 }
 

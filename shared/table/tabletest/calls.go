@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
 )
 
@@ -39,12 +41,12 @@ func (s *suite) pagers() (list []pager) {
 	for _, account := range []string{s.name, s.name + "0"} {
 		s.addMany(account, 2)
 		list = append(list, paged("AccountBindings",
-			func(cursor string, limit int) (table.Page[table.Binding], error) {
+			func(cursor string, limit int) (table.Page[binding.Record], error) {
 				return s.table.AccountBindings(ctx, account, cursor, limit)
 			}))
 	}
 	list = append(list, paged("AllBindings",
-		func(cursor string, limit int) (table.Page[table.Binding], error) {
+		func(cursor string, limit int) (table.Page[binding.Record], error) {
 			return s.table.AllBindings(ctx, cursor, limit)
 		}))
 	s.dueOfEachKind(2)
@@ -54,16 +56,16 @@ func (s *suite) pagers() (list []pager) {
 		}))
 	for _, id := range []string{"1", "10"} {
 		of := s.identity(id)
-		s.addEntry(table.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base})
-		s.addEntry(table.IdentityEntry{Of: of, Binding: s.key("i-2"), At: s.base})
+		s.addEntry(binding.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base})
+		s.addEntry(binding.IdentityEntry{Of: of, Binding: s.key("i-2"), At: s.base})
 		list = append(list, paged("ListIdentityEntries",
-			func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
+			func(cursor string, limit int) (table.Page[binding.IdentityEntry], error) {
 				return s.table.ListIdentityEntries(ctx, of, cursor, limit)
 			}))
 	}
 	s.must(s.table.AppendHistory(ctx, s.key("i-1"), s.events(1, 2)))
 	return append(list, paged("ListHistory",
-		func(cursor string, limit int) (table.Page[table.Event], error) {
+		func(cursor string, limit int) (table.Page[binding.Event], error) {
 			return s.table.ListHistory(ctx, s.key("i-1"), table.NewestFirst, cursor, limit)
 		}))
 }
@@ -106,7 +108,7 @@ func cursorsApart(s *suite) {
 func cancelled(s *suite) {
 	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
-	methods := reflect.TypeFor[table.Table]()
+	methods := reflect.TypeFor[ledger.Table]()
 	for i := range methods.NumMethod() {
 		method := methods.Method(i)
 		in := []reflect.Value{reflect.ValueOf(ctx)}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -40,7 +41,7 @@ func (s *suite) dueList(until time.Time, limit int) ([]table.DueEntry, error) {
 
 // names counts which of an entry's names are set.
 func names(e table.DueEntry) (count int) {
-	for _, set := range []bool{e.Binding != (table.Key{}), e.Authorization != ""} {
+	for _, set := range []bool{e.Binding != (binding.Key{}), e.Authorization != ""} {
 		if set {
 			count++
 		}
@@ -160,10 +161,10 @@ func (s *suite) dueOfEachKind(count int) []table.DueEntry {
 		name, at := fmt.Sprintf(" %d", place), s.base.Add(time.Duration(place)*time.Second)
 		switch place % 2 {
 		case 0:
-			r := rows[table.Binding]{s, bindings()}
+			r := rows[binding.Record]{s, bindings()}
 			want[place] = r.entry(r.dueRow(name, at))
 		case 1:
-			r := rows[table.Authorization]{s, authorizations()}
+			r := rows[binding.Authorization]{s, authorizations()}
 			want[place] = r.entry(r.dueRow(name, at))
 		}
 	}

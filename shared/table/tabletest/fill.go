@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
 )
 
 // filler sets every field that a record keeps, so that a field that is added later is tested too.
@@ -64,7 +64,7 @@ func (f *filler) setStruct(v reflect.Value) {
 			f.set(v.Field(i))
 		}
 	}
-	if v.Type() == reflect.TypeFor[table.Event]() {
+	if v.Type() == reflect.TypeFor[binding.Event]() {
 		at := v.FieldByName("At").Addr().Interface().(*time.Time)
 		*at = at.Truncate(time.Millisecond)
 	}

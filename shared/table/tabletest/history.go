@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -24,15 +25,15 @@ func historyPromises() []promise {
 }
 
 // event is the test's event of that number, a millisecond later than the one before it.
-func (s *suite) event(number int) table.Event {
-	e := fill[table.Event](s, number)
+func (s *suite) event(number int) binding.Event {
+	e := fill[binding.Event](s, number)
 	e.ID = strconv.Itoa(number) + s.name
 	e.Number = int64(number)
 	e.At = s.base.Add(time.Duration(number) * time.Millisecond)
 	return e
 }
 
-func (s *suite) events(numbers ...int) (list []table.Event) {
+func (s *suite) events(numbers ...int) (list []binding.Event) {
 	for _, number := range numbers {
 		list = append(list, s.event(number))
 	}
@@ -40,9 +41,9 @@ func (s *suite) events(numbers ...int) (list []table.Event) {
 }
 
 func (s *suite) history(
-	key table.Key, order table.Order, from string, limit int,
-) ([]table.Event, error) {
-	return walk(limit, func(cursor string, limit int) (table.Page[table.Event], error) {
+	key binding.Key, order table.Order, from string, limit int,
+) ([]binding.Event, error) {
+	return walk(limit, func(cursor string, limit int) (table.Page[binding.Event], error) {
 		if cursor == "" {
 			cursor = from
 		}
@@ -51,7 +52,7 @@ func (s *suite) history(
 }
 
 // wantHistory expects the events, oldest first, in both orders.
-func (s *suite) wantHistory(when string, key table.Key, limit int, want ...table.Event) {
+func (s *suite) wantHistory(when string, key binding.Key, limit int, want ...binding.Event) {
 	s.Helper()
 	for _, order := range []table.Order{table.OldestFirst, table.NewestFirst} {
 		got, err := s.history(key, order, "", limit)
@@ -67,7 +68,7 @@ func (s *suite) wantHistory(when string, key table.Key, limit int, want ...table
 
 // orderly are events in their order, with what could be sorted wrongly as text: times and numbers
 // that grow by a digit, equal times, equal numbers.
-func (s *suite) orderly() (list []table.Event) {
+func (s *suite) orderly() (list []binding.Event) {
 	second := s.base.Truncate(10 * time.Second)
 	for _, e := range []struct {
 		after  time.Duration
@@ -90,7 +91,7 @@ func (s *suite) orderly() (list []table.Event) {
 		{time.Hour, 1, "aa"},
 		{30 * 365 * 24 * time.Hour, 1, "0"},
 	} {
-		event := fill[table.Event](s, len(list))
+		event := fill[binding.Event](s, len(list))
 		event.At, event.Number, event.ID = second.Add(e.after), e.number, e.id
 		list = append(list, event)
 	}
@@ -132,7 +133,7 @@ func historyTwice(s *suite) {
 func historyMost(s *suite) {
 	key := s.key("i-1")
 	var numbers []int
-	for i := range table.MaxEvents {
+	for i := range binding.MaxEvents {
 		numbers = append(numbers, i)
 	}
 	s.must(s.table.AppendHistory(s.Context(), key, s.events(numbers...)))
@@ -149,17 +150,17 @@ func historyFrom(s *suite) {
 	all := s.events(2, 3, 5, 6, 7)
 	s.must(s.table.AppendHistory(s.Context(), key, all))
 	for number := range 10 {
-		var older, newer []table.Event
+		var older, newer []binding.Event
 		for _, e := range all {
 			if e.Number < int64(number) {
-				older = append([]table.Event{e}, older...)
+				older = append([]binding.Event{e}, older...)
 			}
 			if e.Number > int64(number) {
 				newer = append(newer, e)
 			}
 		}
 		from := s.event(number).Position()
-		for order, want := range map[table.Order][]table.Event{
+		for order, want := range map[table.Order][]binding.Event{
 			table.NewestFirst: older, table.OldestFirst: newer,
 		} {
 			got, err := s.history(key, order, from, 2)
@@ -172,8 +173,8 @@ func historyFrom(s *suite) {
 }
 
 func historyOutlives(s *suite) {
-	r := rows[table.Binding]{s, bindings()}
-	row := r.add(table.Binding{Key: s.key("i-1")})
+	r := rows[binding.Record]{s, bindings()}
+	row := r.add(binding.Record{Key: s.key("i-1")})
 	s.must(s.table.AppendHistory(s.Context(), row.Key, s.events(1, 2)))
 	r.drop(row)
 	s.wantHistory("after the row was deleted", row.Key, 10, s.events(1, 2)...)
@@ -185,13 +186,13 @@ func historyOutlives(s *suite) {
 
 func historyApart(s *suite) {
 	base := s.key("i-1")
-	keys := []table.Key{base, s.key("i-10"), s.key("i-"), s.key("i-1#github"), s.key("")}
-	for _, change := range []func(*table.Key){
-		func(k *table.Key) { k.Platform = "gitlab" },
-		func(k *table.Key) { k.Platform = "" },
-		func(k *table.Key) { k.Platform += "0" },
-		func(k *table.Key) { k.Region, k.Instance = k.Region+"i", "-1" },
-		func(k *table.Key) { k.Account += "0" },
+	keys := []binding.Key{base, s.key("i-10"), s.key("i-"), s.key("i-1#github"), s.key("")}
+	for _, change := range []func(*binding.Key){
+		func(k *binding.Key) { k.Platform = "gitlab" },
+		func(k *binding.Key) { k.Platform = "" },
+		func(k *binding.Key) { k.Platform += "0" },
+		func(k *binding.Key) { k.Region, k.Instance = k.Region+"i", "-1" },
+		func(k *binding.Key) { k.Account += "0" },
 	} {
 		key := base
 		change(&key)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -20,20 +21,20 @@ func identityPromises() []promise {
 }
 
 // identity is one of the test's own.
-func (s *suite) identity(id string) table.IdentityKey {
-	return table.IdentityKey{Platform: "gitlab", Address: "https://" + s.name, ID: id}
+func (s *suite) identity(id string) binding.IdentityKey {
+	return binding.IdentityKey{Platform: "gitlab", Address: "https://" + s.name, ID: id}
 }
 
 // addEntry saves the entry until the test ends.
-func (s *suite) addEntry(e table.IdentityEntry) {
+func (s *suite) addEntry(e binding.IdentityEntry) {
 	s.Helper()
 	s.must(s.table.SaveIdentityEntry(s.Context(), e))
 	s.cleanup(func(ctx context.Context) { _ = s.table.DeleteIdentityEntry(ctx, e) })
 }
 
-func (s *suite) entries(of table.IdentityKey, limit int) []table.IdentityEntry {
+func (s *suite) entries(of binding.IdentityKey, limit int) []binding.IdentityEntry {
 	s.Helper()
-	list, err := walk(limit, func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
+	list, err := walk(limit, func(cursor string, limit int) (table.Page[binding.IdentityEntry], error) {
 		return s.table.ListIdentityEntries(s.Context(), of, cursor, limit)
 	})
 	s.must(err)
@@ -42,11 +43,11 @@ func (s *suite) entries(of table.IdentityKey, limit int) []table.IdentityEntry {
 
 // wantEntries expects an identity's entries, strongly and in any order.
 func (s *suite) wantEntries(
-	when string, of table.IdentityKey, limit int, want ...table.IdentityEntry,
+	when string, of binding.IdentityKey, limit int, want ...binding.IdentityEntry,
 ) {
 	s.Helper()
 	got := s.entries(of, limit)
-	byOwner := func(a, b table.IdentityEntry) int {
+	byOwner := func(a, b binding.IdentityEntry) int {
 		return cmp.Compare(a.Authorization+a.Binding.String(), b.Authorization+b.Binding.String())
 	}
 	slices.SortFunc(got, byOwner)
@@ -59,7 +60,7 @@ func (s *suite) wantEntries(
 func entryTwice(s *suite) {
 	of := s.identity("1")
 	s.wantEntries("an identity without entries", of, 10)
-	for _, h := range []table.IdentityEntry{
+	for _, h := range []binding.IdentityEntry{
 		{Of: of, Binding: s.key("i-1")},
 		{Of: of, Authorization: s.key("i-1").String()},
 	} {
@@ -74,22 +75,22 @@ func entryTwice(s *suite) {
 
 func entryDelete(s *suite) {
 	of := s.identity("1")
-	binding := table.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base}
-	authorization := table.IdentityEntry{Of: of, Authorization: "1", At: s.base}
-	s.must(s.table.DeleteIdentityEntry(s.Context(), binding)) // there is none
-	s.addEntry(binding)
+	bound := binding.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base}
+	authorization := binding.IdentityEntry{Of: of, Authorization: "1", At: s.base}
+	s.must(s.table.DeleteIdentityEntry(s.Context(), bound)) // there is none
+	s.addEntry(bound)
 	s.addEntry(authorization)
 
 	for _, off := range []time.Duration{-time.Millisecond, time.Millisecond} {
-		other := binding
+		other := bound
 		other.At = s.base.Add(off)
 		s.must(s.table.DeleteIdentityEntry(s.Context(), other))
-		s.wantEntries("after a delete with another At", of, 10, binding, authorization)
+		s.wantEntries("after a delete with another At", of, 10, bound, authorization)
 	}
-	younger := binding
+	younger := bound
 	younger.At = s.base.Add(time.Second)
 	s.addEntry(younger)
-	s.must(s.table.DeleteIdentityEntry(s.Context(), binding))
+	s.must(s.table.DeleteIdentityEntry(s.Context(), bound))
 	s.wantEntries("after a delete with the At before", of, 10, younger, authorization)
 
 	for range 2 {
@@ -102,7 +103,7 @@ func entryDelete(s *suite) {
 
 func identitiesApart(s *suite) {
 	address := "https://" + s.name
-	identities := []table.IdentityKey{
+	identities := []binding.IdentityKey{
 		{Platform: "gitlab", Address: address, ID: "1"},
 		{Platform: "gitlab", Address: address, ID: "11"},
 		{Platform: "gitlab", Address: address + "1", ID: "1"},
@@ -114,9 +115,9 @@ func identitiesApart(s *suite) {
 		{Platform: "gitee" + s.name},
 		{Platform: "gitee", ID: s.name + "用户"},
 	}
-	entries := map[table.IdentityKey][]table.IdentityEntry{}
+	entries := map[binding.IdentityKey][]binding.IdentityEntry{}
 	for i, of := range identities {
-		for _, h := range []table.IdentityEntry{
+		for _, h := range []binding.IdentityEntry{
 			{Of: of, Binding: s.key("i-1")},
 			{Of: of, Binding: s.key("i-10")},
 			{Of: of, Authorization: "1"},
@@ -136,9 +137,9 @@ func identitiesApart(s *suite) {
 
 func entryPages(s *suite) {
 	of := s.identity("1")
-	var want []table.IdentityEntry
+	var want []binding.IdentityEntry
 	for i := range 14 {
-		h := table.IdentityEntry{Of: of, At: s.base.Add(time.Duration(i) * time.Millisecond)}
+		h := binding.IdentityEntry{Of: of, At: s.base.Add(time.Duration(i) * time.Millisecond)}
 		if i%2 == 0 {
 			h.Binding = s.key(fmt.Sprint("i-", i))
 		} else {
@@ -150,10 +151,10 @@ func entryPages(s *suite) {
 	for _, limit := range []int{1, 4, 14, 100} {
 		s.wantEntries(fmt.Sprintf("pages of %d", limit), of, limit, want...)
 	}
-	var got []table.IdentityEntry
-	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
+	var got []binding.IdentityEntry
+	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[binding.IdentityEntry], error) {
 		return s.table.ListIdentityEntries(s.Context(), of, cursor, limit)
-	}, func(page table.Page[table.IdentityEntry]) {
+	}, func(page table.Page[binding.IdentityEntry]) {
 		for _, h := range page.Items {
 			got = append(got, h)
 			s.must(s.table.DeleteIdentityEntry(s.Context(), h))

@@ -3,7 +3,7 @@ package tabletest
 import (
 	"fmt"
 
-	"bindery/shared/table"
+	"bindery/shared/binding"
 )
 
 func keyPromises() []promise {
@@ -25,11 +25,11 @@ func trickyParts() []string {
 
 // keysApart creates a row for each tricky key and finds each again, and nothing else with it.
 func keysApart(s *suite) {
-	var keys []table.Key
+	var keys []binding.Key
 	for _, part := range trickyParts() {
 		keys = append(keys,
-			table.Key{Account: s.name, Region: "cn", Instance: part, Platform: "github"},
-			table.Key{Account: s.name, Region: part, Instance: "i", Platform: "github"})
+			binding.Key{Account: s.name, Region: "cn", Instance: part, Platform: "github"},
+			binding.Key{Account: s.name, Region: part, Instance: "i", Platform: "github"})
 	}
 	for _, parts := range [][4]string{ // the same letters, cut at another place
 		{"", "cn", "i-1", "github"},
@@ -42,14 +42,14 @@ func keysApart(s *suite) {
 		{"", "1:cn", "i-1", "github"},
 		{"", "cn", "i-1", "gitlab"},
 	} {
-		keys = append(keys, table.Key{
+		keys = append(keys, binding.Key{
 			Account: s.name + "x" + parts[0], Region: parts[1], Instance: parts[2], Platform: parts[3],
 		})
 	}
-	r := rows[table.Binding]{s, bindings()}
-	var saved []table.Binding
+	r := rows[binding.Record]{s, bindings()}
+	var saved []binding.Record
 	for i, key := range keys {
-		saved = append(saved, r.add(table.Binding{Key: key, Revision: fmt.Sprint(i)}))
+		saved = append(saved, r.add(binding.Record{Key: key, Revision: fmt.Sprint(i)}))
 	}
 	for _, want := range saved {
 		r.wantRow(fmt.Sprintf("the row of %q", want.Key), want)
@@ -58,7 +58,7 @@ func keysApart(s *suite) {
 }
 
 // instanceOf is those of all that are of the binding's instance.
-func instanceOf(of table.Binding, all []table.Binding) (same []table.Binding) {
+func instanceOf(of binding.Record, all []binding.Record) (same []binding.Record) {
 	for _, b := range all {
 		key := b.Key
 		key.Platform = of.Platform
@@ -71,21 +71,21 @@ func instanceOf(of table.Binding, all []table.Binding) (same []table.Binding) {
 
 // kindsApart gives rows of every kind the same name.
 func kindsApart(s *suite) {
-	b := rows[table.Binding]{s, bindings()}
-	a := rows[table.Authorization]{s, authorizations()}
+	b := rows[binding.Record]{s, bindings()}
+	a := rows[binding.Authorization]{s, authorizations()}
 
 	key := s.key("i-1")
 	name := key.String()
-	binding := b.add(table.Binding{Key: key, Revision: "1"})
-	for _, other := range []string{name, s.name, table.Join(s.name)} {
-		authorization := a.add(table.Authorization{ID: other, Platform: "gitee", DueAt: s.base})
-		s.addEntry(table.IdentityEntry{
-			Of: table.IdentityKey{Platform: other}, Authorization: other, At: s.base,
+	bound := b.add(binding.Record{Key: key, Revision: "1"})
+	for _, other := range []string{name, s.name, binding.Join(s.name)} {
+		authorization := a.add(binding.Authorization{ID: other, Platform: "gitee", DueAt: s.base})
+		s.addEntry(binding.IdentityEntry{
+			Of: binding.IdentityKey{Platform: other}, Authorization: other, At: s.base,
 		})
-		s.must(s.table.AppendHistory(s.Context(), key, []table.Event{s.event(1)}))
+		s.must(s.table.AppendHistory(s.Context(), key, []binding.Event{s.event(1)}))
 		a.wantRow("the authorization of that name", authorization)
 	}
-	b.wantRow("the binding of that name", binding)
-	s.wantInstance(key, binding)
-	s.wantAccount("an account with one binding", s.name, limitOfFew, []table.Binding{binding})
+	b.wantRow("the binding of that name", bound)
+	s.wantInstance(key, bound)
+	s.wantAccount("an account with one binding", s.name, limitOfFew, []binding.Record{bound})
 }

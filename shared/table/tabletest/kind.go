@@ -4,15 +4,17 @@ import (
 	"context"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
 )
 
 // kind is one of the two kinds of rows that have a version and come due.
 type kind[T any] struct {
 	name   string
-	get    func(t table.Table, ctx context.Context, like T) (T, error)
-	save   func(t table.Table, ctx context.Context, record T) (T, error)
-	delete func(t table.Table, ctx context.Context, record T) error
+	get    func(t ledger.Table, ctx context.Context, like T) (T, error)
+	save   func(t ledger.Table, ctx context.Context, record T) (T, error)
+	delete func(t ledger.Table, ctx context.Context, record T) error
 
 	// named sets the record's key to one of the test's own.
 	named   func(record *T, test, name string)
@@ -22,39 +24,39 @@ type kind[T any] struct {
 	entry func(record T) table.DueEntry
 }
 
-func bindings() kind[table.Binding] {
-	return kind[table.Binding]{
+func bindings() kind[binding.Record] {
+	return kind[binding.Record]{
 		name: "Binding",
-		get: func(t table.Table, ctx context.Context, b table.Binding) (table.Binding, error) {
+		get: func(t ledger.Table, ctx context.Context, b binding.Record) (binding.Record, error) {
 			return t.Binding(ctx, b.Key)
 		},
-		save:   table.Table.SaveBinding,
-		delete: table.Table.DeleteBinding,
-		named: func(b *table.Binding, test, name string) {
-			b.Key = table.Key{Account: test, Region: "cn-beijing", Instance: name, Platform: "gitee"}
+		save:   ledger.Table.SaveBinding,
+		delete: ledger.Table.DeleteBinding,
+		named: func(b *binding.Record, test, name string) {
+			b.Key = binding.Key{Account: test, Region: "cn-beijing", Instance: name, Platform: "gitee"}
 		},
-		version: func(b *table.Binding) *string { return &b.Version },
-		due:     func(b *table.Binding) *time.Time { return &b.DueAt },
-		entry: func(b table.Binding) table.DueEntry {
+		version: func(b *binding.Record) *string { return &b.Version },
+		due:     func(b *binding.Record) *time.Time { return &b.DueAt },
+		entry: func(b binding.Record) table.DueEntry {
 			return table.DueEntry{At: b.DueAt.UTC(), Binding: b.Key}
 		},
 	}
 }
 
-func authorizations() kind[table.Authorization] {
-	return kind[table.Authorization]{
+func authorizations() kind[binding.Authorization] {
+	return kind[binding.Authorization]{
 		name: "Authorization",
 		get: func(
-			t table.Table, ctx context.Context, a table.Authorization,
-		) (table.Authorization, error) {
+			t ledger.Table, ctx context.Context, a binding.Authorization,
+		) (binding.Authorization, error) {
 			return t.Authorization(ctx, a.ID)
 		},
-		save:    table.Table.SaveAuthorization,
-		delete:  table.Table.DeleteAuthorization,
-		named:   func(a *table.Authorization, test, name string) { a.ID = test + name },
-		version: func(a *table.Authorization) *string { return &a.Version },
-		due:     func(a *table.Authorization) *time.Time { return &a.DueAt },
-		entry: func(a table.Authorization) table.DueEntry {
+		save:    ledger.Table.SaveAuthorization,
+		delete:  ledger.Table.DeleteAuthorization,
+		named:   func(a *binding.Authorization, test, name string) { a.ID = test + name },
+		version: func(a *binding.Authorization) *string { return &a.Version },
+		due:     func(a *binding.Authorization) *time.Time { return &a.DueAt },
+		entry: func(a binding.Authorization) table.DueEntry {
 			return table.DueEntry{At: a.DueAt.UTC(), Authorization: a.ID}
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -20,10 +21,10 @@ func listPromises() []promise {
 	}
 }
 
-func byKey(a, b table.Binding) int { return cmp.Compare(a.Key.String(), b.Key.String()) }
+func byKey(a, b binding.Record) int { return cmp.Compare(a.Key.String(), b.Key.String()) }
 
 // wantInstance lists the key's instance, strongly.
-func (s *suite) wantInstance(of table.Key, want ...table.Binding) {
+func (s *suite) wantInstance(of binding.Key, want ...binding.Record) {
 	s.Helper()
 	got, err := s.table.InstanceBindings(s.Context(), of.Account, of.Region, of.Instance)
 	s.must(err)
@@ -36,18 +37,18 @@ func (s *suite) wantInstance(of table.Key, want ...table.Binding) {
 
 // account lists an account in pages.
 func (s *suite) account(
-	account string, limit int, between func(table.Page[table.Binding]),
-) ([]table.Binding, error) {
-	return walkAnd(limit, func(cursor string, limit int) (table.Page[table.Binding], error) {
+	account string, limit int, between func(table.Page[binding.Record]),
+) ([]binding.Record, error) {
+	return walkAnd(limit, func(cursor string, limit int) (table.Page[binding.Record], error) {
 		return s.table.AccountBindings(s.Context(), account, cursor, limit)
 	}, between)
 }
 
 // wantAccount expects the account's rows, in the order of their keys.
-func (s *suite) wantAccount(when, account string, limit int, want []table.Binding) {
+func (s *suite) wantAccount(when, account string, limit int, want []binding.Record) {
 	s.Helper()
 	s.eventually(func() error {
-		got, err := s.account(account, limit, func(table.Page[table.Binding]) {})
+		got, err := s.account(account, limit, func(table.Page[binding.Record]) {})
 		if err != nil {
 			return err
 		}
@@ -59,26 +60,26 @@ func (s *suite) wantAccount(when, account string, limit int, want []table.Bindin
 }
 
 func instanceList(s *suite) {
-	r := rows[table.Binding]{s, bindings()}
+	r := rows[binding.Record]{s, bindings()}
 	s.wantInstance(s.key("i-1"))
-	var of1 []table.Binding
+	var of1 []binding.Record
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
-		record := fill[table.Binding](s, len(of1))
+		record := fill[binding.Record](s, len(of1))
 		record.Key = s.key("i-1")
 		record.Platform = platform
 		of1 = append(of1, r.add(record))
 		s.wantInstance(s.key("i-1"), of1...)
 	}
-	of10 := r.add(table.Binding{Key: s.key("i-10")})
+	of10 := r.add(binding.Record{Key: s.key("i-10")})
 	elsewhere := s.key("i-1")
 	elsewhere.Region = "cn-hangzhou-2"
-	ofElsewhere := r.add(table.Binding{Key: elsewhere})
+	ofElsewhere := r.add(binding.Record{Key: elsewhere})
 
 	s.wantInstance(s.key("i-1"), of1...)
 	s.wantInstance(s.key("i-10"), of10)
 	s.wantInstance(elsewhere, ofElsewhere)
 	s.wantInstance(s.key("i-"))
-	s.wantInstance(table.Key{Account: s.name})
+	s.wantInstance(binding.Key{Account: s.name})
 
 	of1[0] = r.replace(of1[0])
 	s.wantInstance(s.key("i-1"), of1...)
@@ -87,13 +88,13 @@ func instanceList(s *suite) {
 }
 
 // addMany creates rows in an account, and returns them in the order of their keys.
-func (s *suite) addMany(account string, count int) []table.Binding {
+func (s *suite) addMany(account string, count int) []binding.Record {
 	s.Helper()
-	r := rows[table.Binding]{s, bindings()}
-	var list []table.Binding
+	r := rows[binding.Record]{s, bindings()}
+	var list []binding.Record
 	for i := range count {
-		record := fill[table.Binding](s, i)
-		record.Key = table.Key{
+		record := fill[binding.Record](s, i)
+		record.Key = binding.Key{
 			Account: account, Region: fmt.Sprintf("r-%d", i%3), Instance: fmt.Sprintf("i-%d", i*i),
 			Platform: []string{"gitee", "github"}[i%2],
 		}
@@ -113,7 +114,7 @@ func accountOrder(s *suite) {
 	s.wantAccount("another account", s.name+"0", 5, others)
 	s.wantAccount("the beginning of an account's name", s.name[:len(s.name)-1], 5, nil)
 
-	r := rows[table.Binding]{s, bindings()}
+	r := rows[binding.Record]{s, bindings()}
 	mine[3] = r.replace(mine[3])
 	r.drop(mine[0])
 	s.wantAccount("after a save and a delete", s.name, 5, mine[1:])
@@ -122,16 +123,16 @@ func accountOrder(s *suite) {
 // accountAmidChanges deletes the row that a cursor stands on, saves rows again, and creates rows
 // before and behind it.
 func accountAmidChanges(s *suite) {
-	r := rows[table.Binding]{s, bindings()}
+	r := rows[binding.Record]{s, bindings()}
 	mine := s.addMany(s.name, 17)
 	s.wantAccount("before", s.name, 100, mine)
 
-	steady := map[table.Key]int{}
+	steady := map[binding.Key]int{}
 	for _, b := range mine {
 		steady[b.Key] = 0
 	}
 	pages := 0
-	got, err := s.account(s.name, 4, func(page table.Page[table.Binding]) {
+	got, err := s.account(s.name, 4, func(page table.Page[binding.Record]) {
 		if pages++; len(page.Items) == 0 {
 			return
 		}
@@ -149,7 +150,7 @@ func accountAmidChanges(s *suite) {
 			key := s.key(fmt.Sprint("new-", pages))
 			key.Region = region
 			if pages < 4 { // else the list might go on for ever
-				r.add(table.Binding{Key: key})
+				r.add(binding.Record{Key: key})
 			}
 		}
 	})
@@ -170,13 +171,13 @@ func allList(s *suite) {
 	want := append(s.addMany(s.name, 9), s.addMany(s.name+"0", 8)...)
 	for _, limit := range []int{4, 1000} {
 		s.eventually(func() error {
-			got, err := walk(limit, func(cursor string, limit int) (table.Page[table.Binding], error) {
+			got, err := walk(limit, func(cursor string, limit int) (table.Page[binding.Record], error) {
 				return s.table.AllBindings(s.Context(), cursor, limit)
 			})
 			if err != nil {
 				return err
 			}
-			got = slices.DeleteFunc(got, func(b table.Binding) bool {
+			got = slices.DeleteFunc(got, func(b binding.Record) bool {
 				return b.Account != s.name && b.Account != s.name+"0"
 			})
 			slices.SortFunc(got, byKey)
@@ -191,7 +192,7 @@ func allList(s *suite) {
 
 func listMemory(s *suite) {
 	mine := s.addMany(s.name, 1)
-	overwritten := func(list []table.Binding, err error) error {
+	overwritten := func(list []binding.Record, err error) error {
 		if err == nil && len(list) == 0 {
 			err = errors.New("an empty list")
 		}
@@ -210,7 +211,7 @@ func listMemory(s *suite) {
 	list, err := s.table.InstanceBindings(s.Context(), key.Account, key.Region, key.Instance)
 	s.must(overwritten(list, err))
 
-	r := rows[table.Binding]{s, bindings()}
+	r := rows[binding.Record]{s, bindings()}
 	r.wantRow("after the records of the lists were overwritten", mine[0])
 	s.wantInstance(key, mine[0])
 	s.wantAccount("after the same", s.name, 10, mine)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
 )
 
@@ -38,10 +40,10 @@ type Options struct {
 
 // Run runs the suite on a table. open is called once for each test, one after the other; it may
 // return the same table each time.
-func Run(t *testing.T, open func(t *testing.T) table.Table) { RunWith(t, Options{}, open) }
+func Run(t *testing.T, open func(t *testing.T) ledger.Table) { RunWith(t, Options{}, open) }
 
 // RunWith is [Run] with options.
-func RunWith(t *testing.T, o Options, open func(t *testing.T) table.Table) {
+func RunWith(t *testing.T, o Options, open func(t *testing.T) ledger.Table) {
 	if o.AtOnce == 0 {
 		o.AtOnce = 64
 	}
@@ -80,7 +82,7 @@ type promise struct {
 type suite struct {
 	*testing.T
 	options Options
-	table   table.Table
+	table   ledger.Table
 	// name is used by no other test, as an account or as the beginning of names.
 	name string
 	// base is a time long past, so that a list of what was due then shows little of others.
@@ -97,8 +99,8 @@ func moment() time.Time {
 }
 
 // key is a binding's key in the test's account.
-func (s *suite) key(instance string) table.Key {
-	return table.Key{Account: s.name, Region: "cn-hangzhou", Instance: instance, Platform: "github"}
+func (s *suite) key(instance string) binding.Key {
+	return binding.Key{Account: s.name, Region: "cn-hangzhou", Instance: instance, Platform: "github"}
 }
 
 // must ends the test on an error.

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
@@ -64,8 +65,8 @@ func wantNewer(s *suite, where string, object any) {
 }
 
 func unknownOfBinding(s *suite) {
-	r := rows[table.Binding]{s, bindings()}
-	saved := r.add(newer(s, table.Binding{Key: s.key("i-1"), Method: "token"}, "token"))
+	r := rows[binding.Record]{s, bindings()}
+	saved := r.add(newer(s, binding.Record{Key: s.key("i-1"), Method: "token"}, "token"))
 	for _, when := range []string{"as it was saved", "after a change", "after another"} {
 		r.wantRow(when, saved)
 		got, err := s.table.Binding(s.Context(), saved.Key)
@@ -85,7 +86,7 @@ func unknownOfBinding(s *suite) {
 		saved = r.replace(got)
 	}
 	s.wantInstance(saved.Key, saved)
-	anew := table.Binding{Key: saved.Key, Version: saved.Version}.WithUnknown(saved)
+	anew := binding.Record{Key: saved.Key, Version: saved.Version}.WithUnknown(saved)
 	r.replace(anew)
 	got, err := s.table.Binding(s.Context(), saved.Key)
 	s.must(err)
@@ -96,7 +97,7 @@ func unknownOfBinding(s *suite) {
 }
 
 func unknownOfAuthorization(s *suite) {
-	r := rows[table.Authorization]{s, authorizations()}
+	r := rows[binding.Authorization]{s, authorizations()}
 	saved := r.add(newer(s, r.bare("1"), "token"))
 	for _, when := range []string{"as it was saved", "after a change"} {
 		r.wantRow(when, saved)
@@ -104,15 +105,15 @@ func unknownOfAuthorization(s *suite) {
 		s.must(err)
 		wantNewer(s, when+", the authorization", got)
 		wantNewer(s, when+", its token", got.Token)
-		got.Stage = table.Claimed
+		got.Stage = binding.StageClaimed
 		saved = r.replace(got)
 	}
 }
 
 func unknownOfHistory(s *suite) {
-	var e table.Event
+	var e binding.Event
 	s.must(json.Unmarshal([]byte(newerEvent), &e))
-	s.must(s.table.AppendHistory(s.Context(), s.key("i-1"), []table.Event{e}))
+	s.must(s.table.AppendHistory(s.Context(), s.key("i-1"), []binding.Event{e}))
 	page, err := s.table.ListHistory(s.Context(), s.key("i-1"), table.OldestFirst, "", 10)
 	s.must(err)
 	if len(page.Items) != 1 {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"bindery/shared/alibabacloud"
-	"bindery/shared/table"
+	"bindery/shared/binding"
 	"bindery/shared/table/tablestore"
 	"bindery/shared/table/tablestore/otstest"
 )
@@ -50,7 +50,7 @@ func TestTheTableIsMadeOnceAndServes(t *testing.T) {
 	}
 	made := tablestore.New(client, "bindery")
 	due := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	a := table.Authorization{ID: "1", DueAt: due}
+	a := binding.Authorization{ID: "1", DueAt: due}
 	if _, err := made.SaveAuthorization(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,126 @@
+package connect
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"context"
+)
+
+// TokenBindRequest is a bind by a personal access token.
+type TokenBindRequest struct {
+	By         binding.User
+	Instance   instance.Instance
+	Platform   string
+	Submission provider.Submission
+	Match      binding.Match
+	// Revoke asks for the replaced token to be revoked at the platform, too.
+	Revoke bool
+}
+
+// BindToken verifies a personal access token with its platform, stores it and makes the binding
+// point at it. Nothing is stored before everything was verified, and a re-bind that fails leaves
+// the old binding as it was. It takes at most 15 seconds, and the time of a few calls to the
+// storage.
+//
+// Beyond the problems of the platform: [problem.MethodMismatch], [problem.PreconditionFailed],
+// [problem.Conflict] when another caller has bound or unbound at the same time, or when
+// too many earlier secrets of the binding wait for the sweep, and [problem.StorageUnavailable],
+// after which the binding is as it was or as it should be.
+func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.View, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	platform, err := s.tokenPlatform(in.Platform)
+	if err != nil {
+		return binding.View{}, err
+	}
+	key := binding.KeyOf(in.By.Account, in.Instance, in.Platform)
+	rec, err := s.ledger.Record(ctx, key)
+	if err != nil {
+		return binding.View{}, err
+	}
+	if !in.Match.Allows(rec) {
+		return binding.View{}, problem.New(problem.PreconditionFailed)
+	}
+	finding, err := s.verify(ctx, platform, in.Submission)
+	if err != nil {
+		return binding.View{}, err
+	}
+	k := ledger.TokenBundle{
+		Platform:     in.Platform,
+		Method:       provider.ByToken,
+		Address:      finding.Address,
+		Username:     finding.GitUsername,
+		Organization: finding.Organization,
+		Token: provider.Token{
+			Access:    finding.Token, // as it was verified, without what was pasted around it
+			ExpiresAt: finding.ExpiresAt,
+			Scopes:    finding.Scopes,
+		},
+	}
+	saved, old, err := s.Bind(ctx, rec, k, finding, in.By)
+	if in.Match != nil && problem.Is(err, problem.Conflict) &&
+		problem.Of(err).Reason != ledger.CleanupPending {
+		err = problem.New(problem.PreconditionFailed).From(err) // it held only when it was read
+	}
+	if err != nil {
+		return binding.View{}, err
+	}
+	revoked := in.Revoke && old.Bound() && s.ledger.RevokeReplaced(ctx, old, k)
+	s.ledger.AuditBound(ctx, in.By, saved, old, revoked)
+	return s.ledger.View(saved), nil
+}
+
+func (s *Service) verify(
+	ctx context.Context, platform provider.TokenPlatform, sub provider.Submission,
+) (provider.CheckResult, error) {
+	if _, err := s.ledger.EnforceDeadline(ctx, "Verify"); err != nil {
+		return provider.CheckResult{}, ledger.Unavailable("asking the platform", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
+	defer cancel()
+	return platform.Verify(ctx, sub)
+}
+
+// bind stores a verified token and points the record at it.
+func (s *Service) Bind(
+	ctx context.Context, rec binding.Record, k ledger.TokenBundle, f provider.CheckResult, by binding.User,
+) (saved, old binding.Record, err error) {
+	rec, name, err := s.ledger.StageSecret(ctx, rec, k)
+	if err != nil {
+		return binding.Record{}, binding.Record{}, err
+	}
+	next := binding.Record{
+		Revision:     s.ledger.Random(16),
+		Token:        ledger.TokenOf(name, k, s.ledger.Now()),
+		Method:       string(k.Method),
+		Address:      k.Address,
+		Organization: k.Organization,
+		Identity:     binding.Identity(f.Identity),
+		BoundAt:      s.ledger.Now(),
+		BoundBy:      by,
+		Warnings:     binding.Plain(f.Warnings),
+	}
+	next.LastCheckedAt = next.BoundAt
+	next.CheckAt = s.ledger.NextCheck(next)
+	if err := s.ledger.AddIdentityEntry(ctx, rec.Key, next); err != nil {
+		return binding.Record{}, binding.Record{}, err
+	}
+	return s.ledger.ReplaceToken(ctx, rec, func(rec binding.Record) binding.Record {
+		return s.ledger.Replace(rec, next)
+	})
+}
+
+// tokenPlatform finds a platform that is bound by token.
+func (s *Service) tokenPlatform(name string) (provider.TokenPlatform, error) {
+	platform, ok := s.ledger.Platforms.Get(name)
+	if !ok {
+		return nil, problem.New(problem.PlatformUnknown)
+	}
+	byToken, ok := platform.(provider.TokenPlatform)
+	if !ok {
+		return nil, ledger.Mismatch(platform.Describe())
+	}
+	return byToken, nil
+}

@@ -1,0 +1,122 @@
+package connect
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// Platforms describes the five platforms, in their order.
+func (s *Service) Platforms() []provider.Description {
+	var list []provider.Description
+	for _, platform := range s.ledger.Platforms.All() {
+		list = append(list, platform.Describe())
+	}
+	return list
+}
+
+// InstanceBindings lists all five platforms of an instance in their order, unbound ones too. It
+// makes one call to the table.
+func (s *Service) InstanceBindings(
+	ctx context.Context, account string, i instance.Instance,
+) ([]binding.View, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	recs, err := s.ledger.Table.InstanceBindings(ctx, account, i.Region, i.ID)
+	if err != nil {
+		return nil, ledger.Unavailable("listing the bindings", err)
+	}
+	var views []binding.View
+	for _, name := range s.ledger.Platforms.Names() {
+		at := slices.IndexFunc(recs, func(r binding.Record) bool { return r.Platform == name })
+		if at >= 0 {
+			views = append(views, s.ledger.View(recs[at]))
+			continue
+		}
+		views = append(views, s.ledger.View(binding.Record{Key: binding.KeyOf(account, i, name)}))
+	}
+	return views, nil
+}
+
+// Filter narrows the list of an account's bindings. An empty Status or Platform matches all.
+type Filter struct {
+	Status   binding.Status
+	Platform string
+	// Instances are those of the catalogue that the caller may see. A binding of another instance
+	// is not listed.
+	Instances []instance.Instance
+}
+
+// AccountBindings lists one page of an account's bindings and returns the cursor of the next, ""
+// after the last. Unbound platforms have no record and are not listed. A page may be short, even
+// empty, and yet have a cursor.
+func (s *Service) AccountBindings(
+	ctx context.Context, account string, f Filter, cursor string,
+) ([]binding.View, string, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	page, err := s.ledger.Table.AccountBindings(ctx, account, cursor, ledger.PageSize)
+	if errors.Is(err, table.ErrCursor) {
+		return nil, "", ledger.BadCursor()
+	}
+	if err != nil {
+		return nil, "", ledger.Unavailable("listing the account's bindings", err)
+	}
+	views := []binding.View{}
+	for _, rec := range page.Items {
+		v := s.ledger.View(rec)
+		at := slices.IndexFunc(f.Instances, func(i instance.Instance) bool {
+			return i.Region == rec.Region && i.ID == rec.Instance
+		})
+		if at < 0 || !rec.Bound() ||
+			f.Status != "" && v.Status != f.Status ||
+			f.Platform != "" && rec.Platform != f.Platform {
+			continue
+		}
+		v.Instance = f.Instances[at]
+		views = append(views, v)
+	}
+	return views, page.Cursor, nil
+}
+
+// History lists one page of a binding's events, newest first, and returns the cursor of the next,
+// "" after the last. The first page includes the events that are still in the record.
+func (s *Service) History(
+	ctx context.Context, account string, i instance.Instance, platform, cursor string,
+) ([]binding.Event, string, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	if _, ok := s.ledger.Platforms.Get(platform); !ok {
+		return nil, "", problem.New(problem.PlatformUnknown)
+	}
+	key := binding.KeyOf(account, i, platform)
+	var waiting []binding.Event
+	if cursor == "" {
+		rec, err := s.ledger.Record(ctx, key)
+		if err != nil {
+			return nil, "", err
+		}
+		waiting = rec.Events
+	}
+	page, err := s.ledger.Table.ListHistory(ctx, key, table.NewestFirst, cursor, ledger.PageSize)
+	if errors.Is(err, table.ErrCursor) {
+		return nil, "", ledger.BadCursor()
+	}
+	if err != nil {
+		return nil, "", ledger.Unavailable("reading the history", err)
+	}
+	events := page.Items
+	for _, e := range waiting {
+		if !slices.ContainsFunc(page.Items, func(p binding.Event) bool { return p.ID == e.ID }) {
+			events = append(events, e)
+		}
+	}
+	slices.SortFunc(events, func(a, b binding.Event) int {
+		return strings.Compare(b.Position(), a.Position())
+	})
+	return events, page.Cursor, nil
+}

@@ -1,0 +1,18 @@
+// Package consent binds an instance by OAuth: an authorization is started, a browser is redirected
+// to the platform and comes back to the callback, and the user who started confirms.
+package consent
+
+import "bindery/shared/binding/ledger"
+
+// Service works on authorizations. Its methods may be called at once from many goroutines and
+// processes. Every error that it returns holds a problem of the catalogue.
+type Service struct {
+	ledger   *ledger.Ledger
+	callback string
+}
+
+// New returns a service on a ledger. callback is what the platforms' callback addresses begin with;
+// a platform's name follows.
+func New(l *ledger.Ledger, callback string) *Service {
+	return &Service{ledger: l, callback: callback}
+}

@@ -1,0 +1,197 @@
+package credential
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/event"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"context"
+	"time"
+)
+
+const (
+	// MinimumLife is how long a credential remains valid if its caller doesn't say: even a long
+	// clone takes no more than ten minutes.
+	MinimumLife = 10 * time.Minute
+	// minRefreshAge is the age below which a valid token is not refreshed, whatever life is asked
+	// for: a platform would not give a new one a longer life.
+	MinRefreshAge = 5 * time.Minute
+)
+
+// Request asks for the credential of a build.
+type Request struct {
+	By       binding.User
+	Instance instance.Instance
+	Platform string
+	// MinimumLife is how long the credential must remain valid. If the platform's tokens have a
+	// shorter life, the result has the true expiry.
+	MinimumLife time.Duration
+}
+
+// Credential is what a build gets: never a refresh token.
+type Credential struct {
+	Username  string
+	Token     secret.Text
+	ExpiresAt time.Time // zero: never, or not known
+}
+
+// Credential returns what a git client needs, and first refreshes a token that has too little life
+// left. Without a refresh it makes one call to the table, and one to the vault or none. It waits
+// for a refresh for 18 seconds at most.
+//
+// Its errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the
+// user binds again; [problem.NewerVersion], with RetryAfter, for a record that this version can't
+// read; and a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has
+// expired and a refresh fails temporarily. While the token is valid, a refresh that fails
+// temporarily is no error.
+func (s *Service) Credential(ctx context.Context, in Request) (Credential, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
+		return Credential{}, problem.New(problem.PlatformUnknown)
+	}
+	key := binding.KeyOf(in.By.Account, in.Instance, in.Platform)
+	rec, token, err := s.freshToken(ctx, key, in.MinimumLife)
+	s.countCredential(ctx, in.Platform, err)
+	if err != nil {
+		return Credential{}, err
+	}
+	event.Audit(ctx, s.ledger.Log, event.Entry{
+		Action: "credential", User: in.By, Target: key, Outcome: event.Done, Identity: rec.Identity,
+	})
+	return Credential{
+		Username:  rec.Token.Username,
+		Token:     token,
+		ExpiresAt: rec.Token.ExpiresAt,
+	}, nil
+}
+
+// freshToken reads a binding and its access token, refreshed if necessary.
+func (s *Service) freshToken(
+	ctx context.Context, key binding.Key, minLife time.Duration,
+) (rec binding.Record, token secret.Text, err error) {
+	if rec, err = s.ledger.Record(ctx, key); err != nil {
+		return rec, token, err
+	}
+	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
+		return rec, token, err
+	}
+	k, err := s.CachedTokenBundle(ctx, rec.Token)
+	if err != nil {
+		return rec, token, ledger.Unavailable("reading the token", err)
+	}
+	return rec, k.Token.Access, nil
+}
+
+// countCredential writes the metric of one credential. Its kind is "done", or the code of the
+// problem.
+func (s *Service) countCredential(ctx context.Context, platform string, err error) {
+	kind := event.Done
+	if err != nil {
+		p := problem.Of(err)
+		kind = string(p.Code)
+		if p.Code == problem.TokenRevoked && p.Reason != "" {
+			kind = p.Reason // tells a token that may be lost from one that was revoked
+		}
+	}
+	event.Metric(ctx, s.ledger.Log, s.ledger.Now(),
+		map[string]string{"Platform": platform, "Kind": kind},
+		map[string]float64{"Credentials": 1})
+}
+
+// countRefresh writes the metric of one call to a platform for a new token.
+func (s *Service) countRefresh(ctx context.Context, platform string, err error) {
+	kind := event.Done
+	if err != nil {
+		kind = string(problem.Of(err).Code)
+	}
+	event.Metric(ctx, s.ledger.Log, s.ledger.Now(),
+		map[string]string{"Platform": platform, "Kind": kind},
+		map[string]float64{"Refreshes": 1})
+}
+
+// ensureFresh returns the record with a token that is valid for at least minLife, refreshed if
+// necessary. If a refresh fails temporarily and the old token is still valid, it returns that one,
+// though it is valid for less.
+func (s *Service) ensureFresh(
+	ctx context.Context, rec binding.Record, minLife time.Duration,
+) (binding.Record, error) {
+	if err := s.Unusable(rec); err != nil {
+		return binding.Record{}, err
+	}
+	if !s.needsRefresh(rec, minLife) {
+		return rec, nil
+	}
+	next, err := s.Refresh(ctx, rec)
+	switch {
+	case err == nil:
+		return next, nil
+	case s.TokenValid(rec) && !isPermanent(err):
+		return rec, nil
+	}
+	return binding.Record{}, err
+}
+
+// isPermanent reports whether a refresh has found that the binding has no token to hand out any
+// more, not even the one that the refresh began with.
+func isPermanent(err error) bool {
+	return problem.Is(err, problem.TokenRevoked) || problem.Is(err, problem.TokenExpired) ||
+		problem.Is(err, problem.NotBound) || problem.Is(err, problem.NewerVersion)
+}
+
+// unusable returns the problem of a binding whose token must not be handed out, and nil for any
+// other.
+func (s *Service) Unusable(rec binding.Record) error {
+	switch status := binding.StatusOf(rec, s.ledger.Now()); status {
+	case binding.StatusUnbound:
+		return problem.New(problem.NotBound).With("platform", s.ledger.Title(rec.Platform))
+	case binding.StatusUnknown:
+		return problem.New(problem.NewerVersion).After(binding.NewerVersionRetry)
+	case binding.StatusRevoked:
+		if rec.Problem != nil {
+			return rec.Problem
+		}
+		return problem.New(problem.TokenRevoked).With("platform", s.ledger.Title(rec.Platform))
+	case binding.StatusExpired:
+		return problem.New(problem.TokenExpired).With("platform", s.ledger.Title(rec.Platform))
+	}
+	return nil
+}
+
+// tokenValid reports whether the token has not expired by this machine's clock.
+func (s *Service) TokenValid(rec binding.Record) bool {
+	return rec.Token.ExpiresAt.IsZero() || rec.Token.ExpiresAt.After(s.ledger.Now())
+}
+
+func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
+	now, t := s.ledger.Now(), rec.Token
+	switch {
+	case !t.Refreshable || t.ExpiresAt.IsZero():
+		return false
+	case !t.ExpiresAt.After(now):
+		return true
+	}
+	return t.ExpiresAt.Sub(now) < minLife && now.Sub(t.IssuedAt) >= MinRefreshAge
+}
+
+// cachedTokenBundle reads a token from this process's memory if that very generation is there, else
+// from the vault.
+func (s *Service) CachedTokenBundle(ctx context.Context, t binding.Token) (ledger.TokenBundle, error) {
+	if k, ok := s.cache.get(t.Secret, t.Generation); ok {
+		return k, nil
+	}
+	k, err := s.ledger.Fetch(ctx, t)
+	if err == nil {
+		s.cache.put(t.Secret, t.Generation, k)
+	}
+	return k, err
+}
+
+// credentialOf returns a record's token in the form that a platform is asked with.
+func CredentialOf(rec binding.Record, k ledger.TokenBundle) provider.Credential {
+	c := k.Held()
+	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
+	return c
+}

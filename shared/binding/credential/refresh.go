@@ -1,0 +1,251 @@
+package credential
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// The times of a refresh. A slow platform may already have used the refresh token up, so it gets
+// nearly all the time of the caller, who is answered within 20 seconds. A caller waits for a lease
+// for less time than the lease lasts: the next caller takes an abandoned lease over.
+const (
+	RefreshLeaseTTL    = 20 * time.Second
+	RefreshTimeout     = 16 * time.Second // for the platform's answer
+	StoreTimeout       = 8 * time.Second  // for one write to the vault or the table
+	refreshWaitTimeout = 18 * time.Second // a caller's wait for a refresh in any process
+	// minTimeToRefresh is the least remaining wait time with which a refresh is started. A refresh
+	// continues when its caller has left, but a cloud freezes a function whose callers are
+	// answered.
+	minTimeToRefresh = 5 * time.Second
+	// The record is polled while another process has the lease: each pause is half of the time
+	// waited so far, so that a caller waits less than twice as long as the refresh takes.
+	minPollInterval = 10 * time.Millisecond
+	maxPollInterval = 250 * time.Millisecond
+	// The pause after a failed refresh, doubled with each failure.
+	MinRefreshBackoff = 5 * time.Second
+	MaxRefreshBackoff = 5 * time.Minute
+)
+
+// refresh returns the record with its next generation. In one process one caller does the work and
+// the others wait for it. The work continues when they leave, because a new token must reach the
+// vault once the platform has used the refresh token up. A second round is needed when the next
+// generation was already in the vault, left by an earlier refresh, and has expired since.
+func (s *Service) Refresh(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	for range 2 {
+		flight := string(rec.Token.Secret) + fmt.Sprint(rec.Token.Generation)
+		done := s.flights.DoChan(flight, func() (any, error) {
+			return s.acquireLease(context.WithoutCancel(ctx), rec)
+		})
+		var r singleflight.Result
+		wait, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
+		select {
+		case r = <-done:
+		case <-wait.Done():
+			r.Err = s.waitExpired(rec).From(wait.Err())
+		}
+		cancel()
+		next, _ := r.Val.(binding.Record)
+		if r.Err != nil || s.TokenValid(next) {
+			return next, r.Err
+		}
+		rec = next
+	}
+	return binding.Record{}, s.waitExpired(rec)
+}
+
+// waitExpired returns the problem of a caller whose wait for a refresh has ended without a token.
+func (s *Service) waitExpired(rec binding.Record) *problem.Problem {
+	return problem.New(problem.PlatformUnreachable).Because("timeout").
+		With("platform", s.ledger.Title(rec.Platform)).
+		After(MinRefreshBackoff)
+}
+
+// acquireLease waits for the lease and then refreshes, or returns what the holder of the lease has
+// refreshed, whichever comes first. The timeout bounds the wait only, not the refresh.
+func (s *Service) acquireLease(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	old := rec.Token
+	wait, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
+	defer cancel()
+	waited := time.Duration(0)
+	for {
+		now := s.ledger.Now()
+		switch {
+		case !binding.SameGeneration(rec.Token, old):
+			return rec, s.Unusable(rec) // refreshed, bound again or unbound by another call
+		case s.Unusable(rec) != nil:
+			return binding.Record{}, s.Unusable(rec)
+		case rec.Backoff.Until.After(now):
+			return binding.Record{}, rec.Backoff.Problem.After(rec.Backoff.Until.Sub(now))
+		case !rec.Lease.Until.After(now) && waited > refreshWaitTimeout-minTimeToRefresh:
+			return binding.Record{}, s.waitExpired(rec)
+		case !rec.Lease.Until.After(now):
+			leased, err := s.takeLease(wait, rec)
+			if err == nil {
+				return s.refreshLeased(ctx, leased, rec.Lease.Until)
+			}
+			if !errors.Is(err, table.ErrConflict) {
+				return binding.Record{}, ledger.Unavailable("taking the lease", err)
+			}
+		default:
+			pause := min(max(waited/2, minPollInterval), maxPollInterval)
+			pause += s.ledger.Jitter(pause / 2)
+			if err := s.ledger.Sleep(wait, pause); err != nil {
+				return binding.Record{}, s.waitExpired(rec).From(err)
+			}
+			waited += pause
+		}
+		var err error
+		if rec, err = s.ledger.Record(wait, rec.Key); err != nil {
+			return binding.Record{}, err
+		}
+	}
+}
+
+// takeLease makes this call the only one that asks the platform, until the lease ends. The record
+// is due at that time, so that the check takes over from a refresh that crashed. An abandoned lease
+// sets RefreshUnclear, however this refresh ends: its holder may have used the refresh token up.
+func (s *Service) takeLease(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (binding.Lease{})
+	rec.Lease = binding.Lease{Owner: s.ledger.Random(8), Until: s.ledger.Now().Add(RefreshLeaseTTL)}
+	rec.DueAt = s.ledger.Due(rec)
+	saved, err := s.ledger.Table.SaveBinding(ctx, rec)
+	if err == nil {
+		return saved, nil
+	}
+	row, readErr := s.ledger.Record(ctx, rec.Key) // the save may have worked and its reply been lost
+	if readErr == nil && row.Lease.Owner == rec.Lease.Owner {
+		return row, nil
+	}
+	return binding.Record{}, err
+}
+
+// refreshLeased makes the next generation of the record's token and commits it. If an earlier
+// refresh ended unclearly, the next generation may be in the vault already; if not, the platform is
+// asked. The lease before this one ended at previousUntil, which is zero if there was none.
+func (s *Service) refreshLeased(
+	ctx context.Context, rec binding.Record, previousUntil time.Time,
+) (binding.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, RefreshLeaseTTL)
+	defer cancel()
+	if rec.RefreshUnclear {
+		if k, err := s.FetchNext(ctx, rec); err == nil {
+			return s.Commit(ctx, rec, k)
+		} else if !errors.Is(err, vault.ErrNotFound) {
+			return binding.Record{}, s.backOff(ctx, rec, err, notAsked)
+		}
+	}
+	k, err := s.ledger.Fetch(ctx, rec.Token)
+	if err != nil {
+		return binding.Record{}, s.backOff(ctx, rec, err, notAsked)
+	}
+	token, was, err := s.RequestRefresh(ctx, k)
+	if problem.Is(err, problem.TokenRevoked) {
+		return s.handleRefusal(ctx, rec, previousUntil, err)
+	}
+	if err != nil {
+		return binding.Record{}, s.backOff(ctx, rec, err, was)
+	}
+	k.Token, k.IssuedAt = token, s.ledger.Now()
+	if k, err = s.StoreNext(ctx, rec, k); err != nil {
+		return binding.Record{}, s.backOff(ctx, rec, err, asked)
+	}
+	return s.Commit(ctx, rec, k)
+}
+
+// fetchNext reads the generation after the record's from the vault.
+func (s *Service) FetchNext(ctx context.Context, rec binding.Record) (ledger.TokenBundle, error) {
+	next := rec.Token
+	next.Generation++
+	return s.ledger.Fetch(ctx, next)
+}
+
+// requestRefresh asks the platform for a new token, if enough time is left to store its answer. It
+// also reports whether the request was made.
+func (s *Service) RequestRefresh(
+	ctx context.Context, k ledger.TokenBundle,
+) (token provider.Token, was wasAsked, err error) {
+	platform, app, err := s.ledger.OauthPlatform(ctx, k.Platform)
+	if err == nil {
+		err = s.ledger.StartedWithin(ctx, ledger.CallDeadline-RefreshTimeout-StoreTimeout, "Refresh")
+	}
+	if err != nil {
+		return token, notAsked, err
+	}
+	refreshCtx, cancel := context.WithTimeout(ctx, RefreshTimeout)
+	defer cancel()
+	token, err = platform.Refresh(refreshCtx, app, k.Token.Refresh)
+	s.countRefresh(ctx, k.Platform, err)
+	return token, asked, err
+}
+
+// storeNext puts a new token into the vault, before any other write: until then only this process
+// has it. If another process has stored that generation first, its token counts and is returned.
+func (s *Service) StoreNext(
+	ctx context.Context, rec binding.Record, k ledger.TokenBundle,
+) (ledger.TokenBundle, error) {
+	// The token must be stored even if the caller has left or its time is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StoreTimeout)
+	defer cancel()
+	err := s.ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
+	for isTransientPut(err) && s.ledger.Sleep(ctx, maxPollInterval) == nil {
+		err = s.ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
+	}
+	if errors.Is(err, vault.ErrExists) {
+		return s.FetchNext(ctx, rec)
+	}
+	return k, err
+}
+
+// isTransientPut reports whether a failed put may succeed when it is repeated.
+func isTransientPut(err error) bool {
+	for _, final := range []error{vault.ErrExists, vault.ErrNotFound, vault.ErrValue, ledger.ErrLate} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return err != nil
+}
+
+// commit points the record at its next generation, even if the lease was lost. If the record points
+// at another secret or generation by now, that one counts: this secret has a note, and the sweep
+// revokes its tokens. A binding that the operator has revoked stays revoked.
+func (s *Service) Commit(
+	ctx context.Context, rec binding.Record, k ledger.TokenBundle,
+) (binding.Record, error) {
+	old := rec.Token
+	rec, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		if !binding.SameGeneration(b.Token, old) || binding.IsRevokedByOperator(*b) {
+			return false
+		}
+		b.Token.Generation++
+		b.Token.IssuedAt = k.IssuedAt
+		b.Token.ExpiresAt = k.Token.ExpiresAt
+		b.Token.Refreshable = !k.Token.Refresh.Empty()
+		if len(k.Token.Scopes) > 0 {
+			b.Token.Scopes = k.Token.Scopes
+		}
+		b.Lease, b.RefreshUnclear = binding.Lease{}, false
+		b.Backoff, b.RecheckAt = binding.Backoff{}, time.Time{}
+		if b.Health == binding.HealthRevoked || b.Health == binding.HealthExpired {
+			b.Health, b.Problem = binding.HealthGood, nil
+			s.ledger.Happened(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
+		}
+		b.DueAt = s.ledger.Due(*b)
+		return true
+	})
+	if err != nil {
+		return binding.Record{}, err
+	}
+	s.cache.put(old.Secret, old.Generation+1, k)
+	return rec, s.Unusable(rec)
+}

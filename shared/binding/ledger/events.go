@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"bindery/shared/binding"
+	"context"
+)
+
+// makeRoom drains a record's events to the history when it can't carry so many more. They leave the
+// record with its next save; until then they are in both places, once.
+func (l *Ledger) makeRoom(
+	ctx context.Context, rec binding.Record, more int,
+) (binding.Record, error) {
+	if len(rec.Events)+more <= binding.MaxEvents {
+		return rec, nil
+	}
+	if err := l.Table.AppendHistory(ctx, rec.Key, rec.Events); err != nil {
+		return binding.Record{}, Unavailable("draining the events", err)
+	}
+	l.Drained(&rec)
+	return rec, nil
+}
+
+// drained empties a record's events, which are in the history now, and counts those for which a
+// webhook must be sent.
+func (l *Ledger) Drained(rec *binding.Record) {
+	if d := &rec.Delivery; l.Webhook != nil && len(rec.Events) > 0 {
+		if d.Waiting == 0 {
+			// Right before the first of them: what was before this webhook was set up is not sent.
+			before := rec.Events[0]
+			before.Number--
+			d.Sent, d.Tries, d.At = before.Position(), 0, l.Now()
+		}
+		d.Waiting += len(rec.Events)
+	}
+	rec.Events = nil
+}
+
+// happened adds an event to a record that has room for it, and sets when the record is due.
+func (l *Ledger) Happened(rec *binding.Record, e binding.Event) {
+	e.ID = l.Random(16)
+	e.Number = rec.EventCount + 1
+	e.At = l.Now()
+	if e.At.Before(rec.EventAt) { // another machine's clock is ahead: keep the order
+		e.At = rec.EventAt
+	}
+	rec.Events = append(append([]binding.Event(nil), rec.Events...), e)
+	rec.EventCount, rec.EventAt = e.Number, e.At
+	rec.DueAt = l.Due(*rec)
+}

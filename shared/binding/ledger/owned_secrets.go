@@ -1,0 +1,108 @@
+package ledger
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// secretDueAt is when the sweep deletes the secret of an attempt, unless a binding points at it or
+// lists it. A confirm that began before the attempt expired has ended by then.
+func SecretDueAt(a binding.Authorization) time.Time {
+	return a.ExpiresAt.Add(OrphanGracePeriod)
+}
+
+// maxOwnedSecrets bounds the list of a row. The last place is reserved for the token that an unbind
+// retires, so that a user can always end a binding.
+const MaxOwnedSecrets = 16
+
+// cleanupPending is the reason of [problem.Conflict] for a row whose list is full.
+const CleanupPending = "cleanup_pending"
+
+// stageSecret lists a new secret in the record as pending and puts its first generation into the
+// vault. It returns the record as saved, which was read as rec. The sweep finds the secret
+// whichever call after the listing is the last one.
+//
+// [problem.Conflict] if another caller has bound or unbound in between, or if the list is full.
+func (l *Ledger) StageSecret(
+	ctx context.Context, rec binding.Record, k TokenBundle,
+) (binding.Record, vault.SecretName, error) {
+	name := l.NewSecretName()
+	rec, err := l.listPending(ctx, rec, name)
+	if err != nil {
+		return rec, "", err
+	}
+	return rec, name, l.Put(ctx, name, 1, k)
+}
+
+// listPending adds a pending secret to the record's list. The binding stays as it is, and so does
+// its ETag.
+func (l *Ledger) listPending(
+	ctx context.Context, rec binding.Record, name vault.SecretName,
+) (binding.Record, error) {
+	for range MaxTries {
+		if len(rec.Secrets)+1 >= MaxOwnedSecrets {
+			return rec, l.listFull(rec)
+		}
+		next := rec
+		next.Secrets = append(slices.Clone(rec.Secrets), binding.OwnedSecret{
+			Name: name, Generation: 1, DueAt: l.Now().Add(OrphanGracePeriod),
+		})
+		next.DueAt = l.Due(next)
+		saved, saveErr := l.Table.SaveBinding(ctx, next)
+		if saveErr == nil {
+			return saved, nil
+		}
+		there, err := l.Record(ctx, rec.Key) // what is there counts
+		switch {
+		case err != nil:
+			return rec, err
+		case binding.IsListed(there, name):
+			return there, nil // it was saved, and the reply was lost
+		case !errors.Is(saveErr, table.ErrConflict):
+			return rec, Unavailable("listing the new secret", saveErr)
+		case !sameBinding(rec, there):
+			return rec, problem.New(problem.Conflict)
+		}
+		rec = there
+	}
+	return rec, problem.New(problem.Conflict)
+}
+
+func (l *Ledger) NewSecretName() vault.SecretName { return vault.SecretName(l.Random(16)) }
+
+// listFull is the problem of a record that can't list another secret until the sweep has deleted
+// some.
+func (l *Ledger) listFull(rec binding.Record) error {
+	wait := max(binding.SecretsDueAt(rec).Sub(l.Now()), time.Minute)
+	return problem.New(problem.Conflict).Because(CleanupPending).After(wait)
+}
+
+// nextSecrets is the list of a record that is pointed at another secret, or at none (""): without
+// that one, and with the secret that it points at now as retired.
+//
+// A token of a consent can be confirmed again until its authorization expires, and only the list
+// refuses that. So its entry outlives the authorization, which began before the binding was made.
+func (l *Ledger) nextSecrets(rec binding.Record, next vault.SecretName) []binding.OwnedSecret {
+	list := binding.Unlisted(rec, next)
+	if !rec.Bound() {
+		return list
+	}
+	from := l.Now()
+	if expiry := rec.BoundAt.Add(binding.AuthorizationTTL); rec.Method == string(provider.ByOAuth) &&
+		expiry.After(from) {
+		from = expiry
+	}
+	return append(list, binding.OwnedSecret{
+		Name:       rec.Token.Secret,
+		Generation: rec.Token.Generation,
+		Retired:    true,
+		DueAt:      from.Add(OrphanGracePeriod),
+	})
+}

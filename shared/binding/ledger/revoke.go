@@ -1,0 +1,82 @@
+package ledger
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/provider"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// tokenOwner is what had a token that is to be revoked. It does not keep the token from being
+// revoked, unlike another that may have the same token.
+type TokenOwner struct {
+	Binding binding.Key // zero: none
+	// attempt says that the token was issued to an attempt and that no binding has used it. Each
+	// consent issues a token of its own, so such a token does not wait for other attempts.
+	Attempt bool
+}
+
+// revokeReplaced revokes the token of a binding that now has another one, and reports whether the
+// platform no longer accepts it. If the same token was bound again, it stays valid.
+func (l *Ledger) RevokeReplaced(ctx context.Context, old binding.Record, now TokenBundle) bool {
+	k, err := l.Fetch(ctx, old.Token)
+	if err == nil && sameToken(k.Token, now.Token) {
+		return false
+	}
+	return l.RevokeOld(ctx, TokenOwner{Binding: old.Key}, old, k, err)
+}
+
+// revokeOld revokes a token that no record points at any more, unless another binding has it, and
+// reports whether the platform no longer accepts it. A failure is logged: the sweep revokes an
+// OAuth token later, and the user has a link for a personal access token.
+func (l *Ledger) RevokeOld(
+	ctx context.Context, own TokenOwner, old binding.Record, k TokenBundle, err error,
+) bool {
+	if err == nil {
+		of := IdentityKey(old.Platform, old.Address, old.Identity.ID)
+		err = l.RevokeUnlessHeld(ctx, own, of, k)
+	}
+	if err == nil {
+		return true
+	}
+	if !errors.Is(err, ErrInUse) && !errors.Is(err, ErrYoung) &&
+		!errors.Is(err, provider.ErrNoRevoke) {
+		l.Log.WarnContext(ctx, "a token was not revoked", "platform", old.Platform, "error", err)
+	}
+	return false
+}
+
+// revokeUnlessHeld revokes one token. errInUse if a binding has it, errYoung while that can't be
+// told, and [provider.ErrNoRevoke] if the platform can't revoke.
+func (l *Ledger) RevokeUnlessHeld(
+	ctx context.Context, own TokenOwner, of binding.IdentityKey, k TokenBundle,
+) error {
+	platform, ok := l.Platforms.Get(k.Platform)
+	if !ok {
+		return fmt.Errorf("revoking: no platform %q", k.Platform)
+	}
+	if !platform.Describe().Revocable {
+		return provider.ErrNoRevoke
+	}
+	if err := l.ensureUnused(ctx, own, of, k); err != nil {
+		return err
+	}
+	return l.Revoke(ctx, platform, k)
+}
+
+func (l *Ledger) Revoke(ctx context.Context, platform provider.Platform, k TokenBundle) error {
+	if _, err := l.EnforceDeadline(ctx, "Revoke"); err != nil {
+		return err
+	}
+	var app provider.App
+	if k.Method == provider.ByOAuth {
+		var err error
+		if app, err = l.App(ctx, k.Platform); err != nil {
+			return fmt.Errorf("revoking: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
+	defer cancel()
+	return platform.Revoke(ctx, app, k.Held())
+}

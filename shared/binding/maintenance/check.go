@@ -1,0 +1,228 @@
+package maintenance
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// retryCheckInterval is the time to the next check after one without an answer.
+	RetryCheckInterval = time.Hour
+	// checkLeaseTTL keeps a record that is being checked from coming due again at once when its
+	// check crashes.
+	CheckLeaseTTL = 15 * time.Minute
+	// maxCheckAttempts is how many checks in a row may crash before a record is quarantined.
+	MaxCheckAttempts = 10
+	// missingInstancePeriod is how long an instance may be missing from the catalogue before its
+	// bindings are unbound.
+	missingInstancePeriod = 7 * 24 * time.Hour
+)
+
+// CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
+// The result of the check is in the view, not in the error. A binding that the operator has
+// revoked, or that a newer version has written, is returned without a check.
+func (s *Service) CheckNow(
+	ctx context.Context, account string, i instance.Instance, platform string,
+) (binding.View, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	if _, ok := s.ledger.Platforms.Get(platform); !ok {
+		return binding.View{}, problem.New(problem.PlatformUnknown)
+	}
+	rec, err := s.ledger.Record(ctx, binding.KeyOf(account, i, platform))
+	if err != nil {
+		return binding.View{}, err
+	}
+	switch {
+	case !rec.Bound():
+		return binding.View{}, s.credentials.Unusable(rec)
+	case binding.IsRevokedByOperator(rec), binding.FromNewerVersion(rec):
+		return s.ledger.View(rec), nil
+	}
+	if rec, err = s.claim(ctx, rec); err != nil {
+		if errors.Is(err, table.ErrConflict) {
+			return binding.View{}, problem.New(problem.Conflict)
+		}
+		return binding.View{}, ledger.Unavailable("claiming the binding", err)
+	}
+	rec, _, err = s.checkClaimed(ctx, rec)
+	if err != nil {
+		return binding.View{}, err
+	}
+	return s.ledger.View(rec), nil
+}
+
+// claim counts an attempt and moves a record's due time back before the record is checked, so that
+// a crash does not make it come first again. CheckAt moves too, because a refresh during the check
+// computes the due time from it.
+func (s *Service) claim(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	rec.Attempts++
+	rec.CheckAt = s.ledger.Now().Add(CheckLeaseTTL)
+	rec.DueAt = binding.Earliest(rec.CheckAt, binding.SecretsDueAt(rec))
+	return s.ledger.Table.SaveBinding(ctx, rec)
+}
+
+// checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
+// vault has failed is taken back: a vault that is down for hours must not quarantine every record.
+// A missing secret counts, for it does not come back.
+func (s *Service) checkClaimed(
+	ctx context.Context, rec binding.Record,
+) (binding.Record, checkOutcome, error) {
+	rec, out, err := s.runCheck(ctx, rec)
+	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+		s.unclaim(ctx, rec)
+	}
+	return rec, out, err
+}
+
+// unclaim takes back an attempt that ended without a crash. If that fails too, the attempt counts.
+// A refresh may have changed the record since it was claimed.
+func (s *Service) unclaim(ctx context.Context, rec binding.Record) {
+	_, _ = s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		if b.Token.Secret != rec.Token.Secret || b.Attempts == 0 {
+			return false
+		}
+		b.Attempts--
+		b.DueAt = binding.Earliest(s.ledger.Now().Add(CheckLeaseTTL), binding.SecretsDueAt(*b))
+		return true
+	})
+}
+
+// runCheck asks the platform about a claimed record and saves the result.
+func (s *Service) runCheck(
+	ctx context.Context, before binding.Record,
+) (binding.Record, checkOutcome, error) {
+	rec, result, cause := s.askPlatform(ctx, before)
+	if problem.Is(cause, problem.StorageUnavailable) {
+		return rec, checkOutcome{}, cause
+	}
+	checked := rec.Token
+	out := checkOutcome{
+		refreshed: checked.Secret == before.Token.Secret &&
+			checked.Generation != before.Token.Generation,
+		recovered: before.Health != binding.HealthGood && rec.Health == binding.HealthGood,
+	}
+	rec, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		if b.Token.Secret != checked.Secret || binding.IsRevokedByOperator(*b) || binding.FromNewerVersion(*b) {
+			return false // bound again, or written by the operator or a newer version, in the meantime
+		}
+		b.Attempts = 0
+		b.MissingSince = before.MissingSince
+		if b.Token.Generation == checked.Generation { // else the result is of an earlier token
+			out = out.and(s.applyCheckResult(b, result, cause)).and(s.warnOfExpiry(b))
+		}
+		b.DueAt = s.ledger.Due(*b)
+		return true
+	})
+	return rec, out, err
+}
+
+// askPlatform asks the platform by a real call with the token. A token that has expired, or that
+// the platform refuses, is refreshed first.
+func (s *Service) askPlatform(ctx context.Context, rec binding.Record) (
+	binding.Record, provider.CheckResult, error,
+) {
+	if rec.Health == binding.HealthRevoked && rec.Token.Refreshable {
+		next, err := s.credentials.RecheckRevoked(ctx, rec)
+		if err == nil && next.Health == binding.HealthRevoked {
+			err = revocation(next)
+		}
+		if err != nil {
+			return next, provider.CheckResult{}, err
+		}
+		rec = next
+	}
+	rec, err := s.commitLeftover(ctx, rec)
+	if err != nil {
+		return rec, provider.CheckResult{}, err
+	}
+	if rec.Token.Refreshable && !s.credentials.TokenValid(rec) {
+		return s.refreshAndAsk(ctx, rec)
+	}
+	result, err := s.checkToken(ctx, rec)
+	if IsRefused(err) && rec.Token.Refreshable {
+		// The user's consent may be valid though this token is not: a refresh tells.
+		return s.refreshAndAsk(ctx, rec)
+	}
+	return rec, result, err
+}
+
+// revocation returns the problem with which a binding was revoked.
+func revocation(rec binding.Record) error {
+	if rec.Problem == nil {
+		return problem.New(problem.TokenRevoked)
+	}
+	return rec.Problem
+}
+
+// refreshAndAsk refreshes the token and then asks the platform. A platform that refuses the token
+// that it has just issued has not ended the consent: some of its servers may not know the token
+// yet.
+func (s *Service) refreshAndAsk(ctx context.Context, rec binding.Record) (
+	binding.Record, provider.CheckResult, error,
+) {
+	next, err := s.credentials.Refresh(ctx, rec)
+	if err != nil {
+		return rec, provider.CheckResult{}, err
+	}
+	result, err := s.checkToken(ctx, next)
+	if IsRefused(err) {
+		err = problem.New(problem.PlatformError).With("platform", s.ledger.Title(rec.Platform)).From(err)
+	}
+	return next, result, err
+}
+
+// isRefused reports whether a platform has definitely refused a token.
+func IsRefused(err error) bool {
+	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
+}
+
+// commitLeftover commits a generation that a refresh has stored in the vault and not in the record.
+// A valid token is not refreshed for that: on GitHub a refresh ends the token that a running build
+// uses.
+func (s *Service) commitLeftover(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	abandoned := rec.Lease != (binding.Lease{}) && !rec.Lease.Until.After(s.ledger.Now())
+	if !rec.Token.Refreshable || !abandoned && !rec.RefreshUnclear {
+		return rec, nil
+	}
+	k, err := s.credentials.FetchNext(ctx, rec)
+	if err == nil {
+		return s.credentials.Commit(ctx, rec, k)
+	}
+	if !errors.Is(err, vault.ErrNotFound) {
+		return rec, ledger.Unavailable("looking for the next token", err)
+	}
+	owner := rec.Lease.Owner
+	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		if !abandoned || b.Lease.Owner != owner {
+			return false
+		}
+		b.Lease, b.RefreshUnclear = binding.Lease{}, true
+		return true
+	})
+}
+
+func (s *Service) checkToken(ctx context.Context, rec binding.Record) (provider.CheckResult, error) {
+	platform, ok := s.ledger.Platforms.Get(rec.Platform)
+	if !ok {
+		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
+	}
+	k, err := s.credentials.CachedTokenBundle(ctx, rec.Token)
+	if err != nil {
+		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
+	}
+	if _, err := s.ledger.EnforceDeadline(ctx, "Check"); err != nil {
+		return provider.CheckResult{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
+	defer cancel()
+	return platform.Check(ctx, credential.CredentialOf(rec, k))
+}

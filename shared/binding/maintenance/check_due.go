@@ -1,0 +1,118 @@
+package maintenance
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"context"
+	"time"
+)
+
+// postpone leaves a record for later without asking its host.
+func (s *Service) postpone(ctx context.Context, rec binding.Record, wait time.Duration) error {
+	rec.CheckAt = s.ledger.Now().Add(wait + s.ledger.Jitter(CheckLeaseTTL))
+	rec.DueAt = binding.Earliest(rec.CheckAt, binding.SecretsDueAt(rec)) // not for a lease that was left behind
+	_, err := s.ledger.Table.SaveBinding(ctx, rec)
+	return err
+}
+
+// checkDue claims a record and examines it.
+func (s *Service) checkDue(
+	ctx context.Context, rec binding.Record, part *SweepResult,
+) (hostResult, error) {
+	if binding.FromNewerVersion(rec) {
+		return hostResult{}, s.postpone(ctx, rec, CheckLeaseTTL)
+	}
+	if rec.Attempts >= MaxCheckAttempts {
+		part.Parked++
+		return hostResult{}, s.quarantine(ctx, rec)
+	}
+	rec, err := s.claim(ctx, rec)
+	if err != nil {
+		return hostResult{}, err
+	}
+	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
+		return hostResult{}, err
+	}
+	if rec.Health == binding.HealthRevoked && (binding.IsRevokedByOperator(rec) || rec.RecheckAt.IsZero()) {
+		return hostResult{}, s.rest(ctx, rec)
+	}
+	_, out, err := s.checkClaimed(ctx, rec)
+	part.Checked++
+	part.Refreshed += one(out.refreshed)
+	part.Warned += one(out.warned)
+	part.Recovered += one(out.recovered)
+	part.Failed += one(out.failed)
+	if err != nil {
+		return hostResult{}, err
+	}
+	if out.transient == nil {
+		return hostResult{asked: true, well: true}, nil
+	}
+	return hostResult{asked: true, wait: out.transient.RetryAfter}, nil
+}
+
+// quarantine stops the scheduled checks of a record: every worker that has tried to check it has
+// crashed. A check that its user asks for, or a bind, starts them again.
+func (s *Service) quarantine(ctx context.Context, rec binding.Record) error {
+	s.ledger.Log.ErrorContext(ctx, "a binding is not checked any more: every check of it has crashed",
+		"alarm", "parked", "binding", binding.Describe(rec.Key), "attempts", rec.Attempts)
+	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (binding.Lease{})
+	rec.CheckAt, rec.RecheckAt, rec.Lease = time.Time{}, time.Time{}, binding.Lease{}
+	rec.DueAt = s.ledger.Due(rec)
+	_, err := s.ledger.Table.SaveBinding(ctx, rec)
+	return err
+}
+
+// rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
+// is still there was checked. What a refresh has stored after the operator ended the token is
+// revoked too.
+func (s *Service) rest(ctx context.Context, rec binding.Record) error {
+	if look := rec.RecheckAt; !look.IsZero() && !look.After(s.ledger.Now()) {
+		if err := s.revokeLate(ctx, rec); err != nil {
+			return err
+		}
+		rec.RecheckAt = time.Time{}
+	}
+	rec.Attempts = 0
+	rec.CheckAt = s.ledger.Now().Add(ledger.CheckInterval - s.ledger.Jitter(2*time.Hour))
+	rec.DueAt = s.ledger.Due(rec)
+	_, err := s.ledger.Table.SaveBinding(ctx, rec)
+	return err
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// instanceGone unbinds a binding whose instance has been away from the catalogue for a week. A
+// catalogue that can't be read says nothing.
+func (s *Service) instanceGone(ctx context.Context, rec *binding.Record) (bool, error) {
+	if s.instances == nil {
+		return false, nil
+	}
+	_, err := s.instances.Find(ctx, rec.Account, rec.Region, rec.Instance)
+	switch {
+	case err == nil:
+		rec.MissingSince = time.Time{}
+		return false, nil
+	case !problem.Is(err, problem.InstanceUnknown):
+		return false, nil
+	case rec.MissingSince.IsZero():
+		rec.MissingSince = s.ledger.Now()
+	}
+	if s.ledger.Now().Sub(rec.MissingSince) < missingInstancePeriod {
+		return false, nil
+	}
+	old, err := s.ledger.Unbind(ctx, rec.Key, nil, binding.User{})
+	if err == nil {
+		event.Audit(ctx, s.ledger.Log, event.Entry{
+			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,
+		})
+	}
+	return true, err
+}

@@ -1,0 +1,170 @@
+package maintenance
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"slices"
+	"time"
+)
+
+// checkOutcome is what a check has found and done.
+type checkOutcome struct {
+	refreshed, warned, recovered, failed bool
+	// transient is a failure that says nothing about the token; nil if there was none.
+	transient *problem.Problem
+}
+
+// and returns both outcomes in one. A save whose reply was lost is tried again, and the second
+// outcome alone would lack what the first one has done.
+func (o checkOutcome) and(p checkOutcome) checkOutcome {
+	o.refreshed = o.refreshed || p.refreshed
+	o.warned = o.warned || p.warned
+	o.recovered = o.recovered || p.recovered
+	o.failed = o.failed || p.failed
+	if p.transient != nil {
+		o.transient = p.transient
+	}
+	return o
+}
+
+// applyCheckResult puts the result of a check into the record. Only this function decides whether a
+// platform's answer ends a binding, restricts it, is temporary, or concerns the operator.
+func (s *Service) applyCheckResult(
+	b *binding.Record, f provider.CheckResult, cause error,
+) checkOutcome {
+	p := problem.Of(cause)
+	switch {
+	case cause == nil:
+		return checkOutcome{recovered: s.markHealthy(b, f)}
+	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
+		s.markUnhealthy(b, binding.HealthRevoked, binding.EventRevoked, p)
+	case p.Code == problem.TokenExpired:
+		s.markUnhealthy(b, binding.HealthExpired, binding.EventExpired, p)
+	case slices.Contains(unauthorizedCodes(), p.Code):
+		s.markUnhealthy(b, binding.HealthUnauthorized, binding.EventUnauthorized, p)
+	case p.Code == problem.ClientRefused, p.Code == problem.PlatformNotConfigured:
+		// The operator's fault changes no user's binding.
+		b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
+		return checkOutcome{transient: p}
+	default:
+		s.markUnanswered(b, p)
+		return checkOutcome{failed: true, transient: p}
+	}
+	return checkOutcome{failed: true}
+}
+
+// unauthorizedCodes are the problems of a token that is valid and may not do what Bindery needs.
+func unauthorizedCodes() []problem.Code {
+	return []problem.Code{
+		problem.PermissionMissing, problem.UserBlocked, problem.OrganizationUnknown,
+		problem.AddressNotListed, problem.NotAPersonalAccount,
+	}
+}
+
+// markHealthy records a good check, and reports whether the binding has recovered with it.
+func (s *Service) markHealthy(b *binding.Record, f provider.CheckResult) (recovered bool) {
+	if b.Health == binding.HealthRevoked && b.Token.Refreshable {
+		return false // a refresh was refused in the meantime: the token works, but can't be renewed
+	}
+	recovered = b.Health != binding.HealthGood || b.Unanswered >= binding.MinUnansweredChecks
+	b.LastCheckedAt, b.Unanswered = s.ledger.Now(), 0
+	if f.Identity.ID == b.Identity.ID {
+		b.Identity = binding.Identity(f.Identity) // the user's name or picture may have changed
+	}
+	if len(f.Scopes) > 0 {
+		b.Token.Scopes = f.Scopes
+	}
+	if !b.Token.Refreshable && !f.ExpiresAt.Equal(b.Token.ExpiresAt) {
+		b.Token.ExpiresAt, b.Warned = f.ExpiresAt, 0 // its owner changed the expiry at the platform
+	}
+	b.Warnings = keepBindWarnings(b.Warnings, binding.Plain(f.Warnings))
+	b.CheckAt = s.ledger.NextCheck(*b)
+	if b.Health == binding.HealthExpired && !s.credentials.TokenValid(*b) {
+		return false // the expiry that its owner gave is over, though the platform accepts the token
+	}
+	b.Health, b.Problem = binding.HealthGood, nil
+	if recovered {
+		s.ledger.Happened(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
+	}
+	return recovered
+}
+
+// keepBindWarnings returns the new warnings, and those of the old ones that only a bind can raise.
+func keepBindWarnings(before, now []problem.Problem) []problem.Problem {
+	for _, w := range before {
+		if w.Code == problem.UsernameUnverified || w.Code == problem.ManyTokens {
+			now = append(now, w)
+		}
+	}
+	return now
+}
+
+// markUnhealthy records a definite answer of the platform. Its event is written once.
+func (s *Service) markUnhealthy(
+	b *binding.Record, health binding.Health, eventType string, p *problem.Problem,
+) {
+	b.Unanswered = 0
+	b.CheckAt = s.ledger.Now().Add(ledger.CheckInterval)
+	if b.Health == health && b.Problem != nil && b.Problem.Code == p.Code {
+		if health != binding.HealthRevoked { // the first reason of a revocation stays
+			b.Problem = p
+		}
+		return
+	}
+	if p.Code == problem.TokenRejected {
+		p = problem.New(problem.TokenRevoked).Because(credential.RevokedAtPlatform).
+			With("platform", s.ledger.Title(b.Platform))
+	}
+	if b.Health == health && health == binding.HealthRevoked {
+		return // the first reason of a revocation stays
+	}
+	b.Health, b.Problem = health, p
+	s.ledger.Happened(b, binding.Event{Type: eventType, Identity: b.Identity, Problem: p})
+}
+
+// markUnanswered records a check without an answer. The third in a row writes an event, if the
+// binding is healthy otherwise: a temporary failure replaces neither the platform's last definite
+// answer nor its problem.
+func (s *Service) markUnanswered(b *binding.Record, p *problem.Problem) {
+	b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
+	if b.Health == binding.HealthRevoked {
+		b.CheckAt = s.ledger.Now().Add(ledger.CheckInterval) // the platform is not asked again
+		return
+	}
+	b.Unanswered++
+	if b.Unanswered != binding.MinUnansweredChecks || b.Health != binding.HealthGood {
+		return
+	}
+	b.Problem = p
+	s.ledger.Happened(b, binding.Event{Type: binding.EventUnreachable, Identity: b.Identity, Problem: p})
+}
+
+// warnOfExpiry writes an event at 14, 7 and 1 days before a token's expiry, once each, and marks
+// the binding as expired after it.
+func (s *Service) warnOfExpiry(b *binding.Record) checkOutcome {
+	expiry := b.Token.ExpiresAt
+	if expiry.IsZero() || b.Token.Refreshable || b.Health != binding.HealthGood {
+		return checkOutcome{}
+	}
+	left := expiry.Sub(s.ledger.Now())
+	if left <= 0 {
+		p := problem.New(problem.TokenExpired).With("platform", s.ledger.Title(b.Platform))
+		s.markUnhealthy(b, binding.HealthExpired, binding.EventExpired, p)
+		return checkOutcome{failed: true}
+	}
+	for _, days := range slices.Backward(ledger.WarningDays()) { // the fewest first
+		if left > time.Duration(days)*ledger.Day {
+			continue
+		}
+		if b.Warned != 0 && b.Warned <= days {
+			break
+		}
+		b.Warned = days
+		s.ledger.Happened(b, binding.Event{Type: binding.EventExpiring, Identity: b.Identity})
+		return checkOutcome{warned: true}
+	}
+	return checkOutcome{}
+}

@@ -1,0 +1,186 @@
+package maintenance
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// RevokeAllRequest asks to revoke every token of a platform, or of an account there, after a leak.
+type RevokeAllRequest struct {
+	Platform string
+	Account  string // "" is every account
+	// Act is false to only count what would be revoked.
+	Act bool
+	// Cursor continues where another run has stopped.
+	Cursor string
+}
+
+// RevokeAllResult is how far a run got.
+type RevokeAllResult struct {
+	Acted     bool   `json:"acted"`     // false: it only counted
+	Matching  int    `json:"matching"`  // bindings that were not revoked this way before
+	Revoked   int    `json:"revoked"`   // revoked at the platform, and marked here
+	Withdrawn int    `json:"withdrawn"` // only marked here: the platform has no way to revoke
+	Failed    int    `json:"failed"`    // left as they were: run it again
+	Cursor    string `json:"cursor"`    // where to continue, "" at the end
+}
+
+func (r *RevokeAllResult) add(part RevokeAllResult) {
+	r.Matching += part.Matching
+	r.Revoked += part.Revoked
+	r.Withdrawn += part.Withdrawn
+	r.Failed += part.Failed
+}
+
+// RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is handed
+// out any more and the users see why. It reads the whole table and stops before its time is over.
+// It can be run again: it skips the bindings that are marked.
+func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAllResult, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
+		return RevokeAllResult{}, problem.New(problem.PlatformUnknown)
+	}
+	until, out := s.ledger.Now().Add(SweepTimeout/2), RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
+	for {
+		page, err := s.ledger.Table.AllBindings(ctx, out.Cursor, ledger.PageSize)
+		if errors.Is(err, table.ErrCursor) {
+			return out, ledger.BadCursor()
+		}
+		if err != nil {
+			return out, ledger.Unavailable("listing all bindings", err)
+		}
+		part, complete := s.revokePage(ctx, in, page.Items, until)
+		out.add(part)
+		if !complete {
+			return out, nil // the next run begins with this page
+		}
+		out.Cursor = page.Cursor
+		s.ledger.Log.InfoContext(ctx, "revoking all", "platform", in.Platform, "account", in.Account,
+			"act", in.Act, "matching", out.Matching, "revoked", out.Revoked,
+			"withdrawn", out.Withdrawn, "failed", out.Failed)
+		if out.Cursor == "" || s.ledger.Now().After(until) || ctx.Err() != nil {
+			return out, nil
+		}
+	}
+}
+
+// revokePage revokes the bindings of one page, several at once. It reports whether it has finished
+// the page before the time was over.
+func (s *Service) revokePage(
+	ctx context.Context, in RevokeAllRequest, page []binding.Record, until time.Time,
+) (out RevokeAllResult, complete bool) {
+	var group errgroup.Group
+	group.SetLimit(MaxCallsPerHost)
+	var mu sync.Mutex
+	count := func(part RevokeAllResult) {
+		mu.Lock()
+		defer mu.Unlock()
+		out.add(part)
+	}
+	complete = true
+	for _, rec := range page {
+		account := in.Account == "" || in.Account == rec.Account
+		if !account || rec.Platform != in.Platform || !rec.Bound() || binding.IsRevokedByOperator(rec) {
+			continue
+		}
+		if !in.Act {
+			count(RevokeAllResult{Matching: 1})
+			continue
+		}
+		if complete = !s.ledger.Now().After(until) && ctx.Err() == nil; !complete {
+			break
+		}
+		group.Go(func() error { count(s.revokeByOperator(ctx, rec)); return nil })
+	}
+	_ = group.Wait()
+	return out, complete
+}
+
+// revokeByOperator revokes one binding's token at the platform and then marks the binding. If a
+// refresh has stored the next token in the meantime, it revokes that one too.
+func (s *Service) revokeByOperator(ctx context.Context, rec binding.Record) RevokeAllResult {
+	var err error
+	unsupported := false
+	for range ledger.MaxTries {
+		revoked := rec.Token
+		err = s.revokeToken(ctx, rec)
+		if unsupported = errors.Is(err, provider.ErrNoRevoke); err != nil && !unsupported {
+			break
+		}
+		rec, err = s.markRevokedByOperator(ctx, rec)
+		if err != nil || binding.IsRevokedByOperator(rec) || rec.Token.Secret != revoked.Secret {
+			break // the last: bound again in the meantime
+		}
+		err = table.ErrConflict
+	}
+	if err != nil {
+		s.ledger.Log.ErrorContext(ctx, "a token was not revoked",
+			"binding", binding.Describe(rec.Key), "error", err)
+		return RevokeAllResult{Matching: 1, Failed: 1}
+	}
+	event.Audit(ctx, s.ledger.Log, event.Entry{
+		Action: "revoke all", Target: rec.Key, Outcome: event.Done,
+		Previous: rec.Identity, Revoked: !unsupported,
+	})
+	if unsupported {
+		return RevokeAllResult{Matching: 1, Withdrawn: 1}
+	}
+	return RevokeAllResult{Matching: 1, Revoked: 1}
+}
+
+// markRevokedByOperator marks a binding as revoked by the operator, if it still has the token that
+// was revoked, and returns the row as it is then.
+func (s *Service) markRevokedByOperator(
+	ctx context.Context, rec binding.Record,
+) (binding.Record, error) {
+	why := problem.New(problem.TokenRevoked).Because(binding.RevokedByOperator).
+		With("platform", s.ledger.Title(rec.Platform))
+	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		if !binding.SameGeneration(b.Token, rec.Token) || binding.IsRevokedByOperator(*b) {
+			return false // the last: an earlier save worked and its reply was lost
+		}
+		b.Health, b.Problem = binding.HealthRevoked, why
+		b.CheckAt, b.RecheckAt = s.ledger.Now().Add(ledger.CheckInterval), time.Time{}
+		if b.Token.Refreshable {
+			b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod) // a refresh may still store the next token
+		}
+		b.Lease, b.Backoff = binding.Lease{}, binding.Backoff{}
+		s.ledger.Happened(b, binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why})
+		return true
+	})
+}
+
+// revokeLate revokes the generation that a refresh has stored after the operator had revoked the
+// binding. It was never handed out.
+func (s *Service) revokeLate(ctx context.Context, rec binding.Record) error {
+	rec.Token.Generation++
+	err := s.revokeToken(ctx, rec)
+	if errors.Is(err, vault.ErrNotFound) || errors.Is(err, provider.ErrNoRevoke) {
+		return nil
+	}
+	return err
+}
+
+// revokeToken revokes the token that a record points at. [provider.ErrNoRevoke].
+func (s *Service) revokeToken(ctx context.Context, rec binding.Record) error {
+	k, err := s.ledger.Fetch(ctx, rec.Token)
+	if err != nil {
+		return err
+	}
+	platform, ok := s.ledger.Platforms.Get(rec.Platform)
+	if !ok {
+		return problem.New(problem.PlatformUnknown)
+	}
+	return s.ledger.Revoke(ctx, platform, k)
+}

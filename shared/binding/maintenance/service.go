@@ -1,0 +1,25 @@
+// Package maintenance does what is due: it checks tokens, sends events to the operator's webhook,
+// deletes secrets that no record points at, and revokes all tokens of a platform when told to.
+package maintenance
+
+import (
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/instance"
+)
+
+// Service checks, sweeps and revokes. Its methods may be called at once from many goroutines and
+// processes. Every error that it returns holds a problem of the catalogue.
+type Service struct {
+	ledger      *ledger.Ledger
+	credentials *credential.Service
+	instances   instance.Catalogue
+}
+
+// New returns a service on a ledger. credentials refreshes the tokens that a check finds expired.
+// instances is asked whether the instance of a binding still exists; nil is never asked.
+func New(
+	l *ledger.Ledger, credentials *credential.Service, instances instance.Catalogue,
+) *Service {
+	return &Service{ledger: l, credentials: credentials, instances: instances}
+}

@@ -1,0 +1,291 @@
+package maintenance
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxRevokeAttempts is how often the sweep tries to revoke the tokens of a secret. At the last
+// attempt it deletes the secret even if revoking fails.
+const MaxRevokeAttempts = 10
+
+// mayAskToRevoke reports whether the sweep asks a platform before it deletes a secret. Such work
+// waits in the host's queue. A platform that is not known any more is never asked.
+func (s *Service) mayAskToRevoke(name string) bool {
+	platform, ok := s.ledger.Platforms.Get(name)
+	return ok && platform.Describe().Method == provider.ByOAuth && platform.Describe().Revocable
+}
+
+// dueSecrets are the indexes of the entries of a record's list that are due.
+func (s *Service) dueSecrets(rec binding.Record) (due []int) {
+	now := s.ledger.Now()
+	for i, o := range rec.Secrets {
+		if !o.DueAt.After(now) {
+			due = append(due, i)
+		}
+	}
+	return due
+}
+
+// sweepSecrets ends the due secrets of a record. It first counts the attempt and moves the
+// entries' due time, in one save, so that a secret that makes the sweep crash does not come first
+// again. A conflict means that another call works on the record: its entries stay due. It returns
+// the record as it is in the end, and each secret's failure.
+func (s *Service) sweepSecrets(
+	ctx context.Context, rec binding.Record, part *SweepResult,
+) (binding.Record, []error) {
+	var due []binding.OwnedSecret
+	rec.Secrets = slices.Clone(rec.Secrets)
+	for _, i := range s.dueSecrets(rec) {
+		rec.Secrets[i].Attempts++
+		rec.Secrets[i].DueAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
+		due = append(due, rec.Secrets[i])
+	}
+	rec.DueAt = s.ledger.Due(rec)
+	rec, err := s.ledger.Table.SaveBinding(ctx, rec)
+	if err != nil {
+		return binding.Record{}, []error{err}
+	}
+	var failed []error
+	for _, o := range due {
+		swept, outcome, err := s.endSecret(ctx, ledger.TokenOwner{Binding: rec.Key}, o, rec)
+		if err == nil {
+			swept, err = s.unlist(ctx, swept, o.Name)
+		}
+		rec = swept
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		part.Deleted++
+		s.auditSwept(ctx, rec.Key, outcome)
+	}
+	return rec, failed
+}
+
+// unlist takes a secret that was deleted off a record's list.
+func (s *Service) unlist(
+	ctx context.Context, rec binding.Record, name vault.SecretName,
+) (binding.Record, error) {
+	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		if !binding.IsListed(*b, name) {
+			return false // another run has done it, or the reply was lost
+		}
+		b.Secrets = binding.Unlisted(*b, name)
+		b.DueAt = s.ledger.Due(*b)
+		return true
+	})
+}
+
+// postponeSecrets moves the due secrets of a record whose host is not to be asked now. That is no
+// attempt.
+func (s *Service) postponeSecrets(
+	ctx context.Context, rec binding.Record, wait time.Duration,
+) (binding.Record, error) {
+	rec.Secrets = slices.Clone(rec.Secrets)
+	for _, i := range s.dueSecrets(rec) {
+		rec.Secrets[i].DueAt = s.ledger.Now().Add(max(ledger.OrphanGracePeriod, wait))
+	}
+	rec.DueAt = s.ledger.Due(rec)
+	return s.ledger.Table.SaveBinding(ctx, rec)
+}
+
+// dueAuthorization reads an attempt that the index says is due and drops it, unless it has a
+// secret to end: then it returns the attempt and true. If a binding points at the secret or lists
+// it, that binding owns the secret.
+func (s *Service) dueAuthorization(
+	ctx context.Context, id string, part *SweepResult,
+) (a binding.Authorization, ownsSecret bool, err error) {
+	a, err = s.ledger.Table.Authorization(ctx, id)
+	if errors.Is(err, table.ErrNotFound) {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, fmt.Errorf("reading an authorization: %w", err)
+	}
+	expires := a.ExpiresAt
+	if a.Token.Secret != "" {
+		expires = ledger.SecretDueAt(a)
+	}
+	if now := s.ledger.Now(); now.Before(expires) || now.Before(a.DueAt) {
+		return a, false, nil // the index lags
+	}
+	if a.Token.Secret == "" {
+		return a, false, s.dropAuthorization(ctx, a, part)
+	}
+	if a.Binding == (binding.Key{}) {
+		return a, true, nil
+	}
+	rec, err := s.ledger.Record(ctx, a.Binding)
+	if err != nil {
+		return a, false, err
+	}
+	pointed := rec.Token.Secret == a.Token.Secret
+	if !pointed && !binding.IsListed(rec, a.Token.Secret) {
+		return a, true, nil
+	}
+	part.Kept += one(pointed)
+	return a, false, s.dropAuthorization(ctx, a, part)
+}
+
+func (s *Service) dropAuthorization(
+	ctx context.Context, a binding.Authorization, part *SweepResult,
+) error {
+	if err := s.ledger.Table.DeleteAuthorization(ctx, a); err != nil {
+		return fmt.Errorf("deleting an authorization: %w", err)
+	}
+	part.Removed++
+	return nil
+}
+
+// sweepAttempt ends the secret of an attempt that no binding has used, and drops the attempt. Like
+// [Service.sweepSecrets] it counts the attempt to do so first.
+func (s *Service) sweepAttempt(
+	ctx context.Context, a binding.Authorization, part *SweepResult,
+) error {
+	a.Attempts++
+	a.DueAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
+	a, err := s.ledger.Table.SaveAuthorization(ctx, a)
+	if err != nil {
+		return err
+	}
+	rec := binding.Record{Key: a.Binding}
+	if a.Binding != (binding.Key{}) {
+		if rec, err = s.ledger.Record(ctx, a.Binding); err != nil {
+			return err
+		}
+	}
+	left := binding.OwnedSecret{
+		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
+	}
+	_, outcome, err := s.endSecret(ctx, ledger.TokenOwner{Binding: a.Binding, Attempt: true}, left, rec)
+	if err != nil {
+		return err
+	}
+	if err := s.dropAuthorization(ctx, a, part); err != nil {
+		return err
+	}
+	part.Deleted++
+	s.auditSwept(ctx, a.Binding, outcome)
+	return nil
+}
+
+// postponeAttempt moves an attempt whose host is not to be asked now.
+func (s *Service) postponeAttempt(
+	ctx context.Context, a binding.Authorization, wait time.Duration,
+) error {
+	a.DueAt = s.ledger.Now().Add(max(ledger.OrphanGracePeriod, wait))
+	_, err := s.ledger.Table.SaveAuthorization(ctx, a)
+	return err
+}
+
+func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome string) {
+	event.Audit(ctx, s.ledger.Log, event.Entry{Action: "sweep", Target: key, Outcome: outcome})
+}
+
+// endSecret revokes the tokens of a secret that no record points at, where they are Bindery's to
+// revoke, and deletes the secret. If revoking has failed for the last time it deletes the secret
+// all the same, and tells rec, the binding that had it. A zero rec.Key is none. It returns the
+// record as it is in the end, and the outcome for the audit line.
+func (s *Service) endSecret(
+	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret, rec binding.Record,
+) (binding.Record, string, error) {
+	outcome := event.Done
+	err := s.revokeGenerations(ctx, own, o)
+	switch {
+	case err == nil:
+	case o.Attempts < MaxRevokeAttempts, errors.Is(err, errUnread):
+		return rec, "", fmt.Errorf("revoking before the secret is deleted: %w", err)
+	default:
+		outcome = "not_revoked"
+		s.ledger.Log.ErrorContext(ctx, "a token may still be alive at its platform",
+			"binding", binding.Describe(rec.Key), "attempts", o.Attempts, "error", err)
+		if rec, err = s.tellNotRevoked(ctx, rec); err != nil {
+			return rec, "", err
+		}
+	}
+	if err := s.ledger.Vault.Delete(ctx, o.Name); err != nil {
+		return rec, "", fmt.Errorf("deleting a secret: %w", err)
+	}
+	return rec, outcome, nil
+}
+
+// tellNotRevoked tells a binding's users that a token which it had may still be valid. A binding
+// that has no row any more gets one, until that is told. After a crash it may be told twice.
+func (s *Service) tellNotRevoked(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	if rec.Key == (binding.Key{}) {
+		return rec, nil // no binding ever had it
+	}
+	why := problem.New(problem.RevocationFailed).With("platform", s.ledger.Title(rec.Platform))
+	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		s.ledger.Happened(b, binding.Event{Type: binding.EventRevocationFailed, Problem: why})
+		return true
+	})
+}
+
+// errUnread says that the vault fails, not a platform: no revocation has failed, and whether there
+// is anything to revoke isn't known.
+var errUnread = errors.New("binding: the token can't be read")
+
+// revokeGenerations revokes an OAuth secret's tokens, from the listed generation to the last: a
+// refresh may have stored a later one after the secret was listed. A personal access token is its
+// user's own.
+func (s *Service) revokeGenerations(
+	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret,
+) error {
+	for generation := o.Generation; ; generation++ {
+		k, err := s.ledger.Fetch(ctx, binding.Token{Secret: o.Name, Generation: generation})
+		if errors.Is(err, vault.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUnread, err)
+		}
+		if k.Method != provider.ByOAuth {
+			return nil
+		}
+		if err := s.revokeSwept(ctx, own, k); err != nil {
+			return err
+		}
+	}
+}
+
+// revokeSwept revokes one token that no record points at. It asks the platform whose the token is,
+// because a token is stored before that is known.
+func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledger.TokenBundle) error {
+	platform, ok := s.ledger.Platforms.Get(k.Platform)
+	if !ok || !platform.Describe().Revocable {
+		return nil
+	}
+	if _, err := s.ledger.EnforceDeadline(ctx, "Check"); err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
+	defer cancel()
+	finding, err := platform.Check(asking, k.Held())
+	switch code := problem.Of(err).Code; {
+	case err == nil:
+	case code == problem.TokenRejected, code == problem.TokenExpired:
+		return nil // it is no longer valid
+	case code == problem.PermissionMissing, code == problem.NotAPersonalAccount:
+		// It is valid, but no binding was ever made with it.
+	default:
+		return err
+	}
+	of := ledger.IdentityKey(k.Platform, k.Address, finding.Identity.ID)
+	err = s.ledger.RevokeUnlessHeld(ctx, own, of, k)
+	if errors.Is(err, ledger.ErrInUse) {
+		return nil
+	}
+	return err
+}
