@@ -130,6 +130,9 @@ func (s *Service) backOff(
 		}
 		wait = max(wait, next)
 		b.Backoff = table.Backoff{Until: s.now().Add(wait), Tries: tries, Problem: p}
+		if b.RefreshUnclear { // the platform may have ended the token before its expiry: check soon
+			b.CheckAt = earliest(b.CheckAt, b.Backoff.Until)
+		}
 		b.DueAt = s.due(*b)
 		return true
 	})

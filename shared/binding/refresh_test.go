@@ -20,7 +20,7 @@ import (
 	"bindery/shared/table"
 )
 
-// many asks for credentials from many goroutines in each of several processes.
+// many requests credentials from many goroutines in each of several processes.
 func many(services []*harness, each int, id string) (given []Credential, failed []error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -61,7 +61,7 @@ func TestB1_ManyAskAtTheMomentOfExpiryAndOneRefreshServesThemAll(t *testing.T) {
 	}
 }
 
-func TestB4_WhateverThePlatformAnswersInPassingTheTokenIsKept(t *testing.T) {
+func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 	faults := []sandbox.Fault{
 		{Kind: sandbox.Fault500},
 		{Kind: sandbox.Fault503},
@@ -99,8 +99,8 @@ func TestB4_WhateverThePlatformAnswersInPassingTheTokenIsKept(t *testing.T) {
 	}
 }
 
-// TestB4_ATimeOutLeavesTheToken: whether the platform did its work before it fell silent is not
-// known, and here it didn't.
+// TestB4_ATimeOutLeavesTheToken: the caller can't know whether the platform handled the request
+// before the time-out. Here it did not.
 func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
@@ -125,9 +125,9 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 	})
 }
 
-// TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody: an invocation's time is nearly up, or the
+// TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest: an invocation's time is nearly over, or the
 // operator's app can't be read.
-func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
+func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 	away := errors.New("the apps are away")
 	for _, late := range []bool{true, false} {
 		b := newRefreshable(t, -time.Minute)
@@ -157,7 +157,7 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerAsksNobody(t *testing.T) {
 	}
 }
 
-// silent is a platform that takes every call and never answers.
+// silent is a platform that accepts every call and never answers.
 func silent(context.Context, string, string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, theirs) }() // until the other end is closed
@@ -180,7 +180,7 @@ func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
 	b.wantCurrent("i-1", b.mustAsk("i-1", MinimumLife))
 }
 
-func TestB4_BackingOffGrowsAndHasAnEnd(t *testing.T) {
+func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
 	last := time.Duration(0)
@@ -268,13 +268,13 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 		}
 		b.clock().move(15 * time.Minute)
 	}
-	// Once a life of the token, and never once a process.
+	// Once in each token's lifetime, not once in each process.
 	want(t, "refreshes are as few as can be", b.refreshes() <= 4, true)
 	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
-// TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives: its holder has died.
-func TestB9_ALeaseOfAClockThatIsAheadHoldsNobodyUpWhoseTokenLives(t *testing.T) {
+// TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken: its holder has crashed.
+func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T) {
 	b := newRefreshable(t, 9*time.Minute)
 	ctx := b.startInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
@@ -319,8 +319,8 @@ func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
 	want(t, "refreshes right after", b.refreshes(), 1)
 }
 
-// TestB10_AYoungTokenThatHasEndedIsRefreshed: some tokens live for less than five minutes.
-func TestB10_AYoungTokenThatHasEndedIsRefreshed(t *testing.T) {
+// TestB10_AYoungTokenThatHasExpiredIsRefreshed: some tokens are valid for less than five minutes.
+func TestB10_AYoungTokenThatHasExpiredIsRefreshed(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.answers(http.StatusOK, map[string]any{
 		"access_token": "gho_short", "expires_in": 60, "refresh_token": "ghr_short",
@@ -352,7 +352,7 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 	want(t, "refreshes", b.refreshes(), 0)
 }
 
-func TestB14_AWrongClientSecretTouchesNoBindingAndRaisesAnAlarm(t *testing.T) {
+func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.ResetLog()
 	right := b.app

@@ -10,8 +10,8 @@ import (
 const tokenCacheSize = 1000
 
 // tokenCache keeps the tokens that this process has read, each under its secret's name and its
-// generation, which always name the same token. A token that was revoked or unbound is not handed out
-// from the cache, because the record is read first, every time, and names the current generation.
+// generation, which always name the same token. A token that was revoked or unbound is not handed
+// out from the cache, because the record is read first, every time, and names the current one.
 type tokenCache struct {
 	mu     sync.Mutex
 	tokens map[vault.SecretName]cachedToken

@@ -85,9 +85,9 @@ var importRules = []importRule{
 	{"shared/vault/selected", []string{
 		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
-	{"shared/table/rowkey", []string{"shared/table"}},
+	{"shared/table/engine", []string{"shared/table"}},
 	{"shared/table/*", []string{
-		"shared/alibabacloud", "shared/awscloud", "shared/table", "shared/table/rowkey",
+		"shared/alibabacloud", "shared/awscloud", "shared/table", "shared/table/engine",
 	}},
 	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
 	{"shared/table/tablestore/createtable", []string{

@@ -96,6 +96,8 @@ type Token struct {
 	ExpiresAt time.Time `json:"expiresAt,omitzero"` // zero: never, or not known
 	// Refreshable tokens have a refresh token beside them in the vault.
 	Refreshable bool `json:"renewable,omitempty"`
+
+	unknown unknownFields
 }
 
 // OwnedSecret is a secret of the vault that a binding's row lists and does not point at. It is
@@ -111,6 +113,8 @@ type OwnedSecret struct {
 	// Attempts counts the sweep's tries to revoke and delete it.
 	Attempts int       `json:"attempts,omitempty"`
 	DueAt    time.Time `json:"dueAt"`
+
+	unknown unknownFields
 }
 
 // Binding is the record of one binding. A row without a secret is unbound; it stays for 15
@@ -163,6 +167,11 @@ type Binding struct {
 
 	DueAt    time.Time `json:"dueAt,omitzero"` // zero: never due
 	Attempts int       `json:"attempts,omitempty"`
+
+	// Attributes are the row's attributes that this version does not know, in the store's own type. A
+	// save writes them back as they were read.
+	Attributes any `json:"-"`
+	unknown    unknownFields
 }
 
 // Bound reports whether the record points at a secret.
@@ -190,6 +199,8 @@ type Event struct {
 	Identity Identity         `json:"identity,omitzero"`
 	Previous Identity         `json:"previous,omitzero"` // of a re-bind: whom it replaced
 	Problem  *problem.Problem `json:"problem,omitempty"`
+
+	unknown unknownFields
 }
 
 // Position orders a binding's events: by time, number and id. It sorts as text.
@@ -253,6 +264,11 @@ type Authorization struct {
 	// Attempts counts the sweep's tries to revoke and delete the secret.
 	Attempts int       `json:"attempts,omitempty"`
 	DueAt    time.Time `json:"dueAt"`
+
+	// Attributes are the row's attributes that this version does not know, in the store's own type. A
+	// save writes them back as they were read.
+	Attributes any `json:"-"`
+	unknown    unknownFields
 }
 
 // DueEntry names a row that has come due. Exactly one of its two names is set.

@@ -1,13 +1,12 @@
-// Package bolt keeps the table in one file, for a laptop and for tests. It is package table's
-// contract on bbolt: one transaction a call, each on the disk before the call returns, and an
-// index of what is due that is written in the same transaction as its row, so that nothing lags.
+// Package bolt keeps the table in one bbolt file, for a laptop and for tests. A call is one
+// transaction, which is on the disk before the call returns. The index of what is due is written in
+// the same transaction as its row, so that nothing lags.
 //
-// One process at a time has the file. The calls of many goroutines are safe; writes go one after
-// the other. A limit below 1 counts as 1.
+// Only one process at a time can open the file. Many goroutines may call at once; writes are made one
+// after the other.
 package bolt
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,13 +19,14 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"bindery/shared/table"
+	"bindery/shared/table/engine"
 )
 
-// The file's buckets. Their keys are made by [table.Join], so each begins with a digit; those of
-// due begin with the time.
+// The file's buckets. The driver says what is in them.
 const (
 	metaBucket           = "meta"
 	bindingsBucket       = "bindings"
+	notesBucket          = "notes" // of versions from before format 2 of the rows
 	authorizationsBucket = "authorizations"
 	dueBucket            = "due"
 	holdersBucket        = "holders"
@@ -39,22 +39,21 @@ const (
 	format    = "1"
 )
 
-// lockTimeout is how long Open waits for another process to let go of the file.
+// lockTimeout is how long Open waits for another process to close the file.
 const lockTimeout = time.Second
 
 // Table is a file opened by [Open].
 type Table struct {
-	db             *bbolt.DB
-	bindings       rows[table.Binding]
-	authorizations rows[table.Authorization]
+	*engine.Table
+	db *bbolt.DB
 }
 
 var _ table.Table = (*Table)(nil)
 
-// Open opens the file, and makes it (mode 0600) and its folders (mode 0700) if they aren't there.
-// The error is one line that names the file. It is one, after a second, if another process has
-// the file open, and at once if the file is not bbolt's, not Bindery's, or of another format; the
-// file is then as it was.
+// Open opens the file, and makes it (mode 0600) and its folders (mode 0700) if they don't exist. It
+// fails after a second if another process has the file open, and at once if the file is not
+// bbolt's, not Bindery's, or of another format; the file then stays as it was. The error is one line
+// that names the file.
 func Open(path string) (*Table, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("bolt: make the folder: %w", err)
@@ -68,16 +67,16 @@ func Open(path string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	return &Table{db, bindingRows(), authorizationRows()}, nil
+	return &Table{engine.New("bolt", &driver{db}), db}, nil
 }
 
-// Close lets go of the file when the calls under way have ended. Later calls fail. A second Close
-// does nothing.
+// Close closes the file when the calls under way have ended. Later calls fail. A second Close does
+// nothing.
 func (t *Table) Close() error { return t.db.Close() }
 
-// create makes the file under another name first: half of a file, after a death or on a full disk,
-// would be refused from then on. Link, unlike Rename, replaces no file that another process has
-// made and opened in the meantime.
+// create makes the file under another name first: half a file, left by a crash or a full disk, would
+// be refused from then on. Link, unlike Rename, replaces no file that another process has made and
+// opened in the meantime.
 func create(path string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".new-*.db") // mode 0600
 	if err != nil {
@@ -100,9 +99,9 @@ func create(path string) error {
 	return nil
 }
 
-// openFile also makes an error of what bbolt does with a file that was cut short or overwritten
-// in part: it panics, or reads beyond the file's end. Such a file stays locked until the process
-// ends, for bbolt holds it where it can't be reached any more.
+// openFile opens a file and prepares it. For a file that was cut short or overwritten in part it
+// returns an error where bbolt panics or reads beyond the file's end. Such a file stays locked until
+// the process ends, because bbolt leaves no way to close it.
 func openFile(path string) (db *bbolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -152,7 +151,7 @@ func prepare(db *bbolt.DB) error {
 
 func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range []string{
-		bindingsBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
+		bindingsBucket, notesBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
 	} {
 		if _, err := tx.CreateBucket([]byte(name)); err != nil {
 			return err
@@ -163,36 +162,4 @@ func makeBuckets(tx *bbolt.Tx) error {
 		return err
 	}
 	return meta.Put([]byte(formatKey), []byte(format))
-}
-
-// read runs f in a transaction that changes nothing; doing is for the error.
-func read[T any](
-	ctx context.Context, t *Table, doing string, f func(tx *bbolt.Tx) (T, error),
-) (T, error) {
-	return transact(ctx, t.db.View, doing, f)
-}
-
-// write runs f in a transaction that is on the disk when write returns, or undone if f fails.
-func write[T any](
-	ctx context.Context, t *Table, doing string, f func(tx *bbolt.Tx) (T, error),
-) (T, error) {
-	return transact(ctx, t.db.Update, doing, f)
-}
-
-func transact[T any](
-	ctx context.Context, run func(func(*bbolt.Tx) error) error, doing string,
-	f func(tx *bbolt.Tx) (T, error),
-) (T, error) {
-	var result, none T
-	err := ctx.Err()
-	if err == nil {
-		err = run(func(tx *bbolt.Tx) error {
-			result, err = f(tx)
-			return err
-		})
-	}
-	if err != nil {
-		return none, fmt.Errorf("bolt: %s: %w", doing, err)
-	}
-	return result, nil
 }

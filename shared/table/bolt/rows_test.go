@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"bindery/shared/table"
+	"bindery/shared/table/engine"
 )
 
 func TestALimitBelowOneIsOne(t *testing.T) {
@@ -44,14 +45,16 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 	opened, ctx := open(t), t.Context()
 	key := table.Key{Account: "a", Region: "r", Instance: "i", Platform: "p"}
 	of, at := table.IdentityKey{Platform: "p"}, time.Unix(1, 0)
-	holder := table.IdentityEntry{Of: of, Binding: key, At: at}
+	entry := table.IdentityEntry{Of: of, Binding: key, At: at}
+	_, pk := bucketOf(engine.IdentityPK(of))
+	identityRow := pk + engine.IdentityEntryKey(entry).SK
 	err := opened.db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(
 			tx.Bucket([]byte(bindingsBucket)).Put([]byte(key.String()), []byte("{")),
-			tx.Bucket([]byte(holdersBucket)).Put([]byte(holderKey(holder)), []byte("{")),
+			tx.Bucket([]byte(holdersBucket)).Put([]byte(identityRow), []byte("{")),
 			tx.Bucket([]byte(historyBucket)).Put(
 				[]byte(key.String()+table.Event{}.Position()), []byte("{")),
-			tx.Bucket([]byte(dueBucket)).Put([]byte(stamp(at)), []byte("{")),
+			tx.Bucket([]byte(dueBucket)).Put([]byte(engine.SortableTime(at)), []byte("{")),
 		)
 	})
 	if err != nil {
@@ -77,7 +80,7 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			_, err := opened.DueBefore(ctx, at, "", 10)
 			return err
 		},
-		"DeleteIdentityEntry": func(ctx context.Context) error { return opened.DeleteIdentityEntry(ctx, holder) },
+		"DeleteIdentityEntry": func(ctx context.Context) error { return opened.DeleteIdentityEntry(ctx, entry) },
 		"ListHistory": func(ctx context.Context) error {
 			_, err := opened.ListHistory(ctx, key, table.OldestFirst, "", 10)
 			return err
@@ -97,7 +100,7 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	next := first
 	next.DueAt = never
 	_, err = opened.SaveAuthorization(ctx, next)
-	unknown(t, "SaveNote", err)
+	unknown(t, "SaveAuthorization", err)
 	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{Binding: table.Key{}, At: never}))
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, table.Key{}, []table.Event{
 		{ID: "1", At: time.Unix(1, 0)}, {ID: "2", At: never},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bindery/shared/table"
+	"bindery/shared/table/engine"
 )
 
 var base = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
@@ -50,35 +51,37 @@ type call struct {
 }
 
 // allCalls are calls of every method. Each can be made again and again.
-func allCalls(t *Table) []call {
+func allCalls(t *engine.Table) []call {
 	k := keyOfInstance("1")
-	calls := callsOf("Binding", t.bindings, t, table.Binding{Key: k, DueAt: base})
-	calls = append(calls, callsOf("Note", t.notes, t, table.Note{Secret: "1", DueAt: base})...)
-	calls = append(calls, callsOf("Authorization", t.authorizations, t,
-		table.Authorization{ID: "1", DueAt: base})...)
+	calls := callsOf("Binding", t.Binding, k, t.SaveBinding, t.DeleteBinding,
+		table.Binding{Key: k, DueAt: base}, table.Binding{Key: k, Version: "x"})
+	calls = append(calls, callsOf("Authorization", t.Authorization, "1",
+		t.SaveAuthorization, t.DeleteAuthorization, table.Authorization{ID: "1", DueAt: base},
+		table.Authorization{ID: "1", Version: "x"})...)
 	return slices.Concat(calls, listCalls(t, k), otherCalls(t, k))
 }
 
-// callsOf are the calls on one kind of rows.
-func callsOf[T any](name string, r rows[T], t *Table, record T) []call {
-	other := record
-	*r.Version(&other) = "x"
+// callsOf are the calls on one kind of rows. other is a version that is never there.
+func callsOf[K, T any](
+	name string, get func(context.Context, K) (T, error), key K,
+	save func(context.Context, T) (T, error), remove func(context.Context, T) error, record, other T,
+) []call {
 	return []call{
 		{name, func(ctx context.Context) error {
-			_, err := r.get(ctx, t, record)
+			_, err := get(ctx, key)
 			return known(err, table.ErrNotFound)
 		}, "1 GetItem"},
 		{"Save" + name, func(ctx context.Context) error {
-			_, err := r.save(ctx, t, record)
+			_, err := save(ctx, record)
 			return known(err, table.ErrConflict)
 		}, "1 PutItem"},
 		{"Delete" + name, func(ctx context.Context) error {
-			return known(r.delete(ctx, t, other), table.ErrConflict)
+			return known(remove(ctx, other), table.ErrConflict)
 		}, "1 DeleteItem"},
 	}
 }
 
-func listCalls(t *Table, k table.Key) []call {
+func listCalls(t *engine.Table, k table.Key) []call {
 	just := func(_ any, err error) error { return err }
 	return []call{
 		{"InstanceBindings", func(ctx context.Context) error {
@@ -96,7 +99,7 @@ func listCalls(t *Table, k table.Key) []call {
 	}
 }
 
-func otherCalls(t *Table, k table.Key) []call {
+func otherCalls(t *engine.Table, k table.Key) []call {
 	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
 		{"SaveIdentityEntry", func(ctx context.Context) error { return t.SaveIdentityEntry(ctx, h) }, "1 PutItem"},
@@ -221,7 +224,7 @@ func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 	opened, p := open(t)
 	p.answering(refusing(400, "ConditionalCheckFailedException"))
 	asked := p.count(func() {
-		_, err := opened.SaveNote(t.Context(), table.Note{Secret: "1"})
+		_, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1"})
 		if !errors.Is(err, table.ErrConflict) {
 			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
@@ -295,15 +298,15 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 func TestCallsWithoutAVersionMayLoseTheirReplyToo(t *testing.T) {
 	opened, p := open(t)
 	ctx, key := t.Context(), keyOfInstance("1")
-	n, err := opened.SaveNote(ctx, table.Note{Secret: "1"})
+	n, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.losing(once())
-	if err := opened.DeleteNote(ctx, n); !errors.Is(err, table.ErrConflict) {
+	if err := opened.DeleteAuthorization(ctx, n); !errors.Is(err, table.ErrConflict) {
 		t.Errorf("a delete: got error %v, want %v", err, table.ErrConflict)
 	}
-	if _, err := opened.Note(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
+	if _, err := opened.Authorization(ctx, "1"); !errors.Is(err, table.ErrNotFound) {
 		t.Errorf("the row after the delete: got error %v, want %v", err, table.ErrNotFound)
 	}
 	h := table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: key, At: base}

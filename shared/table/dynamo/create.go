@@ -15,19 +15,19 @@ import (
 	"bindery/shared/timing"
 )
 
-// Waits between two looks at a table that is being made.
+// The backoff between two looks at a table that is being made doubles from the first to the last.
 const (
-	firstWait = 50 * time.Millisecond
-	longWait  = 2 * time.Second
+	firstBackoff = 50 * time.Millisecond
+	lastBackoff  = 2 * time.Second
 )
 
 // Create makes the table with its index, paid for by the request and encrypted, and waits until
 // both are ready, which takes the service some 10 seconds. A table of this name that has the right
-// keys and index is left as it is, and is no error; so two may call this at once. It waits for as
-// long as the context lasts.
+// keys and index stays as it is and is no error, so that two may call this at once. Create waits
+// for as long as the context lasts.
 //
-// A deployment makes its table by template, where backups and what may delete it are said too;
-// this is for tests and for trying things out.
+// A deployment makes its table by its template, which also says how it is backed up and what may
+// delete it. Create is for tests and for trying things out.
 func Create(ctx context.Context, client *dynamodb.Client, name string) error {
 	return failed("create table "+name, create(ctx, client, name))
 }
@@ -38,15 +38,15 @@ func create(ctx context.Context, client *dynamodb.Client, name string) error {
 	if err != nil && !errors.As(err, &there) {
 		return err
 	}
-	for wait := firstWait; ; wait = min(2*wait, longWait) {
+	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
 		got, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
 		var notYet *types.ResourceNotFoundException
 		switch {
-		case errors.As(err, &notYet): // not every machine of the service knows of it at once
+		case errors.As(err, &notYet): // not all of the service knows a new table at once
 		case err != nil:
 			return err
 		case ready(got.Table):
-			return wrong(got.Table)
+			return checkTable(got.Table)
 		}
 		if err := timing.Sleep(ctx, wait); err != nil {
 			return fmt.Errorf("wait until it is ready: %w", err)
@@ -69,7 +69,7 @@ func description(name string) *dynamodb.CreateTableInput {
 	}
 }
 
-// attributes are those that are keys of the table or of its index.
+// attributes defines the attributes that are keys of the table or of its index.
 func attributes() []types.AttributeDefinition {
 	return []types.AttributeDefinition{
 		{AttributeName: aws.String(pkAttribute), AttributeType: types.ScalarAttributeTypeS},
@@ -86,7 +86,7 @@ func keys(partition, sort string) []types.KeySchemaElement {
 	}
 }
 
-// ready reports whether the table and its index take calls. An index that isn't there never will.
+// ready reports whether the table and its index take calls. A missing index is not waited for.
 func ready(d *types.TableDescription) bool {
 	index := indexOf(d)
 	return d.TableStatus == types.TableStatusActive &&
@@ -104,30 +104,30 @@ func indexOf(d *types.TableDescription) *types.GlobalSecondaryIndexDescription {
 	return &d.GlobalSecondaryIndexes[i]
 }
 
-// wrong is the error for a table that this package can't use. Attributes and indexes beside its
-// own are no hindrance.
-func wrong(d *types.TableDescription) error {
-	const shape = "a table of this name is there and can't be used: "
+// checkTable returns an error for a table that this package can't use. It may have other attributes
+// and indexes too.
+func checkTable(d *types.TableDescription) error {
+	const unusable = "a table of this name is there and can't be used: "
 	index := indexOf(d)
 	switch {
 	case schema(d.KeySchema) != schema(keys(pkAttribute, skAttribute)):
-		return fmt.Errorf(shape+"its keys are %s", schema(d.KeySchema))
+		return fmt.Errorf(unusable+"its keys are %s", schema(d.KeySchema))
 	case index == nil:
-		return fmt.Errorf(shape+"it has no index %q", dueIndex)
+		return fmt.Errorf(unusable+"it has no index %q", dueIndex)
 	case schema(index.KeySchema) != schema(keys(dueShardAttribute, dueAtAttribute)):
-		return fmt.Errorf(shape+"the keys of its index %q are %s", dueIndex, schema(index.KeySchema))
+		return fmt.Errorf(unusable+"the keys of its index %q are %s", dueIndex, schema(index.KeySchema))
 	}
 	for _, want := range attributes() {
 		if !slices.ContainsFunc(d.AttributeDefinitions, func(a types.AttributeDefinition) bool {
 			return *a.AttributeName == *want.AttributeName && a.AttributeType == want.AttributeType
 		}) {
-			return fmt.Errorf(shape+"%s isn't of type %s", *want.AttributeName, want.AttributeType)
+			return fmt.Errorf(unusable+"%s isn't of type %s", *want.AttributeName, want.AttributeType)
 		}
 	}
 	return nil
 }
 
-// schema writes keys for people.
+// schema writes keys for an error's text.
 func schema(keys []types.KeySchemaElement) string {
 	var list []string
 	for _, k := range keys {

@@ -33,15 +33,15 @@ func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
 	}
 	all.Wait()
 	opened := New(client, tableName)
-	if _, err := opened.SaveNote(t.Context(), table.Note{Secret: "1", DueAt: base}); err != nil {
+	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1", DueAt: base}); err != nil {
 		t.Fatal(err)
 	}
 	createTable(t, client)
-	if _, err := opened.Note(t.Context(), "1"); err != nil {
+	if _, err := opened.Authorization(t.Context(), "1"); err != nil {
 		t.Errorf("after another Create: %v", err)
 	}
 	got, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{
-		TableName: &opened.name,
+		TableName: aws.String(tableName),
 	})
 	if err != nil {
 		t.Fatal(err)

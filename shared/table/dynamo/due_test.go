@@ -1,9 +1,12 @@
 package dynamo
 
 import (
+	"encoding/json"
 	"fmt"
-	"math/rand/v2"
+	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,33 +14,37 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
+	"bindery/shared/table/engine"
 )
 
 // seed writes rows past the package, many in a call: of the notes from first to end, those below
 // due have been due for a while, and of the others half come due next year and half never.
-func seed(t *testing.T, opened *Table, first, end, due int) {
+func seed(t *testing.T, p *proxy, first, end, due int) {
 	t.Helper()
 	var puts []types.WriteRequest
 	for i := first; i < end; i++ {
-		n := table.Note{Secret: fmt.Sprint(i)}
+		n := table.Authorization{ID: fmt.Sprint(i)}
 		switch {
 		case i < due:
 			n.DueAt = base.Add(time.Duration(i) * time.Second)
 		case i%2 == 0:
 			n.DueAt = base.AddDate(1, 0, i%100)
 		}
-		row, err := encode(rowkey.Note(n.Secret), n)
+		record, err := json.Marshal(n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		row[versionAttribute] = text("1")
-		addDue(row, n.DueAt)
-		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: row}})
+		row := engine.Row{
+			Key: engine.AuthorizationKey(n.ID), Record: string(record), Version: "1", Format: engine.Format,
+		}
+		if !n.DueAt.IsZero() {
+			row.DueAt = engine.SortableTime(n.DueAt)
+		}
+		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: itemOf(row)}})
 	}
 	for batch := range slices.Chunk(puts, 25) { // as many as it takes
-		_, err := opened.client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{
-			RequestItems: map[string][]types.WriteRequest{opened.name: batch},
+		_, err := p.driver.client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{
+			RequestItems: map[string][]types.WriteRequest{p.driver.name: batch},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +53,7 @@ func seed(t *testing.T, opened *Table, first, end, due int) {
 }
 
 // dueInPages lists what is due at base plus a day, and what that asked.
-func dueInPages(t *testing.T, opened *Table, p *proxy, limit int) (list []string, asked string) {
+func dueInPages(t *testing.T, opened *engine.Table, p *proxy, limit int) (list []string, asked string) {
 	t.Helper()
 	asked = p.count(func() {
 		cursor := ""
@@ -56,7 +63,7 @@ func dueInPages(t *testing.T, opened *Table, p *proxy, limit int) (list []string
 				t.Fatal(err)
 			}
 			for _, e := range page.Items {
-				list = append(list, e.Note)
+				list = append(list, e.Authorization)
 			}
 			cursor = page.Cursor
 		}
@@ -74,7 +81,7 @@ func TestWhatIsDueCostsWhatIsDueAndNotTheTable(t *testing.T) {
 	before := 0
 	asked := map[int]string{}
 	for _, size := range []int{1_000, 10_000} {
-		seed(t, opened, before, size, due)
+		seed(t, p, before, size, due)
 		before = size
 		for _, limit := range []int{30, 1000} {
 			got, requests := dueInPages(t, opened, p, limit)
@@ -95,60 +102,9 @@ func TestWhatIsDueCostsWhatIsDueAndNotTheTable(t *testing.T) {
 	}
 }
 
-// A page of DynamoDB's may end before the limit, after a megabyte, in one shard sooner than in
-// another.
-func TestShardsArePutInOneOrderWhereverTheirPagesEnd(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for round := range 2000 {
-		var whole [rowkey.Shards][]string
-		var want []string
-		for i := range random.IntN(30) {
-			at := fmt.Sprintf("%03d", i)
-			shard := random.IntN(rowkey.Shards)
-			whole[shard] = append(whole[shard], at)
-			want = append(want, at)
-		}
-		limit, last := 1+random.IntN(10), ""
-		var got []string
-		for range 200 {
-			var parts []part
-			for _, all := range whole {
-				parts = append(parts, pageOf(random, all, last, limit))
-			}
-			var items []item
-			if items, last = merge(parts, limit); len(items) > limit {
-				t.Fatalf("round %d: a page of %d, want at most %d", round, len(items), limit)
-			}
-			for _, i := range items {
-				got = append(got, textOf(i, dueAtAttribute))
-			}
-			if last == "" {
-				break
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Fatalf("round %d, pages of %d: got %v, want %v", round, limit, got, want)
-		}
-	}
-}
-
-// pageOf is what a shard with these sort keys could answer.
-func pageOf(random *rand.Rand, all []string, last string, limit int) part {
-	rest := slices.DeleteFunc(slices.Clone(all), func(at string) bool { return at <= last })
-	n := min(limit, 1+random.IntN(6))
-	var p part
-	if n <= len(rest) {
-		p.more, rest = rest[n-1], rest[:n]
-	}
-	for _, at := range rest {
-		p.items = append(p.items, item{dueAtAttribute: text(at)})
-	}
-	return p
-}
-
 func TestACursorOfALaterTimeIsTheEnd(t *testing.T) {
 	opened, p := open(t)
-	seed(t, opened, 0, 10, 10)
+	seed(t, p, 0, 10, 10)
 	page, err := opened.DueBefore(t.Context(), base.AddDate(0, 0, 1), "", 5)
 	if err != nil || page.Cursor == "" {
 		t.Fatalf("got error %v, or no cursor", err)
@@ -164,25 +120,93 @@ func TestACursorOfALaterTimeIsTheEnd(t *testing.T) {
 	}
 }
 
-func TestAnIndexEntryThatIsNotOursIsAnError(t *testing.T) {
+// due is a row without a record, for the entry that the index has of it.
+func due(key engine.Key) item {
+	return itemOf(engine.Row{Key: key, DueAt: engine.SortableTime(base)})
+}
+
+func TestAnEntryOfTheIndexThatIsDamagedIsAnError(t *testing.T) {
 	for name, change := range map[string]item{
-		"a holder":       {pkAttribute: text(table.Join(rowkey.HolderKind, "a", "b", "c"))},
-		"another's row":  {pkAttribute: text("user#1")},
-		"half a binding": {pkAttribute: text(rowkey.Account("a")), skAttribute: text(table.Join("r"))},
-		"no time":        {dueAtAttribute: text("0")},
-		"not a time":     {dueAtAttribute: text("0001-13-01T00:00:00.000000000Z")},
+		"half a binding": {
+			pkAttribute: text(engine.AccountPK("a")), skAttribute: text(table.Join("r")),
+		},
+		"no time":    {dueAtAttribute: text("0")},
+		"not a time": {dueAtAttribute: text("0001-13-01T00:00:00.000000000Z")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			opened, _ := open(t)
-			row := itemOf(rowkey.Note("1"))
-			addDue(row, base)
-			for attribute, value := range change {
-				row[attribute] = value
-			}
-			row[dueShardAttribute] = number(0)
-			put(t, opened, row)
+			opened, p := open(t)
+			row := due(engine.AuthorizationKey("1"))
+			maps.Copy(row, change)
+			put(t, p, row)
 			_, err := opened.DueBefore(t.Context(), base, "", 10)
 			unknown(t, "DueBefore", err)
 		})
+	}
+}
+
+// Other versions have work of their own in the index, and must not stop this version's sweep.
+func TestAnEntryOfTheIndexOfAnUnknownKindIsSkipped(t *testing.T) {
+	opened, p := open(t)
+	for _, pk := range []string{
+		"user#1", table.Join(engine.IdentityKind, "a", "b", "c"), table.Join("subscription", "1"),
+	} {
+		put(t, p, due(engine.Key{PK: pk, SK: "-"}))
+	}
+	at := base.Add(-time.Hour)
+	a, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1", DueAt: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := table.DueEntry{At: at, Authorization: a.ID}
+	for _, limit := range []int{1, 10} {
+		var got []table.DueEntry
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, err := opened.DueBefore(t.Context(), base, cursor, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, cursor = append(got, page.Items...), page.Cursor
+		}
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("pages of %d: got %v, want %v", limit, got, want)
+		}
+	}
+}
+
+func TestAttributesThatThisVersionDoesNotKnowAreKept(t *testing.T) {
+	opened, p := open(t)
+	ctx, k := t.Context(), keyOfInstance("1")
+	b, err := opened.SaveBinding(ctx, table.Binding{Key: k, DueAt: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := p.scanned(t)[0]
+	more := item{
+		formatAttribute: number(3), "newText": text("字"), "newNumber": number(7),
+		"newList": &types.AttributeValueMemberL{Value: []types.AttributeValue{number(1), text("a")}},
+	}
+	maps.Copy(newer, more)
+	put(t, p, newer)
+	if b, err = opened.Binding(ctx, k); err != nil {
+		t.Fatal(err)
+	}
+	b.DueAt, b.Attempts = time.Time{}, 3
+	if b, err = opened.SaveBinding(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	b.Attempts++ // of what a save returned
+	anew := table.Binding{Key: k, Version: b.Version, Attempts: b.Attempts}.WithUnknown(b)
+	if _, err = opened.SaveBinding(ctx, anew); err != nil {
+		t.Fatal(err)
+	}
+	more[formatAttribute] = number(engine.Format)
+	got := p.scanned(t)[0]
+	for name, want := range more {
+		if !reflect.DeepEqual(got[name], want) {
+			t.Errorf("%s: got %v, want %v", name, got[name], want)
+		}
+	}
+	if got[dueAtAttribute] != nil || !strings.Contains(textOf(got, recordAttribute), `"attempts":4`) {
+		t.Errorf("got %v, want it never due and with the new record", got)
 	}
 }

@@ -1,101 +1,58 @@
-// Package dynamo keeps the records in one table of DynamoDB. It is the table of a deployment on
-// AWS; what a call promises is said in package table.
+// Package dynamo keeps the records in one table of DynamoDB. It is the table of a deployment on AWS.
+// Package table says what a call promises, and package engine under which keys the rows lie.
 //
-// # Keys
+// # Attributes
 //
-// The table has the keys pk and sk, both text, made of [table.Join]'ed parts. The first part of
-// every pk is its kind, so that no two kinds share a row.
+// The table has the keys pk and sk, both text. Each row has its record as JSON in the attribute
+// record. Bindings and authorizations have version, text, and format, a number; identity
+// entries have at. Attributes that this version does not know are kept when it saves a row.
 //
-//	row            pk                                       sk
-//	binding        "binding" account                        region instance platform
-//	authorization  "authorization" id                       "-"
-//	holder         "holder" platform address id             "binding" and the binding's four parts,
-//	                                                        or "authorization" id
-//	event          "history" account region instance plat.  Event.Position()
-//
-// Each row has its record as JSON in the attribute record. The first three kinds have their
-// version in version, holders their time in at: the attributes that conditions are put on.
-//
-// # What is due
-//
-// Rows with a DueAt have two attributes more, which other rows lack: dueShard, a number, and
-// dueAt, the time in a fixed width followed by pk and sk. The index "due" has them as its keys,
-// so that it holds what comes due and nothing else. Nothing relies on a time-to-live.
+// Rows that come due have two attributes more, which other rows lack: dueShard, a number, and dueAt,
+// the time in a fixed width followed by pk and sk. The index "due" has them as its keys, so that it
+// holds what comes due and nothing else. Nothing relies on a time-to-live.
 //
 // # Consistency
 //
-// Every read of the table itself is strong; the index alone may lag. A write carries its
-// condition and its version, and the library sends it again when no answer came. Where the first
-// sending got through after all, the second fails on its own version; the failure brings the row
-// along, so that this is told from a conflict and is a success. Of a delete nothing is left to
-// tell it by: it is a conflict then, and the caller, who reads again, finds the row gone.
+// Every read of the table itself is strong; only the index may lag. A write carries its condition
+// and its version, and the client sends it again when no answer came. If the first request was
+// carried out after all, the second fails on the version that the first wrote. The failure returns
+// the row, which tells this from a conflict: it is a success. A delete leaves nothing to tell it by:
+// it is a conflict then, and the caller, who reads again, finds the row gone.
 //
 // # Rights
 //
 // The calls need GetItem, PutItem, DeleteItem, Query and BatchWriteItem on the table, Query on its
-// index for what is due, and Scan for the operators' list of all bindings alone.
+// index for what is due, and Scan only for the operators' list of all bindings.
 package dynamo
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
+	"bindery/shared/table/engine"
+	"bindery/shared/timing"
 )
 
-// The attributes, and the index.
-const (
-	pkAttribute       = "pk"
-	skAttribute       = "sk"
-	recordAttribute   = "record"
-	versionAttribute  = "version"
-	atAttribute       = "at"
-	dueShardAttribute = "dueShard"
-	dueAtAttribute    = "dueAt"
+// New uses a table that [Create] or the deployment made. It makes no call, so that a start costs no
+// round trip. How often and how long a call is tried is up to the client.
+func New(client *dynamodb.Client, tableName string) *engine.Table {
+	return engine.New("dynamodb", &driver{client, tableName})
+}
 
-	dueIndex = "due"
-)
-
-// Table is a [table.Table] in DynamoDB. Its methods may be called at once from many goroutines
-// and processes. How often and how long a call is tried is up to the client.
-type Table struct {
+// driver makes the engine's calls to DynamoDB.
+type driver struct {
 	client *dynamodb.Client
 	name   string
-
-	bindings       rows[table.Binding]
-	authorizations rows[table.Authorization]
 }
 
-var _ table.Table = (*Table)(nil)
-
-// New uses a table that [Create] or the deployment made. It asks nothing of it, so that a start
-// costs no round trip.
-func New(client *dynamodb.Client, tableName string) *Table {
-	return &Table{
-		client: client, name: tableName,
-		bindings:       rows[table.Binding]{rowkey.Bindings()},
-		authorizations: rows[table.Authorization]{rowkey.Authorizations()},
-	}
-}
-
-// item is a row as DynamoDB has it.
-type item = map[string]types.AttributeValue
-
-func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-
-// textOf is "" for an attribute that isn't there or isn't text.
-func textOf(i item, attribute string) string {
-	if s, ok := i[attribute].(*types.AttributeValueMemberS); ok {
-		return s.Value
-	}
-	return ""
-}
+var _ engine.Driver = (*driver)(nil)
 
 // failed says what was being done. Nil stays nil.
 func failed(doing string, err error) error {
@@ -105,23 +62,97 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("dynamodb: %s: %w", doing, err)
 }
 
-// clashed is the item that a failed condition brought along, which is nil where there is none. ok
-// reports whether it was a condition that failed: throttling and the rest are not.
-func clashed(err error) (there item, ok bool) {
-	var failure *types.ConditionalCheckFailedException
-	if !errors.As(err, &failure) {
-		return nil, false
+// Get is of [engine.Driver].
+func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bool, err error) {
+	got, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &d.name, Key: keyItem(key), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil || got.Item == nil {
+		return engine.Row{}, false, err
 	}
-	return failure.Item, true
+	return rowOf(got.Item), true, nil
 }
 
-// get reads one row, strongly. It is nil if there is none.
-func (t *Table) get(ctx context.Context, key rowkey.Key) (item, error) {
-	got, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: itemOf(key), ConsistentRead: aws.Bool(true),
+// Put is of [engine.Driver].
+func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
+	expression, names, values := condition(is)
+	_, err := d.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &d.name, Item: itemOf(row), ConditionExpression: expression,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		// The row that is there tells a conflict from this Put, sent before and not answered.
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if err != nil {
-		return nil, err
+	var failure *types.ConditionalCheckFailedException
+	switch {
+	case !errors.As(err, &failure):
+		return err
+	case row.Version != "" && textOf(failure.Item, versionAttribute) == row.Version:
+		return nil
 	}
-	return got.Item, nil
+	return table.ErrConflict
+}
+
+// condition writes a condition in DynamoDB's words. The attribute has another name in the expression,
+// because DynamoDB reserves many words.
+func condition(is engine.Condition) (expression *string, names map[string]string, values item) {
+	attribute := versionAttribute
+	switch is.On {
+	case engine.Always:
+		return nil, nil, nil
+	case engine.Absent:
+		return aws.String("attribute_not_exists(" + pkAttribute + ")"), nil, nil
+	case engine.AtIs:
+		attribute = atAttribute
+	}
+	return aws.String("#attribute = :value"), map[string]string{"#attribute": attribute},
+		item{":value": text(is.Value)}
+}
+
+// Delete is of [engine.Driver].
+func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
+	expression, names, values := condition(is)
+	_, err := d.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &d.name, Key: keyItem(key), ConditionExpression: expression,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+	})
+	var failure *types.ConditionalCheckFailedException
+	if errors.As(err, &failure) {
+		return table.ErrConflict
+	}
+	return err
+}
+
+// Rows of a batch that DynamoDB hands back for lack of throughput are sent again: at most this many
+// tries in all, with a wait that doubles between two of them.
+const (
+	batchTries   = 4
+	batchBackoff = 50 * time.Millisecond
+)
+
+// PutBatch is of [engine.Driver]. It is one call, unless rows are handed back for lack of
+// throughput.
+func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
+	var puts []types.WriteRequest
+	for _, row := range rows {
+		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: itemOf(row)}})
+	}
+	wait := batchBackoff
+	for try := 1; ; try++ {
+		got, err := d.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
+			RequestItems: map[string][]types.WriteRequest{d.name: puts},
+		})
+		if err != nil {
+			return err
+		}
+		if puts = got.UnprocessedItems[d.name]; len(puts) == 0 {
+			return nil
+		}
+		if try == batchTries {
+			return fmt.Errorf("%d rows were not taken in %d tries", len(puts), batchTries)
+		}
+		if err := timing.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait *= 2
+	}
 }

@@ -8,10 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
 )
 
 // handBack answers a batch as if only its first row, or none, had been taken. It writes none.
@@ -75,10 +72,8 @@ func TestRowsThatAreHandedBackAgainAndAgainAreAnError(t *testing.T) {
 		handBack(t, w, body)
 		return true
 	})
-	one := itemOf(rowkey.Key{PK: "1", SK: "1"})
-	puts := []types.WriteRequest{{PutRequest: &types.PutRequest{Item: one}}}
 	done := make(chan error)
-	go func() { done <- opened.putBatch(ctx, puts) }()
+	go func() { done <- opened.AppendHistory(ctx, keyOfInstance("1"), eventsOf(1)) }()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("while it waits: got error %v, want %v", err, context.Canceled)

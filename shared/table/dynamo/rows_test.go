@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
+	"bindery/shared/table/engine"
 )
 
 // bulky is a record whose JSON is of about so many bytes, quotes and letters of three bytes among
@@ -77,7 +78,7 @@ func TestAnInstanceOfMoreThanAMegabyteIsListedWhole(t *testing.T) {
 }
 
 func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
-	opened, _ := open(t)
+	opened, p := open(t)
 	ctx, never := t.Context(), base.AddDate(10_000, 0, 0) // JSON has no such year
 	first, err := opened.SaveBinding(ctx, table.Binding{Key: keyOfInstance("1"), DueAt: base})
 	if err != nil {
@@ -93,22 +94,22 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, first.Key, []table.Event{
 		{ID: "1", At: base}, {ID: "2", At: never},
 	}))
-	if got := scanned(t, opened); len(got) != 1 || textOf(got[0], versionAttribute) != first.Version {
+	if got := p.scanned(t); len(got) != 1 || textOf(got[0], versionAttribute) != first.Version {
 		t.Errorf("got %d rows, want the first save's alone", len(got))
 	}
 }
 
 // put writes attributes past the package.
-func put(t *testing.T, opened *Table, row item) {
+func put(t *testing.T, p *proxy, row item) {
 	t.Helper()
-	in := &dynamodb.PutItemInput{TableName: &opened.name, Item: row}
-	if _, err := opened.client.PutItem(t.Context(), in); err != nil {
+	in := &dynamodb.PutItemInput{TableName: &p.driver.name, Item: row}
+	if _, err := p.driver.client.PutItem(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
-	opened, _ := open(t)
+	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
 	of := table.IdentityKey{ID: "1"}
 	for name, attributes := range map[string]item{
@@ -117,9 +118,9 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 		"no version":    {recordAttribute: text("{}")},
 		"a number":      {versionAttribute: number(1), recordAttribute: text("{}")},
 	} {
-		damaged := itemOf(rowkey.Binding(k))
+		damaged := keyItem(engine.BindingKey(k))
 		maps.Copy(damaged, attributes)
-		put(t, opened, damaged)
+		put(t, p, damaged)
 		_, err := opened.Binding(ctx, k)
 		unknown(t, name+": Binding", err)
 		_, err = opened.InstanceBindings(ctx, k.Account, k.Region, k.Instance)
@@ -132,8 +133,8 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			t.Errorf("%s: SaveBinding: got error %v, want %v", name, err, table.ErrConflict)
 		}
 	}
-	put(t, opened, itemOf(rowkey.IdentityEntry(table.IdentityEntry{Of: of, Binding: k})))
-	put(t, opened, itemOf(rowkey.Key{PK: rowkey.History(k), SK: table.Event{}.Position()}))
+	put(t, p, keyItem(engine.IdentityEntryKey(table.IdentityEntry{Of: of, Binding: k})))
+	put(t, p, keyItem(engine.Key{PK: engine.HistoryPK(k), SK: table.Event{}.Position()}))
 	_, err := opened.ListIdentityEntries(ctx, of, "", 10)
 	unknown(t, "ListIdentityEntries", err)
 	_, err = opened.ListHistory(ctx, k, table.OldestFirst, "", 10)
@@ -142,32 +143,30 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 
 func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	const canary = "canary-3fW8"
-	opened, _ := open(t)
+	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
 	// What went wrong is kept with a record, and its cause may quote anything.
 	trouble := problem.New(problem.TokenRejected).From(errors.New(canary))
 	_, err := opened.SaveBinding(ctx, table.Binding{
 		Key: k, DueAt: base, Problem: trouble, Warnings: []problem.Problem{*trouble},
 	})
-	_, err2 := opened.SaveNote(ctx, table.Note{Secret: "1", DueAt: base})
-	_, err3 := opened.SaveAuthorization(ctx, table.Authorization{
+	_, err2 := opened.SaveAuthorization(ctx, table.Authorization{
 		ID: "1", DueAt: base, Problem: trouble,
 	})
-	err4 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
-	err5 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
-	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+	err3 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
+	err4 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
+	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		rowkey.BindingKind:       "dueAt dueShard pk record sk version",
-		rowkey.NoteKind:          "dueAt dueShard pk record sk version",
-		rowkey.AuthorizationKind: "dueAt dueShard pk record sk version",
-		rowkey.HolderKind:        "at pk record sk",
-		rowkey.HistoryKind:       "pk record sk",
+		engine.BindingKind:       "dueAt dueShard format pk record sk version",
+		engine.AuthorizationKind: "dueAt dueShard format pk record sk version",
+		engine.IdentityKind:      "at pk record sk",
+		engine.HistoryKind:       "pk record sk",
 	}
-	rows := scanned(t, opened)
+	rows := p.scanned(t)
 	for _, row := range rows {
-		kind := rowkey.Split(textOf(row, pkAttribute))[0]
+		kind := engine.Split(textOf(row, pkAttribute))[0]
 		names := strings.Join(slices.Sorted(maps.Keys(row)), " ")
 		if names != want[kind] {
 			t.Errorf("%s has the attributes %q, want %q", kind, names, want[kind])
@@ -182,15 +181,23 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	}
 }
 
+// cursorOf writes a cursor as the engine does.
+func cursorOf(list string, last engine.Key) string {
+	encoded, _ := json.Marshal(map[string]string{ // text alone never fails
+		"list": list, "at": engine.SortableTime(base), "pk": last.PK, "sk": last.SK,
+	})
+	return base64.RawURLEncoding.EncodeToString(encoded)
+}
+
 func TestAMadeUpCursorIsRefused(t *testing.T) {
 	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
-	long := strings.Repeat("x", longestSK+1)
+	long := strings.Repeat("x", 1024+1)
 	asked := p.count(func() {
-		for _, last := range []rowkey.Key{{PK: "x", SK: long}, {PK: "x"}, {SK: "x"}} {
-			_, err := opened.AccountBindings(ctx, "a", newCursor(rowkey.Account("a"), last), 10)
-			_, err2 := opened.AllBindings(ctx, newCursor(table.Join("all"), last), 10)
-			_, err3 := opened.DueBefore(ctx, base, newCursor(table.Join(dueIndex), last), 10)
+		for _, last := range []engine.Key{{PK: "x", SK: long}, {PK: "x"}, {SK: "x"}} {
+			_, err := opened.AccountBindings(ctx, "a", cursorOf(engine.AccountPK("a"), last), 10)
+			_, err2 := opened.AllBindings(ctx, cursorOf(table.Join("all"), last), 10)
+			_, err3 := opened.DueBefore(ctx, base, cursorOf(table.Join("due"), last), 10)
 			_, err4 := opened.ListHistory(ctx, k, 0, table.Event{ID: long}.Position(), 10)
 			for i, err := range []error{err, err2, err3, err4} {
 				if !errors.Is(err, table.ErrCursor) {

@@ -20,10 +20,11 @@ import (
 
 	"bindery/shared/awscloud"
 	"bindery/shared/table/dynamo/dynamotest"
+	"bindery/shared/table/engine"
 )
 
 // newClient is the client that a function has, for a server of a test. It tries as often, but
-// without waits, and without the end that many failures put to that.
+// without waits, and also after many failures.
 func newClient(t *testing.T, origin string) *dynamodb.Client {
 	t.Helper()
 	env := map[string]string{
@@ -45,6 +46,7 @@ func newClient(t *testing.T, origin string) *dynamodb.Client {
 // proxy stands before a DynamoDB, counts what is asked, and may answer in its place.
 type proxy struct {
 	origin string
+	driver *driver // of the table behind it
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -112,7 +114,7 @@ func (p *proxy) count(call func()) string {
 	return strings.Join(list, ", ")
 }
 
-// answering lets the func answer from now on; nil for nobody.
+// answering lets the func answer from now on; nil for the server.
 func (p *proxy) answering(answer func(w http.ResponseWriter, operation, body string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,20 +138,21 @@ func createTable(t *testing.T, client *dynamodb.Client) {
 }
 
 // open is a table behind a proxy, on a server of the test's own.
-func open(t *testing.T) (*Table, *proxy) {
+func open(t *testing.T) (*engine.Table, *proxy) {
 	t.Helper()
 	p := startProxy(t)
 	client := newClient(t, p.origin)
 	createTable(t, client)
+	p.driver = &driver{client, tableName}
 	return New(client, tableName), p
 }
 
 // scanned are all items of the table, with every attribute.
-func scanned(t *testing.T, opened *Table) (all []item) {
+func (p *proxy) scanned(t *testing.T) (all []item) {
 	t.Helper()
-	in := &dynamodb.ScanInput{TableName: &opened.name, ConsistentRead: aws.Bool(true)}
+	in := &dynamodb.ScanInput{TableName: &p.driver.name, ConsistentRead: aws.Bool(true)}
 	for {
-		got, err := opened.client.Scan(t.Context(), in)
+		got, err := p.driver.client.Scan(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}

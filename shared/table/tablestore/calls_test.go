@@ -2,6 +2,8 @@ package tablestore
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,7 +15,7 @@ import (
 	"testing"
 
 	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
+	"bindery/shared/table/engine"
 	"bindery/shared/table/tablestore/otstest"
 )
 
@@ -40,7 +42,7 @@ func unknown(t *testing.T, doing string, err error) {
 // call is a method of a table's, with arguments, and what it asks of the service.
 type call struct {
 	name  string
-	make  func(ctx context.Context, t *Table) error
+	make  func(ctx context.Context, t *engine.Table) error
 	asks  string
 	times int
 }
@@ -48,30 +50,32 @@ type call struct {
 // allCalls are calls of every method. Each can be made again and again.
 func allCalls() []call {
 	k := keyOfInstance("1")
-	return slices.Concat(
-		callsOf("Binding", rowkey.Bindings(), table.Binding{Key: k, DueAt: base}),
-		callsOf("Note", rowkey.Notes(), table.Note{Secret: "1", DueAt: base}),
-		callsOf("Authorization", rowkey.Authorizations(), table.Authorization{ID: "1", DueAt: base}),
-		listCalls(k), otherCalls(k),
-	)
+	calls := callsOf("Binding", (*engine.Table).Binding, k,
+		(*engine.Table).SaveBinding, (*engine.Table).DeleteBinding,
+		table.Binding{Key: k, DueAt: base}, table.Binding{Key: k, Version: "x"})
+	calls = append(calls, callsOf("Authorization", (*engine.Table).Authorization, "1",
+		(*engine.Table).SaveAuthorization, (*engine.Table).DeleteAuthorization,
+		table.Authorization{ID: "1", DueAt: base}, table.Authorization{ID: "1", Version: "x"})...)
+	return slices.Concat(calls, listCalls(k), otherCalls(k))
 }
 
-// callsOf are the calls on one kind of rows.
-func callsOf[T any](name string, kind rowkey.Kind[T], record T) []call {
-	r := rows[T]{kind}
-	other := record
-	*r.Version(&other) = "x"
+// callsOf are the calls on one kind of rows. other is a version that is never there.
+func callsOf[K, T any](
+	name string, get func(*engine.Table, context.Context, K) (T, error), key K,
+	save func(*engine.Table, context.Context, T) (T, error),
+	remove func(*engine.Table, context.Context, T) error, record, other T,
+) []call {
 	return []call{
-		{name, func(ctx context.Context, t *Table) error {
-			_, err := r.get(ctx, t, record)
+		{name, func(ctx context.Context, t *engine.Table) error {
+			_, err := get(t, ctx, key)
 			return known(err, table.ErrNotFound)
 		}, "GetRow", 1},
-		{"Save" + name, func(ctx context.Context, t *Table) error {
-			_, err := r.save(ctx, t, record)
+		{"Save" + name, func(ctx context.Context, t *engine.Table) error {
+			_, err := save(t, ctx, record)
 			return known(err, table.ErrConflict)
 		}, "PutRow", 1},
-		{"Delete" + name, func(ctx context.Context, t *Table) error {
-			return known(r.delete(ctx, t, other), table.ErrConflict)
+		{"Delete" + name, func(ctx context.Context, t *engine.Table) error {
+			return known(remove(t, ctx, other), table.ErrConflict)
 		}, "DeleteRow", 1},
 	}
 }
@@ -79,38 +83,38 @@ func callsOf[T any](name string, kind rowkey.Kind[T], record T) []call {
 func listCalls(k table.Key) []call {
 	just := func(_ any, err error) error { return err }
 	return []call{
-		{"InstanceBindings", func(ctx context.Context, t *Table) error {
+		{"InstanceBindings", func(ctx context.Context, t *engine.Table) error {
 			return just(t.InstanceBindings(ctx, k.Account, k.Region, k.Instance))
 		}, "GetRange", 1},
-		{"AccountBindings", func(ctx context.Context, t *Table) error {
+		{"AccountBindings", func(ctx context.Context, t *engine.Table) error {
 			return just(t.AccountBindings(ctx, k.Account, "", 10))
 		}, "GetRange", 1},
-		{"AllBindings", func(ctx context.Context, t *Table) error {
+		{"AllBindings", func(ctx context.Context, t *engine.Table) error {
 			return just(t.AllBindings(ctx, "", 10))
 		}, "GetRange", 1},
-		{"DueBefore", func(ctx context.Context, t *Table) error {
+		{"DueBefore", func(ctx context.Context, t *engine.Table) error {
 			return just(t.DueBefore(ctx, base, "", 10))
-		}, "GetRange", rowkey.Shards},
+		}, "GetRange", engine.Shards},
 	}
 }
 
 func otherCalls(k table.Key) []call {
 	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
-		{"SaveIdentityEntry", func(ctx context.Context, t *Table) error {
+		{"SaveIdentityEntry", func(ctx context.Context, t *engine.Table) error {
 			return t.SaveIdentityEntry(ctx, h)
 		}, "PutRow", 1},
-		{"ListIdentityEntries", func(ctx context.Context, t *Table) error {
+		{"ListIdentityEntries", func(ctx context.Context, t *engine.Table) error {
 			_, err := t.ListIdentityEntries(ctx, h.Of, "", 10)
 			return err
 		}, "GetRange", 1},
-		{"DeleteIdentityEntry", func(ctx context.Context, t *Table) error {
+		{"DeleteIdentityEntry", func(ctx context.Context, t *engine.Table) error {
 			return t.DeleteIdentityEntry(ctx, h)
 		}, "DeleteRow", 1},
-		{"AppendHistory", func(ctx context.Context, t *Table) error {
+		{"AppendHistory", func(ctx context.Context, t *engine.Table) error {
 			return t.AppendHistory(ctx, k, eventsOf(table.MaxEvents))
 		}, "BatchWriteRow", 1},
-		{"ListHistory", func(ctx context.Context, t *Table) error {
+		{"ListHistory", func(ctx context.Context, t *engine.Table) error {
 			_, err := t.ListHistory(ctx, k, table.NewestFirst, "", 10)
 			return err
 		}, "GetRange", 1},
@@ -126,7 +130,7 @@ func known(err, expected error) error {
 }
 
 func TestEachCallIsOneRequest(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for range 2 { // without rows and with some
 		for _, c := range allCalls() {
 			got := w.count(func() {
@@ -153,7 +157,7 @@ func TestThrottlingAndOtherFailuresAreNoConflict(t *testing.T) {
 		"redirected": {otstest.Redirected, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			for _, c := range allCalls() {
 				if name == "empty" && c.asks == "BatchWriteRow" {
 					continue // answers for no row: see the next test
@@ -175,13 +179,13 @@ func TestThrottlingAndOtherFailuresAreNoConflict(t *testing.T) {
 }
 
 func TestABatchThatAnswersForNoRowIsAnError(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	w.service.Fail("BatchWriteRow", 1, otstest.Empty)
 	unknown(t, "AppendHistory", w.table.AppendHistory(t.Context(), keyOfInstance("1"), eventsOf(2)))
 }
 
 func TestRowsThatAreTurnedAwayAreSentAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	key := keyOfInstance("1")
 	w.service.Fail("BatchWriteRow", 2, otstest.OneRefused)
 	if err := w.table.AppendHistory(t.Context(), key, eventsOf(table.MaxEvents)); err != nil {
@@ -196,9 +200,9 @@ func TestRowsThatAreTurnedAwayAreSentAgain(t *testing.T) {
 }
 
 func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	asked := w.count(func() {
-		_, err := w.table.SaveNote(t.Context(), table.Note{Secret: "1", Version: "x"})
+		_, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1", Version: "x"})
 		if !errors.Is(err, table.ErrConflict) {
 			t.Errorf("got error %v, want %v", err, table.ErrConflict)
 		}
@@ -209,7 +213,7 @@ func TestAConditionThatFailedIsAConflictAndNotTriedAgain(t *testing.T) {
 }
 
 func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx, b := t.Context(), table.Binding{Key: keyOfInstance("1")}
 	for _, doing := range []string{"create", "replace", "replace again"} {
 		w.service.Fail("PutRow", 1, otstest.Lost)
@@ -233,12 +237,12 @@ func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
 	// That which tells is not to be had: nothing is known.
 	w.service.Fail("PutRow", 1, otstest.Lost)
 	w.service.Fail("GetRow", 3, otstest.Busy)
-	_, err := w.table.SaveNote(ctx, table.Note{Secret: "1"})
-	unknown(t, "SaveNote", err)
+	_, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "1"})
+	unknown(t, "SaveAuthorization", err)
 }
 
 func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx, key := t.Context(), keyOfInstance("1")
 	w.service.Fail("PutRow", 1, otstest.Lost)
 	var puts atomic.Int32
@@ -266,7 +270,7 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 }
 
 func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	const writers = 32
 	b, err := w.table.SaveBinding(t.Context(), table.Binding{Key: keyOfInstance("1")})
 	if err != nil {
@@ -303,22 +307,22 @@ func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 }
 
 func TestCredentialsMayChangeBetweenTwoCalls(t *testing.T) {
-	w := newWorld(t)
-	if _, err := w.table.SaveNote(t.Context(), table.Note{Secret: "1"}); err != nil {
+	w := newHarness(t)
+	if _, err := w.table.SaveAuthorization(t.Context(), table.Authorization{ID: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	w.become("second")
-	if _, err := w.table.Note(t.Context(), "1"); err != nil {
+	if _, err := w.table.Authorization(t.Context(), "1"); err != nil {
 		t.Error(err)
 	}
 	w.service.SetCredentials("third", "key", "")
-	_, err := w.table.Note(t.Context(), "1")
-	unknown(t, "Note with the credentials of before", err)
+	_, err := w.table.Authorization(t.Context(), "1")
+	unknown(t, "Authorization with the credentials of before", err)
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
-	w := newWorld(t)
-	asked, release := make(chan struct{}, rowkey.Shards), make(chan struct{})
+	w := newHarness(t)
+	asked, release := make(chan struct{}, engine.Shards), make(chan struct{})
 	slow := New(w.clientOf(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		asked <- struct{}{}
 		<-release
@@ -343,7 +347,7 @@ func TestD1_NoErrorOfTablestoreShowsTheCredentials(t *testing.T) {
 		"busy": otstest.Busy, "lost": otstest.Lost, "page": otstest.Page, "denied": otstest.Denied,
 		"garbled": otstest.Garbled, "redirected": otstest.Redirected,
 	} {
-		w := newWorld(t)
+		w := newHarness(t)
 		for _, c := range allCalls() {
 			w.service.Fail(c.asks, 3*c.times, fault)
 			err := c.make(t.Context(), w.table)
@@ -359,24 +363,24 @@ func TestD1_NoErrorOfTablestoreShowsTheCredentials(t *testing.T) {
 }
 
 func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for fault, want := range map[otstest.Fault]string{
-		otstest.Denied: "tablestore: read a note: the service answered OTSNoPermissionAccess: You have",
-		otstest.Busy:   "tablestore: read a note: the service answered OTSServerBusy (request 0",
-		otstest.Page:   "tablestore: read a note: the service answered OTSServerUnavailable",
-		otstest.Lost:   "tablestore: read a note: asking the service: EOF",
-		otstest.Empty:  "tablestore: read a note: the reply of Tablestore can't be read",
+		otstest.Denied: "tablestore: read an authorization: the service answered OTSNoPermissionAccess: You have",
+		otstest.Busy:   "tablestore: read an authorization: the service answered OTSServerBusy (request 0",
+		otstest.Page:   "tablestore: read an authorization: the service answered OTSServerUnavailable",
+		otstest.Lost:   "tablestore: read an authorization: asking the service: EOF",
+		otstest.Empty:  "tablestore: read an authorization: the reply of Tablestore can't be read",
 	} {
 		w.service.Fail("GetRow", 3, fault)
-		_, err := w.table.Note(t.Context(), "1")
+		_, err := w.table.Authorization(t.Context(), "1")
 		if text := fmt.Sprint(err); !strings.HasPrefix(text, want) {
 			t.Errorf("got %q, want %q", text, want)
 		}
 		for range 3 { // what is left over of the plan
-			_, _ = w.table.Note(t.Context(), "1")
+			_, _ = w.table.Authorization(t.Context(), "1")
 		}
 	}
-	_, err := New(w.client, "another").Note(t.Context(), "1")
+	_, err := New(w.client, "another").Authorization(t.Context(), "1")
 	if want := "OTSObjectNotExist: Requested table does not exist."; err == nil ||
 		!strings.Contains(err.Error(), want) {
 		t.Errorf("a table that isn't there: got %v, want %q", err, want)
@@ -386,7 +390,7 @@ func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 // TestA15_ACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written
 // it.
 func TestA15_ACursorLeadsIntoNoOtherAccount(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, account := range []string{"acct-1", "acct-2"} {
 		_, err := w.table.SaveBinding(t.Context(), table.Binding{Key: table.Key{
 			Account: account, Region: "cn-hangzhou", Instance: "cri-1", Platform: "gitee",
@@ -395,9 +399,13 @@ func TestA15_ACursorLeadsIntoNoOtherAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	written := newCursor(place{
-		List: rowkey.Account("acct-2"), PK: rowkey.Account("acct-1"), SK: "0",
+	made, err := json.Marshal(map[string]string{
+		"list": engine.AccountPK("acct-2"), "pk": engine.AccountPK("acct-1"), "sk": "0",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := base64.RawURLEncoding.EncodeToString(made)
 	page, err := w.table.AccountBindings(t.Context(), "acct-2", written, 10)
 	if !errors.Is(err, table.ErrCursor) {
 		t.Errorf("got %d rows and %v, want %v", len(page.Items), err, table.ErrCursor)

@@ -20,14 +20,14 @@ import (
 // A call must end within a function's 15 seconds: three tries of 3 seconds and two waits of at
 // most half a second are 10.
 const (
-	tries        = 3
-	tryLimit     = 3 * time.Second // one try in all, the reply's body included
-	connectLimit = 2 * time.Second // TCP, and TLS again
-	firstWait    = 100 * time.Millisecond
+	tries          = 3
+	tryTimeout     = 3 * time.Second // of one try, the reply's body included
+	connectTimeout = 2 * time.Second // of TCP, and again of TLS
+	firstBackoff   = 100 * time.Millisecond
 )
 
-// mostReply is more than any reply has: a page ends after 4 MB.
-const mostReply = 16 << 20
+// maxReply is more bytes than any reply has: a page ends after 4 MB.
+const maxReply = 16 << 20
 
 // Client asks one instance of Tablestore. Make one with [NewClient]. Its methods may be called at
 // once from many goroutines.
@@ -63,11 +63,11 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	o.Endpoint = scheme + "://" + host
 	return &Client{options: o, transport: &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: connectLimit}).DialContext,
+		DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
 		ForceAttemptHTTP2:   true,
-		TLSHandshakeTimeout: connectLimit,
-		// By the clock on the wall, so that a function that was frozen for longer doesn't wait on a
-		// connection that is long dead.
+		TLSHandshakeTimeout: connectTimeout,
+		// Measured on the wall clock, so that a function that was frozen for longer doesn't wait on a
+		// connection that has ended.
 		IdleConnTimeout:     30 * time.Second,
 		MaxIdleConnsPerHost: 64,
 	}}, nil
@@ -75,43 +75,43 @@ func NewClient(o ClientOptions) (*Client, error) {
 
 // call asks the service, three times if it fails in passing.
 func (c *Client) call(ctx context.Context, ask func(*sdk.TableStoreClient) error) error {
-	_, err := c.callUnsure(ctx, ask)
+	_, err := c.callUnclear(ctx, ask)
 	return err
 }
 
-// callUnsure also reports whether an earlier try than the last may have done its work unseen.
-func (c *Client) callUnsure(
+// callUnclear also reports whether a try before the last may have done its work without an answer.
+func (c *Client) callUnclear(
 	ctx context.Context, ask func(*sdk.TableStoreClient) error,
-) (unsure bool, err error) {
-	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
+) (unclear bool, err error) {
+	for try, wait := 1, firstBackoff; ; try, wait = try+1, 2*wait {
 		err := c.once(ctx, ask)
-		if err == nil || ctx.Err() != nil || try == tries || !passing(err) {
-			return unsure, err
+		if err == nil || ctx.Err() != nil || try == tries || !transient(err) {
+			return unclear, err
 		}
-		unsure = unsure || !undone(err)
+		unclear = unclear || !notDone(err)
 		if err := c.options.Sleep(ctx, wait); err != nil {
-			return unsure, err
+			return unclear, err
 		}
 	}
 }
 
-// once asks once, with a client of the library's for this one call, since the library takes no
-// context and its transport has to know it. The library's own tries are off.
+// once asks once, with a client of the library's for this one call: the library takes no context, so
+// that the transport has to know it. The library's own retries are off.
 func (c *Client) once(ctx context.Context, ask func(*sdk.TableStoreClient) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// The library follows pointers that a reply without its required parts leaves nil.
+	// The library dereferences pointers that a reply without its required parts leaves nil.
 	defer func() {
 		if recover() != nil {
 			err = errors.New(unreadable)
 		}
 	}()
 	client := sdk.NewClientWithCredentialsProvider(
-		c.options.Endpoint, c.options.Instance, holder{c.options.Credentials},
+		c.options.Endpoint, c.options.Instance, credentialsProvider{c.options.Credentials},
 		&sdk.TableStoreConfig{
-			HTTPTimeout: sdk.HTTPTimeout{ConnectionTimeout: connectLimit, RequestTimeout: tryLimit},
-			Transport:   within{ctx, c.transport},
+			HTTPTimeout: sdk.HTTPTimeout{ConnectionTimeout: connectTimeout, RequestTimeout: tryTimeout},
+			Transport:   boundTransport{ctx, c.transport},
 		},
 	)
 	err = ask(client)
@@ -121,33 +121,33 @@ func (c *Client) once(ctx context.Context, ask func(*sdk.TableStoreClient) error
 	return describe(err)
 }
 
-// holder hands the credentials to the library.
-type holder struct {
+// credentialsProvider gives the credentials to the library.
+type credentialsProvider struct {
 	now func() alibabacloud.Credentials
 }
 
-func (h holder) GetCredentials() common.Credentials {
-	now := h.now()
+func (p credentialsProvider) GetCredentials() common.Credentials {
+	now := p.now()
 	return &common.DefaultCredentials{
 		AccessKeyID: now.ID, AccessKeySecret: now.Key.Reveal(), SecurityToken: now.Token.Reveal(),
 	}
 }
 
-// within ends requests with a context that the library doesn't know of, refuses redirects, and
-// reads no reply without end.
-type within struct {
+// boundTransport ends requests with a context that the library doesn't know of, refuses redirects,
+// and limits a reply's size.
+type boundTransport struct {
 	ctx  context.Context // of the one call that it is made for
 	next http.RoundTripper
 }
 
-func (w within) RoundTrip(request *http.Request) (*http.Response, error) {
+func (b boundTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())
-	stop := context.AfterFunc(w.ctx, cancel)
+	stop := context.AfterFunc(b.ctx, cancel)
 	end := func() {
 		stop()
 		cancel()
 	}
-	reply, err := w.next.RoundTrip(request.WithContext(ctx))
+	reply, err := b.next.RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		end()
 		return nil, err
@@ -157,17 +157,17 @@ func (w within) RoundTrip(request *http.Request) (*http.Response, error) {
 		end()
 		return nil, errRedirect
 	}
-	reply.Body = ending{http.MaxBytesReader(nil, reply.Body, mostReply), end}
+	reply.Body = endingBody{http.MaxBytesReader(nil, reply.Body, maxReply), end}
 	return reply, nil
 }
 
-// ending is a body that lets its call end when it is closed.
-type ending struct {
+// endingBody is a reply's body that ends the call's context when it is closed.
+type endingBody struct {
 	io.ReadCloser
 	end func()
 }
 
-func (e ending) Close() error {
+func (e endingBody) Close() error {
 	defer e.end()
 	return e.ReadCloser.Close()
 }

@@ -10,10 +10,10 @@ import (
 )
 
 // Create makes the table with its index, paid for by the request. A table of this name that has the
-// right keys and index is left as it is, and is no error; so two may call this at once. The service
-// takes some seconds until a new table takes calls.
+// right keys and index stays as it is and is no error, so that two may call this at once. It takes
+// some seconds until a new table takes calls.
 //
-// A deployment by Serverless Devs makes no table: this is for it, for tests, and for trying things
+// A deployment by Serverless Devs makes no table: Create is for it, for tests, and for trying things
 // out.
 func Create(ctx context.Context, client *Client, name string) error {
 	return failed("create table "+name, create(ctx, client, name))
@@ -24,7 +24,7 @@ func create(ctx context.Context, client *Client, name string) error {
 		_, err := c.CreateTable(description(name))
 		return err
 	})
-	if !is(err, tableThere) {
+	if !hasCode(err, codeTableExists) {
 		return err
 	}
 	var there *sdk.DescribeTableResponse
@@ -35,7 +35,7 @@ func create(ctx context.Context, client *Client, name string) error {
 	if err != nil {
 		return err
 	}
-	return wrong(there, name)
+	return checkTable(there, name)
 }
 
 func description(name string) *sdk.CreateTableRequest {
@@ -56,33 +56,33 @@ func description(name string) *sdk.CreateTableRequest {
 	}
 }
 
-// wrong is the error for a table that this package can't use. Columns and indexes beside its own
-// are no hindrance.
-func wrong(there *sdk.DescribeTableResponse, name string) error {
-	const shape = "a table of this name is there and can't be used: "
+// checkTable returns an error for a table that this package can't use. It may have other columns and
+// indexes too.
+func checkTable(there *sdk.DescribeTableResponse, name string) error {
+	const unusable = "a table of this name is there and can't be used: "
 	var keys []string
 	for _, k := range there.TableMeta.SchemaEntry {
 		if *k.Type != sdk.PrimaryKeyType_STRING {
-			return fmt.Errorf(shape+"its key %s isn't text", *k.Name)
+			return fmt.Errorf(unusable+"its key %s isn't text", *k.Name)
 		}
 		keys = append(keys, *k.Name)
 	}
 	if !slices.Equal(keys, rowColumns()) {
-		return fmt.Errorf(shape+"its keys are %v", keys)
+		return fmt.Errorf(unusable+"its keys are %v", keys)
 	}
 	i := slices.IndexFunc(there.IndexMetas, func(m *sdk.IndexMeta) bool {
 		return m.IndexName == name+dueIndex
 	})
 	if i < 0 {
-		return fmt.Errorf(shape+"it has no index %q", name+dueIndex)
+		return fmt.Errorf(unusable+"it has no index %q", name+dueIndex)
 	}
 	// The service adds the table's own keys behind the index's.
 	want := []string{dueShardColumn, dueAtColumn}
 	if got := there.IndexMetas[i].Primarykey; len(got) < 2 || !slices.Equal(got[:2], want) {
-		return fmt.Errorf(shape+"the keys of its index are %v", got)
+		return fmt.Errorf(unusable+"the keys of its index are %v", got)
 	}
 	if there.TableOption.TimeToAlive != -1 {
-		return errors.New(shape + "its rows have a time to live")
+		return errors.New(unusable + "its rows have a time to live")
 	}
 	return nil
 }

@@ -10,17 +10,17 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// The codes that tell something apart; see the service's page "Error codes".
+// The codes that are told from others; see the service's page "Error codes".
 const (
-	conditionFailed = "OTSConditionCheckFail"
-	tableThere      = "OTSObjectAlreadyExist"
+	codeCondition   = "OTSConditionCheckFail"
+	codeTableExists = "OTSObjectAlreadyExist"
 )
 
 const unreadable = "the reply of Tablestore can't be read"
 
 var errRedirect = errors.New("the service answered with a redirect")
 
-// answer is an answer of the service other than a good one.
+// answer is an answer of the service that says that it failed.
 type answer struct {
 	status              int
 	code, text, request string
@@ -40,13 +40,13 @@ func (a *answer) Error() string {
 	return text
 }
 
-// connection is a call that got no answer.
-type connection struct{ cause error }
+// noAnswer is the error of a call that got no answer.
+type noAnswer struct{ cause error }
 
-func (c *connection) Error() string { return "asking the service: " + c.cause.Error() }
-func (c *connection) Unwrap() error { return c.cause }
+func (n *noAnswer) Error() string { return "asking the service: " + n.cause.Error() }
+func (n *noAnswer) Unwrap() error { return n.cause }
 
-// describe makes an error of the library's fit to be seen: without a body that can't be read, which
+// describe makes an error of the library's fit for a log: without a body that can't be read, which
 // the library would quote.
 func describe(err error) error {
 	if err == nil {
@@ -55,8 +55,8 @@ func describe(err error) error {
 	var ots *sdk.OtsError
 	if errors.As(err, &ots) {
 		a := &answer{status: ots.HttpStatusCode, request: plain(ots.RequestId)}
-		// The library makes this code up for what isn't the service's; of a status from 500 on it
-		// makes one of the service's own.
+		// The library makes up OTS_CLIENT_UNKNOWN for an answer that isn't the service's. For a status
+		// from 500 on it makes up one of the service's own codes.
 		if ots.Code != sdk.OTS_CLIENT_UNKNOWN && strings.HasPrefix(ots.Code, "OTS") {
 			a.code = plain(ots.Code)
 		}
@@ -70,13 +70,13 @@ func describe(err error) error {
 	case errors.Is(err, errRedirect):
 		return errRedirect
 	case errors.As(err, &request):
-		return &connection{request.Err}
+		return &noAnswer{request.Err}
 	}
 	return errors.New(unreadable)
 }
 
-// quotable reports whether an answer's text helps an operator and is about rights, names and states
-// only.
+// quotable reports whether an answer's text helps an operator and names only
+// rights, names and states.
 func quotable(code string) bool {
 	switch code {
 	case "OTSObjectNotExist", "OTSNoPermissionAccess", "OTSParameterInvalid", "OTSTableNotReady":
@@ -85,7 +85,7 @@ func quotable(code string) bool {
 	return false
 }
 
-// plain is a code or an id as the service writes them, and "" for anything else.
+// plain returns a code or an id as the service writes them, and "" for anything else.
 func plain(text string) string {
 	const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 	if len(text) > 80 || strings.Trim(text, signs) != "" {
@@ -94,20 +94,20 @@ func plain(text string) string {
 	return text
 }
 
-// clashed reports whether it was a condition that failed: throttling and the rest are not.
-func clashed(err error) bool { return is(err, conditionFailed) }
+// conditionFailed reports whether the row's condition failed, and not the call.
+func conditionFailed(err error) bool { return hasCode(err, codeCondition) }
 
-func is(err error, code string) bool {
+func hasCode(err error, code string) bool {
 	var a *answer
 	return errors.As(err, &a) && a.code == code
 }
 
-// undone reports whether the service didn't do the work for certain: two writers of one row met, and
-// this one was turned away.
-func undone(err error) bool { return is(err, sdk.ROW_OPERATION_CONFLICT) }
+// notDone reports whether the service has certainly not done the work: two writers met at one row,
+// and it refused this one.
+func notDone(err error) bool { return hasCode(err, sdk.ROW_OPERATION_CONFLICT) }
 
-// passing reports whether the same call may succeed in a moment.
-func passing(err error) bool {
+// transient reports whether the same call may succeed in a moment.
+func transient(err error) bool {
 	var a *answer
 	if errors.As(err, &a) {
 		switch a.code {
@@ -118,6 +118,6 @@ func passing(err error) bool {
 		}
 		return a.status == http.StatusTooManyRequests || a.status >= 500
 	}
-	var connection *connection
-	return errors.As(err, &connection)
+	var none *noAnswer
+	return errors.As(err, &none)
 }

@@ -1,151 +1,120 @@
 package tablestore
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"maps"
+	"slices"
 
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
-	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
+	"bindery/shared/table/engine"
 )
 
-// rows are the rows of one kind.
-type rows[T any] struct{ rowkey.Kind[T] }
+// The columns, and what follows the table's name in its index's.
+const (
+	pkColumn       = "pk"
+	skColumn       = "sk"
+	recordColumn   = "record"
+	versionColumn  = "version"
+	formatColumn   = "format"
+	atColumn       = "at"
+	dueShardColumn = "dueShard"
+	dueAtColumn    = "dueAt"
 
-// get reads the row whose key is that of like.
-func (r rows[T]) get(ctx context.Context, t *Table, like T) (T, error) {
-	var none T
-	found, there, err := t.get(ctx, r.Key(like))
-	if err == nil && !there {
-		err = table.ErrNotFound
-	}
-	if err != nil {
-		return none, failed("read "+r.Name, err)
-	}
-	record, err := r.decode(found)
-	if err != nil {
-		return none, failed("read "+r.Name, err)
-	}
-	return record, nil
+	dueIndex = "_due"
+)
+
+// columns are values by their column: text, int64, or another type of the library's.
+type columns = map[string]any
+
+// textOf returns "" for a column that isn't there or isn't text.
+func textOf(c columns, name string) string {
+	s, _ := c[name].(string)
+	return s
 }
 
-func (r rows[T]) decode(found row) (T, error) {
-	record, err := decode[T](found)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	version := found.text(versionColumn)
-	if version == "" {
-		return record, errors.New("the row has no version")
-	}
-	*r.Version(&record) = version
-	return record, nil
+// primaryOf is the library's form of a key.
+func primaryOf(k engine.Key) *sdk.PrimaryKey {
+	p := &sdk.PrimaryKey{}
+	p.AddPrimaryKeyColumn(pkColumn, k.PK)
+	p.AddPrimaryKeyColumn(skColumn, k.SK)
+	return p
 }
 
-// save writes the row under a new version if it is there in the record's.
-func (r rows[T]) save(ctx context.Context, t *Table, record T) (T, error) {
-	var none T
-	made, err := encode(r.Key(record), record)
-	if err != nil {
-		return none, failed("save "+r.Name, err)
+// changeOf is the library's form of a row.
+func (d *driver) changeOf(row engine.Row) *sdk.PutRowChange {
+	c := columns{}
+	if unknown, ok := row.Attributes.(columns); ok {
+		maps.Copy(c, unknown)
 	}
-	version := table.NewVersion()
-	made.set(versionColumn, version)
-	addDue(made, r.Due(record))
+	c[recordColumn] = row.Record
+	if row.Version != "" {
+		c[versionColumn], c[formatColumn] = row.Version, int64(row.Format)
+	}
+	if row.At != "" {
+		c[atColumn] = row.At
+	}
+	if row.DueAt != "" {
+		c[dueShardColumn], c[dueAtColumn] = int64(engine.Shard(row.Key)), row.DueAt
+	}
+	change := &sdk.PutRowChange{TableName: d.name, PrimaryKey: primaryOf(row.Key)}
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		change.AddColumn(name, c[name])
+	}
+	return change
+}
 
-	unsure, err := t.put(ctx, made, inVersion(*r.Version(&record)))
-	if clashed(err) {
-		err = table.ErrConflict
-		if unsure {
-			err = t.saved(ctx, made.key, version)
+// columnsOf reads what the library read.
+func columnsOf(primary *sdk.PrimaryKey, attributes []*sdk.AttributeColumn) columns {
+	c := columns{}
+	for _, column := range primary.PrimaryKeys {
+		c[column.ColumnName] = column.Value
+	}
+	for _, column := range attributes {
+		c[column.ColumnName] = column.Value
+	}
+	return c
+}
+
+func keyOf(c columns) engine.Key {
+	return engine.Key{PK: textOf(c, pkColumn), SK: textOf(c, skColumn)}
+}
+
+// rowOf leaves out what only writing needs: the format, and when the row is due.
+func rowOf(c columns) engine.Row {
+	row := engine.Row{
+		Key: keyOf(c), Record: textOf(c, recordColumn), Version: textOf(c, versionColumn),
+		At: textOf(c, atColumn),
+	}
+	unknown := maps.Clone(c)
+	for _, known := range []string{
+		pkColumn, skColumn, recordColumn, versionColumn, formatColumn, atColumn, dueShardColumn,
+		dueAtColumn,
+	} {
+		delete(unknown, known)
+	}
+	if len(unknown) > 0 {
+		row.Attributes = unknown
+	}
+	return row
+}
+
+// conditionOf is the library's form of a condition.
+func conditionOf(is engine.Condition) *sdk.RowCondition {
+	column := versionColumn
+	switch is.On {
+	case engine.Always:
+		return &sdk.RowCondition{RowExistenceExpectation: sdk.RowExistenceExpectation_IGNORE}
+	case engine.Absent:
+		return &sdk.RowCondition{
+			RowExistenceExpectation: sdk.RowExistenceExpectation_EXPECT_NOT_EXIST,
 		}
+	case engine.AtIs:
+		column = atColumn
 	}
-	if err != nil {
-		return none, failed("save "+r.Name, err)
-	}
-	*r.Version(&record) = version
-	return record, nil
-}
-
-// saved tells a conflict from a save that was sent before and not answered: nil if the row is there
-// in this version.
-func (t *Table) saved(ctx context.Context, key rowkey.Key, version string) error {
-	found, there, err := t.get(ctx, key)
-	switch {
-	case err != nil:
-		return err
-	case !there || found.text(versionColumn) != version:
-		return table.ErrConflict
-	}
-	return nil
-}
-
-func (r rows[T]) delete(ctx context.Context, t *Table, record T) error {
-	err := t.delete(ctx, r.Key(record), has(versionColumn, *r.Version(&record)))
-	if clashed(err) {
-		err = table.ErrConflict
-	}
-	return failed("delete "+r.Name, err)
-}
-
-// inVersion holds if the row is there in the version, or isn't there for "".
-func inVersion(version string) *sdk.RowCondition {
-	if version == "" {
-		return &sdk.RowCondition{RowExistenceExpectation: sdk.RowExistenceExpectation_EXPECT_NOT_EXIST}
-	}
-	return has(versionColumn, version)
-}
-
-// has holds if the row has the column with this value. No row has "".
-func has(column, value string) *sdk.RowCondition {
-	equal := sdk.NewSingleColumnCondition(column, sdk.CT_EQUAL, value)
+	equal := sdk.NewSingleColumnCondition(column, sdk.CT_EQUAL, is.Value)
 	equal.FilterIfMissing = true // a row without the column doesn't pass
 	equal.LatestVersionOnly = true
 	return &sdk.RowCondition{
 		RowExistenceExpectation: sdk.RowExistenceExpectation_EXPECT_EXIST, ColumnCondition: equal,
 	}
-}
-
-// always holds.
-func always() *sdk.RowCondition {
-	return &sdk.RowCondition{RowExistenceExpectation: sdk.RowExistenceExpectation_IGNORE}
-}
-
-// put writes a row in place of what is there. unsure is as [Client.callUnsure] has it.
-func (t *Table) put(ctx context.Context, r row, is *sdk.RowCondition) (unsure bool, err error) {
-	return t.client.callUnsure(ctx, func(client *sdk.TableStoreClient) error {
-		change := r.put(t.name)
-		change.Condition = is
-		_, err := client.PutRow(&sdk.PutRowRequest{PutRowChange: change})
-		return err
-	})
-}
-
-func (t *Table) delete(ctx context.Context, key rowkey.Key, is *sdk.RowCondition) error {
-	return t.client.call(ctx, func(client *sdk.TableStoreClient) error {
-		_, err := client.DeleteRow(&sdk.DeleteRowRequest{DeleteRowChange: &sdk.DeleteRowChange{
-			TableName: t.name, PrimaryKey: primaryOf(key), Condition: is,
-		}})
-		return err
-	})
-}
-
-// encode makes a row of a record.
-func encode(key rowkey.Key, record any) (row, error) {
-	encoded, err := json.Marshal(record)
-	if err != nil {
-		return row{}, fmt.Errorf("encode: %w", err)
-	}
-	return row{key, map[string]any{recordColumn: string(encoded)}}, nil
-}
-
-func decode[T any](found row) (record T, err error) {
-	if err := json.Unmarshal([]byte(found.text(recordColumn)), &record); err != nil {
-		return record, fmt.Errorf("decode: %w", err)
-	}
-	return record, nil
 }

@@ -11,14 +11,16 @@ import (
 	"bindery/shared/alibabacloud"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/table/engine"
 	"bindery/shared/table/tablestore/otstest"
 )
 
 const tableName = "bindery_test"
 
-// world is a table on a pretend service, with credentials that may change, and without waits.
-type world struct {
-	table   *Table
+// harness is a table on a pretend service, with credentials that may change, and without waits.
+type harness struct {
+	table   *engine.Table
+	driver  *driver // of the table
 	client  *Client
 	service *otstest.Service
 	onCall  func(operation string)
@@ -28,9 +30,9 @@ type world struct {
 	slept       []time.Duration
 }
 
-func newWorld(t *testing.T) *world {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	w := &world{}
+	w := &harness{}
 	w.service = otstest.New(otstest.Options{Instance: "test", OnCall: func(operation string) {
 		if w.onCall != nil {
 			w.onCall(operation)
@@ -41,12 +43,12 @@ func newWorld(t *testing.T) *world {
 	if err := Create(t.Context(), w.client, tableName); err != nil {
 		t.Fatal(err)
 	}
-	w.table = New(w.client, tableName)
+	w.table, w.driver = New(w.client, tableName), &driver{w.client, tableName}
 	return w
 }
 
 // become changes the credentials of both sides.
-func (w *world) become(id string) {
+func (w *harness) become(id string) {
 	w.service.SetCredentials(id, "canary-key", "canary-session-"+id)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,7 +57,7 @@ func (w *world) become(id string) {
 	}
 }
 
-func (w *world) clientOf(t *testing.T, service http.Handler) *Client {
+func (w *harness) clientOf(t *testing.T, service http.Handler) *Client {
 	t.Helper()
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
@@ -83,7 +85,7 @@ func (w *world) clientOf(t *testing.T, service http.Handler) *Client {
 }
 
 // count is what the calls asked of the service.
-func (w *world) count(calls func()) map[string]int {
+func (w *harness) count(calls func()) map[string]int {
 	before := w.service.Calls()
 	calls()
 	asked := w.service.Calls()

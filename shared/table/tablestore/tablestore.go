@@ -1,41 +1,30 @@
 // Package tablestore keeps the records in one table of Tablestore. It is the table of a deployment
-// on Alibaba Cloud; what a call promises is said in package table.
+// on Alibaba Cloud. Package table says what a call promises, and package engine under which keys the
+// rows lie.
 //
-// # Keys
+// # Columns
 //
-// The table has the primary key columns pk and sk, both text, made of [table.Join]'ed parts. The
-// first part of every pk is its kind, so that no two kinds share a row, and the rows of a kind lie
-// together.
+// The table has the primary key columns pk and sk, both text. Each row has its record as JSON in the
+// column record. Bindings and authorizations have version, text, and format, a number;
+// identity entries have at. Columns that this version does not know are kept when it saves a row.
 //
-//	row            pk                                       sk
-//	binding        "binding" account                        region instance platform
-//	authorization  "authorization" id                       "-"
-//	holder         "holder" platform address id             "binding" and the binding's four parts,
-//	                                                        or "authorization" id
-//	event          "history" account region instance plat.  Event.Position()
-//
-// Each row has its record as JSON in the column record. The first three kinds have their version
-// in version, holders their time in at: the columns that conditions are put on.
-//
-// # What is due
-//
-// Rows with a DueAt have two columns more, which other rows lack: dueShard, a number, and dueAt,
-// the time in a fixed width. A global secondary index, named as the table with "_due" behind it,
-// has them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it holds
-// what comes due and nothing else. The service fills it after the write has ended: it lags. Nothing
+// Rows that come due have two columns more, which other rows lack: dueShard, a number, and dueAt,
+// the time in a fixed width. A global secondary index, named as the table with "_due" behind it, has
+// them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it holds what
+// comes due and nothing else. The service fills it after the write has ended: it lags. Nothing
 // relies on a time-to-live, which an index forbids.
 //
 // # Consistency
 //
-// Every read of the table itself is strong; the index alone lags. A write carries its condition
-// and its version, and is sent again when no answer came. Where the first sending got through after
-// all, the second fails on its own version; then the row is read, so that this is told from a
-// conflict and is a success. Of a delete nothing is left to tell it by: it is a conflict then, and
+// Every read of the table itself is strong; only the index lags. A write carries its condition and
+// its version, and is sent again when no answer came. If the first request was carried out after
+// all, the second fails on the version that the first wrote; then the row is read, which tells this
+// from a conflict: it is a success. A delete leaves nothing to tell it by: it is a conflict then, and
 // the caller, who reads again, finds the row gone.
 //
 // # Limits
 //
-// A key column holds 1,024 bytes and another one 2 MB. A page has at most 5,000 rows or 4 MB. The
+// A key column holds 1,024 bytes and another column 2 MB. A page has at most 5,000 rows or 4 MB. The
 // table's name is made of letters, digits and _.
 //
 // # Rights
@@ -48,87 +37,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
 	"bindery/shared/table"
-	"bindery/shared/table/rowkey"
+	"bindery/shared/table/engine"
 )
 
-// The columns, and what the index is called behind the table's name.
-const (
-	pkColumn       = "pk"
-	skColumn       = "sk"
-	recordColumn   = "record"
-	versionColumn  = "version"
-	atColumn       = "at"
-	dueShardColumn = "dueShard"
-	dueAtColumn    = "dueAt"
+// New uses a table that [Create] or the deployment made. It makes no call, so that a start costs no
+// round trip.
+func New(client *Client, tableName string) *engine.Table {
+	return engine.New("tablestore", &driver{client, tableName})
+}
 
-	dueIndex = "_due"
-)
-
-// Table is a [table.Table] in Tablestore. Its methods may be called at once from many goroutines
-// and processes.
-type Table struct {
+// driver makes the engine's calls to Tablestore.
+type driver struct {
 	client *Client
 	name   string
-
-	bindings       rows[table.Binding]
-	authorizations rows[table.Authorization]
 }
 
-var _ table.Table = (*Table)(nil)
-
-// New uses a table that [Create] or the deployment made. It asks nothing of it, so that a start
-// costs no round trip.
-func New(client *Client, tableName string) *Table {
-	return &Table{
-		client: client, name: tableName,
-		bindings:       rows[table.Binding]{rowkey.Bindings()},
-		authorizations: rows[table.Authorization]{rowkey.Authorizations()},
-	}
-}
-
-// row is a row as Tablestore has it.
-type row struct {
-	key     rowkey.Key
-	columns map[string]any // string or int64
-}
-
-func (r row) set(column string, value any) { r.columns[column] = value }
-
-// text is "" for a column that isn't there or isn't text.
-func (r row) text(column string) string {
-	s, _ := r.columns[column].(string)
-	return s
-}
-
-// put is the library's form of it.
-func (r row) put(tableName string) *sdk.PutRowChange {
-	change := &sdk.PutRowChange{TableName: tableName, PrimaryKey: primaryOf(r.key)}
-	for _, name := range []string{
-		recordColumn, versionColumn, atColumn, dueShardColumn, dueAtColumn,
-	} {
-		if value, set := r.columns[name]; set {
-			change.AddColumn(name, value)
-		}
-	}
-	return change
-}
-
-// rowOf reads what the library read.
-func rowOf(primary *sdk.PrimaryKey, columns []*sdk.AttributeColumn) row {
-	r := row{columns: map[string]any{}}
-	for _, column := range primary.PrimaryKeys {
-		r.set(column.ColumnName, column.Value)
-	}
-	for _, column := range columns {
-		r.set(column.ColumnName, column.Value)
-	}
-	r.key = rowkey.Key{PK: r.text(pkColumn), SK: r.text(skColumn)}
-	return r
-}
+var _ engine.Driver = (*driver)(nil)
 
 // failed says what was being done. Nil stays nil.
 func failed(doing string, err error) error {
@@ -138,25 +67,96 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("tablestore: %s: %w", doing, err)
 }
 
-// get reads one row, strongly. there reports whether there is one.
-func (t *Table) get(ctx context.Context, key rowkey.Key) (found row, there bool, err error) {
-	err = t.client.call(ctx, func(client *sdk.TableStoreClient) error {
+// Get is of [engine.Driver].
+func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bool, err error) {
+	err = d.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		got, err := client.GetRow(&sdk.GetRowRequest{
 			SingleRowQueryCriteria: &sdk.SingleRowQueryCriteria{
-				TableName: t.name, PrimaryKey: primaryOf(key), MaxVersion: 1,
+				TableName: d.name, PrimaryKey: primaryOf(key), MaxVersion: 1,
 			},
 		})
 		if err != nil {
 			return err
 		}
-		found, there = row{}, len(got.PrimaryKey.PrimaryKeys) > 0
-		if there {
-			found = rowOf(&got.PrimaryKey, got.Columns)
+		row, ok = engine.Row{}, len(got.PrimaryKey.PrimaryKeys) > 0
+		if ok {
+			row = rowOf(columnsOf(&got.PrimaryKey, got.Columns))
 		}
-		if there && found.key != key {
+		if ok && row.Key != key {
 			return errors.New("another row than was asked for")
 		}
 		return nil
 	})
-	return found, there, err
+	return row, ok, err
+}
+
+// Put is of [engine.Driver]. It is two calls if a reply was lost and the next one is a failed
+// condition.
+func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
+	unclear, err := d.client.callUnclear(ctx, func(client *sdk.TableStoreClient) error {
+		change := d.changeOf(row)
+		change.Condition = conditionOf(is)
+		_, err := client.PutRow(&sdk.PutRowRequest{PutRowChange: change})
+		return err
+	})
+	switch {
+	case !conditionFailed(err):
+		return err
+	case !unclear:
+		return table.ErrConflict
+	}
+	there, ok, err := d.Get(ctx, row.Key)
+	if err == nil && (!ok || there.Version != row.Version) {
+		return table.ErrConflict
+	}
+	return err
+}
+
+// Delete is of [engine.Driver].
+func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
+	err := d.client.call(ctx, func(client *sdk.TableStoreClient) error {
+		_, err := client.DeleteRow(&sdk.DeleteRowRequest{DeleteRowChange: &sdk.DeleteRowChange{
+			TableName: d.name, PrimaryKey: primaryOf(key), Condition: conditionOf(is),
+		}})
+		return err
+	})
+	if conditionFailed(err) {
+		return table.ErrConflict
+	}
+	return err
+}
+
+// PutBatch is of [engine.Driver]. It is one call, unless rows are refused in passing; then all are
+// sent again.
+func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
+	return d.client.call(ctx, func(client *sdk.TableStoreClient) error {
+		batch := &sdk.BatchWriteRowRequest{}
+		for _, row := range rows {
+			change := d.changeOf(row)
+			change.Condition = conditionOf(engine.Condition{})
+			batch.AddRowChange(change)
+		}
+		got, err := client.BatchWriteRow(batch)
+		if err != nil {
+			return err
+		}
+		return checkBatch(got.TableToRowsResult[d.name], len(rows))
+	})
+}
+
+// checkBatch returns nil if every row of a batch was written. The error is as if the batch were one
+// row.
+func checkBatch(results []sdk.RowResult, want int) error {
+	if len(results) != want {
+		return fmt.Errorf("%d rows were answered for, want %d", len(results), want)
+	}
+	for _, result := range results {
+		if !result.IsSucceed {
+			return &sdk.OtsError{
+				Code: result.Error.Code, Message: result.Error.Message,
+				HttpStatusCode: http.StatusForbidden, // a row has no status of its own
+			}
+		}
+	}
+	return nil
 }

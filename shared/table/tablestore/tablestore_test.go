@@ -11,20 +11,20 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	opened := newWorld(t).table
+	opened := newHarness(t).table
 	tabletest.Run(t, func(*testing.T) table.Table { return opened })
 }
 
 // The same promises where a page has few rows, however many are asked for.
 func TestConformanceWithShortPages(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	w.service.LongestPage(3)
 	tabletest.Run(t, func(*testing.T) table.Table { return w.table })
 }
 
 // The same promises where the index catches up only while somebody waits for it.
 func TestConformanceWithAnIndexThatLags(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	w.service.Lag(true)
 	tabletest.RunWith(t, tabletest.Options{Sleep: func(time.Duration) {
 		w.service.Lag(false)
@@ -35,7 +35,7 @@ func TestConformanceWithAnIndexThatLags(t *testing.T) {
 // The same promises where reads of the index go to several copies, of which one is behind: now and
 // then a page knows of nothing, also in the midst of a sweep.
 func TestConformanceWithAnIndexThatForgets(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	tabletest.RunWith(t, tabletest.Options{
 		AtOnce: 8, Patience: time.Second, Sleep: func(time.Duration) {}, Forgets: true,
 	}, func(*testing.T) table.Table { return &forgetful{Table: w.table} })

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/problem"
 	"bindery/shared/table"
 )
 
@@ -61,7 +60,7 @@ func (f *filler) setStruct(v reflect.Value) {
 		return
 	}
 	for i := range v.NumField() {
-		if kept(v.Type(), v.Type().Field(i)) {
+		if kept(v.Type().Field(i)) {
 			f.set(v.Field(i))
 		}
 	}
@@ -71,13 +70,10 @@ func (f *filler) setStruct(v reflect.Value) {
 	}
 }
 
-// kept reports whether a table keeps the field as it is given. A version is the table's own, and of a
-// problem only what has a name in JSON is kept.
-func kept(in reflect.Type, field reflect.StructField) bool {
-	if in == reflect.TypeFor[problem.Problem]() {
-		return field.Tag.Get("json") != "-"
-	}
-	return field.Name != "Version"
+// kept reports whether a table keeps the field as it is given. A version is the table's own, and what
+// a version of this code doesn't know comes from a row only.
+func kept(field reflect.StructField) bool {
+	return field.IsExported() && field.Tag.Get("json") != "-"
 }
 
 // scramble overwrites everything that v points at.

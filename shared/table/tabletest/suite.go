@@ -60,6 +60,7 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) table.Table) {
 	promises = append(promises, holderPromises()...)
 	promises = append(promises, historyPromises()...)
 	promises = append(promises, callPromises()...)
+	promises = append(promises, unknownPromises()...)
 	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
 			p.check(&suite{

@@ -50,12 +50,12 @@ func TestTheTableIsMadeOnceAndServes(t *testing.T) {
 	}
 	made := tablestore.New(client, "bindery")
 	due := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	if _, err := made.SaveNote(t.Context(), table.Note{Secret: "1", DueAt: due}); err != nil {
+	if _, err := made.SaveAuthorization(t.Context(), table.Authorization{ID: "1", DueAt: due}); err != nil {
 		t.Fatal(err)
 	}
 	// What is due is found by the index.
 	page, err := made.DueBefore(t.Context(), due.Add(time.Second), "", 10)
-	if err != nil || len(page.Items) != 1 || page.Items[0].Note != "1" {
+	if err != nil || len(page.Items) != 1 || page.Items[0].Authorization != "1" {
 		t.Errorf("due are %v (%v), want the one note", page.Items, err)
 	}
 	if got := service.Rows("bindery"); got != 1 {

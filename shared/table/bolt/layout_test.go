@@ -1,0 +1,112 @@
+package bolt
+
+import (
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"bindery/shared/table"
+)
+
+// write writes an entry as it is.
+func write(t *testing.T, opened *Table, bucket, key, value string) {
+	t.Helper()
+	err := opened.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(bucket)).Put([]byte(key), []byte(value))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func stored(t *testing.T, opened *Table, bucket, key string) (value string) {
+	t.Helper()
+	err := opened.db.View(func(tx *bbolt.Tx) error {
+		value = string(tx.Bucket([]byte(bucket)).Get([]byte(key)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// A file that format 1 wrote is read, and what is written is where format 1 looks for it.
+func TestTheLayoutIsWhatItAlwaysWas(t *testing.T) {
+	opened, ctx := open(t), t.Context()
+	k := table.Key{Account: "acme", Region: "cn-1", Instance: "i", Platform: "github"}
+	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	const (
+		bindingKey = "4:acme4:cn-11:i6:github"
+		dueKey     = "2001-02-03T04:05:06.000000000Z7:binding" + bindingKey
+		dueEntry   = `{"At":"2001-02-03T04:05:06Z","Binding":{"account":"acme","region":"cn-1",` +
+			`"instance":"i","platform":"github"},"Authorization":""}`
+	)
+	write(t, opened, bindingsBucket, bindingKey, `{"version":"v1","record":{"account":"acme",`+
+		`"region":"cn-1","instance":"i","platform":"github","stamp":"s","method":"token",`+
+		`"dueAt":"2001-02-03T04:05:06Z"},"newer":[1]}`)
+	write(t, opened, dueBucket, dueKey, dueEntry)
+	write(t, opened, dueBucket, "2001-02-03T04:05:06.000000000Z12:subscription1:1", `{"At":"2001-02-03T04:05:06Z"}`)
+
+	b, err := opened.Binding(ctx, k)
+	if err != nil || b.Version != "v1" || b.Revision != "s" || !b.DueAt.Equal(at) {
+		t.Fatalf("got %+v, error %v", b, err)
+	}
+	due, err := opened.DueBefore(ctx, at, "", 10)
+	if want := (table.DueEntry{At: at, Binding: k}); err != nil || len(due.Items) != 1 ||
+		due.Items[0] != want {
+		t.Errorf("due: got %v, error %v, want %v", due.Items, err, want)
+	}
+	b.DueAt = at.Add(time.Hour)
+	if b, err = opened.SaveBinding(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, opened, dueBucket, dueKey); got != "" {
+		t.Errorf("the entry of before is still there: %s", got)
+	}
+	want := `{"format":2,"newer":[1],"record":{"account":"acme","region":"cn-1","instance":"i",` +
+		`"platform":"github","stamp":"s","method":"token","dueAt":"2001-02-03T05:05:06Z"},` +
+		`"version":"` + b.Version + `"}`
+	if got := stored(t, opened, bindingsBucket, bindingKey); got != want {
+		t.Errorf("the binding is\n%s, want\n%s", got, want)
+	}
+	b.DueAt = at
+	if _, err = opened.SaveBinding(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, opened, dueBucket, dueKey); got != dueEntry {
+		t.Errorf("the entry of what is due is\n%s, want\n%s", got, dueEntry)
+	}
+	checkOthers(t, opened, k, at)
+}
+
+func checkOthers(t *testing.T, opened *Table, k table.Key, at time.Time) {
+	t.Helper()
+	ctx, of := t.Context(), table.IdentityKey{Platform: "github", ID: "7"}
+	if _, err := opened.SaveAuthorization(ctx, table.Authorization{ID: "id", DueAt: at}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []table.IdentityEntry{
+		{Of: of, Binding: k, At: at}, {Of: of, Authorization: "id", At: at},
+	} {
+		if err := opened.SaveIdentityEntry(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := table.Event{ID: "x", Number: 1, At: at}
+	if err := opened.AppendHistory(ctx, k, []table.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][2]string{
+		{authorizationsBucket, "2:id"},
+		{dueBucket, "2001-02-03T04:05:06.000000000Z13:authorization2:id"},
+		{holdersBucket, "6:github0:1:77:binding4:acme4:cn-11:i6:github"},
+		{holdersBucket, "6:github0:1:713:authorization2:id"},
+		{historyBucket, "4:acme4:cn-11:i6:github" + e.Position()},
+	} {
+		if stored(t, opened, want[0], want[1]) == "" {
+			t.Errorf("the bucket %s has no %q", want[0], want[1])
+		}
+	}
+}

@@ -1,0 +1,154 @@
+// Package engine keeps the records of package table in a store whose rows are spread by one key and
+// sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds, under which
+// key, and what each method of [table.Table] asks. How a service is asked is up to a [Driver].
+//
+// # Keys
+//
+// Both parts of a key are text, made of parts that [table.Join] joins. The first part of every PK is
+// the row's kind, so that no two kinds share a row.
+//
+//	row            PK                                       SK
+//	binding        "binding" account                        region instance platform
+//	authorization  "authorization" id                       "-"
+//	identity entry "holder" platform address id             "binding" and the binding's four parts,
+//	                                                        or "authorization" id
+//	event          "history" account region instance plat.  Event.Position()
+//
+// # What is due
+//
+// An index lists the rows that have a due time and no others. It is spread over [Shards] parts and
+// each part is sorted by the time, then by the row's key. The index may lag. An entry whose row is of
+// a kind that this version does not know, because a newer or an older version wrote it, is skipped.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bindery/shared/table"
+)
+
+// Format is the format of the rows that this version writes. A row without one has format 1, whose
+// versions drop what they do not know.
+const Format = 2
+
+// Row is a row as every driver stores it. Empty fields are not stored.
+type Row struct {
+	Key Key
+	// Record is the record's JSON.
+	Record string
+	// Version is set for the rows that change: bindings and authorizations.
+	Version string
+	// Format is the [Format] of the code that wrote the row; set where Version is.
+	Format int
+	// At is an identity entry's time, as [SortableTime] writes it.
+	At string
+	// DueAt is when the row is due, as [SortableTime] writes it; "" for never.
+	DueAt string
+	// Attributes are the row's attributes that this version does not know, in the driver's own type;
+	// nil if there are none. They are written back as they were read.
+	Attributes any
+}
+
+// Condition is what must hold of the row that is there, for a write to be made.
+type Condition struct {
+	On    Test
+	Value string // of the version or the time
+}
+
+// Test is what a [Condition] looks at.
+type Test int
+
+// The tests.
+const (
+	Always    Test = iota // holds in every case
+	Absent                // there is no row
+	VersionIs             // there is a row, and it has this version
+	AtIs                  // there is a row, and it has this time
+)
+
+// Query asks for rows with one PK, in the order of their SK.
+type Query struct {
+	PK string
+	// Prefix restricts the rows to those whose SK goes on behind these joined parts; "" for all.
+	Prefix string
+	// After restricts the rows to those behind this SK, whose row may be gone; "" for all.
+	After string
+	// Backwards reads from the last row to the first.
+	Backwards bool
+	// Limit is the most rows to return; 0 for as many as the service returns in a reply.
+	Limit int
+}
+
+// Place is where a row is in the order of what is due.
+type Place struct {
+	At  string // as [SortableTime] writes it
+	Key Key
+}
+
+// Driver makes the calls to a service. Every read but Due is strong. Where nothing else is said a
+// method makes one call, which the driver or its client may repeat while it fails in passing. An
+// error that is none of package table's means that the outcome is unknown. The methods may be called
+// at once.
+//
+// more reports whether there are rows behind the last one returned. Rows may be fewer than the limit
+// although there are more, but not none.
+type Driver interface {
+	// Get reads one row. ok is false if there is none.
+	Get(ctx context.Context, key Key) (row Row, ok bool, err error)
+	// Put writes the row in place of what is there if the condition holds, and fails with
+	// [table.ErrConflict] if not. A Put with a version that was carried out, but whose reply was lost,
+	// must not end in a conflict with itself when it is sent again.
+	Put(ctx context.Context, row Row, is Condition) error
+	// Delete deletes the row if the condition holds, and fails with [table.ErrConflict] if not. The
+	// condition is a version or a time.
+	Delete(ctx context.Context, key Key, is Condition) error
+	// PutBatch writes rows of different keys, at most [table.MaxEvents] and at least one. After an
+	// error some of them may have been written.
+	PutBatch(ctx context.Context, rows []Row) error
+	// Query reads rows of one PK.
+	Query(ctx context.Context, q Query) (rows []Row, more bool, err error)
+	// Scan reads the rows whose PK begins with the prefix, in no order. next is where to go on, the
+	// zero Key at the end. There may be no rows and yet a next.
+	Scan(ctx context.Context, prefix string, after Key, limit int) (rows []Row, next Key, err error)
+	// Due reads the places of a shard of the index that are behind the place after, which may be the
+	// zero Place, and at or before the time until.
+	Due(
+		ctx context.Context, shard int, after Place, until string, limit int,
+	) (places []Place, more bool, err error)
+}
+
+// Table is a [table.Table] on a driver. Its methods may be called at once from many goroutines and
+// processes. A limit below 1 counts as 1.
+type Table struct {
+	driver Driver
+	name   string
+
+	bindings       kind[table.Binding]
+	authorizations kind[table.Authorization]
+}
+
+var _ table.Table = (*Table)(nil)
+
+// New uses the driver of a store. The store's name is for errors. It makes no call.
+func New(storeName string, driver Driver) *Table {
+	return &Table{driver, storeName, bindings(), authorizations()}
+}
+
+// failed says what was being done. Nil stays nil.
+func (t *Table) failed(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s: %w", t.name, doing, err)
+}
+
+// checkPage returns an error for an empty page that is said not to be the last: a list would end
+// there, or never.
+func checkPage(rows int, more bool) error {
+	if more && rows == 0 {
+		return errors.New("a page is empty and not the last")
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"bindery/shared/table"
+)
+
+// kind is one kind of records: those that have a version and may come due.
+type kind[T any] struct {
+	name       string // of one, for errors
+	key        func(T) Key
+	version    func(*T) *string
+	attributes func(*T) *any
+	due        func(T) time.Time
+}
+
+func bindings() kind[table.Binding] {
+	return kind[table.Binding]{
+		name:       "a binding",
+		key:        func(b table.Binding) Key { return BindingKey(b.Key) },
+		version:    func(b *table.Binding) *string { return &b.Version },
+		attributes: func(b *table.Binding) *any { return &b.Attributes },
+		due:        func(b table.Binding) time.Time { return b.DueAt },
+	}
+}
+
+func authorizations() kind[table.Authorization] {
+	return kind[table.Authorization]{
+		name:       "an authorization",
+		key:        func(a table.Authorization) Key { return AuthorizationKey(a.ID) },
+		version:    func(a *table.Authorization) *string { return &a.Version },
+		attributes: func(a *table.Authorization) *any { return &a.Attributes },
+		due:        func(a table.Authorization) time.Time { return a.DueAt },
+	}
+}
+
+// encode makes a row of a record, under a new version.
+func (k kind[T]) encode(record T) (Row, error) {
+	row, err := encode(k.key(record), record)
+	row.Version, row.Format = table.NewVersion(), Format
+	row.Attributes = *k.attributes(&record)
+	if due := k.due(record); !due.IsZero() {
+		row.DueAt = SortableTime(due)
+	}
+	return row, err
+}
+
+func (k kind[T]) decode(row Row) (T, error) {
+	var none T
+	record, err := decode[T](row)
+	if err != nil {
+		return none, err
+	}
+	if row.Version == "" {
+		return none, errors.New("the row has no version")
+	}
+	*k.version(&record), *k.attributes(&record) = row.Version, row.Attributes
+	return record, nil
+}
+
+// encode makes a row of a record and nothing else.
+func encode(key Key, record any) (Row, error) {
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		return Row{}, fmt.Errorf("encode: %w", err)
+	}
+	return Row{Key: key, Record: string(encoded)}, nil
+}
+
+func decode[T any](row Row) (record T, err error) {
+	if err := json.Unmarshal([]byte(row.Record), &record); err != nil {
+		return record, fmt.Errorf("decode: %w", err)
+	}
+	return record, nil
+}
+
+func decodeAll[T any](rows []Row, decode func(Row) (T, error)) ([]T, error) {
+	var list []T
+	for _, row := range rows {
+		record, err := decode(row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, record)
+	}
+	return list, nil
+}
+
+// get reads the row whose key is that of like.
+func get[T any](ctx context.Context, t *Table, k kind[T], like T) (T, error) {
+	var none T
+	row, ok, err := t.driver.Get(ctx, k.key(like))
+	if err == nil && !ok {
+		err = table.ErrNotFound
+	}
+	if err != nil {
+		return none, t.failed("read "+k.name, err)
+	}
+	record, err := k.decode(row)
+	return record, t.failed("read "+k.name, err)
+}
+
+// save writes the record under a new version if the row is there in the record's version, or if
+// there is no row for "".
+func save[T any](ctx context.Context, t *Table, k kind[T], record T) (T, error) {
+	var none T
+	row, err := k.encode(record)
+	if err == nil {
+		is := Condition{VersionIs, *k.version(&record)}
+		if is.Value == "" {
+			is.On = Absent
+		}
+		err = t.driver.Put(ctx, row, is)
+	}
+	if err != nil {
+		return none, t.failed("save "+k.name, err)
+	}
+	*k.version(&record) = row.Version
+	return record, nil
+}
+
+// remove deletes the row if it is there in the record's version.
+func remove[T any](ctx context.Context, t *Table, k kind[T], record T) error {
+	err := t.driver.Delete(ctx, k.key(record), Condition{VersionIs, *k.version(&record)})
+	return t.failed("delete "+k.name, err)
+}
+
+// Binding is of [table.Bindings].
+func (t *Table) Binding(ctx context.Context, key table.Key) (table.Binding, error) {
+	return get(ctx, t, t.bindings, table.Binding{Key: key})
+}
+
+// SaveBinding is of [table.Bindings].
+func (t *Table) SaveBinding(ctx context.Context, b table.Binding) (table.Binding, error) {
+	return save(ctx, t, t.bindings, b)
+}
+
+// DeleteBinding is of [table.Bindings].
+func (t *Table) DeleteBinding(ctx context.Context, b table.Binding) error {
+	return remove(ctx, t, t.bindings, b)
+}
+
+// Authorization is of [table.Authorizations].
+func (t *Table) Authorization(ctx context.Context, id string) (table.Authorization, error) {
+	return get(ctx, t, t.authorizations, table.Authorization{ID: id})
+}
+
+// SaveAuthorization is of [table.Authorizations].
+func (t *Table) SaveAuthorization(
+	ctx context.Context, a table.Authorization,
+) (table.Authorization, error) {
+	return save(ctx, t, t.authorizations, a)
+}
+
+// DeleteAuthorization is of [table.Authorizations].
+func (t *Table) DeleteAuthorization(ctx context.Context, a table.Authorization) error {
+	return remove(ctx, t, t.authorizations, a)
+}

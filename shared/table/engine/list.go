@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+
+	"bindery/shared/table"
+)
+
+// The longest parts of a key, in bytes, that any of the services takes.
+const (
+	longestPK = 2048
+	longestSK = 1024
+)
+
+// cursor is what the text of a cursor encodes: the list, by a name made by [table.Join], and the
+// last row. At is set in the list of what is due only.
+type cursor struct {
+	List string `json:"list"`
+	At   string `json:"at,omitempty"`
+	PK   string `json:"pk"`
+	SK   string `json:"sk"`
+}
+
+func (c cursor) key() Key { return Key{c.PK, c.SK} }
+
+func encodeCursor(c cursor) string {
+	encoded, _ := json.Marshal(c) // text alone never fails
+	return base64.RawURLEncoding.EncodeToString(encoded)
+}
+
+// decodeCursor returns [table.ErrCursor] for what encodeCursor did not write for this list.
+func decodeCursor(list, text string) (cursor, error) {
+	var c cursor
+	encoded, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || json.Unmarshal(encoded, &c) != nil || c.List != list ||
+		c.PK == "" || c.SK == "" || len(c.PK) > longestPK || len(c.SK) > longestSK {
+		return cursor{}, table.ErrCursor
+	}
+	return c, nil
+}
+
+// query makes a query, and returns the SK to go on from, "" at the end.
+func query[T any](
+	ctx context.Context, t *Table, q Query, decode func(Row) (T, error),
+) (list []T, last string, err error) {
+	rows, more, err := t.driver.Query(ctx, q)
+	if err == nil {
+		err = checkPage(len(rows), more)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	list, err = decodeAll(rows, decode)
+	if err != nil || !more {
+		return list, "", err
+	}
+	return list, rows[len(rows)-1].Key.SK, nil
+}
+
+// page is the page of a PK's rows behind the cursor, which fits the list of this PK only.
+func page[T any](
+	ctx context.Context, t *Table, pk, text string, limit int, decode func(Row) (T, error),
+) (table.Page[T], error) {
+	q := Query{PK: pk, Limit: max(limit, 1)}
+	if text != "" {
+		c, err := decodeCursor(pk, text)
+		if err != nil {
+			return table.Page[T]{}, err
+		}
+		// The caller may have written the cursor, to read rows of another PK.
+		if c.PK != pk {
+			return table.Page[T]{}, table.ErrCursor
+		}
+		q.After = c.SK
+	}
+	list, last, err := query(ctx, t, q, decode)
+	if err != nil || last == "" {
+		return table.Page[T]{Items: list}, err
+	}
+	return table.Page[T]{Items: list, Cursor: encodeCursor(cursor{List: pk, PK: pk, SK: last})}, nil
+}
+
+// InstanceBindings is of [table.Bindings]. It is one query, as long as an instance's records fit
+// into one reply of the service.
+func (t *Table) InstanceBindings(
+	ctx context.Context, account, region, instance string,
+) ([]table.Binding, error) {
+	var all []table.Binding
+	q := Query{PK: AccountPK(account), Prefix: table.Join(region, instance)}
+	for {
+		list, last, err := query(ctx, t, q, t.bindings.decode)
+		if err != nil {
+			return nil, t.failed("list an instance", err)
+		}
+		if all = append(all, list...); last == "" {
+			return all, nil
+		}
+		q.After = last
+	}
+}
+
+// AccountBindings is of [table.Bindings], and strong.
+func (t *Table) AccountBindings(
+	ctx context.Context, account, cursor string, limit int,
+) (table.Page[table.Binding], error) {
+	list, err := page(ctx, t, AccountPK(account), cursor, limit, t.bindings.decode)
+	return list, t.failed("list an account", err)
+}
+
+// AllBindings is of [table.Bindings], and strong. A page may be short: a service may look at as many
+// rows of any kind as the limit says.
+func (t *Table) AllBindings(
+	ctx context.Context, cursor string, limit int,
+) (table.Page[table.Binding], error) {
+	list, err := t.allBindings(ctx, cursor, max(limit, 1))
+	return list, t.failed("list bindings", err)
+}
+
+func (t *Table) allBindings(
+	ctx context.Context, text string, limit int,
+) (none table.Page[table.Binding], err error) {
+	name := table.Join("all")
+	var c cursor
+	if text != "" {
+		if c, err = decodeCursor(name, text); err != nil {
+			return none, err
+		}
+	}
+	rows, next, err := t.driver.Scan(ctx, table.Join(BindingKind), c.key(), limit)
+	if err != nil {
+		return none, err
+	}
+	list, err := decodeAll(rows, t.bindings.decode)
+	if err != nil || next == (Key{}) {
+		return table.Page[table.Binding]{Items: list}, err
+	}
+	return table.Page[table.Binding]{
+		Items: list, Cursor: encodeCursor(cursor{List: name, PK: next.PK, SK: next.SK}),
+	}, nil
+}
+
+// SaveIdentityEntry is of [table.IdentityIndex].
+func (t *Table) SaveIdentityEntry(ctx context.Context, e table.IdentityEntry) error {
+	e.At = e.At.UTC()
+	row, err := encode(IdentityEntryKey(e), e)
+	if err == nil {
+		row.At = SortableTime(e.At)
+		err = t.driver.Put(ctx, row, Condition{})
+	}
+	return t.failed("save an identity entry", err)
+}
+
+// ListIdentityEntries is of [table.IdentityIndex].
+func (t *Table) ListIdentityEntries(
+	ctx context.Context, of table.IdentityKey, cursor string, limit int,
+) (table.Page[table.IdentityEntry], error) {
+	list, err := page(ctx, t, IdentityPK(of), cursor, limit, decode[table.IdentityEntry])
+	return list, t.failed("list identity entries", err)
+}
+
+// DeleteIdentityEntry is of [table.IdentityIndex].
+func (t *Table) DeleteIdentityEntry(ctx context.Context, e table.IdentityEntry) error {
+	err := t.driver.Delete(ctx, IdentityEntryKey(e), Condition{AtIs, SortableTime(e.At)})
+	if errors.Is(err, table.ErrConflict) {
+		return nil
+	}
+	return t.failed("delete an identity entry", err)
+}
