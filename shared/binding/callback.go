@@ -101,6 +101,7 @@ func (s *Service) claimAuthorization(
 	code := secret.New(s.random(32))
 	a.Stage, a.ConfirmationHash = table.Claimed, hashOf(code)
 	a.Token = table.Token{Secret: s.newSecretName(), Generation: 1}
+	a.OwnsSecret = true
 	a.DueAt = secretDueAt(a)
 	saved, err := s.table.SaveAuthorization(ctx, a)
 	if err == nil {

@@ -104,12 +104,13 @@ func (s *Service) revokeConfirmed(ctx context.Context, old, saved table.Binding)
 }
 
 // nameBinding writes into the attempt which record is about to point at its secret, so that the
-// sweep asks that record before it deletes the secret. An attempt names one binding, once.
+// sweep asks that record before it deletes the secret. An attempt names one binding, once. One that
+// doesn't own its secret can't be confirmed: the version that wrote its note would delete the secret.
 func (s *Service) nameBinding(ctx context.Context, a table.Authorization, key table.Key) error {
 	for range maxTries {
 		another := a.Binding != (table.Key{}) && a.Binding != key
 		switch {
-		case another || a.Discarded || a.Attempts > 0: // the last: the sweep deletes the secret
+		case another, a.Discarded, !a.OwnsSecret, a.Attempts > 0: // the last: the sweep deletes it
 			return problem.New(problem.AuthorizationDone)
 		case a.Binding == key:
 			return nil

@@ -13,9 +13,8 @@ import (
 	"bindery/shared/awscloud"
 )
 
-// What follows reads and writes the rows as DynamoDB has them, because either version's own code
-// may drop what it does not know.
-
+// row is a row as DynamoDB has it. The tests of versions read and write those, because either
+// version's own code may drop what it does not know.
 type row = map[string]types.AttributeValue
 
 func textOf(r row, attribute string) string {
