@@ -130,6 +130,7 @@ func (s *Service) bind(
 // replace is next in the place of rec: what belongs to the row stays, what belonged to the old
 // token goes.
 func (s *Service) replace(rec, next table.Binding) table.Binding {
+	next = next.WithUnknown(rec)
 	next.Key, next.Version = rec.Key, rec.Version
 	next.Secrets = s.nextSecrets(rec, next.Token.Secret)
 	next.Events, next.EventCount, next.EventAt = rec.Events, rec.EventCount, rec.EventAt

@@ -13,10 +13,6 @@ import (
 )
 
 const (
-	// checkInterval is the time between two checks of a binding: short enough that a revoked token
-	// is known before the next morning's builds, and that no token expires from disuse (GitHub
-	// deletes one after a year). A check costs one or two calls to the platform, nine for Codeup.
-	checkInterval = 24 * time.Hour
 	// retryCheckInterval is the time to the next check after one without an answer.
 	retryCheckInterval = time.Hour
 	// checkLeaseTTL keeps a record that is being checked from coming due again at once when its
@@ -28,31 +24,6 @@ const (
 	// bindings are unbound.
 	missingInstancePeriod = 7 * 24 * time.Hour
 )
-
-// warningDays returns the days before a token's expiry at which its owner is warned, once each.
-func warningDays() []int { return []int{14, 7, 1} }
-
-const day = 24 * time.Hour
-
-// nextCheck returns when a healthy binding is next checked: in a day, less a random part of two
-// hours, or earlier if its owner must be warned of the token's expiry before.
-func (s *Service) nextCheck(rec table.Binding) time.Time {
-	next := s.now().Add(checkInterval - s.jitter(2*time.Hour))
-	expiry := rec.Token.ExpiresAt
-	if expiry.IsZero() || rec.Token.Refreshable {
-		return next
-	}
-	moments := []time.Time{expiry}
-	for _, days := range warningDays() {
-		moments = append(moments, expiry.Add(-time.Duration(days)*day))
-	}
-	for _, at := range moments {
-		if at.After(s.now()) && at.Before(next) {
-			next = at
-		}
-	}
-	return next
-}
 
 // CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
 // The result of the check is in the view, not in the error. A binding that the operator has

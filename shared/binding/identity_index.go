@@ -3,10 +3,8 @@ package binding
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
-	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 )
@@ -99,6 +97,16 @@ func isOf(rec table.Binding, h table.IdentityEntry) bool {
 	return rec.Bound() && identityKey(h.Binding.Platform, rec.Address, rec.Identity.ID) == h.Of
 }
 
+const (
+	// sweepInterval is the longest time between two scheduled runs of the sweep.
+	sweepInterval = 15 * time.Minute
+	// unconfirmedTokenTTL is how long after its issue the token of an attempt that is not confirmed
+	// may be valid. The token may be issued right after the attempt starts; the attempt then takes
+	// authorizationTTL to expire, its secret is due after the grace period, and the next run of the
+	// sweep, which begins its last call within callDeadline, revokes the token.
+	unconfirmedTokenTTL = authorizationTTL + orphanGracePeriod + sweepInterval + callDeadline
+)
+
 // pruneEntry drops an entry that stands for nothing, and reports whether it is too young for
 // that: its binding may yet be saved.
 func (s *Service) pruneEntry(ctx context.Context, h table.IdentityEntry) (bool, error) {
@@ -116,96 +124,3 @@ func (s *Service) pruneEntry(ctx context.Context, h table.IdentityEntry) (bool, 
 }
 
 func sameToken(a, b provider.Token) bool { return a.Access.Equal(b.Access) }
-
-// GitHub keeps ten tokens a user and app, and the eleventh kills the first, which would be another
-// instance's binding. So the tenth is refused, which leaves room for one attempt to be refused.
-const (
-	tokenWarningCount = 8
-	maxTokens         = 10
-	// sweepInterval is the longest time between two scheduled runs of the sweep.
-	sweepInterval = 15 * time.Minute
-	// unconfirmedTokenTTL is how long after its issue the token of an attempt that is not confirmed
-	// may be valid. The token may be issued right after the attempt starts; the attempt then takes
-	// authorizationTTL to expire, its secret is due after the grace period, and the next run of the
-	// sweep, which begins its last call within callDeadline, revokes the token.
-	unconfirmedTokenTTL = authorizationTTL + orphanGracePeriod + sweepInterval + callDeadline
-)
-
-// countTokens notes that an attempt holds a token of a GitHub identity, and refuses it if there
-// are too many. Attempts that were not confirmed count until the sweep has ended them. A re-bind
-// replaces a token, and so is never one too many.
-func (s *Service) countTokens(
-	ctx context.Context, a table.Authorization, identity string,
-) ([]problem.Problem, error) {
-	of := identityKey(a.Platform, "", identity)
-	own := table.IdentityEntry{Of: of, Authorization: a.ID, At: a.Token.IssuedAt}
-	if err := s.table.SaveIdentityEntry(ctx, own); err != nil {
-		return nil, unavailable("noting the identity", err)
-	}
-	count := 1
-	for cursor := ""; ; {
-		page, err := s.table.ListIdentityEntries(ctx, of, cursor, pageSize)
-		if err != nil {
-			return nil, unavailable("listing an identity's bindings", err)
-		}
-		for _, h := range page.Items {
-			if h.Authorization == a.ID {
-				continue
-			}
-			if a.Instance != "" && h.Binding == targetOf(a) {
-				continue // its token goes when this one comes
-			}
-			holds, err := s.counts(ctx, h)
-			if err != nil {
-				return nil, err
-			}
-			if holds {
-				count++
-			}
-		}
-		if cursor = page.Cursor; cursor == "" {
-			break
-		}
-	}
-	switch {
-	case count >= maxTokens:
-		return nil, tokens(problem.TooManyTokens, count-1)
-	case count >= tokenWarningCount:
-		return []problem.Problem{*tokens(problem.ManyTokens, count)}, nil
-	}
-	return nil, nil
-}
-
-func tokens(code problem.Code, count int) *problem.Problem {
-	return problem.New(code).With("count", strconv.Itoa(count))
-}
-
-// counts reports whether an entry stands for a token that lives, and drops one that doesn't.
-func (s *Service) counts(ctx context.Context, h table.IdentityEntry) (bool, error) {
-	if h.Binding != (table.Key{}) {
-		rec, err := s.record(ctx, h.Binding)
-		if err != nil {
-			return true, err
-		}
-		if isOf(rec, h) {
-			return true, nil
-		}
-	}
-	return s.pruneEntry(ctx, h)
-}
-
-// dropAttemptEntry deletes the entry of an attempt whose token a binding has now, or which was
-// revoked. If it fails, the entry counts until it is as old as unconfirmedTokenTTL.
-func (s *Service) dropAttemptEntry(ctx context.Context, a table.Authorization) {
-	if a.Platform != provider.GitHub {
-		return
-	}
-	err := s.table.DeleteIdentityEntry(ctx, table.IdentityEntry{
-		Of:            identityKey(a.Platform, "", a.Identity.ID),
-		Authorization: a.ID,
-		At:            a.Token.IssuedAt,
-	})
-	if err != nil {
-		s.log.WarnContext(ctx, "an attempt's entry was not dropped", "error", err)
-	}
-}

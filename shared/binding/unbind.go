@@ -124,7 +124,7 @@ func (s *Service) emptied(rec table.Binding, stamp string, by table.User) table.
 		EventCount: rec.EventCount,
 		EventAt:    rec.EventAt,
 		Delivery:   rec.Delivery,
-	}
+	}.WithUnknown(rec)
 	s.happened(&next, table.Event{Type: event.Unbound, Actor: by, Previous: rec.Identity})
 	return next
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Hook is called before each call to a table, with the call's name, such as "SaveBinding". An
-// error keeps the call from being made and is returned in its place. A func that it returns is
+// Hook is called before each call to a table, with the call's name, such as "SaveBinding". If it
+// returns an error, the call is not made and fails with that error. A func that it returns is
 // called when the call has ended. It is the same type as vault.Hook.
 type Hook = func(ctx context.Context, call string) (done func(), err error)
 
-// WithBeforeCall calls h before every call to t. The 2-minute rule of package binding is a hook, and so
-// are the counters and the crashes of its tests.
+// WithBeforeCall returns a table that calls h before every call to t. Package binding enforces its
+// 2-minute rule by a hook, and its tests count calls and crash by hooks.
 func WithBeforeCall(t Table, h Hook) Table { return hooked{t, h} }
 
 type hooked struct {
@@ -98,8 +98,10 @@ func (w hooked) DueBefore(
 	})
 }
 
-func (w hooked) SaveIdentityEntry(ctx context.Context, h IdentityEntry) error {
-	return with0(ctx, w.h, "SaveIdentityEntry", func() error { return w.t.SaveIdentityEntry(ctx, h) })
+func (w hooked) SaveIdentityEntry(ctx context.Context, e IdentityEntry) error {
+	return with0(ctx, w.h, "SaveIdentityEntry", func() error {
+		return w.t.SaveIdentityEntry(ctx, e)
+	})
 }
 
 func (w hooked) ListIdentityEntries(
@@ -110,8 +112,10 @@ func (w hooked) ListIdentityEntries(
 	})
 }
 
-func (w hooked) DeleteIdentityEntry(ctx context.Context, h IdentityEntry) error {
-	return with0(ctx, w.h, "DeleteIdentityEntry", func() error { return w.t.DeleteIdentityEntry(ctx, h) })
+func (w hooked) DeleteIdentityEntry(ctx context.Context, e IdentityEntry) error {
+	return with0(ctx, w.h, "DeleteIdentityEntry", func() error {
+		return w.t.DeleteIdentityEntry(ctx, e)
+	})
 }
 
 func (w hooked) AppendHistory(ctx context.Context, key Key, events []Event) error {

@@ -37,7 +37,7 @@ func TestHookIsCalledAroundEveryCallByItsName(t *testing.T) {
 	for i := range methods.NumMethod() {
 		name := methods.Method(i).Name
 		var log []string
-		// The table behind the hook tells its calls by a hook too, and needs no table behind it.
+		// The inner table reports its calls by a hook too, and so needs no table behind it.
 		inner := table.WithBeforeCall(nil, func(_ context.Context, call string) (func(), error) {
 			log = append(log, "call "+call)
 			return nil, errInner
@@ -56,7 +56,7 @@ func TestHookIsCalledAroundEveryCallByItsName(t *testing.T) {
 	}
 }
 
-func TestHooksErrorKeepsTheCallFromBeingMade(t *testing.T) {
+func TestHooksErrorPreventsTheCall(t *testing.T) {
 	errHook := errors.New("the hook's error")
 	methods := reflect.TypeFor[table.Table]()
 	for i := range methods.NumMethod() {
@@ -67,13 +67,13 @@ func TestHooksErrorKeepsTheCallFromBeingMade(t *testing.T) {
 			return nil, errors.New("the inner table's error")
 		})
 		outer := table.WithBeforeCall(inner, func(context.Context, string) (func(), error) {
-			return func() { t.Errorf("%s: told of an end, but nothing began", name) }, errHook
+			return func() { t.Errorf("%s: the end was reported, but nothing began", name) }, errHook
 		})
 		if err := invoke(t, outer, name); !errors.Is(err, errHook) {
 			t.Errorf("%s: got error %v, want the hook's", name, err)
 		}
 		if made {
-			t.Errorf("%s: the call was made all the same", name)
+			t.Errorf("%s: the call was made nevertheless", name)
 		}
 	}
 }
@@ -93,13 +93,15 @@ func TestHookGetsTheCallsContext(t *testing.T) {
 }
 
 // A table behind a hook is the same table: every argument and result passes. The suite's tests
-// share one table here, and so must bear each other's rows.
+// share one table here, and so must tolerate each other's rows.
 func TestConformanceBehindAHook(t *testing.T) {
 	opened, err := bolt.Open(filepath.Join(t.TempDir(), "bindery.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = opened.Close() })
-	hooked := table.WithBeforeCall(opened, func(context.Context, string) (func(), error) { return nil, nil })
+	hooked := table.WithBeforeCall(opened, func(context.Context, string) (func(), error) {
+		return nil, nil
+	})
 	tabletest.Run(t, func(*testing.T) table.Table { return hooked })
 }

@@ -23,8 +23,8 @@ type Key struct {
 // String is [Join] of the parts.
 func (k Key) String() string { return Join(k.Account, k.Region, k.Instance, k.Platform) }
 
-// Join builds a key of parts, each with its length before it, so that no two lists of parts give
-// the same key whatever is in them, and the key of the first parts is a prefix of the whole.
+// Join builds a key of parts, each with its length before it. No two lists of parts give the same
+// key, whatever they contain, and the key of the first parts is a prefix of the whole key.
 func Join(parts ...string) string {
 	var b strings.Builder
 	for _, part := range parts {
@@ -35,14 +35,14 @@ func Join(parts ...string) string {
 	return b.String()
 }
 
-// NewVersion is a version that was never there before: 128 random bits.
+// NewVersion returns a version that never existed before: 128 random bits.
 func NewVersion() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: see crypto/rand
 	return hex.EncodeToString(b[:])
 }
 
-// Identity is a user of a platform, as the platform told it.
+// Identity is a user of a platform, as the platform reported it.
 type Identity struct {
 	// ID never changes and is never given to another user, unlike Username.
 	ID         string `json:"id"`
@@ -59,10 +59,10 @@ type User struct {
 	Account string `json:"account"`
 }
 
-// Health is what the platform last said for certain about a binding's token.
+// Health is what the platform's last definite answer says about a binding's token.
 type Health string
 
-// The states of health. A passing failure changes none of them.
+// The states of health. A transient failure does not change the state.
 const (
 	Healthy      Health = ""
 	Revoked      Health = "revoked"
@@ -70,31 +70,31 @@ const (
 	Unauthorized Health = "unauthorized"
 )
 
-// Lease gives one invocation the right to ask the platform for the next generation. It only
-// limits callers: losing it costs nothing but a second try.
+// Lease gives one invocation the right to ask the platform for the next generation. It only limits
+// callers: if it is lost, another caller asks again.
 type Lease struct {
 	Owner string    `json:"owner"`
 	Until time.Time `json:"until"`
 }
 
-// Backoff is a refresh that failed in passing: what happened, and when the next may be tried.
+// Backoff describes a refresh that failed for a transient reason, and when the next may be tried.
 type Backoff struct {
 	Until   time.Time        `json:"until"`
 	Tries   int              `json:"tries"` // in a row
 	Problem *problem.Problem `json:"problem"`
 }
 
-// Token is what a record knows of the token it points at: everything but the token.
+// Token is what a record says about the token that it points at. It does not contain the token.
 type Token struct {
 	// Secret and Generation name the token in the vault.
 	Secret     vault.SecretName `json:"secret"`
 	Generation int              `json:"generation"`
-	// Username is what the platform's git server wants beside the token.
+	// Username is the user name that the platform's git server takes with the token.
 	Username  string    `json:"username"`
 	Scopes    []string  `json:"scopes,omitempty"`
 	IssuedAt  time.Time `json:"issuedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"` // zero: never, or not known
-	// Refreshable tokens have a refresh token beside them in the vault.
+	// Refreshable says that the vault has a refresh token for the token.
 	Refreshable bool `json:"renewable,omitempty"`
 
 	unknown unknownFields
@@ -121,7 +121,7 @@ type OwnedSecret struct {
 // minutes, until its events are in the history and its list of secrets is empty.
 type Binding struct {
 	Key
-	// Version is the table's; see [Bindings].
+	// Version is set by the table; see [Bindings].
 	Version string `json:"-"`
 	// Revision is random, changes at bind and unbind only, and is the ETag.
 	Revision string `json:"stamp"`
@@ -141,9 +141,9 @@ type Binding struct {
 	Problem       *problem.Problem `json:"problem,omitempty"`
 	LastCheckedAt time.Time        `json:"lastCheckedAt,omitzero"` // the last good check
 	Unanswered    int              `json:"unanswered,omitempty"`   // checks in a row without an answer
-	// CheckAt is when the token is next checked; zero: not before its owner or a rebind asks.
+	// CheckAt is when the token is next checked; zero: not before its owner asks for it, or a re-bind.
 	CheckAt time.Time `json:"checkAt,omitzero"`
-	// Warned is the fewest days before the token's end that its owner was warned at; 0: never.
+	// Warned is the number of days before the token's end of the last warning to its owner; 0: none.
 	Warned int `json:"warned,omitempty"`
 	// MissingSince is when the instance was first not found in the catalogue.
 	MissingSince time.Time `json:"missingSince,omitzero"`
@@ -153,11 +153,11 @@ type Binding struct {
 	RefreshUnclear bool `json:"unsure,omitempty"`
 	// Backoff keeps a refresh that failed from being tried again at once.
 	Backoff Backoff `json:"backoff,omitzero"`
-	// RecheckAt is when a revoked binding is looked at once more: its next generation may have been
-	// stored late. Zero: not, or done.
+	// RecheckAt is when a revoked binding is checked once more, because its next generation may have
+	// been stored late. Zero: not at all, or done.
 	RecheckAt time.Time `json:"lookAt,omitzero"`
 
-	// Events ride in the record's own write until they are drained to the history.
+	// Events are written with the record, until the sweep has moved them to the history.
 	Events     []Event `json:"events,omitempty"`
 	EventCount int64   `json:"eventCount,omitempty"` // the last event's number
 	// EventAt is the last event's time: no event of a binding is older than the one before it.
@@ -177,7 +177,7 @@ type Binding struct {
 // Bound reports whether the record points at a secret.
 func (b Binding) Bound() bool { return b.Token.Secret != "" }
 
-// Delivery is a cursor into the history: what comes after it is yet to be sent.
+// Delivery is a cursor into the history: the events behind it have not been sent yet.
 type Delivery struct {
 	Sent    string    `json:"sent,omitempty"` // the position of the last event that was
 	Waiting int       `json:"waiting,omitempty"`
@@ -185,7 +185,7 @@ type Delivery struct {
 	At      time.Time `json:"at,omitzero"`     // when the next is due
 }
 
-// MaxEvents is how many events a record carries at most.
+// MaxEvents is the number of events that a record has at most.
 const MaxEvents = 8
 
 // Event is something that happened to a binding.
@@ -194,22 +194,22 @@ type Event struct {
 	Number int64     `json:"number"` // 1, 2, 3, … while the row lives
 	Type   string    `json:"type"`   // binding.bound
 	At     time.Time `json:"at"`     // whole milliseconds, UTC
-	// Actor is the user who did it; zero for Bindery itself.
+	// Actor is the user who caused it; zero for Bindery itself.
 	Actor    User             `json:"actor,omitzero"`
 	Identity Identity         `json:"identity,omitzero"`
-	Previous Identity         `json:"previous,omitzero"` // of a re-bind: whom it replaced
+	Previous Identity         `json:"previous,omitzero"` // of a re-bind: the one it replaced
 	Problem  *problem.Problem `json:"problem,omitempty"`
 
 	unknown unknownFields
 }
 
-// Position orders a binding's events: by time, number and id. It sorts as text.
+// Position returns text that sorts a binding's events by time, number and id.
 func (e Event) Position() string {
 	return fmt.Sprintf("%014d.%010d.%s", e.At.UnixMilli(), e.Number, e.ID)
 }
 
-// IsPosition reports whether the text has the form of an [Event.Position], for [History] to tell
-// cursors.
+// IsPosition reports whether the text has the form of an [Event.Position]. A [History] checks its
+// cursors with it.
 func IsPosition(text string) bool {
 	const at, number = 14, 14 + 1 + 10
 	if len(text) <= number+1 || text[at] != '.' || text[number] != '.' {

@@ -14,16 +14,20 @@
 // before or after, no secret is left behind and no secret in use is deleted. Package binding
 // implements this rule, and its tests contain a model of it.
 //
-// # What every implementation keeps to
+// # What every implementation promises
 //
-// Each method is one round trip, but for Due, which is one a shard and page. There are no
-// transactions across partitions, and nothing relies on a time-to-live. Every row that is saved
-// gets a new random version, which never repeats; a save or delete carries the version that was
-// read, "" for a row that must not be there yet, and fails with [ErrConflict] if that is not
-// what is there. An error that is none of this package's (throttling, a time-out, a full disk)
-// means that the outcome is unknown: the caller reads the row again, and what is there counts.
+// Each method makes one round trip, except Due, which makes one for each shard and page. There are
+// no transactions across partitions, and nothing relies on a time-to-live. Every save gives the row
+// a new random version, which never repeats. A save or delete carries the version that was read, or
+// "" for a row that must not exist yet, and fails with [ErrConflict] if the row has another. An
+// error that is none of this package's (throttling, a time-out, a full disk) means that the outcome
+// is unknown: the caller reads the row again, and the row decides.
 //
-// Every implementation (bolt, dynamo, tablestore) passes the suite in tabletest.
+// A record keeps what a newer version of this code wrote and this version does not know: fields of
+// a [Binding], [Authorization], [Token], [Event] or [OwnedSecret], and attributes of the row.
+//
+// Package engine implements all of it over drivers (bolt, dynamo, tablestore). Each passes the
+// suite in tabletest.
 package table
 
 import (
@@ -34,46 +38,49 @@ import (
 
 // The errors that callers tell apart with errors.Is.
 var (
-	// ErrNotFound is for a row that isn't there.
+	// ErrNotFound says that there is no such row.
 	ErrNotFound = errors.New("table: no such row")
-	// ErrConflict is for a version that isn't the one that is there: another was saved in
-	// between, the row is gone, or it must not exist and does.
+	// ErrConflict says that the row does not have the version that was given: another was saved
+	// since it was read, the row is gone, or it exists and must not.
 	ErrConflict = errors.New("table: the row is not as it was read")
-	// ErrCursor is for a cursor that this list did not give out.
+	// ErrCursor says that the cursor is not of this list.
 	ErrCursor = errors.New("table: not a cursor of this list")
 )
 
-// Page is a part of a list. Cursor asks for the next part and is "" after the last one. A page
-// may be short, even empty, and yet have a cursor.
+// Page is a part of a list. Cursor asks for the next page and is "" in the last one. A page may be
+// short, even empty, although it has a cursor.
 type Page[T any] struct {
 	Items  []T
 	Cursor string
 }
 
-// Bindings are the records of what is bound.
+// Bindings reads and writes the records of bindings.
 type Bindings interface {
-	// Binding reads one row, strongly: it sees every save that ended before. [ErrNotFound].
+	// Binding reads one row, strongly: it sees every save that ended before it began. It fails with
+	// [ErrNotFound].
 	Binding(ctx context.Context, key Key) (Binding, error)
 
-	// InstanceBindings lists an instance's rows, strongly; at most one a platform, in no order.
+	// InstanceBindings lists an instance's rows, strongly and in no order. There is at most one for
+	// each platform.
 	InstanceBindings(ctx context.Context, account, region, instance string) ([]Binding, error)
 
-	// AccountBindings lists an account's rows in the order of their keys. A row that is there all
-	// the while is listed exactly once. [ErrCursor].
+	// AccountBindings lists an account's rows in the order of their keys. A row that exists during
+	// the whole listing is listed exactly once. It fails with [ErrCursor].
 	AccountBindings(ctx context.Context, account, cursor string, limit int) (Page[Binding], error)
 
-	// AllBindings lists every row, for operators, in no order. It costs the size of the table.
+	// AllBindings lists every row, for operators, in no order. Its cost grows with the table.
 	AllBindings(ctx context.Context, cursor string, limit int) (Page[Binding], error)
 
-	// SaveBinding writes the row if its version is b.Version ("": if there is none) and returns it
-	// with its new version. [ErrConflict].
+	// SaveBinding writes the row if its version is b.Version, or if there is none for "", and returns
+	// it with its new version. It fails with [ErrConflict].
 	SaveBinding(ctx context.Context, b Binding) (Binding, error)
 
-	// DeleteBinding deletes the row if its version is b.Version. [ErrConflict].
+	// DeleteBinding deletes the row if its version is b.Version. It fails with [ErrConflict].
 	DeleteBinding(ctx context.Context, b Binding) error
 }
 
-// Authorizations are the OAuth attempts under way. Reads are strong.
+// Authorizations reads and writes the records of authorizations, as [Bindings] does. Reads are
+// strong.
 type Authorizations interface {
 	Authorization(ctx context.Context, id string) (Authorization, error)           // [ErrNotFound]
 	SaveAuthorization(ctx context.Context, a Authorization) (Authorization, error) // [ErrConflict]
@@ -82,39 +89,42 @@ type Authorizations interface {
 
 // Due finds the rows whose DueAt has come.
 type Due interface {
-	// DueBefore lists the rows with a DueAt at or before t, oldest first. It costs what is due, not
-	// the size of the table. The index behind it may lag: an entry is a hint, the row decides.
-	// An entry may be met twice, when its row is saved with another DueAt between two pages.
+	// DueBefore lists the rows with a DueAt at or before t, oldest first. Its cost grows with what is
+	// due, not with the table. It reads an index that may lag: an entry is a hint, and the row
+	// decides. An entry may be listed twice if its row is saved with another DueAt between two pages.
+	// Entries of a kind that this version does not know are skipped.
 	DueBefore(ctx context.Context, t time.Time, cursor string, limit int) (Page[DueEntry], error)
 }
 
-// IdentityIndex remembers which bindings and authorizations hold a token of one identity of a platform.
-// It is a hint, written before the binding is saved: an entry counts when its binding really has
-// that identity, or while it is young: 15 minutes for a binding's entry, and for an authorization's
+// IdentityIndex lists which bindings and authorizations have a token of one identity of a platform.
+// It is a hint, written before the binding is saved: an entry counts if its binding has that
+// identity, or while it is young: 15 minutes for a binding's entry, and for an authorization's
 // until the sweep has ended the token of an attempt that was not confirmed.
 type IdentityIndex interface {
 	// SaveIdentityEntry writes the entry. The same entry again only sets At.
-	SaveIdentityEntry(ctx context.Context, h IdentityEntry) error
+	SaveIdentityEntry(ctx context.Context, e IdentityEntry) error
 	// ListIdentityEntries lists the entries of one identity, strongly.
-	ListIdentityEntries(ctx context.Context, of IdentityKey, cursor string, limit int) (Page[IdentityEntry], error)
-	// DeleteIdentityEntry deletes the entry if its At is still h.At; otherwise, and if there is none, it
-	// does nothing.
-	DeleteIdentityEntry(ctx context.Context, h IdentityEntry) error
+	ListIdentityEntries(
+		ctx context.Context, of IdentityKey, cursor string, limit int,
+	) (Page[IdentityEntry], error)
+	// DeleteIdentityEntry deletes the entry if its At is still e.At. Otherwise, and if there is none,
+	// it does nothing.
+	DeleteIdentityEntry(ctx context.Context, e IdentityEntry) error
 }
 
-// History keeps a binding's events for good, also after its row is gone.
+// History keeps a binding's events without end, also after its row was deleted.
 type History interface {
-	// AppendHistory adds events of one binding, at most [MaxEvents]. An event whose position is
-	// there already is there once.
+	// AppendHistory adds events of one binding, at most [MaxEvents]. An event that is appended twice,
+	// by its position, is there once.
 	AppendHistory(ctx context.Context, key Key, events []Event) error
-	// ListHistory lists a binding's events by their position, after the cursor: a page's, or the
-	// [Event.Position] of any event. [ErrCursor].
+	// ListHistory lists a binding's events in the order of their positions, from behind the cursor: a
+	// page's, or the [Event.Position] of any event. It fails with [ErrCursor].
 	ListHistory(
 		ctx context.Context, key Key, order Order, cursor string, limit int,
 	) (Page[Event], error)
 }
 
-// Order is the order of a history.
+// Order is the order in which a history is listed.
 type Order int
 
 // The orders.
@@ -123,7 +133,7 @@ const (
 	OldestFirst
 )
 
-// Table is all of it.
+// Table reads and writes all records.
 type Table interface {
 	Bindings
 	Authorizations

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// A record keeps the fields that a newer version of this code wrote and this version does not know:
-// they are read with the record and written back when it is saved. So a check by an older version
-// deletes nothing while both versions run.
-
-// unknownFields are members of a JSON object that this version does not know: an object's text, or
-// "" for none. Being text, they are shared by copies of a record without harm.
+// unknownFields are the members of a record's JSON that a newer version of this code wrote and this
+// version does not know: an object's text, or "" for none. They are read with the record and
+// written back with it, so that a check by an older version deletes nothing while both versions
+// run.
+//
+// They are text because copies of a record may then share them, and records stay comparable.
 type unknownFields string
 
 // unmarshalKnown decodes a JSON object into a pointer to a struct, and returns the members that the
@@ -98,8 +98,8 @@ func (b *Binding) UnmarshalJSON(text []byte) (err error) {
 }
 
 // WithUnknown returns b with what a newer version wrote into the row of another record and this
-// version does not know: its fields, but not those of its token, its events and
-// its secrets, and the attributes of its row. It is for a binding that is built anew in place of the other.
+// version does not know: its fields, but not those of its token, its events and its secrets, and
+// the attributes of its row. It is for a binding that is built anew in place of the other.
 func (b Binding) WithUnknown(of Binding) Binding {
 	b.unknown, b.Attributes = of.unknown, of.Attributes
 	return b

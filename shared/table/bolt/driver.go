@@ -15,11 +15,11 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// driver keeps each kind of rows in a bucket of its own. A row's key there is the engine's PK and SK
-// in one, without the kind, so that it begins with a digit. Rows with a version are JSON objects with
-// version, format and record, and members that this version does not know, which are kept. Other
-// rows are their record. The bucket due has an entry for each row that comes due: its key is the time
-// and the row's kind and key, its value a [table.DueEntry].
+// driver keeps each kind of rows in a bucket of its own. A row's key there is the engine's PK,
+// without the kind, and SK, so that it begins with a digit. The value of a row with a version is a
+// JSON object with version, format and record; members that this version does not know are kept.
+// The value of another row is its record. The bucket due has an entry for each row that comes due:
+// the key is the time and the row's kind and key, the value a [table.DueEntry].
 type driver struct{ db *bbolt.DB }
 
 var _ engine.Driver = (*driver)(nil)
@@ -38,7 +38,7 @@ func bucketOf(pk string) (bucket, inBucket string) {
 	panic("bolt: no bucket for the rows of " + pk) // the engine has no other kinds
 }
 
-// skOf is what an SK adds to a key in a bucket: nothing for a row that is alone under its PK.
+// skOf is what an SK adds to a key in a bucket: nothing for a row that shares its PK with no other.
 func skOf(key engine.Key) string { return strings.TrimPrefix(key.SK, engine.OnlyRow) }
 
 func bucketKey(tx *bbolt.Tx, key engine.Key) (bucket *bbolt.Bucket, inBucket []byte) {
@@ -318,8 +318,8 @@ func (s span) holds(key []byte) bool {
 		bytes.Compare(key, []byte(s.hi)) < 0
 }
 
-// collect calls add for each of the run's entries up to the limit, which is 0 for none. more reports
-// whether there are more.
+// collect calls add for each of the run's entries up to the limit, which is 0 for none. more
+// reports whether there are more.
 func (d *driver) collect(
 	ctx context.Context, s span, limit int, add func(key string, value []byte) error,
 ) (more bool, err error) {

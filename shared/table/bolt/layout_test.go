@@ -47,7 +47,10 @@ func TestTheLayoutIsWhatItAlwaysWas(t *testing.T) {
 		`"region":"cn-1","instance":"i","platform":"github","stamp":"s","method":"token",`+
 		`"dueAt":"2001-02-03T04:05:06Z"},"newer":[1]}`)
 	write(t, opened, dueBucket, dueKey, dueEntry)
-	write(t, opened, dueBucket, "2001-02-03T04:05:06.000000000Z12:subscription1:1", `{"At":"2001-02-03T04:05:06Z"}`)
+	write(t, opened, dueBucket, "2001-02-03T04:05:06.000000000Z12:subscription1:1",
+		`{"At":"2001-02-03T04:05:06Z"}`)
+	write(t, opened, dueBucket, "2001-02-03T04:05:06.000000000Z4:note1:1",
+		`{"At":"2001-02-03T04:05:06Z","Note":"1"}`)
 
 	b, err := opened.Binding(ctx, k)
 	if err != nil || b.Version != "v1" || b.Revision != "s" || !b.DueAt.Equal(at) {

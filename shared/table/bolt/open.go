@@ -2,8 +2,8 @@
 // transaction, which is on the disk before the call returns. The index of what is due is written in
 // the same transaction as its row, so that nothing lags.
 //
-// Only one process at a time can open the file. Many goroutines may call at once; writes are made one
-// after the other.
+// Only one process at a time can open the file. Many goroutines may call at once; writes are made
+// one after the other.
 package bolt
 
 import (
@@ -52,8 +52,8 @@ var _ table.Table = (*Table)(nil)
 
 // Open opens the file, and makes it (mode 0600) and its folders (mode 0700) if they don't exist. It
 // fails after a second if another process has the file open, and at once if the file is not
-// bbolt's, not Bindery's, or of another format; the file then stays as it was. The error is one line
-// that names the file.
+// bbolt's, not Bindery's, or of another format; the file then stays as it was. The error is one
+// line that names the file.
 func Open(path string) (*Table, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("bolt: make the folder: %w", err)
@@ -74,9 +74,9 @@ func Open(path string) (*Table, error) {
 // nothing.
 func (t *Table) Close() error { return t.db.Close() }
 
-// create makes the file under another name first: half a file, left by a crash or a full disk, would
-// be refused from then on. Link, unlike Rename, replaces no file that another process has made and
-// opened in the meantime.
+// create makes the file under another name first: half a file, left by a crash or a full disk,
+// would be refused from then on. Link, unlike Rename, replaces no file that another process has
+// made and opened in the meantime.
 func create(path string) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".new-*.db") // mode 0600
 	if err != nil {
@@ -100,8 +100,8 @@ func create(path string) error {
 }
 
 // openFile opens a file and prepares it. For a file that was cut short or overwritten in part it
-// returns an error where bbolt panics or reads beyond the file's end. Such a file stays locked until
-// the process ends, because bbolt leaves no way to close it.
+// returns an error where bbolt panics or reads beyond the file's end. Such a file stays locked
+// until the process ends, because bbolt leaves no way to close it.
 func openFile(path string) (db *bbolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -72,7 +72,7 @@ func TestWhatWasSavedIsThereAfterReopening(t *testing.T) {
 	due, err := opened.DueBefore(t.Context(), at, "", 10)
 	want := table.DueEntry{At: at, Binding: key}
 	if err != nil || len(due.Items) != 1 || due.Items[0] != want {
-		t.Errorf("due after reopening: got %v, error %v, want %v alone", due.Items, err, want)
+		t.Errorf("due after reopening: got %v, error %v, want only %v", due.Items, err, want)
 	}
 }
 
@@ -177,7 +177,7 @@ func foreign(t *testing.T, change func(tx *bbolt.Tx) error) string {
 }
 
 func TestADatabaseOfAnotherProgramIsRefused(t *testing.T) {
-	for _, bucket := range []string{"somebody's", metaBucket} {
+	for _, bucket := range []string{"another's", metaBucket} {
 		wantRefused(t, foreign(t, func(tx *bbolt.Tx) error {
 			_, err := tx.CreateBucket([]byte(bucket))
 			return err

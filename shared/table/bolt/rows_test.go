@@ -28,7 +28,7 @@ func TestALimitBelowOneIsOne(t *testing.T) {
 	}
 }
 
-// unknown expects an error by which a caller knows that it knows nothing.
+// unknown expects an error that says that the outcome is unknown.
 func unknown(t *testing.T, doing string, err error) {
 	t.Helper()
 	if err == nil {
@@ -80,7 +80,9 @@ func TestADamagedRowIsAnErrorAndNotOverwritten(t *testing.T) {
 			_, err := opened.DueBefore(ctx, at, "", 10)
 			return err
 		},
-		"DeleteIdentityEntry": func(ctx context.Context) error { return opened.DeleteIdentityEntry(ctx, entry) },
+		"DeleteIdentityEntry": func(ctx context.Context) error {
+			return opened.DeleteIdentityEntry(ctx, entry)
+		},
 		"ListHistory": func(ctx context.Context) error {
 			_, err := opened.ListHistory(ctx, key, table.OldestFirst, "", 10)
 			return err
@@ -101,7 +103,7 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 	next.DueAt = never
 	_, err = opened.SaveAuthorization(ctx, next)
 	unknown(t, "SaveAuthorization", err)
-	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{Binding: table.Key{}, At: never}))
+	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{At: never}))
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, table.Key{}, []table.Event{
 		{ID: "1", At: time.Unix(1, 0)}, {ID: "2", At: never},
 	}))

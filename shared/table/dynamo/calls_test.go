@@ -30,7 +30,7 @@ func eventsOf(count int) (list []table.Event) {
 	return list
 }
 
-// unknown expects an error by which a caller knows that it knows nothing.
+// unknown expects an error that says that the outcome is unknown.
 func unknown(t *testing.T, doing string, err error) {
 	t.Helper()
 	if err == nil {
@@ -43,7 +43,7 @@ func unknown(t *testing.T, doing string, err error) {
 	}
 }
 
-// call is a method of a table's, with arguments, and what it asks of DynamoDB.
+// call is a method of a table, with arguments, and the calls that it makes to DynamoDB.
 type call struct {
 	name string
 	make func(ctx context.Context) error
@@ -102,7 +102,9 @@ func listCalls(t *engine.Table, k table.Key) []call {
 func otherCalls(t *engine.Table, k table.Key) []call {
 	h := table.IdentityEntry{Of: table.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
 	return []call{
-		{"SaveIdentityEntry", func(ctx context.Context) error { return t.SaveIdentityEntry(ctx, h) }, "1 PutItem"},
+		{"SaveIdentityEntry", func(ctx context.Context) error {
+			return t.SaveIdentityEntry(ctx, h)
+		}, "1 PutItem"},
 		{"ListIdentityEntries", func(ctx context.Context) error {
 			_, err := t.ListIdentityEntries(ctx, h.Of, "", 10)
 			return err
@@ -144,7 +146,7 @@ func TestEachCallIsOneRequest(t *testing.T) {
 	}
 }
 
-// The server of these tests has one copy of each row, and so shows no weak read.
+// The server of these tests has one copy of each row, so that a weak read would not show.
 func TestEveryReadButTheIndexsIsStrong(t *testing.T) {
 	opened, p := open(t)
 	var mu sync.Mutex

@@ -33,7 +33,8 @@ func TestCreateMakesTheTableOnceHoweverManyAsk(t *testing.T) {
 	}
 	all.Wait()
 	opened := New(client, tableName)
-	if _, err := opened.SaveAuthorization(t.Context(), table.Authorization{ID: "1", DueAt: base}); err != nil {
+	a := table.Authorization{ID: "1", DueAt: base}
+	if _, err := opened.SaveAuthorization(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	createTable(t, client)

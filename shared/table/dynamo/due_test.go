@@ -17,8 +17,8 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// seed writes rows past the package, many in a call: of the notes from first to end, those below
-// due have been due for a while, and of the others half come due next year and half never.
+// seed writes rows without the package's calls, many in a request: authorizations from first to
+// end. Those below due are due, and of the others half come due next year and half never.
 func seed(t *testing.T, p *proxy, first, end, due int) {
 	t.Helper()
 	var puts []types.WriteRequest
@@ -53,7 +53,9 @@ func seed(t *testing.T, p *proxy, first, end, due int) {
 }
 
 // dueInPages lists what is due at base plus a day, and what that asked.
-func dueInPages(t *testing.T, opened *engine.Table, p *proxy, limit int) (list []string, asked string) {
+func dueInPages(
+	t *testing.T, opened *engine.Table, p *proxy, limit int,
+) (list []string, asked string) {
 	t.Helper()
 	asked = p.count(func() {
 		cursor := ""

@@ -1,5 +1,5 @@
-// Package dynamo keeps the records in one table of DynamoDB. It is the table of a deployment on AWS.
-// Package table says what a call promises, and package engine under which keys the rows lie.
+// Package dynamo keeps the records in one table of DynamoDB. It is the table of a deployment on
+// AWS. Package table says what a call promises, and package engine under which keys the rows lie.
 //
 // # Attributes
 //
@@ -7,17 +7,17 @@
 // record. Bindings and authorizations have version, text, and format, a number; identity
 // entries have at. Attributes that this version does not know are kept when it saves a row.
 //
-// Rows that come due have two attributes more, which other rows lack: dueShard, a number, and dueAt,
-// the time in a fixed width followed by pk and sk. The index "due" has them as its keys, so that it
-// holds what comes due and nothing else. Nothing relies on a time-to-live.
+// Rows that come due have two attributes more, which other rows lack: dueShard, a number, and
+// dueAt, the time in a fixed width followed by pk and sk. The index "due" has them as its keys, so
+// that it holds what comes due and nothing else. Nothing relies on a time-to-live.
 //
 // # Consistency
 //
 // Every read of the table itself is strong; only the index may lag. A write carries its condition
 // and its version, and the client sends it again when no answer came. If the first request was
 // carried out after all, the second fails on the version that the first wrote. The failure returns
-// the row, which tells this from a conflict: it is a success. A delete leaves nothing to tell it by:
-// it is a conflict then, and the caller, who reads again, finds the row gone.
+// the row, which tells this from a conflict: it is a success. A delete leaves nothing to tell it
+// by: it is a conflict then, and the caller, who reads again, finds the row gone.
 //
 // # Rights
 //
@@ -92,8 +92,8 @@ func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) e
 	return table.ErrConflict
 }
 
-// condition writes a condition in DynamoDB's words. The attribute has another name in the expression,
-// because DynamoDB reserves many words.
+// condition writes a condition in DynamoDB's words. The attribute has another name in the
+// expression, because DynamoDB reserves many words.
 func condition(is engine.Condition) (expression *string, names map[string]string, values item) {
 	attribute := versionAttribute
 	switch is.On {

@@ -90,12 +90,13 @@ func TestARecordThatCantBeWrittenChangesNothing(t *testing.T) {
 		_, err = opened.SaveBinding(ctx, b)
 		unknown(t, "SaveBinding", err)
 	}
-	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, table.IdentityEntry{Binding: first.Key, At: never}))
+	entry := table.IdentityEntry{Binding: first.Key, At: never}
+	unknown(t, "SaveIdentityEntry", opened.SaveIdentityEntry(ctx, entry))
 	unknown(t, "AppendHistory", opened.AppendHistory(ctx, first.Key, []table.Event{
 		{ID: "1", At: base}, {ID: "2", At: never},
 	}))
 	if got := p.scanned(t); len(got) != 1 || textOf(got[0], versionAttribute) != first.Version {
-		t.Errorf("got %d rows, want the first save's alone", len(got))
+		t.Errorf("got %d rows, want only the first save's", len(got))
 	}
 }
 
@@ -145,7 +146,7 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	const canary = "canary-3fW8"
 	opened, p := open(t)
 	ctx, k := t.Context(), keyOfInstance("1")
-	// What went wrong is kept with a record, and its cause may quote anything.
+	// A problem is kept with a record, and its cause may quote anything.
 	trouble := problem.New(problem.TokenRejected).From(errors.New(canary))
 	_, err := opened.SaveBinding(ctx, table.Binding{
 		Key: k, DueAt: base, Problem: trouble, Warnings: []problem.Problem{*trouble},
@@ -153,7 +154,9 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	_, err2 := opened.SaveAuthorization(ctx, table.Authorization{
 		ID: "1", DueAt: base, Problem: trouble,
 	})
-	err3 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{Of: table.IdentityKey{ID: "1"}, Binding: k, At: base})
+	err3 := opened.SaveIdentityEntry(ctx, table.IdentityEntry{
+		Of: table.IdentityKey{ID: "1"}, Binding: k, At: base,
+	})
 	err4 := opened.AppendHistory(ctx, k, []table.Event{{ID: "1", At: base, Problem: trouble}})
 	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
@@ -183,7 +186,7 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 
 // cursorOf writes a cursor as the engine does.
 func cursorOf(list string, last engine.Key) string {
-	encoded, _ := json.Marshal(map[string]string{ // text alone never fails
+	encoded, _ := json.Marshal(map[string]string{ // strings never fail
 		"list": list, "at": engine.SortableTime(base), "pk": last.PK, "sk": last.SK,
 	})
 	return base64.RawURLEncoding.EncodeToString(encoded)

@@ -56,7 +56,8 @@ func (t *Table) dueBefore(
 	})}, nil
 }
 
-// part is what one shard answered: its places in their order, and whether there are more behind them.
+// part is what one shard answered: its places in their order, and whether there are more behind
+// them.
 type part struct {
 	places []Place
 	more   bool

@@ -49,7 +49,8 @@ func TestEntriesOfUnknownKindsAreSkipped(t *testing.T) {
 	} {
 		places = append(places, Place{at, key})
 	}
-	places = append(places, Place{"whenever", Key{PK: "user#1", SK: OnlyRow}}, Place{at, AuthorizationKey("2")})
+	places = append(places, Place{"whenever", Key{PK: "user#1", SK: OnlyRow}})
+	places = append(places, Place{at, AuthorizationKey("2")})
 	list, err := dueEntries(places)
 	if err != nil || len(list) != 2 || list[0].Authorization != "1" || list[1].Authorization != "2" {
 		t.Errorf("got %v, error %v, want the two authorizations", list, err)

@@ -4,8 +4,8 @@
 //
 // # Keys
 //
-// Both parts of a key are text, made of parts that [table.Join] joins. The first part of every PK is
-// the row's kind, so that no two kinds share a row.
+// Both parts of a key are text, made of parts that [table.Join] joins. The first part of every PK
+// is the row's kind, so that no two kinds share a row.
 //
 //	row            PK                                       SK
 //	binding        "binding" account                        region instance platform
@@ -17,8 +17,9 @@
 // # What is due
 //
 // An index lists the rows that have a due time and no others. It is spread over [Shards] parts and
-// each part is sorted by the time, then by the row's key. The index may lag. An entry whose row is of
-// a kind that this version does not know, because a newer or an older version wrote it, is skipped.
+// each part is sorted by the time, then by the row's key. The index may lag. An entry whose row is
+// of a kind that this version does not know, because a newer or an older version wrote it, is
+// skipped.
 package engine
 
 import (
@@ -71,7 +72,7 @@ const (
 // Query asks for rows with one PK, in the order of their SK.
 type Query struct {
 	PK string
-	// Prefix restricts the rows to those whose SK goes on behind these joined parts; "" for all.
+	// Prefix restricts the rows to those whose SK has more parts behind these; "" for all.
 	Prefix string
 	// After restricts the rows to those behind this SK, whose row may be gone; "" for all.
 	After string
@@ -89,11 +90,11 @@ type Place struct {
 
 // Driver makes the calls to a service. Every read but Due is strong. Where nothing else is said a
 // method makes one call, which the driver or its client may repeat while it fails in passing. An
-// error that is none of package table's means that the outcome is unknown. The methods may be called
-// at once.
+// error that is none of package table's means that the outcome is unknown. The methods may be
+// called at once.
 //
-// more reports whether there are rows behind the last one returned. Rows may be fewer than the limit
-// although there are more, but not none.
+// more reports whether there are rows behind the last one returned. Rows may be fewer than the
+// limit although there are more, but not none.
 type Driver interface {
 	// Get reads one row. ok is false if there is none.
 	Get(ctx context.Context, key Key) (row Row, ok bool, err error)

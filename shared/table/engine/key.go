@@ -20,11 +20,12 @@ const (
 // OnlyRow is the SK of a row that shares its PK with no other.
 const OnlyRow = "-"
 
-// Above sorts after everything that follows a key of [table.Join] in a longer key, which begins with
-// a digit.
+// Above sorts after everything that follows a key of [table.Join] in a longer key, which begins
+// with a digit.
 const Above = "~"
 
-// Key is a row's key: rows with the same PK lie together, in the order of their SK. Neither is empty.
+// Key is a row's key: rows with the same PK lie together, in the order of their SK. Neither is
+// empty.
 type Key struct{ PK, SK string }
 
 // AccountPK is the PK of all bindings of an account.

@@ -14,12 +14,13 @@ import (
 func TestKeysAreWhatTheyAlwaysWere(t *testing.T) {
 	k := table.Key{Account: "acme", Region: "cn-1", Instance: "cri/1", Platform: "github"}
 	of := table.IdentityKey{Platform: "github", ID: "7"}
-	held, awaited := table.IdentityEntry{Of: of, Binding: k}, table.IdentityEntry{Of: of, Authorization: "id"}
+	bound := table.IdentityEntry{Of: of, Binding: k}
+	authorized := table.IdentityEntry{Of: of, Authorization: "id"}
 	for want, got := range map[string]Key{
 		"7:binding4:acme 4:cn-15:cri/16:github":                      BindingKey(k),
 		"13:authorization2:id -":                                     AuthorizationKey("id"),
-		"6:holder6:github0:1:7 7:binding4:acme4:cn-15:cri/16:github": IdentityEntryKey(held),
-		"6:holder6:github0:1:7 13:authorization2:id":                 IdentityEntryKey(awaited),
+		"6:holder6:github0:1:7 7:binding4:acme4:cn-15:cri/16:github": IdentityEntryKey(bound),
+		"6:holder6:github0:1:7 13:authorization2:id":                 IdentityEntryKey(authorized),
 		"7:history4:acme4:cn-15:cri/16:github 1":                     {PK: HistoryPK(k), SK: "1"},
 	} {
 		if got := got.PK + " " + got.SK; got != want {

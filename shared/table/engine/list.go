@@ -27,7 +27,7 @@ type cursor struct {
 func (c cursor) key() Key { return Key{c.PK, c.SK} }
 
 func encodeCursor(c cursor) string {
-	encoded, _ := json.Marshal(c) // text alone never fails
+	encoded, _ := json.Marshal(c) // strings never fail
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
@@ -110,8 +110,8 @@ func (t *Table) AccountBindings(
 	return list, t.failed("list an account", err)
 }
 
-// AllBindings is of [table.Bindings], and strong. A page may be short: a service may look at as many
-// rows of any kind as the limit says.
+// AllBindings is of [table.Bindings], and strong. A page may be short: a service may look at as
+// many rows of any kind as the limit says.
 func (t *Table) AllBindings(
 	ctx context.Context, cursor string, limit int,
 ) (table.Page[table.Binding], error) {

@@ -1,4 +1,4 @@
-// Package selected opens the table that the binary was built for: DynamoDB with the tag aws,
-// Tablestore with the tag alibaba, and without a tag a file. It is chosen at build time because a
-// cloud's library is most of what a binary weighs.
+// Package selected opens the table for which the binary was built: DynamoDB with the tag aws,
+// Tablestore with the tag alibaba, and a file without a tag. The table is selected at build time
+// because a cloud's library is most of a binary's size.
 package selected

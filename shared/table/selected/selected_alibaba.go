@@ -15,8 +15,8 @@ import (
 
 // Open takes the table BINDERY_TABLE of the Tablestore instance BINDERY_TABLESTORE_INSTANCE in the
 // environment's region, with the credentials of the newest invocation or of the environment; see
-// [alibabacloud.Read]. It asks nothing of it, so that a table that isn't there shows at the first
-// call. Closing it does nothing.
+// [alibabacloud.Read]. It makes no call, so that a missing table shows at the first call. Closing
+// it does nothing.
 func Open(c config.Config) (table.Table, io.Closer, error) {
 	var missing error
 	if c.Alibaba.TablestoreInstance == "" {

@@ -15,8 +15,8 @@ import (
 )
 
 // Open takes the table BINDERY_TABLE of DynamoDB, in the region and with the credentials of the
-// environment; see [awscloud.Config]. It asks nothing of it, so that a table that isn't there shows
-// at the first call. Closing it does nothing.
+// environment; see [awscloud.Config]. It makes no call, so that a missing table shows at the first
+// call. Closing it does nothing.
 func Open(c config.Config) (table.Table, io.Closer, error) {
 	cloud, err := awscloud.Config(awscloud.DynamoDB, os.Getenv)
 	if err != nil {

@@ -26,7 +26,7 @@ func eventsOf(count int) (list []table.Event) {
 	return list
 }
 
-// unknown expects an error by which a caller knows that it knows nothing.
+// unknown expects an error that says that the outcome is unknown.
 func unknown(t *testing.T, doing string, err error) {
 	t.Helper()
 	if err == nil {
@@ -39,7 +39,7 @@ func unknown(t *testing.T, doing string, err error) {
 	}
 }
 
-// call is a method of a table's, with arguments, and what it asks of the service.
+// call is a method of a table, with arguments, and the calls that it makes to the service.
 type call struct {
 	name  string
 	make  func(ctx context.Context, t *engine.Table) error
@@ -234,7 +234,7 @@ func TestASaveWhoseReplyWasLostIsASuccess(t *testing.T) {
 	if _, err := w.table.SaveBinding(ctx, stale); !errors.Is(err, table.ErrConflict) {
 		t.Errorf("a conflict whose reply was lost: got error %v, want %v", err, table.ErrConflict)
 	}
-	// That which tells is not to be had: nothing is known.
+	// The read that decides fails too: nothing is known.
 	w.service.Fail("PutRow", 1, otstest.Lost)
 	w.service.Fail("GetRow", 3, otstest.Busy)
 	_, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "1"})
@@ -292,7 +292,7 @@ func TestOfManyWritersOneWinsThoughRepliesAreLost(t *testing.T) {
 	}
 	winners := 0
 	for i, err := range errs {
-		// Who lost every reply knows nothing; whoever knows, knows it right.
+		// A writer that lost every reply knows nothing. One that was answered must know the truth.
 		won := saved[i].Version == there.Version
 		if err == nil && won {
 			winners++
@@ -364,12 +364,13 @@ func TestD1_NoErrorOfTablestoreShowsTheCredentials(t *testing.T) {
 
 func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 	w := newHarness(t)
+	const doing = "tablestore: read an authorization: "
 	for fault, want := range map[otstest.Fault]string{
-		otstest.Denied: "tablestore: read an authorization: the service answered OTSNoPermissionAccess: You have",
-		otstest.Busy:   "tablestore: read an authorization: the service answered OTSServerBusy (request 0",
-		otstest.Page:   "tablestore: read an authorization: the service answered OTSServerUnavailable",
-		otstest.Lost:   "tablestore: read an authorization: asking the service: EOF",
-		otstest.Empty:  "tablestore: read an authorization: the reply of Tablestore can't be read",
+		otstest.Denied: doing + "the service answered OTSNoPermissionAccess: You have",
+		otstest.Busy:   doing + "the service answered OTSServerBusy (request 0",
+		otstest.Page:   doing + "the service answered OTSServerUnavailable",
+		otstest.Lost:   doing + "asking the service: EOF",
+		otstest.Empty:  doing + "the reply of Tablestore can't be read",
 	} {
 		w.service.Fail("GetRow", 3, fault)
 		_, err := w.table.Authorization(t.Context(), "1")
@@ -387,8 +388,7 @@ func TestAnOperatorReadsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestA15_ACursorLeadsIntoNoOtherAccount: a cursor comes from whoever asks, who may have written
-// it.
+// TestA15_ACursorLeadsIntoNoOtherAccount: a cursor comes from the caller, who may have written it.
 func TestA15_ACursorLeadsIntoNoOtherAccount(t *testing.T) {
 	w := newHarness(t)
 	for _, account := range []string{"acct-1", "acct-2"} {

@@ -95,8 +95,8 @@ func (c *Client) callUnclear(
 	}
 }
 
-// once asks once, with a client of the library's for this one call: the library takes no context, so
-// that the transport has to know it. The library's own retries are off.
+// once asks once, with a client of the library's for this one call: the library takes no context,
+// so that the transport has to know it. The library's own retries are off.
 func (c *Client) once(ctx context.Context, ask func(*sdk.TableStoreClient) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err

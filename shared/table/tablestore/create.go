@@ -13,8 +13,8 @@ import (
 // right keys and index stays as it is and is no error, so that two may call this at once. It takes
 // some seconds until a new table takes calls.
 //
-// A deployment by Serverless Devs makes no table: Create is for it, for tests, and for trying things
-// out.
+// A deployment by Serverless Devs makes no table: Create is for it, for tests, and for trying
+// things out.
 func Create(ctx context.Context, client *Client, name string) error {
 	return failed("create table "+name, create(ctx, client, name))
 }
@@ -56,8 +56,8 @@ func description(name string) *sdk.CreateTableRequest {
 	}
 }
 
-// checkTable returns an error for a table that this package can't use. It may have other columns and
-// indexes too.
+// checkTable returns an error for a table that this package can't use. It may have other columns
+// and indexes too.
 func checkTable(there *sdk.DescribeTableResponse, name string) error {
 	const unusable = "a table of this name is there and can't be used: "
 	var keys []string

@@ -14,7 +14,7 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// seed makes notes, some due and some not yet, and others that never are.
+// seed makes rows: some are due, some will be, and some never are.
 func seed(t *testing.T, w *harness, due, later, never int) {
 	t.Helper()
 	for i := range due + later + never {
@@ -37,7 +37,8 @@ func TestTheIndexHoldsWhatComesDueAndNothingElse(t *testing.T) {
 	if got := w.service.Rows(tableName + dueIndex); got != 12 {
 		t.Errorf("the index has %d entries, want 12", got)
 	}
-	if err := w.table.SaveIdentityEntry(t.Context(), table.IdentityEntry{Authorization: "1", At: base}); err != nil {
+	entry := table.IdentityEntry{Authorization: "1", At: base}
+	if err := w.table.SaveIdentityEntry(t.Context(), entry); err != nil {
 		t.Error(err)
 	}
 	if got := w.service.Rows(tableName); got != 33 {
@@ -82,7 +83,8 @@ func TestAnEntryOfAnIndexThatLagsIsAHint(t *testing.T) {
 	if err := w.table.DeleteAuthorization(ctx, n); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.table.SaveAuthorization(ctx, table.Authorization{ID: "2", DueAt: base}); err != nil {
+	second := table.Authorization{ID: "2", DueAt: base}
+	if _, err := w.table.SaveAuthorization(ctx, second); err != nil {
 		t.Fatal(err)
 	}
 	page, err := w.table.DueBefore(ctx, base, "", 10)

@@ -10,7 +10,7 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// The codes that are told from others; see the service's page "Error codes".
+// The codes that are distinguished; see the service's page "Error codes".
 const (
 	codeCondition   = "OTSConditionCheckFail"
 	codeTableExists = "OTSObjectAlreadyExist"

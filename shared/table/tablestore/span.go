@@ -136,7 +136,8 @@ func (d *driver) Query(
 	return rowsOf(found), more, err
 }
 
-// Scan is of [engine.Driver]. It reads no rows of other kinds, because those of a kind lie together.
+// Scan is of [engine.Driver]. It reads no rows of other kinds, because those of a kind lie
+// together.
 func (d *driver) Scan(
 	ctx context.Context, prefix string, after engine.Key, limit int,
 ) (rows []engine.Row, next engine.Key, err error) {

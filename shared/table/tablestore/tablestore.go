@@ -1,17 +1,17 @@
 // Package tablestore keeps the records in one table of Tablestore. It is the table of a deployment
-// on Alibaba Cloud. Package table says what a call promises, and package engine under which keys the
-// rows lie.
+// on Alibaba Cloud. Package table says what a call promises, and package engine under which keys
+// the rows lie.
 //
 // # Columns
 //
-// The table has the primary key columns pk and sk, both text. Each row has its record as JSON in the
-// column record. Bindings and authorizations have version, text, and format, a number;
-// identity entries have at. Columns that this version does not know are kept when it saves a row.
+// The table has the primary key columns pk and sk, both text. Each row has its record as JSON in
+// the column record. Bindings and authorizations have version, text, and format, a number; identity
+// entries have at. Columns that this version does not know are kept when it saves a row.
 //
 // Rows that come due have two columns more, which other rows lack: dueShard, a number, and dueAt,
-// the time in a fixed width. A global secondary index, named as the table with "_due" behind it, has
-// them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it holds what
-// comes due and nothing else. The service fills it after the write has ended: it lags. Nothing
+// the time in a fixed width. A global secondary index, named as the table with "_due" behind it,
+// has them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it holds
+// what comes due and nothing else. The service fills it after the write has ended: it lags. Nothing
 // relies on a time-to-live, which an index forbids.
 //
 // # Consistency
@@ -19,13 +19,13 @@
 // Every read of the table itself is strong; only the index lags. A write carries its condition and
 // its version, and is sent again when no answer came. If the first request was carried out after
 // all, the second fails on the version that the first wrote; then the row is read, which tells this
-// from a conflict: it is a success. A delete leaves nothing to tell it by: it is a conflict then, and
-// the caller, who reads again, finds the row gone.
+// from a conflict: it is a success. A delete leaves nothing to tell it by: it is a conflict then,
+// and the caller, who reads again, finds the row gone.
 //
 // # Limits
 //
-// A key column holds 1,024 bytes and another column 2 MB. A page has at most 5,000 rows or 4 MB. The
-// table's name is made of letters, digits and _.
+// A key column holds 1,024 bytes and another column 2 MB. A page has at most 5,000 rows or 4 MB.
+// The table's name is made of letters, digits and _.
 //
 // # Rights
 //

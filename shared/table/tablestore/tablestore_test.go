@@ -22,7 +22,7 @@ func TestConformanceWithShortPages(t *testing.T) {
 	tabletest.Run(t, func(*testing.T) table.Table { return w.table })
 }
 
-// The same promises where the index catches up only while somebody waits for it.
+// The same promises where the index catches up only while the suite waits for it.
 func TestConformanceWithAnIndexThatLags(t *testing.T) {
 	w := newHarness(t)
 	w.service.Lag(true)
@@ -33,7 +33,7 @@ func TestConformanceWithAnIndexThatLags(t *testing.T) {
 }
 
 // The same promises where reads of the index go to several copies, of which one is behind: now and
-// then a page knows of nothing, also in the midst of a sweep.
+// then a page is empty, also during a sweep.
 func TestConformanceWithAnIndexThatForgets(t *testing.T) {
 	w := newHarness(t)
 	tabletest.RunWith(t, tabletest.Options{

@@ -54,8 +54,8 @@ func (s *suite) pagers() (list []pager) {
 		}))
 	for _, id := range []string{"1", "10"} {
 		of := s.identity(id)
-		s.addHolder(table.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base})
-		s.addHolder(table.IdentityEntry{Of: of, Binding: s.key("i-2"), At: s.base})
+		s.addEntry(table.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base})
+		s.addEntry(table.IdentityEntry{Of: of, Binding: s.key("i-2"), At: s.base})
 		list = append(list, paged("ListIdentityEntries",
 			func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
 				return s.table.ListIdentityEntries(ctx, of, cursor, limit)

@@ -70,8 +70,8 @@ func (f *filler) setStruct(v reflect.Value) {
 	}
 }
 
-// kept reports whether a table keeps the field as it is given. A version is the table's own, and what
-// a version of this code doesn't know comes from a row only.
+// kept reports whether a table keeps the field as it is given. The table sets versions itself, and
+// unknown fields and attributes come from a row only.
 func kept(field reflect.StructField) bool {
 	return field.IsExported() && field.Tag.Get("json") != "-"
 }

@@ -79,7 +79,7 @@ func kindsApart(s *suite) {
 	binding := b.add(table.Binding{Key: key, Revision: "1"})
 	for _, other := range []string{name, s.name, table.Join(s.name)} {
 		authorization := a.add(table.Authorization{ID: other, Platform: "gitee", DueAt: s.base})
-		s.addHolder(table.IdentityEntry{
+		s.addEntry(table.IdentityEntry{
 			Of: table.IdentityKey{Platform: other}, Authorization: other, At: s.base,
 		})
 		s.must(s.table.AppendHistory(s.Context(), key, []table.Event{s.event(1)}))

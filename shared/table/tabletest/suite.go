@@ -1,11 +1,10 @@
 // Package tabletest is the suite that every implementation of package table passes: one test for
 // each promise of the contract.
 //
-// It can be put over a table that others use at the same time: each test has names of its own,
-// takes back the rows that it makes (but for the history, which stays for good), and tolerates
-// rows of others in the lists that show them. Reads that the contract calls strong are held to
-// that at once; the lists behind an index that may lag are read again until they show what they
-// must, or until time is up. [Options] say how long that is.
+// It may run on a table that others use at the same time: each test has names of its own, deletes
+// the rows that it makes (except the history, which stays), and tolerates rows of others in the
+// lists that show them. Reads that the contract calls strong must be right at once. Lists of an
+// index that may lag are read again until they are right or the patience of [Options] is used up.
 package tabletest
 
 import (
@@ -20,23 +19,24 @@ import (
 	"bindery/shared/table"
 )
 
-// Options are for a table that isn't as quick as one on this machine. The zero value is for one
-// that is.
+// Options are for a table that is slower than one on this machine. The zero value is for one on
+// this machine.
 type Options struct {
-	// AtOnce is how many race for one row; 0 is 64. A service may turn some of so many away.
+	// AtOnce is the number of calls that race for one row; 0 is 64. A service may refuse some of so
+	// many.
 	AtOnce int
-	// Patience is how long the index may lag, as the sum of the waits between looks at it; 0 is 15
-	// seconds. An index that has caught up is not waited for.
+	// Patience is how long the index may lag, as the sum of the waits between reads of it; 0 is 15
+	// seconds. The suite does not wait for an index that has caught up.
 	Patience time.Duration
-	// Sleep waits between two looks; nil is [time.Sleep].
+	// Sleep waits between two reads; nil is [time.Sleep].
 	Sleep func(time.Duration)
-	// Forgets says that the index may answer as of earlier than it already did, as one does whose
-	// reads go to any of several copies. A list that is read over several pages, of which one was
-	// of an older copy, may then be made anew, three times in all.
+	// Forgets says that the index may give an older answer after a newer one, because reads go to any
+	// of several copies. A list of several pages, of which one came from an older copy, may then be
+	// read anew, three times in all.
 	Forgets bool
 }
 
-// Run puts the suite over a table. open is called once for each test, one after the other; it may
+// Run runs the suite on a table. open is called once for each test, one after the other; it may
 // return the same table each time.
 func Run(t *testing.T, open func(t *testing.T) table.Table) { RunWith(t, Options{}, open) }
 
@@ -57,7 +57,7 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) table.Table) {
 	promises = append(promises, keyPromises()...)
 	promises = append(promises, listPromises()...)
 	promises = append(promises, duePromises()...)
-	promises = append(promises, holderPromises()...)
+	promises = append(promises, identityPromises()...)
 	promises = append(promises, historyPromises()...)
 	promises = append(promises, callPromises()...)
 	promises = append(promises, unknownPromises()...)

@@ -18,8 +18,9 @@ func unknownPromises() []promise {
 
 // The members that a newer version would write, with text that JSON may write in more than one way.
 const (
-	newerMembers = `"newText":"<字&>\u2028","newNumber":9007199254740993,"newObject":{"b":[1,null],"a":{}}`
-	newerEvent   = `{"id":"1","number":1,"type":"t","at":"2001-02-03T04:05:06Z",` + newerMembers + `}`
+	newerMembers = `"newText":"<字&>\u2028","newNumber":9007199254740993,` +
+		`"newObject":{"b":[1,null],"a":{}}`
+	newerEvent = `{"id":"1","number":1,"type":"t","at":"2001-02-03T04:05:06Z",` + newerMembers + `}`
 )
 
 // newer is the record as a newer version has it: with members of its own in the record and in the

@@ -1,5 +1,5 @@
-// Package dynamotest starts a DynamoDB on this machine: its protocol, as dynoxide speaks it, which
-// npm installs. What differs from the service is in docs/testing.md.
+// Package dynamotest starts a local server for DynamoDB's protocol: dynoxide, which npm installs.
+// docs/testing.md lists how it differs from the service.
 package dynamotest
 
 import (
@@ -18,7 +18,7 @@ import (
 func Start(t testing.TB) (origin string) {
 	t.Helper()
 	path := program(t)
-	for range 5 { // another may take the port first
+	for range 5 { // another process may take the port first
 		address := free(t)
 		_, port, _ := net.SplitHostPort(address)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -68,7 +68,7 @@ func program(t testing.TB) string {
 	return ""
 }
 
-// free is an address that nobody listens at, at the moment.
+// free returns an address at which no process listens at the moment.
 func free(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

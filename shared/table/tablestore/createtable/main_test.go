@@ -50,13 +50,14 @@ func TestTheTableIsMadeOnceAndServes(t *testing.T) {
 	}
 	made := tablestore.New(client, "bindery")
 	due := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	if _, err := made.SaveAuthorization(t.Context(), table.Authorization{ID: "1", DueAt: due}); err != nil {
+	a := table.Authorization{ID: "1", DueAt: due}
+	if _, err := made.SaveAuthorization(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	// What is due is found by the index.
 	page, err := made.DueBefore(t.Context(), due.Add(time.Second), "", 10)
 	if err != nil || len(page.Items) != 1 || page.Items[0].Authorization != "1" {
-		t.Errorf("due are %v (%v), want the one note", page.Items, err)
+		t.Errorf("due are %v (%v), want the one authorization", page.Items, err)
 	}
 	if got := service.Rows("bindery"); got != 1 {
 		t.Errorf("the table has %d rows, want 1", got)

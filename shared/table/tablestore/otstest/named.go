@@ -2,9 +2,9 @@ package otstest
 
 import "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 
-// Named are the tables that a request of the operation names, and the indexes: what a role is given
-// rights on. There is none in a request that can't be read, nor in one of another operation than
-// those on rows.
+// Named returns the tables and indexes that a request of the operation names, on which a role needs
+// rights. It returns none for a request that can't be read, and for operations that are not on
+// rows.
 func Named(operation string, body []byte) (all []string) {
 	var one interface{ GetTableName() string }
 	var err error

@@ -179,7 +179,7 @@ func (s *Service) getRow(in *otsprotocol.GetRowRequest) (message, error) {
 		return nil, err
 	case in.GetMaxVersions() != 1 || len(in.GetColumnsToGet()) > 0 || in.GetFilter() != nil ||
 		in.TimeRange != nil || in.StartColumn != nil || in.TransactionId != nil:
-		return nil, invalid("this pretend service reads whole rows only")
+		return nil, invalid("this fake service reads whole rows only")
 	}
 	reply := &otsprotocol.GetRowResponse{Consumed: consumed(), Row: []byte{}}
 	if r, there := t.get(key); there {
@@ -208,7 +208,7 @@ func (s *Service) getRange(in *otsprotocol.GetRangeRequest) (message, error) {
 		return nil, invalid("The start key is not on the right side of the end key.")
 	case in.GetMaxVersions() != 1 || len(in.GetColumnsToGet()) > 0 || in.GetFilter() != nil ||
 		in.TimeRange != nil || in.StartColumn != nil || in.TransactionId != nil || in.GetLimit() < 0:
-		return nil, invalid("this pretend service reads whole rows only")
+		return nil, invalid("this fake service reads whole rows only")
 	}
 	found := t.span(first, end, back)
 	limit := s.longest

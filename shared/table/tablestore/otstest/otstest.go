@@ -1,12 +1,11 @@
-// Package otstest is a pretend Tablestore for tests: its protocol (protobuf with rows in
-// PlainBuffer, over HTTP), the operations that Bindery uses, with their documented errors and
-// limits, and what can go wrong on the way, to switch on.
+// Package otstest is a fake Tablestore for tests: its protocol (protobuf with rows in PlainBuffer,
+// over HTTP), the operations that Bindery uses, with their documented errors and limits, and faults
+// that a test can switch on.
 //
-// It takes the messages' definitions from the vendor's client and nothing else: rows are written,
-// read and checked by its own code, and signatures are checked. It shares no code with the table
-// that it tests. What it doesn't know it refuses: other operations, other parameters, filters,
-// transactions. Nobody's right to do a thing is checked. A change is in the index at once, or when
-// [Service.Lag] says so.
+// It takes the definitions of the messages from the vendor's client and nothing else: its own code
+// writes, reads and checks rows and signatures. It shares no code with the table that it tests. It
+// refuses what it does not know: other operations, other parameters, filters, transactions. It does
+// not check what a role may do. A change is in the index at once, or when [Service.Lag] says so.
 package otstest
 
 import (
@@ -22,18 +21,18 @@ import (
 	"bindery/shared/faulttest"
 )
 
-// Options are what a service is made with.
+// Options configure a service.
 type Options struct {
-	// Instance is the one instance, and ID and Key the credentials that sign requests. Token is what
-	// must come with them.
+	// Instance is the one instance, and ID and Key the credentials that sign requests. Token is the
+	// security token that requests must carry.
 	Instance, ID, Key, Token string
 	// OnCall, if set, is called with the operation's name, such as "PutRow", before each call is
-	// looked at. It may block, which holds up this call and no other.
+	// handled. It may block, which delays only this call.
 	OnCall func(operation string)
 }
 
 // Service is the service of one instance, as an [http.Handler]. Its methods may be called at once
-// from many goroutines, also while it serves.
+// from many goroutines, also while it handles requests.
 type Service struct {
 	faulttest.Plan[Fault]
 	options Options
@@ -42,35 +41,35 @@ type Service struct {
 	tables  map[string]*stored
 	lags    bool
 	longest int // a page's, in rows
-	// turnsAway says that the first row of the batch at hand is to be turned away.
+	// turnsAway says that the first row of the current batch is refused.
 	turnsAway bool
 	made      int
 	known     func(id string) (key, token string, ok bool)
 }
 
-// New makes a service without tables.
+// New returns a service without tables.
 func New(o Options) *Service {
 	return &Service{
 		options: o, tables: map[string]*stored{}, longest: mostRows,
 	}
 }
 
-// SetCredentials changes the credentials from now on.
+// SetCredentials replaces the credentials.
 func (s *Service) SetCredentials(id, key, token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.options.ID, s.options.Key, s.options.Token = id, key, token
 }
 
-// Know lets others call too from now on, each with credentials of their own: known finds the key
-// and the token that belong to an access key's id.
+// Know also accepts other callers, each with its own credentials: known returns the key and the
+// token that belong to an access key's id.
 func (s *Service) Know(known func(id string) (key, token string, ok bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known = known
 }
 
-// Lag reports whether indexes stay as they are, until the call of Lag(false).
+// Lag says whether indexes stay as they are. After Lag(false) they are up to date.
 func (s *Service) Lag(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +81,7 @@ func (s *Service) Lag(on bool) {
 	}
 }
 
-// LongestPage lets pages end after so many rows, as they do where rows are long.
+// LongestPage lets pages end after this many rows, as they do where rows are long.
 func (s *Service) LongestPage(rows int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +98,7 @@ func (s *Service) Rows(name string) int {
 	return 0
 }
 
-// mostBody is more than any request has.
+// mostBody is more bytes than any request has.
 const mostBody = 16 << 20
 
 // ServeHTTP implements [http.Handler].
@@ -151,7 +150,7 @@ func (s *Service) run(
 	return reply, fault, err
 }
 
-// failure is an answer of the service other than a good one.
+// failure is an answer of the service that says that it failed.
 type failure struct {
 	status        int
 	code, message string
@@ -181,38 +180,38 @@ func (s *Service) answer(w http.ResponseWriter, reply message, err error) {
 	_, _ = w.Write(encoded)
 }
 
-// Fault is something that goes wrong on purpose.
+// Fault is a failure that a test asks for.
 type Fault int
 
-// The faults. After Lost, Garbled and Empty the work is done all the same.
+// The faults. With Lost, Garbled and Empty the work is done nevertheless.
 const (
-	// Busy is an answer of a service with too much to do, and nothing is done.
+	// Busy is the answer of an overloaded service. Nothing is done.
 	Busy Fault = iota + 1
-	// Broken is an error of the service's own, status 500, and nothing is done.
+	// Broken is an internal error of the service, with status 500. Nothing is done.
 	Broken
-	// TimedOut is the service's own time-out, and nothing is done, as it happens.
+	// TimedOut is a time-out inside the service. Here nothing is done.
 	TimedOut
-	// Met is the answer to one of two writers of a row, and nothing is done.
+	// Met is the answer to a writer who met another writer of the row. Nothing is done.
 	Met
 	// Denied says that the role lacks a permission.
 	Denied
 	// Refused says that a parameter isn't valid.
 	Refused
-	// OneRefused lets the first row of a batch be turned away as Busy; the others are written.
+	// OneRefused refuses the first row of a batch as Busy; the others are written.
 	OneRefused
-	// Lost ends the connection in place of the reply.
+	// Lost closes the connection instead of a reply.
 	Lost
 	// Garbled is a reply of status 200 that can't be read, with all of the request in it.
 	Garbled
 	// Empty is a reply of status 200 with nothing in it.
 	Empty
-	// Page is a web page with status 502, of something in between, with all of the request in it.
+	// Page is a web page of a proxy, with status 502 and all of the request in it.
 	Page
-	// Redirected sends the caller elsewhere, to do the same there.
+	// Redirected is a redirect to another address.
 	Redirected
 )
 
-// refusal is the error of a fault that keeps the work from being done.
+// refusal returns the error of a fault with which nothing is done.
 func (f Fault) refusal() error {
 	switch f {
 	case Busy:

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// PlainBuffer is how the service writes rows: tags, lengths in little-endian, and a checksum for
-// each cell and row. See the service's page "PlainBuffer".
+// PlainBuffer is the format in which the service writes rows: tags, lengths in little-endian, and a
+// checksum for each cell and row. See the service's page "PlainBuffer".
 const plainHeader = 0x75
 
 // The tags.
@@ -45,7 +45,7 @@ type cell struct {
 	value value
 }
 
-// plainRow is a row, or a key alone.
+// plainRow is a row, or only a key.
 type plainRow struct {
 	key, columns []cell
 	deleted      bool

@@ -69,7 +69,7 @@ func compareKeys(a, b []cell) int {
 	return 0
 }
 
-// checkKey is nil for a key of the table. ends reports whether the two ends of a range may be in it.
+// checkKey returns nil for a key of the table. ends allows the ends of a range in it.
 func (t *stored) checkKey(key []cell, ends bool) error {
 	if len(key) != len(t.keys) {
 		return invalid("The number of primary key columns doesn't match.")

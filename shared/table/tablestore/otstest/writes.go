@@ -10,7 +10,7 @@ import (
 
 func (s *Service) putRow(in *otsprotocol.PutRowRequest) (message, error) {
 	if in.ReturnContent != nil || in.TransactionId != nil {
-		return nil, invalid("this pretend service returns nothing and knows no transactions")
+		return nil, invalid("this fake service returns nothing and knows no transactions")
 	}
 	if err := s.write(in.GetTableName(), in.GetRow(), in.GetCondition(), false); err != nil {
 		return nil, err
@@ -20,7 +20,7 @@ func (s *Service) putRow(in *otsprotocol.PutRowRequest) (message, error) {
 
 func (s *Service) deleteRow(in *otsprotocol.DeleteRowRequest) (message, error) {
 	if in.ReturnContent != nil || in.TransactionId != nil {
-		return nil, invalid("this pretend service returns nothing and knows no transactions")
+		return nil, invalid("this fake service returns nothing and knows no transactions")
 	}
 	if err := s.write(in.GetTableName(), in.GetPrimaryKey(), in.GetCondition(), true); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *Service) deleteRow(in *otsprotocol.DeleteRowRequest) (message, error) {
 // batchWriteRow writes each row by itself: some may be written and others not.
 func (s *Service) batchWriteRow(in *otsprotocol.BatchWriteRowRequest) (message, error) {
 	if in.GetIsAtomic() || in.TransactionId != nil {
-		return nil, invalid("this pretend service knows no transactions")
+		return nil, invalid("this fake service knows no transactions")
 	}
 	reply := &otsprotocol.BatchWriteRowResponse{}
 	for _, t := range in.GetTables() {
@@ -45,7 +45,7 @@ func (s *Service) batchWriteRow(in *otsprotocol.BatchWriteRowRequest) (message, 
 			case s.turnsAway && i == 0:
 				err = Busy.refusal()
 			case row.GetType() != otsprotocol.OperationType_PUT:
-				err = invalid("this pretend service knows batches of puts only")
+				err = invalid("this fake service knows batches of puts only")
 			default:
 				err = s.write(t.GetTableName(), row.GetRowChange(), row.GetCondition(), false)
 			}
@@ -126,7 +126,7 @@ func holds(is *otsprotocol.Condition, there plainRow, exists bool) (bool, error)
 		filter.GetType() != otsprotocol.FilterType_FT_SINGLE_COLUMN_VALUE ||
 		unmarshal(filter.GetFilter(), &equal) != nil ||
 		equal.GetComparator() != otsprotocol.ComparatorType_CT_EQUAL {
-		return false, invalid("this pretend service knows one column's equality only")
+		return false, invalid("this fake service knows one column's equality only")
 	}
 	i := slices.IndexFunc(there.columns, func(c cell) bool { return c.name == equal.GetColumnName() })
 	if i < 0 {

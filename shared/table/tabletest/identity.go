@@ -10,12 +10,12 @@ import (
 	"bindery/shared/table"
 )
 
-func holderPromises() []promise {
+func identityPromises() []promise {
 	return []promise{
-		{"IdentityIndex/TwiceIsOnce", holderTwice},
-		{"IdentityIndex/DeletedOnlyWithItsAt", holderDelete},
-		{"IdentityIndex/IdentitiesDontMix", holdersApart},
-		{"IdentityIndex/EachOnceInPages", holderPages},
+		{"IdentityIndex/TwiceIsOnce", entryTwice},
+		{"IdentityIndex/DeletedOnlyWithItsAt", entryDelete},
+		{"IdentityIndex/IdentitiesDontMix", identitiesApart},
+		{"IdentityIndex/EachOnceInPages", entryPages},
 	}
 }
 
@@ -24,14 +24,14 @@ func (s *suite) identity(id string) table.IdentityKey {
 	return table.IdentityKey{Platform: "gitlab", Address: "https://" + s.name, ID: id}
 }
 
-// addHolder saves the entry, for the length of the test.
-func (s *suite) addHolder(h table.IdentityEntry) {
+// addEntry saves the entry until the test ends.
+func (s *suite) addEntry(e table.IdentityEntry) {
 	s.Helper()
-	s.must(s.table.SaveIdentityEntry(s.Context(), h))
-	s.cleanup(func(ctx context.Context) { _ = s.table.DeleteIdentityEntry(ctx, h) })
+	s.must(s.table.SaveIdentityEntry(s.Context(), e))
+	s.cleanup(func(ctx context.Context) { _ = s.table.DeleteIdentityEntry(ctx, e) })
 }
 
-func (s *suite) holders(of table.IdentityKey, limit int) []table.IdentityEntry {
+func (s *suite) entries(of table.IdentityKey, limit int) []table.IdentityEntry {
 	s.Helper()
 	list, err := walk(limit, func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
 		return s.table.ListIdentityEntries(s.Context(), of, cursor, limit)
@@ -40,65 +40,67 @@ func (s *suite) holders(of table.IdentityKey, limit int) []table.IdentityEntry {
 	return list
 }
 
-// wantHolders expects an identity's entries, strongly and in any order.
-func (s *suite) wantHolders(when string, of table.IdentityKey, limit int, want ...table.IdentityEntry) {
+// wantEntries expects an identity's entries, strongly and in any order.
+func (s *suite) wantEntries(
+	when string, of table.IdentityKey, limit int, want ...table.IdentityEntry,
+) {
 	s.Helper()
-	got := s.holders(of, limit)
-	byHolder := func(a, b table.IdentityEntry) int {
+	got := s.entries(of, limit)
+	byOwner := func(a, b table.IdentityEntry) int {
 		return cmp.Compare(a.Authorization+a.Binding.String(), b.Authorization+b.Binding.String())
 	}
-	slices.SortFunc(got, byHolder)
-	want = slices.SortedFunc(slices.Values(want), byHolder)
+	slices.SortFunc(got, byOwner)
+	want = slices.SortedFunc(slices.Values(want), byOwner)
 	if !slices.Equal(got, want) {
 		s.Errorf("%s:\n got %#v\nwant %#v", when, got, want)
 	}
 }
 
-func holderTwice(s *suite) {
+func entryTwice(s *suite) {
 	of := s.identity("1")
-	s.wantHolders("an identity without entries", of, 10)
+	s.wantEntries("an identity without entries", of, 10)
 	for _, h := range []table.IdentityEntry{
 		{Of: of, Binding: s.key("i-1")},
 		{Of: of, Authorization: s.key("i-1").String()},
 	} {
-		before := s.holders(of, 10)
+		before := s.entries(of, 10)
 		for _, at := range []time.Duration{0, 0, time.Hour, -time.Millisecond} {
 			h.At = s.base.Add(at)
-			s.addHolder(h)
-			s.wantHolders("an entry saved again", of, 10, append(before, h)...)
+			s.addEntry(h)
+			s.wantEntries("an entry saved again", of, 10, append(before, h)...)
 		}
 	}
 }
 
-func holderDelete(s *suite) {
+func entryDelete(s *suite) {
 	of := s.identity("1")
 	binding := table.IdentityEntry{Of: of, Binding: s.key("i-1"), At: s.base}
 	authorization := table.IdentityEntry{Of: of, Authorization: "1", At: s.base}
 	s.must(s.table.DeleteIdentityEntry(s.Context(), binding)) // there is none
-	s.addHolder(binding)
-	s.addHolder(authorization)
+	s.addEntry(binding)
+	s.addEntry(authorization)
 
 	for _, off := range []time.Duration{-time.Millisecond, time.Millisecond} {
 		other := binding
 		other.At = s.base.Add(off)
 		s.must(s.table.DeleteIdentityEntry(s.Context(), other))
-		s.wantHolders("after a delete with another At", of, 10, binding, authorization)
+		s.wantEntries("after a delete with another At", of, 10, binding, authorization)
 	}
 	younger := binding
 	younger.At = s.base.Add(time.Second)
-	s.addHolder(younger)
+	s.addEntry(younger)
 	s.must(s.table.DeleteIdentityEntry(s.Context(), binding))
-	s.wantHolders("after a delete with the At before", of, 10, younger, authorization)
+	s.wantEntries("after a delete with the At before", of, 10, younger, authorization)
 
 	for range 2 {
 		s.must(s.table.DeleteIdentityEntry(s.Context(), younger))
-		s.wantHolders("after the delete", of, 10, authorization)
+		s.wantEntries("after the delete", of, 10, authorization)
 	}
 	s.must(s.table.DeleteIdentityEntry(s.Context(), authorization))
-	s.wantHolders("after both deletes", of, 10)
+	s.wantEntries("after both deletes", of, 10)
 }
 
-func holdersApart(s *suite) {
+func identitiesApart(s *suite) {
 	address := "https://" + s.name
 	identities := []table.IdentityKey{
 		{Platform: "gitlab", Address: address, ID: "1"},
@@ -121,18 +123,18 @@ func holdersApart(s *suite) {
 			{Of: of, Authorization: "10"},
 		} {
 			h.At = s.base.Add(time.Duration(i) * time.Second)
-			s.addHolder(h)
+			s.addEntry(h)
 			entries[of] = append(entries[of], h)
 		}
 	}
 	for of, want := range entries {
-		s.wantHolders(fmt.Sprintf("entries of %q", of), of, 10, want...)
+		s.wantEntries(fmt.Sprintf("entries of %q", of), of, 10, want...)
 	}
 	s.must(s.table.DeleteIdentityEntry(s.Context(), entries[identities[0]][0]))
-	s.wantHolders("the others", identities[1], 10, entries[identities[1]]...)
+	s.wantEntries("the others", identities[1], 10, entries[identities[1]]...)
 }
 
-func holderPages(s *suite) {
+func entryPages(s *suite) {
 	of := s.identity("1")
 	var want []table.IdentityEntry
 	for i := range 14 {
@@ -142,11 +144,11 @@ func holderPages(s *suite) {
 		} else {
 			h.Authorization = fmt.Sprint(i)
 		}
-		s.addHolder(h)
+		s.addEntry(h)
 		want = append(want, h)
 	}
 	for _, limit := range []int{1, 4, 14, 100} {
-		s.wantHolders(fmt.Sprintf("pages of %d", limit), of, limit, want...)
+		s.wantEntries(fmt.Sprintf("pages of %d", limit), of, limit, want...)
 	}
 	var got []table.IdentityEntry
 	_, err := walkAnd(4, func(cursor string, limit int) (table.Page[table.IdentityEntry], error) {
@@ -161,5 +163,5 @@ func holderPages(s *suite) {
 	if len(got) != len(want) {
 		s.Errorf("entries that go as they are listed: got %d, want %d", len(got), len(want))
 	}
-	s.wantHolders("after all were deleted", of, 4)
+	s.wantEntries("after all were deleted", of, 4)
 }
