@@ -246,8 +246,8 @@ func (d *deployment) consentAtPlatform(
 	return id, back, cookie
 }
 
-// consentAt goes from the start's address to the platform's consent, as [deployment.consentAtPlatform]
-// does.
+// consentAt goes from the address of a started attempt to the platform's consent, and returns what
+// consentAtPlatform does.
 func (d *deployment) consentAt(platform, address string) (back, cookie string) {
 	d.t.Helper()
 	gone := d.call(http.MethodGet, address, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")

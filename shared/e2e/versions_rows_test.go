@@ -27,7 +27,8 @@ func textOf(r row, attribute string) string {
 func (d *deployment) dynamoDB() *dynamodb.Client {
 	d.t.Helper()
 	env := d.host.(*onLambda).environment(admin)
-	configured, err := awscloud.Config(awscloud.DynamoDB, func(name string) string { return env[name] })
+	lookup := func(name string) string { return env[name] }
+	configured, err := awscloud.Config(awscloud.DynamoDB, lookup)
 	if err != nil {
 		d.t.Fatal(err)
 	}

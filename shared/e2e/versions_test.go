@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"bindery/shared/api"
 	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
@@ -89,8 +91,8 @@ func TestTwoVersionsAtOnce(t *testing.T) {
 	v.wantNoFailedSweep()
 }
 
-// A field of a record that only a newer version knows is kept by everything that this version does
-// to the binding, short of ending it.
+// A field of a record and an attribute of a row that only a newer version knows are kept by
+// everything that this version does to the binding.
 func TestFieldsOfANewerVersionAreKept(t *testing.T) {
 	t.Parallel()
 	d := startLambda(t)
@@ -99,11 +101,15 @@ func TestFieldsOfANewerVersionAreKept(t *testing.T) {
 	want := object{"since": "2031-01-01T00:00:00Z", "list": []any{1.5, "two"}}
 	r, record := d.bindingRow("github")
 	record["fieldOfANewerVersion"] = want
+	r["attributeOfANewerVersion"] = &types.AttributeValueMemberS{Value: "kept"}
 	d.setRecord(r, record)
 
 	check := func(after string) {
 		t.Helper()
-		_, record := d.bindingRow("github")
+		r, record := d.bindingRow("github")
+		if got := textOf(r, "attributeOfANewerVersion"); got != "kept" {
+			t.Errorf("after %s the attribute is %q", after, got)
+		}
 		if got := record["fieldOfANewerVersion"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("after %s the field is %v, want %v", after, got, want)
 		}
@@ -115,8 +121,12 @@ func TestFieldsOfANewerVersionAreKept(t *testing.T) {
 	d.makeAllDue()
 	d.runSchedule("with everything due")
 	check("a run of the schedule")
+	d.bindByConsent("github", writer)
+	check("a re-bind")
 	d.revokeAll("github")
 	check("the operator's task")
+	d.call(http.MethodDelete, d.bindingsPath()+"/github", writer, nil)
+	check("an unbind")
 }
 
 // replaceAll replaces every token, each in another way, and leaves an attempt that is refused.
@@ -339,7 +349,8 @@ func (v *twoVersions) bindNewToken(more ...string) secret.Text {
 
 func (v *twoVersions) unbind(platform string, revoked bool) {
 	v.t.Helper()
-	a := v.call(http.MethodDelete, v.bindingsPath()+"/"+platform, v.bearer("alice", api.ScopeWrite), nil)
+	a := v.call(http.MethodDelete, v.bindingsPath()+"/"+platform,
+		v.bearer("alice", api.ScopeWrite), nil)
 	if a.status != http.StatusOK || a.body["revoked"] != revoked {
 		v.t.Errorf("the %s version unbinds %s: %d %v %v", v.active.name, platform, a.status,
 			a.body["code"], a.body["revoked"])
