@@ -104,9 +104,9 @@ func (s *Service) revokeConfirmed(ctx context.Context, old, saved table.Binding)
 }
 
 // nameBinding writes into the attempt which record is about to point at its secret, so that the
-// sweep asks that record before it deletes the secret. An attempt names one binding, once. An attempt
-// that doesn't own its secret names none: the sweep of the version that owns the secret asks only
-// the note, and would delete the secret of the binding.
+// sweep asks that record before it deletes the secret. An attempt names one binding, once. An
+// attempt that doesn't own its secret names none: the sweep of the version that owns the secret
+// asks only the note, and would delete the secret of the binding.
 func (s *Service) nameBinding(ctx context.Context, a table.Authorization, key table.Key) error {
 	for range maxTries {
 		another := a.Binding != (table.Key{}) && a.Binding != key
