@@ -268,7 +268,11 @@ type Authorization struct {
 	Warnings []problem.Problem `json:"warnings,omitempty"`
 	Problem  *problem.Problem  `json:"problem,omitempty"`
 
-	// Record is the record that a confirm is about to point at the secret, or has pointed at it.
+	// OwnsSecret says that the sweep ends the secret unless a binding has it. The claim sets it. It is
+	// false for an attempt whose callback a version before format 2 has handled: a note of that
+	// version owns the secret.
+	OwnsSecret bool `json:"ownsSecret,omitempty"`
+	// Binding is the record that a confirm is about to point at the secret, or has pointed at it.
 	// Zero: none. It never changes once it is set.
 	Binding Key `json:"binding,omitzero"`
 	// Discarded says that another user has tried to confirm it. It can't be confirmed any more.

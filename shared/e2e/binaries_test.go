@@ -50,11 +50,17 @@ func functionFolders(t testing.TB) (all []string) {
 // begin with more flags of go build.
 func buildAs(t testing.TB, stores, to string, what ...string) {
 	t.Helper()
+	buildIn(t, root, stores, to, what...)
+}
+
+// buildIn is like buildAs, for another folder of source.
+func buildIn(t testing.TB, source, stores, to string, what ...string) {
+	t.Helper()
 	build := exec.Command("go", append([]string{
 		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w",
 		"-tags", stores + ",lambda.norpc", "-o", to,
 	}, what...)...)
-	build.Dir = root
+	build.Dir = source
 	build.Env = append(build.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v: %s", err, out)

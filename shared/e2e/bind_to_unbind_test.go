@@ -243,6 +243,14 @@ func (d *deployment) consentAtPlatform(
 ) (id, back, cookie string) {
 	d.t.Helper()
 	id, address := d.startAuthorization(platform, bearer)
+	back, cookie = d.consentAt(platform, address)
+	return id, back, cookie
+}
+
+// consentAt goes from the address of a started attempt to the platform's consent, and returns what
+// consentAtPlatform does.
+func (d *deployment) consentAt(platform, address string) (back, cookie string) {
+	d.t.Helper()
 	gone := d.call(http.MethodGet, address, secret.Text{}, nil, "Sec-Fetch-Mode", "navigate")
 	cookie, _, _ = strings.Cut(gone.header.Get("Set-Cookie"), ";")
 	if gone.status != http.StatusFound || !strings.HasPrefix(cookie, "__Host-bindery-") ||
@@ -254,7 +262,7 @@ func (d *deployment) consentAtPlatform(
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return id, back, cookie
+	return back, cookie
 }
 
 func (d *deployment) credential(platform string) (token secret.Text, a reply) {

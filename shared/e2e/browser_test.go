@@ -44,6 +44,7 @@ type artifacts struct {
 	browsers        map[string]context.Context
 	laptop          string            // the built binary
 	functionFolders map[string]string // the folders of the functions' binaries, by cloud
+	olderFolder     string            // the folder of an older version's binaries
 	endings         []func()
 }
 

@@ -98,6 +98,7 @@ func (s *Service) claimAuthorization(
 	code := secret.New(s.ledger.Random(32))
 	a.Stage, a.ConfirmationHash = binding.StageClaimed, hashOf(code)
 	a.Token = binding.Token{Secret: s.ledger.NewSecretName(), Generation: 1}
+	a.OwnsSecret = true
 	a.DueAt = ledger.SecretDueAt(a)
 	saved, err := s.ledger.Table.SaveAuthorization(ctx, a)
 	if err == nil {

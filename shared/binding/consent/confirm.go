@@ -105,12 +105,14 @@ func (s *Service) revokeConfirmed(ctx context.Context, old, saved binding.Record
 }
 
 // nameBinding writes into the attempt which record is about to point at its secret, so that the
-// sweep asks that record before it deletes the secret. An attempt names one binding, once.
+// sweep asks that record before it deletes the secret. An attempt names one binding, once. An
+// attempt that doesn't own its secret names none: the sweep of the version that owns the secret
+// asks only the note, and would delete the secret of the binding.
 func (s *Service) nameBinding(ctx context.Context, a binding.Authorization, key binding.Key) error {
 	for range ledger.MaxTries {
 		another := a.Binding != (binding.Key{}) && a.Binding != key
 		switch {
-		case another || a.Discarded || a.Attempts > 0: // the last: the sweep deletes the secret
+		case another, a.Discarded, !a.OwnsSecret, a.Attempts > 0: // the last: the sweep deletes it
 			return problem.New(problem.AuthorizationDone)
 		case a.Binding == key:
 			return nil

@@ -114,13 +114,13 @@ func (s *Service) dueAuthorization(
 		return a, false, fmt.Errorf("reading an authorization: %w", err)
 	}
 	expires := a.ExpiresAt
-	if a.Token.Secret != "" {
+	if a.OwnsSecret {
 		expires = ledger.SecretDueAt(a)
 	}
 	if now := s.ledger.Now(); now.Before(expires) || now.Before(a.DueAt) {
 		return a, false, nil // the index lags
 	}
-	if a.Token.Secret == "" {
+	if !a.OwnsSecret {
 		return a, false, s.dropAuthorization(ctx, a, part)
 	}
 	if a.Binding == (binding.Key{}) {
