@@ -20,6 +20,12 @@ import (
 	"bindery/shared/sandbox"
 )
 
+// userAddress is the host of a platform whose address the user enters, in the table of calls.
+const userAddress = "{address}"
+
+// codeupAPI is the host of Codeup's API.
+const codeupAPI = "openapi-rdc.aliyuncs.com"
+
 // exchange is one request and its reply.
 type exchange struct {
 	platform string
@@ -64,16 +70,16 @@ type world struct {
 	t       *testing.T
 	sandbox *sandbox.Sandbox
 	set     *provider.Set
-	gitLab  string       // the address of GitLab
-	minutes atomic.Int64 // since the start
-	browser *http.Client // follows no redirect
-	mu      sync.Mutex   // guards exchanges
-	records []exchange   // in the order of the replies
+	origins map[string]string // of the servers, by the vendor's host
+	minutes atomic.Int64      // since the start
+	browser *http.Client      // follows no redirect
+	mu      sync.Mutex        // guards exchanges
+	records []exchange        // in the order of the replies
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, browser: &http.Client{
+	w := &world{t: t, origins: map[string]string{}, browser: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -84,17 +90,19 @@ func newWorld(t *testing.T) *world {
 	for _, r := range provider.Platforms() {
 		for _, origin := range r.Origins {
 			host := strings.TrimPrefix(origin.Default, "https://")
-			endpoints[origin.Variable] = w.serve(r.Name, host)
+			w.origins[host] = w.serve(r.Name, host)
+			endpoints[origin.Variable] = w.origins[host]
 		}
 	}
-	w.gitLab = w.serve(provider.GitLab, "{address}")
+	gitLab := w.serve(provider.GitLab, userAddress)
+	w.origins[userAddress] = gitLab
 	for name, app := range w.sandbox.Apps() {
 		app.RedirectURI = redirect
 		w.sandbox.AddApp(name, app)
 	}
 	w.set = provider.New(provider.Options{
 		Guard: netguard.New(netguard.Options{
-			PrivateHosts: []string{strings.TrimPrefix(w.gitLab, "http://")},
+			PrivateHosts: []string{strings.TrimPrefix(gitLab, "http://")},
 		}),
 		Now:       now,
 		Sleep:     noSleep,

@@ -49,7 +49,12 @@ func (w *world) pastes(name string, p provider.TokenPlatform) {
 	address := ""
 	if name == provider.GitLab {
 		switches = []string{"", gitlab.Old, gitlab.Ancient}
-		address = w.gitLab
+		address = w.origins[userAddress]
+	}
+	if name == provider.Codeup {
+		_, _ = p.Check(ctx, provider.Credential{
+			Access: w.fullCodeupToken(), Username: "alice", Organization: mainOrganization,
+		})
 	}
 	for _, on := range switches {
 		if on != "" {
@@ -82,6 +87,18 @@ func (w *world) pastes(name string, p provider.TokenPlatform) {
 			})
 		}
 	}
+}
+
+// mainOrganization is one of the sandbox's Codeup, with repository 1001.
+const mainOrganization = "sandbox-org-main"
+
+// fullCodeupToken returns a token with every permission, also those that no user is asked to grant.
+func (w *world) fullCodeupToken() secret.Text {
+	return w.sandbox.Codeup.AddToken(codeup.Token{
+		CloneAccount: "alice",
+		Permissions: append(
+			codeup.Minimal(), codeup.UserInfo, codeup.Organizations, codeup.Roles),
+	})
 }
 
 // consents binds by consent, and refreshes, checks and revokes good and bad tokens.
