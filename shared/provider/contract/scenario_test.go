@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,7 @@ func (w *world) pastes(name string, p provider.TokenPlatform) {
 		address = w.origins[userAddress]
 	}
 	if name == provider.Codeup {
+		w.createHook()
 		_, _ = p.Check(ctx, provider.Credential{
 			Access: w.fullCodeupToken(), Username: "alice", Organization: mainOrganization,
 		})
@@ -99,6 +102,19 @@ func (w *world) fullCodeupToken() secret.Text {
 		Permissions: append(
 			codeup.Minimal(), codeup.UserInfo, codeup.Organizations, codeup.Roles),
 	})
+}
+
+// createHook installs a webhook, so that the list of webhooks has one. Bindery doesn't install any.
+func (w *world) createHook() {
+	token := w.fullCodeupToken()
+	r := httptest.NewRequest(http.MethodPost, "/oapi/v1/codeup/organizations/"+mainOrganization+
+		"/repositories/1001/webhooks", strings.NewReader(`{"url": "https://bindery.example/"}`))
+	r.Header.Set("X-Yunxiao-Token", token.Reveal())
+	recorder := httptest.NewRecorder()
+	w.sandbox.ServeHTTP(recorder, r)
+	if recorder.Code != http.StatusOK {
+		w.t.Fatalf("the sandbox answers %d to a new webhook", recorder.Code)
+	}
 }
 
 // consents binds by consent, and refreshes, checks and revokes good and bad tokens.

@@ -54,17 +54,18 @@ func (s *server) user(w http.ResponseWriter, r *http.Request) {
 func (s *server) describe(r *http.Request, u oauth.User) platform.Object {
 	origin := s.Origin(r)
 	user := platform.Object{
-		"login":      u.Login,
-		"id":         u.ID,
-		"node_id":    "U_sandbox" + strconv.FormatInt(u.ID, 10),
-		"avatar_url": origin + "/sandbox/avatars/" + u.Login,
-		"url":        origin + "/users/" + u.Login,
-		"html_url":   origin + "/" + u.Login,
-		"type":       u.Type,
-		"site_admin": false,
-		"name":       u.Name,
-		"created_at": platform.Epoch,
-		"updated_at": platform.Epoch,
+		"login":          u.Login,
+		"id":             u.ID,
+		"node_id":        "U_sandbox" + strconv.FormatInt(u.ID, 10),
+		"avatar_url":     origin + "/sandbox/avatars/" + u.Login,
+		"url":            origin + "/users/" + u.Login,
+		"html_url":       origin + "/" + u.Login,
+		"type":           u.Type,
+		"user_view_type": "public",
+		"site_admin":     false,
+		"name":           u.Name,
+		"created_at":     platform.Epoch,
+		"updated_at":     platform.Epoch,
 	}
 	for _, list := range []string{
 		"events", "followers", "following", "gists", "organizations", "received_events", "repos",
