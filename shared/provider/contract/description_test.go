@@ -3,9 +3,11 @@
 package contract_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -180,6 +182,31 @@ func TestTheCallsAreAsTheVendorsDescribeThem(t *testing.T) {
 		}
 		t.Logf("%s: %d requests and %d replies of %d calls held against %s %s",
 			source.platform, requests, replies, total, source.pkg, version)
+	}
+}
+
+// request returns the request as if it were sent to the vendor, to be read once.
+func (e exchange) request(t *testing.T) *http.Request {
+	t.Helper()
+	method, address, _ := strings.Cut(e.call, " ")
+	if e.sent.URL.RawQuery != "" {
+		address += "?" + e.sent.URL.RawQuery
+	}
+	r, err := http.NewRequestWithContext(
+		t.Context(), method, "https://"+address, bytes.NewReader(e.body),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = e.sent.Header.Clone()
+	return r
+}
+
+// response returns the reply, to be read once.
+func (e exchange) response(r *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: e.status, Header: e.header, Request: r,
+		Body: io.NopCloser(bytes.NewReader(e.reply)),
 	}
 }
 

@@ -26,7 +26,7 @@ var gitLabReplies = map[string]func() any{
 	},
 }
 
-// gitLabError has the forms in which GitLab reports errors; the vendor's client reads the first two.
+// gitLabError has the forms in which GitLab reports errors; its client reads the first two.
 type gitLabError struct {
 	Message          string `json:"message"`
 	Error            string `json:"error"`

@@ -39,31 +39,6 @@ type exchange struct {
 	reply  []byte
 }
 
-// request returns the request as if it were sent to the vendor, to be read once.
-func (e exchange) request(t *testing.T) *http.Request {
-	t.Helper()
-	method, address, _ := strings.Cut(e.call, " ")
-	if e.sent.URL.RawQuery != "" {
-		address += "?" + e.sent.URL.RawQuery
-	}
-	r, err := http.NewRequestWithContext(
-		t.Context(), method, "https://"+address, bytes.NewReader(e.body),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header = e.sent.Header.Clone()
-	return r
-}
-
-// response returns the reply, to be read once.
-func (e exchange) response(r *http.Request) *http.Response {
-	return &http.Response{
-		StatusCode: e.status, Header: e.header, Request: r,
-		Body: io.NopCloser(bytes.NewReader(e.reply)),
-	}
-}
-
 // world is the sandbox, with a server of its own for each origin of each platform, and the
 // platforms that call them, on one clock.
 type world struct {
