@@ -233,7 +233,7 @@ func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
 
 func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
-	source := document(t, "shared/event/event.go")
+	source := document(t, "shared/binding/record.go")
 	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
 	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])
