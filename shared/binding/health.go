@@ -1,9 +1,10 @@
 package binding
 
 import (
-	"bindery/shared/problem"
 	"slices"
 	"time"
+
+	"bindery/shared/problem"
 )
 
 // newerVersionRetry is when a build may ask again for a credential of a binding that a newer

@@ -1,8 +1,6 @@
 package binding
 
-import (
-	"slices"
-)
+import "slices"
 
 // Match is the condition of an If-Match header: ETags without their quotes, or "*" for any
 // binding. Nil is no condition.

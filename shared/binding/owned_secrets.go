@@ -1,9 +1,10 @@
 package binding
 
 import (
-	"bindery/shared/vault"
 	"slices"
 	"time"
+
+	"bindery/shared/vault"
 )
 
 // isListed reports whether a record's list has a secret.

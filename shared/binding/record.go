@@ -7,13 +7,12 @@
 package binding
 
 import (
-	"bindery/shared/instance"
-
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/vault"
 )

@@ -1,8 +1,6 @@
 package binding
 
-import (
-	"time"
-)
+import "time"
 
 // authorizationTTL is how long an authorization lives, from start to confirm.
 const AuthorizationTTL = 15 * time.Minute

@@ -1,10 +1,11 @@
 package binding
 
 import (
+	"time"
+
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"time"
 )
 
 // Status is how a binding is doing.

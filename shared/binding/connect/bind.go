@@ -1,12 +1,13 @@
 package connect
 
 import (
+	"context"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
 )
 
 // TokenBindRequest is a bind by a personal access token.

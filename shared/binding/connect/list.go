@@ -1,16 +1,17 @@
 package connect
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
-	"context"
-	"errors"
-	"slices"
-	"strings"
 )
 
 // Platforms describes the five platforms, in their order.

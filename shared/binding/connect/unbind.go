@@ -1,13 +1,14 @@
 package connect
 
 import (
+	"context"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
 )
 
 // UnbindRequest asks for the end of a binding.

@@ -1,12 +1,6 @@
 package consent
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/instance"
-	"bindery/shared/problem"
-	"bindery/shared/secret"
-	"bindery/shared/table"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -14,6 +8,13 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/secret"
+	"bindery/shared/table"
 )
 
 // StartRequest is the beginning of an authorization.

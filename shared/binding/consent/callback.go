@@ -1,6 +1,10 @@
 package consent
 
 import (
+	"context"
+	"errors"
+	"net/url"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,9 +12,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"context"
-	"errors"
-	"net/url"
 )
 
 // CallbackRequest is what a browser sends after a platform has redirected it back.

@@ -1,6 +1,9 @@
 package consent
 
 import (
+	"context"
+	"errors"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -9,8 +12,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"context"
-	"errors"
 )
 
 // ConfirmRequest is the end of an authorization.

@@ -1,12 +1,13 @@
 package consent
 
 import (
+	"context"
+	"strconv"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
-	"strconv"
 )
 
 // GitHub keeps ten tokens a user and app, and the eleventh kills the first, which would be another

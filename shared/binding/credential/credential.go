@@ -1,6 +1,9 @@
 package credential
 
 import (
+	"context"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,8 +11,6 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
-	"context"
-	"time"
 )
 
 const (

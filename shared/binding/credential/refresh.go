@@ -1,18 +1,19 @@
 package credential
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/problem"
-	"bindery/shared/provider"
-	"bindery/shared/table"
-	"bindery/shared/vault"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 // The times of a refresh. A slow platform may already have used the refresh token up, so it gets

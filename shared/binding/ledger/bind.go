@@ -1,8 +1,6 @@
 package ledger
 
-import (
-	"bindery/shared/binding"
-)
+import "bindery/shared/binding"
 
 // replace is next in the place of rec: what belongs to the row stays, what belonged to the old
 // token goes.

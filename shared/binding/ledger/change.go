@@ -1,10 +1,11 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/table"
 	"context"
 	"errors"
+
+	"bindery/shared/binding"
+	"bindery/shared/table"
 )
 
 // change saves a record after edit and returns the row as it is then. Edit is given the current

@@ -1,8 +1,9 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
 	"context"
+
+	"bindery/shared/binding"
 )
 
 // makeRoom drains a record's events to the history when it can't carry so many more. They leave the

@@ -1,10 +1,11 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/table"
 	"context"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/table"
 )
 
 // Hook is called before each call to a table, with the call's name, such as "SaveBinding". If it

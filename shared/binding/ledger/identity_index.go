@@ -1,11 +1,12 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/provider"
 	"context"
 	"errors"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/provider"
 )
 
 // addIdentityEntry remembers that a binding is about to hold a token of an identity. It is written

@@ -1,15 +1,16 @@
 package ledger
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"slices"
-	"time"
 )
 
 // secretDueAt is when the sweep deletes the secret of an attempt, unless a binding points at it or

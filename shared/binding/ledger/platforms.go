@@ -1,11 +1,12 @@
 package ledger
 
 import (
+	"context"
+	"fmt"
+
 	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
-	"fmt"
 )
 
 func (l *Ledger) View(rec binding.Record) binding.View {

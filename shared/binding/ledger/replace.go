@@ -1,12 +1,13 @@
 package ledger
 
 import (
+	"context"
+	"errors"
+
 	"bindery/shared/binding"
 	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/table"
-	"context"
-	"errors"
 )
 
 func (l *Ledger) AuditBound(

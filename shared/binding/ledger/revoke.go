@@ -1,11 +1,12 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/provider"
 	"context"
 	"errors"
 	"fmt"
+
+	"bindery/shared/binding"
+	"bindery/shared/provider"
 )
 
 // tokenOwner is what had a token that is to be revoked. It does not keep the token from being

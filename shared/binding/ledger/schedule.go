@@ -1,8 +1,9 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
 	"time"
+
+	"bindery/shared/binding"
 )
 
 // due is when a record next needs work: at once while it carries events; else at the first of its

@@ -1,15 +1,16 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/provider"
-	"bindery/shared/secret"
-	"bindery/shared/vault"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/vault"
 )
 
 // tokenBundle is a token as the vault keeps it, with what is needed to revoke it after no record

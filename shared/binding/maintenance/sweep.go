@@ -1,9 +1,10 @@
 package maintenance
 
 import (
-	"bindery/shared/binding"
 	"context"
 	"fmt"
+
+	"bindery/shared/binding"
 )
 
 // dueBinding reads a record that the index says is due. If it is not, rec.Version is "". Events are

@@ -1,6 +1,12 @@
 package maintenance
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,11 +14,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"time"
 )
 
 // maxRevokeAttempts is how often the sweep tries to revoke the tokens of a secret. At the last
