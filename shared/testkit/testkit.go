@@ -62,3 +62,11 @@ func WantProblem(t testing.TB, what string, err error, code problem.Code, reason
 		t.Errorf("%s: got %s (%q), want %s (%q)", what, p.Code, p.Reason, code, reason)
 	}
 }
+
+// WantCode is [WantProblem] for a problem with this code and any reason.
+func WantCode(t testing.TB, what string, err error, code problem.Code) {
+	t.Helper()
+	if !problem.Is(err, code) {
+		t.Errorf("%s: got %v, want the problem %s", what, err, code)
+	}
+}
