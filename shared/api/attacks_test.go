@@ -114,17 +114,17 @@ func TestD1_NoFaultOfAPlatformShowsAToken(t *testing.T) {
 				w.box.SetFault(sandbox.GitLab, f)
 				w.do(request{method: "DELETE", path: home + "/gitlab?revoke=true"})
 				w.box.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultNone})
-				w.clock.forward(10 * time.Second) // the limit of binds
+				w.clock.Advance(10 * time.Second) // the limit of binds
 				faults++
 			}
 		}
 	}
-	w.clock.forward(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.sweep()
 	if w.get(home + "/gitlab/history").ok(); faults < 90 {
 		t.Errorf("only %d faults were tried", faults)
 	}
-	if w.log.text() == "" {
+	if w.log.String() == "" {
 		t.Error("nothing was logged")
 	}
 }
@@ -180,7 +180,7 @@ func TestD8_APastedTokenIsTrimmedAndTheRestRefused(t *testing.T) {
 	}
 	for _, empty := range []string{"", " ", "\n"} {
 		w.put(home+"/gitlab", gitlab("token", empty)).refused(problem.InputMalformed, "required")
-		w.clock.forward(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	if n := w.box.Count(sandbox.GitLab) + w.box.Count(sandbox.Codeup); n != 0 {
 		t.Errorf("%d calls were made with a token that can't be one", n)
@@ -224,7 +224,7 @@ func TestD9_AUserNameThatWouldBreakGitsCredentialsIsRefused(t *testing.T) {
 		}
 	}
 	w.box.ResetLog()
-	w.clock.forward(time.Minute)
+	w.clock.Advance(time.Minute)
 	// These are escaped. Codeup's clone accounts have such names.
 	for _, name := range []string{"alice@x", "alice/x", "alice?x#y", "../alice", "alice%2f"} {
 		w.put(home+"/gitlab", gitlab("username", name)).refused(problem.UsernameMismatch, "")
@@ -283,10 +283,10 @@ func TestD12_TheThirtyFirstBindInAMinuteIsRefusedAndOthersAreNot(t *testing.T) {
 		}
 	}
 	w.get(home).ok() // a read isn't counted
-	w.clock.forward(time.Duration(wait) * time.Second)
+	w.clock.Advance(time.Duration(wait) * time.Second)
 	try("").refused(problem.InputMalformed, "required")
 	try("").refused(problem.TooManyCalls, "")
-	w.clock.forward(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.put(home+"/gitlab", gitlab()).ok()
 }
 
@@ -305,7 +305,7 @@ func TestDeniedChangesAreAudited(t *testing.T) {
 	w.do(request{method: "PUT", path: home + "/gitlab", as: "x.y.z", body: gitlab()}).
 		refused(problem.NotSignedIn, "")
 	var got []string
-	for _, line := range w.log.lines(t, "audit") {
+	for _, line := range w.log.Records(t, "audit") {
 		user, _ := line["user"].(map[string]any)
 		got = append(got, fmt.Sprint(line["action"], " ", line["outcome"], " ", line["account"], " ",
 			line["region"], " ", line["instance"], " ", line["platform"], " ", user["subject"]))

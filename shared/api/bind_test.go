@@ -73,7 +73,7 @@ func TestAnExpiryThatTheUserGivesIsStoredAndWarnedOf(t *testing.T) {
 	if got := bound.text("status"); got != "expiring" {
 		t.Errorf("nine days before its end it is %s", got)
 	}
-	w.clock.forward(9 * 24 * time.Hour)
+	w.clock.Advance(9 * 24 * time.Hour)
 	after := w.binding(home, "codeup")
 	if after["status"] != "expired" {
 		t.Errorf("after its end it is %v", after["status"])
@@ -89,7 +89,7 @@ func TestTheETagIsTheFieldAndChangesAtBindOnly(t *testing.T) {
 	if got, want := first.header.Get("ETag"), `"`+first.text("etag")+`"`; got != want {
 		t.Errorf("got the header %s, want %s", got, want)
 	}
-	w.clock.forward(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.sweep()
 	if got := w.binding(home, "gitlab")["etag"]; got != first.text("etag") {
 		t.Error("the sweep has changed the ETag")
@@ -213,7 +213,7 @@ func TestA16_AnotherIdentityReplacesTheOldOneAndBothAreAudited(t *testing.T) {
 	if name := again.json()["identity"].(map[string]any)["username"]; name != "bob" {
 		t.Errorf("%v is bound, want bob", name)
 	}
-	lines := w.log.lines(t, "audit")
+	lines := w.log.Records(t, "audit")
 	last := lines[len(lines)-1]
 	identity, _ := last["identity"].(map[string]any)
 	previous, _ := last["previous"].(map[string]any)
@@ -234,7 +234,7 @@ func TestA16_WithoutRevokeAPersonalTokenIsOnlyDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
 	w.put(home+"/gitlab", bobs()).ok()
-	w.clock.forward(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.sweep()
 	w.put(home+"/gitlab", gitlab()).ok()
 }
@@ -244,7 +244,7 @@ func TestA16_TheVerySameTokenAgainRevokesNothing(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok()
 	w.put(home+"/gitlab?revoke=true", gitlab()).ok()
 	w.put(home+"/gitlab?revoke=true", gitlab("token", " Bearer glpat-sandbox-alice-good\n")).ok()
-	w.clock.forward(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.sweep()
 	w.put(home+"/gitlab", gitlab()).ok()
 }

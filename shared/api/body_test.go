@@ -64,7 +64,7 @@ func TestD14_ABadBodyIsRefusedWithoutACallToAPlatform(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range badBodies() {
 		t.Run(tt.name, func(t *testing.T) {
-			w.clock.forward(10 * time.Second)
+			w.clock.Advance(10 * time.Second)
 			w.table.reset(nil)
 			r := w.do(request{method: "PUT", path: home + "/gitlab", body: tt.body, odd: true})
 			r.refused(cmp.Or(tt.code, problem.InputMalformed), tt.reason)

@@ -50,7 +50,7 @@ func TestEveryRequestMakesExactlyTheCallsItNeeds(t *testing.T) {
 		{drop("?revoke=true"), revoked, "Get", 1},
 		{put("gitlab", "", gitlab("token", "glpat-sandbox-alice-good")), "Binding", "", 1},
 	} {
-		w.clock.forward(time.Hour)
+		w.clock.Advance(time.Hour)
 		w.sweep()
 		w.table.reset(nil)
 		w.vault.reset(nil)

@@ -1,10 +1,11 @@
 package api
 
 import (
-	"bindery/shared/binding/credential"
 	"context"
 	"net/http"
 	"time"
+
+	"bindery/shared/binding/credential"
 )
 
 // Credential adds the route that hands a build the credential for its git client.

@@ -60,7 +60,7 @@ func TestB13_ACredentialHoldsWhatGitWantsAndNothingElse(t *testing.T) {
 		// The refresh token, and every other secret that the sandbox and Bindery have issued.
 		hex := r.text("token")[strings.LastIndex(r.text("token"), "_")+1:]
 		w.wantNoSecret("the reply", r.body, hex)
-		w.clock.forward(8 * time.Hour)
+		w.clock.Advance(8 * time.Hour)
 	}
 	if n := w.box.Refreshes(sandbox.GitHub); n != 1 {
 		t.Errorf("got %d refreshes, want 1", n)
@@ -69,7 +69,7 @@ func TestB13_ACredentialHoldsWhatGitWantsAndNothingElse(t *testing.T) {
 
 func TestB10_ABuildGetsTheLifeThatItAsksForIfThePlatformHasIt(t *testing.T) {
 	w := newBuildWorld(t)
-	w.clock.forward(8*time.Hour - 20*time.Minute)
+	w.clock.Advance(8*time.Hour - 20*time.Minute)
 	for _, c := range []struct {
 		body      any
 		refreshes int
@@ -155,7 +155,7 @@ func TestB12_ABuildGetsNoCredentialOfAnInstanceThatItsTokenDoesNotList(t *testin
 func (w *world) denials() []string {
 	const route = "POST /v1/instances/{region}/{instance}/bindings/{platform}/credential"
 	var found []string
-	for _, line := range w.log.lines(w.t, "audit") {
+	for _, line := range w.log.Records(w.t, "audit") {
 		if line["action"] != route {
 			continue
 		}
@@ -172,7 +172,7 @@ func TestGivenAndDeniedCredentialsAreAudited(t *testing.T) {
 	w.credentialAt(home+"/gitee", nil, w.build()).refused(problem.NotBound, "")
 	w.credentialAt(gitHub, nil, w.build("scope", "bindery.read")).refused(problem.ScopeMissing, "")
 	w.box.RevokeTokens(sandbox.GitHub, "alice")
-	w.clock.forward(8 * time.Hour)
+	w.clock.Advance(8 * time.Hour)
 	w.credentialAt(gitHub, nil, w.build()).refused(problem.TokenRevoked, "revoked_at_platform")
 	want := []string{
 		"not_bound cn-hangzhou cri-1 gitee build-1",
@@ -183,7 +183,7 @@ func TestGivenAndDeniedCredentialsAreAudited(t *testing.T) {
 		t.Errorf("denied: got %q\nwant %q", got, want)
 	}
 	given := 0
-	for _, line := range w.log.lines(t, "audit") {
+	for _, line := range w.log.Records(t, "audit") {
 		if line["action"] == "credential" && line["outcome"] == "done" {
 			given++
 			if identity, _ := line["identity"].(map[string]any); identity["username"] != "alice" {
@@ -207,7 +207,7 @@ func TestD12_TheSixHundredAndFirstCredentialOfAMinuteIsRefused(t *testing.T) {
 		t.Errorf("Retry-After is %q", refused.header.Get("Retry-After"))
 	}
 	w.credentialAt(gitHub, nil, another).ok()
-	w.clock.forward(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.credentialAt(gitHub, nil, w.build()).ok()
 }
 
@@ -219,7 +219,7 @@ func TestB14_ThroughHTTPARefusedAppChangesNoBinding(t *testing.T) {
 		app.ClientSecrets = []secret.Text{secret.New("another-" + string(name))}
 		w.box.AddApp(name, app)
 	}
-	w.clock.forward(8 * time.Hour)
+	w.clock.Advance(8 * time.Hour)
 	r := w.credentialAt(gitHub, nil, w.build()).refused(problem.ClientRefused, "")
 	readsWell(t, r.json(), problem.English)
 	if r.header.Get("Retry-After") == "" {
@@ -229,14 +229,14 @@ func TestB14_ThroughHTTPARefusedAppChangesNoBinding(t *testing.T) {
 	if fmt.Sprint(before) != fmt.Sprint(after) {
 		t.Errorf("the binding was %v and is %v", before, after)
 	}
-	if !strings.Contains(w.log.text(), `"alarm":"client_refused"`) {
+	if !strings.Contains(w.log.String(), `"alarm":"client_refused"`) {
 		t.Error("the log has no alarm")
 	}
 }
 
 func TestB4_ThroughHTTPAFailingPlatformIsABadGatewayWithRetryAfter(t *testing.T) {
 	w := newBuildWorld(t)
-	w.clock.forward(8 * time.Hour)
+	w.clock.Advance(8 * time.Hour)
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{
 		Kind: sandbox.Fault429, RetryAfter: 90 * time.Second, Path: "access_token",
 	})
@@ -245,7 +245,7 @@ func TestB4_ThroughHTTPAFailingPlatformIsABadGatewayWithRetryAfter(t *testing.T)
 		t.Errorf("got %d with Retry-After %q, want 503 with 90", r.status, r.header.Get("Retry-After"))
 	}
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "access_token"})
-	w.clock.forward(90 * time.Second)
+	w.clock.Advance(90 * time.Second)
 	r = w.credentialAt(gitHub, nil, w.build()).refused(problem.PlatformError, "")
 	if r.status != http.StatusBadGateway || r.header.Get("Retry-After") == "" {
 		t.Errorf("got %d with Retry-After %q, want 502", r.status, r.header.Get("Retry-After"))
@@ -255,12 +255,12 @@ func TestB4_ThroughHTTPAFailingPlatformIsABadGatewayWithRetryAfter(t *testing.T)
 // The reason distinguishes a lost token from a revoked one for a program.
 func TestB2_ThroughHTTPALossHasAnotherReasonThanARevocation(t *testing.T) {
 	w := newBuildWorld(t)
-	w.clock.forward(8 * time.Hour)
+	w.clock.Advance(8 * time.Hour)
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{
 		Kind: sandbox.FaultDrop, After: true, Times: 1, Path: "access_token",
 	})
 	w.credentialAt(gitHub, nil, w.build()).refused(problem.PlatformUnreachable, "")
-	w.clock.forward(5 * time.Minute)
+	w.clock.Advance(5 * time.Minute)
 	w.credentialAt(gitHub, nil, w.build()).refused(problem.TokenRevoked, "token_may_be_lost")
 	b := w.binding(home, "github")
 	why, _ := b["problem"].(map[string]any)

@@ -100,7 +100,7 @@ func TestAStorageThatFailsAtAnyCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 					failed = r.status != http.StatusOK
 					w.wantOldOrNew(c, r, old)
 					worked = worked || !failed
-					w.clock.forward(time.Hour)
+					w.clock.Advance(time.Hour)
 					w.sweep()
 					w.wantSecrets()
 				}

@@ -6,17 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"bindery/shared/api"
 	"bindery/shared/binding/ledger"
@@ -26,6 +23,7 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/table/bolt"
+	"bindery/shared/testkit"
 	"bindery/shared/trigger"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
@@ -47,22 +45,10 @@ const catalogue = `{
 // The path of the instance that most tests use.
 const home = "/v1/instances/cn-hangzhou/cri-1/bindings"
 
-// clock is a clock that tests move.
-type clock struct{ at atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixNano())
-	return c
-}
-
-func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
-func (c *clock) forward(d time.Duration) { c.at.Add(int64(d)) }
-
 // world is Bindery with all the servers that it calls, on loopback.
 type world struct {
 	t        *testing.T
-	clock    *clock
+	clock    *testkit.Clock
 	issuer   *issuer
 	box      *sandbox.Sandbox
 	net      *internet
@@ -73,7 +59,7 @@ type world struct {
 	lost     *lossy
 	secrets  *file.Vault
 	dir      string
-	log      *logged
+	log      *testkit.Log
 	contract *contract
 	client   *http.Client
 	apps     api.Apps // the operator's OAuth apps
@@ -92,12 +78,12 @@ func env(name, value string) setting {
 func newWorld(t *testing.T, settings ...setting) *world {
 	t.Helper()
 	w := &world{
-		t: t, clock: newClock(), dir: folder(t), log: &logged{}, contract: readContract(t),
+		t: t, clock: testkit.NewClock(), dir: folder(t), log: &testkit.Log{}, contract: readContract(t),
 		table: &watched{}, vault: &watched{}, net: newInternet(t), minted: &minted{},
 		platforms: provider.Platforms(),
 	}
 	w.issuer = newIssuer(t, w.clock)
-	w.box = sandbox.New(sandbox.Options{Now: w.clock.now, Random: w.minted})
+	w.box = sandbox.New(sandbox.Options{Now: w.clock.Now, Random: w.minted})
 	boxURL := w.net.serve(t, w.box)
 	t.Cleanup(w.box.Close)
 	vars := map[string]string{
@@ -143,8 +129,8 @@ func (w *world) open(c config.Config) {
 		Table: ledger.WithBeforeCall(w.lost, w.table.hook),
 		Vault: vault.WithBeforeCall(w.secrets, w.vault.hook),
 		Apps:  w.apps,
-		Now:   w.clock.now,
-		Log:   slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:   w.clock.Now,
+		Log:   w.log.Logger(),
 		Guard: netguard.New(w.net.options(c.PrivateHosts)),
 	})
 	if err != nil {
@@ -158,7 +144,7 @@ func (w *world) serve() {
 	handler := w.api.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck)
 	var requests atomic.Int64
-	guarded := trigger.Recover(slog.New(slog.NewJSONHandler(w.log, nil)), handler)
+	guarded := trigger.Recover(w.log.Logger(), handler)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		guarded.ServeHTTP(rw, trigger.Identify(r, fmt.Sprintf("request-%d", requests.Add(1))))
 	}))
@@ -170,40 +156,6 @@ func (w *world) serve() {
 		Transport:     &contractTransport{world: w, next: transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// logged is the log.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// lines returns the log's lines with this message.
-func (l *logged) lines(t *testing.T, message string) []map[string]any {
-	t.Helper()
-	var found []map[string]any
-	for line := range strings.Lines(l.text()) {
-		var fields map[string]any
-		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			t.Fatalf("a line of the log isn't JSON: %v", err)
-		}
-		if fields["msg"] == message {
-			found = append(found, fields)
-		}
-	}
-	return found
 }
 
 // request is one call to the API.

@@ -23,6 +23,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"bindery/shared/netguard"
+	"bindery/shared/testkit"
 )
 
 // The addresses of the simulated internet. They are public; the servers behind them are on
@@ -155,7 +156,7 @@ func certificate(signer *tls.Certificate, name string, ends time.Time) *tls.Cert
 
 // issuer issues access tokens and serves its key.
 type issuer struct {
-	clock *clock
+	clock *testkit.Clock
 	url   string
 	key   jose.JSONWebKey
 	mu    sync.Mutex
@@ -170,7 +171,7 @@ var issuerKey = sync.OnceValue(func() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: key, KeyID: "one", Algorithm: string(jose.ES256), Use: "sig"}
 })
 
-func newIssuer(t *testing.T, c *clock) *issuer {
+func newIssuer(t *testing.T, c *testkit.Clock) *issuer {
 	t.Helper()
 	i := &issuer{clock: c, key: issuerKey()}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -201,7 +202,7 @@ func (i *issuer) token(t *testing.T, changes map[string]any) string {
 	claims := map[string]any{
 		"iss": i.url, "sub": "ann", "aud": "bindery", "account": "acme",
 		"scope": "bindery.read bindery.write",
-		"iat":   i.clock.now().Unix(), "exp": i.clock.now().Add(time.Hour).Unix(),
+		"iat":   i.clock.Now().Unix(), "exp": i.clock.Now().Add(time.Hour).Unix(),
 	}
 	maps.Copy(claims, changes)
 	for name, value := range claims {

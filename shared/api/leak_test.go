@@ -43,8 +43,8 @@ func (w *world) scan(what string, text []byte) {
 
 // scanStorage scans the log, the table's file and the vault's folder.
 func (w *world) scanStorage() {
-	w.scan("the log", []byte(w.log.text()))
-	w.wantNoSecret("the log", []byte(w.log.text()))
+	w.scan("the log", []byte(w.log.String()))
+	w.wantNoSecret("the log", []byte(w.log.String()))
 	seen := 0
 	err := filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

@@ -169,7 +169,7 @@ func TestTheAccountsListHasACursor(t *testing.T) {
 	var want []string
 	for i := range 104 {
 		if i%20 == 0 {
-			w.clock.forward(time.Minute) // the limit of binds
+			w.clock.Advance(time.Minute) // the limit of binds
 		}
 		id := fmt.Sprintf("i%03d", i)
 		w.put(at("r", id)+"/gitlab", gitlab()).ok()
@@ -201,12 +201,12 @@ func TestTheHistoryHasEveryEventOnceBeforeAndAfterASweep(t *testing.T) {
 	var want []string
 	step := func(event string) {
 		t.Helper()
-		at := w.clock.now().Format(time.RFC3339)
+		at := w.clock.Now().Format(time.RFC3339)
 		want = append([]string{"binding." + event + " " + at}, want...)
 		if got := list(); !slices.Equal(got, want) {
 			t.Fatalf("after %s: got %q, want %q", event, got, want)
 		}
-		w.clock.forward(time.Second)
+		w.clock.Advance(time.Second)
 	}
 	if got := list(); len(got) != 0 {
 		t.Errorf("before the first bind: %q", got)
@@ -223,7 +223,7 @@ func TestTheHistoryHasEveryEventOnceBeforeAndAfterASweep(t *testing.T) {
 	}
 	w.do(request{method: "DELETE", path: home + "/gitlab"}).ok()
 	step("unbound")
-	w.clock.forward(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.sweep() // the row is deleted now
 	w.sweep()
 	if got := list(); !slices.Equal(got, want) {
@@ -237,7 +237,7 @@ func TestALongHistoryHasACursor(t *testing.T) {
 	w := newWorld(t)
 	path := home + "/gitlab"
 	for i := range 60 {
-		w.clock.forward(2 * time.Minute)
+		w.clock.Advance(2 * time.Minute)
 		if i%5 == 0 {
 			w.sweep() // the secrets of before
 		}

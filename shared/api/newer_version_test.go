@@ -74,7 +74,7 @@ func TestARecordOfANewerVersionIsShownAndNotActedUpon(t *testing.T) {
 			if after := w.gitLabRow(); !reflect.DeepEqual(after, before) {
 				t.Errorf("a check by its user changed the record: %+v", after)
 			}
-			w.clock.forward(48 * time.Hour)
+			w.clock.Advance(48 * time.Hour)
 			w.sweep()
 			w.wantPostponed(before)
 			if got := len(w.box.Requests()) - calls; got != 0 {
@@ -110,7 +110,7 @@ func (w *world) wantGeneralWords(rec binding.Record, language problem.Language) 
 func (w *world) wantPostponed(before binding.Record) {
 	w.t.Helper()
 	after := w.gitLabRow()
-	wait := after.CheckAt.Sub(w.clock.now())
+	wait := after.CheckAt.Sub(w.clock.Now())
 	if wait < 14*time.Minute || wait > 30*time.Minute || !after.DueAt.Equal(after.CheckAt) {
 		w.t.Errorf("it is checked in %s and due at %s", wait, after.DueAt)
 	}

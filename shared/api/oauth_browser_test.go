@@ -62,7 +62,7 @@ func (b *browser) take(line string, from origin) {
 	}
 	k := kept{Cookie: *c}
 	if c.MaxAge > 0 {
-		k.ends = b.w.clock.now().Add(time.Duration(c.MaxAge) * time.Second)
+		k.ends = b.w.clock.Now().Add(time.Duration(c.MaxAge) * time.Second)
 	}
 	b.jar = append(b.jar, k)
 }
@@ -73,7 +73,7 @@ func (b *browser) show(u *url.URL, crossSite bool) string {
 	defer b.mu.Unlock()
 	var shown []string
 	for _, k := range b.jar {
-		over := !k.ends.IsZero() && !b.w.clock.now().Before(k.ends)
+		over := !k.ends.IsZero() && !b.w.clock.Now().Before(k.ends)
 		strict := k.SameSite == http.SameSiteStrictMode
 		insecure := k.Secure && !(origin{u.Scheme, u.Host}).trustworthy()
 		inPath := k.Path == "/" || u.Path == k.Path ||

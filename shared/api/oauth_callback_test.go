@@ -135,11 +135,11 @@ func TestA6_AnAttemptEndsByTheClock(t *testing.T) {
 	address := b.authorizeURL(redirected)
 	value := b.cookies()[0] + "=" + b.value()
 
-	w.clock.forward(life - time.Millisecond)
+	w.clock.Advance(life - time.Millisecond)
 	if w.shown(redirected.id, "").ok().json()["problem"] != nil {
 		t.Error("an attempt has expired before its time")
 	}
-	w.clock.forward(time.Millisecond)
+	w.clock.Advance(time.Millisecond)
 	b.openRefused(unopened).refused(problem.AuthorizationExpired, unopened.id)
 	b.openRefused(redirected).refused(problem.AuthorizationExpired, redirected.id)
 	// The browser has deleted the cookie; one that has kept it is refused too.
@@ -331,7 +331,7 @@ func TestA11_NoReturnToLeadsAway(t *testing.T) {
 		"/%2f%2fevil.example", "/%", "https://console.example.com/", "//console.example.com/",
 		"/" + strings.Repeat("x", 2048),
 	} {
-		w.clock.forward(time.Minute) // otherwise too_many_calls
+		w.clock.Advance(time.Minute) // otherwise too_many_calls
 		r := w.do(request{
 			method: "POST", path: "/v1/authorizations", odd: true,
 			body: map[string]any{"platform": "github", "returnTo": to},

@@ -16,7 +16,7 @@ func TestA13_OnlyTheBrowserHasTheCookieUntilTheAttemptEnds(t *testing.T) {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(platform)
-		w.clock.forward(5 * time.Minute)
+		w.clock.Advance(5 * time.Minute)
 		address := b.authorizeURL(a)
 		c, err := http.ParseSetCookie(b.given[0])
 		if err != nil {
@@ -124,7 +124,7 @@ func TestTheStartURLAgainInTheSameBrowserKeepsTheHandshake(t *testing.T) {
 		b := newBrowser(w)
 		a := w.start(platform)
 		prefetch := b.open(a, func(r *request) { r.header["Sec-Purpose"] = "prefetch" })
-		w.clock.forward(time.Minute)
+		w.clock.Advance(time.Minute)
 		reload := b.open(a)
 		if prefetch.status != http.StatusFound || reload.status != http.StatusFound ||
 			prefetch.header.Get("Location") != reload.header.Get("Location") {

@@ -77,7 +77,7 @@ func TestA2_AnotherUserConfirms_TheVictimConfirms(t *testing.T) {
 			w.confirm(a.id, confirmationCode).refused(problem.AuthorizationDone, "")
 			w.do(confirmation(a.id, confirmationCode).by(w.as("bea"))).refused(problem.AnotherUser, "")
 			w.unbound(home, platform)
-			w.clock.forward(attemptSwept)
+			w.clock.Advance(attemptSwept)
 			w.sweep()
 			if names, _ := w.secrets.Names(t.Context()); len(names) != 0 {
 				t.Errorf("%d secrets are left", len(names))

@@ -78,7 +78,7 @@ func TestTheProblemsOfConfirmInBothLanguages(t *testing.T) {
 	confirmation(a.id, confirmationCode).wantProblem(w, problem.AuthorizationDone, "")
 	late := w.start(sandbox.Gitee)
 	confirmationCode = newBrowser(w).confirmationCode(late, "alice")
-	w.clock.forward(15 * time.Minute)
+	w.clock.Advance(15 * time.Minute)
 	confirmation(late.id, confirmationCode).wantProblem(w, problem.AuthorizationExpired, "")
 }
 
@@ -207,7 +207,7 @@ func TestAPlatformWithoutAnApp(t *testing.T) {
 		}),
 	} {
 		apps.Store(&document)
-		w.clock.forward(6 * time.Minute) // the apps are kept for five minutes
+		w.clock.Advance(6 * time.Minute) // the apps are kept for five minutes
 		request{method: "POST", path: "/v1/authorizations", body: map[string]any{
 			"platform": "github",
 		}}.wantProblem(w, problem.PlatformNotConfigured, "")
@@ -284,7 +284,7 @@ func TestTheOperatorsSecretIsWrong(t *testing.T) {
 		bad := w.apps
 		apps.Store(&bad)
 		w.apps = good
-		w.clock.forward(6 * time.Minute)
+		w.clock.Advance(6 * time.Minute)
 		before := w.binding(home, string(platform))["etag"]
 
 		b := newBrowser(w)

@@ -96,7 +96,7 @@ func unbindDuringConfirm(t *testing.T, platform sandbox.Platform, n int) int {
 func (w *world) wantConsistentAfterSweep() {
 	w.t.Helper()
 	for range 3 {
-		w.clock.forward(16 * time.Minute)
+		w.clock.Advance(16 * time.Minute)
 		w.sweep()
 	}
 	page, err := w.lost.AllBindings(w.t.Context(), "", 1000)
@@ -117,7 +117,7 @@ func (w *world) wantConsistentAfterSweep() {
 	if err != nil || len(names) != bound {
 		w.t.Errorf("%d secrets for %d bindings: %v", len(names), bound, err)
 	}
-	due, err := w.lost.DueBefore(w.t.Context(), w.clock.now().Add(24*time.Hour), "", 100)
+	due, err := w.lost.DueBefore(w.t.Context(), w.clock.Now().Add(24*time.Hour), "", 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -220,6 +220,6 @@ func TestStartWithStorageFailing(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 	w.table.reset(nil)
-	w.clock.forward(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.start(sandbox.GitHub)
 }

@@ -88,7 +88,7 @@ func (w *world) wantEnded(platform sandbox.Platform) {
 	}
 	w.unbound(home, platform)
 	w.wantHistory(platform, 2, "binding.unbound", "", "alice")
-	w.clock.forward(attemptSwept)
+	w.clock.Advance(attemptSwept)
 	w.sweep()
 	if names, err := w.secrets.Names(w.t.Context()); err != nil || len(names) != 0 {
 		w.t.Errorf("%d secrets are left over: %v", len(names), err)
@@ -99,7 +99,7 @@ func (w *world) wantEnded(platform sandbox.Platform) {
 func (w *world) audited(action string) []map[string]any {
 	w.t.Helper()
 	var found []map[string]any
-	for _, line := range w.log.lines(w.t, "audit") {
+	for _, line := range w.log.Records(w.t, "audit") {
 		if line["action"] == action {
 			found = append(found, line)
 		}
@@ -171,7 +171,7 @@ func TestATokenWithoutAnExpiryIsBound(t *testing.T) {
 	if end, there := r.json()["tokenExpiresAt"]; !there || end != nil {
 		t.Errorf("tokenExpiresAt is %v, want null", end)
 	}
-	w.clock.forward(300 * 24 * time.Hour)
+	w.clock.Advance(300 * 24 * time.Hour)
 	w.boundTo(home, sandbox.GitHub, "alice")
 }
 
@@ -181,7 +181,7 @@ func TestARefreshableTokenIsNotShownAsExpiring(t *testing.T) {
 		sandbox.Gitee: 24 * time.Hour, sandbox.GitHub: 8 * time.Hour, sandbox.Bitbucket: 2 * time.Hour,
 	} {
 		r := w.bindBy(platform, "alice")
-		want := w.clock.now().Add(life).Format(time.RFC3339)
+		want := w.clock.Now().Add(life).Format(time.RFC3339)
 		if got := r.text("tokenExpiresAt"); got != want {
 			t.Errorf("%s: tokenExpiresAt is %s, want %s", platform, got, want)
 		}
@@ -244,7 +244,7 @@ func TestARepeatedConfirmHasTheSameReply(t *testing.T) {
 		confirmationCode := newBrowser(w).confirmationCode(a, "alice")
 		first := w.confirm(a.id, confirmationCode).ok()
 		again := w.confirm(a.id, confirmationCode).ok()
-		w.clock.forward(20 * time.Minute) // also after the attempt has expired
+		w.clock.Advance(20 * time.Minute) // also after the attempt has expired
 		late := w.confirm(a.id, confirmationCode).ok()
 		if string(first.body) != string(again.body) || string(first.body) != string(late.body) {
 			t.Errorf("%s: three answers: %s %s %s", platform, first.body, again.body, late.body)

@@ -31,7 +31,7 @@ func (w *world) bindMany(n int) {
 	w.t.Helper()
 	for i := range n {
 		w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(i))
-		w.clock.forward(10 * time.Second) // otherwise too_many_calls
+		w.clock.Advance(10 * time.Second) // otherwise too_many_calls
 	}
 }
 
@@ -64,7 +64,7 @@ func TestGitHubsTenTokens(t *testing.T) {
 			!strings.Contains(warnings[0]["detail"].(string), fmt.Sprint(i+1)) {
 			t.Errorf("binding %d: the warnings are %v", i+1, warnings)
 		}
-		w.clock.forward(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	for range 3 { // a retry is refused too
 		a, end := w.attempt(nthInstance(9))
@@ -83,7 +83,7 @@ func TestGitHubsTenTokens(t *testing.T) {
 	// The limit of another identity is its own.
 	w.bindBy(sandbox.GitHub, "bob", "instance", nthInstance(9))
 	// A refused attempt doesn't count, so the remedy of the problem works at once.
-	w.clock.forward(16 * time.Minute)
+	w.clock.Advance(16 * time.Minute)
 	w.do(request{method: "DELETE", path: at("cn-hangzhou", "cri-8") + "/github"}).ok()
 	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(10))
 	w.wantTokensValid(8)
@@ -92,7 +92,7 @@ func TestGitHubsTenTokens(t *testing.T) {
 func TestARefusedAndRevokedTokenDoesntCount(t *testing.T) {
 	w := newConsentWorld(t, manyInstances)
 	w.bindMany(9)
-	w.clock.forward(16 * time.Minute)
+	w.clock.Advance(16 * time.Minute)
 	w.sweep()
 	a, end := w.attempt(nthInstance(9))
 	end.refused(problem.TooManyTokens, a.id)
@@ -110,13 +110,13 @@ func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
 		end.consented() // and is not confirmed
 	}
 	for _, later := range []time.Duration{0, 30*time.Minute + time.Second, 14 * time.Minute} {
-		w.clock.forward(later)
+		w.clock.Advance(later)
 		a, end := w.attempt(nthInstance(9))
 		end.refused(problem.TooManyTokens, a.id)
 		w.wantTokensValid(6)
 	}
 	w.sweep()
-	w.clock.forward(3 * time.Minute)
+	w.clock.Advance(3 * time.Minute)
 	if live := w.box.LiveTokens(sandbox.GitHub, "alice"); live != 6 {
 		t.Errorf("%d tokens live after the sweep, want the six that are bound", live)
 	}
@@ -172,9 +172,9 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 				w := newConsentWorld(t)
 				a := w.start(platform)
 				abandon(w, a)
-				w.clock.forward(16 * time.Minute)
+				w.clock.Advance(16 * time.Minute)
 				if stage := w.shown(a.id, "").ok().text("stage"); stage != "started" && stage != "redirected" {
-					w.clock.forward(15 * time.Minute)
+					w.clock.Advance(15 * time.Minute)
 				}
 				w.sweep()
 				w.wantNothingLeft()
@@ -194,7 +194,7 @@ func (w *world) wantNothingLeft() {
 	if err != nil || len(names) != 0 {
 		w.t.Errorf("%d secrets are left: %v", len(names), err)
 	}
-	due, err := w.lost.DueBefore(context.Background(), w.clock.now().Add(24*time.Hour), "", 100)
+	due, err := w.lost.DueBefore(context.Background(), w.clock.Now().Add(24*time.Hour), "", 100)
 	if err != nil || len(due.Items) != 0 {
 		w.t.Errorf("%d rows are left: %v", len(due.Items), err)
 	}
@@ -207,7 +207,7 @@ func TestASweepOfAnAttemptKeepsTheBindings(t *testing.T) {
 	bound := w.accessOf(keyAt("cn-hangzhou", "cri-1", sandbox.GitHub))
 	_, end := w.attempt(atShanghai)
 	end.consented()
-	w.clock.forward(attemptSwept)
+	w.clock.Advance(attemptSwept)
 	w.sweep()
 	if !w.box.Lives(sandbox.GitHub, bound) || w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
 		t.Error("of alice's two tokens the bound one must live, and no other")
@@ -225,13 +225,13 @@ func TestASweepTriesAgainWhileThePlatformIsDown(t *testing.T) {
 	_, end := w.attempt(instance)
 	end.consented()
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault503})
-	w.clock.forward(attemptSwept)
+	w.clock.Advance(attemptSwept)
 	w.sweep()
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 1 {
 		t.Fatal("a fault has revoked a token")
 	}
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
-	w.clock.forward(16 * time.Minute)
+	w.clock.Advance(16 * time.Minute)
 	w.sweep()
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {
 		t.Error("the token lives on")
@@ -245,9 +245,9 @@ func TestATokenThatCouldNotBeRevokedIsInTheHistory(t *testing.T) {
 	w.bindBy(sandbox.GitHub, "alice")
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault503})
 	w.do(request{method: "DELETE", path: home + "/github"}).ok()
-	w.clock.forward(15 * time.Minute) // its attempt expires
+	w.clock.Advance(15 * time.Minute) // its attempt expires
 	for range 10 {
-		w.clock.forward(16 * time.Minute)
+		w.clock.Advance(16 * time.Minute)
 		w.sweep()
 	}
 	for _, language := range []problem.Language{problem.Chinese, problem.English} {
@@ -276,7 +276,7 @@ func TestARefusedTokenThatLivesOnIsSwept(t *testing.T) {
 		t.Fatal("it was revoked in spite of the fault")
 	}
 	w.box.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
-	w.clock.forward(attemptSwept)
+	w.clock.Advance(attemptSwept)
 	w.sweep()
 	w.wantNothingLeft()
 	if w.box.LiveTokens(sandbox.GitHub, "alice") != 0 {

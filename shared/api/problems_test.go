@@ -359,7 +359,7 @@ func TestOnlyBinderysOwnFailuresAreErrorsInTheLog(t *testing.T) {
 				w := newWorld(t)
 				way.how(w, "en")
 				want := tt.want && problem.New(way.code).Status() >= 500
-				if got := strings.Contains(w.log.text(), `"level":"ERROR"`); got != want {
+				if got := strings.Contains(w.log.String(), `"level":"ERROR"`); got != want {
 					t.Errorf("an error is in the log: %t, want %t", got, want)
 				}
 			})

@@ -1,9 +1,10 @@
 package api
 
 import (
-	"bindery/shared/binding/connect"
 	"context"
 	"net/http"
+
+	"bindery/shared/binding/connect"
 )
 
 // Unbind adds the route that ends a binding.

@@ -18,6 +18,7 @@ import (
 
 	"bindery/shared/auth"
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 func TestATokenIdentifiesTheCaller(t *testing.T) {
@@ -63,7 +64,7 @@ func TestD13_ATokenThatIsNotForUsIsRefused(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
 	v := i.verifier()
-	at := func(d time.Duration) int64 { return i.now().Add(d).Unix() }
+	at := func(d time.Duration) int64 { return i.Now().Add(d).Unix() }
 	type change map[string]any
 	for name, c := range map[string]struct {
 		change change
@@ -108,7 +109,7 @@ func TestD13_TheIssuerIsComparedLetterByLetter(t *testing.T) {
 	key := i.list("1", jose.ES256)
 	v := auth.New(auth.Options{
 		Issuer: "https://accounts.google.com", Audience: "bindery", JWKSURL: i.url + "/keys",
-		Now: i.now,
+		Now: i.Now,
 	})
 	short := i.claims(map[string]any{"iss": "accounts.google.com"})
 	ask(t, v, sign(t, key, short), problem.NotSignedIn, "")
@@ -203,7 +204,7 @@ func TestD13_AHeaderThatIsNotOneBearerIsRefused(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			_, err := v.Caller(context.Background(), r)
-			want(t, err, problem.NotSignedIn, "")
+			testkit.WantProblem(t, "the caller", err, problem.NotSignedIn, "")
 			if err != nil && strings.Contains(err.Error(), token[:30]) {
 				t.Error("the error shows a piece of the token")
 			}
@@ -231,7 +232,7 @@ func TestD13_AnErrorShowsNothingOfAForgedToken(t *testing.T) {
 		sign(t, forged, i.claims(map[string]any{"iss": canary})),
 	} {
 		_, err := v.Caller(context.Background(), with(token))
-		want(t, err, problem.NotSignedIn, "")
+		testkit.WantProblem(t, "the caller", err, problem.NotSignedIn, "")
 		if err != nil && strings.Contains(err.Error(), canary) {
 			t.Error("the error shows a piece of the token")
 		}
@@ -268,7 +269,7 @@ func TestALimitedTokenSeesOnlyItsInstances(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
 	v := auth.New(auth.Options{
-		Issuer: i.url, Audience: "bindery", JWKSURL: i.url + "/keys", Now: i.now,
+		Issuer: i.url, Audience: "bindery", JWKSURL: i.url + "/keys", Now: i.Now,
 		AccountClaim: "https://acme.example/tenant", InstanceClaim: "only",
 		Client: http.DefaultClient,
 	})

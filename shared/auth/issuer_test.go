@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -22,23 +21,12 @@ import (
 
 	"bindery/shared/auth"
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
-
-// clock is a time that tests set.
-type clock struct{ at atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixNano())
-	return c
-}
-
-func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
-func (c *clock) forward(d time.Duration) { c.at.Add(int64(d)) }
 
 // issuer signs tokens, serves its keys on its own socket, and counts the requests.
 type issuer struct {
-	*clock
+	*testkit.Clock
 	url      string
 	fetches  atomic.Int32
 	redirect atomic.Int32 // requests that followed one
@@ -50,7 +38,7 @@ type issuer struct {
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i := &issuer{clock: newClock()}
+	i := &issuer{Clock: testkit.NewClock()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
 		i.fetches.Add(1)
@@ -111,7 +99,7 @@ func (i *issuer) claims(changes map[string]any) map[string]any {
 	all := map[string]any{
 		"iss": i.url, "sub": "ann", "aud": "bindery", "account": "acme",
 		"scope": "bindery.read bindery.write",
-		"iat":   i.now().Unix(), "exp": i.now().Add(time.Hour * 24 * 7).Unix(),
+		"iat":   i.Now().Unix(), "exp": i.Now().Add(time.Hour * 24 * 7).Unix(),
 	}
 	maps.Copy(all, changes)
 	for name, value := range all {
@@ -147,7 +135,7 @@ func sign(t *testing.T, key jose.JSONWebKey, claims any) string {
 
 func (i *issuer) verifier() *auth.Verifier {
 	return auth.New(auth.Options{
-		Issuer: i.url, Audience: "bindery", JWKSURL: i.url + "/keys", Now: i.now,
+		Issuer: i.url, Audience: "bindery", JWKSURL: i.url + "/keys", Now: i.Now,
 	})
 }
 
@@ -161,23 +149,9 @@ func with(token string) *http.Request {
 func ask(t *testing.T, v *auth.Verifier, token string, code problem.Code, reason string) {
 	t.Helper()
 	_, err := v.Caller(context.Background(), with(token))
-	want(t, err, code, reason)
-}
-
-func want(t *testing.T, err error, code problem.Code, reason string) {
-	t.Helper()
-	if code == "" {
-		if err != nil {
-			t.Errorf("refused: %v", err)
-		}
-		return
-	}
-	var p *problem.Problem
-	if !errors.As(err, &p) {
-		t.Errorf("got %v, want the problem %s", err, code)
-		return
-	}
-	if p.Code != code || p.Reason != reason {
-		t.Errorf("got %s, want %s (%s)", p, code, reason)
+	if code != "" {
+		testkit.WantProblem(t, "the caller", err, code, reason)
+	} else if err != nil {
+		t.Errorf("refused: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"bindery/shared/auth"
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 func fetches(t *testing.T, i *issuer, want int32) {
@@ -39,14 +40,14 @@ func TestD13_UnknownKeysCauseNoFetchStorm(t *testing.T) {
 		all.Wait()
 	}
 	storm()
-	i.forward(59 * time.Second)
+	i.Advance(59 * time.Second)
 	storm()
 	fetches(t, i, 1)
-	i.forward(time.Second)
+	i.Advance(time.Second)
 	storm()
 	fetches(t, i, 2)
 	i.answer(broken)
-	i.forward(time.Minute)
+	i.Advance(time.Minute)
 	storm()
 	storm()
 	fetches(t, i, 3)
@@ -59,7 +60,7 @@ func TestD13_ANewKeyIsFetchedOnceForAllWaitingCallers(t *testing.T) {
 	old := i.list("1", jose.ES256)
 	v := i.verifier()
 	ask(t, v, sign(t, old, i.claims(nil)), "", "")
-	i.forward(2 * time.Minute)
+	i.Advance(2 * time.Minute)
 	token := sign(t, i.list("2", jose.ES256), i.claims(nil))
 	var all sync.WaitGroup
 	for range 50 {
@@ -74,7 +75,7 @@ func TestD13_AWrongSignatureOfAKnownKeyFetchesNothing(t *testing.T) {
 	good := i.list("1", jose.ES256)
 	v := i.verifier()
 	ask(t, v, sign(t, good, i.claims(nil)), "", "")
-	i.forward(10 * time.Minute)
+	i.Advance(10 * time.Minute)
 	ask(t, v, sign(t, newKey("1", jose.ES256), i.claims(nil)), problem.NotSignedIn, "")
 	fetches(t, i, 1)
 }
@@ -84,7 +85,7 @@ func TestATokenWithoutAKeyIDMayBeSignedWithANewKey(t *testing.T) {
 	old := i.list("1", jose.ES256)
 	v := i.verifier()
 	ask(t, v, sign(t, old, i.claims(nil)), "", "")
-	i.forward(2 * time.Minute)
+	i.Advance(2 * time.Minute)
 	fresh := i.list("2", jose.ES256)
 	fresh.KeyID = ""
 	ask(t, v, sign(t, fresh, i.claims(nil)), "", "")
@@ -96,19 +97,19 @@ func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesAreUsedIfThatFails(t *testin
 	token := sign(t, i.list("1", jose.ES256), i.claims(nil))
 	v := i.verifier()
 	ask(t, v, token, "", "")
-	i.forward(59 * time.Minute)
+	i.Advance(59 * time.Minute)
 	ask(t, v, token, "", "")
 	fetches(t, i, 1)
-	i.forward(time.Minute)
+	i.Advance(time.Minute)
 	ask(t, v, token, "", "")
 	fetches(t, i, 2)
 
 	i.answer(broken)
-	i.forward(time.Hour)
+	i.Advance(time.Hour)
 	ask(t, v, token, "", "")
 	ask(t, v, token, "", "")
 	fetches(t, i, 3)
-	i.forward(24 * time.Hour)
+	i.Advance(24 * time.Hour)
 	ask(t, v, token, "", "")
 	fetches(t, i, 4)
 
@@ -118,7 +119,7 @@ func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesAreUsedIfThatFails(t *testin
 	i.keys = nil
 	i.mu.Unlock()
 	i.list("2", jose.ES256)
-	i.forward(time.Minute)
+	i.Advance(time.Minute)
 	ask(t, v, token, problem.NotSignedIn, "")
 	fetches(t, i, 5)
 }
@@ -133,7 +134,7 @@ func TestOldKeysAreUsedWhileNewOnesAreFetched(t *testing.T) {
 		close(asked)
 		<-release
 	})
-	i.forward(time.Hour)
+	i.Advance(time.Hour)
 	var first sync.WaitGroup
 	first.Go(func() { ask(t, v, token, "", "") })
 	<-asked
@@ -175,7 +176,7 @@ func TestWithoutKeysSigningInIsUnavailable(t *testing.T) {
 				t.Error("a redirect was followed")
 			}
 			i.answer(nil)
-			i.forward(5 * time.Second)
+			i.Advance(5 * time.Second)
 			ask(t, v, token, "", "")
 			fetches(t, i, 2)
 		})
@@ -188,7 +189,7 @@ func TestAnIssuerThatCannotBeReachedIsNamedWithoutItsQuery(t *testing.T) {
 	for _, address := range []string{"http://127.0.0.1:1/keys?key=canary-1", "http://[canary-1"} {
 		v := auth.New(auth.Options{Issuer: i.url, Audience: "bindery", JWKSURL: address})
 		_, err := v.Caller(context.Background(), with(token))
-		want(t, err, problem.SignInUnavailable, "")
+		testkit.WantProblem(t, "the caller", err, problem.SignInUnavailable, "")
 		if err != nil && strings.Contains(err.Error(), "canary-1") {
 			t.Error("the error shows the query")
 		}
@@ -210,7 +211,7 @@ func TestACancelledCallerDoesNotEndTheFetchOfTheOthers(t *testing.T) {
 	var first sync.WaitGroup
 	first.Go(func() {
 		_, err := v.Caller(ctx, with(token))
-		want(t, err, problem.SignInUnavailable, "")
+		testkit.WantProblem(t, "the caller", err, problem.SignInUnavailable, "")
 	})
 	<-asked
 	leave()
@@ -218,7 +219,7 @@ func TestACancelledCallerDoesNotEndTheFetchOfTheOthers(t *testing.T) {
 	close(release)
 	ask(t, v, token, problem.SignInUnavailable, "") // joins the fetch in progress, or gets its result
 	fetches(t, i, 1)
-	i.forward(5 * time.Second)
+	i.Advance(5 * time.Second)
 	ask(t, v, token, "", "")
 }
 

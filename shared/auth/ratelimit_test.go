@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"bindery/shared/auth"
+	"bindery/shared/testkit"
 )
 
 func TestD12_ACallerIsLimitedAndOthersAreNot(t *testing.T) {
-	c := newClock()
-	limit := auth.NewRateLimiter(30, c.now)
+	c := testkit.NewClock()
+	limit := auth.NewRateLimiter(30, c.Now)
 	for n := range 30 {
 		if _, ok := limit.Allow("ann"); !ok {
 			t.Fatalf("call %d of 30 is refused", n+1)
@@ -27,7 +28,7 @@ func TestD12_ACallerIsLimitedAndOthersAreNot(t *testing.T) {
 	if _, ok := limit.Allow("bob"); !ok {
 		t.Error("another caller is refused")
 	}
-	c.forward(2 * time.Second)
+	c.Advance(2 * time.Second)
 	if _, ok := limit.Allow("ann"); !ok {
 		t.Error("refused after the wait that was named")
 	}
@@ -37,7 +38,7 @@ func TestD12_ACallerIsLimitedAndOthersAreNot(t *testing.T) {
 }
 
 func TestD12_ManyAtOnceGetNoMoreThanTheLimit(t *testing.T) {
-	limit := auth.NewRateLimiter(30, newClock().now)
+	limit := auth.NewRateLimiter(30, testkit.NewClock().Now)
 	var allowed atomic.Int32
 	var all sync.WaitGroup
 	for range 200 {
@@ -54,15 +55,15 @@ func TestD12_ManyAtOnceGetNoMoreThanTheLimit(t *testing.T) {
 }
 
 func TestD12_ALimitOfZeroRefusesEveryCall(t *testing.T) {
-	if wait, ok := auth.NewRateLimiter(-1, newClock().now).Allow("ann"); ok || wait <= 0 {
+	if wait, ok := auth.NewRateLimiter(-1, testkit.NewClock().Now).Allow("ann"); ok || wait <= 0 {
 		t.Errorf("got %v and %v", wait, ok)
 	}
 }
 
 // The memory for callers is limited, and many callers don't push out one that is at its limit.
 func TestD12_ManyCallersDoNotFreeACallerAtItsLimit(t *testing.T) {
-	c := newClock()
-	limit := auth.NewRateLimiter(2, c.now)
+	c := testkit.NewClock()
+	limit := auth.NewRateLimiter(2, c.Now)
 	limit.Allow("ann")
 	limit.Allow("ann")
 	for n := range 10_050 {
@@ -71,7 +72,7 @@ func TestD12_ManyCallersDoNotFreeACallerAtItsLimit(t *testing.T) {
 	if _, ok := limit.Allow("ann"); ok {
 		t.Error("many callers made the limiter forget a caller")
 	}
-	c.forward(time.Minute)
+	c.Advance(time.Minute)
 	limit.Allow("someone")
 	if _, ok := limit.Allow("ann"); !ok {
 		t.Error("refused a minute later")

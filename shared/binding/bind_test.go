@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"slices"
@@ -11,10 +8,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
@@ -22,26 +24,26 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 	calls := b.counted(func() {
 		v := b.mustBind("i-1", aliceToken)
 		rec := v.Record
-		want(t, "status", v.Status, binding.StatusBound)
-		want(t, "method", v.Method, provider.ByToken)
-		want(t, "identity", rec.Identity.Username, "alice")
-		want(t, "address", rec.Address, b.url+"/gitlab")
-		want(t, "generation", rec.Token.Generation, 1)
-		want(t, "renewable", rec.Token.Refreshable, false)
-		want(t, "bound by", rec.BoundBy, user)
-		want(t, "bound at", rec.BoundAt, b.clock().now())
-		want(t, "checked at", rec.LastCheckedAt, b.clock().now())
-		want(t, "an expiry", rec.Token.ExpiresAt.IsZero(), false)
-		want(t, "scopes", strings.Join(rec.Token.Scopes, " "), "api")
-		want(t, "stamp", len(rec.Revision), 32)
+		testkit.Want(t, "status", v.Status, binding.StatusBound)
+		testkit.Want(t, "method", v.Method, provider.ByToken)
+		testkit.Want(t, "identity", rec.Identity.Username, "alice")
+		testkit.Want(t, "address", rec.Address, b.url+"/gitlab")
+		testkit.Want(t, "generation", rec.Token.Generation, 1)
+		testkit.Want(t, "renewable", rec.Token.Refreshable, false)
+		testkit.Want(t, "bound by", rec.BoundBy, user)
+		testkit.Want(t, "bound at", rec.BoundAt, b.clock().Now())
+		testkit.Want(t, "checked at", rec.LastCheckedAt, b.clock().Now())
+		testkit.Want(t, "an expiry", rec.Token.ExpiresAt.IsZero(), false)
+		testkit.Want(t, "scopes", strings.Join(rec.Token.Scopes, " "), "api")
+		testkit.Want(t, "stamp", len(rec.Revision), 32)
 	})
 	if calls["Put"] != 1 || calls["SaveBinding"] != 2 || calls["Delete"] != 0 {
 		t.Errorf("got the calls %v", calls)
 	}
-	want(t, "token of", b.opens("i-1"), "alice")
-	want(t, "secrets", len(b.secrets()), 1)
+	testkit.Want(t, "token of", b.opens("i-1"), "alice")
+	testkit.Want(t, "secrets", len(b.secrets()), 1)
 	b.settled()
-	want(t, "token of", b.opens("i-1"), "alice")
+	testkit.Want(t, "token of", b.opens("i-1"), "alice")
 }
 
 func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
@@ -51,20 +53,20 @@ func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)), true)
+	testkit.Want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)), true)
 }
 
 func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
 	b := newHarness(t)
 	first := b.mustBind("i-1", aliceToken).Record
 	second := b.mustBind("i-1", bobToken).Record
-	want(t, "same secret", first.Token.Secret == second.Token.Secret, false)
-	want(t, "same stamp", first.Revision == second.Revision, false)
-	want(t, "identity", b.opens("i-1"), "bob")
-	want(t, "secrets at once", len(b.secrets()), 2)
+	testkit.Want(t, "same secret", first.Token.Secret == second.Token.Secret, false)
+	testkit.Want(t, "same stamp", first.Revision == second.Revision, false)
+	testkit.Want(t, "identity", b.opens("i-1"), "bob")
+	testkit.Want(t, "secrets at once", len(b.secrets()), 2)
 	b.settled()
-	want(t, "secrets in the end", len(b.secrets()), 1)
-	want(t, "identity in the end", b.opens("i-1"), "bob")
+	testkit.Want(t, "secrets in the end", len(b.secrets()), 1)
+	testkit.Want(t, "identity in the end", b.opens("i-1"), "bob")
 }
 
 func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
@@ -72,18 +74,18 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	rec := b.mustBind("i-1", aliceToken).Record
 	rec.Health, rec.Problem = binding.HealthRevoked, problem.New(problem.TokenRejected)
 	rec.Unanswered, rec.RefreshUnclear, rec.Attempts = 4, true, 3
-	rec.Lease = binding.Lease{Owner: "somebody", Until: b.clock().now().Add(ledger.VerifyTimeout)}
+	rec.Lease = binding.Lease{Owner: "somebody", Until: b.clock().Now().Add(ledger.VerifyTimeout)}
 	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}
 	v := b.mustBind("i-1", aliceOther)
-	want(t, "status", v.Status, binding.StatusBound)
+	testkit.Want(t, "status", v.Status, binding.StatusBound)
 	rec = b.row("i-1", provider.GitLab)
-	want(t, "lease", rec.Lease, binding.Lease{})
+	testkit.Want(t, "lease", rec.Lease, binding.Lease{})
 	if rec.RefreshUnclear || rec.Unanswered != 0 || rec.Attempts != 0 || rec.Problem != nil {
 		t.Errorf("got %+v, want nothing left of the old token", rec)
 	}
-	want(t, "events", len(rec.Events), 2)
+	testkit.Want(t, "events", len(rec.Events), 2)
 }
 
 // TestARefusedBindChangesNothing goes through what a user can get wrong, on a binding that is
@@ -124,13 +126,13 @@ func TestARefusedBindChangesNothing(t *testing.T) {
 			in := b.gitLab(id, aliceOther)
 			c.change(&in)
 			_, err := b.Connect.BindToken(context.Background(), in)
-			wantProblem(t, c.name+" on "+id, err, c.code)
+			testkit.WantCode(t, c.name+" on "+id, err, c.code)
 		}
 	}
-	want(t, "version", b.row("i-1", before.Platform).Version, before.Version)
-	want(t, "secrets", len(b.secrets()), 1)
-	want(t, "listed secrets", len(b.ownedSecrets()), 0)
-	want(t, "version of the unbound one", b.row("i-2", before.Platform).Version, "")
+	testkit.Want(t, "version", b.row("i-1", before.Platform).Version, before.Version)
+	testkit.Want(t, "secrets", len(b.secrets()), 1)
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
+	testkit.Want(t, "version of the unbound one", b.row("i-2", before.Platform).Version, "")
 }
 
 func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
@@ -138,9 +140,9 @@ func TestAPlatformThatFailsLeavesTheOldBinding(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.sandbox.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
 	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
-	wantProblem(t, "with a platform that is down", err, problem.PlatformError)
-	want(t, "identity", b.opens("i-1"), "alice")
-	want(t, "secrets", len(b.secrets()), 1)
+	testkit.WantCode(t, "with a platform that is down", err, problem.PlatformError)
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
+	testkit.Want(t, "secrets", len(b.secrets()), 1)
 }
 
 // TestAFailingStorageIsSaid lets each call of a re-bind fail without having done anything.
@@ -153,12 +155,12 @@ func TestAFailingStorageIsSaid(t *testing.T) {
 		b.inside.set(downFrom(call))
 		_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
 		b.inside.clear()
-		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
-		want(t, "cause is kept", errors.Is(err, errDown), true)
-		want(t, "a time to wait", problem.Of(err).RetryAfter > 0, true)
-		want(t, "identity", b.opens("i-1"), "alice")
+		testkit.WantCode(t, "without "+call, err, problem.StorageUnavailable)
+		testkit.Want(t, "cause is kept", errors.Is(err, errDown), true)
+		testkit.Want(t, "a time to wait", problem.Of(err).RetryAfter > 0, true)
+		testkit.Want(t, "identity", b.opens("i-1"), "alice")
 		b.settled()
-		want(t, "identity in the end", b.opens("i-1"), "alice")
+		testkit.Want(t, "identity in the end", b.opens("i-1"), "alice")
 	}
 }
 
@@ -171,11 +173,11 @@ func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.Connect.BindToken(context.Background(), in)
-	wantProblem(t, "the same tag again", err, problem.PreconditionFailed)
+	testkit.WantCode(t, "the same tag again", err, problem.PreconditionFailed)
 	in = b.gitLab("i-2", bobToken)
 	in.Match = binding.Match{"*"}
 	_, err = b.Connect.BindToken(context.Background(), in)
-	wantProblem(t, "any tag, of an unbound one", err, problem.PreconditionFailed)
+	testkit.WantCode(t, "any tag, of an unbound one", err, problem.PreconditionFailed)
 }
 
 // nth splits the name of a call that is not the first of its name.
@@ -227,13 +229,13 @@ func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustBind("i-1", aliceOther) })
 	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
-	wantProblem(t, "overtaken by a bind before it lists its secret", err, problem.Conflict)
+	testkit.WantCode(t, "overtaken by a bind before it lists its secret", err, problem.Conflict)
 	b.atNth("second SaveBinding", func() { b.mustBind("i-1", aliceToken) })
 	_, err = b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
-	wantProblem(t, "overtaken by a bind before it points at its secret", err, problem.Conflict)
-	want(t, "identity", b.opens("i-1"), "alice")
+	testkit.WantCode(t, "overtaken by a bind before it points at its secret", err, problem.Conflict)
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 	b.settled()
-	want(t, "events", strings.Join(b.history("i-1"), ", "), "3 rebound, 2 rebound, 1 bound")
+	testkit.Want(t, "events", strings.Join(b.history("i-1"), ", "), "3 rebound, 2 rebound, 1 bound")
 }
 
 // TestA18_AnUnbindIsNotUndoneByABindUnderWay stops a bind before each of its calls, and unbinds.
@@ -244,11 +246,11 @@ func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		b.atNth(call, func() { b.mustUnbind("i-1", true) })
 		_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
-		wantProblem(t, "unbound before "+call, err, problem.Conflict)
-		want(t, "identity", b.opens("i-1"), "")
+		testkit.WantCode(t, "unbound before "+call, err, problem.Conflict)
+		testkit.Want(t, "identity", b.opens("i-1"), "")
 		b.settled()
-		want(t, "secrets", len(b.secrets()), 0)
-		want(t, "events", strings.Join(b.history("i-1"), ", "), "2 unbound, 1 bound")
+		testkit.Want(t, "secrets", len(b.secrets()), 0)
+		testkit.Want(t, "events", strings.Join(b.history("i-1"), ", "), "2 unbound, 1 bound")
 	}
 }
 
@@ -259,10 +261,10 @@ func TestASaveThatIsNoBindIsNoConflict(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustSweep() })
 	b.mustBind("i-1", bobToken)
-	want(t, "identity", b.opens("i-1"), "bob")
+	testkit.Want(t, "identity", b.opens("i-1"), "bob")
 	b.at("SaveBinding", func() { b.mustSweep() })
 	b.mustUnbind("i-1", false)
-	want(t, "identity", b.opens("i-1"), "")
+	testkit.Want(t, "identity", b.opens("i-1"), "")
 	all := []string{"3 unbound", "2 rebound", "1 bound"}
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("got %q, want %q", got, all)
@@ -275,10 +277,10 @@ func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	b.mustSweep()
-	b.clock().move(ledger.OrphanGracePeriod)
-	b.at("SaveBinding", func() { want(t, "rows taken away", b.mustSweep().Removed, 1) })
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	b.at("SaveBinding", func() { testkit.Want(t, "rows taken away", b.mustSweep().Removed, 1) })
 	b.mustBind("i-1", bobToken)
-	want(t, "identity", b.opens("i-1"), "bob")
+	testkit.Want(t, "identity", b.opens("i-1"), "bob")
 	b.settled()
 }
 
@@ -297,12 +299,12 @@ func TestWhoeverIsAlwaysOvertakenGivesUp(t *testing.T) {
 		return nil, nil
 	})
 	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", bobToken))
-	wantProblem(t, "a bind", err, problem.Conflict)
+	testkit.WantCode(t, "a bind", err, problem.Conflict)
 	_, err = b.Connect.Unbind(context.Background(), gitLabEnd("i-1", false))
-	wantProblem(t, "an unbind", err, problem.Conflict)
+	testkit.WantCode(t, "an unbind", err, problem.Conflict)
 	b.before.clear()
 	b.settled()
-	want(t, "identity", b.opens("i-1"), "alice")
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 }
 
 func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
@@ -313,7 +315,7 @@ func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
 	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	audits := b.log.audits("bind")
+	audits := b.audits("bind")
 	if len(audits) != 2 {
 		t.Fatalf("got %d audit lines, want 2", len(audits))
 	}
@@ -326,9 +328,9 @@ func TestA16_AReBindToAnotherIdentityIsAuditedWithBoth(t *testing.T) {
 		}
 	}
 	e := b.row("i-1", provider.GitLab).Events[1]
-	want(t, "actor of the event", e.Actor, other)
-	want(t, "identity of the event", e.Identity.Username, "bob")
-	want(t, "whom it replaced", e.Previous.Username, "alice")
+	testkit.Want(t, "actor of the event", e.Actor, other)
+	testkit.Want(t, "identity of the event", e.Identity.Username, "bob")
+	testkit.Want(t, "whom it replaced", e.Previous.Username, "alice")
 }
 
 func TestA16_TheSameTokenBoundAgainIsNotRevoked(t *testing.T) {
@@ -341,7 +343,7 @@ func TestA16_TheSameTokenBoundAgainIsNotRevoked(t *testing.T) {
 	}
 	b.settled()
 	b.mustBind("i-2", aliceToken) // the platform still takes it
-	if line := b.log.audits("bind")[1]; strings.Contains(line, "revoked") {
+	if line := b.audits("bind")[1]; strings.Contains(line, "revoked") {
 		t.Errorf("the audit line says that something was revoked: %s", line)
 	}
 }
@@ -357,8 +359,8 @@ func TestAReplacedTokenIsRevokedOnlyIfAsked(t *testing.T) {
 		}
 		b.settled()
 		_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
-		want(t, "the old token is dead", problem.Is(err, problem.TokenRejected), asked)
-		line := b.log.audits("bind")[1]
-		want(t, "the audit line says so", strings.Contains(line, "revoked=true"), asked)
+		testkit.Want(t, "the old token is dead", problem.Is(err, problem.TokenRejected), asked)
+		line := b.audits("bind")[1]
+		testkit.Want(t, "the audit line says so", strings.Contains(line, "revoked=true"), asked)
 	}
 }

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,12 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/provider"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
+	"bindery/shared/testkit"
 )
 
 func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
@@ -25,16 +27,16 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 	var first map[string]int
 	for _, size := range []int{1_000, 10_000, 100_000} {
 		m := newFleet(t)
-		now := m.clock().now()
+		now := m.clock().Now()
 		m.fill(due, "due", m.url, []token{aliceToken}, now)
 		for i := range size - due { // without a secret, which nobody asks for
 			m.seed(fmt.Sprint("later-", i), "later", ledger.TokenBundle{}, now.Add(time.Hour))
 		}
 		var done maintenance.SweepResult
 		calls := m.counted(func() { done = m.mustSweep() })
-		want(t, "checked", done.Checked, due)
-		want(t, "reads", calls["Binding"], due)
-		want(t, "writes", calls["SaveBinding"], 2*due)
+		testkit.Want(t, "checked", done.Checked, due)
+		testkit.Want(t, "reads", calls["Binding"], due)
+		testkit.Want(t, "writes", calls["SaveBinding"], 2*due)
 		if first == nil {
 			first = calls
 		}
@@ -85,7 +87,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 	var first map[string]int
 	there := 0
 	for _, size := range []int{1_000, 10_000} {
-		now := m.clock().now()
+		now := m.clock().Now()
 		var group errgroup.Group
 		group.SetLimit(16)
 		save := func(rec binding.Record) {
@@ -114,7 +116,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 		}
 		clear(counting.calls)
 		done := m.mustSweep()
-		want(t, "checked", done.Checked, due)
+		testkit.Want(t, "checked", done.Checked, due)
 		if first == nil {
 			first = maps.Clone(counting.calls)
 		}
@@ -122,6 +124,6 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			t.Errorf("with %d records: got the requests %v, want %v", size, counting.calls, first)
 		}
 		t.Logf("%d records, %d due: %v", size, due, counting.calls)
-		m.clock().move(ledger.CheckInterval + ledger.CheckInterval/2) // the same are due again, in whatever order
+		m.clock().Advance(ledger.CheckInterval + ledger.CheckInterval/2) // the same are due again, in whatever order
 	}
 }

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +10,10 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/instance"
 	"bindery/shared/problem"
@@ -94,7 +95,7 @@ func (b *harness) checked(id, name string) binding.View {
 // later lets time pass and sweeps, twice, so that the events of the first sweep are drained.
 func (b *harness) later(d time.Duration) maintenance.SweepResult {
 	b.Helper()
-	b.clock().move(d)
+	b.clock().Advance(d)
 	done := b.mustSweep()
 	done.Add(b.mustSweep())
 	return done
@@ -129,7 +130,7 @@ func (b *harness) wantEvents(id, name string, want ...string) {
 
 func (b *harness) wantStatus(when, id, name string, want binding.Status) {
 	b.Helper()
-	if got := binding.StatusOf(b.row(id, name), b.clock().now()); got != want {
+	if got := binding.StatusOf(b.row(id, name), b.clock().Now()); got != want {
 		b.Errorf("%s: got the status %s, want %s", when, got, want)
 	}
 }
@@ -155,7 +156,7 @@ func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, erro
 
 // issue makes the sandbox's GitLab issue a token that expires in this many days.
 func (b *harness) issue(days int) token {
-	ends := b.clock().now().AddDate(0, 0, days)
+	ends := b.clock().Now().AddDate(0, 0, days)
 	value := b.sandbox.GitLab.AddToken(gitlab.Token{
 		Username: "alice", Scopes: []string{"api"}, ExpiresAt: ends,
 	})

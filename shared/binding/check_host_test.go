@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -15,11 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -32,7 +34,7 @@ type fleet struct {
 
 func newFleet(t testing.TB) fleet {
 	t.Helper()
-	b := &harness{TB: t, world: newWorld(t), log: &lines{}}
+	b := &harness{TB: t, world: newWorld(t), log: &testkit.Log{}}
 	m := fleet{b, newMemory(), newMemoryVault()}
 	b.serve(m.rows, m.values)
 	return m
@@ -82,8 +84,8 @@ func (c *concurrency) enter() (leave func()) {
 // arrived.
 func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	m := newFleet(t)
-	m.fill(20, "a", m.url+"/gitlab", []token{aliceToken}, m.clock().now())
-	m.fill(20, "b", m.url, []token{bobToken}, m.clock().now()) // another path, the same host
+	m.fill(20, "a", m.url+"/gitlab", []token{aliceToken}, m.clock().Now())
+	m.fill(20, "b", m.url, []token{bobToken}, m.clock().Now()) // another path, the same host
 	var inside concurrency
 	var arrived atomic.Int64
 	full := make(chan struct{})
@@ -97,8 +99,8 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	})
 	m.around.Store(&around)
 	done := m.mustSweep()
-	want(t, "checked", done.Checked, 40)
-	want(t, "at once", inside.most.Load(), maintenance.MaxCallsPerHost)
+	testkit.Want(t, "checked", done.Checked, 40)
+	testkit.Want(t, "at once", inside.most.Load(), maintenance.MaxCallsPerHost)
 }
 
 // TestASlowHostDelaysNoOther answers for GitHub when all of GitLab's bindings have been checked.
@@ -107,13 +109,13 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 	for i := range maintenance.MaxCallsPerHost + 2 {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
 	}
-	b.clock().move(time.Minute)
+	b.clock().Advance(time.Minute)
 	const others = 5
 	for i := range others {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitLab)
 	}
 	b.later(ledger.OrphanGracePeriod)
-	b.clock().move(ledger.CheckInterval)
+	b.clock().Advance(ledger.CheckInterval)
 	var asked atomic.Int64
 	gitLabIsDone := make(chan struct{})
 	look := func(r sandbox.Request) {
@@ -127,7 +129,7 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 		}
 	}
 	b.world.asked.Store(&look)
-	want(t, "checked", b.mustSweep().Checked, maintenance.MaxCallsPerHost+2+others)
+	testkit.Want(t, "checked", b.mustSweep().Checked, maintenance.MaxCallsPerHost+2+others)
 }
 
 // TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
@@ -135,7 +137,7 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	m := newFleet(t)
 	const left, others = maintenance.MaxConcurrentEntries + 1, 5
-	now := m.clock().now()
+	now := m.clock().Now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now.Add(-time.Hour))
 	}
@@ -159,10 +161,10 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	})
 	m.around.Store(&around)
 	done := m.mustSweep()
-	want(t, "checked", done.Checked, others)
-	want(t, "deleted", done.Deleted, left)
-	want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
-	want(t, "asked by so many at once", inside.most.Load() <= maintenance.MaxCallsPerHost, true)
+	testkit.Want(t, "checked", done.Checked, others)
+	testkit.Want(t, "deleted", done.Deleted, left)
+	testkit.Want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
+	testkit.Want(t, "asked by so many at once", inside.most.Load() <= maintenance.MaxCallsPerHost, true)
 }
 
 // TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts makes a few
@@ -171,27 +173,27 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *testing.T) {
 	m := newFleet(t)
 	const left = 3 * maintenance.MaxConcurrentEntries
-	now := m.clock().now()
+	now := m.clock().Now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now)
 	}
 	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	done := m.mustSweep()
-	want(t, "tried or put off", done.Failed+done.PutOff, left)
-	want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost, true)
+	testkit.Want(t, "tried or put off", done.Failed+done.PutOff, left)
+	testkit.Want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost, true)
 	tried := 0
 	for _, rec := range m.rows.bindings {
 		for _, o := range rec.Secrets {
 			tried += o.Attempts
-			want(t, "comes up later", o.DueAt, now.Add(ledger.OrphanGracePeriod))
+			testkit.Want(t, "comes up later", o.DueAt, now.Add(ledger.OrphanGracePeriod))
 		}
 	}
-	want(t, "counted as tried", tried, done.Failed)
-	want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
-	want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
+	testkit.Want(t, "counted as tried", tried, done.Failed)
+	testkit.Want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
+	testkit.Want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
 	m.mend(provider.GitHub)
-	m.clock().move(ledger.OrphanGracePeriod)
-	want(t, "deleted when it is well", m.mustSweep().Deleted, left)
+	m.clock().Advance(ledger.OrphanGracePeriod)
+	testkit.Want(t, "deleted when it is well", m.mustSweep().Deleted, left)
 }
 
 // leave makes a secret of GitHub that a record lists as retired. Its token is not valid.
@@ -221,7 +223,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	t.Cleanup(other.Close)
 	m.reaches(other.URL)
 	const bindings = 100
-	now := m.clock().now()
+	now := m.clock().Now()
 	m.fill(bindings, "down", m.url, []token{aliceToken}, now.Add(-time.Hour))
 	m.fill(bindings, "well", other.URL, []token{bobToken}, now)
 	var asked atomic.Int64
@@ -235,8 +237,8 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	if n := asked.Load(); n < maintenance.MaxHostFailures || n >= maintenance.MaxHostFailures+maintenance.MaxCallsPerHost {
 		t.Errorf("asked %d times, want %d to %d", n, maintenance.MaxHostFailures, maintenance.MaxHostFailures+maintenance.MaxCallsPerHost-1)
 	}
-	want(t, "put off", done.PutOff, bindings-int(asked.Load()))
-	want(t, "checked", done.Checked, bindings+int(asked.Load()))
+	testkit.Want(t, "put off", done.PutOff, bindings-int(asked.Load()))
+	testkit.Want(t, "checked", done.Checked, bindings+int(asked.Load()))
 	for _, rec := range m.rows.bindings {
 		if strings.HasPrefix(rec.Instance, "down") && rec.DueAt.Before(now.Add(45*time.Minute)) {
 			t.Errorf("asked to come back after 45 minutes, one comes after %v", rec.DueAt.Sub(now))
@@ -245,7 +247,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	}
 	m.around.Store(nil)
 	for range 3 {
-		m.clock().move(time.Hour)
+		m.clock().Advance(time.Hour)
 		m.mustSweep()
 	}
 	for _, rec := range m.rows.bindings {
@@ -264,7 +266,7 @@ func (m fleet) reaches(origins ...string) {
 	}
 	m.Ledger.Platforms = provider.New(provider.Options{
 		Guard: netguard.New(netguard.Options{PrivateHosts: hosts}),
-		Now:   m.clock().now,
+		Now:   m.clock().Now,
 		Sleep: func(context.Context, time.Duration) error { return nil },
 		Endpoints: provider.Endpoints{
 			"BINDERY_CODEUP_URL": m.url, "BINDERY_CODEUP_API_URL": m.url,
@@ -328,17 +330,17 @@ func TestTenThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	m.sandbox.GitLab.RevokeToken(secret.New(dead.value))
 	tokens := []token{aliceToken, bobToken, aliceOther, bobToken, dead}
 	for i, origin := range origins {
-		m.fill(bindings/hosts, fmt.Sprint("host", i), origin, tokens, m.clock().now())
+		m.fill(bindings/hosts, fmt.Sprint("host", i), origin, tokens, m.clock().Now())
 	}
 	began, checked, runs := time.Now(), 0, 0
 	for ; runs < 20 && m.countUnsettled(dead) > 0; runs++ {
 		checked += m.mustSweep().Checked
-		m.clock().move(maintenance.RetryCheckInterval)
+		m.clock().Advance(maintenance.RetryCheckInterval)
 	}
 	took := time.Since(began)
 	t.Logf("%d bindings, %d checks in %d runs, %v: %.0f checks a second", bindings, checked, runs,
 		took.Round(time.Millisecond), float64(checked)/took.Seconds())
-	want(t, "bindings in the wrong state", m.countUnsettled(dead), 0)
+	testkit.Want(t, "bindings in the wrong state", m.countUnsettled(dead), 0)
 	for _, server := range servers {
 		if most := server.most.Load(); most > maintenance.MaxCallsPerHost {
 			t.Errorf("a host was asked by %d at once, want %d at most", most, maintenance.MaxCallsPerHost)
@@ -353,7 +355,7 @@ func (m fleet) countUnsettled(dead token) (wrong int) {
 		if err != nil {
 			m.Fatal(err)
 		}
-		status, right := binding.StatusOf(rec, m.clock().now()), binding.StatusBound
+		status, right := binding.StatusOf(rec, m.clock().Now()), binding.StatusBound
 		if k.Token.Access.Equal(secret.New(dead.value)) {
 			right = binding.StatusRevoked
 			if rec.Health == binding.HealthRevoked && rec.Problem.Code != problem.TokenRevoked {

@@ -1,20 +1,22 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // tokenChange is a change of a token at its platform, and what a check finds then.
@@ -116,7 +118,7 @@ func TestACheckReportsAFailureOnceAndTheRecovery(t *testing.T) {
 			c.happens(b, access)
 			for range 3 { // the event comes once
 				v := b.checked("i-1", c.platform)
-				want(t, "status", v.Status, c.status)
+				testkit.Want(t, "status", v.Status, c.status)
 				if p := v.Record.Problem; p == nil || p.Code != c.code || p.Reason != c.reason {
 					t.Errorf("problem: got %v, want %s (%s)", p, c.code, c.reason)
 				}
@@ -142,12 +144,12 @@ func TestAGoodCheckIsRecordedWithoutAnEvent(t *testing.T) {
 		b.bound("i-1", name)
 		b.later(0) // the bind's event
 		done := b.later(ledger.CheckInterval)
-		want(t, "checked", done.Checked, 1)
+		testkit.Want(t, "checked", done.Checked, 1)
 		rec := b.row("i-1", name)
-		want(t, "last good check", rec.LastCheckedAt, b.clock().now())
-		want(t, "attempts", rec.Attempts, 0)
-		want(t, "next check within a day", rec.DueAt.After(b.clock().now()) &&
-			!rec.DueAt.After(b.clock().now().Add(ledger.CheckInterval)), true)
+		testkit.Want(t, "last good check", rec.LastCheckedAt, b.clock().Now())
+		testkit.Want(t, "attempts", rec.Attempts, 0)
+		testkit.Want(t, "next check within a day", rec.DueAt.After(b.clock().Now()) &&
+			!rec.DueAt.After(b.clock().Now().Add(ledger.CheckInterval)), true)
 		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }
@@ -158,9 +160,9 @@ func TestARefusedAccessTokenIsRefreshedWithoutAProblem(t *testing.T) {
 		b.bound("i-1", name)
 		b.sandbox.ExpireTokens(sandbox.Platform(name), "alice")
 		v := b.checked("i-1", name)
-		want(t, "status", v.Status, binding.StatusBound)
-		want(t, "generation", v.Record.Token.Generation, 2)
-		want(t, "the new token lives", b.sandbox.Lives(sandbox.Platform(name),
+		testkit.Want(t, "status", v.Status, binding.StatusBound)
+		testkit.Want(t, "generation", v.Record.Token.Generation, 2)
+		testkit.Want(t, "the new token lives", b.sandbox.Lives(sandbox.Platform(name),
 			b.accessOf(v.Record)), true)
 		b.wantEvents("i-1", name, binding.EventBound)
 	})
@@ -169,22 +171,22 @@ func TestARefusedAccessTokenIsRefreshedWithoutAProblem(t *testing.T) {
 func TestATokenThatExpiresSoonIsNotRefreshedByACheck(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
-	b.clock().move(8*time.Hour - time.Minute) // a build may hold it
-	want(t, "generation", b.checked("i-1", provider.GitHub).Record.Token.Generation, 1)
-	b.clock().move(2 * time.Minute)
-	want(t, "generation", b.checked("i-1", provider.GitHub).Record.Token.Generation, 2)
+	b.clock().Advance(8*time.Hour - time.Minute) // a build may hold it
+	testkit.Want(t, "generation", b.checked("i-1", provider.GitHub).Record.Token.Generation, 1)
+	b.clock().Advance(2 * time.Minute)
+	testkit.Want(t, "generation", b.checked("i-1", provider.GitHub).Record.Token.Generation, 2)
 }
 
 func TestARefusalOfATokenThatWasJustIssuedDoesNotRevoke(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.SetReplicaLag(4)
-	b.clock().move(9 * time.Hour)
-	want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusBound)
+	b.clock().Advance(9 * time.Hour)
+	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusBound)
 	b.sandbox.SetReplicaLag(0)
 	b.later(maintenance.RetryCheckInterval)
 	rec := b.row("i-1", provider.GitHub)
-	want(t, "last good check", rec.LastCheckedAt, b.clock().now())
+	testkit.Want(t, "last good check", rec.LastCheckedAt, b.clock().Now())
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound)
 }
 
@@ -200,7 +202,7 @@ func TestThreeChecksWithoutAnAnswerAreReported(t *testing.T) {
 		}
 		b.wantStatus("after the third", "i-1", name, binding.StatusUnreachable)
 		rec := b.row("i-1", name)
-		want(t, "the last good check", rec.LastCheckedAt, good)
+		testkit.Want(t, "the last good check", rec.LastCheckedAt, good)
 		if rec.Problem == nil || rec.Problem.Code != problem.PlatformError {
 			t.Errorf("problem: got %v, want %s", rec.Problem, problem.PlatformError)
 		}
@@ -241,14 +243,14 @@ func TestATemporaryFailureNeverChangesADefiniteResult(t *testing.T) {
 					b.sandbox.GitLab.SetScopes(secret.New(with.value), "read_api")
 				default:
 					why = binding.EventExpired
-					b.clock().move(21 * ledger.Day)
+					b.clock().Advance(21 * ledger.Day)
 				}
 				code := b.checked("i-1", provider.GitLab).Record.Problem.Code
 				b.fault(provider.GitLab, sandbox.Fault{Kind: kind})
 				for range binding.MinUnansweredChecks + 1 {
 					v := b.checked("i-1", provider.GitLab)
-					want(t, "status", v.Status, status)
-					want(t, "code", v.Record.Problem.Code, code)
+					testkit.Want(t, "status", v.Status, status)
+					testkit.Want(t, "code", v.Record.Problem.Code, code)
 				}
 				b.wantEvents("i-1", provider.GitLab, binding.EventBound, why)
 			})
@@ -274,7 +276,7 @@ func TestARevokedTokenIsNotCheckedAgain(t *testing.T) {
 		for range 10 {
 			b.later(ledger.CheckInterval)
 		}
-		want(t, "requests", b.sandbox.Count(sandbox.Platform(name)), 0)
+		testkit.Want(t, "requests", b.sandbox.Count(sandbox.Platform(name)), 0)
 		b.wantEvents("i-1", name, binding.EventBound, binding.EventRevoked)
 	})
 }
@@ -300,15 +302,15 @@ func TestAnAppThatThePlatformRefusesChangesNoBinding(t *testing.T) {
 			b.later(maintenance.RetryCheckInterval)
 		}
 		rec := b.row("i-1", name)
-		want(t, "health", rec.Health, binding.HealthGood)
-		want(t, "unanswered", rec.Unanswered, 0)
-		want(t, "token", rec.Token.Generation, before.Token.Generation)
+		testkit.Want(t, "health", rec.Health, binding.HealthGood)
+		testkit.Want(t, "unanswered", rec.Unanswered, 0)
+		testkit.Want(t, "token", rec.Token.Generation, before.Token.Generation)
 		b.wantStatus("refused", "i-1", name, binding.StatusBound)
 		b.wantEvents("i-1", name, binding.EventBound)
-		want(t, "alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
+		testkit.Want(t, "alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
 		refuse(false)
 		b.later(maintenance.RetryCheckInterval)
-		want(t, "generation", b.row("i-1", name).Token.Generation, 2)
+		testkit.Want(t, "generation", b.row("i-1", name).Token.Generation, 2)
 		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }

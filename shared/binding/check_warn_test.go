@@ -1,11 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"runtime"
@@ -14,11 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
@@ -27,11 +29,11 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 	b.mustBind("i-1", with)
 	ends := b.row("i-1", provider.GitLab).Token.ExpiresAt
 	told := map[string]time.Duration{} // how long before the end each event was first there
-	for b.clock().now().Before(ends.Add(3 * ledger.Day)) {
+	for b.clock().Now().Before(ends.Add(3 * ledger.Day)) {
 		for i, what := range b.eventsOf("i-1", provider.GitLab) {
 			name := what + strings.Repeat("+", i)
 			if _, known := told[name]; !known {
-				told[name] = ends.Sub(b.clock().now())
+				told[name] = ends.Sub(b.clock().Now())
 			}
 		}
 		b.later(15 * time.Minute)
@@ -72,14 +74,14 @@ func TestATokenThatWasProlongedIsHealthyAgain(t *testing.T) {
 	prolong := func(days int) {
 		b.sandbox.GitLab.AddToken(gitlab.Token{
 			Value: secret.New(with.value), Username: "alice", Scopes: []string{"api"},
-			ExpiresAt: b.clock().now().AddDate(0, 0, days),
+			ExpiresAt: b.clock().Now().AddDate(0, 0, days),
 		})
 	}
 	prolong(100)
 	b.later(ledger.CheckInterval)
 	b.wantStatus("prolonged", "i-1", provider.GitLab, binding.StatusBound)
 	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring)
-	b.clock().move(100 * ledger.Day)
+	b.clock().Advance(100 * ledger.Day)
 	b.later(0)
 	b.wantStatus("ended", "i-1", provider.GitLab, binding.StatusExpired)
 	prolong(10)
@@ -97,7 +99,7 @@ func TestAnExpiryThatItsOwnerGaveEndsATokenOnce(t *testing.T) {
 		By: user, Instance: registry("i-1"), Platform: provider.Codeup,
 		Submission: provider.Submission{
 			Username: "alice", Token: secret.New("pt-sandbox-good"),
-			ExpiresAt: b.clock().now().Add(3 * ledger.Day),
+			ExpiresAt: b.clock().Now().Add(3 * ledger.Day),
 		},
 	})
 	if err != nil {
@@ -161,30 +163,30 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 			for range 4 {
 				b.later(maintenance.CheckLeaseTTL)
 			}
-			b.clock().move(ledger.CheckInterval)
+			b.clock().Advance(ledger.CheckInterval)
 			var calls atomic.Int64
 			if !b.crashingSweep(func(string) bool { return calls.Add(1) == k }) {
-				want(t, "calls at which it died", k > 4, true)
+				testkit.Want(t, "calls at which it died", k > 4, true)
 				return
 			}
 			if rec := b.row("i-1", name); rec.Attempts > 0 {
-				want(t, fmt.Sprintf("call %d: others come first", k),
-					rec.DueAt.After(b.clock().now()), true)
+				testkit.Want(t, fmt.Sprintf("call %d: others come first", k),
+					rec.DueAt.After(b.clock().Now()), true)
 			}
 			for range 4 { // an abandoned lease delays the next refresh
 				b.later(maintenance.CheckLeaseTTL)
 			}
 			rec := b.row("i-1", name)
-			want(t, "attempts", rec.Attempts, 0)
+			testkit.Want(t, "attempts", rec.Attempts, 0)
 			switch {
 			case rec.Health == binding.HealthGood:
-				want(t, "checked since", b.clock().now().Sub(rec.LastCheckedAt) <= time.Hour, true)
+				testkit.Want(t, "checked since", b.clock().Now().Sub(rec.LastCheckedAt) <= time.Hour, true)
 				b.wantEvents("i-1", name, binding.EventBound)
 			case rec.Problem.Reason != credential.TokenMayBeLost:
 				t.Errorf("call %d: got %v", k, rec.Problem)
 			}
-			want(t, "secrets", len(b.secrets()), 1)
-			want(t, "listed secrets", len(b.ownedSecrets()), 0)
+			testkit.Want(t, "secrets", len(b.secrets()), 1)
+			testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
 		}
 	})
 }
@@ -193,22 +195,22 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	b := newHarness(t)
 	b.bound("i-1", provider.GitLab)
 	b.settled()
-	b.clock().move(ledger.CheckInterval)
+	b.clock().Advance(ledger.CheckInterval)
 	for died := 1; died <= maintenance.MaxCheckAttempts; died++ {
-		want(t, "died", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
-		want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
-		b.clock().move(maintenance.CheckLeaseTTL)
+		testkit.Want(t, "died", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
+		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
+		b.clock().Advance(maintenance.CheckLeaseTTL)
 	}
-	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
-	want(t, "parked", b.mustSweep().Parked, 1)
-	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), true)
-	b.clock().move(10 * ledger.CheckInterval)
+	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
+	testkit.Want(t, "parked", b.mustSweep().Parked, 1)
+	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), true)
+	b.clock().Advance(10 * ledger.CheckInterval)
 	done := b.mustSweep()
-	want(t, "due when parked", done.Due, 0)
+	testkit.Want(t, "due when parked", done.Due, 0)
 
-	want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, binding.StatusBound)
-	b.clock().move(ledger.CheckInterval)
-	want(t, "checked again from then on", b.mustSweep().Checked, 1)
+	testkit.Want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, binding.StatusBound)
+	b.clock().Advance(ledger.CheckInterval)
+	testkit.Want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
 
 // TestAVaultThatIsDownQuarantinesNothing sweeps for a day while no token can be read. One token
@@ -219,7 +221,7 @@ func TestAVaultThatIsDownQuarantinesNothing(t *testing.T) {
 		b.shortenWaits()
 		b.bound("i-1", name)
 		b.settled()
-		b.clock().move(ledger.CheckInterval)
+		b.clock().Advance(ledger.CheckInterval)
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if call == "Get" {
 				return nil, errDown
@@ -230,13 +232,13 @@ func TestAVaultThatIsDownQuarantinesNothing(t *testing.T) {
 		b.withInstances(b.instances)
 		for range 96 {
 			b.mustSweep()
-			b.clock().move(maintenance.CheckLeaseTTL)
+			b.clock().Advance(maintenance.CheckLeaseTTL)
 		}
 		b.inside.clear()
 		b.wantStatus("meanwhile", "i-1", name, binding.StatusBound)
-		want(t, "attempts", b.row("i-1", name).Attempts, 0)
-		want(t, "checked when it is back", b.mustSweep().Checked, 1)
-		want(t, "health", b.row("i-1", name).LastCheckedAt, b.clock().now())
+		testkit.Want(t, "attempts", b.row("i-1", name).Attempts, 0)
+		testkit.Want(t, "checked when it is back", b.mustSweep().Checked, 1)
+		testkit.Want(t, "health", b.row("i-1", name).LastCheckedAt, b.clock().Now())
 		b.wantEvents("i-1", name, binding.EventBound)
 	})
 }
@@ -244,7 +246,7 @@ func TestAVaultThatIsDownQuarantinesNothing(t *testing.T) {
 func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
-	b.clock().move(9 * time.Hour)
+	b.clock().Advance(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
 	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 	if err != nil {
@@ -254,14 +256,14 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil { // by a process that is slow to store it
 		t.Fatal(err)
 	}
-	want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
+	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
 	if err := b.Ledger.Put(ctx, rec.Token.Secret, 2, k); err != nil {
 		t.Fatal(err)
 	}
 	b.later(ledger.OrphanGracePeriod)
 	b.wantStatus("after the last look", "i-1", provider.GitHub, binding.StatusBound)
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventRecovered)
-	want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
+	testkit.Want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
 }
 
 func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
@@ -286,7 +288,7 @@ func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
 		b.wantStatus("after a week", "i-1", name, binding.StatusUnbound)
 		b.wantEvents("i-1", name, binding.EventBound, binding.EventUnbound)
 		b.settled()
-		want(t, "secrets that are left", len(b.secrets()), 0)
+		testkit.Want(t, "secrets that are left", len(b.secrets()), 0)
 	})
 }
 
@@ -321,14 +323,14 @@ func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 	}
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventUnbound)
 	b.settled()
-	want(t, "secrets that are left", len(b.secrets()), 0)
+	testkit.Want(t, "secrets that are left", len(b.secrets()), 0)
 }
 
 func TestACheckOfAnUnboundPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	ctx := context.Background()
 	_, err := b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), provider.GitLab)
-	want(t, "code", problem.Of(err).Code, problem.NotBound)
+	testkit.Want(t, "code", problem.Of(err).Code, problem.NotBound)
 	_, err = b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), "sourceforge")
-	want(t, "code", problem.Of(err).Code, problem.PlatformUnknown)
+	testkit.Want(t, "code", problem.Of(err).Code, problem.PlatformUnknown)
 }

@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/credential"
 	"context"
 	"os"
 	"os/exec"
@@ -10,9 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding/credential"
+
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // cloneURL is the repository that the sandbox has for a platform.
@@ -63,7 +65,7 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.bound("i-1", name)
-		b.clock().move(9 * time.Hour) // some have to be refreshed first
+		b.clock().Advance(9 * time.Hour) // some have to be refreshed first
 		given, err := b.Credentials.Credential(context.Background(), credential.Request{
 			By: user, Instance: registry("i-1"), Platform: name, MinimumLife: credential.MinimumLife,
 		})
@@ -74,14 +76,14 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 		if err != nil {
 			t.Fatalf("git clone: %v: %s", err, said)
 		}
-		want(t, "what was cloned", strings.HasPrefix(said, "A repository of the sandbox: "+name), true)
+		testkit.Want(t, "what was cloned", strings.HasPrefix(said, "A repository of the sandbox: "+name), true)
 
 		said, err = clone(t, b.cloneURL(name), given.Username, secret.New("another-token"))
-		want(t, "cloned with another token", err == nil, false)
-		want(t, "git says so", strings.Contains(said, "Authentication failed"), true)
+		testkit.Want(t, "cloned with another token", err == nil, false)
+		testkit.Want(t, "git says so", strings.Contains(said, "Authentication failed"), true)
 		if name != provider.GitHub { // which looks at no name
 			_, err = clone(t, b.cloneURL(name), "mallory", given.Token)
-			want(t, "cloned under another name", err == nil, false)
+			testkit.Want(t, "cloned under another name", err == nil, false)
 		}
 		switch name {
 		case provider.Codeup:
@@ -92,6 +94,6 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}
 		_, err = clone(t, b.cloneURL(name), given.Username, given.Token)
-		want(t, "cloned after it was revoked", err == nil, false)
+		testkit.Want(t, "cloned after it was revoked", err == nil, false)
 	})
 }

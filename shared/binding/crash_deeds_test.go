@@ -1,17 +1,18 @@
 package binding_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-	"context"
-	"errors"
-	"fmt"
-	"net/url"
-	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -156,7 +157,7 @@ func revokeAllDeed(ctx context.Context, s *services, _ errand) error {
 func (b *harness) toCheck(name string) {
 	b.Helper()
 	rec := b.row("i-1", name)
-	rec.CheckAt = b.clock().now()
+	rec.CheckAt = b.clock().Now()
 	rec.DueAt = rec.CheckAt
 	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 		b.Fatal(err)
@@ -179,7 +180,7 @@ func (b *harness) diesAt(name, platform string) {
 	if err == nil {
 		b.Fatal("there was to be no credential")
 	}
-	b.clock().move(credential.RefreshLeaseTTL)
+	b.clock().Advance(credential.RefreshLeaseTTL)
 	b.serve(b.store.table, b.store.vault) // without what the process remembered
 }
 
@@ -245,7 +246,7 @@ func refreshDeeds() []deed {
 			name: what + "-" + name, platform: name, was: "alice", becomes: "alice", loses: loses,
 			do: do, before: func(b *harness) {
 				boundByConsent(name, "alice")(b)
-				b.clock().move(outlived(name))
+				b.clock().Advance(outlived(name))
 				before(b)
 			},
 		})
@@ -261,7 +262,7 @@ func refreshDeeds() []deed {
 		func(b *harness) { b.diesAt("SaveBinding", gitHub) })
 	lost := func(b *harness) {
 		b.diesAt("Put", gitHub)
-		b.clock().move(ledger.OrphanGracePeriod + time.Second) // nobody can be about to store it
+		b.clock().Advance(ledger.OrphanGracePeriod + time.Second) // nobody can be about to store it
 	}
 	add("RefreshAfterALoss", gitHub, -1, lossDeed, lost)
 	add("CheckAfterALoss", gitHub, -1, sweepDeed, lost)
@@ -295,7 +296,7 @@ func endDeeds() []deed {
 			name: "SweepOfAnAbandonedConsent", platform: gitHub, do: sweepDeed,
 			before: func(b *harness) {
 				b.abandoned()
-				b.clock().move(binding.AuthorizationTTL - time.Minute + ledger.OrphanGracePeriod)
+				b.clock().Advance(binding.AuthorizationTTL - time.Minute + ledger.OrphanGracePeriod)
 			},
 		},
 		{
@@ -311,7 +312,7 @@ func (b *harness) expired() {
 	b.Helper()
 	boundByConsent(provider.GitHub, "")(b)
 	b.leave(provider.GitHub, "alice", "i-1")
-	b.clock().move(binding.AuthorizationTTL)
+	b.clock().Advance(binding.AuthorizationTTL)
 }
 
 // abandoned is an attempt whose callback came a minute after its start, and whose confirm never
@@ -320,7 +321,7 @@ func (b *harness) abandoned() {
 	b.Helper()
 	boundByConsent(provider.GitHub, "")(b)
 	e := b.leave(provider.GitHub, "alice", "i-1")
-	b.clock().move(time.Minute)
+	b.clock().Advance(time.Minute)
 	b.comeBack(provider.GitHub, e)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 // TestALostReplyOfAPlatformLosesOneTokenAtMost lets the platform do what it is asked, and loses the
@@ -26,7 +27,7 @@ func TestALostReplyOfAPlatformLosesOneTokenAtMost(t *testing.T) {
 				}
 			}
 			if d.loses >= 0 {
-				want(t, "replies that lost a token", lost, d.loses/2) // a death has two occasions
+				testkit.Want(t, "replies that lost a token", lost, d.loses/2) // a death has two occasions
 			}
 		})
 	}
@@ -49,7 +50,7 @@ func (d deed) unheard(t *testing.T, k int64) (lost int, more bool) {
 	err := d.do(context.Background(), b.services, b.errand)
 	b.around.Store(nil)
 	if requests.Load() < k {
-		want(t, "error without a loss", err, nil)
+		testkit.Want(t, "error without a loss", err, nil)
 		return 0, false
 	}
 	if problem.Is(err, problem.PlatformUnreachable) {

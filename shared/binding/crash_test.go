@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/ledger"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,9 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -67,7 +69,7 @@ func (v *victim) live() error {
 	hook := func(context.Context, string) (func(), error) { return v.called(), nil }
 	box := sandbox.New(sandbox.Options{Now: now, Random: bytes.NewReader(nil)}) // for its apps' names
 	service := newService(ledger.WithBeforeCall(s.table, hook), vault.WithBeforeCall(s.vault, hook),
-		platformsAt(v.Origin, now, v.dial), box, now, &lines{})
+		platformsAt(v.Origin, now, v.dial), box, now, &testkit.Log{})
 	all := deeds()
 	at := slices.IndexFunc(all, func(d deed) bool { return d.name == v.Deed })
 	e := errand{origin: v.Origin}
@@ -171,10 +173,10 @@ func (d deed) killEverywhere(t *testing.T, after ...bool) {
 		if lives == 0 {
 			continue
 		}
-		want(t, fmt.Sprint("victims that never came to call ", k), lives, len(after))
-		want(t, "calls at which it was killed", k > 2, true)
+		testkit.Want(t, fmt.Sprint("victims that never came to call ", k), lives, len(after))
+		testkit.Want(t, "calls at which it was killed", k > 2, true)
 		if d.loses >= 0 {
-			want(t, "deaths that lost a token", lost, d.loses)
+			testkit.Want(t, "deaths that lost a token", lost, d.loses)
 		}
 		t.Logf("%d calls, %d deaths, %d tokens lost", k-1, deaths, lost)
 		return
@@ -189,7 +191,7 @@ func (d deed) kill(t *testing.T, k int64, after bool) (survived bool, lost int) 
 		t.Fatal(err)
 	}
 	order, err := json.Marshal(&victim{
-		Deed: d.name, Dir: b.dir, Origin: b.url, Papers: b.papers(), Now: b.clock().now(),
+		Deed: d.name, Dir: b.dir, Origin: b.url, Papers: b.papers(), Now: b.clock().Now(),
 		Kill: k, After: after,
 	})
 	if err != nil {

@@ -1,16 +1,18 @@
 package binding_test
 
 import (
+	"context"
+	"errors"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-	"context"
-	"errors"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -68,7 +70,7 @@ func (d deed) unknown(b *harness) int {
 func (d deed) keeps(b *harness, when string, lost int) {
 	b.Helper()
 	if d.loses >= 0 && (d.renews() || d.platform == provider.GitHub) {
-		want(b, when+", tokens lost", lost, 0)
+		testkit.Want(b, when+", tokens lost", lost, 0)
 	}
 }
 
@@ -95,14 +97,14 @@ func (d deed) settled(b *harness, when string, lost int) {
 	if d.platform == "" {
 		return
 	}
-	b.clock().move(maintenance.RetryCheckInterval)
+	b.clock().Advance(maintenance.RetryCheckInterval)
 	b.settled()
 	b.settled()
 	for _, id := range []string{"i-1", "i-2", "i-3"} {
 		b.alright(d, when+", "+id, b.row(id, d.platform), id == "i-1" && d.dies(lost))
 	}
 	if d.platform == provider.GitHub { // the others have no way to revoke
-		want(b, when+", tokens that live", d.living(b), lost+b.pointedAt(d))
+		testkit.Want(b, when+", tokens that live", d.living(b), lost+b.pointedAt(d))
 	}
 }
 
@@ -113,8 +115,8 @@ func (b *harness) alright(d deed, when string, rec binding.Record, lost bool) {
 		return
 	}
 	rec = b.row(rec.Instance, rec.Platform)
-	want(b, when+", a lease is left", rec.Lease, binding.Lease{})
-	want(b, when+", the last look is over", rec.RecheckAt.IsZero(), true)
+	testkit.Want(b, when+", a lease is left", rec.Lease, binding.Lease{})
+	testkit.Want(b, when+", the last look is over", rec.RecheckAt.IsZero(), true)
 	reason := ""
 	switch {
 	case d.name == "RevokeAll":
@@ -125,17 +127,17 @@ func (b *harness) alright(d deed, when string, rec binding.Record, lost bool) {
 	told := b.count(binding.EventRevoked, rec)
 	c, err := b.Credentials.Credential(context.Background(), credentialFor(rec.Instance, rec.Platform))
 	if reason == "" {
-		want(b, when+", error of a credential", err, nil)
-		want(b, when+", its token lives",
+		testkit.Want(b, when+", error of a credential", err, nil)
+		testkit.Want(b, when+", its token lives",
 			b.sandbox.Lives(sandbox.Platform(rec.Platform), c.Token), true)
-		want(b, when+", revocations told", told, 0)
-		want(b, when+", health", rec.Health, binding.HealthGood)
+		testkit.Want(b, when+", revocations told", told, 0)
+		testkit.Want(b, when+", health", rec.Health, binding.HealthGood)
 		return
 	}
-	want(b, when+", a revoked one's credential", problem.Is(err, problem.TokenRevoked), true)
-	want(b, when+", why", problem.Of(err).Reason, reason)
-	want(b, when+", revocations told", told, 1)
-	want(b, when+", health", rec.Health, binding.HealthRevoked)
+	testkit.Want(b, when+", a revoked one's credential", problem.Is(err, problem.TokenRevoked), true)
+	testkit.Want(b, when+", why", problem.Of(err).Reason, reason)
+	testkit.Want(b, when+", revocations told", told, 1)
+	testkit.Want(b, when+", health", rec.Health, binding.HealthRevoked)
 }
 
 // count counts a binding's events of a sort.

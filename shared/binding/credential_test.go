@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
 	"context"
 	"maps"
 	"net/http"
@@ -13,10 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 func (b *harness) wantCalls(what string, want map[string]int, do func()) {
@@ -36,7 +38,7 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 	b.wantCalls("warm", warm, asking)
 
 	other := b.otherProcess() // which refreshes
-	b.clock().move(gitHubLife)
+	b.clock().Advance(gitHubLife)
 	other.wantCurrent("i-1", other.mustAsk("i-1", credential.MinimumLife))
 	b.wantCalls("another generation", cold, asking)
 	b.wantCalls("warm again", warm, asking)
@@ -45,7 +47,7 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 
 	b.keepConsented("i-1", b.consent("alice"))
 	b.wantCalls("another secret", cold, asking)
-	want(t, "calls to the platform for a token", b.refreshes(), 1)
+	testkit.Want(t, "calls to the platform for a token", b.refreshes(), 1)
 }
 
 // TestACachedTokenIsNotHandedOutWhenItsBindingIsGone: the record is read first, every time.
@@ -60,7 +62,7 @@ func TestACachedTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "a credential", err, problem.NotBound)
+	testkit.WantCode(t, "a credential", err, problem.NotBound)
 }
 
 func (b *harness) askGitLab(id string) (credential.Credential, error) {
@@ -74,24 +76,24 @@ func TestAPersonalTokenIsHandedOutWithItsTrueExpiry(t *testing.T) {
 	for id, with := range map[string]token{"i-1": aliceToken, "i-2": aliceOther, "i-3": aliceSoon} {
 		v := b.mustBind(id, with)
 		c, err := b.askGitLab(id)
-		want(t, "error", err, nil)
-		want(t, "the token", c.Token.Equal(secret.New(with.value)), true)
-		want(t, "user name", c.Username, "alice")
-		want(t, "its end", c.ExpiresAt, v.Record.Token.ExpiresAt)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "the token", c.Token.Equal(secret.New(with.value)), true)
+		testkit.Want(t, "user name", c.Username, "alice")
+		testkit.Want(t, "its end", c.ExpiresAt, v.Record.Token.ExpiresAt)
 	}
 	forever, _ := b.askGitLab("i-2")
-	want(t, "one that never ends", forever.ExpiresAt.IsZero(), true)
+	testkit.Want(t, "one that never ends", forever.ExpiresAt.IsZero(), true)
 }
 
 func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.askGitLab("i-1")
-	wantProblem(t, "never bound", err, problem.NotBound)
+	testkit.WantCode(t, "never bound", err, problem.NotBound)
 
 	v := b.mustBind("i-1", aliceSoon)
-	b.clock().at.Store(v.Record.Token.ExpiresAt.UnixMilli())
+	b.clock().Advance(v.Record.Token.ExpiresAt.Sub(b.clock().Now()))
 	_, err = b.askGitLab("i-1")
-	wantProblem(t, "ended", err, problem.TokenExpired)
+	testkit.WantCode(t, "ended", err, problem.TokenExpired)
 
 	rec := b.row("i-1", provider.GitLab)
 	rec.Health = binding.HealthRevoked
@@ -100,17 +102,17 @@ func TestACredentialOfWhatHasNoneSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.askGitLab("i-1")
-	wantProblem(t, "revoked", err, problem.TokenRevoked)
-	want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
+	testkit.WantCode(t, "revoked", err, problem.TokenRevoked)
+	testkit.Want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 
 	b.mustUnbind("i-1", false)
 	_, err = b.askGitLab("i-1")
-	wantProblem(t, "unbound", err, problem.NotBound)
+	testkit.WantCode(t, "unbound", err, problem.NotBound)
 
 	_, err = b.Credentials.Credential(context.Background(), credential.Request{
 		By: user, Instance: registry("i-1"), Platform: "sourceforge",
 	})
-	wantProblem(t, "no platform", err, problem.PlatformUnknown)
+	testkit.WantCode(t, "no platform", err, problem.PlatformUnknown)
 }
 
 func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
@@ -121,7 +123,7 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 	_, err := b.Credentials.Credential(context.Background(), credential.Request{
 		By: stranger, Instance: registry("i-1"), Platform: provider.GitLab,
 	})
-	wantProblem(t, "a credential", err, problem.NotBound)
+	testkit.WantCode(t, "a credential", err, problem.NotBound)
 }
 
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
@@ -131,16 +133,16 @@ func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "the refresh token", c.Token.Equal(k.Token.Refresh), false)
-	want(t, "the access token", c.Token.Equal(k.Token.Access), true)
-	want(t, "user name", c.Username, "x-access-token")
-	lines := b.log.audits("credential")
-	want(t, "audit lines", len(lines), 1)
+	testkit.Want(t, "the refresh token", c.Token.Equal(k.Token.Refresh), false)
+	testkit.Want(t, "the access token", c.Token.Equal(k.Token.Access), true)
+	testkit.Want(t, "user name", c.Username, "x-access-token")
+	lines := b.audits("credential")
+	testkit.Want(t, "audit lines", len(lines), 1)
 	for _, part := range []string{"outcome=done", "instance=i-1", "user.subject=u-1", "alice"} {
-		want(t, "the line has "+part, strings.Contains(lines[0], part), true)
+		testkit.Want(t, "the line has "+part, strings.Contains(lines[0], part), true)
 	}
 	for _, hidden := range []secret.Text{k.Token.Access, k.Token.Refresh} {
-		want(t, "the log shows it", strings.Contains(b.log.String(), hidden.Reveal()), false)
+		testkit.Want(t, "the log shows it", strings.Contains(b.log.String(), hidden.Reveal()), false)
 	}
 }
 
@@ -155,9 +157,9 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	// While the holder has its lease, others wait, and then use the token that is still valid.
 	old := b.access("i-1")
 	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
-	want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
-	want(t, "refreshes asked for", b.refreshes(), 1)
-	b.clock().move(credential.RefreshLeaseTTL + time.Second)
+	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "refreshes asked for", b.refreshes(), 1)
+	b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 	// The next caller takes over, is refused, and reads the token that the holder is about to
 	// store.
 	looks := 0
@@ -170,16 +172,16 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	}
 	c := b.mustAsk("i-1", credential.MinimumLife)
 	b.wantCurrent("i-1", c)
-	want(t, "refreshes asked for", b.refreshes(), 2)
-	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
+	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
 	given, failed := many([]*harness{b, b.otherProcess(), b.otherProcess(), b.otherProcess()}, 50, "i-1")
-	want(t, "credentials", len(given), 0)
-	want(t, "answers", len(failed), 200)
+	testkit.Want(t, "credentials", len(given), 0)
+	testkit.Want(t, "answers", len(failed), 200)
 	for _, err := range failed {
 		p := problem.Of(err)
 		if p.Code != problem.PlatformError || p.RetryAfter <= 0 {
@@ -231,7 +233,7 @@ func TestABindingThatHangsDelaysNoOther(t *testing.T) {
 	default:
 	}
 	close(release)
-	want(t, "in the end", <-hanging, nil)
+	testkit.Want(t, "in the end", <-hanging, nil)
 }
 
 func TestB6_ARevokedTokenIsOneCallAndItsReasonStays(t *testing.T) {
@@ -239,11 +241,11 @@ func TestB6_ARevokedTokenIsOneCallAndItsReasonStays(t *testing.T) {
 	b.answers(http.StatusOK, map[string]any{"error": "bad_refresh_token"})
 	for range 5 {
 		_, err := b.ask("i-1", credential.MinimumLife)
-		wantProblem(t, "a credential", err, problem.TokenRevoked)
-		want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
-		b.clock().move(time.Hour)
+		testkit.WantCode(t, "a credential", err, problem.TokenRevoked)
+		testkit.Want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
+		b.clock().Advance(time.Hour)
 		b.mustSweep()
 	}
 	b.wantRevoked("i-1", credential.RevokedAtPlatform)
-	want(t, "refreshes asked for", b.metrics("Refreshes")["token_revoked"], 1)
+	testkit.Want(t, "refreshes asked for", b.metrics("Refreshes")["token_revoked"], 1)
 }

@@ -1,13 +1,9 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,12 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 const webhookKey = "whsec_c2FuZGJveC1mYWtlLXdlYmhvb2sta2V5LTAxMjM="
@@ -62,7 +63,7 @@ func (b *harness) newReceiver() *receiver {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := &receiver{t: b, verifier: verifier, now: b.clock().now, tried: map[string]int{}}
+	r := &receiver{t: b, verifier: verifier, now: b.clock().Now, tried: map[string]int{}}
 	server := httptest.NewServer(r)
 	b.Cleanup(server.Close)
 	r.url = server.URL
@@ -70,7 +71,7 @@ func (b *harness) newReceiver() *receiver {
 		return http.ErrUseLastResponse
 	}}
 	b.services.Ledger.Webhook, err = event.NewWebhook(
-		server.URL+"/?key=in-the-address", secret.New(webhookKey), client, b.clock().now)
+		server.URL+"/?key=in-the-address", secret.New(webhookKey), client, b.clock().Now)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -146,8 +147,8 @@ func (r *receiver) wants(id string, want ...string) {
 // runSchedule runs the schedule for a time, every 15 minutes.
 func (b *harness) runSchedule(d time.Duration) (sent int) {
 	b.Helper()
-	for until := b.clock().now().Add(d); b.clock().now().Before(until); {
-		b.clock().move(15 * time.Minute)
+	for until := b.clock().Now().Add(d); b.clock().Now().Before(until); {
+		b.clock().Advance(15 * time.Minute)
 		sent += b.mustSweep().Sent
 	}
 	return sent
@@ -162,8 +163,8 @@ func TestEventsArriveInTheirOrderSigned(t *testing.T) {
 	}
 	b.mustBind("i-2", aliceToken)
 	b.mustUnbind("i-1", false)
-	want(t, "sent", b.runSchedule(time.Hour), 12)
-	want(t, "waiting", b.row("i-2", provider.GitLab).Delivery.Waiting, 0)
+	testkit.Want(t, "sent", b.runSchedule(time.Hour), 12)
+	testkit.Want(t, "waiting", b.row("i-2", provider.GitLab).Delivery.Waiting, 0)
 	types := append([]string{binding.EventBound}, slices.Repeat([]string{binding.EventRebound}, 9)...)
 	r.wants("i-1", append(types, binding.EventUnbound)...)
 	r.wants("i-2", binding.EventBound)
@@ -172,10 +173,10 @@ func TestEventsArriveInTheirOrderSigned(t *testing.T) {
 	var last int64
 	for _, e := range r.took {
 		if e.Data.Instance == "i-1" {
-			want(t, "number", e.Data.Number, last+1)
+			testkit.Want(t, "number", e.Data.Number, last+1)
 			last = e.Data.Number
 		}
-		want(t, "times sent", r.tried[e.ID], 1)
+		testkit.Want(t, "times sent", r.tried[e.ID], 1)
 	}
 }
 
@@ -190,12 +191,12 @@ func TestNothingIsLostWhileTheReceiverIsDownForADayAndAHalf(t *testing.T) {
 	b.mustUnbind("i-1", false)
 	b.runSchedule(12 * time.Hour)
 	r.wants("i-1")
-	want(t, "the unbound row stays", b.row("i-1", provider.GitLab).Version != "", true)
+	testkit.Want(t, "the unbound row stays", b.row("i-1", provider.GitLab).Version != "", true)
 	r.answers(0)
 	b.runSchedule(9 * time.Hour)
 	r.wants("i-1", binding.EventBound, binding.EventRebound, binding.EventUnbound)
-	want(t, "the row goes", b.row("i-1", provider.GitLab).Version, "")
-	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
+	testkit.Want(t, "the row goes", b.row("i-1", provider.GitLab).Version, "")
+	testkit.Want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
 }
 
 func TestAnEventThatIsNeverAcceptedIsSkippedWithAnAlarmAndTheNextIsSent(t *testing.T) {
@@ -208,15 +209,15 @@ func TestAnEventThatIsNeverAcceptedIsSkippedWithAnAlarmAndTheNextIsSent(t *testi
 	b.mustUnbind("i-1", false)
 	b.runSchedule(36 * time.Hour)
 	r.wants("i-1", binding.EventBound)
-	want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
+	testkit.Want(t, "alarm", strings.Contains(b.log.String(), "alarm=webhook"), false)
 	b.runSchedule(36 * time.Hour)
 	r.wants("i-1", binding.EventBound, binding.EventUnbound)
-	want(t, "alarms", strings.Count(b.log.String(), "alarm=webhook"), 1)
+	testkit.Want(t, "alarms", strings.Count(b.log.String(), "alarm=webhook"), 1)
 	tries := 0
 	for _, n := range r.tried {
 		tries = max(tries, n)
 	}
-	want(t, "tries", tries, maintenance.MaxDeliveryTries+1)
+	testkit.Want(t, "tries", tries, maintenance.MaxDeliveryTries+1)
 	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventRebound, binding.EventUnbound)
 }
 
@@ -228,15 +229,15 @@ func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
 	b.runSchedule(time.Hour)
 	var err error
 	b.services.Ledger.Webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address",
-		secret.New(webhookKey), http.DefaultClient, b.clock().now)
+		secret.New(webhookKey), http.DefaultClient, b.clock().Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.runSchedule(2 * time.Hour)
 	log := b.log.String()
-	want(t, "refused", strings.Contains(log, "the receiver answers 403"), true)
-	want(t, "unreachable", strings.Contains(log, "connection refused"), true)
-	want(t, "the address", strings.Contains(log, "in-the-address"), false)
+	testkit.Want(t, "refused", strings.Contains(log, "the receiver answers 403"), true)
+	testkit.Want(t, "unreachable", strings.Contains(log, "connection refused"), true)
+	testkit.Want(t, "the address", strings.Contains(log, "in-the-address"), false)
 }
 
 // TestASlowReceiverDelaysNoBindAndNoCheck blocks the receiver's answer until another binding
@@ -247,7 +248,7 @@ func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 	b.settled()
 	r := b.newReceiver()
 	b.mustBind("i-2", bobToken)
-	b.clock().move(ledger.CheckInterval)
+	b.clock().Advance(ledger.CheckInterval)
 	arrived, checked := make(chan string, 10), make(chan struct{}, 10)
 	r.wait, r.wake = make(chan struct{}), func(id string) { arrived <- id }
 	look := func(q sandbox.Request) {
@@ -260,7 +261,7 @@ func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 	for len(checked) > 0 {
 		<-checked
 	}
-	b.clock().move(ledger.CheckInterval)
+	b.clock().Advance(ledger.CheckInterval)
 	b.mustBind("i-3", bobToken)
 	<-checked
 	ended := make(chan maintenance.SweepResult)
@@ -270,8 +271,8 @@ func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 	b.mustBind("i-4", bobToken)
 	close(r.wait)
 	done := <-ended
-	want(t, "checked", done.Checked > 0, true)
-	want(t, "sent", done.Sent > 0, true)
+	testkit.Want(t, "checked", done.Checked > 0, true)
+	testkit.Want(t, "sent", done.Sent > 0, true)
 }
 
 func TestWhatWasBeforeTheWebhookIsNotSent(t *testing.T) {
@@ -294,7 +295,7 @@ func TestARemovedWebhookLeavesNothingBehind(t *testing.T) {
 	b.runSchedule(time.Hour)
 	b.services.Ledger.Webhook = nil
 	b.runSchedule(9 * time.Hour)
-	want(t, "the row", b.row("i-1", provider.GitLab).Version, "")
+	testkit.Want(t, "the row", b.row("i-1", provider.GitLab).Version, "")
 	b.settled()
 }
 
@@ -304,15 +305,15 @@ func TestASweepThatCrashesAfterSendingSendsAgainWithTheSameID(t *testing.T) {
 	b := newHarness(t)
 	r := b.newReceiver()
 	b.mustBind("i-1", aliceToken)
-	b.clock().move(15 * time.Minute)
+	b.clock().Advance(15 * time.Minute)
 	var saves atomic.Int32
 	died := b.crashingSweep(func(call string) bool {
 		return call == "SaveBinding" && saves.Add(1) == 2
 	})
-	want(t, "died", died, true)
+	testkit.Want(t, "died", died, true)
 	b.runSchedule(2 * time.Hour)
 	r.wants("i-1", binding.EventBound, binding.EventBound)
-	want(t, "ids", len(r.tried), 1)
+	testkit.Want(t, "ids", len(r.tried), 1)
 }
 
 func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
@@ -325,7 +326,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 	}
 	b.runSchedule(15 * time.Minute)
 	r.mu.Lock()
-	r.wake = func(string) { b.clock().move(4 * time.Second) } // each takes so long
+	r.wake = func(string) { b.clock().Advance(4 * time.Second) } // each takes so long
 	r.mu.Unlock()
 	for range 12 {
 		b.mustBind("i-1", aliceToken)
@@ -334,37 +335,33 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		b.dropSecrets("i-1", provider.GitLab)
 	}
 	for range 6 {
-		b.clock().move(15 * time.Minute)
-		began := b.clock().now()
+		b.clock().Advance(15 * time.Minute)
+		began := b.clock().Now()
 		done := b.mustSweep()
-		if took := b.clock().now().Sub(began); took > maintenance.SweepTimeout+5*time.Second {
+		if took := b.clock().Now().Sub(began); took > maintenance.SweepTimeout+5*time.Second {
 			t.Errorf("it went on for %v", took)
 		}
-		want(t, "sent in time", done.Sent <= 24, true)
+		testkit.Want(t, "sent in time", done.Sent <= 24, true)
 	}
 	ids := map[string]bool{}
 	for _, e := range r.took {
 		ids[e.ID] = true
 	}
-	want(t, "events", len(ids), 86)
-	want(t, "sent twice", len(r.took)-len(ids), 0)
+	testkit.Want(t, "events", len(ids), 86)
+	testkit.Want(t, "sent twice", len(r.took)-len(ids), 0)
 }
 
 func TestARefreshIsCountedInTheLog(t *testing.T) {
 	b := newHarness(t)
-	var text strings.Builder
-	b.services.Ledger.Log = slog.New(slog.NewJSONHandler(&text, nil))
+	var log testkit.Log
+	b.services.Ledger.Log = log.Logger()
 	b.bound("i-1", provider.GitHub)
-	b.clock().move(ledger.CheckInterval)
+	b.clock().Advance(ledger.CheckInterval)
 	b.mustSweep()
 	found := false
-	for line := range strings.Lines(text.String()) {
-		var entry map[string]any
-		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			t.Fatal(err)
-		}
-		found = found || entry["msg"] == "metric" && entry["Refreshes"] == 1.0 &&
-			entry["Platform"] == "github" && entry["Kind"] == event.Done
+	for _, metric := range log.Records(t, "metric") {
+		found = found || metric["Refreshes"] == 1.0 && metric["Platform"] == "github" &&
+			metric["Kind"] == event.Done
 	}
-	want(t, "the refresh is counted", found, true)
+	testkit.Want(t, "the refresh is counted", found, true)
 }

@@ -1,13 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/consent"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -22,31 +15,32 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 	"bindery/shared/table/bolt"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
 )
 
-// clock is a clock that only tests move, in milliseconds.
-type clock struct{ at atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixMilli())
-	return c
+// newClock returns a clock that shows noon of 1 March 2026, which the sandbox's tokens are made for.
+func newClock() *testkit.Clock {
+	return testkit.NewClockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 }
-
-func (c *clock) now() time.Time       { return time.UnixMilli(c.at.Load()).UTC() }
-func (c *clock) move(d time.Duration) { c.at.Add(d.Milliseconds()) }
 
 // world is what is outside: the platforms, on a clock.
 type world struct {
-	clock   *clock
+	clock   *testkit.Clock
 	sandbox *sandbox.Sandbox
 	url     string
 	// asked, if set, is called with each request to a platform.
@@ -61,7 +55,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{clock: newClock()}
 	w.sandbox = sandbox.New(sandbox.Options{
-		Now:    w.clock.now,
+		Now:    w.clock.Now,
 		Random: rand.Reader,
 		OnRequest: func(r sandbox.Request) {
 			if asked := w.asked.Load(); asked != nil {
@@ -158,28 +152,10 @@ func mustOpen(t testing.TB, dir string) store {
 	return s
 }
 
-// lines is a log that may be written and read at once.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // audits are the audit lines of an action.
-func (l *lines) audits(action string) []string {
+func (b *harness) audits(action string) []string {
 	var found []string
-	for line := range strings.SplitSeq(l.String(), "\n") {
+	for line := range strings.SplitSeq(b.log.String(), "\n") {
 		if strings.Contains(line, "msg=audit action="+action+" ") {
 			found = append(found, line)
 		}
@@ -200,7 +176,7 @@ type services struct {
 
 func newService(
 	rows ledger.Table, secrets vault.Vault, platforms *provider.Set, box *sandbox.Sandbox,
-	now func() time.Time, log *lines,
+	now func() time.Time, log *testkit.Log,
 ) *services {
 	l := ledger.New(ledger.Options{
 		Table:     rows,
@@ -246,7 +222,7 @@ type harness struct {
 	*world
 	store
 	*services
-	log *lines
+	log *testkit.Log
 	// errand is for the deed that the harness was made ready for.
 	errand errand
 	// before is called before the service looks at the time, inside after it, right before the
@@ -262,21 +238,21 @@ func newHarness(t testing.TB) *harness {
 
 func harnessOn(t testing.TB, w *world, s store) *harness {
 	t.Helper()
-	b := &harness{TB: t, world: w, store: s, log: &lines{}}
+	b := &harness{TB: t, world: w, store: s, log: &testkit.Log{}}
 	b.serve(s.table, s.vault)
 	return b
 }
 
 // serve makes the service anew, on a table and a vault.
 func (b *harness) serve(rows ledger.Table, secrets vault.Vault) {
-	platforms := platformsAt(b.url, b.clock().now, nil)
+	platforms := platformsAt(b.url, b.clock().Now, nil)
 	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
-	b.services = newService(rows, secrets, platforms, b.sandbox, b.clock().now, b.log)
+	b.services = newService(rows, secrets, platforms, b.sandbox, b.clock().Now, b.log)
 	b.services.Ledger.Table = ledger.WithBeforeCall(b.services.Ledger.Table, b.before.call)
 	b.services.Ledger.Vault = vault.WithBeforeCall(b.services.Ledger.Vault, b.before.call)
 }
 
-func (b *harness) clock() *clock { return b.world.clock }
+func (b *harness) clock() *testkit.Clock { return b.world.clock }
 
 // counted counts the calls to table and vault that a function makes.
 func (b *harness) counted(do func()) map[string]int {

@@ -1,16 +1,18 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 // entries are the holders of the identity that a record is bound to.
@@ -46,16 +48,16 @@ func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
 	b.mustBind("i-2", aliceToken)
 	b.mustBind("i-3", aliceOther)
 	out := b.mustUnbind("i-1", true)
-	want(t, "revoked", out.Revoked, false)
-	want(t, "a page to end it on", out.RevokeURL != "", true)
+	testkit.Want(t, "revoked", out.Revoked, false)
+	testkit.Want(t, "a page to end it on", out.RevokeURL != "", true)
 	in := b.gitLab("i-2", bobToken)
 	in.Revoke = true
-	b.clock().move(ledger.OrphanGracePeriod) // or the first one's entry counts
+	b.clock().Advance(ledger.OrphanGracePeriod) // or the first one's entry counts
 	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "the last one to hold it was asked to revoke it", b.taken(aliceToken), false)
-	want(t, "the same user's other token", b.taken(aliceOther), true)
+	testkit.Want(t, "the last one to hold it was asked to revoke it", b.taken(aliceToken), false)
+	testkit.Want(t, "the same user's other token", b.taken(aliceOther), true)
 	b.settled()
 }
 
@@ -63,10 +65,10 @@ func TestTheSameTokenBoundAgainInTheMeantimeIsNotRevoked(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("Get", func() { b.mustBind("i-1", aliceToken) })
-	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
-	want(t, "the platform takes it", b.taken(aliceToken), true)
+	testkit.Want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
+	testkit.Want(t, "the platform takes it", b.taken(aliceToken), true)
 	b.settled()
-	want(t, "identity", b.opens("i-1"), "alice")
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 }
 
 // TestAYoungEntryCounts is about a binding that is yet to be saved: its entry is written before.
@@ -79,14 +81,14 @@ func TestAYoungEntryCounts(t *testing.T) {
 		rec := b.mustBind("i-1", aliceToken).Record
 		of := ledger.IdentityKey(rec.Platform, rec.Address, rec.Identity.ID)
 		err := b.store.table.SaveIdentityEntry(context.Background(), binding.IdentityEntry{
-			Of: of, Binding: key("i-2", provider.GitLab), At: b.clock().now(),
+			Of: of, Binding: key("i-2", provider.GitLab), At: b.clock().Now(),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.clock().move(c.age)
+		b.clock().Advance(c.age)
 		out := b.mustUnbind("i-1", true)
-		want(t, fmt.Sprint("revoked beside an entry of ", c.age), out.Revoked, c.revoked)
+		testkit.Want(t, fmt.Sprint("revoked beside an entry of ", c.age), out.Revoked, c.revoked)
 		if strings.Contains(b.log.String(), "level=WARN") {
 			t.Errorf("the log warns of what is as it should be: %s", b.log)
 		}
@@ -99,9 +101,9 @@ func TestAnEntryThatStandsForNothingIsDropped(t *testing.T) {
 	b.mustBind("i-2", aliceOther)
 	b.mustBind("i-2", bobToken) // alice's entry of i-2 stands for nothing now
 	b.mustBind("i-3", aliceOther)
-	want(t, "entries", len(b.entries(rec)), 3)
-	b.clock().move(ledger.OrphanGracePeriod)
-	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, true)
+	testkit.Want(t, "entries", len(b.entries(rec)), 3)
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	testkit.Want(t, "revoked", b.mustUnbind("i-1", true).Revoked, true)
 	left := b.entries(rec)
 	if len(left) != 1 || left[0].Binding.Instance != "i-3" {
 		t.Errorf("got the entries %v, want i-3's", left)
@@ -115,11 +117,11 @@ func TestAFailingCallWhileLookingForHoldersSparesTheToken(t *testing.T) {
 		b.mustBind("i-2", aliceOther)
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.at("ListIdentityEntries", func() { b.inside.set(down(call)) })
-		want(t, "revoked without "+call, b.mustUnbind("i-1", true).Revoked, false)
+		testkit.Want(t, "revoked without "+call, b.mustUnbind("i-1", true).Revoked, false)
 		b.inside.clear()
-		want(t, "the platform takes it, without "+call, b.taken(aliceToken), true)
+		testkit.Want(t, "the platform takes it, without "+call, b.taken(aliceToken), true)
 	}
 }
 
@@ -129,14 +131,14 @@ func TestManyHoldersGoOverPages(t *testing.T) {
 	of := ledger.IdentityKey(rec.Platform, rec.Address, rec.Identity.ID)
 	for i := range ledger.PageSize {
 		err := b.store.table.SaveIdentityEntry(context.Background(), binding.IdentityEntry{
-			Of: of, Binding: key(fmt.Sprintf("h-%03d", i), provider.GitLab), At: b.clock().now(),
+			Of: of, Binding: key(fmt.Sprintf("h-%03d", i), provider.GitLab), At: b.clock().Now(),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.clock().move(ledger.OrphanGracePeriod)
+	b.clock().Advance(ledger.OrphanGracePeriod)
 	b.mustBind("z-1", aliceToken) // the last of the last page
-	want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
-	want(t, "the platform takes it", b.taken(aliceToken), true)
+	testkit.Want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
+	testkit.Want(t, "the platform takes it", b.taken(aliceToken), true)
 }

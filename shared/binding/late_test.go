@@ -1,19 +1,21 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // deed is something that a service does to the instance i-1, with what must be there before it.
@@ -89,23 +91,23 @@ func tokenDeeds() []deed {
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-1", aliceToken)
 		b.mustSweep()
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, sweepDeed, "alice", "alice")
 	add("SweepOfALeftSecret", func(b *harness) {
 		b.left("i-2") // with a token to revoke
 		b.mustSweep()
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, sweepDeed, "", "")
 	add("SweepOfAnUnboundRow", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep()
 		b.dropSecrets("i-1", provider.GitLab)
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, sweepDeed, "", "")
 	add("Check", func(b *harness) {
 		bound(b)
-		b.clock().move(ledger.CheckInterval)
+		b.clock().Advance(ledger.CheckInterval)
 	}, sweepDeed, "alice", "alice")
 	return all
 }
@@ -115,11 +117,11 @@ func sweepOfAll() deed {
 	return deed{name: "SweepOfAll", before: func(b *harness) {
 		b.mustBind("i-1", bobToken)
 		b.settled()
-		b.clock().move(ledger.CheckInterval)
+		b.clock().Advance(ledger.CheckInterval)
 		b.left("i-2")
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, do: sweepDeed, was: "bob", becomes: "bob"}
 }
 
@@ -145,7 +147,7 @@ func (d deed) ready(t testing.TB) *harness {
 	b := newHarness(t)
 	d.before(b)
 	b.errand.origin = b.url
-	want(t, "before the deed", b.holds(d), d.was)
+	testkit.Want(t, "before the deed", b.holds(d), d.was)
 	return b
 }
 
@@ -168,7 +170,7 @@ func (d deed) ended(b *harness, when string, err error) (lost int) {
 	b.Helper()
 	lost = d.unknown(b)
 	if d.again {
-		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 		err = d.do(context.Background(), b.services, b.errand)
 		if err != nil && !d.excused(err, lost) {
 			b.Errorf("%s, and done again: %v", when, err)
@@ -185,7 +187,7 @@ func (d deed) ended(b *harness, when string, err error) (lost int) {
 		b.Errorf("%s: got the error %v, want a problem of the storage", when, err)
 	}
 	b.settled()
-	want(b, when+", in the end", b.holds(d), now)
+	testkit.Want(b, when+", in the end", b.holds(d), now)
 	if err := told(b.store.table, b.row("i-1", d.at())); err != nil {
 		b.Errorf("%s: %v", when, err)
 	}
@@ -203,7 +205,7 @@ func TestNoCallBeginsLaterThanTwoMinutes(t *testing.T) {
 				last := d.late(t, k, true)
 				d.late(t, k, false)
 				if last {
-					want(t, "calls seen", k > 2, true)
+					testkit.Want(t, "calls seen", k > 2, true)
 					return
 				}
 			}
@@ -218,7 +220,7 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	var calls, tooLate atomic.Int64
 	var over atomic.Bool
 	jump := func() {
-		b.clock().move(ledger.CallDeadline + time.Millisecond)
+		b.clock().Advance(ledger.CallDeadline + time.Millisecond)
 		over.Store(true)
 	}
 	b.before.set(func(context.Context, string) (func(), error) {
@@ -244,14 +246,14 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	b.inside.clear()
 	b.asked.Store(nil)
 	when := fmt.Sprintf("time jumps at call %d, before it: %v", k, before)
-	want(t, when+", calls that began too late", tooLate.Load(), 0)
+	testkit.Want(t, when+", calls that began too late", tooLate.Load(), 0)
 	d.ended(b, when, err)
 	return calls.Load() < k
 }
 
 func TestACallTwoMinutesAfterTheBeginningIsStillMade(t *testing.T) {
 	b := newHarness(t)
-	b.at("SaveBinding", func() { b.clock().move(ledger.CallDeadline) })
+	b.at("SaveBinding", func() { b.clock().Advance(ledger.CallDeadline) })
 	b.mustBind("i-1", aliceToken)
 }
 

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,9 +10,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // canaries are tokens, and all output of the flows that use them.
@@ -53,7 +55,7 @@ func TestD1_NoTokenIsSeenOutsideTheVault(t *testing.T) {
 	c.tokens = append(c.tokens, []byte(granted.Access.Reveal()))
 	b.everyFlow(c, granted)
 	for _, action := range []string{"bind", "credential", "unbind"} {
-		want(t, "some "+action+" worked", len(b.log.audits(action)) > 0, true)
+		testkit.Want(t, "some "+action+" worked", len(b.audits(action)) > 0, true)
 	}
 	for _, kind := range []sandbox.FaultKind{
 		sandbox.Fault500, sandbox.Fault429, sandbox.FaultHTML, sandbox.FaultEmpty,
@@ -156,7 +158,7 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 		})
 		c.see(out, err)
 	}
-	b.clock().move(ledger.OrphanGracePeriod)
+	b.clock().Advance(ledger.OrphanGracePeriod)
 	done, err := b.Maintenance.Sweep(ctx)
 	c.see(done, err)
 }

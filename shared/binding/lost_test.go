@@ -1,16 +1,18 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -118,8 +120,8 @@ func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 	err := d.do(context.Background(), b.services, b.errand)
 	b.serve(b.store.table, b.store.vault)
 	if calls.Load() < k {
-		want(t, "error without a loss", err, nil)
-		want(t, "replies lost", k > 1, true)
+		testkit.Want(t, "error without a loss", err, nil)
+		testkit.Want(t, "replies lost", k > 1, true)
 		return false
 	}
 	when := fmt.Sprintf("the reply of call %d was lost", k)
@@ -141,11 +143,11 @@ func TestALostReplyOfTheSaveItselfIsNoFailure(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		lost = false
 		v := b.mustBind("i-1", bobToken)
-		want(t, "identity of the reply", v.Record.Identity.Username, "bob")
+		testkit.Want(t, "identity of the reply", v.Record.Identity.Username, "bob")
 		lost = false
 		out := b.mustUnbind("i-1", true)
-		want(t, "the token was revoked", out.Revoked, true)
-		want(t, "events", len(b.history("i-1")), 3)
+		testkit.Want(t, "the token was revoked", out.Revoked, true)
+		testkit.Want(t, "events", len(b.history("i-1")), 3)
 		b.serve(b.store.table, b.store.vault)
 		b.settled()
 	}
@@ -179,7 +181,7 @@ func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 				err := d.do(context.Background(), b.services, b.errand)
 				b.inside.clear()
 				if calls.Load() < k {
-					want(t, "error without a failure", err, nil)
+					testkit.Want(t, "error without a failure", err, nil)
 					return
 				}
 				when := fmt.Sprintf("call %d failed", k)

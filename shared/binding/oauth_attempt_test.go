@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/consent"
-	"bindery/shared/binding/ledger"
 	"context"
 	"net/url"
 	"strings"
@@ -11,10 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // begun is an attempt at GitHub that a browser has gone with, and what it brings back.
@@ -56,13 +58,6 @@ func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 	return consent.ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
 }
 
-func (b *harness) wantProblem(what string, err error, code problem.Code) {
-	b.Helper()
-	if !problem.Is(err, code) {
-		b.Errorf("%s: got %v, want %s", what, err, code)
-	}
-}
-
 func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 	ticket := consent.Handshake{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
 	other := consent.Handshake{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
@@ -85,7 +80,7 @@ func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 			StateHash: consent.Handshake{}.Hash(), Challenge: consent.Handshake{}.Challenge(),
 		}, false},
 	} {
-		want(t, c.name, c.ticket.Fits(c.rec), c.want)
+		testkit.Want(t, c.name, c.ticket.Fits(c.rec), c.want)
 	}
 	if got := len(ticket.Name()); got != 16 || ticket.Name() == other.Name() {
 		t.Errorf("the cookies of two attempts can't be told apart by %d digits", got)
@@ -94,7 +89,7 @@ func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 
 func TestAChallengeIsThatOfRFC7636(t *testing.T) {
 	verifier := secret.New("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") // its appendix B
-	want(t, "challenge", consent.Handshake{Verifier: verifier}.Challenge(),
+	testkit.Want(t, "challenge", consent.Handshake{Verifier: verifier}.Challenge(),
 		"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
 }
 
@@ -105,7 +100,7 @@ func TestOnlyAStateOfOursNamesAnAttempt(t *testing.T) {
 		id[1:] + "." + random: "", strings.ToUpper(id) + "." + random: "", id: "", "": "", ".": "",
 		strings.Repeat("\xff", 32) + "." + random: "", strings.Repeat("../", 11)[:32] + "." + random: "",
 	} {
-		want(t, "the id in a state", consent.AuthorizationOf(secret.New(state)), id)
+		testkit.Want(t, "the id in a state", consent.AuthorizationOf(secret.New(state)), id)
 	}
 }
 
@@ -117,7 +112,7 @@ func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
 		"https://evil/github.com": false, "github.com": false, "//github.com": false, "%": false,
 		"https://github.com@evil": false,
 	} {
-		want(t, "issuer "+issuer, consent.SameOrigin(issuer, authorize), fits)
+		testkit.Want(t, "issuer "+issuer, consent.SameOrigin(issuer, authorize), fits)
 	}
 }
 
@@ -130,12 +125,12 @@ func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
 		return provider.App{}, problem.New(problem.StorageUnavailable)
 	}
 	to, err := b.Consent.HandleCallback(context.Background(), in)
-	b.wantProblem("while the vault is away", err, problem.StorageUnavailable)
-	want(t, "the cookie is cleared", to.Cookie, false)
+	testkit.WantCode(b, "while the vault is away", err, problem.StorageUnavailable)
+	testkit.Want(t, "the cookie is cleared", to.Cookie, false)
 	b.Ledger.App = app
 	to, err = b.Consent.HandleCallback(context.Background(), in)
-	want(t, "error", err, nil)
-	want(t, "there is a finish", to.ConfirmationCode.Empty(), false)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "there is a finish", to.ConfirmationCode.Empty(), false)
 }
 
 // A process that stood still goes on too late to make calls: it must not bind behind the sweep.
@@ -147,15 +142,15 @@ func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
 		_, in := b.begun("i-1", "alice")
 		b.inside.set(func(_ context.Context, name string) (func(), error) {
 			if name == call { // right after this call the process stands still
-				return func() { b.clock().move(ledger.CallDeadline + time.Second) }, nil
+				return func() { b.clock().Advance(ledger.CallDeadline + time.Second) }, nil
 			}
 			return nil, nil
 		})
 		_, err := b.Consent.HandleCallback(context.Background(), in)
 		b.inside.clear()
-		b.wantProblem("still in "+call, err, problem.StorageUnavailable)
+		testkit.WantCode(b, "still in "+call, err, problem.StorageUnavailable)
 		b.settled()
-		want(t, "secrets after "+call, len(b.secrets()), 0)
+		testkit.Want(t, "secrets after "+call, len(b.secrets()), 0)
 	}
 }
 
@@ -174,7 +169,7 @@ func TestAConfirmWhoseAttemptIsSavedMeanwhileIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), true)
+	testkit.Want(t, "bound", b.row("i-1", provider.GitHub).Bound(), true)
 }
 
 // touch saves an attempt as it is, so that it has another version.
@@ -200,8 +195,8 @@ func TestAConfirmWhoseAttemptIsAlwaysSavedMeanwhileIsAConflict(t *testing.T) {
 	})
 	_, err := b.Consent.Confirm(context.Background(), in)
 	b.inside.clear()
-	b.wantProblem("a confirm", err, problem.Conflict)
-	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
+	testkit.WantCode(b, "a confirm", err, problem.Conflict)
+	testkit.Want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
 }
 
 // The call that marks the attempt as discarded revokes its token, and no second call does.
@@ -213,15 +208,15 @@ func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
 	b.inside.set(func(ctx context.Context, name string) (func(), error) {
 		if name == "SaveAuthorization" && met.Add(1) == 1 {
 			_, err := b.Consent.Confirm(ctx, in)
-			b.wantProblem("the quicker one", err, problem.AnotherUser)
+			testkit.WantCode(b, "the quicker one", err, problem.AnotherUser)
 		}
 		return nil, nil
 	})
 	_, err := b.Consent.Confirm(context.Background(), in)
 	b.inside.clear()
-	b.wantProblem("the slower one", err, problem.AnotherUser)
-	want(t, "audit lines", len(b.log.audits("confirm")), 1)
-	want(t, "live tokens", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
+	testkit.WantCode(b, "the slower one", err, problem.AnotherUser)
+	testkit.Want(t, "audit lines", len(b.audits("confirm")), 1)
+	testkit.Want(t, "live tokens", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
 }
 
 // When the sweep has taken the secret, neither a confirm nor a refusal brings it back.
@@ -232,25 +227,25 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.clock().move(binding.AuthorizationTTL + ledger.OrphanGracePeriod)
+	b.clock().Advance(binding.AuthorizationTTL + ledger.OrphanGracePeriod)
 	b.inside.set(down("DeleteAuthorization"))
 	b.mustSweep()
 	b.inside.clear()
-	want(t, "secrets after the sweep", len(b.secrets()), 0)
+	testkit.Want(t, "secrets after the sweep", len(b.secrets()), 0)
 	if a, err = b.store.table.Authorization(context.Background(), in.ID); err != nil {
 		t.Fatal(err)
 	}
-	a.ExpiresAt = b.clock().now().Add(time.Hour) // as if a machine's clock were wrong
+	a.ExpiresAt = b.clock().Now().Add(time.Hour) // as if a machine's clock were wrong
 	if _, err := b.store.table.SaveAuthorization(context.Background(), a); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Consent.Confirm(context.Background(), in)
-	b.wantProblem("a confirm", err, problem.AuthorizationDone)
+	testkit.WantCode(b, "a confirm", err, problem.AuthorizationDone)
 	in.By = other
 	_, err = b.Consent.Confirm(context.Background(), in)
-	b.wantProblem("a refusal", err, problem.AnotherUser)
-	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
-	want(t, "secrets", len(b.secrets()), 0)
+	testkit.WantCode(b, "a refusal", err, problem.AnotherUser)
+	testkit.Want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
+	testkit.Want(t, "secrets", len(b.secrets()), 0)
 }
 
 // More holders than a page has, most of them of bindings that are long gone.
@@ -261,7 +256,7 @@ func TestTokensAreCountedOverAllPages(t *testing.T) {
 	for i := range ledger.PageSize + 20 {
 		id := "gone-" + string(rune('a'+i%26)) + string(rune('a'+i/26))
 		err := b.store.table.SaveIdentityEntry(ctx, binding.IdentityEntry{
-			Of: of, Binding: key(id, provider.GitHub), At: b.clock().now().Add(-ledger.OrphanGracePeriod),
+			Of: of, Binding: key(id, provider.GitHub), At: b.clock().Now().Add(-ledger.OrphanGracePeriod),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -272,11 +267,11 @@ func TestTokensAreCountedOverAllPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "the identity", a.Identity.ID, of.ID)
-	want(t, "warnings", len(a.Warnings), 0)
+	testkit.Want(t, "the identity", a.Identity.ID, of.ID)
+	testkit.Want(t, "warnings", len(a.Warnings), 0)
 	page, err := b.store.table.ListIdentityEntries(ctx, of, "", ledger.PageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "entries that are left", len(page.Items), 1) // the attempt's own
+	testkit.Want(t, "entries that are left", len(page.Items), 1) // the attempt's own
 }

@@ -1,14 +1,16 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"context"
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 // TestAFullListRefusesBindsAndNotTheUnbind: the last place is for the token that an unbind retires.
@@ -25,18 +27,18 @@ func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 			in.Match = nil
 		}
 		_, err := b.Connect.BindToken(context.Background(), in)
-		wantProblem(t, what, err, problem.Conflict)
-		want(t, what+", the reason", problem.Of(err).Reason, ledger.CleanupPending)
-		want(t, what+", when to try again", problem.Of(err).RetryAfter, ledger.OrphanGracePeriod)
+		testkit.WantCode(t, what, err, problem.Conflict)
+		testkit.Want(t, what+", the reason", problem.Of(err).Reason, ledger.CleanupPending)
+		testkit.Want(t, what+", when to try again", problem.Of(err).RetryAfter, ledger.OrphanGracePeriod)
 	}
 	b.mustBind("i-1", aliceOther)
 	refuse("a bind of a binding whose list is full")
-	want(t, "listed secrets", len(b.ownedSecrets()), ledger.MaxOwnedSecrets-1)
-	want(t, "identity", b.opens("i-1"), "alice")
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), ledger.MaxOwnedSecrets-1)
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 	b.mustUnbind("i-1", false)
-	want(t, "listed secrets after the unbind", len(b.ownedSecrets()), ledger.MaxOwnedSecrets)
+	testkit.Want(t, "listed secrets after the unbind", len(b.ownedSecrets()), ledger.MaxOwnedSecrets)
 	refuse("a bind after the unbind")
-	b.clock().move(ledger.OrphanGracePeriod)
+	b.clock().Advance(ledger.OrphanGracePeriod)
 	b.mustSweep()
 	b.mustBind("i-1", bobToken)
 	b.settled()
@@ -45,20 +47,20 @@ func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 // TestAFullListRefusesAConfirm, and the same confirm works when the sweep has caught up.
 func TestAFullListRefusesAConfirm(t *testing.T) {
 	b := newHarness(t)
-	b.clock().move(-ledger.OrphanGracePeriod) // so that the list comes due before the attempt expires
+	b.clock().Advance(-ledger.OrphanGracePeriod) // so that the list comes due before the attempt expires
 	for range ledger.MaxOwnedSecrets {
 		b.keepConsented("i-1", b.consent("bob"))
 	}
-	b.clock().move(binding.AuthorizationTTL + time.Minute)
+	b.clock().Advance(binding.AuthorizationTTL + time.Minute)
 	in := b.waiting("i-1", "alice")
 	_, err := b.Consent.Confirm(context.Background(), in)
-	wantProblem(t, "a confirm", err, problem.Conflict)
-	want(t, "the reason", problem.Of(err).Reason, ledger.CleanupPending)
-	b.clock().move(binding.AuthorizationTTL - time.Minute)
+	testkit.WantCode(t, "a confirm", err, problem.Conflict)
+	testkit.Want(t, "the reason", problem.Of(err).Reason, ledger.CleanupPending)
+	b.clock().Advance(binding.AuthorizationTTL - time.Minute)
 	b.mustSweep()
 	if _, err := b.Consent.Confirm(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "identity", b.row("i-1", provider.GitHub).Identity.Username, "alice")
+	testkit.Want(t, "identity", b.row("i-1", provider.GitHub).Identity.Username, "alice")
 	b.settled()
 }

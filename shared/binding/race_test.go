@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -11,8 +8,13 @@ import (
 	"sync"
 	"testing"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 // jostle makes calls give way to others now and then.
@@ -41,12 +43,12 @@ func TestManyAtOnceLeaveOneBindingWhole(t *testing.T) {
 			})
 		}
 		all.Wait()
-		b.clock().move(ledger.OrphanGracePeriod) // what this round has left is swept in the next
+		b.clock().Advance(ledger.OrphanGracePeriod) // what this round has left is swept in the next
 	}
 	b.before.clear()
 	was := b.opens("i-1")
 	b.settled()
-	want(t, "identity in the end", b.opens("i-1"), was)
+	testkit.Want(t, "identity in the end", b.opens("i-1"), was)
 	if err := told(b.store.table, b.row("i-1", provider.GitLab)); err != nil {
 		t.Error(err)
 	}
@@ -103,7 +105,7 @@ func TestOfManyBindsWithOneTagOneWins(t *testing.T) {
 			count++
 		}
 	}
-	want(t, "winners", count, 1)
+	testkit.Want(t, "winners", count, 1)
 	b.before.clear()
 	b.settled()
 }
@@ -136,15 +138,15 @@ func TestBindingsDoNotGetInEachOthersWay(t *testing.T) {
 		return err
 	})
 	b.before.clear()
-	want(t, "the token that one still holds is taken", b.taken(aliceToken), true)
+	testkit.Want(t, "the token that one still holds is taken", b.taken(aliceToken), true)
 	b.settled()
-	want(t, "secrets", len(b.secrets()), 1)
+	testkit.Want(t, "secrets", len(b.secrets()), 1)
 	page, err := b.store.table.AllBindings(context.Background(), "", ledger.PageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, rec := range page.Items {
-		want(t, "key", rec.Key, binding.Key{
+		testkit.Want(t, "key", rec.Key, binding.Key{
 			Account: user.Account, Region: "cn-hangzhou", Instance: rec.Instance,
 			Platform: provider.GitLab,
 		})

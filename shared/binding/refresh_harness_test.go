@@ -1,8 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -12,10 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 	"bindery/shared/timing"
 )
 
@@ -43,7 +45,7 @@ func newRefreshable(t testing.TB, left time.Duration) *harness {
 func (b *harness) bindGitHub(id string, left time.Duration) {
 	b.Helper()
 	b.keepConsented(id, b.consent("alice"))
-	b.clock().move(gitHubLife - left)
+	b.clock().Advance(gitHubLife - left)
 }
 
 // shortenWaits makes every wait only yield to the other goroutines.
@@ -90,8 +92,8 @@ func (b *harness) access(id string) secret.Text {
 // wantCurrent expects a credential to be the token that the record points at, and to be valid.
 func (b *harness) wantCurrent(id string, c credential.Credential) {
 	b.Helper()
-	want(b, "the credential is the record's", c.Token.Equal(b.access(id)), true)
-	want(b, "it lives", b.sandbox.Lives(sandbox.GitHub, c.Token), true)
+	testkit.Want(b, "the credential is the record's", c.Token.Equal(b.access(id)), true)
+	testkit.Want(b, "it lives", b.sandbox.Lives(sandbox.GitHub, c.Token), true)
 }
 
 func (b *harness) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
@@ -100,16 +102,16 @@ func (b *harness) refreshes() int { return b.sandbox.Refreshes(sandbox.GitHub) }
 func (b *harness) wantRevoked(id, reason string) {
 	b.Helper()
 	rec := b.row(id, provider.GitHub)
-	want(b, "status", binding.StatusOf(rec, b.clock().now()), binding.StatusRevoked)
+	testkit.Want(b, "status", binding.StatusOf(rec, b.clock().Now()), binding.StatusRevoked)
 	if rec.Problem == nil {
 		b.Fatal("the record doesn't say why")
 	}
-	want(b, "code", rec.Problem.Code, problem.TokenRevoked)
-	want(b, "reason", rec.Problem.Reason, reason)
+	testkit.Want(b, "code", rec.Problem.Code, problem.TokenRevoked)
+	testkit.Want(b, "reason", rec.Problem.Reason, reason)
 	events := b.happenedTo(id, binding.EventRevoked)
-	want(b, "events of it", len(events), 1)
+	testkit.Want(b, "events of it", len(events), 1)
 	for _, e := range events {
-		want(b, "the event's reason", e.Problem.Reason, reason)
+		testkit.Want(b, "the event's reason", e.Problem.Reason, reason)
 	}
 }
 

@@ -1,29 +1,31 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/table"
+	"bindery/shared/testkit"
 )
 
 // resolved asks again after a refresh that ended unclearly, and sweeps until the recheck is done.
 func (b *harness) resolved(id string) error {
 	b.Helper()
-	b.clock().move(credential.MaxRefreshBackoff)
+	b.clock().Advance(credential.MaxRefreshBackoff)
 	_, err := b.ask(id, credential.MinimumLife)
-	b.clock().move(ledger.OrphanGracePeriod + time.Minute)
+	b.clock().Advance(ledger.OrphanGracePeriod + time.Minute)
 	b.mustSweep()
 	b.mustSweep()
 	return err
@@ -37,12 +39,12 @@ func TestB2_ALostReplyIsReportedAsALossAndNotAsARevocation(t *testing.T) {
 		b := newRefreshable(t, -time.Minute)
 		b.fails(sandbox.Fault{Kind: kind, After: true, Times: 1})
 		_, err := b.ask("i-1", credential.MinimumLife)
-		want(t, string(kind)+": the first is told that it passes",
+		testkit.Want(t, string(kind)+": the first is told that it passes",
 			strings.HasPrefix(string(problem.Of(err).Code), "platform_"), true)
-		wantProblem(t, string(kind), b.resolved("i-1"), problem.TokenRevoked)
+		testkit.WantCode(t, string(kind), b.resolved("i-1"), problem.TokenRevoked)
 		b.wantRevoked("i-1", credential.TokenMayBeLost)
-		want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 1)
-		want(t, "kind of the metric", b.metrics("Credentials")[credential.RevokedAtPlatform], 0)
+		testkit.Want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 1)
+		testkit.Want(t, "kind of the metric", b.metrics("Credentials")[credential.RevokedAtPlatform], 0)
 	}
 }
 
@@ -50,11 +52,11 @@ func TestB2_ARevocationByTheUserIsReportedAsOne(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
 	_, err := b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "the first", err, problem.TokenRevoked)
+	testkit.WantCode(t, "the first", err, problem.TokenRevoked)
 	b.wantRevoked("i-1", credential.RevokedAtPlatform)
-	want(t, "alarms", strings.Count(b.log.String(), "alarm="), 0)
-	want(t, "kind of the metric", b.metrics("Credentials")[credential.RevokedAtPlatform], 1)
-	want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 0)
+	testkit.Want(t, "alarms", strings.Count(b.log.String(), "alarm="), 0)
+	testkit.Want(t, "kind of the metric", b.metrics("Credentials")[credential.RevokedAtPlatform], 1)
+	testkit.Want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 0)
 }
 
 // TestB2_ADefiniteFailureKeepsTheRefreshUnclear: a time-out, then 429, then the refusal.
@@ -62,10 +64,10 @@ func TestB2_ADefiniteFailureKeepsTheRefreshUnclear(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.FaultDrop, After: true, Times: 1})
 	_, _ = b.ask("i-1", credential.MinimumLife)
-	b.clock().move(credential.MaxRefreshBackoff)
+	b.clock().Advance(credential.MaxRefreshBackoff)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1})
 	_, _ = b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "in the end", b.resolved("i-1"), problem.TokenRevoked)
+	testkit.WantCode(t, "in the end", b.resolved("i-1"), problem.TokenRevoked)
 	b.wantRevoked("i-1", credential.TokenMayBeLost)
 }
 
@@ -76,8 +78,8 @@ func TestB2_ALossIsFoundByTheCheckWithoutACaller(t *testing.T) {
 	b.fails(sandbox.Fault{Kind: sandbox.FaultDrop, After: true, Times: 1})
 	old := b.access("i-1")
 	c := b.mustAsk("i-1", 2*time.Hour)
-	want(t, "the old token is handed out", c.Token.Equal(old), true)
-	b.clock().move(ledger.OrphanGracePeriod)
+	testkit.Want(t, "the old token is handed out", c.Token.Equal(old), true)
+	b.clock().Advance(ledger.OrphanGracePeriod)
 	b.mustSweep()
 	b.wantRevoked("i-1", credential.TokenMayBeLost)
 }
@@ -94,8 +96,8 @@ func TestB2_AVaultThatFailsForAMomentLosesNothing(t *testing.T) {
 		return nil, nil
 	})
 	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
-	want(t, "failures left", failures, 0)
-	want(t, "refreshes", b.refreshes(), 1)
+	testkit.Want(t, "failures left", failures, 0)
+	testkit.Want(t, "refreshes", b.refreshes(), 1)
 }
 
 // TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier: a new generation clears RefreshUnclear.
@@ -103,14 +105,14 @@ func TestB2_ARevocationOfALaterTokenIsNotALossOfAnEarlier(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500, Times: 1}) // nothing was done
 	_, _ = b.ask("i-1", credential.MinimumLife)
-	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, true)
-	b.clock().move(credential.MaxRefreshBackoff)
+	testkit.Want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, true)
+	b.clock().Advance(credential.MaxRefreshBackoff)
 	b.mustAsk("i-1", credential.MinimumLife)
-	want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, false)
+	testkit.Want(t, "unsure", b.row("i-1", provider.GitHub).RefreshUnclear, false)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
-	b.clock().move(gitHubLife)
+	b.clock().Advance(gitHubLife)
 	_, err := b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "in the end", err, problem.TokenRevoked)
+	testkit.WantCode(t, "in the end", err, problem.TokenRevoked)
 	b.wantRevoked("i-1", credential.RevokedAtPlatform)
 }
 
@@ -136,7 +138,7 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		gate := b.holdAnswer()
 		slow := b.otherProcess().asking(credential.MinimumLife)
 		<-gate.reached // the platform has used the refresh token up
-		b.clock().move(credential.RefreshLeaseTTL + 5*time.Second)
+		b.clock().Advance(credential.RefreshLeaseTTL + 5*time.Second)
 		// Another call takes over and is refused. While it reads the vault again, the answer
 		// arrives.
 		looks := 0
@@ -157,8 +159,8 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		}
 		b.wantCurrent("i-1", c)
 		b.wantCurrent("i-1", first.Credential)
-		want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
-		want(t, "revocations told", len(b.happenedTo("i-1", binding.EventRevoked)), 0)
+		testkit.Want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
+		testkit.Want(t, "revocations told", len(b.happenedTo("i-1", binding.EventRevoked)), 0)
 	}
 }
 
@@ -171,9 +173,9 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		holder := b.otherProcess()
 		slow := holder.asking(credential.MinimumLife)
 		<-gate.reached
-		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 		_, err := b.ask("i-1", credential.MinimumLife)
-		wantProblem(t, "who took over", err, problem.TokenRevoked)
+		testkit.WantCode(t, "who took over", err, problem.TokenRevoked)
 		b.wantRevoked("i-1", credential.TokenMayBeLost)
 		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 			provider.GitHub); err != nil {
@@ -184,13 +186,13 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		}
 		gate.open()
 		<-slow
-		want(t, "recovered at once", len(b.happenedTo("i-1", binding.EventRecovered)) == 1, !dies)
-		b.clock().move(ledger.OrphanGracePeriod)
+		testkit.Want(t, "recovered at once", len(b.happenedTo("i-1", binding.EventRecovered)) == 1, !dies)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.mustSweep()
-		want(t, "recoveries told", len(b.happenedTo("i-1", binding.EventRecovered)), 1)
+		testkit.Want(t, "recoveries told", len(b.happenedTo("i-1", binding.EventRecovered)), 1)
 		rec := b.row("i-1", provider.GitHub)
-		want(t, "status", binding.StatusOf(rec, b.clock().now()), binding.StatusBound)
-		want(t, "generation", rec.Token.Generation, 2)
+		testkit.Want(t, "status", binding.StatusOf(rec, b.clock().Now()), binding.StatusBound)
+		testkit.Want(t, "generation", rec.Token.Generation, 2)
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	}
 }
@@ -205,20 +207,20 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 		rec := b.row("i-1", provider.GitHub)
 		k := ledger.TokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: rec.Token.Username,
-			Token: b.consent("alice"), IssuedAt: b.clock().now(),
+			Token: b.consent("alice"), IssuedAt: b.clock().Now(),
 		}
 		ctx := b.Ledger.StartInvocation(context.Background())
 		if err := b.Ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
 			t.Error(err)
 		}
-		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 		second = b.mustAsk("i-1", credential.MinimumLife) // finds it, without asking the platform
 	})
 	first := holder.mustAsk("i-1", credential.MinimumLife)
-	want(t, "refreshes", b.refreshes(), 1)
-	want(t, "both have the same", first.Token.Equal(second.Token), true)
+	testkit.Want(t, "refreshes", b.refreshes(), 1)
+	testkit.Want(t, "both have the same", first.Token.Equal(second.Token), true)
 	b.wantCurrent("i-1", first)
-	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
+	testkit.Want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
 }
 
 // TestB3_ATokenFoundInTheVaultMayHaveExpired: its holder crashed a day ago, before it committed.
@@ -228,16 +230,16 @@ func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 		holder := b.otherProcess()
 		holder.at("Put", func() { holder.inside.set(down("SaveBinding")) })
 		_, err := holder.ask("i-1", credential.MinimumLife)
-		want(t, "it failed", err != nil, true)
-		b.clock().move(24 * time.Hour)
+		testkit.Want(t, "it failed", err != nil, true)
+		b.clock().Advance(24 * time.Hour)
 		if check {
 			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
-			want(t, "error", err, nil)
-			want(t, "status", v.Status, binding.StatusBound)
+			testkit.Want(t, "error", err, nil)
+			testkit.Want(t, "status", v.Status, binding.StatusBound)
 		}
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
-		want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
-		want(t, "refreshes", b.refreshes(), 2)
+		testkit.Want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
+		testkit.Want(t, "refreshes", b.refreshes(), 2)
 	}
 }
 
@@ -253,13 +255,13 @@ func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate.open()
-	wantProblem(t, "who refreshed", (<-slow).err, problem.NotBound)
-	want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
-	want(t, "the new generation lives yet", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
+	testkit.WantCode(t, "who refreshed", (<-slow).err, problem.NotBound)
+	testkit.Want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
+	testkit.Want(t, "the new generation lives yet", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
 	b.settled()
-	want(t, "and is revoked by the sweep", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
-	want(t, "refresh tokens", b.sandbox.LiveRefreshTokens(sandbox.GitHub, "alice"), 0)
-	want(t, "secrets", len(b.secrets()), 0)
+	testkit.Want(t, "and is revoked by the sweep", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
+	testkit.Want(t, "refresh tokens", b.sandbox.LiveRefreshTokens(sandbox.GitHub, "alice"), 0)
+	testkit.Want(t, "secrets", len(b.secrets()), 0)
 }
 
 func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
@@ -270,13 +272,13 @@ func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	bound := b.keepConsented("i-1", b.consent("alice"))
 	gate.open()
 	given := <-slow
-	want(t, "error", given.err, nil)
+	testkit.Want(t, "error", given.err, nil)
 	b.wantCurrent("i-1", given.Credential)
 	rec := b.row("i-1", provider.GitHub)
-	want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token), true)
+	testkit.Want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token), true)
 	b.settled()
-	want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
-	want(t, "secrets", len(b.secrets()), 1)
+	testkit.Want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
+	testkit.Want(t, "secrets", len(b.secrets()), 1)
 	b.wantCurrent("i-1", b.mustAsk("i-1", 0))
 }
 
@@ -293,10 +295,10 @@ func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
 		}
 	})
 	_, err := holder.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
+	testkit.WantCode(t, "who refreshed", err, problem.TokenRevoked)
 	_, err = b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "afterwards", err, problem.TokenRevoked)
-	want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
+	testkit.WantCode(t, "afterwards", err, problem.TokenRevoked)
+	testkit.Want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
 }
 
 // TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss: the platform refuses it, and
@@ -306,10 +308,10 @@ func TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss(t *testi
 	holder := b.otherProcess()
 	holder.at("Get", func() { b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
 	_, err := holder.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "who refreshed", err, problem.TokenRevoked)
-	want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
-	want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
-	want(t, "counted as", holder.metrics("Credentials")[credential.TokenMayBeLost], 0)
+	testkit.WantCode(t, "who refreshed", err, problem.TokenRevoked)
+	testkit.Want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
+	testkit.Want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
+	testkit.Want(t, "counted as", holder.metrics("Credentials")[credential.TokenMayBeLost], 0)
 }
 
 // TestALostReplyOfTheLeaseDelaysNoCaller: the row names the holder.
@@ -333,6 +335,6 @@ func TestALostReplyOfTheLeaseDelaysNoCaller(t *testing.T) {
 			return errors.New("nobody needs to wait")
 		}
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
-		want(t, "refreshes", b.refreshes(), 1)
+		testkit.Want(t, "refreshes", b.refreshes(), 1)
 	}
 }

@@ -1,8 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -15,9 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -64,16 +66,16 @@ func (v notingVault) Put(ctx context.Context, n vault.SecretName, g int, value s
 
 // service returns the service of one process; nil is a process without faults.
 func (p *refreshScenario) service(of *process) *services {
-	wait, now := func(string) callFault { return callFault{} }, p.clock.now
+	wait, now := func(string) callFault { return callFault{} }, p.clock.Now
 	if of != nil {
-		now = func() time.Time { return p.clock.now().Add(p.skew[of.number]) }
+		now = func() time.Time { return p.clock.Now().Add(p.skew[of.number]) }
 		wait = func(call string) callFault {
 			p.obey(&cue{of, call, make(chan bool)})
 			return p.mishaps()
 		}
 	}
 	s := newService(p.rows, p.values, platformsAt("http://127.0.0.1:8080", now,
-		p.platform.dial(of, wait)), nil, now, &lines{})
+		p.platform.dial(of, wait)), nil, now, &testkit.Log{})
 	s.Ledger.Log = slog.New(slog.DiscardHandler)
 	s.Ledger.App = func(context.Context, string) (provider.App, error) {
 		return provider.App{
@@ -228,13 +230,13 @@ func (p *refreshScenario) next() {
 func (p *refreshScenario) jump(d time.Duration) {
 	p.script = append(p.script, "jump of "+d.String())
 	p.disturb()
-	p.clock.move(d)
+	p.clock.Advance(d)
 }
 
 // pass moves the time and wakes the processes that wait for it.
 func (p *refreshScenario) pass(d time.Duration) {
 	p.mu.Lock()
-	p.clock.move(d)
+	p.clock.Advance(d)
 	p.mu.Unlock() // whoever wakes up takes the lock too, and so comes after what was done here
 	time.Sleep(d)
 }
@@ -245,7 +247,7 @@ func (p *refreshScenario) begin(a actor) {
 	if p.faults.skewed {
 		p.skew[len(p.processes)] = time.Duration(p.random.IntN(3)-1) * 5 * time.Minute
 	}
-	p.began[len(p.processes)] = p.clock.now()
+	p.began[len(p.processes)] = p.clock.Now()
 	do := a.do
 	a.do = func(ctx context.Context, s *services) error {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -280,7 +282,7 @@ func (p *refreshScenario) excuse() {
 		if g.stored || g.by == nil {
 			continue
 		}
-		late := p.clock.now().Sub(p.began[g.by.number]) > ledger.CallDeadline
+		late := p.clock.Now().Sub(p.began[g.by.number]) > ledger.CallDeadline
 		slow := time.Since(g.madeAt) > credential.RefreshTimeout
 		g.excused = g.excused || g.by.dead || late || slow
 	}
@@ -303,7 +305,7 @@ func newRefreshPlay(
 		began: map[int]time.Time{},
 		meant: map[string]secret.Text{},
 	}
-	p.platform = &rotating{now: p.clock.now, life: 8 * time.Hour}
+	p.platform = &rotating{now: p.clock.Now, life: 8 * time.Hour}
 	return p
 }
 
@@ -313,7 +315,7 @@ func (p *refreshScenario) mustBind(left time.Duration) {
 	if err := p.binds(left+credential.MinRefreshAge).do(context.Background(), p.service(nil)); err != nil {
 		p.Fatal(err)
 	}
-	p.clock.move(credential.MinRefreshAge)
+	p.clock.Advance(credential.MinRefreshAge)
 }
 
 // runRefreshScenario runs a scenario with one seed. It reports whether the token was lost.
@@ -370,7 +372,7 @@ func TestB3_InAnyOrderTheValidTokenIsInTheRecordOrItsLossIsReported(t *testing.T
 		// A scenario without a fault that loses tokens must lose none; one with such a fault must
 		// lose some.
 		if harmful := f.die+f.unanswered+f.sick > 0; harmful || f.jump == 0 {
-			want(t, f.name+": some token was lost", lost > 0, harmful)
+			testkit.Want(t, f.name+": some token was lost", lost > 0, harmful)
 		}
 	}
 }

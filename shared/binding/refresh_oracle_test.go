@@ -1,15 +1,16 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -136,14 +137,14 @@ func (p *refreshScenario) standing() error {
 // token must be valid.
 func (p *refreshScenario) finish() error {
 	s := p.service(nil)
-	p.clock.move(10 * time.Minute) // as far as two clocks may be apart
+	p.clock.Advance(10 * time.Minute) // as far as two clocks may be apart
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
 		return err
 	}
 	if err := cmp.Or(p.standing(), p.found(false), p.nothingAlive()); err != nil {
 		return err
 	}
-	p.clock.move(9 * time.Hour)
+	p.clock.Advance(9 * time.Hour)
 	err := p.asks(credential.MinimumLife).do(context.Background(), s)
 	if errors.Is(err, errWrong) {
 		return err
@@ -151,7 +152,7 @@ func (p *refreshScenario) finish() error {
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
 		return err
 	}
-	return cmp.Or(p.standing(), p.found(true), whole(p.rows, p.values, p.clock.now()))
+	return cmp.Or(p.standing(), p.found(true), whole(p.rows, p.values, p.clock.Now()))
 }
 
 // held returns the token that the record points at, and reports whether the record is bound.
@@ -210,7 +211,7 @@ func (p *refreshScenario) nothingAlive() error {
 	own := p.platform.find(k.Token.Access.Reveal())
 	for _, g := range p.platform.grants {
 		of := own != nil && own.consent == g.consent
-		if !of && g.stored && g.refreshable && !g.dead && g.ends.After(p.clock.now()) {
+		if !of && g.stored && g.refreshable && !g.dead && g.ends.After(p.clock.Now()) {
 			return wrong("token %d is alive, and nobody has it", g.number)
 		}
 	}

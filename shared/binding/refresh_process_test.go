@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"bufio"
 	"context"
 	"crypto/sha256"
@@ -21,6 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"bindery/shared/awscloud"
@@ -30,6 +31,7 @@ import (
 	"bindery/shared/secret"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
 )
@@ -101,7 +103,7 @@ func TestAsAHostOfBuilds(t *testing.T) {
 	}
 	now := func() time.Time { return order.Now }
 	s := newService(rows, secrets, platformsAt(order.Origin, now, nil),
-		sandbox.New(sandbox.Options{Now: now, Random: strings.NewReader("")}), now, &lines{})
+		sandbox.New(sandbox.Options{Now: now, Random: strings.NewReader("")}), now, &testkit.Log{})
 	var calls atomic.Int64
 	dying := func(_ context.Context, call string) (func(), error) {
 		if call == order.DiesAt && calls.Add(1) == int64(order.Nth) {
@@ -219,7 +221,7 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	b.bindGitHub("i-1", -time.Minute)
 	const processes, callers = 8, 125
 	order := builds{
-		Dir: b.dir, DynamoDB: origin, Origin: b.url, Now: b.clock().now(), Callers: callers,
+		Dir: b.dir, DynamoDB: origin, Origin: b.url, Now: b.clock().Now(), Callers: callers,
 	}
 	var hosts []*host
 	for range processes {
@@ -248,13 +250,13 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "refreshes at the platform", b.refreshes(), 1)
-	want(t, "failures", len(got.Failures), 0)
+	testkit.Want(t, "refreshes at the platform", b.refreshes(), 1)
+	testkit.Want(t, "failures", len(got.Failures), 0)
 	for _, failure := range got.Failures[:min(3, len(got.Failures))] {
 		t.Log("a caller failed: ", failure)
 	}
-	want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)], processes*callers)
-	want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, k.Token.Access), true)
+	testkit.Want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)], processes*callers)
+	testkit.Want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, k.Token.Access), true)
 	t.Logf("%d callers in %d processes: %d refresh, %d failures, in %v", processes*callers,
 		processes, b.refreshes(), len(got.Failures), took.Round(time.Millisecond))
 }
@@ -269,24 +271,24 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) 
 		} else {
 			b.killed("SaveBinding", 2) // the first is the lease
 		}
-		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 		_, err := b.ask("i-1", credential.MinimumLife)
 		if !lost {
-			want(t, "error", err, nil)
+			testkit.Want(t, "error", err, nil)
 			b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
-			want(t, "refreshes", b.refreshes(), 1)
+			testkit.Want(t, "refreshes", b.refreshes(), 1)
 			continue
 		}
-		wantProblem(t, "the next", err, problem.TokenRevoked)
+		testkit.WantCode(t, "the next", err, problem.TokenRevoked)
 		b.wantRevoked("i-1", credential.TokenMayBeLost)
-		want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 1)
+		testkit.Want(t, "kind of the metric", b.metrics("Credentials")[credential.TokenMayBeLost], 1)
 		_, _ = b.ask("i-1", credential.MinimumLife)
-		want(t, "alarms", strings.Count(b.log.String(), "alarm="+credential.TokenMayBeLost), 1)
+		testkit.Want(t, "alarms", strings.Count(b.log.String(), "alarm="+credential.TokenMayBeLost), 1)
 		v, err := b.Connect.InstanceBindings(context.Background(), user.Account, registry("i-1"))
-		want(t, "error", err, nil)
-		want(t, "status", v[2].Status, binding.StatusRevoked)
-		want(t, "the status's reason", v[2].Record.Problem.Reason, credential.TokenMayBeLost)
-		b.clock().move(ledger.OrphanGracePeriod)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "status", v[2].Status, binding.StatusRevoked)
+		testkit.Want(t, "the status's reason", v[2].Record.Problem.Reason, credential.TokenMayBeLost)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.mustSweep()
 		b.wantRevoked("i-1", credential.TokenMayBeLost) // after the last look
 	}
@@ -296,7 +298,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) 
 func (b *harness) killed(call string, nth int) {
 	b.Helper()
 	order := builds{
-		Dir: b.dir, Origin: b.url, Now: b.clock().now(), Callers: 1, DiesAt: call, Nth: nth,
+		Dir: b.dir, Origin: b.url, Now: b.clock().Now(), Callers: 1, DiesAt: call, Nth: nth,
 	}
 	if err := b.store.table.Close(); err != nil {
 		b.Fatal(err)

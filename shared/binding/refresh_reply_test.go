@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/credential"
 	"cmp"
 	"context"
 	"fmt"
@@ -9,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding/credential"
+
 	"bindery/shared/provider"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // documented is how long a token is valid, as the platforms document it.
@@ -25,7 +27,7 @@ func newExpired(t *testing.T, platform string, fields map[string]any) *harness {
 	b := newHarness(t)
 	b.shortenWaits()
 	b.bound("i-1", platform)
-	b.clock().move(documented[platform] + time.Minute)
+	b.clock().Advance(documented[platform] + time.Minute)
 	b.answers(http.StatusOK, fields)
 	return b
 }
@@ -44,14 +46,14 @@ func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumente
 			t.Fatal(err)
 		}
 		c, err := b.askAt(platform)
-		want(t, platform+": error", err, nil)
-		want(t, platform+": the new token", c.Token.Equal(secret.New("next")), true)
-		want(t, platform+": its end", c.ExpiresAt, b.clock().now().Add(life).Truncate(time.Second))
+		testkit.Want(t, platform+": error", err, nil)
+		testkit.Want(t, platform+": the new token", c.Token.Equal(secret.New("next")), true)
+		testkit.Want(t, platform+": its end", c.ExpiresAt, b.clock().Now().Add(life).Truncate(time.Second))
 		rec := b.row("i-1", platform)
-		want(t, platform+": renewable", rec.Token.Refreshable, true)
+		testkit.Want(t, platform+": renewable", rec.Token.Refreshable, true)
 		next, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
-		want(t, platform+": error", err, nil)
-		want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
+		testkit.Want(t, platform+": error", err, nil)
+		testkit.Want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
 	}
 }
 
@@ -68,10 +70,10 @@ func TestB8_WhateverExpiresInSaysTheTokenIsKeptWithABelievableEnd(t *testing.T) 
 					"access_token": "next", "refresh_token": "and-next", "expires_in": said,
 				})
 				c, err := b.askAt(platform)
-				want(t, "error", err, nil)
-				want(t, "the new token", c.Token.Equal(secret.New("next")), true)
-				ends := b.clock().now().Add(cmp.Or(life, usual))
-				want(t, "its end", c.ExpiresAt, ends.Truncate(time.Second))
+				testkit.Want(t, "error", err, nil)
+				testkit.Want(t, "the new token", c.Token.Equal(secret.New("next")), true)
+				ends := b.clock().Now().Add(cmp.Or(life, usual))
+				testkit.Want(t, "its end", c.ExpiresAt, ends.Truncate(time.Second))
 			})
 		}
 	}

@@ -1,8 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,8 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 // slowPlatform is a platform that answers slowly, with many callers in several processes, on a
@@ -31,7 +33,7 @@ func newSlowPlay(t *testing.T, left, takes time.Duration, fails int) *slowPlatfo
 	return p
 }
 
-func (p *slowPlatform) now() time.Time { return p.clock.now().Add(time.Since(p.began)) }
+func (p *slowPlatform) now() time.Time { return p.clock.Now().Add(time.Since(p.began)) }
 
 // answer handles a call for a token.
 func (p *slowPlatform) answer(call string) callFault {
@@ -76,13 +78,13 @@ func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newSlowPlay(t, left, 15*time.Second, 0)
 			failed, longest := p.ask(2, 10)
-			want(t, "failures", len(failed), 0)
-			want(t, "refreshes", p.platform.renewed, 1)
+			testkit.Want(t, "failures", len(failed), 0)
+			testkit.Want(t, "refreshes", p.platform.renewed, 1)
 			t.Logf("with %v left, whoever waited longest waited %v", left, longest)
 			rec, err := p.rows.Binding(t.Context(), refreshKey)
-			want(t, "error", err, nil)
-			want(t, "generation", rec.Token.Generation, 2)
-			want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
+			testkit.Want(t, "error", err, nil)
+			testkit.Want(t, "generation", rec.Token.Generation, 2)
+			testkit.Want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
 		})
 	}
 }
@@ -96,13 +98,13 @@ func TestWhileThePlatformFailsNoCallerWaitsTwiceAsLongAsARefresh(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newSlowPlay(t, -time.Minute, takes, http.StatusInternalServerError)
 			failed, longest := p.ask(4, 50)
-			want(t, "answers", len(failed), 200)
+			testkit.Want(t, "answers", len(failed), 200)
 			for _, err := range failed {
 				if p := problem.Of(err); p.Code != problem.PlatformError || p.RetryAfter <= 0 {
 					t.Errorf("got %v, want %s with a time to wait", err, problem.PlatformError)
 				}
 			}
-			want(t, "calls", p.platform.renewed, 1)
+			testkit.Want(t, "calls", p.platform.renewed, 1)
 			if longest > 2*takes {
 				t.Errorf("a caller waited %v on a platform that takes %v", longest, takes)
 			}
@@ -127,16 +129,16 @@ func TestACallerWithLittleTimeLeftStartsNoRefresh(t *testing.T) {
 				t.Fatal(err)
 			}
 			failed, _ := p.ask(2, 5)
-			want(t, "refreshes", p.platform.renewed, refreshes)
-			want(t, "failures", len(failed), 10*(1-refreshes))
+			testkit.Want(t, "refreshes", p.platform.renewed, refreshes)
+			testkit.Want(t, "failures", len(failed), 10*(1-refreshes))
 			for _, err := range failed {
 				if problem.Of(err).RetryAfter <= 0 {
 					t.Errorf("got %v, want a time to wait", err)
 				}
 			}
 			failed, _ = p.ask(2, 5) // who comes then takes over
-			want(t, "failures then", len(failed), 0)
-			want(t, "refreshes then", p.platform.renewed, 1)
+			testkit.Want(t, "failures then", len(failed), 0)
+			testkit.Want(t, "refreshes then", p.platform.renewed, 1)
 		})
 	}
 }

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // many requests credentials from many goroutines in each of several processes.
@@ -55,8 +57,8 @@ func TestB1_ManyAskAtTheMomentOfExpiryAndOneRefreshServesThemAll(t *testing.T) {
 		for _, err := range failed {
 			t.Errorf("%v left: a caller failed: %v", left, err)
 		}
-		want(t, "refreshes", b.refreshes(), 1)
-		want(t, "credentials", len(given), 200)
+		testkit.Want(t, "refreshes", b.refreshes(), 1)
+		testkit.Want(t, "credentials", len(given), 200)
 		for _, c := range given {
 			b.wantCurrent("i-1", c)
 		}
@@ -89,13 +91,13 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 				t.Errorf("got %v, want a platform_… problem that says when to try again", err)
 			}
 			after := b.row("i-1", provider.GitHub)
-			want(t, "secret", after.Token.Secret, before.Token.Secret)
-			want(t, "status", binding.StatusOf(after, b.clock().now()), binding.StatusBound)
-			want(t, "nobody holds the lease", after.Lease, binding.Lease{})
+			testkit.Want(t, "secret", after.Token.Secret, before.Token.Secret)
+			testkit.Want(t, "status", binding.StatusOf(after, b.clock().Now()), binding.StatusBound)
+			testkit.Want(t, "nobody holds the lease", after.Lease, binding.Lease{})
 			if f.Kind == sandbox.FaultCut { // here the platform has done its work: the token is lost
 				return
 			}
-			b.clock().move(credential.MaxRefreshBackoff)
+			b.clock().Advance(credential.MaxRefreshBackoff)
 			b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 		})
 	}
@@ -109,21 +111,21 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 		p.mustBind(-time.Minute)
 		s := p.service(nil)
 		answering := s.Ledger.Platforms
-		s.Ledger.Platforms = platformsAt("http://127.0.0.1:8080", p.clock.now, silent)
+		s.Ledger.Platforms = platformsAt("http://127.0.0.1:8080", p.clock.Now, silent)
 		in := credential.Request{
 			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: credential.MinimumLife,
 		}
 		_, err := s.Credentials.Credential(t.Context(), in)
-		wantProblem(t, "while the platform is silent", err, problem.PlatformUnreachable)
-		want(t, "why", problem.Of(err).Reason, "timeout")
+		testkit.WantCode(t, "while the platform is silent", err, problem.PlatformUnreachable)
+		testkit.Want(t, "why", problem.Of(err).Reason, "timeout")
 		rec, _ := p.rows.Binding(t.Context(), refreshKey)
-		want(t, "unsure", rec.RefreshUnclear, true)
-		want(t, "health", rec.Health, binding.HealthGood)
+		testkit.Want(t, "unsure", rec.RefreshUnclear, true)
+		testkit.Want(t, "health", rec.Health, binding.HealthGood)
 		s.Ledger.Platforms = answering
-		p.clock.move(credential.MaxRefreshBackoff)
+		p.clock.Advance(credential.MaxRefreshBackoff)
 		c, err := s.Credentials.Credential(t.Context(), in)
-		want(t, "error", err, nil)
-		want(t, "it lives", c.ExpiresAt.After(p.clock.now()), true)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "it lives", c.ExpiresAt.After(p.clock.Now()), true)
 	})
 }
 
@@ -135,26 +137,26 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 		b := newRefreshable(t, -time.Minute)
 		app := b.Ledger.App
 		if late {
-			b.at("Get", func() { b.clock().move(ledger.CallDeadline - credential.StoreTimeout) })
+			b.at("Get", func() { b.clock().Advance(ledger.CallDeadline - credential.StoreTimeout) })
 		} else {
 			b.Ledger.App = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
 		}
 		_, err := b.ask("i-1", credential.MinimumLife)
-		wantProblem(t, "the first", err, problem.StorageUnavailable)
-		want(t, "calls", b.calls(), 0)
+		testkit.WantCode(t, "the first", err, problem.StorageUnavailable)
+		testkit.Want(t, "calls", b.calls(), 0)
 		for range 5 { // however long that lasts, the platform needs no rest
 			if late {
 				break
 			}
-			b.clock().move(credential.MinRefreshBackoff)
+			b.clock().Advance(credential.MinRefreshBackoff)
 			_, err := b.ask("i-1", credential.MinimumLife)
-			want(t, "to wait", problem.Of(err).RetryAfter, credential.MinRefreshBackoff)
+			testkit.Want(t, "to wait", problem.Of(err).RetryAfter, credential.MinRefreshBackoff)
 		}
 		rec := b.row("i-1", provider.GitHub)
-		want(t, "unsure", rec.RefreshUnclear, false)
-		want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
+		testkit.Want(t, "unsure", rec.RefreshUnclear, false)
+		testkit.Want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
 		b.Ledger.App = app
-		b.clock().move(credential.MinRefreshBackoff)
+		b.clock().Advance(credential.MinRefreshBackoff)
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	}
 }
@@ -170,15 +172,15 @@ func TestB4_RetryAfterOfARefreshIsHonoured(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault429, Times: 1, RetryAfter: 10 * time.Minute})
 	_, err := b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "the first", err, problem.PlatformRateLimited)
-	want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
-	want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).RefreshUnclear, false)
-	b.clock().move(10*time.Minute - time.Second)
+	testkit.WantCode(t, "the first", err, problem.PlatformRateLimited)
+	testkit.Want(t, "Retry-After", problem.Of(err).RetryAfter, 10*time.Minute)
+	testkit.Want(t, "unsure: it was turned away", b.row("i-1", provider.GitHub).RefreshUnclear, false)
+	b.clock().Advance(10*time.Minute - time.Second)
 	_, err = b.otherProcess().ask("i-1", credential.MinimumLife)
-	wantProblem(t, "before its time", err, problem.PlatformRateLimited)
-	want(t, "Retry-After", problem.Of(err).RetryAfter, time.Second)
-	want(t, "calls", b.calls(), 1)
-	b.clock().move(time.Second)
+	testkit.WantCode(t, "before its time", err, problem.PlatformRateLimited)
+	testkit.Want(t, "Retry-After", problem.Of(err).RetryAfter, time.Second)
+	testkit.Want(t, "calls", b.calls(), 1)
+	b.clock().Advance(time.Second)
 	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 }
 
@@ -189,29 +191,29 @@ func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
 	for range 12 {
 		_, err := b.ask("i-1", credential.MinimumLife)
 		wait := problem.Of(err).RetryAfter
-		want(t, "the wait grows or is the longest", wait > last || wait == credential.MaxRefreshBackoff, true)
+		testkit.Want(t, "the wait grows or is the longest", wait > last || wait == credential.MaxRefreshBackoff, true)
 		last = wait
-		b.clock().move(wait)
+		b.clock().Advance(wait)
 	}
-	want(t, "the longest wait", last, credential.MaxRefreshBackoff)
-	want(t, "calls", b.calls(), 12)
+	testkit.Want(t, "the longest wait", last, credential.MaxRefreshBackoff)
+	testkit.Want(t, "calls", b.calls(), 12)
 }
 
 func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
 	b := newRefreshable(t, time.Minute)
 	old := b.access("i-1")
 	b.fails(sandbox.Fault{Kind: sandbox.FaultRateLimit})
-	want(t, "the old token has life", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
-	want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), binding.StatusBound)
+	testkit.Want(t, "the old token has life", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()), binding.StatusBound)
 }
 
 func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.SetReplicaLag(1)
 	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
-	want(t, "error", err, nil)
-	want(t, "status", v.Status, binding.StatusBound)
-	want(t, "refreshes", b.refreshes(), 1)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "status", v.Status, binding.StatusBound)
+	testkit.Want(t, "refreshes", b.refreshes(), 1)
 }
 
 func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *testing.T) {
@@ -220,21 +222,21 @@ func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *tes
 	services := []*harness{b, b.otherProcess()}
 	for round := range 3 {
 		given, failed := many(services, 20, "i-1")
-		want(t, "credentials", len(given), 0)
+		testkit.Want(t, "credentials", len(given), 0)
 		for _, err := range failed {
-			wantProblem(t, fmt.Sprint("round ", round), err, problem.TokenRevoked)
-			want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
+			testkit.WantCode(t, fmt.Sprint("round ", round), err, problem.TokenRevoked)
+			testkit.Want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 		}
 		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 			provider.GitHub); err != nil {
 			t.Error(err)
 		}
-		b.clock().move(ledger.OrphanGracePeriod + time.Minute)
+		b.clock().Advance(ledger.OrphanGracePeriod + time.Minute)
 		b.mustSweep()
 		b.wantRevoked("i-1", credential.RevokedAtPlatform)
 	}
-	want(t, "refreshes", b.refreshes(), 1)
-	want(t, "calls to the platform of any sort", b.sandbox.Count(sandbox.GitHub), 1)
+	testkit.Want(t, "refreshes", b.refreshes(), 1)
+	testkit.Want(t, "calls to the platform of any sort", b.sandbox.Count(sandbox.GitHub), 1)
 }
 
 // TestB6_ARefusedTokenThatWasReplacedIsNoRevocation: another process has used the refresh token,
@@ -243,12 +245,12 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	slow := b.otherProcess()
 	slow.at("Get", func() { // it has the lease, and is about to read the token
-		b.clock().move(credential.RefreshLeaseTTL + time.Second)
+		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	})
 	b.wantCurrent("i-1", slow.mustAsk("i-1", credential.MinimumLife))
-	want(t, "refreshes asked for", b.refreshes(), 2)
-	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
+	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 // TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
@@ -257,7 +259,7 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 	services := []*harness{b}
 	for _, skew := range []time.Duration{-5 * time.Minute, 5 * time.Minute} {
 		other := b.otherProcess()
-		other.Ledger.Clock = func() time.Time { return b.clock().now().Add(skew) }
+		other.Ledger.Clock = func() time.Time { return b.clock().Now().Add(skew) }
 		services = append(services, other)
 	}
 	for range 24 * 4 {
@@ -268,11 +270,11 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 			}
 			b.wantCurrent("i-1", c)
 		}
-		b.clock().move(15 * time.Minute)
+		b.clock().Advance(15 * time.Minute)
 	}
 	// Once in each token's lifetime, not once in each process.
-	want(t, "refreshes are as few as can be", b.refreshes() <= 4, true)
-	want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "refreshes are as few as can be", b.refreshes() <= 4, true)
+	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 // TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken: its holder has crashed.
@@ -280,45 +282,45 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 	b := newRefreshable(t, 9*time.Minute)
 	ctx := b.Ledger.StartInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
-	rec.Lease = binding.Lease{Owner: "dead", Until: b.clock().now().Add(5*time.Minute + credential.RefreshLeaseTTL)}
+	rec.Lease = binding.Lease{Owner: "dead", Until: b.clock().Now().Add(5*time.Minute + credential.RefreshLeaseTTL)}
 	if _, err := b.services.Ledger.Table.SaveBinding(ctx, rec); err != nil {
 		t.Fatal(err)
 	}
 	old := b.access("i-1")
 	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
-	want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
-	want(t, "refreshes", b.refreshes(), 0)
-	b.clock().move(5*time.Minute + credential.RefreshLeaseTTL)
+	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "refreshes", b.refreshes(), 0)
+	b.clock().Advance(5*time.Minute + credential.RefreshLeaseTTL)
 	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 }
 
 func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 	b := newRefreshable(t, 20*time.Minute)
 	old := b.access("i-1")
-	want(t, "10 minutes: the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
-	want(t, "refreshes", b.refreshes(), 0)
+	testkit.Want(t, "10 minutes: the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "refreshes", b.refreshes(), 0)
 	c := b.mustAsk("i-1", 30*time.Minute)
 	b.wantCurrent("i-1", c)
-	want(t, "30 minutes: another", c.Token.Equal(old), false)
-	want(t, "its end", c.ExpiresAt, b.clock().now().Add(gitHubLife).Truncate(time.Second))
-	want(t, "refreshes", b.refreshes(), 1)
+	testkit.Want(t, "30 minutes: another", c.Token.Equal(old), false)
+	testkit.Want(t, "its end", c.ExpiresAt, b.clock().Now().Add(gitHubLife).Truncate(time.Second))
+	testkit.Want(t, "refreshes", b.refreshes(), 1)
 }
 
 func TestB10_AYoungTokenIsNotRefreshedForMoreLifeThanThereIs(t *testing.T) {
 	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	for _, age := range []time.Duration{0, credential.MinRefreshAge - time.Second} {
-		b.clock().move(age)
+		b.clock().Advance(age)
 		c := b.mustAsk("i-1", 24*time.Hour)
 		b.wantCurrent("i-1", c)
-		want(t, "refreshes", b.refreshes(), 0)
+		testkit.Want(t, "refreshes", b.refreshes(), 0)
 	}
-	b.clock().move(time.Second)
+	b.clock().Advance(time.Second)
 	c := b.mustAsk("i-1", 24*time.Hour)
-	want(t, "refreshes at five minutes", b.refreshes(), 1)
-	want(t, "the true end", c.ExpiresAt, b.clock().now().Add(gitHubLife).Truncate(time.Second))
+	testkit.Want(t, "refreshes at five minutes", b.refreshes(), 1)
+	testkit.Want(t, "the true end", c.ExpiresAt, b.clock().Now().Add(gitHubLife).Truncate(time.Second))
 	b.mustAsk("i-1", 24*time.Hour)
-	want(t, "refreshes right after", b.refreshes(), 1)
+	testkit.Want(t, "refreshes right after", b.refreshes(), 1)
 }
 
 // TestB10_AYoungTokenThatHasExpiredIsRefreshed: some tokens are valid for less than five minutes.
@@ -328,30 +330,31 @@ func TestB10_AYoungTokenThatHasExpiredIsRefreshed(t *testing.T) {
 		"access_token": "gho_short", "expires_in": 60, "refresh_token": "ghr_short",
 	})
 	b.mustAsk("i-1", credential.MinimumLife)
-	b.clock().move(2 * time.Minute)
+	b.clock().Advance(2 * time.Minute)
 	c := b.mustAsk("i-1", credential.MinimumLife)
-	want(t, "it lives", c.ExpiresAt.After(b.clock().now()), true)
-	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
+	testkit.Want(t, "it lives", c.ExpiresAt.After(b.clock().Now()), true)
+	testkit.Want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 3)
 }
 
 func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 	b := newHarness(t)
 	b.bindGitHub("i-1", gitHubLife)
 	for _, left := range []time.Duration{gitHubLife, 5 * time.Minute, time.Minute} {
-		b.clock().at.Store(b.row("i-1", provider.GitHub).Token.ExpiresAt.Add(-left).UnixMilli())
+		ends := b.row("i-1", provider.GitHub).Token.ExpiresAt
+		b.clock().Advance(ends.Add(-left).Sub(b.clock().Now()))
 		held := b.access("i-1")
 		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
-		want(t, "error", err, nil)
-		want(t, "status", v.Status, binding.StatusBound)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "status", v.Status, binding.StatusBound)
 		rec := b.row("i-1", provider.GitHub)
-		rec.CheckAt, rec.DueAt = b.clock().now(), b.clock().now()
+		rec.CheckAt, rec.DueAt = b.clock().Now(), b.clock().Now()
 		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 			t.Fatal(err)
 		}
-		want(t, "checked by the schedule", b.mustSweep().Checked, 1)
-		want(t, "the build's token lives", b.sandbox.Lives(sandbox.GitHub, held), true)
+		testkit.Want(t, "checked by the schedule", b.mustSweep().Checked, 1)
+		testkit.Want(t, "the build's token lives", b.sandbox.Lives(sandbox.GitHub, held), true)
 	}
-	want(t, "refreshes", b.refreshes(), 0)
+	testkit.Want(t, "refreshes", b.refreshes(), 0)
 }
 
 func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
@@ -365,20 +368,20 @@ func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
 	}
 	before := b.Ledger.View(b.row("i-1", provider.GitHub))
 	_, err := b.ask("i-1", credential.MinimumLife)
-	wantProblem(t, "the credential", err, problem.ClientRefused)
-	want(t, "both secrets were tried", b.calls(), 2)
+	testkit.WantCode(t, "the credential", err, problem.ClientRefused)
+	testkit.Want(t, "both secrets were tried", b.calls(), 2)
 	if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 		provider.GitHub); err != nil {
 		t.Error(err)
 	}
 	after := b.Ledger.View(b.row("i-1", provider.GitHub))
-	want(t, "status", after.Status, before.Status)
-	want(t, "problem", after.Record.Problem, before.Record.Problem)
-	want(t, "token", binding.SameGeneration(after.Record.Token, before.Record.Token), true)
-	want(t, "unanswered checks", after.Record.Unanswered, 0)
-	want(t, "unsure", after.Record.RefreshUnclear, false)
-	want(t, "an alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
-	want(t, "told apart", b.metrics("Refreshes")["client_refused"] > 0, true)
+	testkit.Want(t, "status", after.Status, before.Status)
+	testkit.Want(t, "problem", after.Record.Problem, before.Record.Problem)
+	testkit.Want(t, "token", binding.SameGeneration(after.Record.Token, before.Record.Token), true)
+	testkit.Want(t, "unanswered checks", after.Record.Unanswered, 0)
+	testkit.Want(t, "unsure", after.Record.RefreshUnclear, false)
+	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=client_refused"), true)
+	testkit.Want(t, "told apart", b.metrics("Refreshes")["client_refused"] > 0, true)
 
 	b.sandbox.ResetLog()
 	b.Ledger.App = func(ctx context.Context, name string) (provider.App, error) {
@@ -386,7 +389,7 @@ func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
 		app.ClientSecrets = append([]secret.Text{secret.New("wrong-1")}, app.ClientSecrets...)
 		return app, err
 	}
-	b.clock().move(credential.MaxRefreshBackoff)
+	b.clock().Advance(credential.MaxRefreshBackoff)
 	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
-	want(t, "the second secret is tried when the first is refused", b.calls(), 2)
+	testkit.Want(t, "the second secret is tried when the first is refused", b.calls(), 2)
 }

@@ -1,10 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"net/http"
@@ -12,9 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 func (b *harness) mustRevokeAll(in maintenance.RevokeAllRequest) maintenance.RevokeAllResult {
@@ -62,19 +64,19 @@ func TestD11_OneTaskRevokesEveryTokenOfAPlatform(t *testing.T) {
 		b.sandbox.ResetLog()
 
 		looked := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name})
-		want(t, "a look", looked, maintenance.RevokeAllResult{Matching: 2})
-		want(t, "requests for a look", len(b.sandbox.Requests()), 0)
+		testkit.Want(t, "a look", looked, maintenance.RevokeAllResult{Matching: 2})
+		testkit.Want(t, "requests for a look", len(b.sandbox.Requests()), 0)
 		b.wantStatus("after a look", "i-1", name, binding.StatusBound)
 
 		done := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
 		can := name == provider.GitHub || name == provider.GitLab
 		if can {
-			want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
+			testkit.Want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 		} else {
-			want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Withdrawn: 2})
+			testkit.Want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Withdrawn: 2})
 		}
 		for _, id := range []string{"i-1", "i-2"} {
-			want(t, "dead at the platform", b.dead(id, name), can)
+			testkit.Want(t, "dead at the platform", b.dead(id, name), can)
 			b.deny(id, name)
 			b.wantEvents(id, name, binding.EventBound, binding.EventRevoked)
 		}
@@ -83,11 +85,11 @@ func TestD11_OneTaskRevokesEveryTokenOfAPlatform(t *testing.T) {
 				b.wantStatus("of another platform", "i-1", other, binding.StatusBound)
 			}
 		}
-		audits := b.log.audits(`"revoke all"`)
-		want(t, "audit lines", len(audits), 2)
-		want(t, "that say so", strings.Contains(audits[0], "revoked=true"), can)
+		audits := b.audits(`"revoke all"`)
+		testkit.Want(t, "audit lines", len(audits), 2)
+		testkit.Want(t, "that say so", strings.Contains(audits[0], "revoked=true"), can)
 		again := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
-		want(t, "again", again, maintenance.RevokeAllResult{Acted: true})
+		testkit.Want(t, "again", again, maintenance.RevokeAllResult{Acted: true})
 	})
 }
 
@@ -97,20 +99,20 @@ func TestD11_ACheckDoesNotRestoreItAndABindDoes(t *testing.T) {
 		b.bound("i-1", name)
 		b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
 		b.sandbox.ResetLog()
-		want(t, "a check by hand", b.checked("i-1", name).Status, binding.StatusRevoked)
+		testkit.Want(t, "a check by hand", b.checked("i-1", name).Status, binding.StatusRevoked)
 		for range 5 {
 			b.later(ledger.CheckInterval)
 		}
 		b.wantStatus("later", "i-1", name, binding.StatusRevoked)
 		b.deny("i-1", name)
-		want(t, "requests", len(b.sandbox.Requests()), 0)
+		testkit.Want(t, "requests", len(b.sandbox.Requests()), 0)
 		if name == provider.GitLab { // whose token is dead
 			b.mustBind("i-1", aliceOther)
 		} else {
 			b.bound("i-1", name)
 		}
 		b.wantStatus("bound again", "i-1", name, binding.StatusBound)
-		want(t, "status", b.checked("i-1", name).Status, binding.StatusBound)
+		testkit.Want(t, "status", b.checked("i-1", name).Status, binding.StatusBound)
 		b.wantEvents("i-1", name, binding.EventBound, binding.EventRevoked, binding.EventRebound)
 	})
 }
@@ -124,9 +126,9 @@ func TestD11_OnlyTheAccountThatWasNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitLab, Account: "acct-2", Act: true})
-	want(t, "done", out, maintenance.RevokeAllResult{Acted: true, Matching: 1, Revoked: 1})
+	testkit.Want(t, "done", out, maintenance.RevokeAllResult{Acted: true, Matching: 1, Revoked: 1})
 	b.wantStatus("the other account's", "i-1", provider.GitLab, binding.StatusBound)
-	want(t, "dead", b.dead("i-1", provider.GitLab), false)
+	testkit.Want(t, "dead", b.dead("i-1", provider.GitLab), false)
 }
 
 func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
@@ -135,11 +137,11 @@ func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
 	b.bound("i-2", provider.GitHub)
 	b.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	want(t, "while it is down", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Failed: 2})
+	testkit.Want(t, "while it is down", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Failed: 2})
 	b.wantStatus("while it is down", "i-1", provider.GitHub, binding.StatusBound)
 	b.mend(provider.GitHub)
 	out = b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	want(t, "when it is back", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
+	testkit.Want(t, "when it is back", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 }
 
 // TestD11_ItContinuesAfterACrash crashes at each call in turn. The next run does the rest.
@@ -162,14 +164,14 @@ func TestD11_ItContinuesAfterACrash(t *testing.T) {
 		cancel()
 		b.inside.clear()
 		if len(calls) < k {
-			want(t, "calls", k > 6, true)
+			testkit.Want(t, "calls", k > 6, true)
 			return
 		}
 		out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-		want(t, "failed", out.Failed, 0)
+		testkit.Want(t, "failed", out.Failed, 0)
 		for i := range 3 {
 			id := fmt.Sprint("i-", i)
-			want(t, "dead", b.dead(id, provider.GitHub), true)
+			testkit.Want(t, "dead", b.dead(id, provider.GitHub), true)
 			b.deny(id, provider.GitHub)
 			b.wantEvents(id, provider.GitHub, binding.EventBound, binding.EventRevoked)
 		}
@@ -184,18 +186,18 @@ func TestD11_ItStopsInTimeAndContinuesWhereItStopped(t *testing.T) {
 	for range bindings {
 		with = append(with, m.issue(100))
 	}
-	m.fill(bindings, "i", m.url+"/gitlab", with, m.clock().now())
+	m.fill(bindings, "i", m.url+"/gitlab", with, m.clock().Now())
 	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.clock().move(2 * time.Second)
+		m.clock().Advance(2 * time.Second)
 		m.sandbox.ServeHTTP(w, r)
 	})
 	m.around.Store(&around)
 	all, runs := maintenance.RevokeAllResult{}, 0
 	for ; runs < 10; runs++ {
-		began := m.clock().now()
+		began := m.clock().Now()
 		out := m.mustRevokeAll(
 			maintenance.RevokeAllRequest{Platform: provider.GitLab, Act: true, Cursor: all.Cursor})
-		if took := m.clock().now().Sub(began); took > ledger.CallDeadline {
+		if took := m.clock().Now().Sub(began); took > ledger.CallDeadline {
 			t.Errorf("run %d went on for %v", runs, took)
 		}
 		all.Revoked += out.Revoked
@@ -204,9 +206,9 @@ func TestD11_ItStopsInTimeAndContinuesWhereItStopped(t *testing.T) {
 			break
 		}
 	}
-	want(t, "revoked", all.Revoked, bindings)
-	want(t, "failed", all.Failed, 0)
-	want(t, "more runs than one", runs > 1, true)
+	testkit.Want(t, "revoked", all.Revoked, bindings)
+	testkit.Want(t, "failed", all.Failed, 0)
+	testkit.Want(t, "more runs than one", runs > 1, true)
 }
 
 // TestD11_ARunningRefreshDoesNotRestoreIt revokes while the platform is answering a refresh.
@@ -214,7 +216,7 @@ func TestD11_ItStopsInTimeAndContinuesWhereItStopped(t *testing.T) {
 func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitHub)
-	b.clock().move(9 * time.Hour)
+	b.clock().Advance(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
 	ctx := b.Ledger.StartInvocation(context.Background())
 	k, err := b.Ledger.Fetch(ctx, rec.Token)
@@ -229,11 +231,11 @@ func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.Credentials.Commit(ctx, rec, k)
-	want(t, "the refresh's end", problem.Of(err).Reason, binding.RevokedByOperator)
-	want(t, "it lives", b.lives(k.Token), true)
+	testkit.Want(t, "the refresh's end", problem.Of(err).Reason, binding.RevokedByOperator)
+	testkit.Want(t, "it lives", b.lives(k.Token), true)
 	b.deny("i-1", provider.GitHub)
 	b.later(ledger.OrphanGracePeriod)
-	want(t, "it lives after the last look", b.lives(k.Token), false)
+	testkit.Want(t, "it lives after the last look", b.lives(k.Token), false)
 	b.deny("i-1", provider.GitHub)
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked)
 }
@@ -245,9 +247,9 @@ func TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo(t *testing.T) {
 	build := b.otherProcess()
 	b.at("Get", func() { build.mustAsk("i-1", credential.MinimumLife) })
 	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	want(t, "revoked", out.Revoked, 1)
-	want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
-	want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
+	testkit.Want(t, "revoked", out.Revoked, 1)
+	testkit.Want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
+	testkit.Want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
 	b.deny("i-1", provider.GitHub)
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked)
 }
@@ -256,6 +258,6 @@ func TestD11_AnUnknownPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	for _, name := range []string{"", "sourceforge", "GitHub"} {
 		_, err := b.Maintenance.RevokeAll(context.Background(), maintenance.RevokeAllRequest{Platform: name, Act: true})
-		want(t, name, problem.Of(err).Code, problem.PlatformUnknown)
+		testkit.Want(t, name, problem.Of(err).Code, problem.PlatformUnknown)
 	}
 }

@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -16,9 +15,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -49,7 +51,7 @@ type cue struct {
 type play struct {
 	*testing.T
 	random *rand.Rand
-	clock  *clock
+	clock  *testkit.Clock
 	rows   ledger.Table
 	values secretsOf
 
@@ -65,11 +67,11 @@ var playedKey = key("i-1", provider.GitLab)
 // service returns the service of one process. The hook that waits is called before the service's
 // own, which checks the time after it, so that a call that was delayed for long is refused.
 func (p *play) service(of *process) *services {
-	platforms := platformsAt("http://127.0.0.1:8080", p.clock.now,
+	platforms := platformsAt("http://127.0.0.1:8080", p.clock.Now,
 		func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("nobody answers")
 		})
-	s := newService(p.rows, p.values, platforms, nil, p.clock.now, &lines{})
+	s := newService(p.rows, p.values, platforms, nil, p.clock.Now, &testkit.Log{})
 	s.Ledger.Fill = func(b []byte) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -139,7 +141,7 @@ func (p *play) run(actors []actor) error {
 		case roll < 24:
 			jumps := []time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute, ledger.CheckInterval}
 			p.script = append(p.script, jumps[roll%4].String())
-			p.clock.move(jumps[roll%4])
+			p.clock.Advance(jumps[roll%4])
 		case len(p.waiting) == 0: // somebody waits for time to pass
 			time.Sleep(time.Second)
 		default:
@@ -206,7 +208,7 @@ func (p *play) finish() error {
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
 		return err
 	}
-	if err := whole(p.rows, p.values, p.clock.now()); err != nil {
+	if err := whole(p.rows, p.values, p.clock.Now()); err != nil {
 		return err
 	}
 	rec, err := s.Ledger.Record(s.Ledger.StartInvocation(context.Background()), playedKey)

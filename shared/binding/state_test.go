@@ -1,18 +1,19 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/provider"
 	"bindery/shared/table"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -41,14 +42,14 @@ func dueBy(rows ledger.Table, at time.Time) ([]table.DueEntry, error) {
 }
 
 // sweepAll lets time pass and sweeps until nothing is left to do, which must not take long.
-func sweepAll(s *services, rows ledger.Table, c *clock) error {
+func sweepAll(s *services, rows ledger.Table, c *testkit.Clock) error {
 	for range 15 {
-		c.move(ledger.OrphanGracePeriod + time.Minute)
+		c.Advance(ledger.OrphanGracePeriod + time.Minute)
 		done, err := s.Maintenance.Sweep(context.Background())
 		if err != nil || done.Left {
 			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
 		}
-		if rest, err := unfinished(rows, c.now()); err != nil || !rest {
+		if rest, err := unfinished(rows, c.Now()); err != nil || !rest {
 			return err
 		}
 	}
@@ -167,7 +168,7 @@ func (b *harness) settled() {
 	if err := sweepAll(b.services, b.store.table, b.clock()); err != nil {
 		b.Fatal(err)
 	}
-	if err := whole(b.store.table, b.store.vault, b.clock().now()); err != nil {
+	if err := whole(b.store.table, b.store.vault, b.clock().Now()); err != nil {
 		b.Error(err)
 	}
 }
@@ -196,7 +197,7 @@ func (b *harness) secrets() []vault.SecretName {
 // ownedSecrets are the secrets that records and authorizations list and that the sweep must ask about.
 func (b *harness) ownedSecrets() []vault.SecretName {
 	b.Helper()
-	entries, err := dueBy(b.store.table, b.clock().now().Add(far))
+	entries, err := dueBy(b.store.table, b.clock().Now().Add(far))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -243,12 +244,4 @@ func (b *harness) mustSweep() maintenance.SweepResult {
 		b.Fatal(err)
 	}
 	return done
-}
-
-// want compares.
-func want[T comparable](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
 }

@@ -1,13 +1,15 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
 	"slices"
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 // bound returns a bound record with a test's changes.
@@ -22,7 +24,7 @@ func bound(change func(*binding.Record)) binding.Record {
 }
 
 func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
-	now := newClock().now()
+	now := newClock().Now()
 	day := 24 * time.Hour
 	ends := func(in time.Duration) func(*binding.Record) {
 		return func(b *binding.Record) { b.Token.ExpiresAt = now.Add(in) }
@@ -82,7 +84,7 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 				change(b)
 			}
 		})
-		want(t, c.name, binding.StatusOf(rec, now), c.want)
+		testkit.Want(t, c.name, binding.StatusOf(rec, now), c.want)
 		if !slices.Contains(binding.Statuses(), c.want) {
 			t.Errorf("%s is not among the statuses", c.want)
 		}
@@ -91,14 +93,14 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 
 func TestAnExpiredTokenHasAProblemToShow(t *testing.T) {
 	b := newHarness(t)
-	v := b.Ledger.View(bound(func(r *binding.Record) { r.Token.ExpiresAt = b.clock().now() }))
+	v := b.Ledger.View(bound(func(r *binding.Record) { r.Token.ExpiresAt = b.clock().Now() }))
 	if v.Record.Problem == nil || v.Record.Problem.Code != problem.TokenExpired {
 		t.Fatalf("got the problem %v, want %s", v.Record.Problem, problem.TokenExpired)
 	}
-	want(t, "platform of the problem", v.Record.Problem.Params["platform"], "GitLab")
+	testkit.Want(t, "platform of the problem", v.Record.Problem.Params["platform"], "GitLab")
 	told := problem.New(problem.UserBlocked)
 	v = b.Ledger.View(bound(func(r *binding.Record) { r.Health, r.Problem = binding.HealthExpired, told }))
-	want(t, "a problem that is known", v.Record.Problem, told)
+	testkit.Want(t, "a problem that is known", v.Record.Problem, told)
 }
 
 func TestAMatchHoldsForTheBindingThatItNames(t *testing.T) {
@@ -122,6 +124,6 @@ func TestAMatchHoldsForTheBindingThatItNames(t *testing.T) {
 		{"an empty tag, no row", binding.Match{""}, none, false},
 		{"a condition that names nothing", binding.Match{}, is, false},
 	} {
-		want(t, c.name, c.match.Allows(c.rec), c.want)
+		testkit.Want(t, c.name, c.match.Allows(c.rec), c.want)
 	}
 }

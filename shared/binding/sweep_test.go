@@ -1,10 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
@@ -13,10 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/table"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 )
 
@@ -24,21 +26,21 @@ func TestASweepOfNothingIsOneCall(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
-	calls := b.counted(func() { want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
-	want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
+	calls := b.counted(func() { testkit.Want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
+	testkit.Want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 }
 
 func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
-	want(t, "drained", b.mustSweep().Drained, 1)
-	b.clock().move(ledger.OrphanGracePeriod - time.Millisecond)
-	want(t, "removed before", b.mustSweep().Removed, 0)
-	want(t, "the row is there", b.row("i-1", provider.GitLab).Version != "", true)
-	b.clock().move(time.Millisecond)
-	want(t, "removed after", b.mustSweep().Removed, 1)
-	want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
+	testkit.Want(t, "drained", b.mustSweep().Drained, 1)
+	b.clock().Advance(ledger.OrphanGracePeriod - time.Millisecond)
+	testkit.Want(t, "removed before", b.mustSweep().Removed, 0)
+	testkit.Want(t, "the row is there", b.row("i-1", provider.GitLab).Version != "", true)
+	b.clock().Advance(time.Millisecond)
+	testkit.Want(t, "removed after", b.mustSweep().Removed, 1)
+	testkit.Want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
 }
 
 // TestAGoodBindLeavesNothingToSweep: the save that points the row at a secret takes the secret off
@@ -46,12 +48,12 @@ func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 func TestAGoodBindLeavesNothingToSweep(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	want(t, "listed secrets", len(b.ownedSecrets()), 0)
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
 	b.mustSweep() // the events
-	b.clock().move(2 * ledger.OrphanGracePeriod)
-	calls := b.counted(func() { want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
-	want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
-	want(t, "identity", b.opens("i-1"), "alice")
+	b.clock().Advance(2 * ledger.OrphanGracePeriod)
+	calls := b.counted(func() { testkit.Want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
+	testkit.Want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 }
 
 // TestAReplacedSecretIsSweptInFourCalls to the table, of which one lists what is due.
@@ -59,15 +61,15 @@ func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-1", bobToken)
-	want(t, "listed secrets", len(b.ownedSecrets()), 1)
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 1)
 	b.mustSweep() // the events
-	b.clock().move(ledger.OrphanGracePeriod - time.Millisecond)
-	want(t, "looked at before its time", b.mustSweep(), maintenance.SweepResult{})
-	b.clock().move(time.Millisecond)
-	calls := b.counted(func() { want(t, "deleted", b.mustSweep().Deleted, 1) })
-	want(t, "calls", fmt.Sprint(calls), "map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
-	want(t, "listed secrets in the end", len(b.ownedSecrets()), 0)
-	want(t, "identity", b.opens("i-1"), "bob")
+	b.clock().Advance(ledger.OrphanGracePeriod - time.Millisecond)
+	testkit.Want(t, "looked at before its time", b.mustSweep(), maintenance.SweepResult{})
+	b.clock().Advance(time.Millisecond)
+	calls := b.counted(func() { testkit.Want(t, "deleted", b.mustSweep().Deleted, 1) })
+	testkit.Want(t, "calls", fmt.Sprint(calls), "map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
+	testkit.Want(t, "listed secrets in the end", len(b.ownedSecrets()), 0)
+	testkit.Want(t, "identity", b.opens("i-1"), "bob")
 }
 
 // staged is a secret that a bind has stored and that no record points at: the process ended before
@@ -92,25 +94,25 @@ func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 	b := newHarness(t)
 	for range 2 {
 		name := b.staged("i-1")
-		b.clock().move(ledger.OrphanGracePeriod - time.Millisecond)
-		want(t, "deleted before", b.mustSweep().Deleted, 0)
-		b.clock().move(time.Millisecond)
-		want(t, "deleted after", b.mustSweep().Deleted, 1)
+		b.clock().Advance(ledger.OrphanGracePeriod - time.Millisecond)
+		testkit.Want(t, "deleted before", b.mustSweep().Deleted, 0)
+		b.clock().Advance(time.Millisecond)
+		testkit.Want(t, "deleted after", b.mustSweep().Deleted, 1)
 		_, err := b.store.vault.Get(context.Background(), name, 1)
-		want(t, "the secret is gone", errors.Is(err, vault.ErrNotFound), true)
-		want(t, "listed secrets", len(b.ownedSecrets()), 0)
-		want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
+		testkit.Want(t, "the secret is gone", errors.Is(err, vault.ErrNotFound), true)
+		testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
+		testkit.Want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
 	}
-	want(t, "audit lines", len(b.log.audits("sweep")), 2)
+	testkit.Want(t, "audit lines", len(b.audits("sweep")), 2)
 }
 
 func TestAnEntryWithoutASecretGoes(t *testing.T) {
 	b := newHarness(t)
 	b.inside.set(down("Put"))
 	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-1", aliceToken))
-	wantProblem(t, "a bind without a vault", err, problem.StorageUnavailable)
+	testkit.WantCode(t, "a bind without a vault", err, problem.StorageUnavailable)
 	b.inside.clear()
-	want(t, "listed secrets", len(b.ownedSecrets()), 1)
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 1)
 	b.settled()
 }
 
@@ -125,7 +127,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 			b.mustBind(id, aliceToken)
 			b.mustUnbind(id, false)
 		}
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		var failed atomic.Bool
 		b.inside.set(func(_ context.Context, c string) (func(), error) {
 			if c == call && failed.CompareAndSwap(false, true) {
@@ -134,8 +136,8 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 			return nil, nil
 		})
 		done := b.mustSweep()
-		want(t, "failed without "+call, done.Failed, 1)
-		want(t, "looked at without "+call, done.Due, 3)
+		testkit.Want(t, "failed without "+call, done.Failed, 1)
+		testkit.Want(t, "looked at without "+call, done.Due, 3)
 		drained, deleted, removed := 3, 2, 2
 		switch call {
 		case "Binding", "AppendHistory":
@@ -143,15 +145,15 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 		case "DeleteBinding":
 			deleted = 3
 		}
-		want(t, "drained without "+call, done.Drained, drained)
-		want(t, "deleted without "+call, done.Deleted, deleted)
-		want(t, "removed without "+call, done.Removed, removed)
+		testkit.Want(t, "drained without "+call, done.Drained, drained)
+		testkit.Want(t, "deleted without "+call, done.Deleted, deleted)
+		testkit.Want(t, "removed without "+call, done.Removed, removed)
 		if !strings.Contains(b.log.String(), "sweeping failed") {
 			t.Errorf("the log doesn't say that %s failed", call)
 		}
 		b.inside.clear()
 		b.settled()
-		want(t, "secrets in the end", len(b.secrets()), 0)
+		testkit.Want(t, "secrets in the end", len(b.secrets()), 0)
 	}
 }
 
@@ -159,7 +161,7 @@ func TestASweepThatCannotReadTheIndexFails(t *testing.T) {
 	b := newHarness(t)
 	b.inside.set(down("DueBefore"))
 	_, err := b.Maintenance.Sweep(context.Background())
-	wantProblem(t, "a sweep without an index", err, problem.StorageUnavailable)
+	testkit.WantCode(t, "a sweep without an index", err, problem.StorageUnavailable)
 }
 
 func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
@@ -171,15 +173,15 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-2", aliceToken)
 		b.mustUnbind("i-2", false)
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		var inner maintenance.SweepResult
 		b.at(call, func() { inner = b.mustSweep() })
 		outer := b.mustSweep()
-		want(t, "failed, a second one at "+call, inner.Failed+outer.Failed, 0)
+		testkit.Want(t, "failed, a second one at "+call, inner.Failed+outer.Failed, 0)
 		b.settled()
-		want(t, "identity", b.opens("i-1"), "bob")
-		want(t, "secrets", len(b.secrets()), 1)
-		want(t, "events", len(b.history("i-1"))+len(b.history("i-2")), 4)
+		testkit.Want(t, "identity", b.opens("i-1"), "bob")
+		testkit.Want(t, "secrets", len(b.secrets()), 1)
+		testkit.Want(t, "events", len(b.history("i-1"))+len(b.history("i-2")), 4)
 	}
 }
 
@@ -210,10 +212,10 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 		{Authorization: b.waiting("i-3", "alice").ID},
 	}
 	b.serve(lagging{b.store.table, entries}, b.store.vault)
-	want(t, "swept", b.mustSweep(), maintenance.SweepResult{Due: len(entries)})
-	want(t, "secrets", len(b.secrets()), 3)
-	want(t, "listed secrets", len(b.ownedSecrets()), 2)
-	want(t, "the unbound row is there", b.row("i-2", provider.GitLab).Version != "", true)
+	testkit.Want(t, "swept", b.mustSweep(), maintenance.SweepResult{Due: len(entries)})
+	testkit.Want(t, "secrets", len(b.secrets()), 3)
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 2)
+	testkit.Want(t, "the unbound row is there", b.row("i-2", provider.GitLab).Version != "", true)
 }
 
 // TestASweepLeavesTheRestToTheNextAfter90Seconds has more entries than are worked on side by side,
@@ -224,17 +226,17 @@ func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
 	for i := range most {
 		b.staged(fmt.Sprint("i-", i))
 	}
-	b.clock().move(ledger.OrphanGracePeriod)
-	b.at("DeleteBinding", func() { b.clock().move(maintenance.SweepTimeout + time.Millisecond) })
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	b.at("DeleteBinding", func() { b.clock().Advance(maintenance.SweepTimeout + time.Millisecond) })
 	done := b.mustSweep()
-	want(t, "left", done.Left, true)
-	want(t, "failed", done.Failed, 0)
+	testkit.Want(t, "left", done.Left, true)
+	testkit.Want(t, "failed", done.Failed, 0)
 	if done.Deleted == 0 || done.Deleted == most {
 		t.Errorf("got %d of %d deleted, want a part", done.Deleted, most)
 	}
 	rest := b.mustSweep()
-	want(t, "left by the next", rest.Left, false)
-	want(t, "deleted in all", done.Deleted+rest.Deleted, most)
+	testkit.Want(t, "left by the next", rest.Left, false)
+	testkit.Want(t, "deleted in all", done.Deleted+rest.Deleted, most)
 }
 
 func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
@@ -243,9 +245,9 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.inside.set(func(context.Context, string) (func(), error) { return cancel, nil })
 	done, err := b.Maintenance.Sweep(ctx)
-	want(t, "error", err, nil)
-	want(t, "left", done.Left, true)
-	want(t, "failed", done.Failed, 0)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "left", done.Left, true)
+	testkit.Want(t, "failed", done.Failed, 0)
 }
 
 func TestADueListGoesOverPages(t *testing.T) {
@@ -254,9 +256,9 @@ func TestADueListGoesOverPages(t *testing.T) {
 	for i := range most {
 		b.staged(fmt.Sprint("i-", i))
 	}
-	b.clock().move(ledger.OrphanGracePeriod)
-	want(t, "deleted", b.mustSweep().Deleted, most)
-	want(t, "secrets", len(b.secrets()), 0)
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	testkit.Want(t, "deleted", b.mustSweep().Deleted, most)
+	testkit.Want(t, "secrets", len(b.secrets()), 0)
 }
 
 // TestASecretIsDeletedAlsoAfterACrash ends a sweep right before each call of its work, as a crash
@@ -267,15 +269,15 @@ func TestASecretIsDeletedAlsoAfterACrash(t *testing.T) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep() // the events
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		ctx, cancel := context.WithCancel(context.Background())
 		b.atNth(call, cancel)
 		if _, err := b.Maintenance.Sweep(ctx); err != nil {
 			t.Fatal(err)
 		}
-		want(t, "listed secrets after a crash before "+call, len(b.ownedSecrets()), 1)
+		testkit.Want(t, "listed secrets after a crash before "+call, len(b.ownedSecrets()), 1)
 		b.settled()
-		want(t, "secrets in the end", len(b.secrets()), 0)
+		testkit.Want(t, "secrets in the end", len(b.secrets()), 0)
 	}
 }
 
@@ -287,14 +289,14 @@ func TestASecretIsListedUntilItIsDeleted(t *testing.T) {
 	b.mustUnbind("i-1", false)
 	b.mustSweep()
 	rec := b.row("i-1", provider.GitLab)
-	want(t, "listed secrets", len(rec.Secrets), 2)
+	testkit.Want(t, "listed secrets", len(rec.Secrets), 2)
 	for i, token := range []binding.Token{first, second} {
-		want(t, "entry", rec.Secrets[i], binding.OwnedSecret{
+		testkit.Want(t, "entry", rec.Secrets[i], binding.OwnedSecret{
 			Name: token.Secret, Generation: 1, Retired: true,
-			DueAt: b.clock().now().Add(ledger.OrphanGracePeriod),
+			DueAt: b.clock().Now().Add(ledger.OrphanGracePeriod),
 		})
 	}
-	want(t, "when the row is due", rec.DueAt, b.clock().now().Add(ledger.OrphanGracePeriod))
+	testkit.Want(t, "when the row is due", rec.DueAt, b.clock().Now().Add(ledger.OrphanGracePeriod))
 	b.settled()
 }
 
@@ -313,7 +315,7 @@ func (b *harness) left(id string) provider.Token {
 		b.Fatalf("the token was to be left alive: %v", err)
 	}
 	// Its entry is due as if the attempt had expired right after the bind.
-	b.clock().move(binding.AuthorizationTTL)
+	b.clock().Advance(binding.AuthorizationTTL)
 	return granted
 }
 
@@ -321,8 +323,8 @@ func TestTheSweepRevokesWhatNobodyRevoked(t *testing.T) {
 	b := newHarness(t)
 	granted := b.left("i-1")
 	b.settled()
-	want(t, "the token lives", b.lives(granted), false)
-	want(t, "secrets", len(b.secrets()), 0)
+	testkit.Want(t, "the token lives", b.lives(granted), false)
+	testkit.Want(t, "secrets", len(b.secrets()), 0)
 }
 
 func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
@@ -338,8 +340,8 @@ func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.settled()
-	want(t, "the first lives", b.lives(first), false)
-	want(t, "the second lives", b.lives(second), false)
+	testkit.Want(t, "the first lives", b.lives(first), false)
+	testkit.Want(t, "the second lives", b.lives(second), false)
 }
 
 func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
@@ -348,8 +350,8 @@ func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
 		granted := b.left("i-1")
 		b.keepConsented(id, granted)
 		b.settled()
-		want(t, "the token lives", b.lives(granted), true)
-		want(t, "secrets", len(b.secrets()), 1)
+		testkit.Want(t, "the token lives", b.lives(granted), true)
+		testkit.Want(t, "secrets", len(b.secrets()), 1)
 	}
 }
 
@@ -358,18 +360,18 @@ func TestTheSweepSparesATokenThatABindingHolds(t *testing.T) {
 func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	b := newHarness(t)
 	granted := b.left("i-1")
-	b.clock().move(ledger.OrphanGracePeriod)
+	b.clock().Advance(ledger.OrphanGracePeriod)
 	if err := b.Ledger.AddIdentityEntry(b.Ledger.StartInvocation(context.Background()), key("i-2", provider.GitHub),
 		binding.Record{Identity: b.gitHubIdentity(granted)}); err != nil {
 		t.Fatal(err)
 	}
 	done := b.mustSweep()
-	want(t, "deleted", done.Deleted, 0)
-	want(t, "failed", done.Failed, 0)
-	want(t, "the token lives", b.lives(granted), true)
-	b.clock().move(ledger.OrphanGracePeriod)
-	want(t, "deleted later", b.mustSweep().Deleted, 1)
-	want(t, "the token lives later", b.lives(granted), false)
+	testkit.Want(t, "deleted", done.Deleted, 0)
+	testkit.Want(t, "failed", done.Failed, 0)
+	testkit.Want(t, "the token lives", b.lives(granted), true)
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	testkit.Want(t, "deleted later", b.mustSweep().Deleted, 1)
+	testkit.Want(t, "the token lives later", b.lives(granted), false)
 }
 
 func (b *harness) gitHubIdentity(t provider.Token) binding.Identity {
@@ -387,17 +389,17 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	b.left("i-1")
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	for i := 1; i < maintenance.MaxRevokeAttempts; i++ {
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		done := b.mustSweep()
-		want(t, fmt.Sprintf("failed, try %d", i), done.Failed, 1)
-		want(t, fmt.Sprintf("deleted, try %d", i), done.Deleted, 0)
+		testkit.Want(t, fmt.Sprintf("failed, try %d", i), done.Failed, 1)
+		testkit.Want(t, fmt.Sprintf("deleted, try %d", i), done.Deleted, 0)
 	}
-	b.clock().move(ledger.OrphanGracePeriod)
-	want(t, "deleted, the last try", b.mustSweep().Deleted, 1)
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	testkit.Want(t, "deleted, the last try", b.mustSweep().Deleted, 1)
 	if !strings.Contains(b.log.String(), "a token may still be alive at its platform") {
 		t.Error("the log doesn't say that a token may still be alive")
 	}
-	audits := b.log.audits("sweep")
+	audits := b.audits("sweep")
 	if len(audits) != 1 || !strings.Contains(audits[0], "outcome=not_revoked") {
 		t.Errorf("got the audit lines %q", audits)
 	}
@@ -408,7 +410,7 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 		if len(told) != 1 || told[0].Problem.Code != problem.RevocationFailed {
 			t.Errorf("got the events %v, want one that says what to do", told)
 		}
-		want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().now()), binding.StatusUnbound)
+		testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()), binding.StatusUnbound)
 		b.later(ledger.OrphanGracePeriod)
 	}
 }
@@ -420,14 +422,14 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 	b.keepConsented("i-1", b.consent("bob"))
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
 	for range maintenance.MaxRevokeAttempts {
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.mustSweep()
 	}
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
-	want(t, "told", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 1)
+	testkit.Want(t, "told", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 1)
 	rec := b.row("i-1", provider.GitHub)
-	want(t, "status", binding.StatusOf(rec, b.clock().now()), binding.StatusBound)
-	want(t, "whose", rec.Identity.Username, "bob")
+	testkit.Want(t, "status", binding.StatusOf(rec, b.clock().Now()), binding.StatusBound)
+	testkit.Want(t, "whose", rec.Identity.Username, "bob")
 }
 
 // TestAVaultThatIsAwayIsNoRevocationThatFailed: what it holds is revoked when it is back. A
@@ -439,13 +441,13 @@ func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 	b.mustBind("i-2", aliceOther)
 	b.inside.set(down("Get"))
 	for range 2 * maintenance.MaxRevokeAttempts {
-		b.clock().move(ledger.OrphanGracePeriod)
+		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.mustSweep()
 	}
 	b.inside.clear()
 	b.settled()
-	want(t, "the consent's token lives", b.lives(granted), false)
-	want(t, "told of it", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 0)
+	testkit.Want(t, "the consent's token lives", b.lives(granted), false)
+	testkit.Want(t, "told of it", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 0)
 	b.wantEvents("i-2", provider.GitLab, binding.EventBound, binding.EventRebound)
 }
 
@@ -456,7 +458,7 @@ func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
 	granted := b.left("i-1")
 	b.keepConsented("i-2", granted)
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
-	b.clock().move(ledger.OrphanGracePeriod)
+	b.clock().Advance(ledger.OrphanGracePeriod)
 	b.mustSweep()
-	want(t, "the token lives", b.lives(granted), true)
+	testkit.Want(t, "the token lives", b.lives(granted), true)
 }

@@ -1,48 +1,50 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
 	"context"
 	"strings"
 	"testing"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	page := b.url + "/gitlab/-/user_settings/personal_access_tokens"
-	want(t, "reply", b.mustUnbind("i-1", false), connect.UnbindResult{RevokeURL: page})
-	want(t, "identity", b.opens("i-1"), "")
-	want(t, "secrets at once", len(b.secrets()), 1)
+	testkit.Want(t, "reply", b.mustUnbind("i-1", false), connect.UnbindResult{RevokeURL: page})
+	testkit.Want(t, "identity", b.opens("i-1"), "")
+	testkit.Want(t, "secrets at once", len(b.secrets()), 1)
 	b.settled()
-	want(t, "secrets in the end", len(b.secrets()), 0)
-	want(t, "version of the row", b.row("i-1", provider.GitLab).Version, "")
+	testkit.Want(t, "secrets in the end", len(b.secrets()), 0)
+	testkit.Want(t, "version of the row", b.row("i-1", provider.GitLab).Version, "")
 	b.mustBind("i-2", aliceToken) // the platform still takes it
 }
 
 func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	want(t, "reply", b.mustUnbind("i-1", true), connect.UnbindResult{Revoked: true})
+	testkit.Want(t, "reply", b.mustUnbind("i-1", true), connect.UnbindResult{Revoked: true})
 	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
-	wantProblem(t, "binding the token again", err, problem.TokenRejected)
+	testkit.WantCode(t, "binding the token again", err, problem.TokenRejected)
 	b.settled()
 }
 
 func TestAnUnbindTwiceIsOnce(t *testing.T) {
 	b := newHarness(t)
-	want(t, "of what never was", b.mustUnbind("i-1", true), connect.UnbindResult{})
+	testkit.Want(t, "of what never was", b.mustUnbind("i-1", true), connect.UnbindResult{})
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	before := b.row("i-1", provider.GitLab)
-	want(t, "of what is unbound", b.mustUnbind("i-1", true), connect.UnbindResult{})
-	want(t, "version", b.row("i-1", provider.GitLab).Version, before.Version)
+	testkit.Want(t, "of what is unbound", b.mustUnbind("i-1", true), connect.UnbindResult{})
+	testkit.Want(t, "version", b.row("i-1", provider.GitLab).Version, before.Version)
 	b.mustBind("i-2", aliceToken) // nothing was revoked
 	b.settled()
 }
@@ -53,19 +55,19 @@ func TestAnUnbindIsRefused(t *testing.T) {
 	in := gitLabEnd("i-1", true)
 	in.Match = binding.Match{"0123"}
 	_, err := b.Connect.Unbind(context.Background(), in)
-	wantProblem(t, "with another tag", err, problem.PreconditionFailed)
+	testkit.WantCode(t, "with another tag", err, problem.PreconditionFailed)
 	in.Platform = "svn"
 	_, err = b.Connect.Unbind(context.Background(), in)
-	wantProblem(t, "of a platform that there isn't", err, problem.PlatformUnknown)
+	testkit.WantCode(t, "of a platform that there isn't", err, problem.PlatformUnknown)
 	in = gitLabEnd("i-2", true)
 	in.Match = binding.Match{"*"}
 	_, err = b.Connect.Unbind(context.Background(), in)
-	wantProblem(t, "of an unbound one, if there is one", err, problem.PreconditionFailed)
-	want(t, "identity", b.opens("i-1"), "alice")
+	testkit.WantCode(t, "of an unbound one, if there is one", err, problem.PreconditionFailed)
+	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 	in = gitLabEnd("i-1", true)
 	in.Match = binding.Match{stamp}
 	_, err = b.Connect.Unbind(context.Background(), in)
-	want(t, "error with the right tag", err, nil)
+	testkit.Want(t, "error with the right tag", err, nil)
 }
 
 func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
@@ -76,10 +78,10 @@ func TestAnUnbindThatFailsLeavesTheBinding(t *testing.T) {
 		b.inside.set(down(call))
 		_, err := b.Connect.Unbind(context.Background(), gitLabEnd("i-1", true))
 		b.inside.clear()
-		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
-		want(t, "identity", b.opens("i-1"), "alice")
+		testkit.WantCode(t, "without "+call, err, problem.StorageUnavailable)
+		testkit.Want(t, "identity", b.opens("i-1"), "alice")
 		b.settled()
-		want(t, "identity in the end", b.opens("i-1"), "alice")
+		testkit.Want(t, "identity in the end", b.opens("i-1"), "alice")
 	}
 }
 
@@ -91,18 +93,18 @@ func TestAnUnbindStandsEvenIfNothingCanBeRevoked(t *testing.T) {
 		b.inside.set(down(call))
 		out := b.mustUnbind("i-1", true)
 		b.inside.clear()
-		want(t, "revoked without "+call, out.Revoked, false)
-		want(t, "a page to end it on", out.RevokeURL != "", true)
+		testkit.Want(t, "revoked without "+call, out.Revoked, false)
+		testkit.Want(t, "a page to end it on", out.RevokeURL != "", true)
 		if !strings.Contains(b.log.String(), "a token was not revoked") {
 			t.Errorf("without %s, the log doesn't say that nothing was revoked", call)
 		}
-		want(t, "identity", b.opens("i-1"), "")
+		testkit.Want(t, "identity", b.opens("i-1"), "")
 		b.settled()
 	}
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.sandbox.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.Fault503})
-	want(t, "revoked by a platform that is down", b.mustUnbind("i-1", true).Revoked, false)
+	testkit.Want(t, "revoked by a platform that is down", b.mustUnbind("i-1", true).Revoked, false)
 }
 
 func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
@@ -122,8 +124,8 @@ func TestAPlatformThatCannotRevokeIsNotAFault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "revoked", out.Revoked, false)
-	want(t, "a page to end it on", out.RevokeURL != "", true)
+	testkit.Want(t, "revoked", out.Revoked, false)
+	testkit.Want(t, "a page to end it on", out.RevokeURL != "", true)
 	if strings.Contains(b.log.String(), "level=WARN") {
 		t.Errorf("the log warns of what the platform never can: %s", b.log)
 	}
@@ -140,8 +142,8 @@ func TestAnOAuthTokenIsRevokedUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "reply", out, connect.UnbindResult{Revoked: true})
-	want(t, "the token lives", b.lives(granted), false)
+	testkit.Want(t, "reply", out, connect.UnbindResult{Revoked: true})
+	testkit.Want(t, "the token lives", b.lives(granted), false)
 	b.settled()
 }
 
@@ -153,7 +155,7 @@ func TestA16_AnUnbindIsAuditedWithWhomItEnded(t *testing.T) {
 	if _, err := b.Connect.Unbind(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	audits := b.log.audits("unbind")
+	audits := b.audits("unbind")
 	if len(audits) != 1 {
 		t.Fatalf("got %d audit lines, want 1", len(audits))
 	}
@@ -167,8 +169,8 @@ func TestA16_AnUnbindIsAuditedWithWhomItEnded(t *testing.T) {
 	}
 	events := b.row("i-1", provider.GitLab).Events
 	e := events[len(events)-1]
-	want(t, "actor of the event", e.Actor, other)
-	want(t, "whom it ended", e.Previous.Username, "alice")
+	testkit.Want(t, "actor of the event", e.Actor, other)
+	testkit.Want(t, "whom it ended", e.Previous.Username, "alice")
 }
 
 // TestAnUnbindThatIsOvertakenBeginsAgain ends whatever is there, with its own event.
@@ -177,8 +179,8 @@ func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.at("SaveBinding", func() { b.mustBind("i-1", bobToken) })
 	b.mustUnbind("i-1", false)
-	want(t, "identity", b.opens("i-1"), "")
-	want(t, "events", strings.Join(b.history("i-1"), ", "), "3 unbound, 2 rebound, 1 bound")
+	testkit.Want(t, "identity", b.opens("i-1"), "")
+	testkit.Want(t, "events", strings.Join(b.history("i-1"), ", "), "3 unbound, 2 rebound, 1 bound")
 	b.settled()
 
 	stamp := b.mustBind("i-2", aliceToken).Record.Revision
@@ -186,7 +188,7 @@ func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
 	in.Match = binding.Match{stamp}
 	b.at("SaveBinding", func() { b.mustBind("i-2", bobToken) })
 	_, err := b.Connect.Unbind(context.Background(), in)
-	wantProblem(t, "overtaken, with a tag", err, problem.PreconditionFailed)
-	want(t, "identity", b.opens("i-2"), "bob")
+	testkit.WantCode(t, "overtaken, with a tag", err, problem.PreconditionFailed)
+	testkit.Want(t, "identity", b.opens("i-2"), "bob")
 	b.settled()
 }

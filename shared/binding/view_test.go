@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
+
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 var errDown = errors.New("the storage is down")
@@ -26,14 +28,6 @@ func down(name string) ledger.Hook {
 			return nil, errDown
 		}
 		return nil, nil
-	}
-}
-
-// wantProblem expects a problem of the catalogue.
-func wantProblem(t testing.TB, doing string, err error, code problem.Code) {
-	t.Helper()
-	if !problem.Is(err, code) {
-		t.Errorf("%s: got %v, want %s", doing, err, code)
 	}
 }
 
@@ -61,7 +55,7 @@ func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	want(t, "calls", fmt.Sprint(calls), "map[InstanceBindings:1]")
+	testkit.Want(t, "calls", fmt.Sprint(calls), "map[InstanceBindings:1]")
 	var got []string
 	for _, v := range views {
 		got = append(got, fmt.Sprintf("%s %s %s %s",
@@ -79,10 +73,10 @@ func TestAnInstanceShowsAllFiveWithOneTableCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "after the unbind", views[3].Status, binding.StatusUnbound)
+	testkit.Want(t, "after the unbind", views[3].Status, binding.StatusUnbound)
 	b.inside.set(down("InstanceBindings"))
 	_, err = b.Connect.InstanceBindings(context.Background(), user.Account, registry("i-1"))
-	wantProblem(t, "without a table", err, problem.StorageUnavailable)
+	testkit.WantCode(t, "without a table", err, problem.StorageUnavailable)
 }
 
 // listed returns an account's bindings that match a filter, as instance and platform.
@@ -95,7 +89,7 @@ func (b *harness) listed(f connect.Filter) []string {
 			b.Fatal(err)
 		}
 		for _, v := range views {
-			want(b, "instance of a view", v.Instance.ID, v.Record.Instance)
+			testkit.Want(b, "instance of a view", v.Instance.ID, v.Record.Instance)
 			got = append(got, v.Record.Instance+" "+v.Record.Platform)
 		}
 		if cursor = next; cursor == "" {
@@ -136,8 +130,8 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 		}
 	}
 	views, _, err := b.Connect.AccountBindings(context.Background(), "acct-2", connect.Filter{Instances: two}, "")
-	want(t, "error of another account", err, nil)
-	want(t, "another account's bindings", len(views), 0)
+	testkit.Want(t, "error of another account", err, nil)
+	testkit.Want(t, "another account's bindings", len(views), 0)
 }
 
 func TestAnAccountsListGoesOverPages(t *testing.T) {
@@ -151,12 +145,12 @@ func TestAnAccountsListGoesOverPages(t *testing.T) {
 		}
 		all = append(all, registry(rec.Instance))
 	}
-	want(t, "bindings", len(b.listed(connect.Filter{Instances: all})), most)
+	testkit.Want(t, "bindings", len(b.listed(connect.Filter{Instances: all})), most)
 	_, _, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "made up")
-	wantProblem(t, "a cursor that was not given out", err, problem.InputMalformed)
+	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)
 	b.inside.set(down("AccountBindings"))
 	_, _, err = b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "")
-	wantProblem(t, "without a table", err, problem.StorageUnavailable)
+	testkit.WantCode(t, "without a table", err, problem.StorageUnavailable)
 }
 
 // history returns all of a binding's events, newest first, as "number type".
@@ -187,7 +181,7 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("before any sweep: got %q, want %q", got, all)
 	}
-	want(t, "drained", b.mustSweep().Drained, 1)
+	testkit.Want(t, "drained", b.mustSweep().Drained, 1)
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("after the sweep: got %q, want %q", got, all)
 	}
@@ -196,13 +190,13 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 		t.Errorf("after the row is gone: got %q, want %q", got, all)
 	}
 	_, _, err := b.Connect.History(context.Background(), user.Account, registry("i-1"), "svn", "")
-	wantProblem(t, "a platform that isn't one", err, problem.PlatformUnknown)
+	testkit.WantCode(t, "a platform that isn't one", err, problem.PlatformUnknown)
 	_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "made up")
-	wantProblem(t, "a cursor that was not given out", err, problem.InputMalformed)
+	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)
 	for _, call := range []string{"Binding", "ListHistory"} {
 		b.inside.set(down(call))
 		_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "")
-		wantProblem(t, "without "+call, err, problem.StorageUnavailable)
+		testkit.WantCode(t, "without "+call, err, problem.StorageUnavailable)
 	}
 }
 
@@ -215,7 +209,7 @@ func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
 	b.before.set(func(_ context.Context, call string) (func(), error) {
 		if call == "ListHistory" {
 			b.before.clear()
-			b.clock().move(time.Millisecond)
+			b.clock().Advance(time.Millisecond)
 			b.mustUnbind("i-1", false)
 			b.mustSweep()
 		}
@@ -232,7 +226,7 @@ func TestALongHistoryGoesOverPages(t *testing.T) {
 	var expected []string
 	for i := range int64(ledger.PageSize + 5) {
 		e := binding.Event{
-			ID: fmt.Sprintf("%032x", i), Number: i + 1, Type: binding.EventExpiring, At: b.clock().now(),
+			ID: fmt.Sprintf("%032x", i), Number: i + 1, Type: binding.EventExpiring, At: b.clock().Now(),
 		}
 		err := b.store.table.AppendHistory(
 			context.Background(), key("i-1", provider.GitLab), []binding.Event{e})

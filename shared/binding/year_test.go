@@ -1,20 +1,22 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"context"
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
 	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // year is a binding's year, day by day. The sweep runs each morning, and every third day a build
@@ -30,14 +32,14 @@ type year struct {
 
 func newYear(t *testing.T, platform string) *year {
 	b := newHarness(t)
-	return &year{harness: b, platform: platform, begins: b.clock().now()}
+	return &year{harness: b, platform: platform, begins: b.clock().Now()}
 }
 
 // until lets the days pass up to the morning of a day.
 func (y *year) until(morning int) {
 	y.Helper()
 	for today := y.today(); today < morning; today = y.today() {
-		y.clock().move(ledger.Day)
+		y.clock().Advance(ledger.Day)
 		y.mustSweep()
 		if y.today()%3 == 0 {
 			y.build()
@@ -45,7 +47,7 @@ func (y *year) until(morning int) {
 	}
 }
 
-func (y *year) today() int { return int(y.clock().now().Sub(y.begins) / ledger.Day) }
+func (y *year) today() int { return int(y.clock().Now().Sub(y.begins) / ledger.Day) }
 
 // build clones with a credential, which the platform must accept.
 func (y *year) build() {
@@ -61,7 +63,7 @@ func (y *year) build() {
 	y.given++
 	rec := y.row("i-1", y.platform)
 	platform, _ := y.Ledger.Platforms.Get(y.platform)
-	if status := binding.StatusOf(rec, y.clock().now()); status != binding.StatusBound && status != binding.StatusExpiring {
+	if status := binding.StatusOf(rec, y.clock().Now()); status != binding.StatusBound && status != binding.StatusExpiring {
 		return // it was told that something is wrong
 	}
 	_, err = platform.Check(ctx, provider.Credential{
@@ -87,7 +89,7 @@ func (y *year) binds(days int) {
 	case provider.Codeup: // which can't be asked when the token ends: the user says so
 		y.held = y.sandbox.Codeup.AddToken(fullCodeup(secret.Text{}))
 		in.Submission = provider.Submission{
-			Username: "alice", Token: y.held, ExpiresAt: y.clock().now().Add(time.Duration(days) * ledger.Day),
+			Username: "alice", Token: y.held, ExpiresAt: y.clock().Now().Add(time.Duration(days) * ledger.Day),
 		}
 	default:
 		y.bound("i-1", y.platform)
@@ -151,8 +153,8 @@ func (y *year) story(more ...string) {
 	}, more...); !slices.Equal(got, told) {
 		y.Errorf("the year: got %q, want %q", got, told)
 	}
-	want(y, "secrets", len(y.secrets()), 1)
-	want(y, "listed secrets", len(y.ownedSecrets()), 0)
+	testkit.Want(y, "secrets", len(y.secrets()), 1)
+	testkit.Want(y, "listed secrets", len(y.ownedSecrets()), 0)
 	y.Logf("%s: %d credentials given, %d denied, %d refreshes", y.platform, y.given, y.denied,
 		y.row("i-1", y.platform).Token.Generation-1)
 }
@@ -166,8 +168,8 @@ func TestAYearByConsent(t *testing.T) {
 		y.wantStatus("at the year's end", "i-1", name, binding.StatusBound)
 		y.story()
 		rec := y.row("i-1", name)
-		want(t, "refreshed each day", rec.Token.Generation > 150, true)
-		want(t, "credentials", y.given >= 118, true)
+		testkit.Want(t, "refreshed each day", rec.Token.Generation > 150, true)
+		testkit.Want(t, "credentials", y.given >= 118, true)
 	})
 }
 
@@ -184,7 +186,7 @@ func TestAYearOnGitLab(t *testing.T) {
 	y.until(300)
 	y.sandbox.GitLab.AddToken(gitlab.Token{
 		Value: y.held, Username: "alice", Scopes: []string{"api"},
-		ExpiresAt: y.clock().now().AddDate(0, 0, 200),
+		ExpiresAt: y.clock().Now().AddDate(0, 0, 200),
 	})
 	y.until(320)
 	y.wantStatus("prolonged", "i-1", y.platform, binding.StatusBound)

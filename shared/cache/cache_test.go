@@ -12,16 +12,19 @@ import (
 	"time"
 
 	"bindery/shared/cache"
+	"bindery/shared/testkit"
 )
 
 var errAway = errors.New("away")
 
 // origin serves the number of its calls, and can be unavailable.
 type origin struct {
-	at    atomic.Int64
+	clock *testkit.Clock
 	asked atomic.Int32
 	away  atomic.Bool
 }
+
+func newOrigin() *origin { return &origin{clock: testkit.NewClock()} }
 
 func (o *origin) get(context.Context) (int32, error) {
 	n := o.asked.Add(1)
@@ -35,12 +38,12 @@ func (o *origin) policy() cache.Policy {
 	return cache.Policy{
 		TTL: time.Hour, Timeout: time.Minute,
 		RetryInterval: time.Minute, RetryEmptyInterval: 5 * time.Second,
-		Now: func() time.Time { return time.Unix(1_700_000_000+o.at.Load(), 0) },
+		Now: o.clock.Now,
 	}
 }
 
 func TestADocumentIsFetchedOnceForAllAndAgainWhenItIsOld(t *testing.T) {
-	o := &origin{}
+	o := newOrigin()
 	d := cache.New(o.get, o.policy())
 	var all sync.WaitGroup
 	for range 20 {
@@ -51,18 +54,18 @@ func TestADocumentIsFetchedOnceForAllAndAgainWhenItIsOld(t *testing.T) {
 		})
 	}
 	all.Wait()
-	o.at.Add(3600)
+	o.clock.Advance(time.Hour)
 	if value, version, err := d.Current(t.Context()); value != 2 || version != 2 || err != nil {
 		t.Errorf("after an hour: got %d, version %d, %v", value, version, err)
 	}
 }
 
 func TestTheOldDocumentIsUsedWhileItsOriginIsUnavailable(t *testing.T) {
-	o := &origin{}
+	o := newOrigin()
 	d := cache.New(o.get, o.policy())
 	_, _, _ = d.Current(t.Context())
 	o.away.Store(true)
-	o.at.Add(3600)
+	o.clock.Advance(time.Hour)
 	for range 3 {
 		if value, version, err := d.Current(t.Context()); value != 1 || version != 1 || err != nil {
 			t.Errorf("got %d, version %d, %v", value, version, err)
@@ -74,7 +77,7 @@ func TestTheOldDocumentIsUsedWhileItsOriginIsUnavailable(t *testing.T) {
 }
 
 func TestWithoutADocumentTheErrorHasTheCauseAndTheOriginIsCalledAgainSoon(t *testing.T) {
-	o := &origin{}
+	o := newOrigin()
 	o.away.Store(true)
 	d := cache.New(o.get, o.policy())
 	for range 3 {
@@ -84,28 +87,28 @@ func TestWithoutADocumentTheErrorHasTheCauseAndTheOriginIsCalledAgainSoon(t *tes
 		}
 	}
 	o.away.Store(false)
-	o.at.Add(5)
+	o.clock.Advance(5 * time.Second)
 	if value, _, err := d.Current(t.Context()); value != 2 || err != nil {
 		t.Errorf("got %d, %v", value, err)
 	}
 }
 
 func TestNewerFetchesOnlyIfNoOtherCallHas(t *testing.T) {
-	o := &origin{}
+	o := newOrigin()
 	d := cache.New(o.get, o.policy())
 	_, _, _ = d.Current(t.Context())
 	for _, step := range []struct {
-		later   int64
+		later   time.Duration
 		than    int
 		value   int32
 		version int
 	}{
-		{later: 59, than: 1, value: 1, version: 1}, // too recent
-		{later: 1, than: 1, value: 2, version: 2},
-		{later: 60, than: 1, value: 2, version: 2}, // another call has fetched it
+		{later: 59 * time.Second, than: 1, value: 1, version: 1}, // too recent
+		{later: time.Second, than: 1, value: 2, version: 2},
+		{later: time.Minute, than: 1, value: 2, version: 2}, // another call has fetched it
 		{later: 0, than: 2, value: 3, version: 3},
 	} {
-		o.at.Add(step.later)
+		o.clock.Advance(step.later)
 		value, version, err := d.Newer(t.Context(), step.than)
 		if value != step.value || version != step.version || err != nil {
 			t.Errorf("%+v: got %d, version %d, %v", step, value, version, err)
@@ -114,7 +117,7 @@ func TestNewerFetchesOnlyIfNoOtherCallHas(t *testing.T) {
 }
 
 func TestACancelledCallerDoesNotEndTheFetchForTheOthers(t *testing.T) {
-	o := &origin{}
+	o := newOrigin()
 	asked, release := make(chan struct{}), make(chan struct{})
 	d := cache.New(func(ctx context.Context) (int32, error) {
 		close(asked)
@@ -141,7 +144,7 @@ func TestACancelledCallerDoesNotEndTheFetchForTheOthers(t *testing.T) {
 }
 
 func TestCallersDuringAFetchGetTheOldDocument(t *testing.T) {
-	o := &origin{}
+	o := newOrigin()
 	asked, release := make(chan struct{}), make(chan struct{})
 	d := cache.New(func(ctx context.Context) (int32, error) {
 		value, err := o.get(ctx)
@@ -152,7 +155,7 @@ func TestCallersDuringAFetchGetTheOldDocument(t *testing.T) {
 		return value, err
 	}, o.policy())
 	_, _, _ = d.Current(t.Context())
-	o.at.Add(3600)
+	o.clock.Advance(time.Hour)
 	first, second := make(chan int32, 1), make(chan int32, 1)
 	current := func(into chan int32) {
 		value, _, _ := d.Current(t.Context())

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -17,6 +16,7 @@ import (
 	"bindery/shared/alibabacloud/acs3test"
 	"bindery/shared/dispatch"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 var invocations = regexp.MustCompile(`^/2023-03-30/functions/([a-z-]+)/invocations$`)
@@ -60,29 +60,11 @@ func (f *functionCompute) taken() []string {
 	return all
 }
 
-// lines is a log that may be read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // fixture is a dispatcher in front of a fake API, with its log.
 type fixture struct {
 	api    *functionCompute
 	url    string
-	log    *lines
+	log    *testkit.Log
 	latest *alibabacloud.Latest
 }
 
@@ -92,7 +74,7 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixt
 	api.gate.Path = invocations
 	service := httptest.NewServer(api)
 	t.Cleanup(service.Close)
-	w := &fixture{api: api, log: &lines{}, latest: &alibabacloud.Latest{}}
+	w := &fixture{api: api, log: &testkit.Log{}, latest: &alibabacloud.Latest{}}
 	env := map[string]string{
 		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key", "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
@@ -104,7 +86,7 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixt
 	d, err := dispatch.New(dispatch.Options{
 		Environment: environment, Account: "1234567890123456", Own: "bindery-router",
 		Endpoint: service.URL, Console: "https://console.example", Now: time.Now,
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
+		Log: w.log.Logger(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 var at = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -198,15 +199,15 @@ func TestAWebhookIsSignedAsTheStandardRequires(t *testing.T) {
 
 func TestTheSameEventLaterHasTheSameIDAndBodyAndANewTime(t *testing.T) {
 	address, came := receiver(t, http.StatusNoContent)
-	now := at
-	w := webhook(t, address, key, func() time.Time { return now })
+	clock := testkit.NewClock()
+	w := webhook(t, address, key, clock.Now)
 	var both []posted
 	for range 2 {
 		if err := w.Send(t.Context(), target, revoked); err != nil {
 			t.Fatal(err)
 		}
 		both = append(both, <-came)
-		now = now.Add(time.Minute)
+		clock.Advance(time.Minute)
 	}
 	same(t, "id", both[1].header["Webhook-Id"], both[0].header["Webhook-Id"])
 	same(t, "body", string(both[1].body), string(both[0].body))

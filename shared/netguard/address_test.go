@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 // refusedEverywhere checks that IP addresses are refused as typed, as a request's target, and as
@@ -24,12 +25,12 @@ func refusedEverywhere(t *testing.T, ips ...string) {
 			literal = "http://[" + ip + "]/"
 		}
 		_, err := guard.Address(literal)
-		wantRefused(t, "Address("+literal+")", err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "Address("+literal+")", err, problem.AddressRefused, "")
 		_, err = get(t, guard.Guarded(), literal)
-		wantRefused(t, "GET "+literal, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "GET "+literal, err, problem.AddressRefused, "")
 		net.name("gitlab.example.com", ip)
 		_, err = get(t, guard.Guarded(), "http://gitlab.example.com/")
-		wantRefused(t, "GET a name of "+ip, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "GET a name of "+ip, err, problem.AddressRefused, "")
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)
@@ -56,9 +57,9 @@ func TestC1_LocalNamesAndTrailingDots(t *testing.T) {
 			"http://" + host + ":" + port, "https://" + host, "https://" + host + ":" + port,
 		} {
 			_, err := guard.Address(address)
-			wantRefused(t, "Address("+address+")", err, problem.AddressRefused, "")
+			testkit.WantProblem(t, "Address("+address+")", err, problem.AddressRefused, "")
 			_, err = get(t, guard.Guarded(), address)
-			wantRefused(t, "GET "+address, err, problem.AddressRefused, "")
+			testkit.WantProblem(t, "GET "+address, err, problem.AddressRefused, "")
 		}
 	}
 	if got := connections(); got != 0 {
@@ -108,9 +109,9 @@ func TestC4_AddressesThatOnlySomeParsersRead(t *testing.T) {
 	} {
 		address := "http://" + host + "/"
 		_, err := guard.Address(address)
-		wantRefused(t, "Address("+address+")", err, problem.AddressRefused, "malformed")
+		testkit.WantProblem(t, "Address("+address+")", err, problem.AddressRefused, "malformed")
 		_, err = get(t, guard.Guarded(), address)
-		wantRefused(t, "GET "+address, err, problem.AddressRefused, "malformed")
+		testkit.WantProblem(t, "GET "+address, err, problem.AddressRefused, "malformed")
 	}
 	if net.lookups() != 0 || len(net.dials()) != 0 {
 		t.Errorf("looked up %d, dialled %v, want nothing", net.lookups(), net.dials())
@@ -140,7 +141,7 @@ func TestC8_ThePortRuleHoldsForAnAddress(t *testing.T) {
 	}
 	for _, port := range []string{"65536", "99999999999999999999"} {
 		_, err := guard.Address("http://gitlab.example.com:" + port)
-		wantRefused(t, "port "+port, err, problem.PortRefused, "")
+		testkit.WantProblem(t, "port "+port, err, problem.PortRefused, "")
 	}
 }
 
@@ -156,7 +157,7 @@ func TestC8_ThePortRuleHoldsForTheClientToo(t *testing.T) {
 		"https://gitlab.example.com:80/",
 	} {
 		_, err := get(t, guard.Guarded(), address)
-		wantRefused(t, "GET "+address, err, problem.PortRefused, "")
+		testkit.WantProblem(t, "GET "+address, err, problem.PortRefused, "")
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)
@@ -178,9 +179,9 @@ func TestC8_RuntimeAPIs(t *testing.T) {
 			"/2018-06-01/runtime/invocation/next", "/2020-11-11/runtime/invocation/next",
 		} {
 			_, err := guard.Address("http://" + api + path)
-			wantRefused(t, api, err, problem.AddressRefused, "")
+			testkit.WantProblem(t, api, err, problem.AddressRefused, "")
 			_, err = get(t, guard.Guarded(), "http://"+api+path)
-			wantRefused(t, api, err, problem.AddressRefused, "")
+			testkit.WantProblem(t, api, err, problem.AddressRefused, "")
 		}
 	}
 }
@@ -209,7 +210,7 @@ func TestC9_WhatAnAddressMayNotHold(t *testing.T) {
 		"https://[v1.x]", "http://gitlab.example.com;evil",
 	} {
 		_, err := guard.Address(address)
-		wantRefused(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused, "malformed")
+		testkit.WantProblem(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused, "malformed")
 	}
 }
 
@@ -220,7 +221,7 @@ func TestC9_AZoneIsNoPartOfAnAddress(t *testing.T) {
 		"http://[::ffff:" + site + "%25eth0]/", "http://[2606:4700::1111%25eth0]/",
 	} {
 		_, err := get(t, guard.Guarded(), address)
-		wantRefused(t, "GET "+address, err, problem.AddressRefused, "malformed")
+		testkit.WantProblem(t, "GET "+address, err, problem.AddressRefused, "malformed")
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)
@@ -236,11 +237,11 @@ func TestC10_OnlyHTTPAndHTTPS(t *testing.T) {
 		"gitlab.example.com", "gitlab.example.com:8080", "//gitlab.example.com", "", "  ", "/", "中",
 	} {
 		_, err := guard.Address(address)
-		wantRefused(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused, "scheme")
+		testkit.WantProblem(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused, "scheme")
 	}
 	for _, address := range []string{"ftp://gitlab.example.com/", "file:///etc/passwd"} {
 		_, err := get(t, guard.Guarded(), address)
-		wantRefused(t, "GET "+address, err, problem.AddressRefused, "scheme")
+		testkit.WantProblem(t, "GET "+address, err, problem.AddressRefused, "scheme")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 func TestC5_TheNameIsLookedUpOnceAndTheCheckedAddressIsDialled(t *testing.T) {
@@ -41,7 +42,7 @@ func TestC5_TheNameIsLookedUpOnceAndTheCheckedAddressIsDialled(t *testing.T) {
 		t.Errorf("looked up %d times, want once", got)
 	}
 	_, err := get(t, client, "http://rebind.example/")
-	wantRefused(t, "second GET", err, problem.AddressRefused, "")
+	testkit.WantProblem(t, "second GET", err, problem.AddressRefused, "")
 	if got, want := net.dials(), []string{site + ":80"}; !slices.Equal(got, want) {
 		t.Errorf("dialled %v, want %v", got, want)
 	}
@@ -62,7 +63,7 @@ func TestC6_OnePrivateRecordRefusesTheName(t *testing.T) {
 		net.name("mixed.example", records...)
 		for _, address := range []string{"http://mixed.example/", "https://mixed.example/"} {
 			_, err := get(t, guard.Guarded(), address)
-			wantRefused(t, strings.Join(records, ", "), err, problem.AddressRefused, "")
+			testkit.WantProblem(t, strings.Join(records, ", "), err, problem.AddressRefused, "")
 		}
 	}
 	if got := net.dials(); len(got) != 0 {
@@ -236,7 +237,7 @@ func TestListedPrivateHostsAreReached(t *testing.T) {
 		"http://[::1]:" + port,
 	} {
 		_, err := get(t, guard.Guarded(), other)
-		wantRefused(t, "GET "+other, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "GET "+other, err, problem.AddressRefused, "")
 	}
 }
 
@@ -257,11 +258,11 @@ func TestAListOpensNoMetadataService(t *testing.T) {
 	for _, ip := range never {
 		net.name("gitlab.corp.example", ip)
 		_, err := get(t, guard.Guarded(), "http://gitlab.corp.example/")
-		wantRefused(t, "a listed name of "+ip, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "a listed name of "+ip, err, problem.AddressRefused, "")
 		literal := "http://" + strings.TrimSuffix(netip.AddrPortFrom(
 			netip.MustParseAddr(ip), 80).String(), ":80")
 		_, err = guard.Address(literal)
-		wantRefused(t, literal, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, literal, err, problem.AddressRefused, "")
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)
@@ -344,7 +345,7 @@ func TestEgressProxyCarriesBothSchemes(t *testing.T) {
 		"https://[::1]/", "http://localhost/",
 	} {
 		_, err := get(t, guard.Guarded(), refused)
-		wantRefused(t, "GET "+refused, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "GET "+refused, err, problem.AddressRefused, "")
 	}
 	if _, err := get(t, guard.Guarded(), "http://nowhere.example/"); netguard.Problem(
 		err, "GitLab").Reason != "dns" {

@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"bindery/shared/netguard"
-	"bindery/shared/problem"
 )
 
 // site is the public address that the tests' servers seem to have.
@@ -165,15 +164,6 @@ func do(client *http.Client, req *http.Request) (string, error) {
 	}
 	body, err := netguard.ReadBody(resp, 1<<20)
 	return string(body), err
-}
-
-// wantRefused compares an error with a code and a reason.
-func wantRefused(t *testing.T, what string, err error, code problem.Code, reason string) {
-	t.Helper()
-	var p *problem.Problem
-	if !errors.As(err, &p) || p.Code != code || p.Reason != reason {
-		t.Errorf("%s: got error %v, want %s with reason %q", what, err, code, reason)
-	}
 }
 
 func hostOf(t *testing.T, s *httptest.Server) string {

@@ -17,9 +17,12 @@ import (
 type Clock struct{ nanoseconds atomic.Int64 }
 
 // NewClock returns a clock that shows noon of 1 May 2026, UTC.
-func NewClock() *Clock {
+func NewClock() *Clock { return NewClockAt(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)) }
+
+// NewClockAt returns a clock that shows start.
+func NewClockAt(start time.Time) *Clock {
 	c := &Clock{}
-	c.nanoseconds.Store(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixNano())
+	c.nanoseconds.Store(start.UnixNano())
 	return c
 }
 
@@ -57,5 +60,13 @@ func WantProblem(t testing.TB, what string, err error, code problem.Code, reason
 	}
 	if p.Code != code || p.Reason != reason {
 		t.Errorf("%s: got %s (%q), want %s (%q)", what, p.Code, p.Reason, code, reason)
+	}
+}
+
+// WantCode is [WantProblem] for a problem with this code and any reason.
+func WantCode(t testing.TB, what string, err error, code problem.Code) {
+	t.Helper()
+	if !problem.Is(err, code) {
+		t.Errorf("%s: got %v, want the problem %s", what, err, code)
 	}
 }

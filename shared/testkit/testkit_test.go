@@ -45,6 +45,12 @@ func TestAnExpectationReportsOnlyWhatDiffers(t *testing.T) {
 		"no problem": {func(t testing.TB) {
 			testkit.WantProblem(t, "bind", errors.New("x"), problem.InputMalformed, "")
 		}, 1},
+		"the code": {func(t testing.TB) {
+			testkit.WantCode(t, "bind", wrapped, problem.InputMalformed)
+		}, 0},
+		"only another code": {func(t testing.TB) {
+			testkit.WantCode(t, "bind", wrapped, problem.Internal)
+		}, 1},
 	} {
 		r := &recorder{}
 		c.expect(r)

@@ -10,10 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 
 	"bindery/shared/config"
+	"bindery/shared/testkit"
 )
 
 // environment returns a lookup of an environment in which a function starts, with changes.
@@ -29,26 +29,17 @@ func environment(changes ...string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// output is a log that may be written and read at once.
+// output is a log that also sends each line to a channel.
 type output struct {
-	mu    sync.Mutex
-	bytes bytes.Buffer
+	testkit.Log
 	lines chan string
 }
 
 func newOutput() *output { return &output{lines: make(chan string, 1000)} }
 
 func (o *output) Write(line []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.lines <- string(line)
-	return o.bytes.Write(line)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.bytes.String()
+	return o.Log.Write(line)
 }
 
 // address waits for the log line with the address that the function listens on.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/testkit"
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
@@ -29,31 +30,21 @@ func (e exchange) code() string {
 // fixture is a fake service behind a socket that records every exchange.
 type fixture struct {
 	*smtest.Service
-	url string
+	clock *testkit.Clock
+	url   string
 
-	mu        sync.Mutex
-	time      time.Time
+	mu        sync.Mutex // guards exchanges
 	exchanges []exchange
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &fixture{time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
-	w.Service = smtest.New(smtest.Options{Now: func() time.Time {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.time
-	}})
+	w := &fixture{clock: testkit.NewClockAt(time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC))}
+	w.Service = smtest.New(smtest.Options{Now: w.clock.Now})
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w
-}
-
-func (w *fixture) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.time = w.time.Add(d)
 }
 
 func (w *fixture) ServeHTTP(rw http.ResponseWriter, r *http.Request) {

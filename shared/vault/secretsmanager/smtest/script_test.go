@@ -166,7 +166,7 @@ func (w *fixture) runScript(t *testing.T) {
 	versions := strings.NewReplacer("$1", v1, "$2", v2, "$3", v3)
 	for _, l := range script() {
 		w.ask(t, l.operation, versions.Replace(l.body), l.want)
-		w.pass(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 }
 
@@ -266,7 +266,7 @@ func TestOldVersionsWithoutALabelAreRemoved(t *testing.T) {
 	if got := held(); got != 150 {
 		t.Errorf("%d versions in a day are kept, want 150", got)
 	}
-	w.pass(25 * time.Hour)
+	w.clock.Advance(25 * time.Hour)
 	put(149, "")
 	if got := held(); got != 100 {
 		t.Errorf("a day later there are %d versions, want 100", got)
