@@ -201,7 +201,7 @@ func platformProblems() []scenario {
 		{problem.TokenRejected, "", token("nobody")},
 		{problem.TokenRejected, "revoked", token("alice-revoked")},
 		{problem.TokenExpired, "", token("alice-expired")},
-		{problem.UserBlocked, "", token("mallory-blocked")},
+		{problem.UserBlocked, "blocked", token("mallory-blocked")},
 		{problem.PermissionMissing, "", token("alice-readonly")},
 		{problem.UsernameMismatch, "", token("bob-good")},
 		{

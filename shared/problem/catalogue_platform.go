@@ -79,6 +79,18 @@ func platforms() map[Code]entry {
 					"站点的 TLS 证书是自签名的，或由未知机构签发。",
 					"The site's TLS certificate is self-signed, or of an unknown authority.",
 				}},
+				"incomplete_chain": {
+					detail: text{
+						"站点没有发送中间证书，因此无法验证它的 TLS 证书；也可能该证书由私有 CA 签发。",
+						"The site doesn't send the intermediate certificates that its TLS certificate " +
+							"needs, or a private authority issued it.",
+					},
+					remedy: text{
+						"请站点管理员在服务器上安装完整的证书链（通常是 fullchain.pem）。浏览器会自行补全，因此不会提示。",
+						"Ask the site's administrator to install the full chain, often fullchain.pem. " +
+							"Browsers fetch missing certificates themselves and don't complain.",
+					},
+				},
 			},
 		},
 		PlatformUnreachable: {
@@ -89,11 +101,27 @@ func platforms() map[Code]entry {
 				"The source code site gives no answer.",
 			},
 			remedy: text{
+				"请稍后重试。若持续出现，请管理员检查 Bindery 能否访问 {platform}。",
+				"Try again soon. If it stays so, ask your administrator " +
+					"whether Bindery can reach {platform}.",
+			},
+			typedRemedy: text{
 				"请检查地址，并确认站点可从公网访问、没有防火墙阻挡，然后重试。",
 				"Check the address and that the site can be reached from the internet, " +
 					"not behind a firewall. Then try again.",
 			},
 			reasons: map[string]more{
+				"proxy": {
+					detail: text{
+						"出口代理拒绝了到 {platform} 的连接。",
+						"The egress proxy refused the connection to {platform}.",
+					},
+					remedy: text{
+						"请管理员在出口代理上放行 {platform}，并检查代理的凭据。",
+						"Ask your administrator to let {platform} through the egress proxy, " +
+							"and to check the proxy's credentials.",
+					},
+				},
 				"dns": {detail: text{
 					"找不到站点的主机名。",
 					"The site's host name is not found.",
@@ -116,8 +144,8 @@ func platforms() map[Code]entry {
 				"The site can be reached, but its answer is not what was expected.",
 			},
 			remedy: text{
-				"请确认地址是该平台的地址，稍后重试。",
-				"Check that the address is the platform's, and try again soon.",
+				"请稍后重试。若持续出现，请告诉管理员。",
+				"Try again soon. If it stays so, tell your administrator.",
 			},
 			reasons: map[string]more{
 				"issuer": {
@@ -139,20 +167,68 @@ func platforms() map[Code]entry {
 					},
 				},
 				"redirect": {detail: text{
-					"站点要求跳转到别的地址。携带令牌的请求不会跟随跳转。",
-					"The site redirects to another address. A call that carries a token follows none.",
+					"同一站点要求跳转到另一个地址（例如 https 或子路径）。携带令牌的请求不会跟随跳转。",
+					"The site redirects to another address of its own, such as https or a sub-path. " +
+						"A call that carries a token follows none.",
 				}, remedy: text{
-					"请直接填写跳转后的最终地址。",
-					"Enter the address that the site redirects to.",
+					"请在浏览器中打开该地址，并填写同一主机的最终地址，包括 https 和子路径。",
+					"Open the address in a browser and enter the one of the same host that it ends at, " +
+						"with https and its sub-path.",
 				}},
-				"user_agent": {
+				"not_the_api": {
 					detail: text{
-						"{platform} 拒绝了请求，通常是因为请求缺少 User-Agent。",
-						"{platform} refused the call, as it does when a call has no User-Agent.",
+						"响应不是来自 {platform} 的接口：前面的单点登录、防火墙或代理，或者另一个站点作了响应。" +
+							"令牌未受影响。",
+						"The reply is not from {platform}'s API: single sign-on, a firewall or a proxy in " +
+							"front of it answered, or another site. It says nothing about the token.",
 					},
 					remedy: text{
-						"请管理员检查出口代理是否删除了请求头 User-Agent。",
-						"Ask your administrator whether the egress proxy drops the header User-Agent.",
+						"请检查地址和子路径。若地址正确，说明单点登录、防火墙或代理在 {platform} 之前作了响应：" +
+							"请管理员允许 Bindery 的出口 IP 直接访问 /api/v4。",
+						"Check the address and its sub-path. If it is right, single sign-on, a firewall or a " +
+							"proxy answers before {platform}: ask its administrator to let Bindery's address " +
+							"through to /api/v4.",
+					},
+				},
+				"intercepted": {
+					detail: text{
+						"响应不是来自 {platform} 的接口，而是来自途中的网关、防火墙或代理。令牌未受影响。",
+						"The reply is not from {platform}'s API, but from a gateway, a firewall or a proxy " +
+							"on the way. It says nothing about the token.",
+					},
+					remedy: text{
+						"请稍后重试。若持续出现，请管理员检查出口代理和防火墙是否放行 {platform} 的接口。",
+						"Try again soon. If it stays so, ask your administrator whether the egress proxy and " +
+							"the firewall let calls through to {platform}'s API.",
+					},
+				},
+				"refused": {
+					detail: text{
+						"{platform} 以错误代码 {code} 拒绝了请求。",
+						"{platform} refused the request with the error {code}.",
+					},
+					remedy: text{
+						"请重试。若持续出现，请把这个错误代码告诉管理员。",
+						"Try again. If it stays so, give this error to your administrator.",
+					},
+				},
+				"busy": {
+					detail: text{
+						"{platform} 表示它暂时无法完成授权。",
+						"{platform} says that it can't complete the consent at the moment.",
+					},
+					remedy: text{"请稍后重新开始绑定。", "Start again in a few minutes."},
+				},
+				"user_agent": {
+					detail: text{
+						"请求被拒绝且没有错误代码：可能被防火墙拦截，也可能请求头 User-Agent 在途中被删除。",
+						"The call was refused without an error code: a firewall blocks it, " +
+							"or the header User-Agent was dropped on the way.",
+					},
+					remedy: text{
+						"请管理员检查防火墙是否放行 Bindery 到 {platform} 的请求，以及出口代理是否删除了 User-Agent。",
+						"Ask your administrator whether a firewall lets Bindery's calls to {platform} through, " +
+							"and whether the egress proxy drops User-Agent.",
 					},
 				},
 				"gone": {
@@ -192,6 +268,16 @@ func platforms() map[Code]entry {
 				"Check that it was copied whole and was not revoked; create a new one if need be.",
 			},
 			reasons: map[string]more{
+				"token_type": {
+					detail: text{
+						"{platform} 的这个接口不接受这种类型的令牌。",
+						"{platform} does not accept this type of token here.",
+					},
+					remedy: text{
+						"请在 {platform} 的个人设置中新建个人访问令牌。",
+						"Create a personal access token in your settings on {platform}.",
+					},
+				},
 				"revoked": {detail: text{
 					"该令牌已被撤销。",
 					"The token has been revoked.",
@@ -254,6 +340,7 @@ func platforms() map[Code]entry {
 				"请联系 {platform} 管理员恢复该用户，或使用其他用户的令牌。",
 				"Ask {platform}'s administrator to activate the user, or use another user's token.",
 			},
+			reasons: blockedUsers(),
 		},
 		PermissionMissing: {
 			status: http.StatusUnprocessableEntity,
@@ -264,6 +351,68 @@ func platforms() map[Code]entry {
 				"Create a token on {platform} that has them, and bind again.",
 			},
 			reasons: map[string]more{
+				"fine_grained": {
+					detail: text{
+						"这是细粒度令牌，或者所在群组只允许细粒度令牌；它的权限不够。",
+						"The token is a fine-grained one, or its group accepts only those, " +
+							"and its permissions are not enough.",
+					},
+					remedy: text{
+						"请在 {platform} 新建带 api 权限范围的经典（classic）个人访问令牌，然后重新绑定。",
+						"Create a classic personal access token with the scope api on {platform}, and bind again.",
+					},
+				},
+				"dpop": {
+					detail: text{
+						"{platform} 要求该用户的令牌附带持有证明（DPoP），Bindery 无法提供。令牌本身仍然有效。",
+						"{platform} requires proof of possession (DPoP) with this user's tokens, which Bindery " +
+							"can't give. The token itself is valid.",
+					},
+					remedy: text{
+						"请在 {platform} 的用户设置“访问令牌”中关闭 DPoP，或使用未开启 DPoP 的用户的令牌。",
+						"Turn DPoP off under access tokens in the user's settings on {platform}, " +
+							"or use the token of a user without it.",
+					},
+				},
+				"impersonation": {
+					detail: text{
+						"这是模拟用户（impersonation）令牌，而 {platform} 已禁用模拟用户功能。",
+						"This is an impersonation token, and impersonation is disabled on {platform}.",
+					},
+					remedy: text{
+						"请由用户本人新建个人访问令牌并重新绑定，或请 {platform} 管理员启用该功能。",
+						"Bind again with a personal access token that the user has created, " +
+							"or ask {platform}'s administrator to enable impersonation.",
+					},
+				},
+				"single_sign_on": {
+					detail: text{
+						"{platform} 组织要求令牌经过单点登录（SAML）授权。",
+						"A {platform} organization requires that the token is authorized by its single sign-on.",
+					},
+					remedy: text{
+						"请先在 {platform} 登录该组织的单点登录，然后重新绑定。",
+						"Sign in to the organization's single sign-on on {platform}, then bind again.",
+					},
+				},
+				"not_approved": {
+					detail: text{
+						"{platform} 组织限制第三方应用，尚未批准此应用。",
+						"A {platform} organization restricts apps, and has not approved this one.",
+					},
+					remedy: text{
+						"请组织所有者在 {platform} 批准此应用，然后重新绑定。",
+						"Ask the organization's owner to approve the app on {platform}, then bind again.",
+					},
+				},
+				"whole_consent": {
+					detail: text{"授权不包含以下权限：{missing}。", "The consent does not include: {missing}."},
+					remedy: text{
+						"请重新绑定，并在 {platform} 的页面上同意授权。若仍然缺少，请管理员检查登记的是 OAuth 应用。",
+						"Bind again, and give the consent on {platform}'s page. If it is still missing, ask your " +
+							"administrator to check that an OAuth app is registered.",
+					},
+				},
 				"consent": {
 					detail: text{"授权不包含以下权限：{missing}。", "The consent does not include: {missing}."},
 					remedy: text{
@@ -306,6 +455,16 @@ func platforms() map[Code]entry {
 				"Enter the user name, not the e-mail, of the user who created the token.",
 			},
 			reasons: map[string]more{
+				"bot": {
+					detail: text{
+						"令牌有效，但它是项目或群组的访问令牌，属于机器人用户 {username}。",
+						"The token is valid, but it is a project's or group's: it belongs to the bot user {username}.",
+					},
+					remedy: text{
+						"请在用户名中填写 {username}。",
+						"Enter {username} as the user name.",
+					},
+				},
 				"clone_account": {
 					detail: text{
 						"令牌有效，但 {platform} 不接受用所填的克隆账号和该令牌访问代码。",

@@ -96,20 +96,33 @@ func (c *client) do(ctx context.Context, k call) (reply, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return reply{}, netguard.Problem(err, c.title)
+		return reply{}, c.unreachable(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return reply{}, c.failed(resp.StatusCode).Because("redirect")
+		if c.userAddress && movedNearby(req.URL, resp) {
+			return reply{}, c.failed(resp.StatusCode).Because("redirect")
+		}
+		return reply{}, c.notTheAPI(reply{status: resp.StatusCode})
 	}
 	body, err := netguard.ReadBody(resp, maxReplyLength)
 	if errors.Is(err, netguard.ErrTooLong) {
 		return reply{}, c.failed(resp.StatusCode).From(err)
 	}
 	if err != nil {
-		return reply{}, netguard.Problem(err, c.title)
+		return reply{}, c.unreachable(err)
 	}
 	return reply{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// unreachable returns the problem of a failed call. Where a user typed the address, the problem
+// names it, and the remedy is to check it.
+func (c *client) unreachable(err error) *problem.Problem {
+	p := netguard.Problem(err, c.title)
+	if c.userAddress {
+		return p.With(problem.TypedAddress, "true")
+	}
+	return p
 }
 
 func (c *client) request(ctx context.Context, k call) (*http.Request, error) {
@@ -122,6 +135,9 @@ func (c *client) request(ctx context.Context, k call) (*http.Request, error) {
 		return nil, fmt.Errorf("provider: make a call to %s: %w", c.title, err)
 	}
 	req.Header.Set("Accept", "application/json")
+	// Without it any coding is acceptable (RFC 9110, 12.5.3), and a reply that can't be read may
+	// hold a token that is issued only once.
+	req.Header.Set("Accept-Encoding", "identity")
 	for name, value := range k.header {
 		req.Header.Set(name, value)
 	}
@@ -171,33 +187,71 @@ func (r reply) html() bool {
 	return bytes.HasPrefix(bytes.TrimSpace(r.body), []byte("<"))
 }
 
-func (r reply) json() bool { return json.Valid(r.body) }
+// apiError is a refusal's error, in lower case. Only rules search it. It must not be shown or
+// logged: the server may have put the token that was sent into it.
+type apiError struct {
+	code string // OAuth's error, or Codeup's errorCode after codeupCode
+	text string
+}
 
-// errorText returns a reply's error in lower case: the error fields of the platforms' JSON, or the
-// whole text if it isn't JSON. Only [client.judge] searches it. It must not be shown or logged: the
-// server may have put the token that was sent into it.
-func (r reply) errorText() string {
+// The codes of errors that have none, by their shape. onlyMessage is GitLab's and Gitee's own:
+// gateways that use the same message add fields to it.
+const (
+	onlyMessage    = "(only a message)"
+	bitbucketShape = "(type error)"
+)
+
+// codeupCode is put before the codes of Codeup's own field, to tell them from those of error, which
+// every gateway uses.
+const codeupCode = "errorCode "
+
+// apiError returns the reply's error from the fields of the platforms' JSON, and whether it is a
+// JSON object. Otherwise the whole body is the text.
+func (r reply) apiError() (apiError, bool) {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(r.body, &all) != nil || all == nil {
+		return apiError{text: strings.ToLower(strings.TrimSpace(string(r.body)))}, false
+	}
+	field := func(raw json.RawMessage) string {
+		var text loose
+		_ = json.Unmarshal(raw, &text)
+		return strings.ToLower(strings.TrimSpace(string(text)))
+	}
+	first := func(names ...string) string {
+		for _, name := range names {
+			if text := field(all[name]); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+	var bitbucket map[string]json.RawMessage
+	if json.Unmarshal(all["error"], &bitbucket) == nil && bitbucket["message"] != nil {
+		e := apiError{text: field(bitbucket["message"])}
+		if field(all["type"]) == "error" {
+			e.code = bitbucketShape
+		}
+		return e, true
+	}
+	e := apiError{
+		code: first("error"),
+		text: first("error_description", "errorMessage", "errorDescription", "message"),
+	}
+	switch code := first("errorCode"); {
+	case code != "":
+		e.code = codeupCode + code
+	case len(all) == 1 && all["message"] != nil:
+		e.code = onlyMessage
+	}
+	return e, true
+}
+
+// errorCode reports whether the reply has an errorCode, which of the platforms only Codeup sends.
+func (r reply) errorCode() bool {
 	var fields struct {
-		Error            json.RawMessage `json:"error"`
-		ErrorDescription loose           `json:"error_description"`
-		Message          loose           `json:"message"`
-		ErrorCode        loose           `json:"errorCode"`
-		ErrorMessage     loose           `json:"errorMessage"`
-		Description      loose           `json:"errorDescription"`
+		ErrorCode loose `json:"errorCode"`
 	}
-	if json.Unmarshal(r.body, &fields) != nil {
-		return strings.ToLower(string(r.body))
-	}
-	var word loose
-	_ = json.Unmarshal(fields.Error, &word)
-	var inner struct { // Bitbucket
-		Message loose `json:"message"`
-	}
-	_ = json.Unmarshal(fields.Error, &inner)
-	return strings.ToLower(fmt.Sprintln(
-		word, inner.Message, fields.ErrorDescription, fields.Message,
-		fields.ErrorCode, fields.ErrorMessage, fields.Description,
-	))
+	return json.Unmarshal(r.body, &fields) == nil && fields.ErrorCode != ""
 }
 
 // loose is a JSON string, or a number or boolean as its text; anything else is "". Platforms change
@@ -223,7 +277,8 @@ func (c *client) failed(status int) *problem.Problem {
 	return c.problem(problem.PlatformError).From(fmt.Errorf("%s answered %d", c.title, status))
 }
 
-// unexpected returns the problem of a reply that isn't the platform's API.
+// unexpected returns the problem of a reply, successful or "not found", that isn't the platform's
+// API: most likely the address is another server's, or lacks its sub-path.
 func (c *client) unexpected(r reply) *problem.Problem {
 	if c.userAddress {
 		return c.failed(r.status).Because("not_the_platform")
