@@ -81,7 +81,7 @@ func tokenOf(r *http.Request) string {
 	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
-// notInThisVersion is an older server's reply to a newer path: it takes "self" for an id.
+// notInThisVersion is an older server's reply to a newer path.
 func notInThisVersion() *apiError {
 	return &apiError{http.StatusNotFound, platform.Object{"error": "404 Not Found"}}
 }
@@ -109,10 +109,14 @@ func (s *Server) getUser(r *http.Request, t *token, u User) (any, *apiError) {
 	}, nil
 }
 
-// getSelf returns the token itself, which needs no scope.
+// getSelf returns the token itself, which needs no scope. Versions 15.1 to 15.4 have a path with a
+// token's id in this place, and take "self" for an id that isn't the user's own.
 func (s *Server) getSelf(_ *http.Request, t *token, u User) (any, *apiError) {
-	if s.currentVersion().before(15, 5) {
+	switch version := s.currentVersion(); {
+	case version.before(15, 1):
 		return nil, notInThisVersion()
+	case version.before(15, 5):
+		return nil, unauthorized()
 	}
 	return s.describe(t, u), nil
 }
