@@ -84,7 +84,7 @@ func blockedUsers() map[string]more {
 				"Ask the directory's administrator to restore the user, or use another user's token.",
 			},
 		},
-		"internal": {
+		"internal_user": {
 			detail: text{
 				"令牌属于 {platform} 的内部用户，不能用于此操作。",
 				"The token belongs to an internal user of {platform}, which may not do this.",

@@ -92,7 +92,7 @@ func (c *client) judge(r reply) *problem.Problem {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 		return c.notTheAPI(r)
 	case http.StatusForbidden:
-		if c.userAddress && !strings.HasPrefix(e.text, "403 forbidden") || !isJSON {
+		if c.userAddress && e.code != onlyMessage || !isJSON {
 			return c.notTheAPI(r)
 		}
 	}

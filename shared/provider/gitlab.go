@@ -49,7 +49,7 @@ var gitLabDialect = dialect{
 		{403, "", "*email address is not confirmed*", problem.UserBlocked, "unconfirmed_email"},
 		{403, "", "*pending approval*", problem.UserBlocked, "pending_approval"},
 		{403, "", "*account has been deactivated*", problem.UserBlocked, "deactivated"},
-		{403, "", "*performed by internal users*", problem.UserBlocked, "internal"},
+		{403, "", "*performed by internal users*", problem.UserBlocked, "internal_user"},
 		{403, "", "*account has been banned*", problem.UserBlocked, "banned"},
 		{403, "", "*blocked by ldap*", problem.UserBlocked, "ldap_blocked"},
 		{403, "", "*account has been blocked*", problem.UserBlocked, "blocked"},

@@ -1,11 +1,14 @@
 package provider
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"bindery/shared/problem"
+	"bindery/shared/secret"
 )
 
 // notTheAPI are 401, 403 and 407 replies of what stands in front of a platform: web pages, gateways,
@@ -203,4 +206,214 @@ func TestF5_OnlyARedirectOfTheSameSiteIsAMovedPlatform(t *testing.T) {
 		wantTold(t, location, err, problem.PlatformError, want)
 		same(t, location, s.paths(), []string{"GET " + userPath})
 	}
+}
+
+func TestF4_RefusalsSayWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		platform string
+		status   int
+		body     string
+		code     problem.Code
+		reason   string
+	}{
+		{GitLab, 403, `{"message":"403 Forbidden - You (@mei) must accept the Terms of Service in ` +
+			`order to perform this action. To accept these terms, please access GitLab from a web ` +
+			`browser at https://gitlab.example.com."}`, problem.UserBlocked, "terms"},
+		{GitLab, 403, `{"message":"403 Forbidden - Your password expired. Please access GitLab from ` +
+			`a web browser to update your password."}`, problem.UserBlocked, "password_expired"},
+		{
+			GitLab, 403, `{"message":"403 Forbidden - Your primary email address is not confirmed. ` +
+				`Please check your inbox for the confirmation instructions."}`,
+			problem.UserBlocked, "unconfirmed_email",
+		},
+		{GitLab, 403, `{"message":"403 Forbidden - Your account is pending approval from your ` +
+			`administrator and hence blocked."}`, problem.UserBlocked, "pending_approval"},
+		{
+			GitLab, 403, `{"message":"403 Forbidden - Your account has been deactivated by your ` +
+				`administrator. Please log back in from a web browser to reactivate your account"}`,
+			problem.UserBlocked, "deactivated",
+		},
+		{GitLab, 403, `{"message":"403 Forbidden - This action cannot be performed by internal ` +
+			`users"}`, problem.UserBlocked, "internal_user"},
+		{
+			GitLab, 403, `{"message":"403 Forbidden - Your account has been blocked."}`,
+			problem.UserBlocked, "blocked",
+		},
+		{GitLab, 403, `{"message":"403 Forbidden - 您的帐户已被禁用。"}`, problem.UserBlocked, ""},
+		{GitLab, 403, `{"message":"403 Forbidden"}`, problem.PlatformError, ""},
+		{GitLab, 403, `{"message":"Forbidden"}`, problem.PlatformError, "not_the_api"},
+		{
+			GitLab, 403, `{"message":"403 Forbidden - blocked by policy","rule":"7"}`,
+			problem.PlatformError, "",
+		},
+		{
+			GitLab, 403, `{"error":"insufficient_granular_scope","error_description":"Access denied"}`,
+			problem.PermissionMissing, "fine_grained",
+		},
+		{GitHub, 403, `{"message":"Although you appear to have the correct authorization ` +
+			`credentials, the organization has an IP allow list enabled, and your IP address is not ` +
+			`permitted to access this resource."}`, problem.AddressNotListed, ""},
+		{
+			GitHub, 403, `{"message":"Resource protected by organization SAML enforcement. You must ` +
+				`grant your OAuth token access to this organization."}`,
+			problem.PermissionMissing, "single_sign_on",
+		},
+		{
+			GitHub, 403, `{"message":"Although you appear to have the correct authorization ` +
+				`credentials, the organization has enabled OAuth App access restrictions"}`,
+			problem.PermissionMissing, "not_approved",
+		},
+		{
+			GitHub, 403, `{"message":"At least one email address must be verified to do that."}`,
+			problem.UserBlocked, "unconfirmed_email",
+		},
+		{
+			GitHub, 403, `{"message":"Resource not accessible by integration"}`,
+			problem.ClientRefused, "github_app",
+		},
+		{GitHub, 403, `{"message":"Maximum number of login attempts exceeded. Please try again ` +
+			`later."}`, problem.PlatformRateLimited, ""},
+		{GitHub, 403, `{"message":"Request forbidden by administrative rules. Please make sure your ` +
+			`request has a User-Agent header"}`, problem.PlatformError, "user_agent"},
+		{
+			Gitee, 403, `{"message":"403 Forbidden: scope user_info is missing"}`,
+			problem.PermissionMissing, "",
+		},
+		{Gitee, 403, `{"message":"该账号已被锁定"}`, problem.UserBlocked, "blocked"},
+		{Gitee, 403, `Forbidden`, problem.PlatformError, "user_agent"},
+		{Bitbucket, 403, `{"type":"error","error":{"message":"To access this repository, an admin ` +
+			`must whitelist your IP."}}`, problem.AddressNotListed, ""},
+		{Bitbucket, 403, `{"type":"error","error":{"message":"You must enable two-step ` +
+			`verification."}}`, problem.UserBlocked, "two_step"},
+		{Bitbucket, 403, `{"type":"error","error":{"message":"The token lacks a scope that this ` +
+			`needs."}}`, problem.PermissionMissing, ""},
+		{Codeup, 400, `{"errorCode":"SYSTEM_FORBIDDEN_ERROR"}`, problem.AddressNotListed, ""},
+		{Codeup, 403, `{"errorCode":"SomethingNew"}`, problem.PlatformError, ""},
+	} {
+		p := testClient(tt.platform).judge(canned{status: tt.status, body: tt.body}.reply())
+		wantTold(t, tt.platform+" "+tt.body, p, tt.code, tt.reason)
+	}
+}
+
+func TestF4_AStateThatIsNotActiveSaysWhatToDo(t *testing.T) {
+	for state, reason := range map[string]string{
+		"blocked": "blocked", "ldap_blocked": "ldap_blocked", "deactivated": "deactivated",
+		"banned": "banned", "blocked_pending_approval": "pending_approval", "newer": "",
+	} {
+		s := newTokenSite(t, with(gitLabReplies(), userPath, canned{
+			body: `{"id":42,"username":"alice","state":"` + state + `"}`,
+		}))
+		_, err := s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
+		wantTold(t, state, err, problem.UserBlocked, reason)
+	}
+}
+
+func TestF6_ErrorsOfAConsent(t *testing.T) {
+	for code, want := range map[string]struct {
+		code   problem.Code
+		reason string
+	}{
+		"access_denied":             {problem.ConsentRefused, ""},
+		"application_suspended":     {problem.ClientRefused, "suspended"},
+		"redirect_uri_mismatch":     {problem.ClientRefused, "redirect_uri"},
+		"unauthorized_client":       {problem.ClientRefused, ""},
+		"invalid_scope":             {problem.ClientRefused, "scope"},
+		"unsupported_response_type": {problem.ClientRefused, ""},
+		"invalid_request":           {problem.ClientRefused, ""},
+		"server_error":              {problem.PlatformError, "busy"},
+		"temporarily_unavailable":   {problem.PlatformError, "busy"},
+		"something_new":             {problem.PlatformError, "refused"},
+		"<b>hostile</b>":            {problem.PlatformError, "refused"},
+		"":                          {problem.PlatformError, ""},
+	} {
+		for _, name := range oauthNames {
+			p := ConsentError(newOAuthSite(t).platform(t, name), code)
+			wantTold(t, name+" "+code, p, want.code, want.reason)
+			if leaks(p) {
+				t.Errorf("%s: the problem shows %q", name, code)
+			}
+		}
+	}
+}
+
+// No platform that is bound by consent has an address that a user typed.
+func TestF6_NoRemedySpeaksOfAnAddressThatNobodyTyped(t *testing.T) {
+	codes := []problem.Code{
+		problem.PlatformError, problem.PlatformUnreachable, problem.ClientRefused,
+	}
+	for _, code := range codes {
+		for _, reason := range append(problem.Reasons(code), "") {
+			switch reason {
+			case "not_the_platform", "not_the_api", "redirect": // only of a typed address
+				continue
+			}
+			p := problem.New(code).Because(reason).With("platform", "GitHub").With("code", "x")
+			for lang, word := range map[problem.Language]string{
+				problem.English: "address", problem.Chinese: "地址",
+			} {
+				if text := p.In(lang); strings.Contains(text.Remedy, word) {
+					t.Errorf("%s %s: the remedy is %q", code, reason, text.Remedy)
+				}
+			}
+		}
+	}
+}
+
+func TestF6_AGitHubAppIsTheOperatorsMatter(t *testing.T) {
+	s := newOAuthSite(t, withScopes(octocat, ""))
+	cred := Credential{Access: secret.New("ghu_canary")}
+	_, err := s.platform(t, GitHub).Check(t.Context(), cred)
+	wantTold(t, "a GitHub App's token", err, problem.ClientRefused, "github_app")
+}
+
+func TestF7_ACompressedTokenReplyIsRead(t *testing.T) {
+	var packed strings.Builder
+	w := gzip.NewWriter(&packed)
+	body := `{"access_token":"a","refresh_token":"r","expires_in":60}`
+	if _, err := io.WriteString(w, body); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range oauthNames {
+		s := newOAuthSite(t, canned{
+			header: map[string]string{"Content-Encoding": "gzip"}, body: packed.String(),
+		})
+		token, err := refresh(s.platform(t, name))
+		if err != nil || token.Access.Reveal() != "a" || token.Refresh.Reveal() != "r" {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if got := s.got(t, 1)[0].header.Get("Accept-Encoding"); got != "identity" {
+			t.Errorf("%s: Accept-Encoding is %q", name, got)
+		}
+	}
+}
+
+func TestF8_ABotsUserNameIsNamed(t *testing.T) {
+	s := newTokenSite(t, with(gitLabReplies(), userPath, canned{
+		body: `{"id":42,"username":"project_7_bot_0a","state":"active","bot":true}`,
+	}))
+	_, err := s.gitLab().Verify(t.Context(), submit(s.URL))
+	wantTold(t, "Verify", err, problem.UsernameMismatch, "bot")
+	if remedy := problem.Of(err).In(problem.English).Remedy; !strings.Contains(
+		remedy, "project_7_bot_0a") {
+		t.Errorf("the remedy is %q", remedy)
+	}
+	in := submit(s.URL)
+	in.Username = "project_7_bot_0a"
+	if _, err := s.gitLab().Verify(t.Context(), in); err != nil {
+		t.Errorf("with the bot's name: %v", err)
+	}
+}
+
+func TestF8_TheServersWordOnAnExpiryCounts(t *testing.T) {
+	s := newTokenSite(t, with(gitLabReplies(), selfPath, canned{
+		body: `{"id":5,"active":true,"scopes":["api"],"expires_at":"2026-03-01"}`,
+	}))
+	f, err := s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
+	if err != nil || !f.ExpiresAt.IsZero() {
+		t.Errorf("the end is %v, %v", f.ExpiresAt, err)
+	}
+	same(t, "warnings", warned(f), []string{"token_in_the_clear", "expiry_unknown"})
 }

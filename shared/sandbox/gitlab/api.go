@@ -105,7 +105,7 @@ func (s *Server) getUser(r *http.Request, t *token, u User) (any, *apiError) {
 		"avatar_url": fmt.Sprintf("%s/uploads/-/system/user/avatar/%d/avatar.png", base, u.ID),
 		"web_url":    base + "/" + u.Username, "created_at": platform.Epoch, "bio": "",
 		"location": nil, "public_email": "", "email": u.Username + "@sandbox.invalid",
-		"bot": false, "external": false, "private_profile": false, "two_factor_enabled": true,
+		"bot": u.Bot, "external": false, "private_profile": false, "two_factor_enabled": true,
 	}, nil
 }
 

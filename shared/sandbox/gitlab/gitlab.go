@@ -22,6 +22,8 @@ type User struct {
 	// State is "active", "blocked" or "deactivated"; empty is active. The token of a blocked or
 	// deactivated user is refused.
 	State string
+	// Bot marks the user of a project's or a group's token.
+	Bot bool
 	// Projects are those in which the user has the maintainer's role, as namespace/name.
 	Projects []string
 }
