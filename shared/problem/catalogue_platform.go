@@ -172,8 +172,11 @@ func platforms() map[Code]entry {
 						"What answers at this address does not look like {platform}'s API.",
 					},
 					remedy: text{
-						"请填写 {platform} 的登录地址（若安装在子路径下，请包含子路径）。",
-						"Enter the address where you sign in to {platform}, with its sub-path if it has one.",
+						"请填写 {platform} 的登录地址（若安装在子路径下，请包含子路径）。若地址正确，说明单点登录或防火墙" +
+							"在 {platform} 之前作了响应：请管理员允许 Bindery 的出口 IP 直接访问 /api/v4。",
+						"Enter the address where you sign in to {platform}, with its sub-path if it has one. If it " +
+							"is right, single sign-on or a firewall answers before {platform}: ask its " +
+							"administrator to let Bindery's address through to /api/v4.",
 					},
 				},
 				"redirect": {detail: text{

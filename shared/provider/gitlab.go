@@ -120,7 +120,7 @@ func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) 
 	if !strings.EqualFold(username, result.Identity.Username) {
 		mismatch := g.problem(problem.UsernameMismatch)
 		if bot {
-			// The token of a project or a group has a user name that nobody has seen.
+			// GitLab made up this name with the project's or group's token. Its owner doesn't know it.
 			mismatch = mismatch.Because("bot").With("username", result.Identity.Username)
 		}
 		return CheckResult{}, mismatch
@@ -192,7 +192,7 @@ func tooOld(r reply) bool {
 }
 
 // readAsID reports whether this is the refusal of GitLab 15.1 to 15.4, which take "self" for a
-// token's id and answer 401 to anyone but an administrator, who gets a 404. A token that has been
+// token's id and answer 401, or 404 to an administrator. A token that has been
 // revoked since is told apart by its own words, or by the next check.
 //
 // Source: gitlabhq's lib/api/personal_access_tokens.rb at 15.1.
