@@ -54,7 +54,8 @@ func newInternet(t *testing.T) *internet {
 		closed: closed,
 		names: map[string]string{
 			"gitlab.example": siteIP, "expired.example": siteIP, "self.example": siteIP,
-			"other.example": siteIP, "chain.example": siteIP, "closed.example": closedIP, "silent.example": silentIP,
+			"other.example": siteIP, "chain.example": siteIP,
+			"closed.example": closedIP, "silent.example": silentIP,
 			"private.example": "10.0.0.7",
 		},
 	}

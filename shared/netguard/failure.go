@@ -27,7 +27,8 @@ var ErrTooLong = errors.New("netguard: the reply is too long")
 // longer body it returns [ErrTooLong] after reading at most one byte more than max.
 //
 // A body that a proxy has compressed although that wasn't asked for is decompressed: gzip, and
-// deflate (RFC 9110, 8.4.1). The limit counts for both forms, so no small reply becomes a large one.
+// deflate (RFC 9110, 8.4.1). The limit counts for both forms, so no small reply becomes a large
+// one.
 func ReadBody(resp *http.Response, max int64) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := readAtMost(resp.Body, max)
@@ -65,7 +66,8 @@ func readAtMost(from io.Reader, max int64) ([]byte, error) {
 //
 // A problem inside err is returned. Otherwise it is [problem.CertificateUntrusted] with the reason
 // "expired", "hostname", "self_signed" or "incomplete_chain"; [problem.PlatformUnreachable] with
-// "dns", "refused", "timeout", "proxy" (the operator's) or none; or [problem.PlatformError] for a reply that is too long. The cause holds no
+// "dns", "refused", "timeout", "proxy" (the operator's) or none; or [problem.PlatformError] for a
+// reply that is too long. The cause holds no
 // part of the request, and nothing that the server sent, because that may be the token that it
 // received.
 func Problem(err error, platform string) *problem.Problem {

@@ -1,6 +1,7 @@
 package problem
 
-// blockedUsers are the reasons of [UserBlocked], each with what the user or an administrator can do.
+// blockedUsers are the reasons of [UserBlocked], each with what the user or an administrator can
+// do.
 func blockedUsers() map[string]more {
 	return map[string]more{
 		"terms": {

@@ -207,7 +207,8 @@ func tokens() map[Code]entry {
 				"bot": {
 					detail: text{
 						"令牌有效，但它是项目或群组的访问令牌，属于机器人用户 {username}。",
-						"The token is valid, but it is a project's or group's: it belongs to the bot user {username}.",
+						"The token is valid, but it is a project's or group's: " +
+							"it belongs to the bot user {username}.",
 					},
 					remedy: text{
 						"请在用户名中填写 {username}。",

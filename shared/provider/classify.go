@@ -92,7 +92,8 @@ func (c *client) judge(r reply) *problem.Problem {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 		return c.notTheAPI(r)
 	case http.StatusForbidden:
-		if c.userAddress && e.code != onlyMessage || !isJSON {
+		gitLabs := e.code == onlyMessage && strings.HasPrefix(e.text, "403 forbidden")
+		if c.userAddress && !gitLabs || !isJSON {
 			return c.notTheAPI(r)
 		}
 	}

@@ -37,7 +37,7 @@ func gitHubRegistration() Registration {
 
 // gitHubDialect is what GitHub's API answers.
 //
-// Source: GitHub's docs, "Troubleshooting the REST API", and replies that users of it have published.
+// Source: GitHub's docs, "Troubleshooting the REST API", and replies that users have published.
 var gitHubDialect = dialect{
 	title: "GitHub",
 	needs: "repo",

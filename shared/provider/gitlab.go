@@ -28,8 +28,8 @@ func gitLabRegistration() Registration {
 //
 // Source: gitlabhq's lib/api/api_guard.rb and lib/api/helpers.rb for 401 and the scopes, and its
 // lib/gitlab/auth/user_access_denied_reason.rb for what follows "403 Forbidden - ". GitLab's web
-// pages answer 401 in JSON as well, translated ("You need to sign in or sign up before continuing."):
-// that is not the API.
+// pages answer 401 in JSON as well, in the user's language ("You need to sign in or sign up before
+// continuing."): that is not the API.
 var gitLabDialect = dialect{
 	title:       "GitLab",
 	needs:       "api",

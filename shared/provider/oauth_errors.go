@@ -111,8 +111,8 @@ func (o *oauth) read(r reply, g grantType) (t tokenReply, tryNextSecret bool, er
 	return t, false, nil
 }
 
-// deadRefreshToken reports whether the description of an invalid_request says that the refresh token
-// isn't valid, and not that it is missing. Bitbucket answers so: "Invalid refresh_token".
+// deadRefreshToken reports whether the description of an invalid_request says that the refresh
+// token isn't valid, and not that it is missing. Bitbucket answers so: "Invalid refresh_token".
 //
 // Source: readthedocs.org#2992, dockstore#3855.
 func deadRefreshToken(description string) bool {

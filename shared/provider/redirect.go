@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// movedNearby reports whether a redirect leads to the same platform at a better address: from http to
-// https, or to a sub-path of the same host. A user who is asked to type another address would send
+// movedNearby reports whether a redirect leads to the same platform at a better address: from http
+// to https, or to a sub-path of the same host. A user who is asked to type another address would send
 // the token to another server.
 //
-// A sign-in page in front of the platform redirects too, often to a path of the same host, and sends
-// the page to return to in the query.
+// A sign-in page in front of the platform redirects too, often to a path of the same host, and
+// sends the page to return to in the query.
 func movedNearby(from *url.URL, resp *http.Response) bool {
 	to, err := resp.Location() // resolved against the request's address
 	if err != nil || to.User != nil || to.RawQuery != from.RawQuery || to.Fragment != "" {

@@ -11,8 +11,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// notTheAPI are 401, 403 and 407 replies of what stands in front of a platform: web pages, gateways,
-// single sign-on, firewalls. None says anything about the token.
+// notTheAPI are 401, 403 and 407 replies of what stands in front of a platform: web pages,
+// gateways, single sign-on, firewalls. None says anything about the token.
 func notTheAPI() map[string]canned {
 	page := func(status int) canned {
 		return canned{status: status, kind: "text/html", body: "<html><title>Just a moment"}
@@ -244,7 +244,7 @@ func TestF4_RefusalsSayWhatToDo(t *testing.T) {
 		{GitLab, 403, `{"message":"Forbidden"}`, problem.PlatformError, "not_the_api"},
 		{
 			GitLab, 403, `{"message":"403 Forbidden - blocked by policy","rule":"7"}`,
-			problem.PlatformError, "",
+			problem.PlatformError, "not_the_api",
 		},
 		{
 			GitLab, 403, `{"error":"insufficient_granular_scope","error_description":"Access denied"}`,

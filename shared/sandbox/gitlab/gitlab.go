@@ -111,7 +111,8 @@ const (
 )
 
 // SetVersion sets the server's version, which at first is 17.5. Before 15.5 a token can't be asked
-// about itself: before 15.1 the reply is 404, then 401. Before 15.0 it can't revoke itself, before 16.10 it can't rotate itself.
+// about itself: before 15.1 the reply is 404, then 401. Before 15.0 it can't revoke itself, before
+// 16.10 it can't rotate itself.
 func (s *Server) SetVersion(major, minor int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
