@@ -153,7 +153,8 @@ func (s *survey) askAll(ctx context.Context, asked []*question) {
 		all.Go(func() {
 			var r reply
 			r, q.err = s.ask(ctx, s.get(s.token, q.path), q.into)
-			q.status, q.coded = r.status, r.errorCode()
+			refusal, _ := r.apiError()
+			q.status, q.coded = r.status, refusal.codeups()
 		})
 	}
 	all.Wait()

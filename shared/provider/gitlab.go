@@ -90,43 +90,51 @@ func (g *gitLab) Describe() Description {
 // token is first sent in a single call, since GitLab counts refusals by the caller's address and
 // parallel calls would have a wrong token refused twice.
 func (g *gitLab) Verify(ctx context.Context, s Submission) (CheckResult, error) {
-	address := strings.TrimSpace(s.Address)
-	if err := checkField("address", address, netguard.MaxAddressLength); err != nil {
-		return CheckResult{}, err
-	}
-	address, err := g.guard.Address(address)
+	cred, err := g.clean(s)
 	if err != nil {
 		return CheckResult{}, err
 	}
-	username, err := cleanUsername(s.Username)
-	if err != nil {
-		return CheckResult{}, err
-	}
-	token, err := cleanToken(s.Token)
-	if err != nil {
-		return CheckResult{}, err
-	}
-	if err := checkExpiry(s.ExpiresAt, g.now()); err != nil {
-		return CheckResult{}, err
-	}
-	result, bot, err := g.check(
-		ctx, Credential{Access: token, Address: address, ExpiresAt: s.ExpiresAt},
-	)
+	result, bot, err := g.check(ctx, cred)
 	if err != nil {
 		return CheckResult{}, err
 	}
 	// GitLab's git server ignores the user name that comes with a token, so it is compared here.
 	// GitLab compares user names without regard to case.
-	if !strings.EqualFold(username, result.Identity.Username) {
+	if !strings.EqualFold(cred.Username, result.Identity.Username) {
 		mismatch := g.problem(problem.UsernameMismatch)
 		if bot {
-			// GitLab made up this name with the project's or group's token. Its owner doesn't know it.
+			// GitLab made this name up for the token of a project or group.
 			mismatch = mismatch.Because("bot").With("username", result.Identity.Username)
 		}
 		return CheckResult{}, mismatch
 	}
-	result.Token = token
+	result.Token = cred.Access
 	return result, nil
+}
+
+func (g *gitLab) clean(s Submission) (Credential, error) {
+	address := strings.TrimSpace(s.Address)
+	if err := checkField("address", address, netguard.MaxAddressLength); err != nil {
+		return Credential{}, err
+	}
+	address, err := g.guard.Address(address)
+	if err != nil {
+		return Credential{}, err
+	}
+	username, err := cleanUsername(s.Username)
+	if err != nil {
+		return Credential{}, err
+	}
+	token, err := cleanToken(s.Token)
+	if err != nil {
+		return Credential{}, err
+	}
+	if err := checkExpiry(s.ExpiresAt, g.now()); err != nil {
+		return Credential{}, err
+	}
+	return Credential{
+		Access: token, Address: address, Username: username, ExpiresAt: s.ExpiresAt,
+	}, nil
 }
 
 // Check implements [Platform].
@@ -283,7 +291,14 @@ func (g *gitLab) checkUser(
 		return false, g.problem(problem.UserBlocked).Because(gitLabStates[u.State])
 	}
 	result.GitUsername, result.Identity = name, id
-	return u.Bot == "true", nil
+	return u.Bot == "true" || gitLabBot(name), nil
+}
+
+// gitLabBot reports whether a user name is one that GitLab gives to the bot of a project or group
+// token, such as project_7_bot: older versions don't say "bot" in their reply.
+func gitLabBot(name string) bool {
+	ofToken := strings.HasPrefix(name, "project_") || strings.HasPrefix(name, "group_")
+	return ofToken && strings.Contains(name, "_bot")
 }
 
 // Revoke implements [Platform]. The token revokes itself, which any token may do since 15.4; older

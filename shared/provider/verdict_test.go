@@ -391,10 +391,15 @@ func TestF7_ACompressedTokenReplyIsRead(t *testing.T) {
 }
 
 func TestF8_ABotsUserNameIsNamed(t *testing.T) {
+	old := newTokenSite(t, with(gitLabReplies(), userPath, canned{
+		body: `{"id":42,"username":"group_9_bot","state":"active"}`,
+	}))
+	_, err := old.gitLab().Verify(t.Context(), submit(old.URL))
+	wantTold(t, "Verify at an older GitLab", err, problem.UsernameMismatch, "bot")
 	s := newTokenSite(t, with(gitLabReplies(), userPath, canned{
 		body: `{"id":42,"username":"project_7_bot_0a","state":"active","bot":true}`,
 	}))
-	_, err := s.gitLab().Verify(t.Context(), submit(s.URL))
+	_, err = s.gitLab().Verify(t.Context(), submit(s.URL))
 	wantTold(t, "Verify", err, problem.UsernameMismatch, "bot")
 	if remedy := problem.Of(err).In(problem.English).Remedy; !strings.Contains(
 		remedy, "project_7_bot_0a") {
