@@ -134,7 +134,9 @@ func (p *codeup) Check(ctx context.Context, cred Credential) (CheckResult, error
 
 // check checks everything except the clone account. It returns the repository on which the clone
 // account can be tried, with an empty id if there is none.
-func (p *codeup) check(ctx context.Context, cred Credential) (CheckResult, codeupRepository, error) {
+func (p *codeup) check(
+	ctx context.Context, cred Credential,
+) (CheckResult, codeupRepository, error) {
 	var none codeupRepository
 	user, err := p.user(ctx, cred)
 	if err != nil {

@@ -112,7 +112,8 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.fetchUserWithRetry(ctx, call{address: g.api + "/user", header: gitHubHeader}, cred, &user)
+	k := call{address: g.api + "/user", header: gitHubHeader}
+	r, err := g.fetchUserWithRetry(ctx, k, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}

@@ -193,7 +193,8 @@ func (g *gitLab) checkToken(ctx context.Context, cred Credential, result *CheckR
 	return g.evaluate(t, result)
 }
 
-// tooOld reports whether this GitLab lacks the endpoint. An HTML page isn't a reply of GitLab's API.
+// tooOld reports whether this GitLab lacks the endpoint. An HTML page isn't a reply of GitLab's
+// API.
 func tooOld(r reply) bool {
 	return !r.html() &&
 		(r.status == http.StatusNotFound || r.status == http.StatusMethodNotAllowed)

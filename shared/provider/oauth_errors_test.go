@@ -291,7 +291,8 @@ func TestD1_NoFailureShowsASecret(t *testing.T) {
 	}
 }
 
-// leaks reports whether an error shows a secret, in its text or as a problem in a reader's language.
+// leaks reports whether an error shows a secret, in its text or as a problem in a reader's
+// language.
 func leaks(err error) bool {
 	if err == nil || errors.Is(err, ErrNoRevoke) {
 		return false

@@ -7,8 +7,8 @@ import (
 )
 
 // movedNearby reports whether a redirect leads to the same platform at a better address: from http
-// to https, or to a sub-path of the same host. A user who is asked to type another address would send
-// the token to another server.
+// to https, or to a sub-path of the same host. A user who is asked to type another address would
+// send the token to another server.
 //
 // A sign-in page in front of the platform redirects too, often to a path of the same host, and
 // sends the page to return to in the query.
