@@ -98,7 +98,7 @@ func TestADeadRefreshTokenOfBitbucketIsRevoked(t *testing.T) {
 	w.bindBy(sandbox.Bitbucket, "alice")
 	w.box.SetSwitch(sandbox.Bitbucket, sandboxbitbucket.InvalidRequest, true)
 	w.box.RevokeTokens(sandbox.Bitbucket, "alice")
-	w.clock.forward(2 * time.Hour)
+	w.clock.Advance(2 * time.Hour)
 	w.credentialAt(home+"/bitbucket", nil, w.build()).
 		refused(problem.TokenRevoked, "revoked_at_platform")
 }

@@ -229,7 +229,7 @@ func TestC9_AnInternationalNameIsRefusedWithItsASCIIForm(t *testing.T) {
 		if want == "" {
 			reason = "malformed"
 		}
-		wantRefused(t, address, err, problem.AddressRefused, reason)
+		testkit.WantProblem(t, address, err, problem.AddressRefused, reason)
 		if got := problem.Of(err).Params["host"]; got != want {
 			t.Errorf("%s: the ASCII form is %q, want %q", address, got, want)
 		}
