@@ -122,6 +122,10 @@ func (s *Service) failed(ctx context.Context, a binding.Authorization, cause err
 	if _, err := s.ledger.Table.SaveAuthorization(ctx, a); err != nil {
 		s.ledger.Log.WarnContext(ctx, "an authorization's failure was not recorded", "error", err)
 	}
+	if p.Code == problem.ClientRefused {
+		s.ledger.Log.ErrorContext(ctx, "the platform refuses the OAuth app",
+			"alarm", "client_refused", "platform", a.Platform, "reason", p.Reason, "error", cause)
+	}
 	event.Audit(ctx, s.ledger.Log, event.Entry{
 		Action:  "callback",
 		User:    a.Starter,
@@ -136,15 +140,12 @@ func (s *Service) redeem(ctx context.Context, a binding.Authorization, in Callba
 	if err != nil {
 		return err
 	}
-	title := platform.Describe().Title
 	switch {
-	case in.Error == "access_denied":
-		return problem.New(problem.ConsentRefused).With("platform", title)
 	case in.Error != "" || in.Code.Empty():
-		return problem.New(problem.PlatformError).With("platform", title)
+		return provider.ConsentError(platform, in.Error)
 	case !SameOrigin(in.Issuer, platform.AuthorizeURL(app, "", "", "")):
 		return problem.New(problem.PlatformError).
-			Because("issuer").With("platform", title)
+			Because("issuer").With("platform", platform.Describe().Title)
 	}
 	token, err := s.exchange(ctx, platform, app, in)
 	if err != nil {
