@@ -1,15 +1,16 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +10,10 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/instance"
 	"bindery/shared/problem"

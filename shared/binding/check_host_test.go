@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +11,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/netguard"
 	"bindery/shared/problem"

@@ -1,11 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"runtime"
@@ -13,6 +8,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/credential"
 	"context"
 	"os"
 	"os/exec"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bindery/shared/binding/credential"
 
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"

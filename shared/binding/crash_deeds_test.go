@@ -1,17 +1,18 @@
 package binding_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-	"context"
-	"errors"
-	"fmt"
-	"net/url"
-	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/ledger"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"

@@ -1,12 +1,13 @@
 package binding_test
 
 import (
+	"context"
+	"errors"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-	"context"
-	"errors"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
 	"context"
 	"maps"
 	"net/http"
@@ -12,6 +9,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,12 +1,13 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
 	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
 
 	"bindery/shared/provider"
 )

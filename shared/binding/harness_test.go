@@ -1,12 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/consent"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -21,6 +15,13 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/instance"
 	"bindery/shared/netguard"

@@ -1,13 +1,14 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

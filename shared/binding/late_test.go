@@ -1,14 +1,15 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,6 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"

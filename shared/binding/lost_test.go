@@ -1,13 +1,14 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/secret"
 	"bindery/shared/table"

@@ -1,8 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -10,6 +8,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/secret"
 	"bindery/shared/table"

@@ -1,15 +1,16 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/consent"
-	"bindery/shared/binding/ledger"
 	"context"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/consent"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

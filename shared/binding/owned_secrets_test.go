@@ -1,11 +1,12 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"context"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

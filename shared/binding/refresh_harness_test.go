@@ -1,8 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -11,6 +9,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

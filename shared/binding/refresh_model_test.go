@@ -1,8 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -14,6 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/provider"
 	"bindery/shared/secret"

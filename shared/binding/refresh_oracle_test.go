@@ -1,15 +1,16 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/ledger"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/provider"
 	"bindery/shared/secret"

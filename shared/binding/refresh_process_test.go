@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"bufio"
 	"context"
 	"crypto/sha256"
@@ -20,6 +17,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 

@@ -1,13 +1,14 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/credential"
 	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"testing"
 	"time"
+
+	"bindery/shared/binding/credential"
 
 	"bindery/shared/provider"
 	"bindery/shared/secret"

@@ -1,14 +1,15 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,9 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +12,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,16 +1,17 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

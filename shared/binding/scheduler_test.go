@@ -1,7 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding/ledger"
 	"cmp"
 	"context"
 	"errors"
@@ -15,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/provider"
 	"bindery/shared/secret"

@@ -1,15 +1,16 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/provider"
 	"bindery/shared/table"

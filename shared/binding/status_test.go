@@ -1,10 +1,11 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

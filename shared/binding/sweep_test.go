@@ -1,10 +1,6 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +8,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -1,11 +1,12 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
 	"context"
 	"strings"
 	"testing"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"

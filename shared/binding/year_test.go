@@ -1,14 +1,15 @@
 package binding_test
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/connect"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
 	"context"
 	"slices"
 	"testing"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"

@@ -13,7 +13,7 @@ func (l *Ledger) Due(rec binding.Record) time.Time {
 	if len(rec.Events) > 0 {
 		return l.Now()
 	}
-	next := binding.Earliest(l.CheckDueAt(rec), binding.SecretsDueAt(rec))
+	next := binding.Earliest(binding.CheckDueAt(rec), binding.SecretsDueAt(rec))
 	if rec.Delivery.Waiting > 0 {
 		next = binding.Earliest(next, rec.Delivery.At)
 	}
@@ -21,15 +21,6 @@ func (l *Ledger) Due(rec binding.Record) time.Time {
 		return rec.EventAt.Add(OrphanGracePeriod)
 	}
 	return next
-}
-
-// checkDueAt is when a record's token is next checked: at its next check, at the end of a lease that
-// may be left behind, or at the recheck of a revoked one. Zero: it is not bound, or never.
-func (l *Ledger) CheckDueAt(rec binding.Record) time.Time {
-	if !rec.Bound() {
-		return time.Time{}
-	}
-	return binding.Earliest(rec.CheckAt, rec.Lease.Until, rec.RecheckAt)
 }
 
 // checkInterval is the time between two checks of a binding: short enough that a revoked token
