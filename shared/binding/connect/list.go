@@ -14,7 +14,7 @@ import (
 	"bindery/shared/table"
 )
 
-// Platforms describes the five platforms, in their order.
+// Platforms returns the descriptions of the five platforms, in their order.
 func (s *Service) Platforms() []provider.Description {
 	var list []provider.Description
 	for _, platform := range s.ledger.Platforms.All() {

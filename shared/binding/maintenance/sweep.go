@@ -46,7 +46,7 @@ func (s *Service) sweepBinding(
 		part.Removed++
 		return rec, false, nil
 	}
-	if at := s.ledger.CheckDueAt(rec); !at.IsZero() && !at.After(now) {
+	if at := binding.CheckDueAt(rec); !at.IsZero() && !at.After(now) {
 		return rec, true, nil
 	}
 	if rec.Delivery.Waiting > 0 && !rec.Delivery.At.After(now) {

@@ -273,7 +273,7 @@ func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledg
 	}
 	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	finding, err := platform.Check(asking, k.Held())
+	finding, err := platform.Check(asking, k.Credential())
 	switch code := problem.Of(err).Code; {
 	case err == nil:
 	case code == problem.TokenRejected, code == problem.TokenExpired:
@@ -284,7 +284,7 @@ func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledg
 		return err
 	}
 	of := ledger.IdentityKey(k.Platform, k.Address, finding.Identity.ID)
-	err = s.ledger.RevokeUnlessHeld(ctx, own, of, k)
+	err = s.ledger.RevokeUnused(ctx, own, of, k)
 	if errors.Is(err, ledger.ErrInUse) {
 		return nil
 	}
