@@ -11,7 +11,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -53,7 +52,8 @@ func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)), true)
+	testkit.Want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)),
+		true)
 }
 
 func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {

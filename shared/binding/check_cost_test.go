@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/provider"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
@@ -124,6 +123,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			t.Errorf("with %d records: got the requests %v, want %v", size, counting.calls, first)
 		}
 		t.Logf("%d records, %d due: %v", size, due, counting.calls)
-		m.clock().Advance(ledger.CheckInterval + ledger.CheckInterval/2) // the same are due again, in whatever order
+		// the same are due again, in whatever order
+		m.clock().Advance(ledger.CheckInterval + ledger.CheckInterval/2)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"

@@ -14,7 +14,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -87,7 +86,8 @@ func TestATokenThatWasProlongedIsHealthyAgain(t *testing.T) {
 	prolong(10)
 	b.later(ledger.CheckInterval)
 	b.wantStatus("prolonged again", "i-1", provider.GitLab, binding.StatusExpiring)
-	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring, binding.EventExpired,
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring,
+		binding.EventExpired,
 		binding.EventRecovered, binding.EventExpiring)
 }
 
@@ -208,7 +208,8 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	done := b.mustSweep()
 	testkit.Want(t, "due when parked", done.Due, 0)
 
-	testkit.Want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, binding.StatusBound)
+	testkit.Want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status,
+		binding.StatusBound)
 	b.clock().Advance(ledger.CheckInterval)
 	testkit.Want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
@@ -253,7 +254,8 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := b.Ledger.StartInvocation(context.Background())
-	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil { // by a process that is slow to store it
+	// by a process that is slow to store it
+	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
@@ -262,7 +264,8 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	}
 	b.later(ledger.OrphanGracePeriod)
 	b.wantStatus("after the last look", "i-1", provider.GitHub, binding.StatusBound)
-	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventRecovered)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked,
+		binding.EventRecovered)
 	testkit.Want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
 }
 
@@ -321,7 +324,8 @@ func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 	for range 10 {
 		b.later(ledger.CheckInterval)
 	}
-	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventUnbound)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked,
+		binding.EventUnbound)
 	b.settled()
 	testkit.Want(t, "secrets that are left", len(b.secrets()), 0)
 }

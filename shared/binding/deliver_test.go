@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
-	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -218,7 +217,8 @@ func TestAnEventThatIsNeverAcceptedIsSkippedWithAnAlarmAndTheNextIsSent(t *testi
 		tries = max(tries, n)
 	}
 	testkit.Want(t, "tries", tries, maintenance.MaxDeliveryTries+1)
-	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventRebound, binding.EventUnbound)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventRebound,
+		binding.EventUnbound)
 }
 
 func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {

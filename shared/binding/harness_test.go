@@ -21,7 +21,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/provider"
@@ -33,7 +32,8 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// newClock returns a clock that shows noon of 1 March 2026, which the sandbox's tokens are made for.
+// newClock returns a clock that shows noon of 1 March 2026, which the sandbox's tokens are made
+// for.
 func newClock() *testkit.Clock {
 	return testkit.NewClockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 }
@@ -223,8 +223,8 @@ type harness struct {
 	store
 	*services
 	log *testkit.Log
-	// errand is for the deed that the harness was made ready for.
-	errand errand
+	// input is for the operation that the harness was set up for.
+	input operationInput
 	// before is called before the service looks at the time, inside after it, right before the
 	// call to table or vault is made.
 	before, inside hooks
@@ -246,7 +246,8 @@ func harnessOn(t testing.TB, w *world, s store) *harness {
 // serve makes the service anew, on a table and a vault.
 func (b *harness) serve(rows ledger.Table, secrets vault.Vault) {
 	platforms := platformsAt(b.url, b.clock().Now, nil)
-	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
+	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call),
+		vault.WithBeforeCall(secrets, b.inside.call)
 	b.services = newService(rows, secrets, platforms, b.sandbox, b.clock().Now, b.log)
 	b.services.Ledger.Table = ledger.WithBeforeCall(b.services.Ledger.Table, b.before.call)
 	b.services.Ledger.Vault = vault.WithBeforeCall(b.services.Ledger.Vault, b.before.call)
@@ -279,7 +280,10 @@ func registry(id string) instance.Instance {
 	return instance.Instance{Type: instance.Enterprise, Region: "cn-hangzhou", ID: id, Name: id}
 }
 
-func key(id, platform string) binding.Key { return binding.KeyOf(user.Account, registry(id), platform) }
+func key(id, platform string) binding.Key {
+	return binding.KeyOf(user.Account, registry(id),
+		platform)
+}
 
 // token is a token that the sandbox's GitLab takes.
 type token struct{ username, value string }
@@ -321,7 +325,10 @@ func (b *harness) mustBind(id string, with token) binding.View {
 }
 
 func gitLabEnd(id string, revoke bool) connect.UnbindRequest {
-	return connect.UnbindRequest{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
+	return connect.UnbindRequest{
+		By: user, Instance: registry(id), Platform: provider.GitLab,
+		Revoke: revoke,
+	}
 }
 
 func (b *harness) mustUnbind(id string, revoke bool) connect.UnbindResult {
@@ -361,7 +368,10 @@ func (b *harness) keepGranted(id, name string, t provider.Token) binding.Record 
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := ledger.TokenBundle{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
+	k := ledger.TokenBundle{
+		Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername,
+		Token: t,
+	}
 	saved, _, err := b.Connect.Bind(ctx, rec, k, finding, user)
 	if err != nil {
 		b.Fatal(err)

@@ -11,7 +11,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/vault"

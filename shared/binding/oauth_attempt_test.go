@@ -11,7 +11,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -55,7 +54,10 @@ func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return consent.ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
+	return consent.ConfirmRequest{
+		By: user, ID: a.ID, Instance: registry(id),
+		ConfirmationCode: to.ConfirmationCode,
+	}
 }
 
 func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
@@ -70,7 +72,12 @@ func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 	}{
 		{"its own", ticket, rec, true},
 		{"another's", other, rec, false},
-		{"another verifier", consent.Handshake{State: ticket.State, Verifier: other.Verifier}, rec, false},
+		{
+			"another verifier",
+			consent.Handshake{State: ticket.State, Verifier: other.Verifier},
+			rec,
+			false,
+		},
 		{"another state", consent.Handshake{State: other.State, Verifier: ticket.Verifier}, rec, false},
 		{"no verifier", consent.Handshake{State: ticket.State}, rec, false},
 		{"nothing", consent.Handshake{}, rec, false},

@@ -12,7 +12,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -233,7 +232,8 @@ func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 		testkit.Want(t, "it failed", err != nil, true)
 		b.clock().Advance(24 * time.Hour)
 		if check {
-			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+				provider.GitHub)
 			testkit.Want(t, "error", err, nil)
 			testkit.Want(t, "status", v.Status, binding.StatusBound)
 		}
@@ -275,7 +275,8 @@ func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	testkit.Want(t, "error", given.err, nil)
 	b.wantCurrent("i-1", given.Credential)
 	rec := b.row("i-1", provider.GitHub)
-	testkit.Want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token), true)
+	testkit.Want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token),
+		true)
 	b.settled()
 	testkit.Want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
 	testkit.Want(t, "secrets", len(b.secrets()), 1)
@@ -306,11 +307,17 @@ func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
 func TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	holder := b.otherProcess()
-	holder.at("Get", func() { b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
+	holder.at("Get", func() {
+		b.mustRevokeAll(maintenance.RevokeAllRequest{
+			Platform: provider.GitHub,
+			Act:      true,
+		})
+	})
 	_, err := holder.ask("i-1", credential.MinimumLife)
 	testkit.WantCode(t, "who refreshed", err, problem.TokenRevoked)
 	testkit.Want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
-	testkit.Want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
+	testkit.Want(t, "an alarm",
+		strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
 	testkit.Want(t, "counted as", holder.metrics("Credentials")[credential.TokenMayBeLost], 0)
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
@@ -197,7 +196,10 @@ func (p *refreshScenario) next() {
 	case p.roll(p.faults.jump):
 		p.jump(credential.RefreshLeaseTTL + time.Second)
 	case p.roll(p.faults.long):
-		p.jump([]time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute}[p.random.IntN(3)])
+		p.jump([]time.Duration{
+			time.Minute, ledger.CallDeadline,
+			ledger.OrphanGracePeriod + time.Minute,
+		}[p.random.IntN(3)])
 	case p.roll(60):
 		p.pass(300 * time.Millisecond)
 		return // others have got on meanwhile
@@ -312,19 +314,25 @@ func newRefreshPlay(
 // mustBind binds a token with this life left, which is old enough to be refreshed.
 func (p *refreshScenario) mustBind(left time.Duration) {
 	p.Helper()
-	if err := p.binds(left+credential.MinRefreshAge).do(context.Background(), p.service(nil)); err != nil {
+	if err := p.binds(left+credential.MinRefreshAge).do(context.Background(),
+		p.service(nil)); err != nil {
 		p.Fatal(err)
 	}
 	p.clock.Advance(credential.MinRefreshAge)
 }
 
 // runRefreshScenario runs a scenario with one seed. It reports whether the token was lost.
-func runRefreshScenario(t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf) bool {
+func runRefreshScenario(
+	t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf,
+) bool {
 	t.Helper()
 	p := newRefreshPlay(t, seed, f, rows, values)
 	p.platform.spares, p.platform.reuses = p.random.IntN(2) == 0, p.random.IntN(10) == 0
 	p.mustBind([]time.Duration{-time.Minute, 4 * time.Minute, 9 * time.Minute}[p.random.IntN(3)])
-	cast := []actor{p.asks(credential.MinimumLife), p.asks(credential.MinimumLife), p.asks(credential.MinimumLife)}
+	cast := []actor{
+		p.asks(credential.MinimumLife), p.asks(credential.MinimumLife),
+		p.asks(credential.MinimumLife),
+	}
 	others := p.others()
 	for range p.random.IntN(3) {
 		cast = append(cast, others[p.random.IntN(len(others))])

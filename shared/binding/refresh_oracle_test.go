@@ -11,7 +11,6 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
@@ -36,7 +35,8 @@ func (p *refreshScenario) asks(minimum time.Duration) actor {
 		given, err := s.Credentials.Credential(ctx, credential.Request{
 			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: minimum,
 		})
-		lived := rec.Bound() && rec.Health == binding.HealthGood && rec.Token.ExpiresAt.After(s.Ledger.Now())
+		lived := rec.Bound() && rec.Health == binding.HealthGood &&
+			rec.Token.ExpiresAt.After(s.Ledger.Now())
 		late := s.Ledger.Now().Sub(began) > ledger.CallDeadline
 		switch {
 		case err == nil && !given.ExpiresAt.After(began):

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 )

@@ -18,13 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"bindery/shared/awscloud"
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -112,7 +111,8 @@ func TestAsAHostOfBuilds(t *testing.T) {
 		}
 		return nil, nil
 	}
-	s.Ledger.Table, s.Ledger.Vault = ledger.WithBeforeCall(s.Ledger.Table, dying), vault.WithBeforeCall(s.Ledger.Vault, dying)
+	s.Ledger.Table, s.Ledger.Vault = ledger.WithBeforeCall(s.Ledger.Table, dying),
+		vault.WithBeforeCall(s.Ledger.Vault, dying)
 	fmt.Println("ready")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	done, err := json.Marshal(order.ask(s))
@@ -255,7 +255,8 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	for _, failure := range got.Failures[:min(3, len(got.Failures))] {
 		t.Log("a caller failed: ", failure)
 	}
-	testkit.Want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)], processes*callers)
+	testkit.Want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)],
+		processes*callers)
 	testkit.Want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, k.Token.Access), true)
 	t.Logf("%d callers in %d processes: %d refresh, %d failures, in %v", processes*callers,
 		processes, b.refreshes(), len(got.Failures), took.Round(time.Millisecond))

@@ -10,7 +10,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"

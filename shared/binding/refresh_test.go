@@ -16,7 +16,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -25,7 +24,9 @@ import (
 )
 
 // many requests credentials from many goroutines in each of several processes.
-func many(services []*harness, each int, id string) (given []credential.Credential, failed []error) {
+func many(
+	services []*harness, each int, id string,
+) (given []credential.Credential, failed []error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	start := make(chan struct{})
@@ -113,7 +114,8 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 		answering := s.Ledger.Platforms
 		s.Ledger.Platforms = platformsAt("http://127.0.0.1:8080", p.clock.Now, silent)
 		in := credential.Request{
-			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: credential.MinimumLife,
+			By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+			MinimumLife: credential.MinimumLife,
 		}
 		_, err := s.Credentials.Credential(t.Context(), in)
 		testkit.WantCode(t, "while the platform is silent", err, problem.PlatformUnreachable)
@@ -129,8 +131,8 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 	})
 }
 
-// TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest: an invocation's time is nearly over, or the
-// operator's app can't be read.
+// TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest: an invocation's time is nearly over, or
+// the operator's app can't be read.
 func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 	away := errors.New("the apps are away")
 	for _, late := range []bool{true, false} {
@@ -139,7 +141,10 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 		if late {
 			b.at("Get", func() { b.clock().Advance(ledger.CallDeadline - credential.StoreTimeout) })
 		} else {
-			b.Ledger.App = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
+			b.Ledger.App = func(context.Context, string) (provider.App, error) {
+				return provider.App{},
+					away
+			}
 		}
 		_, err := b.ask("i-1", credential.MinimumLife)
 		testkit.WantCode(t, "the first", err, problem.StorageUnavailable)
@@ -191,7 +196,8 @@ func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
 	for range 12 {
 		_, err := b.ask("i-1", credential.MinimumLife)
 		wait := problem.Of(err).RetryAfter
-		testkit.Want(t, "the wait grows or is the longest", wait > last || wait == credential.MaxRefreshBackoff, true)
+		testkit.Want(t, "the wait grows or is the longest", wait > last ||
+			wait == credential.MaxRefreshBackoff, true)
 		last = wait
 		b.clock().Advance(wait)
 	}
@@ -203,14 +209,17 @@ func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
 	b := newRefreshable(t, time.Minute)
 	old := b.access("i-1")
 	b.fails(sandbox.Fault{Kind: sandbox.FaultRateLimit})
-	testkit.Want(t, "the old token has life", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
-	testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()), binding.StatusBound)
+	testkit.Want(t, "the old token has life",
+		b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()),
+		binding.StatusBound)
 }
 
 func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.SetReplicaLag(1)
-	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+		provider.GitHub)
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "status", v.Status, binding.StatusBound)
 	testkit.Want(t, "refreshes", b.refreshes(), 1)
@@ -282,12 +291,19 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 	b := newRefreshable(t, 9*time.Minute)
 	ctx := b.Ledger.StartInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
-	rec.Lease = binding.Lease{Owner: "dead", Until: b.clock().Now().Add(5*time.Minute + credential.RefreshLeaseTTL)}
+	rec.Lease = binding.Lease{
+		Owner: "dead",
+		Until: b.clock().Now().Add(5*time.Minute + credential.RefreshLeaseTTL),
+	}
 	if _, err := b.services.Ledger.Table.SaveBinding(ctx, rec); err != nil {
 		t.Fatal(err)
 	}
 	old := b.access("i-1")
-	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	b.services.Ledger.Sleep = func(context.Context,
+		time.Duration,
+	) error {
+		return context.DeadlineExceeded
+	}
 	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	testkit.Want(t, "refreshes", b.refreshes(), 0)
 	b.clock().Advance(5*time.Minute + credential.RefreshLeaseTTL)
@@ -297,7 +313,8 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 	b := newRefreshable(t, 20*time.Minute)
 	old := b.access("i-1")
-	testkit.Want(t, "10 minutes: the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "10 minutes: the old token",
+		b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	testkit.Want(t, "refreshes", b.refreshes(), 0)
 	c := b.mustAsk("i-1", 30*time.Minute)
 	b.wantCurrent("i-1", c)
@@ -343,7 +360,8 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 		ends := b.row("i-1", provider.GitHub).Token.ExpiresAt
 		b.clock().Advance(ends.Add(-left).Sub(b.clock().Now()))
 		held := b.access("i-1")
-		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+			provider.GitHub)
 		testkit.Want(t, "error", err, nil)
 		testkit.Want(t, "status", v.Status, binding.StatusBound)
 		rec := b.row("i-1", provider.GitHub)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
@@ -139,7 +138,10 @@ func (p *play) run(actors []actor) error {
 			p.begin(actors[0])
 			actors = actors[1:]
 		case roll < 24:
-			jumps := []time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute, ledger.CheckInterval}
+			jumps := []time.Duration{
+				time.Minute, ledger.CallDeadline,
+				ledger.OrphanGracePeriod + time.Minute, ledger.CheckInterval,
+			}
 			p.script = append(p.script, jumps[roll%4].String())
 			p.clock.Advance(jumps[roll%4])
 		case len(p.waiting) == 0: // somebody waits for time to pass
@@ -215,7 +217,7 @@ func (p *play) finish() error {
 	if err != nil {
 		return err
 	}
-	return told(p.rows, rec)
+	return checkHistory(p.rows, rec)
 }
 
 // bindsAs binds without asking the platform.

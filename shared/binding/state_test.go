@@ -10,7 +10,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/testkit"
@@ -131,7 +130,7 @@ func usable(ctx context.Context, rec binding.Record, secrets vault.Vault) error 
 
 // told says what is wrong with a binding's history: its last event must be what the record is,
 // and the numbers must go up by one for as long as the row lives.
-func told(rows ledger.Table, rec binding.Record) error {
+func checkHistory(rows ledger.Table, rec binding.Record) error {
 	page, err := rows.ListHistory(context.Background(), rec.Key, table.OldestFirst, "", 1000)
 	if err != nil {
 		return err
@@ -145,7 +144,8 @@ func told(rows ledger.Table, rec binding.Record) error {
 			return fmt.Errorf("event %d is older than the one before it", e.Number)
 		}
 		last.Number, last.At = e.Number, e.At
-		if e.Type != binding.EventBound && e.Type != binding.EventRebound && e.Type != binding.EventUnbound {
+		if e.Type != binding.EventBound && e.Type != binding.EventRebound &&
+			e.Type != binding.EventUnbound {
 			continue // of a check
 		}
 		if (e.Type == binding.EventBound) != (last.Type == binding.EventUnbound) {
@@ -194,7 +194,8 @@ func (b *harness) secrets() []vault.SecretName {
 	return names
 }
 
-// ownedSecrets are the secrets that records and authorizations list and that the sweep must ask about.
+// ownedSecrets are the secrets that records and authorizations list and that the sweep must ask
+// about.
 func (b *harness) ownedSecrets() []vault.SecretName {
 	b.Helper()
 	entries, err := dueBy(b.store.table, b.clock().Now().Add(far))

@@ -13,7 +13,6 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -67,7 +66,8 @@ func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
 	testkit.Want(t, "looked at before its time", b.mustSweep(), maintenance.SweepResult{})
 	b.clock().Advance(time.Millisecond)
 	calls := b.counted(func() { testkit.Want(t, "deleted", b.mustSweep().Deleted, 1) })
-	testkit.Want(t, "calls", fmt.Sprint(calls), "map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
+	testkit.Want(t, "calls", fmt.Sprint(calls),
+		"map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
 	testkit.Want(t, "listed secrets in the end", len(b.ownedSecrets()), 0)
 	testkit.Want(t, "identity", b.opens("i-1"), "bob")
 }
@@ -361,7 +361,8 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	b := newHarness(t)
 	granted := b.left("i-1")
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	if err := b.Ledger.AddIdentityEntry(b.Ledger.StartInvocation(context.Background()), key("i-2", provider.GitHub),
+	if err := b.Ledger.AddIdentityEntry(b.Ledger.StartInvocation(context.Background()),
+		key("i-2", provider.GitHub),
 		binding.Record{Identity: b.gitHubIdentity(granted)}); err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +378,8 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 func (b *harness) gitHubIdentity(t provider.Token) binding.Identity {
 	b.Helper()
 	platform, _ := b.Ledger.Platforms.Get(provider.GitHub)
-	f, err := platform.Check(context.Background(), provider.Credential{Access: t.Access, Scopes: t.Scopes})
+	f, err := platform.Check(context.Background(),
+		provider.Credential{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -410,7 +412,8 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 		if len(told) != 1 || told[0].Problem.Code != problem.RevocationFailed {
 			t.Errorf("got the events %v, want one that says what to do", told)
 		}
-		testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()), binding.StatusUnbound)
+		testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()),
+			binding.StatusUnbound)
 		b.later(ledger.OrphanGracePeriod)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
@@ -63,7 +62,8 @@ func (y *year) build() {
 	y.given++
 	rec := y.row("i-1", y.platform)
 	platform, _ := y.Ledger.Platforms.Get(y.platform)
-	if status := binding.StatusOf(rec, y.clock().Now()); status != binding.StatusBound && status != binding.StatusExpiring {
+	if status := binding.StatusOf(rec, y.clock().Now()); status != binding.StatusBound &&
+		status != binding.StatusExpiring {
 		return // it was told that something is wrong
 	}
 	_, err = platform.Check(ctx, provider.Credential{
@@ -89,7 +89,8 @@ func (y *year) binds(days int) {
 	case provider.Codeup: // which can't be asked when the token ends: the user says so
 		y.held = y.sandbox.Codeup.AddToken(fullCodeup(secret.Text{}))
 		in.Submission = provider.Submission{
-			Username: "alice", Token: y.held, ExpiresAt: y.clock().Now().Add(time.Duration(days) * ledger.Day),
+			Username: "alice", Token: y.held,
+			ExpiresAt: y.clock().Now().Add(time.Duration(days) * ledger.Day),
 		}
 	default:
 		y.bound("i-1", y.platform)
@@ -149,7 +150,8 @@ func (y *year) story(more ...string) {
 	y.Helper()
 	got := y.eventsOf("i-1", y.platform)
 	if told := append([]string{
-		binding.EventBound, binding.EventUnreachable, binding.EventRecovered, binding.EventRevoked, binding.EventRebound,
+		binding.EventBound, binding.EventUnreachable, binding.EventRecovered, binding.EventRevoked,
+		binding.EventRebound,
 	}, more...); !slices.Equal(got, told) {
 		y.Errorf("the year: got %q, want %q", got, told)
 	}
@@ -196,7 +198,8 @@ func TestAYearOnGitLab(t *testing.T) {
 	y.sandbox.GitLab.UnblockUser("alice")
 	y.until(365)
 	y.wantStatus("at the year's end", "i-1", y.platform, binding.StatusBound)
-	y.story(binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired, binding.EventRecovered,
+	y.story(binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired,
+		binding.EventRecovered,
 		binding.EventUnauthorized, binding.EventRecovered)
 }
 
@@ -221,5 +224,6 @@ func TestAYearOnCodeup(t *testing.T) {
 	y.until(365)
 	y.wantStatus("at the year's end", "i-1", y.platform, binding.StatusBound)
 	y.story(binding.EventUnauthorized, binding.EventRecovered,
-		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired, binding.EventRebound)
+		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired,
+		binding.EventRebound)
 }

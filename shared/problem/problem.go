@@ -99,7 +99,8 @@ func Is(err error, code Code) bool {
 	return errors.As(err, &p) && p.Code == code
 }
 
-// Of returns the problem that err wraps. An error that wraps none is [Internal], with err as its cause.
+// Of returns the problem that err wraps. An error that wraps none is [Internal], with err as its
+// cause.
 func Of(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
