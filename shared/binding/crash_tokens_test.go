@@ -83,8 +83,7 @@ func (op operation) rotates() bool { return op.platform != provider.Bitbucket }
 // wantsRevoked reports whether the operation's binding must be shown as revoked: its next token was
 // lost, and its previous one is used up.
 func (op operation) wantsRevoked(lost int) bool {
-	return lost > 0 && op.refreshes() &&
-		op.rotates()
+	return lost > 0 && op.refreshes() && op.rotates()
 }
 
 // allows reports whether an error is the one that a lost token explains.

@@ -157,9 +157,7 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	<-gate.reached
 	// While the holder has its lease, others wait, and then use the token that is still valid.
 	old := b.access("i-1")
-	b.services.Ledger.Sleep = func(context.Context,
-		time.Duration,
-	) error {
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
 		return context.DeadlineExceeded
 	}
 	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)

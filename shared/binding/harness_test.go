@@ -281,8 +281,7 @@ func registry(id string) instance.Instance {
 }
 
 func key(id, platform string) binding.Key {
-	return binding.KeyOf(user.Account, registry(id),
-		platform)
+	return binding.KeyOf(user.Account, registry(id), platform)
 }
 
 // token is a token that the sandbox's GitLab takes.
@@ -326,8 +325,7 @@ func (b *harness) mustBind(id string, with token) binding.View {
 
 func gitLabEnd(id string, revoke bool) connect.UnbindRequest {
 	return connect.UnbindRequest{
-		By: user, Instance: registry(id), Platform: provider.GitLab,
-		Revoke: revoke,
+		By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke,
 	}
 }
 
@@ -369,8 +367,7 @@ func (b *harness) keepGranted(id, name string, t provider.Token) binding.Record 
 		b.Fatal(err)
 	}
 	k := ledger.TokenBundle{
-		Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername,
-		Token: t,
+		Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t,
 	}
 	saved, _, err := b.Connect.Bind(ctx, rec, k, finding, user)
 	if err != nil {

@@ -55,8 +55,7 @@ func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 		b.Fatal(err)
 	}
 	return consent.ConfirmRequest{
-		By: user, ID: a.ID, Instance: registry(id),
-		ConfirmationCode: to.ConfirmationCode,
+		By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode,
 	}
 }
 

@@ -2,17 +2,17 @@
 // without asking anything: its status, its health, its schedule, the secrets that it owns.
 //
 // The packages below it act: ledger keeps records and secrets in step, connect binds by token and
-// unbinds, consent binds by OAuth, credential hands out and refreshes, maintenance does what is
-// due. None of them knows HTTP or a cloud.
+// unbinds, consent binds by OAuth, credential hands out and refreshes, maintenance does what is due.
+// None of them knows HTTP or a cloud.
 package binding
 
 import (
+	"bindery/shared/instance"
+
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"bindery/shared/instance"
 
 	"bindery/shared/problem"
 	"bindery/shared/vault"

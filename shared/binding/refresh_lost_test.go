@@ -308,10 +308,7 @@ func TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss(t *testi
 	b := newRefreshable(t, -time.Minute)
 	holder := b.otherProcess()
 	holder.at("Get", func() {
-		b.mustRevokeAll(maintenance.RevokeAllRequest{
-			Platform: provider.GitHub,
-			Act:      true,
-		})
+		b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
 	})
 	_, err := holder.ask("i-1", credential.MinimumLife)
 	testkit.WantCode(t, "who refreshed", err, problem.TokenRevoked)

@@ -197,8 +197,7 @@ func (p *refreshScenario) next() {
 		p.jump(credential.RefreshLeaseTTL + time.Second)
 	case p.roll(p.faults.long):
 		p.jump([]time.Duration{
-			time.Minute, ledger.CallDeadline,
-			ledger.OrphanGracePeriod + time.Minute,
+			time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute,
 		}[p.random.IntN(3)])
 	case p.roll(60):
 		p.pass(300 * time.Millisecond)
@@ -314,8 +313,8 @@ func newRefreshPlay(
 // mustBind binds a token with this life left, which is old enough to be refreshed.
 func (p *refreshScenario) mustBind(left time.Duration) {
 	p.Helper()
-	if err := p.binds(left+credential.MinRefreshAge).do(context.Background(),
-		p.service(nil)); err != nil {
+	first := p.binds(left + credential.MinRefreshAge)
+	if err := first.do(context.Background(), p.service(nil)); err != nil {
 		p.Fatal(err)
 	}
 	p.clock.Advance(credential.MinRefreshAge)

@@ -142,8 +142,7 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 			b.at("Get", func() { b.clock().Advance(ledger.CallDeadline - credential.StoreTimeout) })
 		} else {
 			b.Ledger.App = func(context.Context, string) (provider.App, error) {
-				return provider.App{},
-					away
+				return provider.App{}, away
 			}
 		}
 		_, err := b.ask("i-1", credential.MinimumLife)
@@ -196,8 +195,8 @@ func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
 	for range 12 {
 		_, err := b.ask("i-1", credential.MinimumLife)
 		wait := problem.Of(err).RetryAfter
-		testkit.Want(t, "the wait grows or is the longest", wait > last ||
-			wait == credential.MaxRefreshBackoff, true)
+		testkit.Want(t, "the wait grows or is the longest",
+			wait > last || wait == credential.MaxRefreshBackoff, true)
 		last = wait
 		b.clock().Advance(wait)
 	}
@@ -299,9 +298,7 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 		t.Fatal(err)
 	}
 	old := b.access("i-1")
-	b.services.Ledger.Sleep = func(context.Context,
-		time.Duration,
-	) error {
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
 		return context.DeadlineExceeded
 	}
 	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)

@@ -126,8 +126,7 @@ func TestD11_OnlyTheAccountThatWasNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := b.mustRevokeAll(maintenance.RevokeAllRequest{
-		Platform: provider.GitLab, Account: "acct-2",
-		Act: true,
+		Platform: provider.GitLab, Account: "acct-2", Act: true,
 	})
 	testkit.Want(t, "done", out, maintenance.RevokeAllResult{Acted: true, Matching: 1, Revoked: 1})
 	b.wantStatus("the other account's", "i-1", provider.GitLab, binding.StatusBound)

@@ -107,8 +107,7 @@ func TestAnExpiredTokenHasAProblemToShow(t *testing.T) {
 	testkit.Want(t, "platform of the problem", v.Record.Problem.Params["platform"], "GitLab")
 	told := problem.New(problem.UserBlocked)
 	v = b.Ledger.View(bound(func(r *binding.Record) {
-		r.Health, r.Problem = binding.HealthExpired,
-			told
+		r.Health, r.Problem = binding.HealthExpired, told
 	}))
 	testkit.Want(t, "a problem that is known", v.Record.Problem, told)
 }
