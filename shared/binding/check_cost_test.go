@@ -28,7 +28,7 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 		m := newFleet(t)
 		now := m.clock().Now()
 		m.fill(due, "due", m.url, []token{aliceToken}, now)
-		for i := range size - due { // without a secret, which nobody asks for
+		for i := range size - due { // without a secret, which no check reads
 			m.seed(fmt.Sprint("later-", i), "later", ledger.TokenBundle{}, now.Add(time.Hour))
 		}
 		var done maintenance.SweepResult

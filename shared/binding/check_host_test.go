@@ -132,7 +132,8 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 }
 
 // TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
-// are to be collected than are looked at side by side, when all of GitLab's bindings were checked.
+// are due for collection than are collected at the same time, when all of GitLab's bindings were
+// checked.
 func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	m := newFleet(t)
 	const left, others = maintenance.MaxConcurrentEntries + 1, 5

@@ -27,12 +27,12 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 	with := b.issue(30)
 	b.mustBind("i-1", with)
 	ends := b.row("i-1", provider.GitLab).Token.ExpiresAt
-	told := map[string]time.Duration{} // how long before the end each event was first there
+	first := map[string]time.Duration{} // how long before the end each event first appeared
 	for b.clock().Now().Before(ends.Add(3 * ledger.Day)) {
 		for i, what := range b.eventsOf("i-1", provider.GitLab) {
 			name := what + strings.Repeat("+", i)
-			if _, known := told[name]; !known {
-				told[name] = ends.Sub(b.clock().Now())
+			if _, known := first[name]; !known {
+				first[name] = ends.Sub(b.clock().Now())
 			}
 		}
 		b.later(15 * time.Minute)
@@ -43,8 +43,8 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 		binding.EventExpiring + "+": 14 * ledger.Day, binding.EventExpiring + "++": 7 * ledger.Day,
 		binding.EventExpiring + "+++": ledger.Day, binding.EventExpired + "++++": 0,
 	} {
-		if late := at - told[name]; late < 0 || late > 30*time.Minute {
-			t.Errorf("%s was told %v before the end, want %v", name, told[name], at)
+		if late := at - first[name]; late < 0 || late > 30*time.Minute {
+			t.Errorf("%s appeared %v before the end, want %v", name, first[name], at)
 		}
 	}
 	b.wantStatus("in the end", "i-1", provider.GitLab, binding.StatusExpired)
@@ -166,7 +166,7 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 			b.clock().Advance(ledger.CheckInterval)
 			var calls atomic.Int64
 			if !b.crashingSweep(func(string) bool { return calls.Add(1) == k }) {
-				testkit.Want(t, "calls at which it died", k > 4, true)
+				testkit.Want(t, "calls at which it crashed", k > 4, true)
 				return
 			}
 			if rec := b.row("i-1", name); rec.Attempts > 0 {
@@ -196,9 +196,9 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	b.bound("i-1", provider.GitLab)
 	b.settled()
 	b.clock().Advance(ledger.CheckInterval)
-	for died := 1; died <= maintenance.MaxCheckAttempts; died++ {
-		testkit.Want(t, "died", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
-		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
+	for crashes := 1; crashes <= maintenance.MaxCheckAttempts; crashes++ {
+		testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
+		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, crashes)
 		b.clock().Advance(maintenance.CheckLeaseTTL)
 	}
 	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
@@ -281,7 +281,7 @@ func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
 			b.later(ledger.CheckInterval)
 			b.wantStatus("within the week", "i-1", name, binding.StatusBound)
 		}
-		catalogue.unreadable = true // says nothing
+		catalogue.unreadable = true // then no instance is known to be gone
 		for range 5 {
 			b.later(ledger.CheckInterval)
 		}
@@ -319,7 +319,7 @@ func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
 	b.later(ledger.CheckInterval)
-	b.wantStatus("taken back", "i-1", provider.GitHub, binding.StatusRevoked)
+	b.wantStatus("revoked", "i-1", provider.GitHub, binding.StatusRevoked)
 	catalogue.is = true
 	for range 10 {
 		b.later(ledger.CheckInterval)

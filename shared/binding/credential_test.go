@@ -41,7 +41,7 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 	other.wantCurrent("i-1", other.mustAsk("i-1", credential.MinimumLife))
 	b.wantCalls("another generation", cold, asking)
 	b.wantCalls("warm again", warm, asking)
-	other.wantCalls("who has refreshed is warm", warm,
+	other.wantCalls("a process that has refreshed has it cached", warm,
 		func() { other.mustAsk("i-1", credential.MinimumLife) })
 	ask()
 
@@ -176,7 +176,7 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	c := b.mustAsk("i-1", credential.MinimumLife)
 	b.wantCurrent("i-1", c)
 	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
-	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *testing.T) {

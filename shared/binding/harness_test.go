@@ -38,14 +38,14 @@ func newClock() *testkit.Clock {
 	return testkit.NewClockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 }
 
-// world is what is outside: the platforms, on a clock.
+// world is the platforms and their clock.
 type world struct {
 	clock   *testkit.Clock
 	sandbox *sandbox.Sandbox
 	url     string
 	// asked, if set, is called with each request to a platform.
 	asked atomic.Pointer[func(sandbox.Request)]
-	// around, if set, serves in the sandbox's place.
+	// around, if set, serves the requests in place of the sandbox.
 	around atomic.Pointer[http.HandlerFunc]
 }
 
@@ -171,7 +171,7 @@ type services struct {
 	Credentials *credential.Service
 	Maintenance *maintenance.Service
 
-	instances instance.Catalogue // what the check asks
+	instances instance.Catalogue // the catalogue of the check, if any
 }
 
 func newService(
@@ -197,13 +197,13 @@ func newService(
 	}
 }
 
-// withInstances has the check ask a catalogue.
+// withInstances makes the check use a catalogue of instances.
 func (s *services) withInstances(catalogue instance.Catalogue) {
 	s.instances = catalogue
 	s.Maintenance = maintenance.New(s.Ledger, s.Credentials, catalogue)
 }
 
-// hooks is a hook that can be changed while calls go on.
+// hooks is a hook that can be changed while calls are running.
 type hooks struct{ at atomic.Pointer[ledger.Hook] }
 
 func (h *hooks) set(hook ledger.Hook) { h.at.Store(&hook) }
@@ -216,7 +216,7 @@ func (h *hooks) call(ctx context.Context, call string) (func(), error) {
 	return nil, nil
 }
 
-// harness is a service on a real table and a real vault, with the pretended platforms.
+// harness is a service on a real table and a real vault, with the sandbox's platforms.
 type harness struct {
 	testing.TB
 	*world
@@ -225,7 +225,7 @@ type harness struct {
 	log *testkit.Log
 	// input is for the operation that the harness was set up for.
 	input operationInput
-	// before is called before the service looks at the time, inside after it, right before the
+	// before is called before the service checks the time, inside after it, right before the
 	// call to table or vault is made.
 	before, inside hooks
 }
@@ -243,7 +243,7 @@ func harnessOn(t testing.TB, w *world, s store) *harness {
 	return b
 }
 
-// serve makes the service anew, on a table and a vault.
+// serve replaces the service by a new one, on this table and vault.
 func (b *harness) serve(rows ledger.Table, secrets vault.Vault) {
 	platforms := platformsAt(b.url, b.clock().Now, nil)
 	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call),
@@ -344,7 +344,7 @@ func (b *harness) consent(login string) provider.Token {
 	return b.granted(provider.GitHub, login)
 }
 
-// lives reports whether GitHub takes a token.
+// lives reports whether GitHub accepts a token.
 func (b *harness) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
 
 // keepConsented stores a token of GitHub and points an instance's record at it.

@@ -22,7 +22,7 @@ type operation struct {
 	name   string
 	before func(b *harness)
 	do     func(ctx context.Context, s *services, in operationInput) error
-	// was and becomes are the user names that the binding's token goes with before and after.
+	// was and becomes are the usernames of the binding's token before and after.
 	was, becomes string
 	platform     string // "" is GitLab
 	// loses is at how many calls a kill loses a token that the platform has just issued, -1 if one
@@ -158,7 +158,7 @@ func (b *harness) holds(op operation) string {
 	if !rec.Bound() {
 		return ""
 	}
-	if err := usable(context.Background(), rec, b.store.vault); err != nil {
+	if err := checkSecret(context.Background(), rec, b.store.vault); err != nil {
 		b.Errorf("the record of i-1: %v", err)
 	}
 	return rec.Identity.Username

@@ -94,8 +94,8 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 			after := b.row("i-1", provider.GitHub)
 			testkit.Want(t, "secret", after.Token.Secret, before.Token.Secret)
 			testkit.Want(t, "status", binding.StatusOf(after, b.clock().Now()), binding.StatusBound)
-			testkit.Want(t, "nobody holds the lease", after.Lease, binding.Lease{})
-			if f.Kind == sandbox.FaultCut { // here the platform has done its work: the token is lost
+			testkit.Want(t, "no process has the lease", after.Lease, binding.Lease{})
+			if f.Kind == sandbox.FaultCut { // here the platform has issued the token: it is lost
 				return
 			}
 			b.clock().Advance(credential.MaxRefreshBackoff)
@@ -108,7 +108,7 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 // before the time-out. Here it did not.
 func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
+		p := newRefreshScenario(t, 1, faults{}, newMemory(), newMemoryVault())
 		p.mustBind(-time.Minute)
 		s := p.service(nil)
 		answering := s.Ledger.Platforms
@@ -148,7 +148,7 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 		_, err := b.ask("i-1", credential.MinimumLife)
 		testkit.WantCode(t, "the first", err, problem.StorageUnavailable)
 		testkit.Want(t, "calls", b.calls(), 0)
-		for range 5 { // however long that lasts, the platform needs no rest
+		for range 5 { // there is no backoff, however long that lasts
 			if late {
 				break
 			}
@@ -158,7 +158,7 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 		}
 		rec := b.row("i-1", provider.GitHub)
 		testkit.Want(t, "unsure", rec.RefreshUnclear, false)
-		testkit.Want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
+		testkit.Want(t, "no process has the lease", rec.Lease, binding.Lease{})
 		b.Ledger.App = app
 		b.clock().Advance(credential.MinRefreshBackoff)
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
@@ -258,7 +258,7 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	})
 	b.wantCurrent("i-1", slow.mustAsk("i-1", credential.MinimumLife))
 	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
-	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 // TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
@@ -282,7 +282,7 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 	}
 	// Once in each token's lifetime, not once in each process.
 	testkit.Want(t, "refreshes are as few as can be", b.refreshes() <= 4, true)
-	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 // TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken: its holder has crashed.
@@ -291,7 +291,7 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 	ctx := b.Ledger.StartInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
 	rec.Lease = binding.Lease{
-		Owner: "dead",
+		Owner: "crashed",
 		Until: b.clock().Now().Add(5*time.Minute + credential.RefreshLeaseTTL),
 	}
 	if _, err := b.services.Ledger.Table.SaveBinding(ctx, rec); err != nil {

@@ -106,7 +106,7 @@ func TestD11_ACheckDoesNotRestoreItAndABindDoes(t *testing.T) {
 		b.wantStatus("later", "i-1", name, binding.StatusRevoked)
 		b.deny("i-1", name)
 		testkit.Want(t, "requests", len(b.sandbox.Requests()), 0)
-		if name == provider.GitLab { // whose token is dead
+		if name == provider.GitLab { // its token is revoked
 			b.mustBind("i-1", aliceOther)
 		} else {
 			b.bound("i-1", name)
