@@ -319,8 +319,8 @@ func (w *world) counted(do func()) map[string]int {
 	return calls
 }
 
-// attemptSwept is after when the secret of an attempt is swept: 15 minutes after the attempt's expiry,
-// which is 15 minutes after its start.
+// attemptSwept is after when the secret of an attempt is swept: 15 minutes after the attempt's
+// expiry, which is 15 minutes after its start.
 const attemptSwept = 31 * time.Minute
 
 func (w *world) wantCalls(what string, got, want map[string]int) {

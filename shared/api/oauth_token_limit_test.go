@@ -100,8 +100,8 @@ func TestARefusedAndRevokedTokenDoesntCount(t *testing.T) {
 	w.bindBy(sandbox.GitHub, "alice", "instance", nthInstance(9))
 }
 
-// An attempt expires after 15 minutes, its secret is due 15 minutes later, and the schedule runs every
-// 15 minutes: its token may be valid for three times as long as its attempt.
+// An attempt expires after 15 minutes, its secret is due 15 minutes later, and the schedule runs
+// every 15 minutes: its token may be valid for three times as long as its attempt.
 func TestAttemptsCountUntilTheSweepHasEndedThem(t *testing.T) {
 	w := newConsentWorld(t, manyInstances)
 	w.bindMany(6)

@@ -11,7 +11,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -53,7 +52,8 @@ func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)), true)
+	testkit.Want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)),
+		true)
 }
 
 func TestAReBindReplacesTheTokenAndDropsTheOld(t *testing.T) {
@@ -88,7 +88,7 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	testkit.Want(t, "events", len(rec.Events), 2)
 }
 
-// TestARefusedBindChangesNothing goes through what a user can get wrong, on a binding that is
+// TestARefusedBindChangesNothing tries every mistake of a user, on a binding that is
 // there and on one that isn't.
 func TestARefusedBindChangesNothing(t *testing.T) {
 	b := newHarness(t)
@@ -239,7 +239,7 @@ func TestABindThatSomebodyElseOvertakesIsAConflict(t *testing.T) {
 }
 
 // TestA18_AnUnbindIsNotUndoneByABindUnderWay stops a bind before each of its calls, and unbinds.
-// The bind may have seen the end, or fail; it never brings back what it had read before.
+// The bind may see the unbind, or fail; it never restores the binding that it read before.
 func TestA18_AnUnbindIsNotUndoneByABindUnderWay(t *testing.T) {
 	for _, call := range []string{"SaveBinding", "Put", "SaveIdentityEntry", "second SaveBinding"} {
 		b := newHarness(t)
@@ -284,9 +284,9 @@ func TestABindOverARowThatTheSweepTakesAway(t *testing.T) {
 	b.settled()
 }
 
-// TestWhoeverIsAlwaysOvertakenGivesUp lets the row change before every save, in a way that is
+// TestAChangeThatIsAlwaysOvertakenGivesUp lets the row change before every save, in a way that is
 // neither a bind nor an unbind.
-func TestWhoeverIsAlwaysOvertakenGivesUp(t *testing.T) {
+func TestAChangeThatIsAlwaysOvertakenGivesUp(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.before.set(func(_ context.Context, call string) (func(), error) {

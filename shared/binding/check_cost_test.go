@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/binding/maintenance"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/provider"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
@@ -29,7 +28,7 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 		m := newFleet(t)
 		now := m.clock().Now()
 		m.fill(due, "due", m.url, []token{aliceToken}, now)
-		for i := range size - due { // without a secret, which nobody asks for
+		for i := range size - due { // without a secret, which no check reads
 			m.seed(fmt.Sprint("later-", i), "later", ledger.TokenBundle{}, now.Add(time.Hour))
 		}
 		var done maintenance.SweepResult
@@ -124,6 +123,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			t.Errorf("with %d records: got the requests %v, want %v", size, counting.calls, first)
 		}
 		t.Logf("%d records, %d due: %v", size, due, counting.calls)
-		m.clock().Advance(ledger.CheckInterval + ledger.CheckInterval/2) // the same are due again, in whatever order
+		// the same are due again, in whatever order
+		m.clock().Advance(ledger.CheckInterval + ledger.CheckInterval/2)
 	}
 }

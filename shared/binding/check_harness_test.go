@@ -14,7 +14,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -141,7 +140,7 @@ type gone struct {
 }
 
 func (g *gone) List(context.Context, string) ([]instance.Instance, error) {
-	return nil, errors.New("nobody lists")
+	return nil, errors.New("List is not used")
 }
 
 func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, error) {

@@ -15,7 +15,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -133,7 +132,8 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 }
 
 // TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
-// are to be collected than are looked at side by side, when all of GitLab's bindings were checked.
+// are due for collection than are collected at the same time, when all of GitLab's bindings were
+// checked.
 func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	m := newFleet(t)
 	const left, others = maintenance.MaxConcurrentEntries + 1, 5
@@ -164,7 +164,8 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	testkit.Want(t, "checked", done.Checked, others)
 	testkit.Want(t, "deleted", done.Deleted, left)
 	testkit.Want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
-	testkit.Want(t, "asked by so many at once", inside.most.Load() <= maintenance.MaxCallsPerHost, true)
+	testkit.Want(t, "asked by so many at once", inside.most.Load() <= maintenance.MaxCallsPerHost,
+		true)
 }
 
 // TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts makes a few
@@ -180,7 +181,8 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	done := m.mustSweep()
 	testkit.Want(t, "tried or put off", done.Failed+done.PutOff, left)
-	testkit.Want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost, true)
+	testkit.Want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost,
+		true)
 	tried := 0
 	for _, rec := range m.rows.bindings {
 		for _, o := range rec.Secrets {
@@ -189,7 +191,8 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 		}
 	}
 	testkit.Want(t, "counted as tried", tried, done.Failed)
-	testkit.Want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""), true)
+	testkit.Want(t, "warned", strings.Contains(m.log.String(), "level=WARN msg=\"sweeping failed\""),
+		true)
 	testkit.Want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
 	m.mend(provider.GitHub)
 	m.clock().Advance(ledger.OrphanGracePeriod)
@@ -234,8 +237,10 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	})
 	m.around.Store(&around)
 	done := m.mustSweep()
-	if n := asked.Load(); n < maintenance.MaxHostFailures || n >= maintenance.MaxHostFailures+maintenance.MaxCallsPerHost {
-		t.Errorf("asked %d times, want %d to %d", n, maintenance.MaxHostFailures, maintenance.MaxHostFailures+maintenance.MaxCallsPerHost-1)
+	if n := asked.Load(); n < maintenance.MaxHostFailures ||
+		n >= maintenance.MaxHostFailures+maintenance.MaxCallsPerHost {
+		t.Errorf("asked %d times, want %d to %d", n, maintenance.MaxHostFailures,
+			maintenance.MaxHostFailures+maintenance.MaxCallsPerHost-1)
 	}
 	testkit.Want(t, "put off", done.PutOff, bindings-int(asked.Load()))
 	testkit.Want(t, "checked", done.Checked, bindings+int(asked.Load()))

@@ -10,7 +10,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -36,12 +35,14 @@ func tokenChanges() []tokenChange {
 		{
 			"Revoked", provider.GitLab,
 			func(b *harness, access secret.Text) { b.sandbox.GitLab.RevokeToken(access) },
-			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked, nil,
+			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked,
+			nil,
 		},
 		{
 			"Deleted", provider.Codeup,
 			func(b *harness, access secret.Text) { b.sandbox.Codeup.RevokeToken(access) },
-			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked, nil,
+			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked,
+			nil,
 		},
 		{
 			"Narrowed", provider.GitLab,
@@ -58,7 +59,8 @@ func tokenChanges() []tokenChange {
 		{
 			"LeftTheOrganization", provider.Codeup,
 			func(b *harness, _ secret.Text) { b.sandbox.Codeup.Leave("sandbox-org-main", "alice") },
-			binding.StatusUnauthorized, problem.OrganizationUnknown, "not_a_member", binding.EventUnauthorized,
+			binding.StatusUnauthorized, problem.OrganizationUnknown, "not_a_member",
+			binding.EventUnauthorized,
 			func(b *harness, _ secret.Text) {
 				b.sandbox.Codeup.Join("sandbox-org-main", "alice", true)
 			},
@@ -102,7 +104,8 @@ func tokenChanges() []tokenChange {
 		all = append(all, tokenChange{
 			"ConsentTakenBack", name,
 			func(b *harness, _ secret.Text) { b.sandbox.RevokeTokens(at, "alice") },
-			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked, nil,
+			binding.StatusRevoked, problem.TokenRevoked, credential.RevokedAtPlatform, binding.EventRevoked,
+			nil,
 		})
 	}
 	return all
@@ -227,14 +230,18 @@ func passing() []sandbox.FaultKind {
 // request, because the schedule does not check a revoked binding again.
 func TestATemporaryFailureNeverChangesADefiniteResult(t *testing.T) {
 	for _, kind := range passing() {
-		for _, status := range []binding.Status{binding.StatusRevoked, binding.StatusExpired, binding.StatusUnauthorized} {
+		for _, status := range []binding.Status{
+			binding.StatusRevoked, binding.StatusExpired,
+			binding.StatusUnauthorized,
+		} {
 			t.Run(string(kind)+"/"+string(status), func(t *testing.T) {
 				t.Parallel()
 				b := newHarness(t)
 				with := b.issue(20)
 				b.mustBind("i-1", with)
 				why := map[binding.Status]string{
-					binding.StatusRevoked: binding.EventRevoked, binding.StatusUnauthorized: binding.EventUnauthorized,
+					binding.StatusRevoked:      binding.EventRevoked,
+					binding.StatusUnauthorized: binding.EventUnauthorized,
 				}[status]
 				switch status {
 				case binding.StatusRevoked:

@@ -14,7 +14,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -28,12 +27,12 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 	with := b.issue(30)
 	b.mustBind("i-1", with)
 	ends := b.row("i-1", provider.GitLab).Token.ExpiresAt
-	told := map[string]time.Duration{} // how long before the end each event was first there
+	first := map[string]time.Duration{} // how long before the end each event first appeared
 	for b.clock().Now().Before(ends.Add(3 * ledger.Day)) {
 		for i, what := range b.eventsOf("i-1", provider.GitLab) {
 			name := what + strings.Repeat("+", i)
-			if _, known := told[name]; !known {
-				told[name] = ends.Sub(b.clock().Now())
+			if _, known := first[name]; !known {
+				first[name] = ends.Sub(b.clock().Now())
 			}
 		}
 		b.later(15 * time.Minute)
@@ -44,8 +43,8 @@ func TestWarningsAt14And7And1DaysOnceEachAndThenExpiry(t *testing.T) {
 		binding.EventExpiring + "+": 14 * ledger.Day, binding.EventExpiring + "++": 7 * ledger.Day,
 		binding.EventExpiring + "+++": ledger.Day, binding.EventExpired + "++++": 0,
 	} {
-		if late := at - told[name]; late < 0 || late > 30*time.Minute {
-			t.Errorf("%s was told %v before the end, want %v", name, told[name], at)
+		if late := at - first[name]; late < 0 || late > 30*time.Minute {
+			t.Errorf("%s appeared %v before the end, want %v", name, first[name], at)
 		}
 	}
 	b.wantStatus("in the end", "i-1", provider.GitLab, binding.StatusExpired)
@@ -87,7 +86,8 @@ func TestATokenThatWasProlongedIsHealthyAgain(t *testing.T) {
 	prolong(10)
 	b.later(ledger.CheckInterval)
 	b.wantStatus("prolonged again", "i-1", provider.GitLab, binding.StatusExpiring)
-	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring, binding.EventExpired,
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventExpiring,
+		binding.EventExpired,
 		binding.EventRecovered, binding.EventExpiring)
 }
 
@@ -166,7 +166,7 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 			b.clock().Advance(ledger.CheckInterval)
 			var calls atomic.Int64
 			if !b.crashingSweep(func(string) bool { return calls.Add(1) == k }) {
-				testkit.Want(t, "calls at which it died", k > 4, true)
+				testkit.Want(t, "calls at which it crashed", k > 4, true)
 				return
 			}
 			if rec := b.row("i-1", name); rec.Attempts > 0 {
@@ -196,9 +196,9 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	b.bound("i-1", provider.GitLab)
 	b.settled()
 	b.clock().Advance(ledger.CheckInterval)
-	for died := 1; died <= maintenance.MaxCheckAttempts; died++ {
-		testkit.Want(t, "died", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
-		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, died)
+	for crashes := 1; crashes <= maintenance.MaxCheckAttempts; crashes++ {
+		testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
+		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, crashes)
 		b.clock().Advance(maintenance.CheckLeaseTTL)
 	}
 	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
@@ -208,7 +208,8 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	done := b.mustSweep()
 	testkit.Want(t, "due when parked", done.Due, 0)
 
-	testkit.Want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status, binding.StatusBound)
+	testkit.Want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status,
+		binding.StatusBound)
 	b.clock().Advance(ledger.CheckInterval)
 	testkit.Want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
@@ -253,7 +254,8 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := b.Ledger.StartInvocation(context.Background())
-	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil { // by a process that is slow to store it
+	// by a process that is slow to store it
+	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
@@ -262,7 +264,8 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	}
 	b.later(ledger.OrphanGracePeriod)
 	b.wantStatus("after the last look", "i-1", provider.GitHub, binding.StatusBound)
-	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventRecovered)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked,
+		binding.EventRecovered)
 	testkit.Want(t, "a problem", b.row("i-1", provider.GitHub).Problem == nil, true)
 }
 
@@ -278,7 +281,7 @@ func TestAnInstanceThatIsMissingForAWeekIsUnbound(t *testing.T) {
 			b.later(ledger.CheckInterval)
 			b.wantStatus("within the week", "i-1", name, binding.StatusBound)
 		}
-		catalogue.unreadable = true // says nothing
+		catalogue.unreadable = true // then no instance is known to be gone
 		for range 5 {
 			b.later(ledger.CheckInterval)
 		}
@@ -316,12 +319,13 @@ func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
 	b.later(ledger.CheckInterval)
-	b.wantStatus("taken back", "i-1", provider.GitHub, binding.StatusRevoked)
+	b.wantStatus("revoked", "i-1", provider.GitHub, binding.StatusRevoked)
 	catalogue.is = true
 	for range 10 {
 		b.later(ledger.CheckInterval)
 	}
-	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked, binding.EventUnbound)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked,
+		binding.EventUnbound)
 	b.settled()
 	testkit.Want(t, "secrets that are left", len(b.secrets()), 0)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/credential"
-
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
@@ -76,7 +75,8 @@ func TestGitClonesFromEachPlatformWithWhatIsHandedOut(t *testing.T) {
 		if err != nil {
 			t.Fatalf("git clone: %v: %s", err, said)
 		}
-		testkit.Want(t, "what was cloned", strings.HasPrefix(said, "A repository of the sandbox: "+name), true)
+		testkit.Want(t, "what was cloned", strings.HasPrefix(said, "A repository of the sandbox: "+name),
+			true)
 
 		said, err = clone(t, b.cloneURL(name), given.Username, secret.New("another-token"))
 		testkit.Want(t, "cloned with another token", err == nil, false)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
@@ -25,7 +24,7 @@ import (
 )
 
 // victimEnv makes a process of this test's binary a victim in place of running tests: it does one
-// deed and kills itself at one of its calls.
+// operation and kills itself at one of its calls.
 const victimEnv = "BINDERY_BINDING_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -36,7 +35,7 @@ func TestMain(m *testing.M) {
 	var v victim
 	err := json.Unmarshal([]byte(text), &v)
 	if err == nil {
-		err = v.live()
+		err = v.run()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -44,23 +43,23 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// victim is what the process is told.
+// victim is the order to the process, in the environment variable.
 type victim struct {
-	Deed   string
-	Dir    string // of the store
-	Origin string // of the sandbox, which lives on
-	Papers []string
-	Now    time.Time
-	// Kill is the number of the call to table, vault or platform at which it dies; before the call
-	// is made or after its reply has come.
+	Operation string
+	Dir       string // of the store
+	Origin    string // of the sandbox, in the test's process
+	Values    []string
+	Now       time.Time
+	// Kill is the number of the call to table, vault or platform at which it kills itself: before
+	// the call is made, or with After when its reply has come.
 	Kill  int64
 	After bool
 
 	calls atomic.Int64
 }
 
-// live does the deed, to its end or to the victim's.
-func (v *victim) live() error {
+// run does the operation until it ends or the process is killed.
+func (v *victim) run() error {
 	s, err := openStore(v.Dir)
 	if err != nil {
 		return err
@@ -70,31 +69,31 @@ func (v *victim) live() error {
 	box := sandbox.New(sandbox.Options{Now: now, Random: bytes.NewReader(nil)}) // for its apps' names
 	service := newService(ledger.WithBeforeCall(s.table, hook), vault.WithBeforeCall(s.vault, hook),
 		platformsAt(v.Origin, now, v.dial), box, now, &testkit.Log{})
-	all := deeds()
-	at := slices.IndexFunc(all, func(d deed) bool { return d.name == v.Deed })
-	e := errand{origin: v.Origin}
-	for _, paper := range v.Papers {
-		e.papers = append(e.papers, secret.New(paper))
+	all := operations()
+	at := slices.IndexFunc(all, func(op operation) bool { return op.name == v.Operation })
+	in := operationInput{origin: v.Origin}
+	for _, value := range v.Values {
+		in.values = append(in.values, secret.New(value))
 	}
-	if err := all[at].do(context.Background(), service, e); err != nil {
-		return fmt.Errorf("nobody was killed, and yet: %w", err)
+	if err := all[at].do(context.Background(), service, in); err != nil {
+		return fmt.Errorf("the process was not killed, but the operation failed: %w", err)
 	}
 	return s.table.Close()
 }
 
-// called counts a call that is about to be made. What it returns is called when the reply has come.
+// called counts a call that is about to be made. Its result is called when the reply has come.
 func (v *victim) called() (replied func()) {
 	if v.calls.Add(1) != v.Kill {
 		return func() {}
 	}
 	if !v.After {
-		die()
+		killItself()
 	}
-	return die
+	return killItself
 }
 
-// die ends the process as a power cut does: nothing that is deferred runs.
-func die() {
+// killItself ends the process as a power cut does: no deferred function runs.
+func killItself() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }
@@ -128,70 +127,70 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errKilled stands for the answer that nobody got.
+// errKilled stands for the reply of a process that was killed.
 var errKilled = problem.New(problem.StorageUnavailable).From(errors.New("the process was killed"))
 
-// TestD7_WhicheverCallAProcessDiesAtNothingIsLeftOver kills a real process before and after each of
-// its calls to table, vault and platform, until it lives through its deed. What it leaves behind
-// must be the old binding or the new one, and the sweep must find the rest. Where the platform
-// issues a token, two deaths lose it, and only these: right after its reply, and before the put.
-func TestD7_WhicheverCallAProcessDiesAtNothingIsLeftOver(t *testing.T) {
-	for _, d := range deeds() {
-		t.Run(d.name, func(t *testing.T) {
+// TestD7_AProcessKilledAtAnyCallLeavesNothingBehind kills a real process before and after each of
+// its calls to table, vault and platform, until its operation ends without a kill. The record must
+// be the old binding or the new one, and the sweep must find the rest. Where the platform issues a
+// token, only two kills lose it: right after its reply, and before the put.
+func TestD7_AProcessKilledAtAnyCallLeavesNothingBehind(t *testing.T) {
+	for _, op := range operations() {
+		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			d.killEverywhere(t, false, true)
+			op.killEverywhere(t, false, true)
 		})
 	}
 }
 
-// TestD7_WhatADeathHasCutShortCanBeDoneAgain kills a process before each of its calls, and then has
-// another do the same, which must succeed.
-func TestD7_WhatADeathHasCutShortCanBeDoneAgain(t *testing.T) {
-	for _, d := range repeated() {
-		t.Run(d.name, func(t *testing.T) {
+// TestD7_AnOperationThatWasKilledCanBeRepeated kills a process before each of its calls, and then
+// has another process do the same, which must succeed.
+func TestD7_AnOperationThatWasKilledCanBeRepeated(t *testing.T) {
+	for _, op := range repeatedOperations() {
+		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			d.killEverywhere(t, false)
+			op.killEverywhere(t, false)
 		})
 	}
 }
 
 // killEverywhere kills victims at the first call, the second and so on: before it, after it, or
 // both.
-func (d deed) killEverywhere(t *testing.T, after ...bool) {
-	lost, deaths := 0, 0
+func (op operation) killEverywhere(t *testing.T, after ...bool) {
+	lost, kills := 0, 0
 	for k := int64(1); ; k++ {
-		lives := 0
+		survivors := 0
 		for _, after := range after {
-			survived, one := d.kill(t, k, after)
+			survived, one := op.kill(t, k, after)
 			if survived {
-				lives++
+				survivors++
 				continue
 			}
-			deaths++
+			kills++
 			lost += one
 		}
-		if lives == 0 {
+		if survivors == 0 {
 			continue
 		}
-		testkit.Want(t, fmt.Sprint("victims that never came to call ", k), lives, len(after))
+		testkit.Want(t, fmt.Sprint("victims that never came to call ", k), survivors, len(after))
 		testkit.Want(t, "calls at which it was killed", k > 2, true)
-		if d.loses >= 0 {
-			testkit.Want(t, "deaths that lost a token", lost, d.loses)
+		if op.loses >= 0 {
+			testkit.Want(t, "kills that lost a token", lost, op.loses)
 		}
-		t.Logf("%d calls, %d deaths, %d tokens lost", k-1, deaths, lost)
+		t.Logf("%d calls, %d kills, %d tokens lost", k-1, kills, lost)
 		return
 	}
 }
 
-// kill runs one victim, and reports whether it has lived through its deed, and how many tokens are
-// lost.
-func (d deed) kill(t *testing.T, k int64, after bool) (survived bool, lost int) {
-	b := d.ready(t)
+// kill runs one victim. It reports whether its operation ended without a kill, and returns how many
+// tokens are lost.
+func (op operation) kill(t *testing.T, k int64, after bool) (survived bool, lost int) {
+	b := op.setUp(t)
 	if err := b.store.table.Close(); err != nil {
 		t.Fatal(err)
 	}
 	order, err := json.Marshal(&victim{
-		Deed: d.name, Dir: b.dir, Origin: b.url, Papers: b.papers(), Now: b.clock().Now(),
+		Operation: op.name, Dir: b.dir, Origin: b.url, Values: b.inputValues(), Now: b.clock().Now(),
 		Kill: k, After: after,
 	})
 	if err != nil {
@@ -202,25 +201,25 @@ func (d deed) kill(t *testing.T, k int64, after bool) (survived bool, lost int) 
 	out, err := cmd.CombinedOutput()
 	state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || err != nil && state.Signal() != syscall.SIGKILL {
-		t.Fatalf("the victim ended otherwise: %v: %s", err, out)
+		t.Fatalf("the victim ended in another way: %v: %s", err, out)
 	}
 
 	b.store = mustOpen(t, b.dir)
 	b.serve(b.store.table, b.store.vault)
 	if survived = err == nil; !survived {
-		lost = d.ended(b, fmt.Sprintf("killed at call %d, after it: %v", k, after), errKilled)
+		lost = op.ended(b, fmt.Sprintf("killed at call %d, after it: %v", k, after), errKilled)
 	} else {
-		lost = d.ended(b, "not killed", nil)
+		lost = op.ended(b, "not killed", nil)
 	}
 	_ = b.store.table.Close()
 	return survived, lost
 }
 
-// papers are what the victim is told of its errand.
-func (b *harness) papers() []string {
+// inputValues returns the values of the operation's input as plain text, for the victim.
+func (b *harness) inputValues() []string {
 	var open []string
-	for _, paper := range b.errand.papers {
-		open = append(open, paper.Reveal())
+	for _, value := range b.input.values {
+		open = append(open, value.Reveal())
 	}
 	return open
 }

@@ -8,7 +8,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -16,27 +15,27 @@ import (
 	"bindery/shared/vault"
 )
 
-// at is the platform of the deed's binding.
-func (d deed) at() string {
-	if d.platform == "" {
+// at returns the platform of the operation's binding.
+func (op operation) at() string {
+	if op.platform == "" {
 		return provider.GitLab
 	}
-	return d.platform
+	return op.platform
 }
 
-// living counts the tokens of all that play in a deed which its platform takes.
-func (d deed) living(b *harness) int {
-	p := sandbox.Platform(d.platform)
+// liveTokens counts the tokens of alice and bob that the operation's platform accepts.
+func (op operation) liveTokens(b *harness) int {
+	p := sandbox.Platform(op.platform)
 	return b.sandbox.LiveTokens(p, "alice") + b.sandbox.LiveTokens(p, "bob")
 }
 
-// unknown counts the tokens that live at a deed's platform and that no secret holds. Nobody can
-// revoke them, hand them out or renew them: they are lost. It is more than none only if a process
-// ended between the platform's reply and the put, or the reply itself was lost, and never more than
-// one; a token of GitHub ends after eight hours, or when ten others of its user have come.
-func (d deed) unknown(b *harness) int {
+// lostTokens counts the tokens that an operation's platform accepts and that no secret holds.
+// Bindery can't revoke, hand out or refresh them. There is one only if a process was killed between
+// the platform's reply and the put, or the reply itself was lost, and there is never more than one.
+// A token of GitHub ends after eight hours, or when ten others of its user have been issued.
+func (op operation) lostTokens(b *harness) int {
 	b.Helper()
-	if d.platform == "" {
+	if op.platform == "" {
 		return 0
 	}
 	known := 0
@@ -53,94 +52,99 @@ func (d deed) unknown(b *harness) int {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if b.sandbox.Lives(sandbox.Platform(d.platform), k.Token.Access) {
+			if b.sandbox.Lives(sandbox.Platform(op.platform), k.Token.Access) {
 				known++
 			}
 		}
 	}
-	lost := d.living(b) - known
-	if lost != 0 && (lost != 1 || d.loses == 0) {
-		b.Errorf("%d tokens live and are in no secret", lost)
+	lost := op.liveTokens(b) - known
+	if lost != 0 && (lost != 1 || op.loses == 0) {
+		b.Errorf("%d valid tokens are in no secret", lost)
 	}
 	return lost
 }
 
-// keeps checks that a deed has lost nothing: who lives on tries again to store a renewed token, and
-// revokes a first one that it can't store, where the platform has a way.
-func (d deed) keeps(b *harness, when string, lost int) {
+// wantNothingLost expects that an operation has lost no token: a process that isn't killed tries
+// again to store a refreshed token, and revokes a first one that it can't store, if the platform
+// can.
+func (op operation) wantNothingLost(b *harness, when string, lost int) {
 	b.Helper()
-	if d.loses >= 0 && (d.renews() || d.platform == provider.GitHub) {
+	if op.loses >= 0 && (op.refreshes() || op.platform == provider.GitHub) {
 		testkit.Want(b, when+", tokens lost", lost, 0)
 	}
 }
 
-// renews reports whether the deed is one that renews a token, in place of getting a first one.
-func (d deed) renews() bool { return d.loses != 0 && d.was != "" }
+// refreshes reports whether the operation refreshes a token, in place of getting a first one.
+func (op operation) refreshes() bool { return op.loses != 0 && op.was != "" }
 
-// rotates reports whether a deed's platform takes a refresh token once.
-func (d deed) rotates() bool { return d.platform != provider.Bitbucket }
+// rotates reports whether the platform accepts a refresh token only once.
+func (op operation) rotates() bool { return op.platform != provider.Bitbucket }
 
-// dies reports whether a deed's binding must be told as revoked: its next token was lost, and the one
-// before is used up.
-func (d deed) dies(lost int) bool { return lost > 0 && d.renews() && d.rotates() }
+// wantsRevoked reports whether the operation's binding must be shown as revoked: its next token was
+// lost, and its previous one is used up.
+func (op operation) wantsRevoked(lost int) bool {
+	return lost > 0 && op.refreshes() && op.rotates()
+}
 
-// excused reports whether an error may be: that of a token which was lost.
-func (d deed) excused(err error, lost int) bool {
-	return d.dies(lost) && problem.Is(err, problem.TokenRevoked) &&
+// allows reports whether an error is the one that a lost token explains.
+func (op operation) allows(err error, lost int) bool {
+	return op.wantsRevoked(lost) && problem.Is(err, problem.TokenRevoked) &&
 		problem.Of(err).Reason == credential.TokenMayBeLost
 }
 
-// settled checks what a deed with consents has come to when everything is swept. The clock goes on
-// for a check that had no answer to come again, and twice more, so that a last look is over, too.
-func (d deed) settled(b *harness, when string, lost int) {
+// settled checks the result of an operation with consents when everything is swept. The clock
+// advances until a check that had no answer is due again, and twice more, so that the recheck is
+// over too.
+func (op operation) settled(b *harness, when string, lost int) {
 	b.Helper()
-	if d.platform == "" {
+	if op.platform == "" {
 		return
 	}
 	b.clock().Advance(maintenance.RetryCheckInterval)
 	b.settled()
 	b.settled()
 	for _, id := range []string{"i-1", "i-2", "i-3"} {
-		b.alright(d, when+", "+id, b.row(id, d.platform), id == "i-1" && d.dies(lost))
+		b.wantUsable(op, when+", "+id, b.row(id, op.platform), id == "i-1" && op.wantsRevoked(lost))
 	}
-	if d.platform == provider.GitHub { // the others have no way to revoke
-		testkit.Want(b, when+", tokens that live", d.living(b), lost+b.pointedAt(d))
+	if op.platform == provider.GitHub { // the others have no way to revoke
+		testkit.Want(b, when+", valid tokens", op.liveTokens(b), lost+b.recordedTokens(op))
 	}
 }
 
-// alright checks that a binding works. One whose token was lost must say so, and only that one.
-func (b *harness) alright(d deed, when string, rec binding.Record, lost bool) {
+// wantUsable expects that a binding works. Only a binding whose token was lost must report that.
+func (b *harness) wantUsable(op operation, when string, rec binding.Record, lost bool) {
 	b.Helper()
 	if !rec.Bound() {
 		return
 	}
 	rec = b.row(rec.Instance, rec.Platform)
 	testkit.Want(b, when+", a lease is left", rec.Lease, binding.Lease{})
-	testkit.Want(b, when+", the last look is over", rec.RecheckAt.IsZero(), true)
+	testkit.Want(b, when+", the recheck is over", rec.RecheckAt.IsZero(), true)
 	reason := ""
 	switch {
-	case d.name == "RevokeAll":
+	case op.name == "RevokeAll":
 		reason = binding.RevokedByOperator
 	case lost:
 		reason = credential.TokenMayBeLost
 	}
-	told := b.count(binding.EventRevoked, rec)
+	revocations := b.count(binding.EventRevoked, rec)
 	c, err := b.Credentials.Credential(context.Background(), credentialFor(rec.Instance, rec.Platform))
 	if reason == "" {
 		testkit.Want(b, when+", error of a credential", err, nil)
-		testkit.Want(b, when+", its token lives",
+		testkit.Want(b, when+", its token is valid",
 			b.sandbox.Lives(sandbox.Platform(rec.Platform), c.Token), true)
-		testkit.Want(b, when+", revocations told", told, 0)
+		testkit.Want(b, when+", revocation events", revocations, 0)
 		testkit.Want(b, when+", health", rec.Health, binding.HealthGood)
 		return
 	}
-	testkit.Want(b, when+", a revoked one's credential", problem.Is(err, problem.TokenRevoked), true)
+	testkit.Want(b, when+", a credential of a revoked binding", problem.Is(err, problem.TokenRevoked),
+		true)
 	testkit.Want(b, when+", why", problem.Of(err).Reason, reason)
-	testkit.Want(b, when+", revocations told", told, 1)
+	testkit.Want(b, when+", revocation events", revocations, 1)
 	testkit.Want(b, when+", health", rec.Health, binding.HealthRevoked)
 }
 
-// count counts a binding's events of a sort.
+// count counts a binding's events of a type.
 func (b *harness) count(what string, rec binding.Record) int {
 	b.Helper()
 	events, _, err := b.Connect.History(
@@ -157,8 +161,8 @@ func (b *harness) count(what string, rec binding.Record) int {
 	return count
 }
 
-// pointedAt counts the tokens that live and that a record points at.
-func (b *harness) pointedAt(d deed) int {
+// recordedTokens counts the valid tokens that a record points at.
+func (b *harness) recordedTokens(op operation) int {
 	b.Helper()
 	page, err := b.store.table.AllBindings(context.Background(), "", ledger.PageSize)
 	if err != nil {
@@ -166,14 +170,14 @@ func (b *harness) pointedAt(d deed) int {
 	}
 	count := 0
 	for _, rec := range page.Items {
-		if !rec.Bound() || rec.Platform != d.platform {
+		if !rec.Bound() || rec.Platform != op.platform {
 			continue
 		}
 		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if b.sandbox.Lives(sandbox.Platform(d.platform), k.Token.Access) {
+		if b.sandbox.Lives(sandbox.Platform(op.platform), k.Token.Access) {
 			count++
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -42,7 +41,8 @@ func TestAGoodCredentialCostsOneTableCallAndOneVaultCallOrNone(t *testing.T) {
 	other.wantCurrent("i-1", other.mustAsk("i-1", credential.MinimumLife))
 	b.wantCalls("another generation", cold, asking)
 	b.wantCalls("warm again", warm, asking)
-	other.wantCalls("who has refreshed is warm", warm, func() { other.mustAsk("i-1", credential.MinimumLife) })
+	other.wantCalls("a process that has refreshed has it cached", warm,
+		func() { other.mustAsk("i-1", credential.MinimumLife) })
 	ask()
 
 	b.keepConsented("i-1", b.consent("alice"))
@@ -129,7 +129,8 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	c := b.mustAsk("i-1", credential.MinimumLife)
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), b.row("i-1", provider.GitHub).Token)
+	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()),
+		b.row("i-1", provider.GitHub).Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +157,9 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	<-gate.reached
 	// While the holder has its lease, others wait, and then use the token that is still valid.
 	old := b.access("i-1")
-	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
+		return context.DeadlineExceeded
+	}
 	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	testkit.Want(t, "refreshes asked for", b.refreshes(), 1)
 	b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
@@ -173,13 +176,14 @@ func TestTwoProcessesAndAPlatformThatTakesLongerThanTheLease(t *testing.T) {
 	c := b.mustAsk("i-1", credential.MinimumLife)
 	b.wantCurrent("i-1", c)
 	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
-	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.fails(sandbox.Fault{Kind: sandbox.Fault500})
-	given, failed := many([]*harness{b, b.otherProcess(), b.otherProcess(), b.otherProcess()}, 50, "i-1")
+	given, failed := many([]*harness{b, b.otherProcess(), b.otherProcess(), b.otherProcess()}, 50,
+		"i-1")
 	testkit.Want(t, "credentials", len(given), 0)
 	testkit.Want(t, "answers", len(failed), 200)
 	for _, err := range failed {

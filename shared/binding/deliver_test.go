@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
-	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -39,10 +38,10 @@ type receiver struct {
 	mu     sync.Mutex
 	status int             // what it answers, 0 for 204
 	wait   chan struct{}   // if set, it answers when this is closed
-	took   []arrival       // what it answered with a 2xx
+	took   []arrival       // accepted, with a 2xx
 	tried  map[string]int  // by id
-	wake   func(id string) // called with each that arrives
-	broken map[string]bool // ids that it never takes
+	wake   func(id string) // called with the id of each that arrives
+	broken map[string]bool // types that it never accepts
 }
 
 // arrival is an event as it arrived.
@@ -80,7 +79,7 @@ func (b *harness) newReceiver() *receiver {
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, _ := io.ReadAll(q.Body)
-	// The library compares the time with the machine's clock, so that it is left out here.
+	// The library compares the time with the machine's clock, so the time is checked below instead.
 	if err := r.verifier.VerifyIgnoringTimestamp(body, q.Header); err != nil {
 		r.t.Errorf("the signature: %v", err)
 	}
@@ -140,7 +139,7 @@ func (r *receiver) types(id string) (all []string) {
 func (r *receiver) wants(id string, want ...string) {
 	r.t.Helper()
 	if got := r.types(id); !slices.Equal(got, want) {
-		r.t.Errorf("what was sent of %s: got %q, want %q", id, got, want)
+		r.t.Errorf("events of %s that were sent: got %q, want %q", id, got, want)
 	}
 }
 
@@ -218,7 +217,8 @@ func TestAnEventThatIsNeverAcceptedIsSkippedWithAnAlarmAndTheNextIsSent(t *testi
 		tries = max(tries, n)
 	}
 	testkit.Want(t, "tries", tries, maintenance.MaxDeliveryTries+1)
-	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventRebound, binding.EventUnbound)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound, binding.EventRebound,
+		binding.EventUnbound)
 }
 
 func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
@@ -307,10 +307,10 @@ func TestASweepThatCrashesAfterSendingSendsAgainWithTheSameID(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.clock().Advance(15 * time.Minute)
 	var saves atomic.Int32
-	died := b.crashingSweep(func(call string) bool {
+	crashed := b.crashingSweep(func(call string) bool {
 		return call == "SaveBinding" && saves.Add(1) == 2
 	})
-	testkit.Want(t, "died", died, true)
+	testkit.Want(t, "crashed", crashed, true)
 	b.runSchedule(2 * time.Hour)
 	r.wants("i-1", binding.EventBound, binding.EventBound)
 	testkit.Want(t, "ids", len(r.tried), 1)
@@ -339,7 +339,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		began := b.clock().Now()
 		done := b.mustSweep()
 		if took := b.clock().Now().Sub(began); took > maintenance.SweepTimeout+5*time.Second {
-			t.Errorf("it went on for %v", took)
+			t.Errorf("the sweep ran for %v", took)
 		}
 		testkit.Want(t, "sent in time", done.Sent <= 24, true)
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"bindery/shared/binding"
-
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
 )
@@ -24,7 +23,8 @@ func TestEventsAreNumberedAndSayWhatHappened(t *testing.T) {
 	ids := map[string]bool{}
 	for i, e := range rec.Events {
 		testkit.Want(t, "number", e.Number, int64(i+1))
-		testkit.Want(t, "type", e.Type, []string{binding.EventBound, binding.EventRebound, binding.EventUnbound}[i])
+		testkit.Want(t, "type", e.Type,
+			[]string{binding.EventBound, binding.EventRebound, binding.EventUnbound}[i])
 		testkit.Want(t, "actor", e.Actor, user)
 		testkit.Want(t, "time", e.At, b.clock().Now().Add(time.Duration(i-2)*time.Second))
 		ids[e.ID] = true

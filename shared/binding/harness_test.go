@@ -21,7 +21,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/provider"
@@ -33,19 +32,20 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// newClock returns a clock that shows noon of 1 March 2026, which the sandbox's tokens are made for.
+// newClock returns a clock that shows noon of 1 March 2026, which the sandbox's tokens are made
+// for.
 func newClock() *testkit.Clock {
 	return testkit.NewClockAt(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 }
 
-// world is what is outside: the platforms, on a clock.
+// world is the platforms and their clock.
 type world struct {
 	clock   *testkit.Clock
 	sandbox *sandbox.Sandbox
 	url     string
 	// asked, if set, is called with each request to a platform.
 	asked atomic.Pointer[func(sandbox.Request)]
-	// around, if set, serves in the sandbox's place.
+	// around, if set, serves the requests in place of the sandbox.
 	around atomic.Pointer[http.HandlerFunc]
 }
 
@@ -171,7 +171,7 @@ type services struct {
 	Credentials *credential.Service
 	Maintenance *maintenance.Service
 
-	instances instance.Catalogue // what the check asks
+	instances instance.Catalogue // the catalogue of the check, if any
 }
 
 func newService(
@@ -197,13 +197,13 @@ func newService(
 	}
 }
 
-// withInstances has the check ask a catalogue.
+// withInstances makes the check use a catalogue of instances.
 func (s *services) withInstances(catalogue instance.Catalogue) {
 	s.instances = catalogue
 	s.Maintenance = maintenance.New(s.Ledger, s.Credentials, catalogue)
 }
 
-// hooks is a hook that can be changed while calls go on.
+// hooks is a hook that can be changed while calls are running.
 type hooks struct{ at atomic.Pointer[ledger.Hook] }
 
 func (h *hooks) set(hook ledger.Hook) { h.at.Store(&hook) }
@@ -216,16 +216,16 @@ func (h *hooks) call(ctx context.Context, call string) (func(), error) {
 	return nil, nil
 }
 
-// harness is a service on a real table and a real vault, with the pretended platforms.
+// harness is a service on a real table and a real vault, with the sandbox's platforms.
 type harness struct {
 	testing.TB
 	*world
 	store
 	*services
 	log *testkit.Log
-	// errand is for the deed that the harness was made ready for.
-	errand errand
-	// before is called before the service looks at the time, inside after it, right before the
+	// input is for the operation that the harness was set up for.
+	input operationInput
+	// before is called before the service checks the time, inside after it, right before the
 	// call to table or vault is made.
 	before, inside hooks
 }
@@ -243,10 +243,11 @@ func harnessOn(t testing.TB, w *world, s store) *harness {
 	return b
 }
 
-// serve makes the service anew, on a table and a vault.
+// serve replaces the service by a new one, on this table and vault.
 func (b *harness) serve(rows ledger.Table, secrets vault.Vault) {
 	platforms := platformsAt(b.url, b.clock().Now, nil)
-	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call), vault.WithBeforeCall(secrets, b.inside.call)
+	rows, secrets = ledger.WithBeforeCall(rows, b.inside.call),
+		vault.WithBeforeCall(secrets, b.inside.call)
 	b.services = newService(rows, secrets, platforms, b.sandbox, b.clock().Now, b.log)
 	b.services.Ledger.Table = ledger.WithBeforeCall(b.services.Ledger.Table, b.before.call)
 	b.services.Ledger.Vault = vault.WithBeforeCall(b.services.Ledger.Vault, b.before.call)
@@ -279,7 +280,9 @@ func registry(id string) instance.Instance {
 	return instance.Instance{Type: instance.Enterprise, Region: "cn-hangzhou", ID: id, Name: id}
 }
 
-func key(id, platform string) binding.Key { return binding.KeyOf(user.Account, registry(id), platform) }
+func key(id, platform string) binding.Key {
+	return binding.KeyOf(user.Account, registry(id), platform)
+}
 
 // token is a token that the sandbox's GitLab takes.
 type token struct{ username, value string }
@@ -321,7 +324,9 @@ func (b *harness) mustBind(id string, with token) binding.View {
 }
 
 func gitLabEnd(id string, revoke bool) connect.UnbindRequest {
-	return connect.UnbindRequest{By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke}
+	return connect.UnbindRequest{
+		By: user, Instance: registry(id), Platform: provider.GitLab, Revoke: revoke,
+	}
 }
 
 func (b *harness) mustUnbind(id string, revoke bool) connect.UnbindResult {
@@ -339,7 +344,7 @@ func (b *harness) consent(login string) provider.Token {
 	return b.granted(provider.GitHub, login)
 }
 
-// lives reports whether GitHub takes a token.
+// lives reports whether GitHub accepts a token.
 func (b *harness) lives(t provider.Token) bool { return b.sandbox.Lives(sandbox.GitHub, t.Access) }
 
 // keepConsented stores a token of GitHub and points an instance's record at it.
@@ -361,7 +366,9 @@ func (b *harness) keepGranted(id, name string, t provider.Token) binding.Record 
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := ledger.TokenBundle{Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t}
+	k := ledger.TokenBundle{
+		Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t,
+	}
 	result, err := b.Connect.Bind(ctx, rec, k, finding, user)
 	if err != nil {
 		b.Fatal(err)

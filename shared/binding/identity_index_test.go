@@ -9,7 +9,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"

@@ -10,7 +10,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -18,103 +17,104 @@ import (
 	"bindery/shared/testkit"
 )
 
-// deed is something that a service does to the instance i-1, with what must be there before it.
-type deed struct {
+// operation is something that a service does to the instance i-1, with the state that it needs.
+type operation struct {
 	name   string
 	before func(b *harness)
-	do     func(ctx context.Context, s *services, e errand) error
-	// was and becomes are the user names that the binding's token goes with before and after.
+	do     func(ctx context.Context, s *services, in operationInput) error
+	// was and becomes are the usernames of the binding's token before and after.
 	was, becomes string
 	platform     string // "" is GitLab
-	// loses is how many deaths there are that lose a token which the platform has just issued, -1 if
-	// one was lost before.
+	// loses is at how many calls a kill loses a token that the platform has just issued, -1 if one
+	// was lost before.
 	loses int
-	// again says that the deed is done again after its end, and must succeed then.
+	// again says that the operation is repeated after its end, and must succeed then.
 	again bool
 }
 
-// errand is what a deed is told: where the platforms are, and what a browser has brought.
-type errand struct {
+// operationInput is the origin of the platforms, and the values that a browser has sent.
+type operationInput struct {
 	origin string
-	papers []secret.Text
+	values []secret.Text
 }
 
-type doing = func(context.Context, *services, errand) error
+type operationFunc = func(context.Context, *services, operationInput) error
 
-func bindDeed(with token, revoke bool) doing {
-	return func(ctx context.Context, s *services, e errand) error {
-		in := gitLab(e.origin, "i-1", with)
-		in.Revoke = revoke
-		_, err := s.Connect.BindToken(ctx, in)
+func bindOperation(with token, revoke bool) operationFunc {
+	return func(ctx context.Context, s *services, in operationInput) error {
+		request := gitLab(in.origin, "i-1", with)
+		request.Revoke = revoke
+		_, err := s.Connect.BindToken(ctx, request)
 		return err
 	}
 }
 
-func unbindDeed(revoke bool) doing {
-	return func(ctx context.Context, s *services, _ errand) error {
+func unbindOperation(revoke bool) operationFunc {
+	return func(ctx context.Context, s *services, _ operationInput) error {
 		_, err := s.Connect.Unbind(ctx, gitLabEnd("i-1", revoke))
 		return err
 	}
 }
 
-func sweepDeed(ctx context.Context, s *services, _ errand) error {
+func sweep(ctx context.Context, s *services, _ operationInput) error {
 	_, err := s.Maintenance.Sweep(ctx)
 	return err
 }
 
-// deeds are what the tests of death, delay and lost replies go through, call by call.
-func deeds() []deed { return append(tokenDeeds(), consentDeeds()...) }
+// operations returns the operations that the tests of crashes, delays and lost replies go through,
+// call by call.
+func operations() []operation { return append(tokenOperations(), consentOperations()...) }
 
-func tokenDeeds() []deed {
-	var all []deed
-	add := func(name string, before func(*harness), do doing, was, becomes string) {
-		all = append(all, deed{name: name, before: before, do: do, was: was, becomes: becomes})
+func tokenOperations() []operation {
+	var all []operation
+	add := func(name string, before func(*harness), do operationFunc, was, becomes string) {
+		all = append(all, operation{name: name, before: before, do: do, was: was, becomes: becomes})
 	}
 	bound := func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.settled()
 	}
-	add("Bind", func(*harness) {}, bindDeed(bobToken, false), "", "bob")
-	add("ReBind", bound, bindDeed(bobToken, false), "alice", "bob")
-	add("ReBindAndRevoke", bound, bindDeed(bobToken, true), "alice", "bob")
+	add("Bind", func(*harness) {}, bindOperation(bobToken, false), "", "bob")
+	add("ReBind", bound, bindOperation(bobToken, false), "alice", "bob")
+	add("ReBindAndRevoke", bound, bindOperation(bobToken, true), "alice", "bob")
 	add("ReBindWithoutRoomForEvents", func(b *harness) {
 		for range binding.MaxEvents {
 			b.mustBind("i-1", aliceOther)
 		}
-	}, bindDeed(bobToken, false), "alice", "bob")
-	add("Unbind", bound, unbindDeed(false), "alice", "")
-	add("UnbindAndRevoke", bound, unbindDeed(true), "alice", "")
+	}, bindOperation(bobToken, false), "alice", "bob")
+	add("Unbind", bound, unbindOperation(false), "alice", "")
+	add("UnbindAndRevoke", bound, unbindOperation(true), "alice", "")
 	add("SweepOfEvents", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
-	}, sweepDeed, "alice", "alice")
+	}, sweep, "alice", "alice")
 	add("SweepOfAReplacedSecret", func(b *harness) {
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-1", aliceToken)
 		b.mustSweep()
 		b.clock().Advance(ledger.OrphanGracePeriod)
-	}, sweepDeed, "alice", "alice")
+	}, sweep, "alice", "alice")
 	add("SweepOfALeftSecret", func(b *harness) {
 		b.left("i-2") // with a token to revoke
 		b.mustSweep()
 		b.clock().Advance(ledger.OrphanGracePeriod)
-	}, sweepDeed, "", "")
+	}, sweep, "", "")
 	add("SweepOfAnUnboundRow", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
 		b.mustSweep()
 		b.dropSecrets("i-1", provider.GitLab)
 		b.clock().Advance(ledger.OrphanGracePeriod)
-	}, sweepDeed, "", "")
+	}, sweep, "", "")
 	add("Check", func(b *harness) {
 		bound(b)
 		b.clock().Advance(ledger.CheckInterval)
-	}, sweepDeed, "alice", "alice")
+	}, sweep, "alice", "alice")
 	return all
 }
 
 // sweepOfAll is a sweep that works on several entries side by side.
-func sweepOfAll() deed {
-	return deed{name: "SweepOfAll", before: func(b *harness) {
+func sweepOfAll() operation {
+	return operation{name: "SweepOfAll", before: func(b *harness) {
 		b.mustBind("i-1", bobToken)
 		b.settled()
 		b.clock().Advance(ledger.CheckInterval)
@@ -122,10 +122,10 @@ func sweepOfAll() deed {
 		b.mustBind("i-3", aliceOther)
 		b.mustUnbind("i-3", false)
 		b.clock().Advance(ledger.OrphanGracePeriod)
-	}, do: sweepDeed, was: "bob", becomes: "bob"}
+	}, do: sweep, was: "bob", becomes: "bob"}
 }
 
-// dropSecrets takes all secrets that a record lists away, and empties its list.
+// dropSecrets deletes all secrets that a record lists, and empties its list.
 func (b *harness) dropSecrets(id, platform string) {
 	b.Helper()
 	ctx := context.Background()
@@ -142,68 +142,68 @@ func (b *harness) dropSecrets(id, platform string) {
 	}
 }
 
-// ready is a harness in the state before a deed.
-func (d deed) ready(t testing.TB) *harness {
+// setUp returns a harness in the state before an operation.
+func (op operation) setUp(t testing.TB) *harness {
 	b := newHarness(t)
-	d.before(b)
-	b.errand.origin = b.url
-	testkit.Want(t, "before the deed", b.holds(d), d.was)
+	op.before(b)
+	b.input.origin = b.url
+	testkit.Want(t, "before the operation", b.holds(op), op.was)
 	return b
 }
 
-// holds is the user name that the token of the deed's binding goes with, "" if it is unbound.
-func (b *harness) holds(d deed) string {
+// holds returns the username of the token of the operation's binding, "" if it is unbound.
+func (b *harness) holds(op operation) string {
 	b.Helper()
-	rec := b.row("i-1", d.at())
+	rec := b.row("i-1", op.at())
 	if !rec.Bound() {
 		return ""
 	}
-	if err := usable(context.Background(), rec, b.store.vault); err != nil {
+	if err := checkSecret(context.Background(), rec, b.store.vault); err != nil {
 		b.Errorf("the record of i-1: %v", err)
 	}
 	return rec.Identity.Username
 }
 
-// ended checks a binding after a deed that may have failed, at once and when all has settled. It
-// says how many tokens live at the platform that nobody has.
-func (d deed) ended(b *harness, when string, err error) (lost int) {
+// ended checks a binding after an operation that may have failed, at once and when everything is
+// swept. It returns how many valid tokens are in no secret.
+func (op operation) ended(b *harness, when string, err error) (lost int) {
 	b.Helper()
-	lost = d.unknown(b)
-	if d.again {
+	lost = op.lostTokens(b)
+	if op.again {
 		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
-		err = d.do(context.Background(), b.services, b.errand)
-		if err != nil && !d.excused(err, lost) {
-			b.Errorf("%s, and done again: %v", when, err)
+		err = op.do(context.Background(), b.services, b.input)
+		if err != nil && !op.allows(err, lost) {
+			b.Errorf("%s, and repeated: %v", when, err)
 		}
 	}
-	now := b.holds(d)
+	now := b.holds(op)
 	switch {
-	case err == nil && now != d.becomes:
-		b.Errorf("%s: got the binding of %q after a success, want %q", when, now, d.becomes)
-	case now != d.was && now != d.becomes:
-		b.Errorf("%s: got the binding of %q, want %q or %q", when, now, d.was, d.becomes)
+	case err == nil && now != op.becomes:
+		b.Errorf("%s: got the binding of %q after a success, want %q", when, now, op.becomes)
+	case now != op.was && now != op.becomes:
+		b.Errorf("%s: got the binding of %q, want %q or %q", when, now, op.was, op.becomes)
 	case err != nil && !problem.Is(err, problem.StorageUnavailable) &&
-		!problem.Is(err, problem.Conflict) && !d.excused(err, lost):
+		!problem.Is(err, problem.Conflict) && !op.allows(err, lost):
 		b.Errorf("%s: got the error %v, want a problem of the storage", when, err)
 	}
 	b.settled()
-	testkit.Want(b, when+", in the end", b.holds(d), now)
-	if err := told(b.store.table, b.row("i-1", d.at())); err != nil {
+	testkit.Want(b, when+", in the end", b.holds(op), now)
+	if err := checkHistory(b.store.table, b.row("i-1", op.at())); err != nil {
 		b.Errorf("%s: %v", when, err)
 	}
-	d.settled(b, when, lost)
+	op.settled(b, when, lost)
 	return lost
 }
 
-// TestNoCallBeginsLaterThanTwoMinutes lets time jump before and after each call of each deed, as it
-// does for a process that is frozen between two calls. Calls that were under way may end.
+// TestNoCallBeginsLaterThanTwoMinutes lets time jump before and after each call of each operation,
+// as it does for a process that is frozen between two calls. Calls that were under way may end.
 func TestNoCallBeginsLaterThanTwoMinutes(t *testing.T) {
-	for _, d := range deeds() {
-		t.Run(d.name, func(t *testing.T) {
+	for _, op := range operations() {
+		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			for k := int64(1); ; k++ {
-				last := d.late(t, k, true)
-				d.late(t, k, false)
+				last := op.late(t, k, true)
+				op.late(t, k, false)
 				if last {
 					testkit.Want(t, "calls seen", k > 2, true)
 					return
@@ -213,10 +213,11 @@ func TestNoCallBeginsLaterThanTwoMinutes(t *testing.T) {
 	}
 }
 
-// late lets more than two minutes pass before or after the k-th call of a deed, and expects that no
-// call to table, vault or platform begins from then on. It reports whether there was no k-th call.
-func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
-	b := d.ready(t)
+// late lets more than two minutes pass before or after the k-th call of an operation, and expects
+// that no call to table, vault or platform begins from then on. It reports whether there was no
+// k-th call.
+func (op operation) late(t *testing.T, k int64, before bool) (last bool) {
+	b := op.setUp(t)
 	var calls, tooLate atomic.Int64
 	var over atomic.Bool
 	jump := func() {
@@ -241,13 +242,13 @@ func (d deed) late(t *testing.T, k int64, before bool) (last bool) {
 	b.inside.set(func(context.Context, string) (func(), error) { seen(); return nil, nil })
 	asked := func(sandbox.Request) { seen() }
 	b.asked.Store(&asked)
-	err := d.do(context.Background(), b.services, b.errand)
+	err := op.do(context.Background(), b.services, b.input)
 	b.before.clear()
 	b.inside.clear()
 	b.asked.Store(nil)
 	when := fmt.Sprintf("time jumps at call %d, before it: %v", k, before)
 	testkit.Want(t, when+", calls that began too late", tooLate.Load(), 0)
-	d.ended(b, when, err)
+	op.ended(b, when, err)
 	return calls.Load() < k
 }
 
@@ -261,6 +262,6 @@ func TestACallWithoutABeginningIsRefused(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.services.Ledger.Table.Binding(context.Background(), key("i-1", provider.GitLab))
 	if err == nil {
-		t.Error("a call to the table was made although nobody noted when the work began")
+		t.Error("a call to the table was made although the invocation's start isn't known")
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/testkit"
@@ -18,8 +17,8 @@ import (
 
 var errLost = errors.New("the reply was lost")
 
-// losing is asked after each call that has changed something. An error is what the caller gets in
-// place of the reply.
+// losing is called after each call that has changed something. If it returns an error, the caller
+// gets that in place of the reply.
 type losing func(conditional bool) error
 
 // reply is the reply of a call that was made.
@@ -30,7 +29,7 @@ func (l losing) reply(conditional bool, err error) error {
 	return l(conditional)
 }
 
-// losingTable is a table that does what it is asked, and loses some replies.
+// losingTable is a table that does each call, and loses some replies.
 type losingTable struct {
 	ledger.Table
 	losing
@@ -74,13 +73,15 @@ func (l losingTable) AppendHistory(ctx context.Context, k binding.Key, e []bindi
 	return l.reply(false, l.Table.AppendHistory(ctx, k, e))
 }
 
-// losingVault is a vault of this sort.
+// losingVault is a vault that does each call, and loses some replies.
 type losingVault struct {
 	vault.Vault
 	losing
 }
 
-func (l losingVault) Put(ctx context.Context, n vault.SecretName, generation int, v secret.Text) error {
+func (l losingVault) Put(
+	ctx context.Context, n vault.SecretName, generation int, v secret.Text,
+) error {
 	return l.reply(false, l.Vault.Put(ctx, n, generation, v))
 }
 
@@ -88,24 +89,24 @@ func (l losingVault) Delete(ctx context.Context, n vault.SecretName) error {
 	return l.reply(false, l.Vault.Delete(ctx, n))
 }
 
-// TestALostReplyLeavesTheOldOrTheNewBinding loses the reply of each call of each deed that changes
-// something. With conflict, a call that is conditional says that its condition didn't hold, as it
-// does when a client has repeated it unasked.
+// TestALostReplyLeavesTheOldOrTheNewBinding loses the reply of each call of each operation that
+// changes something. With conflict, a call that is conditional says that its condition didn't hold,
+// as it does when a client has repeated it unasked.
 func TestALostReplyLeavesTheOldOrTheNewBinding(t *testing.T) {
-	for _, d := range append(deeds(), sweepOfAll()) {
+	for _, op := range append(operations(), sweepOfAll()) {
 		for _, conflict := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/conflict=%v", d.name, conflict), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/conflict=%v", op.name, conflict), func(t *testing.T) {
 				t.Parallel()
-				for k := int64(1); d.unanswered(t, k, conflict); k++ {
+				for k := int64(1); op.loseCallReply(t, k, conflict); k++ {
 				}
 			})
 		}
 	}
 }
 
-// unanswered does a deed of which the k-th reply is lost, and reports whether there was one.
-func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
-	b := d.ready(t)
+// loseCallReply does an operation whose k-th reply is lost, and reports whether there was one.
+func (op operation) loseCallReply(t *testing.T, k int64, conflict bool) bool {
+	b := op.setUp(t)
 	var calls atomic.Int64
 	lost := losing(func(conditional bool) error {
 		switch {
@@ -117,7 +118,7 @@ func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 		return errLost
 	})
 	b.serve(losingTable{b.store.table, lost}, losingVault{b.store.vault, lost})
-	err := d.do(context.Background(), b.services, b.errand)
+	err := op.do(context.Background(), b.services, b.input)
 	b.serve(b.store.table, b.store.vault)
 	if calls.Load() < k {
 		testkit.Want(t, "error without a loss", err, nil)
@@ -125,7 +126,7 @@ func (d deed) unanswered(t *testing.T, k int64, conflict bool) bool {
 		return false
 	}
 	when := fmt.Sprintf("the reply of call %d was lost", k)
-	d.keeps(b, when, d.ended(b, when, err))
+	op.wantNothingLost(b, when, op.ended(b, when, err))
 	return true
 }
 
@@ -153,7 +154,7 @@ func TestALostReplyOfTheSaveItselfIsNoFailure(t *testing.T) {
 	}
 }
 
-// losingSaves loses the replies of saved bindings alone.
+// losingSaves loses only the replies of saved bindings.
 type losingSaves struct {
 	ledger.Table
 	losing
@@ -163,14 +164,14 @@ func (l losingSaves) SaveBinding(ctx context.Context, b binding.Record) (binding
 	return losingTable(l).SaveBinding(ctx, b)
 }
 
-// TestAFailedCallLeavesTheOldOrTheNewBinding lets each call of each deed fail before it has done
-// anything, reads too.
+// TestAFailedCallLeavesTheOldOrTheNewBinding lets each call of each operation fail before it has
+// done anything, reads too.
 func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
-	for _, d := range append(deeds(), sweepOfAll()) {
-		t.Run(d.name, func(t *testing.T) {
+	for _, op := range append(operations(), sweepOfAll()) {
+		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			for k := int64(1); ; k++ {
-				b := d.ready(t)
+				b := op.setUp(t)
 				var calls atomic.Int64
 				b.inside.set(func(context.Context, string) (func(), error) {
 					if calls.Add(1) == k {
@@ -178,14 +179,14 @@ func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
 					}
 					return nil, nil
 				})
-				err := d.do(context.Background(), b.services, b.errand)
+				err := op.do(context.Background(), b.services, b.input)
 				b.inside.clear()
 				if calls.Load() < k {
 					testkit.Want(t, "error without a failure", err, nil)
 					return
 				}
 				when := fmt.Sprintf("call %d failed", k)
-				d.keeps(b, when, d.ended(b, when, err))
+				op.wantNothingLost(b, when, op.ended(b, when, err))
 			}
 		})
 	}

@@ -11,13 +11,12 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/secret"
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
-// memory is a table in maps, for tests that play out thousands of orders of calls. It has the
+// memory is a table in maps, for tests that run thousands of orders of calls. It has the
 // calls that these need, and gives every list as one page. The same tests run on a real table too.
 type memory struct {
 	ledger.Table // for the other calls: none

@@ -334,7 +334,7 @@ func (m *model) listPending(s modelState, i int, secret uint8) []modelState {
 	return []modelState{s, lost}
 }
 
-// confirm goes on to point the record at the attempt's secret.
+// confirm points the record at the attempt's secret, call by call.
 func (m *model) confirm(s modelState, i int, secret uint8) []modelState {
 	a, attempt := &s.actors[i], &s.attempts[secret]
 	end := func() []modelState { *a = modelActor{ended: true}; return []modelState{s} }
@@ -474,7 +474,7 @@ func (m *model) sweep(s modelState, i int) []modelState {
 	return []modelState{s}
 }
 
-// revoke ends one generation's token, or goes on when there is none.
+// revoke revokes one generation's token, or takes the next step when there is none.
 func (m *model) revoke(s *modelState, a *modelActor) {
 	later := a.pc == 2 && a.next > s.list[a.swept].generation || a.pc == 12 && a.next > 1
 	switch {
@@ -489,7 +489,7 @@ func (m *model) revoke(s *modelState, a *modelActor) {
 	}
 }
 
-// broken says which promise a state breaks that must always hold, "" for none.
+// broken returns which promise that must always hold a state breaks, "" for none.
 func (m *model) broken(s *modelState) string {
 	switch {
 	case s.lost:
@@ -504,7 +504,7 @@ func (m *model) broken(s *modelState) string {
 	return ""
 }
 
-// fault says what is wrong with a state, "" for nothing.
+// fault returns what is wrong with a state, "" for nothing.
 func (m *model) fault(s modelState) string {
 	if broken := m.broken(&s); broken != "" {
 		return broken

@@ -11,7 +11,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -19,7 +18,7 @@ import (
 	"bindery/shared/testkit"
 )
 
-// begun is an attempt at GitHub that a browser has gone with, and what it brings back.
+// begun returns an attempt at GitHub, and the callback that the browser sends after the consent.
 func (b *harness) begun(id, login string) (binding.Authorization, consent.CallbackRequest) {
 	b.Helper()
 	ctx := context.Background()
@@ -47,7 +46,7 @@ func (b *harness) begun(id, login string) (binding.Authorization, consent.Callba
 	}
 }
 
-// waiting is an attempt that waits for its confirm.
+// waiting returns the confirm of an attempt whose callback has been handled.
 func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 	b.Helper()
 	a, in := b.begun(id, login)
@@ -55,7 +54,9 @@ func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return consent.ConfirmRequest{By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode}
+	return consent.ConfirmRequest{
+		By: user, ID: a.ID, Instance: registry(id), ConfirmationCode: to.ConfirmationCode,
+	}
 }
 
 func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
@@ -70,7 +71,12 @@ func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
 	}{
 		{"its own", ticket, rec, true},
 		{"another's", other, rec, false},
-		{"another verifier", consent.Handshake{State: ticket.State, Verifier: other.Verifier}, rec, false},
+		{
+			"another verifier",
+			consent.Handshake{State: ticket.State, Verifier: other.Verifier},
+			rec,
+			false,
+		},
 		{"another state", consent.Handshake{State: other.State, Verifier: ticket.Verifier}, rec, false},
 		{"no verifier", consent.Handshake{State: ticket.State}, rec, false},
 		{"nothing", consent.Handshake{}, rec, false},
@@ -116,7 +122,7 @@ func TestAnIssuerIsComparedByItsOrigin(t *testing.T) {
 	}
 }
 
-// What a browser brings back is as good in a moment: it may come again.
+// The browser may send the same callback again a moment later.
 func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
 	b := newHarness(t)
 	_, in := b.begun("i-1", "alice")
@@ -130,25 +136,26 @@ func TestACallbackThatCannotReadTheAppsClaimsNothing(t *testing.T) {
 	b.Ledger.App = app
 	to, err = b.Consent.HandleCallback(context.Background(), in)
 	testkit.Want(t, "error", err, nil)
-	testkit.Want(t, "there is a finish", to.ConfirmationCode.Empty(), false)
+	testkit.Want(t, "there is no confirmation code", to.ConfirmationCode.Empty(), false)
 }
 
-// A process that stood still goes on too late to make calls: it must not bind behind the sweep.
-func TestAnAttemptThatStandsStillEndsWithoutABinding(t *testing.T) {
+// A process that is frozen and continues too late may make no more calls: it must not bind after
+// the sweep has run.
+func TestAnAttemptThatIsFrozenEndsWithoutABinding(t *testing.T) {
 	for _, call := range []string{
 		"SaveAuthorization", "Put", "SaveIdentityEntry", "ListIdentityEntries",
 	} {
 		b := newHarness(t)
 		_, in := b.begun("i-1", "alice")
 		b.inside.set(func(_ context.Context, name string) (func(), error) {
-			if name == call { // right after this call the process stands still
+			if name == call { // right after this call the process is frozen
 				return func() { b.clock().Advance(ledger.CallDeadline + time.Second) }, nil
 			}
 			return nil, nil
 		})
 		_, err := b.Consent.HandleCallback(context.Background(), in)
 		b.inside.clear()
-		testkit.WantCode(b, "still in "+call, err, problem.StorageUnavailable)
+		testkit.WantCode(b, "frozen in "+call, err, problem.StorageUnavailable)
 		b.settled()
 		testkit.Want(t, "secrets after "+call, len(b.secrets()), 0)
 	}
@@ -219,7 +226,7 @@ func TestOfTwoRefusalsAtOnceOneRevokes(t *testing.T) {
 	testkit.Want(t, "live tokens", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 0)
 }
 
-// When the sweep has taken the secret, neither a confirm nor a refusal brings it back.
+// When the sweep has deleted the secret, neither a confirm nor a refusal restores it.
 func TestASweptAttemptStaysSwept(t *testing.T) {
 	b := newHarness(t)
 	in := b.waiting("i-1", "alice")

@@ -7,7 +7,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
@@ -47,7 +46,8 @@ func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 // TestAFullListRefusesAConfirm, and the same confirm works when the sweep has caught up.
 func TestAFullListRefusesAConfirm(t *testing.T) {
 	b := newHarness(t)
-	b.clock().Advance(-ledger.OrphanGracePeriod) // so that the list comes due before the attempt expires
+	// so that the list comes due before the attempt expires
+	b.clock().Advance(-ledger.OrphanGracePeriod)
 	for range ledger.MaxOwnedSecrets {
 		b.keepConsented("i-1", b.consent("bob"))
 	}

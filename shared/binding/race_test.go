@@ -11,7 +11,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
@@ -49,7 +48,7 @@ func TestManyAtOnceLeaveOneBindingWhole(t *testing.T) {
 	was := b.opens("i-1")
 	b.settled()
 	testkit.Want(t, "identity in the end", b.opens("i-1"), was)
-	if err := told(b.store.table, b.row("i-1", provider.GitLab)); err != nil {
+	if err := checkHistory(b.store.table, b.row("i-1", provider.GitLab)); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -118,7 +117,8 @@ func (b *harness) wantRevoked(id, reason string) {
 // happenedTo returns an instance's events of a type.
 func (b *harness) happenedTo(id, what string) []binding.Event {
 	b.Helper()
-	all, _, err := b.Connect.History(context.Background(), user.Account, registry(id), provider.GitHub, "")
+	all, _, err := b.Connect.History(context.Background(), user.Account, registry(id), provider.GitHub,
+		"")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -39,7 +38,7 @@ func TestB2_ALostReplyIsReportedAsALossAndNotAsARevocation(t *testing.T) {
 		b := newRefreshable(t, -time.Minute)
 		b.fails(sandbox.Fault{Kind: kind, After: true, Times: 1})
 		_, err := b.ask("i-1", credential.MinimumLife)
-		testkit.Want(t, string(kind)+": the first is told that it passes",
+		testkit.Want(t, string(kind)+": the first gets a temporary problem",
 			strings.HasPrefix(string(problem.Of(err).Code), "platform_"), true)
 		testkit.WantCode(t, string(kind), b.resolved("i-1"), problem.TokenRevoked)
 		b.wantRevoked("i-1", credential.TokenMayBeLost)
@@ -137,7 +136,7 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		b := newRefreshable(t, left)
 		gate := b.holdAnswer()
 		slow := b.otherProcess().asking(credential.MinimumLife)
-		<-gate.reached // the platform has used the refresh token up
+		<-gate.reached // the platform has used up the refresh token
 		b.clock().Advance(credential.RefreshLeaseTTL + 5*time.Second)
 		// Another call takes over and is refused. While it reads the vault again, the answer
 		// arrives.
@@ -160,14 +159,14 @@ func TestB3_AHolderSlowerThanItsLeaseKeepsItsToken(t *testing.T) {
 		b.wantCurrent("i-1", c)
 		b.wantCurrent("i-1", first.Credential)
 		testkit.Want(t, "generation", b.row("i-1", provider.GitHub).Token.Generation, 2)
-		testkit.Want(t, "revocations told", len(b.happenedTo("i-1", binding.EventRevoked)), 0)
+		testkit.Want(t, "revocation events", len(b.happenedTo("i-1", binding.EventRevoked)), 0)
 	}
 }
 
 // TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported: the call that took over has given up
 // already.
 func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
-	for _, dies := range []bool{false, true} { // before it commits: then the last look finds it
+	for _, crashes := range []bool{false, true} { // before it commits: then the recheck finds it
 		b := newRefreshable(t, -time.Minute)
 		gate := b.holdAnswer()
 		holder := b.otherProcess()
@@ -175,21 +174,22 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		<-gate.reached
 		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
 		_, err := b.ask("i-1", credential.MinimumLife)
-		testkit.WantCode(t, "who took over", err, problem.TokenRevoked)
+		testkit.WantCode(t, "the caller that took over", err, problem.TokenRevoked)
 		b.wantRevoked("i-1", credential.TokenMayBeLost)
 		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
 			provider.GitHub); err != nil {
-			t.Error(err) // it finds nothing, and must leave the last look to be done
+			t.Error(err) // it finds nothing, and must leave the recheck to be done
 		}
-		if dies {
+		if crashes {
 			holder.inside.set(down("SaveBinding"))
 		}
 		gate.open()
 		<-slow
-		testkit.Want(t, "recovered at once", len(b.happenedTo("i-1", binding.EventRecovered)) == 1, !dies)
+		testkit.Want(t, "recovered at once", len(b.happenedTo("i-1", binding.EventRecovered)) == 1,
+			!crashes)
 		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.mustSweep()
-		testkit.Want(t, "recoveries told", len(b.happenedTo("i-1", binding.EventRecovered)), 1)
+		testkit.Want(t, "recovery events", len(b.happenedTo("i-1", binding.EventRecovered)), 1)
 		rec := b.row("i-1", provider.GitHub)
 		testkit.Want(t, "status", binding.StatusOf(rec, b.clock().Now()), binding.StatusBound)
 		testkit.Want(t, "generation", rec.Token.Generation, 2)
@@ -214,7 +214,7 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 			t.Error(err)
 		}
 		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)
-		second = b.mustAsk("i-1", credential.MinimumLife) // finds it, without asking the platform
+		second = b.mustAsk("i-1", credential.MinimumLife) // without a call to the platform
 	})
 	first := holder.mustAsk("i-1", credential.MinimumLife)
 	testkit.Want(t, "refreshes", b.refreshes(), 1)
@@ -233,7 +233,8 @@ func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 		testkit.Want(t, "it failed", err != nil, true)
 		b.clock().Advance(24 * time.Hour)
 		if check {
-			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+				provider.GitHub)
 			testkit.Want(t, "error", err, nil)
 			testkit.Want(t, "status", v.Status, binding.StatusBound)
 		}
@@ -255,7 +256,7 @@ func TestA18_AnUnbindDuringARefreshIsNotUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate.open()
-	testkit.WantCode(t, "who refreshed", (<-slow).err, problem.NotBound)
+	testkit.WantCode(t, "the caller that refreshed", (<-slow).err, problem.NotBound)
 	testkit.Want(t, "bound", b.row("i-1", provider.GitHub).Bound(), false)
 	testkit.Want(t, "the new generation lives yet", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
 	b.settled()
@@ -275,7 +276,8 @@ func TestA18_AReBindDuringARefreshIsNotUndone(t *testing.T) {
 	testkit.Want(t, "error", given.err, nil)
 	b.wantCurrent("i-1", given.Credential)
 	rec := b.row("i-1", provider.GitHub)
-	testkit.Want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token), true)
+	testkit.Want(t, "the record is the new binding's", binding.SameGeneration(rec.Token, bound.Token),
+		true)
 	b.settled()
 	testkit.Want(t, "tokens alive", b.sandbox.LiveTokens(sandbox.GitHub, "alice"), 1)
 	testkit.Want(t, "secrets", len(b.secrets()), 1)
@@ -295,7 +297,7 @@ func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
 		}
 	})
 	_, err := holder.ask("i-1", credential.MinimumLife)
-	testkit.WantCode(t, "who refreshed", err, problem.TokenRevoked)
+	testkit.WantCode(t, "the caller that refreshed", err, problem.TokenRevoked)
 	_, err = b.ask("i-1", credential.MinimumLife)
 	testkit.WantCode(t, "afterwards", err, problem.TokenRevoked)
 	testkit.Want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
@@ -306,11 +308,14 @@ func TestD11_ARevokedBindingIsNotRestoredByARunningRefresh(t *testing.T) {
 func TestD11_ARefreshOfATokenThatTheOperatorRevokedRaisesNoAlarmOfALoss(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	holder := b.otherProcess()
-	holder.at("Get", func() { b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true}) })
+	holder.at("Get", func() {
+		b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	})
 	_, err := holder.ask("i-1", credential.MinimumLife)
-	testkit.WantCode(t, "who refreshed", err, problem.TokenRevoked)
+	testkit.WantCode(t, "the caller that refreshed", err, problem.TokenRevoked)
 	testkit.Want(t, "reason", problem.Of(err).Reason, binding.RevokedByOperator)
-	testkit.Want(t, "an alarm", strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
+	testkit.Want(t, "an alarm",
+		strings.Contains(holder.log.String(), "alarm="+credential.TokenMayBeLost), false)
 	testkit.Want(t, "counted as", holder.metrics("Credentials")[credential.TokenMayBeLost], 0)
 }
 
@@ -332,7 +337,7 @@ func TestALostReplyOfTheLeaseDelaysNoCaller(t *testing.T) {
 		})
 		b.serve(losingTable{b.store.table, lost}, b.store.vault)
 		b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
-			return errors.New("nobody needs to wait")
+			return errors.New("no caller needs to wait")
 		}
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 		testkit.Want(t, "refreshes", b.refreshes(), 1)

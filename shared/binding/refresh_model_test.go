@@ -15,7 +15,6 @@ import (
 
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
@@ -27,25 +26,25 @@ import (
 // has expired or expires soon, at a platform where a refresh token can be used once. The scheduler
 // orders the platform's calls and answers like those of table and vault.
 type refreshScenario struct {
-	*play
+	*scenario
 	platform *rotating
 	faults   faults
-	frozen   *process // one that doesn't get on for a while
+	frozen   *process // it makes no step until wake has counted down
 	wake     int
-	skew     map[int]time.Duration // how wrong the processes' clocks are
+	skew     map[int]time.Duration // how far each process's clock is off
 	began    map[int]time.Time
 	failure  error
-	// disturbed reports whether a fault has made the end of a refresh unclear.
+	// disturbed reports whether a fault has made the result of a refresh unclear.
 	disturbed bool
 	lost      bool
-	meant     map[string]secret.Text // what each generation that was in the record means
+	seen      map[string]secret.Text // the token of each generation that was in the record
 }
 
-// faults are the faults of a scenario, each in a thousand rolls.
+// faults are how often a scenario has each fault, in a thousand rolls.
 type faults struct {
-	name                                         string
-	die, lose, jump, long, unanswered, sick, off int
-	skewed                                       bool
+	name                                                  string
+	crash, lose, jump, long, unanswered, failing, limited int
+	skewed                                                bool
 }
 
 var refreshKey = key("i-1", provider.GitHub)
@@ -70,8 +69,8 @@ func (p *refreshScenario) service(of *process) *services {
 	if of != nil {
 		now = func() time.Time { return p.clock.Now().Add(p.skew[of.number]) }
 		wait = func(call string) callFault {
-			p.obey(&cue{of, call, make(chan bool)})
-			return p.mishaps()
+			p.await(&pausedCall{of, call, make(chan bool)})
+			return p.rollFault()
 		}
 	}
 	s := newService(p.rows, p.values, platformsAt("http://127.0.0.1:8080", now,
@@ -79,7 +78,7 @@ func (p *refreshScenario) service(of *process) *services {
 	s.Ledger.Log = slog.New(slog.DiscardHandler)
 	s.Ledger.App = func(context.Context, string) (provider.App, error) {
 		return provider.App{
-			ClientID: "played", ClientSecrets: []secret.Text{secret.New("played")},
+			ClientID: "fake", ClientSecrets: []secret.Text{secret.New("fake")},
 		}, nil
 	}
 	s.Ledger.Fill = func(b []byte) {
@@ -89,7 +88,7 @@ func (p *refreshScenario) service(of *process) *services {
 			b[i] = byte(p.dice.UintN(256))
 		}
 	}
-	s.Ledger.Vault = notingVault{s.Ledger.Vault, p.platform.storedOne}
+	s.Ledger.Vault = notingVault{s.Ledger.Vault, p.platform.noteStored}
 	if of != nil {
 		hook := func(_ context.Context, call string) (func(), error) { return p.wait(of, call) }
 		s.Ledger.Table = ledger.WithBeforeCall(losingTable{s.Ledger.Table, p.mayLose}, hook)
@@ -98,7 +97,7 @@ func (p *refreshScenario) service(of *process) *services {
 	return s
 }
 
-// roll returns true so many times in a thousand.
+// roll reports true with a probability of times in a thousand.
 func (p *refreshScenario) roll(times int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,16 +121,16 @@ func (p *refreshScenario) disturb() {
 	p.disturbed = true
 }
 
-func (p *refreshScenario) mishaps() callFault {
+func (p *refreshScenario) rollFault() callFault {
 	statuses := []int{500, 503, 200}
 	var t callFault
 	p.mu.Lock()
 	pick := statuses[p.dice.IntN(len(statuses))]
 	p.mu.Unlock()
 	switch {
-	case p.roll(p.faults.off):
+	case p.roll(p.faults.limited):
 		t.before = 429
-	case p.roll(p.faults.sick):
+	case p.roll(p.faults.failing):
 		t.before, t.after = pick, pick
 	case p.roll(p.faults.unanswered):
 		t.before, t.after = 1, 1
@@ -149,11 +148,11 @@ func (p *refreshScenario) mishaps() callFault {
 func (p *refreshScenario) run(actors []actor) error {
 	for quiet := 0; quiet < 4; {
 		synctest.Wait()
-		p.excuse()
-		if err := p.standing(); err != nil {
+		p.markLosable()
+		if err := p.checkRecord(); err != nil {
 			return err
 		}
-		slices.SortStableFunc(p.waiting, func(a, b *cue) int {
+		slices.SortStableFunc(p.waiting, func(a, b *pausedCall) int {
 			return cmp.Or(cmp.Compare(a.of.number, b.of.number), cmp.Compare(a.call, b.call))
 		})
 		if len(actors) > 0 && (len(p.waiting) == 0 || p.roll(120)) {
@@ -186,7 +185,7 @@ func (p *refreshScenario) abandon() {
 	waiting := p.waiting
 	p.mu.Unlock()
 	for _, c := range waiting {
-		c.goOn <- false
+		c.proceed <- false
 	}
 	time.Sleep(time.Minute)
 }
@@ -197,10 +196,12 @@ func (p *refreshScenario) next() {
 	case p.roll(p.faults.jump):
 		p.jump(credential.RefreshLeaseTTL + time.Second)
 	case p.roll(p.faults.long):
-		p.jump([]time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute}[p.random.IntN(3)])
+		p.jump([]time.Duration{
+			time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute,
+		}[p.random.IntN(3)])
 	case p.roll(60):
 		p.pass(300 * time.Millisecond)
-		return // others have got on meanwhile
+		return // the other processes have made progress
 	case p.roll(30):
 		p.frozen = p.waiting[p.random.IntN(len(p.waiting))].of
 		p.wake = 5 + p.random.IntN(40)
@@ -219,16 +220,16 @@ func (p *refreshScenario) next() {
 		p.pass(time.Second)
 		return
 	}
-	dies := p.roll(p.faults.die)
-	if dies {
+	crashes := p.roll(p.faults.crash)
+	if crashes {
 		p.disturb()
 	}
-	p.let(free[p.random.IntN(len(free))], !dies)
+	p.let(free[p.random.IntN(len(free))], !crashes)
 }
 
-// jump moves the time while all processes are frozen and don't notice.
+// jump moves the clock while all processes are paused, so that none runs in between.
 func (p *refreshScenario) jump(d time.Duration) {
-	p.script = append(p.script, "jump of "+d.String())
+	p.trace = append(p.trace, "jump of "+d.String())
 	p.disturb()
 	p.clock.Advance(d)
 }
@@ -237,7 +238,7 @@ func (p *refreshScenario) jump(d time.Duration) {
 func (p *refreshScenario) pass(d time.Duration) {
 	p.mu.Lock()
 	p.clock.Advance(d)
-	p.mu.Unlock() // whoever wakes up takes the lock too, and so comes after what was done here
+	p.mu.Unlock() // a process that wakes up takes the lock too, so it runs after this
 	time.Sleep(d)
 }
 
@@ -253,7 +254,7 @@ func (p *refreshScenario) begin(a actor) {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		err := do(ctx, s)
-		if err != nil && errors.Is(err, errWrong) {
+		if err != nil && errors.Is(err, errViolation) {
 			p.mu.Lock()
 			p.failure = cmp.Or(p.failure, err)
 			p.mu.Unlock()
@@ -262,7 +263,7 @@ func (p *refreshScenario) begin(a actor) {
 	}
 	c := &process{number: len(p.processes)}
 	p.processes = append(p.processes, c)
-	p.script = append(p.script, fmt.Sprintf("%d begins %s", c.number, a.name))
+	p.trace = append(p.trace, fmt.Sprintf("%d begins %s", c.number, a.name))
 	go func() {
 		defer func() {
 			p.mu.Lock()
@@ -273,9 +274,9 @@ func (p *refreshScenario) begin(a actor) {
 	}()
 }
 
-// excuse records which tokens may be lost from now on: their process has crashed, or has no time
-// left to store them. No other token may be lost.
-func (p *refreshScenario) excuse() {
+// markLosable records which tokens may be lost from now on: their process has crashed, or has no
+// time left to store them. No other token may be lost.
+func (p *refreshScenario) markLosable() {
 	p.platform.mu.Lock()
 	defer p.platform.mu.Unlock()
 	for _, g := range p.platform.grants {
@@ -284,15 +285,15 @@ func (p *refreshScenario) excuse() {
 		}
 		late := p.clock.Now().Sub(p.began[g.by.number]) > ledger.CallDeadline
 		slow := time.Since(g.madeAt) > credential.RefreshTimeout
-		g.excused = g.excused || g.by.dead || late || slow
+		g.losable = g.losable || g.by.dead || late || slow
 	}
 }
 
-func newRefreshPlay(
+func newRefreshScenario(
 	t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf,
 ) *refreshScenario {
 	p := &refreshScenario{
-		play: &play{
+		scenario: &scenario{
 			T:      t,
 			random: rand.New(rand.NewPCG(seed, 1)),
 			dice:   rand.New(rand.NewPCG(seed, 2)),
@@ -303,7 +304,7 @@ func newRefreshPlay(
 		faults: f, disturbed: f.skewed,
 		skew:  map[int]time.Duration{},
 		began: map[int]time.Time{},
-		meant: map[string]secret.Text{},
+		seen:  map[string]secret.Text{},
 	}
 	p.platform = &rotating{now: p.clock.Now, life: 8 * time.Hour}
 	return p
@@ -312,51 +313,60 @@ func newRefreshPlay(
 // mustBind binds a token with this life left, which is old enough to be refreshed.
 func (p *refreshScenario) mustBind(left time.Duration) {
 	p.Helper()
-	if err := p.binds(left+credential.MinRefreshAge).do(context.Background(), p.service(nil)); err != nil {
+	first := p.binds(left + credential.MinRefreshAge)
+	if err := first.do(context.Background(), p.service(nil)); err != nil {
 		p.Fatal(err)
 	}
 	p.clock.Advance(credential.MinRefreshAge)
 }
 
 // runRefreshScenario runs a scenario with one seed. It reports whether the token was lost.
-func runRefreshScenario(t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf) bool {
+func runRefreshScenario(
+	t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf,
+) bool {
 	t.Helper()
-	p := newRefreshPlay(t, seed, f, rows, values)
+	p := newRefreshScenario(t, seed, f, rows, values)
 	p.platform.spares, p.platform.reuses = p.random.IntN(2) == 0, p.random.IntN(10) == 0
 	p.mustBind([]time.Duration{-time.Minute, 4 * time.Minute, 9 * time.Minute}[p.random.IntN(3)])
-	cast := []actor{p.asks(credential.MinimumLife), p.asks(credential.MinimumLife), p.asks(credential.MinimumLife)}
+	actors := []actor{
+		p.asks(credential.MinimumLife), p.asks(credential.MinimumLife),
+		p.asks(credential.MinimumLife),
+	}
 	others := p.others()
 	for range p.random.IntN(3) {
-		cast = append(cast, others[p.random.IntN(len(others))])
+		actors = append(actors, others[p.random.IntN(len(others))])
 	}
-	p.random.Shuffle(len(cast), func(i, j int) { cast[i], cast[j] = cast[j], cast[i] })
-	err := p.run(cast)
+	p.random.Shuffle(len(actors), func(i, j int) { actors[i], actors[j] = actors[j], actors[i] })
+	err := p.run(actors)
 	if err == nil {
 		err = p.finish()
 	}
 	if err != nil {
 		p.abandon()
-		t.Errorf("%s, seed %d: %v, after: %s", f.name, seed, err, strings.Join(p.script, ", "))
+		t.Errorf("%s, seed %d: %v, after: %s", f.name, seed, err, strings.Join(p.trace, ", "))
 	}
 	return p.lost
 }
 
-// plays are the kinds of scenarios, from one without faults to one with all of them.
-func plays() []faults {
+// faultKinds are the kinds of scenarios, from one without faults to one with all of them.
+func faultKinds() []faults {
 	return []faults{
 		{name: "calm"},
-		{name: "slow holders", jump: 40},
+		{name: "slow processes", jump: 40},
 		{name: "clocks apart", jump: 20, skewed: true},
 		{name: "lost replies of table and vault", lose: 30, jump: 10},
-		{name: "a platform in trouble", unanswered: 60, sick: 60, off: 60, jump: 10},
-		{name: "deaths", die: 30, jump: 20},
-		{name: "everything", die: 8, lose: 10, jump: 20, long: 8, unanswered: 15, sick: 15, off: 15},
+		{name: "a failing platform", unanswered: 60, failing: 60, limited: 60, jump: 10},
+		{name: "crashes", crash: 30, jump: 20},
+		{
+			name: "everything", crash: 8, lose: 10, jump: 20, long: 8, unanswered: 15, failing: 15,
+			limited: 15,
+		},
 	}
 }
 
 func TestB3_InAnyOrderTheValidTokenIsInTheRecordOrItsLossIsReported(t *testing.T) {
 	const seeds = 300
-	for _, f := range plays() {
+	for _, f := range faultKinds() {
 		lost := 0
 		for seed := range uint64(seeds) {
 			synctest.Test(t, func(t *testing.T) {
@@ -368,10 +378,10 @@ func TestB3_InAnyOrderTheValidTokenIsInTheRecordOrItsLossIsReported(t *testing.T
 				return
 			}
 		}
-		t.Logf("%s: of %d tokens %d were lost, and told", f.name, seeds, lost)
+		t.Logf("%s: of %d tokens %d were lost, and reported", f.name, seeds, lost)
 		// A scenario without a fault that loses tokens must lose none; one with such a fault must
 		// lose some.
-		if harmful := f.die+f.unanswered+f.sick > 0; harmful || f.jump == 0 {
+		if harmful := f.crash+f.unanswered+f.failing > 0; harmful || f.jump == 0 {
 			testkit.Want(t, f.name+": some token was lost", lost > 0, harmful)
 		}
 	}

@@ -11,17 +11,16 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
 
-var errWrong = errors.New("this must not be")
+var errViolation = errors.New("a promise is broken")
 
-func wrong(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errWrong, fmt.Sprintf(format, args...))
+func violation(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errViolation, fmt.Sprintf(format, args...))
 }
 
 // asks is a build that requests a credential. It reads the record first, to know which results are
@@ -36,33 +35,34 @@ func (p *refreshScenario) asks(minimum time.Duration) actor {
 		given, err := s.Credentials.Credential(ctx, credential.Request{
 			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: minimum,
 		})
-		lived := rec.Bound() && rec.Health == binding.HealthGood && rec.Token.ExpiresAt.After(s.Ledger.Now())
+		lived := rec.Bound() && rec.Health == binding.HealthGood &&
+			rec.Token.ExpiresAt.After(s.Ledger.Now())
 		late := s.Ledger.Now().Sub(began) > ledger.CallDeadline
 		switch {
 		case err == nil && !given.ExpiresAt.After(began):
-			return wrong("a caller got a token that had ended when it asked")
+			return violation("a caller got a token that had already expired")
 		case err == nil || late || problem.Is(err, problem.NotBound):
 			return nil
 		case problem.Is(err, problem.TokenRevoked):
-			return p.excused(problem.Of(err).Reason)
+			return p.checkRevocation(problem.Of(err).Reason)
 		case lived:
-			return wrong("a caller failed whose token had life: %v", err)
+			return violation("a caller failed whose token was valid: %v", err)
 		}
 		return nil
 	}}
 }
 
-// excused reports whether a caller may be told that the token is revoked.
-func (p *refreshScenario) excused(reason string) error {
+// checkRevocation returns what is wrong if a token is reported as revoked for this reason.
+func (p *refreshScenario) checkRevocation(reason string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.platform.mu.Lock()
 	defer p.platform.mu.Unlock()
 	switch {
-	case !p.platform.took && reason != credential.TokenMayBeLost:
-		return wrong("a caller heard of a revocation, and nobody has revoked")
-	case !p.platform.took && !p.disturbed:
-		return wrong("a caller heard that the token may be lost, and nothing had happened")
+	case !p.platform.revoked && reason != credential.TokenMayBeLost:
+		return violation("a revocation was reported, and the user has not revoked")
+	case !p.platform.revoked && !p.disturbed:
+		return violation("a lost token was reported, and there was no fault")
 	}
 	return nil
 }
@@ -100,14 +100,14 @@ func (p *refreshScenario) others() []actor {
 			return err
 		}},
 		{"a user who revokes", func(context.Context, *services) error {
-			p.platform.takeBack()
+			p.platform.revokeConsent()
 			return nil
 		}},
 	}
 }
 
-// standing returns what is wrong with the record at this moment.
-func (p *refreshScenario) standing() error {
+// checkRecord returns what is wrong with the record at this moment.
+func (p *refreshScenario) checkRecord() error {
 	rec, err := p.rows.Binding(context.Background(), refreshKey)
 	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
 		return nil
@@ -115,22 +115,22 @@ func (p *refreshScenario) standing() error {
 	if err != nil {
 		return err
 	}
-	if err := usable(context.Background(), rec, p.values); err != nil {
+	if err := checkSecret(context.Background(), rec, p.values); err != nil {
 		return err
 	}
-	_, k, err := p.held()
+	_, k, err := p.currentToken()
 	if err != nil {
 		return err
 	}
 	name := fmt.Sprint(rec.Token.Secret, rec.Token.Generation)
-	if before, ok := p.meant[name]; ok && !before.Equal(k.Token.Access) {
-		return wrong("a generation means another token than before")
+	if before, ok := p.seen[name]; ok && !before.Equal(k.Token.Access) {
+		return violation("a generation has another token than before")
 	}
-	p.meant[name] = k.Token.Access
+	p.seen[name] = k.Token.Access
 	if rec.Health == binding.HealthGood {
 		return nil
 	}
-	return p.excused(rec.Problem.Reason)
+	return p.checkRevocation(rec.Problem.Reason)
 }
 
 // finish lets time pass twice: after the first, leftovers must be found, after the second, the
@@ -141,22 +141,23 @@ func (p *refreshScenario) finish() error {
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
 		return err
 	}
-	if err := cmp.Or(p.standing(), p.found(false), p.nothingAlive()); err != nil {
+	if err := cmp.Or(p.checkRecord(), p.checkPlatform(false), p.checkNoneLeft()); err != nil {
 		return err
 	}
 	p.clock.Advance(9 * time.Hour)
 	err := p.asks(credential.MinimumLife).do(context.Background(), s)
-	if errors.Is(err, errWrong) {
+	if errors.Is(err, errViolation) {
 		return err
 	}
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
 		return err
 	}
-	return cmp.Or(p.standing(), p.found(true), whole(p.rows, p.values, p.clock.Now()))
+	return cmp.Or(p.checkRecord(), p.checkPlatform(true), checkStores(p.rows, p.values, p.clock.Now()))
 }
 
-// held returns the token that the record points at, and reports whether the record is bound.
-func (p *refreshScenario) held() (binding.Record, ledger.TokenBundle, error) {
+// currentToken returns the token that the record points at, and reports whether the record is
+// bound.
+func (p *refreshScenario) currentToken() (binding.Record, ledger.TokenBundle, error) {
 	rec, err := p.rows.Binding(context.Background(), refreshKey)
 	if errors.Is(err, table.ErrNotFound) || err == nil && !rec.Bound() {
 		return binding.Record{}, ledger.TokenBundle{}, nil
@@ -173,38 +174,39 @@ func (p *refreshScenario) held() (binding.Record, ledger.TokenBundle, error) {
 	return rec, k, err
 }
 
-// found compares the record with the platform. A token may be lost only between the platform's
-// answer and the vault, and its loss must be reported, at the latest when a build has asked for it.
-func (p *refreshScenario) found(asked bool) error {
-	rec, k, err := p.held()
+// checkPlatform compares the record with the platform. A token may be lost only between the
+// platform's answer and the vault, and its loss must be reported, at the latest when a build has
+// asked for it.
+func (p *refreshScenario) checkPlatform(asked bool) error {
+	rec, k, err := p.currentToken()
 	if err != nil || !rec.Bound() {
 		return err
 	}
-	living := p.platform.living(k.Token.Access)
+	live := p.platform.liveGrant(k.Token.Access)
 	switch {
-	case living == nil && asked && rec.Health != binding.HealthRevoked:
-		return wrong("the user has revoked, and the record doesn't say so")
-	case living == nil:
+	case live == nil && asked && rec.Health != binding.HealthRevoked:
+		return violation("the user has revoked, and the record doesn't say so")
+	case live == nil:
 		return nil
-	case living.refresh() == k.Token.Refresh.Reveal() && rec.Health != binding.HealthGood:
-		return wrong("the record says %s, and it has the living token", rec.Problem)
-	case living.refresh() == k.Token.Refresh.Reveal():
+	case live.refresh() == k.Token.Refresh.Reveal() && rec.Health != binding.HealthGood:
+		return violation("the record says %s, and it has the valid token", rec.Problem)
+	case live.refresh() == k.Token.Refresh.Reveal():
 		return nil
-	case living.stored:
-		return wrong("the living token is in the vault, and not in the record")
-	case !living.excused:
-		return wrong("the living token is lost without an excuse")
+	case live.stored:
+		return violation("the valid token is in the vault, and not in the record")
+	case !live.losable:
+		return violation("the valid token is lost without a fault")
 	case asked && rec.Health != binding.HealthRevoked:
-		return wrong("the living token is lost, and the record doesn't say so")
+		return violation("the valid token is lost, and the record doesn't say so")
 	}
 	p.lost = true
 	return nil
 }
 
-// nothingAlive returns which tokens the sweep has left valid at the platform though it could find
+// checkNoneLeft returns which tokens the sweep has left valid at the platform though it could find
 // them.
-func (p *refreshScenario) nothingAlive() error {
-	_, k, err := p.held()
+func (p *refreshScenario) checkNoneLeft() error {
+	_, k, err := p.currentToken()
 	if err != nil {
 		return err
 	}
@@ -212,7 +214,7 @@ func (p *refreshScenario) nothingAlive() error {
 	for _, g := range p.platform.grants {
 		of := own != nil && own.consent == g.consent
 		if !of && g.stored && g.refreshable && !g.dead && g.ends.After(p.clock.Now()) {
-			return wrong("token %d is alive, and nobody has it", g.number)
+			return violation("token %d is valid, and no record has it", g.number)
 		}
 	}
 	return nil

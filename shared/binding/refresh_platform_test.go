@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 )
@@ -22,18 +21,18 @@ import (
 // grant is a token pair of a platform: an access token, and a refresh token for one use.
 type grant struct {
 	number      int
-	consent     int // which consent it goes back to
+	consent     int // the number of its consent
 	ends        time.Time
 	refreshable bool
 	dead        bool // the access token is refused
 	stored      bool // it has reached the vault
-	excused     bool // something happened after which it may be lost
+	losable     bool // something happened after which it may be lost
 	madeAt      time.Time
-	by          *process // who asked for it
+	by          *process // the process that got it
 }
 
-func (g *grant) access() string  { return fmt.Sprintf("played-access-%d", g.number) }
-func (g *grant) refresh() string { return fmt.Sprintf("played-refresh-%d", g.number) }
+func (g *grant) access() string  { return fmt.Sprintf("fake-access-%d", g.number) }
+func (g *grant) refresh() string { return fmt.Sprintf("fake-refresh-%d", g.number) }
 
 // rotating is a platform that ends the old refresh token with each refresh. Its API is GitHub's. It
 // has one user, and one connection for each call.
@@ -45,11 +44,11 @@ type rotating struct {
 	// reuses: the refresh token never changes, as Bitbucket documents it.
 	reuses bool
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	grants  []*grant
-	took    bool // the user has taken the consent back
+	revoked bool // the user has revoked the consent
 	renewed int  // calls that were answered with a new token
-	refused int  // and those that were refused for good
+	refused int  // calls that were refused permanently
 }
 
 // issue makes a grant. The caller holds mu, or nothing else uses the platform.
@@ -73,11 +72,11 @@ func (r *rotating) consent(left time.Duration) provider.Token {
 	}
 }
 
-// takeBack revokes the user's consent.
-func (r *rotating) takeBack() {
+// revokeConsent revokes the user's consent.
+func (r *rotating) revokeConsent() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.took = true
+	r.revoked = true
 	for _, g := range r.grants {
 		g.dead, g.refreshable = true, false
 	}
@@ -93,8 +92,8 @@ func (r *rotating) find(token string) *grant {
 	return nil
 }
 
-// storedOne records that a token has reached the vault.
-func (r *rotating) storedOne(k ledger.TokenBundle) {
+// noteStored records that a token has reached the vault.
+func (r *rotating) noteStored(k ledger.TokenBundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if g := r.find(k.Token.Access.Reveal()); g != nil {
@@ -102,8 +101,8 @@ func (r *rotating) storedOne(k ledger.TokenBundle) {
 	}
 }
 
-// living returns the newest grant of a token's consent, nil if the consent has ended.
-func (r *rotating) living(access secret.Text) *grant {
+// liveGrant returns the newest grant of a token's consent, nil if the consent has ended.
+func (r *rotating) liveGrant(access secret.Text) *grant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	of := r.find(access.Reveal())
@@ -202,7 +201,7 @@ func (r *rotating) serve(conn net.Conn, of *process, wait func(call string) call
 		if made != nil && !delivered {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			made.excused = true
+			made.losable = true
 		}
 	}()
 	if made != nil {

@@ -18,13 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/binding"
-	"bindery/shared/binding/credential"
-	"bindery/shared/binding/ledger"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"bindery/shared/awscloud"
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -46,9 +45,9 @@ type builds struct {
 	Origin   string // of the sandbox
 	Now      time.Time
 	Callers  int
-	// DiesAt names a call to table or vault: the process ends right before its Nth one.
-	DiesAt string
-	Nth    int
+	// CrashAt names a call to table or vault: the process ends right before its Nth one.
+	CrashAt string
+	Nth     int
 }
 
 // answered is the output of such a process.
@@ -105,14 +104,15 @@ func TestAsAHostOfBuilds(t *testing.T) {
 	s := newService(rows, secrets, platformsAt(order.Origin, now, nil),
 		sandbox.New(sandbox.Options{Now: now, Random: strings.NewReader("")}), now, &testkit.Log{})
 	var calls atomic.Int64
-	dying := func(_ context.Context, call string) (func(), error) {
-		if call == order.DiesAt && calls.Add(1) == int64(order.Nth) {
+	crash := func(_ context.Context, call string) (func(), error) {
+		if call == order.CrashAt && calls.Add(1) == int64(order.Nth) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
 		return nil, nil
 	}
-	s.Ledger.Table, s.Ledger.Vault = ledger.WithBeforeCall(s.Ledger.Table, dying), vault.WithBeforeCall(s.Ledger.Vault, dying)
+	s.Ledger.Table, s.Ledger.Vault = ledger.WithBeforeCall(s.Ledger.Table, crash),
+		vault.WithBeforeCall(s.Ledger.Vault, crash)
 	fmt.Println("ready")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	done, err := json.Marshal(order.ask(s))
@@ -255,7 +255,8 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	for _, failure := range got.Failures[:min(3, len(got.Failures))] {
 		t.Log("a caller failed: ", failure)
 	}
-	testkit.Want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)], processes*callers)
+	testkit.Want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)],
+		processes*callers)
 	testkit.Want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, k.Token.Access), true)
 	t.Logf("%d callers in %d processes: %d refresh, %d failures, in %v", processes*callers,
 		processes, b.refreshes(), len(got.Failures), took.Round(time.Millisecond))
@@ -290,7 +291,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) 
 		testkit.Want(t, "the status's reason", v[2].Record.Problem.Reason, credential.TokenMayBeLost)
 		b.clock().Advance(ledger.OrphanGracePeriod)
 		b.mustSweep()
-		b.wantRevoked("i-1", credential.TokenMayBeLost) // after the last look
+		b.wantRevoked("i-1", credential.TokenMayBeLost) // after the recheck
 	}
 }
 
@@ -298,7 +299,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) 
 func (b *harness) killed(call string, nth int) {
 	b.Helper()
 	order := builds{
-		Dir: b.dir, Origin: b.url, Now: b.clock().Now(), Callers: 1, DiesAt: call, Nth: nth,
+		Dir: b.dir, Origin: b.url, Now: b.clock().Now(), Callers: 1, CrashAt: call, Nth: nth,
 	}
 	if err := b.store.table.Close(); err != nil {
 		b.Fatal(err)

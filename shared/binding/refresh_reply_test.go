@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/credential"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/testkit"
@@ -41,14 +40,16 @@ func (b *harness) askAt(platform string) (credential.Credential, error) {
 func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
 	for platform, life := range documented {
 		b := newExpired(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
-		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), b.row("i-1", platform).Token)
+		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()),
+			b.row("i-1", platform).Token)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c, err := b.askAt(platform)
 		testkit.Want(t, platform+": error", err, nil)
 		testkit.Want(t, platform+": the new token", c.Token.Equal(secret.New("next")), true)
-		testkit.Want(t, platform+": its end", c.ExpiresAt, b.clock().Now().Add(life).Truncate(time.Second))
+		testkit.Want(t, platform+": its end", c.ExpiresAt,
+			b.clock().Now().Add(life).Truncate(time.Second))
 		rec := b.row("i-1", platform)
 		testkit.Want(t, platform+": renewable", rec.Token.Refreshable, true)
 		next, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)

@@ -10,7 +10,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
@@ -25,9 +24,9 @@ type slowPlatform struct {
 	began time.Time
 }
 
-func newSlowPlay(t *testing.T, left, takes time.Duration, fails int) *slowPlatform {
-	play := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
-	p := &slowPlatform{play, takes, fails, time.Now()}
+func newSlowPlatform(t *testing.T, left, takes time.Duration, fails int) *slowPlatform {
+	scenario := newRefreshScenario(t, 1, faults{}, newMemory(), newMemoryVault())
+	p := &slowPlatform{scenario, takes, fails, time.Now()}
 	p.mustBind(left)
 	p.platform.now = p.now
 	return p
@@ -76,7 +75,7 @@ func (p *slowPlatform) ask(processes, each int) (failed []error, longest time.Du
 func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
 	for _, left := range []time.Duration{-time.Minute, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newSlowPlay(t, left, 15*time.Second, 0)
+			p := newSlowPlatform(t, left, 15*time.Second, 0)
 			failed, longest := p.ask(2, 10)
 			testkit.Want(t, "failures", len(failed), 0)
 			testkit.Want(t, "refreshes", p.platform.renewed, 1)
@@ -84,7 +83,7 @@ func TestB3_APlatformThatTakesFifteenSecondsLosesNoToken(t *testing.T) {
 			rec, err := p.rows.Binding(t.Context(), refreshKey)
 			testkit.Want(t, "error", err, nil)
 			testkit.Want(t, "generation", rec.Token.Generation, 2)
-			testkit.Want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
+			testkit.Want(t, "no process has the lease", rec.Lease, binding.Lease{})
 		})
 	}
 }
@@ -96,7 +95,7 @@ func TestWhileThePlatformFailsNoCallerWaitsTwiceAsLongAsARefresh(t *testing.T) {
 		30 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second, 10 * time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newSlowPlay(t, -time.Minute, takes, http.StatusInternalServerError)
+			p := newSlowPlatform(t, -time.Minute, takes, http.StatusInternalServerError)
 			failed, longest := p.ask(4, 50)
 			testkit.Want(t, "answers", len(failed), 200)
 			for _, err := range failed {
@@ -119,12 +118,12 @@ func TestWhileThePlatformFailsNoCallerWaitsTwiceAsLongAsARefresh(t *testing.T) {
 func TestACallerWithLittleTimeLeftStartsNoRefresh(t *testing.T) {
 	for left, refreshes := range map[time.Duration]int{10 * time.Second: 1, 15 * time.Second: 0} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newSlowPlay(t, -time.Minute, time.Second, 0)
+			p := newSlowPlatform(t, -time.Minute, time.Second, 0)
 			rec, err := p.rows.Binding(t.Context(), refreshKey)
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec.Lease = binding.Lease{Owner: "dead", Until: p.now().Add(left)} // it left this behind
+			rec.Lease = binding.Lease{Owner: "crashed", Until: p.now().Add(left)} // of a crashed process
 			if _, err := p.rows.SaveBinding(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +135,7 @@ func TestACallerWithLittleTimeLeftStartsNoRefresh(t *testing.T) {
 					t.Errorf("got %v, want a time to wait", err)
 				}
 			}
-			failed, _ = p.ask(2, 5) // who comes then takes over
+			failed, _ = p.ask(2, 5) // a later caller takes over
 			testkit.Want(t, "failures then", len(failed), 0)
 			testkit.Want(t, "refreshes then", p.platform.renewed, 1)
 		})

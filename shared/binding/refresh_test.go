@@ -16,7 +16,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -25,7 +24,9 @@ import (
 )
 
 // many requests credentials from many goroutines in each of several processes.
-func many(services []*harness, each int, id string) (given []credential.Credential, failed []error) {
+func many(
+	services []*harness, each int, id string,
+) (given []credential.Credential, failed []error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	start := make(chan struct{})
@@ -93,8 +94,8 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 			after := b.row("i-1", provider.GitHub)
 			testkit.Want(t, "secret", after.Token.Secret, before.Token.Secret)
 			testkit.Want(t, "status", binding.StatusOf(after, b.clock().Now()), binding.StatusBound)
-			testkit.Want(t, "nobody holds the lease", after.Lease, binding.Lease{})
-			if f.Kind == sandbox.FaultCut { // here the platform has done its work: the token is lost
+			testkit.Want(t, "no process has the lease", after.Lease, binding.Lease{})
+			if f.Kind == sandbox.FaultCut { // here the platform has issued the token: it is lost
 				return
 			}
 			b.clock().Advance(credential.MaxRefreshBackoff)
@@ -107,13 +108,14 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 // before the time-out. Here it did not.
 func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newRefreshPlay(t, 1, faults{}, newMemory(), newMemoryVault())
+		p := newRefreshScenario(t, 1, faults{}, newMemory(), newMemoryVault())
 		p.mustBind(-time.Minute)
 		s := p.service(nil)
 		answering := s.Ledger.Platforms
 		s.Ledger.Platforms = platformsAt("http://127.0.0.1:8080", p.clock.Now, silent)
 		in := credential.Request{
-			By: user, Instance: registry("i-1"), Platform: provider.GitHub, MinimumLife: credential.MinimumLife,
+			By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+			MinimumLife: credential.MinimumLife,
 		}
 		_, err := s.Credentials.Credential(t.Context(), in)
 		testkit.WantCode(t, "while the platform is silent", err, problem.PlatformUnreachable)
@@ -129,8 +131,8 @@ func TestB4_ATimeOutLeavesTheToken(t *testing.T) {
 	})
 }
 
-// TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest: an invocation's time is nearly over, or the
-// operator's app can't be read.
+// TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest: an invocation's time is nearly over, or
+// the operator's app can't be read.
 func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 	away := errors.New("the apps are away")
 	for _, late := range []bool{true, false} {
@@ -139,12 +141,14 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 		if late {
 			b.at("Get", func() { b.clock().Advance(ledger.CallDeadline - credential.StoreTimeout) })
 		} else {
-			b.Ledger.App = func(context.Context, string) (provider.App, error) { return provider.App{}, away }
+			b.Ledger.App = func(context.Context, string) (provider.App, error) {
+				return provider.App{}, away
+			}
 		}
 		_, err := b.ask("i-1", credential.MinimumLife)
 		testkit.WantCode(t, "the first", err, problem.StorageUnavailable)
 		testkit.Want(t, "calls", b.calls(), 0)
-		for range 5 { // however long that lasts, the platform needs no rest
+		for range 5 { // there is no backoff, however long that lasts
 			if late {
 				break
 			}
@@ -154,7 +158,7 @@ func TestB2_ARefreshThatCouldNotStoreItsAnswerMakesNoRequest(t *testing.T) {
 		}
 		rec := b.row("i-1", provider.GitHub)
 		testkit.Want(t, "unsure", rec.RefreshUnclear, false)
-		testkit.Want(t, "nobody holds the lease", rec.Lease, binding.Lease{})
+		testkit.Want(t, "no process has the lease", rec.Lease, binding.Lease{})
 		b.Ledger.App = app
 		b.clock().Advance(credential.MinRefreshBackoff)
 		b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
@@ -191,7 +195,8 @@ func TestB4_TheBackoffGrowsToALimit(t *testing.T) {
 	for range 12 {
 		_, err := b.ask("i-1", credential.MinimumLife)
 		wait := problem.Of(err).RetryAfter
-		testkit.Want(t, "the wait grows or is the longest", wait > last || wait == credential.MaxRefreshBackoff, true)
+		testkit.Want(t, "the wait grows or is the longest",
+			wait > last || wait == credential.MaxRefreshBackoff, true)
 		last = wait
 		b.clock().Advance(wait)
 	}
@@ -203,14 +208,17 @@ func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
 	b := newRefreshable(t, time.Minute)
 	old := b.access("i-1")
 	b.fails(sandbox.Fault{Kind: sandbox.FaultRateLimit})
-	testkit.Want(t, "the old token has life", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
-	testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()), binding.StatusBound)
+	testkit.Want(t, "the old token has life",
+		b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()),
+		binding.StatusBound)
 }
 
 func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.SetReplicaLag(1)
-	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+		provider.GitHub)
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "status", v.Status, binding.StatusBound)
 	testkit.Want(t, "refreshes", b.refreshes(), 1)
@@ -250,7 +258,7 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	})
 	b.wantCurrent("i-1", slow.mustAsk("i-1", credential.MinimumLife))
 	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
-	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 // TestB9_ClocksThatAreFiveMinutesApart lets processes whose clocks differ ask in turn, over a day.
@@ -274,7 +282,7 @@ func TestB9_ClocksThatAreFiveMinutesApart(t *testing.T) {
 	}
 	// Once in each token's lifetime, not once in each process.
 	testkit.Want(t, "refreshes are as few as can be", b.refreshes() <= 4, true)
-	testkit.Want(t, "revocations told", len(b.happenedTo("i-1", "binding.revoked")), 0)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 
 // TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken: its holder has crashed.
@@ -282,12 +290,17 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 	b := newRefreshable(t, 9*time.Minute)
 	ctx := b.Ledger.StartInvocation(context.Background())
 	rec := b.row("i-1", provider.GitHub)
-	rec.Lease = binding.Lease{Owner: "dead", Until: b.clock().Now().Add(5*time.Minute + credential.RefreshLeaseTTL)}
+	rec.Lease = binding.Lease{
+		Owner: "crashed",
+		Until: b.clock().Now().Add(5*time.Minute + credential.RefreshLeaseTTL),
+	}
 	if _, err := b.services.Ledger.Table.SaveBinding(ctx, rec); err != nil {
 		t.Fatal(err)
 	}
 	old := b.access("i-1")
-	b.services.Ledger.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+	b.services.Ledger.Sleep = func(context.Context, time.Duration) error {
+		return context.DeadlineExceeded
+	}
 	testkit.Want(t, "the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	testkit.Want(t, "refreshes", b.refreshes(), 0)
 	b.clock().Advance(5*time.Minute + credential.RefreshLeaseTTL)
@@ -297,7 +310,8 @@ func TestB9_ALeaseOfAClockThatIsAheadDelaysNoCallerWithAValidToken(t *testing.T)
 func TestB10_AskingForMoreLifeThanIsLeftRefreshes(t *testing.T) {
 	b := newRefreshable(t, 20*time.Minute)
 	old := b.access("i-1")
-	testkit.Want(t, "10 minutes: the old token", b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+	testkit.Want(t, "10 minutes: the old token",
+		b.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
 	testkit.Want(t, "refreshes", b.refreshes(), 0)
 	c := b.mustAsk("i-1", 30*time.Minute)
 	b.wantCurrent("i-1", c)
@@ -343,7 +357,8 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 		ends := b.row("i-1", provider.GitHub).Token.ExpiresAt
 		b.clock().Advance(ends.Add(-left).Sub(b.clock().Now()))
 		held := b.access("i-1")
-		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"), provider.GitHub)
+		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+			provider.GitHub)
 		testkit.Want(t, "error", err, nil)
 		testkit.Want(t, "status", v.Status, binding.StatusBound)
 		rec := b.row("i-1", provider.GitHub)

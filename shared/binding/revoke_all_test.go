@@ -12,7 +12,6 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -73,7 +72,8 @@ func TestD11_OneTaskRevokesEveryTokenOfAPlatform(t *testing.T) {
 		if can {
 			testkit.Want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 		} else {
-			testkit.Want(t, "done", done, maintenance.RevokeAllResult{Acted: true, Matching: 2, Withdrawn: 2})
+			testkit.Want(t, "done", done,
+				maintenance.RevokeAllResult{Acted: true, Matching: 2, Withdrawn: 2})
 		}
 		for _, id := range []string{"i-1", "i-2"} {
 			testkit.Want(t, "dead at the platform", b.dead(id, name), can)
@@ -106,7 +106,7 @@ func TestD11_ACheckDoesNotRestoreItAndABindDoes(t *testing.T) {
 		b.wantStatus("later", "i-1", name, binding.StatusRevoked)
 		b.deny("i-1", name)
 		testkit.Want(t, "requests", len(b.sandbox.Requests()), 0)
-		if name == provider.GitLab { // whose token is dead
+		if name == provider.GitLab { // its token is revoked
 			b.mustBind("i-1", aliceOther)
 		} else {
 			b.bound("i-1", name)
@@ -125,7 +125,9 @@ func TestD11_OnlyTheAccountThatWasNamed(t *testing.T) {
 	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
-	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitLab, Account: "acct-2", Act: true})
+	out := b.mustRevokeAll(maintenance.RevokeAllRequest{
+		Platform: provider.GitLab, Account: "acct-2", Act: true,
+	})
 	testkit.Want(t, "done", out, maintenance.RevokeAllResult{Acted: true, Matching: 1, Revoked: 1})
 	b.wantStatus("the other account's", "i-1", provider.GitLab, binding.StatusBound)
 	testkit.Want(t, "dead", b.dead("i-1", provider.GitLab), false)
@@ -137,11 +139,13 @@ func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
 	b.bound("i-2", provider.GitHub)
 	b.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	testkit.Want(t, "while it is down", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Failed: 2})
+	testkit.Want(t, "while it is down", out,
+		maintenance.RevokeAllResult{Acted: true, Matching: 2, Failed: 2})
 	b.wantStatus("while it is down", "i-1", provider.GitHub, binding.StatusBound)
 	b.mend(provider.GitHub)
 	out = b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	testkit.Want(t, "when it is back", out, maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
+	testkit.Want(t, "when it is back", out,
+		maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 }
 
 // TestD11_ItContinuesAfterACrash crashes at each call in turn. The next run does the rest.
@@ -160,7 +164,8 @@ func TestD11_ItContinuesAfterACrash(t *testing.T) {
 			}
 			return nil, ctx.Err()
 		})
-		_, _ = b.Maintenance.RevokeAll(ctx, maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+		_, _ = b.Maintenance.RevokeAll(ctx,
+			maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
 		cancel()
 		b.inside.clear()
 		if len(calls) < k {
@@ -257,7 +262,8 @@ func TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo(t *testing.T) {
 func TestD11_AnUnknownPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	for _, name := range []string{"", "sourceforge", "GitHub"} {
-		_, err := b.Maintenance.RevokeAll(context.Background(), maintenance.RevokeAllRequest{Platform: name, Act: true})
+		_, err := b.Maintenance.RevokeAll(context.Background(),
+			maintenance.RevokeAllRequest{Platform: name, Act: true})
 		testkit.Want(t, name, problem.Of(err).Code, problem.PlatformUnknown)
 	}
 }

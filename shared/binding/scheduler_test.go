@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
@@ -28,7 +27,7 @@ import (
 // decides. A process may crash before or after a call, a call may lose its reply, and time may jump
 // between two calls. The code is the real one, except for the platform, which does not answer.
 
-// actor is one process, and what it does.
+// actor is what one process does.
 type actor struct {
 	name string
 	do   func(ctx context.Context, s *services) error
@@ -41,35 +40,35 @@ type process struct {
 	dead   bool
 }
 
-// cue is a call that waits to start, or that has been made and waits to return.
-type cue struct {
-	of   *process
-	call string
-	goOn chan bool
+// pausedCall is a call that waits to start, or that has been made and waits to return.
+type pausedCall struct {
+	of      *process
+	call    string
+	proceed chan bool
 }
 
-type play struct {
+type scenario struct {
 	*testing.T
 	random *rand.Rand
 	clock  *testkit.Clock
 	rows   ledger.Table
 	values secretsOf
 
-	mu        sync.Mutex // guards what follows, and processes
+	mu        sync.Mutex // guards the fields below
 	dice      *rand.Rand
-	waiting   []*cue
+	waiting   []*pausedCall
 	processes []*process
-	script    []string
+	trace     []string
 }
 
-var playedKey = key("i-1", provider.GitLab)
+var scenarioKey = key("i-1", provider.GitLab)
 
 // service returns the service of one process. The hook that waits is called before the service's
 // own, which checks the time after it, so that a call that was delayed for long is refused.
-func (p *play) service(of *process) *services {
+func (p *scenario) service(of *process) *services {
 	platforms := platformsAt("http://127.0.0.1:8080", p.clock.Now,
 		func(context.Context, string, string) (net.Conn, error) {
-			return nil, errors.New("nobody answers")
+			return nil, errors.New("no answer")
 		})
 	s := newService(p.rows, p.values, platforms, nil, p.clock.Now, &testkit.Log{})
 	s.Ledger.Fill = func(b []byte) {
@@ -88,25 +87,27 @@ func (p *play) service(of *process) *services {
 }
 
 // wait blocks a call until the scheduler continues it, and again when it has been made.
-func (p *play) wait(of *process, call string) (func(), error) {
-	p.obey(&cue{of, call, make(chan bool)})
-	return func() { p.obey(&cue{of, call + " made", make(chan bool)}) }, nil
+func (p *scenario) wait(of *process, call string) (func(), error) {
+	p.await(&pausedCall{of, call, make(chan bool)})
+	return func() { p.await(&pausedCall{of, call + " made", make(chan bool)}) }, nil
 }
 
-func (p *play) obey(c *cue) {
+// await blocks until the scheduler continues the call. If it crashes the process instead, await
+// ends the goroutine.
+func (p *scenario) await(c *pausedCall) {
 	p.mu.Lock()
 	dead := c.of.dead
 	if !dead {
 		p.waiting = append(p.waiting, c)
 	}
 	p.mu.Unlock()
-	if dead || !<-c.goOn {
+	if dead || !<-c.proceed {
 		runtime.Goexit()
 	}
 }
 
 // loses sometimes loses a reply.
-func (p *play) loses(conditional bool) error {
+func (p *scenario) loses(conditional bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch roll := p.dice.IntN(80); {
@@ -120,13 +121,13 @@ func (p *play) loses(conditional bool) error {
 
 // run starts the actors one after the other and continues them in any order until all have ended.
 // After each step it checks that the record's secret is in the vault.
-func (p *play) run(actors []actor) error {
+func (p *scenario) run(actors []actor) error {
 	for {
-		synctest.Wait() // until everybody waits or has ended
-		if err := p.standing(); err != nil {
+		synctest.Wait() // until every process waits or has ended
+		if err := p.checkRecord(); err != nil {
 			return err
 		}
-		slices.SortStableFunc(p.waiting, func(a, b *cue) int {
+		slices.SortStableFunc(p.waiting, func(a, b *pausedCall) int {
 			return cmp.Or(cmp.Compare(a.of.number, b.of.number), cmp.Compare(a.call, b.call))
 		})
 		alive := slices.ContainsFunc(p.processes, func(c *process) bool { return !c.ended })
@@ -139,10 +140,13 @@ func (p *play) run(actors []actor) error {
 			p.begin(actors[0])
 			actors = actors[1:]
 		case roll < 24:
-			jumps := []time.Duration{time.Minute, ledger.CallDeadline, ledger.OrphanGracePeriod + time.Minute, ledger.CheckInterval}
-			p.script = append(p.script, jumps[roll%4].String())
+			jumps := []time.Duration{
+				time.Minute, ledger.CallDeadline,
+				ledger.OrphanGracePeriod + time.Minute, ledger.CheckInterval,
+			}
+			p.trace = append(p.trace, jumps[roll%4].String())
 			p.clock.Advance(jumps[roll%4])
-		case len(p.waiting) == 0: // somebody waits for time to pass
+		case len(p.waiting) == 0: // a process waits for time to pass
 			time.Sleep(time.Second)
 		default:
 			p.step(roll >= 26)
@@ -151,10 +155,10 @@ func (p *play) run(actors []actor) error {
 }
 
 // begin starts a process.
-func (p *play) begin(a actor) {
+func (p *scenario) begin(a actor) {
 	c := &process{number: len(p.processes)}
 	p.processes = append(p.processes, c)
-	p.script = append(p.script, fmt.Sprintf("%d begins %s", c.number, a.name))
+	p.trace = append(p.trace, fmt.Sprintf("%d begins %s", c.number, a.name))
 	go func() {
 		defer func() {
 			p.mu.Lock()
@@ -166,70 +170,70 @@ func (p *play) begin(a actor) {
 }
 
 // step continues one waiting call, or crashes its process with all its running calls.
-func (p *play) step(goOn bool) { p.let(p.random.IntN(len(p.waiting)), goOn) }
+func (p *scenario) step(proceed bool) { p.let(p.random.IntN(len(p.waiting)), proceed) }
 
 // let continues or crashes the call at i.
-func (p *play) let(i int, goOn bool) {
+func (p *scenario) let(i int, proceed bool) {
 	c := p.waiting[i]
-	if goOn {
-		p.script = append(p.script, fmt.Sprint(c.of.number, " ", c.call))
+	if proceed {
+		p.trace = append(p.trace, fmt.Sprint(c.of.number, " ", c.call))
 		p.waiting = slices.Delete(p.waiting, i, i+1)
-		c.goOn <- true
+		c.proceed <- true
 		return
 	}
-	p.script = append(p.script, fmt.Sprint(c.of.number, " dies before ", c.call))
+	p.trace = append(p.trace, fmt.Sprint(c.of.number, " crashes before ", c.call))
 	p.mu.Lock()
 	c.of.dead = true
 	p.mu.Unlock()
-	gone := func(other *cue) bool { return other.of == c.of }
+	crashed := func(other *pausedCall) bool { return other.of == c.of }
 	for _, other := range p.waiting {
-		if gone(other) {
-			other.goOn <- false
+		if crashed(other) {
+			other.proceed <- false
 		}
 	}
-	p.waiting = slices.DeleteFunc(p.waiting, gone)
+	p.waiting = slices.DeleteFunc(p.waiting, crashed)
 }
 
-// standing returns what is wrong with the record at this moment.
-func (p *play) standing() error {
-	rec, err := p.rows.Binding(context.Background(), playedKey)
+// checkRecord returns what is wrong with the record at this moment.
+func (p *scenario) checkRecord() error {
+	rec, err := p.rows.Binding(context.Background(), scenarioKey)
 	switch {
 	case errors.Is(err, table.ErrNotFound):
 		return nil
 	case err != nil || !rec.Bound():
 		return err
 	}
-	return usable(context.Background(), rec, p.values)
+	return checkSecret(context.Background(), rec, p.values)
 }
 
-// finish lets time pass, sweeps, and returns what is left over.
-func (p *play) finish() error {
+// finish lets time pass, sweeps, and returns what is wrong with what remains.
+func (p *scenario) finish() error {
 	s := p.service(nil)
 	if err := sweepAll(s, p.rows, p.clock); err != nil {
 		return err
 	}
-	if err := whole(p.rows, p.values, p.clock.Now()); err != nil {
+	if err := checkStores(p.rows, p.values, p.clock.Now()); err != nil {
 		return err
 	}
-	rec, err := s.Ledger.Record(s.Ledger.StartInvocation(context.Background()), playedKey)
+	rec, err := s.Ledger.Record(s.Ledger.StartInvocation(context.Background()), scenarioKey)
 	if err != nil {
 		return err
 	}
-	return told(p.rows, rec)
+	return checkHistory(p.rows, rec)
 }
 
 // bindsAs binds without asking the platform.
 func bindsAs(username string) actor {
 	return actor{"a bind as " + username, func(ctx context.Context, s *services) error {
 		ctx = s.Ledger.StartInvocation(ctx)
-		rec, err := s.Ledger.Record(ctx, playedKey)
+		rec, err := s.Ledger.Record(ctx, scenarioKey)
 		if err != nil {
 			return err
 		}
 		k := ledger.TokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Username: username,
 			Address: "http://127.0.0.1:8080",
-			Token:   provider.Token{Access: secret.New("played-" + username)},
+			Token:   provider.Token{Access: secret.New("fake-" + username)},
 		}
 		f := provider.CheckResult{
 			GitUsername: username, Identity: provider.Identity{ID: username, Username: username},
@@ -268,7 +272,7 @@ func scenarios() [][]actor {
 // runScenario runs a scenario with one seed, on a binding that is bound or unbound.
 func runScenario(t *testing.T, seed uint64, rows ledger.Table, values secretsOf) {
 	t.Helper()
-	p := &play{
+	p := &scenario{
 		T:      t,
 		random: rand.New(rand.NewPCG(seed, 1)),
 		dice:   rand.New(rand.NewPCG(seed, 2)),
@@ -287,14 +291,14 @@ func runScenario(t *testing.T, seed uint64, rows ledger.Table, values secretsOf)
 		}
 	}
 	all := scenarios()
-	cast := all[p.random.IntN(len(all))]
-	p.random.Shuffle(len(cast), func(i, j int) { cast[i], cast[j] = cast[j], cast[i] })
-	err := p.run(cast)
+	actors := all[p.random.IntN(len(all))]
+	p.random.Shuffle(len(actors), func(i, j int) { actors[i], actors[j] = actors[j], actors[i] })
+	err := p.run(actors)
 	if err == nil {
 		err = p.finish()
 	}
 	if err != nil {
-		t.Errorf("seed %d: %v, after: %s", seed, err, strings.Join(p.script, ", "))
+		t.Errorf("seed %d: %v, after: %s", seed, err, strings.Join(p.trace, ", "))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/testkit"
@@ -26,7 +25,7 @@ type secretsOf interface {
 // far is later than anything in a test comes due.
 const far = 1000 * time.Hour
 
-// dueBy lists what is due at a time.
+// dueBy returns the entries that are due at a time.
 func dueBy(rows ledger.Table, at time.Time) ([]table.DueEntry, error) {
 	var all []table.DueEntry
 	for cursor := ""; ; {
@@ -56,7 +55,7 @@ func sweepAll(s *services, rows ledger.Table, c *testkit.Clock) error {
 	return errors.New("the sweep never comes to an end")
 }
 
-// unfinished reports whether there is work left for the sweep, but for the checks of what is bound.
+// unfinished reports whether the sweep has work left other than checks of bindings.
 func unfinished(rows ledger.Table, now time.Time) (bool, error) {
 	entries, err := dueBy(rows, now.Add(far))
 	for _, e := range entries {
@@ -71,10 +70,10 @@ func unfinished(rows ledger.Table, now time.Time) (bool, error) {
 	return false, err
 }
 
-// whole says what is wrong with table and vault when everybody has ended and the sweep has run:
-// each record's secret must be in the vault and hold a token of the record's identity, and there
-// must be no other secret, and none may be listed.
-func whole(rows ledger.Table, secrets secretsOf, now time.Time) error {
+// checkStores returns what is wrong with table and vault when every process has ended and the sweep
+// has run: each record's secret must be in the vault and hold a token of the record's identity, and
+// there must be no other secret, and none may be listed.
+func checkStores(rows ledger.Table, secrets secretsOf, now time.Time) error {
 	ctx := context.Background()
 	page, err := rows.AllBindings(ctx, "", 10*ledger.PageSize)
 	if err != nil {
@@ -89,7 +88,7 @@ func whole(rows ledger.Table, secrets secretsOf, now time.Time) error {
 			continue
 		}
 		pointed = append(pointed, rec.Token.Secret)
-		if err := usable(ctx, rec, secrets); err != nil {
+		if err := checkSecret(ctx, rec, secrets); err != nil {
 			return fmt.Errorf("the record of %s: %w", rec.Instance, err)
 		}
 	}
@@ -111,8 +110,8 @@ func whole(rows ledger.Table, secrets secretsOf, now time.Time) error {
 	return err
 }
 
-// usable says what is wrong with the secret that a record points at.
-func usable(ctx context.Context, rec binding.Record, secrets vault.Vault) error {
+// checkSecret returns what is wrong with the secret that a record points at.
+func checkSecret(ctx context.Context, rec binding.Record, secrets vault.Vault) error {
 	value, err := secrets.Get(ctx, rec.Token.Secret, rec.Token.Generation)
 	if err != nil {
 		return fmt.Errorf("its secret: %w", err)
@@ -129,9 +128,9 @@ func usable(ctx context.Context, rec binding.Record, secrets vault.Vault) error 
 	return nil
 }
 
-// told says what is wrong with a binding's history: its last event must be what the record is,
-// and the numbers must go up by one for as long as the row lives.
-func told(rows ledger.Table, rec binding.Record) error {
+// checkHistory returns what is wrong with a binding's history: its last event must be what the
+// record is, and the numbers must go up by one for as long as the row exists.
+func checkHistory(rows ledger.Table, rec binding.Record) error {
 	page, err := rows.ListHistory(context.Background(), rec.Key, table.OldestFirst, "", 1000)
 	if err != nil {
 		return err
@@ -145,7 +144,8 @@ func told(rows ledger.Table, rec binding.Record) error {
 			return fmt.Errorf("event %d is older than the one before it", e.Number)
 		}
 		last.Number, last.At = e.Number, e.At
-		if e.Type != binding.EventBound && e.Type != binding.EventRebound && e.Type != binding.EventUnbound {
+		if e.Type != binding.EventBound && e.Type != binding.EventRebound &&
+			e.Type != binding.EventUnbound {
 			continue // of a check
 		}
 		if (e.Type == binding.EventBound) != (last.Type == binding.EventUnbound) {
@@ -162,18 +162,18 @@ func told(rows ledger.Table, rec binding.Record) error {
 	return nil
 }
 
-// settled lets time pass, sweeps, and expects that nothing is left over and nothing missing.
+// settled lets time pass, sweeps, and expects that nothing is left over and nothing is missing.
 func (b *harness) settled() {
 	b.Helper()
 	if err := sweepAll(b.services, b.store.table, b.clock()); err != nil {
 		b.Fatal(err)
 	}
-	if err := whole(b.store.table, b.store.vault, b.clock().Now()); err != nil {
+	if err := checkStores(b.store.table, b.store.vault, b.clock().Now()); err != nil {
 		b.Error(err)
 	}
 }
 
-// row reads a record past the service.
+// row reads a record directly from the table.
 func (b *harness) row(id, platform string) binding.Record {
 	b.Helper()
 	rec, err := b.store.table.Binding(context.Background(), key(id, platform))
@@ -184,7 +184,7 @@ func (b *harness) row(id, platform string) binding.Record {
 	return rec
 }
 
-// secrets lists what is in the vault.
+// secrets returns the names of all secrets in the vault.
 func (b *harness) secrets() []vault.SecretName {
 	b.Helper()
 	names, err := b.store.vault.Names(context.Background())
@@ -194,7 +194,7 @@ func (b *harness) secrets() []vault.SecretName {
 	return names
 }
 
-// ownedSecrets are the secrets that records and authorizations list and that the sweep must ask about.
+// ownedSecrets returns the secrets that records and authorizations list.
 func (b *harness) ownedSecrets() []vault.SecretName {
 	b.Helper()
 	entries, err := dueBy(b.store.table, b.clock().Now().Add(far))
@@ -224,14 +224,14 @@ func (b *harness) ownedSecrets() []vault.SecretName {
 	return names
 }
 
-// opens is the user name that the token of an instance's GitLab goes with, "" if it is unbound.
+// opens returns the username of the token of an instance's GitLab binding, "" if it is unbound.
 func (b *harness) opens(id string) string {
 	b.Helper()
 	rec := b.row(id, provider.GitLab)
 	if !rec.Bound() {
 		return ""
 	}
-	if err := usable(context.Background(), rec, b.store.vault); err != nil {
+	if err := checkSecret(context.Background(), rec, b.store.vault); err != nil {
 		b.Errorf("the record of %s: %v", id, err)
 	}
 	return rec.Identity.Username

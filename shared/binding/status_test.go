@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"bindery/shared/binding"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
@@ -44,7 +43,11 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 	}{
 		{"nothing known of an end", nil, binding.StatusBound},
 		{"ends in a year", changes{ends(365 * day)}, binding.StatusBound},
-		{"a millisecond more than 14 days", changes{ends(14*day + time.Millisecond)}, binding.StatusBound},
+		{
+			"a millisecond more than 14 days",
+			changes{ends(14*day + time.Millisecond)},
+			binding.StatusBound,
+		},
 		{"14 days", changes{ends(14 * day)}, binding.StatusExpiring},
 		{"a millisecond left", changes{ends(time.Millisecond)}, binding.StatusExpiring},
 		{"at its end", changes{ends(0)}, binding.StatusExpired},
@@ -72,7 +75,11 @@ func TestTheFirstStatusThatAppliesCounts(t *testing.T) {
 			changes{health(binding.HealthUnauthorized), ends(day)},
 			binding.StatusUnauthorized,
 		},
-		{"revoked and at its end", changes{health(binding.HealthRevoked), ends(0)}, binding.StatusRevoked},
+		{
+			"revoked and at its end",
+			changes{health(binding.HealthRevoked), ends(0)},
+			binding.StatusRevoked,
+		},
 		{"revoked and silent", changes{health(binding.HealthRevoked), silent(3)}, binding.StatusRevoked},
 		{"no secret, whatever else", changes{
 			health(binding.HealthRevoked), silent(3), ends(0),
@@ -99,7 +106,9 @@ func TestAnExpiredTokenHasAProblemToShow(t *testing.T) {
 	}
 	testkit.Want(t, "platform of the problem", v.Record.Problem.Params["platform"], "GitLab")
 	told := problem.New(problem.UserBlocked)
-	v = b.Ledger.View(bound(func(r *binding.Record) { r.Health, r.Problem = binding.HealthExpired, told }))
+	v = b.Ledger.View(bound(func(r *binding.Record) {
+		r.Health, r.Problem = binding.HealthExpired, told
+	}))
 	testkit.Want(t, "a problem that is known", v.Record.Problem, told)
 }
 

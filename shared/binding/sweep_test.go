@@ -13,7 +13,6 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -67,7 +66,8 @@ func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
 	testkit.Want(t, "looked at before its time", b.mustSweep(), maintenance.SweepResult{})
 	b.clock().Advance(time.Millisecond)
 	calls := b.counted(func() { testkit.Want(t, "deleted", b.mustSweep().Deleted, 1) })
-	testkit.Want(t, "calls", fmt.Sprint(calls), "map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
+	testkit.Want(t, "calls", fmt.Sprint(calls),
+		"map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
 	testkit.Want(t, "listed secrets in the end", len(b.ownedSecrets()), 0)
 	testkit.Want(t, "identity", b.opens("i-1"), "bob")
 }
@@ -185,7 +185,7 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 	}
 }
 
-// lagging is a table whose index still lists what is due no more, or not yet.
+// lagging is a table whose index still lists entries that are no longer due, or not yet due.
 type lagging struct {
 	ledger.Table
 	entries []table.DueEntry
@@ -281,7 +281,7 @@ func TestASecretIsDeletedAlsoAfterACrash(t *testing.T) {
 	}
 }
 
-// TestASecretIsListedUntilItIsDeleted: the list outlives what else happens to the binding.
+// TestASecretIsListedUntilItIsDeleted: later changes of the binding don't clear the list.
 func TestASecretIsListedUntilItIsDeleted(t *testing.T) {
 	b := newHarness(t)
 	first := b.mustBind("i-1", aliceToken).Record.Token
@@ -361,7 +361,8 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 	b := newHarness(t)
 	granted := b.left("i-1")
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	if err := b.Ledger.AddIdentityEntry(b.Ledger.StartInvocation(context.Background()), key("i-2", provider.GitHub),
+	if err := b.Ledger.AddIdentityEntry(b.Ledger.StartInvocation(context.Background()),
+		key("i-2", provider.GitHub),
 		binding.Record{Identity: b.gitHubIdentity(granted)}); err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +378,8 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 func (b *harness) gitHubIdentity(t provider.Token) binding.Identity {
 	b.Helper()
 	platform, _ := b.Ledger.Platforms.Get(provider.GitHub)
-	f, err := platform.Check(context.Background(), provider.Credential{Access: t.Access, Scopes: t.Scopes})
+	f, err := platform.Check(context.Background(),
+		provider.Credential{Access: t.Access, Scopes: t.Scopes})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -406,17 +408,18 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
 	b.settled()
 	for range 2 { // at once, and when the row has gone again
-		told := b.happenedTo("i-1", binding.EventRevocationFailed)
-		if len(told) != 1 || told[0].Problem.Code != problem.RevocationFailed {
-			t.Errorf("got the events %v, want one that says what to do", told)
+		events := b.happenedTo("i-1", binding.EventRevocationFailed)
+		if len(events) != 1 || events[0].Problem.Code != problem.RevocationFailed {
+			t.Errorf("got the events %v, want one that says what to do", events)
 		}
-		testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()), binding.StatusUnbound)
+		testkit.Want(t, "status", binding.StatusOf(b.row("i-1", provider.GitHub), b.clock().Now()),
+			binding.StatusUnbound)
 		b.later(ledger.OrphanGracePeriod)
 	}
 }
 
-// TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain, and by a token that works.
-func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testing.T) {
+// TestATokenThatCouldNotBeRevokedIsReportedThoughThePlatformIsBoundAgain with a valid token.
+func TestATokenThatCouldNotBeRevokedIsReportedThoughThePlatformIsBoundAgain(t *testing.T) {
 	b := newHarness(t)
 	b.left("i-1")
 	b.keepConsented("i-1", b.consent("bob"))
@@ -426,7 +429,7 @@ func TestATokenThatCouldNotBeRevokedIsToldThoughThePlatformIsBoundAgain(t *testi
 		b.mustSweep()
 	}
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
-	testkit.Want(t, "told", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 1)
+	testkit.Want(t, "reports", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 1)
 	rec := b.row("i-1", provider.GitHub)
 	testkit.Want(t, "status", binding.StatusOf(rec, b.clock().Now()), binding.StatusBound)
 	testkit.Want(t, "whose", rec.Identity.Username, "bob")
@@ -447,12 +450,12 @@ func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 	b.inside.clear()
 	b.settled()
 	testkit.Want(t, "the consent's token lives", b.lives(granted), false)
-	testkit.Want(t, "told of it", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 0)
+	testkit.Want(t, "reports of it", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 0)
 	b.wantEvents("i-2", provider.GitLab, binding.EventBound, binding.EventRebound)
 }
 
-// TestTheSweepSparesATokenWhoseHoldersItCannotTell: a platform that doesn't say whose a token is
-// must not make it look like nobody's.
+// TestTheSweepSparesATokenWhoseHoldersItCannotTell: a token whose identity the platform doesn't
+// return must not be treated as a token without bindings.
 func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
 	b := newHarness(t)
 	granted := b.left("i-1")

@@ -7,7 +7,6 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
-
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"

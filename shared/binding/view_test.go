@@ -12,7 +12,6 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -119,7 +118,11 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 		{"a platform", connect.Filter{Instances: two, Platform: "gitlab"}, []string{
 			"i-1 gitlab", "i-2 gitlab",
 		}},
-		{"a status", connect.Filter{Instances: two, Status: binding.StatusExpiring}, []string{"i-2 gitlab"}},
+		{
+			"a status",
+			connect.Filter{Instances: two, Status: binding.StatusExpiring},
+			[]string{"i-2 gitlab"},
+		},
 		{"one that nothing is in", connect.Filter{Instances: two, Status: binding.StatusUnbound}, nil},
 		{"an instance", connect.Filter{Instances: two[1:2]}, []string{"i-2 gitlab"}},
 		{"the same id in another region", connect.Filter{Instances: []instance.Instance{elsewhere}}, nil},
@@ -129,7 +132,8 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	views, _, err := b.Connect.AccountBindings(context.Background(), "acct-2", connect.Filter{Instances: two}, "")
+	views, _, err := b.Connect.AccountBindings(context.Background(), "acct-2",
+		connect.Filter{Instances: two}, "")
 	testkit.Want(t, "error of another account", err, nil)
 	testkit.Want(t, "another account's bindings", len(views), 0)
 }
@@ -146,7 +150,8 @@ func TestAnAccountsListGoesOverPages(t *testing.T) {
 		all = append(all, registry(rec.Instance))
 	}
 	testkit.Want(t, "bindings", len(b.listed(connect.Filter{Instances: all})), most)
-	_, _, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "made up")
+	_, _, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{},
+		"made up")
 	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)
 	b.inside.set(down("AccountBindings"))
 	_, _, err = b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "")
@@ -191,7 +196,8 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	}
 	_, _, err := b.Connect.History(context.Background(), user.Account, registry("i-1"), "svn", "")
 	testkit.WantCode(t, "a platform that isn't one", err, problem.PlatformUnknown)
-	_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "made up")
+	_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab",
+		"made up")
 	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)
 	for _, call := range []string{"Binding", "ListHistory"} {
 		b.inside.set(down(call))

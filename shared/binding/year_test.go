@@ -10,7 +10,6 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
-
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
@@ -63,8 +62,9 @@ func (y *year) build() {
 	y.given++
 	rec := y.row("i-1", y.platform)
 	platform, _ := y.Ledger.Platforms.Get(y.platform)
-	if status := binding.StatusOf(rec, y.clock().Now()); status != binding.StatusBound && status != binding.StatusExpiring {
-		return // it was told that something is wrong
+	if status := binding.StatusOf(rec, y.clock().Now()); status != binding.StatusBound &&
+		status != binding.StatusExpiring {
+		return // the status says that something is wrong
 	}
 	_, err = platform.Check(ctx, provider.Credential{
 		Access: c.Token, Address: rec.Address, Username: c.Username,
@@ -86,10 +86,11 @@ func (y *year) binds(days int) {
 		in.Submission = provider.Submission{
 			Address: y.url + "/gitlab", Username: t.username, Token: y.held,
 		}
-	case provider.Codeup: // which can't be asked when the token ends: the user says so
+	case provider.Codeup: // it doesn't say when a token expires: the user does
 		y.held = y.sandbox.Codeup.AddToken(fullCodeup(secret.Text{}))
 		in.Submission = provider.Submission{
-			Username: "alice", Token: y.held, ExpiresAt: y.clock().Now().Add(time.Duration(days) * ledger.Day),
+			Username: "alice", Token: y.held,
+			ExpiresAt: y.clock().Now().Add(time.Duration(days) * ledger.Day),
 		}
 	default:
 		y.bound("i-1", y.platform)
@@ -138,20 +139,21 @@ func (y *year) firstHalf() {
 	y.until(180)
 	y.revokes()
 	y.until(182)
-	y.wantStatus("taken back", "i-1", y.platform, binding.StatusRevoked)
+	y.wantStatus("revoked", "i-1", y.platform, binding.StatusRevoked)
 	y.until(184)
 	y.binds(100)
 	y.wantStatus("bound again", "i-1", y.platform, binding.StatusBound)
 }
 
-// story expects this history at the end, and that every secret but the last is deleted.
-func (y *year) story(more ...string) {
+// wantHistory expects this history at the end, and that every secret but the last is deleted.
+func (y *year) wantHistory(more ...string) {
 	y.Helper()
 	got := y.eventsOf("i-1", y.platform)
-	if told := append([]string{
-		binding.EventBound, binding.EventUnreachable, binding.EventRecovered, binding.EventRevoked, binding.EventRebound,
-	}, more...); !slices.Equal(got, told) {
-		y.Errorf("the year: got %q, want %q", got, told)
+	if want := append([]string{
+		binding.EventBound, binding.EventUnreachable, binding.EventRecovered, binding.EventRevoked,
+		binding.EventRebound,
+	}, more...); !slices.Equal(got, want) {
+		y.Errorf("the year: got %q, want %q", got, want)
 	}
 	testkit.Want(y, "secrets", len(y.secrets()), 1)
 	testkit.Want(y, "listed secrets", len(y.ownedSecrets()), 0)
@@ -166,7 +168,7 @@ func TestAYearByConsent(t *testing.T) {
 		y.firstHalf()
 		y.until(365)
 		y.wantStatus("at the year's end", "i-1", name, binding.StatusBound)
-		y.story()
+		y.wantHistory()
 		rec := y.row("i-1", name)
 		testkit.Want(t, "refreshed each day", rec.Token.Generation > 150, true)
 		testkit.Want(t, "credentials", y.given >= 118, true)
@@ -196,7 +198,9 @@ func TestAYearOnGitLab(t *testing.T) {
 	y.sandbox.GitLab.UnblockUser("alice")
 	y.until(365)
 	y.wantStatus("at the year's end", "i-1", y.platform, binding.StatusBound)
-	y.story(binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired, binding.EventRecovered,
+	y.wantHistory(binding.EventExpiring, binding.EventExpiring, binding.EventExpiring,
+		binding.EventExpired,
+		binding.EventRecovered,
 		binding.EventUnauthorized, binding.EventRecovered)
 }
 
@@ -220,6 +224,7 @@ func TestAYearOnCodeup(t *testing.T) {
 	y.binds(200)
 	y.until(365)
 	y.wantStatus("at the year's end", "i-1", y.platform, binding.StatusBound)
-	y.story(binding.EventUnauthorized, binding.EventRecovered,
-		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired, binding.EventRebound)
+	y.wantHistory(binding.EventUnauthorized, binding.EventRecovered,
+		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired,
+		binding.EventRebound)
 }

@@ -144,8 +144,9 @@ func Variables() []Variable {
 	return list
 }
 
-// Read reads and checks the environment that lookup shows ("" for a variable that is not set, as [os.Getenv]
-// has it). White space around a value is dropped. The error joins one line for every mistake.
+// Read reads and checks the environment that lookup shows ("" for a variable that is not set, as
+// [os.Getenv] has it). White space around a value is dropped. The error joins one line for every
+// mistake.
 func Read(lookup func(name string) string) (Config, error) {
 	return ReadFor(provider.Platforms(), lookup)
 }

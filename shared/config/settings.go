@@ -154,8 +154,8 @@ func storage() []setting {
 	}
 }
 
-// alibaba returns the variables of Alibaba Cloud. Whether the ones that its table and vault need are
-// set is checked when those are opened, since no other build needs them.
+// alibaba returns the variables of Alibaba Cloud. Whether the ones that its table and vault need
+// are set is checked when those are opened, since no other build needs them.
 func alibaba() []setting {
 	return []setting{
 		{

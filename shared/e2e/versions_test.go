@@ -57,9 +57,9 @@ func TestUpdateAndRollbackAtAQuietTime(t *testing.T) {
 	v.wantNoFailedSweep()
 }
 
-// While two versions run at once, each reads what the other has written: every binding works in both,
-// and no sweep of either deletes the secret of a binding. Only a consent whose callback the other
-// version has handled is refused, with a problem that tells its user to start again.
+// While two versions run at once, each reads what the other has written: every binding works in
+// both, and no sweep of either deletes the secret of a binding. Only a consent whose callback the
+// other version has handled is refused, with a problem that tells its user to start again.
 func TestTwoVersionsAtOnce(t *testing.T) {
 	t.Parallel()
 	v := startTwoVersions(t)

@@ -210,7 +210,8 @@ func TestC9_WhatAnAddressMayNotHold(t *testing.T) {
 		"https://[v1.x]", "http://gitlab.example.com;evil",
 	} {
 		_, err := guard.Address(address)
-		testkit.WantProblem(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused, "malformed")
+		testkit.WantProblem(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused,
+			"malformed")
 	}
 }
 

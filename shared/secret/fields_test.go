@@ -26,7 +26,7 @@ var wordsOfSecrets = []string{
 var allowed = map[string]string{
 	"functions/local.app.Secrets":                 "made up, and written only on the laptop",
 	"functions/local.signIn.key":                  "signs only on a laptop, and isn't text",
-	"shared/api.credentialJSON.Token":             "the only reply with a token, for the build that asks",
+	"shared/api.credentialJSON.Token":             "the only reply with a token; a build gets it",
 	"shared/auth.parseKeys.Keys":                  "the issuer's public keys",
 	"shared/alibabacloud.answer.code":             "names an error",
 	"shared/alibabacloud.describe.Code":           "names an error",

@@ -88,7 +88,8 @@ func TestTheLayoutIsWhatItAlwaysWas(t *testing.T) {
 func checkOthers(t *testing.T, opened *Table, k binding.Key, at time.Time) {
 	t.Helper()
 	ctx, of := t.Context(), binding.IdentityKey{Platform: "github", ID: "7"}
-	if _, err := opened.SaveAuthorization(ctx, binding.Authorization{ID: "id", DueAt: at}); err != nil {
+	attempt := binding.Authorization{ID: "id", DueAt: at}
+	if _, err := opened.SaveAuthorization(ctx, attempt); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range []binding.IdentityEntry{

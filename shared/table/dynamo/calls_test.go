@@ -101,7 +101,9 @@ func listCalls(t *engine.Table, k binding.Key) []call {
 }
 
 func otherCalls(t *engine.Table, k binding.Key) []call {
-	h := binding.IdentityEntry{Of: binding.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+	h := binding.IdentityEntry{
+		Of: binding.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base,
+	}
 	return []call{
 		{"SaveIdentityEntry", func(ctx context.Context) error {
 			return t.SaveIdentityEntry(ctx, h)
@@ -290,7 +292,8 @@ func TestASaveThatAnotherReplacedBeforeItsSecondSendingIsAConflict(t *testing.T)
 		}
 		return false
 	})
-	if _, err := opened.SaveBinding(ctx, binding.Record{Key: key}); !errors.Is(err, table.ErrConflict) {
+	_, err := opened.SaveBinding(ctx, binding.Record{Key: key})
+	if !errors.Is(err, table.ErrConflict) {
 		t.Errorf("got error %v, want %v", err, table.ErrConflict)
 	}
 	if got, err := opened.Binding(ctx, key); err != nil || got.Version != others.Version {

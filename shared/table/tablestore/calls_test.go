@@ -100,7 +100,9 @@ func listCalls(k binding.Key) []call {
 }
 
 func otherCalls(k binding.Key) []call {
-	h := binding.IdentityEntry{Of: binding.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base}
+	h := binding.IdentityEntry{
+		Of: binding.IdentityKey{Platform: "github", ID: "1"}, Binding: k, At: base,
+	}
 	return []call{
 		{"SaveIdentityEntry", func(ctx context.Context, t *engine.Table) error {
 			return t.SaveIdentityEntry(ctx, h)

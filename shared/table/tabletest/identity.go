@@ -34,7 +34,9 @@ func (s *suite) addEntry(e binding.IdentityEntry) {
 
 func (s *suite) entries(of binding.IdentityKey, limit int) []binding.IdentityEntry {
 	s.Helper()
-	list, err := walk(limit, func(cursor string, limit int) (table.Page[binding.IdentityEntry], error) {
+	list, err := walk(limit, func(cursor string, limit int) (table.Page[binding.IdentityEntry],
+		error,
+	) {
 		return s.table.ListIdentityEntries(s.Context(), of, cursor, limit)
 	})
 	s.must(err)
