@@ -80,10 +80,10 @@ func (l *lines) String() string {
 
 // fixture is a dispatcher in front of a fake API, with its log.
 type fixture struct {
-	api    *functionCompute
-	url    string
-	log    *lines
-	latest *alibabacloud.Latest
+	api         *functionCompute
+	url         string
+	log         *lines
+	credentials *alibabacloud.InvocationCredentials
 }
 
 func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixture {
@@ -92,12 +92,12 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixt
 	api.gate.Path = invocations
 	service := httptest.NewServer(api)
 	t.Cleanup(service.Close)
-	w := &fixture{api: api, log: &lines{}, latest: &alibabacloud.Latest{}}
+	w := &fixture{api: api, log: &lines{}, credentials: &alibabacloud.InvocationCredentials{}}
 	env := map[string]string{
 		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key", "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
 	}
-	environment, err := alibabacloud.Read(func(name string) string { return env[name] }, w.latest)
+	environment, err := alibabacloud.Read(func(name string) string { return env[name] }, w.credentials)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestRequestsAreSignedWithTheNewestCredentials(t *testing.T) {
 	if response, _ := w.ask(t, "GET", "/v1/authorizations/0a", ""); response.StatusCode != 500 {
 		t.Errorf("with old credentials: got %d", response.StatusCode)
 	}
-	w.latest.Set(alibabacloud.Credentials{
+	w.credentials.Set(alibabacloud.Credentials{
 		ID: "next", Key: secret.New("other"), Token: secret.New("newer"),
 	})
 	if response, _ := w.ask(t, "GET", "/v1/authorizations/0a", ""); response.StatusCode != 204 {

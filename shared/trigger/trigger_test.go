@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"bindery/shared/config"
 )
 
 // environment returns a lookup of an environment in which a function starts, with changes.
@@ -103,8 +101,8 @@ func TestAFunctionIsServedOnlyOnThisMachinesPort(t *testing.T) {
 	log := newOutput()
 	ended := make(chan error, 1)
 	go func() {
-		build := func(_ context.Context, c config.Config) (Function, error) {
-			return Function{HTTP: ok(c.PublicURL)}, nil
+		build := func(p Params) (Function, error) {
+			return Function{HTTP: ok(p.Config.PublicURL)}, nil
 		}
 		ended <- run(ctx, environment(), stores, build, newLogger(log, "status"))
 	}()
@@ -122,7 +120,7 @@ func TestAFunctionIsServedOnlyOnThisMachinesPort(t *testing.T) {
 }
 
 func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
-	never := func(context.Context, config.Config) (Function, error) {
+	never := func(Params) (Function, error) {
 		t.Error("it was built nevertheless")
 		return Function{}, nil
 	}
@@ -134,7 +132,7 @@ func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	cause := errors.New("no table")
-	fail := func(context.Context, config.Config) (Function, error) { return Function{}, cause }
+	fail := func(Params) (Function, error) { return Function{}, cause }
 	err = run(t.Context(), environment(), stores, fail, newLogger(io.Discard, ""))
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v, want the builder's error", err)
@@ -188,7 +186,7 @@ func TestMain(m *testing.M) {
 		runCloudChild()
 		return
 	default:
-		Run(func(context.Context, config.Config) (Function, error) {
+		Run(func(Params) (Function, error) {
 			return Function{}, errors.New("no table")
 		})
 		return
