@@ -2,17 +2,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 
-	"bindery/shared/config"
 	"bindery/shared/console"
 	"bindery/shared/trigger"
 )
 
 func main() { trigger.Run(build) }
 
-func build(_ context.Context, c config.Config) (trigger.Function, error) {
+func build(p trigger.Params) (trigger.Function, error) {
+	c := p.Config
 	if c.OIDC.ClientID == "" {
 		return trigger.Function{}, errors.New("BINDERY_OIDC_CLIENT_ID is not set: " +
 			"the console needs it to sign people in")

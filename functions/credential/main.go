@@ -2,10 +2,7 @@
 package main
 
 import (
-	"context"
-
 	"bindery/shared/api"
-	"bindery/shared/config"
 	tables "bindery/shared/table/selected"
 	"bindery/shared/trigger"
 	vaults "bindery/shared/vault/selected"
@@ -13,9 +10,9 @@ import (
 
 func main() { trigger.Run(build) }
 
-func build(_ context.Context, c config.Config) (trigger.Function, error) {
+func build(p trigger.Params) (trigger.Function, error) {
 	openers := api.Openers{Table: tables.Open, Vault: vaults.Open, Apps: vaults.Apps}
-	a, _, err := openers.Open(c, trigger.Logger("credential"))
+	a, _, err := openers.Open(p.Config, p.Credentials, trigger.Logger("credential"))
 	if err != nil {
 		return trigger.Function{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/api"
 	"bindery/shared/config"
 	"bindery/shared/console"
@@ -92,9 +93,11 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 ) {
 	openers := api.Openers{
 		Table: tables.Open, Vault: vaults.Open,
-		Apps: func(c config.Config) api.Apps { return l.apps(vaults.Apps(c), box) },
+		Apps: func(c config.Config, none *alibabacloud.InvocationCredentials) api.Apps {
+			return l.apps(vaults.Apps(c, none), box)
+		},
 	}
-	a, closer, err := openers.Open(c, log)
+	a, closer, err := openers.Open(c, nil, log)
 	if err != nil {
 		return trigger.Function{}, nil, err
 	}

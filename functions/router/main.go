@@ -3,25 +3,23 @@
 package main
 
 import (
-	"context"
 	"os"
 	"time"
 
 	"bindery/shared/alibabacloud"
-	"bindery/shared/config"
 	"bindery/shared/dispatch"
 	"bindery/shared/trigger"
 )
 
 func main() { trigger.Run(build) }
 
-func build(_ context.Context, c config.Config) (trigger.Function, error) {
-	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
+func build(p trigger.Params) (trigger.Function, error) {
+	environment, err := alibabacloud.Read(os.Getenv, p.Credentials)
 	if err != nil {
 		return trigger.Function{}, err
 	}
 	d, err := dispatch.New(dispatch.Options{
-		Environment: environment, Endpoint: c.Alibaba.FCURL, Console: c.ConsoleURL,
+		Environment: environment, Endpoint: p.Config.Alibaba.FCURL, Console: p.Config.ConsoleURL,
 		Account: os.Getenv("FC_ACCOUNT_ID"), Own: os.Getenv("FC_FUNCTION_NAME"),
 		Now: time.Now, Log: trigger.Logger("router"),
 	})

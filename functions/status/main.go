@@ -2,19 +2,16 @@
 package main
 
 import (
-	"context"
-
 	"bindery/shared/api"
-	"bindery/shared/config"
 	tables "bindery/shared/table/selected"
 	"bindery/shared/trigger"
 )
 
 func main() { trigger.Run(build) }
 
-func build(_ context.Context, c config.Config) (trigger.Function, error) {
+func build(p trigger.Params) (trigger.Function, error) {
 	openers := api.Openers{Table: tables.Open}
-	a, _, err := openers.Open(c, trigger.Logger("status"))
+	a, _, err := openers.Open(p.Config, p.Credentials, trigger.Logger("status"))
 	if err != nil {
 		return trigger.Function{}, err
 	}

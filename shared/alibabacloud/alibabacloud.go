@@ -30,28 +30,31 @@ type Credentials struct {
 	Token secret.Text
 }
 
-// Latest holds the credentials that came with the newest invocation of a function. The cloud sends
-// new ones with each invocation, while those of the environment are as old as the instance and may
-// have expired. The zero value and a nil pointer hold none. Its methods may be called at once from
-// many goroutines; if invocations overlap, the credentials of the one that began last are used.
-type Latest struct {
-	kept atomic.Pointer[Credentials]
+// InvocationCredentials holds the credentials that came with the newest invocation of a function.
+// The cloud sends new ones with each invocation, while those of the environment are as old as the
+// instance and may have expired. The zero value and a nil pointer hold none. Its methods may be
+// called at once from many goroutines; if invocations overlap, the credentials of the invocation
+// that began last are used.
+//
+// Package trigger makes one for the process and sets it; clients read it through [Read].
+type InvocationCredentials struct {
+	newest atomic.Pointer[Credentials]
 }
 
 // Set stores the credentials of an invocation. The three parts belong together: if one is missing,
 // Set keeps the previous credentials.
-func (l *Latest) Set(c Credentials) {
-	if l == nil || c.ID == "" || c.Key.Empty() || c.Token.Empty() {
+func (i *InvocationCredentials) Set(c Credentials) {
+	if i == nil || c.ID == "" || c.Key.Empty() || c.Token.Empty() {
 		return
 	}
-	l.kept.Store(&c)
+	i.newest.Store(&c)
 }
 
 // or returns the credentials, or those of the environment until an invocation has set some.
-func (l *Latest) or(environment func() Credentials) Credentials {
-	if l != nil {
-		if kept := l.kept.Load(); kept != nil {
-			return *kept
+func (i *InvocationCredentials) or(environment func() Credentials) Credentials {
+	if i != nil {
+		if newest := i.newest.Load(); newest != nil {
+			return *newest
 		}
 	}
 	return environment()
@@ -67,12 +70,15 @@ type Environment struct {
 
 // Read reads the environment through lookup, which returns "" for a variable that is not set, like
 // [os.Getenv]. The credentials are looked up at each use: those of the newest invocation if an
-// invocation has set some, else the environment's. latest may be nil if there are no invocations.
+// invocation has set some, else the environment's. The pointer may be nil if there are no
+// invocations.
 //
 // The error has one line for each missing variable. The environment must have credentials in any
 // case: Function Compute sets them for every function that has a role, unless it is configured not
 // to, and a function without a role should fail when it starts.
-func Read(lookup func(string) string, latest *Latest) (Environment, error) {
+func Read(
+	lookup func(string) string, invocation *InvocationCredentials,
+) (Environment, error) {
 	get := func(name string) string { return strings.TrimSpace(lookup(name)) }
 	var missing []error
 	for _, name := range []string{regionVariable, idVariable, keyVariable} {
@@ -92,7 +98,7 @@ func Read(lookup func(string) string, latest *Latest) (Environment, error) {
 	}
 	return Environment{
 		Region:      get(regionVariable),
-		Credentials: func() Credentials { return latest.or(environment) },
+		Credentials: func() Credentials { return invocation.or(environment) },
 	}, nil
 }
 

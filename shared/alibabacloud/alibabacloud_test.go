@@ -57,9 +57,9 @@ func TestTheNewestInvocationsCredentialsAreUsedAndNeverMixed(t *testing.T) {
 	three := func(id, key, token string) alibabacloud.Credentials {
 		return alibabacloud.Credentials{ID: id, Key: secret.New(key), Token: secret.New(token)}
 	}
-	for _, latest := range []*alibabacloud.Latest{nil, {}} {
+	for _, invocation := range []*alibabacloud.InvocationCredentials{nil, {}} {
 		lookup := func(name string) string { return variables[name] }
-		env, err := alibabacloud.Read(lookup, latest)
+		env, err := alibabacloud.Read(lookup, invocation)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,9 +74,9 @@ func TestTheNewestInvocationsCredentialsAreUsedAndNeverMixed(t *testing.T) {
 			{three("", "", ""), "2"},
 			{three("5", "5", "5"), "5"},
 		} {
-			latest.Set(step.set)
+			invocation.Set(step.set)
 			want := step.want
-			if latest == nil {
+			if invocation == nil {
 				want = "0"
 			}
 			got := env.Credentials()
@@ -88,12 +88,12 @@ func TestTheNewestInvocationsCredentialsAreUsedAndNeverMixed(t *testing.T) {
 }
 
 func TestOverlappingInvocationsMixNothing(t *testing.T) {
-	latest := new(alibabacloud.Latest)
+	invocation := new(alibabacloud.InvocationCredentials)
 	variables := map[string]string{
 		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "0",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "0", "ALIBABA_CLOUD_SECURITY_TOKEN": "0",
 	}
-	env, err := alibabacloud.Read(func(name string) string { return variables[name] }, latest)
+	env, err := alibabacloud.Read(func(name string) string { return variables[name] }, invocation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestOverlappingInvocationsMixNothing(t *testing.T) {
 		all.Go(func() {
 			for i := range 200 {
 				text := fmt.Sprint(n, "-", i)
-				latest.Set(alibabacloud.Credentials{
+				invocation.Set(alibabacloud.Credentials{
 					ID: text, Key: secret.New(text), Token: secret.New(text),
 				})
 				got := env.Credentials()

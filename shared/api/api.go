@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"time"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/auth"
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/consent"
@@ -73,34 +74,42 @@ type Dependencies struct {
 	Apps  Apps
 	Now   func() time.Time
 	Log   *slog.Logger
+	// Credentials are those that come with each invocation on Alibaba Cloud, or nil.
+	Credentials *alibabacloud.InvocationCredentials
 	// Guard makes the requests to the platforms. Nil is a guard with the configuration's hosts and
 	// proxy.
 	Guard *netguard.Guard
 }
 
-// Openers are how a deployed function opens what its API needs. Each is the one of this build.
+// Openers are how a deployed function opens what its API needs. Each is the one of this build. The
+// credentials are those that come with each invocation on Alibaba Cloud; the other builds ignore
+// them.
 type Openers struct {
-	Table func(config.Config) (ledger.Table, io.Closer, error)
-	Vault func(config.Config) (vault.Vault, error) // nil for a function that reads no token
-	Apps  func(config.Config) Apps                 // nil for a function that needs no OAuth app
+	Table func(config.Config, *alibabacloud.InvocationCredentials) (ledger.Table, io.Closer, error)
+	// Vault is nil for a function that reads no token.
+	Vault func(config.Config, *alibabacloud.InvocationCredentials) (vault.Vault, error)
+	// Apps is nil for a function that needs no OAuth app.
+	Apps func(config.Config, *alibabacloud.InvocationCredentials) Apps
 }
 
 // Open opens them and returns the API, which logs to log, and the closer of the table. Close that
-// when the last request has ended.
-func (o Openers) Open(c config.Config, log *slog.Logger) (*API, io.Closer, error) {
-	d := Dependencies{Now: time.Now, Log: log}
-	rows, closer, err := o.Table(c)
+// when the last request has ended. The credentials may be nil if there are no invocations.
+func (o Openers) Open(
+	c config.Config, credentials *alibabacloud.InvocationCredentials, log *slog.Logger,
+) (*API, io.Closer, error) {
+	d := Dependencies{Credentials: credentials, Now: time.Now, Log: log}
+	rows, closer, err := o.Table(c, credentials)
 	if err != nil {
 		return nil, nil, err
 	}
 	d.Table = rows
 	if o.Vault != nil {
-		if d.Vault, err = o.Vault(c); err != nil {
+		if d.Vault, err = o.Vault(c, credentials); err != nil {
 			return nil, nil, errors.Join(err, closer.Close())
 		}
 	}
 	if o.Apps != nil {
-		d.Apps = o.Apps(c)
+		d.Apps = o.Apps(c, credentials)
 	}
 	a, err := Open(c, d)
 	if err != nil {
@@ -115,7 +124,7 @@ type Routes func(a *API, mux *http.ServeMux)
 // Open returns the API that the configuration describes.
 func Open(c config.Config, d Dependencies) (*API, error) {
 	instances, err := instance.Open(c.Instances, instance.Options{Now: d.Now, ACR: instance.ACR{
-		Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Latest: c.Alibaba.Latest,
+		Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Credentials: d.Credentials,
 	}})
 	if err != nil {
 		return nil, err // each line of it names the variable

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"strings"
 
-	"bindery/shared/alibabacloud"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 )
@@ -114,9 +113,6 @@ type Alibaba struct {
 	ACRURL string
 	// FCURL is another origin of Function Compute's API than the region's (BINDERY_FC_URL).
 	FCURL string
-	// Latest holds the credentials that come with each invocation. Package trigger sets it and keeps
-	// it current; [Read] leaves it nil, and then the environment's credentials are used.
-	Latest *alibabacloud.Latest
 }
 
 // Format prints nothing of the configuration, since the proxy's address may hold a password.

@@ -62,10 +62,10 @@ func (f *functionCompute) taken() []string {
 
 // fixture is a dispatcher in front of a fake API, with its log.
 type fixture struct {
-	api    *functionCompute
-	url    string
-	log    *testkit.Log
-	latest *alibabacloud.Latest
+	api         *functionCompute
+	url         string
+	log         *testkit.Log
+	credentials *alibabacloud.InvocationCredentials
 }
 
 func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixture {
@@ -74,12 +74,12 @@ func start(t *testing.T, answer func(http.ResponseWriter, string, []byte)) *fixt
 	api.gate.Path = invocations
 	service := httptest.NewServer(api)
 	t.Cleanup(service.Close)
-	w := &fixture{api: api, log: &testkit.Log{}, latest: &alibabacloud.Latest{}}
+	w := &fixture{api: api, log: &testkit.Log{}, credentials: &alibabacloud.InvocationCredentials{}}
 	env := map[string]string{
 		"FC_REGION": "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "key", "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
 	}
-	environment, err := alibabacloud.Read(func(name string) string { return env[name] }, w.latest)
+	environment, err := alibabacloud.Read(func(name string) string { return env[name] }, w.credentials)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestRequestsAreSignedWithTheNewestCredentials(t *testing.T) {
 	if response, _ := w.ask(t, "GET", "/v1/authorizations/0a", ""); response.StatusCode != 500 {
 		t.Errorf("with old credentials: got %d", response.StatusCode)
 	}
-	w.latest.Set(alibabacloud.Credentials{
+	w.credentials.Set(alibabacloud.Credentials{
 		ID: "next", Key: secret.New("other"), Token: secret.New("newer"),
 	})
 	if response, _ := w.ask(t, "GET", "/v1/authorizations/0a", ""); response.StatusCode != 204 {

@@ -90,14 +90,14 @@ func (on *onFC) ofCloud(function string) map[string]string {
 func (on *onFC) openStores() {
 	t := on.w.t
 	t.Helper()
-	var latest alibabacloud.Latest
+	var credentials alibabacloud.InvocationCredentials
 	as := credentialsOf(admin)
-	latest.Set(alibabacloud.Credentials{
+	credentials.Set(alibabacloud.Credentials{
 		ID: as.ID, Key: secret.New(as.Key), Token: secret.New(as.Token),
 	})
 	environment, err := alibabacloud.Read(func(name string) string {
 		return on.ofCloud(admin)[name]
-	}, &latest)
+	}, &credentials)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ type ACR struct {
 	Account string
 	// URL is an origin of the API that is used instead of the region's own.
 	URL string
-	// Latest are the credentials that come with each invocation, or nil.
-	Latest *alibabacloud.Latest
+	// Credentials are those that come with each invocation, or nil.
+	Credentials *alibabacloud.InvocationCredentials
 }
 
 // NewACRClient returns a client of Container Registry's API, and makes no call.

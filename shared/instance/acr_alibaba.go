@@ -11,7 +11,7 @@ import (
 // openACR calls the API of the environment's region, with the credentials of the newest invocation
 // or of the environment; see [alibabacloud.Read].
 func openACR(o Options) (Catalogue, error) {
-	environment, err := alibabacloud.Read(os.Getenv, o.ACR.Latest)
+	environment, err := alibabacloud.Read(os.Getenv, o.ACR.Credentials)
 	if err != nil {
 		return nil, err
 	}

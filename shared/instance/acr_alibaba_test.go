@@ -23,10 +23,10 @@ func TestWithTheTagAlibabaTheRegistryIsCalledWithTheCurrentCredentials(t *testin
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")
 	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "token")
-	latest := new(alibabacloud.Latest)
+	credentials := new(alibabacloud.InvocationCredentials)
 	fresh := func() instance.Catalogue {
 		c, err := instance.Open(" acr\n", instance.Options{
-			ACR: instance.ACR{Account: "acme", URL: server.URL, Latest: latest},
+			ACR: instance.ACR{Account: "acme", URL: server.URL, Credentials: credentials},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func TestWithTheTagAlibabaTheRegistryIsCalledWithTheCurrentCredentials(t *testin
 	if !problem.Is(err, problem.InstancesUnknown) {
 		t.Errorf("with credentials that have ended: %v", err)
 	}
-	latest.Set(alibabacloud.Credentials{
+	credentials.Set(alibabacloud.Credentials{
 		ID: "next", Key: secret.New("next"), Token: secret.New("next"),
 	})
 	if got := ids(t, fresh(), "acme"); strings.Count(got, "cri-") != 2 {

@@ -42,7 +42,7 @@ func TestAlibabaCloud(t *testing.T) {
 		opened, err := vaults.Open(config.Config{SecretPrefix: prefix, Alibaba: config.Alibaba{
 			KMSInstance: os.Getenv("BINDERY_KMS_INSTANCE"), KMSKey: os.Getenv("BINDERY_KMS_KEY"),
 			KMSURL: os.Getenv("BINDERY_KMS_URL"),
-		}})
+		}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func overTablestore(t *testing.T, r *run, environment alibabacloud.Environment) 
 	if err := tablestore.Create(ctx, client, name); err != nil {
 		t.Fatal(err)
 	}
-	opened, _, err := tables.Open(config.Config{Table: name, Alibaba: where})
+	opened, _, err := tables.Open(config.Config{Table: name, Alibaba: where}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func TestAWS(t *testing.T) {
 		if err := dynamo.Create(ctx, client, name); err != nil {
 			t.Fatal(err)
 		}
-		opened, _, err := tables.Open(config.Config{Table: name})
+		opened, _, err := tables.Open(config.Config{Table: name}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestAWS(t *testing.T) {
 	t.Run("SecretsManager", func(t *testing.T) {
 		prefix := "bindery-live/" + random() + "/"
 		t.Logf("secrets %s*", prefix)
-		opened, err := vaults.Open(config.Config{SecretPrefix: prefix})
+		opened, err := vaults.Open(config.Config{SecretPrefix: prefix}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

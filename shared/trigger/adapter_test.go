@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"bindery/shared/config"
 	"bindery/shared/problem"
 	"bindery/shared/trigger/triggertest"
 )
@@ -26,7 +25,7 @@ func runChild() {
 	}
 	serve, err := adapter(detect(os.Getenv), "aws")
 	if err == nil {
-		err = serve(context.Background(), config.Config{}, f, Logger("child"))
+		err = serve(context.Background(), Params{}, f, Logger("child"))
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)

@@ -29,26 +29,26 @@ func runCloudChild() {
 	os.Exit(1)
 }
 
-func buildCloudChild(_ context.Context, c config.Config) (Function, error) {
-	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
+func buildCloudChild(p Params) (Function, error) {
+	environment, err := alibabacloud.Read(os.Getenv, p.Credentials)
 	if err != nil {
 		return Function{}, err
 	}
 	rows, err := tablestore.NewClient(tablestore.ClientOptions{
-		Environment: environment, Instance: c.Alibaba.TablestoreInstance,
-		Endpoint: c.Alibaba.TablestoreURL,
+		Environment: environment, Instance: p.Config.Alibaba.TablestoreInstance,
+		Endpoint: p.Config.Alibaba.TablestoreURL,
 	})
 	if err != nil {
 		return Function{}, err
 	}
 	secrets, err := kms.NewClient(alibabacloud.ClientOptions{
-		Environment: environment, Endpoint: c.Alibaba.KMSURL, Now: time.Now,
+		Environment: environment, Endpoint: p.Config.Alibaba.KMSURL, Now: time.Now,
 	})
 	if err != nil {
 		return Function{}, err
 	}
 	use := func(ctx context.Context) string {
-		_, err := tablestore.New(rows, c.Table).Authorization(ctx, "1")
+		_, err := tablestore.New(rows, p.Config.Table).Authorization(ctx, "1")
 		if errors.Is(err, table.ErrNotFound) {
 			_, err = kms.Current(ctx, secrets, "name")
 		}
@@ -204,14 +204,14 @@ func TestCredentialsThatChangeBetweenTwoInvocationsAreUsed(t *testing.T) {
 
 // Any client of the function can send these headers.
 func TestCredentialsAreNotTakenFromARequestsHeaders(t *testing.T) {
-	latest := new(alibabacloud.Latest)
+	credentials := new(alibabacloud.InvocationCredentials)
 	lookup := environment("FC_REGION", "cn-test", "ALIBABA_CLOUD_ACCESS_KEY_ID", "own",
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "key")
-	own, err := alibabacloud.Read(lookup, latest)
+	own, err := alibabacloud.Read(lookup, credentials)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := fcHandler{http: ok("yes"), latest: latest, log: newLogger(io.Discard, "")}
+	h := fcHandler{http: ok("yes"), credentials: credentials, log: newLogger(io.Discard, "")}
 	headers, _ := json.Marshal(map[string]string{
 		"X-Fc-Access-Key-Id": "forged", "X-Fc-Access-Key-Secret": "forged",
 		"X-Fc-Security-Token": "forged",

@@ -12,15 +12,14 @@ import (
 	"github.com/aliyun/fc-runtime-go-sdk/fccontext"
 
 	"bindery/shared/alibabacloud"
-	"bindery/shared/config"
 	"bindery/shared/secret"
 )
 
 // onFunctionCompute serves HTTP and timer triggers of Function Compute's built-in Go runtime. The
 // initializer and the preStop hook are always registered: a function for which one is configured
 // panics without it.
-func onFunctionCompute(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
-	h := fcHandler{f: f, log: log, latest: c.Alibaba.Latest}
+func onFunctionCompute(ctx context.Context, p Params, f Function, log *slog.Logger) error {
+	h := fcHandler{f: f, log: log, credentials: p.Credentials}
 	if f.HTTP != nil {
 		h.http = Recover(log, f.HTTP)
 	}
@@ -31,10 +30,10 @@ func onFunctionCompute(ctx context.Context, c config.Config, f Function, log *sl
 }
 
 type fcHandler struct {
-	f      Function
-	http   http.Handler
-	log    *slog.Logger
-	latest *alibabacloud.Latest
+	f           Function
+	http        http.Handler
+	log         *slog.Logger
+	credentials *alibabacloud.InvocationCredentials
 }
 
 // fcReply is the HTTP trigger's reply. A header has one value.
@@ -55,7 +54,7 @@ func (h fcHandler) invoke(ctx context.Context, payload []byte) (json.RawMessage,
 	id := ""
 	if about, ok := fccontext.FromContext(ctx); ok { // may be called only once
 		id = about.RequestID
-		h.latest.Set(alibabacloud.Credentials{
+		h.credentials.Set(alibabacloud.Credentials{
 			ID:    about.Credentials.AccessKeyId,
 			Key:   secret.New(about.Credentials.AccessKeySecret),
 			Token: secret.New(about.Credentials.SecurityToken),

@@ -9,13 +9,11 @@ import (
 
 	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-
-	"bindery/shared/config"
 )
 
 // onLambda serves API Gateway's payload 2.0 and schedules. Lambda's own adapters are not used:
 // lambdaurl uses a streaming protocol that an HTTP API doesn't support, and loses the cookies.
-func onLambda(ctx context.Context, _ config.Config, f Function, log *slog.Logger) error {
+func onLambda(ctx context.Context, _ Params, f Function, log *slog.Logger) error {
 	h := lambdaHandler{f: f, log: log}
 	if f.HTTP != nil {
 		h.http = Recover(log, f.HTTP)

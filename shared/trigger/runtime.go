@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-
-	"bindery/shared/config"
 )
 
 // runtime is what runs this process. Its value is the name that errors show.
@@ -30,7 +28,7 @@ func detect(lookup func(string) string) runtime {
 }
 
 // server passes calls to f until ctx is done.
-type server func(ctx context.Context, c config.Config, f Function, log *slog.Logger) error
+type server func(ctx context.Context, p Params, f Function, log *slog.Logger) error
 
 // adapter returns the server for the runtime. stores is the cloud that the binary keeps its records
 // and secrets in, "" for a local file. A binary with a local file is refused on a cloud's runtime,
@@ -50,8 +48,8 @@ func adapter(on runtime, stores string) (server, error) {
 }
 
 // onPort serves on the configured port of 127.0.0.1.
-func onPort(ctx context.Context, c config.Config, f Function, log *slog.Logger) error {
-	listener, err := Listen(ctx, c.Port)
+func onPort(ctx context.Context, p Params, f Function, log *slog.Logger) error {
+	listener, err := Listen(ctx, p.Config.Port)
 	if err != nil {
 		return err
 	}

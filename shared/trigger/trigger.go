@@ -32,8 +32,16 @@ type Function struct {
 	Schedule func(ctx context.Context, input json.RawMessage) (any, error)
 }
 
-// Build returns the function for a configuration.
-type Build = func(context.Context, config.Config) (Function, error)
+// Params are what a function is built from and served with.
+type Params struct {
+	Config config.Config
+	// Credentials are the ones that Function Compute sends with each invocation. The server sets
+	// them before it passes an invocation to the function. On another runtime they stay empty.
+	Credentials *alibabacloud.InvocationCredentials
+}
+
+// Build returns the function that the parameters describe.
+type Build = func(Params) (Function, error)
 
 // Run is the main of a deployed function. It reads the configuration from the environment, builds
 // the function, detects the runtime, and serves until the runtime ends it.
@@ -65,10 +73,10 @@ func run(
 	if err := errors.Join(refusal, err); err != nil {
 		return err
 	}
-	c.Alibaba.Latest = new(alibabacloud.Latest)
-	f, err := build(ctx, c)
+	p := Params{Config: c, Credentials: new(alibabacloud.InvocationCredentials)}
+	f, err := build(p)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	return serve(ctx, c, f, log)
+	return serve(ctx, p, f, log)
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"bindery/shared/config"
 	"bindery/shared/testkit"
 )
 
@@ -94,8 +93,8 @@ func TestAFunctionIsServedOnlyOnThisMachinesPort(t *testing.T) {
 	log := newOutput()
 	ended := make(chan error, 1)
 	go func() {
-		build := func(_ context.Context, c config.Config) (Function, error) {
-			return Function{HTTP: ok(c.PublicURL)}, nil
+		build := func(p Params) (Function, error) {
+			return Function{HTTP: ok(p.Config.PublicURL)}, nil
 		}
 		ended <- run(ctx, environment(), stores, build, newLogger(log, "status"))
 	}()
@@ -113,7 +112,7 @@ func TestAFunctionIsServedOnlyOnThisMachinesPort(t *testing.T) {
 }
 
 func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
-	never := func(context.Context, config.Config) (Function, error) {
+	never := func(Params) (Function, error) {
 		t.Error("it was built nevertheless")
 		return Function{}, nil
 	}
@@ -125,7 +124,7 @@ func TestEveryMistakeOfAStartIsReportedAtOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	cause := errors.New("no table")
-	fail := func(context.Context, config.Config) (Function, error) { return Function{}, cause }
+	fail := func(Params) (Function, error) { return Function{}, cause }
 	err = run(t.Context(), environment(), stores, fail, newLogger(io.Discard, ""))
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v, want the builder's error", err)
@@ -179,7 +178,7 @@ func TestMain(m *testing.M) {
 		runCloudChild()
 		return
 	default:
-		Run(func(context.Context, config.Config) (Function, error) {
+		Run(func(Params) (Function, error) {
 			return Function{}, errors.New("no table")
 		})
 		return

@@ -17,12 +17,14 @@ import (
 // environment's region, with the credentials of the newest invocation or of the environment; see
 // [alibabacloud.Read]. It makes no call, so that a missing table shows at the first call. Closing
 // it does nothing.
-func Open(c config.Config) (ledger.Table, io.Closer, error) {
+func Open(
+	c config.Config, credentials *alibabacloud.InvocationCredentials,
+) (ledger.Table, io.Closer, error) {
 	var missing error
 	if c.Alibaba.TablestoreInstance == "" {
 		missing = errors.New("BINDERY_TABLESTORE_INSTANCE is not set")
 	}
-	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
+	environment, err := alibabacloud.Read(os.Getenv, credentials)
 	if err := errors.Join(missing, err); err != nil {
 		return nil, nil, err
 	}

@@ -45,10 +45,11 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 	}
 
 	c := config.Config{Table: "bindery_test", Alibaba: config.Alibaba{
-		TablestoreInstance: "mine", TablestoreURL: server.URL, Latest: new(alibabacloud.Latest),
+		TablestoreInstance: "mine", TablestoreURL: server.URL,
 	}}
+	credentials := new(alibabacloud.InvocationCredentials)
 	before := service.Calls()
-	opened, closer, err := selected.Open(c)
+	opened, closer, err := selected.Open(c, credentials)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 		t.Errorf("the table configured has %d rows, want 1", got)
 	}
 	// And those of an invocation once there has been one.
-	c.Alibaba.Latest.Set(alibabacloud.Credentials{
+	credentials.Set(alibabacloud.Credentials{
 		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
 	})
 	service.SetCredentials("newest", "newest", "newest")
@@ -85,7 +86,7 @@ func TestWithTheTagAlibabaItIsTablestore(t *testing.T) {
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	t.Setenv("FC_REGION", "")
-	opened, _, err := selected.Open(config.Config{})
+	opened, _, err := selected.Open(config.Config{}, nil)
 	for _, variable := range []string{"FC_REGION", "BINDERY_TABLESTORE_INSTANCE"} {
 		if opened != nil || err == nil || !strings.Contains(err.Error(), variable+" is not set") {
 			t.Errorf("got error %v, want one that names %s", err, variable)

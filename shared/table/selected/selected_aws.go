@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/awscloud"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/config"
@@ -17,7 +18,9 @@ import (
 // Open takes the table BINDERY_TABLE of DynamoDB, in the region and with the credentials of the
 // environment; see [awscloud.Config]. It makes no call, so that a missing table shows at the first
 // call. Closing it does nothing.
-func Open(c config.Config) (ledger.Table, io.Closer, error) {
+func Open(
+	c config.Config, _ *alibabacloud.InvocationCredentials,
+) (ledger.Table, io.Closer, error) {
 	cloud, err := awscloud.Config(awscloud.DynamoDB, os.Getenv)
 	if err != nil {
 		return nil, nil, err

@@ -28,7 +28,7 @@ func TestWithTheTagAwsItIsDynamoDB(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "key")
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", server.URL)
 
-	opened, closer, err := selected.Open(config.Config{Table: "bindery-test"})
+	opened, closer, err := selected.Open(config.Config{Table: "bindery-test"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestWithTheTagAwsItIsDynamoDB(t *testing.T) {
 		t.Error(err)
 	}
 	t.Setenv("AWS_REGION", "")
-	if opened, _, err := selected.Open(config.Config{}); err == nil || opened != nil ||
+	if opened, _, err := selected.Open(config.Config{}, nil); err == nil || opened != nil ||
 		err.Error() != "AWS_REGION is not set" {
 		t.Errorf("without a region: got error %v, want one that names the variable", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/config"
 	"bindery/shared/table/bolt"
@@ -13,7 +14,9 @@ import (
 
 // Open opens the file bindery.db in the data folder. Only one process at a time can; close it
 // when the last call has ended.
-func Open(c config.Config) (ledger.Table, io.Closer, error) {
+func Open(
+	c config.Config, _ *alibabacloud.InvocationCredentials,
+) (ledger.Table, io.Closer, error) {
 	opened, err := bolt.Open(filepath.Join(c.Data, "bindery.db"))
 	if err != nil {
 		return nil, nil, err

@@ -14,7 +14,7 @@ import (
 
 func TestWithoutATagItIsAFileInTheDataFolder(t *testing.T) {
 	c := config.Config{Data: filepath.Join(t.TempDir(), "data")}
-	opened, closer, err := selected.Open(c)
+	opened, closer, err := selected.Open(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestWithoutATagItIsAFileInTheDataFolder(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(c.Data, "bindery.db")); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := selected.Open(c); err == nil {
+	if _, _, err := selected.Open(c, nil); err == nil {
 		t.Error("opened twice at once")
 	}
 	if err := closer.Close(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
 	"bindery/shared/secret"
 )
@@ -14,11 +15,13 @@ import (
 // Apps returns a func that reads the JSON of the OAuth apps, or nil if BINDERY_OAUTH_APPS isn't
 // set. The variable is the name of a secret in the cloud's secrets manager, whose current value is
 // read, or on a laptop the path of a file.
-func Apps(c config.Config) func(context.Context) (secret.Text, error) {
+func Apps(
+	c config.Config, credentials *alibabacloud.InvocationCredentials,
+) func(context.Context) (secret.Text, error) {
 	if c.OAuthApps == "" {
 		return nil
 	}
-	read := appsReader(c)
+	read := appsReader(c, credentials)
 	return func(ctx context.Context) (secret.Text, error) {
 		apps, err := read(ctx)
 		if err != nil {

@@ -21,7 +21,7 @@ import (
 // BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin with
 // BINDERY_SECRET_PREFIX. Open makes no call, so a missing permission shows at the first call of the
 // vault.
-func Open(c config.Config) (vault.Vault, error) {
+func Open(c config.Config, credentials *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	var missing []error
 	for name, value := range map[string]string{
 		"BINDERY_KMS_INSTANCE": c.Alibaba.KMSInstance, "BINDERY_KMS_KEY": c.Alibaba.KMSKey,
@@ -30,7 +30,7 @@ func Open(c config.Config) (vault.Vault, error) {
 			missing = append(missing, fmt.Errorf("%s is not set", name))
 		}
 	}
-	client, err := client(c)
+	client, err := client(c, credentials)
 	if err := errors.Join(append(missing, err)...); err != nil {
 		return nil, err
 	}
@@ -39,8 +39,10 @@ func Open(c config.Config) (vault.Vault, error) {
 	}), nil
 }
 
-func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
-	client, err := client(c)
+func appsReader(
+	c config.Config, credentials *alibabacloud.InvocationCredentials,
+) func(context.Context) (secret.Text, error) {
+	client, err := client(c, credentials)
 	return func(ctx context.Context) (secret.Text, error) {
 		if err != nil {
 			return secret.Text{}, err
@@ -49,8 +51,10 @@ func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
 	}
 }
 
-func client(c config.Config) (*alibabacloud.Client, error) {
-	environment, err := alibabacloud.Read(os.Getenv, c.Alibaba.Latest)
+func client(
+	c config.Config, credentials *alibabacloud.InvocationCredentials,
+) (*alibabacloud.Client, error) {
+	environment, err := alibabacloud.Read(os.Getenv, credentials)
 	if err != nil {
 		return nil, err
 	}

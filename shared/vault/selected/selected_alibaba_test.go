@@ -41,8 +41,8 @@ func environment(t *testing.T) (*kmstest.Service, config.Config) {
 
 func TestWithTheTagAlibabaTheVaultIsKMS(t *testing.T) {
 	service, c := environment(t)
-	c.Alibaba.Latest = new(alibabacloud.Latest)
-	v, err := selected.Open(c)
+	credentials := new(alibabacloud.InvocationCredentials)
+	v, err := selected.Open(c, credentials)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestWithTheTagAlibabaTheVaultIsKMS(t *testing.T) {
 		t.Errorf("Get is another value, or %v", err)
 	}
 	// After an invocation, its credentials are used.
-	c.Alibaba.Latest.Set(alibabacloud.Credentials{
+	credentials.Set(alibabacloud.Credentials{
 		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
 	})
 	service.SetCredentials("newest", "newest", "newest")
@@ -81,16 +81,16 @@ func TestWithTheTagAlibabaTheVaultIsKMS(t *testing.T) {
 
 func TestTheOAuthAppsAreASecretThatTheOperatorMayChange(t *testing.T) {
 	service, c := environment(t)
-	c.Alibaba.Latest = new(alibabacloud.Latest)
-	if selected.Apps(config.Config{}) != nil {
+	credentials := new(alibabacloud.InvocationCredentials)
+	if selected.Apps(config.Config{}, nil) != nil {
 		t.Error("without BINDERY_OAUTH_APPS there is something to fetch")
 	}
-	apps := selected.Apps(c)
+	apps := selected.Apps(c, credentials)
 	_, err := apps(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "BINDERY_OAUTH_APPS") {
 		t.Errorf("without the secret: got %v, want an error that names the variable", err)
 	}
-	c.Alibaba.Latest.Set(alibabacloud.Credentials{
+	credentials.Set(alibabacloud.Credentials{
 		ID: "newest", Key: secret.New("newest"), Token: secret.New("newest"),
 	})
 	service.SetCredentials("newest", "newest", "newest")
@@ -106,13 +106,13 @@ func TestMissingVariablesAreNamed(t *testing.T) {
 	_, c := environment(t)
 	t.Setenv("FC_REGION", "")
 	c.Alibaba.KMSInstance, c.Alibaba.KMSKey = "", ""
-	v, err := selected.Open(c)
+	v, err := selected.Open(c, nil)
 	for _, variable := range []string{"FC_REGION", "BINDERY_KMS_INSTANCE", "BINDERY_KMS_KEY"} {
 		if v != nil || err == nil || !strings.Contains(err.Error(), variable+" is not set") {
 			t.Errorf("Open = %v, %v, want the name %s", v, err, variable)
 		}
 	}
-	_, err = selected.Apps(c)(t.Context())
+	_, err = selected.Apps(c, nil)(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "FC_REGION is not set") {
 		t.Errorf("the apps: got %v, want the variable's name", err)
 	}

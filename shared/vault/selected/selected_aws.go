@@ -9,6 +9,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/awscloud"
 	"bindery/shared/config"
 	"bindery/shared/secret"
@@ -20,7 +21,7 @@ import (
 // Open returns a vault in Secrets Manager, in the region and with the credentials of the
 // environment; see [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX. Open
 // makes no call, so a missing permission shows at the first call of the vault.
-func Open(c config.Config) (vault.Vault, error) {
+func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	client, err := client()
 	if err != nil {
 		return nil, err // not a nil pointer in an interface, which isn't nil
@@ -29,7 +30,9 @@ func Open(c config.Config) (vault.Vault, error) {
 }
 
 // appsReader returns a func that reads the secret as text or binary.
-func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
+func appsReader(
+	c config.Config, _ *alibabacloud.InvocationCredentials,
+) func(context.Context) (secret.Text, error) {
 	client, err := client()
 	return func(ctx context.Context) (secret.Text, error) {
 		if err != nil {

@@ -41,7 +41,7 @@ func environment(t *testing.T) *smtest.Service {
 
 func TestWithTheTagAwsTheVaultIsSecretsManager(t *testing.T) {
 	service := environment(t)
-	v, err := selected.Open(config.Config{SecretPrefix: "mine/"})
+	v, err := selected.Open(config.Config{SecretPrefix: "mine/"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +71,10 @@ func TestWithTheTagAwsTheVaultIsSecretsManager(t *testing.T) {
 
 func TestTheOAuthAppsAreASecretThatTheOperatorMayChange(t *testing.T) {
 	service := environment(t)
-	if selected.Apps(config.Config{}) != nil {
+	if selected.Apps(config.Config{}, nil) != nil {
 		t.Error("without BINDERY_OAUTH_APPS there is something to fetch")
 	}
-	apps := selected.Apps(config.Config{OAuthApps: "bindery/oauth-apps"})
+	apps := selected.Apps(config.Config{OAuthApps: "bindery/oauth-apps"}, nil)
 	_, err := apps(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "BINDERY_OAUTH_APPS") {
 		t.Errorf("without the secret: got %v, want an error that names the variable", err)
@@ -112,11 +112,11 @@ func TestTheOAuthAppsAreASecretThatTheOperatorMayChange(t *testing.T) {
 func TestMissingVariablesAreNamed(t *testing.T) {
 	environment(t)
 	t.Setenv("AWS_REGION", "")
-	v, err := selected.Open(config.Config{})
+	v, err := selected.Open(config.Config{}, nil)
 	if v != nil || err == nil || err.Error() != "AWS_REGION is not set" {
 		t.Errorf("Open = %v, %v, want the variable's name", v, err)
 	}
-	_, err = selected.Apps(config.Config{OAuthApps: "a"})(t.Context())
+	_, err = selected.Apps(config.Config{OAuthApps: "a"}, nil)(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "AWS_REGION is not set") {
 		t.Errorf("the apps: got %v, want the variable's name", err)
 	}

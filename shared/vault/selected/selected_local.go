@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
@@ -15,7 +16,7 @@ import (
 
 // Open opens the folder "vault" in the data folder. The key comes from the environment if it is
 // set there, else from the file "vault.key" next to the folder, which is created if it is missing.
-func Open(c config.Config) (vault.Vault, error) {
+func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	key, err := key(c)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,9 @@ func key(c config.Config) (file.Key, error) {
 	return file.ReadKey(filepath.Join(c.Data, "vault.key"))
 }
 
-func appsReader(c config.Config) func(context.Context) (secret.Text, error) {
+func appsReader(
+	c config.Config, _ *alibabacloud.InvocationCredentials,
+) func(context.Context) (secret.Text, error) {
 	return func(context.Context) (secret.Text, error) {
 		text, err := os.ReadFile(c.OAuthApps)
 		return secret.New(string(text)), err

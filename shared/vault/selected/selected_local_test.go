@@ -18,7 +18,7 @@ const name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 func TestTheKeyFileIsCreatedOnceAndReused(t *testing.T) {
 	c := config.Config{Data: filepath.Join(t.TempDir(), "data")}
-	v, err := selected.Open(c)
+	v, err := selected.Open(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestTheKeyFileIsCreatedOnceAndReused(t *testing.T) {
 			t.Errorf("mode of %s = %o, want 600", path, got)
 		}
 	}
-	again, err := selected.Open(c)
+	again, err := selected.Open(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,17 +46,17 @@ func TestTheKeyFileIsCreatedOnceAndReused(t *testing.T) {
 
 func TestTheEnvironmentsKeyHasPriority(t *testing.T) {
 	c := config.Config{Data: t.TempDir(), VaultKey: secret.New(strings.Repeat("0f", 32))}
-	if _, err := selected.Open(c); err != nil {
+	if _, err := selected.Open(c, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "vault.key")); !os.IsNotExist(err) {
 		t.Errorf("a key file was created in spite of the environment's key: %v", err)
 	}
-	if v, err := selected.Open(config.Config{Data: c.Data}); err == nil || v != nil {
+	if v, err := selected.Open(config.Config{Data: c.Data}, nil); err == nil || v != nil {
 		t.Error("a new key file opened a vault that the environment's key sealed")
 	}
 	c.VaultKey = secret.New("short")
-	if _, err := selected.Open(c); err == nil || strings.Contains(err.Error(), "short") {
+	if _, err := selected.Open(c, nil); err == nil || strings.Contains(err.Error(), "short") {
 		t.Errorf("Open(a short key) = %v, want an error without the key", err)
 	}
 }
