@@ -5,6 +5,7 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"context"
 	"slices"
 	"testing"
@@ -17,7 +18,7 @@ import (
 	"bindery/shared/secret"
 )
 
-// year is a binding's year, day by day. The sweep runs each morning, and every third day a build
+// year is a binding's year, day by day. The sweep runs twice each morning, and every third day a build
 // asks for a credential.
 type year struct {
 	*harness
@@ -37,7 +38,9 @@ func newYear(t *testing.T, platform string) *year {
 func (y *year) until(morning int) {
 	y.Helper()
 	for today := y.today(); today < morning; today = y.today() {
-		y.clock().move(ledger.Day)
+		y.clock().move(ledger.Day - maintenance.DoubtedCheckInterval)
+		y.mustSweep()
+		y.clock().move(maintenance.DoubtedCheckInterval)
 		y.mustSweep()
 		if y.today()%3 == 0 {
 			y.build()

@@ -31,10 +31,20 @@ func recheckIntervals() []time.Duration {
 	return []time.Duration{15 * time.Minute, 45 * time.Minute, 23 * time.Hour}
 }
 
-// caller is what a check is made for.
-type caller bool
+// origin is what a check is made for. The zero value is the schedule.
+type origin struct {
+	byUser bool
+	next   time.Time // when the schedule would have checked without the user
+}
 
-const bySchedule, byUser caller = false, true
+// keepEarlyChecks leaves the schedule's early checks of an unusable binding as they were before a
+// user asked for a check: users who ask again and again do not use them up.
+func (o origin) keepEarlyChecks(b *binding.Record, before binding.Record) {
+	if o.byUser && b.Health != binding.HealthGood && b.Health == before.Health &&
+		before.RechecksLeft > 0 {
+		b.RechecksLeft, b.CheckAt = before.RechecksLeft, o.next
+	}
+}
 
 // mustConfirm reports whether p is a refusal that would change a binding's health and needs a second
 // one for it. The answer to a refresh, and the end of a token whose expiry has passed, are definite.

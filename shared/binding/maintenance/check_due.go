@@ -38,7 +38,7 @@ func (s *Service) checkDue(
 	if binding.IsRevokedByOperator(rec) || rec.Health == binding.HealthRevoked && !hasRecheck(rec) {
 		return hostResult{}, s.rest(ctx, rec)
 	}
-	_, out, err := s.checkClaimed(ctx, rec, bySchedule)
+	_, out, err := s.checkClaimed(ctx, rec, origin{})
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
 	part.Warned += one(out.warned)
