@@ -278,7 +278,11 @@ func TestARevokedTokenIsNotCheckedAgain(t *testing.T) {
 			b.sandbox.RevokeTokens(sandbox.Platform(name), "alice")
 		}
 		b.later(ledger.CheckInterval)
+		b.later(maintenance.DoubtedCheckInterval)
 		b.wantStatus("after the check", "i-1", name, binding.StatusRevoked)
+		for _, wait := range []time.Duration{15 * time.Minute, time.Hour, ledger.Day} {
+			b.later(wait) // the early checks
+		}
 		b.sandbox.ResetLog()
 		for range 10 {
 			b.later(ledger.CheckInterval)

@@ -76,6 +76,12 @@ type Record struct {
 	Unanswered    int              `json:"unanswered,omitempty"`   // checks in a row without an answer
 	// CheckAt is when the token is next checked; zero: not before its owner asks for it, or a re-bind.
 	CheckAt time.Time `json:"checkAt,omitzero"`
+	// DoubtedAt is when a check first got the refusal DoubtedProblem, which the next check confirms or
+	// refutes. Until then Health stays as it was. A time before LastCheckedAt is refuted.
+	DoubtedAt      time.Time        `json:"doubtedAt,omitzero"`
+	DoubtedProblem *problem.Problem `json:"doubtedProblem,omitempty"`
+	// RechecksLeft is how many early checks a binding has left that a check has found unusable.
+	RechecksLeft int `json:"rechecksLeft,omitempty"`
 	// Warned is the number of days before the token's end of the last warning to its owner; 0: none.
 	Warned int `json:"warned,omitempty"`
 	// MissingSince is when the instance was first not found in the catalogue.

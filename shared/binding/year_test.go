@@ -10,6 +10,7 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
@@ -18,7 +19,7 @@ import (
 	"bindery/shared/testkit"
 )
 
-// year is a binding's year, day by day. The sweep runs each morning, and every third day a build
+// year is a binding's year, day by day. The sweep runs twice each morning, and every third day a build
 // asks for a credential.
 type year struct {
 	*harness
@@ -38,7 +39,9 @@ func newYear(t *testing.T, platform string) *year {
 func (y *year) until(morning int) {
 	y.Helper()
 	for today := y.today(); today < morning; today = y.today() {
-		y.clock().Advance(ledger.Day)
+		y.clock().Advance(ledger.Day - maintenance.DoubtedCheckInterval)
+		y.mustSweep()
+		y.clock().Advance(maintenance.DoubtedCheckInterval)
 		y.mustSweep()
 		if y.today()%3 == 0 {
 			y.build()

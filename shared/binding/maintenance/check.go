@@ -47,14 +47,14 @@ func (s *Service) CheckNow(
 	case binding.IsRevokedByOperator(rec), binding.FromNewerVersion(rec):
 		return s.ledger.View(rec), nil
 	}
+	by := origin{byUser: true, next: rec.CheckAt}
 	if rec, err = s.claim(ctx, rec); err != nil {
 		if errors.Is(err, table.ErrConflict) {
 			return binding.View{}, problem.New(problem.Conflict)
 		}
 		return binding.View{}, ledger.Unavailable("claiming the binding", err)
 	}
-	rec, _, err = s.checkClaimed(ctx, rec)
-	if err != nil {
+	if rec, _, err = s.checkClaimed(ctx, rec, by); err != nil {
 		return binding.View{}, err
 	}
 	return s.ledger.View(rec), nil
@@ -74,9 +74,9 @@ func (s *Service) claim(ctx context.Context, rec binding.Record) (binding.Record
 // vault has failed is taken back: a vault that is down for hours must not quarantine every record.
 // A missing secret counts, for it does not come back.
 func (s *Service) checkClaimed(
-	ctx context.Context, rec binding.Record,
+	ctx context.Context, rec binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {
-	rec, out, err := s.runCheck(ctx, rec)
+	rec, out, err := s.runCheck(ctx, rec, by)
 	if err != nil && !errors.Is(err, vault.ErrNotFound) {
 		s.unclaim(ctx, rec)
 	}
@@ -96,11 +96,16 @@ func (s *Service) unclaim(ctx context.Context, rec binding.Record) {
 	})
 }
 
-// runCheck asks the platform about a claimed record and saves the result.
+// runCheck asks the platform about a claimed record and saves the result. A check that a user has
+// asked for confirms a refusal at once, so that the user gets the result.
 func (s *Service) runCheck(
-	ctx context.Context, before binding.Record,
+	ctx context.Context, before binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {
 	rec, result, cause := s.askPlatform(ctx, before)
+	confirmed := false
+	if by.byUser && s.mustConfirm(rec, problem.Of(cause)) {
+		rec, result, cause, confirmed = s.askAgain(ctx, rec, result, cause)
+	}
 	if problem.Is(cause, problem.StorageUnavailable) {
 		return rec, checkOutcome{}, cause
 	}
@@ -117,7 +122,8 @@ func (s *Service) runCheck(
 		b.Attempts = 0
 		b.MissingSince = before.MissingSince
 		if b.Token.Generation == checked.Generation { // else the result is of an earlier token
-			out = out.and(s.applyCheckResult(b, result, cause)).and(s.warnOfExpiry(b))
+			out = out.and(s.applyCheckResult(b, result, cause, confirmed)).and(s.warnOfExpiry(b))
+			by.keepEarlyChecks(b, before)
 		}
 		b.DueAt = s.ledger.Due(*b)
 		return true

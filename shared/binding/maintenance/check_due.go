@@ -35,10 +35,10 @@ func (s *Service) checkDue(
 	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
 		return hostResult{}, err
 	}
-	if rec.Health == binding.HealthRevoked && (binding.IsRevokedByOperator(rec) || rec.RecheckAt.IsZero()) {
+	if binding.IsRevokedByOperator(rec) || rec.Health == binding.HealthRevoked && !hasRecheck(rec) {
 		return hostResult{}, s.rest(ctx, rec)
 	}
-	_, out, err := s.checkClaimed(ctx, rec)
+	_, out, err := s.checkClaimed(ctx, rec, origin{})
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
 	part.Warned += one(out.warned)
@@ -81,6 +81,9 @@ func (s *Service) rest(ctx context.Context, rec binding.Record) error {
 	_, err := s.ledger.Table.SaveBinding(ctx, rec)
 	return err
 }
+
+// hasRecheck reports whether a revoked binding is to be checked again by the schedule.
+func hasRecheck(rec binding.Record) bool { return !rec.RecheckAt.IsZero() || rec.RechecksLeft > 0 }
 
 func one(yes bool) int {
 	if yes {

@@ -31,20 +31,20 @@ func (o checkOutcome) and(p checkOutcome) checkOutcome {
 }
 
 // applyCheckResult puts the result of a check into the record. Only this function decides whether a
-// platform's answer ends a binding, restricts it, is temporary, or concerns the operator.
+// platform's answer ends a binding, restricts it, is temporary, or concerns the operator. confirmed
+// says that the platform has given the answer twice.
 func (s *Service) applyCheckResult(
-	b *binding.Record, f provider.CheckResult, cause error,
+	b *binding.Record, f provider.CheckResult, cause error, confirmed bool,
 ) checkOutcome {
 	p := problem.Of(cause)
+	health := healthAfter(p)
 	switch {
 	case cause == nil:
 		return checkOutcome{recovered: s.markHealthy(b, f)}
-	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
-		s.markUnhealthy(b, binding.HealthRevoked, binding.EventRevoked, p)
-	case p.Code == problem.TokenExpired:
-		s.markUnhealthy(b, binding.HealthExpired, binding.EventExpired, p)
-	case slices.Contains(unauthorizedCodes(), p.Code):
-		s.markUnhealthy(b, binding.HealthUnauthorized, binding.EventUnauthorized, p)
+	case health != binding.HealthGood && !confirmed && s.mustConfirm(*b, p):
+		s.markDoubted(b, p)
+	case health != binding.HealthGood:
+		s.markUnhealthy(b, health, p)
 	case p.Code == problem.ClientRefused, p.Code == problem.PlatformNotConfigured:
 		// The operator's fault changes no user's binding.
 		b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
@@ -54,6 +54,20 @@ func (s *Service) applyCheckResult(
 		return checkOutcome{failed: true, transient: p}
 	}
 	return checkOutcome{failed: true}
+}
+
+// healthAfter returns the health of a binding whose token the platform refuses with p, and
+// HealthGood if p is no refusal of the token.
+func healthAfter(p *problem.Problem) binding.Health {
+	switch {
+	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
+		return binding.HealthRevoked
+	case p.Code == problem.TokenExpired:
+		return binding.HealthExpired
+	case slices.Contains(unauthorizedCodes(), p.Code):
+		return binding.HealthUnauthorized
+	}
+	return binding.HealthGood
 }
 
 // unauthorizedCodes are the problems of a token that is valid and may not do what Bindery needs.
@@ -71,6 +85,8 @@ func (s *Service) markHealthy(b *binding.Record, f provider.CheckResult) (recove
 	}
 	recovered = b.Health != binding.HealthGood || b.Unanswered >= binding.MinUnansweredChecks
 	b.LastCheckedAt, b.Unanswered = s.ledger.Now(), 0
+	clearDoubt(b)
+	b.RechecksLeft = 0
 	if f.Identity.ID == b.Identity.ID {
 		b.Identity = binding.Identity(f.Identity) // the user's name or picture may have changed
 	}
@@ -103,11 +119,10 @@ func keepBindWarnings(before, now []problem.Problem) []problem.Problem {
 }
 
 // markUnhealthy records a definite answer of the platform. Its event is written once.
-func (s *Service) markUnhealthy(
-	b *binding.Record, health binding.Health, eventType string, p *problem.Problem,
-) {
+func (s *Service) markUnhealthy(b *binding.Record, health binding.Health, p *problem.Problem) {
 	b.Unanswered = 0
-	b.CheckAt = s.ledger.Now().Add(ledger.CheckInterval)
+	clearDoubt(b)
+	s.scheduleRecheck(b, health, p)
 	if b.Health == health && b.Problem != nil && b.Problem.Code == p.Code {
 		if health != binding.HealthRevoked { // the first reason of a revocation stays
 			b.Problem = p
@@ -122,7 +137,18 @@ func (s *Service) markUnhealthy(
 		return // the first reason of a revocation stays
 	}
 	b.Health, b.Problem = health, p
-	s.ledger.Happened(b, binding.Event{Type: eventType, Identity: b.Identity, Problem: p})
+	s.ledger.Happened(b, binding.Event{Type: eventOf(health), Identity: b.Identity, Problem: p})
+}
+
+// eventOf returns the type of the event that a binding becomes unusable with.
+func eventOf(health binding.Health) string {
+	switch health {
+	case binding.HealthExpired:
+		return binding.EventExpired
+	case binding.HealthUnauthorized:
+		return binding.EventUnauthorized
+	}
+	return binding.EventRevoked
 }
 
 // markUnanswered records a check without an answer. The third in a row writes an event, if the
@@ -131,7 +157,12 @@ func (s *Service) markUnhealthy(
 func (s *Service) markUnanswered(b *binding.Record, p *problem.Problem) {
 	b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
 	if b.Health == binding.HealthRevoked {
-		b.CheckAt = s.ledger.Now().Add(ledger.CheckInterval) // the platform is not asked again
+		b.CheckAt = s.ledger.Now().Add(ledger.CheckInterval)
+		if b.RechecksLeft > 0 { // the last of them needs an answer
+			wait := recheckIntervals()[len(recheckIntervals())-b.RechecksLeft]
+			b.CheckAt = s.ledger.Now().Add(max(wait, p.RetryAfter))
+			b.RechecksLeft = max(1, b.RechecksLeft-1)
+		}
 		return
 	}
 	b.Unanswered++
@@ -152,7 +183,7 @@ func (s *Service) warnOfExpiry(b *binding.Record) checkOutcome {
 	left := expiry.Sub(s.ledger.Now())
 	if left <= 0 {
 		p := problem.New(problem.TokenExpired).With("platform", s.ledger.Title(b.Platform))
-		s.markUnhealthy(b, binding.HealthExpired, binding.EventExpired, p)
+		s.markUnhealthy(b, binding.HealthExpired, p)
 		return checkOutcome{failed: true}
 	}
 	for _, days := range slices.Backward(ledger.WarningDays()) { // the fewest first

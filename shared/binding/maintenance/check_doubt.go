@@ -1,0 +1,108 @@
+package maintenance
+
+import (
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"context"
+	"time"
+)
+
+// A refusal may come from something in front of the platform, or from a server of the platform that
+// is out of date. So a check does not end a binding with one refusal: it marks the binding as
+// doubted, which changes neither its status nor what builds get, and a second refusal ends it.
+const (
+	// DoubtPeriod is the least time between the two refusals that end a binding.
+	DoubtPeriod = time.Minute
+	// DoubtedCheckInterval is the time to the next check of a doubted binding.
+	DoubtedCheckInterval = 2 * time.Minute
+	// askAgainInterval is the pause before the second question of a check that a user waits for.
+	askAgainInterval = time.Second
+	// askAgainTimeout is how long such a check may have taken until then. A user is answered within
+	// 20 seconds.
+	askAgainTimeout = 20*time.Second - ledger.VerifyTimeout - askAgainInterval
+)
+
+// recheckIntervals returns the times between the checks of a binding that a check has found
+// unusable, so that it recovers by itself after a wrong answer: these are 15 minutes, an hour and a
+// day after it.
+func recheckIntervals() []time.Duration {
+	return []time.Duration{15 * time.Minute, 45 * time.Minute, 23 * time.Hour}
+}
+
+// origin is what a check is made for. The zero value is the schedule.
+type origin struct {
+	byUser bool
+	next   time.Time // when the schedule would have checked without the user
+}
+
+// keepEarlyChecks leaves the schedule's early checks of an unusable binding as they were before a
+// user asked for a check: users who ask again and again do not use them up.
+func (o origin) keepEarlyChecks(b *binding.Record, before binding.Record) {
+	if o.byUser && b.Health != binding.HealthGood && b.Health == before.Health &&
+		before.RechecksLeft > 0 {
+		b.RechecksLeft, b.CheckAt = before.RechecksLeft, o.next
+	}
+}
+
+// mustConfirm reports whether p is a refusal that would change a binding's health and needs a second
+// one for it. The answer to a refresh, and the end of a token whose expiry has passed, are definite.
+func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
+	health := healthAfter(p)
+	switch {
+	case health == binding.HealthGood, health == b.Health, p.Code == problem.TokenRevoked:
+		return false
+	case !b.Token.Refreshable && !s.credentials.TokenValid(b):
+		return false
+	}
+	doubted := !b.DoubtedAt.IsZero() && !b.LastCheckedAt.After(b.DoubtedAt)
+	return !doubted || s.ledger.Now().Sub(b.DoubtedAt) < DoubtPeriod
+}
+
+// askAgain asks the platform a second time, after a pause. It reports whether the platform has
+// confirmed its refusal. If there is no time for it, or no answer, the first answer is returned, and
+// the schedule asks again.
+func (s *Service) askAgain(
+	ctx context.Context, rec binding.Record, first provider.CheckResult, refusal error,
+) (_ binding.Record, _ provider.CheckResult, _ error, confirmed bool) {
+	if s.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
+		s.ledger.Sleep(ctx, askAgainInterval) != nil {
+		return rec, first, refusal, false
+	}
+	next, result, err := s.askPlatform(ctx, rec)
+	confirmed = err != nil && healthAfter(problem.Of(err)) != binding.HealthGood
+	if err == nil || confirmed {
+		return next, result, err, confirmed
+	}
+	return rec, first, refusal, false
+}
+
+// markDoubted records the first refusal. A binding that is doubted already keeps its first time.
+func (s *Service) markDoubted(b *binding.Record, p *problem.Problem) {
+	now := s.ledger.Now()
+	if b.DoubtedAt.IsZero() || b.LastCheckedAt.After(b.DoubtedAt) {
+		b.DoubtedAt = now
+	}
+	b.DoubtedProblem = p
+	b.CheckAt = now.Add(DoubtedCheckInterval)
+}
+
+func clearDoubt(b *binding.Record) { b.DoubtedAt, b.DoubtedProblem = time.Time{}, nil }
+
+// scheduleRecheck sets when a binding with a definite answer is next checked. Only a refusal that
+// may be wrong has early checks.
+func (s *Service) scheduleRecheck(b *binding.Record, health binding.Health, p *problem.Problem) {
+	expired := !b.Token.Refreshable && !s.credentials.TokenValid(*b)
+	wait, left := ledger.CheckInterval, 0
+	waits := recheckIntervals()
+	switch {
+	case expired, p.Code == problem.TokenRevoked:
+	case b.Health != health:
+		wait, left = waits[0], len(waits)
+	case b.RechecksLeft > 1:
+		left = b.RechecksLeft - 1
+		wait = waits[len(waits)-left]
+	}
+	b.RechecksLeft, b.CheckAt = left, s.ledger.Now().Add(wait)
+}
