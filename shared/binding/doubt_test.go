@@ -44,7 +44,12 @@ func TestOneRefusalChangesNoBinding(t *testing.T) {
 			b.getsToken("after one refusal", "i-1", c.platform)
 			rec := b.row("i-1", c.platform)
 			testkit.Want(t, "doubted at", rec.DoubtedAt, b.clock().Now())
-			testkit.Want(t, "checked again at", rec.DueAt, b.clock().Now().Add(maintenance.DoubtedCheckInterval))
+			testkit.Want(
+				t,
+				"checked again at",
+				rec.DueAt,
+				b.clock().Now().Add(maintenance.DoubtedCheckInterval),
+			)
 			b.wantEvents("i-1", c.platform, binding.EventBound)
 
 			b.later(maintenance.DoubtedCheckInterval)

@@ -179,7 +179,10 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 
 // cachedTokenBundle reads a token from this process's memory if that very generation is there, else
 // from the vault.
-func (s *Service) CachedTokenBundle(ctx context.Context, t binding.Token) (ledger.TokenBundle, error) {
+func (s *Service) CachedTokenBundle(
+	ctx context.Context,
+	t binding.Token,
+) (ledger.TokenBundle, error) {
 	if k, ok := s.cache.get(t.Secret, t.Generation); ok {
 		return k, nil
 	}

@@ -1,13 +1,14 @@
 package credential
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"time"
 )
 
 // The reasons of [problem.TokenRevoked].
@@ -88,7 +89,10 @@ func (s *Service) markRevoked(b *binding.Record, why *problem.Problem) {
 	if b.Health != binding.HealthRevoked {
 		b.Health, b.Problem = binding.HealthRevoked, why
 		b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
-		s.ledger.Happened(b, binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why})
+		s.ledger.Happened(
+			b,
+			binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why},
+		)
 	}
 	b.DueAt = s.ledger.Due(*b)
 }
@@ -113,7 +117,8 @@ func (s *Service) backOff(
 	defer cancel()
 	owner := rec.Lease.Owner
 	_, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
-		if !binding.SameGeneration(b.Token, rec.Token) || b.Health == binding.HealthRevoked || binding.FromNewerVersion(*b) {
+		if !binding.SameGeneration(b.Token, rec.Token) || b.Health == binding.HealthRevoked ||
+			binding.FromNewerVersion(*b) {
 			return false
 		}
 		b.RefreshUnclear = b.RefreshUnclear || was == asked && !isDefinite(p)
@@ -170,7 +175,8 @@ func (s *Service) RecheckRevoked(ctx context.Context, rec binding.Record) (bindi
 	}
 	checked := rec.Token
 	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
-		if !binding.SameGeneration(b.Token, checked) || b.RecheckAt.IsZero() || b.RecheckAt.After(s.ledger.Now()) {
+		if !binding.SameGeneration(b.Token, checked) || b.RecheckAt.IsZero() ||
+			b.RecheckAt.After(s.ledger.Now()) {
 			return false // a check before RecheckAt does not replace the one at RecheckAt
 		}
 		b.RecheckAt = time.Time{}

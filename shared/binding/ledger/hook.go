@@ -68,7 +68,12 @@ func (w hooked) AllBindings(
 }
 
 func (w hooked) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
-	return with1(ctx, w.h, "SaveBinding", func() (binding.Record, error) { return w.t.SaveBinding(ctx, b) })
+	return with1(
+		ctx,
+		w.h,
+		"SaveBinding",
+		func() (binding.Record, error) { return w.t.SaveBinding(ctx, b) },
+	)
 }
 
 func (w hooked) DeleteBinding(ctx context.Context, b binding.Record) error {
@@ -81,7 +86,10 @@ func (w hooked) Authorization(ctx context.Context, id string) (binding.Authoriza
 	})
 }
 
-func (w hooked) SaveAuthorization(ctx context.Context, a binding.Authorization) (binding.Authorization, error) {
+func (w hooked) SaveAuthorization(
+	ctx context.Context,
+	a binding.Authorization,
+) (binding.Authorization, error) {
 	return with1(ctx, w.h, "SaveAuthorization", func() (binding.Authorization, error) {
 		return w.t.SaveAuthorization(ctx, a)
 	})

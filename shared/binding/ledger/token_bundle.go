@@ -69,7 +69,9 @@ func (k TokenBundle) Seal() (secret.Text, error) {
 func Open(value secret.Text) (TokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
-		return TokenBundle{}, errors.New("the vault's value is not valid JSON") // json's error would quote it
+		return TokenBundle{}, errors.New(
+			"the vault's value is not valid JSON",
+		) // json's error would quote it
 	}
 	k := TokenBundle{
 		Platform:     fields[fieldPlatform],

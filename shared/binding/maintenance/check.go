@@ -1,6 +1,10 @@
 package maintenance
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
@@ -9,9 +13,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"time"
 )
 
 const (
@@ -116,7 +117,8 @@ func (s *Service) runCheck(
 		recovered: before.Health != binding.HealthGood && rec.Health == binding.HealthGood,
 	}
 	rec, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
-		if b.Token.Secret != checked.Secret || binding.IsRevokedByOperator(*b) || binding.FromNewerVersion(*b) {
+		if b.Token.Secret != checked.Secret || binding.IsRevokedByOperator(*b) ||
+			binding.FromNewerVersion(*b) {
 			return false // bound again, or written by the operator or a newer version, in the meantime
 		}
 		b.Attempts = 0
@@ -216,7 +218,10 @@ func (s *Service) commitLeftover(ctx context.Context, rec binding.Record) (bindi
 	})
 }
 
-func (s *Service) checkToken(ctx context.Context, rec binding.Record) (provider.CheckResult, error) {
+func (s *Service) checkToken(
+	ctx context.Context,
+	rec binding.Record,
+) (provider.CheckResult, error) {
 	platform, ok := s.ledger.Platforms.Get(rec.Platform)
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)

@@ -1,18 +1,22 @@
 package maintenance
 
 import (
+	"context"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
 	"bindery/shared/problem"
-	"context"
-	"time"
 )
 
 // postpone leaves a record for later without asking its host.
 func (s *Service) postpone(ctx context.Context, rec binding.Record, wait time.Duration) error {
 	rec.CheckAt = s.ledger.Now().Add(wait + s.ledger.Jitter(CheckLeaseTTL))
-	rec.DueAt = binding.Earliest(rec.CheckAt, binding.SecretsDueAt(rec)) // not for a lease that was left behind
+	rec.DueAt = binding.Earliest(
+		rec.CheckAt,
+		binding.SecretsDueAt(rec),
+	) // not for a lease that was left behind
 	_, err := s.ledger.Table.SaveBinding(ctx, rec)
 	return err
 }

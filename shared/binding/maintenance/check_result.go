@@ -1,13 +1,14 @@
 package maintenance
 
 import (
+	"slices"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"slices"
-	"time"
 )
 
 // checkOutcome is what a check has found and done.
@@ -170,7 +171,10 @@ func (s *Service) markUnanswered(b *binding.Record, p *problem.Problem) {
 		return
 	}
 	b.Problem = p
-	s.ledger.Happened(b, binding.Event{Type: binding.EventUnreachable, Identity: b.Identity, Problem: p})
+	s.ledger.Happened(
+		b,
+		binding.Event{Type: binding.EventUnreachable, Identity: b.Identity, Problem: p},
+	)
 }
 
 // warnOfExpiry writes an event at 14, 7 and 1 days before a token's expiry, once each, and marks

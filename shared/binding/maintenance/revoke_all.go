@@ -154,10 +154,15 @@ func (s *Service) markRevokedByOperator(
 		b.Health, b.Problem = binding.HealthRevoked, why
 		b.CheckAt, b.RecheckAt = s.ledger.Now().Add(ledger.CheckInterval), time.Time{}
 		if b.Token.Refreshable {
-			b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod) // a refresh may still store the next token
+			b.RecheckAt = s.ledger.Now().
+				Add(ledger.OrphanGracePeriod)
+			// a refresh may still store the next token
 		}
 		b.Lease, b.Backoff = binding.Lease{}, binding.Backoff{}
-		s.ledger.Happened(b, binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why})
+		s.ledger.Happened(
+			b,
+			binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why},
+		)
 		return true
 	})
 }

@@ -169,7 +169,12 @@ func (s *Service) sweepAttempt(
 	left := binding.OwnedSecret{
 		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
 	}
-	_, outcome, err := s.endSecret(ctx, ledger.TokenOwner{Binding: a.Binding, Attempt: true}, left, rec)
+	_, outcome, err := s.endSecret(
+		ctx,
+		ledger.TokenOwner{Binding: a.Binding, Attempt: true},
+		left,
+		rec,
+	)
 	if err != nil {
 		return err
 	}
@@ -263,7 +268,11 @@ func (s *Service) revokeGenerations(
 
 // revokeSwept revokes one token that no record points at. It asks the platform whose the token is,
 // because a token is stored before that is known.
-func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledger.TokenBundle) error {
+func (s *Service) revokeSwept(
+	ctx context.Context,
+	own ledger.TokenOwner,
+	k ledger.TokenBundle,
+) error {
 	platform, ok := s.ledger.Platforms.Get(k.Platform)
 	if !ok || !platform.Describe().Revocable {
 		return nil
