@@ -181,7 +181,9 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 
 // CachedTokenBundle reads a token from this process's memory if the same generation is there, and
 // from the vault otherwise.
-func (s *Service) CachedTokenBundle(ctx context.Context, t binding.Token) (ledger.TokenBundle, error) {
+func (s *Service) CachedTokenBundle(
+	ctx context.Context, t binding.Token,
+) (ledger.TokenBundle, error) {
 	if k, ok := s.cache.get(t.Secret, t.Generation); ok {
 		return k, nil
 	}

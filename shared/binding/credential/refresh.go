@@ -16,9 +16,9 @@ import (
 	"bindery/shared/vault"
 )
 
-// The durations of a refresh. A slow platform may already have used the refresh token up, so it gets
-// nearly all the time of the caller, who is answered within 20 seconds. A caller waits for a lease
-// for less time than the lease lasts: the next caller takes an abandoned lease over.
+// The durations of a refresh. A slow platform may already have used the refresh token up, so it
+// gets nearly all the time of the caller, who is answered within 20 seconds. A caller waits for a
+// lease for less time than the lease lasts: the next caller takes an abandoned lease over.
 const (
 	// RefreshLeaseTTL is how long one call may refresh a token before another call may.
 	RefreshLeaseTTL = 20 * time.Second

@@ -34,7 +34,7 @@ type job struct {
 	do   task
 }
 
-// task does the work. why says whether the host must not be asked, and why; the result says how the
+// task does the work. why is the reason if the host must not be asked; the result says how the
 // host answered.
 type task func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error)
 

@@ -21,7 +21,7 @@ import (
 type RevokeAllRequest struct {
 	Platform string
 	Account  string // "" for every account
-	// Act says that the tokens are to be revoked. False only counts them.
+	// Act says that the tokens are revoked. False only counts them.
 	Act bool
 	// Cursor continues where another run has stopped.
 	Cursor string
@@ -45,9 +45,10 @@ func (r *RevokeAllResult) add(part RevokeAllResult) {
 	r.Failed += part.Failed
 }
 
-// RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is handed
-// out any more and the users see why. It reads the whole table and stops after 45 seconds; the cursor
-// says where the next run continues. It can be run again: it skips the bindings that are marked.
+// RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is
+// handed out any more and the users see why. It reads the whole table and stops after 45 seconds;
+// the cursor says where the next run continues. It can be run again: it skips the bindings that
+// are marked.
 func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAllResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
@@ -155,10 +156,13 @@ func (s *Service) markRevokedByOperator(
 		b.Health, b.Problem = binding.HealthRevoked, why
 		b.CheckAt, b.RecheckAt = s.ledger.Now().Add(ledger.CheckInterval), time.Time{}
 		if b.Token.Refreshable {
-			b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod) // a refresh may still store the next token
+			// A refresh may still store the next token.
+			b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
 		}
 		b.Lease, b.Backoff = binding.Lease{}, binding.Backoff{}
-		s.ledger.Happened(b, binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why})
+		s.ledger.Happened(b, binding.Event{
+			Type: binding.EventRevoked, Identity: b.Identity, Problem: why,
+		})
 		return true
 	})
 }

@@ -38,10 +38,10 @@ func (s *Service) dueSecrets(rec binding.Record) (due []int) {
 	return due
 }
 
-// sweepSecrets revokes and deletes the due secrets of a record. It first counts the attempt and moves the
-// entries' due time, in one save, so that a secret that makes the sweep crash does not come first
-// again. A conflict means that another call works on the record: its entries stay due. It returns
-// the record as it is in the end, and each secret's failure.
+// sweepSecrets revokes and deletes the due secrets of a record. It first counts the attempt and
+// moves the entries' due time, in one save, so that a secret that makes the sweep crash does not
+// come first again. A conflict means that another call works on the record: its entries stay due.
+// It returns the record as it is in the end, and each secret's failure.
 func (s *Service) sweepSecrets(
 	ctx context.Context, rec binding.Record, part *SweepResult,
 ) (binding.Record, []error) {
@@ -88,8 +88,8 @@ func (s *Service) unlist(
 	})
 }
 
-// postponeSecrets moves the due time of the due secrets of a record whose host must not be asked now.
-// It counts no attempt.
+// postponeSecrets moves the due time of the due secrets of a record whose host must not be asked
+// now. It counts no attempt.
 func (s *Service) postponeSecrets(
 	ctx context.Context, rec binding.Record, wait time.Duration,
 ) (binding.Record, error) {
@@ -102,8 +102,8 @@ func (s *Service) postponeSecrets(
 }
 
 // dueAuthorization reads an attempt that the index says is due and deletes it, unless it has a
-// secret to delete first: then it returns the attempt and true. If a binding points at the secret or lists
-// it, that binding owns the secret.
+// secret to delete first: then it returns the attempt and true. If a binding points at the secret
+// or lists it, that binding owns the secret.
 func (s *Service) dueAuthorization(
 	ctx context.Context, id string, part *SweepResult,
 ) (a binding.Authorization, ownsSecret bool, err error) {
@@ -150,8 +150,8 @@ func (s *Service) dropAuthorization(
 	return nil
 }
 
-// sweepAttempt ends the secret of an attempt that no binding has used, and deletes the attempt. Like
-// sweepSecrets it counts its try first.
+// sweepAttempt ends the secret of an attempt that no binding has used, and deletes the attempt.
+// Like sweepSecrets it counts its try first.
 func (s *Service) sweepAttempt(
 	ctx context.Context, a binding.Authorization, part *SweepResult,
 ) error {
@@ -170,7 +170,8 @@ func (s *Service) sweepAttempt(
 	left := binding.OwnedSecret{
 		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
 	}
-	_, outcome, err := s.endSecret(ctx, ledger.TokenOwner{Binding: a.Binding, Attempt: true}, left, rec)
+	own := ledger.TokenOwner{Binding: a.Binding, Attempt: true}
+	_, outcome, err := s.endSecret(ctx, own, left, rec)
 	if err != nil {
 		return err
 	}
@@ -198,8 +199,8 @@ func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome strin
 
 // endSecret revokes the tokens of a secret that no record points at, if they were issued to
 // Bindery, and deletes the secret. If revoking has failed for the last time it still deletes the
-// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. It returns the
-// record as it is in the end, and the outcome for the audit line.
+// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. It
+// returns the record as it is in the end, and the outcome for the audit line.
 func (s *Service) endSecret(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret, rec binding.Record,
 ) (binding.Record, string, error) {
@@ -223,10 +224,12 @@ func (s *Service) endSecret(
 	return rec, outcome, nil
 }
 
-// recordNotRevoked writes an event that a token which the binding had may still be valid. A binding
-// that has no row any more gets one, until the event is in the history. After a crash the event may be
-// written twice.
-func (s *Service) recordNotRevoked(ctx context.Context, rec binding.Record) (binding.Record, error) {
+// recordNotRevoked writes an event that a token which the binding had may still be valid. A
+// binding that has no row any more gets one, until the event is in the history. After a crash the
+// event may be written twice.
+func (s *Service) recordNotRevoked(
+	ctx context.Context, rec binding.Record,
+) (binding.Record, error) {
 	if rec.Key == (binding.Key{}) {
 		return rec, nil // no binding ever had it
 	}
@@ -266,7 +269,9 @@ func (s *Service) revokeGenerations(
 
 // revokeSwept revokes one token that no record points at. It asks the platform whose the token is,
 // because a token is stored before that is known.
-func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledger.TokenBundle) error {
+func (s *Service) revokeSwept(
+	ctx context.Context, own ledger.TokenOwner, k ledger.TokenBundle,
+) error {
 	platform, ok := s.ledger.Platforms.Get(k.Platform)
 	if !ok || !platform.Describe().Revocable {
 		return nil
