@@ -3,7 +3,8 @@ package binding
 import "time"
 
 // CheckDueAt returns when a record's token is next checked: at its next check, at the end of a
-// lease that may be left behind, or at the recheck of a revoked one. Zero: it is not bound, or never.
+// lease that may be left behind, or at the recheck of a revoked one. Zero: it is not bound, or
+// never.
 func CheckDueAt(rec Record) time.Time {
 	if !rec.Bound() {
 		return time.Time{}

@@ -30,8 +30,8 @@ type UnbindResult struct {
 	RevokeURL string
 }
 
-// Unbind ends the binding. The sweep deletes the secret. For an unbound platform it does nothing, so
-// that the same call twice has the same outcome. [problem.PreconditionFailed],
+// Unbind ends the binding. The sweep deletes the secret. For an unbound platform it does nothing,
+// so that the same call twice has the same outcome. [problem.PreconditionFailed],
 // [problem.PlatformUnknown], [problem.StorageUnavailable].
 func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)

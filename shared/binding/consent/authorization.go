@@ -57,11 +57,11 @@ type Redirect struct {
 	ExpiresAt time.Time // of the handshake
 }
 
-// BeginRedirect returns the address of the platform's consent page for a browser. The first browser to ask gets the
-// handshake of the attempt. It may ask again and show its handshake (a reload, a prefetch); another
-// browser may not ([problem.AnotherBrowser]). [problem.AuthorizationUnknown],
-// [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two table calls, one when asked
-// again.
+// BeginRedirect returns the address of the platform's consent page for a browser. The first
+// browser to ask gets the handshake of the attempt. It may ask again and show its handshake (a
+// reload, a prefetch); another browser may not ([problem.AnotherBrowser]).
+// [problem.AuthorizationUnknown], [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two
+// table calls, one when asked again.
 func (s *Service) BeginRedirect(
 	ctx context.Context, id string, shown []Handshake,
 ) (Redirect, error) {
@@ -103,7 +103,8 @@ func (s *Service) newHandshake(ctx context.Context, a binding.Authorization) (Ha
 		State:    secret.New(a.ID + "." + s.ledger.Random(32)),
 		Verifier: secret.New(s.ledger.Random(32)),
 	}
-	a.Stage, a.StateHash, a.Challenge = binding.StageRedirected, handshake.Hash(), handshake.Challenge()
+	a.Stage = binding.StageRedirected
+	a.StateHash, a.Challenge = handshake.Hash(), handshake.Challenge()
 	_, err := s.ledger.Table.SaveAuthorization(ctx, a)
 	if err == nil {
 		return handshake, nil

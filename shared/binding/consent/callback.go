@@ -136,8 +136,8 @@ func (s *Service) recordFailure(ctx context.Context, a binding.Authorization, ca
 	})
 }
 
-// redeem exchanges the code of a claimed authorization for a token, stores the token in the vault, and
-// asks the platform whose it is. The authorization then waits for the confirm.
+// redeem exchanges the code of a claimed authorization for a token, stores the token in the vault,
+// and asks the platform whose it is. The authorization then waits for the confirm.
 func (s *Service) redeem(ctx context.Context, a binding.Authorization, in CallbackRequest) error {
 	client, err := s.ledger.OAuthClient(ctx, a.Platform)
 	if err != nil {
@@ -192,9 +192,9 @@ func (s *Service) exchange(
 		ctx, client.App, s.callback+in.Platform, in.Code, in.Handshake.Verifier)
 }
 
-// identify asks the platform whose the token is and what it may do, and checks whether that identity
-// may have one more token. It returns the attempt with the answers; with an error, the attempt has
-// the identity if the platform has named it.
+// identify asks the platform whose the token is and what it may do, and checks whether that
+// identity may have one more token. It returns the attempt with the answers; with an error, the
+// attempt has the identity if the platform has named it.
 func (s *Service) identify(
 	ctx context.Context, platform provider.OAuthPlatform, a binding.Authorization,
 	k ledger.TokenBundle,

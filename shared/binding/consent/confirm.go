@@ -95,8 +95,8 @@ func (s *Service) confirm(
 	return s.ledger.View(bound.Saved), nil
 }
 
-// revokeReplaced revokes the token that a confirmed one has replaced, and reports whether the platform
-// no longer accepts it.
+// revokeReplaced revokes the token that a confirmed one has replaced, and reports whether the
+// platform no longer accepts it.
 func (s *Service) revokeReplaced(ctx context.Context, r ledger.ReplaceResult) bool {
 	k, err := s.ledger.Fetch(ctx, r.Saved.Token)
 	if err != nil {

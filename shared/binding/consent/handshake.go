@@ -40,8 +40,8 @@ func (h Handshake) Fits(a binding.Authorization) bool {
 		secret.New(h.Challenge()).Equal(secret.New(a.Challenge))
 }
 
-// AuthorizationOf returns the id that a state begins with, "" if the state does not have the form of
-// a [Handshake]'s.
+// AuthorizationOf returns the id that a state begins with, "" if the state does not have the form
+// of a [Handshake]'s.
 func AuthorizationOf(state secret.Text) string {
 	id, random, _ := strings.Cut(state.Reveal(), ".")
 	if !isID(id) || len(random) != 64 {
@@ -50,8 +50,8 @@ func AuthorizationOf(state secret.Text) string {
 	return id
 }
 
-// isID reports whether a text has the form of an authorization's id. A caller may send any text, and
-// a table does not accept every text as a key.
+// isID reports whether a text has the form of an authorization's id. A caller may send any text,
+// and a table does not accept every text as a key.
 func isID(text string) bool {
 	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
 }

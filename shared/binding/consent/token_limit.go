@@ -83,8 +83,8 @@ func (s *Service) counts(ctx context.Context, e binding.IdentityEntry) (bool, er
 }
 
 // dropAttemptEntry deletes the entry of an attempt whose token a binding has now, or which was
-// revoked. If that fails, the entry counts until the sweep would have ended the token of an unconfirmed
-// attempt.
+// revoked. If that fails, the entry counts until the sweep would have ended the token of an
+// unconfirmed attempt.
 func (s *Service) dropAttemptEntry(ctx context.Context, a binding.Authorization) {
 	if a.Platform != provider.GitHub {
 		return

@@ -17,7 +17,7 @@ const (
 	// MinimumLife is how long a credential remains valid if its caller doesn't say: even a long
 	// clone takes no more than ten minutes.
 	MinimumLife = 10 * time.Minute
-	// minRefreshAge is the age below which a valid token is not refreshed, whatever life is asked
+	// MinRefreshAge is the age below which a valid token is not refreshed, whatever life is asked
 	// for: a platform would not give a new one a longer life.
 	MinRefreshAge = 5 * time.Minute
 )
@@ -32,9 +32,9 @@ type Request struct {
 	MinimumLife time.Duration
 }
 
-// Credential is what a build gets: never a refresh token.
+// Credential is what a build gets. It never has a refresh token.
 type Credential struct {
-	Username  string
+	Username  string // that git takes with the token
 	Token     secret.Text
 	ExpiresAt time.Time // zero: never, or not known
 }
@@ -142,7 +142,7 @@ func isPermanent(err error) bool {
 		problem.Is(err, problem.NotBound) || problem.Is(err, problem.NewerVersion)
 }
 
-// unusable returns the problem of a binding whose token must not be handed out, and nil for any
+// Unusable returns the problem of a binding whose token must not be handed out, and nil for any
 // other.
 func (s *Service) Unusable(rec binding.Record) error {
 	switch status := binding.StatusOf(rec, s.ledger.Now()); status {
@@ -161,11 +161,13 @@ func (s *Service) Unusable(rec binding.Record) error {
 	return nil
 }
 
-// tokenValid reports whether the token has not expired by this machine's clock.
+// TokenValid reports whether the token has not expired by this machine's clock.
 func (s *Service) TokenValid(rec binding.Record) bool {
 	return rec.Token.ExpiresAt.IsZero() || rec.Token.ExpiresAt.After(s.ledger.Now())
 }
 
+// needsRefresh reports whether a token has expired, or expires within minLife and is old enough for
+// a refresh.
 func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 	now, t := s.ledger.Now(), rec.Token
 	switch {
@@ -177,11 +179,10 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 	return t.ExpiresAt.Sub(now) < minLife && now.Sub(t.IssuedAt) >= MinRefreshAge
 }
 
-// cachedTokenBundle reads a token from this process's memory if that very generation is there, else
-// from the vault.
+// CachedTokenBundle reads a token from this process's memory if the same generation is there, and
+// from the vault otherwise.
 func (s *Service) CachedTokenBundle(
-	ctx context.Context,
-	t binding.Token,
+	ctx context.Context, t binding.Token,
 ) (ledger.TokenBundle, error) {
 	if k, ok := s.cache.get(t.Secret, t.Generation); ok {
 		return k, nil
@@ -193,7 +194,7 @@ func (s *Service) CachedTokenBundle(
 	return k, err
 }
 
-// credentialOf returns a record's token in the form that a platform is asked with.
+// CredentialOf returns a record's token in the form that a platform is asked with.
 func CredentialOf(rec binding.Record, k ledger.TokenBundle) provider.Credential {
 	c := k.Credential()
 	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt

@@ -16,14 +16,18 @@ import (
 	"bindery/shared/vault"
 )
 
-// The times of a refresh. A slow platform may already have used the refresh token up, so it gets
-// nearly all the time of the caller, who is answered within 20 seconds. A caller waits for a lease
-// for less time than the lease lasts: the next caller takes an abandoned lease over.
+// The durations of a refresh. A slow platform may already have used the refresh token up, so it
+// gets nearly all the time of the caller, who is answered within 20 seconds. A caller waits for a
+// lease for less time than the lease lasts: the next caller takes an abandoned lease over.
 const (
-	RefreshLeaseTTL    = 20 * time.Second
-	RefreshTimeout     = 16 * time.Second // for the platform's answer
-	StoreTimeout       = 8 * time.Second  // for one write to the vault or the table
-	refreshWaitTimeout = 18 * time.Second // a caller's wait for a refresh in any process
+	// RefreshLeaseTTL is how long one call may refresh a token before another call may.
+	RefreshLeaseTTL = 20 * time.Second
+	// RefreshTimeout is how long the platform may take to answer.
+	RefreshTimeout = 16 * time.Second
+	// StoreTimeout is how long one write to the vault or the table may take.
+	StoreTimeout = 8 * time.Second
+	// refreshWaitTimeout is how long a caller waits for a refresh in any process.
+	refreshWaitTimeout = 18 * time.Second
 	// minTimeToRefresh is the least remaining wait time with which a refresh is started. A refresh
 	// continues when its caller has left, but a cloud freezes a function whose callers are
 	// answered.
@@ -32,12 +36,13 @@ const (
 	// waited so far, so that a caller waits less than twice as long as the refresh takes.
 	minPollInterval = 10 * time.Millisecond
 	maxPollInterval = 250 * time.Millisecond
-	// The pause after a failed refresh, doubled with each failure.
+	// MinRefreshBackoff is the pause after a failed refresh. It doubles with each failure in a row.
 	MinRefreshBackoff = 5 * time.Second
+	// MaxRefreshBackoff is the longest such pause, unless the platform asks for more.
 	MaxRefreshBackoff = 5 * time.Minute
 )
 
-// refresh returns the record with its next generation. In one process one caller does the work and
+// Refresh returns the record with its next generation. In one process one caller does the work and
 // the others wait for it. The work continues when they leave, because a new token must reach the
 // vault once the platform has used the refresh token up. A second round is needed when the next
 // generation was already in the vault, left by an earlier refresh, and has expired since.
@@ -72,7 +77,7 @@ func (s *Service) waitExpired(rec binding.Record) *problem.Problem {
 }
 
 // acquireLease waits for the lease and then refreshes, or returns what the holder of the lease has
-// refreshed, whichever comes first. The timeout bounds the wait only, not the refresh.
+// refreshed, whichever happens first. The timeout bounds the wait only, not the refresh.
 func (s *Service) acquireLease(ctx context.Context, rec binding.Record) (binding.Record, error) {
 	old := rec.Token
 	wait, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
@@ -163,14 +168,14 @@ func (s *Service) refreshLeased(
 	return s.Commit(ctx, rec, k)
 }
 
-// fetchNext reads the generation after the record's from the vault.
+// FetchNext reads the generation after the record's from the vault.
 func (s *Service) FetchNext(ctx context.Context, rec binding.Record) (ledger.TokenBundle, error) {
 	next := rec.Token
 	next.Generation++
 	return s.ledger.Fetch(ctx, next)
 }
 
-// requestRefresh asks the platform for a new token, if enough time is left to store its answer. It
+// RequestRefresh asks the platform for a new token, if enough time is left to store its answer. It
 // also reports whether the request was made.
 func (s *Service) RequestRefresh(
 	ctx context.Context, k ledger.TokenBundle,
@@ -189,7 +194,7 @@ func (s *Service) RequestRefresh(
 	return token, asked, err
 }
 
-// storeNext puts a new token into the vault, before any other write: until then only this process
+// StoreNext puts a new token into the vault, before any other write: until then only this process
 // has it. If another process has stored that generation first, its token counts and is returned.
 func (s *Service) StoreNext(
 	ctx context.Context, rec binding.Record, k ledger.TokenBundle,
@@ -217,8 +222,8 @@ func isTransientPut(err error) bool {
 	return err != nil
 }
 
-// commit points the record at its next generation, even if the lease was lost. If the record points
-// at another secret or generation by now, that one counts: this secret has a note, and the sweep
+// Commit points the record at its next generation, even if the lease was lost. If the record points
+// at another secret or generation by now, that one counts: the row lists this secret, and the sweep
 // revokes its tokens. A binding that the operator has revoked stays revoked.
 func (s *Service) Commit(
 	ctx context.Context, rec binding.Record, k ledger.TokenBundle,

@@ -1,5 +1,5 @@
-// Package credential hands a build what git needs, and refreshes the token before if it expires too
-// soon. Of all callers in all processes one refreshes, and the others wait for its token.
+// Package credential hands out what git needs to a build, and first refreshes a token that expires
+// too soon. Of all callers in all processes one refreshes, and the others wait for its token.
 package credential
 
 import (

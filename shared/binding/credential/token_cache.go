@@ -23,6 +23,7 @@ type cachedToken struct {
 	token      ledger.TokenBundle
 }
 
+// get returns the token if the cache has the same generation of the secret.
 func (c *tokenCache) get(name vault.SecretName, generation int) (ledger.TokenBundle, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,7 +40,9 @@ func with0(ctx context.Context, h Hook, name string, call func() error) error {
 }
 
 func (w hooked) Binding(ctx context.Context, key binding.Key) (binding.Record, error) {
-	return with1(ctx, w.h, "Binding", func() (binding.Record, error) { return w.t.Binding(ctx, key) })
+	return with1(ctx, w.h, "Binding", func() (binding.Record, error) {
+		return w.t.Binding(ctx, key)
+	})
 }
 
 func (w hooked) InstanceBindings(
@@ -68,12 +70,9 @@ func (w hooked) AllBindings(
 }
 
 func (w hooked) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
-	return with1(
-		ctx,
-		w.h,
-		"SaveBinding",
-		func() (binding.Record, error) { return w.t.SaveBinding(ctx, b) },
-	)
+	return with1(ctx, w.h, "SaveBinding", func() (binding.Record, error) {
+		return w.t.SaveBinding(ctx, b)
+	})
 }
 
 func (w hooked) DeleteBinding(ctx context.Context, b binding.Record) error {
@@ -87,8 +86,7 @@ func (w hooked) Authorization(ctx context.Context, id string) (binding.Authoriza
 }
 
 func (w hooked) SaveAuthorization(
-	ctx context.Context,
-	a binding.Authorization,
+	ctx context.Context, a binding.Authorization,
 ) (binding.Authorization, error) {
 	return with1(ctx, w.h, "SaveAuthorization", func() (binding.Authorization, error) {
 		return w.t.SaveAuthorization(ctx, a)

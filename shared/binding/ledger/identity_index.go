@@ -9,9 +9,9 @@ import (
 	"bindery/shared/provider"
 )
 
-// AddIdentityEntry writes an entry for a binding that is about to have a token of an identity. It is
-// written before the binding is saved: an entry too many is deleted by its next reader, and a missing
-// one would let a token in use be revoked.
+// AddIdentityEntry writes an entry for a binding that is about to have a token of an identity. It
+// is written before the binding is saved: an entry too many is deleted by its next reader, and a
+// missing one would let a token in use be revoked.
 func (l *Ledger) AddIdentityEntry(ctx context.Context, key binding.Key, next binding.Record) error {
 	err := l.Table.SaveIdentityEntry(ctx, binding.IdentityEntry{
 		Of:      IdentityKey(key.Platform, next.Address, next.Identity.ID),
@@ -34,13 +34,13 @@ func IdentityKey(platform, address, id string) binding.IdentityKey {
 var (
 	// ErrInUse says that a binding has the same token.
 	ErrInUse = errors.New("binding: a binding has the token")
-	// ErrYoung says that a binding may be about to have the same token. It can be told after 15
+	// ErrYoung says that a binding may be about to have the same token. That is known after 15
 	// minutes, or for an attempt's token when the sweep has ended it.
 	ErrYoung = errors.New("binding: a binding may be about to have the token")
 )
 
 // ensureUnused returns nil if no binding has the same token, ErrInUse if one has, and ErrYoung
-// while that can't be told. When in doubt it returns an error: a token that may be in use is not
+// while that is not known yet. When in doubt it returns an error: a token that may be in use is not
 // revoked.
 //
 // The token's own binding points at another secret by now. It counts only if the same token was

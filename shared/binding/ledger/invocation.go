@@ -21,17 +21,18 @@ func (l *Ledger) StartInvocation(ctx context.Context) context.Context {
 	return context.WithValue(ctx, begunKey{}, l.Now())
 }
 
-// ErrLate is the error of a call that an invocation begins more than [CallDeadline] after its start.
+// ErrLate is the error of a call that an invocation begins more than [CallDeadline] after its
+// start.
 var ErrLate = errors.New("binding: the invocation has gone on for too long to begin another call")
 
-// EnforceDeadline returns [ErrLate] if the invocation started more than [CallDeadline] ago. It is the
-// [Hook] of the ledger's table and vault. Calls to platforms that use a token ask it too.
+// EnforceDeadline returns [ErrLate] if the invocation started more than [CallDeadline] ago. It is
+// the [Hook] of the ledger's table and vault. Calls to platforms that use a token ask it too.
 func (l *Ledger) EnforceDeadline(ctx context.Context, call string) (func(), error) {
 	return nil, l.StartedWithin(ctx, CallDeadline, call)
 }
 
-// StartedWithin returns [ErrLate] if the invocation started more than limit ago. call names the call
-// in the error.
+// StartedWithin returns [ErrLate] if the invocation started more than limit ago. call names the
+// call in the error.
 func (l *Ledger) StartedWithin(ctx context.Context, limit time.Duration, call string) error {
 	begun, ok := ctx.Value(begunKey{}).(time.Time)
 	if !ok {

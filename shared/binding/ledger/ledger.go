@@ -41,8 +41,8 @@ const (
 	// VerifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
 	// has 20 seconds; the rest is for the storage.
 	VerifyTimeout = 15 * time.Second
-	// ExchangeTimeout is how long a platform may take to redeem a code, and again to identify the user of
-	// its token.
+	// ExchangeTimeout is how long a platform may take to redeem a code, and again to identify the
+	// user of its token.
 	ExchangeTimeout = 7 * time.Second
 	// revokeTimeout is how long a platform may take to revoke one token.
 	revokeTimeout = 5 * time.Second

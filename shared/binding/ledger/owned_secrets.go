@@ -13,14 +13,14 @@ import (
 	"bindery/shared/vault"
 )
 
-// SecretDueAt returns when the sweep deletes the secret of an attempt, unless a binding points at it or
-// lists it. A confirm that began before the attempt expired has ended by then.
+// SecretDueAt returns when the sweep deletes the secret of an attempt, unless a binding points at
+// it or lists it. A confirm that began before the attempt expired has ended by then.
 func SecretDueAt(a binding.Authorization) time.Time {
 	return a.ExpiresAt.Add(OrphanGracePeriod)
 }
 
-// MaxOwnedSecrets bounds the list of secrets of a row. The last place is reserved for the token that an unbind
-// retires, so that a user can always end a binding.
+// MaxOwnedSecrets bounds the list of secrets of a row. The last place is reserved for the token
+// that an unbind retires, so that a user can always end a binding.
 const MaxOwnedSecrets = 16
 
 // CleanupPending is the reason of [problem.Conflict] for a row whose list is full.
@@ -79,8 +79,8 @@ func (l *Ledger) listPending(
 // NewSecretName returns a random name for a secret.
 func (l *Ledger) NewSecretName() vault.SecretName { return vault.SecretName(l.Random(16)) }
 
-// listFull returns the problem of a record that can't list another secret until the sweep has deleted
-// some.
+// listFull returns the problem of a record that can't list another secret until the sweep has
+// deleted some.
 func (l *Ledger) listFull(rec binding.Record) error {
 	wait := max(binding.SecretsDueAt(rec).Sub(l.Now()), time.Minute)
 	return problem.New(problem.Conflict).Because(CleanupPending).After(wait)

@@ -18,8 +18,8 @@ type ReplaceResult struct {
 
 // ReplaceToken points a record at the secret in next.Token, which this record or an authorization
 // lists. The record was read as rec. What is saved is built on the row that is there at that time:
-// what belongs to the row stays, what belonged to the old token goes, and the old secret is listed as
-// retired in the same write.
+// what belongs to the row stays, what belonged to the old token goes, and the old secret is listed
+// as retired in the same write.
 //
 // [problem.Conflict] if another caller has bound or unbound in between, or if the list is full; a
 // refresh in between is no conflict. Nothing is cleaned up here: the sweep does that.

@@ -9,8 +9,9 @@ import (
 	"bindery/shared/provider"
 )
 
-// TokenOwner is the binding or attempt to which a token belonged that is now revoked. Its own entry in
-// the identity index does not keep the token valid; the entries of others with the same token do.
+// TokenOwner is the binding or attempt to which a token belonged that is now revoked. Its own
+// entry in the identity index does not keep the token valid; the entries of others with the same
+// token do.
 type TokenOwner struct {
 	Binding binding.Key // zero: none
 	// Attempt says that the token was issued to an attempt and that no binding has used it. Each
@@ -50,7 +51,7 @@ func (l *Ledger) RevokeOld(
 }
 
 // RevokeUnused revokes one token. It fails with [ErrInUse] if a binding has the token, [ErrYoung]
-// while that can't be told, and [provider.ErrNoRevoke] if the platform can't revoke.
+// while that is not known yet, and [provider.ErrNoRevoke] if the platform can't revoke.
 func (l *Ledger) RevokeUnused(
 	ctx context.Context, own TokenOwner, of binding.IdentityKey, k TokenBundle,
 ) error {
@@ -67,8 +68,8 @@ func (l *Ledger) RevokeUnused(
 	return l.Revoke(ctx, platform, k)
 }
 
-// Revoke revokes a token at its platform without a look at the identity index. It fails with [provider.ErrNoRevoke] if the
-// platform can't revoke. It takes at most 5 seconds.
+// Revoke revokes a token at its platform without a look at the identity index. It fails with
+// [provider.ErrNoRevoke] if the platform can't revoke. It takes at most 5 seconds.
 func (l *Ledger) Revoke(ctx context.Context, platform provider.Platform, k TokenBundle) error {
 	if _, err := l.EnforceDeadline(ctx, "Revoke"); err != nil {
 		return err

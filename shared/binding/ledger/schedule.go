@@ -6,9 +6,9 @@ import (
 	"bindery/shared/binding"
 )
 
-// Due returns when a record next needs work: at once while it carries events; else at the first of its
-// next webhook, its next check and its first listed secret. An unbound record without any of these
-// is due when it can be deleted. Zero means never.
+// Due returns when a record next needs work: at once while it carries events; else at the first of
+// its next webhook, its next check and its first listed secret. An unbound record without any of
+// these is due when it can be deleted. Zero means never.
 func (l *Ledger) Due(rec binding.Record) time.Time {
 	if len(rec.Events) > 0 {
 		return l.Now()

@@ -21,9 +21,7 @@ type Bindings interface {
 	// AccountBindings lists an account's rows in the order of their keys. A row that exists during
 	// the whole listing is listed exactly once. It fails with [table.ErrCursor].
 	AccountBindings(
-		ctx context.Context,
-		account, cursor string,
-		limit int,
+		ctx context.Context, account, cursor string, limit int,
 	) (table.Page[binding.Record], error)
 
 	// AllBindings lists every row, for operators, in no order. Its cost grows with the table.
@@ -40,18 +38,14 @@ type Bindings interface {
 // Authorizations reads and writes the records of authorizations, as [Bindings] does. Reads are
 // strong.
 type Authorizations interface {
-	Authorization(
-		ctx context.Context,
-		id string,
-	) (binding.Authorization, error) // [table.ErrNotFound]
+	// Authorization fails with [table.ErrNotFound].
+	Authorization(ctx context.Context, id string) (binding.Authorization, error)
+	// SaveAuthorization fails with [table.ErrConflict].
 	SaveAuthorization(
-		ctx context.Context,
-		a binding.Authorization,
-	) (binding.Authorization, error) // [table.ErrConflict]
-	DeleteAuthorization(
-		ctx context.Context,
-		a binding.Authorization,
-	) error // [table.ErrConflict]
+		ctx context.Context, a binding.Authorization,
+	) (binding.Authorization, error)
+	// DeleteAuthorization fails with [table.ErrConflict].
+	DeleteAuthorization(ctx context.Context, a binding.Authorization) error
 }
 
 // Due finds the rows whose DueAt has come.
@@ -61,10 +55,7 @@ type Due interface {
 	// decides. An entry may be listed twice if its row is saved with another DueAt between two pages.
 	// Entries of a kind that this version does not know are skipped.
 	DueBefore(
-		ctx context.Context,
-		t time.Time,
-		cursor string,
-		limit int,
+		ctx context.Context, t time.Time, cursor string, limit int,
 	) (table.Page[table.DueEntry], error)
 }
 
@@ -86,8 +77,8 @@ type IdentityIndex interface {
 
 // History keeps a binding's events without end, also after its row was deleted.
 type History interface {
-	// AppendHistory adds events of one binding, at most [binding.MaxEvents]. An event that is appended twice,
-	// by its position, is there once.
+	// AppendHistory adds events of one binding, at most [binding.MaxEvents]. An event that is
+	// appended twice, by its position, is there once.
 	AppendHistory(ctx context.Context, key binding.Key, events []binding.Event) error
 	// ListHistory lists a binding's events in the order of their positions, from behind the cursor: a
 	// page's, or the [binding.Event.Position] of any event. It fails with [table.ErrCursor].

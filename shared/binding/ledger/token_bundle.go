@@ -69,9 +69,8 @@ func (k TokenBundle) Seal() (secret.Text, error) {
 func Open(value secret.Text) (TokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
-		return TokenBundle{}, errors.New(
-			"the vault's value is not valid JSON",
-		) // json's error would quote it
+		// The error of json would quote the value.
+		return TokenBundle{}, errors.New("the vault's value is not valid JSON")
 	}
 	k := TokenBundle{
 		Platform:     fields[fieldPlatform],
@@ -128,8 +127,8 @@ func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token 
 	}
 }
 
-// Put stores one generation of a secret. It fails with [problem.StorageUnavailable], which wraps the
-// vault's error: [vault.ErrExists] if the generation is there.
+// Put stores one generation of a secret. It fails with [problem.StorageUnavailable], which wraps
+// the vault's error: [vault.ErrExists] if the generation is there.
 func (l *Ledger) Put(
 	ctx context.Context, name vault.SecretName, generation int, k TokenBundle,
 ) error {

@@ -9,8 +9,8 @@ import (
 	"bindery/shared/table"
 )
 
-// Unbind points the record at nothing, lists its secret as retired in the same write, and returns the
-// record as it was before. For an unbound record it does nothing.
+// Unbind points the record at nothing, lists its secret as retired in the same write, and returns
+// the record as it was before. For an unbound record it does nothing.
 //
 // [problem.PreconditionFailed] if match does not allow the record, and [problem.Conflict] if the
 // record changes again and again.
@@ -46,8 +46,8 @@ func (l *Ledger) Unbind(
 	return binding.Record{}, problem.New(problem.Conflict)
 }
 
-// afterUnclear reads the row again after a save whose outcome is not known, and returns before if the
-// save worked.
+// afterUnclear reads the row again after a save whose outcome is not known, and returns before if
+// the save worked.
 func (l *Ledger) afterUnclear(
 	ctx context.Context, before binding.Record, revision string, cause error,
 ) (binding.Record, error) {

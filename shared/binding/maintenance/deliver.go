@@ -11,15 +11,17 @@ import (
 
 const (
 	// A webhook that fails is sent again after a minute, then after twice as long each time, up to
-	// eight hours: about two days in all, in which its operator can repair the receiver.
+	// eight hours.
 	minDeliveryBackoff = time.Minute
 	maxDeliveryBackoff = 8 * time.Hour
-	MaxDeliveryTries   = 14
+	// MaxDeliveryTries is how often a webhook is sent again before it is skipped: for about two days
+	// in all, in which the operator can repair the receiver.
+	MaxDeliveryTries = 14
 )
 
 // deliver sends a binding's waiting events from the history, in their order, and returns how many
 // it has sent. It sends at least one and starts no further one after until. An event that fails
-// delays the later events of its binding, and no other binding's; after maxDeliveryTries it is
+// delays the later events of its binding, and no other binding's; after MaxDeliveryTries it is
 // skipped, with an alarm. An event may be sent twice, with the same id.
 func (s *Service) deliver(
 	ctx context.Context, rec binding.Record, until time.Time,
@@ -27,7 +29,7 @@ func (s *Service) deliver(
 	page, err := s.ledger.Table.ListHistory(
 		ctx, rec.Key, table.OldestFirst, rec.Delivery.Sent, ledger.PageSize)
 	if err != nil {
-		return 0, ledger.Unavailable("reading what is to be sent", err)
+		return 0, ledger.Unavailable("reading the events to send", err)
 	}
 	sent := 0
 	var failed error

@@ -20,14 +20,14 @@ import (
 // RevokeAllRequest asks to revoke every token of a platform, or of an account there, after a leak.
 type RevokeAllRequest struct {
 	Platform string
-	Account  string // "" is every account
-	// Act is false to only count what would be revoked.
+	Account  string // "" for every account
+	// Act says that the tokens are revoked. False only counts them.
 	Act bool
 	// Cursor continues where another run has stopped.
 	Cursor string
 }
 
-// RevokeAllResult is how far a run got.
+// RevokeAllResult counts what a run has done, and says where the next continues.
 type RevokeAllResult struct {
 	Acted     bool   `json:"acted"`     // false: it only counted
 	Matching  int    `json:"matching"`  // bindings that were not revoked this way before
@@ -37,6 +37,7 @@ type RevokeAllResult struct {
 	Cursor    string `json:"cursor"`    // where to continue, "" at the end
 }
 
+// add adds the counts of a part of the run.
 func (r *RevokeAllResult) add(part RevokeAllResult) {
 	r.Matching += part.Matching
 	r.Revoked += part.Revoked
@@ -44,9 +45,10 @@ func (r *RevokeAllResult) add(part RevokeAllResult) {
 	r.Failed += part.Failed
 }
 
-// RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is handed
-// out any more and the users see why. It reads the whole table and stops before its time is over.
-// It can be run again: it skips the bindings that are marked.
+// RevokeAll revokes the tokens at the platform and marks their bindings, so that no token is
+// handed out any more and the users see why. It reads the whole table and stops after 45 seconds;
+// the cursor says where the next run continues. It can be run again: it skips the bindings that
+// are marked.
 func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAllResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
@@ -76,8 +78,8 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 	}
 }
 
-// revokePage revokes the bindings of one page, several at once. It reports whether it has finished
-// the page before the time was over.
+// revokePage revokes the bindings of one page, several at once, and reports whether it has finished
+// the page before its time was over.
 func (s *Service) revokePage(
 	ctx context.Context, in RevokeAllRequest, page []binding.Record, until time.Time,
 ) (out RevokeAllResult, complete bool) {
@@ -154,15 +156,13 @@ func (s *Service) markRevokedByOperator(
 		b.Health, b.Problem = binding.HealthRevoked, why
 		b.CheckAt, b.RecheckAt = s.ledger.Now().Add(ledger.CheckInterval), time.Time{}
 		if b.Token.Refreshable {
-			b.RecheckAt = s.ledger.Now().
-				Add(ledger.OrphanGracePeriod)
-			// a refresh may still store the next token
+			// A refresh may still store the next token.
+			b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
 		}
 		b.Lease, b.Backoff = binding.Lease{}, binding.Backoff{}
-		s.ledger.Happened(
-			b,
-			binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why},
-		)
+		s.ledger.Happened(b, binding.Event{
+			Type: binding.EventRevoked, Identity: b.Identity, Problem: why,
+		})
 		return true
 	})
 }

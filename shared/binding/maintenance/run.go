@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"sync"
 	"time"
 
@@ -16,74 +15,7 @@ import (
 	"bindery/shared/table"
 )
 
-const (
-	// sweepTimeout is how long one run works before it leaves the rest to the next: well before the
-	// 2 minutes after which it could begin no further call.
-	SweepTimeout = 90 * time.Second
-	// maxConcurrentEntries is how many due entries are looked at side by side.
-	MaxConcurrentEntries = 32
-	// maxCallsPerHost is how many calls one host gets from one run at the same time: what a small
-	// self-run GitLab takes without noticing.
-	MaxCallsPerHost = 8
-	// maxHostFailures is after how many failures in a row a host is not asked again in this run.
-	MaxHostFailures = 5
-	// postponeTimeout is when a run stops pushing back what its hosts had no time for.
-	postponeTimeout = 105 * time.Second
-	// maxDueEntries bounds a run's memory.
-	maxDueEntries = 20_000
-)
-
-// SweepResult counts what a run did.
-type SweepResult struct {
-	Due       int // entries of the index that it looked at
-	Checked   int // tokens that the platform was asked about
-	Refreshed int
-	Warned    int // owners told of their token's end
-	Recovered int
-	Failed    int // entries that an error left for later, and checks that did not end well
-	Parked    int // records whose checks crashed too often
-	Drained   int // records whose events went to the history
-	Removed   int // rows of unbound bindings, and expired authorizations
-	Kept      int // secrets that are in use
-	Deleted   int // secrets that nothing pointed at
-	PutOff    int // checks and revocations that were put off: their host fails, or had no time
-	Sent      int // webhooks
-	Left      bool
-	Duration  time.Duration
-}
-
-func (a *SweepResult) Add(b SweepResult) {
-	a.Due += b.Due
-	a.Checked += b.Checked
-	a.Refreshed += b.Refreshed
-	a.Warned += b.Warned
-	a.Recovered += b.Recovered
-	a.Failed += b.Failed
-	a.Parked += b.Parked
-	a.Drained += b.Drained
-	a.Removed += b.Removed
-	a.Kept += b.Kept
-	a.Deleted += b.Deleted
-	a.PutOff += b.PutOff
-	a.Sent += b.Sent
-	a.Left = a.Left || b.Left
-}
-
-// Sweep works on everything that has come due: it checks tokens, moves events from records to the
-// history, drops the rows of what was unbound, and deletes secrets that no record points at.
-// Several may run at once, and one may crash at any call: the next continues its work. Neither the
-// failure of one entry nor a slow platform keeps the others from being worked on; an error is
-// returned only when the index can't be read.
-func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
-	r := &run{s: s, began: s.ledger.Now(), queues: map[string]*hostQueue{}}
-	ctx = s.ledger.StartInvocation(ctx)
-	err := r.read(ctx)
-	r.working.Wait()
-	r.done.Duration = s.ledger.Now().Sub(r.began)
-	return r.done, err
-}
-
-// run is one sweep at work.
+// run is one run of the sweep.
 type run struct {
 	s       *Service
 	began   time.Time
@@ -94,14 +26,7 @@ type run struct {
 	queues map[string]*hostQueue
 }
 
-// hostQueue is the work that asks one host. It waits for that host only.
-type hostQueue struct {
-	waiting  []job
-	workers  int
-	failures int           // in a row
-	wait     time.Duration // that the host asked for with one of them
-}
-
+// count adds the counts of a part of the run.
 func (r *run) count(part SweepResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,6 +71,7 @@ func (r *run) read(ctx context.Context) error {
 	}
 }
 
+// entry works on one entry of the index.
 func (r *run) entry(ctx context.Context, entry table.DueEntry) {
 	part := SweepResult{Due: 1}
 	var err error
@@ -231,82 +157,12 @@ func (r *run) finish(ctx context.Context, what string, err error, part SweepResu
 	r.count(part)
 }
 
+// nameOf returns the name of an entry for the log.
 func nameOf(entry table.DueEntry) string {
 	if entry.Authorization != "" {
 		return "authorization"
 	}
 	return "binding " + binding.Describe(entry.Binding)
-}
-
-// hostOf names the queue of a record's checks: its platform and, where users name it, the host.
-func hostOf(rec binding.Record) string {
-	if u, err := url.Parse(rec.Address); err == nil {
-		return rec.Platform + " " + u.Host
-	}
-	return rec.Platform + " " + rec.Address
-}
-
-// job is one piece of work that asks a host, and its name.
-type job struct {
-	what string
-	do   task
-}
-
-// task does the work. why says why the host must not be asked, if it must not; the result says how
-// the host answered.
-type task func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error)
-
-// skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
-// long the host has asked callers to wait.
-type skipReason struct {
-	failing, late bool
-	wait          time.Duration
-}
-
-// hostResult is how a host answered.
-type hostResult struct {
-	asked, well bool
-	wait        time.Duration // that it asked for
-}
-
-// queue adds a job to a host's queue, and starts another worker for it if it may have one.
-func (r *run) queue(ctx context.Context, host string, j job) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.queues[host]
-	if l == nil {
-		l = &hostQueue{}
-		r.queues[host] = l
-	}
-	l.waiting = append(l.waiting, j)
-	if l.workers < MaxCallsPerHost {
-		l.workers++
-		r.working.Go(func() { r.work(ctx, l) })
-	}
-}
-
-// work empties a queue.
-func (r *run) work(ctx context.Context, l *hostQueue) {
-	for {
-		r.mu.Lock()
-		if len(l.waiting) == 0 {
-			l.workers--
-			r.mu.Unlock()
-			return
-		}
-		j := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		why := skipReason{failing: l.failures >= MaxHostFailures, wait: l.wait}
-		r.mu.Unlock()
-		why.late = r.over(ctx)
-		if why.late && (ctx.Err() != nil || r.s.ledger.Now().Sub(r.began) > postponeTimeout) {
-			continue
-		}
-		var part SweepResult
-		h, err := j.do(ctx, why, &part)
-		r.hostAnswered(l, h)
-		r.finish(ctx, j.what, err, part)
-	}
 }
 
 // check is the task of asking a platform about a token.
@@ -362,21 +218,6 @@ func (r *run) sweepAttempt(a binding.Authorization) task {
 	}
 }
 
-// revocationResult is what a host has shown while secrets were revoked. An error of the storage, or
-// a conflict, says nothing of it.
-func revocationResult(errs []error) (h hostResult) {
-	h = hostResult{asked: len(errs) == 0, well: true}
-	for _, err := range errs {
-		if errors.Is(err, errUnread) || errors.Is(err, table.ErrConflict) {
-			continue
-		}
-		h.asked = true
-		h.well = h.well && (err == nil || errors.Is(err, ledger.ErrYoung))
-		h.wait = max(h.wait, problem.Of(err).RetryAfter)
-	}
-	return h
-}
-
 // deliver is the task of sending a binding's waiting events.
 func (r *run) deliver(rec binding.Record) task {
 	return func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error) {
@@ -386,18 +227,5 @@ func (r *run) deliver(rec binding.Record) task {
 		sent, err := r.s.deliver(ctx, rec, r.began.Add(SweepTimeout))
 		part.Sent += sent
 		return hostResult{asked: true, well: err == nil}, err
-	}
-}
-
-func (r *run) hostAnswered(l *hostQueue, h hostResult) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case !h.asked:
-	case h.well:
-		l.failures, l.wait = 0, 0
-	default:
-		l.failures++
-		l.wait = max(l.wait, h.wait)
 	}
 }

@@ -16,8 +16,8 @@ type Service struct {
 	instances   instance.Catalogue
 }
 
-// New returns a service on a ledger. credentials refreshes the tokens that a check finds expired.
-// instances is asked whether the instance of a binding still exists; nil is never asked.
+// New returns a service on a ledger. A check refreshes expired tokens with credentials, and asks
+// instances whether the instance of a binding still exists, unless instances is nil.
 func New(
 	l *ledger.Ledger, credentials *credential.Service, instances instance.Catalogue,
 ) *Service {

@@ -2,59 +2,75 @@ package maintenance
 
 import (
 	"context"
-	"fmt"
-
-	"bindery/shared/binding"
+	"time"
 )
 
-// dueBinding reads a record that the index says is due. If it is not, rec.Version is "". Events are
-// drained to the history and no longer in rec; the row still has them until rec is saved.
-func (s *Service) dueBinding(
-	ctx context.Context, key binding.Key, part *SweepResult,
-) (rec binding.Record, err error) {
-	if rec, err = s.ledger.Record(ctx, key); err != nil {
-		return rec, err
-	}
-	if rec.DueAt.IsZero() || rec.DueAt.After(s.ledger.Now()) {
-		return binding.Record{}, nil // the index lags
-	}
-	if s.ledger.Webhook == nil {
-		rec.Delivery = binding.Delivery{} // there is nowhere to send events any more
-	}
-	if len(rec.Events) > 0 {
-		if err := s.ledger.Table.AppendHistory(ctx, key, rec.Events); err != nil {
-			return rec, fmt.Errorf("draining the events: %w", err)
-		}
-		s.ledger.Drained(&rec)
-		part.Drained++
-	}
-	return rec, nil
+const (
+	// SweepTimeout is how long one run works before it leaves the rest to the next: well before the
+	// 2 minutes after which it may begin no further call.
+	SweepTimeout = 90 * time.Second
+	// MaxConcurrentEntries is how many due entries are worked on at the same time.
+	MaxConcurrentEntries = 32
+	// MaxCallsPerHost is how many calls one host gets from one run at the same time: a small
+	// self-managed GitLab can take that many.
+	MaxCallsPerHost = 8
+	// MaxHostFailures is the number of failures in a row after which a host is not asked again in
+	// this run.
+	MaxHostFailures = 5
+	// postponeTimeout is how long after its start a run still postpones the work that it has no time
+	// for.
+	postponeTimeout = 105 * time.Second
+	// maxDueEntries bounds a run's memory.
+	maxDueEntries = 20_000
+)
+
+// SweepResult counts what a run of the sweep has done.
+type SweepResult struct {
+	Due       int // entries of the index that it looked at
+	Checked   int // tokens that the platform was asked about
+	Refreshed int
+	Warned    int // bindings whose token is about to expire, with a new event about it
+	Recovered int
+	Failed    int  // entries that an error left for later, and checks that did not end well
+	Parked    int  // records whose checks crashed too often
+	Drained   int  // records whose events went to the history
+	Removed   int  // rows of unbound bindings, and expired authorizations
+	Kept      int  // secrets that are in use
+	Deleted   int  // secrets that nothing pointed at
+	PutOff    int  // checks and revocations that were postponed: their host fails, or time was over
+	Sent      int  // webhooks
+	Left      bool // entries were left for the next run
+	Duration  time.Duration
 }
 
-// sweepBinding works on what is left of a due record once its due secrets are swept: it deletes the
-// row of an unbound one, and reports whether the record's token is to be checked. If so, nothing is
-// saved yet: the claim does that.
-func (s *Service) sweepBinding(
-	ctx context.Context, rec binding.Record, part *SweepResult,
-) (after binding.Record, check bool, err error) {
-	now := s.ledger.Now()
-	next := s.ledger.Due(rec)
-	if !rec.Bound() && len(rec.Secrets) == 0 && rec.Delivery.Waiting == 0 && !next.After(now) {
-		if err := s.ledger.Table.DeleteBinding(ctx, rec); err != nil {
-			return rec, false, fmt.Errorf("deleting an unbound row: %w", err)
-		}
-		part.Removed++
-		return rec, false, nil
-	}
-	if at := binding.CheckDueAt(rec); !at.IsZero() && !at.After(now) {
-		return rec, true, nil
-	}
-	if rec.Delivery.Waiting > 0 && !rec.Delivery.At.After(now) {
-		rec.Delivery.At = now.Add(CheckLeaseTTL) // another run sends them if this one crashes
-	}
-	rec.DueAt = s.ledger.Due(rec)
-	if rec, err = s.ledger.Table.SaveBinding(ctx, rec); err != nil {
-		return rec, false, fmt.Errorf("saving the drained record: %w", err)
-	}
-	return rec, false, nil
+// Add adds the counts of another result. The duration is not added.
+func (a *SweepResult) Add(b SweepResult) {
+	a.Due += b.Due
+	a.Checked += b.Checked
+	a.Refreshed += b.Refreshed
+	a.Warned += b.Warned
+	a.Recovered += b.Recovered
+	a.Failed += b.Failed
+	a.Parked += b.Parked
+	a.Drained += b.Drained
+	a.Removed += b.Removed
+	a.Kept += b.Kept
+	a.Deleted += b.Deleted
+	a.PutOff += b.PutOff
+	a.Sent += b.Sent
+	a.Left = a.Left || b.Left
+}
+
+// Sweep works on everything that has come due: it checks tokens, moves events from records to the
+// history, deletes the rows of unbound bindings, and deletes secrets that no record points at.
+// Several may run at once, and one may crash at any call: the next continues its work. Neither the
+// failure of one entry nor a slow platform keeps the others from being worked on; an error is
+// returned only when the index can't be read.
+func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
+	r := &run{s: s, began: s.ledger.Now(), queues: map[string]*hostQueue{}}
+	ctx = s.ledger.StartInvocation(ctx)
+	err := r.read(ctx)
+	r.working.Wait()
+	r.done.Duration = s.ledger.Now().Sub(r.began)
+	return r.done, err
 }

@@ -16,7 +16,7 @@ import (
 	"bindery/shared/vault"
 )
 
-// maxRevokeAttempts is how often the sweep tries to revoke the tokens of a secret. At the last
+// MaxRevokeAttempts is how often the sweep tries to revoke the tokens of a secret. At the last
 // attempt it deletes the secret even if revoking fails.
 const MaxRevokeAttempts = 10
 
@@ -27,7 +27,7 @@ func (s *Service) mayAskToRevoke(name string) bool {
 	return ok && platform.Describe().Method == provider.ByOAuth && platform.Describe().Revocable
 }
 
-// dueSecrets are the indexes of the entries of a record's list that are due.
+// dueSecrets returns the indexes of the due entries of a record's list.
 func (s *Service) dueSecrets(rec binding.Record) (due []int) {
 	now := s.ledger.Now()
 	for i, o := range rec.Secrets {
@@ -38,10 +38,10 @@ func (s *Service) dueSecrets(rec binding.Record) (due []int) {
 	return due
 }
 
-// sweepSecrets ends the due secrets of a record. It first counts the attempt and moves the
-// entries' due time, in one save, so that a secret that makes the sweep crash does not come first
-// again. A conflict means that another call works on the record: its entries stay due. It returns
-// the record as it is in the end, and each secret's failure.
+// sweepSecrets revokes and deletes the due secrets of a record. It first counts the attempt and
+// moves the entries' due time, in one save, so that a secret that makes the sweep crash does not
+// come first again. A conflict means that another call works on the record: its entries stay due.
+// It returns the record as it is in the end, and each secret's failure.
 func (s *Service) sweepSecrets(
 	ctx context.Context, rec binding.Record, part *SweepResult,
 ) (binding.Record, []error) {
@@ -88,8 +88,8 @@ func (s *Service) unlist(
 	})
 }
 
-// postponeSecrets moves the due secrets of a record whose host is not to be asked now. That is no
-// attempt.
+// postponeSecrets moves the due time of the due secrets of a record whose host must not be asked
+// now. It counts no attempt.
 func (s *Service) postponeSecrets(
 	ctx context.Context, rec binding.Record, wait time.Duration,
 ) (binding.Record, error) {
@@ -101,9 +101,9 @@ func (s *Service) postponeSecrets(
 	return s.ledger.Table.SaveBinding(ctx, rec)
 }
 
-// dueAuthorization reads an attempt that the index says is due and drops it, unless it has a
-// secret to end: then it returns the attempt and true. If a binding points at the secret or lists
-// it, that binding owns the secret.
+// dueAuthorization reads an attempt that the index says is due and deletes it, unless it has a
+// secret to delete first: then it returns the attempt and true. If a binding points at the secret
+// or lists it, that binding owns the secret.
 func (s *Service) dueAuthorization(
 	ctx context.Context, id string, part *SweepResult,
 ) (a binding.Authorization, ownsSecret bool, err error) {
@@ -139,6 +139,7 @@ func (s *Service) dueAuthorization(
 	return a, false, s.dropAuthorization(ctx, a, part)
 }
 
+// dropAuthorization deletes the record of an attempt.
 func (s *Service) dropAuthorization(
 	ctx context.Context, a binding.Authorization, part *SweepResult,
 ) error {
@@ -149,8 +150,8 @@ func (s *Service) dropAuthorization(
 	return nil
 }
 
-// sweepAttempt ends the secret of an attempt that no binding has used, and drops the attempt. Like
-// [Service.sweepSecrets] it counts the attempt to do so first.
+// sweepAttempt ends the secret of an attempt that no binding has used, and deletes the attempt.
+// Like sweepSecrets it counts its try first.
 func (s *Service) sweepAttempt(
 	ctx context.Context, a binding.Authorization, part *SweepResult,
 ) error {
@@ -169,12 +170,8 @@ func (s *Service) sweepAttempt(
 	left := binding.OwnedSecret{
 		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
 	}
-	_, outcome, err := s.endSecret(
-		ctx,
-		ledger.TokenOwner{Binding: a.Binding, Attempt: true},
-		left,
-		rec,
-	)
+	own := ledger.TokenOwner{Binding: a.Binding, Attempt: true}
+	_, outcome, err := s.endSecret(ctx, own, left, rec)
 	if err != nil {
 		return err
 	}
@@ -186,7 +183,7 @@ func (s *Service) sweepAttempt(
 	return nil
 }
 
-// postponeAttempt moves an attempt whose host is not to be asked now.
+// postponeAttempt moves the due time of an attempt whose host must not be asked now.
 func (s *Service) postponeAttempt(
 	ctx context.Context, a binding.Authorization, wait time.Duration,
 ) error {
@@ -195,14 +192,15 @@ func (s *Service) postponeAttempt(
 	return err
 }
 
+// auditSwept writes the audit line of a secret that was deleted.
 func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome string) {
 	event.Audit(ctx, s.ledger.Log, event.Entry{Action: "sweep", Target: key, Outcome: outcome})
 }
 
-// endSecret revokes the tokens of a secret that no record points at, where they are Bindery's to
-// revoke, and deletes the secret. If revoking has failed for the last time it deletes the secret
-// all the same, and tells rec, the binding that had it. A zero rec.Key is none. It returns the
-// record as it is in the end, and the outcome for the audit line.
+// endSecret revokes the tokens of a secret that no record points at, if they were issued to
+// Bindery, and deletes the secret. If revoking has failed for the last time it still deletes the
+// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. It
+// returns the record as it is in the end, and the outcome for the audit line.
 func (s *Service) endSecret(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret, rec binding.Record,
 ) (binding.Record, string, error) {
@@ -216,7 +214,7 @@ func (s *Service) endSecret(
 		outcome = "not_revoked"
 		s.ledger.Log.ErrorContext(ctx, "a token may still be alive at its platform",
 			"binding", binding.Describe(rec.Key), "attempts", o.Attempts, "error", err)
-		if rec, err = s.tellNotRevoked(ctx, rec); err != nil {
+		if rec, err = s.recordNotRevoked(ctx, rec); err != nil {
 			return rec, "", err
 		}
 	}
@@ -226,9 +224,12 @@ func (s *Service) endSecret(
 	return rec, outcome, nil
 }
 
-// tellNotRevoked tells a binding's users that a token which it had may still be valid. A binding
-// that has no row any more gets one, until that is told. After a crash it may be told twice.
-func (s *Service) tellNotRevoked(ctx context.Context, rec binding.Record) (binding.Record, error) {
+// recordNotRevoked writes an event that a token which the binding had may still be valid. A
+// binding that has no row any more gets one, until the event is in the history. After a crash the
+// event may be written twice.
+func (s *Service) recordNotRevoked(
+	ctx context.Context, rec binding.Record,
+) (binding.Record, error) {
 	if rec.Key == (binding.Key{}) {
 		return rec, nil // no binding ever had it
 	}
@@ -269,9 +270,7 @@ func (s *Service) revokeGenerations(
 // revokeSwept revokes one token that no record points at. It asks the platform whose the token is,
 // because a token is stored before that is known.
 func (s *Service) revokeSwept(
-	ctx context.Context,
-	own ledger.TokenOwner,
-	k ledger.TokenBundle,
+	ctx context.Context, own ledger.TokenOwner, k ledger.TokenBundle,
 ) error {
 	platform, ok := s.ledger.Platforms.Get(k.Platform)
 	if !ok || !platform.Describe().Revocable {
@@ -282,7 +281,7 @@ func (s *Service) revokeSwept(
 	}
 	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	finding, err := platform.Check(asking, k.Credential())
+	result, err := platform.Check(asking, k.Credential())
 	switch code := problem.Of(err).Code; {
 	case err == nil:
 	case code == problem.TokenRejected, code == problem.TokenExpired:
@@ -292,7 +291,7 @@ func (s *Service) revokeSwept(
 	default:
 		return err
 	}
-	of := ledger.IdentityKey(k.Platform, k.Address, finding.Identity.ID)
+	of := ledger.IdentityKey(k.Platform, k.Address, result.Identity.ID)
 	err = s.ledger.RevokeUnused(ctx, own, of, k)
 	if errors.Is(err, ledger.ErrInUse) {
 		return nil

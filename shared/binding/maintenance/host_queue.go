@@ -1,0 +1,121 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/table"
+)
+
+// hostQueue is the work that asks one host. No other work waits for that host.
+type hostQueue struct {
+	waiting  []job
+	workers  int
+	failures int           // in a row
+	wait     time.Duration // that the host asked for with one of them
+}
+
+// hostOf names the queue of a record's checks: its platform and, where users name it, the host.
+func hostOf(rec binding.Record) string {
+	if u, err := url.Parse(rec.Address); err == nil {
+		return rec.Platform + " " + u.Host
+	}
+	return rec.Platform + " " + rec.Address
+}
+
+// job is one piece of work that asks a host, and its name.
+type job struct {
+	what string
+	do   task
+}
+
+// task does the work. why is the reason if the host must not be asked; the result says how the
+// host answered.
+type task func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error)
+
+// skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
+// long the host has asked callers to wait.
+type skipReason struct {
+	failing, late bool
+	wait          time.Duration
+}
+
+// hostResult says how a host answered. The zero value is a host that was not asked.
+type hostResult struct {
+	asked, well bool
+	wait        time.Duration // that it asked for
+}
+
+// queue adds a job to a host's queue, and starts another worker for it if it may have one.
+func (r *run) queue(ctx context.Context, host string, j job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.queues[host]
+	if l == nil {
+		l = &hostQueue{}
+		r.queues[host] = l
+	}
+	l.waiting = append(l.waiting, j)
+	if l.workers < MaxCallsPerHost {
+		l.workers++
+		r.working.Go(func() { r.work(ctx, l) })
+	}
+}
+
+// work does the jobs of a queue until it is empty.
+func (r *run) work(ctx context.Context, l *hostQueue) {
+	for {
+		r.mu.Lock()
+		if len(l.waiting) == 0 {
+			l.workers--
+			r.mu.Unlock()
+			return
+		}
+		j := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		why := skipReason{failing: l.failures >= MaxHostFailures, wait: l.wait}
+		r.mu.Unlock()
+		why.late = r.over(ctx)
+		if why.late && (ctx.Err() != nil || r.s.ledger.Now().Sub(r.began) > postponeTimeout) {
+			continue
+		}
+		var part SweepResult
+		h, err := j.do(ctx, why, &part)
+		r.hostAnswered(l, h)
+		r.finish(ctx, j.what, err, part)
+	}
+}
+
+// hostAnswered counts the failures in a row of a host.
+func (r *run) hostAnswered(l *hostQueue, h hostResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !h.asked:
+	case h.well:
+		l.failures, l.wait = 0, 0
+	default:
+		l.failures++
+		l.wait = max(l.wait, h.wait)
+	}
+}
+
+// revocationResult returns how a host answered while secrets were revoked. An error of the storage,
+// or a conflict, says nothing about the host.
+func revocationResult(errs []error) (h hostResult) {
+	h = hostResult{asked: len(errs) == 0, well: true}
+	for _, err := range errs {
+		if errors.Is(err, errUnread) || errors.Is(err, table.ErrConflict) {
+			continue
+		}
+		h.asked = true
+		h.well = h.well && (err == nil || errors.Is(err, ledger.ErrYoung))
+		h.wait = max(h.wait, problem.Of(err).RetryAfter)
+	}
+	return h
+}
