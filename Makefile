@@ -21,8 +21,8 @@ endif
 TEST_FLAGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-live-aws test-live-alibaba lint build package-aws package-fc
-.PHONY: create-table create-table-fc cover bench clean
+.PHONY: help run test test-contract test-live-aws test-live-alibaba lint build package-aws
+.PHONY: package-fc create-table create-table-fc cover bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,19 @@ test: node_modules/.package-lock.json ## every test that this machine can run
 		run -tags alibaba $(TEST_FLAGS) $(TAGGED); \
 		test -z "$$failed"
 
+# The vendors' descriptions and clients are nearly a gigabyte, so they are not in node_modules.
+CONTRACT := shared/provider/contract
+DESCRIPTIONS := dist/contract/node_modules/.package-lock.json
+
+$(DESCRIPTIONS): $(CONTRACT)/package-lock.json
+	@mkdir -p dist/contract
+	cp $(CONTRACT)/package.json $(CONTRACT)/package-lock.json dist/contract
+	cd dist/contract && npm ci --ignore-scripts --no-audit --no-fund
+
+# With -v, which prints how many calls were held against which source.
+test-contract: $(DESCRIPTIONS) ## the platforms' calls against the vendors' descriptions; needs npm
+	go test -count=1 -timeout 10m -tags contract -v $(TEST_FLAGS) ./$(CONTRACT)
+
 # Not from the cache, and with -v, which prints each test as it runs. The environment has the
 # account's variables.
 LIVE_TEST := go test -count=1 -timeout 60m -v $(TEST_FLAGS)
@@ -65,6 +78,8 @@ lint: ## vet, staticcheck, gofumpt, and the length of lines, files and mains
 	go tool staticcheck -tags aws $(PACKAGES)
 	go vet -tags alibaba $(PACKAGES)
 	go tool staticcheck -tags alibaba $(PACKAGES)
+	go vet -tags contract ./$(CONTRACT)
+	go tool staticcheck -tags contract ./$(CONTRACT)
 	go vet -tags live,aws ./shared/live
 	go tool staticcheck -tags live,aws ./shared/live
 	go vet -tags live,alibaba ./shared/live

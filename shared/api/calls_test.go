@@ -80,7 +80,7 @@ func TestAWrongTokenIsSentOnce(t *testing.T) {
 	for _, r := range w.box.Requests() {
 		paths = append(paths, r.Path)
 	}
-	want := []string{"/api/v4/personal_access_tokens/self", "/oapi/v1/platform/user"}
+	want := []string{"/api/v4/user", "/oapi/v1/platform/user"}
 	if !slices.Equal(paths, want) {
 		t.Errorf("got %q, want %q", paths, want)
 	}

@@ -55,7 +55,8 @@ func newInternet(t *testing.T) *internet {
 		closed: closed,
 		names: map[string]string{
 			"gitlab.example": siteIP, "expired.example": siteIP, "self.example": siteIP,
-			"other.example": siteIP, "closed.example": closedIP, "silent.example": silentIP,
+			"other.example": siteIP, "chain.example": siteIP,
+			"closed.example": closedIP, "silent.example": silentIP,
 			"private.example": "10.0.0.7",
 		},
 	}
@@ -121,9 +122,11 @@ var certificates = sync.OnceValue(func() certificateSet {
 	root := certificate(nil, "authority", time.Now().Add(time.Hour))
 	pool := x509.NewCertPool()
 	pool.AddCert(root.Leaf)
+	unsent := certificate(nil, "an authority that is not sent", time.Now().Add(time.Hour))
 	return certificateSet{pool: pool, byName: map[string]*tls.Certificate{
 		"gitlab.example":  certificate(root, "gitlab.example", time.Now().Add(time.Hour)),
 		"expired.example": certificate(root, "expired.example", time.Now().Add(-time.Hour)),
+		"chain.example":   certificate(unsent, "chain.example", time.Now().Add(time.Hour)),
 		"self.example":    certificate(nil, "self.example", time.Now().Add(time.Hour)),
 	}}
 })

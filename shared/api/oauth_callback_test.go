@@ -318,6 +318,40 @@ func TestA10_APlatformsErrorTextIsNeverReflected(t *testing.T) {
 	}
 }
 
+// TestAnErrorOfTheConsentSaysWhoMustAct: what the operator must correct is an alarm, what passes is
+// not, and no text speaks of an address that the user didn't type.
+func TestAnErrorOfTheConsentSaysWhoMustAct(t *testing.T) {
+	for code, want := range map[string]problem.Code{
+		"access_denied":             problem.ConsentRefused,
+		"application_suspended":     problem.ClientRefused,
+		"redirect_uri_mismatch":     problem.ClientRefused,
+		"unauthorized_client":       problem.ClientRefused,
+		"invalid_scope":             problem.ClientRefused,
+		"server_error":              problem.PlatformError,
+		"temporarily_unavailable":   problem.PlatformError,
+		"an_error_of_the_year_2030": problem.PlatformError,
+	} {
+		t.Run(code, func(t *testing.T) {
+			w := newConsentWorld(t)
+			for _, platform := range byConsent {
+				b := newBrowser(w)
+				a := w.start(platform)
+				state := queryOf(b.authorizeURL(a)).Get("state")
+				b.callback(callbackOf(string(platform), "error", code, "state", state)).
+					refused(want, a.id)
+				shown := strings.ToLower(string(w.shown(a.id, "").ok().body))
+				if strings.Contains(shown, "check the address") {
+					t.Errorf("%s: an address that the user didn't type is to blame: %s", platform, shown)
+				}
+			}
+			alarm := strings.Contains(w.log.String(), `"alarm":"client_refused"`)
+			if alarm != (want == problem.ClientRefused) {
+				t.Errorf("an alarm: %v", alarm)
+			}
+		})
+	}
+}
+
 func TestA11_NoReturnToLeadsAway(t *testing.T) {
 	w := newConsentWorld(t)
 	for _, to := range []string{

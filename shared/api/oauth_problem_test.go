@@ -353,7 +353,7 @@ func TestAPlatformThatFailsAtTheExchange(t *testing.T) {
 func (w *world) afterAFault(end consoleRedirect, kind sandbox.FaultKind) {
 	w.t.Helper()
 	switch kind {
-	case sandbox.FaultNone, sandbox.FaultLatency:
+	case sandbox.FaultNone, sandbox.FaultLatency, sandbox.FaultGzip:
 		end.consented()
 		return
 	case sandbox.Fault429, sandbox.FaultRateLimit:

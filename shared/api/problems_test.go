@@ -186,6 +186,8 @@ func platformProblems() []scenario {
 		{problem.CertificateUntrusted, "expired", site("https://expired.example")},
 		{problem.CertificateUntrusted, "hostname", site("https://other.example")},
 		{problem.CertificateUntrusted, "self_signed", site("https://self.example")},
+		{problem.CertificateUntrusted, "incomplete_chain", site("https://chain.example")},
+		{problem.AddressRefused, "international", site("https://bücher.example")},
 		{problem.PlatformUnreachable, "dns", site("https://gone.example")},
 		{problem.PlatformUnreachable, "refused", site("https://closed.example")},
 		{problem.PlatformUnreachable, "timeout", site("https://silent.example")},
@@ -196,12 +198,22 @@ func platformProblems() []scenario {
 		{problem.PlatformError, "redirect", failing(sandbox.FaultRedirect)},
 		{problem.PlatformError, "not_the_platform", failing(sandbox.FaultHTML)},
 		{problem.PlatformError, "not_the_platform", failing(sandbox.FaultEmpty)},
+		{problem.PlatformError, "not_the_api", failing(sandbox.FaultGate302)},
+		{problem.PlatformError, "not_the_api", failing(sandbox.FaultGate401)},
+		{problem.PlatformError, "not_the_api", failing(sandbox.FaultGate403)},
+		{problem.PlatformError, "not_the_api", failing(sandbox.FaultGate407)},
+		{problem.PlatformError, "intercepted", bind("codeup", codeup(), false,
+			fault(sandbox.Codeup, sandbox.Fault{Kind: sandbox.FaultGate401}))},
+		{problem.PermissionMissing, "dpop", bind("gitlab", gitlab(), false, func(w *world) {
+			w.box.SetSwitch(sandbox.GitLab, sandboxgitlab.RequireDPoP, true)
+		})},
+		{problem.UsernameMismatch, "bot", projectToken},
 		{problem.PlatformRateLimited, "", failing(sandbox.Fault429)},
 		{problem.PlatformRateLimited, "", failing(sandbox.FaultRateLimit)},
 		{problem.TokenRejected, "", token("nobody")},
 		{problem.TokenRejected, "revoked", token("alice-revoked")},
 		{problem.TokenExpired, "", token("alice-expired")},
-		{problem.UserBlocked, "", token("mallory-blocked")},
+		{problem.UserBlocked, "blocked", token("mallory-blocked")},
 		{problem.PermissionMissing, "", token("alice-readonly")},
 		{problem.UsernameMismatch, "", token("bob-good")},
 		{
@@ -227,6 +239,15 @@ func platformProblems() []scenario {
 		},
 		{problem.AddressNotListed, "", switched(sandboxcodeup.AllowList)},
 	}
+}
+
+// projectToken binds with a project's token under its owner's name.
+func projectToken(w *world, language string) reply {
+	w.box.GitLab.AddUser(sandboxgitlab.User{Username: "project_7_bot_0a", Bot: true})
+	token := w.box.GitLab.AddToken(sandboxgitlab.Token{
+		Username: "project_7_bot_0a", Scopes: []string{"api"},
+	})
+	return bind("gitlab", gitlab("token", token.Reveal()), false)(w, language)
 }
 
 // elsewhere are the codes that other tests cause: those of OAuth, of credentials and checks, and

@@ -369,9 +369,9 @@ func (b *harness) keepGranted(id, name string, t provider.Token) binding.Record 
 	k := ledger.TokenBundle{
 		Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t,
 	}
-	saved, _, err := b.Connect.Bind(ctx, rec, k, finding, user)
+	result, err := b.Connect.Bind(ctx, rec, k, finding, user)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return saved
+	return result.Saved
 }

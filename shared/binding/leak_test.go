@@ -136,10 +136,10 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
 	begun := b.Ledger.StartInvocation(ctx)
 	if rec, err := b.Ledger.Record(begun, key("i-1", provider.GitHub)); err == nil {
-		saved, old, err := b.Connect.Bind(begun, rec, k, provider.CheckResult{
+		bound, err := b.Connect.Bind(begun, rec, k, provider.CheckResult{
 			Identity: provider.Identity{ID: "1001", Username: "alice"},
 		}, user)
-		c.see(saved, old, err, k)
+		c.see(bound.Saved, bound.Old, err, k)
 	}
 	views, err := b.Connect.InstanceBindings(ctx, user.Account, registry("i-1"))
 	c.see(views, err)

@@ -1,37 +1,46 @@
 package binding
 
 import (
-	"bindery/shared/vault"
 	"slices"
 	"time"
+
+	"bindery/shared/vault"
 )
 
-// isListed reports whether a record's list has a secret.
+// OwnedSecret is a secret of the vault that a binding's row lists and does not point at. It is
+// pending while a bind stores it and has not yet pointed the row at it, and retired after the row
+// was pointed elsewhere. The sweep revokes its tokens if they were issued to Bindery, deletes the
+// secret, and then takes the entry off the list.
+type OwnedSecret struct {
+	Name vault.SecretName `json:"name"`
+	// Generation is the first whose token may be valid at the platform. A refresh may store later
+	// ones after the entry was written.
+	Generation int  `json:"generation"`
+	Retired    bool `json:"retired,omitempty"` // false: pending
+	// Attempts counts the sweep's tries to revoke and delete it.
+	Attempts int       `json:"attempts,omitempty"`
+	DueAt    time.Time `json:"dueAt"`
+
+	unknown unknownFields
+}
+
+// IsListed reports whether a record's list has a secret.
 func IsListed(rec Record, name vault.SecretName) bool {
 	return slices.ContainsFunc(rec.Secrets, func(o OwnedSecret) bool {
 		return o.Name == name
 	})
 }
 
-// isRetired reports whether a record has pointed at a secret and points elsewhere now.
+// IsRetired reports whether a record has pointed at a secret and points elsewhere now.
 func IsRetired(rec Record, name vault.SecretName) bool {
 	return slices.ContainsFunc(rec.Secrets, func(o OwnedSecret) bool {
 		return o.Name == name && o.Retired
 	})
 }
 
-// unlisted is a record's list without a secret.
+// Unlisted returns a record's list without a secret. The record's own list is not changed.
 func Unlisted(rec Record, name vault.SecretName) []OwnedSecret {
 	return slices.DeleteFunc(slices.Clone(rec.Secrets), func(o OwnedSecret) bool {
 		return o.Name == name
 	})
-}
-
-// secretsDueAt is when the first entry of a record's list is due. Zero: there is none.
-func SecretsDueAt(rec Record) time.Time {
-	var first time.Time
-	for _, o := range rec.Secrets {
-		first = Earliest(first, o.DueAt)
-	}
-	return first
 }

@@ -80,7 +80,7 @@ func (p *refreshScenario) binds(left time.Duration) actor {
 			Token: p.platform.consent(left),
 		}
 		f := provider.CheckResult{Identity: provider.Identity{ID: "1001", Username: "alice"}}
-		_, _, err = s.Connect.Bind(ctx, rec, k, f, user)
+		_, err = s.Connect.Bind(ctx, rec, k, f, user)
 		return err
 	}}
 }

@@ -238,7 +238,7 @@ func bindsAs(username string) actor {
 		f := provider.CheckResult{
 			GitUsername: username, Identity: provider.Identity{ID: username, Username: username},
 		}
-		_, _, err = s.Connect.Bind(ctx, rec, k, f, user)
+		_, err = s.Connect.Bind(ctx, rec, k, f, user)
 		return err
 	}}
 }

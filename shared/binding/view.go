@@ -1,13 +1,13 @@
 package binding
 
 import (
-	"bindery/shared/instance"
-	"bindery/shared/problem"
-	"bindery/shared/provider"
 	"time"
+
+	"bindery/shared/instance"
+	"bindery/shared/provider"
 )
 
-// Status is how a binding is doing.
+// Status is the state of a binding as its users see it.
 type Status string
 
 // The statuses. The first that applies is a binding's status.
@@ -22,7 +22,7 @@ const (
 	StatusBound        Status = "bound"
 )
 
-// Statuses returns all statuses, in that order.
+// Statuses returns all statuses, in the order in which they apply.
 func Statuses() []Status {
 	return []Status{
 		StatusUnbound, StatusUnknown, StatusRevoked, StatusExpired, StatusUnauthorized,
@@ -34,7 +34,7 @@ const (
 	// expiringPeriod is how long before its expiry a token that its owner must renew is shown as
 	// expiring.
 	expiringPeriod = 14 * 24 * time.Hour
-	// minUnansweredChecks is how many checks in a row get no answer before a binding is
+	// MinUnansweredChecks is how many checks in a row get no answer before a binding is
 	// unreachable.
 	MinUnansweredChecks = 3
 )
@@ -62,18 +62,12 @@ func StatusOf(rec Record, now time.Time) Status {
 	return StatusBound
 }
 
-// View is a binding as its account may see it. Instance is set by [Service.AccountBindings] only.
+// View is a binding as its account may see it.
 type View struct {
-	Record   Record
-	Status   Status
-	Method   provider.Method
+	Record Record
+	Status Status
+	// Method is how the platform is bound; "" if this version does not know the platform.
+	Method provider.Method
+	// Instance is set in the list of an account's bindings only.
 	Instance instance.Instance
-}
-
-func Plain(warnings []*problem.Problem) []problem.Problem {
-	list := make([]problem.Problem, 0, len(warnings))
-	for _, w := range warnings {
-		list = append(list, *w)
-	}
-	return list
 }

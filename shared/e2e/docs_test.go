@@ -198,8 +198,8 @@ func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 func problemTable(t *testing.T) string {
 	params := map[string]string{}
 	for _, name := range []string{
-		"count", "field", "limit", "method", "missing", "organizations", "permission", "platform",
-		"scope", "type",
+		"code", "count", "field", "host", "limit", "method", "missing", "organizations", "permission",
+		"platform", "scope", "type", "username",
 	} {
 		params[name] = "{" + name + "}"
 	}
@@ -211,6 +211,11 @@ func problemTable(t *testing.T) string {
 		for _, reason := range append([]string{""}, problem.Reasons(code)...) {
 			p := &problem.Problem{Code: code, Reason: reason, Params: params}
 			en, zh := p.In(problem.English), p.In(problem.Chinese)
+			typed := p.With(problem.TypedAddress, "true")
+			if remedy := typed.In(problem.English).Remedy; remedy != en.Remedy {
+				en.Remedy += "<br>*Where the address was typed:* " + remedy
+				zh.Remedy += "<br>*地址由用户填写时：*" + typed.In(problem.Chinese).Remedy
+			}
 			if line := fmt.Sprint(en, zh); strings.Contains(line, "…") {
 				t.Errorf("%s %s has a parameter that isn't listed here: %s", code, reason, line)
 			}
@@ -233,7 +238,7 @@ func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
 
 func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
-	source := document(t, "shared/event/event.go")
+	source := document(t, "shared/binding/record.go")
 	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
 	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])

@@ -76,18 +76,22 @@ var importRules = []importRule{
 	{"shared/instance", []string{"shared/alibabacloud", "shared/cache"}},
 	{"shared/provider", []string{"shared/netguard"}},
 
-	{"shared/table", nil},
 	{"shared/vault", nil},
-	{"shared/event", []string{"shared/table"}},
+	{"shared/binding", []string{"shared/instance", "shared/provider", "shared/vault"}},
+	{"shared/event", []string{"shared/binding"}},
+	{"shared/table", []string{"shared/binding"}},
 	{"shared/table/selected", []string{
-		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/table", "shared/table/*",
+		"shared/alibabacloud", "shared/awscloud", "shared/binding/ledger", "shared/config",
+		"shared/table", "shared/table/*",
 	}},
 	{"shared/vault/selected", []string{
 		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
 	}},
-	{"shared/table/engine", []string{"shared/table"}},
+	{"shared/table/engine", []string{"shared/binding", "shared/table"}},
+	{"shared/table/tabletest", []string{"shared/binding", "shared/binding/ledger", "shared/table"}},
 	{"shared/table/*", []string{
-		"shared/alibabacloud", "shared/awscloud", "shared/table", "shared/table/engine",
+		"shared/alibabacloud", "shared/awscloud", "shared/binding", "shared/table",
+		"shared/table/engine",
 	}},
 	{"shared/table/dynamo/createtable", []string{"shared/awscloud", "shared/table/dynamo"}},
 	{"shared/table/tablestore/createtable", []string{
@@ -95,12 +99,20 @@ var importRules = []importRule{
 	}},
 	{"shared/vault/*", []string{"shared/alibabacloud", "shared/awscloud", "shared/vault"}},
 
-	{"shared/binding", []string{
-		"shared/event", "shared/instance", "shared/provider", "shared/table", "shared/vault",
+	{"shared/binding/ledger", []string{
+		"shared/binding", "shared/event", "shared/provider", "shared/table", "shared/vault",
+	}},
+	{"shared/binding/maintenance", []string{
+		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
+		"shared/instance", "shared/provider", "shared/table", "shared/vault",
+	}},
+	{"shared/binding/*", []string{
+		"shared/binding", "shared/binding/ledger", "shared/event", "shared/instance",
+		"shared/provider", "shared/table", "shared/vault",
 	}},
 	{"shared/api", []string{
-		"shared/binding", "shared/auth", "shared/config", "shared/cache", "shared/event",
-		"shared/instance", "shared/netguard", "shared/provider", "shared/table", "shared/vault",
+		"shared/auth", "shared/binding", "shared/binding/*", "shared/cache", "shared/config",
+		"shared/event", "shared/instance", "shared/netguard", "shared/provider", "shared/vault",
 	}},
 
 	// Only for tests.

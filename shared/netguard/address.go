@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"bindery/shared/problem"
 )
 
@@ -33,17 +35,22 @@ type target struct {
 // slash. The normal form of a normal form is itself.
 //
 // It applies every rule that needs no look-up of a name; [Guard.Guarded] applies all rules. A
-// refused address is [problem.AddressRefused], with the reason "scheme" or "malformed", or none for
-// a private address; a refused port is [problem.PortRefused]. Spaces around the address are
-// dropped. An international name must be in its ASCII form (RFC 5890, A-labels).
+// refused address is [problem.AddressRefused], with the reason "scheme", "malformed" or
+// "international", or none for a private address; a refused port is [problem.PortRefused]. Spaces
+// around the address are dropped. An international name must be in its ASCII form (RFC 5890,
+// A-labels), which the problem names: it is not converted silently, since names that look alike
+// differ in that form only.
 func (g *Guard) Address(raw string) (string, error) {
 	raw = strings.Trim(raw, " ")
 	scheme, _, found := strings.Cut(raw, ":")
 	if known := strings.ToLower(scheme); !found || known != "http" && known != "https" {
 		return "", refused("scheme")
 	}
-	if len(raw) > MaxAddressLength || strings.ContainsFunc(raw, outsideAddress) {
+	if len(raw) > MaxAddressLength {
 		return "", refused("malformed")
+	}
+	if strings.ContainsFunc(raw, outsideAddress) {
+		return "", refusedCharacters(raw)
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -70,6 +77,23 @@ func outsideAddress(r rune) bool {
 		return false
 	}
 	return !strings.ContainsRune("-._~:/[]", r)
+}
+
+// refusedCharacters returns the problem of an address with a character that is not allowed. If the
+// host is an international name, the problem has its ASCII form.
+func refusedCharacters(raw string) *problem.Problem {
+	_, host, _ := strings.Cut(raw, "://")
+	if end := strings.IndexAny(host, "/:"); end >= 0 {
+		host = host[:end]
+	}
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil || ascii == host || !strings.Contains(ascii, "xn--") {
+		return refused("malformed")
+	}
+	if _, _, ok := normalHost(ascii); !ok {
+		return refused("malformed")
+	}
+	return refused("international").With("host", ascii)
 }
 
 // plainPath reports whether a path has no empty, "." or ".." segments, which could lead out of the

@@ -196,7 +196,7 @@ func TestC9_WhatAnAddressMayNotHold(t *testing.T) {
 		`https://gitlab.example.com/a\b`, "https://gitlab.example.com\r\nHost: evil.example",
 		"https://gitlab.example.com\r\n", "https://gitlab.example.com/\tx", "https://gitlab. example.com",
 		"https://gitlab.example.com/\x00", "https://gitlab。example。com", "https://127。0。0。1",
-		"https://\uff11\uff12\uff17.0.0.1", "https://bücher.example", "https://gitlab.example.com/中",
+		"https://\uff11\uff12\uff17.0.0.1", "https://gitlab.example.com/中",
 		"https://gitlab.example.com/api/v4/../..", "https://gitlab.example.com/./x",
 		"https://gitlab.example.com/..", "https://gitlab.example.com/%2e%2e/x",
 		"https://gitlab.example.com//x", "https://%31%32%37.0.0.1", "https://[fe80::1%25eth0]",
@@ -212,6 +212,34 @@ func TestC9_WhatAnAddressMayNotHold(t *testing.T) {
 		_, err := guard.Address(address)
 		testkit.WantProblem(t, fmt.Sprintf("Address(%q)", address), err, problem.AddressRefused,
 			"malformed")
+	}
+}
+
+func TestC9_AnInternationalNameIsRefusedWithItsASCIIForm(t *testing.T) {
+	guard := netguard.New(newInternet().options())
+	for address, want := range map[string]string{
+		"https://bücher.example":              "xn--bcher-kva.example",
+		"https://BÜCHER.example:8929/git":     "xn--bcher-kva.example",
+		"http://代码.公司.example/中":              "xn--mnq551h.xn--55qx5d.example",
+		"https://bücher。example":              "xn--bcher-kva.example",
+		"https://bücher.example@evil.example": "", "https://bücher.123": "",
+		"https://b\u200dücher.example": "", "https://bücher..example": "",
+	} {
+		_, err := guard.Address(address)
+		reason := "international"
+		if want == "" {
+			reason = "malformed"
+		}
+		testkit.WantProblem(t, address, err, problem.AddressRefused, reason)
+		if got := problem.Of(err).Params["host"]; got != want {
+			t.Errorf("%s: the ASCII form is %q, want %q", address, got, want)
+		}
+		if want == "" {
+			continue
+		}
+		if _, err := guard.Address("https://" + want); err != nil {
+			t.Errorf("%s is refused: %v", want, err)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package netguard
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 
 	"bindery/shared/problem"
@@ -20,11 +24,34 @@ import (
 var ErrTooLong = errors.New("netguard: the reply is too long")
 
 // ReadBody reads the reply's body, closes it, and returns it if it has at most max bytes. For a
-// longer body it returns [ErrTooLong] after reading at most one byte more than max. The bytes are
-// those that were sent: nothing is decompressed, so that no small reply becomes a large one.
+// longer body it returns [ErrTooLong] after reading at most one byte more than max.
+//
+// A body that a proxy has compressed although that wasn't asked for is decompressed: gzip, and
+// deflate (RFC 9110, 8.4.1). The limit counts for both forms, so no small reply becomes a large
+// one.
 func ReadBody(resp *http.Response, max int64) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
+	body, err := readAtMost(resp.Body, max)
+	if err != nil {
+		return nil, err
+	}
+	var plain io.Reader
+	switch {
+	case bytes.HasPrefix(body, []byte("\x1f\x8b")): // gzip's own mark; some proxies drop the header
+		plain, err = gzip.NewReader(bytes.NewReader(body))
+	case strings.EqualFold(resp.Header.Get("Content-Encoding"), "deflate") && len(body) > 0:
+		plain, err = zlib.NewReader(bytes.NewReader(body))
+	default:
+		return body, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netguard: decompressing the reply: %w", err)
+	}
+	return readAtMost(plain, max)
+}
+
+func readAtMost(from io.Reader, max int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, max+1))
 	if err != nil {
 		return nil, fmt.Errorf("netguard: reading the reply: %w", err)
 	}
@@ -38,8 +65,9 @@ func ReadBody(resp *http.Response, max int64) ([]byte, error) {
 // clients or of [ReadBody], not nil, and platform is the platform's title, such as "GitLab".
 //
 // A problem inside err is returned. Otherwise it is [problem.CertificateUntrusted] with the reason
-// "expired", "hostname" or "self_signed"; [problem.PlatformUnreachable] with "dns", "refused",
-// "timeout" or none; or [problem.PlatformError] for a reply that is too long. The cause holds no
+// "expired", "hostname", "self_signed" or "incomplete_chain"; [problem.PlatformUnreachable] with
+// "dns", "refused", "timeout", "proxy" (the operator's) or none; or [problem.PlatformError] for a
+// reply that is too long. The cause holds no
 // part of the request, and nothing that the server sent, because that may be the token that it
 // received.
 func Problem(err error, platform string) *problem.Problem {
@@ -52,8 +80,11 @@ func Problem(err error, platform string) *problem.Problem {
 
 func sort(err error) *problem.Problem {
 	unreachable := problem.New(problem.PlatformUnreachable).From(cause(err))
-	if throughProxy(err) {
-		return unreachable // the operator's proxy refused, not the platform
+	switch {
+	case errors.Is(err, errProxyRefused):
+		return unreachable.Because("proxy")
+	case throughProxy(err):
+		return unreachable // the operator's proxy could not be reached, not the platform
 	}
 	if reason, bad := certificate(err); bad {
 		return problem.New(problem.CertificateUntrusted).Because(reason).From(cause(err))
@@ -72,6 +103,9 @@ func sort(err error) *problem.Problem {
 	return unreachable
 }
 
+// errProxyRefused means that the egress proxy refused to connect to a platform (RFC 9110, 9.3.6).
+var errProxyRefused = errors.New("netguard: the egress proxy refused the connection")
+
 func throughProxy(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "proxyconnect"
@@ -89,10 +123,23 @@ func certificate(err error) (reason string, bad bool) {
 		return "expired", true
 	case errors.As(err, &host):
 		return "hostname", true
+	case errors.As(err, &unknown) && errors.As(err, &verify) && endsOpen(verify):
+		return "incomplete_chain", true
 	case errors.As(err, &unknown):
 		return "self_signed", true
 	}
 	return "", errors.As(err, &verify)
+}
+
+// endsOpen reports whether the chain that the server sent ends with a certificate that another one
+// has signed: an intermediate certificate is missing, or the authority is a private one.
+func endsOpen(verify *tls.CertificateVerificationError) bool {
+	sent := verify.UnverifiedCertificates
+	if len(sent) == 0 {
+		return false
+	}
+	last := sent[len(sent)-1]
+	return !bytes.Equal(last.RawIssuer, last.RawSubject)
 }
 
 func timedOut(err error) bool {
@@ -124,7 +171,7 @@ func cause(err error) error {
 		return fmt.Errorf("%s: %w", doing, alert)
 	}
 	for _, known := range []error{
-		errLookup, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded,
+		errLookup, errProxyRefused, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded,
 		io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,
 	} {
 		if errors.Is(err, known) {

@@ -13,8 +13,7 @@
 //   - No proxy but [Options.EgressProxy], whatever the environment says. No cookies.
 //   - Everything has a time limit: 5 s to look up and connect, 5 s for the TLS handshake, and
 //     20 s for the whole call with its body, unless the request's context ends sooner. The
-//     reply's header has at most 64 KB; [ReadBody] limits the body's size. Nothing is
-//     decompressed.
+//     reply's header has at most 64 KB; [ReadBody] limits the body's size, compressed or not.
 //   - HTTP/1.1 only, because it is simpler.
 //
 // With an egress proxy the target is looked up and checked here before anything is sent, but the
@@ -29,6 +28,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -133,6 +133,14 @@ func newTransport(o Options) *http.Transport {
 	t.Protocols.SetHTTP1(true)
 	if o.EgressProxy != nil {
 		t.Proxy = http.ProxyURL(o.EgressProxy)
+		t.OnProxyConnectResponse = func(
+			_ context.Context, _ *url.URL, _ *http.Request, reply *http.Response,
+		) error {
+			if reply.StatusCode != http.StatusOK {
+				return fmt.Errorf("%w with %d", errProxyRefused, reply.StatusCode)
+			}
+			return nil
+		}
 	}
 	return t
 }

@@ -154,8 +154,59 @@ func consents() map[Code]entry {
 				"{platform} refused the OAuth app's credentials. Your account and your bindings are fine.",
 			},
 			remedy: text{
-				"请管理员检查 OAuth 应用的 client id、client secret 和回调地址。",
-				"Ask your administrator to check the app's client id, secret and callback address.",
+				"请管理员检查 OAuth 应用的 client id、client secret 和回调 URL。",
+				"Ask your administrator to check the app's client id, secret and callback URL.",
+			},
+			reasons: refusedClients(),
+		},
+	}
+}
+
+// refusedClients are the reasons of [ClientRefused] that name what the operator has to change.
+func refusedClients() map[string]more {
+	return map[string]more{
+		"suspended": {
+			detail: text{
+				"{platform} 已停用 Bindery 的 OAuth 应用。您的账号和已有绑定不受影响。",
+				"{platform} has suspended Bindery's OAuth app. Your account and your bindings are fine.",
+			},
+			remedy: text{
+				"请管理员在 {platform} 查看该应用被停用的原因。",
+				"Ask your administrator to find out on {platform} why the app is suspended.",
+			},
+		},
+		"redirect_uri": {
+			detail: text{
+				"{platform} 中登记的回调 URL 与 Bindery 的不一致。您的账号和已有绑定不受影响。",
+				"The callback URL registered at {platform} is not Bindery's. " +
+					"Your account and your bindings are fine.",
+			},
+			remedy: text{
+				"请管理员在 {platform} 的 OAuth 应用中更正回调 URL。",
+				"Ask your administrator to correct the callback URL in the app at {platform}.",
+			},
+		},
+		"scope": {
+			detail: text{
+				"{platform} 不允许 Bindery 的 OAuth 应用申请所需的权限。您的账号和已有绑定不受影响。",
+				"{platform} does not let Bindery's OAuth app ask for the permissions that it needs. " +
+					"Your account and your bindings are fine.",
+			},
+			remedy: text{
+				"请管理员在 {platform} 的 OAuth 应用中勾选所需的权限。",
+				"Ask your administrator to tick the needed permissions in the app at {platform}.",
+			},
+		},
+		"github_app": {
+			detail: text{
+				"管理员登记的是 GitHub App，而不是 OAuth 应用，因此令牌没有权限范围。您的账号没有问题。",
+				"A GitHub App is registered in place of an OAuth app, so its tokens have no scopes. " +
+					"Your account is fine.",
+			},
+			remedy: text{
+				"请管理员在 {platform} 登记 OAuth App，并替换 client id 和 client secret。",
+				"Ask your administrator to register an OAuth app at {platform}, " +
+					"and to replace the client id and secret.",
 			},
 		},
 	}

@@ -2,7 +2,7 @@ package problem
 
 import "net/http"
 
-// platforms are what platforms answer, and what they say of tokens.
+// platforms are what platforms answer, and how they are reached.
 func platforms() map[Code]entry {
 	return map[Code]entry{
 		AddressRefused: {
@@ -26,6 +26,16 @@ func platforms() map[Code]entry {
 					remedy: text{
 						"请填写类似 https://gitlab.example.com 的地址。",
 						"Enter one like https://gitlab.example.com.",
+					},
+				},
+				"international": {
+					detail: text{
+						"主机名含有非 ASCII 字符，它的 ASCII 形式是 {host}。",
+						"The host name is not ASCII. Its ASCII form is {host}.",
+					},
+					remedy: text{
+						"请确认这是您要访问的站点，然后填写 {host}。",
+						"Make sure that this is the site you mean, then enter {host} in its place.",
 					},
 				},
 				"scheme": {
@@ -79,6 +89,18 @@ func platforms() map[Code]entry {
 					"站点的 TLS 证书是自签名的，或由未知机构签发。",
 					"The site's TLS certificate is self-signed, or of an unknown authority.",
 				}},
+				"incomplete_chain": {
+					detail: text{
+						"站点没有发送中间证书，因此无法验证它的 TLS 证书；也可能该证书由私有 CA 签发。",
+						"The site doesn't send the intermediate certificates that its TLS certificate " +
+							"needs, or a private authority issued it.",
+					},
+					remedy: text{
+						"请站点管理员在服务器上安装完整的证书链（通常是 fullchain.pem）。浏览器会自行补全，因此不会提示。",
+						"Ask the site's administrator to install the full chain, often fullchain.pem. " +
+							"Browsers fetch missing certificates themselves and don't complain.",
+					},
+				},
 			},
 		},
 		PlatformUnreachable: {
@@ -89,11 +111,27 @@ func platforms() map[Code]entry {
 				"The source code site gives no answer.",
 			},
 			remedy: text{
+				"请稍后重试。若持续出现，请管理员检查 Bindery 能否访问 {platform}。",
+				"Try again soon. If it stays so, ask your administrator " +
+					"whether Bindery can reach {platform}.",
+			},
+			typedRemedy: text{
 				"请检查地址，并确认站点可从公网访问、没有防火墙阻挡，然后重试。",
 				"Check the address and that the site can be reached from the internet, " +
 					"not behind a firewall. Then try again.",
 			},
 			reasons: map[string]more{
+				"proxy": {
+					detail: text{
+						"出口代理拒绝了到 {platform} 的连接。",
+						"The egress proxy refused the connection to {platform}.",
+					},
+					remedy: text{
+						"请管理员在出口代理上放行 {platform}，并检查代理的凭据。",
+						"Ask your administrator to let {platform} through the egress proxy, " +
+							"and to check the proxy's credentials.",
+					},
+				},
 				"dns": {detail: text{
 					"找不到站点的主机名。",
 					"The site's host name is not found.",
@@ -116,8 +154,8 @@ func platforms() map[Code]entry {
 				"The site can be reached, but its answer is not what was expected.",
 			},
 			remedy: text{
-				"请确认地址是该平台的地址，稍后重试。",
-				"Check that the address is the platform's, and try again soon.",
+				"请稍后重试。若持续出现，请告诉管理员。",
+				"Try again soon. If it stays so, tell your administrator.",
 			},
 			reasons: map[string]more{
 				"issuer": {
@@ -134,25 +172,76 @@ func platforms() map[Code]entry {
 						"What answers at this address does not look like {platform}'s API.",
 					},
 					remedy: text{
-						"请填写 {platform} 的登录地址（若安装在子路径下，请包含子路径）。",
-						"Enter the address where you sign in to {platform}, with its sub-path if it has one.",
+						"请填写 {platform} 的登录地址（若安装在子路径下，请包含子路径）。若地址正确，说明单点登录或防火墙" +
+							"在 {platform} 之前作了响应：请管理员允许 Bindery 的出口 IP 直接访问 /api/v4。",
+						"Enter the address where you sign in to {platform}, with its sub-path if it has one. If it " +
+							"is right, single sign-on or a firewall answers before {platform}: ask its " +
+							"administrator to let Bindery's address through to /api/v4.",
 					},
 				},
 				"redirect": {detail: text{
-					"站点要求跳转到别的地址。携带令牌的请求不会跟随跳转。",
-					"The site redirects to another address. A call that carries a token follows none.",
+					"同一站点要求跳转到另一个地址（例如 https 或子路径）。携带令牌的请求不会跟随跳转。",
+					"The site redirects to another address of its own, such as https or a sub-path. " +
+						"A call that carries a token follows none.",
 				}, remedy: text{
-					"请直接填写跳转后的最终地址。",
-					"Enter the address that the site redirects to.",
+					"请在浏览器中打开该地址，并填写同一主机的最终地址，包括 https 和子路径。",
+					"Open the address in a browser and enter the one of the same host that it ends at, " +
+						"with https and its sub-path.",
 				}},
-				"user_agent": {
+				"not_the_api": {
 					detail: text{
-						"{platform} 拒绝了请求，通常是因为请求缺少 User-Agent。",
-						"{platform} refused the call, as it does when a call has no User-Agent.",
+						"响应不是来自 {platform} 的接口：前面的单点登录、防火墙或代理，或者另一个站点作了响应。" +
+							"令牌未受影响。",
+						"The reply is not from {platform}'s API: single sign-on, a firewall or a proxy in " +
+							"front of it answered, or another site. It says nothing about the token.",
 					},
 					remedy: text{
-						"请管理员检查出口代理是否删除了请求头 User-Agent。",
-						"Ask your administrator whether the egress proxy drops the header User-Agent.",
+						"请检查地址和子路径。若地址正确，说明单点登录、防火墙或代理在 {platform} 之前作了响应：" +
+							"请管理员允许 Bindery 的出口 IP 直接访问 /api/v4。",
+						"Check the address and its sub-path. If it is right, single sign-on, a firewall or a " +
+							"proxy answers before {platform}: ask its administrator to let Bindery's address " +
+							"through to /api/v4.",
+					},
+				},
+				"intercepted": {
+					detail: text{
+						"响应不是来自 {platform} 的接口，而是来自途中的网关、防火墙或代理。令牌未受影响。",
+						"The reply is not from {platform}'s API, but from a gateway, a firewall or a proxy " +
+							"on the way. It says nothing about the token.",
+					},
+					remedy: text{
+						"请稍后重试。若持续出现，请管理员检查出口代理和防火墙是否放行 {platform} 的接口。",
+						"Try again soon. If it stays so, ask your administrator whether the egress proxy and " +
+							"the firewall let calls through to {platform}'s API.",
+					},
+				},
+				"refused": {
+					detail: text{
+						"{platform} 以错误代码 {code} 拒绝了请求。",
+						"{platform} refused the request with the error {code}.",
+					},
+					remedy: text{
+						"请重试。若持续出现，请把这个错误代码告诉管理员。",
+						"Try again. If it stays so, give this error to your administrator.",
+					},
+				},
+				"busy": {
+					detail: text{
+						"{platform} 表示它暂时无法完成授权。",
+						"{platform} says that it can't complete the consent at the moment.",
+					},
+					remedy: text{"请稍后重新开始绑定。", "Start again in a few minutes."},
+				},
+				"user_agent": {
+					detail: text{
+						"请求被拒绝且没有错误代码：可能被防火墙拦截，也可能请求头 User-Agent 在途中被删除。",
+						"The call was refused without an error code: a firewall blocks it, " +
+							"or the header User-Agent was dropped on the way.",
+					},
+					remedy: text{
+						"请管理员检查防火墙是否放行 Bindery 到 {platform} 的请求，以及出口代理是否删除了 User-Agent。",
+						"Ask your administrator whether a firewall lets Bindery's calls to {platform} through, " +
+							"and whether the egress proxy drops User-Agent.",
 					},
 				},
 				"gone": {
@@ -177,226 +266,6 @@ func platforms() map[Code]entry {
 			remedy: text{
 				"请等待 Retry-After 给出的秒数后重试。",
 				"Wait for the seconds that Retry-After gives, then try again.",
-			},
-		},
-
-		TokenRejected: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"{platform} 不接受该令牌", "{platform} does not accept the token"},
-			detail: text{
-				"平台表示该令牌无效。",
-				"The platform says that the token is not valid.",
-			},
-			remedy: text{
-				"请检查令牌是否完整复制、是否已被撤销，必要时新建令牌。",
-				"Check that it was copied whole and was not revoked; create a new one if need be.",
-			},
-			reasons: map[string]more{
-				"revoked": {detail: text{
-					"该令牌已被撤销。",
-					"The token has been revoked.",
-				}, remedy: text{"请新建令牌。", "Create a new one."}},
-				"code": {
-					detail: text{
-						"{platform} 不接受这次授权：授权码无效、已使用或已过期。",
-						"{platform} does not accept this consent: its code is wrong, used or too old.",
-					},
-					remedy: text{"请重新开始绑定。", "Start again."},
-				},
-				"unverified_email": {
-					detail: text{
-						"您在 {platform} 的主邮箱尚未验证，因此它不发放令牌。",
-						"Your primary e-mail on {platform} is not verified, so it issues no token.",
-					},
-					remedy: text{
-						"请先在 {platform} 验证邮箱，然后重新开始绑定。",
-						"Verify the e-mail on {platform}, then start again.",
-					},
-				},
-				"consent": {
-					detail: text{
-						"{platform} 不接受通过授权取得的令牌，授权可能已被撤销。",
-						"{platform} does not accept the token of the consent, which may have been revoked.",
-					},
-					remedy: text{"请重新绑定。", "Bind again."},
-				},
-			},
-		},
-		TokenExpired: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"令牌已过期", "The token has expired"},
-			detail: text{
-				"{platform} 表示该令牌已过期。",
-				"{platform} says that the token has expired.",
-			},
-			remedy: text{
-				"请在 {platform} 新建令牌，然后重新绑定。",
-				"Create a new token on {platform} and bind again.",
-			},
-			reasons: map[string]more{
-				"consent": {
-					detail: text{
-						"{platform} 表示通过授权取得的令牌已过期。",
-						"{platform} says that the token of the consent has expired.",
-					},
-					remedy: text{"请重新绑定。", "Bind again."},
-				},
-			},
-		},
-		UserBlocked: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"平台用户已被禁用", "The platform's user is blocked"},
-			detail: text{
-				"令牌所属的 {platform} 用户不是可用状态。",
-				"The {platform} user that the token belongs to is not active.",
-			},
-			remedy: text{
-				"请联系 {platform} 管理员恢复该用户，或使用其他用户的令牌。",
-				"Ask {platform}'s administrator to activate the user, or use another user's token.",
-			},
-		},
-		PermissionMissing: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"令牌缺少权限", "The token lacks a permission"},
-			detail: text{"令牌缺少以下权限：{missing}。", "The token lacks: {missing}."},
-			remedy: text{
-				"请在 {platform} 新建包含这些权限的令牌，然后重新绑定。",
-				"Create a token on {platform} that has them, and bind again.",
-			},
-			reasons: map[string]more{
-				"consent": {
-					detail: text{"授权不包含以下权限：{missing}。", "The consent does not include: {missing}."},
-					remedy: text{
-						"请重新绑定，并在 {platform} 的授权页面上保留所有权限。",
-						"Bind again, and leave every permission ticked on {platform}'s page.",
-					},
-				},
-				"consumer": {
-					detail: text{
-						"{platform} 的 OAuth 应用没有以下权限：{missing}。",
-						"The OAuth app at {platform} lacks: {missing}.",
-					},
-					remedy: text{
-						"请管理员在 {platform} 的 OAuth 应用中勾选这些权限，然后重新绑定。",
-						"Ask your administrator to tick them in the app at {platform}, then bind again.",
-					},
-				},
-				"optional": {
-					detail: text{
-						"授权不包含以下可选权限：{missing}。个人的代码库不受影响。",
-						"The consent does not include, and need not: {missing}. " +
-							"Your own repositories are not affected.",
-					},
-					remedy: text{
-						"如需使用组织的代码库，请重新绑定并勾选这些权限。",
-						"To use repositories of organizations, bind again and tick them.",
-					},
-				},
-			},
-		},
-		UsernameMismatch: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"用户名与令牌不符", "The user name is not the token's"},
-			detail: text{
-				"令牌有效，但不属于所填的用户名。",
-				"The token is valid, but belongs to another user name than the one given.",
-			},
-			remedy: text{
-				"请填写创建令牌的用户的用户名（不是邮箱）。",
-				"Enter the user name, not the e-mail, of the user who created the token.",
-			},
-			reasons: map[string]more{
-				"clone_account": {
-					detail: text{
-						"令牌有效，但 {platform} 不接受用所填的克隆账号和该令牌访问代码。",
-						"The token is valid, but {platform} serves no code to it with the clone account given.",
-					},
-					remedy: text{
-						"请填写“个人设置 > HTTPS 密码”页面上的克隆账号。",
-						"Enter the clone account shown under personal settings, HTTPS password.",
-					},
-				},
-			},
-		},
-		OrganizationUnknown: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"需要指定组织", "The organization is needed"},
-			detail: text{
-				"无法从令牌得知要绑定哪个组织。",
-				"It can't be found out from the token which organization to bind.",
-			},
-			remedy: text{
-				"请在 organization 中填写组织 ID（见云效组织管理后台的基本信息）。",
-				"Give the organization's id in organization; its settings page shows it.",
-			},
-			reasons: map[string]more{
-				"several": {
-					detail: text{
-						"该令牌可以访问多个组织：{organizations}。",
-						"The token can reach several organizations: {organizations}.",
-					},
-					remedy: text{
-						"请在 organization 中填写其中一个的 ID。",
-						"Give the id of one of them in organization.",
-					},
-				},
-				"not_a_member": {detail: text{
-					"该令牌不能访问所填的组织。",
-					"The token can't reach the organization that was given.",
-				}, remedy: text{
-					"请检查组织 ID，并确认创建令牌的用户是该组织的成员。",
-					"Check the organization's id, and that the token's user is a member of it.",
-				}},
-			},
-		},
-		AddressNotListed: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"组织的 IP 白名单拒绝了访问", "The organization's IP allow-list refuses us"},
-			detail: text{
-				"{platform} 组织开启了 IP 白名单，Bindery 的出口地址不在其中。",
-				"The {platform} organization has an IP allow-list, and Bindery's address is not on it.",
-			},
-			remedy: text{
-				"请组织管理员把 Bindery 的出口 IP 加入白名单。",
-				"Ask the organization's administrator to add the address that Bindery calls from.",
-			},
-		},
-		RevocationFailed: {
-			status: http.StatusBadGateway,
-			title:  text{"旧令牌未能撤销", "An old token could not be revoked"},
-			detail: text{
-				"多次尝试后仍无法在 {platform} 撤销此绑定以前的令牌，它可能仍然有效。这里已不再保存它。",
-				"{platform} could not be brought to revoke a token that this binding had before, in " +
-					"many tries. It may still work there; here it is deleted.",
-			},
-			remedy: text{
-				"请在 {platform} 的授权应用页面撤销此应用的授权，然后重新绑定；同一账号的其他绑定也须重新绑定。",
-				"End the app's authorization on {platform}, under authorized applications, and bind " +
-					"again, also wherever else this account is bound.",
-			},
-		},
-		TokenRevoked: {
-			status: http.StatusUnprocessableEntity,
-			title:  text{"授权已被撤销", "The token was revoked"},
-			detail: text{
-				"{platform} 不再接受此绑定的令牌。",
-				"{platform} no longer accepts this binding's token.",
-			},
-			remedy: text{"请重新绑定。", "Bind again."},
-			reasons: map[string]more{
-				"revoked_at_platform": {detail: text{
-					"授权已在 {platform} 被撤销。",
-					"The token was revoked at {platform}.",
-				}},
-				"token_may_be_lost": {detail: text{
-					"刷新令牌时没有得到明确的答复，新令牌可能已丢失。不一定有人在 {platform} 撤销了授权。",
-					"A refresh ended without a clear answer, and its new token may be lost. " +
-						"Nobody needs to have revoked it at {platform}.",
-				}},
-				"revoked_by_operator": {detail: text{
-					"管理员撤销了 {platform} 的令牌。",
-					"The operator revoked the tokens of {platform}.",
-				}},
 			},
 		},
 	}

@@ -40,6 +40,10 @@ type Problem struct {
 	Cause error `json:"-"`
 }
 
+// TypedAddress is the parameter of a problem of a platform whose address the user typed, with any
+// value. Only such a problem may tell the user to check the address.
+const TypedAddress = "typedAddress"
+
 // New returns a problem of the catalogue. A code that the catalogue does not have was stored by a
 // newer version of Bindery, and is shown with the texts of [NewerVersion].
 func New(code Code) *Problem { return &Problem{Code: code} }
@@ -126,6 +130,9 @@ type Text struct {
 func (p *Problem) In(lang Language) Text {
 	e := p.entry()
 	detail, remedy := e.detail, e.remedy
+	if p.Params[TypedAddress] != "" && e.typedRemedy != (text{}) {
+		remedy = e.typedRemedy
+	}
 	if more, ok := e.reasons[p.Reason]; ok {
 		detail = more.detail
 		if more.remedy != (text{}) {
@@ -199,7 +206,9 @@ type more struct{ detail, remedy text }
 type entry struct {
 	status                int
 	title, detail, remedy text
-	reasons               map[string]more
+	// typedRemedy replaces remedy where the user typed the platform's address.
+	typedRemedy text
+	reasons     map[string]more
 }
 
 // Codes returns every code of the catalogue, in no particular order.

@@ -31,16 +31,25 @@ func bitbucketRegistration() Registration {
 
 // bitbucketDialect is what Bitbucket's API answers.
 //
-// Source: recorded replies.
+// Source: recorded replies. Bitbucket's error objects are told from a gateway's by their type. The
+// words for a user who may not sign in are assumed.
 var bitbucketDialect = dialect{
 	title: "Bitbucket",
 	needs: "account repository webhook",
 	rules: []rule{
-		{401, "expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "required privilege scopes", problem.PermissionMissing, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
-		{410, "", problem.PlatformError, "gone"}, // CHANGE-2770 removed cross-workspace calls
+		{401, bitbucketShape, "*account has been deactivated*", problem.UserBlocked, "deactivated"},
+		{401, bitbucketShape, "*does not support*", problem.PlatformError, "gone"},
+		{401, bitbucketShape, "*token expired*", problem.TokenExpired, ""},
+		{401, bitbucketShape, "*token has expired*", problem.TokenExpired, ""},
+		{401, bitbucketShape, "", problem.TokenRejected, ""},
+		{403, "", "*whitelist your ip*", problem.AddressNotListed, ""},
+		{403, "", "*ip allowlist*", problem.AddressNotListed, ""},
+		{403, "", "*two-step verification*", problem.UserBlocked, "two_step"},
+		{403, "", "*account has been deactivated*", problem.UserBlocked, "deactivated"},
+		{403, "", "*required privilege scopes*", problem.PermissionMissing, ""},
+		{403, bitbucketShape, "*lacks a scope*", problem.PermissionMissing, ""},
+		{403, "insufficient_scope", "", problem.PermissionMissing, ""},
+		{410, "", "", problem.PlatformError, "gone"}, // CHANGE-2770 removed cross-workspace calls
 	},
 }
 
@@ -56,9 +65,12 @@ func newBitbucket(c *client, site, api string) *bitbucket {
 			scopes: scopeRule{
 				needed: []string{"account", "repository", "webhook"},
 				// repository:admin is not one of them: it gives no access to the contents.
-				includedIn: map[string][]string{"repository": {
-					"repository:write", "pullrequest", "pullrequest:write", "project",
-				}},
+				includedIn: map[string][]string{
+					"account": {"account:write"},
+					"repository": {
+						"repository:write", "pullrequest", "pullrequest:write", "project",
+					},
+				},
 				// The operator selects the scopes in the consumer; the user can't choose any.
 				reason: "consumer",
 			},

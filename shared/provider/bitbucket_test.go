@@ -43,6 +43,7 @@ func TestA17_BitbucketConsumerWithFewerScopes(t *testing.T) {
 		"told by a header":  {nil, "account", "repository, webhook"},
 		"the token's win":   {[]string{"account", "repository", "webhook"}, "account", ""},
 		"write includes":    {[]string{"account", "repository:write", "webhook"}, "", ""},
+		"account's write":   {[]string{"account:write", "repository", "webhook"}, "", ""},
 		"pull requests do":  {[]string{"account", "pullrequest", "webhook"}, "", ""},
 		"projects do":       {nil, "project, webhook, account", ""},
 		"admin does not":    {[]string{"account", "repository:admin", "webhook"}, "", "repository"},

@@ -14,7 +14,8 @@ import (
 // dialect is what has to be known of a platform to understand its API's replies; those of the
 // token endpoints are in [refusals]. What isn't listed, and isn't told by the status (see
 // [client.judge]), is [problem.PlatformError], which is transient: a token is given up only on
-// words that are known.
+// words that are known to be the platform's own about this token. Gateways, sign-on proxies and
+// firewalls answer 401, 403 and 404 too, in JSON of their own.
 type dialect struct {
 	// title is the platform's own name.
 	title string
@@ -22,16 +23,45 @@ type dialect struct {
 	needs string
 	// userAddress says that a user entered the address, which may not be that platform at all.
 	userAddress bool
-	rules       []rule
+	// plainText says that the API may send an error's text without JSON.
+	plainText bool
+	// forbiddenReason is the problem's reason for a 403 that isn't the API's, if the platform's own
+	// servers are known to send one.
+	forbiddenReason string
+	rules           []rule
 }
 
 // rule says what a refusal means. The first rule that matches counts.
 type rule struct {
 	status int
-	// contains is text of the reply's error in lower case; "" matches any.
-	contains string
-	means    problem.Code
-	reason   string
+	// code and text are patterns for the reply's error in lower case: "*" at an end stands for any
+	// text, and "" matches any.
+	code, text string
+	means      problem.Code
+	reason     string
+}
+
+// matches reports whether the rule says what this refusal means.
+func (u rule) matches(status int, e apiError) bool {
+	return u.status == status && matches(u.code, e.code) && matches(u.text, e.text)
+}
+
+// matches reports whether s fits a rule's pattern.
+func matches(pattern, s string) bool {
+	if pattern == "" {
+		return true
+	}
+	inner, anyStart := strings.CutPrefix(pattern, "*")
+	inner, anyEnd := strings.CutSuffix(inner, "*")
+	switch {
+	case anyStart && anyEnd:
+		return strings.Contains(s, inner)
+	case anyStart:
+		return strings.HasSuffix(s, inner)
+	case anyEnd:
+		return strings.HasPrefix(s, inner)
+	}
+	return s == inner
 }
 
 // judge returns the problem that a reply means, nil for a successful one.
@@ -46,18 +76,41 @@ func (c *client) judge(r reply) *problem.Problem {
 		return c.means(problem.PlatformRateLimited, r)
 	case r.status >= 500, r.status == http.StatusRequestTimeout:
 		return c.means(problem.PlatformError, r)
-	case r.html():
+	case c.userAddress && r.status == http.StatusNotFound:
 		return c.unexpected(r)
-	case c.userAddress && !r.json() && r.status != http.StatusNotFound:
-		return c.means(problem.PlatformError, r) // a proxy in front of the API answered
 	}
-	text := r.errorText()
+	e, isJSON := r.apiError()
+	if r.html() || !isJSON && !c.plainText {
+		return c.notTheAPI(r)
+	}
 	for _, rule := range c.rules {
-		if rule.status == r.status && strings.Contains(text, rule.contains) {
+		if rule.matches(r.status, e) {
 			return c.means(rule.means, r).Because(rule.reason)
 		}
 	}
+	switch r.status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
+		return c.notTheAPI(r)
+	case http.StatusForbidden:
+		gitLabs := e.code == onlyMessage && strings.HasPrefix(e.text, "403 forbidden")
+		if c.userAddress && !gitLabs || !isJSON {
+			return c.notTheAPI(r)
+		}
+	}
 	return c.means(problem.PlatformError, r)
+}
+
+// notTheAPI returns the problem of a refusal that isn't the API's: a gateway, a sign-on proxy or a
+// firewall has answered instead. It says nothing about the token.
+func (c *client) notTheAPI(r reply) *problem.Problem {
+	reason := "intercepted"
+	switch {
+	case c.userAddress:
+		reason = "not_the_api"
+	case r.status == http.StatusForbidden && c.forbiddenReason != "":
+		reason = c.forbiddenReason
+	}
+	return c.means(problem.PlatformError, r).Because(reason)
 }
 
 // means returns the problem with its parameters and delay.

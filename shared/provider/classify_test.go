@@ -39,9 +39,9 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 		{Codeup, 401, `{"errorMessage":"Token has expired"}`, problem.TokenExpired, ""},
 		{Codeup, 401, `{"errorCode":"InvalidTokenError"}`, problem.TokenRejected, ""},
 		{Codeup, 401, `ExpiredTokenError: no JSON at all`, problem.TokenExpired, ""},
-		{Codeup, 401, ``, problem.TokenRejected, ""},
+		{Codeup, 401, ``, problem.PlatformError, "intercepted"},
 		{Codeup, 403, `{"errorCode":"Forbidden"}`, problem.PermissionMissing, ""},
-		{Codeup, 403, `no JSON at all`, problem.PermissionMissing, ""},
+		{Codeup, 403, `no JSON at all`, problem.PlatformError, "intercepted"},
 		{
 			Codeup, 403, `{"errorCode":"Forbidden.InvalidUser.UserNotInCurrentOrganization"}`,
 			problem.OrganizationUnknown, "not_a_member",
@@ -52,7 +52,10 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 		},
 		{Codeup, 403, `{"errorCode":"SYSTEM_FORBIDDEN_ERROR"}`, problem.AddressNotListed, ""},
 		{Codeup, 403, `{"errorDescription":"不在设置白名单范围内"}`, problem.AddressNotListed, ""},
-		{Codeup, 400, `{"errorCode":"UnsupportedCurrentTokenType"}`, problem.TokenRejected, ""},
+		{
+			Codeup, 400, `{"errorCode":"UnsupportedCurrentTokenType"}`,
+			problem.TokenRejected, "token_type",
+		},
 		{Codeup, 400, `{"errorCode":"BadRequest"}`, problem.PlatformError, ""},
 		{Codeup, 404, `{"errorCode":"NotFound"}`, problem.PlatformError, ""},
 		{Codeup, 500, `{"errorCode":"ExpiredTokenError"}`, problem.PlatformError, ""},
@@ -73,7 +76,10 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 			GitHub, 403, `{"message":"API rate limit exceeded for user"}`,
 			problem.PlatformRateLimited, "",
 		},
-		{GitHub, 403, `{"message":"Sorry. Your account was suspended"}`, problem.UserBlocked, ""},
+		{
+			GitHub, 403, `{"message":"Sorry. Your account was suspended"}`,
+			problem.UserBlocked, "suspended",
+		},
 		{GitHub, 403, `{"message":"Forbidden"}`, problem.PlatformError, ""},
 
 		{GitLab, 401, `{"message":"401 Unauthorized"}`, problem.TokenRejected, ""},
@@ -85,15 +91,18 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 			GitLab, 401, `{"error":"invalid_token","error_description":"Token was revoked."}`,
 			problem.TokenRejected, "revoked",
 		},
-		{GitLab, 401, `Unauthorized`, problem.PlatformError, ""},
+		{GitLab, 401, `Unauthorized`, problem.PlatformError, "not_the_api"},
 		{GitLab, 403, `{"error":"insufficient_scope"}`, problem.PermissionMissing, ""},
 		{
 			GitLab, 403, `{"message":"403 Forbidden - Your account has been blocked."}`,
-			problem.UserBlocked, "",
+			problem.UserBlocked, "blocked",
 		},
-		{GitLab, 403, `{"message":"Your account has been deactivated"}`, problem.UserBlocked, ""},
+		{
+			GitLab, 403, `{"message":"Your account has been deactivated"}`,
+			problem.UserBlocked, "deactivated",
+		},
 		{GitLab, 403, `{"message":"403 Forbidden"}`, problem.PlatformError, ""},
-		{GitLab, 403, `you are blocked by the firewall`, problem.PlatformError, ""},
+		{GitLab, 403, `you are blocked by the firewall`, problem.PlatformError, "not_the_api"},
 		{GitLab, 404, `404 page not found`, problem.PlatformError, "not_the_platform"},
 
 		{

@@ -96,20 +96,33 @@ func (c *client) do(ctx context.Context, k call) (reply, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return reply{}, netguard.Problem(err, c.title)
+		return reply{}, c.unreachable(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return reply{}, c.failed(resp.StatusCode).Because("redirect")
+		if c.userAddress && movedNearby(req.URL, resp) {
+			return reply{}, c.failed(resp.StatusCode).Because("redirect")
+		}
+		return reply{}, c.notTheAPI(reply{status: resp.StatusCode})
 	}
 	body, err := netguard.ReadBody(resp, maxReplyLength)
 	if errors.Is(err, netguard.ErrTooLong) {
 		return reply{}, c.failed(resp.StatusCode).From(err)
 	}
 	if err != nil {
-		return reply{}, netguard.Problem(err, c.title)
+		return reply{}, c.unreachable(err)
 	}
 	return reply{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// unreachable returns the problem of a failed call. Where a user typed the address, the problem
+// names it, and the remedy is to check it.
+func (c *client) unreachable(err error) *problem.Problem {
+	p := netguard.Problem(err, c.title)
+	if c.userAddress {
+		return p.With(problem.TypedAddress, "true")
+	}
+	return p
 }
 
 func (c *client) request(ctx context.Context, k call) (*http.Request, error) {
@@ -122,6 +135,9 @@ func (c *client) request(ctx context.Context, k call) (*http.Request, error) {
 		return nil, fmt.Errorf("provider: make a call to %s: %w", c.title, err)
 	}
 	req.Header.Set("Accept", "application/json")
+	// Without it any coding is acceptable (RFC 9110, 12.5.3), and a reply that can't be read may
+	// hold a token that is issued only once.
+	req.Header.Set("Accept-Encoding", "identity")
 	for name, value := range k.header {
 		req.Header.Set(name, value)
 	}
@@ -171,35 +187,6 @@ func (r reply) html() bool {
 	return bytes.HasPrefix(bytes.TrimSpace(r.body), []byte("<"))
 }
 
-func (r reply) json() bool { return json.Valid(r.body) }
-
-// errorText returns a reply's error in lower case: the error fields of the platforms' JSON, or the
-// whole text if it isn't JSON. Only [client.judge] searches it. It must not be shown or logged: the
-// server may have put the token that was sent into it.
-func (r reply) errorText() string {
-	var fields struct {
-		Error            json.RawMessage `json:"error"`
-		ErrorDescription loose           `json:"error_description"`
-		Message          loose           `json:"message"`
-		ErrorCode        loose           `json:"errorCode"`
-		ErrorMessage     loose           `json:"errorMessage"`
-		Description      loose           `json:"errorDescription"`
-	}
-	if json.Unmarshal(r.body, &fields) != nil {
-		return strings.ToLower(string(r.body))
-	}
-	var word loose
-	_ = json.Unmarshal(fields.Error, &word)
-	var inner struct { // Bitbucket
-		Message loose `json:"message"`
-	}
-	_ = json.Unmarshal(fields.Error, &inner)
-	return strings.ToLower(fmt.Sprintln(
-		word, inner.Message, fields.ErrorDescription, fields.Message,
-		fields.ErrorCode, fields.ErrorMessage, fields.Description,
-	))
-}
-
 // loose is a JSON string, or a number or boolean as its text; anything else is "". Platforms change
 // such types between versions, and ids are kept as text in any case.
 type loose string
@@ -223,7 +210,8 @@ func (c *client) failed(status int) *problem.Problem {
 	return c.problem(problem.PlatformError).From(fmt.Errorf("%s answered %d", c.title, status))
 }
 
-// unexpected returns the problem of a reply that isn't the platform's API.
+// unexpected returns the problem of a reply, successful or "not found", that isn't the platform's
+// API: most likely the address is another server's, or lacks its sub-path.
 func (c *client) unexpected(r reply) *problem.Problem {
 	if c.userAddress {
 		return c.failed(r.status).Because("not_the_platform")

@@ -40,21 +40,28 @@ func codeupRegistration() Registration {
 //
 // Source: the error code center of help.aliyun.com/yunxiao.
 var codeupDialect = dialect{
-	title: "Codeup",
+	title:     "Codeup",
+	plainText: true,
 	rules: []rule{
-		{401, "expiredtokenerror", problem.TokenExpired, ""},
-		{401, "token has expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "system_forbidden_error", problem.AddressNotListed, ""},
-		{403, "白名单", problem.AddressNotListed, ""},
-		{403, "usernotincurrentorganization", problem.OrganizationUnknown, "not_a_member"},
-		{403, "invalidorganizationmember", problem.OrganizationUnknown, "not_a_member"},
+		{401, codeupCode + "expiredtokenerror", "", problem.TokenExpired, ""},
+		{401, codeupCode + "invalidtokenerror", "", problem.TokenRejected, ""},
+		{401, codeupCode + "unauthorized", "", problem.TokenRejected, ""},
+		// Without a code the documented messages count.
+		{401, "", "expiredtokenerror*", problem.TokenExpired, ""},
+		{401, "", "invalidtokenerror*", problem.TokenRejected, ""},
+		{401, "", "token has expired*", problem.TokenExpired, ""},
+		{401, "", "token is invalid*", problem.TokenRejected, ""},
+		{403, codeupCode + "system_forbidden_error", "", problem.AddressNotListed, ""},
+		{403, "", "*白名单*", problem.AddressNotListed, ""},
+		{403, "*usernotincurrentorganization", "", problem.OrganizationUnknown, "not_a_member"},
+		{403, "*invalidorganizationmember", "", problem.OrganizationUnknown, "not_a_member"},
 		// The token is valid and lacks the permission for this call. The caller knows which
 		// permission that is.
-		{403, "", problem.PermissionMissing, ""},
+		{403, codeupCode + "forbidden*", "", problem.PermissionMissing, ""},
+		{403, codeupCode + "nopermission*", "", problem.PermissionMissing, ""},
 		// The older API reports the allow-list with other statuses too.
-		{400, "system_forbidden_error", problem.AddressNotListed, ""},
-		{400, "unsupportedcurrenttokentype", problem.TokenRejected, ""},
+		{400, codeupCode + "system_forbidden_error", "", problem.AddressNotListed, ""},
+		{400, codeupCode + "unsupportedcurrenttokentype", "", problem.TokenRejected, "token_type"},
 	},
 }
 
@@ -127,7 +134,9 @@ func (p *codeup) Check(ctx context.Context, cred Credential) (CheckResult, error
 
 // check checks everything except the clone account. It returns the repository on which the clone
 // account can be tried, with an empty id if there is none.
-func (p *codeup) check(ctx context.Context, cred Credential) (CheckResult, codeupRepository, error) {
+func (p *codeup) check(
+	ctx context.Context, cred Credential,
+) (CheckResult, codeupRepository, error) {
 	var none codeupRepository
 	user, err := p.user(ctx, cred)
 	if err != nil {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"path"
@@ -71,8 +72,8 @@ func (p *codeup) tryClone(
 		auth:    basic(account, token),
 	})
 	switch {
-	case err != nil, r.limited():
-		return cloneUnclear
+	case err != nil, r.limited(), r.html(), json.Valid(r.body):
+		return cloneUnclear // git servers refuse in plain text; a gateway has answered
 	case r.status == http.StatusUnauthorized, r.status == http.StatusForbidden:
 		return cloneRefused
 	case r.status == http.StatusOK && r.header.Get("Content-Type") == advertisement:

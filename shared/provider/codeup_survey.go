@@ -48,6 +48,7 @@ type question struct {
 	into       any
 	err        error
 	status     int
+	coded      bool // the refusal has Codeup's errorCode
 }
 
 type codeupMember struct {
@@ -101,7 +102,7 @@ func (s *survey) surveyOrganization(ctx context.Context) ([]*question, error) {
 	roles := &question{path: platform + "/roles", into: &s.roles}
 	s.askAll(ctx, append(asked, roles))
 	unclear := func(q *question) bool { return problem.Is(q.err, problem.PlatformError) }
-	unknown := func(q *question) bool { return q.status == http.StatusNotFound }
+	unknown := func(q *question) bool { return q.status == http.StatusNotFound && q.coded }
 	switch {
 	case !slices.ContainsFunc(asked, func(q *question) bool { return !unknown(q) }):
 		return nil, s.problem(problem.OrganizationUnknown).Because("not_a_member")
@@ -152,7 +153,8 @@ func (s *survey) askAll(ctx context.Context, asked []*question) {
 		all.Go(func() {
 			var r reply
 			r, q.err = s.ask(ctx, s.get(s.token, q.path), q.into)
-			q.status = r.status
+			refusal, _ := r.apiError()
+			q.status, q.coded = r.status, refusal.codeups()
 		})
 	}
 	all.Wait()

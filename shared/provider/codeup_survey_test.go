@@ -165,6 +165,16 @@ func TestCodeupFindsTheOrganization(t *testing.T) {
 	in := codeupSubmission()
 	in.Organization = "o9"
 	_, err = s.codeup().Verify(t.Context(), in)
+	wantProblem(t, "a gateway's 404", err, problem.PlatformError, "")
+	replies := codeupReplies()
+	for _, path := range []string{
+		orgPath + "/o9/members", orgPath + "/o9/departments",
+		"/oapi/v1/codeup/organizations/o9/repositories",
+	} {
+		replies[path] = canned{status: 404, body: `{"errorCode":"NotFound"}`}
+	}
+	s = newCodeupSite(t, replies, aliceOnly)
+	_, err = s.codeup().Verify(t.Context(), in)
 	wantProblem(t, "one that isn't there", err, problem.OrganizationUnknown, "not_a_member")
 }
 

@@ -30,14 +30,25 @@ func giteeRegistration() Registration {
 
 // giteeDialect is what Gitee's API answers.
 //
-// Source: recorded replies.
+// Source: recorded replies. Gitee's token endpoint behaves like Doorkeeper, whose words for a token
+// of the API are accepted too. The words for a user who is locked are assumed.
 var giteeDialect = dialect{
 	title: "Gitee",
 	needs: "user_info projects hook",
+	// Source: Gitee's oauth_doc, for calls without a User-Agent.
+	forbiddenReason: "user_agent",
 	rules: []rule{
-		{401, "expired", problem.TokenExpired, ""},
-		{401, "", problem.TokenRejected, ""},
-		{403, "insufficient_scope", problem.PermissionMissing, ""},
+		{401, "", "401 unauthorized: access token is expired*", problem.TokenExpired, ""},
+		{401, "", "401 unauthorized: access token*", problem.TokenRejected, ""},
+		{401, onlyMessage, "401 unauthorized", problem.TokenRejected, ""},
+		{401, "invalid_token", "the access token expired*", problem.TokenExpired, ""},
+		{401, "invalid_token", "the access token*", problem.TokenRejected, ""},
+		{403, "insufficient_scope", "", problem.PermissionMissing, ""},
+		{403, "", "*scope*", problem.PermissionMissing, ""},
+		{403, "", "*锁定*", problem.UserBlocked, "blocked"},
+		{403, "", "*封禁*", problem.UserBlocked, "blocked"},
+		{403, "", "*account is locked*", problem.UserBlocked, "blocked"},
+		{403, "", "*account is blocked*", problem.UserBlocked, "blocked"},
 	},
 }
 
@@ -50,13 +61,12 @@ func newGitee(c *client, site, api string) *gitee {
 	}
 	return &gitee{
 		oauth: oauth{
-			client:          c,
-			authorize:       site + "/oauth/authorize",
-			token:           site + "/oauth/token",
-			asked:           scopes.all(),
-			life:            always(24 * time.Hour),
-			forbiddenReason: "user_agent",
-			scopes:          scopes,
+			client:    c,
+			authorize: site + "/oauth/authorize",
+			token:     site + "/oauth/token",
+			asked:     scopes.all(),
+			life:      always(24 * time.Hour),
+			scopes:    scopes,
 		},
 		site: site, api: api,
 	}

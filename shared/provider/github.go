@@ -37,15 +37,23 @@ func gitHubRegistration() Registration {
 
 // gitHubDialect is what GitHub's API answers.
 //
-// Source: GitHub's docs, "Troubleshooting the REST API".
+// Source: GitHub's docs, "Troubleshooting the REST API", and replies that users have published.
 var gitHubDialect = dialect{
 	title: "GitHub",
 	needs: "repo",
 	rules: []rule{
-		{401, "", problem.TokenRejected, ""},
-		{403, "secondary rate limit", problem.PlatformRateLimited, ""},
-		{403, "rate limit exceeded", problem.PlatformRateLimited, ""},
-		{403, "account was suspended", problem.UserBlocked, ""},
+		{401, "", "bad credentials*", problem.TokenRejected, ""},
+		{403, "", "*secondary rate limit*", problem.PlatformRateLimited, ""},
+		{403, "", "*rate limit exceeded*", problem.PlatformRateLimited, ""},
+		{403, "", "*abuse detection*", problem.PlatformRateLimited, ""},
+		{403, "", "*login attempts exceeded*", problem.PlatformRateLimited, ""},
+		{403, "", "*ip allow list*", problem.AddressNotListed, ""},
+		{403, "", "*account was suspended*", problem.UserBlocked, "suspended"},
+		{403, "", "*email address must be verified*", problem.UserBlocked, "unconfirmed_email"},
+		{403, "", "*saml*", problem.PermissionMissing, "single_sign_on"},
+		{403, "", "*oauth app access restrictions*", problem.PermissionMissing, "not_approved"},
+		{403, "", "*not accessible by integration*", problem.ClientRefused, "github_app"},
+		{403, "", "*administrative rules*", problem.PlatformError, "user_agent"},
 	},
 }
 
@@ -63,8 +71,9 @@ func newGitHub(
 			parameters: map[string]string{"prompt": "select_account"},
 			asked:      []string{"repo"},
 			life:       gitHubLife,
-			// repo is the only scope that reads private code, and it includes hooks.
-			scopes: scopeRule{needed: []string{"repo"}, reason: "consent"},
+			// repo is the only scope that reads private code, and it includes hooks. GitHub's page
+			// has no boxes to tick.
+			scopes: scopeRule{needed: []string{"repo"}, reason: "whole_consent"},
 		},
 		site: site, api: api, sleep: sleep,
 	}
@@ -103,7 +112,8 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.fetchUserWithRetry(ctx, call{address: g.api + "/user", header: gitHubHeader}, cred, &user)
+	k := call{address: g.api + "/user", header: gitHubHeader}
+	r, err := g.fetchUserWithRetry(ctx, k, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -113,6 +123,9 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 	}
 	if user.Type != "User" {
 		return CheckResult{}, g.problem(problem.NotAPersonalAccount).With("type", word(user.Type))
+	}
+	if strings.HasPrefix(cred.Access.Reveal(), gitHubAppToken) {
+		return CheckResult{}, g.problem(problem.ClientRefused).Because("github_app")
 	}
 	granted, told := headerScopes(r)
 	if !told {
@@ -126,6 +139,11 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 		Identity: identity, GitUsername: "x-access-token", Scopes: granted, Warnings: warnings,
 	}, nil
 }
+
+// gitHubAppToken begins the tokens of a GitHub App's users. Such a token has no scopes: its app's
+// permissions and installations count. The operator registered a GitHub App in place of an OAuth
+// app.
+const gitHubAppToken = "ghu_"
 
 // word returns text if it is one short word of letters, which is safe to show, else "unknown".
 func word(text loose) string {
@@ -173,14 +191,23 @@ func (g *gitHub) Revoke(ctx context.Context, app App, cred Credential) error {
 		switch {
 		case err != nil:
 			return err
-		case r.status == http.StatusNotFound, r.status == http.StatusUnprocessableEntity:
-			return nil // the token is already invalid
-		case r.status != http.StatusUnauthorized:
-			return asError(g.judge(r))
+		case alreadyInvalid(r):
+			return nil
 		}
-		refused = g.means(problem.ClientRefused, r)
+		p := g.judge(r)
+		if p == nil || p.Code != problem.TokenRejected {
+			return asError(p)
+		}
+		refused = g.means(problem.ClientRefused, r) // it is the app that has bad credentials here
 	}
 	return refused
+}
+
+// alreadyInvalid reports whether GitHub's API, and not a gateway, doesn't know the token.
+func alreadyInvalid(r reply) bool {
+	e, isJSON := r.apiError()
+	return isJSON && e.text != "" &&
+		(r.status == http.StatusNotFound || r.status == http.StatusUnprocessableEntity)
 }
 
 // asError returns p as an error, which is nil if p is nil.

@@ -67,7 +67,7 @@ func TestA17_GitHubConsentWithFewerScopes(t *testing.T) {
 		f, err := check(s.platform(t, GitHub), c.granted...)
 		s.got(t, 1)
 		if c.code != "" {
-			wantTold(t, name, err, c.code, "consent")
+			wantTold(t, name, err, c.code, "whole_consent")
 			if got := problem.Of(err).Params["missing"]; got != "repo" {
 				t.Errorf("%s: %q is named as missing, want repo", name, got)
 			}
@@ -168,7 +168,7 @@ func TestSuspendedGitHubUser(t *testing.T) {
 		status: 403, body: `{"message": "Sorry. Your account was suspended."}`,
 	})
 	_, err := check(s.platform(t, GitHub))
-	wantTold(t, "suspended", err, problem.UserBlocked, "")
+	wantTold(t, "suspended", err, problem.UserBlocked, "suspended")
 }
 
 func TestGitHubRevokesOneTokenNeverTheGrant(t *testing.T) {
@@ -192,8 +192,10 @@ func TestGitHubRevokeOutcomes(t *testing.T) {
 		replies []canned
 		code    problem.Code // "" is nil
 	}{
-		"dead already":          {[]canned{{status: 404}}, ""},
-		"dead already, by 422":  {[]canned{{status: 422}}, ""},
+		"dead already":          {[]canned{{status: 404, body: `{"message": "Not Found"}`}}, ""},
+		"dead already, by 422":  {[]canned{{status: 422, body: `{"message": "Invalid"}`}}, ""},
+		"a gateway's 404":       {[]canned{{status: 404}}, problem.PlatformError},
+		"a gateway's 401":       {[]canned{{status: 401, body: `{}`}}, problem.PlatformError},
 		"the older secret":      {[]canned{wrong, {status: 204}}, ""},
 		"no secret is accepted": {[]canned{wrong, wrong}, problem.ClientRefused},
 		"down":                  {[]canned{{status: 502}}, problem.PlatformError},

@@ -30,10 +30,8 @@ type oauth struct {
 	// basic says that the app authenticates by HTTP Basic, and not in the form.
 	basic bool
 	// life returns the documented life of a token whose reply has none; 0 means no expiry.
-	life func(refreshable bool) time.Duration
-	// forbiddenReason is the problem's reason for a 403 without an error code.
-	forbiddenReason string
-	scopes          scopeRule
+	life   func(refreshable bool) time.Duration
+	scopes scopeRule
 }
 
 // AuthorizeURL implements [OAuthPlatform].

@@ -41,12 +41,21 @@ var refusals = map[string]refusal{
 	"incorrect_client_credentials": appRefused(true),
 	"unauthorized_client":          appRefused(true),
 
+	"invalid_scope":          appRefused(false),
 	"redirect_uri_mismatch":  appRefused(false),
 	"unsupported_grant_type": appRefused(false),
 	"application_suspended":  appRefused(false),
 	"Not Found":              appRefused(false), // GitHub, for a client id that it doesn't know
 
 	"slow_down": {code: problem.PlatformRateLimited, refresh: problem.PlatformRateLimited},
+
+	// A platform's own trouble, sent with any status.
+	"server_error":            passing(),
+	"temporarily_unavailable": passing(),
+}
+
+func passing() refusal {
+	return refusal{code: problem.PlatformError, refresh: problem.PlatformError}
 }
 
 func grantRefused(reason string) refusal {
@@ -92,6 +101,9 @@ func (o *oauth) read(r reply, g grantType) (t tokenReply, tryNextSecret bool, er
 		return tokenReply{}, false, o.means(problem.PlatformError, r).From(cause)
 	case t.failure != "":
 		refused := refusals[t.failure]
+		if t.failure == "invalid_request" && deadRefreshToken(t.description) {
+			refused = refusal{refresh: problem.TokenRevoked}
+		}
 		return tokenReply{}, refused.tryNextSecret, o.refused(r, t.failure, refused, g)
 	case !r.ok():
 		return tokenReply{}, false, o.means(problem.PlatformError, r)
@@ -99,15 +111,43 @@ func (o *oauth) read(r reply, g grantType) (t tokenReply, tryNextSecret bool, er
 	return t, false, nil
 }
 
-// refused returns the problem of an error code. It ignores error_description, which is untrusted
-// text and may quote the request.
+// deadRefreshToken reports whether the description of an invalid_request says that the refresh
+// token isn't valid, and not that it is missing. Bitbucket answers so: "Invalid refresh_token".
+//
+// Source: readthedocs.org#2992, dockstore#3855.
+func deadRefreshToken(description string) bool {
+	text := strings.NewReplacer("_", " ", "-", " ", "\"", "", "'", "", "`", "").
+		Replace(strings.ToLower(description))
+	text = strings.TrimRight(strings.Join(strings.Fields(text), " "), ".!")
+	for _, word := range []string{"invalid", "expired", "revoked", "unknown"} {
+		if text == word+" refresh token" {
+			return true
+		}
+		for _, verb := range []string{"is", "was", "has", "has been", "is already"} {
+			if strings.HasSuffix(text, "refresh token "+verb+" "+word) {
+				return true
+			}
+		}
+	}
+	return strings.HasSuffix(text, "refresh token is not valid")
+}
+
+// refused returns the problem of an error code. It shows nothing of error_description, which is
+// untrusted text and may quote the request.
+//
+// A code that isn't listed is a definite refusal nevertheless: the platform answered, and the grant
+// isn't used up. Its problem has the reason "refused" and the code as a parameter.
 func (o *oauth) refused(r reply, failure string, f refusal, g grantType) *problem.Problem {
 	code := f.means(g)
 	p := o.means(code, r).From(
 		fmt.Errorf("%s answered %d with the error %s", o.title, r.status, nameOf(failure)),
 	)
-	if code == problem.TokenRejected {
+	switch {
+	case code == problem.TokenRejected:
 		return p.Because(f.reason)
+	case code == problem.PlatformError && f.code != problem.PlatformError &&
+		failure != unnamedFailure:
+		return p.Because("refused").With("code", nameOf(failure))
 	}
 	return p
 }
@@ -124,10 +164,9 @@ func nameOf(failure string) string {
 	return failure
 }
 
-// forbidden returns the problem of a 403. Gitee answers 403 to a call without a User-Agent (see its
-// oauth_doc). Every call has one, so it was then removed on the way.
+// forbidden returns the problem of a 403. Without an error code it isn't the token endpoint's.
 func (o *oauth) forbidden(r reply) *problem.Problem {
-	if strings.Contains(r.errorText(), "rate limit") {
+	if strings.Contains(strings.ToLower(string(r.body)), "rate limit") {
 		return o.means(problem.PlatformRateLimited, r)
 	}
 	p := o.means(problem.PlatformError, r)

@@ -67,14 +67,23 @@ func TestWhatErrorCodesMean(t *testing.T) {
 		reply := oauthError(c.status, c.error)
 		s := newOAuthSite(t, reply, reply)
 		_, err := exchange(s.platform(t, c.platform))
-		wantTold(t, name+" to an exchange", err, c.exchange, c.reason)
+		wantTold(t, name+" to an exchange", err, c.exchange, reasonOf(c.exchange, c.reason, c.error))
 		s.got(t, c.calls)
 
 		s = newOAuthSite(t, reply, reply)
 		_, err = refresh(s.platform(t, c.platform))
-		wantTold(t, name+" to a refresh", err, c.refresh, "")
+		wantTold(t, name+" to a refresh", err, c.refresh, reasonOf(c.refresh, "", c.error))
 		s.got(t, c.calls)
 	}
+}
+
+// reasonOf returns the reason of a problem: a definite refusal that isn't listed for this grant has
+// "refused", with the platform's own code.
+func reasonOf(code problem.Code, reason, failure string) string {
+	if code == problem.PlatformError && failure != "temporarily_unavailable" {
+		return "refused"
+	}
+	return reason
 }
 
 func TestB4_FailuresOfTheSiteSayNothingAboutTheToken(t *testing.T) {
@@ -111,7 +120,7 @@ func TestB4_FailuresOfTheSiteSayNothingAboutTheToken(t *testing.T) {
 		},
 		"a redirect": {
 			canned{status: 307, header: map[string]string{"Location": "/elsewhere"}},
-			failed, "redirect", 0,
+			failed, "intercepted", 0,
 		},
 	} {
 		for _, platform := range oauthNames {
@@ -282,7 +291,8 @@ func TestD1_NoFailureShowsASecret(t *testing.T) {
 	}
 }
 
-// leaks reports whether an error shows a secret, in its text or as a problem in a reader's language.
+// leaks reports whether an error shows a secret, in its text or as a problem in a reader's
+// language.
 func leaks(err error) bool {
 	if err == nil || errors.Is(err, ErrNoRevoke) {
 		return false

@@ -24,6 +24,8 @@ type tokenReply struct {
 	// failure is the error's code (RFC 6749, 5.2), whatever the reply's status: GitHub sends its
 	// errors with 200. [unnamedFailure] if the code isn't text.
 	failure string
+	// description is untrusted text, which must not be shown or logged.
+	description string
 }
 
 const unnamedFailure = "unnamed"
@@ -65,7 +67,8 @@ func readTokenReply(header http.Header, body []byte) (tokenReply, error) {
 	}
 	switch {
 	case reply.failure != "":
-		return tokenReply{failure: reply.failure}, nil
+		description := fields.text("error_description")
+		return tokenReply{failure: reply.failure, description: description}, nil
 	case reply.access.Empty():
 		return tokenReply{}, errNoToken
 	case !sendable(reply.access, reply.refresh):

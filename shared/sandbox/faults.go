@@ -31,13 +31,21 @@ const (
 	FaultHuge      FaultKind = "huge"       // a gigabyte of JSON
 	FaultRedirect  FaultKind = "redirect"   // 307 to /sandbox/redirected/{platform}
 	FaultDrop      FaultKind = "drop"       // the connection ends without a reply
+	FaultGzip      FaultKind = "gzip"       // a compressed reply, which wasn't asked for
+
+	// What stands in front of a platform answers in its place.
+	FaultGate302 FaultKind = "gate-302" // single sign-on, with its page on another host
+	FaultGate401 FaultKind = "gate-401" // an API gateway, in JSON
+	FaultGate403 FaultKind = "gate-403" // a firewall, with a page
+	FaultGate407 FaultKind = "gate-407" // a proxy that wants credentials
 )
 
 // FaultKinds lists all kinds, none first.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		FaultNone, FaultLatency, Fault500, Fault503, Fault429, FaultRateLimit, FaultHTML,
-		FaultEmpty, FaultCut, FaultHuge, FaultRedirect, FaultDrop,
+		FaultEmpty, FaultCut, FaultHuge, FaultRedirect, FaultDrop, FaultGzip, FaultGate302,
+		FaultGate401, FaultGate403, FaultGate407,
 	}
 }
 
@@ -51,7 +59,7 @@ type Fault struct {
 	Path string
 	// After lets the platform do its work before the fault: a refresh token is used up, a token
 	// is revoked, and only the reply is lost. Without it the platform does nothing, except for
-	// cut, where the work is always done, and latency, where it is done after the wait.
+	// cut and gzip, where the work is always done, and latency, where it is done after the wait.
 	After bool
 	// Latency is the wait of [FaultLatency]; default 5 seconds. It ends early, without a reply,
 	// when the caller hangs up or the sandbox is closed.
@@ -111,7 +119,7 @@ func (s *Sandbox) takeFault(p Platform, path string) Fault {
 // serveFault answers a request as the platform does, with the fault.
 func (s *Sandbox) serveFault(w http.ResponseWriter, r *http.Request, p server, f Fault) {
 	done := httptest.NewRecorder()
-	if f.After || f.Kind == FaultCut {
+	if f.After || f.Kind == FaultCut || f.Kind == FaultGzip {
 		p.ServeHTTP(done, r)
 	}
 	switch f.Kind {
@@ -141,6 +149,10 @@ func (s *Sandbox) serveFault(w http.ResponseWriter, r *http.Request, p server, f
 		http.Redirect(w, r, "/sandbox/redirected/"+string(p.Name()), http.StatusTemporaryRedirect)
 	case FaultDrop:
 		panic(http.ErrAbortHandler)
+	case FaultGzip:
+		compress(w, done)
+	case FaultGate302, FaultGate401, FaultGate403, FaultGate407:
+		serveGate(w, r, f.Kind)
 	default:
 		p.ServeHTTP(w, r)
 	}

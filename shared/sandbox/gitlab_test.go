@@ -86,7 +86,11 @@ func TestGitLabVersions(t *testing.T) {
 	s, origin := open(t, sandbox.Options{})
 	self := origin + "/api/v4/personal_access_tokens/self"
 	for _, c := range []struct{ major, minor, get, remove int }{
-		{14, 10, 404, 404}, {15, 0, 404, 403}, {15, 4, 404, 204}, {15, 5, 200, 204},
+		{14, 10, 404, 404},
+		{15, 0, 404, 403},
+		{15, 1, 401, 403},
+		{15, 4, 401, 204},
+		{15, 5, 200, 204},
 	} {
 		s.GitLab.SetVersion(c.major, c.minor)
 		token := s.GitLab.AddToken(gitlab.Token{

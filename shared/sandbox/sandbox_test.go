@@ -340,8 +340,8 @@ func TestFaultsAndSwitchesBySocket(t *testing.T) {
 	s.SetFault(sandbox.GitLab, sandbox.Fault{Kind: sandbox.FaultNone})
 	self := origin + "/api/v4/personal_access_tokens/self"
 	old := call(t, noBody("GET", self), privateText("glpat-sandbox-alice-good"))
-	if old.status != 404 {
-		t.Errorf("after the switch: got %d, want 404", old.status)
+	if old.status != 401 {
+		t.Errorf("after the switch: got %d, want 401", old.status)
 	}
 	for _, body := range []string{
 		`{"platform":"nowhere","fault":"500"}`, `{"platform":"gitlab","fault":"odd"}`, `[`,

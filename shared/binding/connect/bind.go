@@ -1,12 +1,13 @@
 package connect
 
 import (
+	"context"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
 )
 
 // TokenBindRequest is a bind by a personal access token.
@@ -16,19 +17,19 @@ type TokenBindRequest struct {
 	Platform   string
 	Submission provider.Submission
 	Match      binding.Match
-	// Revoke asks for the replaced token to be revoked at the platform, too.
+	// Revoke says that the replaced token is to be revoked at the platform, too.
 	Revoke bool
 }
 
-// BindToken verifies a personal access token with its platform, stores it and makes the binding
-// point at it. Nothing is stored before everything was verified, and a re-bind that fails leaves
-// the old binding as it was. It takes at most 15 seconds, and the time of a few calls to the
+// BindToken verifies a personal access token with its platform, stores it, and points the binding
+// at it. Nothing is stored before everything was verified, and a re-bind that fails leaves
+// the old binding as it was. It takes at most 15 seconds, plus the time of a few calls to the
 // storage.
 //
-// Beyond the problems of the platform: [problem.MethodMismatch], [problem.PreconditionFailed],
-// [problem.Conflict] when another caller has bound or unbound at the same time, or when
-// too many earlier secrets of the binding wait for the sweep, and [problem.StorageUnavailable],
-// after which the binding is as it was or as it should be.
+// Beyond the problems of the platform: [problem.PlatformUnknown], [problem.MethodMismatch],
+// [problem.PreconditionFailed], [problem.Conflict] when another caller has bound or unbound at the
+// same time, or when too many earlier secrets of the binding wait for the sweep, and
+// [problem.StorageUnavailable], after which the binding is as it was, or bound as was asked.
 func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.View, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	platform, err := s.tokenPlatform(in.Platform)
@@ -43,23 +44,23 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.V
 	if !in.Match.Allows(rec) {
 		return binding.View{}, problem.New(problem.PreconditionFailed)
 	}
-	finding, err := s.verify(ctx, platform, in.Submission)
+	result, err := s.verify(ctx, platform, in.Submission)
 	if err != nil {
 		return binding.View{}, err
 	}
 	k := ledger.TokenBundle{
 		Platform:     in.Platform,
 		Method:       provider.ByToken,
-		Address:      finding.Address,
-		Username:     finding.GitUsername,
-		Organization: finding.Organization,
+		Address:      result.Address,
+		Username:     result.GitUsername,
+		Organization: result.Organization,
 		Token: provider.Token{
-			Access:    finding.Token, // as it was verified, without what was pasted around it
-			ExpiresAt: finding.ExpiresAt,
-			Scopes:    finding.Scopes,
+			Access:    result.Token, // as it was verified, without what was pasted around it
+			ExpiresAt: result.ExpiresAt,
+			Scopes:    result.Scopes,
 		},
 	}
-	saved, old, err := s.Bind(ctx, rec, k, finding, in.By)
+	bound, err := s.Bind(ctx, rec, k, result, in.By)
 	if in.Match != nil && problem.Is(err, problem.Conflict) &&
 		problem.Of(err).Reason != ledger.CleanupPending {
 		err = problem.New(problem.PreconditionFailed).From(err) // it held only when it was read
@@ -67,11 +68,12 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.V
 	if err != nil {
 		return binding.View{}, err
 	}
-	revoked := in.Revoke && old.Bound() && s.ledger.RevokeReplaced(ctx, old, k)
-	s.ledger.AuditBound(ctx, in.By, saved, old, revoked)
-	return s.ledger.View(saved), nil
+	revoked := in.Revoke && bound.Old.Bound() && s.ledger.RevokeReplaced(ctx, bound.Old, k)
+	s.ledger.AuditBound(ctx, in.By, bound, revoked)
+	return s.ledger.View(bound.Saved), nil
 }
 
+// verify asks the platform about a submitted token.
 func (s *Service) verify(
 	ctx context.Context, platform provider.TokenPlatform, sub provider.Submission,
 ) (provider.CheckResult, error) {
@@ -83,13 +85,14 @@ func (s *Service) verify(
 	return platform.Verify(ctx, sub)
 }
 
-// bind stores a verified token and points the record at it.
+// Bind stores a verified token and points the record at it. The record was read as rec.
 func (s *Service) Bind(
-	ctx context.Context, rec binding.Record, k ledger.TokenBundle, f provider.CheckResult, by binding.User,
-) (saved, old binding.Record, err error) {
+	ctx context.Context, rec binding.Record, k ledger.TokenBundle, verified provider.CheckResult,
+	by binding.User,
+) (ledger.ReplaceResult, error) {
 	rec, name, err := s.ledger.StageSecret(ctx, rec, k)
 	if err != nil {
-		return binding.Record{}, binding.Record{}, err
+		return ledger.ReplaceResult{}, err
 	}
 	next := binding.Record{
 		Revision:     s.ledger.Random(16),
@@ -97,22 +100,20 @@ func (s *Service) Bind(
 		Method:       string(k.Method),
 		Address:      k.Address,
 		Organization: k.Organization,
-		Identity:     binding.Identity(f.Identity),
+		Identity:     binding.Identity(verified.Identity),
 		BoundAt:      s.ledger.Now(),
 		BoundBy:      by,
-		Warnings:     binding.Plain(f.Warnings),
+		Warnings:     binding.Plain(verified.Warnings),
 	}
 	next.LastCheckedAt = next.BoundAt
 	next.CheckAt = s.ledger.NextCheck(next)
 	if err := s.ledger.AddIdentityEntry(ctx, rec.Key, next); err != nil {
-		return binding.Record{}, binding.Record{}, err
+		return ledger.ReplaceResult{}, err
 	}
-	return s.ledger.ReplaceToken(ctx, rec, func(rec binding.Record) binding.Record {
-		return s.ledger.Replace(rec, next)
-	})
+	return s.ledger.ReplaceToken(ctx, rec, next)
 }
 
-// tokenPlatform finds a platform that is bound by token.
+// tokenPlatform returns a platform that is bound by token.
 func (s *Service) tokenPlatform(name string) (provider.TokenPlatform, error) {
 	platform, ok := s.ledger.Platforms.Get(name)
 	if !ok {

@@ -1,19 +1,20 @@
 package connect
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
-	"context"
-	"errors"
-	"slices"
-	"strings"
 )
 
-// Platforms describes the five platforms, in their order.
+// Platforms returns the descriptions of the five platforms, in their order.
 func (s *Service) Platforms() []provider.Description {
 	var list []provider.Description
 	for _, platform := range s.ledger.Platforms.All() {

@@ -1,13 +1,14 @@
 package connect
 
 import (
+	"context"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
 )
 
 // UnbindRequest asks for the end of a binding.
@@ -16,21 +17,21 @@ type UnbindRequest struct {
 	Instance instance.Instance
 	Platform string
 	Match    binding.Match
-	// Revoke asks for a personal access token to be revoked at the platform, too. An OAuth token
+	// Revoke says that a personal access token is to be revoked at the platform, too. An OAuth token
 	// is revoked in any case, where the platform can.
 	Revoke bool
 }
 
-// UnbindResult tells what became of the token.
+// UnbindResult says what has happened to the token.
 type UnbindResult struct {
 	// Revoked says that the platform no longer accepts it.
 	Revoked bool
-	// RevokeURL is where the user can end it by hand, "" if that is not needed.
+	// RevokeURL is the page where the user can revoke it by hand, "" if that is not needed.
 	RevokeURL string
 }
 
-// Unbind drops the binding. The secret is deleted by the sweep. For an unbound one it does
-// nothing, so that the same call twice has the same end. [problem.PreconditionFailed],
+// Unbind ends the binding. The sweep deletes the secret. For an unbound platform it does nothing, so
+// that the same call twice has the same outcome. [problem.PreconditionFailed],
 // [problem.PlatformUnknown], [problem.StorageUnavailable].
 func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
@@ -38,7 +39,8 @@ func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, e
 	if !ok {
 		return UnbindResult{}, problem.New(problem.PlatformUnknown)
 	}
-	old, err := s.ledger.Unbind(ctx, binding.KeyOf(in.By.Account, in.Instance, in.Platform), in.Match, in.By)
+	key := binding.KeyOf(in.By.Account, in.Instance, in.Platform)
+	old, err := s.ledger.Unbind(ctx, key, in.Match, in.By)
 	if err != nil {
 		return UnbindResult{}, err
 	}
@@ -48,14 +50,15 @@ func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, e
 	}
 	if old.Bound() && (in.Revoke || old.Method == string(provider.ByOAuth)) {
 		k, err := s.ledger.Fetch(ctx, old.Token)
-		if out.Revoked = s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: old.Key}, old, k, err); out.Revoked {
-			out.RevokeURL = ""
-		}
+		out.Revoked = s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: key}, old, k, err)
+	}
+	if out.Revoked {
+		out.RevokeURL = ""
 	}
 	event.Audit(ctx, s.ledger.Log, event.Entry{
 		Action:   "unbind",
 		User:     in.By,
-		Target:   binding.KeyOf(in.By.Account, in.Instance, in.Platform),
+		Target:   key,
 		Outcome:  event.Done,
 		Previous: old.Identity,
 		Revoked:  out.Revoked,

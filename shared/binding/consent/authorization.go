@@ -1,28 +1,25 @@
 package consent
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
-	"strings"
-	"time"
 )
 
-// StartRequest is the beginning of an authorization.
+// StartRequest asks to start an authorization.
 type StartRequest struct {
 	By       binding.User
 	Platform string
-	// Instance is the one that will be bound, the zero value where it is chosen at the end.
+	// Instance is the one that will be bound; zero if the user chooses it at the confirm.
 	Instance instance.Instance
-	// ReturnTo is where on the console's origin the browser ends.
+	// ReturnTo is the page on the console's origin to which the browser is sent in the end.
 	ReturnTo string
 }
 
@@ -32,7 +29,7 @@ func (s *Service) StartAuthorization(
 	ctx context.Context, in StartRequest,
 ) (binding.Authorization, error) {
 	ctx = s.ledger.StartInvocation(ctx)
-	if _, _, err := s.ledger.OauthPlatform(ctx, in.Platform); err != nil {
+	if _, err := s.ledger.OAuthClient(ctx, in.Platform); err != nil {
 		return binding.Authorization{}, err
 	}
 	expires := s.ledger.Now().Add(binding.AuthorizationTTL)
@@ -53,61 +50,14 @@ func (s *Service) StartAuthorization(
 	return a, nil
 }
 
-// Handshake is what only the browser that goes through the consent holds: the state (RFC 6749,
-// 10.12) and the PKCE verifier (RFC 7636, 4.1). They are kept in its cookie only; the record has
-// their hashes.
-type Handshake struct {
-	State    secret.Text
-	Verifier secret.Text
-}
-
-// hash is the state's hash, as the record keeps it.
-func (t Handshake) Hash() string {
-	sum := sha256.Sum256([]byte(t.State.Reveal()))
-	return hex.EncodeToString(sum[:])
-}
-
-// Name is the part of the cookie's name that tells attempts apart.
-func (t Handshake) Name() string { return t.Hash()[:16] }
-
-func (t Handshake) Challenge() string {
-	sum := sha256.Sum256([]byte(t.Verifier.Reveal()))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// fits reports whether the handshake is the record's: both its halves, compared in constant time. A
-// record without hashes fits none.
-func (t Handshake) Fits(a binding.Authorization) bool {
-	if t.State.Empty() || t.Verifier.Empty() {
-		return false
-	}
-	return secret.New(t.Hash()).Equal(secret.New(a.StateHash)) &&
-		secret.New(t.Challenge()).Equal(secret.New(a.Challenge))
-}
-
-// AuthorizationOf is the id that a state begins with, "" if it is none of ours.
-func AuthorizationOf(state secret.Text) string {
-	id, random, _ := strings.Cut(state.Reveal(), ".")
-	if !isID(id) || len(random) != 64 {
-		return ""
-	}
-	return id
-}
-
-// isID reports whether a text has the form of an authorization's id. A caller may send any text, and
-// a table does not accept every text as a key.
-func isID(text string) bool {
-	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
-}
-
-// Redirect sends a browser to its platform.
+// Redirect says where a browser is sent for the consent, and with which cookie.
 type Redirect struct {
 	Handshake Handshake
 	URL       string
 	ExpiresAt time.Time // of the handshake
 }
 
-// BeginRedirect sends a browser to the platform's consent page. The first browser to ask gets the
+// BeginRedirect returns the address of the platform's consent page for a browser. The first browser to ask gets the
 // handshake of the attempt. It may ask again and show its handshake (a reload, a prefetch); another
 // browser may not ([problem.AnotherBrowser]). [problem.AuthorizationUnknown],
 // [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two table calls, one when asked
@@ -120,7 +70,7 @@ func (s *Service) BeginRedirect(
 	if err != nil {
 		return Redirect{}, err
 	}
-	platform, app, err := s.ledger.OauthPlatform(ctx, a.Platform)
+	client, err := s.ledger.OAuthClient(ctx, a.Platform)
 	if err != nil {
 		return Redirect{}, err
 	}
@@ -141,8 +91,8 @@ func (s *Service) BeginRedirect(
 	}
 	return Redirect{
 		Handshake: handshake,
-		URL: platform.AuthorizeURL(app, s.callback+a.Platform, handshake.State.Reveal(),
-			handshake.Challenge()),
+		URL: client.Platform.AuthorizeURL(client.App, s.callback+a.Platform,
+			handshake.State.Reveal(), handshake.Challenge()),
 		ExpiresAt: a.ExpiresAt,
 	}, nil
 }
@@ -168,15 +118,7 @@ func (s *Service) newHandshake(ctx context.Context, a binding.Authorization) (Ha
 	return Handshake{}, ledger.Unavailable("saving the authorization", err)
 }
 
-func fitting(a binding.Authorization, shown []Handshake) Handshake {
-	for _, t := range shown {
-		if t.Fits(a) {
-			return t
-		}
-	}
-	return Handshake{}
-}
-
+// authorization reads an attempt, and fails with [problem.AuthorizationUnknown] if there is none.
 func (s *Service) authorization(ctx context.Context, id string) (binding.Authorization, error) {
 	if !isID(id) {
 		return binding.Authorization{}, problem.New(problem.AuthorizationUnknown)
@@ -191,8 +133,9 @@ func (s *Service) authorization(ctx context.Context, id string) (binding.Authori
 	return a, nil
 }
 
-// Authorization shows an attempt to the user who started it; to others there is none. Without
-// the right confirmation code it shows no identity and no token.
+// Authorization returns an attempt to the user who started it. Other users get
+// [problem.AuthorizationUnknown], as for an attempt that does not exist. Without the right
+// confirmation code the result has no identity, no token and no warnings.
 func (s *Service) Authorization(
 	ctx context.Context, by binding.User, id string, code secret.Text,
 ) (binding.Authorization, error) {
@@ -211,18 +154,4 @@ func (s *Service) Authorization(
 		a.Problem = problem.New(problem.AuthorizationExpired)
 	}
 	return a, nil
-}
-
-// hasConfirmationCode reports whether the confirmation code is the record's, in constant time. An
-// empty one never is.
-func hasConfirmationCode(a binding.Authorization, code secret.Text) bool {
-	if code.Empty() || a.Stage != binding.StageConsented {
-		return false
-	}
-	return secret.New(hashOf(code)).Equal(secret.New(a.ConfirmationHash))
-}
-
-func hashOf(text secret.Text) string {
-	sum := sha256.Sum256([]byte(text.Reveal()))
-	return hex.EncodeToString(sum[:])
 }

@@ -1,6 +1,10 @@
 package consent
 
 import (
+	"context"
+	"errors"
+	"net/url"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,9 +12,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"context"
-	"errors"
-	"net/url"
 )
 
 // CallbackRequest is what a browser sends after a platform has redirected it back.
@@ -27,19 +28,20 @@ type CallbackRequest struct {
 	Handshake Handshake
 }
 
-// CallbackResult is where a callback ends. ID is "" for an attempt that isn't known. Cookie says
-// that the attempt's cookie is no longer needed.
+// CallbackResult says where to send the browser after a callback.
 type CallbackResult struct {
-	ID               string
-	ReturnTo         string
+	ID       string // "" for an attempt that isn't known
+	ReturnTo string
+	// ConfirmationCode is empty if the callback has failed.
 	ConfirmationCode secret.Text
-	Cookie           bool
+	// Cookie says that the attempt's cookie is no longer needed.
+	Cookie bool
 }
 
 // HandleCallback redeems the code that a browser sends, if it is the browser that went through the
 // consent. Everything is checked before anything is claimed, so that a forged callback destroys no
-// attempt; of two callbacks the claim lets one redeem the code. The result says where to send the
-// browser also when there is an error.
+// attempt; of two callbacks the claim lets one redeem the code. The result is valid with an error,
+// too.
 func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (CallbackResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	id := AuthorizationOf(in.State)
@@ -58,8 +60,9 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 	if err := s.mayClaim(a, in.Handshake); err != nil {
 		return to, err
 	}
-	if _, _, err := s.ledger.OauthPlatform(ctx, a.Platform); problem.Is(err, problem.StorageUnavailable) {
-		return to, err // the same code is as good in a moment
+	_, err = s.ledger.OAuthClient(ctx, a.Platform)
+	if problem.Is(err, problem.StorageUnavailable) {
+		return to, err // the attempt is not claimed yet, so the same code can be sent again
 	}
 	a, code, err := s.claimAuthorization(ctx, a)
 	if err != nil {
@@ -67,7 +70,7 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 	}
 	to.Cookie = true
 	if err := s.redeem(ctx, a, in); err != nil {
-		s.failed(ctx, a, err)
+		s.recordFailure(ctx, a, err)
 		return to, err
 	}
 	to.ConfirmationCode = code
@@ -114,12 +117,16 @@ func (s *Service) claimAuthorization(
 	return a, secret.Text{}, ledger.Unavailable("claiming the authorization", err)
 }
 
-// failed stores the reason in the record, for the console. The browser gets it in any case.
-func (s *Service) failed(ctx context.Context, a binding.Authorization, cause error) {
+// recordFailure stores the reason in the record, for the console. The browser gets it in any case.
+func (s *Service) recordFailure(ctx context.Context, a binding.Authorization, cause error) {
 	p := problem.Of(cause)
 	a.Stage, a.Problem = binding.StageFailed, p
 	if _, err := s.ledger.Table.SaveAuthorization(ctx, a); err != nil {
 		s.ledger.Log.WarnContext(ctx, "an authorization's failure was not recorded", "error", err)
+	}
+	if p.Code == problem.ClientRefused {
+		s.ledger.Log.ErrorContext(ctx, "the platform refuses the OAuth app",
+			"alarm", "client_refused", "platform", a.Platform, "reason", p.Reason, "error", cause)
 	}
 	event.Audit(ctx, s.ledger.Log, event.Entry{
 		Action:  "callback",
@@ -129,46 +136,40 @@ func (s *Service) failed(ctx context.Context, a binding.Authorization, cause err
 	})
 }
 
-// redeem works on a claimed authorization until its token waits in the vault for the confirm.
+// redeem exchanges the code of a claimed authorization for a token, stores the token in the vault, and
+// asks the platform whose it is. The authorization then waits for the confirm.
 func (s *Service) redeem(ctx context.Context, a binding.Authorization, in CallbackRequest) error {
-	platform, app, err := s.ledger.OauthPlatform(ctx, a.Platform)
+	client, err := s.ledger.OAuthClient(ctx, a.Platform)
 	if err != nil {
 		return err
 	}
-	title := platform.Describe().Title
 	switch {
-	case in.Error == "access_denied":
-		return problem.New(problem.ConsentRefused).With("platform", title)
 	case in.Error != "" || in.Code.Empty():
-		return problem.New(problem.PlatformError).With("platform", title)
-	case !SameOrigin(in.Issuer, platform.AuthorizeURL(app, "", "", "")):
+		return provider.ConsentError(client.Platform, in.Error)
+	case !SameOrigin(in.Issuer, client.Platform.AuthorizeURL(client.App, "", "", "")):
 		return problem.New(problem.PlatformError).
-			Because("issuer").With("platform", title)
+			Because("issuer").With("platform", client.Platform.Describe().Title)
 	}
-	token, err := s.exchange(ctx, platform, app, in)
+	token, err := s.exchange(ctx, client, in)
 	if err != nil {
 		return err
 	}
 	a.Token.IssuedAt = s.ledger.Now()
 	k := ledger.TokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
 	if err := s.ledger.Put(ctx, a.Token.Secret, 1, k); err != nil {
-		s.refuse(ctx, platform, a, k) // no secret holds it, so the sweep could not
+		s.revokeRefused(ctx, client.Platform, a, k) // it is not in the vault: the sweep can't find it
 		return err
 	}
-	finding, warnings, err := s.identify(ctx, platform, a, k)
-	a.Identity = binding.Identity(finding.Identity)
+	a, err = s.identify(ctx, client.Platform, a, k)
 	if err != nil {
-		s.refuse(ctx, platform, a, k)
+		s.revokeRefused(ctx, client.Platform, a, k)
 		return err
 	}
-	k.Username, k.Token.Scopes = finding.GitUsername, finding.Scopes
-	a.Token = ledger.TokenOf(a.Token.Secret, k, a.Token.IssuedAt)
-	a.Warnings = warnings
-	return s.consented(ctx, a)
+	return s.saveConsent(ctx, a)
 }
 
-// sameOrigin reports whether an iss is of the origin that the user consented at. None is: no
-// platform is known to send one.
+// SameOrigin reports whether an issuer (RFC 9207) has the origin of the address at which the user
+// consented. An empty issuer has: no platform is known to send one.
 func SameOrigin(issuer, authorize string) bool {
 	if issuer == "" {
 		return true
@@ -178,43 +179,51 @@ func SameOrigin(issuer, authorize string) bool {
 	return err == nil && wantErr == nil && got.Scheme == want.Scheme && got.Host == want.Host
 }
 
+// exchange redeems the code at the platform.
 func (s *Service) exchange(
-	ctx context.Context, platform provider.OAuthPlatform, app provider.App, in CallbackRequest,
+	ctx context.Context, client ledger.OAuthClient, in CallbackRequest,
 ) (provider.Token, error) {
 	if _, err := s.ledger.EnforceDeadline(ctx, "Exchange"); err != nil {
 		return provider.Token{}, ledger.Unavailable("redeeming the code", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	return platform.Exchange(ctx, app, s.callback+in.Platform, in.Code, in.Handshake.Verifier)
+	return client.Platform.Exchange(
+		ctx, client.App, s.callback+in.Platform, in.Code, in.Handshake.Verifier)
 }
 
-// identify asks whose the token is and what it may do, and whether that identity may have one
-// more.
+// identify asks the platform whose the token is and what it may do, and checks whether that identity
+// may have one more token. It returns the attempt with the answers; with an error, the attempt has
+// the identity if the platform has named it.
 func (s *Service) identify(
-	ctx context.Context, platform provider.OAuthPlatform, a binding.Authorization, k ledger.TokenBundle,
-) (provider.CheckResult, []problem.Problem, error) {
+	ctx context.Context, platform provider.OAuthPlatform, a binding.Authorization,
+	k ledger.TokenBundle,
+) (binding.Authorization, error) {
 	if _, err := s.ledger.EnforceDeadline(ctx, "Check"); err != nil {
-		return provider.CheckResult{}, nil, ledger.Unavailable("asking the platform", err)
+		return a, ledger.Unavailable("asking the platform", err)
 	}
 	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	held := k.Held()
-	held.Scopes = k.Token.Scopes
-	finding, err := platform.Check(asking, held)
+	c := k.Credential()
+	c.Scopes = k.Token.Scopes
+	result, err := platform.Check(asking, c)
 	if err != nil {
-		return provider.CheckResult{}, nil, err
+		return a, err
 	}
-	warnings := binding.Plain(finding.Warnings)
+	a.Identity = binding.Identity(result.Identity)
+	k.Username, k.Token.Scopes = result.GitUsername, result.Scopes
+	a.Token = ledger.TokenOf(a.Token.Secret, k, a.Token.IssuedAt)
+	a.Warnings = binding.Plain(result.Warnings)
 	if a.Platform != provider.GitHub {
-		return finding, warnings, nil
+		return a, nil
 	}
-	more, err := s.countTokens(ctx, a, finding.Identity.ID)
-	return finding, append(warnings, more...), err
+	more, err := s.countTokens(ctx, a)
+	a.Warnings = append(a.Warnings, more...)
+	return a, err
 }
 
-// consented moves the authorization on to where it waits for the confirm.
-func (s *Service) consented(ctx context.Context, a binding.Authorization) error {
+// saveConsent saves the authorization, which then waits for the confirm.
+func (s *Service) saveConsent(ctx context.Context, a binding.Authorization) error {
 	a.Stage = binding.StageConsented
 	_, err := s.ledger.Table.SaveAuthorization(ctx, a)
 	if err == nil {
@@ -228,9 +237,9 @@ func (s *Service) consented(ctx context.Context, a binding.Authorization) error 
 	return ledger.Unavailable("saving the consent", err)
 }
 
-// refuse ends a token that was issued and will not be used, which then no longer counts. If that
-// fails, the sweep does it.
-func (s *Service) refuse(
+// revokeRefused revokes a token that was issued and will not be used, which then no longer counts
+// against the limit of its identity. If that fails, the sweep revokes a token that is in the vault.
+func (s *Service) revokeRefused(
 	ctx context.Context, platform provider.Platform, a binding.Authorization, k ledger.TokenBundle,
 ) {
 	err := s.ledger.Revoke(ctx, platform, k)

@@ -1,6 +1,9 @@
 package consent
 
 import (
+	"context"
+	"errors"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -9,11 +12,9 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table"
-	"context"
-	"errors"
 )
 
-// ConfirmRequest is the end of an authorization.
+// ConfirmRequest asks to bind an instance by an authorization that has its consent.
 type ConfirmRequest struct {
 	By               binding.User
 	ID               string
@@ -22,8 +23,8 @@ type ConfirmRequest struct {
 }
 
 // Confirm binds the instance to the identity that has consented. It needs the confirmation code,
-// which only the consenting browser got, and the user who started. Any number of calls may do this:
-// the same call again has the same answer.
+// which only the browser that consented got, and the user who started the attempt. The same call
+// again has the same answer.
 //
 // [problem.AuthorizationUnknown] for no code or a wrong one, and nothing changes.
 // [problem.AnotherUser] for the right code of another user's attempt, which is then discarded:
@@ -62,6 +63,7 @@ func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (binding.View,
 	return s.confirm(ctx, a, rec, in.By)
 }
 
+// confirm points rec at the token of the attempt.
 func (s *Service) confirm(
 	ctx context.Context, a binding.Authorization, rec binding.Record, by binding.User,
 ) (binding.View, error) {
@@ -82,26 +84,26 @@ func (s *Service) confirm(
 	if err := s.ledger.AddIdentityEntry(ctx, rec.Key, next); err != nil {
 		return binding.View{}, err
 	}
-	saved, old, err := s.ledger.ReplaceToken(ctx, rec, func(rec binding.Record) binding.Record {
-		return s.ledger.Replace(rec, next)
-	})
+	bound, err := s.ledger.ReplaceToken(ctx, rec, next)
 	if err != nil {
 		return binding.View{}, err
 	}
 	s.dropAttemptEntry(ctx, a)
-	revoked := old.Bound() && old.Method == string(provider.ByOAuth) &&
-		s.revokeConfirmed(ctx, old, saved)
-	s.ledger.AuditBound(ctx, by, saved, old, revoked)
-	return s.ledger.View(saved), nil
+	revoked := bound.Old.Bound() && bound.Old.Method == string(provider.ByOAuth) &&
+		s.revokeReplaced(ctx, bound)
+	s.ledger.AuditBound(ctx, by, bound, revoked)
+	return s.ledger.View(bound.Saved), nil
 }
 
-// revokeConfirmed revokes the token that a confirmed one has replaced.
-func (s *Service) revokeConfirmed(ctx context.Context, old, saved binding.Record) bool {
-	k, err := s.ledger.Fetch(ctx, saved.Token)
+// revokeReplaced revokes the token that a confirmed one has replaced, and reports whether the platform
+// no longer accepts it.
+func (s *Service) revokeReplaced(ctx context.Context, r ledger.ReplaceResult) bool {
+	k, err := s.ledger.Fetch(ctx, r.Saved.Token)
 	if err != nil {
-		return s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: old.Key}, old, ledger.TokenBundle{}, err)
+		own := ledger.TokenOwner{Binding: r.Old.Key}
+		return s.ledger.RevokeOld(ctx, own, r.Old, ledger.TokenBundle{}, err)
 	}
-	return s.ledger.RevokeReplaced(ctx, old, k)
+	return s.ledger.RevokeReplaced(ctx, r.Old, k)
 }
 
 // nameBinding writes into the attempt which record is about to point at its secret, so that the
@@ -151,16 +153,16 @@ func (s *Service) discard(ctx context.Context, a binding.Authorization, by bindi
 		return ledger.Unavailable("discarding the authorization", err)
 	}
 	k, err := s.ledger.Fetch(ctx, a.Token)
-	revoked := s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: binding.TargetOf(a), Attempt: true}, binding.Record{
-		Key: binding.TargetOf(a), Token: a.Token, Identity: a.Identity,
-	}, k, err)
+	target := binding.TargetOf(a)
+	revoked := s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: target, Attempt: true},
+		binding.Record{Key: target, Token: a.Token, Identity: a.Identity}, k, err)
 	if revoked {
 		s.dropAttemptEntry(ctx, a)
 	}
 	event.Audit(ctx, s.ledger.Log, event.Entry{
 		Action:   "confirm",
 		User:     by,
-		Target:   binding.TargetOf(a),
+		Target:   target,
 		Outcome:  string(problem.AnotherUser),
 		Previous: a.Identity,
 		Revoked:  revoked,

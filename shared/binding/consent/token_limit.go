@@ -1,16 +1,18 @@
 package consent
 
 import (
+	"context"
+	"strconv"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
-	"strconv"
 )
 
-// GitHub keeps ten tokens a user and app, and the eleventh kills the first, which would be another
-// instance's binding. So the tenth is refused, which leaves room for one attempt to be refused.
+// GitHub keeps ten tokens of a user and an app. The eleventh revokes the first, which would be that
+// of another instance's binding. So the tenth is refused, which leaves room for the token of an
+// attempt that is refused.
 const (
 	tokenWarningCount = 8
 	maxTokens         = 10
@@ -20,12 +22,12 @@ const (
 // identity has too many tokens. Attempts that were not confirmed count until the sweep has ended
 // them. A re-bind replaces a token, so it never exceeds the limit.
 func (s *Service) countTokens(
-	ctx context.Context, a binding.Authorization, identity string,
+	ctx context.Context, a binding.Authorization,
 ) ([]problem.Problem, error) {
-	of := ledger.IdentityKey(a.Platform, "", identity)
+	of := ledger.IdentityKey(a.Platform, "", a.Identity.ID)
 	own := binding.IdentityEntry{Of: of, Authorization: a.ID, At: a.Token.IssuedAt}
 	if err := s.ledger.Table.SaveIdentityEntry(ctx, own); err != nil {
-		return nil, ledger.Unavailable("noting the identity", err)
+		return nil, ledger.Unavailable("adding to the identity index", err)
 	}
 	count := 1
 	for cursor := ""; ; {
@@ -33,18 +35,18 @@ func (s *Service) countTokens(
 		if err != nil {
 			return nil, ledger.Unavailable("listing an identity's bindings", err)
 		}
-		for _, h := range page.Items {
-			if h.Authorization == a.ID {
+		for _, e := range page.Items {
+			if e.Authorization == a.ID {
 				continue
 			}
-			if a.Instance != "" && h.Binding == binding.TargetOf(a) {
-				continue // its token goes when this one comes
+			if a.Instance != "" && e.Binding == binding.TargetOf(a) {
+				continue // the new token replaces that one
 			}
-			holds, err := s.counts(ctx, h)
+			counts, err := s.counts(ctx, e)
 			if err != nil {
 				return nil, err
 			}
-			if holds {
+			if counts {
 				count++
 			}
 		}
@@ -54,33 +56,35 @@ func (s *Service) countTokens(
 	}
 	switch {
 	case count >= maxTokens:
-		return nil, tokens(problem.TooManyTokens, count-1)
+		return nil, tokenCountProblem(problem.TooManyTokens, count-1)
 	case count >= tokenWarningCount:
-		return []problem.Problem{*tokens(problem.ManyTokens, count)}, nil
+		return []problem.Problem{*tokenCountProblem(problem.ManyTokens, count)}, nil
 	}
 	return nil, nil
 }
 
-func tokens(code problem.Code, count int) *problem.Problem {
+// tokenCountProblem returns a problem that names a number of tokens.
+func tokenCountProblem(code problem.Code, count int) *problem.Problem {
 	return problem.New(code).With("count", strconv.Itoa(count))
 }
 
-// counts reports whether an entry stands for a token that lives, and drops one that doesn't.
-func (s *Service) counts(ctx context.Context, h binding.IdentityEntry) (bool, error) {
-	if h.Binding != (binding.Key{}) {
-		rec, err := s.ledger.Record(ctx, h.Binding)
+// counts reports whether the token of an entry may be valid, and deletes the entry if it is not.
+func (s *Service) counts(ctx context.Context, e binding.IdentityEntry) (bool, error) {
+	if e.Binding != (binding.Key{}) {
+		rec, err := s.ledger.Record(ctx, e.Binding)
 		if err != nil {
 			return true, err
 		}
-		if ledger.IsOf(rec, h) {
+		if ledger.IsOf(rec, e) {
 			return true, nil
 		}
 	}
-	return s.ledger.PruneEntry(ctx, h)
+	return s.ledger.PruneEntry(ctx, e)
 }
 
 // dropAttemptEntry deletes the entry of an attempt whose token a binding has now, or which was
-// revoked. If it fails, the entry counts until it is as old as unconfirmedTokenTTL.
+// revoked. If that fails, the entry counts until the sweep would have ended the token of an unconfirmed
+// attempt.
 func (s *Service) dropAttemptEntry(ctx context.Context, a binding.Authorization) {
 	if a.Platform != provider.GitHub {
 		return

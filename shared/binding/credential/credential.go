@@ -1,6 +1,9 @@
 package credential
 
 import (
+	"context"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,8 +11,6 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
-	"context"
-	"time"
 )
 
 const (
@@ -191,7 +192,7 @@ func (s *Service) CachedTokenBundle(ctx context.Context, t binding.Token) (ledge
 
 // credentialOf returns a record's token in the form that a platform is asked with.
 func CredentialOf(rec binding.Record, k ledger.TokenBundle) provider.Credential {
-	c := k.Held()
+	c := k.Credential()
 	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
 	return c
 }

@@ -1,18 +1,19 @@
 package credential
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/problem"
-	"bindery/shared/provider"
-	"bindery/shared/table"
-	"bindery/shared/vault"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 // The times of a refresh. A slow platform may already have used the refresh token up, so it gets
@@ -174,7 +175,7 @@ func (s *Service) FetchNext(ctx context.Context, rec binding.Record) (ledger.Tok
 func (s *Service) RequestRefresh(
 	ctx context.Context, k ledger.TokenBundle,
 ) (token provider.Token, was wasAsked, err error) {
-	platform, app, err := s.ledger.OauthPlatform(ctx, k.Platform)
+	client, err := s.ledger.OAuthClient(ctx, k.Platform)
 	if err == nil {
 		err = s.ledger.StartedWithin(ctx, ledger.CallDeadline-RefreshTimeout-StoreTimeout, "Refresh")
 	}
@@ -183,7 +184,7 @@ func (s *Service) RequestRefresh(
 	}
 	refreshCtx, cancel := context.WithTimeout(ctx, RefreshTimeout)
 	defer cancel()
-	token, err = platform.Refresh(refreshCtx, app, k.Token.Refresh)
+	token, err = client.Platform.Refresh(refreshCtx, client.App, k.Token.Refresh)
 	s.countRefresh(ctx, k.Platform, err)
 	return token, asked, err
 }

@@ -3,9 +3,9 @@
 package credential
 
 import (
-	"bindery/shared/binding/ledger"
-
 	"golang.org/x/sync/singleflight"
+
+	"bindery/shared/binding/ledger"
 )
 
 // Service hands out credentials. Its methods may be called at once from many goroutines and

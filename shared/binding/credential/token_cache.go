@@ -1,9 +1,10 @@
 package credential
 
 import (
+	"sync"
+
 	"bindery/shared/binding/ledger"
 	"bindery/shared/vault"
-	"sync"
 )
 
 // tokenCacheSize is how many tokens a process keeps in memory at most.

@@ -1,14 +1,19 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/table"
 	"context"
 	"errors"
+
+	"bindery/shared/binding"
+	"bindery/shared/table"
 )
 
-// change saves a record after edit and returns the row as it is then. Edit is given the current
-// row, adds at most two events to it, and reports whether there is anything to save; if not, change
+// MaxTries bounds the loops that begin again after a conflict. Each conflict means that another
+// call has made progress, so ten in a row have another cause.
+const MaxTries = 10
+
+// Change edits a record, saves it, and returns the row as it is then. edit is given the current
+// row, adds at most two events to it, and reports whether there is anything to save; if not, Change
 // returns the row without a save. After a conflict, and after an error that leaves the outcome
 // open, the row is read again and edit is called again. On an error the record is returned as it
 // was given.

@@ -1,12 +1,13 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
 	"context"
+
+	"bindery/shared/binding"
 )
 
-// makeRoom drains a record's events to the history when it can't carry so many more. They leave the
-// record with its next save; until then they are in both places, once.
+// makeRoom drains a record's events to the history when it has no room for so many more. They leave
+// the row with its next save. Until then they are in both places, and the history has each once.
 func (l *Ledger) makeRoom(
 	ctx context.Context, rec binding.Record, more int,
 ) (binding.Record, error) {
@@ -20,12 +21,13 @@ func (l *Ledger) makeRoom(
 	return rec, nil
 }
 
-// drained empties a record's events, which are in the history now, and counts those for which a
+// Drained removes a record's events, which are in the history now, and counts those for which a
 // webhook must be sent.
 func (l *Ledger) Drained(rec *binding.Record) {
 	if d := &rec.Delivery; l.Webhook != nil && len(rec.Events) > 0 {
 		if d.Waiting == 0 {
-			// Right before the first of them: what was before this webhook was set up is not sent.
+			// The position just before the first: events from before the webhook was set up are not
+			// sent.
 			before := rec.Events[0]
 			before.Number--
 			d.Sent, d.Tries, d.At = before.Position(), 0, l.Now()
@@ -35,7 +37,7 @@ func (l *Ledger) Drained(rec *binding.Record) {
 	rec.Events = nil
 }
 
-// happened adds an event to a record that has room for it, and sets when the record is due.
+// Happened adds an event to a record that has room for it, and sets when the record is due.
 func (l *Ledger) Happened(rec *binding.Record, e binding.Event) {
 	e.ID = l.Random(16)
 	e.Number = rec.EventCount + 1

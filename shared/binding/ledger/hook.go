@@ -1,10 +1,11 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/table"
 	"context"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/table"
 )
 
 // Hook is called before each call to a table, with the call's name, such as "SaveBinding". If it
@@ -12,8 +13,8 @@ import (
 // called when the call has ended. It is the same type as vault.Hook.
 type Hook = func(ctx context.Context, call string) (done func(), err error)
 
-// WithBeforeCall returns a table that calls h before every call to t. Package binding enforces its
-// 2-minute rule by a hook, and its tests count calls and crash by hooks.
+// WithBeforeCall returns a table that calls h before every call to t. [New] enforces
+// [CallDeadline] by a hook, and tests count calls and crash by hooks.
 func WithBeforeCall(t Table, h Hook) Table { return hooked{t, h} }
 
 type hooked struct {

@@ -1,16 +1,17 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/provider"
 	"context"
 	"errors"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/provider"
 )
 
-// addIdentityEntry remembers that a binding is about to hold a token of an identity. It is written
-// before the binding is saved: an entry too many is dropped by its next reader, one too few would
-// let a token in use be revoked.
+// AddIdentityEntry writes an entry for a binding that is about to have a token of an identity. It is
+// written before the binding is saved: an entry too many is deleted by its next reader, and a missing
+// one would let a token in use be revoked.
 func (l *Ledger) AddIdentityEntry(ctx context.Context, key binding.Key, next binding.Record) error {
 	err := l.Table.SaveIdentityEntry(ctx, binding.IdentityEntry{
 		Of:      IdentityKey(key.Platform, next.Address, next.Identity.ID),
@@ -18,21 +19,27 @@ func (l *Ledger) AddIdentityEntry(ctx context.Context, key binding.Key, next bin
 		At:      l.Now(),
 	})
 	if err != nil {
-		return Unavailable("noting the identity", err)
+		return Unavailable("adding to the identity index", err)
 	}
 	return nil
 }
 
+// IdentityKey returns the key of an identity in the identity index. address is the server of the
+// platform, "" for a platform that has only one.
 func IdentityKey(platform, address, id string) binding.IdentityKey {
 	return binding.IdentityKey{Platform: platform, Address: address, ID: id}
 }
 
+// The errors of a token that is not revoked.
 var (
-	ErrInUse = errors.New("binding: a binding holds the token")
-	ErrYoung = errors.New("binding: a binding may be about to hold the token")
+	// ErrInUse says that a binding has the same token.
+	ErrInUse = errors.New("binding: a binding has the token")
+	// ErrYoung says that a binding may be about to have the same token. It can be told after 15
+	// minutes, or for an attempt's token when the sweep has ended it.
+	ErrYoung = errors.New("binding: a binding may be about to have the token")
 )
 
-// ensureUnused returns nil if no binding has the same token, errInUse if one has, and errYoung
+// ensureUnused returns nil if no binding has the same token, ErrInUse if one has, and ErrYoung
 // while that can't be told. When in doubt it returns an error: a token that may be in use is not
 // revoked.
 //
@@ -47,8 +54,8 @@ func (l *Ledger) ensureUnused(
 		if err != nil {
 			return Unavailable("listing an identity's bindings", err)
 		}
-		for _, h := range page.Items {
-			if err := l.ensureUnusedBy(ctx, own, h, k); err != nil {
+		for _, e := range page.Items {
+			if err := l.ensureUnusedBy(ctx, own, e, k); err != nil {
 				return err
 			}
 		}
@@ -58,16 +65,16 @@ func (l *Ledger) ensureUnused(
 	}
 }
 
-// ensureUnusedBy asks one entry.
+// ensureUnusedBy does the same for one entry of the index.
 func (l *Ledger) ensureUnusedBy(
-	ctx context.Context, own TokenOwner, h binding.IdentityEntry, k TokenBundle,
+	ctx context.Context, own TokenOwner, e binding.IdentityEntry, k TokenBundle,
 ) error {
-	if h.Binding != (binding.Key{}) {
-		rec, err := l.Record(ctx, h.Binding)
+	if e.Binding != (binding.Key{}) {
+		rec, err := l.Record(ctx, e.Binding)
 		if err != nil {
 			return err
 		}
-		if IsOf(rec, h) {
+		if IsOf(rec, e) {
 			other, err := l.Fetch(ctx, rec.Token)
 			switch {
 			case err != nil:
@@ -78,9 +85,9 @@ func (l *Ledger) ensureUnusedBy(
 			return nil
 		}
 	}
-	young, err := l.PruneEntry(ctx, h)
-	mine := h.Binding == own.Binding
-	if h.Authorization != "" {
+	young, err := l.PruneEntry(ctx, e)
+	mine := e.Binding == own.Binding
+	if e.Authorization != "" {
 		mine = own.Attempt
 	}
 	if err == nil && young && !mine {
@@ -89,9 +96,9 @@ func (l *Ledger) ensureUnusedBy(
 	return err
 }
 
-// isOf reports whether a record is bound to the identity that an entry names.
-func IsOf(rec binding.Record, h binding.IdentityEntry) bool {
-	return rec.Bound() && IdentityKey(h.Binding.Platform, rec.Address, rec.Identity.ID) == h.Of
+// IsOf reports whether a record is bound to the identity that an entry names.
+func IsOf(rec binding.Record, e binding.IdentityEntry) bool {
+	return rec.Bound() && IdentityKey(e.Binding.Platform, rec.Address, rec.Identity.ID) == e.Of
 }
 
 const (
@@ -99,23 +106,24 @@ const (
 	sweepInterval = 15 * time.Minute
 	// unconfirmedTokenTTL is how long after its issue the token of an attempt that is not confirmed
 	// may be valid. The token may be issued right after the attempt starts; the attempt then takes
-	// authorizationTTL to expire, its secret is due after the grace period, and the next run of the
-	// sweep, which begins its last call within callDeadline, revokes the token.
+	// AuthorizationTTL to expire, its secret is due after the grace period, and the next run of the
+	// sweep, which begins its last call within CallDeadline, revokes the token.
 	unconfirmedTokenTTL = binding.AuthorizationTTL + OrphanGracePeriod + sweepInterval + CallDeadline
 )
 
-// pruneEntry drops an entry that stands for nothing, and reports whether it is too young for
-// that: its binding may yet be saved.
-func (l *Ledger) PruneEntry(ctx context.Context, h binding.IdentityEntry) (bool, error) {
-	lasts := OrphanGracePeriod
-	if h.Authorization != "" {
-		lasts = unconfirmedTokenTTL
+// PruneEntry deletes an entry whose binding does not have the identity, or whose attempt was not
+// confirmed. It reports whether the entry is too young for that: its binding may yet be saved, or
+// the attempt's token may be valid.
+func (l *Ledger) PruneEntry(ctx context.Context, e binding.IdentityEntry) (bool, error) {
+	ttl := OrphanGracePeriod
+	if e.Authorization != "" {
+		ttl = unconfirmedTokenTTL
 	}
-	if l.Now().Sub(h.At) < lasts {
+	if l.Now().Sub(e.At) < ttl {
 		return true, nil
 	}
-	if err := l.Table.DeleteIdentityEntry(ctx, h); err != nil {
-		return true, Unavailable("dropping an old entry", err)
+	if err := l.Table.DeleteIdentityEntry(ctx, e); err != nil {
+		return true, Unavailable("deleting an old entry", err)
 	}
 	return false, nil
 }

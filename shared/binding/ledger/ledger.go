@@ -1,4 +1,4 @@
-// Package ledger keeps a binding's record and the secrets that the record owns in step.
+// Package ledger keeps a binding's record and the secrets that the record owns consistent.
 //
 // A token is in the vault, the record that points at it is in the table, and no transaction spans
 // the two. The ledger follows one rule: a row lists a secret before the vault is written, and keeps
@@ -34,16 +34,15 @@ import (
 )
 
 const (
-	// callDeadline is how long after its start an invocation may begin a call to table or vault.
-	CallDeadline = 2 * time.Minute
-	// orphanGracePeriod is how long after it was written an entry about a secret is acted upon. It
-	// is many times callDeadline: by then the call that wrote the entry has saved its record, or
+	// OrphanGracePeriod is how long after it was written an entry about a secret is acted upon. It
+	// is many times CallDeadline: by then the call that wrote the entry has saved its record, or
 	// never will.
 	OrphanGracePeriod = 15 * time.Minute
-	// verifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
+	// VerifyTimeout is how long a platform may take to answer all questions of a bind. The whole bind
 	// has 20 seconds; the rest is for the storage.
 	VerifyTimeout = 15 * time.Second
-	// ExchangeTimeout is how long a platform may take to redeem a code, and then to say whose it is.
+	// ExchangeTimeout is how long a platform may take to redeem a code, and again to identify the user of
+	// its token.
 	ExchangeTimeout = 7 * time.Second
 	// revokeTimeout is how long a platform may take to revoke one token.
 	revokeTimeout = 5 * time.Second
@@ -54,15 +53,17 @@ type Options struct {
 	Table     Table
 	Vault     vault.Vault // nil for a function that only lists
 	Platforms *provider.Set
-	// App returns the operator's OAuth app at a platform. [problem.PlatformNotConfigured].
+	// App returns the operator's OAuth app at a platform. It fails with
+	// [problem.PlatformNotConfigured] if there is none.
 	App func(ctx context.Context, platform string) (provider.App, error)
-	// Webhook is where events are sent, nil for nowhere.
+	// Webhook is where events are sent; nil sends none.
 	Webhook *event.Webhook
 	Log     *slog.Logger
 	Clock   func() time.Time
 	// Fill fills b with random bytes.
 	Fill func(b []byte)
-	// Sleep waits, or returns the context's error if that ends first; nil is a real one.
+	// Sleep waits for d, or returns the context's error if the context ends first. Nil is a real
+	// wait.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
@@ -83,42 +84,14 @@ func New(o Options) *Ledger {
 	return l
 }
 
-// now is the time as records keep it: UTC, whole milliseconds, without Go's monotonic reading,
+// Now returns the time as records keep it: UTC, whole milliseconds, without Go's monotonic reading,
 // which stands still while a function's process is frozen.
 func (l *Ledger) Now() time.Time {
 	return l.Clock().UTC().Truncate(time.Millisecond).Round(0)
 }
 
-type begunKey struct{}
-
-// startInvocation marks the start of an invocation, once.
-func (l *Ledger) StartInvocation(ctx context.Context) context.Context {
-	if _, ok := ctx.Value(begunKey{}).(time.Time); ok {
-		return ctx
-	}
-	return context.WithValue(ctx, begunKey{}, l.Now())
-}
-
-var ErrLate = errors.New("binding: the invocation has gone on for too long to begin another call")
-
-// enforceDeadline enforces that no invocation begins a call later than callDeadline after it began.
-func (l *Ledger) EnforceDeadline(ctx context.Context, call string) (func(), error) {
-	return nil, l.StartedWithin(ctx, CallDeadline, call)
-}
-
-// startedWithin is an error if the invocation has gone on for longer than limit.
-func (l *Ledger) StartedWithin(ctx context.Context, limit time.Duration, call string) error {
-	begun, ok := ctx.Value(begunKey{}).(time.Time)
-	if !ok {
-		return fmt.Errorf("binding: %s before the invocation's beginning was noted", call)
-	}
-	if l.Now().Sub(begun) > limit {
-		return fmt.Errorf("%w (%s)", ErrLate, call)
-	}
-	return nil
-}
-
-// unavailable is the problem of a table or vault that failed at doing what.
+// Unavailable returns [problem.StorageUnavailable] for a table or vault that failed with err. doing
+// says what was being done. An err that is that problem already is returned as it is.
 func Unavailable(doing string, err error) error {
 	if problem.Is(err, problem.StorageUnavailable) {
 		return err
@@ -128,21 +101,22 @@ func Unavailable(doing string, err error) error {
 		From(fmt.Errorf("%s: %w", doing, err))
 }
 
-// random returns n random bytes as hex digits.
+// Random returns n random bytes as hex digits.
 func (l *Ledger) Random(n int) string {
 	b := make([]byte, n)
 	l.Fill(b)
 	return hex.EncodeToString(b)
 }
 
-// jitter is a random part of a time, so that callers who met once don't meet again.
+// Jitter returns a random part of a time, so that callers that once acted at the same time don't
+// again.
 func (l *Ledger) Jitter(most time.Duration) time.Duration {
 	var b [1]byte
 	l.Fill(b[:])
 	return most * time.Duration(b[0]) / 256
 }
 
-// record reads a binding's row; a row that isn't there is an unbound one without a version.
+// Record reads a binding's row. If there is none, it returns an unbound record without a version.
 func (l *Ledger) Record(ctx context.Context, key binding.Key) (binding.Record, error) {
 	rec, err := l.Table.Binding(ctx, key)
 	if errors.Is(err, table.ErrNotFound) {
@@ -154,10 +128,10 @@ func (l *Ledger) Record(ctx context.Context, key binding.Key) (binding.Record, e
 	return rec, nil
 }
 
-// PageSize is how many rows of a list one call to the table reads.
+// PageSize is how many rows of a list one call to the table reads at most.
 const PageSize = 100
 
-// BadCursor is the problem of a cursor that the list did not give out.
+// BadCursor returns the problem of a cursor that the list did not give out.
 func BadCursor() error {
 	return problem.New(problem.InputMalformed).Because("cursor").With("field", "cursor")
 }

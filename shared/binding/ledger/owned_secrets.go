@@ -1,31 +1,32 @@
 package ledger
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"slices"
-	"time"
 )
 
-// secretDueAt is when the sweep deletes the secret of an attempt, unless a binding points at it or
+// SecretDueAt returns when the sweep deletes the secret of an attempt, unless a binding points at it or
 // lists it. A confirm that began before the attempt expired has ended by then.
 func SecretDueAt(a binding.Authorization) time.Time {
 	return a.ExpiresAt.Add(OrphanGracePeriod)
 }
 
-// maxOwnedSecrets bounds the list of a row. The last place is reserved for the token that an unbind
+// MaxOwnedSecrets bounds the list of secrets of a row. The last place is reserved for the token that an unbind
 // retires, so that a user can always end a binding.
 const MaxOwnedSecrets = 16
 
-// cleanupPending is the reason of [problem.Conflict] for a row whose list is full.
+// CleanupPending is the reason of [problem.Conflict] for a row whose list is full.
 const CleanupPending = "cleanup_pending"
 
-// stageSecret lists a new secret in the record as pending and puts its first generation into the
+// StageSecret lists a new secret in the record as pending and puts its first generation into the
 // vault. It returns the record as saved, which was read as rec. The sweep finds the secret
 // whichever call after the listing is the last one.
 //
@@ -75,17 +76,18 @@ func (l *Ledger) listPending(
 	return rec, problem.New(problem.Conflict)
 }
 
+// NewSecretName returns a random name for a secret.
 func (l *Ledger) NewSecretName() vault.SecretName { return vault.SecretName(l.Random(16)) }
 
-// listFull is the problem of a record that can't list another secret until the sweep has deleted
+// listFull returns the problem of a record that can't list another secret until the sweep has deleted
 // some.
 func (l *Ledger) listFull(rec binding.Record) error {
 	wait := max(binding.SecretsDueAt(rec).Sub(l.Now()), time.Minute)
 	return problem.New(problem.Conflict).Because(CleanupPending).After(wait)
 }
 
-// nextSecrets is the list of a record that is pointed at another secret, or at none (""): without
-// that one, and with the secret that it points at now as retired.
+// nextSecrets returns the list of a record that is pointed at another secret, or at none (""). The
+// list is without that secret, and has the one that the record points at now as retired.
 //
 // A token of a consent can be confirmed again until its authorization expires, and only the list
 // refuses that. So its entry outlives the authorization, which began before the binding was made.

@@ -1,54 +1,45 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/problem"
-	"bindery/shared/provider"
 	"context"
 	"fmt"
+
+	"bindery/shared/problem"
+	"bindery/shared/provider"
 )
 
-func (l *Ledger) View(rec binding.Record) binding.View {
-	v := binding.View{Record: rec, Status: binding.StatusOf(rec, l.Now())}
-	if platform, ok := l.Platforms.Get(rec.Platform); ok {
-		v.Method = platform.Describe().Method
-	}
-	switch {
-	case rec.Problem != nil:
-	case v.Status == binding.StatusExpired:
-		v.Record.Problem = problem.New(problem.TokenExpired).With("platform", l.Title(rec.Platform))
-	case v.Status == binding.StatusUnknown:
-		v.Record.Problem = problem.New(problem.NewerVersion)
-	}
-	return v
+// OAuthClient is a platform that is bound by OAuth, and the operator's app there.
+type OAuthClient struct {
+	Platform provider.OAuthPlatform
+	App      provider.App
 }
 
-// oauthPlatform finds a platform that is bound by consent, and the operator's app there.
-func (l *Ledger) OauthPlatform(
-	ctx context.Context, name string,
-) (provider.OAuthPlatform, provider.App, error) {
+// OAuthClient returns the client of a platform. It fails with [problem.PlatformUnknown],
+// [problem.MethodMismatch], and as [Options].App does.
+func (l *Ledger) OAuthClient(ctx context.Context, name string) (OAuthClient, error) {
 	platform, ok := l.Platforms.Get(name)
 	if !ok {
-		return nil, provider.App{}, problem.New(problem.PlatformUnknown)
+		return OAuthClient{}, problem.New(problem.PlatformUnknown)
 	}
-	byConsent, ok := platform.(provider.OAuthPlatform)
+	byOAuth, ok := platform.(provider.OAuthPlatform)
 	if !ok {
-		return nil, provider.App{}, Mismatch(platform.Describe())
+		return OAuthClient{}, Mismatch(platform.Describe())
 	}
 	app, err := l.App(ctx, name)
 	if err != nil {
-		return nil, provider.App{}, err
+		return OAuthClient{}, err
 	}
-	return byConsent, app, nil
+	return OAuthClient{Platform: byOAuth, App: app}, nil
 }
 
+// Mismatch returns the problem of a platform that is not bound by the method that was asked for.
 func Mismatch(d provider.Description) error {
 	return problem.New(problem.MethodMismatch).
 		Because(string(d.Method)).
 		With("platform", d.Title)
 }
 
-// title is a platform's name for people.
+// Title returns a platform's name as users read it, or the quoted name of an unknown platform.
 func (l *Ledger) Title(name string) string {
 	if platform, ok := l.Platforms.Get(name); ok {
 		return platform.Describe().Title

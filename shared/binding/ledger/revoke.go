@@ -1,23 +1,24 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/provider"
 	"context"
 	"errors"
 	"fmt"
+
+	"bindery/shared/binding"
+	"bindery/shared/provider"
 )
 
-// tokenOwner is what had a token that is to be revoked. It does not keep the token from being
-// revoked, unlike another that may have the same token.
+// TokenOwner is the binding or attempt to which a token belonged that is now revoked. Its own entry in
+// the identity index does not keep the token valid; the entries of others with the same token do.
 type TokenOwner struct {
 	Binding binding.Key // zero: none
-	// attempt says that the token was issued to an attempt and that no binding has used it. Each
+	// Attempt says that the token was issued to an attempt and that no binding has used it. Each
 	// consent issues a token of its own, so such a token does not wait for other attempts.
 	Attempt bool
 }
 
-// revokeReplaced revokes the token of a binding that now has another one, and reports whether the
+// RevokeReplaced revokes the token of a binding that now has another one, and reports whether the
 // platform no longer accepts it. If the same token was bound again, it stays valid.
 func (l *Ledger) RevokeReplaced(ctx context.Context, old binding.Record, now TokenBundle) bool {
 	k, err := l.Fetch(ctx, old.Token)
@@ -27,15 +28,16 @@ func (l *Ledger) RevokeReplaced(ctx context.Context, old binding.Record, now Tok
 	return l.RevokeOld(ctx, TokenOwner{Binding: old.Key}, old, k, err)
 }
 
-// revokeOld revokes a token that no record points at any more, unless another binding has it, and
-// reports whether the platform no longer accepts it. A failure is logged: the sweep revokes an
+// RevokeOld revokes a token that no record points at any more, unless another binding has it, and
+// reports whether the platform no longer accepts it. old is a record that pointed at the token, and
+// err the error of reading the token. A failure is logged: the sweep revokes an
 // OAuth token later, and the user has a link for a personal access token.
 func (l *Ledger) RevokeOld(
 	ctx context.Context, own TokenOwner, old binding.Record, k TokenBundle, err error,
 ) bool {
 	if err == nil {
 		of := IdentityKey(old.Platform, old.Address, old.Identity.ID)
-		err = l.RevokeUnlessHeld(ctx, own, of, k)
+		err = l.RevokeUnused(ctx, own, of, k)
 	}
 	if err == nil {
 		return true
@@ -47,9 +49,9 @@ func (l *Ledger) RevokeOld(
 	return false
 }
 
-// revokeUnlessHeld revokes one token. errInUse if a binding has it, errYoung while that can't be
-// told, and [provider.ErrNoRevoke] if the platform can't revoke.
-func (l *Ledger) RevokeUnlessHeld(
+// RevokeUnused revokes one token. It fails with [ErrInUse] if a binding has the token, [ErrYoung]
+// while that can't be told, and [provider.ErrNoRevoke] if the platform can't revoke.
+func (l *Ledger) RevokeUnused(
 	ctx context.Context, own TokenOwner, of binding.IdentityKey, k TokenBundle,
 ) error {
 	platform, ok := l.Platforms.Get(k.Platform)
@@ -65,6 +67,8 @@ func (l *Ledger) RevokeUnlessHeld(
 	return l.Revoke(ctx, platform, k)
 }
 
+// Revoke revokes a token at its platform without a look at the identity index. It fails with [provider.ErrNoRevoke] if the
+// platform can't revoke. It takes at most 5 seconds.
 func (l *Ledger) Revoke(ctx context.Context, platform provider.Platform, k TokenBundle) error {
 	if _, err := l.EnforceDeadline(ctx, "Revoke"); err != nil {
 		return err
@@ -78,5 +82,5 @@ func (l *Ledger) Revoke(ctx context.Context, platform provider.Platform, k Token
 	}
 	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
 	defer cancel()
-	return platform.Revoke(ctx, app, k.Held())
+	return platform.Revoke(ctx, app, k.Credential())
 }

@@ -1,11 +1,12 @@
 package maintenance
 
 import (
+	"context"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
-	"context"
-	"time"
 )
 
 const (

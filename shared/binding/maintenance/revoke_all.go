@@ -1,6 +1,13 @@
 package maintenance
 
 import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,12 +15,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"sync"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // RevokeAllRequest asks to revoke every token of a platform, or of an account there, after a leak.

@@ -1,10 +1,6 @@
 package maintenance
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
-	"bindery/shared/problem"
-	"bindery/shared/table"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,6 +9,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/table"
 )
 
 const (

@@ -1,9 +1,10 @@
 package maintenance
 
 import (
-	"bindery/shared/binding"
 	"context"
 	"fmt"
+
+	"bindery/shared/binding"
 )
 
 // dueBinding reads a record that the index says is due. If it is not, rec.Version is "". Events are
@@ -45,7 +46,7 @@ func (s *Service) sweepBinding(
 		part.Removed++
 		return rec, false, nil
 	}
-	if at := s.ledger.CheckDueAt(rec); !at.IsZero() && !at.After(now) {
+	if at := binding.CheckDueAt(rec); !at.IsZero() && !at.After(now) {
 		return rec, true, nil
 	}
 	if rec.Delivery.Waiting > 0 && !rec.Delivery.At.After(now) {

@@ -1,6 +1,12 @@
 package maintenance
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
@@ -8,11 +14,6 @@ import (
 	"bindery/shared/provider"
 	"bindery/shared/table"
 	"bindery/shared/vault"
-	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"time"
 )
 
 // maxRevokeAttempts is how often the sweep tries to revoke the tokens of a secret. At the last
@@ -272,7 +273,7 @@ func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledg
 	}
 	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	finding, err := platform.Check(asking, k.Held())
+	finding, err := platform.Check(asking, k.Credential())
 	switch code := problem.Of(err).Code; {
 	case err == nil:
 	case code == problem.TokenRejected, code == problem.TokenExpired:
@@ -283,7 +284,7 @@ func (s *Service) revokeSwept(ctx context.Context, own ledger.TokenOwner, k ledg
 		return err
 	}
 	of := ledger.IdentityKey(k.Platform, k.Address, finding.Identity.ID)
-	err = s.ledger.RevokeUnlessHeld(ctx, own, of, k)
+	err = s.ledger.RevokeUnused(ctx, own, of, k)
 	if errors.Is(err, ledger.ErrInUse) {
 		return nil
 	}

@@ -104,6 +104,8 @@ export default {
   "gitlab.username.hint": "Your GitLab user name, not the e-mail.",
   "gitlab.token": "Access token",
   "gitlab.token.hint": "It is kept in the vault alone and never shown again.",
+  "gitlab.expiresAt": "Token's expiry date",
+  "gitlab.expiresAt.hint": "Only for GitLab before 15.5; newer ones tell it. Fill it in to be warned before that day.",
   "changed.unbound": "Read again: it is not bound now. Submit once more to bind it.",
   "changed.bound": "Read again: it is bound to this account now. Submit once more to change that.",
   "unbind.title": "Unbind {platform}?",

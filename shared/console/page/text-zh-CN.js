@@ -104,6 +104,8 @@ export default {
   "gitlab.username.hint": "登录 GitLab 的用户名，不是邮箱。",
   "gitlab.token": "私有 Token",
   "gitlab.token.hint": "令牌只保存在密钥库中，之后不会再显示。",
+  "gitlab.expiresAt": "令牌到期日",
+  "gitlab.expiresAt.hint": "仅用于 15.5 以前的 GitLab，更新的版本会自行提供；填写后可在到期前收到提醒。",
   "changed.unbound": "已重新读取最新状态：目前没有绑定。再次提交即可绑定。",
   "changed.bound": "已重新读取最新状态：目前绑定的是下面的账号。再次提交将更改它。",
   "unbind.title": "解绑 {platform}？",

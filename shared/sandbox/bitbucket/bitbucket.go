@@ -17,8 +17,13 @@ import (
 	"bindery/shared/secret"
 )
 
-// OmitRefreshToken is a switch: the reply to a refresh has no refresh token.
-const OmitRefreshToken = "omit-refresh-token"
+// The switches of Bitbucket.
+const (
+	// OmitRefreshToken: the reply to a refresh has no refresh token.
+	OmitRefreshToken = "omit-refresh-token"
+	// InvalidRequest: a refresh token that isn't valid is refused as an invalid_request.
+	InvalidRequest = "invalid-request"
+)
 
 // server has the handlers of Bitbucket's own routes.
 type server struct{ *oauth.Platform }
@@ -33,8 +38,7 @@ func New(env *platform.Env) *oauth.Platform {
 		Paths:         []string{"/site/oauth2/", "/2.0/"},
 		SettingsPath:  "/account/settings/app-authorizations/",
 		AuthorizePath: "/site/oauth2/authorize",
-		Switches: []platform.Switch{{Name: OmitRefreshToken, Text: platform.Text("刷新时不返回 refresh_token。",
-			"The reply to a refresh has no refresh_token.")}},
+		Switches:      switches(),
 		RedirectFits: func(registered, sent string) bool {
 			return strings.HasPrefix(sent, registered)
 		},
@@ -64,6 +68,15 @@ func New(env *platform.Env) *oauth.Platform {
 	return s.Platform
 }
 
+func switches() []platform.Switch {
+	return []platform.Switch{
+		{Name: OmitRefreshToken, Text: platform.Text("刷新时不返回 refresh_token。",
+			"The reply to a refresh has no refresh_token.")},
+		{Name: InvalidRequest, Text: platform.Text("以 invalid_request 拒绝失效的 refresh_token。",
+			"An invalid refresh_token is refused as an invalid_request.")},
+	}
+}
+
 // fail writes an error in Bitbucket's form.
 func fail(w http.ResponseWriter, status int, failure platform.Object) {
 	platform.WriteJSON(w, status, platform.Object{"type": "error", "error": failure})
@@ -89,7 +102,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	issued, fault := s.Token(id, clientSecret, r.PostForm)
 	if fault != "" {
-		writeFault(w, fault)
+		s.writeFault(w, fault)
 		return
 	}
 	grantType := r.PostForm.Get("grant_type")
@@ -108,7 +121,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 }
 
 // writeFault writes an error of the token endpoint.
-func writeFault(w http.ResponseWriter, fault oauth.Fault) {
+func (s *server) writeFault(w http.ResponseWriter, fault oauth.Fault) {
 	switch fault {
 	case oauth.UnknownClient:
 		oauth.WriteError(w, http.StatusUnauthorized, "unauthorized_client",
@@ -116,7 +129,11 @@ func writeFault(w http.ResponseWriter, fault oauth.Fault) {
 	case oauth.UnsupportedGrantType:
 		oauth.WriteError(w, http.StatusBadRequest, "invalid_grant", "Unsupported grant type")
 	case oauth.InvalidRefreshToken:
-		oauth.WriteError(w, http.StatusBadRequest, "invalid_grant", "Invalid refresh_token")
+		code := "invalid_grant"
+		if s.On(InvalidRequest) {
+			code = "invalid_request"
+		}
+		oauth.WriteError(w, http.StatusBadRequest, code, "Invalid refresh_token")
 	default:
 		oauth.WriteError(w, http.StatusBadRequest, "invalid_grant", "The code is not valid.")
 	}

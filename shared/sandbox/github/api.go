@@ -50,21 +50,38 @@ func (s *server) user(w http.ResponseWriter, r *http.Request) {
 	platform.WriteJSON(w, http.StatusOK, s.describe(r, c.User))
 }
 
-// describe describes a user.
+// describe describes a user, with what GitHub shows of one to a token without the scope user.
 func (s *server) describe(r *http.Request, u oauth.User) platform.Object {
 	origin := s.Origin(r)
-	return platform.Object{
-		"login":      u.Login,
-		"id":         u.ID,
-		"node_id":    "U_sandbox" + strconv.FormatInt(u.ID, 10),
-		"avatar_url": origin + "/sandbox/avatars/" + u.Login,
-		"url":        origin + "/users/" + u.Login,
-		"html_url":   origin + "/" + u.Login,
-		"type":       u.Type,
-		"site_admin": false,
-		"name":       u.Name,
-		"email":      nil,
+	user := platform.Object{
+		"login":          u.Login,
+		"id":             u.ID,
+		"node_id":        "U_sandbox" + strconv.FormatInt(u.ID, 10),
+		"avatar_url":     origin + "/sandbox/avatars/" + u.Login,
+		"url":            origin + "/users/" + u.Login,
+		"html_url":       origin + "/" + u.Login,
+		"type":           u.Type,
+		"user_view_type": "public",
+		"site_admin":     false,
+		"name":           u.Name,
+		"created_at":     platform.Epoch,
+		"updated_at":     platform.Epoch,
 	}
+	for _, list := range []string{
+		"events", "followers", "following", "gists", "organizations", "received_events", "repos",
+		"starred", "subscriptions",
+	} {
+		user[list+"_url"] = origin + "/users/" + u.Login + "/" + list
+	}
+	for _, empty := range []string{
+		"gravatar_id", "company", "blog", "location", "email", "hireable", "bio",
+	} {
+		user[empty] = nil
+	}
+	for _, count := range []string{"public_repos", "public_gists", "followers", "following"} {
+		user[count] = 0
+	}
+	return user
 }
 
 // readToken reads a call about one token: the app's id and secret by Basic, and the token in a

@@ -81,7 +81,7 @@ func tokenOf(r *http.Request) string {
 	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
-// notInThisVersion is an older server's reply to a newer path: it takes "self" for an id.
+// notInThisVersion is an older server's reply to a newer path.
 func notInThisVersion() *apiError {
 	return &apiError{http.StatusNotFound, platform.Object{"error": "404 Not Found"}}
 }
@@ -105,14 +105,18 @@ func (s *Server) getUser(r *http.Request, t *token, u User) (any, *apiError) {
 		"avatar_url": fmt.Sprintf("%s/uploads/-/system/user/avatar/%d/avatar.png", base, u.ID),
 		"web_url":    base + "/" + u.Username, "created_at": platform.Epoch, "bio": "",
 		"location": nil, "public_email": "", "email": u.Username + "@sandbox.invalid",
-		"bot": false, "external": false, "private_profile": false, "two_factor_enabled": true,
+		"bot": u.Bot, "external": false, "private_profile": false, "two_factor_enabled": true,
 	}, nil
 }
 
-// getSelf returns the token itself, which needs no scope.
+// getSelf returns the token itself, which needs no scope. Versions 15.1 to 15.4 have a path with a
+// token's id in this place, and take "self" for an id that isn't the user's own.
 func (s *Server) getSelf(_ *http.Request, t *token, u User) (any, *apiError) {
-	if s.currentVersion().before(15, 5) {
+	switch version := s.currentVersion(); {
+	case version.before(15, 1):
 		return nil, notInThisVersion()
+	case version.before(15, 5):
+		return nil, unauthorized()
 	}
 	return s.describe(t, u), nil
 }

@@ -22,6 +22,8 @@ type User struct {
 	// State is "active", "blocked" or "deactivated"; empty is active. The token of a blocked or
 	// deactivated user is refused.
 	State string
+	// Bot marks the user of a project's or a group's token.
+	Bot bool
 	// Projects are those in which the user has the maintainer's role, as namespace/name.
 	Projects []string
 }
@@ -72,10 +74,12 @@ func New(env *platform.Env) *Server {
 	s := &Server{
 		Env: env,
 		Switches: platform.NewSwitches(
-			platform.Switch{Name: Old, Text: platform.Text("15.4 版：不能查询令牌自身",
-				"version 15.4: a token can't be asked about itself")},
+			platform.Switch{Name: Old, Text: platform.Text("15.4 版：不能查询令牌自身，查询时返回 401",
+				"version 15.4: a token can't be asked about itself, and answers 401 to that")},
 			platform.Switch{Name: Ancient, Text: platform.Text("14.10 版：令牌也不能吊销自身",
 				"version 14.10: nor can a token revoke itself")},
+			platform.Switch{Name: RequireDPoP, Text: platform.Text("要求令牌附带持有证明（DPoP）",
+				"tokens need proof of possession (DPoP)")},
 		),
 		users:   map[string]User{},
 		tokens:  map[string]*token{},
@@ -102,10 +106,13 @@ func (s *Server) CloneURL(origin string) string { return origin + "/gitlab/alice
 const (
 	Old     = "version-15.4"
 	Ancient = "version-14.10"
+	// RequireDPoP is the setting of a user who requires proof of possession with the tokens.
+	RequireDPoP = "require-dpop"
 )
 
 // SetVersion sets the server's version, which at first is 17.5. Before 15.5 a token can't be asked
-// about itself, before 15.0 it can't revoke itself, before 16.10 it can't rotate itself.
+// about itself: before 15.1 the reply is 404, then 401. Before 15.0 it can't revoke itself, before
+// 16.10 it can't rotate itself.
 func (s *Server) SetVersion(major, minor int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,6 +255,11 @@ type apiError struct {
 	body   platform.Object
 }
 
+// unauthorized is the reply to an unknown token.
+func unauthorized() *apiError {
+	return &apiError{http.StatusUnauthorized, platform.Object{"message": "401 Unauthorized"}}
+}
+
 // invalidToken is the reply to a token that was valid once.
 func invalidToken(description string) *apiError {
 	return &apiError{http.StatusUnauthorized, platform.Object{
@@ -260,9 +272,7 @@ func invalidToken(description string) *apiError {
 func (s *Server) authenticate(value string) (*token, User, *apiError) {
 	t := s.tokens[value]
 	if t == nil {
-		return nil, User{}, &apiError{
-			http.StatusUnauthorized, platform.Object{"message": "401 Unauthorized"},
-		}
+		return nil, User{}, unauthorized()
 	}
 	u := s.users[t.Username]
 	switch {
@@ -272,6 +282,10 @@ func (s *Server) authenticate(value string) (*token, User, *apiError) {
 	case t.expired(s.Now()):
 		return t, u, invalidToken(
 			"Token is expired. You can either do re-authorization or token refresh.")
+	case s.On(RequireDPoP):
+		return t, u, &apiError{http.StatusUnauthorized, platform.Object{
+			"error": "dpop_error", "error_description": "DPoP validation error",
+		}}
 	case u.State != "active":
 		return t, u, &apiError{http.StatusForbidden, platform.Object{
 			"message": fmt.Sprintf("403 Forbidden - Your account has been %s.", u.State),

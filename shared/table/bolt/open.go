@@ -18,7 +18,6 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
-	"bindery/shared/binding/ledger"
 	"bindery/shared/table/engine"
 )
 
@@ -47,8 +46,6 @@ type Table struct {
 	*engine.Table
 	db *bbolt.DB
 }
-
-var _ ledger.Table = (*Table)(nil)
 
 // Open opens the file, and makes it (mode 0600) and its folders (mode 0700) if they don't exist. It
 // fails after a second if another process has the file open, and at once if the file is not

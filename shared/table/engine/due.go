@@ -18,7 +18,7 @@ func comparePlaces(a, b Place) int {
 		cmp.Compare(a.Key.PK, b.Key.PK), cmp.Compare(a.Key.SK, b.Key.SK))
 }
 
-// DueBefore is of [ledger.Due]. It is one call a shard, all at once.
+// DueBefore is of ledger.Due. It is one call a shard, all at once.
 func (t *Table) DueBefore(
 	ctx context.Context, until time.Time, cursor string, limit int,
 ) (table.Page[table.DueEntry], error) {

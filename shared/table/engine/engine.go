@@ -1,6 +1,6 @@
 // Package engine keeps the records of package table in a store whose rows are spread by one key and
 // sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds, under which
-// key, and what each method of [ledger.Table] asks. How a service is asked is up to a [Driver].
+// key, and what each method of ledger.Table asks. How a service is asked is up to a [Driver].
 //
 // # Keys
 //
@@ -28,7 +28,6 @@ import (
 	"fmt"
 
 	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 )
 
 // Format is the format of the rows that this version writes. A row without one has format 1, whose
@@ -121,7 +120,7 @@ type Driver interface {
 	) (places []Place, more bool, err error)
 }
 
-// Table is a [ledger.Table] on a driver. Its methods may be called at once from many goroutines and
+// Table is a ledger.Table on a driver. Its methods may be called at once from many goroutines and
 // processes. A limit below 1 counts as 1.
 type Table struct {
 	driver Driver
@@ -130,8 +129,6 @@ type Table struct {
 	bindings       kind[binding.Record]
 	authorizations kind[binding.Authorization]
 }
-
-var _ ledger.Table = (*Table)(nil)
 
 // New uses the driver of a store. The store's name is for errors. It makes no call.
 func New(storeName string, driver Driver) *Table {

@@ -84,7 +84,7 @@ func page[T any](
 	return table.Page[T]{Items: list, Cursor: encodeCursor(cursor{List: pk, PK: pk, SK: last})}, nil
 }
 
-// InstanceBindings is of [ledger.Bindings]. It is one query, as long as an instance's records fit
+// InstanceBindings is of ledger.Bindings. It is one query, as long as an instance's records fit
 // into one reply of the service.
 func (t *Table) InstanceBindings(
 	ctx context.Context, account, region, instance string,
@@ -103,7 +103,7 @@ func (t *Table) InstanceBindings(
 	}
 }
 
-// AccountBindings is of [ledger.Bindings], and strong.
+// AccountBindings is of ledger.Bindings, and strong.
 func (t *Table) AccountBindings(
 	ctx context.Context, account, cursor string, limit int,
 ) (table.Page[binding.Record], error) {
@@ -111,7 +111,7 @@ func (t *Table) AccountBindings(
 	return list, t.failed("list an account", err)
 }
 
-// AllBindings is of [ledger.Bindings], and strong. A page may be short: a service may look at as
+// AllBindings is of ledger.Bindings, and strong. A page may be short: a service may look at as
 // many rows of any kind as the limit says.
 func (t *Table) AllBindings(
 	ctx context.Context, cursor string, limit int,
@@ -143,7 +143,7 @@ func (t *Table) allBindings(
 	}, nil
 }
 
-// SaveIdentityEntry is of [ledger.IdentityIndex].
+// SaveIdentityEntry is of ledger.IdentityIndex.
 func (t *Table) SaveIdentityEntry(ctx context.Context, e binding.IdentityEntry) error {
 	e.At = e.At.UTC()
 	row, err := encode(IdentityEntryKey(e), e)
@@ -154,7 +154,7 @@ func (t *Table) SaveIdentityEntry(ctx context.Context, e binding.IdentityEntry) 
 	return t.failed("save an identity entry", err)
 }
 
-// ListIdentityEntries is of [ledger.IdentityIndex].
+// ListIdentityEntries is of ledger.IdentityIndex.
 func (t *Table) ListIdentityEntries(
 	ctx context.Context, of binding.IdentityKey, cursor string, limit int,
 ) (table.Page[binding.IdentityEntry], error) {
@@ -162,7 +162,7 @@ func (t *Table) ListIdentityEntries(
 	return list, t.failed("list identity entries", err)
 }
 
-// DeleteIdentityEntry is of [ledger.IdentityIndex].
+// DeleteIdentityEntry is of ledger.IdentityIndex.
 func (t *Table) DeleteIdentityEntry(ctx context.Context, e binding.IdentityEntry) error {
 	err := t.driver.Delete(ctx, IdentityEntryKey(e), Condition{AtIs, SortableTime(e.At)})
 	if errors.Is(err, table.ErrConflict) {

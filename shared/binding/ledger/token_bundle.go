@@ -1,18 +1,19 @@
 package ledger
 
 import (
-	"bindery/shared/binding"
-	"bindery/shared/provider"
-	"bindery/shared/secret"
-	"bindery/shared/vault"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/vault"
 )
 
-// tokenBundle is a token as the vault keeps it, with what is needed to revoke it after no record
+// TokenBundle is a token as the vault keeps it, with what is needed to revoke it after no record
 // points at it.
 type TokenBundle struct {
 	Platform     string
@@ -28,32 +29,34 @@ type TokenBundle struct {
 // The names in the vault's JSON. They are written as a map, so that no struct of ours has a plain
 // string for a token.
 const (
-	keptPlatform     = "platform"
-	keptMethod       = "method"
-	keptAddress      = "address"
-	keptUsername     = "username"
-	keptOrganization = "organization"
-	keptAccess       = "access_token"
-	keptRefresh      = "refresh_token"
-	keptExpiresAt    = "expires_at"
-	keptIssuedAt     = "issued_at"
+	fieldPlatform     = "platform"
+	fieldMethod       = "method"
+	fieldAddress      = "address"
+	fieldUsername     = "username"
+	fieldOrganization = "organization"
+	fieldAccess       = "access_token"
+	fieldRefresh      = "refresh_token"
+	fieldExpiresAt    = "expires_at"
+	fieldIssuedAt     = "issued_at"
 )
 
+// Seal returns the value that is stored in the vault: a JSON object of strings, with times in RFC
+// 3339. The scopes are in the record only.
 func (k TokenBundle) Seal() (secret.Text, error) {
 	fields := map[string]string{
-		keptPlatform:     k.Platform,
-		keptMethod:       string(k.Method),
-		keptAddress:      k.Address,
-		keptUsername:     k.Username,
-		keptOrganization: k.Organization,
-		keptAccess:       k.Token.Access.Reveal(),
-		keptRefresh:      k.Token.Refresh.Reveal(),
+		fieldPlatform:     k.Platform,
+		fieldMethod:       string(k.Method),
+		fieldAddress:      k.Address,
+		fieldUsername:     k.Username,
+		fieldOrganization: k.Organization,
+		fieldAccess:       k.Token.Access.Reveal(),
+		fieldRefresh:      k.Token.Refresh.Reveal(),
 	}
 	if !k.Token.ExpiresAt.IsZero() {
-		fields[keptExpiresAt] = k.Token.ExpiresAt.UTC().Format(time.RFC3339)
+		fields[fieldExpiresAt] = k.Token.ExpiresAt.UTC().Format(time.RFC3339)
 	}
 	if !k.IssuedAt.IsZero() {
-		fields[keptIssuedAt] = k.IssuedAt.UTC().Format(time.RFC3339)
+		fields[fieldIssuedAt] = k.IssuedAt.UTC().Format(time.RFC3339)
 	}
 	data, err := json.Marshal(fields)
 	if err != nil {
@@ -62,33 +65,35 @@ func (k TokenBundle) Seal() (secret.Text, error) {
 	return secret.New(string(data)), nil
 }
 
+// Open reads a value of the vault. Its errors quote nothing of the value.
 func Open(value secret.Text) (TokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
 		return TokenBundle{}, errors.New("the vault's value is not valid JSON") // json's error would quote it
 	}
 	k := TokenBundle{
-		Platform:     fields[keptPlatform],
-		Method:       provider.Method(fields[keptMethod]),
-		Address:      fields[keptAddress],
-		Username:     fields[keptUsername],
-		Organization: fields[keptOrganization],
+		Platform:     fields[fieldPlatform],
+		Method:       provider.Method(fields[fieldMethod]),
+		Address:      fields[fieldAddress],
+		Username:     fields[fieldUsername],
+		Organization: fields[fieldOrganization],
 		Token: provider.Token{
-			Access:  secret.New(fields[keptAccess]),
-			Refresh: secret.New(fields[keptRefresh]),
+			Access:  secret.New(fields[fieldAccess]),
+			Refresh: secret.New(fields[fieldRefresh]),
 		},
 	}
-	if at, err := time.Parse(time.RFC3339, fields[keptExpiresAt]); err == nil {
+	if at, err := time.Parse(time.RFC3339, fields[fieldExpiresAt]); err == nil {
 		k.Token.ExpiresAt = at
 	}
-	if at, err := time.Parse(time.RFC3339, fields[keptIssuedAt]); err == nil {
+	if at, err := time.Parse(time.RFC3339, fields[fieldIssuedAt]); err == nil {
 		k.IssuedAt = at
 	}
 	return k, nil
 }
 
-// held is the token in the form that a platform is asked with.
-func (k TokenBundle) Held() provider.Credential {
+// Credential returns the token in the form that a platform is asked with. The scopes are in the
+// record only.
+func (k TokenBundle) Credential() provider.Credential {
 	return provider.Credential{
 		Access:       k.Token.Access,
 		Address:      k.Address,
@@ -98,7 +103,8 @@ func (k TokenBundle) Held() provider.Credential {
 	}
 }
 
-// fetch reads the token that a record points at.
+// Fetch reads one generation of a token from the vault. It fails with [vault.ErrNotFound] if the
+// vault does not have it.
 func (l *Ledger) Fetch(ctx context.Context, t binding.Token) (TokenBundle, error) {
 	value, err := l.Vault.Get(ctx, t.Secret, t.Generation)
 	if err != nil {
@@ -107,7 +113,7 @@ func (l *Ledger) Fetch(ctx context.Context, t binding.Token) (TokenBundle, error
 	return Open(value)
 }
 
-// tokenOf is what a record keeps of a new secret.
+// TokenOf returns what a record says of the first generation of a secret, issued now.
 func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token {
 	return binding.Token{
 		Secret:      name,
@@ -120,7 +126,8 @@ func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token 
 	}
 }
 
-// put stores one generation of a secret.
+// Put stores one generation of a secret. It fails with [problem.StorageUnavailable], which wraps the
+// vault's error: [vault.ErrExists] if the generation is there.
 func (l *Ledger) Put(
 	ctx context.Context, name vault.SecretName, generation int, k TokenBundle,
 ) error {
