@@ -97,7 +97,7 @@ func tokenChanges() []tokenChange {
 			"Narrowed", provider.GitHub,
 			func(b *harness, _ secret.Text) { b.sandbox.NarrowScopes(sandbox.GitHub, "alice", nil) },
 			binding.StatusUnauthorized, problem.PermissionMissing, "whole_consent",
-				binding.EventUnauthorized, nil,
+			binding.EventUnauthorized, nil,
 		},
 	}
 	for _, name := range consented {
