@@ -53,7 +53,7 @@ func tokenChanges() []tokenChange {
 		{
 			"Blocked", provider.GitLab,
 			func(b *harness, _ secret.Text) { b.sandbox.GitLab.BlockUser("alice") },
-			binding.StatusUnauthorized, problem.UserBlocked, "", binding.EventUnauthorized,
+			binding.StatusUnauthorized, problem.UserBlocked, "blocked", binding.EventUnauthorized,
 			func(b *harness, _ secret.Text) { b.sandbox.GitLab.UnblockUser("alice") },
 		},
 		{
@@ -96,7 +96,8 @@ func tokenChanges() []tokenChange {
 		{
 			"Narrowed", provider.GitHub,
 			func(b *harness, _ secret.Text) { b.sandbox.NarrowScopes(sandbox.GitHub, "alice", nil) },
-			binding.StatusUnauthorized, problem.PermissionMissing, "consent", binding.EventUnauthorized, nil,
+			binding.StatusUnauthorized, problem.PermissionMissing, "whole_consent",
+			binding.EventUnauthorized, nil,
 		},
 	}
 	for _, name := range consented {

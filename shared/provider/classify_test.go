@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 func testClient(name string) *client {
@@ -121,7 +122,7 @@ func TestRefusalsMeanWhatThePlatformsSay(t *testing.T) {
 		what := fmt.Sprintf("%s, %d %s", tt.platform, tt.status, tt.body)
 		c := testClient(tt.platform)
 		p := c.judge(canned{status: tt.status, body: tt.body}.reply())
-		wantProblem(t, what, p, tt.code, tt.reason)
+		testkit.WantProblem(t, what, p, tt.code, tt.reason)
 		if p.Params["platform"] != c.title {
 			t.Errorf("%s: the platform is %q", what, p.Params["platform"])
 		}

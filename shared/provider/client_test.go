@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // each calls f for the two platforms of this file's tests, with the finding of a check.
@@ -97,7 +98,7 @@ func TestB4_AnEndlessReplyIsCut(t *testing.T) {
 		return true
 	}
 	each(t, s, func(t *testing.T, err error) {
-		wantProblem(t, "Check", err, problem.PlatformError, "")
+		testkit.WantProblem(t, "Check", err, problem.PlatformError, "")
 	})
 }
 

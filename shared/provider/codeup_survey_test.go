@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 func TestCodeupNamesEveryMissingPermission(t *testing.T) {
@@ -19,7 +20,7 @@ func TestCodeupNamesEveryMissingPermission(t *testing.T) {
 	} {
 		s := newCodeupSite(t, with(codeupReplies(), path, forbidden), aliceOnly)
 		_, err := s.codeup().Verify(t.Context(), codeupSubmission())
-		wantProblem(t, path, err, problem.PermissionMissing, "")
+		testkit.WantProblem(t, path, err, problem.PermissionMissing, "")
 		if got := problem.Of(err).Params["missing"]; got != missing {
 			t.Errorf("%s: missing is %q, want %q", path, got, missing)
 		}
@@ -33,7 +34,7 @@ func TestCodeupNamesEveryMissingPermission(t *testing.T) {
 	replies = with(replies, repoPath+"/7/tags", forbidden)
 	s := newCodeupSite(t, replies, aliceOnly)
 	_, err := s.codeup().Check(t.Context(), codeupHeld())
-	wantProblem(t, "two", err, problem.PermissionMissing, "")
+	testkit.WantProblem(t, "two", err, problem.PermissionMissing, "")
 	if got := problem.Of(err).Params["missing"]; got != "组织部门：只读, 标签：只读" {
 		t.Errorf("missing is %q", got)
 	}
@@ -88,7 +89,7 @@ func TestB4_ACodeupThatAnswersNothingIsTransient(t *testing.T) {
 	}
 	s := newTokenSite(t, replies)
 	_, err := s.codeup().Check(t.Context(), codeupHeld())
-	wantProblem(t, "Check", err, problem.PlatformError, "")
+	testkit.WantProblem(t, "Check", err, problem.PlatformError, "")
 }
 
 // The permissions that a registry's documentation asks for don't let a token ask for its user
@@ -103,7 +104,7 @@ func TestCodeupAcceptsATokenMadeAsDocumented(t *testing.T) {
 
 	in := codeupSubmission()
 	_, err := s.codeup().Verify(t.Context(), in)
-	wantProblem(t, "without the organization", err, problem.OrganizationUnknown, "")
+	testkit.WantProblem(t, "without the organization", err, problem.OrganizationUnknown, "")
 
 	in.Organization = " o1 "
 	f, err := s.codeup().Verify(t.Context(), in)
@@ -144,7 +145,7 @@ func TestCodeupFindsTheOrganization(t *testing.T) {
 		s := newCodeupSite(t, replies, aliceOnly)
 		f, err := s.codeup().Verify(t.Context(), codeupSubmission())
 		if tt.want == "" {
-			wantProblem(t, tt.name, err, problem.OrganizationUnknown, "")
+			testkit.WantProblem(t, tt.name, err, problem.OrganizationUnknown, "")
 		} else if err != nil || f.Organization != tt.want {
 			t.Errorf("%s: found %q, %v, want %q", tt.name, f.Organization, err, tt.want)
 		}
@@ -154,18 +155,18 @@ func TestCodeupFindsTheOrganization(t *testing.T) {
 		body: `[{"id":"o1","name":"One"},{"id":"o2","name":"二"}]`,
 	}), aliceOnly)
 	_, err := s.codeup().Verify(t.Context(), codeupSubmission())
-	wantProblem(t, "several", err, problem.OrganizationUnknown, "several")
+	testkit.WantProblem(t, "several", err, problem.OrganizationUnknown, "several")
 	if got := problem.Of(err).Params["organizations"]; got != "o1 (One), o2 (二)" {
 		t.Errorf("the organizations are %q", got)
 	}
 	s = newCodeupSite(t, with(codeupReplies(), orgPath, canned{status: 500}), aliceOnly)
 	_, err = s.codeup().Verify(t.Context(), codeupSubmission())
-	wantProblem(t, "no answer", err, problem.PlatformError, "")
+	testkit.WantProblem(t, "no answer", err, problem.PlatformError, "")
 
 	in := codeupSubmission()
 	in.Organization = "o9"
 	_, err = s.codeup().Verify(t.Context(), in)
-	wantProblem(t, "a gateway's 404", err, problem.PlatformError, "")
+	testkit.WantProblem(t, "a gateway's 404", err, problem.PlatformError, "")
 	replies := codeupReplies()
 	for _, path := range []string{
 		orgPath + "/o9/members", orgPath + "/o9/departments",
@@ -175,7 +176,7 @@ func TestCodeupFindsTheOrganization(t *testing.T) {
 	}
 	s = newCodeupSite(t, replies, aliceOnly)
 	_, err = s.codeup().Verify(t.Context(), in)
-	wantProblem(t, "one that isn't there", err, problem.OrganizationUnknown, "not_a_member")
+	testkit.WantProblem(t, "one that isn't there", err, problem.OrganizationUnknown, "not_a_member")
 }
 
 func TestCodeupAsksForAnAdministrator(t *testing.T) {

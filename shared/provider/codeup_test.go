@@ -8,6 +8,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 const (
@@ -145,7 +146,7 @@ func TestCodeupProvesTheCloneAccount(t *testing.T) {
 	}
 
 	_, err := verify(site(func(string, string) bool { return false }))
-	wantProblem(t, "a wrong account", err, problem.UsernameMismatch, "clone_account")
+	testkit.WantProblem(t, "a wrong account", err, problem.UsernameMismatch, "clone_account")
 	same(t, "accounts that were sent", asked, []string{"alice@1"})
 
 	f, err := verify(site(func(string, string) bool { return true }))
@@ -237,12 +238,12 @@ func TestCodeupRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newCodeupSite(t, with(codeupReplies(), tt.path, tt.reply), aliceOnly)
 			_, err := s.codeup().Check(t.Context(), codeupHeld())
-			wantProblem(t, "Check", err, tt.code, tt.reason)
+			testkit.WantProblem(t, "Check", err, tt.code, tt.reason)
 			if n := len(s.paths()); n != tt.calls {
 				t.Errorf("%d calls, want %d", n, tt.calls)
 			}
 			_, err = s.codeup().Verify(t.Context(), codeupSubmission())
-			wantProblem(t, "Verify", err, tt.code, tt.reason)
+			testkit.WantProblem(t, "Verify", err, tt.code, tt.reason)
 			keepsQuiet(t, err)
 		})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 const (
@@ -153,7 +154,7 @@ func TestGitLabRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newTokenSite(t, with(gitLabReplies(), tt.path, tt.reply))
 			f, err := s.gitLab().Verify(t.Context(), submit(s.URL))
-			wantProblem(t, "Verify", err, tt.code, tt.reason)
+			testkit.WantProblem(t, "Verify", err, tt.code, tt.reason)
 			if tt.code == problem.PermissionMissing && tt.reason == "" &&
 				problem.Of(err).Params["missing"] != "api" {
 				t.Errorf("missing is %q", problem.Of(err).Params["missing"])
@@ -165,7 +166,7 @@ func TestGitLabRefusals(t *testing.T) {
 				t.Errorf("the token was sent %d times, want %d", n, tt.calls)
 			}
 			_, err = s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
-			wantProblem(t, "Check", err, tt.code, tt.reason)
+			testkit.WantProblem(t, "Check", err, tt.code, tt.reason)
 			keepsQuiet(t, err)
 		})
 	}
@@ -176,7 +177,7 @@ func TestGitLabComparesTheUserName(t *testing.T) {
 	in := submit(s.URL)
 	in.Username = "alice@example.com"
 	_, err := s.gitLab().Verify(t.Context(), in)
-	wantProblem(t, "Verify", err, problem.UsernameMismatch, "")
+	testkit.WantProblem(t, "Verify", err, problem.UsernameMismatch, "")
 	// A user who was renamed keeps the binding.
 	cred := gitLabCredential(s.URL)
 	cred.Username = "formerly"
@@ -194,7 +195,7 @@ func TestD10_ARejectedTokenSaysNothingAboutTheUserName(t *testing.T) {
 		in := submit(s.URL)
 		in.Username = name
 		_, err := s.gitLab().Verify(t.Context(), in)
-		wantProblem(t, name, err, problem.TokenRejected, "")
+		testkit.WantProblem(t, name, err, problem.TokenRejected, "")
 		words := problem.Of(err).In(problem.English)
 		said[err.Error()+words.Title+words.Detail+words.Remedy] = true
 	}

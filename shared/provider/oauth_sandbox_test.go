@@ -18,14 +18,15 @@ import (
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/github"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
-// world is the sandbox and the platforms that call it, on one clock. The two were written apart,
-// so what they agree on is not one person's mistake.
+// world is the sandbox and the platforms that call it, on one clock. Both are written
+// independently, so a mistake in one shows as a difference.
 type world struct {
 	sandbox *sandbox.Sandbox
 	set     *provider.Set
-	minutes atomic.Int64 // since the start
+	clock   *testkit.Clock
 	slept   atomic.Int64
 }
 
@@ -33,10 +34,8 @@ const redirect = "https://bindery.example/v1/callback/x"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{}
-	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	now := func() time.Time { return start.Add(time.Duration(w.minutes.Load()) * time.Minute) }
-	w.sandbox = sandbox.New(sandbox.Options{Now: now, Random: rand.Reader})
+	w := &world{clock: testkit.NewClock()}
+	w.sandbox = sandbox.New(sandbox.Options{Now: w.clock.Now, Random: rand.Reader})
 	server := httptest.NewServer(w.sandbox)
 	t.Cleanup(func() { w.sandbox.Close(); server.Close() })
 	for name, app := range w.sandbox.Apps() {
@@ -45,7 +44,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.set = provider.New(provider.Options{
 		Guard: netguard.New(netguard.Options{}),
-		Now:   now,
+		Now:   w.clock.Now,
 		Sleep: func(context.Context, time.Duration) error { w.slept.Add(1); return nil },
 		Endpoints: provider.Endpoints{
 			"BINDERY_GITEE_URL": server.URL, "BINDERY_GITEE_API_URL": server.URL,
@@ -122,7 +121,7 @@ func TestTheLifeOfATokenInTheSandbox(t *testing.T) {
 		if err != nil || f.Identity.ID == "" || f.Identity.Username != "alice" || f.Warnings != nil {
 			t.Fatalf("%s: the check gives %+v, %v", name, f, err)
 		}
-		o.minutes.Add(int64(life/time.Minute) + 1)
+		o.clock.Advance(life + time.Minute)
 		if _, err := o.check(t, token); !problem.Is(err, problem.TokenExpired) &&
 			!problem.Is(err, problem.TokenRejected) {
 			t.Errorf("%s: the check of an ended token gives %v", name, err)

@@ -16,6 +16,7 @@ import (
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // canned is one reply. The zero status is 200, the zero kind JSON.
@@ -144,23 +145,11 @@ func check(p OAuthPlatform, scopes ...string) (CheckResult, error) {
 	return p.Check(context.Background(), cred)
 }
 
-// wantProblem fails unless err is the problem of this code and reason.
-func wantProblem(t *testing.T, what string, err error, code problem.Code, reason string) {
-	t.Helper()
-	var p *problem.Problem
-	if !errors.As(err, &p) {
-		t.Errorf("%s: got %v, want the problem %s", what, err, code)
-		return
-	}
-	if p.Code != code || p.Reason != reason {
-		t.Errorf("%s: got %s (%q), want %s (%q)", what, p.Code, p.Reason, code, reason)
-	}
-}
-
-// wantTold is [wantProblem], and fails too if a parameter of the problem's texts is missing.
+// wantTold is [testkit.WantProblem], and fails too if a parameter of the problem's texts is
+// missing.
 func wantTold(t *testing.T, what string, err error, code problem.Code, reason string) {
 	t.Helper()
-	wantProblem(t, what, err, code, reason)
+	testkit.WantProblem(t, what, err, code, reason)
 	text := problem.Of(err).In(problem.English)
 	if strings.Contains(text.Title+text.Detail+text.Remedy, "…") {
 		t.Errorf("%s: the problem lacks a parameter of its texts: %+v", what, text)

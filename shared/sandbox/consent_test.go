@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bindery/shared/sandbox/github"
+	"bindery/shared/testkit"
 )
 
 func TestAPersonSignsInAndConsents(t *testing.T) {
@@ -15,19 +16,19 @@ func TestAPersonSignsInAndConsents(t *testing.T) {
 			w, b := newOAuthWorld(t), oauthBrowser(t)
 			address := w.authorizeURL(p, nil)
 			login := open(t, b, address)
-			want(t, "sign-in page", strings.Contains(login.text, `id="login-alice"`), true)
-			want(t, "says it is a sandbox", strings.Contains(login.text, "SANDBOX"), true)
+			testkit.Want(t, "sign-in page", strings.Contains(login.text, `id="login-alice"`), true)
+			testkit.Want(t, "says it is a sandbox", strings.Contains(login.text, "SANDBOX"), true)
 			consent := press(t, b, address, "login:alice")
 			for _, part := range []string{`id="authorize"`, `id="refuse"`, `id="switch"`, "alice"} {
-				want(t, "consent page has "+part, strings.Contains(consent.text, part), true)
+				testkit.Want(t, "consent page has "+part, strings.Contains(consent.text, part), true)
 			}
 			back := press(t, b, address, "authorize", w.oauthScopes(p)...).back
-			want(t, "state", query(t, back).Get("state"), "s1")
+			testkit.Want(t, "state", query(t, back).Get("state"), "s1")
 			reply := w.exchange(p, query(t, back).Get("code"), nil)
-			want(t, "status", w.me(p, reply.get("access_token")).status, 200)
+			testkit.Want(t, "status", w.me(p, reply.get("access_token")).status, 200)
 
 			again := open(t, b, address).back
-			want(t, "second time without a page", query(t, again).Has("code"), true)
+			testkit.Want(t, "second time without a page", query(t, again).Has("code"), true)
 		})
 	}
 }
@@ -39,10 +40,10 @@ func TestAPersonRefuses(t *testing.T) {
 			address := w.authorizeURL(p, nil)
 			press(t, b, address, "login:alice")
 			q := query(t, press(t, b, address, "refuse").back)
-			want(t, "error", q.Get("error"), "access_denied")
-			want(t, "described", q.Get("error_description") != "", true)
-			want(t, "state", q.Get("state"), "s1")
-			want(t, "code", q.Has("code"), false)
+			testkit.Want(t, "error", q.Get("error"), "access_denied")
+			testkit.Want(t, "described", q.Get("error_description") != "", true)
+			testkit.Want(t, "state", q.Get("state"), "s1")
+			testkit.Want(t, "code", q.Has("code"), false)
 		})
 	}
 }
@@ -52,33 +53,33 @@ func TestAPersonSwitchesAccount(t *testing.T) {
 	address := w.authorizeURL(Gitee, nil)
 	press(t, b, address, "login:alice")
 	login := press(t, b, address, "switch").text
-	want(t, "sign-in page", strings.Contains(login, "login-bob"), true)
+	testkit.Want(t, "sign-in page", strings.Contains(login, "login-bob"), true)
 	press(t, b, address, "login:bob")
 	back := press(t, b, address, "authorize", "user_info", "projects", "hook").back
 	a, _ := w.Authorized(Gitee, secretOf(query(t, back).Get("code")))
-	want(t, "user", a.User, "bob")
+	testkit.Want(t, "user", a.User, "bob")
 }
 
 func TestASessionIsValidAtOnePlatformOnly(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	press(t, b, w.authorizeURL(Gitee, nil), "login:alice")
 	other := open(t, b, w.authorizeURL(GitHub, nil))
-	want(t, "sign-in page", strings.Contains(other.text, "login-alice"), true)
+	testkit.Want(t, "sign-in page", strings.Contains(other.text, "login-alice"), true)
 }
 
 func TestAConsentNeedsASession(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	p := press(t, b, w.authorizeURL(GitHub, nil), "authorize", "repo")
-	want(t, "sign-in page", strings.Contains(p.text, "login-alice"), true)
+	testkit.Want(t, "sign-in page", strings.Contains(p.text, "login-alice"), true)
 }
 
 func TestGitHubShowsTheAccountPickerForThePrompt(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	address := w.authorizeURL(GitHub, url.Values{"prompt": {"select_account"}})
 	press(t, b, address, "login:alice")
-	want(t, "picker", strings.Contains(open(t, b, address).text, "login-bob"), true)
+	testkit.Want(t, "picker", strings.Contains(open(t, b, address).text, "login-bob"), true)
 	after := press(t, b, address, "login:bob")
-	want(t, "then consent", strings.Contains(after.text, `id="authorize"`), true)
+	testkit.Want(t, "then consent", strings.Contains(after.text, `id="authorize"`), true)
 }
 
 func TestScopesCanBeUntickedButNotAtBitbucket(t *testing.T) {
@@ -97,9 +98,9 @@ func TestScopesCanBeUntickedButNotAtBitbucket(t *testing.T) {
 			press(t, b, address, "login:alice")
 			back := press(t, b, address, "authorize", "user_info").back
 			reply := w.exchange(c.platform, query(t, back).Get("code"), nil)
-			want(t, "granted", sorted(reply.get(c.field)), c.granted)
+			testkit.Want(t, "granted", sorted(reply.get(c.field)), c.granted)
 			shown := strings.Contains(open(t, b, address).text, `id="authorize"`)
-			want(t, "asked again", shown, c.platform != Bitbucket)
+			testkit.Want(t, "asked again", shown, c.platform != Bitbucket)
 		})
 	}
 }
@@ -114,7 +115,7 @@ func TestGiteeSkipsThePageOnlyForTheSameScopes(t *testing.T) {
 		"user_info projects hook groups": false,
 	} {
 		p := open(t, b, w.authorizeURL(Gitee, url.Values{"scope": {scope}}))
-		want(t, "skipped for "+scope, p.back != "", skipped)
+		testkit.Want(t, "skipped for "+scope, p.back != "", skipped)
 	}
 }
 
@@ -127,11 +128,11 @@ func TestGitHubSkipsThePageForWhatWasGranted(t *testing.T) {
 		"repo": true, "public_repo": true, "repo gist": true, "repo read:org": false,
 	} {
 		p := open(t, b, w.authorizeURL(GitHub, url.Values{"scope": {scope}}))
-		want(t, "skipped for "+scope, p.back != "", skipped)
+		testkit.Want(t, "skipped for "+scope, p.back != "", skipped)
 	}
 	p := open(t, b, w.authorizeURL(GitHub, url.Values{"scope": nil}))
 	reply := w.exchange(GitHub, query(t, p.back).Get("code"), nil)
-	want(t, "no scope means all of before", reply.get("scope"), "gist,repo")
+	testkit.Want(t, "no scope means all of before", reply.get("scope"), "gist,repo")
 }
 
 func TestAUserRevokesAConsentOnTheSettingsPage(t *testing.T) {
@@ -142,17 +143,17 @@ func TestAUserRevokesAConsentOnTheSettingsPage(t *testing.T) {
 			settings := w.server.URL + w.Platforms[p].SettingsPath
 			id := w.Apps()[p].ClientID
 			login := open(t, b, settings).text
-			want(t, "sign-in page", strings.Contains(login, "login-alice"), true)
+			testkit.Want(t, "sign-in page", strings.Contains(login, "login-alice"), true)
 			list := press(t, b, settings, "login:alice").text
-			want(t, "app is listed", strings.Contains(list, `id="revoke-`+id), true)
+			testkit.Want(t, "app is listed", strings.Contains(list, `id="revoke-`+id), true)
 			press(t, b, settings, "expire")
-			want(t, "ended", w.LiveTokens(p, "alice"), 0)
+			testkit.Want(t, "ended", w.LiveTokens(p, "alice"), 0)
 			press(t, b, settings, "revoke:"+id)
-			want(t, "status", w.me(p, token).status, 401)
-			want(t, "tokens", w.LiveTokens(p, "alice"), 0)
-			want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 0)
+			testkit.Want(t, "status", w.me(p, token).status, 401)
+			testkit.Want(t, "tokens", w.LiveTokens(p, "alice"), 0)
+			testkit.Want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 0)
 			page := open(t, b, w.authorizeURL(p, nil)).text
-			want(t, "asked again", strings.Contains(page, `id="authorize"`), true)
+			testkit.Want(t, "asked again", strings.Contains(page, `id="authorize"`), true)
 		})
 	}
 }
@@ -163,9 +164,9 @@ func TestAUserRemovesScopesOnGitHubsSettingsPage(t *testing.T) {
 	token := w.exchange(GitHub, code, nil).get("access_token")
 	settings := w.server.URL + w.Platforms[GitHub].SettingsPath
 	page := press(t, b, settings, "login:alice").text
-	want(t, "tick box", strings.Contains(page, `name="scope" value="repo"`), true)
+	testkit.Want(t, "tick box", strings.Contains(page, `name="scope" value="repo"`), true)
 	press(t, b, settings, "narrow", "gist")
-	want(t, "scopes", w.me(GitHub, token).header.Get("X-OAuth-Scopes"), "gist")
+	testkit.Want(t, "scopes", w.me(GitHub, token).header.Get("X-OAuth-Scopes"), "gist")
 }
 
 func TestRedirectAddresses(t *testing.T) {
@@ -203,9 +204,9 @@ func TestRedirectAddresses(t *testing.T) {
 		} else if e := query(t, back).Get("error"); e != "" {
 			outcome = e
 			registered := strings.HasPrefix(back, oauthCallback+"?")
-			want(t, "told to the registered address", registered, true)
+			testkit.Want(t, "told to the registered address", registered, true)
 		}
-		want(t, string(c.platform)+" "+c.sent, outcome, c.outcome)
+		testkit.Want(t, string(c.platform)+" "+c.sent, outcome, c.outcome)
 	}
 }
 
@@ -227,8 +228,8 @@ func TestAnInvalidAuthorizationRequestIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, string(c.platform), query(t, back).Get("error"), c.want)
-		want(t, "state", query(t, back).Get("state"), "s1")
+		testkit.Want(t, string(c.platform), query(t, back).Get("error"), c.want)
+		testkit.Want(t, "state", query(t, back).Get("state"), "s1")
 	}
 	unknown := w.authorizeURL(GitHub, url.Values{"client_id": {"nobody"}})
 	if _, err := w.Consent(GitHub, "alice", unknown, nil); err == nil {
@@ -250,18 +251,18 @@ func TestConsentAndRefuseActAsTheUser(t *testing.T) {
 	}
 	code := query(t, back).Get("code")
 	a, _ := w.Authorized(Gitee, secretOf(code))
-	want(t, "user", a.User, "carol")
-	want(t, "scopes", strings.Join(a.Scopes, " "), "user_info")
-	want(t, "redeemed", a.Redeemed, false)
+	testkit.Want(t, "user", a.User, "carol")
+	testkit.Want(t, "scopes", strings.Join(a.Scopes, " "), "user_info")
+	testkit.Want(t, "redeemed", a.Redeemed, false)
 	w.exchange(Gitee, code, nil)
 	a, _ = w.Authorized(Gitee, secretOf(code))
-	want(t, "redeemed after", a.Redeemed, true)
+	testkit.Want(t, "redeemed after", a.Redeemed, true)
 
 	back, err = w.Refuse(Gitee, "carol", w.authorizeURL(Gitee, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "refusal", query(t, back).Get("error"), "access_denied")
+	testkit.Want(t, "refusal", query(t, back).Get("error"), "access_denied")
 }
 
 func TestTheHourlyLimitShowsTheConsentPageAgain(t *testing.T) {
@@ -273,11 +274,11 @@ func TestTheHourlyLimitShowsTheConsentPageAgain(t *testing.T) {
 		w.bind(GitHub)
 	}
 	press(t, b, address, "login:alice")
-	want(t, "asked again", strings.Contains(open(t, b, address).text, `id="authorize"`), true)
+	testkit.Want(t, "asked again", strings.Contains(open(t, b, address).text, `id="authorize"`), true)
 	w.bind(GitHub)
-	want(t, "the oldest stays valid", w.me(GitHub, first).status, 200)
-	w.pass(time.Hour)
-	want(t, "not asked an hour later", open(t, b, address).back != "", true)
+	testkit.Want(t, "the oldest stays valid", w.me(GitHub, first).status, 200)
+	w.clock.Advance(time.Hour)
+	testkit.Want(t, "not asked an hour later", open(t, b, address).back != "", true)
 }
 
 // oauthScopes returns the scopes that [oauthWorld.authorizeURL] asks for.
@@ -292,8 +293,8 @@ func TestAvatarRequestsAreNotCounted(t *testing.T) {
 	address := w.me(GitHub, w.bind(GitHub).get("access_token")).get("avatar_url")
 	before := w.Count(GitHub)
 	reply := w.send(w.request("GET", strings.TrimPrefix(address, w.server.URL), ""))
-	want(t, "status", reply.status, 200)
-	want(t, "kind", reply.header.Get("Content-Type"), "image/svg+xml")
-	want(t, "initial", strings.Contains(reply.text, ">A</text>"), true)
-	want(t, "requests", w.Count(GitHub), before)
+	testkit.Want(t, "status", reply.status, 200)
+	testkit.Want(t, "kind", reply.header.Get("Content-Type"), "image/svg+xml")
+	testkit.Want(t, "initial", strings.Contains(reply.text, ">A</text>"), true)
+	testkit.Want(t, "requests", w.Count(GitHub), before)
 }

@@ -4,18 +4,20 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"bindery/shared/testkit"
 )
 
 func TestGiteesTokenReply(t *testing.T) {
 	w := newOAuthWorld(t)
 	reply := w.bind(Gitee)
-	want(t, "scope", reply.get("scope"), "hook projects user_info")
-	want(t, "token_type", reply.get("token_type"), "bearer")
-	want(t, "expires_in", reply.body["expires_in"], any(86400.0))
-	want(t, "created_at", reply.body["created_at"], any(float64(w.env.Now().Unix())))
+	testkit.Want(t, "scope", reply.get("scope"), "hook projects user_info")
+	testkit.Want(t, "token_type", reply.get("token_type"), "bearer")
+	testkit.Want(t, "expires_in", reply.body["expires_in"], any(86400.0))
+	testkit.Want(t, "created_at", reply.body["created_at"], any(float64(w.env.Now().Unix())))
 	me := w.me(Gitee, reply.get("access_token"))
-	want(t, "login", me.get("login"), "alice")
-	want(t, "id", me.body["id"], any(2001.0))
+	testkit.Want(t, "login", me.get("login"), "alice")
+	testkit.Want(t, "id", me.body["id"], any(2001.0))
 }
 
 func TestGiteesErrors(t *testing.T) {
@@ -36,15 +38,15 @@ func TestGiteesErrors(t *testing.T) {
 		{url.Values{"grant_type": nil}, 400, "unsupported_grant_type"},
 	} {
 		reply := w.token(Gitee, c.more)
-		want(t, "status", reply.status, c.status)
-		want(t, "error", reply.get("error"), c.code)
-		want(t, "described", reply.get("error_description") != "", true)
+		testkit.Want(t, "status", reply.status, c.status)
+		testkit.Want(t, "error", reply.get("error"), c.code)
+		testkit.Want(t, "described", reply.get("error_description") != "", true)
 	}
 	reply := w.me(Gitee, "nonsense")
-	want(t, "status", reply.status, 401)
+	testkit.Want(t, "status", reply.status, 401)
 	token := w.bind(Gitee).get("access_token")
 	w.ExpireTokens(Gitee, "alice")
-	want(t, "ended", w.me(Gitee, token).get("message"),
+	testkit.Want(t, "ended", w.me(Gitee, token).get("message"),
 		"401 Unauthorized: Access token is expired")
 }
 
@@ -54,26 +56,26 @@ func TestGiteeRefreshesWithoutClientCredentials(t *testing.T) {
 		"grant_type": {"refresh_token"}, "refresh_token": {w.bind(Gitee).get("refresh_token")},
 		"client_id": nil, "client_secret": nil,
 	})
-	want(t, "status", reply.status, 200)
+	testkit.Want(t, "status", reply.status, 200)
 }
 
 func TestGiteeRefusesARequestWithoutAUserAgent(t *testing.T) {
 	w := newOAuthWorld(t)
 	r := w.tokenRequest(Gitee, url.Values{"grant_type": {"authorization_code"}})
 	r.Header.Set("User-Agent", "")
-	want(t, "token endpoint", w.send(r).status, 403)
-	want(t, "exchanges", w.Exchanges(Gitee), 0)
+	testkit.Want(t, "token endpoint", w.send(r).status, 403)
+	testkit.Want(t, "exchanges", w.Exchanges(Gitee), 0)
 	r = w.request("GET", "/api/v5/user", "")
 	r.Header.Set("User-Agent", "")
-	want(t, "API", w.send(r).status, 403)
+	testkit.Want(t, "API", w.send(r).status, 403)
 }
 
 func TestGiteeAcceptsATokenInTheQuery(t *testing.T) {
 	w := newOAuthWorld(t)
 	token := w.bind(Gitee).get("access_token")
 	reply := w.send(w.request("GET", "/api/v5/user?access_token="+token, ""))
-	want(t, "status", reply.status, 200)
-	want(t, "unknown path", w.send(w.request("GET", "/api/v5/nothing", "")).status, 404)
+	testkit.Want(t, "status", reply.status, 200)
+	testkit.Want(t, "unknown path", w.send(w.request("GET", "/api/v5/nothing", "")).status, 404)
 	page := w.send(w.request("GET", "/oauth/authorize", "")).text
-	want(t, "a page for a person", strings.Contains(page, `id="refusal"`), true)
+	testkit.Want(t, "a page for a person", strings.Contains(page, `id="refusal"`), true)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bindery/shared/sandbox/github"
+	"bindery/shared/testkit"
 )
 
 func TestGitHubAnswersInAFormUnlessAskedForJSON(t *testing.T) {
@@ -15,16 +16,16 @@ func TestGitHubAnswersInAFormUnlessAskedForJSON(t *testing.T) {
 	r.Header.Del("Accept")
 	reply := w.send(r)
 	kind := reply.header.Get("Content-Type")
-	want(t, "kind", strings.HasPrefix(kind, "application/x-www-form-urlencoded"), true)
+	testkit.Want(t, "kind", strings.HasPrefix(kind, "application/x-www-form-urlencoded"), true)
 	form, err := url.ParseQuery(reply.text)
 	if err != nil {
 		t.Fatal("not a form")
 	}
-	want(t, "prefix", strings.HasPrefix(form.Get("access_token"), "gho_"), true)
-	want(t, "prefix", strings.HasPrefix(form.Get("refresh_token"), "ghr_"), true)
-	want(t, "expires_in", form.Get("expires_in"), "28800")
-	want(t, "refresh_token_expires_in", form.Get("refresh_token_expires_in"), "15811200")
-	want(t, "scope", form.Get("scope"), "repo")
+	testkit.Want(t, "prefix", strings.HasPrefix(form.Get("access_token"), "gho_"), true)
+	testkit.Want(t, "prefix", strings.HasPrefix(form.Get("refresh_token"), "ghr_"), true)
+	testkit.Want(t, "expires_in", form.Get("expires_in"), "28800")
+	testkit.Want(t, "refresh_token_expires_in", form.Get("refresh_token_expires_in"), "15811200")
+	testkit.Want(t, "scope", form.Get("scope"), "repo")
 }
 
 func TestGitHubAnswers200ToErrors(t *testing.T) {
@@ -36,13 +37,13 @@ func TestGitHubAnswers200ToErrors(t *testing.T) {
 		"unsupported_grant_type":       {"grant_type": {"password"}},
 	} {
 		reply := w.token(GitHub, more)
-		want(t, code, reply.status, 200)
-		want(t, "error", reply.get("error"), code)
-		want(t, "described", reply.get("error_description") != "", true)
+		testkit.Want(t, code, reply.status, 200)
+		testkit.Want(t, "error", reply.get("error"), code)
+		testkit.Want(t, "described", reply.get("error_description") != "", true)
 		documented := strings.HasPrefix(reply.get("error_uri"), "https://docs.github.com/")
-		want(t, "error_uri", documented, true)
+		testkit.Want(t, "error_uri", documented, true)
 	}
-	want(t, "tokens", w.LiveTokens(GitHub, "alice"), 0)
+	testkit.Want(t, "tokens", w.LiveTokens(GitHub, "alice"), 0)
 }
 
 func TestGitHubReadsTheClientFromTheBodyOnly(t *testing.T) {
@@ -52,7 +53,7 @@ func TestGitHubReadsTheClientFromTheBodyOnly(t *testing.T) {
 		"code": {w.code(GitHub, nil)}, "client_id": nil, "client_secret": nil,
 	})
 	r.SetBasicAuth(app.ClientID, app.ClientSecrets[0].Reveal())
-	want(t, "by Basic", w.send(r).get("error"), "incorrect_client_credentials")
+	testkit.Want(t, "by Basic", w.send(r).get("error"), "incorrect_client_credentials")
 }
 
 func TestAWrongClientSecretUsesUpNoCode(t *testing.T) {
@@ -60,7 +61,7 @@ func TestAWrongClientSecretUsesUpNoCode(t *testing.T) {
 		w := newOAuthWorld(t)
 		code := w.code(p, nil)
 		w.exchange(p, code, url.Values{"client_secret": {"wrong"}})
-		want(t, string(p), w.exchange(p, code, nil).get("error"), "")
+		testkit.Want(t, string(p), w.exchange(p, code, nil).get("error"), "")
 	}
 }
 
@@ -71,15 +72,15 @@ func TestGitHubsTokensNeverExpireIfTheAppSaysSo(t *testing.T) {
 	w.AddApp(GitHub, app)
 	reply := w.bind(GitHub)
 	_, ends := reply.body["expires_in"]
-	want(t, "expires_in", ends, false)
-	want(t, "refresh token", reply.get("refresh_token") != "", false)
-	w.pass(1000 * codeTTL)
-	want(t, "status", w.me(GitHub, reply.get("access_token")).status, 200)
+	testkit.Want(t, "expires_in", ends, false)
+	testkit.Want(t, "refresh token", reply.get("refresh_token") != "", false)
+	w.clock.Advance(1000 * codeTTL)
+	testkit.Want(t, "status", w.me(GitHub, reply.get("access_token")).status, 200)
 
 	offline := w.code(GitHub, url.Values{"scope": {"repo offline_access"}})
 	reply = w.exchange(GitHub, offline, nil)
-	want(t, "offline_access: ends", reply.get("refresh_token") != "", true)
-	want(t, "scope", reply.get("scope"), "repo")
+	testkit.Want(t, "offline_access: ends", reply.get("refresh_token") != "", true)
+	testkit.Want(t, "scope", reply.get("scope"), "repo")
 }
 
 func TestGitHubNormalisesScopes(t *testing.T) {
@@ -91,9 +92,9 @@ func TestGitHubNormalisesScopes(t *testing.T) {
 	} {
 		w := newOAuthWorld(t)
 		reply := w.exchange(GitHub, w.code(GitHub, url.Values{"scope": {asked}}), nil)
-		want(t, asked, reply.get("scope"), got)
+		testkit.Want(t, asked, reply.get("scope"), got)
 		me := w.me(GitHub, reply.get("access_token"))
-		want(t, "header", me.header.Get("X-OAuth-Scopes"), strings.ReplaceAll(got, ",", ", "))
+		testkit.Want(t, "header", me.header.Get("X-OAuth-Scopes"), strings.ReplaceAll(got, ",", ", "))
 	}
 }
 
@@ -104,11 +105,11 @@ func TestTheEleventhTokenRevokesTheOldest(t *testing.T) {
 		tokens = append(tokens, w.bind(GitHub).get("access_token"))
 	}
 	w.exchange(GitHub, w.code(GitHub, url.Values{"scope": {"gist"}}), nil)
-	want(t, "other scopes don't count", w.me(GitHub, tokens[0]).status, 200)
+	testkit.Want(t, "other scopes don't count", w.me(GitHub, tokens[0]).status, 200)
 	w.bind(GitHub)
-	want(t, "the oldest", w.me(GitHub, tokens[0]).status, 401)
-	want(t, "the next", w.me(GitHub, tokens[1]).status, 200)
-	want(t, "live tokens", w.LiveTokens(GitHub, "alice"), 11)
+	testkit.Want(t, "the oldest", w.me(GitHub, tokens[0]).status, 401)
+	testkit.Want(t, "the next", w.me(GitHub, tokens[1]).status, 200)
+	testkit.Want(t, "live tokens", w.LiveTokens(GitHub, "alice"), 11)
 }
 
 func TestGitHubsIdentities(t *testing.T) {
@@ -122,38 +123,38 @@ func TestGitHubsIdentities(t *testing.T) {
 		}
 		token := w.exchange(GitHub, query(t, back).Get("code"), nil).get("access_token")
 		me := w.me(GitHub, token)
-		want(t, "login", me.get("login"), login)
-		want(t, "type", me.get("type"), kind)
+		testkit.Want(t, "login", me.get("login"), login)
+		testkit.Want(t, "type", me.get("type"), kind)
 		id, _ := me.body["id"].(float64)
-		want(t, "id", id > 1000, true)
+		testkit.Want(t, "id", id > 1000, true)
 	}
 	back, err := w.Consent(GitHub, "newcomer", w.authorizeURL(GitHub, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reply := w.exchange(GitHub, query(t, back).Get("code"), nil)
-	want(t, "unverified", reply.get("error"), "unverified_user_email")
+	testkit.Want(t, "unverified", reply.get("error"), "unverified_user_email")
 }
 
 func TestGitHubRefusesACallWithoutAValidToken(t *testing.T) {
 	w := newOAuthWorld(t)
 	reply := w.me(GitHub, "gho_nonsense")
-	want(t, "status", reply.status, 401)
-	want(t, "message", reply.get("message"), "Bad credentials")
-	want(t, "without a token", w.send(w.request("GET", "/user", "")).get("message"),
+	testkit.Want(t, "status", reply.status, 401)
+	testkit.Want(t, "message", reply.get("message"), "Bad credentials")
+	testkit.Want(t, "without a token", w.send(w.request("GET", "/user", "")).get("message"),
 		"Requires authentication")
 	r := w.request("GET", "/user", "")
 	r.Header.Set("Authorization", "token "+w.bind(GitHub).get("access_token"))
-	want(t, "the older scheme", w.send(r).status, 200)
+	testkit.Want(t, "the older scheme", w.send(r).status, 200)
 	r.Header.Set("User-Agent", "")
-	want(t, "without a User-Agent", w.send(r).status, 403)
+	testkit.Want(t, "without a User-Agent", w.send(r).status, 403)
 }
 
 func TestGitHubsReplicasLagAfterARefresh(t *testing.T) {
 	w := newOAuthWorld(t)
 	w.SetReplicaLag(2)
 	first := w.bind(GitHub)
-	want(t, "after an exchange", w.me(GitHub, first.get("access_token")).status, 200)
+	testkit.Want(t, "after an exchange", w.me(GitHub, first.get("access_token")).status, 200)
 	token := w.refresh(GitHub, first.get("refresh_token")).get("access_token")
 	for i, status := range []int{401, 401, 200, 200} {
 		if got := w.me(GitHub, token).status; got != status {
@@ -166,9 +167,9 @@ func TestGitHubsLongTokens(t *testing.T) {
 	w := newOAuthWorld(t)
 	w.SetSwitch(GitHub, github.LongTokens, true)
 	token := w.bind(GitHub).get("access_token")
-	want(t, "length", len(token), 520)
-	want(t, "dots", strings.Count(token, "."), 2)
-	want(t, "status", w.me(GitHub, token).status, 200)
+	testkit.Want(t, "length", len(token), 520)
+	testkit.Want(t, "dots", strings.Count(token, "."), 2)
+	testkit.Want(t, "status", w.me(GitHub, token).status, 200)
 }
 
 // applications calls GitHub's API for apps about one token.
@@ -185,23 +186,23 @@ func TestGitHubRevokesOneTokenOrAll(t *testing.T) {
 	one, two := w.bind(GitHub), w.bind(GitHub)
 	token := one.get("access_token")
 
-	want(t, "wrong secret", w.applications("DELETE", "token", token, "wrong").status, 401)
+	testkit.Want(t, "wrong secret", w.applications("DELETE", "token", token, "wrong").status, 401)
 	check := w.applications("POST", "token", token, right)
-	want(t, "check", check.status, http.StatusOK)
+	testkit.Want(t, "check", check.status, http.StatusOK)
 	user, _ := check.body["user"].(map[string]any)
-	want(t, "user", user["login"], any("alice"))
+	testkit.Want(t, "user", user["login"], any("alice"))
 
-	want(t, "no token", w.applications("DELETE", "token", "", right).status, 422)
-	want(t, "delete", w.applications("DELETE", "token", token, right).status, 204)
-	want(t, "again", w.applications("DELETE", "token", token, right).status, 404)
-	want(t, "check again", w.applications("POST", "token", token, right).status, 404)
-	want(t, "revoked token", w.me(GitHub, token).status, 401)
+	testkit.Want(t, "no token", w.applications("DELETE", "token", "", right).status, 422)
+	testkit.Want(t, "delete", w.applications("DELETE", "token", token, right).status, 204)
+	testkit.Want(t, "again", w.applications("DELETE", "token", token, right).status, 404)
+	testkit.Want(t, "check again", w.applications("POST", "token", token, right).status, 404)
+	testkit.Want(t, "revoked token", w.me(GitHub, token).status, 401)
 	dead := w.refresh(GitHub, one.get("refresh_token")).get("error")
-	want(t, "its refresh token", dead, "bad_refresh_token")
-	want(t, "the other", w.me(GitHub, two.get("access_token")).status, 200)
+	testkit.Want(t, "its refresh token", dead, "bad_refresh_token")
+	testkit.Want(t, "the other", w.me(GitHub, two.get("access_token")).status, 200)
 
 	w.bind(GitHub)
 	all := w.applications("DELETE", "grant", two.get("access_token"), right)
-	want(t, "grant", all.status, 204)
-	want(t, "live tokens", w.LiveTokens(GitHub, "alice"), 0)
+	testkit.Want(t, "grant", all.status, 204)
+	testkit.Want(t, "live tokens", w.LiveTokens(GitHub, "alice"), 0)
 }

@@ -1,13 +1,13 @@
 package sandbox_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/gitlab"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 func TestGitLabReturnsTheTokensUser(t *testing.T) {
@@ -67,24 +67,14 @@ func TestGitLabDescribesAToken(t *testing.T) {
 }
 
 func TestGitLabTokenExpiresAtMidnightUTC(t *testing.T) {
-	var mu sync.Mutex
-	now := clock
-	s, origin := open(t, sandbox.Options{Now: func() time.Time {
-		mu.Lock()
-		defer mu.Unlock()
-		return now
-	}})
-	set := func(to time.Time) {
-		mu.Lock()
-		defer mu.Unlock()
-		now = to
-	}
+	now := testkit.NewClockAt(clock)
+	s, origin := open(t, sandbox.Options{Now: now.Now})
 	token := s.GitLab.AddToken(gitlab.Token{
 		Username: "bob", Scopes: []string{"api"}, ExpiresAt: clock.AddDate(0, 0, 1),
 	})
 	midnight := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
 	for at, want := range map[time.Time]int{midnight.Add(-time.Second): 200, midnight: 401} {
-		set(at)
+		now.Advance(at.Sub(now.Now()))
 		got := call(t, noBody("GET", origin+"/api/v4/user"), privateToken(token))
 		if got.status != want {
 			t.Errorf("at %s: got %d, want %d", at, got.status, want)

@@ -10,11 +10,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // oauthCallback is the registered callback of the apps in these tests.
@@ -28,20 +28,14 @@ type oauthWorld struct {
 	*Sandbox
 	t      *testing.T
 	server *httptest.Server
-
-	mu    sync.Mutex
-	clock time.Time
+	clock  *testkit.Clock
 }
 
 // newOAuthWorld starts a sandbox in which every app has its callback.
 func newOAuthWorld(t *testing.T) *oauthWorld {
 	t.Helper()
-	w := &oauthWorld{t: t, clock: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
-	w.Sandbox = New(Options{Random: rand.Reader, Now: func() time.Time {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.clock
-	}})
+	w := &oauthWorld{t: t, clock: testkit.NewClock()}
+	w.Sandbox = New(Options{Random: rand.Reader, Now: w.clock.Now})
 	w.server = httptest.NewServer(w.Sandbox)
 	t.Cleanup(w.server.Close)
 	t.Cleanup(w.Close)
@@ -50,13 +44,6 @@ func newOAuthWorld(t *testing.T) *oauthWorld {
 		w.AddApp(p, app)
 	}
 	return w
-}
-
-// pass moves the clock.
-func (w *oauthWorld) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
 }
 
 // authorizeURL returns the address that an app sends a browser to. The parameters in more replace
@@ -215,14 +202,6 @@ func (w *oauthWorld) me(p Platform, token string) oauthReply {
 	r := w.request("GET", paths[p], "")
 	r.Header.Set("Authorization", "Bearer "+token)
 	return w.send(r)
-}
-
-// want fails the test if the two differ. It prints both, so they must not be secrets.
-func want[T comparable](t *testing.T, what string, got, wanted T) {
-	t.Helper()
-	if got != wanted {
-		t.Errorf("%s: got %v, want %v", what, got, wanted)
-	}
 }
 
 // oauthPlatforms returns the platforms that are bound by consent.

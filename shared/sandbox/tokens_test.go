@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"bindery/shared/testkit"
 )
 
 func TestACodeIsValidOnceForTenMinutes(t *testing.T) {
@@ -17,15 +19,15 @@ func TestACodeIsValidOnceForTenMinutes(t *testing.T) {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
 			code := w.code(p, nil)
-			w.pass(codeTTL - time.Second)
-			want(t, "first use", w.exchange(p, code, nil).get("error"), "")
-			want(t, "second use", w.exchange(p, code, nil).get("error"), refused[p])
+			w.clock.Advance(codeTTL - time.Second)
+			testkit.Want(t, "first use", w.exchange(p, code, nil).get("error"), "")
+			testkit.Want(t, "second use", w.exchange(p, code, nil).get("error"), refused[p])
 			late := w.code(p, nil)
-			w.pass(codeTTL)
-			want(t, "late", w.exchange(p, late, nil).get("error"), refused[p])
-			want(t, "made up", w.exchange(p, "made-up", nil).get("error"), refused[p])
-			want(t, "exchanges", w.Exchanges(p), 4)
-			want(t, "live tokens", w.LiveTokens(p, "alice"), 1)
+			w.clock.Advance(codeTTL)
+			testkit.Want(t, "late", w.exchange(p, late, nil).get("error"), refused[p])
+			testkit.Want(t, "made up", w.exchange(p, "made-up", nil).get("error"), refused[p])
+			testkit.Want(t, "exchanges", w.Exchanges(p), 4)
+			testkit.Want(t, "live tokens", w.LiveTokens(p, "alice"), 1)
 		})
 	}
 }
@@ -38,16 +40,16 @@ func TestACodeIsBoundToClientAndAddress(t *testing.T) {
 			other.ClientID = "another-app"
 			w.AddApp(p, other)
 			code := w.code(p, url.Values{"client_id": {"another-app"}})
-			want(t, "another's code", w.exchange(p, code, nil).get("access_token"), "")
+			testkit.Want(t, "another's code", w.exchange(p, code, nil).get("access_token"), "")
 
 			code = w.code(p, nil)
 			elsewhere := url.Values{"redirect_uri": {oauthCallback + "/elsewhere"}}
 			reply := w.exchange(p, code, elsewhere)
-			want(t, "another address", reply.get("access_token"), "")
+			testkit.Want(t, "another address", reply.get("access_token"), "")
 			if p == GitHub {
-				want(t, "error", reply.get("error"), "redirect_uri_mismatch")
+				testkit.Want(t, "error", reply.get("error"), "redirect_uri_mismatch")
 			}
-			want(t, "the right address", w.exchange(p, code, nil).get("error"), "")
+			testkit.Want(t, "the right address", w.exchange(p, code, nil).get("error"), "")
 		})
 	}
 }
@@ -63,19 +65,19 @@ func TestTheVerifierCountsAtGitHubOnly(t *testing.T) {
 			}
 			code := w.code(p, challenge)
 			right := url.Values{"code_verifier": {verifier}}
-			want(t, "right", w.exchange(p, code, right).get("error"), "")
+			testkit.Want(t, "right", w.exchange(p, code, right).get("error"), "")
 			a, _ := w.Authorized(p, secretOf(code))
-			want(t, "challenged", a.Challenged, true)
-			want(t, "proved", a.Proved, true)
+			testkit.Want(t, "challenged", a.Challenged, true)
+			testkit.Want(t, "proved", a.Proved, true)
 			for what, more := range map[string]url.Values{
 				"wrong": {"code_verifier": {verifier + "x"}}, "none": nil,
 			} {
 				code := w.code(p, challenge)
 				issued := w.exchange(p, code, more).get("access_token") != ""
-				want(t, what+": issued", issued, p != GitHub)
+				testkit.Want(t, what+": issued", issued, p != GitHub)
 				a, _ := w.Authorized(p, secretOf(code))
-				want(t, what+": proved", a.Proved, false)
-				want(t, what+": used up", w.exchange(p, code, right).get("access_token"), "")
+				testkit.Want(t, what+": proved", a.Proved, false)
+				testkit.Want(t, what+": used up", w.exchange(p, code, right).get("access_token"), "")
 			}
 		})
 	}
@@ -88,15 +90,15 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 		t.Run(string(p), func(t *testing.T) {
 			w := newOAuthWorld(t)
 			first := w.bind(p)
-			want(t, "expires_in", first.body["expires_in"], any(life.Seconds()))
-			w.pass(life - time.Second)
-			want(t, "before", w.me(p, first.get("access_token")).status, 200)
-			w.pass(time.Second)
-			want(t, "after", w.me(p, first.get("access_token")).status, 401)
+			testkit.Want(t, "expires_in", first.body["expires_in"], any(life.Seconds()))
+			w.clock.Advance(life - time.Second)
+			testkit.Want(t, "before", w.me(p, first.get("access_token")).status, 200)
+			w.clock.Advance(time.Second)
+			testkit.Want(t, "after", w.me(p, first.get("access_token")).status, 401)
 			second := w.refresh(p, first.get("refresh_token"))
-			want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
-			want(t, "refreshes", w.Refreshes(p), 1)
-			want(t, "exchanges", w.Exchanges(p), 1)
+			testkit.Want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
+			testkit.Want(t, "refreshes", w.Refreshes(p), 1)
+			testkit.Want(t, "exchanges", w.Exchanges(p), 1)
 		})
 	}
 }
@@ -117,12 +119,12 @@ func TestWhatARefreshDoesToTheOldTokens(t *testing.T) {
 			second := w.refresh(c.platform, first.get("refresh_token"))
 			old := secretOf(first.get("refresh_token"))
 			same := old.Equal(secretOf(second.get("refresh_token")))
-			want(t, "same refresh token", same, c.refreshStays)
+			testkit.Want(t, "same refresh token", same, c.refreshStays)
 			lives := w.Lives(c.platform, secretOf(first.get("access_token")))
-			want(t, "old access token is valid", lives, c.accessStays)
+			testkit.Want(t, "old access token is valid", lives, c.accessStays)
 			third := w.refresh(c.platform, first.get("refresh_token"))
-			want(t, "second use", third.get("error"), c.refusal)
-			want(t, "the new one is valid", w.me(c.platform, second.get("access_token")).status, 200)
+			testkit.Want(t, "second use", third.get("error"), c.refusal)
+			testkit.Want(t, "the new one is valid", w.me(c.platform, second.get("access_token")).status, 200)
 		})
 	}
 }
@@ -145,9 +147,9 @@ func TestOneOfManyConcurrentRefreshesWins(t *testing.T) {
 					n++
 				}
 			}
-			want(t, "winners", n, 1)
-			want(t, "refreshes", w.Refreshes(p), 20)
-			want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 1)
+			testkit.Want(t, "winners", n, 1)
+			testkit.Want(t, "refreshes", w.Refreshes(p), 20)
+			testkit.Want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 1)
 		})
 	}
 }
@@ -158,25 +160,25 @@ func TestAUsersTokensCanBeExpiredNarrowedAndRevoked(t *testing.T) {
 			w := newOAuthWorld(t)
 			first := w.bind(p)
 			w.ExpireTokens(p, "bob")
-			want(t, "another's are not touched", w.LiveTokens(p, "alice"), 1)
+			testkit.Want(t, "another's are not touched", w.LiveTokens(p, "alice"), 1)
 			w.ExpireTokens(p, "alice")
-			want(t, "ended", w.me(p, first.get("access_token")).status, 401)
+			testkit.Want(t, "ended", w.me(p, first.get("access_token")).status, 401)
 			second := w.refresh(p, first.get("refresh_token"))
-			want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
+			testkit.Want(t, "refreshed", w.me(p, second.get("access_token")).status, 200)
 
 			w.NarrowScopes(p, "alice", nil)
 			me := w.me(p, second.get("access_token"))
 			if p == GitHub {
-				want(t, "status", me.status, 200)
-				want(t, "scopes", me.header.Get("X-OAuth-Scopes"), "")
+				testkit.Want(t, "status", me.status, 200)
+				testkit.Want(t, "scopes", me.header.Get("X-OAuth-Scopes"), "")
 			} else {
-				want(t, "status", me.status, 403)
+				testkit.Want(t, "status", me.status, 403)
 			}
 			w.RevokeTokens(p, "alice")
-			want(t, "revoked", w.me(p, second.get("access_token")).status, 401)
+			testkit.Want(t, "revoked", w.me(p, second.get("access_token")).status, 401)
 			dead := w.refresh(p, second.get("refresh_token")).get("access_token")
-			want(t, "refreshed after revocation", dead != "", false)
-			want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 0)
+			testkit.Want(t, "refreshed after revocation", dead != "", false)
+			testkit.Want(t, "refresh tokens", w.LiveRefreshTokens(p, "alice"), 0)
 		})
 	}
 }
@@ -188,10 +190,10 @@ func TestTwoClientSecretsAreValidAtOnce(t *testing.T) {
 		old := app.ClientSecrets[0]
 		app.ClientSecrets = append(app.ClientSecrets, secretOf("a-second-fake-secret"))
 		w.AddApp(p, app)
-		want(t, string(p), w.bind(p).status, 200)
+		testkit.Want(t, string(p), w.bind(p).status, 200)
 		app.ClientSecrets = app.ClientSecrets[1:]
 		w.AddApp(p, app)
-		want(t, string(p)+" knows the old one", w.Apps()[p].HasSecret(old.Reveal()), false)
-		want(t, string(p), w.bind(p).status, 200)
+		testkit.Want(t, string(p)+" knows the old one", w.Apps()[p].HasSecret(old.Reveal()), false)
+		testkit.Want(t, string(p), w.bind(p).status, 200)
 	}
 }
