@@ -19,8 +19,8 @@ import (
 	"bindery/shared/testkit"
 )
 
-// year is a binding's year, day by day. The sweep runs twice each morning, and every third day a build
-// asks for a credential.
+// year is a binding's year, day by day. The sweep runs twice each morning, and every third day a
+// build asks for a credential.
 type year struct {
 	*harness
 	platform string

@@ -112,7 +112,8 @@ var importRules = []importRule{
 	}},
 	{"shared/api", []string{
 		"shared/alibabacloud", "shared/auth", "shared/binding", "shared/binding/*", "shared/cache",
-		"shared/config", "shared/event", "shared/instance", "shared/netguard", "shared/provider", "shared/vault",
+		"shared/config", "shared/event", "shared/instance", "shared/netguard", "shared/provider",
+		"shared/vault",
 	}},
 
 	// Only for tests.
