@@ -238,7 +238,7 @@ func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
 
 func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
-	source := document(t, "shared/binding/record.go")
+	source := document(t, "shared/binding/event.go")
 	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
 	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])
