@@ -9,6 +9,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 )
@@ -132,4 +133,30 @@ func TestAVaultThatIsAwayLosesNoSecret(t *testing.T) {
 	b.inside.clear()
 	b.wantStatus("away", "i-1", provider.GitLab, binding.StatusBound)
 	b.wantEvents("i-1", provider.GitLab, binding.EventBound)
+}
+
+func TestTheReportOfLostSecretsChangesNothingUnlessToldTo(t *testing.T) {
+	b := newHarness(t)
+	b.bound("i-1", provider.GitLab)
+	b.bound("i-2", provider.GitHub)
+	b.later(0)
+	b.loseSecret("i-2", provider.GitHub)
+	before := b.row("i-2", provider.GitHub)
+	for _, act := range []bool{false, true} {
+		out, err := b.Maintenance.LostSecrets(t.Context(), maintenance.LostSecretsRequest{Act: act})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "acted", out.Acted, act)
+		want(t, "read", out.Read, 2)
+		want(t, "missing", out.Missing, 1)
+		want(t, "failed", out.Failed, 0)
+		want(t, "name", strings.Join(out.Names, " "), binding.Describe(key("i-2", provider.GitHub)))
+		if !act {
+			want(t, "version after a look", b.row("i-2", provider.GitHub).Version, before.Version)
+		}
+	}
+	b.later(credential.LostCheckInterval)
+	b.wantStatus("told to", "i-2", provider.GitHub, binding.StatusRevoked)
+	b.wantStatus("the other", "i-1", provider.GitLab, binding.StatusBound)
 }

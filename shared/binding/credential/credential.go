@@ -77,12 +77,12 @@ func (s *Service) freshToken(
 	}
 	read := rec
 	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
-		s.noteLost(ctx, read, err)
+		_ = s.NoteLost(ctx, read, err)
 		return rec, token, err
 	}
 	k, err := s.CachedTokenBundle(ctx, rec.Token)
 	if err != nil {
-		s.noteLost(ctx, rec, err)
+		_ = s.NoteLost(ctx, rec, err)
 		return rec, token, ledger.Unavailable("reading the token", err)
 	}
 	return rec, k.Token.Access, nil

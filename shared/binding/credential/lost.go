@@ -32,12 +32,12 @@ func (s *Service) Lost(platform string, err error) *problem.Problem {
 		With("platform", s.ledger.Title(platform)).From(err)
 }
 
-// noteLost schedules a check of a binding whose token a build did not get because the vault does
-// not have it. That check decides; until then the build gets err.
-func (s *Service) noteLost(ctx context.Context, rec binding.Record, err error) {
+// NoteLost schedules a check of a binding if err says that the vault does not have its token. That
+// check decides; until then a build gets err.
+func (s *Service) NoteLost(ctx context.Context, rec binding.Record, err error) error {
 	lost := s.Lost(rec.Platform, err)
 	if lost == nil {
-		return
+		return nil
 	}
 	_, err = s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
 		if !binding.SameGeneration(b.Token, rec.Token) || b.Doubted() && IsLost(b.DoubtedProblem) ||
@@ -52,4 +52,5 @@ func (s *Service) noteLost(ctx context.Context, rec binding.Record, err error) {
 	if err != nil {
 		s.ledger.Log.WarnContext(ctx, "a lost token was not noted", "error", err)
 	}
+	return err
 }
