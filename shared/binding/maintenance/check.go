@@ -140,7 +140,8 @@ func (s *Service) runCheck(
 func (s *Service) askPlatform(ctx context.Context, rec binding.Record) (
 	binding.Record, provider.CheckResult, error,
 ) {
-	if rec.Health == binding.HealthRevoked && rec.Token.Refreshable && !credential.IsLost(rec.Problem) {
+	if rec.Health == binding.HealthRevoked && rec.Token.Refreshable &&
+		!credential.IsLost(rec.Problem) {
 		next, err := s.credentials.RecheckRevoked(ctx, rec)
 		if err == nil && next.Health == binding.HealthRevoked {
 			err = revocation(next)

@@ -49,12 +49,14 @@ func (o origin) keepEarlyChecks(b *binding.Record, before binding.Record) {
 	}
 }
 
-// mustConfirm reports whether p is a refusal that would change a binding's health and needs a second
-// one for it. The answer to a refresh, and the end of a token whose expiry has passed, are definite.
+// mustConfirm reports whether p is a refusal that would change a binding's health and needs a
+// second one for it. The answer to a refresh, and the end of a token whose expiry has passed, are
+// definite.
 func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
 	health := healthAfter(p)
 	switch {
-	case health == binding.HealthGood, health == b.Health, p.Code == problem.TokenRevoked && !credential.IsLost(p):
+	case health == binding.HealthGood, health == b.Health,
+		p.Code == problem.TokenRevoked && !credential.IsLost(p):
 		return false
 	case !b.Token.Refreshable && !s.credentials.TokenValid(b):
 		return false
@@ -70,8 +72,8 @@ func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
 }
 
 // askAgain asks the platform a second time, after a pause. It reports whether the platform has
-// confirmed its refusal. If there is no time for it, or no answer, the first answer is returned, and
-// the schedule asks again.
+// confirmed its refusal. If there is no time for it, or no answer, the first answer is returned,
+// and the schedule asks again.
 func (s *Service) askAgain(
 	ctx context.Context, rec binding.Record, first provider.CheckResult, refusal error,
 ) (_ binding.Record, _ provider.CheckResult, _ error, confirmed bool) {
