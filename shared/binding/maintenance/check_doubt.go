@@ -1,13 +1,14 @@
 package maintenance
 
 import (
+	"context"
+	"time"
+
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
-	"context"
-	"time"
 )
 
 // A refusal may come from something in front of the platform, or from a server of the platform that
