@@ -32,7 +32,7 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 
 // taskJSON is the input of the schedule or of an operator's invocation.
 type taskJSON struct {
-	Name     string `json:"name"` // "expiry-check" (the default) or "revoke"
+	Name     string `json:"name"` // "expiry-check" (the default), "revoke" or "lost-secrets"
 	Platform string `json:"platform"`
 	Account  string `json:"account"`
 	// Confirm repeats the platform's name. Without it, revoke only reports what it would do.
@@ -41,8 +41,8 @@ type taskJSON struct {
 }
 
 // Task runs the task that the input names: the check of all records that are due, which the
-// schedule runs, or the revocation of every token of one platform, for which an operator invokes
-// the function. Its result is for the operator.
+// schedule runs; or, for an operator who invokes the function, the revocation of every token of one
+// platform, or a report of the bindings whose secrets are lost. Its result is for the operator.
 func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	if len(input) > 0 {
@@ -55,8 +55,31 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 		return nil, a.sweep(ctx)
 	case "revoke":
 		return a.revoke(ctx, input)
+	case "lost-secrets":
+		return a.lostSecrets(ctx, input)
 	}
-	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check and revoke", task.Name)
+	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check, revoke and lost-secrets",
+		task.Name)
+}
+
+// lostSecrets reports the bindings without a secret. With confirm they are checked soon.
+func (a *API) lostSecrets(ctx context.Context, input json.RawMessage) (any, error) {
+	var task struct {
+		Name    string `json:"name"`
+		Confirm string `json:"confirm"`
+		Cursor  string `json:"cursor"`
+	}
+	strict := json.NewDecoder(bytes.NewReader(input))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&task); err != nil {
+		return nil, fmt.Errorf("lost-secrets takes only name, confirm and cursor")
+	}
+	if task.Confirm != "" && task.Confirm != task.Name {
+		return nil, fmt.Errorf("confirm must repeat the task's name; nothing was done")
+	}
+	return a.maintenance.LostSecrets(ctx, maintenance.LostSecretsRequest{
+		Act: task.Confirm != "", Cursor: task.Cursor,
+	})
 }
 
 // revoke ends every token of a platform. An unknown field is an error, since a mistyped account

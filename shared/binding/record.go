@@ -113,6 +113,11 @@ type Record struct {
 	unknown    unknownFields
 }
 
+// Doubted reports whether a check has refused the record's token and no later one was good.
+func (b Record) Doubted() bool {
+	return !b.DoubtedAt.IsZero() && !b.LastCheckedAt.After(b.DoubtedAt)
+}
+
 // Bound reports whether the record points at a secret.
 func (b Record) Bound() bool { return b.Token.Secret != "" }
 

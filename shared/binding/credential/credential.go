@@ -76,11 +76,14 @@ func (s *Service) freshToken(
 	if rec, err = s.ledger.Record(ctx, key); err != nil {
 		return rec, token, err
 	}
+	read := rec
 	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
+		_ = s.NoteLost(ctx, read, err)
 		return rec, token, err
 	}
 	k, err := s.CachedTokenBundle(ctx, rec.Token)
 	if err != nil {
+		_ = s.NoteLost(ctx, rec, err)
 		return rec, token, ledger.Unavailable("reading the token", err)
 	}
 	return rec, k.Token.Access, nil

@@ -86,6 +86,7 @@ func (s *Service) awaitNext(
 // received may still reach the vault.
 func (s *Service) markRevoked(b *binding.Record, why *problem.Problem) {
 	b.Lease, b.Backoff = binding.Lease{}, binding.Backoff{}
+	b.DoubtedAt, b.DoubtedProblem = time.Time{}, nil
 	if b.Health != binding.HealthRevoked {
 		b.Health, b.Problem = binding.HealthRevoked, why
 		b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)

@@ -55,9 +55,11 @@ func (s *Service) CheckNow(
 		}
 		return binding.View{}, ledger.Unavailable("claiming the binding", err)
 	}
-	if rec, _, err = s.checkClaimed(ctx, rec, by); err != nil {
+	rec, out, err := s.checkClaimed(ctx, rec, by)
+	if err != nil {
 		return binding.View{}, err
 	}
+	s.alarmLost(ctx, one(out.lost))
 	return s.ledger.View(rec), nil
 }
 
@@ -73,12 +75,11 @@ func (s *Service) claim(ctx context.Context, rec binding.Record) (binding.Record
 
 // checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
 // vault has failed is taken back: a vault that is down for hours must not quarantine every record.
-// A missing secret counts, for it does not come back.
 func (s *Service) checkClaimed(
 	ctx context.Context, rec binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {
 	rec, out, err := s.runCheck(ctx, rec, by)
-	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+	if err != nil {
 		s.unclaim(ctx, rec)
 	}
 	return rec, out, err
@@ -104,6 +105,9 @@ func (s *Service) runCheck(
 ) (binding.Record, checkOutcome, error) {
 	rec, result, cause := s.askPlatform(ctx, before)
 	confirmed := false
+	if lost := s.credentials.Lost(rec.Platform, cause); lost != nil {
+		cause = lost
+	}
 	if by.byUser && s.mustConfirm(rec, problem.Of(cause)) {
 		rec, result, cause, confirmed = s.askAgain(ctx, rec, result, cause)
 	}
@@ -138,7 +142,8 @@ func (s *Service) runCheck(
 func (s *Service) askPlatform(ctx context.Context, rec binding.Record) (
 	binding.Record, provider.CheckResult, error,
 ) {
-	if rec.Health == binding.HealthRevoked && rec.Token.Refreshable {
+	if rec.Health == binding.HealthRevoked && rec.Token.Refreshable &&
+		!credential.IsLost(rec.Problem) {
 		next, err := s.credentials.RecheckRevoked(ctx, rec)
 		if err == nil && next.Health == binding.HealthRevoked {
 			err = revocation(next)
@@ -226,7 +231,11 @@ func (s *Service) checkToken(
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	k, err := s.credentials.CachedTokenBundle(ctx, rec.Token)
+	read := s.credentials.CachedTokenBundle
+	if rec.Doubted() || rec.Health != binding.HealthGood { // the vault may no longer have it
+		read = s.ledger.Fetch
+	}
+	k, err := read(ctx, rec.Token)
 	if err != nil {
 		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
 	}

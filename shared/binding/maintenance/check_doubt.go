@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -20,6 +21,8 @@ const (
 	DoubtedCheckInterval = 2 * time.Minute
 	// askAgainInterval is the pause before the second question of a check that a user waits for.
 	askAgainInterval = time.Second
+	// lostPeriod is the least time between the two looks that find a secret gone.
+	lostPeriod = 2 * time.Minute
 	// askAgainTimeout is how long such a check may have taken until then. A user is answered within
 	// 20 seconds.
 	askAgainTimeout = 20*time.Second - ledger.VerifyTimeout - askAgainInterval
@@ -53,13 +56,20 @@ func (o origin) keepEarlyChecks(b *binding.Record, before binding.Record) {
 func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
 	health := healthAfter(p)
 	switch {
-	case health == binding.HealthGood, health == b.Health, p.Code == problem.TokenRevoked:
+	case health == binding.HealthGood, health == b.Health,
+		p.Code == problem.TokenRevoked && !credential.IsLost(p):
 		return false
 	case !b.Token.Refreshable && !s.credentials.TokenValid(b):
 		return false
 	}
-	doubted := !b.DoubtedAt.IsZero() && !b.LastCheckedAt.After(b.DoubtedAt)
-	return !doubted || s.ledger.Now().Sub(b.DoubtedAt) < DoubtPeriod
+	period := DoubtPeriod
+	if credential.IsLost(p) {
+		period = lostPeriod
+		if !credential.IsLost(b.DoubtedProblem) {
+			return true // the platform's refusal does not say that the secret is gone
+		}
+	}
+	return !b.Doubted() || s.ledger.Now().Sub(b.DoubtedAt) < period
 }
 
 // askAgain asks the platform a second time, after a pause. It reports whether the platform has
@@ -68,7 +78,8 @@ func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
 func (s *Service) askAgain(
 	ctx context.Context, rec binding.Record, first provider.CheckResult, refusal error,
 ) (_ binding.Record, _ provider.CheckResult, _ error, confirmed bool) {
-	if s.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
+	if credential.IsLost(problem.Of(refusal)) || // which takes some minutes to confirm
+		s.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
 		s.ledger.Sleep(ctx, askAgainInterval) != nil {
 		return rec, first, refusal, false
 	}
@@ -83,11 +94,23 @@ func (s *Service) askAgain(
 // markDoubted records the first refusal. A binding that is doubted already keeps its first time.
 func (s *Service) markDoubted(b *binding.Record, p *problem.Problem) {
 	now := s.ledger.Now()
-	if b.DoubtedAt.IsZero() || b.LastCheckedAt.After(b.DoubtedAt) {
+	lost := credential.IsLost(p)
+	if !b.Doubted() || lost && !credential.IsLost(b.DoubtedProblem) {
 		b.DoubtedAt = now
 	}
 	b.DoubtedProblem = p
 	b.CheckAt = now.Add(DoubtedCheckInterval)
+	if lost {
+		b.CheckAt = now.Add(credential.LostCheckInterval)
+	}
+}
+
+// alarmLost tells the operator of tokens that the vault no longer has.
+func (s *Service) alarmLost(ctx context.Context, bindings int) {
+	if bindings > 0 {
+		s.ledger.Log.ErrorContext(ctx, "the vault no longer has the tokens of bindings",
+			"alarm", credential.TokenLost, "bindings", bindings)
+	}
 }
 
 func clearDoubt(b *binding.Record) { b.DoubtedAt, b.DoubtedProblem = time.Time{}, nil }
@@ -99,7 +122,7 @@ func (s *Service) scheduleRecheck(b *binding.Record, health binding.Health, p *p
 	wait, left := ledger.CheckInterval, 0
 	waits := recheckIntervals()
 	switch {
-	case expired, p.Code == problem.TokenRevoked:
+	case expired, p.Code == problem.TokenRevoked && !credential.IsLost(p):
 	case b.Health != health:
 		wait, left = waits[0], len(waits)
 	case b.RechecksLeft > 1:

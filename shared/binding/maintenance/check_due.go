@@ -48,6 +48,7 @@ func (s *Service) checkDue(
 	part.Warned += one(out.warned)
 	part.Recovered += one(out.recovered)
 	part.Failed += one(out.failed)
+	part.Lost += one(out.lost)
 	if err != nil {
 		return hostResult{}, err
 	}

@@ -14,6 +14,7 @@ import (
 // checkOutcome is what a check has found and done.
 type checkOutcome struct {
 	refreshed, warned, recovered, failed bool
+	lost                                 bool // marked as revoked because the vault lacks its token
 	// transient is a failure that says nothing about the token; nil if there was none.
 	transient *problem.Problem
 }
@@ -25,6 +26,7 @@ func (o checkOutcome) and(p checkOutcome) checkOutcome {
 	o.warned = o.warned || p.warned
 	o.recovered = o.recovered || p.recovered
 	o.failed = o.failed || p.failed
+	o.lost = o.lost || p.lost
 	if p.transient != nil {
 		o.transient = p.transient
 	}
@@ -45,7 +47,9 @@ func (s *Service) applyCheckResult(
 	case health != binding.HealthGood && !confirmed && s.mustConfirm(*b, p):
 		s.markDoubted(b, p)
 	case health != binding.HealthGood:
+		lost := credential.IsLost(p) && b.Health != binding.HealthRevoked
 		s.markUnhealthy(b, health, p)
+		return checkOutcome{failed: true, lost: lost}
 	case p.Code == problem.ClientRefused, p.Code == problem.PlatformNotConfigured:
 		// The operator's fault changes no user's binding.
 		b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
@@ -81,7 +85,7 @@ func unauthorizedCodes() []problem.Code {
 
 // markHealthy records a good check, and reports whether the binding has recovered with it.
 func (s *Service) markHealthy(b *binding.Record, f provider.CheckResult) (recovered bool) {
-	if b.Health == binding.HealthRevoked && b.Token.Refreshable {
+	if b.Health == binding.HealthRevoked && b.Token.Refreshable && !credential.IsLost(b.Problem) {
 		return false // a refresh was refused in the meantime: the token works, but can't be renewed
 	}
 	recovered = b.Health != binding.HealthGood || b.Unanswered >= binding.MinUnansweredChecks

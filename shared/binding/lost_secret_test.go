@@ -1,0 +1,162 @@
+package binding_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+)
+
+// loseSecret deletes a binding's secret from the vault and starts a process that has not read it.
+func (b *harness) loseSecret(id, name string) {
+	b.Helper()
+	if err := b.store.vault.Delete(b.Context(), b.row(id, name).Token.Secret); err != nil {
+		b.Fatal(err)
+	}
+	b.serve(b.store.table, b.store.vault)
+}
+
+// credentialProblem returns the problem of a build's request for a credential.
+func (b *harness) credentialProblem(id, name string) *problem.Problem {
+	b.Helper()
+	_, err := b.Credentials.Credential(context.Background(), credential.Request{
+		By: user, Instance: registry(id), Platform: name,
+	})
+	return problem.Of(err)
+}
+
+func TestALostSecretEndsTheBindingWhenItIsFoundTwice(t *testing.T) {
+	each(t, provider.Names(), func(t *testing.T, name string) {
+		b := newHarness(t)
+		b.bound("i-1", name)
+		b.bound("i-2", name)
+		b.loseSecret("i-1", name)
+		b.loseSecret("i-2", name)
+		b.later(ledger.CheckInterval)
+		b.wantStatus("found once", "i-1", name, binding.StatusBound)
+		want(t, "a build", b.credentialProblem("i-1", name).Code, problem.StorageUnavailable)
+		want(t, "alarm", strings.Count(b.log.String(), "alarm=token_lost"), 0)
+
+		b.later(credential.LostCheckInterval)
+		for _, id := range []string{"i-1", "i-2"} {
+			b.wantStatus("found twice", id, name, binding.StatusRevoked)
+			b.wantEvents(id, name, binding.EventBound, binding.EventRevoked)
+			p := b.credentialProblem(id, name)
+			want(t, "a build", p.Code, problem.TokenRevoked)
+			want(t, "reason", p.Reason, credential.TokenLost)
+			want(t, "attempts", b.row(id, name).Attempts, 0)
+		}
+		want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
+		want(t, "its number", strings.Contains(b.log.String(), "alarm=token_lost bindings=2"), true)
+		for range 12 {
+			b.later(ledger.CheckInterval)
+		}
+		want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
+		want(t, "parked", strings.Contains(b.log.String(), "alarm=parked"), false)
+		b.bound("i-1", name)
+		b.getsToken("bound again", "i-1", name)
+	})
+}
+
+func TestABuildThatMissesASecretHasItChecked(t *testing.T) {
+	each(t, provider.Names(), func(t *testing.T, name string) {
+		b := newHarness(t)
+		b.bound("i-1", name)
+		warm := b.services // has the token in memory
+		b.later(0)
+		b.loseSecret("i-1", name)
+		for range 3 {
+			want(t, "a build", b.credentialProblem("i-1", name).Code, problem.StorageUnavailable)
+		}
+		want(t, "due", b.row("i-1", name).DueAt, b.clock().now().Add(credential.LostCheckInterval))
+		b.clock().move(credential.LostCheckInterval)
+		if _, err := warm.Maintenance.Sweep(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
+	})
+}
+
+func TestASecretThatIsBackEndsTheDoubt(t *testing.T) {
+	for _, name := range []string{provider.GitLab, provider.GitHub} {
+		for _, late := range []bool{false, true} {
+			b := newHarness(t)
+			rec := b.bound("i-1", name)
+			value, err := b.store.vault.Get(t.Context(), rec.Token.Secret, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.loseSecret("i-1", name)
+			b.checked("i-1", name)
+			b.checked("i-1", name)
+			b.wantStatus("two looks at once", "i-1", name, binding.StatusBound)
+			told := []string{binding.EventBound}
+			if late {
+				b.later(credential.LostCheckInterval)
+				b.wantStatus("gone", "i-1", name, binding.StatusRevoked)
+				told = append(told, binding.EventRevoked, binding.EventRecovered)
+			}
+			if err := b.store.vault.Put(t.Context(), rec.Token.Secret, 1, value); err != nil {
+				t.Fatal(err)
+			}
+			b.later(15 * time.Minute)
+			b.wantStatus("it is back", "i-1", name, binding.StatusBound)
+			b.getsToken("it is back", "i-1", name)
+			b.wantEvents("i-1", name, told...)
+		}
+	}
+}
+
+func TestAVaultThatIsAwayLosesNoSecret(t *testing.T) {
+	b := newHarness(t)
+	b.mustBind("i-1", aliceToken)
+	b.later(0)
+	b.serve(b.store.table, b.store.vault)
+	b.inside.set(func(_ context.Context, call string) (func(), error) {
+		if call == "Get" {
+			return nil, errDown
+		}
+		return nil, nil
+	})
+	for range 3 {
+		b.later(ledger.CheckInterval)
+		want(t, "doubted", b.row("i-1", provider.GitLab).Doubted(), false)
+		want(t, "a build", b.credentialProblem("i-1", provider.GitLab).Code, problem.StorageUnavailable)
+	}
+	b.inside.clear()
+	b.wantStatus("away", "i-1", provider.GitLab, binding.StatusBound)
+	b.wantEvents("i-1", provider.GitLab, binding.EventBound)
+}
+
+func TestTheReportOfLostSecretsChangesNothingUnlessToldTo(t *testing.T) {
+	b := newHarness(t)
+	b.bound("i-1", provider.GitLab)
+	b.bound("i-2", provider.GitHub)
+	b.later(0)
+	b.loseSecret("i-2", provider.GitHub)
+	before := b.row("i-2", provider.GitHub)
+	for _, act := range []bool{false, true} {
+		out, err := b.Maintenance.LostSecrets(t.Context(), maintenance.LostSecretsRequest{Act: act})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "acted", out.Acted, act)
+		want(t, "read", out.Read, 2)
+		want(t, "missing", out.Missing, 1)
+		want(t, "failed", out.Failed, 0)
+		want(t, "name", strings.Join(out.Names, " "), binding.Describe(key("i-2", provider.GitHub)))
+		if !act {
+			want(t, "version after a look", b.row("i-2", provider.GitHub).Version, before.Version)
+		}
+	}
+	b.later(credential.LostCheckInterval)
+	b.wantStatus("told to", "i-2", provider.GitHub, binding.StatusRevoked)
+	b.wantStatus("the other", "i-1", provider.GitLab, binding.StatusBound)
+}
