@@ -12,6 +12,7 @@ import (
 	"bindery/shared/binding/maintenance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/testkit"
 )
 
 // loseSecret deletes a binding's secret from the vault and starts a process that has not read it.
@@ -41,25 +42,30 @@ func TestALostSecretEndsTheBindingWhenItIsFoundTwice(t *testing.T) {
 		b.loseSecret("i-2", name)
 		b.later(ledger.CheckInterval)
 		b.wantStatus("found once", "i-1", name, binding.StatusBound)
-		want(t, "a build", b.credentialProblem("i-1", name).Code, problem.StorageUnavailable)
-		want(t, "alarm", strings.Count(b.log.String(), "alarm=token_lost"), 0)
+		testkit.Want(t, "a build", b.credentialProblem("i-1", name).Code, problem.StorageUnavailable)
+		testkit.Want(t, "alarm", strings.Count(b.log.String(), "alarm=token_lost"), 0)
 
 		b.later(credential.LostCheckInterval)
 		for _, id := range []string{"i-1", "i-2"} {
 			b.wantStatus("found twice", id, name, binding.StatusRevoked)
 			b.wantEvents(id, name, binding.EventBound, binding.EventRevoked)
 			p := b.credentialProblem(id, name)
-			want(t, "a build", p.Code, problem.TokenRevoked)
-			want(t, "reason", p.Reason, credential.TokenLost)
-			want(t, "attempts", b.row(id, name).Attempts, 0)
+			testkit.Want(t, "a build", p.Code, problem.TokenRevoked)
+			testkit.Want(t, "reason", p.Reason, credential.TokenLost)
+			testkit.Want(t, "attempts", b.row(id, name).Attempts, 0)
 		}
-		want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
-		want(t, "its number", strings.Contains(b.log.String(), "alarm=token_lost bindings=2"), true)
+		testkit.Want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
+		testkit.Want(
+			t,
+			"its number",
+			strings.Contains(b.log.String(), "alarm=token_lost bindings=2"),
+			true,
+		)
 		for range 12 {
 			b.later(ledger.CheckInterval)
 		}
-		want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
-		want(t, "parked", strings.Contains(b.log.String(), "alarm=parked"), false)
+		testkit.Want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
+		testkit.Want(t, "parked", strings.Contains(b.log.String(), "alarm=parked"), false)
 		b.bound("i-1", name)
 		b.getsToken("bound again", "i-1", name)
 	})
@@ -73,10 +79,15 @@ func TestABuildThatMissesASecretHasItChecked(t *testing.T) {
 		b.later(0)
 		b.loseSecret("i-1", name)
 		for range 3 {
-			want(t, "a build", b.credentialProblem("i-1", name).Code, problem.StorageUnavailable)
+			testkit.Want(t, "a build", b.credentialProblem("i-1", name).Code, problem.StorageUnavailable)
 		}
-		want(t, "due", b.row("i-1", name).DueAt, b.clock().now().Add(credential.LostCheckInterval))
-		b.clock().move(credential.LostCheckInterval)
+		testkit.Want(
+			t,
+			"due",
+			b.row("i-1", name).DueAt,
+			b.clock().Now().Add(credential.LostCheckInterval),
+		)
+		b.clock().Advance(credential.LostCheckInterval)
 		if _, err := warm.Maintenance.Sweep(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -127,8 +138,13 @@ func TestAVaultThatIsAwayLosesNoSecret(t *testing.T) {
 	})
 	for range 3 {
 		b.later(ledger.CheckInterval)
-		want(t, "doubted", b.row("i-1", provider.GitLab).Doubted(), false)
-		want(t, "a build", b.credentialProblem("i-1", provider.GitLab).Code, problem.StorageUnavailable)
+		testkit.Want(t, "doubted", b.row("i-1", provider.GitLab).Doubted(), false)
+		testkit.Want(
+			t,
+			"a build",
+			b.credentialProblem("i-1", provider.GitLab).Code,
+			problem.StorageUnavailable,
+		)
 	}
 	b.inside.clear()
 	b.wantStatus("away", "i-1", provider.GitLab, binding.StatusBound)
@@ -147,13 +163,18 @@ func TestTheReportOfLostSecretsChangesNothingUnlessToldTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "acted", out.Acted, act)
-		want(t, "read", out.Read, 2)
-		want(t, "missing", out.Missing, 1)
-		want(t, "failed", out.Failed, 0)
-		want(t, "name", strings.Join(out.Names, " "), binding.Describe(key("i-2", provider.GitHub)))
+		testkit.Want(t, "acted", out.Acted, act)
+		testkit.Want(t, "read", out.Read, 2)
+		testkit.Want(t, "missing", out.Missing, 1)
+		testkit.Want(t, "failed", out.Failed, 0)
+		testkit.Want(
+			t,
+			"name",
+			strings.Join(out.Names, " "),
+			binding.Describe(key("i-2", provider.GitHub)),
+		)
 		if !act {
-			want(t, "version after a look", b.row("i-2", provider.GitHub).Version, before.Version)
+			testkit.Want(t, "version after a look", b.row("i-2", provider.GitHub).Version, before.Version)
 		}
 	}
 	b.later(credential.LostCheckInterval)

@@ -302,6 +302,11 @@ func tokens() map[Code]entry {
 					"A refresh ended without a clear answer, and its new token may be lost. " +
 						"Nobody needs to have revoked it at {platform}.",
 				}},
+				"token_lost": {detail: text{
+					"Bindery 保存的 {platform} 令牌已不存在，无法再使用。令牌在 {platform} 可能仍然有效。",
+					"Bindery's stored token for {platform} no longer exists and can't be used. " +
+						"It may still be valid at {platform}.",
+				}},
 				"revoked_by_operator": {detail: text{
 					"管理员撤销了 {platform} 的令牌。",
 					"The operator revoked the tokens of {platform}.",

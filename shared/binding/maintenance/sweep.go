@@ -33,6 +33,7 @@ type SweepResult struct {
 	Recovered int
 	Failed    int  // entries that an error left for later, and checks that did not end well
 	Parked    int  // records whose checks crashed too often
+	Lost      int  // bindings that were revoked because the vault lacks their token
 	Drained   int  // records whose events went to the history
 	Removed   int  // rows of unbound bindings, and expired authorizations
 	Kept      int  // secrets that are in use
@@ -52,6 +53,7 @@ func (a *SweepResult) Add(b SweepResult) {
 	a.Recovered += b.Recovered
 	a.Failed += b.Failed
 	a.Parked += b.Parked
+	a.Lost += b.Lost
 	a.Drained += b.Drained
 	a.Removed += b.Removed
 	a.Kept += b.Kept
@@ -71,6 +73,7 @@ func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	err := r.read(ctx)
 	r.working.Wait()
+	s.alarmLost(ctx, r.done.Lost)
 	r.done.Duration = s.ledger.Now().Sub(r.began)
 	return r.done, err
 }
