@@ -164,7 +164,7 @@ func isDefinite(p *problem.Problem) bool {
 	return false
 }
 
-// recheckRevoked looks for a generation that reached the vault after its binding was marked as
+// RecheckRevoked looks for a generation that reached the vault after its binding was marked as
 // revoked, and commits it.
 func (s *Service) RecheckRevoked(ctx context.Context, rec binding.Record) (binding.Record, error) {
 	k, err := s.FetchNext(ctx, rec)

@@ -16,17 +16,20 @@ import (
 )
 
 const (
-	// retryCheckInterval is the time to the next check after one without an answer.
+	// RetryCheckInterval is the time to the next check after one without an answer.
 	RetryCheckInterval = time.Hour
-	// checkLeaseTTL keeps a record that is being checked from coming due again at once when its
+	// CheckLeaseTTL keeps a record that is being checked from coming due again at once when its
 	// check crashes.
 	CheckLeaseTTL = 15 * time.Minute
-	// maxCheckAttempts is how many checks in a row may crash before a record is quarantined.
+	// MaxCheckAttempts is how many checks in a row may crash before a record is quarantined.
 	MaxCheckAttempts = 10
 	// missingInstancePeriod is how long an instance may be missing from the catalogue before its
 	// bindings are unbound.
 	missingInstancePeriod = 7 * 24 * time.Hour
 )
+
+// checker asks platforms about tokens and puts the answers into records.
+type checker struct{ *Service }
 
 // CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
 // The result of the check is in the view, not in the error. A binding that the operator has
@@ -48,68 +51,68 @@ func (s *Service) CheckNow(
 	case binding.IsRevokedByOperator(rec), binding.FromNewerVersion(rec):
 		return s.ledger.View(rec), nil
 	}
-	by := origin{byUser: true, next: rec.CheckAt}
-	if rec, err = s.claim(ctx, rec); err != nil {
+	by, c := origin{byUser: true, next: rec.CheckAt}, checker{s}
+	if rec, err = c.claim(ctx, rec); err != nil {
 		if errors.Is(err, table.ErrConflict) {
 			return binding.View{}, problem.New(problem.Conflict)
 		}
 		return binding.View{}, ledger.Unavailable("claiming the binding", err)
 	}
-	rec, out, err := s.checkClaimed(ctx, rec, by)
+	rec, out, err := c.checkClaimed(ctx, rec, by)
 	if err != nil {
 		return binding.View{}, err
 	}
-	s.alarmLost(ctx, one(out.lost))
+	c.alarmLost(ctx, one(out.lost))
 	return s.ledger.View(rec), nil
 }
 
 // claim counts an attempt and moves a record's due time back before the record is checked, so that
 // a crash does not make it come first again. CheckAt moves too, because a refresh during the check
 // computes the due time from it.
-func (s *Service) claim(ctx context.Context, rec binding.Record) (binding.Record, error) {
+func (c checker) claim(ctx context.Context, rec binding.Record) (binding.Record, error) {
 	rec.Attempts++
-	rec.CheckAt = s.ledger.Now().Add(CheckLeaseTTL)
+	rec.CheckAt = c.ledger.Now().Add(CheckLeaseTTL)
 	rec.DueAt = binding.Earliest(rec.CheckAt, binding.SecretsDueAt(rec))
-	return s.ledger.Table.SaveBinding(ctx, rec)
+	return c.ledger.Table.SaveBinding(ctx, rec)
 }
 
 // checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
 // vault has failed is taken back: a vault that is down for hours must not quarantine every record.
-func (s *Service) checkClaimed(
+func (c checker) checkClaimed(
 	ctx context.Context, rec binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {
-	rec, out, err := s.runCheck(ctx, rec, by)
+	rec, out, err := c.runCheck(ctx, rec, by)
 	if err != nil {
-		s.unclaim(ctx, rec)
+		c.unclaim(ctx, rec)
 	}
 	return rec, out, err
 }
 
 // unclaim takes back an attempt that ended without a crash. If that fails too, the attempt counts.
 // A refresh may have changed the record since it was claimed.
-func (s *Service) unclaim(ctx context.Context, rec binding.Record) {
-	_, _ = s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+func (c checker) unclaim(ctx context.Context, rec binding.Record) {
+	_, _ = c.ledger.Change(ctx, rec, func(b *binding.Record) bool {
 		if b.Token.Secret != rec.Token.Secret || b.Attempts == 0 {
 			return false
 		}
 		b.Attempts--
-		b.DueAt = binding.Earliest(s.ledger.Now().Add(CheckLeaseTTL), binding.SecretsDueAt(*b))
+		b.DueAt = binding.Earliest(c.ledger.Now().Add(CheckLeaseTTL), binding.SecretsDueAt(*b))
 		return true
 	})
 }
 
 // runCheck asks the platform about a claimed record and saves the result. A check that a user has
 // asked for confirms a refusal at once, so that the user gets the result.
-func (s *Service) runCheck(
+func (c checker) runCheck(
 	ctx context.Context, before binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {
-	rec, result, cause := s.askPlatform(ctx, before)
+	rec, result, cause := c.askPlatform(ctx, before)
 	confirmed := false
-	if lost := s.credentials.Lost(rec.Platform, cause); lost != nil {
+	if lost := c.credentials.Lost(rec.Platform, cause); lost != nil {
 		cause = lost
 	}
-	if by.byUser && s.mustConfirm(rec, problem.Of(cause)) {
-		rec, result, cause, confirmed = s.askAgain(ctx, rec, result, cause)
+	if by.byUser && c.mustConfirm(rec, problem.Of(cause)) {
+		rec, result, cause, confirmed = c.askAgain(ctx, rec, result, cause)
 	}
 	if problem.Is(cause, problem.StorageUnavailable) {
 		return rec, checkOutcome{}, cause
@@ -120,7 +123,7 @@ func (s *Service) runCheck(
 			checked.Generation != before.Token.Generation,
 		recovered: before.Health != binding.HealthGood && rec.Health == binding.HealthGood,
 	}
-	rec, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+	rec, err := c.ledger.Change(ctx, rec, func(b *binding.Record) bool {
 		if b.Token.Secret != checked.Secret || binding.IsRevokedByOperator(*b) ||
 			binding.FromNewerVersion(*b) {
 			return false // bound again, or written by the operator or a newer version, in the meantime
@@ -128,10 +131,10 @@ func (s *Service) runCheck(
 		b.Attempts = 0
 		b.MissingSince = before.MissingSince
 		if b.Token.Generation == checked.Generation { // else the result is of an earlier token
-			out = out.and(s.applyCheckResult(b, result, cause, confirmed)).and(s.warnOfExpiry(b))
+			out = out.and(c.applyCheckResult(b, result, cause, confirmed)).and(c.warnOfExpiry(b))
 			by.keepEarlyChecks(b, before)
 		}
-		b.DueAt = s.ledger.Due(*b)
+		b.DueAt = c.ledger.Due(*b)
 		return true
 	})
 	return rec, out, err
@@ -139,12 +142,12 @@ func (s *Service) runCheck(
 
 // askPlatform asks the platform by a real call with the token. A token that has expired, or that
 // the platform refuses, is refreshed first.
-func (s *Service) askPlatform(ctx context.Context, rec binding.Record) (
+func (c checker) askPlatform(ctx context.Context, rec binding.Record) (
 	binding.Record, provider.CheckResult, error,
 ) {
 	if rec.Health == binding.HealthRevoked && rec.Token.Refreshable &&
 		!credential.IsLost(rec.Problem) {
-		next, err := s.credentials.RecheckRevoked(ctx, rec)
+		next, err := c.credentials.RecheckRevoked(ctx, rec)
 		if err == nil && next.Health == binding.HealthRevoked {
 			err = revocation(next)
 		}
@@ -153,17 +156,17 @@ func (s *Service) askPlatform(ctx context.Context, rec binding.Record) (
 		}
 		rec = next
 	}
-	rec, err := s.commitLeftover(ctx, rec)
+	rec, err := c.commitLeftover(ctx, rec)
 	if err != nil {
 		return rec, provider.CheckResult{}, err
 	}
-	if rec.Token.Refreshable && !s.credentials.TokenValid(rec) {
-		return s.refreshAndAsk(ctx, rec)
+	if rec.Token.Refreshable && !c.credentials.TokenValid(rec) {
+		return c.refreshAndAsk(ctx, rec)
 	}
-	result, err := s.checkToken(ctx, rec)
+	result, err := c.checkToken(ctx, rec)
 	if IsRefused(err) && rec.Token.Refreshable {
 		// The user's consent may be valid though this token is not: a refresh tells.
-		return s.refreshAndAsk(ctx, rec)
+		return c.refreshAndAsk(ctx, rec)
 	}
 	return rec, result, err
 }
@@ -179,21 +182,21 @@ func revocation(rec binding.Record) error {
 // refreshAndAsk refreshes the token and then asks the platform. A platform that refuses the token
 // that it has just issued has not ended the consent: some of its servers may not know the token
 // yet.
-func (s *Service) refreshAndAsk(ctx context.Context, rec binding.Record) (
+func (c checker) refreshAndAsk(ctx context.Context, rec binding.Record) (
 	binding.Record, provider.CheckResult, error,
 ) {
-	next, err := s.credentials.Refresh(ctx, rec)
+	next, err := c.credentials.Refresh(ctx, rec)
 	if err != nil {
 		return rec, provider.CheckResult{}, err
 	}
-	result, err := s.checkToken(ctx, next)
+	result, err := c.checkToken(ctx, next)
 	if IsRefused(err) {
-		err = problem.New(problem.PlatformError).With("platform", s.ledger.Title(rec.Platform)).From(err)
+		err = problem.New(problem.PlatformError).With("platform", c.ledger.Title(rec.Platform)).From(err)
 	}
 	return next, result, err
 }
 
-// isRefused reports whether a platform has definitely refused a token.
+// IsRefused reports whether a platform has definitely refused a token.
 func IsRefused(err error) bool {
 	return problem.Is(err, problem.TokenRejected) || problem.Is(err, problem.TokenExpired)
 }
@@ -201,20 +204,20 @@ func IsRefused(err error) bool {
 // commitLeftover commits a generation that a refresh has stored in the vault and not in the record.
 // A valid token is not refreshed for that: on GitHub a refresh ends the token that a running build
 // uses.
-func (s *Service) commitLeftover(ctx context.Context, rec binding.Record) (binding.Record, error) {
-	abandoned := rec.Lease != (binding.Lease{}) && !rec.Lease.Until.After(s.ledger.Now())
+func (c checker) commitLeftover(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	abandoned := rec.Lease != (binding.Lease{}) && !rec.Lease.Until.After(c.ledger.Now())
 	if !rec.Token.Refreshable || !abandoned && !rec.RefreshUnclear {
 		return rec, nil
 	}
-	k, err := s.credentials.FetchNext(ctx, rec)
+	k, err := c.credentials.FetchNext(ctx, rec)
 	if err == nil {
-		return s.credentials.Commit(ctx, rec, k)
+		return c.credentials.Commit(ctx, rec, k)
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
 		return rec, ledger.Unavailable("looking for the next token", err)
 	}
 	owner := rec.Lease.Owner
-	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+	return c.ledger.Change(ctx, rec, func(b *binding.Record) bool {
 		if !abandoned || b.Lease.Owner != owner {
 			return false
 		}
@@ -223,23 +226,23 @@ func (s *Service) commitLeftover(ctx context.Context, rec binding.Record) (bindi
 	})
 }
 
-func (s *Service) checkToken(
+func (c checker) checkToken(
 	ctx context.Context,
 	rec binding.Record,
 ) (provider.CheckResult, error) {
-	platform, ok := s.ledger.Platforms.Get(rec.Platform)
+	platform, ok := c.ledger.Platforms.Get(rec.Platform)
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	read := s.credentials.CachedTokenBundle
+	read := c.credentials.CachedTokenBundle
 	if rec.Doubted() || rec.Health != binding.HealthGood { // the vault may no longer have it
-		read = s.ledger.Fetch
+		read = c.ledger.Fetch
 	}
 	k, err := read(ctx, rec.Token)
 	if err != nil {
 		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
 	}
-	if _, err := s.ledger.EnforceDeadline(ctx, "Check"); err != nil {
+	if _, err := c.ledger.EnforceDeadline(ctx, "Check"); err != nil {
 		return provider.CheckResult{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)

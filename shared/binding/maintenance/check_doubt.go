@@ -53,13 +53,13 @@ func (o origin) keepEarlyChecks(b *binding.Record, before binding.Record) {
 // mustConfirm reports whether p is a refusal that would change a binding's health and needs a
 // second one for it. The answer to a refresh, and the end of a token whose expiry has passed, are
 // definite.
-func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
+func (c checker) mustConfirm(b binding.Record, p *problem.Problem) bool {
 	health := healthAfter(p)
 	switch {
 	case health == binding.HealthGood, health == b.Health,
 		p.Code == problem.TokenRevoked && !credential.IsLost(p):
 		return false
-	case !b.Token.Refreshable && !s.credentials.TokenValid(b):
+	case !b.Token.Refreshable && !c.credentials.TokenValid(b):
 		return false
 	}
 	period := DoubtPeriod
@@ -69,21 +69,21 @@ func (s *Service) mustConfirm(b binding.Record, p *problem.Problem) bool {
 			return true // the platform's refusal does not say that the secret is gone
 		}
 	}
-	return !b.Doubted() || s.ledger.Now().Sub(b.DoubtedAt) < period
+	return !b.Doubted() || c.ledger.Now().Sub(b.DoubtedAt) < period
 }
 
 // askAgain asks the platform a second time, after a pause. It reports whether the platform has
 // confirmed its refusal. If there is no time for it, or no answer, the first answer is returned and
 // the schedule asks again.
-func (s *Service) askAgain(
+func (c checker) askAgain(
 	ctx context.Context, rec binding.Record, first provider.CheckResult, refusal error,
 ) (_ binding.Record, _ provider.CheckResult, _ error, confirmed bool) {
 	if credential.IsLost(problem.Of(refusal)) || // which takes some minutes to confirm
-		s.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
-		s.ledger.Sleep(ctx, askAgainInterval) != nil {
+		c.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
+		c.ledger.Sleep(ctx, askAgainInterval) != nil {
 		return rec, first, refusal, false
 	}
-	next, result, err := s.askPlatform(ctx, rec)
+	next, result, err := c.askPlatform(ctx, rec)
 	confirmed = err != nil && healthAfter(problem.Of(err)) != binding.HealthGood
 	if err == nil || confirmed {
 		return next, result, err, confirmed
@@ -92,8 +92,8 @@ func (s *Service) askAgain(
 }
 
 // markDoubted records the first refusal. A binding that is doubted already keeps its first time.
-func (s *Service) markDoubted(b *binding.Record, p *problem.Problem) {
-	now := s.ledger.Now()
+func (c checker) markDoubted(b *binding.Record, p *problem.Problem) {
+	now := c.ledger.Now()
 	lost := credential.IsLost(p)
 	if !b.Doubted() || lost && !credential.IsLost(b.DoubtedProblem) {
 		b.DoubtedAt = now
@@ -106,9 +106,9 @@ func (s *Service) markDoubted(b *binding.Record, p *problem.Problem) {
 }
 
 // alarmLost tells the operator of tokens that the vault no longer has.
-func (s *Service) alarmLost(ctx context.Context, bindings int) {
+func (c checker) alarmLost(ctx context.Context, bindings int) {
 	if bindings > 0 {
-		s.ledger.Log.ErrorContext(ctx, "the vault no longer has the tokens of bindings",
+		c.ledger.Log.ErrorContext(ctx, "the vault no longer has the tokens of bindings",
 			"alarm", credential.TokenLost, "bindings", bindings)
 	}
 }
@@ -117,8 +117,8 @@ func clearDoubt(b *binding.Record) { b.DoubtedAt, b.DoubtedProblem = time.Time{}
 
 // scheduleRecheck sets when a binding with a definite answer is next checked. Only a refusal that
 // may be wrong has early checks.
-func (s *Service) scheduleRecheck(b *binding.Record, health binding.Health, p *problem.Problem) {
-	expired := !b.Token.Refreshable && !s.credentials.TokenValid(*b)
+func (c checker) scheduleRecheck(b *binding.Record, health binding.Health, p *problem.Problem) {
+	expired := !b.Token.Refreshable && !c.credentials.TokenValid(*b)
 	wait, left := ledger.CheckInterval, 0
 	waits := recheckIntervals()
 	switch {
@@ -129,5 +129,5 @@ func (s *Service) scheduleRecheck(b *binding.Record, health binding.Health, p *p
 		left = b.RechecksLeft - 1
 		wait = waits[len(waits)-left]
 	}
-	b.RechecksLeft, b.CheckAt = left, s.ledger.Now().Add(wait)
+	b.RechecksLeft, b.CheckAt = left, c.ledger.Now().Add(wait)
 }

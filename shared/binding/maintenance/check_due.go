@@ -11,38 +11,38 @@ import (
 )
 
 // postpone leaves a record for later without asking its host.
-func (s *Service) postpone(ctx context.Context, rec binding.Record, wait time.Duration) error {
-	rec.CheckAt = s.ledger.Now().Add(wait + s.ledger.Jitter(CheckLeaseTTL))
+func (c checker) postpone(ctx context.Context, rec binding.Record, wait time.Duration) error {
+	rec.CheckAt = c.ledger.Now().Add(wait + c.ledger.Jitter(CheckLeaseTTL))
 	rec.DueAt = binding.Earliest(
 		rec.CheckAt,
 		binding.SecretsDueAt(rec),
 	) // not for a lease that was left behind
-	_, err := s.ledger.Table.SaveBinding(ctx, rec)
+	_, err := c.ledger.Table.SaveBinding(ctx, rec)
 	return err
 }
 
 // checkDue claims a record and examines it.
-func (s *Service) checkDue(
+func (c checker) checkDue(
 	ctx context.Context, rec binding.Record, part *SweepResult,
 ) (hostResult, error) {
 	if binding.FromNewerVersion(rec) {
-		return hostResult{}, s.postpone(ctx, rec, CheckLeaseTTL)
+		return hostResult{}, c.postpone(ctx, rec, CheckLeaseTTL)
 	}
 	if rec.Attempts >= MaxCheckAttempts {
 		part.Parked++
-		return hostResult{}, s.quarantine(ctx, rec)
+		return hostResult{}, c.quarantine(ctx, rec)
 	}
-	rec, err := s.claim(ctx, rec)
+	rec, err := c.claim(ctx, rec)
 	if err != nil {
 		return hostResult{}, err
 	}
-	if gone, err := s.instanceGone(ctx, &rec); gone || err != nil {
+	if gone, err := c.instanceGone(ctx, &rec); gone || err != nil {
 		return hostResult{}, err
 	}
 	if binding.IsRevokedByOperator(rec) || rec.Health == binding.HealthRevoked && !hasRecheck(rec) {
-		return hostResult{}, s.rest(ctx, rec)
+		return hostResult{}, c.rest(ctx, rec)
 	}
-	_, out, err := s.checkClaimed(ctx, rec, origin{})
+	_, out, err := c.checkClaimed(ctx, rec, origin{})
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
 	part.Warned += one(out.warned)
@@ -60,30 +60,30 @@ func (s *Service) checkDue(
 
 // quarantine stops the scheduled checks of a record: every worker that has tried to check it has
 // crashed. A check that its user asks for, or a bind, starts them again.
-func (s *Service) quarantine(ctx context.Context, rec binding.Record) error {
-	s.ledger.Log.ErrorContext(ctx, "a binding is not checked any more: every check of it has crashed",
+func (c checker) quarantine(ctx context.Context, rec binding.Record) error {
+	c.ledger.Log.ErrorContext(ctx, "a binding is not checked any more: every check of it has crashed",
 		"alarm", "parked", "binding", binding.Describe(rec.Key), "attempts", rec.Attempts)
 	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (binding.Lease{})
 	rec.CheckAt, rec.RecheckAt, rec.Lease = time.Time{}, time.Time{}, binding.Lease{}
-	rec.DueAt = s.ledger.Due(rec)
-	_, err := s.ledger.Table.SaveBinding(ctx, rec)
+	rec.DueAt = c.ledger.Due(rec)
+	_, err := c.ledger.Table.SaveBinding(ctx, rec)
 	return err
 }
 
 // rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
 // is still there was checked. What a refresh has stored after the operator ended the token is
 // revoked too.
-func (s *Service) rest(ctx context.Context, rec binding.Record) error {
-	if look := rec.RecheckAt; !look.IsZero() && !look.After(s.ledger.Now()) {
-		if err := s.revokeLate(ctx, rec); err != nil {
+func (c checker) rest(ctx context.Context, rec binding.Record) error {
+	if look := rec.RecheckAt; !look.IsZero() && !look.After(c.ledger.Now()) {
+		if err := c.revokeLate(ctx, rec); err != nil {
 			return err
 		}
 		rec.RecheckAt = time.Time{}
 	}
 	rec.Attempts = 0
-	rec.CheckAt = s.ledger.Now().Add(ledger.CheckInterval - s.ledger.Jitter(2*time.Hour))
-	rec.DueAt = s.ledger.Due(rec)
-	_, err := s.ledger.Table.SaveBinding(ctx, rec)
+	rec.CheckAt = c.ledger.Now().Add(ledger.CheckInterval - c.ledger.Jitter(2*time.Hour))
+	rec.DueAt = c.ledger.Due(rec)
+	_, err := c.ledger.Table.SaveBinding(ctx, rec)
 	return err
 }
 
@@ -99,11 +99,11 @@ func one(yes bool) int {
 
 // instanceGone unbinds a binding whose instance has been away from the catalogue for a week. A
 // catalogue that can't be read says nothing.
-func (s *Service) instanceGone(ctx context.Context, rec *binding.Record) (bool, error) {
-	if s.instances == nil {
+func (c checker) instanceGone(ctx context.Context, rec *binding.Record) (bool, error) {
+	if c.instances == nil {
 		return false, nil
 	}
-	_, err := s.instances.Find(ctx, rec.Account, rec.Region, rec.Instance)
+	_, err := c.instances.Find(ctx, rec.Account, rec.Region, rec.Instance)
 	switch {
 	case err == nil:
 		rec.MissingSince = time.Time{}
@@ -111,14 +111,14 @@ func (s *Service) instanceGone(ctx context.Context, rec *binding.Record) (bool, 
 	case !problem.Is(err, problem.InstanceUnknown):
 		return false, nil
 	case rec.MissingSince.IsZero():
-		rec.MissingSince = s.ledger.Now()
+		rec.MissingSince = c.ledger.Now()
 	}
-	if s.ledger.Now().Sub(rec.MissingSince) < missingInstancePeriod {
+	if c.ledger.Now().Sub(rec.MissingSince) < missingInstancePeriod {
 		return false, nil
 	}
-	old, err := s.ledger.Unbind(ctx, rec.Key, nil, binding.User{})
+	old, err := c.ledger.Unbind(ctx, rec.Key, nil, binding.User{})
 	if err == nil {
-		event.Audit(ctx, s.ledger.Log, event.Entry{
+		event.Audit(ctx, c.ledger.Log, event.Entry{
 			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,
 		})
 	}

@@ -36,26 +36,26 @@ func (o checkOutcome) and(p checkOutcome) checkOutcome {
 // applyCheckResult puts the result of a check into the record. Only this function decides whether a
 // platform's answer ends a binding, restricts it, is temporary, or concerns the operator. confirmed
 // says that the platform has given the answer twice.
-func (s *Service) applyCheckResult(
+func (c checker) applyCheckResult(
 	b *binding.Record, f provider.CheckResult, cause error, confirmed bool,
 ) checkOutcome {
 	p := problem.Of(cause)
 	health := healthAfter(p)
 	switch {
 	case cause == nil:
-		return checkOutcome{recovered: s.markHealthy(b, f)}
-	case health != binding.HealthGood && !confirmed && s.mustConfirm(*b, p):
-		s.markDoubted(b, p)
+		return checkOutcome{recovered: c.markHealthy(b, f)}
+	case health != binding.HealthGood && !confirmed && c.mustConfirm(*b, p):
+		c.markDoubted(b, p)
 	case health != binding.HealthGood:
 		lost := credential.IsLost(p) && b.Health != binding.HealthRevoked
-		s.markUnhealthy(b, health, p)
+		c.markUnhealthy(b, health, p)
 		return checkOutcome{failed: true, lost: lost}
 	case p.Code == problem.ClientRefused, p.Code == problem.PlatformNotConfigured:
 		// The operator's fault changes no user's binding.
-		b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
+		b.CheckAt = c.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
 		return checkOutcome{transient: p}
 	default:
-		s.markUnanswered(b, p)
+		c.markUnanswered(b, p)
 		return checkOutcome{failed: true, transient: p}
 	}
 	return checkOutcome{failed: true}
@@ -84,12 +84,12 @@ func unauthorizedCodes() []problem.Code {
 }
 
 // markHealthy records a good check, and reports whether the binding has recovered with it.
-func (s *Service) markHealthy(b *binding.Record, f provider.CheckResult) (recovered bool) {
+func (c checker) markHealthy(b *binding.Record, f provider.CheckResult) (recovered bool) {
 	if b.Health == binding.HealthRevoked && b.Token.Refreshable && !credential.IsLost(b.Problem) {
 		return false // a refresh was refused in the meantime: the token works, but can't be renewed
 	}
 	recovered = b.Health != binding.HealthGood || b.Unanswered >= binding.MinUnansweredChecks
-	b.LastCheckedAt, b.Unanswered = s.ledger.Now(), 0
+	b.LastCheckedAt, b.Unanswered = c.ledger.Now(), 0
 	clearDoubt(b)
 	b.RechecksLeft = 0
 	if f.Identity.ID == b.Identity.ID {
@@ -102,13 +102,13 @@ func (s *Service) markHealthy(b *binding.Record, f provider.CheckResult) (recove
 		b.Token.ExpiresAt, b.Warned = f.ExpiresAt, 0 // its owner changed the expiry at the platform
 	}
 	b.Warnings = keepBindWarnings(b.Warnings, binding.Plain(f.Warnings))
-	b.CheckAt = s.ledger.NextCheck(*b)
-	if b.Health == binding.HealthExpired && !s.credentials.TokenValid(*b) {
+	b.CheckAt = c.ledger.NextCheck(*b)
+	if b.Health == binding.HealthExpired && !c.credentials.TokenValid(*b) {
 		return false // the expiry that its owner gave is over, though the platform accepts the token
 	}
 	b.Health, b.Problem = binding.HealthGood, nil
 	if recovered {
-		s.ledger.Happened(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
+		c.ledger.Happened(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
 	}
 	return recovered
 }
@@ -124,10 +124,10 @@ func keepBindWarnings(before, now []problem.Problem) []problem.Problem {
 }
 
 // markUnhealthy records a definite answer of the platform. Its event is written once.
-func (s *Service) markUnhealthy(b *binding.Record, health binding.Health, p *problem.Problem) {
+func (c checker) markUnhealthy(b *binding.Record, health binding.Health, p *problem.Problem) {
 	b.Unanswered = 0
 	clearDoubt(b)
-	s.scheduleRecheck(b, health, p)
+	c.scheduleRecheck(b, health, p)
 	if b.Health == health && b.Problem != nil && b.Problem.Code == p.Code {
 		if health != binding.HealthRevoked { // the first reason of a revocation stays
 			b.Problem = p
@@ -136,13 +136,13 @@ func (s *Service) markUnhealthy(b *binding.Record, health binding.Health, p *pro
 	}
 	if p.Code == problem.TokenRejected {
 		p = problem.New(problem.TokenRevoked).Because(credential.RevokedAtPlatform).
-			With("platform", s.ledger.Title(b.Platform))
+			With("platform", c.ledger.Title(b.Platform))
 	}
 	if b.Health == health && health == binding.HealthRevoked {
 		return // the first reason of a revocation stays
 	}
 	b.Health, b.Problem = health, p
-	s.ledger.Happened(b, binding.Event{Type: eventOf(health), Identity: b.Identity, Problem: p})
+	c.ledger.Happened(b, binding.Event{Type: eventOf(health), Identity: b.Identity, Problem: p})
 }
 
 // eventOf returns the type of the event that a binding becomes unusable with.
@@ -159,13 +159,13 @@ func eventOf(health binding.Health) string {
 // markUnanswered records a check without an answer. The third in a row writes an event, if the
 // binding is healthy otherwise: a temporary failure replaces neither the platform's last definite
 // answer nor its problem.
-func (s *Service) markUnanswered(b *binding.Record, p *problem.Problem) {
-	b.CheckAt = s.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
+func (c checker) markUnanswered(b *binding.Record, p *problem.Problem) {
+	b.CheckAt = c.ledger.Now().Add(max(RetryCheckInterval, p.RetryAfter))
 	if b.Health == binding.HealthRevoked {
-		b.CheckAt = s.ledger.Now().Add(ledger.CheckInterval)
+		b.CheckAt = c.ledger.Now().Add(ledger.CheckInterval)
 		if b.RechecksLeft > 0 { // the last of them needs an answer
 			wait := recheckIntervals()[len(recheckIntervals())-b.RechecksLeft]
-			b.CheckAt = s.ledger.Now().Add(max(wait, p.RetryAfter))
+			b.CheckAt = c.ledger.Now().Add(max(wait, p.RetryAfter))
 			b.RechecksLeft = max(1, b.RechecksLeft-1)
 		}
 		return
@@ -175,7 +175,7 @@ func (s *Service) markUnanswered(b *binding.Record, p *problem.Problem) {
 		return
 	}
 	b.Problem = p
-	s.ledger.Happened(
+	c.ledger.Happened(
 		b,
 		binding.Event{Type: binding.EventUnreachable, Identity: b.Identity, Problem: p},
 	)
@@ -183,15 +183,15 @@ func (s *Service) markUnanswered(b *binding.Record, p *problem.Problem) {
 
 // warnOfExpiry writes an event at 14, 7 and 1 days before a token's expiry, once each, and marks
 // the binding as expired after it.
-func (s *Service) warnOfExpiry(b *binding.Record) checkOutcome {
+func (c checker) warnOfExpiry(b *binding.Record) checkOutcome {
 	expiry := b.Token.ExpiresAt
 	if expiry.IsZero() || b.Token.Refreshable || b.Health != binding.HealthGood {
 		return checkOutcome{}
 	}
-	left := expiry.Sub(s.ledger.Now())
+	left := expiry.Sub(c.ledger.Now())
 	if left <= 0 {
-		p := problem.New(problem.TokenExpired).With("platform", s.ledger.Title(b.Platform))
-		s.markUnhealthy(b, binding.HealthExpired, p)
+		p := problem.New(problem.TokenExpired).With("platform", c.ledger.Title(b.Platform))
+		c.markUnhealthy(b, binding.HealthExpired, p)
 		return checkOutcome{failed: true}
 	}
 	for _, days := range slices.Backward(ledger.WarningDays()) { // the fewest first
@@ -202,7 +202,7 @@ func (s *Service) warnOfExpiry(b *binding.Record) checkOutcome {
 			break
 		}
 		b.Warned = days
-		s.ledger.Happened(b, binding.Event{Type: binding.EventExpiring, Identity: b.Identity})
+		c.ledger.Happened(b, binding.Event{Type: binding.EventExpiring, Identity: b.Identity})
 		return checkOutcome{warned: true}
 	}
 	return checkOutcome{}

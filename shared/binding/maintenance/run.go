@@ -174,9 +174,9 @@ func (r *run) check(rec binding.Record) task {
 			if !why.failing {
 				wait = 0 // for the next run, behind what is older
 			}
-			return hostResult{}, r.s.postpone(ctx, rec, wait)
+			return hostResult{}, checker{r.s}.postpone(ctx, rec, wait)
 		}
-		return r.s.checkDue(ctx, rec, part)
+		return checker{r.s}.checkDue(ctx, rec, part)
 	}
 }
 

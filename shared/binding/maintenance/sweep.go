@@ -73,7 +73,7 @@ func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	err := r.read(ctx)
 	r.working.Wait()
-	s.alarmLost(ctx, r.done.Lost)
+	checker{s}.alarmLost(ctx, r.done.Lost)
 	r.done.Duration = s.ledger.Now().Sub(r.began)
 	return r.done, err
 }
