@@ -1,14 +1,14 @@
 package netguard
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/net/idna"
 
 	"bindery/shared/problem"
 )
@@ -86,14 +86,34 @@ func refusedCharacters(raw string) *problem.Problem {
 	if end := strings.IndexAny(host, "/:"); end >= 0 {
 		host = host[:end]
 	}
-	ascii, err := idna.Lookup.ToASCII(host)
-	if err != nil || ascii == host || !strings.Contains(ascii, "xn--") {
+	ascii := asciiHost(host)
+	if ascii == host || !strings.Contains(ascii, "xn--") {
 		return refused("malformed")
 	}
 	if _, _, ok := normalHost(ascii); !ok {
 		return refused("malformed")
 	}
 	return refused("international").With("host", ascii)
+}
+
+// asciiHost returns the ASCII form of an international host name (RFC 5891), or host if it has
+// none. It asks net/http, which converts the name before it dials, and dials nothing: the tables
+// of golang.org/x/net/idna are in every binary already, and a second copy would not fit.
+func asciiHost(host string) string {
+	ascii := host
+	transport := http.Transport{
+		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			ascii, _, _ = net.SplitHostPort(address)
+			return nil, net.ErrClosed
+		},
+	}
+	reply, err := transport.RoundTrip(&http.Request{
+		Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: host}, Header: http.Header{},
+	})
+	if err == nil {
+		_ = reply.Body.Close()
+	}
+	return ascii
 }
 
 // plainPath reports whether a path has no empty, "." or ".." segments, which could lead out of the

@@ -24,7 +24,7 @@ func bitbucketRegistration() Registration {
 			{"BINDERY_BITBUCKET_API_URL", "Bitbucket's API", "https://api.bitbucket.org"},
 		},
 		New: func(e Environment) Platform {
-			return newBitbucket(e.trusted(bitbucketDialect), e.Origins[0], e.Origins[1])
+			return newBitbucket(e.trusted(bitbucketDialect()), e.Origins[0], e.Origins[1])
 		},
 	}
 }
@@ -33,24 +33,26 @@ func bitbucketRegistration() Registration {
 //
 // Source: recorded replies. Bitbucket's error objects are told from a gateway's by their type. The
 // words for a user who may not sign in are assumed.
-var bitbucketDialect = dialect{
-	title: "Bitbucket",
-	needs: "account repository webhook",
-	rules: []rule{
-		{401, bitbucketShape, "*account has been deactivated*", problem.UserBlocked, "deactivated"},
-		{401, bitbucketShape, "*does not support*", problem.PlatformError, "gone"},
-		{401, bitbucketShape, "*token expired*", problem.TokenExpired, ""},
-		{401, bitbucketShape, "*token has expired*", problem.TokenExpired, ""},
-		{401, bitbucketShape, "", problem.TokenRejected, ""},
-		{403, "", "*whitelist your ip*", problem.AddressNotListed, ""},
-		{403, "", "*ip allowlist*", problem.AddressNotListed, ""},
-		{403, "", "*two-step verification*", problem.UserBlocked, "two_step"},
-		{403, "", "*account has been deactivated*", problem.UserBlocked, "deactivated"},
-		{403, "", "*required privilege scopes*", problem.PermissionMissing, ""},
-		{403, bitbucketShape, "*lacks a scope*", problem.PermissionMissing, ""},
-		{403, "insufficient_scope", "", problem.PermissionMissing, ""},
-		{410, "", "", problem.PlatformError, "gone"}, // CHANGE-2770 removed cross-workspace calls
-	},
+func bitbucketDialect() dialect {
+	return dialect{
+		title: "Bitbucket",
+		needs: "account repository webhook",
+		rules: []rule{
+			{401, bitbucketShape, "*account has been deactivated*", problem.UserBlocked, "deactivated"},
+			{401, bitbucketShape, "*does not support*", problem.PlatformError, "gone"},
+			{401, bitbucketShape, "*token expired*", problem.TokenExpired, ""},
+			{401, bitbucketShape, "*token has expired*", problem.TokenExpired, ""},
+			{401, bitbucketShape, "", problem.TokenRejected, ""},
+			{403, "", "*whitelist your ip*", problem.AddressNotListed, ""},
+			{403, "", "*ip allowlist*", problem.AddressNotListed, ""},
+			{403, "", "*two-step verification*", problem.UserBlocked, "two_step"},
+			{403, "", "*account has been deactivated*", problem.UserBlocked, "deactivated"},
+			{403, "", "*required privilege scopes*", problem.PermissionMissing, ""},
+			{403, bitbucketShape, "*lacks a scope*", problem.PermissionMissing, ""},
+			{403, "insufficient_scope", "", problem.PermissionMissing, ""},
+			{410, "", "", problem.PlatformError, "gone"}, // CHANGE-2770 removed cross-workspace calls
+		},
+	}
 }
 
 // newBitbucket returns Bitbucket with the origins of its pages and of its API.

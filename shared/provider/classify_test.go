@@ -13,8 +13,8 @@ import (
 
 func testClient(name string) *client {
 	dialects := map[string]dialect{
-		Codeup: codeupDialect, Gitee: giteeDialect, GitHub: gitHubDialect, GitLab: gitLabDialect,
-		Bitbucket: bitbucketDialect,
+		Codeup: codeupDialect(), Gitee: giteeDialect(), GitHub: gitHubDialect(), GitLab: gitLabDialect(),
+		Bitbucket: bitbucketDialect(),
 	}
 	return &client{dialect: dialects[name], now: func() time.Time { return noon }}
 }

@@ -31,7 +31,7 @@ func codeupRegistration() Registration {
 			{"BINDERY_CODEUP_API_URL", "Codeup's API", "https://openapi-rdc.aliyuncs.com"},
 		},
 		New: func(e Environment) Platform {
-			return &codeup{e.trusted(codeupDialect), e.Origins[0], e.Origins[1]}
+			return &codeup{e.trusted(codeupDialect()), e.Origins[0], e.Origins[1]}
 		},
 	}
 }
@@ -39,30 +39,32 @@ func codeupRegistration() Registration {
 // codeupDialect is what Codeup's API answers.
 //
 // Source: the error code center of help.aliyun.com/yunxiao.
-var codeupDialect = dialect{
-	title:     "Codeup",
-	plainText: true,
-	rules: []rule{
-		{401, codeupCode + "expiredtokenerror", "", problem.TokenExpired, ""},
-		{401, codeupCode + "invalidtokenerror", "", problem.TokenRejected, ""},
-		{401, codeupCode + "unauthorized", "", problem.TokenRejected, ""},
-		// Without a code the documented messages count.
-		{401, "", "expiredtokenerror*", problem.TokenExpired, ""},
-		{401, "", "invalidtokenerror*", problem.TokenRejected, ""},
-		{401, "", "token has expired*", problem.TokenExpired, ""},
-		{401, "", "token is invalid*", problem.TokenRejected, ""},
-		{403, codeupCode + "system_forbidden_error", "", problem.AddressNotListed, ""},
-		{403, "", "*白名单*", problem.AddressNotListed, ""},
-		{403, "*usernotincurrentorganization", "", problem.OrganizationUnknown, "not_a_member"},
-		{403, "*invalidorganizationmember", "", problem.OrganizationUnknown, "not_a_member"},
-		// The token is valid and lacks the permission for this call. The caller knows which
-		// permission that is.
-		{403, codeupCode + "forbidden*", "", problem.PermissionMissing, ""},
-		{403, codeupCode + "nopermission*", "", problem.PermissionMissing, ""},
-		// The older API reports the allow-list with other statuses too.
-		{400, codeupCode + "system_forbidden_error", "", problem.AddressNotListed, ""},
-		{400, codeupCode + "unsupportedcurrenttokentype", "", problem.TokenRejected, "token_type"},
-	},
+func codeupDialect() dialect {
+	return dialect{
+		title:     "Codeup",
+		plainText: true,
+		rules: []rule{
+			{401, codeupCode + "expiredtokenerror", "", problem.TokenExpired, ""},
+			{401, codeupCode + "invalidtokenerror", "", problem.TokenRejected, ""},
+			{401, codeupCode + "unauthorized", "", problem.TokenRejected, ""},
+			// Without a code the documented messages count.
+			{401, "", "expiredtokenerror*", problem.TokenExpired, ""},
+			{401, "", "invalidtokenerror*", problem.TokenRejected, ""},
+			{401, "", "token has expired*", problem.TokenExpired, ""},
+			{401, "", "token is invalid*", problem.TokenRejected, ""},
+			{403, codeupCode + "system_forbidden_error", "", problem.AddressNotListed, ""},
+			{403, "", "*白名单*", problem.AddressNotListed, ""},
+			{403, "*usernotincurrentorganization", "", problem.OrganizationUnknown, "not_a_member"},
+			{403, "*invalidorganizationmember", "", problem.OrganizationUnknown, "not_a_member"},
+			// The token is valid and lacks the permission for this call. The caller knows which
+			// permission that is.
+			{403, codeupCode + "forbidden*", "", problem.PermissionMissing, ""},
+			{403, codeupCode + "nopermission*", "", problem.PermissionMissing, ""},
+			// The older API reports the allow-list with other statuses too.
+			{400, codeupCode + "system_forbidden_error", "", problem.AddressNotListed, ""},
+			{400, codeupCode + "unsupportedcurrenttokentype", "", problem.TokenRejected, "token_type"},
+		},
+	}
 }
 
 // codeupTokens is the page where users create and delete their tokens.

@@ -23,7 +23,7 @@ func giteeRegistration() Registration {
 			{"BINDERY_GITEE_API_URL", "Gitee's API", "https://gitee.com"},
 		},
 		New: func(e Environment) Platform {
-			return newGitee(e.trusted(giteeDialect), e.Origins[0], e.Origins[1])
+			return newGitee(e.trusted(giteeDialect()), e.Origins[0], e.Origins[1])
 		},
 	}
 }
@@ -32,24 +32,26 @@ func giteeRegistration() Registration {
 //
 // Source: recorded replies. Gitee's token endpoint behaves like Doorkeeper, whose words for a token
 // of the API are accepted too. The words for a user who is locked are assumed.
-var giteeDialect = dialect{
-	title: "Gitee",
-	needs: "user_info projects hook",
-	// Source: Gitee's oauth_doc, for calls without a User-Agent.
-	forbiddenReason: "user_agent",
-	rules: []rule{
-		{401, "", "401 unauthorized: access token is expired*", problem.TokenExpired, ""},
-		{401, "", "401 unauthorized: access token*", problem.TokenRejected, ""},
-		{401, onlyMessage, "401 unauthorized", problem.TokenRejected, ""},
-		{401, "invalid_token", "the access token expired*", problem.TokenExpired, ""},
-		{401, "invalid_token", "the access token*", problem.TokenRejected, ""},
-		{403, "insufficient_scope", "", problem.PermissionMissing, ""},
-		{403, "", "*scope*", problem.PermissionMissing, ""},
-		{403, "", "*锁定*", problem.UserBlocked, "blocked"},
-		{403, "", "*封禁*", problem.UserBlocked, "blocked"},
-		{403, "", "*account is locked*", problem.UserBlocked, "blocked"},
-		{403, "", "*account is blocked*", problem.UserBlocked, "blocked"},
-	},
+func giteeDialect() dialect {
+	return dialect{
+		title: "Gitee",
+		needs: "user_info projects hook",
+		// Source: Gitee's oauth_doc, for calls without a User-Agent.
+		forbiddenReason: "user_agent",
+		rules: []rule{
+			{401, "", "401 unauthorized: access token is expired*", problem.TokenExpired, ""},
+			{401, "", "401 unauthorized: access token*", problem.TokenRejected, ""},
+			{401, onlyMessage, "401 unauthorized", problem.TokenRejected, ""},
+			{401, "invalid_token", "the access token expired*", problem.TokenExpired, ""},
+			{401, "invalid_token", "the access token*", problem.TokenRejected, ""},
+			{403, "insufficient_scope", "", problem.PermissionMissing, ""},
+			{403, "", "*scope*", problem.PermissionMissing, ""},
+			{403, "", "*锁定*", problem.UserBlocked, "blocked"},
+			{403, "", "*封禁*", problem.UserBlocked, "blocked"},
+			{403, "", "*account is locked*", problem.UserBlocked, "blocked"},
+			{403, "", "*account is blocked*", problem.UserBlocked, "blocked"},
+		},
+	}
 }
 
 // newGitee returns Gitee with the origins of its pages and of its API.

@@ -30,7 +30,7 @@ func gitHubRegistration() Registration {
 			{"BINDERY_GITHUB_API_URL", "GitHub's API", "https://api.github.com"},
 		},
 		New: func(e Environment) Platform {
-			return newGitHub(e.trusted(gitHubDialect), e.Origins[0], e.Origins[1], e.Sleep)
+			return newGitHub(e.trusted(gitHubDialect()), e.Origins[0], e.Origins[1], e.Sleep)
 		},
 	}
 }
@@ -38,23 +38,25 @@ func gitHubRegistration() Registration {
 // gitHubDialect is what GitHub's API answers.
 //
 // Source: GitHub's docs, "Troubleshooting the REST API", and replies that users have published.
-var gitHubDialect = dialect{
-	title: "GitHub",
-	needs: "repo",
-	rules: []rule{
-		{401, "", "bad credentials*", problem.TokenRejected, ""},
-		{403, "", "*secondary rate limit*", problem.PlatformRateLimited, ""},
-		{403, "", "*rate limit exceeded*", problem.PlatformRateLimited, ""},
-		{403, "", "*abuse detection*", problem.PlatformRateLimited, ""},
-		{403, "", "*login attempts exceeded*", problem.PlatformRateLimited, ""},
-		{403, "", "*ip allow list*", problem.AddressNotListed, ""},
-		{403, "", "*account was suspended*", problem.UserBlocked, "suspended"},
-		{403, "", "*email address must be verified*", problem.UserBlocked, "unconfirmed_email"},
-		{403, "", "*saml*", problem.PermissionMissing, "single_sign_on"},
-		{403, "", "*oauth app access restrictions*", problem.PermissionMissing, "not_approved"},
-		{403, "", "*not accessible by integration*", problem.ClientRefused, "github_app"},
-		{403, "", "*administrative rules*", problem.PlatformError, "user_agent"},
-	},
+func gitHubDialect() dialect {
+	return dialect{
+		title: "GitHub",
+		needs: "repo",
+		rules: []rule{
+			{401, "", "bad credentials*", problem.TokenRejected, ""},
+			{403, "", "*secondary rate limit*", problem.PlatformRateLimited, ""},
+			{403, "", "*rate limit exceeded*", problem.PlatformRateLimited, ""},
+			{403, "", "*abuse detection*", problem.PlatformRateLimited, ""},
+			{403, "", "*login attempts exceeded*", problem.PlatformRateLimited, ""},
+			{403, "", "*ip allow list*", problem.AddressNotListed, ""},
+			{403, "", "*account was suspended*", problem.UserBlocked, "suspended"},
+			{403, "", "*email address must be verified*", problem.UserBlocked, "unconfirmed_email"},
+			{403, "", "*saml*", problem.PermissionMissing, "single_sign_on"},
+			{403, "", "*oauth app access restrictions*", problem.PermissionMissing, "not_approved"},
+			{403, "", "*not accessible by integration*", problem.ClientRefused, "github_app"},
+			{403, "", "*administrative rules*", problem.PlatformError, "user_agent"},
+		},
+	}
 }
 
 // newGitHub returns GitHub with the origins of its pages and of its API.

@@ -20,7 +20,7 @@ type gitLab struct{ *client }
 func gitLabRegistration() Registration {
 	return Registration{
 		Name: GitLab,
-		New:  func(e Environment) Platform { return &gitLab{e.guarded(gitLabDialect)} },
+		New:  func(e Environment) Platform { return &gitLab{e.guarded(gitLabDialect())} },
 	}
 }
 
@@ -30,31 +30,33 @@ func gitLabRegistration() Registration {
 // lib/gitlab/auth/user_access_denied_reason.rb for what follows "403 Forbidden - ". GitLab's web
 // pages answer 401 in JSON as well, in the user's language ("You need to sign in or sign up before
 // continuing."): that is not the API.
-var gitLabDialect = dialect{
-	title:       "GitLab",
-	needs:       "api",
-	userAddress: true,
-	rules: []rule{
-		{401, "invalid_token", "token is expired*", problem.TokenExpired, ""},
-		{401, "invalid_token", "token was revoked*", problem.TokenRejected, "revoked"},
-		{401, "invalid_token", "bad access token*", problem.TokenRejected, ""},
-		{401, "invalid_token", "*impersonation*", problem.PermissionMissing, "impersonation"},
-		{401, onlyMessage, "401 unauthorized", problem.TokenRejected, ""},
-		{401, "dpop_error", "", problem.PermissionMissing, "dpop"},
-		{403, "insufficient_granular_scope", "", problem.PermissionMissing, "fine_grained"},
-		{403, "insufficient_scope", "", problem.PermissionMissing, ""},
-		{403, "", "*must accept the terms of service*", problem.UserBlocked, "terms"},
-		{403, "", "*password expired*", problem.UserBlocked, "password_expired"},
-		{403, "", "*password has expired*", problem.UserBlocked, "password_expired"},
-		{403, "", "*email address is not confirmed*", problem.UserBlocked, "unconfirmed_email"},
-		{403, "", "*pending approval*", problem.UserBlocked, "pending_approval"},
-		{403, "", "*account has been deactivated*", problem.UserBlocked, "deactivated"},
-		{403, "", "*performed by internal users*", problem.UserBlocked, "internal_user"},
-		{403, "", "*account has been banned*", problem.UserBlocked, "banned"},
-		{403, "", "*blocked by ldap*", problem.UserBlocked, "ldap_blocked"},
-		{403, "", "*account has been blocked*", problem.UserBlocked, "blocked"},
-		{403, onlyMessage, "403 forbidden - *", problem.UserBlocked, ""}, // translated, or newer
-	},
+func gitLabDialect() dialect {
+	return dialect{
+		title:       "GitLab",
+		needs:       "api",
+		userAddress: true,
+		rules: []rule{
+			{401, "invalid_token", "token is expired*", problem.TokenExpired, ""},
+			{401, "invalid_token", "token was revoked*", problem.TokenRejected, "revoked"},
+			{401, "invalid_token", "bad access token*", problem.TokenRejected, ""},
+			{401, "invalid_token", "*impersonation*", problem.PermissionMissing, "impersonation"},
+			{401, onlyMessage, "401 unauthorized", problem.TokenRejected, ""},
+			{401, "dpop_error", "", problem.PermissionMissing, "dpop"},
+			{403, "insufficient_granular_scope", "", problem.PermissionMissing, "fine_grained"},
+			{403, "insufficient_scope", "", problem.PermissionMissing, ""},
+			{403, "", "*must accept the terms of service*", problem.UserBlocked, "terms"},
+			{403, "", "*password expired*", problem.UserBlocked, "password_expired"},
+			{403, "", "*password has expired*", problem.UserBlocked, "password_expired"},
+			{403, "", "*email address is not confirmed*", problem.UserBlocked, "unconfirmed_email"},
+			{403, "", "*pending approval*", problem.UserBlocked, "pending_approval"},
+			{403, "", "*account has been deactivated*", problem.UserBlocked, "deactivated"},
+			{403, "", "*performed by internal users*", problem.UserBlocked, "internal_user"},
+			{403, "", "*account has been banned*", problem.UserBlocked, "banned"},
+			{403, "", "*blocked by ldap*", problem.UserBlocked, "ldap_blocked"},
+			{403, "", "*account has been blocked*", problem.UserBlocked, "blocked"},
+			{403, onlyMessage, "403 forbidden - *", problem.UserBlocked, ""}, // translated, or newer
+		},
+	}
 }
 
 // gitLabStates are the reasons for the states of a user that is not active.

@@ -80,7 +80,7 @@ func TestC13_AGitLabWithoutTLSGetsAWarning(t *testing.T) {
 
 	tls := &gitLab{Environment{
 		Guard: s.secure(t), Now: func() time.Time { return noon },
-	}.guarded(gitLabDialect)}
+	}.guarded(gitLabDialect())}
 	f, err = tls.Verify(t.Context(), submit("https://example.com"))
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ export default {
   "empty.title": "No instances",
   "empty.text": "Your account has no registry instance, or your sign-in may see none. Ask your administrator.",
   "sandbox.title": "Sandbox",
-  "sandbox.text": "The platforms here are pretend ones. Enter no real token.",
+  "sandbox.text": "The platforms here are simulated. Enter no real token.",
   "sandbox.link": "Sample tokens and faults",
   "signin": "Sign in",
   "signin.title": "Sign in to Bindery",
