@@ -245,6 +245,42 @@ func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked)
 }
 
+// TestD11_AVaultThatIsDownDelaysTheRevocationOfALateToken: it neither parks the binding nor drops
+// the last look, however long it is down.
+func TestD11_AVaultThatIsDownDelaysTheRevocationOfALateToken(t *testing.T) {
+	b := newHarness(t)
+	b.bound("i-1", provider.GitHub)
+	b.clock().Advance(9 * time.Hour)
+	rec := b.row("i-1", provider.GitHub)
+	ctx := b.Ledger.StartInvocation(context.Background())
+	k, err := b.Ledger.Fetch(ctx, rec.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
+		t.Fatal(err)
+	}
+	b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	if k, err = b.Credentials.StoreNext(ctx, rec, k); err != nil {
+		t.Fatal(err)
+	}
+	b.inside.set(func(_ context.Context, call string) (func(), error) {
+		if call == "Get" {
+			return nil, errDown
+		}
+		return nil, nil
+	})
+	for range maintenance.MaxCheckAttempts + 2 {
+		b.later(ledger.OrphanGracePeriod)
+	}
+	b.inside.clear()
+	testkit.Want(t, "it lives while the vault is down", b.lives(k.Token), true)
+	b.later(ledger.OrphanGracePeriod)
+	testkit.Want(t, "it lives after the last look", b.lives(k.Token), false)
+	parked := strings.Contains(b.log.String(), "alarm=parked")
+	testkit.Want(t, "the binding is parked", parked, false)
+}
+
 // TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo: a page of bindings was read, and a
 // build refreshes one of them before it is revoked.
 func TestD11_ATokenThatARefreshHasJustStoredIsRevokedToo(t *testing.T) {

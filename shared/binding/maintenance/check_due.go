@@ -36,11 +36,17 @@ func (c checker) checkDue(
 	if err != nil {
 		return hostResult{}, err
 	}
-	if gone, err := c.instanceGone(ctx, &rec); gone || err != nil {
-		return hostResult{}, err
+	gone, err := c.instanceGone(ctx, &rec)
+	rests := binding.IsRevokedByOperator(rec) ||
+		rec.Health == binding.HealthRevoked && !hasRecheck(rec)
+	if err == nil && !gone && rests {
+		err = c.rest(ctx, rec)
 	}
-	if binding.IsRevokedByOperator(rec) || rec.Health == binding.HealthRevoked && !hasRecheck(rec) {
-		return hostResult{}, c.rest(ctx, rec)
+	if err != nil {
+		c.unclaim(ctx, rec) // a store or a platform has failed: that is no crash
+	}
+	if gone || rests || err != nil {
+		return hostResult{}, err
 	}
 	_, out, err := c.checkClaimed(ctx, rec, origin{})
 	part.Checked++

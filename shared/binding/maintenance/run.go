@@ -100,11 +100,12 @@ func (r *run) binding(ctx context.Context, key binding.Key, part *SweepResult) e
 		r.failed(ctx, what, failed)
 		return r.proceed(ctx, rec, part)
 	}
+	sends := rec.Delivery.Waiting > 0 && !rec.Delivery.At.After(r.s.ledger.Now())
 	rec, check, err := r.s.sweepBinding(ctx, rec, part)
 	switch {
 	case check:
 		r.queue(ctx, hostOf(rec), job{what, r.check(rec)})
-	case err == nil && r.s.ledger.Webhook != nil && rec.Delivery.Waiting > 0:
+	case err == nil && r.s.ledger.Webhook != nil && sends:
 		r.queue(ctx, "webhook", job{what, r.deliver(rec)})
 	}
 	return err
