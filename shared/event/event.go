@@ -1,7 +1,7 @@
 // Package event reports what happens to bindings: audit lines and metrics in the log, and events to
 // the operator's webhook.
 //
-// Package binding creates an event and stores it in the same write as the record's change, so that
+// Package ledger creates an event and stores it in the same write as the record's change, so that
 // the event exists exactly if the change does. Audit lines are for an operator: who did or tried
 // what, to which binding, and whether it was allowed; a denied call has its line too.
 package event

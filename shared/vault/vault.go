@@ -103,7 +103,7 @@ func CheckValue(name SecretName, generation int, value secret.Text) error {
 // is called when the call has ended.
 type Hook = func(ctx context.Context, call string) (done func(), err error)
 
-// WithBeforeCall returns a vault that calls h before every call to v. Package binding uses it for
+// WithBeforeCall returns a vault that calls h before every call to v. Package ledger uses it for
 // its limit of 2 minutes, and its tests for counters and crashes.
 func WithBeforeCall(v Vault, h Hook) Vault { return hooked{v, h} }
 
