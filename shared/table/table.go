@@ -4,12 +4,12 @@
 //
 // # What every implementation promises
 //
-// Each method makes one round trip, except DueBefore, which makes one for each shard and page. There
-// are no transactions across partitions, and nothing relies on a time-to-live. Every save gives the
-// row a new random version, which never repeats. A save or delete carries the version that was read,
-// or "" for a row that must not exist yet, and fails with [ErrConflict] if the row has another. An
-// error that is none of this package's (throttling, a time-out, a full disk) means that the outcome
-// is unknown: the caller reads the row again, and the row decides.
+// Each method makes one round trip, except DueBefore, which makes one for each shard and page.
+// There are no transactions across partitions, and nothing relies on a time-to-live. Every save
+// gives the row a new random version, which never repeats. A save or delete carries the version
+// that was read, or "" for a row that must not exist yet, and fails with [ErrConflict] if the
+// row has another. An error that is none of this package's (throttling, a time-out, a full disk)
+// means that the outcome is unknown: the caller reads the row again, and the row decides.
 //
 // A record keeps what a newer version of this code wrote and this version does not know: fields of
 // a record, an authorization, a token, an event or an owned secret, and attributes of the row.
