@@ -2,8 +2,8 @@
 // share the authentication of callers, the reading of requests and the writing of replies. The
 // contract is openapi.yaml.
 //
-// A handler determines the caller and the request, calls the packages below binding, and writes the result.
-// Errors become HTTP replies in one place, [API.fail].
+// A handler determines the caller and the request, calls the packages below binding, and writes
+// the result. Errors become HTTP replies in one place, [API.fail].
 package api
 
 import (

@@ -1,6 +1,7 @@
-// Package engine keeps the records of package binding in a store whose rows are spread by one key and
-// sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds, under which
-// key, and what each method of ledger.Table asks. How a service is asked is up to a [Driver].
+// Package engine keeps the records of package binding in a store whose rows are spread by one
+// key and sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds,
+// under which key, and what each method of ledger.Table asks. How a service is asked is up to a
+// [Driver].
 //
 // # Keys
 //
