@@ -350,7 +350,7 @@ func (d *deployment) makeDue(ctx context.Context, e table.DueEntry) error {
 	}
 	b, err := d.table.Binding(ctx, e.Binding)
 	if err == nil {
-		b.DueAt, b.CheckAt = past, past
+		b.DueAt, b.CheckAt, b.EventAt = past, past, past.Add(-time.Hour)
 		for i := range b.Secrets {
 			b.Secrets[i].DueAt = past
 		}

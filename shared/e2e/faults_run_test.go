@@ -178,7 +178,27 @@ func (r *faultRun) prepare() apiRequest {
 	r.t.Helper()
 	r.user = r.bearer(rand.Text(), everyScope)
 	r.restart()
+	r.shortenLists()
 	return r.setUp(r)
+}
+
+// shortenLists moves the retired secrets of the run's bindings to other rows, as the sweep would
+// end them between binds that are minutes apart: a full list refuses a bind.
+func (r *faultRun) shortenLists() {
+	r.t.Helper()
+	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
+		rec, err := r.table.Binding(r.t.Context(), r.bindingKey(platform))
+		if err != nil || len(rec.Secrets) < 8 {
+			continue
+		}
+		other := binding.Record{Key: rec.Key, Secrets: rec.Secrets, DueAt: rec.DueAt}
+		other.Instance = rand.Text()
+		_, err = r.table.SaveBinding(r.t.Context(), other)
+		r.mustSucceed(err)
+		rec.Secrets = nil
+		_, err = r.table.SaveBinding(r.t.Context(), rec)
+		r.mustSucceed(err)
+	}
 }
 
 // send sends the request. The function has the time that the template gives it.

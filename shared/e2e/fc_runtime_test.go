@@ -117,7 +117,7 @@ func buildPanicking(t *testing.T) (binary string) {
 		t.Fatal(err)
 	}
 	changed := strings.Replace(string(text), "a.Handler(api.Status)", panicking, 1)
-	changed = strings.Replace(changed, `"context"`, "\"context\"\n\t\"net/http\"", 1)
+	changed = strings.Replace(changed, "import (", "import (\n\t\"net/http\"\n", 1)
 	folder := t.TempDir()
 	overlay, replacement := filepath.Join(folder, "overlay.json"), filepath.Join(folder, "main.go")
 	replaced, err := json.Marshal(object{"Replace": object{source: replacement}})
