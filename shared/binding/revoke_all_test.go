@@ -216,26 +216,35 @@ func TestD11_ItStopsInTimeAndContinuesWhereItStopped(t *testing.T) {
 	testkit.Want(t, "more runs than one", runs > 1, true)
 }
 
+// revokedDuringRefresh has the operator revoke every token of GitHub while the platform answers the
+// refresh of a binding. It returns the record before, and the new token, which is in the vault.
+func (b *harness) revokedDuringRefresh(id string) (binding.Record, ledger.TokenBundle) {
+	b.Helper()
+	b.bound(id, provider.GitHub)
+	b.clock().Advance(9 * time.Hour)
+	rec := b.row(id, provider.GitHub)
+	ctx := b.Ledger.StartInvocation(context.Background())
+	k, err := b.Ledger.Fetch(ctx, rec.Token)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
+		b.Fatal(err)
+	}
+	b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
+	if k, err = b.Credentials.StoreNext(ctx, rec, k); err != nil {
+		b.Fatal(err)
+	}
+	return rec, k
+}
+
 // TestD11_ARunningRefreshDoesNotRestoreIt revokes while the platform is answering a refresh.
 // The new token is revoked too.
 func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 	b := newHarness(t)
-	b.bound("i-1", provider.GitHub)
-	b.clock().Advance(9 * time.Hour)
-	rec := b.row("i-1", provider.GitHub)
+	rec, k := b.revokedDuringRefresh("i-1")
 	ctx := b.Ledger.StartInvocation(context.Background())
-	k, err := b.Ledger.Fetch(ctx, rec.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
-		t.Fatal(err)
-	}
-	b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	if k, err = b.Credentials.StoreNext(ctx, rec, k); err != nil {
-		t.Fatal(err)
-	}
-	_, err = b.Credentials.Commit(ctx, rec, k)
+	_, err := b.Credentials.Commit(ctx, rec, k)
 	testkit.Want(t, "the refresh's end", problem.Of(err).Reason, binding.RevokedByOperator)
 	testkit.Want(t, "it lives", b.lives(k.Token), true)
 	b.deny("i-1", provider.GitHub)
@@ -249,21 +258,7 @@ func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 // the last look, however long it is down.
 func TestD11_AVaultThatIsDownDelaysTheRevocationOfALateToken(t *testing.T) {
 	b := newHarness(t)
-	b.bound("i-1", provider.GitHub)
-	b.clock().Advance(9 * time.Hour)
-	rec := b.row("i-1", provider.GitHub)
-	ctx := b.Ledger.StartInvocation(context.Background())
-	k, err := b.Ledger.Fetch(ctx, rec.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
-		t.Fatal(err)
-	}
-	b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	if k, err = b.Credentials.StoreNext(ctx, rec, k); err != nil {
-		t.Fatal(err)
-	}
+	_, k := b.revokedDuringRefresh("i-1")
 	b.inside.set(func(_ context.Context, call string) (func(), error) {
 		if call == "Get" {
 			return nil, errDown
