@@ -38,10 +38,10 @@ type CallbackResult struct {
 	Cookie bool
 }
 
-// HandleCallback redeems the code that a browser sends, if it is the browser that went through the
-// consent. Everything is checked before anything is claimed, so that a forged callback destroys no
-// attempt; of two callbacks the claim lets one redeem the code. The result is valid with an error,
-// too.
+// HandleCallback redeems the code that a browser sends, if it is the browser that went through
+// the consent. State, time, platform and cookie are checked before anything is claimed, so that
+// a forged callback destroys no attempt; of two callbacks the claim lets one redeem the code.
+// The result is valid with an error, too.
 func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (CallbackResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	id := AuthorizationOf(in.State)
