@@ -119,10 +119,13 @@ func (p *scenario) loses(conditional bool) error {
 	return errLost
 }
 
+// maxSteps is far more than any scenario takes.
+const maxSteps = 10_000
+
 // run starts the actors one after the other and continues them in any order until all have ended.
 // After each step it checks that the record's secret is in the vault.
 func (p *scenario) run(actors []actor) error {
-	for {
+	for range maxSteps {
 		synctest.Wait() // until every process waits or has ended
 		if err := p.checkRecord(); err != nil {
 			return err
@@ -152,6 +155,7 @@ func (p *scenario) run(actors []actor) error {
 			p.step(roll >= 26)
 		}
 	}
+	return fmt.Errorf("the processes have not ended after %d steps", maxSteps)
 }
 
 // begin starts a process.
