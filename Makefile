@@ -37,7 +37,7 @@ node_modules/.package-lock.json: package-lock.json
 	-$(if $(shell command -v npm 2>/dev/null),npm ci --no-audit --no-fund,@echo "There is no npm.")
 
 # Never from the cache, because some tests run binaries that they build.
-GO_TEST := $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m $(RACE)
+GO_TEST := $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 30m $(RACE)
 
 # All three builds, also when one fails.
 test: node_modules/.package-lock.json ## every test that this machine can run

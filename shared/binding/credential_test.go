@@ -200,7 +200,7 @@ func TestManyCallersWhileThePlatformFailsAreAnsweredAndFewReachThePlatform(t *te
 func TestABindingThatHangsDelaysNoOther(t *testing.T) {
 	b := newHarness(t)
 	b.shortenWaits()
-	const bindings, reads = 10, 5000
+	const bindings, reads = 10, 500
 	for i := range bindings {
 		b.mustBind("i-"+strconv.Itoa(i), aliceToken)
 	}
