@@ -231,11 +231,7 @@ func TestABindingThatHangsDelaysNoOther(t *testing.T) {
 		})
 	}
 	group.Wait()
-	select {
-	case err := <-hanging:
-		t.Errorf("the platform didn't hang: %v", err)
-	default:
-	}
+	testkit.Want(t, "answered while the platform hangs", len(hanging), 0)
 	close(release)
 	testkit.Want(t, "in the end", <-hanging, nil)
 }
