@@ -105,7 +105,7 @@ const asked, notAsked wasAsked = true, false
 
 // backOff records a refresh that failed temporarily, and returns its problem. The token is kept. A
 // failure without a definite answer sets RefreshUnclear: the platform may have used the refresh
-// token up.
+// token up. A secret that is gone sets no pause.
 func (s *Service) backOff(
 	ctx context.Context, rec binding.Record, cause error, was wasAsked,
 ) error {
@@ -134,9 +134,12 @@ func (s *Service) backOff(
 			next = MinRefreshBackoff
 		}
 		wait = max(wait, next)
-		b.Backoff = binding.Backoff{Until: s.ledger.Now().Add(wait), Tries: tries, Problem: p}
+		until := s.ledger.Now().Add(wait)
+		if !errors.Is(cause, vault.ErrNotFound) { // a pause would hide a lost secret from its check
+			b.Backoff = binding.Backoff{Until: until, Tries: tries, Problem: p}
+		}
 		if b.RefreshUnclear { // the platform may have ended the token before its expiry: check soon
-			b.CheckAt = binding.Earliest(b.CheckAt, b.Backoff.Until)
+			b.CheckAt = binding.Earliest(b.CheckAt, until)
 		}
 		b.DueAt = s.ledger.Due(*b)
 		return true
