@@ -52,13 +52,13 @@ func (c checker) checkDue(
 	_, out, err := c.checkClaimed(ctx, rec, origin{})
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
+	if err != nil {
+		return hostResult{}, err // the rest was not saved
+	}
 	part.Warned += one(out.warned)
 	part.Recovered += one(out.recovered)
 	part.Failed += one(out.failed)
 	part.Lost += one(out.lost)
-	if err != nil {
-		return hostResult{}, err
-	}
 	if out.transient == nil {
 		return hostResult{asked: true, well: true}, nil
 	}
