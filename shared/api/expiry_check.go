@@ -111,14 +111,14 @@ func (a *API) sweep(ctx context.Context) error {
 	a.log.InfoContext(ctx, "checked",
 		"due", done.Due, "checked", done.Checked, "refreshed", done.Refreshed,
 		"warned", done.Warned, "recovered", done.Recovered, "failed", done.Failed,
-		"parked", done.Parked, "putOff", done.PutOff, "drained", done.Drained,
-		"removed", done.Removed, "kept", done.Kept, "deleted", done.Deleted,
+		"parked", done.Parked, "lost", done.Lost, "putOff", done.PutOff,
+		"drained", done.Drained, "removed", done.Removed, "kept", done.Kept, "deleted", done.Deleted,
 		"sent", done.Sent, "left", done.Left, "durationMs", done.Duration.Milliseconds())
 	values := map[string]float64{
 		"Due": float64(done.Due), "Checked": float64(done.Checked),
 		"Refreshed": float64(done.Refreshed), "Failed": float64(done.Failed),
-		"Parked": float64(done.Parked), "PutOff": float64(done.PutOff),
-		"DurationMs": float64(done.Duration.Milliseconds()),
+		"Parked": float64(done.Parked), "Lost": float64(done.Lost),
+		"PutOff": float64(done.PutOff), "DurationMs": float64(done.Duration.Milliseconds()),
 	}
 	if err != nil {
 		delete(values, "Due") // operators read from it that the checks complete

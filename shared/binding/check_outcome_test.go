@@ -194,6 +194,19 @@ func TestARefusalOfATokenThatWasJustIssuedDoesNotRevoke(t *testing.T) {
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound)
 }
 
+// TestACheckWhoseResultIsNotSavedFailsOnce, and has done nothing else that the run counts.
+func TestACheckWhoseResultIsNotSavedFailsOnce(t *testing.T) {
+	b := newHarness(t)
+	b.mustBind("i-1", aliceToken)
+	b.later(0)
+	b.clock().Advance(ledger.CheckInterval)
+	b.fault(provider.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
+	b.inside.set(downFrom("second SaveBinding"))
+	done := b.mustSweep()
+	testkit.Want(t, "checked", done.Checked, 1)
+	testkit.Want(t, "failed", done.Failed, 1)
+}
+
 func TestThreeChecksWithoutAnAnswerAreReported(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)

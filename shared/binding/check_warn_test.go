@@ -191,7 +191,7 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 	})
 }
 
-func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T) {
+func TestD7_ARecordWhoseChecksCrashIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	b := newHarness(t)
 	b.bound("i-1", provider.GitLab)
 	b.settled()
@@ -214,9 +214,65 @@ func TestD7_ARecordWhoseChecksCrashIsQuarantinedWithAnAlarmAfterTen(t *testing.T
 	testkit.Want(t, "checked again from then on", b.mustSweep().Checked, 1)
 }
 
-// TestAVaultThatIsDownQuarantinesNothing sweeps for a day while no token can be read. One token
+// parked returns a harness with a binding whose checks have crashed until it was parked.
+func parked(t *testing.T, name string) *harness {
+	b := newHarness(t)
+	b.bound("i-1", name)
+	b.later(0)
+	b.clock().Advance(ledger.CheckInterval)
+	for range maintenance.MaxCheckAttempts {
+		b.crashingSweep(func(call string) bool { return call == "Get" })
+		b.clock().Advance(maintenance.CheckLeaseTTL)
+	}
+	testkit.Want(t, "parked", b.mustSweep().Parked, 1)
+	return b
+}
+
+func (b *harness) parkedAlarms() int { return strings.Count(b.log.String(), "alarm=parked") }
+
+func TestD7_ALostSecretOfAParkedBindingStillEndsIt(t *testing.T) {
+	each(t, provider.Names(), func(t *testing.T, name string) {
+		b := parked(t, name)
+		b.loseSecret("i-1", name)
+		b.credentialProblem("i-1", name)
+		b.clock().Advance(credential.LostCheckInterval)
+		b.mustSweep()
+		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
+		testkit.Want(t, "reason", b.credentialProblem("i-1", name).Reason, credential.TokenLost)
+		testkit.Want(t, "alarms", b.parkedAlarms(), 1)
+	})
+}
+
+// TestD7_AParkedBindingIsParkedOnce lets what makes a record due happen to a parked one: a loss
+// whose check crashes too, and a refresh without a definite answer.
+func TestD7_AParkedBindingIsParkedOnce(t *testing.T) {
+	each(t, consented, func(t *testing.T, name string) {
+		b := parked(t, name)
+		b.shortenWaits()
+		b.clock().Advance(timeToExpiry(name))
+		b.fault(name, sandbox.Fault{Kind: sandbox.Fault500})
+		for range 3 {
+			b.credentialProblem("i-1", name)
+			b.clock().Advance(credential.MaxRefreshBackoff)
+			testkit.Want(t, "parked again", b.mustSweep().Parked, 0)
+		}
+		b.loseSecret("i-1", name)
+		b.shortenWaits()
+		b.credentialProblem("i-1", name)
+		b.clock().Advance(credential.LostCheckInterval)
+		testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
+		for range 3 {
+			b.credentialProblem("i-1", name)
+			b.clock().Advance(maintenance.CheckLeaseTTL)
+			testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), false)
+		}
+		testkit.Want(t, "alarms", b.parkedAlarms(), 1)
+	})
+}
+
+// TestAVaultThatIsDownParksNothing sweeps for a day while no token can be read. One token
 // expires in that time, and its refresh writes to the record too.
-func TestAVaultThatIsDownQuarantinesNothing(t *testing.T) {
+func TestAVaultThatIsDownParksNothing(t *testing.T) {
 	each(t, append([]string{provider.GitLab}, consented...), func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.shortenWaits()

@@ -9,6 +9,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/maintenance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
@@ -140,4 +141,28 @@ func TestManyHoldersGoOverPages(t *testing.T) {
 	b.mustBind("z-1", aliceToken) // the last of the last page
 	testkit.Want(t, "revoked", b.mustUnbind("i-1", true).Revoked, false)
 	testkit.Want(t, "the platform takes it", b.taken(aliceToken), true)
+}
+
+// TestALostSecretOfAnotherBindingOnlyDelaysARevocation: the other binding may have the same token
+// until it is known that it has none. Meanwhile no attempt to revoke counts.
+func TestALostSecretOfAnotherBindingOnlyDelaysARevocation(t *testing.T) {
+	b := newHarness(t)
+	granted := b.left("i-1")
+	b.bound("i-2", provider.GitHub)
+	b.later(0)
+	b.loseSecret("i-2", provider.GitHub)
+	for range maintenance.MaxRevokeAttempts + 2 {
+		b.later(ledger.OrphanGracePeriod)
+		testkit.Want(t, "the token lives", b.lives(granted), true)
+	}
+	list := b.row("i-1", provider.GitHub).Secrets
+	testkit.Want(t, "listed secrets", len(list), 1)
+	testkit.Want(t, "attempts", list[0].Attempts, 0)
+	b.later(ledger.CheckInterval)
+	b.later(ledger.OrphanGracePeriod)
+	b.wantStatus("its secret is gone", "i-2", provider.GitHub, binding.StatusRevoked)
+	b.later(ledger.OrphanGracePeriod)
+	testkit.Want(t, "the token lives", b.lives(granted), false)
+	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
+	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventUnbound)
 }

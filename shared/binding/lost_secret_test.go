@@ -95,6 +95,25 @@ func TestABuildThatMissesASecretHasItChecked(t *testing.T) {
 	})
 }
 
+// TestABuildThatKeepsAskingHidesNoLostSecret has a build ask for a credential a second before the
+// check that confirms the loss.
+func TestABuildThatKeepsAskingHidesNoLostSecret(t *testing.T) {
+	each(t, consented, func(t *testing.T, name string) {
+		b := newHarness(t)
+		b.bound("i-1", name)
+		b.later(0)
+		b.loseSecret("i-1", name)
+		b.clock().Advance(timeToExpiry(name))
+		testkit.Want(t, "a build waits", b.credentialProblem("i-1", name).RetryAfter > 0, true)
+		b.clock().Advance(credential.LostCheckInterval - time.Second)
+		testkit.Want(t, "a build waits", b.credentialProblem("i-1", name).RetryAfter > 0, true)
+		b.clock().Advance(time.Second)
+		b.mustSweep()
+		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
+		testkit.Want(t, "reason", b.credentialProblem("i-1", name).Reason, credential.TokenLost)
+	})
+}
+
 func TestASecretThatIsBackEndsTheDoubt(t *testing.T) {
 	for _, name := range []string{provider.GitLab, provider.GitHub} {
 		for _, late := range []bool{false, true} {

@@ -141,3 +141,42 @@ func TestACallerWithLittleTimeLeftStartsNoRefresh(t *testing.T) {
 		})
 	}
 }
+
+// TestTheWaitForARefreshHasOneBound: a crashed refresh has left a lease, and in the vault a next
+// token that has expired since, so that two refreshes are needed. The second may take only what the
+// first has left of the wait.
+func TestTheWaitForARefreshHasOneBound(t *testing.T) {
+	for left, refreshes := range map[time.Duration]int{12 * time.Second: 1, 15 * time.Second: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newSlowPlatform(t, -time.Minute, 15*time.Second, 0)
+			l := p.service(nil).Ledger
+			ctx := l.StartInvocation(t.Context())
+			rec, err := p.rows.Binding(ctx, refreshKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := l.Fetch(ctx, rec.Token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.Token.ExpiresAt = p.now().Add(-time.Second)
+			if err := l.Put(ctx, rec.Token.Secret, 2, k); err != nil {
+				t.Fatal(err)
+			}
+			rec.Lease = binding.Lease{Owner: "crashed", Until: p.now().Add(left)}
+			if _, err := p.rows.SaveBinding(ctx, rec); err != nil {
+				t.Fatal(err)
+			}
+			failed, longest := p.ask(1, 5)
+			testkit.Want(t, "failures", len(failed), 5)
+			if longest > 18*time.Second {
+				t.Errorf("a caller waited %v", longest)
+			}
+			for _, err := range failed {
+				testkit.WantCode(t, "a caller", err, problem.PlatformUnreachable)
+			}
+			time.Sleep(credential.RefreshLeaseTTL) // a refresh that was started ends
+			testkit.Want(t, "refreshes", p.platform.renewed, refreshes)
+		})
+	}
+}

@@ -408,3 +408,19 @@ func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
 	b.wantCurrent("i-1", b.mustAsk("i-1", credential.MinimumLife))
 	testkit.Want(t, "the second secret is tried when the first is refused", b.calls(), 2)
 }
+
+// TestAPauseWithoutAProblemIsAPause: a row may be damaged, or written by an older version.
+func TestAPauseWithoutAProblemIsAPause(t *testing.T) {
+	b := newRefreshable(t, -time.Minute)
+	rec := b.row("i-1", provider.GitHub)
+	rec.Backoff = binding.Backoff{Until: b.clock().Now().Add(time.Minute), Tries: 1}
+	if _, err := b.store.table.SaveBinding(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.ask("i-1", credential.MinimumLife)
+	testkit.WantCode(t, "a build", err, problem.PlatformUnreachable)
+	testkit.Want(t, "wait", problem.Of(err).RetryAfter, time.Minute)
+	testkit.Want(t, "calls", b.calls(), 0)
+	b.clock().Advance(time.Minute)
+	b.mustAsk("i-1", credential.MinimumLife)
+}

@@ -148,6 +148,32 @@ func TestD11_WhatFailedIsLeftAsItWasAndDoneByTheNextRun(t *testing.T) {
 		maintenance.RevokeAllResult{Acted: true, Matching: 2, Revoked: 2})
 }
 
+// TestD11_ALostSecretIsNoFailure: there is no token to revoke, and none is handed out if the secret
+// is back.
+func TestD11_ALostSecretIsNoFailure(t *testing.T) {
+	each(t, provider.Names(), func(t *testing.T, name string) {
+		b := newHarness(t)
+		rec := b.bound("i-1", name)
+		value, err := b.store.vault.Get(t.Context(), rec.Token.Secret, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.loseSecret("i-1", name)
+		out := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
+		testkit.Want(t, "done", out, maintenance.RevokeAllResult{Acted: true, Matching: 1, Lost: 1})
+		again := b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: name, Act: true})
+		testkit.Want(t, "again", again, maintenance.RevokeAllResult{Acted: true})
+		if err := b.store.vault.Put(t.Context(), rec.Token.Secret, 1, value); err != nil {
+			t.Fatal(err)
+		}
+		b.later(ledger.CheckInterval)
+		b.deny("i-1", name)
+		audits := b.audits(`"revoke all"`)
+		testkit.Want(t, "audit lines", len(audits), 1)
+		testkit.Want(t, "that say so", strings.Contains(audits[0], "revoked=true"), false)
+	})
+}
+
 // TestD11_ItContinuesAfterACrash crashes at each call in turn. The next run does the rest.
 func TestD11_ItContinuesAfterACrash(t *testing.T) {
 	for k := 1; ; k++ {

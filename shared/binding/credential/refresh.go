@@ -43,23 +43,25 @@ const (
 )
 
 // Refresh returns the record with its next generation. In one process one caller does the work and
-// the others wait for it. The work continues when they leave, because a new token must reach the
-// vault once the platform has used the refresh token up. A second round is needed when the next
-// generation was already in the vault, left by an earlier refresh, and has expired since.
+// the others wait for it, for 18 seconds at most. The work continues when they leave, because a new
+// token must reach the vault once the platform has used the refresh token up. A second round is
+// needed when the next generation was already in the vault, left by an earlier refresh, and has
+// expired since.
 func (s *Service) Refresh(ctx context.Context, rec binding.Record) (binding.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
+	defer cancel()
+	until, _ := ctx.Deadline()
 	for range 2 {
 		flight := string(rec.Token.Secret) + fmt.Sprint(rec.Token.Generation)
 		done := s.flights.DoChan(flight, func() (any, error) {
-			return s.acquireLease(context.WithoutCancel(ctx), rec)
+			return s.refreshOnce(context.WithoutCancel(ctx), rec, until)
 		})
 		var r singleflight.Result
-		wait, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
 		select {
 		case r = <-done:
-		case <-wait.Done():
-			r.Err = s.waitExpired(rec).From(wait.Err())
+		case <-ctx.Done():
+			r.Err = s.waitExpired(rec).From(ctx.Err())
 		}
-		cancel()
 		next, _ := r.Val.(binding.Record)
 		if r.Err != nil || s.TokenValid(next) {
 			return next, r.Err
@@ -76,11 +78,17 @@ func (s *Service) waitExpired(rec binding.Record) *problem.Problem {
 		After(MinRefreshBackoff)
 }
 
-// acquireLease waits for the lease and then refreshes, or returns what the holder of the lease has
-// refreshed, whichever happens first. The timeout bounds the wait only, not the refresh.
-func (s *Service) acquireLease(ctx context.Context, rec binding.Record) (binding.Record, error) {
+// errOvertaken says that another call has taken the lease over during a refresh.
+var errOvertaken = errors.New("binding: another call has the lease")
+
+// refreshOnce waits for the lease and then refreshes, or returns what the holder of the lease has
+// refreshed, whichever happens first. It waits no longer than until, and starts no refresh shortly
+// before that; a refresh that it has started may take longer.
+func (s *Service) refreshOnce(
+	ctx context.Context, rec binding.Record, until time.Time,
+) (binding.Record, error) {
 	old := rec.Token
-	wait, cancel := context.WithTimeout(ctx, refreshWaitTimeout)
+	wait, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	waited := time.Duration(0)
 	for {
@@ -91,30 +99,51 @@ func (s *Service) acquireLease(ctx context.Context, rec binding.Record) (binding
 		case s.Unusable(rec) != nil:
 			return binding.Record{}, s.Unusable(rec)
 		case rec.Backoff.Until.After(now):
-			return binding.Record{}, rec.Backoff.Problem.After(rec.Backoff.Until.Sub(now))
-		case !rec.Lease.Until.After(now) && waited > refreshWaitTimeout-minTimeToRefresh:
-			return binding.Record{}, s.waitExpired(rec)
-		case !rec.Lease.Until.After(now):
-			leased, err := s.takeLease(wait, rec)
-			if err == nil {
-				return s.refreshLeased(ctx, leased, rec.Lease.Until)
-			}
-			if !errors.Is(err, table.ErrConflict) {
-				return binding.Record{}, ledger.Unavailable("taking the lease", err)
-			}
-		default:
+			return binding.Record{}, s.paused(rec).After(rec.Backoff.Until.Sub(now))
+		case rec.Lease.Until.After(now):
 			pause := min(max(waited/2, minPollInterval), maxPollInterval)
 			pause += s.ledger.Jitter(pause / 2)
 			if err := s.ledger.Sleep(wait, pause); err != nil {
 				return binding.Record{}, s.waitExpired(rec).From(err)
 			}
 			waited += pause
+		case time.Until(until) < minTimeToRefresh:
+			return binding.Record{}, s.waitExpired(rec)
+		default:
+			next, err := s.acquireLease(ctx, wait, rec)
+			if !errors.Is(err, errOvertaken) {
+				return next, err
+			}
 		}
 		var err error
 		if rec, err = s.ledger.Record(wait, rec.Key); err != nil {
 			return binding.Record{}, err
 		}
 	}
+}
+
+// acquireLease takes the lease within the wait of the caller and then refreshes. It returns
+// errOvertaken if another call has the lease.
+func (s *Service) acquireLease(
+	ctx, wait context.Context, rec binding.Record,
+) (binding.Record, error) {
+	leased, err := s.takeLease(wait, rec)
+	switch {
+	case errors.Is(err, table.ErrConflict):
+		return binding.Record{}, errOvertaken
+	case err != nil:
+		return binding.Record{}, ledger.Unavailable("taking the lease", err)
+	}
+	return s.refreshLeased(ctx, leased, rec.Lease.Until)
+}
+
+// paused returns the problem of the refresh that set the record's backoff. A row that was damaged
+// may have none.
+func (s *Service) paused(rec binding.Record) *problem.Problem {
+	if rec.Backoff.Problem == nil {
+		return s.waitExpired(rec)
+	}
+	return rec.Backoff.Problem
 }
 
 // takeLease makes this call the only one that asks the platform, until the lease ends. The record

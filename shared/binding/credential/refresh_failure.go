@@ -19,7 +19,8 @@ const (
 
 // handleRefusal handles a platform's answer that a refresh token is no longer valid. Another call
 // may have used it: its new token is then in the vault, in the record, or about to be stored. If it
-// is not, the binding is revoked, and the platform is not asked again.
+// is not, the binding is revoked, and the platform is not asked again. It returns errOvertaken if
+// another call has taken the lease over, which may still have a token to store.
 func (s *Service) handleRefusal(
 	ctx context.Context, rec binding.Record, previousUntil time.Time, refusal error,
 ) (binding.Record, error) {
@@ -50,8 +51,8 @@ func (s *Service) handleRefusal(
 	if err != nil {
 		return binding.Record{}, err
 	}
-	if overtaken { // the lease's holder may have used the token up, and be about to store the next
-		return s.acquireLease(ctx, rec)
+	if overtaken {
+		return rec, errOvertaken
 	}
 	known := rec.Problem // of the call that marked the binding first
 	if binding.SameGeneration(rec.Token, refused) && known != nil && known.Reason == TokenMayBeLost {
@@ -66,8 +67,8 @@ func (s *Service) handleRefusal(
 const maxRecoveryReads = 8
 
 // awaitNext reads the next generation, repeatedly if an earlier holder of the lease may still be
-// about to store it. Its lease may have ended up to orphanGracePeriod ago, for two machines' clocks
-// can differ.
+// about to store it. Its lease may have ended up to [ledger.OrphanGracePeriod] ago, because two
+// machines' clocks can differ.
 func (s *Service) awaitNext(
 	ctx context.Context, rec binding.Record, previousUntil time.Time,
 ) (ledger.TokenBundle, error) {
@@ -105,7 +106,7 @@ const asked, notAsked wasAsked = true, false
 
 // backOff records a refresh that failed temporarily, and returns its problem. The token is kept. A
 // failure without a definite answer sets RefreshUnclear: the platform may have used the refresh
-// token up.
+// token up. A secret that is gone sets no pause.
 func (s *Service) backOff(
 	ctx context.Context, rec binding.Record, cause error, was wasAsked,
 ) error {
@@ -134,9 +135,12 @@ func (s *Service) backOff(
 			next = MinRefreshBackoff
 		}
 		wait = max(wait, next)
-		b.Backoff = binding.Backoff{Until: s.ledger.Now().Add(wait), Tries: tries, Problem: p}
+		until := s.ledger.Now().Add(wait)
+		if !errors.Is(cause, vault.ErrNotFound) { // a pause would hide a lost secret from its check
+			b.Backoff = binding.Backoff{Until: until, Tries: tries, Problem: p}
+		}
 		if b.RefreshUnclear { // the platform may have ended the token before its expiry: check soon
-			b.CheckAt = binding.Earliest(b.CheckAt, b.Backoff.Until)
+			b.CheckAt = binding.Earliest(b.CheckAt, until)
 		}
 		b.DueAt = s.ledger.Due(*b)
 		return true

@@ -7,6 +7,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/provider"
+	"bindery/shared/vault"
 )
 
 // AddIdentityEntry writes an entry for a binding that is about to have a token of an identity. It
@@ -35,7 +36,8 @@ var (
 	// ErrInUse says that a binding has the same token.
 	ErrInUse = errors.New("binding: a binding has the token")
 	// ErrYoung says that a binding may be about to have the same token. That is known after 15
-	// minutes, or for an attempt's token when the sweep has ended it.
+	// minutes, or for an attempt's token when the sweep has ended it. It also says that the vault
+	// has no token for a binding, which is known when a check has ended that binding: within a day.
 	ErrYoung = errors.New("binding: a binding may be about to have the token")
 )
 
@@ -77,6 +79,10 @@ func (l *Ledger) ensureUnusedBy(
 		if IsOf(rec, e) {
 			other, err := l.Fetch(ctx, rec.Token)
 			switch {
+			case errors.Is(err, vault.ErrNotFound) && rec.Health == binding.HealthRevoked:
+				return nil // its token is lost
+			case errors.Is(err, vault.ErrNotFound):
+				return ErrYoung // until a check has confirmed that
 			case err != nil:
 				return Unavailable("comparing tokens", err)
 			case sameToken(other.Token, k.Token):

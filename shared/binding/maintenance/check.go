@@ -21,7 +21,7 @@ const (
 	// CheckLeaseTTL keeps a record that is being checked from coming due again at once when its
 	// check crashes.
 	CheckLeaseTTL = 15 * time.Minute
-	// MaxCheckAttempts is how many checks in a row may crash before a record is quarantined.
+	// MaxCheckAttempts is how many checks in a row may crash before a record is parked.
 	MaxCheckAttempts = 10
 	// missingInstancePeriod is how long an instance may be missing from the catalogue before its
 	// bindings are unbound.
@@ -77,7 +77,7 @@ func (c checker) claim(ctx context.Context, rec binding.Record) (binding.Record,
 }
 
 // checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
-// vault has failed is taken back: a vault that is down for hours must not quarantine every record.
+// vault has failed is taken back: a vault that is down for hours must not park every record.
 func (c checker) checkClaimed(
 	ctx context.Context, rec binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {

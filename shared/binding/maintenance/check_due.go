@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
 	"bindery/shared/problem"
@@ -28,9 +29,9 @@ func (c checker) checkDue(
 	if binding.FromNewerVersion(rec) {
 		return hostResult{}, c.postpone(ctx, rec, CheckLeaseTTL)
 	}
-	if rec.Attempts >= MaxCheckAttempts {
-		part.Parked++
-		return hostResult{}, c.quarantine(ctx, rec)
+	if rec.Attempts >= MaxCheckAttempts && !mayConfirmLoss(rec) {
+		part.Parked += one(rec.Attempts < parkedAttempts)
+		return hostResult{}, c.park(ctx, rec)
 	}
 	rec, err := c.claim(ctx, rec)
 	if err != nil {
@@ -51,29 +52,43 @@ func (c checker) checkDue(
 	_, out, err := c.checkClaimed(ctx, rec, origin{})
 	part.Checked++
 	part.Refreshed += one(out.refreshed)
+	if err != nil {
+		return hostResult{}, err // the rest was not saved
+	}
 	part.Warned += one(out.warned)
 	part.Recovered += one(out.recovered)
 	part.Failed += one(out.failed)
 	part.Lost += one(out.lost)
-	if err != nil {
-		return hostResult{}, err
-	}
 	if out.transient == nil {
 		return hostResult{asked: true, well: true}, nil
 	}
 	return hostResult{asked: true, wait: out.transient.RetryAfter}, nil
 }
 
-// quarantine stops the scheduled checks of a record: every worker that has tried to check it has
-// crashed. A check that its user asks for, or a bind, starts them again.
-func (c checker) quarantine(ctx context.Context, rec binding.Record) error {
-	c.ledger.Log.ErrorContext(ctx, "a binding is not checked any more: every check of it has crashed",
-		"alarm", "parked", "binding", binding.Describe(rec.Key), "attempts", rec.Attempts)
+// parkedAttempts are the attempts of a parked record, whose alarm was written.
+const parkedAttempts = MaxCheckAttempts + 1
+
+// park stops the scheduled checks of a record: every worker that has tried to check it has crashed.
+// A check that its user asks for, or a bind, starts them again. A loss that a build notes later is
+// still checked, once.
+func (c checker) park(ctx context.Context, rec binding.Record) error {
+	if rec.Attempts < parkedAttempts {
+		c.ledger.Log.ErrorContext(ctx, "a binding is not checked any more: every check of it has crashed",
+			"alarm", "parked", "binding", binding.Describe(rec.Key), "attempts", rec.Attempts)
+		clearDoubt(&rec)
+		rec.Attempts = parkedAttempts
+	}
 	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (binding.Lease{})
 	rec.CheckAt, rec.RecheckAt, rec.Lease = time.Time{}, time.Time{}, binding.Lease{}
 	rec.DueAt = c.ledger.Due(rec)
 	_, err := c.ledger.Table.SaveBinding(ctx, rec)
 	return err
+}
+
+// mayConfirmLoss reports whether a record was parked and then found to have no secret in the vault.
+// If the check that confirms that crashes too, there is no other.
+func mayConfirmLoss(rec binding.Record) bool {
+	return rec.Attempts == parkedAttempts && rec.Doubted() && credential.IsLost(rec.DoubtedProblem)
 }
 
 // rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance

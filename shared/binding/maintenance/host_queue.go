@@ -110,7 +110,7 @@ func (r *run) hostAnswered(l *hostQueue, h hostResult) {
 func revocationResult(errs []error) (h hostResult) {
 	h = hostResult{asked: len(errs) == 0, well: true}
 	for _, err := range errs {
-		if errors.Is(err, errUnread) || errors.Is(err, table.ErrConflict) {
+		if problem.Is(err, problem.StorageUnavailable) || errors.Is(err, table.ErrConflict) {
 			continue
 		}
 		h.asked = true

@@ -33,6 +33,7 @@ type RevokeAllResult struct {
 	Matching  int    `json:"matching"`  // bindings that were not revoked this way before
 	Revoked   int    `json:"revoked"`   // revoked at the platform, and marked here
 	Withdrawn int    `json:"withdrawn"` // only marked here: the platform has no way to revoke
+	Lost      int    `json:"lost"`      // only marked here: the vault has no token of theirs
 	Failed    int    `json:"failed"`    // left as they were: run it again
 	Cursor    string `json:"cursor"`    // where to continue, "" at the end
 }
@@ -42,6 +43,7 @@ func (r *RevokeAllResult) add(part RevokeAllResult) {
 	r.Matching += part.Matching
 	r.Revoked += part.Revoked
 	r.Withdrawn += part.Withdrawn
+	r.Lost += part.Lost
 	r.Failed += part.Failed
 }
 
@@ -71,7 +73,7 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 		out.Cursor = page.Cursor
 		s.ledger.Log.InfoContext(ctx, "revoking all", "platform", in.Platform, "account", in.Account,
 			"act", in.Act, "matching", out.Matching, "revoked", out.Revoked,
-			"withdrawn", out.Withdrawn, "failed", out.Failed)
+			"withdrawn", out.Withdrawn, "lost", out.Lost, "failed", out.Failed)
 		if out.Cursor == "" || s.ledger.Now().After(until) || ctx.Err() != nil {
 			return out, nil
 		}
@@ -114,11 +116,11 @@ func (s *Service) revokePage(
 // refresh has stored the next token in the meantime, it revokes that one too.
 func (s *Service) revokeByOperator(ctx context.Context, rec binding.Record) RevokeAllResult {
 	var err error
-	unsupported := false
+	var out RevokeAllResult
 	for range ledger.MaxTries {
 		revoked := rec.Token
 		err = s.revokeToken(ctx, rec)
-		if unsupported = errors.Is(err, provider.ErrNoRevoke); err != nil && !unsupported {
+		if out = countRevocation(err); out.Failed > 0 {
 			break
 		}
 		rec, err = s.markRevokedByOperator(ctx, rec)
@@ -130,16 +132,29 @@ func (s *Service) revokeByOperator(ctx context.Context, rec binding.Record) Revo
 	if err != nil {
 		s.ledger.Log.ErrorContext(ctx, "a token was not revoked",
 			"binding", binding.Describe(rec.Key), "error", err)
-		return RevokeAllResult{Matching: 1, Failed: 1}
+		return countRevocation(err)
 	}
 	event.Audit(ctx, s.ledger.Log, event.Entry{
 		Action: "revoke all", Target: rec.Key, Outcome: event.Done,
-		Previous: rec.Identity, Revoked: !unsupported,
+		Previous: rec.Identity, Revoked: out.Revoked > 0,
 	})
-	if unsupported {
-		return RevokeAllResult{Matching: 1, Withdrawn: 1}
+	return out
+}
+
+// countRevocation counts one binding by how the revocation of its token has ended.
+func countRevocation(err error) RevokeAllResult {
+	out := RevokeAllResult{Matching: 1}
+	switch {
+	case err == nil:
+		out.Revoked = 1
+	case errors.Is(err, provider.ErrNoRevoke):
+		out.Withdrawn = 1
+	case errors.Is(err, vault.ErrNotFound):
+		out.Lost = 1
+	default:
+		out.Failed = 1
 	}
-	return RevokeAllResult{Matching: 1, Revoked: 1}
+	return out
 }
 
 // markRevokedByOperator marks a binding as revoked by the operator, if it still has the token that

@@ -66,12 +66,32 @@ func (s *Service) sweepSecrets(
 		rec = swept
 		if err != nil {
 			failed = append(failed, err)
+			if isUndecided(err) {
+				rec = s.takeBackAttempt(ctx, rec, o.Name)
+			}
 			continue
 		}
 		part.Deleted++
 		s.auditSwept(ctx, rec.Key, outcome)
 	}
 	return rec, failed
+}
+
+// takeBackAttempt takes back an attempt in which no revocation has failed. If that can't be saved,
+// the attempt counts.
+func (s *Service) takeBackAttempt(
+	ctx context.Context, rec binding.Record, name vault.SecretName,
+) binding.Record {
+	rec, _ = s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+		i := slices.IndexFunc(b.Secrets, func(o binding.OwnedSecret) bool { return o.Name == name })
+		if i < 0 || b.Secrets[i].Attempts == 0 {
+			return false
+		}
+		b.Secrets = slices.Clone(b.Secrets)
+		b.Secrets[i].Attempts--
+		return true
+	})
+	return rec
 }
 
 // unlist takes a secret that was deleted off a record's list.
@@ -172,6 +192,10 @@ func (s *Service) sweepAttempt(
 	}
 	own := ledger.TokenOwner{Binding: a.Binding, Attempt: true}
 	_, outcome, err := s.endSecret(ctx, own, left, rec)
+	if isUndecided(err) {
+		a.Attempts = max(1, a.Attempts-1) // a confirm refuses an attempt that the sweep has begun to end
+		_, _ = s.ledger.Table.SaveAuthorization(ctx, a)
+	}
 	if err != nil {
 		return err
 	}
@@ -208,7 +232,7 @@ func (s *Service) endSecret(
 	err := s.revokeGenerations(ctx, own, o)
 	switch {
 	case err == nil:
-	case o.Attempts < MaxRevokeAttempts, errors.Is(err, errUnread):
+	case o.Attempts < MaxRevokeAttempts, isUndecided(err):
 		return rec, "", fmt.Errorf("revoking before the secret is deleted: %w", err)
 	default:
 		outcome = "not_revoked"
@@ -240,9 +264,11 @@ func (s *Service) recordNotRevoked(
 	})
 }
 
-// errUnread says that the vault fails, not a platform: no revocation has failed, and whether there
-// is anything to revoke isn't known.
-var errUnread = errors.New("binding: the token can't be read")
+// isUndecided reports whether no revocation has failed: the storage doesn't answer, or a binding may
+// have the token. Whether there is anything to revoke isn't known then.
+func isUndecided(err error) bool {
+	return problem.Is(err, problem.StorageUnavailable) || errors.Is(err, ledger.ErrYoung)
+}
 
 // revokeGenerations revokes an OAuth secret's tokens, from the listed generation to the last: a
 // refresh may have stored a later one after the secret was listed. A personal access token is its
@@ -256,7 +282,7 @@ func (s *Service) revokeGenerations(
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", errUnread, err)
+			return ledger.Unavailable("reading the token", err)
 		}
 		if k.Method != provider.ByOAuth {
 			return nil
