@@ -126,6 +126,15 @@ func (m *memory) AllBindings(
 	return table.Page[binding.Record]{Items: slices.Collect(maps.Values(m.bindings))}, err
 }
 
+func (m *memory) AllAuthorizations(
+	ctx context.Context, _ string, _ int,
+) (table.Page[binding.Authorization], error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	all := slices.Collect(maps.Values(m.authorizations))
+	return table.Page[binding.Authorization]{Items: all}, err
+}
+
 func (m *memory) DueBefore(
 	ctx context.Context, until time.Time, _ string, _ int,
 ) (table.Page[table.DueEntry], error) {
