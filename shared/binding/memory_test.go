@@ -289,8 +289,21 @@ func (m *memoryVault) Delete(ctx context.Context, name vault.SecretName) error {
 	return nil
 }
 
-func (m *memoryVault) Names(context.Context) ([]vault.SecretName, error) {
+func (m *memoryVault) Newest(ctx context.Context, name vault.SecretName) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.values)), nil
+	generations := slices.Sorted(maps.Keys(m.values[name]))
+	if len(generations) == 0 {
+		return 0, cmp.Or(vault.Check(name, 1), ctx.Err(), vault.ErrNotFound)
+	}
+	return generations[len(generations)-1], ctx.Err()
+}
+
+func (m *memoryVault) List(ctx context.Context, _ string) (page vault.Page, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name := range m.values {
+		page.Secrets = append(page.Secrets, vault.Listed{Name: name})
+	}
+	return page, ctx.Err()
 }
