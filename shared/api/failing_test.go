@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bindery/shared/problem"
+	"bindery/shared/vault/vaulttest"
 )
 
 // failureMode is a way in which the storage fails at the k-th call.
@@ -145,7 +146,7 @@ func (w *world) wantOldOrNew(c change, r reply, old string) {
 // wantSecrets wants one secret in the vault for each binding.
 func (w *world) wantSecrets() {
 	w.t.Helper()
-	names, err := w.secrets.Names(w.t.Context())
+	names, err := vaulttest.Names(w.t.Context(), w.secrets)
 	if err != nil {
 		w.t.Fatal(err)
 	}

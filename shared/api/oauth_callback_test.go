@@ -12,6 +12,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/vault/vaulttest"
 )
 
 func TestA4_NothingEqualsNothing(t *testing.T) {
@@ -451,7 +452,7 @@ func TestA17_GitHubsErrorWith200IsNoToken(t *testing.T) {
 	if p["reason"] != "unverified_email" {
 		t.Errorf("the reason is %v, want unverified_email", p["reason"])
 	}
-	if names, _ := w.secrets.Names(t.Context()); len(names) != 0 {
+	if names, _ := vaulttest.Names(t.Context(), w.secrets); len(names) != 0 {
 		t.Errorf("%d secrets were stored", len(names))
 	}
 }

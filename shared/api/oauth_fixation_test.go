@@ -13,6 +13,7 @@ import (
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
+	"bindery/shared/vault/vaulttest"
 )
 
 // In these tests ann is the attacker and bea the victim. Both are users of the same account, which
@@ -79,7 +80,7 @@ func TestA2_AnotherUserConfirms_TheVictimConfirms(t *testing.T) {
 			w.unbound(home, platform)
 			w.clock.Advance(attemptSwept)
 			w.sweep()
-			if names, _ := w.secrets.Names(t.Context()); len(names) != 0 {
+			if names, _ := vaulttest.Names(t.Context(), w.secrets); len(names) != 0 {
 				t.Errorf("%d secrets are left", len(names))
 			}
 		})

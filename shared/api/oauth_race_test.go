@@ -9,6 +9,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
+	"bindery/shared/vault/vaulttest"
 )
 
 // during calls do once, right before the n-th call by a name.
@@ -113,7 +114,7 @@ func (w *world) wantConsistentAfterSweep() {
 			w.t.Error("a binding's token is not in the vault")
 		}
 	}
-	names, err := w.secrets.Names(w.t.Context())
+	names, err := vaulttest.Names(w.t.Context(), w.secrets)
 	if err != nil || len(names) != bound {
 		w.t.Errorf("%d secrets for %d bindings: %v", len(names), bound, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
+	"bindery/shared/vault/vaulttest"
 )
 
 // pages are where a user revokes a token that Bindery can't revoke.
@@ -90,7 +91,7 @@ func (w *world) wantEnded(platform sandbox.Platform) {
 	w.wantHistory(platform, 2, "binding.unbound", "", "alice")
 	w.clock.Advance(attemptSwept)
 	w.sweep()
-	if names, err := w.secrets.Names(w.t.Context()); err != nil || len(names) != 0 {
+	if names, err := vaulttest.Names(w.t.Context(), w.secrets); err != nil || len(names) != 0 {
 		w.t.Errorf("%d secrets are left over: %v", len(names), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/vault/vaulttest"
 )
 
 // manyInstances sets a catalogue with more instances than GitHub allows tokens.
@@ -190,7 +191,7 @@ func TestAnAbandonedAttemptLeavesNothing(t *testing.T) {
 // wantNothingLeft wants no secrets and no attempts.
 func (w *world) wantNothingLeft() {
 	w.t.Helper()
-	names, err := w.secrets.Names(context.Background())
+	names, err := vaulttest.Names(context.Background(), w.secrets)
 	if err != nil || len(names) != 0 {
 		w.t.Errorf("%d secrets are left: %v", len(names), err)
 	}

@@ -126,6 +126,15 @@ func (m *memory) AllBindings(
 	return table.Page[binding.Record]{Items: slices.Collect(maps.Values(m.bindings))}, err
 }
 
+func (m *memory) AllAuthorizations(
+	ctx context.Context, _ string, _ int,
+) (table.Page[binding.Authorization], error) {
+	leave, err := m.enter(ctx)
+	defer leave()
+	all := slices.Collect(maps.Values(m.authorizations))
+	return table.Page[binding.Authorization]{Items: all}, err
+}
+
 func (m *memory) DueBefore(
 	ctx context.Context, until time.Time, _ string, _ int,
 ) (table.Page[table.DueEntry], error) {
@@ -280,8 +289,21 @@ func (m *memoryVault) Delete(ctx context.Context, name vault.SecretName) error {
 	return nil
 }
 
-func (m *memoryVault) Names(context.Context) ([]vault.SecretName, error) {
+func (m *memoryVault) Newest(ctx context.Context, name vault.SecretName) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.values)), nil
+	generations := slices.Sorted(maps.Keys(m.values[name]))
+	if len(generations) == 0 {
+		return 0, cmp.Or(vault.Check(name, 1), ctx.Err(), vault.ErrNotFound)
+	}
+	return generations[len(generations)-1], ctx.Err()
+}
+
+func (m *memoryVault) List(ctx context.Context, _ string) (page vault.Page, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name := range m.values {
+		page.Secrets = append(page.Secrets, vault.Listed{Name: name})
+	}
+	return page, ctx.Err()
 }

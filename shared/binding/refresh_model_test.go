@@ -290,7 +290,7 @@ func (p *refreshScenario) markLosable() {
 }
 
 func newRefreshScenario(
-	t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf,
+	t *testing.T, seed uint64, f faults, rows ledger.Table, values vault.Vault,
 ) *refreshScenario {
 	p := &refreshScenario{
 		scenario: &scenario{
@@ -322,7 +322,7 @@ func (p *refreshScenario) mustBind(left time.Duration) {
 
 // runRefreshScenario runs a scenario with one seed. It reports whether the token was lost.
 func runRefreshScenario(
-	t *testing.T, seed uint64, f faults, rows ledger.Table, values secretsOf,
+	t *testing.T, seed uint64, f faults, rows ledger.Table, values vault.Vault,
 ) bool {
 	t.Helper()
 	p := newRefreshScenario(t, seed, f, rows, values)

@@ -52,7 +52,7 @@ type scenario struct {
 	random *rand.Rand
 	clock  *testkit.Clock
 	rows   ledger.Table
-	values secretsOf
+	values vault.Vault
 
 	mu        sync.Mutex // guards the fields below
 	dice      *rand.Rand
@@ -274,7 +274,7 @@ func scenarios() [][]actor {
 }
 
 // runScenario runs a scenario with one seed, on a binding that is bound or unbound.
-func runScenario(t *testing.T, seed uint64, rows ledger.Table, values secretsOf) {
+func runScenario(t *testing.T, seed uint64, rows ledger.Table, values vault.Vault) {
 	t.Helper()
 	p := &scenario{
 		T:      t,

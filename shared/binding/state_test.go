@@ -14,13 +14,8 @@ import (
 	"bindery/shared/table"
 	"bindery/shared/testkit"
 	"bindery/shared/vault"
+	"bindery/shared/vault/vaulttest"
 )
-
-// secretsOf lists the secrets of a vault. Only those of the tests can.
-type secretsOf interface {
-	vault.Vault
-	Names(ctx context.Context) ([]vault.SecretName, error)
-}
 
 // far is later than anything in a test comes due.
 const far = 1000 * time.Hour
@@ -73,7 +68,7 @@ func unfinished(rows ledger.Table, now time.Time) (bool, error) {
 // checkStores returns what is wrong with table and vault when every process has ended and the sweep
 // has run: each record's secret must be in the vault and hold a token of the record's identity, and
 // there must be no other secret, and none may be listed.
-func checkStores(rows ledger.Table, secrets secretsOf, now time.Time) error {
+func checkStores(rows ledger.Table, secrets vault.Vault, now time.Time) error {
 	ctx := context.Background()
 	page, err := rows.AllBindings(ctx, "", 10*ledger.PageSize)
 	if err != nil {
@@ -92,7 +87,7 @@ func checkStores(rows ledger.Table, secrets secretsOf, now time.Time) error {
 			return fmt.Errorf("the record of %s: %w", rec.Instance, err)
 		}
 	}
-	names, err := secrets.Names(ctx)
+	names, err := vaulttest.Names(ctx, secrets)
 	if err != nil {
 		return err
 	}
@@ -187,7 +182,7 @@ func (b *harness) row(id, platform string) binding.Record {
 // secrets returns the names of all secrets in the vault.
 func (b *harness) secrets() []vault.SecretName {
 	b.Helper()
-	names, err := b.store.vault.Names(context.Background())
+	names, err := vaulttest.Names(context.Background(), b.store.vault)
 	if err != nil {
 		b.Fatal(err)
 	}

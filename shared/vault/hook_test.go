@@ -31,6 +31,14 @@ func (s recorder) Get(context.Context, vault.SecretName, int) (secret.Text, erro
 
 func (s recorder) Delete(context.Context, vault.SecretName) error { return s.record("made Delete") }
 
+func (s recorder) Newest(context.Context, vault.SecretName) (int, error) {
+	return 7, s.record("made Newest")
+}
+
+func (s recorder) List(context.Context, string) (vault.Page, error) {
+	return vault.Page{Cursor: "next"}, s.record("made List")
+}
+
 // call calls a method with zero values, and returns its last result, the error.
 func call(ctx context.Context, v vault.Vault, method reflect.Method) error {
 	args := []reflect.Value{reflect.ValueOf(ctx)}
@@ -90,5 +98,13 @@ func TestWithBeforeCallPassesResultsOn(t *testing.T) {
 	got, err := hooked.Get(t.Context(), good, 1)
 	if got.Reveal() != "got" || !errors.Is(err, errInner) {
 		t.Errorf("Get = another value or %v, want the vault's own", err)
+	}
+	newest, err := hooked.Newest(t.Context(), good)
+	if newest != 7 || !errors.Is(err, errInner) {
+		t.Errorf("Newest = %d, %v, want the vault's own", newest, err)
+	}
+	page, err := hooked.List(t.Context(), "")
+	if page.Cursor != "next" || !errors.Is(err, errInner) {
+		t.Errorf("List = %v, %v, want the vault's own", page, err)
 	}
 }

@@ -13,6 +13,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"time"
 
 	"bindery/shared/secret"
 )
@@ -41,6 +42,32 @@ type Vault interface {
 	// recovery window: it must not be possible to restore a revoked token. A secret that doesn't
 	// exist is nil.
 	Delete(ctx context.Context, name SecretName) error
+
+	// Newest returns the highest generation of a secret. It is for secrets that no record names; a
+	// record names its generation. It fails with [ErrNotFound].
+	Newest(ctx context.Context, name SecretName) (int, error)
+
+	// List lists the secrets, a page at a time, in an order of the vault's own. The cursor "" begins
+	// the list. Secrets of other programs are left out, and so are ones that an operator has
+	// scheduled for deletion. Another list's cursor is [ErrCursor].
+	//
+	// The list may be some minutes old, so a secret that was created or deleted meanwhile may be in
+	// it or not. A secret may be listed twice, and one that is deleted between two pages may hide
+	// another: a later list has it.
+	List(ctx context.Context, cursor string) (Page, error)
+}
+
+// Page is a part of the list of a vault's secrets. Cursor asks for the next page and is "" in the
+// last one. A page may be empty although it has a cursor.
+type Page struct {
+	Secrets []Listed
+	Cursor  string
+}
+
+// Listed is a secret in a list.
+type Listed struct {
+	Name      SecretName
+	CreatedAt time.Time // zero: not known
 }
 
 // SecretName is a secret's random name: 32 lower-case hex digits. It is not itself a secret.
@@ -74,6 +101,7 @@ var (
 	ErrExists   = errors.New("vault: the generation exists with another value")
 	ErrValue    = errors.New("vault: the value is empty or too long")
 	ErrName     = errors.New("vault: not a secret's name")
+	ErrCursor   = errors.New("vault: not a cursor of this list")
 )
 
 // Check returns the error for arguments that every implementation refuses, or nil.
@@ -137,6 +165,24 @@ func (v hooked) Delete(ctx context.Context, name SecretName) error {
 	}
 	defer ended(done)
 	return v.vault.Delete(ctx, name)
+}
+
+func (v hooked) Newest(ctx context.Context, name SecretName) (int, error) {
+	done, err := v.hook(ctx, "Newest")
+	if err != nil {
+		return 0, err
+	}
+	defer ended(done)
+	return v.vault.Newest(ctx, name)
+}
+
+func (v hooked) List(ctx context.Context, cursor string) (Page, error) {
+	done, err := v.hook(ctx, "List")
+	if err != nil {
+		return Page{}, err
+	}
+	defer ended(done)
+	return v.vault.List(ctx, cursor)
 }
 
 func ended(done func()) {

@@ -85,6 +85,15 @@ func (w hooked) Authorization(ctx context.Context, id string) (binding.Authoriza
 	})
 }
 
+func (w hooked) AllAuthorizations(
+	ctx context.Context, cursor string, limit int,
+) (table.Page[binding.Authorization], error) {
+	return with1(ctx, w.h, "AllAuthorizations",
+		func() (table.Page[binding.Authorization], error) {
+			return w.t.AllAuthorizations(ctx, cursor, limit)
+		})
+}
+
 func (w hooked) SaveAuthorization(
 	ctx context.Context, a binding.Authorization,
 ) (binding.Authorization, error) {

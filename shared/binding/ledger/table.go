@@ -44,6 +44,10 @@ type Authorizations interface {
 	SaveAuthorization(
 		ctx context.Context, a binding.Authorization,
 	) (binding.Authorization, error)
+	// AllAuthorizations lists every row, for operators, in no order. Its cost grows with the table.
+	AllAuthorizations(
+		ctx context.Context, cursor string, limit int,
+	) (table.Page[binding.Authorization], error)
 	// DeleteAuthorization fails with [table.ErrConflict].
 	DeleteAuthorization(ctx context.Context, a binding.Authorization) error
 }

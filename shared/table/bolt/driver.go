@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -246,7 +247,8 @@ func (d *driver) Scan(
 			return fmt.Errorf("%q in the bucket %s is no row's key", key, bucket)
 		}
 		pk := binding.Join(parts[0])
-		row, err := decode(engine.Key{PK: prefix + pk, SK: key[len(pk):]}, value)
+		sk := cmp.Or(key[len(pk):], engine.OnlyRow) // see skOf
+		row, err := decode(engine.Key{PK: prefix + pk, SK: sk}, value)
 		rows = append(rows, row)
 		return err
 	})

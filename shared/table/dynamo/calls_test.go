@@ -94,6 +94,9 @@ func listCalls(t *engine.Table, k binding.Key) []call {
 		{"AllBindings", func(ctx context.Context) error {
 			return just(t.AllBindings(ctx, "", 10))
 		}, "1 Scan"},
+		{"AllAuthorizations", func(ctx context.Context) error {
+			return just(t.AllAuthorizations(ctx, "", 10))
+		}, "1 Scan"},
 		{"DueBefore", func(ctx context.Context) error {
 			return just(t.DueBefore(ctx, base, "", 10))
 		}, "4 Query"}, // one a shard

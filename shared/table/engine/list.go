@@ -116,30 +116,39 @@ func (t *Table) AccountBindings(
 func (t *Table) AllBindings(
 	ctx context.Context, cursor string, limit int,
 ) (table.Page[binding.Record], error) {
-	list, err := t.allBindings(ctx, cursor, max(limit, 1))
+	list, err := scan(ctx, t, BindingKind, binding.Join("all"), cursor, limit, t.bindings.decode)
 	return list, t.failed("list bindings", err)
 }
 
-func (t *Table) allBindings(
-	ctx context.Context, text string, limit int,
-) (none table.Page[binding.Record], err error) {
-	name := binding.Join("all")
+// AllAuthorizations is of ledger.Authorizations, as AllBindings is of ledger.Bindings.
+func (t *Table) AllAuthorizations(
+	ctx context.Context, cursor string, limit int,
+) (table.Page[binding.Authorization], error) {
+	list, err := scan(ctx, t, AuthorizationKind, binding.Join("all", AuthorizationKind), cursor, limit,
+		t.authorizations.decode)
+	return list, t.failed("list authorizations", err)
+}
+
+// scan is a page of all rows of a kind. The list's name makes its cursors fit no other list.
+func scan[T any](
+	ctx context.Context, t *Table, kind, list, text string, limit int, decode func(Row) (T, error),
+) (none table.Page[T], err error) {
 	var c cursor
 	if text != "" {
-		if c, err = decodeCursor(name, text); err != nil {
+		if c, err = decodeCursor(list, text); err != nil {
 			return none, err
 		}
 	}
-	rows, next, err := t.driver.Scan(ctx, binding.Join(BindingKind), c.key(), limit)
+	rows, next, err := t.driver.Scan(ctx, binding.Join(kind), c.key(), max(limit, 1))
 	if err != nil {
 		return none, err
 	}
-	list, err := decodeAll(rows, t.bindings.decode)
+	items, err := decodeAll(rows, decode)
 	if err != nil || next == (Key{}) {
-		return table.Page[binding.Record]{Items: list}, err
+		return table.Page[T]{Items: items}, err
 	}
-	return table.Page[binding.Record]{
-		Items: list, Cursor: encodeCursor(cursor{List: name, PK: next.PK, SK: next.SK}),
+	return table.Page[T]{
+		Items: items, Cursor: encodeCursor(cursor{List: list, PK: next.PK, SK: next.SK}),
 	}, nil
 }
 

@@ -93,6 +93,9 @@ func listCalls(k binding.Key) []call {
 		{"AllBindings", func(ctx context.Context, t *engine.Table) error {
 			return just(t.AllBindings(ctx, "", 10))
 		}, "GetRange", 1},
+		{"AllAuthorizations", func(ctx context.Context, t *engine.Table) error {
+			return just(t.AllAuthorizations(ctx, "", 10))
+		}, "GetRange", 1},
 		{"DueBefore", func(ctx context.Context, t *engine.Table) error {
 			return just(t.DueBefore(ctx, base, "", 10))
 		}, "GetRange", engine.Shards},

@@ -49,6 +49,13 @@ func (s *suite) pagers() (list []pager) {
 		func(cursor string, limit int) (table.Page[binding.Record], error) {
 			return s.table.AllBindings(ctx, cursor, limit)
 		}))
+	attempts := rows[binding.Authorization]{s, authorizations()}
+	attempts.add(attempts.bare("a-1"))
+	attempts.add(attempts.bare("a-2"))
+	list = append(list, paged("AllAuthorizations",
+		func(cursor string, limit int) (table.Page[binding.Authorization], error) {
+			return s.table.AllAuthorizations(ctx, cursor, limit)
+		}))
 	s.dueOfEachKind(2)
 	list = append(list, paged("DueBefore",
 		func(cursor string, limit int) (table.Page[table.DueEntry], error) {

@@ -2,12 +2,15 @@ package tabletest
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
 )
 
@@ -16,7 +19,8 @@ func listPromises() []promise {
 		{"InstanceBindings/AtOnceAndOnlyTheInstances", instanceList},
 		{"AccountBindings/InOrderInPages", accountOrder},
 		{"AccountBindings/ExactlyOnceAmidChanges", accountAmidChanges},
-		{"AllBindings/EveryRowInPages", allList},
+		{"AllBindings/EveryRowInPages", allBindings},
+		{"AllAuthorizations/EveryRowInPages", allAuthorizations},
 		{"Lists/ShareNoMemory", listMemory},
 	}
 }
@@ -167,21 +171,45 @@ func accountAmidChanges(s *suite) {
 	}
 }
 
-func allList(s *suite) {
+func allBindings(s *suite) {
 	want := append(s.addMany(s.name, 9), s.addMany(s.name+"0", 8)...)
+	wantAll(s, want, byKey, ledger.Table.AllBindings, func(b binding.Record) bool {
+		return b.Account == s.name || b.Account == s.name+"0"
+	})
+}
+
+func allAuthorizations(s *suite) {
+	s.addMany(s.name, 2) // rows of another kind
+	r := rows[binding.Authorization]{s, authorizations()}
+	var want []binding.Authorization
+	for i := range 17 {
+		want = append(want, r.add(r.full(fmt.Sprint(i), i)))
+	}
+	byID := func(a, b binding.Authorization) int { return cmp.Compare(a.ID, b.ID) }
+	wantAll(s, want, byID, ledger.Table.AllAuthorizations, func(a binding.Authorization) bool {
+		return strings.HasPrefix(a.ID, s.name)
+	})
+}
+
+// wantAll expects a list of all rows of a kind to have these, in pages. Rows of other tests, which
+// are not mine, may be in it.
+func wantAll[T any](
+	s *suite, want []T, order func(a, b T) int,
+	list func(t ledger.Table, ctx context.Context, cursor string, limit int) (table.Page[T], error),
+	mine func(T) bool,
+) {
+	s.Helper()
 	for _, limit := range []int{4, 1000} {
 		s.eventually(func() error {
-			got, err := walk(limit, func(cursor string, limit int) (table.Page[binding.Record], error) {
-				return s.table.AllBindings(s.Context(), cursor, limit)
+			got, err := walk(limit, func(cursor string, limit int) (table.Page[T], error) {
+				return list(s.table, s.Context(), cursor, limit)
 			})
 			if err != nil {
 				return err
 			}
-			got = slices.DeleteFunc(got, func(b binding.Record) bool {
-				return b.Account != s.name && b.Account != s.name+"0"
-			})
-			slices.SortFunc(got, byKey)
-			slices.SortFunc(want, byKey)
+			got = slices.DeleteFunc(got, func(row T) bool { return !mine(row) })
+			slices.SortFunc(got, order)
+			slices.SortFunc(want, order)
 			if !reflect.DeepEqual(got, want) {
 				return fmt.Errorf("every row, in pages of %d:\n got %#v\nwant %#v", limit, got, want)
 			}

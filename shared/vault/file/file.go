@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"bindery/shared/secret"
 	"bindery/shared/vault"
@@ -190,41 +191,24 @@ func (v *Vault) remove(name vault.SecretName) error {
 	return syncFolder(v.dir)
 }
 
-// Names lists the existing secrets in order. The other vaults have no such method: there only their
-// operators may list.
-func (v *Vault) Names(ctx context.Context) ([]vault.SecretName, error) {
-	entries, err := os.ReadDir(v.dir)
-	if err != nil {
-		return nil, fmt.Errorf("listing the vault: %w", err)
-	}
-	var names []vault.SecretName
-	for _, entry := range entries {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("listing the vault: %w", err)
-		}
-		name := vault.SecretName(entry.Name())
-		if !name.Valid() {
-			continue
-		}
-		switch err := v.present(name); {
-		case err == nil:
-			names = append(names, name)
-		case !errors.Is(err, vault.ErrNotFound):
-			return nil, fmt.Errorf("listing the vault: %w", err)
-		}
-	}
-	return names, nil
-}
-
 // present returns nil if the secret exists, which means that its generation 1 does: without it
 // there is no other generation. The folder proves nothing, because its creator may have crashed
 // before it stored a value.
 func (v *Vault) present(name vault.SecretName) error {
-	_, err := os.Stat(v.path(name, 1))
-	if errors.Is(err, fs.ErrNotExist) {
-		return v.absent()
-	}
+	_, err := v.createdAt(name)
 	return err
+}
+
+// createdAt returns when generation 1 was stored: its file never changes.
+func (v *Vault) createdAt(name vault.SecretName) (time.Time, error) {
+	info, err := os.Stat(v.path(name, 1))
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, v.absent()
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
 }
 
 // absent returns the error for a missing file. It is [vault.ErrNotFound] only if the vault itself

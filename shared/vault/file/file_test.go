@@ -250,28 +250,15 @@ func TestOpenNeedsAKeyAndAFolder(t *testing.T) {
 	}
 }
 
-func TestNamesListsTheExistingSecrets(t *testing.T) {
+func TestItListsItsOwnSecrets(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
-	if got, err := v.Names(t.Context()); len(got) != 0 || err != nil {
-		t.Errorf("Names of an empty vault = %q, %v, want none", got, err)
-	}
-	put(t, v, other, 1, "value")
-	put(t, v, one, 1, "value")
-	put(t, v, one, 2, "value")
-	write(t, filepath.Join(dir, strings.Repeat("3", 32), ".bindery-new-1"), "half")
-	write(t, filepath.Join(dir, ".deleted-"+strings.Repeat("4", 32), "1"), "sealed")
-	got, err := v.Names(t.Context())
-	if want := []vault.SecretName{one, other}; !slices.Equal(got, want) || err != nil {
-		t.Errorf("Names = %q, %v, want %q", got, err, want)
-	}
-	if err := v.Delete(t.Context(), one); err != nil {
-		t.Fatal(err)
-	}
-	got, err = v.Names(t.Context())
-	if want := []vault.SecretName{other}; !slices.Equal(got, want) || err != nil {
-		t.Errorf("Names after Delete = %q, %v, want %q", got, err, want)
-	}
+	vaulttest.Lists(t, v, time.Now, func() {
+		write(t, filepath.Join(dir, strings.Repeat("3", 32), ".bindery-new-1"), "half")
+		write(t, filepath.Join(dir, ".deleted-"+strings.Repeat("4", 32), "1"), "sealed")
+		write(t, filepath.Join(dir, "notes", "1"), "not ours")
+		write(t, filepath.Join(dir, strings.Repeat("A", 32), "1"), "not ours")
+	})
 }
 
 func TestAMissingFolderIsNotAnEmptyVault(t *testing.T) {
@@ -282,13 +269,15 @@ func TestAMissingFolderIsNotAnEmptyVault(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, getErr := v.Get(t.Context(), one, 1)
-	_, namesErr := v.Names(t.Context())
+	_, newestErr := v.Newest(t.Context(), one)
+	_, listErr := v.List(t.Context(), "")
 	for call, err := range map[string]error{
 		"Get":             getErr,
 		"Put":             v.Put(t.Context(), one, 1, secret.New("value")),
 		"Put of a second": v.Put(t.Context(), one, 2, secret.New("value")),
 		"Delete":          v.Delete(t.Context(), one),
-		"Names":           namesErr,
+		"Newest":          newestErr,
+		"List":            listErr,
 	} {
 		if err == nil || errors.Is(err, vault.ErrNotFound) {
 			t.Errorf("%s = %v, want an error that isn't ErrNotFound", call, err)
@@ -306,12 +295,14 @@ func TestAFileAtASecretsPathIsAnErrorAndStays(t *testing.T) {
 	put(t, v, other, 1, "value")
 	write(t, filepath.Join(dir, string(one)), "not ours")
 	_, getErr := v.Get(t.Context(), one, 1)
-	_, namesErr := v.Names(t.Context())
+	_, newestErr := v.Newest(t.Context(), one)
+	_, listErr := v.List(t.Context(), "")
 	for call, err := range map[string]error{
 		"Get":             getErr,
 		"Put":             v.Put(t.Context(), one, 1, secret.New("value")),
 		"Put of a second": v.Put(t.Context(), one, 2, secret.New("value")),
-		"Names":           namesErr,
+		"Newest":          newestErr,
+		"List":            listErr,
 	} {
 		if err == nil || errors.Is(err, vault.ErrNotFound) {
 			t.Errorf("%s = %v, want an error that isn't ErrNotFound", call, err)

@@ -119,6 +119,15 @@ func TestTheFakeServiceUnderstandsTheVendorsClient(t *testing.T) {
 			t.Errorf("version %q: got %q, want %q", version, *got.SecretData, want)
 		}
 	}
+	var listed sdk.ListSecretsResponseBody
+	call("ListSecrets", map[string]any{
+		"Filters": `[{"Key":"DKMSInstanceId","Values":["kst-1"]}]`, "PageNumber": 1, "PageSize": 100,
+	}, &listed)
+	if *listed.TotalCount != 1 || *listed.PageNumber != 1 ||
+		*listed.SecretList.Secret[0].SecretName != "a/b" ||
+		*listed.SecretList.Secret[0].CreateTime == "" {
+		t.Errorf("lists %v, want the one secret", listed)
+	}
 	var deleted sdk.DeleteSecretResponseBody
 	call("DeleteSecret", map[string]any{
 		"SecretName": "a/b", "ForceDeleteWithoutRecovery": "true",

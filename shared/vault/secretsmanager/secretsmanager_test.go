@@ -202,6 +202,37 @@ func TestAValueThatIsNotVisibleYetIsLookedForWithinASecond(t *testing.T) {
 	}
 }
 
+func TestItListsItsOwnSecrets(t *testing.T) {
+	w := newFixture(t)
+	vaulttest.Lists(t, w.Vault, w.now, func() {
+		for _, other := range []string{
+			"bindery/oauth-apps", "bindery/" + string(name), prefix + "notes", prefix + "x/" + string(name),
+			"BINDERY/test/" + string(name), prefix + string(name),
+		} {
+			_, err := w.client.CreateSecret(t.Context(), &sdk.CreateSecretInput{
+				Name: &other, SecretString: aws.String(vaulttest.ForeignValue),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := w.client.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{
+			SecretId: aws.String(prefix + string(name)), // scheduled, not forced
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	pages := w.service.Calls()["ListSecrets"]
+	if _, err := vaulttest.Names(t.Context(), w.Vault); err != nil {
+		t.Fatal(err)
+	}
+	// 399 of the suite and two whose names begin with the prefix, a hundred in a page
+	if got := w.service.Calls()["ListSecrets"] - pages; got != 5 {
+		t.Errorf("asked %d times for the list, want 5", got)
+	}
+}
+
 func TestDeletingAnUnknownSecretSucceeds(t *testing.T) {
 	w := newFixture(t)
 	w.service.Fail("DeleteSecret", 1, smtest.NotVisible)

@@ -175,6 +175,9 @@ func refusesNames(t *testing.T, v watched) {
 		if err := v.Delete(t.Context(), name); !errors.Is(err, vault.ErrName) {
 			t.Errorf("Delete(a name that is %s) = %v, want ErrName", what, err)
 		}
+		if _, err := v.Newest(t.Context(), name); !errors.Is(err, vault.ErrName) {
+			t.Errorf("Newest(a name that is %s) = %v, want ErrName", what, err)
+		}
 	}
 }
 
@@ -198,7 +201,11 @@ func cancelled(t *testing.T, v watched) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, getErr := v.Get(ctx, name, 1)
+	_, newestErr := v.Newest(ctx, name)
+	_, listErr := v.List(ctx, "")
 	for call, err := range map[string]error{
+		"Newest": newestErr,
+		"List":   listErr,
 		"Put":    v.Put(ctx, name, 2, value("second")),
 		"Get":    getErr,
 		"Delete": v.Delete(ctx, name),

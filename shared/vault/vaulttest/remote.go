@@ -16,7 +16,7 @@ const Name = vault.SecretName("0123456789abcdef0123456789abcdef")
 
 // Remote is a vault on a fake service. F is the type of the service's faults. The services of both
 // clouds have the same names of operations: CreateSecret, PutSecretValue, GetSecretValue,
-// DeleteSecret.
+// DeleteSecret, ListSecrets.
 type Remote[F any] struct {
 	Vault   vault.Vault
 	Service Service[F]
@@ -88,6 +88,14 @@ func Calls() []Call {
 		{"Delete", "DeleteSecret", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
 			return v.Delete(ctx, Name)
 		}},
+		{"Newest", "GetSecretValue", 1, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
+			_, err := v.Newest(ctx, Name)
+			return err
+		}},
+		{"List", "ListSecrets", 0, func(ctx context.Context, v vault.Vault, _ secret.Text) error {
+			_, err := v.List(ctx, "")
+			return err
+		}},
 	}
 }
 
@@ -98,11 +106,19 @@ func EachCallIsOneRequest[F any](t *testing.T, r Remote[F]) {
 	r.Put(t, 2, "second")
 	r.Put(t, 2, "second") // the service itself knows that it is the same
 	r.Holds(t, 1, "first")
+	if newest, err := r.Vault.Newest(t.Context(), Name); newest != 2 || err != nil {
+		t.Errorf("Newest = %d, %v, want 2", newest, err)
+	}
+	page, err := r.Vault.List(t.Context(), "")
+	if len(page.Secrets) != 1 || page.Cursor != "" || err != nil {
+		t.Errorf("List = %v, %v, want the one secret", page, err)
+	}
 	if err := r.Vault.Delete(t.Context(), Name); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]int{
-		"CreateSecret": 1, "PutSecretValue": 2, "GetSecretValue": 1, "DeleteSecret": 1,
+		"CreateSecret": 1, "PutSecretValue": 2, "GetSecretValue": 2, "DeleteSecret": 1,
+		"ListSecrets": 1,
 	}
 	if got := r.Service.Calls(); !maps.Equal(got, want) || r.Waits() > 0 {
 		t.Errorf("got requests %v and %d waits, want %v and none", got, r.Waits(), want)
@@ -175,6 +191,8 @@ func LeavesAlone[F any](t *testing.T, r Remote[F]) {
 	if _, err = r.Vault.Get(t.Context(), Name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
 	}
+	_, err = r.Vault.Newest(t.Context(), Name)
+	Unclear(t, "Newest", err)
 	left, err := r.Current(t.Context(), r.FullName)
 	if err != nil || !left.Equal(secret.New(ForeignValue)) {
 		t.Errorf("the secret has another value than before, or %v", err)
@@ -187,6 +205,9 @@ func DeletesScheduled[F any](t *testing.T, r Remote[F]) error {
 	t.Helper()
 	if _, err := r.Vault.Get(t.Context(), Name, 1); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+	if _, err := r.Vault.Newest(t.Context(), Name); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("Newest = %v, want ErrNotFound", err)
 	}
 	err := r.Vault.Put(t.Context(), Name, 2, secret.New("second"))
 	if !errors.Is(err, vault.ErrNotFound) {

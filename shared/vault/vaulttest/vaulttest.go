@@ -58,6 +58,7 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) vault.Vault) {
 		{"NothingReappearsAfterDelete", nothingComesBack},
 		{"DeleteRemovesEveryGeneration", deleteRemovesAll},
 		{"AMissingGenerationIsNotFound", notThere},
+		{"NewestIsTheHighestGeneration", newest},
 		{"ValuesSurviveByteForByte", valuesSurvive},
 		{"RefusesValuesThatAreEmptyOrTooLong", refusesValues},
 		{"RefusesBadNames", refusesNames},
@@ -96,6 +97,11 @@ func (w watched) Get(
 
 func (w watched) Delete(ctx context.Context, name vault.SecretName) error {
 	return w.seen("Delete", w.Vault.Delete(ctx, name))
+}
+
+func (w watched) Newest(ctx context.Context, name vault.SecretName) (int, error) {
+	generation, err := w.Vault.Newest(ctx, name)
+	return generation, w.seen("Newest", err)
 }
 
 func (w watched) seen(call string, err error) error {
@@ -201,7 +207,7 @@ func remove(t *testing.T, v watched, name vault.SecretName) {
 // sentinel reports whether err is one of the contract's errors about the outcome.
 func sentinel(err error) bool {
 	for _, known := range []error{
-		vault.ErrNotFound, vault.ErrExists, vault.ErrValue, vault.ErrName,
+		vault.ErrNotFound, vault.ErrExists, vault.ErrValue, vault.ErrName, vault.ErrCursor,
 	} {
 		if errors.Is(err, known) {
 			return true

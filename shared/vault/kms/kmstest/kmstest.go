@@ -1,4 +1,4 @@
-// Package kmstest is a fake Alibaba Cloud KMS for tests: the four operations on secrets that
+// Package kmstest is a fake Alibaba Cloud KMS for tests: the five operations on secrets that
 // Bindery uses, with their documented errors and limits, over HTTP with the cloud's signatures of
 // version 3, and faults that tests switch on.
 //
@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"bindery/shared/alibabacloud/acs3test"
 	"bindery/shared/faulttest"
@@ -32,6 +33,8 @@ type Options struct {
 	ID, Key, Token string
 	// Instance is the only KMS instance, and EncryptionKey the only key in it.
 	Instance, EncryptionKey string
+	// Now is the clock by which secrets are created. Nil is [time.Now].
+	Now func() time.Time
 }
 
 // Service is the service of one account in one region, as an [http.Handler]. Its methods may be
@@ -48,6 +51,9 @@ type Service struct {
 
 // New returns a service without secrets.
 func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Service{
 		options: o,
 		gate:    acs3test.New("2016-01-20", o.ID, o.Key, o.Token),

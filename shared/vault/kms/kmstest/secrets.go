@@ -1,10 +1,15 @@
 package kmstest
 
 import (
+	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -12,6 +17,7 @@ import (
 const (
 	maxVersions = 10
 	maxBytes    = 30_720
+	maxPage     = 100
 )
 
 var (
@@ -22,6 +28,7 @@ var (
 // stored is a secret with its versions, the oldest first.
 type stored struct {
 	versions []version
+	created  time.Time
 	// going reports that the secret is scheduled for deletion and could be restored.
 	going bool
 }
@@ -51,7 +58,7 @@ func (s *Service) Schedule(name string) {
 func (s *Service) Set(name, id, kind, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.secrets[name] = &stored{versions: []version{{id, kind, value}}}
+	s.secrets[name] = &stored{versions: []version{{id, kind, value}}, created: s.options.Now()}
 }
 
 // parameters returns the parameters that an operation takes.
@@ -68,6 +75,8 @@ func parameters(action string) []string {
 		return []string{"SecretName", "VersionId"}
 	case "DeleteSecret":
 		return []string{"SecretName", "ForceDeleteWithoutRecovery"}
+	case "ListSecrets":
+		return []string{"Filters", "PageNumber", "PageSize"}
 	}
 	return nil
 }
@@ -81,6 +90,9 @@ func (s *Service) do(action string, form url.Values) (any, error) {
 		if !slices.Contains(known, name) || len(values) != 1 {
 			return nil, badRequest("the fake knows no parameter " + name)
 		}
+	}
+	if action == "ListSecrets" {
+		return s.list(form)
 	}
 	if !secretName.MatchString(form.Get("SecretName")) {
 		return nil, badRequest("not a secret's name")
@@ -121,7 +133,7 @@ func (s *Service) create(form url.Values) (any, error) {
 	case there != nil:
 		return nil, resourceExists()
 	}
-	s.secrets[name] = &stored{versions: []version{v}}
+	s.secrets[name] = &stored{versions: []version{v}, created: s.options.Now()}
 	return map[string]any{
 		"SecretName": name, "VersionId": v.id, "SecretType": "Generic",
 		"Arn": "acs:kms:cn-test:123456789012:secret/" + name,
@@ -173,7 +185,7 @@ func (s *Service) get(form url.Values) (any, error) {
 	}
 	return map[string]any{
 		"SecretName": name, "VersionId": v.id, "SecretData": v.value, "SecretDataType": v.kind,
-		"SecretType": "Generic", "CreateTime": "2026-01-02T03:04:05Z",
+		"SecretType": "Generic", "CreateTime": instant(secret.created),
 		"VersionStages": map[string]any{"VersionStage": []string{}},
 	}, nil
 }
@@ -189,6 +201,44 @@ func (s *Service) delete(form url.Values) (any, error) {
 	delete(s.secrets, name)
 	return map[string]any{"SecretName": name, "PlannedDeleteTime": "2026-01-02T03:04:05Z"}, nil
 }
+
+// list lists by name. The only filter that it knows is the instance, which has every secret.
+func (s *Service) list(form url.Values) (any, error) {
+	var filters []struct {
+		Key    string
+		Values []string
+	}
+	number, numberErr := strconv.Atoi(form.Get("PageNumber"))
+	size, sizeErr := strconv.Atoi(form.Get("PageSize"))
+	err := errors.Join(numberErr, sizeErr, json.Unmarshal([]byte(form.Get("Filters")), &filters))
+	if err != nil || number < 1 || size < 1 || size > maxPage || len(filters) != 1 ||
+		filters[0].Key != "DKMSInstanceId" {
+		return nil, badRequest("a parameter of the list isn't valid")
+	}
+	names := slices.Sorted(maps.Keys(s.secrets))
+	if !slices.Contains(filters[0].Values, s.options.Instance) {
+		names = nil
+	}
+	entries := []map[string]any{}
+	for _, name := range names[min((number-1)*size, len(names)):min(number*size, len(names))] {
+		secret := s.secrets[name]
+		entry := map[string]any{
+			"SecretName": name, "SecretType": "Generic",
+			"CreateTime": instant(secret.created), "UpdateTime": instant(secret.created),
+		}
+		if secret.going {
+			entry["PlannedDeleteTime"] = instant(secret.created.AddDate(0, 0, 30))
+		}
+		entries = append(entries, entry)
+	}
+	return map[string]any{
+		"PageNumber": number, "PageSize": size, "TotalCount": len(names),
+		"SecretList": map[string]any{"Secret": entries},
+	}, nil
+}
+
+// instant is a time as the service writes it.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func resourceNotFound() error {
 	return failure{http.StatusNotFound, "Forbidden.ResourceNotFound", "Resource not found."}
