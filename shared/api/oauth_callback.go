@@ -30,32 +30,35 @@ func (a *API) handleCallback(w http.ResponseWriter, r *http.Request) {
 		a.toConsole(w, r, consent.CallbackResult{}, err)
 		return
 	}
+	used := slotsOf(r)
+	in.Shown = handshakes(used)
 	to, err := a.consent.HandleCallback(ctx, in)
-	if to.Cookie {
-		clearHandshake(w, in.Handshake)
+	if !to.Used.State.Empty() {
+		clearHandshake(w, to.Used, used)
 	}
 	a.toConsole(w, r, to, err)
 }
 
+// callbackOf reads the parameters of a callback. It fails if they name no single attempt.
 func callbackOf(r *http.Request) (consent.CallbackRequest, error) {
 	c := call{Request: r}
-	state, stateErr := parameter(c, "state")
+	state, err := parameter(c, "state")
 	code, codeErr := parameter(c, "code")
 	failure, failureErr := parameter(c, "error")
 	issuer, issuerErr := parameter(c, "iss")
-	in := consent.CallbackRequest{
-		Platform: r.PathValue("platform"),
-		State:    secret.New(state),
-		Code:     secret.New(code),
-		Error:    failure,
-		Issuer:   issuer,
-	}
-	in.Handshake = handshakeFor(r, in.State)
-	return in, errors.Join(stateErr, codeErr, failureErr, issuerErr)
+	return consent.CallbackRequest{
+		Platform:  r.PathValue("platform"),
+		State:     secret.New(state),
+		Code:      secret.New(code),
+		Error:     failure,
+		Issuer:    issuer,
+		Malformed: errors.Join(codeErr, failureErr, issuerErr),
+	}, err
 }
 
-// toConsole redirects the browser to the console. The result is in the fragment, which is sent to
-// no server and is not part of a Referer.
+// toConsole redirects the browser to the console's page, never to returnTo: a redirect from there to
+// another origin would take the fragment along (RFC 9110, 10.2.2). The result is in the fragment,
+// which is sent to no server and is not part of a Referer.
 func (a *API) toConsole(
 	w http.ResponseWriter, r *http.Request, to consent.CallbackResult, err error,
 ) {
@@ -71,11 +74,7 @@ func (a *API) toConsole(
 	case !to.ConfirmationCode.Empty():
 		fragment.Set("confirmationCode", to.ConfirmationCode.Reveal())
 	}
-	path := to.ReturnTo
-	if path == "" {
-		path = "/"
-	}
-	redirect(w, http.StatusSeeOther, a.console+path+"#"+fragment.Encode())
+	redirect(w, http.StatusSeeOther, a.console+"/#"+fragment.Encode())
 }
 
 func redirect(w http.ResponseWriter, status int, to string) {

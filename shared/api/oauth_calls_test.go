@@ -86,6 +86,11 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 			step("a stranger's callback", 0, calls{"Authorization": 1}, func() {
 				newBrowser(w).visit(back, true)
 			})
+			back = w.grant(a.platform, "alice", b.authorizeURL(w.start(platform)), nil)
+			step("a callback that ends the attempt", 0,
+				calls{"Authorization": 1, "SaveAuthorization": 1}, func() {
+					newBrowser(w).visit(back, true)
+				})
 		})
 	}
 }

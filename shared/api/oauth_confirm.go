@@ -22,6 +22,7 @@ type authorizationJSON struct {
 	Platform  string           `json:"platform"`
 	Stage     string           `json:"stage"`
 	Instance  *instanceRefJSON `json:"instance"`
+	ReturnTo  *string          `json:"returnTo"`
 	Identity  *identityJSON    `json:"identity,omitempty"`
 	ExpiresAt time.Time        `json:"expiresAt"`
 	Problem   *problem.Details `json:"problem"`
@@ -41,6 +42,7 @@ func authorizationOf(found binding.Authorization, lang problem.Language) authori
 		ID:        found.ID,
 		Platform:  found.Platform,
 		Stage:     string(found.Stage),
+		ReturnTo:  text(found.ReturnTo),
 		Identity:  identityOf(found.Identity),
 		ExpiresAt: found.ExpiresAt,
 	}

@@ -92,17 +92,18 @@ func isConsolePath(to string) bool {
 func (a *API) beginRedirect(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	switch mode := r.Header.Get("Sec-Fetch-Mode"); {
+	switch {
 	case r.Method != http.MethodGet: // a HEAD request would use the authorization up
 		w.Header().Set("Allow", http.MethodGet)
 		a.fail(w, r, problem.New(problem.MethodNotAllowed).With("method", r.Method))
 		return
-	case mode != "" && mode != "navigate":
+	case !isNavigation(r.Header):
 		a.fail(w, r, problem.New(problem.NotANavigation))
 		return
 	}
 	id := r.PathValue("id")
-	to, err := a.consent.BeginRedirect(ctx, id, handshakes(r))
+	used := slotsOf(r)
+	to, err := a.consent.BeginRedirect(ctx, id, handshakes(used))
 	if err != nil {
 		if problem.Is(err, problem.AuthorizationUnknown) {
 			id = ""
@@ -110,6 +111,16 @@ func (a *API) beginRedirect(w http.ResponseWriter, r *http.Request) {
 		a.toConsole(w, r, consent.CallbackResult{ID: id}, err)
 		return
 	}
-	setHandshake(w, to.Handshake, to.ExpiresAt, a.now())
+	setHandshake(w, to, used, a.now())
 	redirect(w, http.StatusFound, to.URL)
+}
+
+// isNavigation reports whether the headers are those of a window that is on its way to this
+// address, and not those of a script, a frame, a prefetch or a prerender (Fetch Metadata, 2). A
+// browser that sends none of them is believed.
+func isNavigation(h http.Header) bool {
+	mode, dest := h.Get("Sec-Fetch-Mode"), h.Get("Sec-Fetch-Dest")
+	early := h.Get("Sec-Purpose") + h.Get("Purpose") + h.Get("X-Moz") // the last two: older browsers
+	return (mode == "" || mode == "navigate") && (dest == "" || dest == "document") &&
+		!strings.Contains(strings.ToLower(early), "prefetch")
 }

@@ -52,10 +52,10 @@ func handleCallback(
 	ctx context.Context, s *services, name string, in operationInput,
 ) (consent.CallbackResult, error) {
 	return s.Consent.HandleCallback(ctx, consent.CallbackRequest{
-		Platform:  name,
-		State:     in.values[0],
-		Code:      in.values[2],
-		Handshake: consent.Handshake{State: in.values[0], Verifier: in.values[1]},
+		Platform: name,
+		State:    in.values[0],
+		Code:     in.values[2],
+		Shown:    []consent.Handshake{{State: in.values[0], Verifier: in.values[1]}},
 	})
 }
 

@@ -33,8 +33,9 @@ func consents() map[Code]entry {
 			status: http.StatusForbidden,
 			title:  text{"授权来自另一个浏览器", "The consent came from another browser"},
 			detail: text{
-				"完成授权的浏览器不是开始授权的浏览器。为了安全，没有绑定任何账号。",
-				"Another browser than the one that began has ended this. For safety, nothing was bound.",
+				"这不是开始授权的浏览器，或者此后在其中又开始了太多次绑定。为了安全，没有绑定任何账号。",
+				"This is not the browser that began, or too many binds were begun in it since. " +
+					"For safety, nothing was bound.",
 			},
 			remedy: text{
 				"请在同一个浏览器中重新开始绑定，不要使用别人发来的链接。",
@@ -88,8 +89,9 @@ func consents() map[Code]entry {
 			status: http.StatusForbidden,
 			title:  text{"只能由浏览器直接打开", "Open this in the browser itself"},
 			detail: text{
-				"这个地址只接受浏览器的页面跳转，不接受脚本或内嵌页面的请求。",
-				"This address takes a browser's own navigation, not a script's call or a frame.",
+				"这个地址只接受浏览器的页面跳转，不接受脚本、内嵌页面或预加载的请求。",
+				"This address takes a browser's own navigation, not a script's call, a frame " +
+					"or a prefetch.",
 			},
 			remedy: text{
 				"请在浏览器中直接打开链接。",

@@ -59,7 +59,7 @@ type Redirect struct {
 
 // BeginRedirect returns the address of the platform's consent page for a browser. The first
 // browser to ask gets the handshake of the attempt. It may ask again and show its handshake (a
-// reload, a prefetch); another browser may not ([problem.AnotherBrowser]).
+// reload); another browser may not ([problem.AnotherBrowser]).
 // [problem.AuthorizationUnknown], [problem.AuthorizationExpired], [problem.AuthorizationDone]. Two
 // table calls, one when asked again.
 func (s *Service) BeginRedirect(

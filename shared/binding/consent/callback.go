@@ -24,41 +24,46 @@ type CallbackRequest struct {
 	Error string
 	// Issuer is RFC 9207's iss, "" if the platform sends none.
 	Issuer string
-	// Handshake is the cookie that goes with the state; empty if the browser sent none.
-	Handshake Handshake
+	// Malformed says what is wrong with the other parameters, nil if nothing is. Such a callback
+	// redeems no code.
+	Malformed error
+	// Shown are the handshakes in the browser's cookies, also those of other attempts.
+	Shown []Handshake
 }
 
-// CallbackResult says where to send the browser after a callback.
+// CallbackResult says what the browser is told after a callback.
 type CallbackResult struct {
-	ID       string // "" for an attempt that isn't known
-	ReturnTo string
+	ID string // "" for an attempt that isn't known
 	// ConfirmationCode is empty if the callback has failed.
 	ConfirmationCode secret.Text
-	// Cookie says that the attempt's cookie is no longer needed.
-	Cookie bool
+	// Used is the handshake whose cookie is no longer needed; zero if there is none.
+	Used Handshake
 }
 
-// HandleCallback redeems the code that a browser sends, if it is the browser that went through
-// the consent. State, time, platform and cookie are checked before anything is claimed, so that
-// a forged callback destroys no attempt; of two callbacks the claim lets one redeem the code.
-// The result is valid with an error, too.
+// HandleCallback redeems the code that a browser sends, if it is the browser that was redirected to
+// the platform. A callback with the attempt's state from another browser ends the attempt: its code
+// belongs to a consent that the attempt's own browser has not seen, and whoever began the attempt
+// could otherwise send the same callback again (browser swapping). A state can't be guessed, so a
+// forged callback ends nothing. Of two callbacks the claim lets one redeem the code. The result is
+// valid with an error, too.
 func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (CallbackResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
-	id := AuthorizationOf(in.State)
-	if id == "" {
-		return CallbackResult{}, problem.New(problem.AuthorizationUnknown)
-	}
-	a, err := s.authorization(ctx, id)
+	a, err := s.authorization(ctx, AuthorizationOf(in.State))
 	if err != nil {
 		return CallbackResult{}, err
 	}
-	known := secret.New(Handshake{State: in.State}.Hash()).Equal(secret.New(a.StateHash))
-	if !known || a.Platform != in.Platform {
+	if !secret.New(hashOf(in.State)).Equal(secret.New(a.StateHash)) {
 		return CallbackResult{}, problem.New(problem.AuthorizationUnknown)
 	}
-	to := CallbackResult{ID: a.ID, ReturnTo: a.ReturnTo}
-	if err := s.mayClaim(a, in.Handshake); err != nil {
+	to := CallbackResult{ID: a.ID}
+	handshake, err := s.checkBrowser(ctx, a, in.Shown)
+	switch {
+	case err != nil:
 		return to, err
+	case a.Platform != in.Platform:
+		return CallbackResult{}, problem.New(problem.AuthorizationUnknown)
+	case in.Malformed != nil:
+		return CallbackResult{}, in.Malformed
 	}
 	_, err = s.ledger.OAuthClient(ctx, a.Platform)
 	if problem.Is(err, problem.StorageUnavailable) {
@@ -68,8 +73,8 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 	if err != nil {
 		return to, err
 	}
-	to.Cookie = true
-	if err := s.redeem(ctx, a, in); err != nil {
+	to.Used = handshake
+	if err := s.redeem(ctx, a, in, handshake.Verifier); err != nil {
 		s.recordFailure(ctx, a, err)
 		return to, err
 	}
@@ -77,19 +82,42 @@ func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (Callb
 	return to, nil
 }
 
-// mayClaim checks what must hold before a callback may touch the record.
-func (s *Service) mayClaim(a binding.Authorization, shown Handshake) error {
+// checkBrowser returns the handshake of an attempt that waits for its callback. If the browser does
+// not show it, the attempt ends.
+func (s *Service) checkBrowser(
+	ctx context.Context, a binding.Authorization, shown []Handshake,
+) (Handshake, error) {
 	switch {
 	case !s.ledger.Now().Before(a.ExpiresAt):
-		return problem.New(problem.AuthorizationExpired)
+		return Handshake{}, problem.New(problem.AuthorizationExpired)
 	case a.Stage != binding.StageRedirected:
-		return problem.New(problem.AuthorizationDone)
-	case shown.State.Empty():
-		return problem.New(problem.CookiesBlocked)
-	case !shown.Fits(a):
-		return problem.New(problem.AnotherBrowser)
+		return Handshake{}, problem.New(problem.AuthorizationDone)
 	}
-	return nil
+	handshake := fitting(a, shown)
+	switch {
+	case !handshake.State.Empty():
+		return handshake, nil
+	case len(shown) == 0:
+		return Handshake{}, s.refuse(ctx, a, problem.New(problem.CookiesBlocked))
+	}
+	return Handshake{}, s.refuse(ctx, a, problem.New(problem.AnotherBrowser))
+}
+
+// refuse ends an attempt that waits for its callback, and returns the reason. A callback that has
+// claimed the attempt in the meantime goes on. [problem.StorageUnavailable] if the attempt may still
+// be waiting.
+func (s *Service) refuse(
+	ctx context.Context, a binding.Authorization, reason *problem.Problem,
+) error {
+	a.Stage, a.Problem = binding.StageFailed, reason
+	if _, err := s.ledger.Table.SaveAuthorization(ctx, a); err != nil {
+		there, readErr := s.authorization(ctx, a.ID) // what is there counts
+		if readErr != nil || there.Stage == binding.StageRedirected {
+			return ledger.Unavailable("ending the authorization", err)
+		}
+	}
+	s.auditFailure(ctx, a, reason.Code)
+	return reason
 }
 
 // claimAuthorization gives this callback the right to redeem the code. The claim names the secret
@@ -128,17 +156,24 @@ func (s *Service) recordFailure(ctx context.Context, a binding.Authorization, ca
 		s.ledger.Log.ErrorContext(ctx, "the platform refuses the OAuth app",
 			"alarm", "client_refused", "platform", a.Platform, "reason", p.Reason, "error", cause)
 	}
+	s.auditFailure(ctx, a, p.Code)
+}
+
+// auditFailure writes the audit line of a callback that has ended the attempt.
+func (s *Service) auditFailure(ctx context.Context, a binding.Authorization, code problem.Code) {
 	event.Audit(ctx, s.ledger.Log, event.Entry{
 		Action:  "callback",
 		User:    a.Starter,
 		Target:  binding.TargetOf(a),
-		Outcome: string(p.Code),
+		Outcome: string(code),
 	})
 }
 
 // redeem exchanges the code of a claimed authorization for a token, stores the token in the vault,
 // and asks the platform whose it is. The authorization then waits for the confirm.
-func (s *Service) redeem(ctx context.Context, a binding.Authorization, in CallbackRequest) error {
+func (s *Service) redeem(
+	ctx context.Context, a binding.Authorization, in CallbackRequest, verifier secret.Text,
+) error {
 	client, err := s.ledger.OAuthClient(ctx, a.Platform)
 	if err != nil {
 		return err
@@ -150,7 +185,7 @@ func (s *Service) redeem(ctx context.Context, a binding.Authorization, in Callba
 		return problem.New(problem.PlatformError).
 			Because("issuer").With("platform", client.Platform.Describe().Title)
 	}
-	token, err := s.exchange(ctx, client, in)
+	token, err := s.exchange(ctx, client, in, verifier)
 	if err != nil {
 		return err
 	}
@@ -181,7 +216,7 @@ func SameOrigin(issuer, authorize string) bool {
 
 // exchange redeems the code at the platform.
 func (s *Service) exchange(
-	ctx context.Context, client ledger.OAuthClient, in CallbackRequest,
+	ctx context.Context, client ledger.OAuthClient, in CallbackRequest, verifier secret.Text,
 ) (provider.Token, error) {
 	if _, err := s.ledger.EnforceDeadline(ctx, "Exchange"); err != nil {
 		return provider.Token{}, ledger.Unavailable("redeeming the code", err)
@@ -189,7 +224,7 @@ func (s *Service) exchange(
 	ctx, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
 	return client.Platform.Exchange(
-		ctx, client.App, s.callback+in.Platform, in.Code, in.Handshake.Verifier)
+		ctx, client.App, s.callback+in.Platform, in.Code, verifier)
 }
 
 // identify asks the platform whose the token is and what it may do, and checks whether that

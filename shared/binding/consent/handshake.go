@@ -21,9 +21,6 @@ type Handshake struct {
 // Hash returns the state's hash, as the record keeps it.
 func (h Handshake) Hash() string { return hashOf(h.State) }
 
-// Name returns the part of the cookie's name that tells attempts apart.
-func (h Handshake) Name() string { return h.Hash()[:16] }
-
 // Challenge returns the code challenge of the verifier, by the method S256 (RFC 7636, 4.2).
 func (h Handshake) Challenge() string {
 	sum := sha256.Sum256([]byte(h.Verifier.Reveal()))

@@ -6,7 +6,7 @@ import { clearPending, pending, rememberStart, startedHere } from "./callback.js
 import { choice } from "./choose.js";
 import { openDialog } from "./dialog.js";
 import { h, navigate, whileBusy } from "./dom.js";
-import { has, t } from "./language.js";
+import { t } from "./language.js";
 import { instanceText, person, platformTitle, regionText } from "./parts.js";
 
 const pathOf = (id) => `/v1/authorizations/${encodeURIComponent(id)}`;
@@ -48,30 +48,44 @@ async function explain(app, end, here) {
   } catch (failure) {
     if (failure.problem?.status === 401) throw failure;
   }
-  const about = here ?? found;
-  const problem = found?.problem ?? callbackProblem(app, end.problem, about?.platform);
+  const about = { ...found, ...here };
+  const problem = found?.problem ?? callbackProblem(app, end.problem, about.platform);
   clearPending();
   refused(app, new Failure(problem), about);
 }
 
 // callbackProblem returns the page's own texts for a problem that the callback reports.
 function callbackProblem(app, code, platform) {
-  const key = has(`callback.${code}.title`) ? code : "other";
-  const values = { platform: platform ? nameOf(app, platform) : t("the_platform"), code };
+  const values = { platform: platform ? nameOf(app, platform) : t("the_platform") };
   return {
     code,
-    title: t(`callback.${key}.title`, values),
-    detail: t(`callback.${key}.detail`, values),
-    remedy: t(`callback.${key}.remedy`, values),
+    title: t(`callback.${code}.title`, values),
+    detail: t(`callback.${code}.detail`, values),
+    remedy: t(`callback.${code}.remedy`, values),
   };
 }
 
-// refused shows a failure, and offers to start again if the platform is known.
+// returnAddress returns the address of the page to which an authorization returns, null if it is
+// this page.
+function returnAddress(returnTo) {
+  if (!returnTo || returnTo === "/" || !URL.canParse(returnTo, location.origin)) return null;
+  const { origin, href } = new URL(returnTo, location.origin);
+  return origin === location.origin ? href : null;
+}
+
+// wayBack returns a link to that page, or null.
+function wayBack(about) {
+  const href = returnAddress(about?.returnTo);
+  return href && h("p", null, h("a", { href, id: "back" }, t("authorize.back")));
+}
+
+// refused shows a failure, and offers to start again if the platform is known, and the way back to
+// the page that the authorization returns to.
 function refused(app, failure, about) {
   const known = about?.platform && app.platform(about.platform);
   openDialog({
     title: t("authorize.failed", { platform: known ? platformTitle(known) : t("the_platform") }),
-    body: [],
+    body: [wayBack(about)],
     problem: failure,
     submit: known && !failure.problem.missing && t("authorize.again"),
     cancel: t("close"),
@@ -86,12 +100,15 @@ function isFinal(failure) {
   return !failure.transient && !open.includes(failure.code);
 }
 
-// confirm binds. Then the stored result is no longer needed.
-async function confirm(app, end, { platform, instance }) {
+// confirm binds. Then the stored result is no longer needed, and the page goes where the
+// authorization returns to.
+async function confirm(app, end, { platform, instance, returnTo }) {
   const { confirmationCode } = end;
   const body = { instance: { region: instance.region, id: instance.id }, confirmationCode };
   const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body });
   clearPending();
+  const back = returnAddress(returnTo);
+  if (back) await navigate(back);
   await app.choose(instance);
   app.say("good", t("bound.now", {
     platform: nameOf(app, platform), user: bound.identity.username,
@@ -156,7 +173,7 @@ function retryAsking(app, end, here, failure) {
 }
 
 function question(app, end, here, found) {
-  const { platform } = found;
+  const { platform, returnTo } = found;
   const name = nameOf(app, platform);
   const open = platform === "bitbucket" && !found.instance;
   const chosen = open ? choice(app.instances, here?.instance ?? app.instance) : null;
@@ -175,16 +192,16 @@ function question(app, end, here, found) {
     submit: t("confirm.submit"),
     cancel: t("confirm.cancel"),
     careful: !here,
-    onsubmit: () => confirm(app, end, { platform, instance: instance() }),
+    onsubmit: () => confirm(app, end, { platform, instance: instance(), returnTo }),
     onfailure(failure) {
       if (!isFinal(failure)) return null;
       clearPending();
-      queueMicrotask(() => refused(app, failure, { platform, instance: instance() }));
+      queueMicrotask(() => refused(app, failure, { platform, instance: instance(), returnTo }));
       return "close";
     },
     oncancel() {
       clearPending();
-      app.say("plain", t("confirm.cancelled", { platform: name }));
+      app.say("plain", t("confirm.cancelled", { platform: name }), wayBack(found));
     },
   };
 }

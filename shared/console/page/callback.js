@@ -5,6 +5,8 @@
 // The result of an authorization is kept in sessionStorage until the API has processed it, because
 // the page may be left to sign in, and a person may reload it.
 
+import { has } from "./language.js";
+
 const waiting = "bindery.pending";
 const started = (id) => `bindery.authorization.${id}`;
 
@@ -13,19 +15,30 @@ export function readCallback() {
   takeFragment();
   const query = new URLSearchParams(location.search);
   const answered = query.has("state") && (query.has("code") || query.has("error"));
-  if (location.search || location.hash) history.replaceState(null, "", location.pathname);
+  if (location.search) history.replaceState(null, "", location.pathname);
   return answered ? Object.fromEntries(query) : null;
 }
 
-// takeFragment stores the result of an authorization and returns whether there was one. A stored
-// confirmation code is not replaced by a problem of the same authorization: a person who goes back
-// returns from the platform a second time, which is refused, but the first result still counts.
+// The forms of what a callback sends. A link by a stranger may hold anything in its place.
+const forms = { authorization: /^[0-9a-f]{32}$/, confirmationCode: /^[0-9a-f]{64}$/ };
+
+// takeFragment removes the fragment from the address, stores the result of an authorization that it
+// holds, and returns whether it held one. It ignores a value that isn't of its form and a problem
+// that the page has no texts for. A stored confirmation code is not replaced by a problem of the
+// same authorization: a person who goes back returns from the platform a second time, which is
+// refused, but the first result still counts.
 export function takeFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  const value = (name) => {
+    const text = fragment.get(name) ?? "";
+    return forms[name].test(text) ? text : "";
+  };
+  const problem = fragment.get("problem") ?? "";
   const end = {
-    id: fragment.get("authorization") ?? "",
-    confirmationCode: fragment.get("confirmationCode") ?? "",
-    problem: fragment.get("problem") ?? "",
+    id: value("authorization"),
+    confirmationCode: value("confirmationCode"),
+    problem: has(`callback.${problem}.title`) ? problem : "",
   };
   if (!end.problem && !(end.id && end.confirmationCode)) return false;
   const before = pending();
