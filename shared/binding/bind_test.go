@@ -48,7 +48,7 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	b := newHarness(t)
 	v := b.mustBind("i-1", token{" alice ", "  Bearer " + aliceToken.value + "\r\n"})
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), v.Record.Token)
+	k, err := b.fetch(v.Record)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (b *harness) bound(id, name string) binding.Record {
 // accessOf returns the token that a record points at.
 func (b *harness) accessOf(rec binding.Record) secret.Text {
 	b.Helper()
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
+	k, err := b.fetch(rec)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -50,10 +50,12 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
 		name := m.Ledger.NewSecretName()
-		if err := m.Ledger.Put(m.Ledger.StartInvocation(ctx), name, 1, k); err != nil {
+		id := fmt.Sprint(prefix, "-", i)
+		owner := ledger.TokenOwner{Binding: key(id, provider.GitLab)}
+		if err := m.Ledger.Put(m.Ledger.StartInvocation(ctx), owner, name, 1, k); err != nil {
 			m.Fatal(err)
 		}
-		m.seed(fmt.Sprint(prefix, "-", i), name, k, due)
+		m.seed(id, name, k, due)
 	}
 }
 
@@ -208,7 +210,8 @@ func (m fleet) leave(id string, due time.Time) {
 		Platform: provider.GitHub, Method: provider.ByOAuth,
 		Token: provider.Token{Access: secret.New("gone-" + string(name))},
 	}
-	if err := m.Ledger.Put(ctx, name, 1, k); err != nil {
+	owner := ledger.TokenOwner{Binding: key(id, provider.GitHub)}
+	if err := m.Ledger.Put(ctx, owner, name, 1, k); err != nil {
 		m.Fatal(err)
 	}
 	_, err := m.services.Ledger.Table.SaveBinding(ctx, binding.Record{
@@ -356,7 +359,7 @@ func TestTwoThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 // countUnsettled counts the records that are not yet in the right state.
 func (m fleet) countUnsettled(dead token) (wrong int) {
 	for _, rec := range m.rows.bindings {
-		k, err := m.Ledger.Fetch(m.Ledger.StartInvocation(context.Background()), rec.Token)
+		k, err := m.fetch(rec)
 		if err != nil {
 			m.Fatal(err)
 		}

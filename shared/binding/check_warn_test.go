@@ -305,7 +305,7 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.clock().Advance(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
+	k, err := b.fetch(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
-	if err := b.Ledger.Put(ctx, rec.Token.Secret, 2, k); err != nil {
+	if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, 2, k); err != nil {
 		t.Fatal(err)
 	}
 	b.later(ledger.OrphanGracePeriod)

@@ -173,7 +173,7 @@ func (b *harness) recordedTokens(op operation) int {
 		if !rec.Bound() || rec.Platform != op.platform {
 			continue
 		}
-		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
+		k, err := b.fetch(rec)
 		if err != nil {
 			b.Fatal(err)
 		}

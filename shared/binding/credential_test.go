@@ -129,8 +129,7 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	c := b.mustAsk("i-1", credential.MinimumLife)
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()),
-		b.row("i-1", provider.GitHub).Token)
+	k, err := b.fetch(b.row("i-1", provider.GitHub))
 	if err != nil {
 		t.Fatal(err)
 	}

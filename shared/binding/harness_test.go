@@ -338,6 +338,12 @@ func (b *harness) mustUnbind(id string, revoke bool) connect.UnbindResult {
 	return out
 }
 
+// fetch reads the token that a record points at.
+func (b *harness) fetch(rec binding.Record) (ledger.TokenBundle, error) {
+	ctx := b.Ledger.StartInvocation(context.Background())
+	return b.Ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+}
+
 // consent is a token of GitHub that a user of it has just granted.
 func (b *harness) consent(login string) provider.Token {
 	b.Helper()

@@ -80,8 +80,7 @@ func (b *harness) mustAsk(id string, minimum time.Duration) credential.Credentia
 // access returns the access token that an instance's record points at.
 func (b *harness) access(id string) secret.Text {
 	b.Helper()
-	ctx := b.Ledger.StartInvocation(context.Background())
-	k, err := b.Ledger.Fetch(ctx, b.row(id, provider.GitHub).Token)
+	k, err := b.fetch(b.row(id, provider.GitHub))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -210,7 +210,7 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 			Token: b.consent("alice"), IssuedAt: b.clock().Now(),
 		}
 		ctx := b.Ledger.StartInvocation(context.Background())
-		if err := b.Ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
+		if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
 			t.Error(err)
 		}
 		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)

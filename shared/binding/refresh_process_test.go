@@ -246,7 +246,7 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(t.Context()), rec.Token)
+	k, err := b.fetch(rec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,7 @@ func (b *harness) askAt(platform string) (credential.Credential, error) {
 func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
 	for platform, life := range documented {
 		b := newExpired(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
-		k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()),
-			b.row("i-1", platform).Token)
+		k, err := b.fetch(b.row("i-1", platform))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +51,7 @@ func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumente
 			b.clock().Now().Add(life).Truncate(time.Second))
 		rec := b.row("i-1", platform)
 		testkit.Want(t, platform+": renewable", rec.Token.Refreshable, true)
-		next, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
+		next, err := b.fetch(rec)
 		testkit.Want(t, platform+": error", err, nil)
 		testkit.Want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
@@ -155,12 +156,12 @@ func TestTheWaitForARefreshHasOneBound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			k, err := l.Fetch(ctx, rec.Token)
+			k, err := l.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 			if err != nil {
 				t.Fatal(err)
 			}
 			k.Token.ExpiresAt = p.now().Add(-time.Second)
-			if err := l.Put(ctx, rec.Token.Secret, 2, k); err != nil {
+			if err := l.Put(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, 2, k); err != nil {
 				t.Fatal(err)
 			}
 			rec.Lease = binding.Lease{Owner: "crashed", Until: p.now().Add(left)}

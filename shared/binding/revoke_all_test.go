@@ -43,7 +43,7 @@ func (b *harness) deny(id, name string) {
 func (b *harness) dead(id, name string) bool {
 	b.Helper()
 	rec := b.row(id, name)
-	k, err := b.Ledger.Fetch(b.Ledger.StartInvocation(context.Background()), rec.Token)
+	k, err := b.fetch(rec)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func (b *harness) revokedDuringRefresh(id string) (binding.Record, ledger.TokenB
 	b.clock().Advance(9 * time.Hour)
 	rec := b.row(id, provider.GitHub)
 	ctx := b.Ledger.StartInvocation(context.Background())
-	k, err := b.Ledger.Fetch(ctx, rec.Token)
+	k, err := b.fetch(rec)
 	if err != nil {
 		b.Fatal(err)
 	}

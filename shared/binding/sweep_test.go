@@ -332,7 +332,7 @@ func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
 	first := b.left("i-1")
 	second := b.consent("alice")
 	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
-	value, err := k.Seal()
+	value, err := k.Seal(ledger.TokenOwner{Binding: key("i-1", provider.GitHub)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,9 +46,9 @@ type awsCloud struct {
 
 	mu           sync.Mutex // guards what follows
 	refused      []string
-	used         map[string]bool  // "function action"
-	storedTokens map[string]bool  // every token that the vault ever stored
-	links        map[string]*link // the links that a test can cut, by session token and service
+	used         map[string]map[right]bool // by function
+	storedTokens map[string]bool           // every token that the vault ever stored
+	links        map[string]*link          // the links that a test can cut, by session token and service
 }
 
 func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
@@ -59,7 +59,7 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 	}
 	c := &awsCloud{
 		secrets: smtest.New(smtest.Options{}), rights: rights,
-		used: map[string]bool{}, storedTokens: map[string]bool{}, links: map[string]*link{},
+		used: map[string]map[right]bool{}, storedTokens: map[string]bool{}, links: map[string]*link{},
 	}
 	rows := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -128,16 +128,14 @@ func (c *awsCloud) deniedCalls() []string {
 
 // awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var awsUnusedRights = map[string]string{
-	"expirycheck sqs:SendMessage":                 "Lambda itself, for events that fail",
-	"tokenbind secretsmanager:PutSecretValue":     "a bind into an existing secret, which none does",
-	"oauthcallback secretsmanager:PutSecretValue": "the same",
-	"tokenbind dynamodb:Query":                    "finding who holds a token before revoking it",
-	"tokenbind dynamodb:DeleteItem":               "deleting an outdated entry of the identity index",
-	"oauthcallback dynamodb:DeleteItem":           "the same",
-	"unbind dynamodb:DeleteItem":                  "the same",
-	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",
-	"credential dynamodb:BatchWriteItem":          "the same",
-	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
+	"expirycheck sqs:SendMessage":          "Lambda itself, for events that fail",
+	"tokenbind dynamodb:Query":             "finding who holds a token before revoking it",
+	"tokenbind dynamodb:DeleteItem":        "deleting an outdated entry of the identity index",
+	"oauthcallback dynamodb:DeleteItem":    "the same",
+	"unbind dynamodb:DeleteItem":           "the same",
+	"unbind dynamodb:BatchWriteItem":       "draining a record that has eight events",
+	"credential dynamodb:BatchWriteItem":   "the same",
+	"oauthconfirm dynamodb:BatchWriteItem": "the same",
 }
 
 func (c *awsCloud) unusedRights() (all []string) {
@@ -145,8 +143,8 @@ func (c *awsCloud) unusedRights() (all []string) {
 	defer c.mu.Unlock()
 	for folder, rights := range c.rights {
 		for _, r := range rights {
-			if !c.used[folder+" "+r.action] && awsUnusedRights[folder+" "+r.action] == "" {
-				all = append(all, folder+": "+r.action)
+			if !c.used[folder][r] && awsUnusedRights[folder+" "+r.action] == "" {
+				all = append(all, folder+": "+r.action+" on "+r.on)
 			}
 		}
 	}
@@ -164,9 +162,9 @@ func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	service, _, _ = strings.Cut(strings.ToLower(service), "_")
 	var in struct {
-		TableName, IndexName, SecretId, Name string
-		RequestItems                         map[string]json.RawMessage
-		Tags                                 []json.RawMessage
+		tableRequest
+		IndexName, SecretId, Name string
+		Tags                      []json.RawMessage
 	}
 	_ = json.Unmarshal(body, &in)
 	on := "?"
@@ -181,17 +179,61 @@ func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
 		on = apps
 	}
 	needed := []right{{service + ":" + name, on}}
+	if on == ofTable && name != "Scan" {
+		needed = nil
+		for _, key := range in.leadingKeys() {
+			needed = append(needed, right{service + ":" + name, on + " " + key})
+		}
+	}
 	if len(in.Tags) > 0 {
 		needed = append(needed, right{service + ":TagResource", on})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.used[who] == nil {
+		c.used[who] = map[right]bool{}
+	}
 	for _, need := range needed {
-		c.used[who+" "+need.action] = true
-		if who != admin && !slices.Contains(c.rights[who], need) {
+		i := slices.IndexFunc(c.rights[who], func(r right) bool { return r.allows(need) })
+		if i >= 0 {
+			c.used[who][c.rights[who][i]] = true
+		} else if who != admin {
 			c.refused = append(c.refused, fmt.Sprintf("%s: %s on %s", who, need.action, need.on))
 			return false
 		}
 	}
-	return true
+	return len(needed) > 0
+}
+
+// allows reports whether a right is the one that a call needs. What a right is on may end with a
+// wildcard for the rows.
+func (r right) allows(need right) bool {
+	rows, pattern := strings.CutSuffix(r.on, "*")
+	return r.action == need.action &&
+		(r.on == need.on || strings.Contains(r.on, " ") && pattern && strings.HasPrefix(need.on, rows))
+}
+
+// tableRequest is what the calls to DynamoDB that Bindery makes say about the rows.
+type tableRequest struct {
+	TableName                 string
+	Key, Item                 keyed
+	ExpressionAttributeValues map[string]struct{ S string }
+	RequestItems              map[string][]struct {
+		PutRequest struct{ Item keyed }
+	}
+}
+
+// keyed is an item, or the key of one.
+type keyed struct{ PK struct{ S string } }
+
+// leadingKeys returns the partition keys of the rows of a call. A key that isn't found is "", which
+// no role allows.
+func (r tableRequest) leadingKeys() (all []string) {
+	for _, write := range r.RequestItems[tableName] {
+		all = append(all, write.PutRequest.Item.PK.S)
+	}
+	if len(all) > 0 {
+		return all
+	}
+	return []string{r.Key.PK.S + r.Item.PK.S + r.ExpressionAttributeValues[":pk"].S}
 }

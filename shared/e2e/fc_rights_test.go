@@ -162,7 +162,8 @@ func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
 		want := map[string][]string{}
 		for _, r := range rightsOf(t, aws, f) {
 			call := same[strings.TrimPrefix(r.action, "dynamodb:")]
-			if to := on[r.on]; to != "" && !slices.Contains(want[to], call) {
+			rows, _, _ := strings.Cut(r.on, " ") // Tablestore has no rights on kinds of rows
+			if to := on[rows]; to != "" && !slices.Contains(want[to], call) {
 				want[to] = append(want[to], call)
 			}
 		}

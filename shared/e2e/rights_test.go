@@ -14,6 +14,12 @@ const (
 	apps     = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
 	ofTable  = "table/${TableName}"
 	dueIndex = "table/${TableName}/index/due"
+
+	// The rows of a kind: a right on them has the condition dynamodb:LeadingKeys.
+	ofAuthorizations = ofTable + " 13:authorization*"
+	ofBindings       = ofTable + " 7:binding*"
+	ofHistory        = ofTable + " 7:history*"
+	ofIdentities     = ofTable + " 6:holder*"
 )
 
 // right is an action on a resource. A resource of the stack is named by its logical name.
@@ -36,6 +42,9 @@ func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
 			if on == f.logical+"Log.Arn" {
 				continue
 			}
+			if condition := in(s, "Condition"); condition != nil {
+				on += " " + leadingKey(t, condition)
+			}
 			actions := texts(in(s, "Action"))
 			if len(actions) == 0 {
 				t.Errorf("%s: actions aren't named: %v", f.folder, s)
@@ -46,6 +55,17 @@ func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
 		}
 	}
 	return all
+}
+
+// leadingKey returns the pattern of the partition keys that a statement is restricted to.
+func leadingKey(t *testing.T, condition any) string {
+	t.Helper()
+	keys := texts(in(condition, "ForAllValues:StringLike", "dynamodb:LeadingKeys"))
+	if len(condition.(object)) != 1 || len(keys) != 1 {
+		t.Errorf("a condition that isn't read by this test: %v", condition)
+		return ""
+	}
+	return keys[0]
 }
 
 func resourceOf(resource any) string {
@@ -69,34 +89,38 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		vault  = "secretsmanager:"
 	)
 	want := map[string]map[string]string{
-		"status":     {ofTable: "GetItem Query"},
+		"status":     {ofBindings: "GetItem Query", ofHistory: "Query"},
 		"console":    {},
-		"oauthstart": {ofTable: "GetItem PutItem", apps: "GetSecretValue"},
+		"oauthstart": {ofAuthorizations: "GetItem PutItem", apps: "GetSecretValue"},
 		"tokenbind": {
-			ofTable: "BatchWriteItem DeleteItem GetItem PutItem Query",
-			tokens:  "CreateSecret GetSecretValue PutSecretValue TagResource",
+			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
+			ofIdentities: "DeleteItem PutItem Query",
+			tokens:       "CreateSecret GetSecretValue TagResource",
 		},
 		"oauthcallback": {
-			ofTable: "DeleteItem GetItem PutItem Query",
-			tokens:  "CreateSecret PutSecretValue TagResource",
-			apps:    "GetSecretValue",
+			ofAuthorizations: "GetItem PutItem", ofBindings: "GetItem",
+			ofIdentities: "DeleteItem PutItem Query",
+			tokens:       "CreateSecret TagResource", apps: "GetSecretValue",
 		},
 		"oauthconfirm": {
-			ofTable: "BatchWriteItem DeleteItem GetItem PutItem Query",
-			tokens:  "GetSecretValue", apps: "GetSecretValue",
+			ofAuthorizations: "GetItem PutItem", ofBindings: "GetItem PutItem",
+			ofHistory: "BatchWriteItem", ofIdentities: "DeleteItem PutItem Query",
+			tokens: "GetSecretValue", apps: "GetSecretValue",
 		},
 		"unbind": {
-			ofTable: "BatchWriteItem DeleteItem GetItem PutItem Query",
-			tokens:  "GetSecretValue", apps: "GetSecretValue",
+			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
+			ofIdentities: "DeleteItem Query",
+			tokens:       "GetSecretValue", apps: "GetSecretValue",
 		},
 		"credential": {
-			ofTable: "BatchWriteItem GetItem PutItem",
-			tokens:  "GetSecretValue PutSecretValue", apps: "GetSecretValue",
+			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
+			tokens: "GetSecretValue PutSecretValue", apps: "GetSecretValue",
 		},
 		"expirycheck": {
-			ofTable:  "BatchWriteItem DeleteItem GetItem PutItem Query Scan",
-			dueIndex: "Query",
-			tokens:   "DeleteSecret GetSecretValue PutSecretValue", apps: "GetSecretValue",
+			ofAuthorizations: "DeleteItem GetItem PutItem",
+			ofBindings:       "DeleteItem GetItem PutItem", ofHistory: "BatchWriteItem Query",
+			ofIdentities: "DeleteItem Query", ofTable: "Scan", dueIndex: "Query",
+			tokens: "DeleteSecret GetSecretValue PutSecretValue", apps: "GetSecretValue",
 			"DeadLetters.Arn": "sqs:SendMessage",
 		},
 	}

@@ -29,6 +29,7 @@ const (
 	StorageUnavailable Code = "storage_unavailable"
 	SignInUnavailable  Code = "sign_in_unavailable"
 	InstancesUnknown   Code = "instances_unavailable"
+	TokenMismatch      Code = "token_mismatch"
 	Internal           Code = "internal"
 )
 

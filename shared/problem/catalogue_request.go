@@ -262,6 +262,20 @@ func requests() map[Code]entry {
 				"Try again soon. If it stays so, tell your administrator.",
 			},
 		},
+		TokenMismatch: {
+			status: http.StatusInternalServerError,
+			title:  text{"令牌不属于此绑定", "The stored token belongs elsewhere"},
+			detail: text{
+				"存储中此绑定指向的令牌不属于它，Bindery 没有使用该令牌。令牌未被更改。",
+				"In Bindery's storage this binding names a token that is not its own. " +
+					"Bindery did not use that token and left it as it is.",
+			},
+			remedy: text{
+				"请把请求 ID 告诉管理员：可能有人篡改了存储。管理员确认后，请重新绑定。",
+				"Give the request id to your administrator: the storage may have been tampered with. " +
+					"Bind again when your administrator tells you to.",
+			},
+		},
 		Internal: {
 			status: http.StatusInternalServerError,
 			title:  text{"内部错误", "Something went wrong in Bindery"},

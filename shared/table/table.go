@@ -34,6 +34,8 @@ var (
 	// ErrConflict says that the row does not have the version that was given: another was saved
 	// since it was read, the row is gone, or it exists and must not.
 	ErrConflict = errors.New("table: the row is not as it was read")
+	// ErrMisplaced says that a row holds the record of another key. No version writes such a row.
+	ErrMisplaced = errors.New("table: the row holds the record of another key")
 	// ErrCursor says that the cursor is not of this list.
 	ErrCursor = errors.New("table: not a cursor of this list")
 )

@@ -49,8 +49,9 @@ func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, e
 		out.RevokeURL = platform.RevokeURL(old.Address)
 	}
 	if old.Bound() && (in.Revoke || old.Method == string(provider.ByOAuth)) {
-		k, err := s.ledger.Fetch(ctx, old.Token)
-		out.Revoked = s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: key}, old, k, err)
+		own := ledger.TokenOwner{Binding: key}
+		k, err := s.ledger.Fetch(ctx, own, old.Token)
+		out.Revoked = s.ledger.RevokeOld(ctx, own, old, k, err)
 	}
 	if out.Revoked {
 		out.RevokeURL = ""

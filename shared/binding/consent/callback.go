@@ -191,7 +191,7 @@ func (s *Service) redeem(
 	}
 	a.Token.IssuedAt = s.ledger.Now()
 	k := ledger.TokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
-	if err := s.ledger.Put(ctx, a.Token.Secret, 1, k); err != nil {
+	if err := s.ledger.Put(ctx, ledger.OwnerOf(a), a.Token.Secret, 1, k); err != nil {
 		s.revokeRefused(ctx, client.Platform, a, k) // it is not in the vault: the sweep can't find it
 		return err
 	}

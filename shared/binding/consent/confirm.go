@@ -30,6 +30,7 @@ type ConfirmRequest struct {
 // [problem.AnotherUser] for the right code of another user's attempt, which is then discarded:
 // its token is revoked where the platform can. [problem.AnotherInstance],
 // [problem.AuthorizationDone], [problem.AuthorizationExpired], [problem.Conflict].
+// [problem.TokenMismatch] for an attempt whose row names the secret of another; nothing is bound.
 func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (binding.View, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	a, err := s.authorization(ctx, in.ID)
@@ -70,6 +71,10 @@ func (s *Service) confirm(
 	if err := s.nameBinding(ctx, a, rec.Key); err != nil {
 		return binding.View{}, err
 	}
+	k, err := s.ledger.Fetch(ctx, ledger.OwnerOf(a), a.Token)
+	if err != nil {
+		return binding.View{}, ledger.Unavailable("reading the token", err)
+	}
 	next := binding.Record{
 		Revision:      s.ledger.Random(16),
 		Token:         a.Token,
@@ -90,20 +95,9 @@ func (s *Service) confirm(
 	}
 	s.dropAttemptEntry(ctx, a)
 	revoked := bound.Old.Bound() && bound.Old.Method == string(provider.ByOAuth) &&
-		s.revokeReplaced(ctx, bound)
+		s.ledger.RevokeReplaced(ctx, bound.Old, k)
 	s.ledger.AuditBound(ctx, by, bound, revoked)
 	return s.ledger.View(bound.Saved), nil
-}
-
-// revokeReplaced revokes the token that a confirmed one has replaced, and reports whether the
-// platform no longer accepts it.
-func (s *Service) revokeReplaced(ctx context.Context, r ledger.ReplaceResult) bool {
-	k, err := s.ledger.Fetch(ctx, r.Saved.Token)
-	if err != nil {
-		own := ledger.TokenOwner{Binding: r.Old.Key}
-		return s.ledger.RevokeOld(ctx, own, r.Old, ledger.TokenBundle{}, err)
-	}
-	return s.ledger.RevokeReplaced(ctx, r.Old, k)
 }
 
 // nameBinding writes into the attempt which record is about to point at its secret, so that the
@@ -152,9 +146,9 @@ func (s *Service) discard(ctx context.Context, a binding.Authorization, by bindi
 	} else if err != nil {
 		return ledger.Unavailable("discarding the authorization", err)
 	}
-	k, err := s.ledger.Fetch(ctx, a.Token)
-	target := binding.TargetOf(a)
-	revoked := s.ledger.RevokeOld(ctx, ledger.TokenOwner{Binding: target, Attempt: true},
+	target, own := binding.TargetOf(a), ledger.OwnerOf(a)
+	k, err := s.ledger.Fetch(ctx, own, a.Token)
+	revoked := s.ledger.RevokeOld(ctx, own,
 		binding.Record{Key: target, Token: a.Token, Identity: a.Identity}, k, err)
 	if revoked {
 		s.dropAttemptEntry(ctx, a)

@@ -81,7 +81,7 @@ func (s *Service) freshToken(
 		_ = s.NoteLost(ctx, read, err)
 		return rec, token, err
 	}
-	k, err := s.CachedTokenBundle(ctx, rec.Token)
+	k, err := s.CachedTokenBundle(ctx, rec)
 	if err != nil {
 		_ = s.NoteLost(ctx, rec, err)
 		return rec, token, ledger.Unavailable("reading the token", err)
@@ -182,17 +182,17 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 	return t.ExpiresAt.Sub(now) < minLife && now.Sub(t.IssuedAt) >= MinRefreshAge
 }
 
-// CachedTokenBundle reads a token from this process's memory if the same generation is there, and
-// from the vault otherwise.
+// CachedTokenBundle reads a record's token from this process's memory if the record's binding has
+// read the same generation before, and from the vault otherwise.
 func (s *Service) CachedTokenBundle(
-	ctx context.Context, t binding.Token,
+	ctx context.Context, rec binding.Record,
 ) (ledger.TokenBundle, error) {
-	if k, ok := s.cache.get(t.Secret, t.Generation); ok {
+	if k, ok := s.cache.get(rec.Key, rec.Token); ok {
 		return k, nil
 	}
-	k, err := s.ledger.Fetch(ctx, t)
+	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err == nil {
-		s.cache.put(t.Secret, t.Generation, k)
+		s.cache.put(rec.Key, rec.Token, k)
 	}
 	return k, err
 }

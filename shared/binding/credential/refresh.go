@@ -52,7 +52,7 @@ func (s *Service) Refresh(ctx context.Context, rec binding.Record) (binding.Reco
 	defer cancel()
 	until, _ := ctx.Deadline()
 	for range 2 {
-		flight := string(rec.Token.Secret) + fmt.Sprint(rec.Token.Generation)
+		flight := fmt.Sprint(rec.Key, rec.Token.Secret, rec.Token.Generation)
 		done := s.flights.DoChan(flight, func() (any, error) {
 			return s.refreshOnce(context.WithoutCancel(ctx), rec, until)
 		})
@@ -179,7 +179,7 @@ func (s *Service) refreshLeased(
 			return binding.Record{}, s.backOff(ctx, rec, err, notAsked)
 		}
 	}
-	k, err := s.ledger.Fetch(ctx, rec.Token)
+	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err != nil {
 		return binding.Record{}, s.backOff(ctx, rec, err, notAsked)
 	}
@@ -201,7 +201,7 @@ func (s *Service) refreshLeased(
 func (s *Service) FetchNext(ctx context.Context, rec binding.Record) (ledger.TokenBundle, error) {
 	next := rec.Token
 	next.Generation++
-	return s.ledger.Fetch(ctx, next)
+	return s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, next)
 }
 
 // RequestRefresh asks the platform for a new token, if enough time is left to store its answer. It
@@ -231,9 +231,13 @@ func (s *Service) StoreNext(
 	// The token must be stored even if the caller has left or its time is over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StoreTimeout)
 	defer cancel()
-	err := s.ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
+	put := func() error {
+		return s.ledger.Put(
+			ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, rec.Token.Generation+1, k)
+	}
+	err := put()
 	for isTransientPut(err) && s.ledger.Sleep(ctx, maxPollInterval) == nil {
-		err = s.ledger.Put(ctx, rec.Token.Secret, rec.Token.Generation+1, k)
+		err = put()
 	}
 	if errors.Is(err, vault.ErrExists) {
 		return s.FetchNext(ctx, rec)
@@ -281,6 +285,7 @@ func (s *Service) Commit(
 	if err != nil {
 		return binding.Record{}, err
 	}
-	s.cache.put(old.Secret, old.Generation+1, k)
+	old.Generation++
+	s.cache.put(rec.Key, old, k)
 	return rec, s.Unusable(rec)
 }

@@ -3,6 +3,7 @@ package credential
 import (
 	"sync"
 
+	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/vault"
 )
@@ -10,12 +11,18 @@ import (
 // tokenCacheSize is how many tokens a process keeps in memory at most.
 const tokenCacheSize = 1000
 
-// tokenCache keeps the tokens that this process has read, each under its secret's name and its
-// generation, which always name the same token. A token that was revoked or unbound is not handed
-// out from the cache, because the record is read first, every time, and names the current one.
+// tokenCache keeps the tokens that this process has read, each under the binding that may read it,
+// its secret's name and its generation, which always name the same token. A token that was revoked
+// or unbound is not handed out from the cache, because the record is read first, every time, and
+// names the current one.
 type tokenCache struct {
 	mu     sync.Mutex
-	tokens map[vault.SecretName]cachedToken
+	tokens map[cacheKey]cachedToken
+}
+
+type cacheKey struct {
+	binding binding.Key
+	secret  vault.SecretName
 }
 
 type cachedToken struct {
@@ -23,22 +30,23 @@ type cachedToken struct {
 	token      ledger.TokenBundle
 }
 
-// get returns the token if the cache has the same generation of the secret.
-func (c *tokenCache) get(name vault.SecretName, generation int) (ledger.TokenBundle, bool) {
+// get returns the token of a binding if the cache has the same generation of the secret.
+func (c *tokenCache) get(key binding.Key, t binding.Token) (ledger.TokenBundle, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, ok := c.tokens[name]
-	return t.token, ok && t.generation == generation
+	cached, ok := c.tokens[cacheKey{key, t.Secret}]
+	return cached.token, ok && cached.generation == t.Generation
 }
 
 // put keeps the newest token of a secret. A full cache drops an arbitrary other token.
-func (c *tokenCache) put(name vault.SecretName, generation int, k ledger.TokenBundle) {
+func (c *tokenCache) put(key binding.Key, t binding.Token, k ledger.TokenBundle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tokens == nil {
-		c.tokens = map[vault.SecretName]cachedToken{}
+		c.tokens = map[cacheKey]cachedToken{}
 	}
-	if c.tokens[name].generation > generation {
+	of := cacheKey{key, t.Secret}
+	if c.tokens[of].generation > t.Generation {
 		return
 	}
 	for other := range c.tokens {
@@ -47,5 +55,5 @@ func (c *tokenCache) put(name vault.SecretName, generation int, k ledger.TokenBu
 		}
 		delete(c.tokens, other)
 	}
-	c.tokens[name] = cachedToken{generation, k}
+	c.tokens[of] = cachedToken{t.Generation, k}
 }

@@ -77,7 +77,7 @@ func (l *Ledger) ensureUnusedBy(
 			return err
 		}
 		if IsOf(rec, e) {
-			other, err := l.Fetch(ctx, rec.Token)
+			other, err := l.Fetch(ctx, TokenOwner{Binding: rec.Key}, rec.Token)
 			switch {
 			case errors.Is(err, vault.ErrNotFound) && rec.Health == binding.HealthRevoked:
 				return nil // its token is lost
@@ -94,7 +94,7 @@ func (l *Ledger) ensureUnusedBy(
 	young, err := l.PruneEntry(ctx, e)
 	mine := e.Binding == own.Binding
 	if e.Authorization != "" {
-		mine = own.Attempt
+		mine = own.Attempt != ""
 	}
 	if err == nil && young && !mine {
 		err = ErrYoung

@@ -92,9 +92,10 @@ func (l *Ledger) Now() time.Time {
 }
 
 // Unavailable returns [problem.StorageUnavailable] for a table or vault that failed with err. doing
-// says what was being done. An err that is that problem already is returned as it is.
+// says what was being done. An err that is that problem already, or [problem.TokenMismatch], is
+// returned as it is.
 func Unavailable(doing string, err error) error {
-	if problem.Is(err, problem.StorageUnavailable) {
+	if problem.Is(err, problem.StorageUnavailable) || problem.Is(err, problem.TokenMismatch) {
 		return err
 	}
 	return problem.New(problem.StorageUnavailable).
@@ -118,10 +119,14 @@ func (l *Ledger) Jitter(most time.Duration) time.Duration {
 }
 
 // Record reads a binding's row. If there is none, it returns an unbound record without a version.
+// [problem.TokenMismatch] if the row holds the record of another binding.
 func (l *Ledger) Record(ctx context.Context, key binding.Key) (binding.Record, error) {
 	rec, err := l.Table.Binding(ctx, key)
 	if errors.Is(err, table.ErrNotFound) {
 		return binding.Record{Key: key}, nil
+	}
+	if errors.Is(err, table.ErrMisplaced) {
+		return binding.Record{}, l.mismatch(ctx, key, "error", err)
 	}
 	if err != nil {
 		return binding.Record{}, Unavailable("reading the binding", err)

@@ -39,7 +39,7 @@ func (l *Ledger) StageSecret(
 	if err != nil {
 		return rec, "", err
 	}
-	return rec, name, l.Put(ctx, name, 1, k)
+	return rec, name, l.Put(ctx, TokenOwner{Binding: rec.Key}, name, 1, k)
 }
 
 // listPending adds a pending secret to the record's list. The binding stays as it is, and so does

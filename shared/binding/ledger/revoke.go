@@ -9,20 +9,10 @@ import (
 	"bindery/shared/provider"
 )
 
-// TokenOwner is the binding or attempt to which a token belonged that is now revoked. Its own
-// entry in the identity index does not keep the token valid; the entries of others with the same
-// token do.
-type TokenOwner struct {
-	Binding binding.Key // zero: none
-	// Attempt says that the token was issued to an attempt and that no binding has used it. Each
-	// consent issues a token of its own, so such a token does not wait for other attempts.
-	Attempt bool
-}
-
 // RevokeReplaced revokes the token of a binding that now has another one, and reports whether the
 // platform no longer accepts it. If the same token was bound again, it stays valid.
 func (l *Ledger) RevokeReplaced(ctx context.Context, old binding.Record, now TokenBundle) bool {
-	k, err := l.Fetch(ctx, old.Token)
+	k, err := l.Fetch(ctx, TokenOwner{Binding: old.Key}, old.Token)
 	if err == nil && sameToken(k.Token, now.Token) {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
@@ -24,6 +25,10 @@ type TokenBundle struct {
 	Token        provider.Token
 	// IssuedAt is when a refresh returned the token; zero for one that was bound.
 	IssuedAt time.Time
+
+	// owner is the owner that a value of the vault names; zero for a value without one, which a
+	// version before format 3 has written.
+	owner TokenOwner
 }
 
 // The names in the vault's JSON. They are written as a map, so that no struct of ours has a plain
@@ -38,12 +43,20 @@ const (
 	fieldRefresh      = "refresh_token"
 	fieldExpiresAt    = "expires_at"
 	fieldIssuedAt     = "issued_at"
+	fieldAccount      = "account"
+	fieldRegion       = "region"
+	fieldInstance     = "instance"
+	fieldAttempt      = "authorization"
 )
 
-// Seal returns the value that is stored in the vault: a JSON object of strings, with times in RFC
-// 3339. The scopes are in the record only.
-func (k TokenBundle) Seal() (secret.Text, error) {
+// Seal returns the value that is stored in the vault for an owner: a JSON object of strings, with
+// times in RFC 3339. The scopes are in the record only.
+func (k TokenBundle) Seal(owner TokenOwner) (secret.Text, error) {
 	fields := map[string]string{
+		fieldAccount:      owner.Binding.Account,
+		fieldRegion:       owner.Binding.Region,
+		fieldInstance:     owner.Binding.Instance,
+		fieldAttempt:      owner.Attempt,
 		fieldPlatform:     k.Platform,
 		fieldMethod:       string(k.Method),
 		fieldAddress:      k.Address,
@@ -65,7 +78,8 @@ func (k TokenBundle) Seal() (secret.Text, error) {
 	return secret.New(string(data)), nil
 }
 
-// Open reads a value of the vault. Its errors quote nothing of the value.
+// Open reads a value of the vault without comparing its owner: see [Ledger.Fetch]. Its errors quote
+// nothing of the value.
 func Open(value secret.Text) (TokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
@@ -89,7 +103,33 @@ func Open(value secret.Text) (TokenBundle, error) {
 	if at, err := time.Parse(time.RFC3339, fields[fieldIssuedAt]); err == nil {
 		k.IssuedAt = at
 	}
+	if account, named := fields[fieldAccount]; named {
+		k.owner = TokenOwner{
+			Binding: binding.Key{
+				Account:  account,
+				Region:   fields[fieldRegion],
+				Instance: fields[fieldInstance],
+				Platform: k.Platform,
+			},
+			Attempt: fields[fieldAttempt],
+		}
+	}
 	return k, nil
+}
+
+// belongsTo reports whether a row may read the token. A row of a binding may read its own tokens,
+// and those of an attempt for it: an attempt names no instance if its user chooses one at the
+// confirm. The row of an attempt may read the token of that attempt only. A token without an owner
+// tells nothing but its platform.
+func (k TokenBundle) belongsTo(reader TokenOwner) bool {
+	if k.owner == (TokenOwner{}) {
+		return k.Platform == reader.Binding.Platform
+	}
+	owner := k.owner.Binding
+	if owner.Instance == "" {
+		owner.Region, owner.Instance = reader.Binding.Region, reader.Binding.Instance
+	}
+	return owner == reader.Binding && (reader.Attempt == "" || reader.Attempt == k.owner.Attempt)
 }
 
 // Credential returns the token in the form that a platform is asked with. The scopes are in the
@@ -104,14 +144,44 @@ func (k TokenBundle) Credential() provider.Credential {
 	}
 }
 
-// Fetch reads one generation of a token from the vault. It fails with [vault.ErrNotFound] if the
-// vault does not have it.
-func (l *Ledger) Fetch(ctx context.Context, t binding.Token) (TokenBundle, error) {
+// Fetch reads one generation of a token from the vault, for the row that names it. It fails with
+// [vault.ErrNotFound] if the vault does not have it, and with [problem.TokenMismatch] if it belongs
+// to another row: the table says where a token is, and the vault whose it is.
+func (l *Ledger) Fetch(
+	ctx context.Context, reader TokenOwner, t binding.Token,
+) (TokenBundle, error) {
 	value, err := l.Vault.Get(ctx, t.Secret, t.Generation)
 	if err != nil {
 		return TokenBundle{}, fmt.Errorf("reading the token: %w", err)
 	}
-	return Open(value)
+	k, err := Open(value)
+	if err != nil {
+		return TokenBundle{}, err
+	}
+	if !k.belongsTo(reader) {
+		return TokenBundle{}, l.mismatch(ctx, reader.Binding, "secret", t.Secret,
+			"owner", binding.Describe(k.owner.Binding))
+	}
+	if k.owner == (TokenOwner{}) {
+		event.Metric(ctx, l.Log, l.Now(), map[string]string{"Platform": k.Platform},
+			map[string]float64{"UnsealedTokens": 1})
+	}
+	return k, nil
+}
+
+// OwnerInVault returns the owner that the vault names for a token which no row names. For a token
+// without an owner it has the platform only. It fails with [vault.ErrNotFound] if the vault does not
+// have the token.
+func (l *Ledger) OwnerInVault(ctx context.Context, t binding.Token) (TokenOwner, error) {
+	value, err := l.Vault.Get(ctx, t.Secret, t.Generation)
+	if err != nil {
+		return TokenOwner{}, fmt.Errorf("reading the token: %w", err)
+	}
+	k, err := Open(value)
+	if k.owner == (TokenOwner{}) {
+		k.owner.Binding.Platform = k.Platform
+	}
+	return k.owner, err
 }
 
 // TokenOf returns what a record says of the first generation of a secret, issued now.
@@ -127,12 +197,13 @@ func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token 
 	}
 }
 
-// Put stores one generation of a secret. It fails with [problem.StorageUnavailable], which wraps
-// the vault's error: [vault.ErrExists] if the generation is there.
+// Put stores one generation of a secret and names its owner in it. It fails with
+// [problem.StorageUnavailable], which wraps the vault's error: [vault.ErrExists] if the generation is
+// there.
 func (l *Ledger) Put(
-	ctx context.Context, name vault.SecretName, generation int, k TokenBundle,
+	ctx context.Context, owner TokenOwner, name vault.SecretName, generation int, k TokenBundle,
 ) error {
-	value, err := k.Seal()
+	value, err := k.Seal(owner)
 	if err != nil {
 		return err
 	}

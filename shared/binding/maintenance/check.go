@@ -114,8 +114,8 @@ func (c checker) runCheck(
 	if by.byUser && c.mustConfirm(rec, problem.Of(cause)) {
 		rec, result, cause, confirmed = c.askAgain(ctx, rec, result, cause)
 	}
-	if problem.Is(cause, problem.StorageUnavailable) {
-		return rec, checkOutcome{}, cause
+	if problem.Is(cause, problem.StorageUnavailable) || problem.Is(cause, problem.TokenMismatch) {
+		return rec, checkOutcome{}, cause // neither says anything about the binding's token
 	}
 	checked := rec.Token
 	out := checkOutcome{
@@ -234,11 +234,13 @@ func (c checker) checkToken(
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	read := c.credentials.CachedTokenBundle
+	var k ledger.TokenBundle
+	var err error
 	if rec.Doubted() || rec.Health != binding.HealthGood { // the vault may no longer have it
-		read = c.ledger.Fetch
+		k, err = c.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+	} else {
+		k, err = c.credentials.CachedTokenBundle(ctx, rec)
 	}
-	k, err := read(ctx, rec.Token)
 	if err != nil {
 		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
 	}

@@ -181,12 +181,16 @@ func (s *Service) deleteOrphan(ctx context.Context, name vault.SecretName) (bool
 	if err != nil {
 		return true, err
 	}
+	owner, err := s.ledger.OwnerInVault(ctx, binding.Token{Secret: name, Generation: newest})
+	if err != nil {
+		return true, err
+	}
 	left := binding.OwnedSecret{Name: name, Generation: newest}
-	_, outcome, err := s.endSecret(ctx, ledger.TokenOwner{}, left, binding.Record{})
+	_, outcome, err := s.endSecret(ctx, owner, left, binding.Record{})
 	if err != nil {
 		return true, err
 	}
 	s.ledger.Log.InfoContext(ctx, "a secret without a record was deleted", "secret", name)
-	s.auditSwept(ctx, binding.Key{}, outcome)
+	s.auditSwept(ctx, owner.Binding, outcome)
 	return true, nil
 }

@@ -195,7 +195,7 @@ func (s *Service) revokeLate(ctx context.Context, rec binding.Record) error {
 
 // revokeToken revokes the token that a record points at. [provider.ErrNoRevoke].
 func (s *Service) revokeToken(ctx context.Context, rec binding.Record) error {
-	k, err := s.ledger.Fetch(ctx, rec.Token)
+	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err != nil {
 		return err
 	}

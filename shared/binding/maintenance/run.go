@@ -146,7 +146,9 @@ func (r *run) failed(ctx context.Context, what string, errs []error) {
 // on the row, and it comes due again. A failure of a platform is a warning, as in a request: alarms
 // watch errors, and a platform that is down must not raise one.
 func (r *run) finish(ctx context.Context, what string, err error, part SweepResult) {
-	if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, ledger.ErrYoung) {
+	if problem.Is(err, problem.TokenMismatch) {
+		part.Failed++ // the alarm is in the log already
+	} else if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, ledger.ErrYoung) {
 		part.Failed++
 		level := slog.LevelError
 		switch problem.Of(err).Code {

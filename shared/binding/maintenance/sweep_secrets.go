@@ -71,8 +71,7 @@ func (s *Service) sweepSecrets(
 			}
 			continue
 		}
-		part.Deleted++
-		s.auditSwept(ctx, rec.Key, outcome)
+		s.countSwept(ctx, rec.Key, outcome, part)
 	}
 	return rec, failed
 }
@@ -190,8 +189,7 @@ func (s *Service) sweepAttempt(
 	left := binding.OwnedSecret{
 		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
 	}
-	own := ledger.TokenOwner{Binding: a.Binding, Attempt: true}
-	_, outcome, err := s.endSecret(ctx, own, left, rec)
+	_, outcome, err := s.endSecret(ctx, ledger.OwnerOf(a), left, rec)
 	if isUndecided(err) {
 		a.Attempts = max(1, a.Attempts-1) // a confirm refuses an attempt that the sweep has begun to end
 		_, _ = s.ledger.Table.SaveAuthorization(ctx, a)
@@ -202,8 +200,7 @@ func (s *Service) sweepAttempt(
 	if err := s.dropAuthorization(ctx, a, part); err != nil {
 		return err
 	}
-	part.Deleted++
-	s.auditSwept(ctx, a.Binding, outcome)
+	s.countSwept(ctx, a.Binding, outcome, part)
 	return nil
 }
 
@@ -216,21 +213,35 @@ func (s *Service) postponeAttempt(
 	return err
 }
 
-// auditSwept writes the audit line of a secret that was deleted.
+// countSwept counts a secret that was deleted, and writes the audit line of one whose list has lost
+// it.
+func (s *Service) countSwept(
+	ctx context.Context, key binding.Key, outcome string, part *SweepResult,
+) {
+	part.Deleted += one(outcome != string(problem.TokenMismatch))
+	s.auditSwept(ctx, key, outcome)
+}
+
+// auditSwept writes the audit line of a secret that the sweep has ended.
 func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome string) {
 	event.Audit(ctx, s.ledger.Log, event.Entry{Action: "sweep", Target: key, Outcome: outcome})
 }
 
 // endSecret revokes the tokens of a secret that no record points at, if they were issued to
 // Bindery, and deletes the secret. If revoking has failed for the last time it still deletes the
-// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. It
-// returns the record as it is in the end, and the outcome for the audit line.
+// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. The
+// secret of another owner is left as it is, and the list that names it loses it. endSecret returns
+// the record as it is in the end, and the outcome for the audit line.
 func (s *Service) endSecret(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret, rec binding.Record,
 ) (binding.Record, string, error) {
 	outcome := event.Done
-	err := s.revokeGenerations(ctx, own, o)
+	owned, err := s.revokeGenerations(ctx, own, o)
 	switch {
+	case problem.Is(err, problem.TokenMismatch) && !owned:
+		return rec, string(problem.TokenMismatch), nil
+	case err == nil && !owned:
+		return rec, outcome, nil
 	case err == nil:
 	case o.Attempts < MaxRevokeAttempts, isUndecided(err):
 		return rec, "", fmt.Errorf("revoking before the secret is deleted: %w", err)
@@ -273,22 +284,26 @@ func isUndecided(err error) bool {
 // revokeGenerations revokes an OAuth secret's tokens, from the listed generation to the last: a
 // refresh may have stored a later one after the secret was listed. A personal access token is its
 // user's own.
+//
+// owned reports whether the vault has confirmed that the secret is the owner's. Only then may it be
+// deleted. A secret without the listed generation was never stored, or is gone.
 func (s *Service) revokeGenerations(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret,
-) error {
+) (owned bool, err error) {
 	for generation := o.Generation; ; generation++ {
-		k, err := s.ledger.Fetch(ctx, binding.Token{Secret: o.Name, Generation: generation})
+		k, err := s.ledger.Fetch(ctx, own, binding.Token{Secret: o.Name, Generation: generation})
 		if errors.Is(err, vault.ErrNotFound) {
-			return nil
+			return owned, nil
 		}
 		if err != nil {
-			return ledger.Unavailable("reading the token", err)
+			return owned, ledger.Unavailable("reading the token", err)
 		}
+		owned = true
 		if k.Method != provider.ByOAuth {
-			return nil
+			return owned, nil
 		}
 		if err := s.revokeSwept(ctx, own, k); err != nil {
-			return err
+			return owned, err
 		}
 	}
 }

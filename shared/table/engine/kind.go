@@ -60,6 +60,9 @@ func (k kind[T]) decode(row Row) (T, error) {
 	if row.Version == "" {
 		return none, errors.New("the row has no version")
 	}
+	if k.key(record) != row.Key { // its reader would act for the record's account
+		return none, table.ErrMisplaced
+	}
 	*k.version(&record), *k.attributes(&record) = row.Version, row.Attributes
 	return record, nil
 }
