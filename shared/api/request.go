@@ -27,6 +27,10 @@ func malformed(field, reason string) error {
 	return problem.New(problem.InputMalformed).Because(reason).With("field", field)
 }
 
+func bodyTooLarge() error {
+	return problem.New(problem.BodyTooLarge).With("limit", strconv.Itoa(maxBody))
+}
+
 // decode decodes the body into a struct. The body must be a single JSON object in UTF-8, with no
 // unknown field and no field twice. Errors name the field and never quote a value.
 func decode(c call, into any) error {
@@ -36,7 +40,7 @@ func decode(c call, into any) error {
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return problem.New(problem.BodyTooLarge).With("limit", strconv.Itoa(maxBody))
+		return bodyTooLarge()
 	}
 	if err != nil || !utf8.Valid(data) {
 		return malformed("body", "json")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,10 @@ import (
 
 	"bindery/shared/problem"
 )
+
+// MaxBody is the largest body, in bytes, that a function reads. The body of a larger request can't
+// be read, and its handler replies from the request's ContentLength. The clouds pass on up to 6 MB.
+const MaxBody = 64 << 10
 
 // httpEvent is a request as both clouds' events describe it: API Gateway's payload 2.0, and version
 // v1 of Function Compute's HTTP trigger, which was modelled on it.
@@ -63,18 +68,15 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	if err != nil || address.Host != "" {
 		target, address, wrong = "/", &url.URL{Path: "/"}, errTarget // err quotes the query
 	}
-	body := []byte(e.Body)
-	if e.IsBase64Encoded {
-		var err error
-		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
-			return nil, errors.New("the event's body is not base64")
-		}
+	body, length, err := e.body()
+	if err != nil {
+		return nil, err
 	}
-	r, err = http.NewRequestWithContext(
-		ctx, e.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
+	r, err = http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, "/", body)
 	if err != nil {
 		return nil, errors.New("the event's method makes no request")
 	}
+	r.ContentLength = length
 	r.URL = address
 	for name, value := range e.Headers {
 		r.Header.Set(name, value)
@@ -88,6 +90,32 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	r.RemoteAddr = net.JoinHostPort(e.RequestContext.HTTP.SourceIP, "0")
 	return r, wrong
 }
+
+// body returns the request's body and its length. A body of more than [MaxBody] bytes is not
+// decoded, and can't be read.
+func (e httpEvent) body() (body io.Reader, length int64, err error) {
+	length = int64(len(e.Body))
+	if e.IsBase64Encoded {
+		unpadded := strings.TrimRight(e.Body, "=")
+		length = int64(base64.RawStdEncoding.DecodedLen(len(unpadded)))
+	}
+	if length > MaxBody {
+		return tooLong{}, length, nil
+	}
+	if !e.IsBase64Encoded {
+		return strings.NewReader(e.Body), length, nil
+	}
+	decoded, err := base64.StdEncoding.DecodeString(e.Body)
+	if err != nil {
+		return nil, 0, errors.New("the event's body is not base64")
+	}
+	return bytes.NewReader(decoded), int64(len(decoded)), nil
+}
+
+// tooLong is the body of a request that is larger than [MaxBody].
+type tooLong struct{}
+
+func (tooLong) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: MaxBody} }
 
 // errTarget is returned together with a request for "/": any client can send such a path, and it
 // must not make the function fail.
