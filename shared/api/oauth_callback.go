@@ -39,10 +39,10 @@ func (a *API) handleCallback(w http.ResponseWriter, r *http.Request) {
 
 func callbackOf(r *http.Request) (consent.CallbackRequest, error) {
 	c := call{Request: r}
-	state, stateErr := parameter(c, "state")
-	code, codeErr := parameter(c, "code")
-	failure, failureErr := parameter(c, "error")
-	issuer, issuerErr := parameter(c, "iss")
+	state, stateErr := wordParameter(c, "state")
+	code, codeErr := wordParameter(c, "code")
+	failure, failureErr := wordParameter(c, "error")
+	issuer, issuerErr := wordParameter(c, "iss")
 	in := consent.CallbackRequest{
 		Platform: r.PathValue("platform"),
 		State:    secret.New(state),

@@ -219,7 +219,7 @@ func TestARequestIsTheSameOnEveryRuntime(t *testing.T) {
 func TestAMalformedRequestIsRefusedAndDoesNotFailTheFunction(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0, "CHILD_SCHEDULE=1")
-		for _, path := range []string{"/a%zz", "no-slash", "http://evil.example/", ""} {
+		for _, path := range []string{"no-slash", "http://evil.example/", ""} {
 			reply := call(t, p, event("GET", path, `,"headers":{"accept-language":"zh"}`))
 			var got struct{ Code, Title, RequestID string }
 			_ = json.Unmarshal([]byte(reply.Body), &got)
@@ -249,8 +249,8 @@ func TestD15_ABodyThatIsTooLargeIsNotDecoded(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0)
 		for _, c := range []struct {
-			body           string
-			base64         bool
+			body          string
+			base64        bool
 			length, canBe int64
 		}{
 			{strings.Repeat("a", MaxBody), false, MaxBody, MaxBody},

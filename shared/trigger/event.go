@@ -26,7 +26,7 @@ const MaxBody = 64 << 10
 // httpEvent is a request as both clouds' events describe it: API Gateway's payload 2.0, and version
 // v1 of Function Compute's HTTP trigger, which was modelled on it.
 type httpEvent struct {
-	RawPath         string            `json:"rawPath"` // URL-encoded
+	RawPath         string            `json:"rawPath"` // see escapedPath
 	RawQueryString  *string           `json:"rawQueryString"`
 	QueryParameters map[string]string `json:"queryParameters"` // Function Compute has no raw query
 	Cookies         []string          `json:"cookies"`         // payload 2.0 takes them out of headers
@@ -38,6 +38,7 @@ type httpEvent struct {
 		Stage      string `json:"stage"`
 		HTTP       struct {
 			Method   string `json:"method"`
+			Path     string `json:"path"` // decoded
 			SourceIP string `json:"sourceIp"`
 		} `json:"http"`
 	} `json:"requestContext"`
@@ -121,18 +122,9 @@ func (tooLong) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: 
 // must not make the function fail.
 var errTarget = errors.New("the event's path makes no request")
 
-// target returns the encoded path, without an API Gateway's stage in front of it, and the query.
+// target returns the encoded path and the query.
 func (e httpEvent) target() string {
-	path := e.RawPath
-	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-		rest, found := strings.CutPrefix(path, "/"+stage)
-		switch {
-		case found && rest == "":
-			path = "/"
-		case found && strings.HasPrefix(rest, "/"):
-			path = rest
-		}
-	}
+	path := e.escapedPath()
 	query := ""
 	if e.RawQueryString != nil {
 		query = *e.RawQueryString
@@ -147,6 +139,37 @@ func (e httpEvent) target() string {
 		return path
 	}
 	return path + "?" + query
+}
+
+// escapedPath returns the encoded path without an API Gateway's stage in front of it.
+//
+// An HTTP API's rawPath is decoded, and equals http.path: what was sent as %20, %23 or in UTF-8 is
+// encoded again here. It has lost what was sent as %2F, which is a slash; as %3F, which ends the
+// path; and as %25, which is refused or decoded a second time (captures of July 2026 in
+// hotsock/voker, and honojs/hono#2156). A function URL's rawPath is encoded. Function Compute
+// documents an encoded one; a path that can't be encoded is taken as decoded there too.
+func (e httpEvent) escapedPath() string {
+	path := e.RawPath
+	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
+		rest, found := strings.CutPrefix(path, "/"+stage)
+		switch {
+		case found && rest == "":
+			path = "/"
+		case found && strings.HasPrefix(rest, "/"):
+			path = rest
+		}
+	}
+	fromAWS := e.RawQueryString != nil
+	if fromAWS && e.RawPath == e.RequestContext.HTTP.Path || !isEscaped(path) {
+		return (&url.URL{Path: path}).EscapedPath()
+	}
+	return path
+}
+
+// isEscaped reports whether a path consists of what an encoded path may have.
+func isEscaped(path string) bool {
+	decoded, err := url.PathUnescape(path)
+	return err == nil && (&url.URL{Path: decoded, RawPath: path}).EscapedPath() == path
 }
 
 // buffered is a reply that is collected until it is complete, as a reply to an event must be.
