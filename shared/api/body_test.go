@@ -75,6 +75,35 @@ func TestD14_ABadBodyIsRefusedWithoutACallToAPlatform(t *testing.T) {
 	}
 }
 
+// Nothing is read of it, so that no caller needs to be known.
+func TestD15_ABodyThatIsTooLargeIsRefusedBeforeTheCallerIsKnown(t *testing.T) {
+	w := newWorld(t)
+	for _, route := range []struct{ method, path string }{
+		{"PUT", home + "/gitlab"},
+		{"DELETE", home + "/gitlab"},
+		{"GET", home},
+		{"POST", home + "/gitlab/credential"},
+		{"POST", home + "/gitlab/check"},
+		{"POST", "/v1/authorizations"},
+		{"POST", "/v1/authorizations/x/confirm"},
+		{"GET", "/v1/callback/github"},
+		{"POST", "/nowhere"},
+	} {
+		r := w.do(request{
+			method: route.method, path: route.path, body: strings.Repeat(" ", 32<<10+1), unlisted: true,
+			header: map[string]string{"Authorization": "", "Origin": consoleURL},
+		}).refused(problem.BodyTooLarge, "")
+		if got := r.header.Get("Access-Control-Allow-Origin"); got != consoleURL {
+			t.Errorf("%s %s: the console may not read it", route.method, route.path)
+		}
+	}
+	for _, line := range w.log.Records(t, "refused") {
+		if line["level"] != "INFO" {
+			t.Errorf("it raises an alarm: %v", line)
+		}
+	}
+}
+
 // The reply names the malformed field and doesn't show its value.
 func TestD14_TheFieldIsNamedAndItsValueIsNot(t *testing.T) {
 	w := newWorld(t)

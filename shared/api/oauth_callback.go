@@ -42,10 +42,10 @@ func (a *API) handleCallback(w http.ResponseWriter, r *http.Request) {
 // callbackOf reads the parameters of a callback. It fails if they name no single attempt.
 func callbackOf(r *http.Request) (consent.CallbackRequest, error) {
 	c := call{Request: r}
-	state, err := parameter(c, "state")
-	code, codeErr := parameter(c, "code")
-	failure, failureErr := parameter(c, "error")
-	issuer, issuerErr := parameter(c, "iss")
+	state, err := wordParameter(c, "state")
+	code, codeErr := wordParameter(c, "code")
+	failure, failureErr := wordParameter(c, "error")
+	issuer, issuerErr := wordParameter(c, "iss")
 	return consent.CallbackRequest{
 		Platform:  r.PathValue("platform"),
 		State:     secret.New(state),

@@ -27,6 +27,10 @@ func malformed(field, reason string) error {
 	return problem.New(problem.InputMalformed).Because(reason).With("field", field)
 }
 
+func bodyTooLarge() error {
+	return problem.New(problem.BodyTooLarge).With("limit", strconv.Itoa(maxBody))
+}
+
 // decode decodes the body into a struct. The body must be a single JSON object in UTF-8, with no
 // unknown field and no field twice. Errors name the field and never quote a value.
 func decode(c call, into any) error {
@@ -36,7 +40,7 @@ func decode(c call, into any) error {
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return problem.New(problem.BodyTooLarge).With("limit", strconv.Itoa(maxBody))
+		return bodyTooLarge()
 	}
 	if err != nil || !utf8.Valid(data) {
 		return malformed("body", "json")
@@ -150,9 +154,22 @@ func parameter(c call, name string) (string, error) {
 	return "", malformed(name, "doubled")
 }
 
+// wordParameter returns the value of a query parameter whose valid values hold no comma, or "".
+// Function Compute and its router join the values of a parameter that occurs twice by a comma, so a
+// comma is a second value there; on the other runtimes it is refused too, so that all behave alike.
+// GitHub, Gitee and Bitbucket issue codes of letters and digits, and everything else that is read
+// by it is Bindery's own. A parameter for free text must be read by [parameter].
+func wordParameter(c call, name string) (string, error) {
+	value, err := parameter(c, name)
+	if err == nil && strings.Contains(value, ",") {
+		return "", malformed(name, "doubled")
+	}
+	return value, err
+}
+
 // flag returns the value of a query parameter that is true, false or absent.
 func flag(c call, name string) (bool, error) {
-	value, err := parameter(c, name)
+	value, err := wordParameter(c, name)
 	if err != nil {
 		return false, err
 	}

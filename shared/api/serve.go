@@ -121,9 +121,14 @@ func (a *API) find(ctx context.Context, c call, region, id string) (instance.Ins
 	return a.instances.Find(ctx, c.by.Account, region, id)
 }
 
-// routed serves the routes of the mux, and replies with a problem where the mux has no route.
+// routed serves the routes of the mux, and replies with a problem where the mux has no route. A
+// body that is too large is refused before anything else, also before the caller is known.
 func (a *API) routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBody {
+			a.fail(w, r, bodyTooLarge())
+			return
+		}
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)

@@ -93,7 +93,7 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	cursor, err := parameter(c, "cursor")
+	cursor, err := wordParameter(c, "cursor")
 	if err != nil {
 		return answer{}, err
 	}
@@ -112,7 +112,7 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 }
 
 func (a *API) filterOf(c call) (connect.Filter, error) {
-	status, err := parameter(c, "status")
+	status, err := wordParameter(c, "status")
 	if err != nil {
 		return connect.Filter{}, err
 	}
@@ -122,7 +122,7 @@ func (a *API) filterOf(c call) (connect.Filter, error) {
 	if status != "" && !listed {
 		return connect.Filter{}, malformed("status", "")
 	}
-	platform, err := parameter(c, "platform")
+	platform, err := wordParameter(c, "platform")
 	if err != nil {
 		return connect.Filter{}, err
 	}
@@ -142,7 +142,7 @@ func (a *API) history(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	cursor, err := parameter(c, "cursor")
+	cursor, err := wordParameter(c, "cursor")
 	if err != nil {
 		return answer{}, err
 	}

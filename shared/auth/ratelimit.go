@@ -12,8 +12,7 @@ const maxCallers = 10_000
 
 // RateLimiter limits how often one caller may do something. Each caller has a bucket of a minute's
 // calls, which refills evenly. The buckets are in the memory of one process, so the limit reduces a
-// flood and isn't exact; the gateway's throttle applies first. Its methods may be called at once
-// from many goroutines.
+// flood and isn't exact. Its methods may be called at once from many goroutines.
 type RateLimiter struct {
 	perMinute int
 	now       func() time.Time

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,7 +104,8 @@ func New(o Options) (*Dispatcher, error) {
 
 // ServeHTTP implements [http.Handler]. If a function can't be invoked or fails, the client gets
 // [problem.Internal] and the log gets a line; if there is no capacity for it, the client gets
-// [problem.Overloaded]. Nothing is tried twice, because the first try may have done its work.
+// [problem.Overloaded]. A body of more than [trigger.MaxBody] bytes is [problem.BodyTooLarge], and
+// no function is invoked. Nothing is tried twice, because the first try may have done its work.
 func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
 
 func (d *Dispatcher) to(function string) http.HandlerFunc {
@@ -116,20 +118,30 @@ func (d *Dispatcher) to(function string) http.HandlerFunc {
 			out, err = d.client.invoke(ctx, function, event)
 		}
 		if err != nil {
-			d.log.ErrorContext(ctx, "a function could not be invoked",
-				"invoked", function, "error", err)
-			w.Header().Set("Vary", "Origin")
-			// The functions' own replies set these headers themselves.
-			if r.Header.Get("Origin") == d.console {
-				w.Header().Set("Access-Control-Allow-Origin", d.console)
-			}
-			p := problem.New(problem.Internal)
-			if errors.Is(err, errFull) {
-				p = problem.New(problem.Overloaded).After(time.Second)
-			}
-			trigger.Instead(w, r, p)
+			d.refuse(w, r, function, err)
 			return
 		}
 		out.write(w)
 	}
+}
+
+// refuse replies in place of the function that was to be invoked.
+func (d *Dispatcher) refuse(w http.ResponseWriter, r *http.Request, function string, err error) {
+	level, p := slog.LevelError, problem.New(problem.Internal)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large): // the client's mistake raises no alarm
+		level = slog.LevelInfo
+		p = problem.New(problem.BodyTooLarge).With("limit", strconv.FormatInt(large.Limit, 10))
+	case errors.Is(err, errFull):
+		p = problem.New(problem.Overloaded).After(time.Second)
+	}
+	d.log.Log(r.Context(), level, "a function could not be invoked",
+		"invoked", function, "error", err)
+	w.Header().Set("Vary", "Origin")
+	// The functions' own replies set these headers themselves.
+	if r.Header.Get("Origin") == d.console {
+		w.Header().Set("Access-Control-Allow-Origin", d.console)
+	}
+	trigger.Instead(w, r, p)
 }

@@ -17,6 +17,7 @@ import (
 	"bindery/shared/dispatch"
 	"bindery/shared/secret"
 	"bindery/shared/testkit"
+	"bindery/shared/trigger"
 )
 
 var invocations = regexp.MustCompile(`^/2023-03-30/functions/([a-z-]+)/invocations$`)
@@ -247,6 +248,33 @@ func TestAFailedFunctionIsAProblemAndALogLineThatQuotesNothing(t *testing.T) {
 			t.Errorf("%s: invoked %d times, want once: the first may have done its work",
 				what, times)
 		}
+	}
+}
+
+func TestD15_ABodyThatIsTooLargeInvokesNothingAndRaisesNoAlarm(t *testing.T) {
+	w := start(t, func(w http.ResponseWriter, _ string, _ []byte) {
+		_, _ = io.WriteString(w, `{"statusCode":204}`)
+	})
+	const path = "/v1/instances/a/b/bindings/github"
+	response, text := w.ask(t, "PUT", path, strings.Repeat("a", trigger.MaxBody+1),
+		"Origin", "https://console.example")
+	if response.StatusCode != http.StatusRequestEntityTooLarge ||
+		!strings.Contains(text, `"body_too_large"`) || !strings.Contains(text, "65536") {
+		t.Errorf("got %d %q", response.StatusCode, text)
+	}
+	if got := response.Header.Get("Access-Control-Allow-Origin"); got != "https://console.example" {
+		t.Errorf("the page may not read it: allowed is %q", got)
+	}
+	if invoked := w.api.taken(); len(invoked) != 0 {
+		t.Errorf("invoked are %q", invoked)
+	}
+	if log := w.log.String(); !strings.Contains(log, `"level":"INFO"`) ||
+		strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("logged as %s", log)
+	}
+	response, _ = w.ask(t, "PUT", path, strings.Repeat("a", trigger.MaxBody))
+	if response.StatusCode != http.StatusNoContent {
+		t.Errorf("with the largest body: got %d", response.StatusCode)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"bindery/shared/problem"
+	"bindery/shared/trigger"
 )
 
 // event has the fields of an HTTP trigger's event, version v1, that a function reads.
@@ -32,7 +33,7 @@ type event struct {
 
 // eventOf returns the event of the request, without this function's own request id.
 func eventOf(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, trigger.MaxBody))
 	if err != nil {
 		return nil, fmt.Errorf("reading the request: %w", err)
 	}

@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -218,7 +219,7 @@ func TestARequestIsTheSameOnEveryRuntime(t *testing.T) {
 func TestAMalformedRequestIsRefusedAndDoesNotFailTheFunction(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0, "CHILD_SCHEDULE=1")
-		for _, path := range []string{"/a%zz", "no-slash", "http://evil.example/", ""} {
+		for _, path := range []string{"no-slash", "http://evil.example/", ""} {
 			reply := call(t, p, event("GET", path, `,"headers":{"accept-language":"zh"}`))
 			var got struct{ Code, Title, RequestID string }
 			_ = json.Unmarshal([]byte(reply.Body), &got)
@@ -238,6 +239,32 @@ func TestAMalformedRequestIsRefusedAndDoesNotFailTheFunction(t *testing.T) {
 			var failure *triggertest.Failure
 			if !errors.As(err, &failure) {
 				t.Errorf("%s: %s, %v", broken, reply, err)
+			}
+		}
+	})
+}
+
+// Neither form of the body is decoded, so the handler only learns its length.
+func TestD15_ABodyThatIsTooLargeIsNotDecoded(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0)
+		for _, c := range []struct {
+			body          string
+			base64        bool
+			length, canBe int64
+		}{
+			{strings.Repeat("a", MaxBody), false, MaxBody, MaxBody},
+			{strings.Repeat("a", MaxBody+1), false, MaxBody + 1, 0},
+			{base64.StdEncoding.EncodeToString(make([]byte, MaxBody)), true, MaxBody, MaxBody},
+			{base64.StdEncoding.EncodeToString(make([]byte, MaxBody+1)), true, MaxBody + 1, 0},
+			{strings.Repeat("%", 4<<20), true, 3 << 20, 0}, // not even base64
+			{strings.Repeat("a", 5<<20), false, 5 << 20, 0},
+		} {
+			s := look(t, p, event("PUT", "/", fmt.Sprintf(
+				`,"body":%q,"isBase64Encoded":%v`, c.body, c.base64)))
+			if s.Length != c.length || int64(len(s.Body)) != c.canBe {
+				t.Errorf("of %d bytes, base64 %v, it sees length %d and reads %d; want %d and %d",
+					len(c.body), c.base64, s.Length, len(s.Body), c.length, c.canBe)
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,10 +19,14 @@ import (
 	"bindery/shared/problem"
 )
 
+// MaxBody is the largest body, in bytes, that a function reads. The body of a larger request can't
+// be read, and its handler replies from the request's ContentLength. The clouds pass on up to 6 MB.
+const MaxBody = 64 << 10
+
 // httpEvent is a request as both clouds' events describe it: API Gateway's payload 2.0, and version
 // v1 of Function Compute's HTTP trigger, which was modelled on it.
 type httpEvent struct {
-	RawPath         string            `json:"rawPath"` // URL-encoded
+	RawPath         string            `json:"rawPath"` // see escapedPath
 	RawQueryString  *string           `json:"rawQueryString"`
 	QueryParameters map[string]string `json:"queryParameters"` // Function Compute has no raw query
 	Cookies         []string          `json:"cookies"`         // payload 2.0 takes them out of headers
@@ -33,6 +38,7 @@ type httpEvent struct {
 		Stage      string `json:"stage"`
 		HTTP       struct {
 			Method   string `json:"method"`
+			Path     string `json:"path"` // decoded
 			SourceIP string `json:"sourceIp"`
 		} `json:"http"`
 	} `json:"requestContext"`
@@ -63,18 +69,15 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	if err != nil || address.Host != "" {
 		target, address, wrong = "/", &url.URL{Path: "/"}, errTarget // err quotes the query
 	}
-	body := []byte(e.Body)
-	if e.IsBase64Encoded {
-		var err error
-		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
-			return nil, errors.New("the event's body is not base64")
-		}
+	body, length, err := e.body()
+	if err != nil {
+		return nil, err
 	}
-	r, err = http.NewRequestWithContext(
-		ctx, e.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
+	r, err = http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, "/", body)
 	if err != nil {
 		return nil, errors.New("the event's method makes no request")
 	}
+	r.ContentLength = length
 	r.URL = address
 	for name, value := range e.Headers {
 		r.Header.Set(name, value)
@@ -89,22 +92,39 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	return r, wrong
 }
 
+// body returns the request's body and its length. A body of more than [MaxBody] bytes is not
+// decoded, and can't be read.
+func (e httpEvent) body() (body io.Reader, length int64, err error) {
+	length = int64(len(e.Body))
+	if e.IsBase64Encoded {
+		unpadded := strings.TrimRight(e.Body, "=")
+		length = int64(base64.RawStdEncoding.DecodedLen(len(unpadded)))
+	}
+	if length > MaxBody {
+		return tooLong{}, length, nil
+	}
+	if !e.IsBase64Encoded {
+		return strings.NewReader(e.Body), length, nil
+	}
+	decoded, err := base64.StdEncoding.DecodeString(e.Body)
+	if err != nil {
+		return nil, 0, errors.New("the event's body is not base64")
+	}
+	return bytes.NewReader(decoded), int64(len(decoded)), nil
+}
+
+// tooLong is the body of a request that is larger than [MaxBody].
+type tooLong struct{}
+
+func (tooLong) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: MaxBody} }
+
 // errTarget is returned together with a request for "/": any client can send such a path, and it
 // must not make the function fail.
 var errTarget = errors.New("the event's path makes no request")
 
-// target returns the encoded path, without an API Gateway's stage in front of it, and the query.
+// target returns the encoded path and the query.
 func (e httpEvent) target() string {
-	path := e.RawPath
-	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-		rest, found := strings.CutPrefix(path, "/"+stage)
-		switch {
-		case found && rest == "":
-			path = "/"
-		case found && strings.HasPrefix(rest, "/"):
-			path = rest
-		}
-	}
+	path := e.escapedPath()
 	query := ""
 	if e.RawQueryString != nil {
 		query = *e.RawQueryString
@@ -119,6 +139,37 @@ func (e httpEvent) target() string {
 		return path
 	}
 	return path + "?" + query
+}
+
+// escapedPath returns the encoded path without an API Gateway's stage in front of it.
+//
+// An HTTP API's rawPath is decoded, and equals http.path: what was sent as %20, %23 or in UTF-8 is
+// encoded again here. It has lost what was sent as %2F, which is a slash; as %3F, which ends the
+// path; and as %25, which is refused or decoded a second time (captures of July 2026 in
+// hotsock/voker, and honojs/hono#2156). A function URL's rawPath is encoded. Function Compute
+// documents an encoded one; a path that can't be encoded is taken as decoded there too.
+func (e httpEvent) escapedPath() string {
+	path := e.RawPath
+	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
+		rest, found := strings.CutPrefix(path, "/"+stage)
+		switch {
+		case found && rest == "":
+			path = "/"
+		case found && strings.HasPrefix(rest, "/"):
+			path = rest
+		}
+	}
+	fromAWS := e.RawQueryString != nil
+	if fromAWS && e.RawPath == e.RequestContext.HTTP.Path || !isEscaped(path) {
+		return (&url.URL{Path: path}).EscapedPath()
+	}
+	return path
+}
+
+// isEscaped reports whether a path consists of what an encoded path may have.
+func isEscaped(path string) bool {
+	decoded, err := url.PathUnescape(path)
+	return err == nil && (&url.URL{Path: decoded, RawPath: path}).EscapedPath() == path
 }
 
 // buffered is a reply that is collected until it is complete, as a reply to an event must be.

@@ -25,7 +25,12 @@ func (p *Process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"message":"Request Too Long"}`, http.StatusRequestEntityTooLarge)
 		return
 	}
-	event, err := json.Marshal(p.options.On.event(r, body))
+	described := p.options.On.event(r, body)
+	if described == nil {
+		http.Error(w, `{"message":"Bad Request"}`, http.StatusBadRequest)
+		return
+	}
+	event, err := json.Marshal(described)
 	if err != nil {
 		panic(err) // it consists of text only
 	}
@@ -63,18 +68,25 @@ type gatewayReply struct {
 
 type object = map[string]any
 
-// payload2 returns the event in API Gateway's payload 2.0, of an HTTP API with the stage $default.
+// payload2 returns the event in API Gateway's payload 2.0, of an HTTP API with the stage $default,
+// or nil for a path that the API refuses. It decodes the path twice and cuts it at a question mark
+// in between, as captures of a real HTTP API show (July 2026, hotsock/voker).
 func payload2(r *http.Request, body []byte) object {
+	once, _, _ := strings.Cut(r.URL.Path, "?")
+	path, err := url.PathUnescape(once)
+	if err != nil {
+		return nil
+	}
 	headers := joined(r.Header, ",", strings.ToLower)
 	delete(headers, "cookie")
 	headers["host"] = r.Host
 	event := object{
 		"version": "2.0", "routeKey": "$default",
-		"rawPath": r.URL.EscapedPath(), "rawQueryString": r.URL.RawQuery,
+		"rawPath": path, "rawQueryString": r.URL.RawQuery,
 		"headers": headers,
 		"requestContext": object{
 			"accountId": "123456789012", "apiId": "api", "domainName": r.Host, "stage": "$default",
-			"http": about(r), "requestId": "gateway=", "routeKey": "$default",
+			"http": about(r, path), "requestId": "gateway=", "routeKey": "$default",
 			"time": "19/Nov/2026:10:00:00 +0000", "timeEpoch": 1795082400000,
 		},
 	}
@@ -101,7 +113,7 @@ func triggerV1(r *http.Request, body []byte) object {
 		"queryParameters": commas(r.URL.Query()),
 		"requestContext": object{
 			"accountId": "1234567890123456", "domainName": r.Host, "domainPrefix": "bindery",
-			"http": about(r), "requestId": "1-gateway",
+			"http": about(r, r.URL.Path), "requestId": "1-gateway",
 			"time": "2026-11-19T10:00:00Z", "timeEpoch": "1795082400000",
 		},
 	}
@@ -109,13 +121,13 @@ func triggerV1(r *http.Request, body []byte) object {
 	return event
 }
 
-func about(r *http.Request) object {
+func about(r *http.Request, path string) object {
 	ip, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		ip = r.RemoteAddr
 	}
 	return object{
-		"method": r.Method, "path": r.URL.Path, "protocol": r.Proto, "sourceIp": ip,
+		"method": r.Method, "path": path, "protocol": r.Proto, "sourceIp": ip,
 		"userAgent": r.UserAgent(),
 	}
 }

@@ -12,7 +12,7 @@ type Runtime struct {
 	base     string // of the API's paths
 	accepted int    // the status of a reply that was taken
 	describe func(h http.Header, i *invocation, now time.Time, timeout time.Duration)
-	event    func(r *http.Request, body []byte) object // of a request, as the gateway builds it
+	event    func(r *http.Request, body []byte) object // as the gateway builds it, nil for a refusal
 }
 
 // kind is the purpose of an event. Lambda has only the first.
