@@ -138,7 +138,7 @@ func TestUnbindingWithRevokeEndsTheTokenAtThePlatform(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).refused(problem.TokenRejected, "revoked")
 }
 
-func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
+func TestA16_ThroughHTTPATokenThatAnotherBindingHasIsNotRevoked(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
 	w.put(at("cn-shanghai", "cri-1")+"/gitlab", gitlab()).ok()
