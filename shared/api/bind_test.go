@@ -237,6 +237,10 @@ func TestA16_WithoutRevokeAPersonalTokenIsOnlyDeleted(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.sweep()
 	w.put(home+"/gitlab", gitlab()).ok()
+	w.do(request{method: "DELETE", path: home + "/gitlab"}).ok()
+	w.clock.Advance(time.Hour)
+	w.sweep()
+	w.put(home+"/gitlab", gitlab()).ok()
 }
 
 func TestA16_TheVerySameTokenAgainRevokesNothing(t *testing.T) {

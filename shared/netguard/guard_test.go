@@ -337,7 +337,7 @@ func proxied(t *testing.T, to string) (proxy *httptest.Server, seen func() []str
 	}
 }
 
-func TestEgressProxyCarriesBothSchemes(t *testing.T) {
+func TestC5_TheEgressProxyCarriesBothSchemesToCheckedTargets(t *testing.T) {
 	signer := newAuthority(t)
 	server := tlsServer(t, signer.leaf(t, "gitlab.example.com", time.Now().Add(time.Hour)))
 	proxy, seen := proxied(t, server.Listener.Addr().String())

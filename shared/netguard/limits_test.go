@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,21 +80,24 @@ func TestC12_EachPartOfACallHasItsLimit(t *testing.T) {
 }
 
 func TestC12_ALookUpHasALimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := netguard.New(netguard.Options{
-			Resolve: func(ctx context.Context, _ string) ([]netip.Addr, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			},
-		}).Guarded()
-		start := time.Now()
-		if _, err := get(t, client, "http://gitlab.example.com/"); err == nil {
-			t.Error("a name that was not looked up was called")
-		}
-		if got, want := time.Since(start), 5*time.Second; got != want {
-			t.Errorf("the look-up ended after %v, want %v", got, want)
-		}
-	})
+	for _, proxy := range []*url.URL{nil, {Scheme: "http", Host: "127.0.0.1:9"}} {
+		synctest.Test(t, func(t *testing.T) {
+			client := netguard.New(netguard.Options{
+				EgressProxy: proxy,
+				Resolve: func(ctx context.Context, _ string) ([]netip.Addr, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				},
+			}).Guarded()
+			start := time.Now()
+			if _, err := get(t, client, "http://gitlab.example.com/"); err == nil {
+				t.Error("a name that was not looked up was called")
+			}
+			if got, want := time.Since(start), 5*time.Second; got != want {
+				t.Errorf("with the proxy %v: the look-up ended after %v, want %v", proxy, got, want)
+			}
+		})
+	}
 }
 
 // wantTimeout wants a call to end with a time-out after exactly want.
