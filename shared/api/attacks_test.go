@@ -290,6 +290,28 @@ func TestD12_TheThirtyFirstBindInAMinuteIsRefusedAndOthersAreNot(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok()
 }
 
+// TestD12_BindsStartsAndChecksShareALimit: each of them makes calls to a platform.
+func TestD12_BindsStartsAndChecksShareALimit(t *testing.T) {
+	all := map[string]request{
+		"bind":  {method: "PUT", path: home + "/gitlab", body: "{}", odd: true},
+		"start": {method: "POST", path: "/v1/authorizations", body: "{}", odd: true},
+		"check": {method: "POST", path: home + "/gitlab/check"},
+	}
+	for name, r := range all {
+		w := newWorld(t)
+		for n := range 30 {
+			if w.do(r).status == http.StatusTooManyRequests {
+				t.Fatalf("%s number %d is refused", name, n+1)
+			}
+		}
+		for other, r := range all {
+			if got := w.do(r); got.status != http.StatusTooManyRequests {
+				t.Errorf("a %s after 30 calls of %s: got %d %s", other, name, got.status, got.body)
+			}
+		}
+	}
+}
+
 // A denied change has an audit line with the caller and the action; a denied read and a request
 // without a valid token have none.
 func TestDeniedChangesAreAudited(t *testing.T) {

@@ -138,7 +138,7 @@ func TestUnbindingWithRevokeEndsTheTokenAtThePlatform(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).refused(problem.TokenRejected, "revoked")
 }
 
-func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
+func TestA16_ThroughHTTPATokenThatAnotherBindingHasIsNotRevoked(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
 	w.put(at("cn-shanghai", "cri-1")+"/gitlab", gitlab()).ok()
@@ -234,6 +234,10 @@ func TestA16_WithoutRevokeAPersonalTokenIsOnlyDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.put(home+"/gitlab", gitlab()).ok()
 	w.put(home+"/gitlab", bobs()).ok()
+	w.clock.Advance(time.Hour)
+	w.sweep()
+	w.put(home+"/gitlab", gitlab()).ok()
+	w.do(request{method: "DELETE", path: home + "/gitlab"}).ok()
 	w.clock.Advance(time.Hour)
 	w.sweep()
 	w.put(home+"/gitlab", gitlab()).ok()

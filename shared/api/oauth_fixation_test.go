@@ -119,6 +119,32 @@ func TestA2_AnotherUserConfirms_TheAttackerPollsAndConfirmsFirst(t *testing.T) {
 	}
 }
 
+// The id is known to the attacker; whose account the victim has is for the victim's browser only.
+func TestA2_AnAttemptShowsItsIdentityOnlyWithTheConfirmationCode(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		a, confirmationCode := w.victimConsents(platform)
+		for _, wrong := range []string{"", known, a.id, confirmationCode[:63]} {
+			r := w.shown(a.id, wrong).ok()
+			if r.json()["identity"] != nil || strings.Contains(string(r.body), "alice") {
+				t.Errorf("%s: an attempt shows the identity without its code: %s", platform, r.body)
+			}
+		}
+		identity, _ := w.shown(a.id, confirmationCode).ok().json()["identity"].(map[string]any)
+		if identity["username"] != "alice" {
+			t.Errorf("%s: with the code the identity is %v, want alice", platform, identity)
+		}
+		for _, token := range []string{w.as("bea"), w.stranger()} {
+			for _, code := range []string{"", confirmationCode} {
+				w.do(request{
+					method: "GET", path: "/v1/authorizations/" + a.id, as: token,
+					header: map[string]string{"Bindery-Confirmation-Code": code},
+				}).refused(problem.AuthorizationUnknown, "")
+			}
+		}
+	}
+}
+
 func TestA2_TheAttackersConfirmationCodeAndTheVictimsAttemptDontMix(t *testing.T) {
 	w := newConsentWorld(t)
 	a, _ := w.victimConsents(sandbox.GitHub)

@@ -145,6 +145,30 @@ func TestA18_ARebindAndAConfirmAtOnce(t *testing.T) {
 	}
 }
 
+// TestA5_ACallbackThatLosesTheClaimRedeemsNothing lets a second callback run between the checks of
+// a first one and its claim.
+func TestA5_ACallbackThatLosesTheClaimRedeemsNothing(t *testing.T) {
+	for _, platform := range byConsent {
+		w := newConsentWorld(t)
+		b := newBrowser(w)
+		a := w.start(platform)
+		back := w.grant(a.platform, "alice", b.authorizeURL(a), nil)
+		cookie := b.cookies()[0] + "=" + b.value()
+		shown := func(r *request) { r.header["Cookie"] = cookie }
+		var won consoleRedirect
+		w.table.reset(during("SaveAuthorization", 1, func() {
+			won = newBrowser(w).callback(back, shown).consented()
+		}))
+		b.callback(back, shown).refused(problem.AuthorizationDone, a.id)
+		w.table.reset(nil)
+		if got := w.box.Exchanges(platform); got != 1 {
+			t.Errorf("%s: %d exchanges, want 1", platform, got)
+		}
+		w.confirm(a.id, won.confirmationCode).ok()
+		w.boundTo(home, platform, "alice")
+	}
+}
+
 func TestTwoBrowsersOpenTheStartURLAtOnce(t *testing.T) {
 	w := newConsentWorld(t)
 	a := w.start(sandbox.GitHub)

@@ -265,7 +265,7 @@ func TestScopesHaveThreeForms(t *testing.T) {
 	}
 }
 
-func TestALimitedTokenSeesOnlyItsInstances(t *testing.T) {
+func TestB12_ALimitedTokenSeesOnlyItsInstances(t *testing.T) {
 	i := newIssuer(t)
 	key := i.list("1", jose.ES256)
 	v := auth.New(auth.Options{

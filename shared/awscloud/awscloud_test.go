@@ -1,7 +1,9 @@
 package awscloud
 
 import (
+	"context"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -149,6 +151,31 @@ func TestACallThatGetsNoAnswerEndsAfterItsTries(t *testing.T) {
 				t.Errorf("got error %v after %d tries, want an error after 3", err, tries.Load())
 			}
 		})
+	}
+}
+
+// TestAHandshakeThatIsNotAnsweredEnds: the other limits would let it take an hour.
+func TestAHandshakeThatIsNotAnsweredEnds(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // accepts and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	most := limits{
+		attempts: 1, connect: 20 * time.Millisecond, response: time.Hour, attempt: time.Hour,
+		backoff: time.Millisecond,
+	}
+	c, err := config(DynamoDB, environment(map[string]string{
+		endpointVariable: "https://" + listener.Addr().String(),
+	}), most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = dynamodb.NewFromConfig(c).ListTables(ctx, &dynamodb.ListTablesInput{})
+	if err == nil || ctx.Err() != nil {
+		t.Errorf("got %v, want the handshake's own limit to end it", err)
 	}
 }
 

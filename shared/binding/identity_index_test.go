@@ -42,7 +42,7 @@ func (b *harness) held(with token) provider.Credential {
 	return provider.Credential{Access: in.Token, Address: in.Address, Username: in.Username}
 }
 
-func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
+func TestA16_ATokenThatAnotherBindingHasIsNotRevoked(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-2", aliceToken)
@@ -61,7 +61,7 @@ func TestATokenThatAnotherBindingHoldsIsNotRevoked(t *testing.T) {
 	b.settled()
 }
 
-func TestTheSameTokenBoundAgainInTheMeantimeIsNotRevoked(t *testing.T) {
+func TestA16_TheSameTokenBoundAgainInTheMeantimeIsNotRevoked(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.at("Get", func() { b.mustBind("i-1", aliceToken) })

@@ -59,34 +59,111 @@ func (b *harness) waiting(id, login string) consent.ConfirmRequest {
 	}
 }
 
-func TestATicketFitsItsOwnRecordAlone(t *testing.T) {
-	ticket := consent.Handshake{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
+// changedRow changes the row of an attempt, as if what is changed were another's.
+func (b *harness) changedRow(id string, change func(*binding.Authorization)) {
+	b.Helper()
+	a, err := b.store.table.Authorization(context.Background(), id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	change(&a)
+	if _, err := b.store.table.SaveAuthorization(context.Background(), a); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// strangers are users who differ from user in one part.
+func strangers() map[string]binding.User {
+	issuer, subject, account := user, user, user
+	issuer.Issuer, subject.Subject, account.Account = "https://other.example", "u-9", "acct-9"
+	return map[string]binding.User{"issuer": issuer, "subject": subject, "account": account}
+}
+
+func TestA2_TheStarterIsIssuerSubjectAndAccount(t *testing.T) {
+	ctx := context.Background()
+	for part, stranger := range strangers() {
+		b := newHarness(t)
+		in := b.waiting("i-1", "alice")
+		_, err := b.Consent.Authorization(ctx, stranger, in.ID, in.ConfirmationCode)
+		testkit.WantCode(t, "shown to another "+part, err, problem.AuthorizationUnknown)
+		in.By = stranger
+		_, err = b.Consent.Confirm(ctx, in)
+		testkit.WantCode(t, "confirmed by another "+part, err, problem.AnotherUser)
+	}
+}
+
+func TestA2_WithoutTheCodeAnAttemptHasNoIdentityNoTokenAndNoWarnings(t *testing.T) {
+	ctx := context.Background()
+	b := newHarness(t)
+	in := b.waiting("i-1", "alice")
+	b.changedRow(in.ID, func(a *binding.Authorization) {
+		a.Warnings = []problem.Problem{*problem.New(problem.ManyTokens)}
+	})
+	for _, code := range []secret.Text{{}, secret.New(strings.Repeat("0", 64))} {
+		a, err := b.Consent.Authorization(ctx, user, in.ID, code)
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, "identity", a.Identity, binding.Identity{})
+		testkit.Want(t, "the token's secret", a.Token.Secret, "")
+		testkit.Want(t, "warnings", len(a.Warnings), 0)
+	}
+	a, err := b.Consent.Authorization(ctx, user, in.ID, in.ConfirmationCode)
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "identity", a.Identity.Username, "alice")
+	testkit.Want(t, "warnings", len(a.Warnings), 1)
+}
+
+// A code counts only while the consent that it belongs to is there.
+func TestA2_ACodeOfAnAttemptWithoutAConsentIsUnknown(t *testing.T) {
+	for _, stage := range []binding.Stage{
+		binding.StageStarted, binding.StageRedirected, binding.StageClaimed, binding.StageFailed,
+	} {
+		b := newHarness(t)
+		in := b.waiting("i-1", "alice")
+		b.changedRow(in.ID, func(a *binding.Authorization) { a.Stage = stage })
+		_, err := b.Consent.Confirm(context.Background(), in)
+		testkit.WantCode(t, string(stage), err, problem.AuthorizationUnknown)
+	}
+}
+
+func TestA4_NoCodeIsTheCodeWhoseHashIsThatOfNothing(t *testing.T) {
+	b := newHarness(t)
+	in := b.waiting("i-1", "alice")
+	in.ConfirmationCode = secret.Text{}
+	for _, hash := range []string{"", consent.Handshake{}.Hash()} {
+		b.changedRow(in.ID, func(a *binding.Authorization) { a.ConfirmationHash = hash })
+		_, err := b.Consent.Confirm(context.Background(), in)
+		testkit.WantCode(t, "no code", err, problem.AuthorizationUnknown)
+	}
+}
+
+func TestA4_AHandshakeFitsOnlyItsOwnRecord(t *testing.T) {
+	handshake := consent.Handshake{State: secret.New("a-state"), Verifier: secret.New("a-verifier")}
 	other := consent.Handshake{State: secret.New("b-state"), Verifier: secret.New("b-verifier")}
-	rec := binding.Authorization{StateHash: ticket.Hash(), Challenge: ticket.Challenge()}
+	rec := binding.Authorization{StateHash: handshake.Hash(), Challenge: handshake.Challenge()}
 	for _, c := range []struct {
-		name   string
-		ticket consent.Handshake
-		rec    binding.Authorization
-		want   bool
+		name      string
+		handshake consent.Handshake
+		rec       binding.Authorization
+		want      bool
 	}{
-		{"its own", ticket, rec, true},
+		{"its own", handshake, rec, true},
 		{"another's", other, rec, false},
 		{
 			"another verifier",
-			consent.Handshake{State: ticket.State, Verifier: other.Verifier},
+			consent.Handshake{State: handshake.State, Verifier: other.Verifier},
 			rec,
 			false,
 		},
-		{"another state", consent.Handshake{State: other.State, Verifier: ticket.Verifier}, rec, false},
-		{"no verifier", consent.Handshake{State: ticket.State}, rec, false},
+		{"another state", consent.Handshake{State: other.State, Verifier: handshake.Verifier}, rec, false},
+		{"no verifier", consent.Handshake{State: handshake.State}, rec, false},
 		{"nothing", consent.Handshake{}, rec, false},
 		{"nothing, and a record without hashes", consent.Handshake{}, binding.Authorization{}, false},
-		{"a record without hashes", ticket, binding.Authorization{}, false},
+		{"a record without hashes", handshake, binding.Authorization{}, false},
 		{"the hash of nothing", consent.Handshake{}, binding.Authorization{
 			StateHash: consent.Handshake{}.Hash(), Challenge: consent.Handshake{}.Challenge(),
 		}, false},
 	} {
-		testkit.Want(t, c.name, c.ticket.Fits(c.rec), c.want)
+		testkit.Want(t, c.name, c.handshake.Fits(c.rec), c.want)
 	}
 }
 

@@ -82,9 +82,15 @@ func TestB4_AfterAnyTemporaryFailureTheTokenIsKept(t *testing.T) {
 	for _, f := range faults {
 		t.Run(string(f.Kind), func(t *testing.T) {
 			t.Parallel()
+			f.Times = 1
+			valid := newRefreshable(t, credential.MinimumLife-time.Minute)
+			old := valid.access("i-1")
+			valid.fails(f)
+			testkit.Want(t, "a token that is valid is handed out",
+				valid.mustAsk("i-1", credential.MinimumLife).Token.Equal(old), true)
+			testkit.Want(t, "calls", valid.calls(), 1)
 			b := newRefreshable(t, -time.Minute)
 			before := b.row("i-1", provider.GitHub)
-			f.Times = 1
 			b.fails(f)
 			_, err := b.ask("i-1", credential.MinimumLife)
 			if p := problem.Of(err); err == nil || p.RetryAfter <= 0 ||
@@ -258,6 +264,29 @@ func TestB6_ARefusedTokenThatWasReplacedIsNoRevocation(t *testing.T) {
 	})
 	b.wantCurrent("i-1", slow.mustAsk("i-1", credential.MinimumLife))
 	testkit.Want(t, "refreshes asked for", b.refreshes(), 2)
+	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
+}
+
+// TestB6_ARefusedTokenOfABindingThatWasBoundAgainIsNoRevocation: the vault has no next generation,
+// only the record says that the refused token is no longer the binding's.
+func TestB6_ARefusedTokenOfABindingThatWasBoundAgainIsNoRevocation(t *testing.T) {
+	b := newRefreshable(t, -time.Minute)
+	b.answers(http.StatusOK, map[string]any{"error": "bad_refresh_token"})
+	slow := b.otherProcess()
+	var bound binding.Record
+	slow.at("Get", func() { // it has the lease, and is about to read the token
+		b.around.Store(nil)
+		again := b.consent("alice")
+		b.answers(http.StatusOK, map[string]any{"error": "bad_refresh_token"})
+		bound = b.keepConsented("i-1", again)
+	})
+	c, err := slow.ask("i-1", credential.MinimumLife)
+	testkit.Want(t, "error", err, nil)
+	b.wantCurrent("i-1", c)
+	rec := b.row("i-1", provider.GitHub)
+	testkit.Want(t, "health", rec.Health, binding.HealthGood)
+	testkit.Want(t, "the token is the new binding's",
+		binding.SameGeneration(rec.Token, bound.Token), true)
 	testkit.Want(t, "revocation events", len(b.happenedTo("i-1", "binding.revoked")), 0)
 }
 

@@ -187,6 +187,10 @@ func TestWebAcceptsOnlyAPlainSmallReply(t *testing.T) {
 	mux.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("123456"))
 	})
+	mux.HandleFunc("/header", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Filler", strings.Repeat("a", 100<<10))
+		_, _ = w.Write([]byte("12345"))
+	})
 	mux.HandleFunc("/half", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "5")
 		_, _ = w.Write([]byte("1"))
@@ -217,6 +221,9 @@ func TestWebAcceptsOnlyAPlainSmallReply(t *testing.T) {
 				t.Errorf("the error shows the address: %v", err)
 			}
 		}
+	}
+	if body, err := cache.Web(server.URL+"/header", nil, 5)(t.Context()); err == nil {
+		t.Errorf("a header of 100 KB: got %q, want an error", body)
 	}
 	if followed.Load() {
 		t.Error("a redirect was followed")

@@ -241,21 +241,19 @@ func TestListedPrivateHostsAreReached(t *testing.T) {
 	}
 }
 
-func TestAListOpensNoMetadataService(t *testing.T) {
+// refusedThoughListed checks that IP addresses are refused although the operator has listed them,
+// and a name that resolves to them, and that nothing was dialled.
+func refusedThoughListed(t *testing.T, ips ...string) {
+	t.Helper()
 	net := newInternet()
 	o := net.options()
-	never := []string{
-		"169.254.169.254", "169.254.100.1", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254",
-		"fe80::1", "0.0.0.0", "::", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.169.254",
-		"::ffff:169.254.169.254", "192.0.0.192", "224.0.0.1", "255.255.255.255",
-	}
 	o.PrivateHosts = []string{"gitlab.corp.example:80"}
-	for _, ip := range never {
+	for _, ip := range ips {
 		o.PrivateHosts = append(o.PrivateHosts, netip.AddrPortFrom(
 			netip.MustParseAddr(ip), 80).String())
 	}
 	guard := netguard.New(o)
-	for _, ip := range never {
+	for _, ip := range ips {
 		net.name("gitlab.corp.example", ip)
 		_, err := get(t, guard.Guarded(), "http://gitlab.corp.example/")
 		testkit.WantProblem(t, "a listed name of "+ip, err, problem.AddressRefused, "")
@@ -263,16 +261,41 @@ func TestAListOpensNoMetadataService(t *testing.T) {
 			netip.MustParseAddr(ip), 80).String(), ":80")
 		_, err = guard.Address(literal)
 		testkit.WantProblem(t, literal, err, problem.AddressRefused, "")
+		_, err = get(t, guard.Guarded(), literal+"/")
+		testkit.WantProblem(t, "GET "+literal, err, problem.AddressRefused, "")
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)
 	}
-	for _, ip := range []string{"10.0.0.5", "172.16.9.9", "192.168.1.1", "100.64.3.3", "fd12::1"} {
+}
+
+func TestC1_AListOpensNoMetadataService(t *testing.T) {
+	refusedThoughListed(t, "169.254.169.254", "169.254.170.2", "169.254.100.1", "168.63.129.16",
+		"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fe80::1", "0.0.0.0", "::",
+		"64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.169.254", "::ffff:169.254.169.254",
+		"192.0.0.192", "224.0.0.1", "255.255.255.255")
+}
+
+func TestC2_AListOpensNoMetadataService(t *testing.T) {
+	refusedThoughListed(t, "100.100.100.200", "::ffff:100.100.100.200")
+}
+
+// TestAListOpensPrivateNetworks checks that a list permits what it is for.
+func TestAListOpensPrivateNetworks(t *testing.T) {
+	net := newInternet()
+	o := net.options()
+	o.PrivateHosts = []string{"gitlab.corp.example:80"}
+	guard := netguard.New(o)
+	want := []string{"10.0.0.5", "172.16.9.9", "192.168.1.1", "100.64.3.3", "198.18.0.7", "fd12::1"}
+	for _, ip := range want {
 		net.name("gitlab.corp.example", ip)
 		_, err := get(t, guard.Guarded(), "http://gitlab.corp.example/")
 		if problem.Is(err, problem.AddressRefused) {
 			t.Errorf("a listed name of %s is refused", ip)
 		}
+	}
+	if got := net.dials(); len(got) != len(want) {
+		t.Errorf("dialled %v, want one connection to each of %v", got, want)
 	}
 }
 
@@ -314,7 +337,7 @@ func proxied(t *testing.T, to string) (proxy *httptest.Server, seen func() []str
 	}
 }
 
-func TestEgressProxyCarriesBothSchemes(t *testing.T) {
+func TestC5_TheEgressProxyCarriesBothSchemesToCheckedTargets(t *testing.T) {
 	signer := newAuthority(t)
 	server := tlsServer(t, signer.leaf(t, "gitlab.example.com", time.Now().Add(time.Hour)))
 	proxy, seen := proxied(t, server.Listener.Addr().String())

@@ -150,7 +150,20 @@ func TestB5_AForbiddenOfARateLimitIsNotAMissingPermission(t *testing.T) {
 	}
 }
 
-func TestRetryAfterIsBounded(t *testing.T) {
+// GitHub's limits come without headers too.
+func TestB5_ALimitOfGitHubsIsToldByItsText(t *testing.T) {
+	for _, text := range []string{
+		"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+		"API rate limit exceeded for user ID 1.",
+		"You have triggered an abuse detection mechanism.",
+		"Maximum number of login attempts exceeded. Please try again later.",
+	} {
+		p := testClient(GitHub).judge(canned{status: 403, body: `{"message":"` + text + `"}`}.reply())
+		testkit.WantProblem(t, text, p, problem.PlatformRateLimited, "")
+	}
+}
+
+func TestB4_RetryAfterIsBounded(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"":              0,
 		"soon":          0,

@@ -50,6 +50,8 @@ type oauthSite struct {
 	replies []canned
 	calls   []seen
 	slept   []time.Duration
+	// takes is how long each call takes by the clock of the test.
+	takes time.Duration
 }
 
 func newOAuthSite(t *testing.T, replies ...canned) *oauthSite {
@@ -87,11 +89,18 @@ func (s *oauthSite) got(t *testing.T, want int) []seen {
 // noon is the tests' clock.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// now returns noon and the time that the calls so far have taken.
+func (s *oauthSite) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return noon.Add(time.Duration(len(s.calls)) * s.takes)
+}
+
 func (s *oauthSite) platform(t *testing.T, name string) OAuthPlatform {
 	t.Helper()
 	p, _ := New(Options{
 		Guard: netguard.New(netguard.Options{}),
-		Now:   func() time.Time { return noon },
+		Now:   s.now,
 		Endpoints: Endpoints{
 			"BINDERY_GITEE_URL": s.url, "BINDERY_GITEE_API_URL": s.url,
 			"BINDERY_GITHUB_URL": s.url, "BINDERY_GITHUB_API_URL": s.url,
@@ -280,6 +289,27 @@ func TestB7_NoRefreshTokenKeepsTheOldOneAndNoExpiryIsTheDocumentedLife(t *testin
 			wantLife(t, name, token, want.renewed)
 			s.got(t, 2)
 		}
+	}
+}
+
+// TestB9_ALifeIsCountedFromBeforeTheCall: the platform may have issued the token right at its start.
+func TestB9_ALifeIsCountedFromBeforeTheCall(t *testing.T) {
+	for _, name := range oauthNames {
+		issued := canned{body: `{"access_token": "a", "refresh_token": "r", "expires_in": 7200}`}
+		refused := canned{status: 401, body: `{"error": "invalid_client"}`}
+		s := newOAuthSite(t, issued, issued, refused, issued)
+		s.takes = 5 * time.Minute
+		p := s.platform(t, name)
+		token, err := exchange(p)
+		testkit.Want(t, "error of an exchange", err, nil)
+		wantLife(t, name+", exchange", token, 2*time.Hour)
+		token, err = refresh(p)
+		testkit.Want(t, "error of a refresh", err, nil)
+		wantLife(t, name+", refresh", token, s.takes+2*time.Hour)
+		token, err = refresh(p) // its second call, with the app's other secret, issues the token
+		testkit.Want(t, "error of a refresh with the other secret", err, nil)
+		wantLife(t, name+", the other secret", token, 3*s.takes+2*time.Hour)
+		s.got(t, 4)
 	}
 }
 

@@ -412,7 +412,7 @@ func TestF8_ABotsUserNameIsNamed(t *testing.T) {
 	}
 }
 
-func TestF8_TheServersWordOnAnExpiryCounts(t *testing.T) {
+func TestB9_TheServersWordOnAnExpiryCounts(t *testing.T) {
 	s := newTokenSite(t, with(gitLabReplies(), selfPath, canned{
 		body: `{"id":5,"active":true,"scopes":["api"],"expires_at":"2026-03-01"}`,
 	}))
@@ -421,4 +421,12 @@ func TestF8_TheServersWordOnAnExpiryCounts(t *testing.T) {
 		t.Errorf("the end is %v, %v", f.ExpiresAt, err)
 	}
 	same(t, "warnings", warned(f), []string{"token_in_the_clear", "expiry_unknown"})
+	// And the other way round: by this machine's clock the token is valid for a year.
+	s = newTokenSite(t, with(gitLabReplies(), selfPath, canned{
+		body: `{"id":5,"active":false,"scopes":["api"],"expires_at":"2027-03-01"}`,
+	}))
+	_, err = s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
+	if !problem.Is(err, problem.TokenRejected) {
+		t.Errorf("a token that isn't active: got %v, want %s", err, problem.TokenRejected)
+	}
 }

@@ -65,7 +65,7 @@ func TestD2_RedactedInEveryFormat(t *testing.T) {
 	}
 }
 
-func TestEqualIsNeverTrueForNothing(t *testing.T) {
+func TestA4_EqualIsNeverTrueForNothing(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want bool
