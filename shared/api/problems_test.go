@@ -261,6 +261,7 @@ var elsewhere = []problem.Code{
 	problem.InstancesUnknown, // TestAnUnreadableCatalogueIsItsOwnProblem
 	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
 	problem.Overloaded,       // a reply of the router
+	problem.TokenMismatch,    // TestB15_ThroughHTTPAForgedRowGivesNoToken
 	problem.NewerVersion,     // TestARecordOfANewerVersionIsShownAndNotActedUpon
 }
 

@@ -128,14 +128,18 @@ func (c *awsCloud) deniedCalls() []string {
 
 // awsUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var awsUnusedRights = map[string]string{
-	"expirycheck sqs:SendMessage":          "Lambda itself, for events that fail",
-	"tokenbind dynamodb:Query":             "finding who holds a token before revoking it",
-	"tokenbind dynamodb:DeleteItem":        "deleting an outdated entry of the identity index",
-	"oauthcallback dynamodb:DeleteItem":    "the same",
-	"unbind dynamodb:DeleteItem":           "the same",
-	"unbind dynamodb:BatchWriteItem":       "draining a record that has eight events",
-	"credential dynamodb:BatchWriteItem":   "the same",
-	"oauthconfirm dynamodb:BatchWriteItem": "the same",
+	"expirycheck sqs:SendMessage":                     "Lambda itself, for events that fail",
+	"expirycheck dynamodb:Query 7:history*":           "reading events for the webhook",
+	"expirycheck dynamodb:Query 6:holder*":            "finding in the identity index who holds a token",
+	"tokenbind dynamodb:Query 6:holder*":              "the same",
+	"expirycheck dynamodb:DeleteItem 6:holder*":       "deleting an outdated entry of that index",
+	"tokenbind dynamodb:DeleteItem 6:holder*":         "the same",
+	"oauthcallback dynamodb:DeleteItem 6:holder*":     "the same",
+	"unbind dynamodb:DeleteItem 6:holder*":            "the same",
+	"oauthcallback dynamodb:GetItem 7:binding*":       "counting the tokens of a user of GitHub",
+	"unbind dynamodb:BatchWriteItem 7:history*":       "draining a record that has eight events",
+	"credential dynamodb:BatchWriteItem 7:history*":   "the same",
+	"oauthconfirm dynamodb:BatchWriteItem 7:history*": "the same",
 }
 
 func (c *awsCloud) unusedRights() (all []string) {
@@ -143,8 +147,12 @@ func (c *awsCloud) unusedRights() (all []string) {
 	defer c.mu.Unlock()
 	for folder, rights := range c.rights {
 		for _, r := range rights {
-			if !c.used[folder][r] && awsUnusedRights[folder+" "+r.action] == "" {
-				all = append(all, folder+": "+r.action+" on "+r.on)
+			name := folder + " " + r.action
+			if _, rows, ofKind := strings.Cut(r.on, " "); ofKind {
+				name += " " + rows
+			}
+			if !c.used[folder][r] && awsUnusedRights[name] == "" {
+				all = append(all, name+" on "+r.on)
 			}
 		}
 	}

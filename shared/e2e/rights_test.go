@@ -2,9 +2,18 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"bindery/shared/api"
+	"bindery/shared/binding"
+	"bindery/shared/table/engine"
 )
 
 // The resources that rights are for, as the template names them.
@@ -154,5 +163,68 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	name, _ := in(parameters, "OAuthApps", "Default").(string)
 	if prefix == "" || strings.HasPrefix(name, prefix) {
 		t.Errorf("a role that may read tokens, %s*, may read the OAuth apps, %s", prefix, name)
+	}
+}
+
+// TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding writes to each kind of row with the rights
+// of the two functions that anyone may call, and reads a forged row with the function of builds.
+func TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding(t *testing.T) {
+	t.Parallel()
+	d := startLambda(t)
+	writer := d.bearer("alice", api.ScopeWrite)
+	d.bindByConsent("github", writer)
+	d.bindByConsent("gitee", writer)
+	key := func(kind string) row {
+		return row{
+			"pk": &types.AttributeValueMemberS{Value: binding.Join(kind, "one")},
+			"sk": &types.AttributeValueMemberS{Value: engine.OnlyRow},
+		}
+	}
+	kinds := []string{
+		engine.AuthorizationKind, engine.BindingKind, engine.HistoryKind, engine.IdentityKind,
+	}
+	cloud := d.host.(*onLambda)
+	for who, want := range map[string][]string{
+		"oauthstart":    {engine.AuthorizationKind},
+		"oauthcallback": {engine.AuthorizationKind, engine.IdentityKind},
+	} {
+		var wrote []string
+		for _, kind := range kinds {
+			_, err := d.dynamoDBOf(who).PutItem(t.Context(), &dynamodb.PutItemInput{
+				TableName: aws.String(tableName), Item: key(kind),
+			})
+			if err == nil {
+				wrote = append(wrote, kind)
+			}
+		}
+		if !slices.Equal(wrote, want) {
+			t.Errorf("%s may write rows of the kinds %q, want %q", who, wrote, want)
+		}
+	}
+	// A batch is refused if one of its rows is of another kind.
+	_, err := d.dynamoDBOf("credential").BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{
+		RequestItems: map[string][]types.WriteRequest{tableName: {
+			{PutRequest: &types.PutRequest{Item: key(engine.HistoryKind)}},
+			{PutRequest: &types.PutRequest{Item: key(engine.BindingKind)}},
+		}},
+	})
+	if err == nil {
+		t.Error("credential may write a binding's row in a batch")
+	}
+	if got := len(cloud.deniedCalls()); got != 6 {
+		t.Errorf("%d calls were denied, want 6", got)
+	}
+	cloud.mu.Lock()
+	cloud.refused = nil // expected
+	cloud.mu.Unlock()
+
+	_, victim := d.bindingRow("github")
+	r, record := d.bindingRow("gitee")
+	record["token"] = victim["token"]
+	d.setRecord(r, record)
+	a := d.call(http.MethodPost, d.bindingsPath()+"/gitee/credential",
+		d.bearer("alice", api.ScopeCredential), nil)
+	if a.status != http.StatusInternalServerError || a.body["code"] != "token_mismatch" {
+		t.Errorf("a forged row: %d %v", a.status, a.body)
 	}
 }

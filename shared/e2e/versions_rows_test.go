@@ -24,9 +24,12 @@ func textOf(r row, attribute string) string {
 	return ""
 }
 
-func (d *deployment) dynamoDB() *dynamodb.Client {
+func (d *deployment) dynamoDB() *dynamodb.Client { return d.dynamoDBOf(admin) }
+
+// dynamoDBOf returns a client with the rights of a function.
+func (d *deployment) dynamoDBOf(who string) *dynamodb.Client {
 	d.t.Helper()
-	env := d.host.(*onLambda).environment(admin)
+	env := d.host.(*onLambda).environment(who)
 	lookup := func(name string) string { return env[name] }
 	configured, err := awscloud.Config(awscloud.DynamoDB, lookup)
 	if err != nil {
