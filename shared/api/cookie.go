@@ -73,7 +73,8 @@ func slotFor(h consent.Handshake, used []slot) string {
 			return name
 		}
 	}
-	return slices.MinFunc(used, func(a, b slot) int { return cmp.Compare(a.expiresAt, b.expiresAt) }).name
+	oldest := slices.MinFunc(used, func(a, b slot) int { return cmp.Compare(a.expiresAt, b.expiresAt) })
+	return oldest.name
 }
 
 // setHandshake sets the cookie of the handshake until the authorization expires.
@@ -108,7 +109,7 @@ func slotIn(cookie *http.Cookie) slot {
 	expires, rest, _ := strings.Cut(cookie.Value, ".")
 	at := max(0, strings.LastIndexByte(rest, '.'))
 	s := slot{name: cookie.Name}
-	s.expiresAt, _ = strconv.ParseInt(expires, 10, 64) // 0, if it is not one of ours: overwritten first
+	s.expiresAt, _ = strconv.ParseInt(expires, 10, 64) // 0 if Bindery didn't write it
 	s.State = secret.New(rest[:at])
 	s.Verifier = secret.New(strings.TrimPrefix(rest[at:], "."))
 	return s
