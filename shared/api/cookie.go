@@ -58,7 +58,7 @@ func handshakes(used []slot) (all []consent.Handshake) {
 
 // slotFor returns the name of the slot for a handshake: the one that has it, a free one, or the one
 // that expires first. Two tabs may start at once and send the same cookies; the state decides which
-// free slot is taken, so that they rarely take the same.
+// free slot is taken, so that they rarely take the same one.
 func slotFor(h consent.Handshake, used []slot) string {
 	names := map[string]bool{}
 	for _, s := range used {
@@ -73,7 +73,9 @@ func slotFor(h consent.Handshake, used []slot) string {
 			return name
 		}
 	}
-	return slices.MinFunc(used, func(a, b slot) int { return cmp.Compare(a.expiresAt, b.expiresAt) }).name
+	return slices.MinFunc(used, func(a, b slot) int {
+		return cmp.Compare(a.expiresAt, b.expiresAt)
+	}).name
 }
 
 // setHandshake sets the cookie of the handshake until the authorization expires.
@@ -108,7 +110,7 @@ func slotIn(cookie *http.Cookie) slot {
 	expires, rest, _ := strings.Cut(cookie.Value, ".")
 	at := max(0, strings.LastIndexByte(rest, '.'))
 	s := slot{name: cookie.Name}
-	s.expiresAt, _ = strconv.ParseInt(expires, 10, 64) // 0, if it is not one of ours: overwritten first
+	s.expiresAt, _ = strconv.ParseInt(expires, 10, 64) // 0 if Bindery didn't write it
 	s.State = secret.New(rest[:at])
 	s.Verifier = secret.New(strings.TrimPrefix(rest[at:], "."))
 	return s

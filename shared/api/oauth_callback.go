@@ -56,9 +56,9 @@ func callbackOf(r *http.Request) (consent.CallbackRequest, error) {
 	}, err
 }
 
-// toConsole redirects the browser to the console's page, never to returnTo: a redirect from there to
-// another origin would take the fragment along (RFC 9110, 10.2.2). The result is in the fragment,
-// which is sent to no server and is not part of a Referer.
+// toConsole redirects the browser to the console's page, never to returnTo: a redirect from there
+// to another origin would take the fragment along (RFC 9110, 10.2.2). The result is in the
+// fragment, which is sent to no server and is not part of a Referer.
 func (a *API) toConsole(
 	w http.ResponseWriter, r *http.Request, to consent.CallbackResult, err error,
 ) {

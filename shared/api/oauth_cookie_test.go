@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,5 +200,149 @@ func TestNoRedirectIsCachedOrSendsAReferrer(t *testing.T) {
 	if u := mustParse(callback.header.Get("Location")); u.RawQuery != "" || u.Path != "/" {
 		t.Errorf("the console's address has the path %q and a query of %d bytes",
 			u.Path, len(u.RawQuery))
+	}
+}
+
+// cookieBudget is what the cookies of Bindery may take of the 4 KB that Function Compute allows for
+// all headers of a request: a third, which leaves the rest to the browser's own.
+const cookieBudget = 4096 / 3
+
+func TestA21_ManyStartsTakeAFewCookies(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	var attempts []attempt
+	var backs []string
+	for range 100 {
+		w.clock.Advance(3 * time.Second) // otherwise too_many_calls
+		a := w.start(sandbox.GitHub)
+		attempts = append(attempts, a)
+		backs = append(backs, w.grant("github", "alice", b.authorizeURL(a), nil))
+		if got := len("Cookie: " + b.show(mustParse(publicURL+"/"), true)); got > cookieBudget {
+			t.Fatalf("after %d starts the cookies take %d bytes, want %d at most", len(attempts), got,
+				cookieBudget)
+		}
+	}
+	if got := len(b.cookies()); got != 6 {
+		t.Errorf("%d cookies, want 6", got)
+	}
+	// The newest six still work, and each callback clears its own cookie.
+	for i := 94; i < 100; i++ {
+		b.callback(backs[i]).consented()
+		if got, want := len(b.cookies()), 99-i; got != want {
+			t.Errorf("after %d callbacks there are %d cookies, want %d", i-93, got, want)
+		}
+	}
+}
+
+func TestA21_AnAttemptWhoseCookieWasOverwrittenSaysToStartAgain(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	first := w.start(sandbox.GitHub)
+	back := w.grant("github", "alice", b.authorizeURL(first), nil)
+	for range 6 {
+		w.clock.Advance(time.Second)
+		b.authorizeURL(w.start(sandbox.GitHub))
+	}
+	b.openRefused(first).refused(problem.AnotherBrowser, first.id)
+	given := len(b.given)
+	b.callback(back).refused(problem.AnotherBrowser, first.id)
+	if len(b.given) != given || len(b.cookies()) != 6 {
+		t.Error("another attempt's cookie was cleared")
+	}
+	w.wantFailed(first, problem.AnotherBrowser, "")
+	// A new start works, also in a browser whose slots are full.
+	again := w.start(sandbox.GitHub)
+	b.callback(w.grant("github", "alice", b.authorizeURL(again), nil)).consented()
+}
+
+// A slot that holds something else than a handshake is free. Nothing in it harms a callback.
+func TestA21_SlotsWithGarbage(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	var all []string // the cookies
+	for i, value := range []string{"", "x", "1.2", "9999999999..", "a.b.c", "\"q\""} {
+		all = append(all, fmt.Sprintf("__Host-bindery-%d=%s", i, value))
+	}
+	r := b.open(a, func(r *request) { r.header["Cookie"] = strings.Join(all, "; ") })
+	if r.status != http.StatusFound || len(b.given) != 1 {
+		t.Fatalf("go: got %d with %d cookies", r.status, len(b.given))
+	}
+	back := w.grant("github", "alice", r.header.Get("Location"), nil)
+	own := b.cookies()[0] + "=" + b.value()
+	all = slices.DeleteFunc(all, func(cookie string) bool {
+		return strings.HasPrefix(cookie, b.cookies()[0]+"=")
+	})
+	b.callback(back, func(r *request) {
+		r.header["Cookie"] = strings.Join(append(all, own), "; ")
+	}).consented()
+}
+
+func TestA22_AFrameOrAPrefetchUsesNoStartUp(t *testing.T) {
+	w := newConsentWorld(t)
+	b := newBrowser(w)
+	a := w.start(sandbox.GitHub)
+	for header, values := range map[string][]string{
+		"Sec-Fetch-Dest": {"iframe", "frame", "embed", "object", "fencedframe", "empty", "image", "x"},
+		"Sec-Purpose":    {"prefetch", "prefetch;prerender", "prefetch; anonymous-client-ip", "Prefetch"},
+		"Purpose":        {"prefetch"}, "X-Moz": {"prefetch"},
+	} {
+		for _, value := range values {
+			for lang, want := range map[string]string{"en": "a frame or a prefetch", "zh-CN": "预加载"} {
+				r := b.open(a, func(r *request) {
+					r.header["Sec-Fetch-Dest"] = "document"
+					r.header[header], r.header["Accept-Language"] = value, lang
+				})
+				r.refused(problem.NotANavigation, "")
+				if !strings.Contains(r.text("detail"), want) {
+					t.Errorf("%s in %s: %s", header, lang, r.body)
+				}
+			}
+		}
+	}
+	if len(b.given) != 0 {
+		t.Error("a cookie was given")
+	}
+	w.stage(a.id, "started")
+	first := b.open(a, func(r *request) { r.header["Sec-Fetch-Dest"] = "document" })
+	if first.status != http.StatusFound {
+		t.Errorf("a window: got %d, want 302", first.status)
+	}
+	old := newBrowser(w).open(w.start(sandbox.GitHub), func(r *request) {
+		r.header["Sec-Fetch-Mode"] = ""
+	})
+	if old.status != http.StatusFound {
+		t.Errorf("a browser that says nothing: got %d, want 302", old.status)
+	}
+}
+
+func TestA20_EveryResultReturnsToTheConsolesPage(t *testing.T) {
+	w := newConsentWorld(t)
+	for name, change := range map[string]func(back string) string{
+		"consent": func(back string) string { return back },
+		"refusal": func(back string) string {
+			return callbackOf("github", "error", "access_denied", "state", queryOf(back).Get("state"))
+		},
+		"two codes": func(back string) string { return back + "&code=x" },
+		"garbage":   func(string) string { return callbackOf("github", "state", "x") },
+	} {
+		b := newBrowser(w)
+		a := w.start(sandbox.GitHub, "returnTo", "/login?next=//evil.example")
+		back := w.grant("github", "alice", b.authorizeURL(a), nil)
+		end := b.visit(change(back), true, odd)
+		location := end.header.Get("Location")
+		if end.status != http.StatusSeeOther || !strings.HasPrefix(location, consoleURL+"/#") {
+			t.Errorf("%s: got %d, not to the console's page", name, end.status)
+		}
+		if name == "consent" {
+			w.consoleRedirect(location).consented()
+		}
+		if got := w.shown(a.id, "").ok().text("returnTo"); got != "/login?next=//evil.example" {
+			t.Errorf("%s: the attempt returns to %q", name, got)
+		}
+	}
+	a := w.start(sandbox.GitHub)
+	if got, there := w.shown(a.id, "").ok().json()["returnTo"]; got != nil || !there {
+		t.Errorf("without a returnTo it is %v, want null", got)
 	}
 }

@@ -117,7 +117,7 @@ func (a *API) beginRedirect(w http.ResponseWriter, r *http.Request) {
 
 // isNavigation reports whether the headers are those of a window that is on its way to this
 // address, and not those of a script, a frame, a prefetch or a prerender (Fetch Metadata, 2). A
-// browser that sends none of them is believed.
+// request without any of them, of an older browser, is a navigation.
 func isNavigation(h http.Header) bool {
 	mode, dest := h.Get("Sec-Fetch-Mode"), h.Get("Sec-Fetch-Dest")
 	early := h.Get("Sec-Purpose") + h.Get("Purpose") + h.Get("X-Moz") // the last two: older browsers

@@ -71,8 +71,7 @@ func TestA19_ACallbackFromAnotherBrowserEndsTheAttempt(t *testing.T) {
 	}
 }
 
-// Whatever else the callback says: the code in it, or one that the victim hides, is for the victim's
-// browser only.
+// The state decides, whatever else the callback says.
 func TestA19_AnyCallbackWithTheStateEndsTheAttempt(t *testing.T) {
 	for name, change := range map[string]func(back, state string) string{
 		"a refusal": func(_, state string) string {

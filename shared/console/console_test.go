@@ -339,12 +339,39 @@ func TestEveryStatusPlatformAndEventHasAText(t *testing.T) {
 	}
 }
 
-func TestThePagesOwnProblemTextsHaveCodesOfTheCatalogue(t *testing.T) {
-	for key := range texts(t, "en") {
-		rest, of := strings.CutPrefix(key, "callback.")
-		code, _, _ := strings.Cut(rest, ".")
-		if of && code != "other" && !slices.Contains(problem.Codes(), problem.Code(code)) {
+// The page ignores a problem in its fragment that it has no texts for.
+func TestA24_ThePageKnowsTheProblemsOfTheRedirectsAndNoOther(t *testing.T) {
+	contract, err := os.ReadFile("../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, list := range regexp.MustCompile(`(?s)&problem=\{code\}.{1,80}The codes:([^.]*)\.`).
+		FindAllSubmatch(contract, -1) {
+		for _, code := range regexp.MustCompile("`(\\w+)`").FindAllSubmatch(list[1], -1) {
+			want = append(want, string(code[1]))
+		}
+	}
+	var got []string
+	english := texts(t, "en")
+	for key := range english {
+		if code, of := strings.CutPrefix(key, "callback."); of && strings.HasSuffix(code, ".title") {
+			got = append(got, strings.TrimSuffix(code, ".title"))
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if want = slices.Compact(want); len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the page has texts for\n%v\nand the redirects have\n%v", got, want)
+	}
+	for _, code := range got {
+		if !slices.Contains(problem.Codes(), problem.Code(code)) {
 			t.Errorf("%s isn't a code of the catalogue", code)
+		}
+		for _, part := range []string{"detail", "remedy"} {
+			if english["callback."+code+"."+part] == "" {
+				t.Errorf("%s has no %s", code, part)
+			}
 		}
 	}
 }

@@ -81,8 +81,8 @@ func TestA3_AStartOpenedInAnotherBrowser(t *testing.T) {
 }
 
 // startAs starts an attempt without opening it, as an attacker does who sends the link to a
-// victim.
-func (s *sites) startAs(user, platform string) (startURL string) {
+// victim. An empty returnTo names no page.
+func (s *sites) startAs(user, platform, returnTo string) (startURL string) {
 	s.t.Helper()
 	access, err := s.issuerService.access(user, "bindery.write")
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *sites) startAs(user, platform string) (startURL string) {
 	}
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost,
 		s.functions+"/v1/authorizations", strings.NewReader(`{"platform": "`+platform+`",
-			"instance": {"region": "cn-hangzhou", "id": "cri-1"}}`))
+			"instance": {"region": "cn-hangzhou", "id": "cri-1"}, "returnTo": "`+returnTo+`"}`))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (s *sites) startAs(user, platform string) (startURL string) {
 func TestA2_InABrowserAVictimsConsentBindsNothing(t *testing.T) {
 	s := newSites(t, "localhost")
 	victim := s.signIn(newBrowser(t), "ann")
-	victim.open(s.startAs("bob", "github"))
+	victim.open(s.startAs("bob", "github", ""))
 	victim.click("#login-alice")
 	victim.click("#authorize")
 	victim.waitReady("#dialog[open] #problem [data-code]")

@@ -36,6 +36,7 @@ type sites struct {
 	api                                   *api.API
 	box                                   *sandbox.Sandbox
 	issuerService                         *issuer
+	page                                  *lateHandler // the console's
 	offset                                atomic.Int64 // how far Bindery's clock is ahead
 
 	mu       sync.Mutex
@@ -56,7 +57,7 @@ func newSites(t *testing.T, host string) *sites {
 	t.Helper()
 	s := &sites{t: t}
 	functions := s.site("functions", host, &s.functions)
-	page := s.site("console", "127.0.0.1", &s.console)
+	s.page = s.site("console", "127.0.0.1", &s.console)
 	platforms := s.site("platforms", "127.0.0.2", &s.platforms)
 	signIn := s.site("issuer", "127.0.0.3", &s.issuer)
 
@@ -65,7 +66,7 @@ func newSites(t *testing.T, host string) *sites {
 	platforms.set(withUnsafeReferrer(s.box))
 	s.issuerService = newIssuer(t, s.issuer, s.console, s.now)
 	signIn.set(s.issuerService)
-	page.set(console.Handler(console.Options{
+	s.page.set(console.Handler(console.Options{
 		PublicURL: s.functions, ConsoleURL: s.console, Issuer: s.issuer, ClientID: "console",
 		Audience: "bindery", SandboxURL: s.platforms,
 	}))

@@ -41,9 +41,9 @@ type CallbackResult struct {
 }
 
 // HandleCallback redeems the code that a browser sends, if it is the browser that was redirected to
-// the platform. A callback with the attempt's state from another browser ends the attempt: its code
-// belongs to a consent that the attempt's own browser has not seen, and whoever began the attempt
-// could otherwise send the same callback again (browser swapping). A state can't be guessed, so a
+// the platform. A callback with the attempt's state from another browser ends the attempt: the code
+// is of another person's consent, and the user who began the attempt could otherwise open the same
+// address in the browser with the handshake (browser swapping). A state can't be guessed, so a
 // forged callback ends nothing. Of two callbacks the claim lets one redeem the code. The result is
 // valid with an error, too.
 func (s *Service) HandleCallback(ctx context.Context, in CallbackRequest) (CallbackResult, error) {
@@ -103,9 +103,9 @@ func (s *Service) checkBrowser(
 	return Handshake{}, s.refuse(ctx, a, problem.New(problem.AnotherBrowser))
 }
 
-// refuse ends an attempt that waits for its callback, and returns the reason. A callback that has
-// claimed the attempt in the meantime goes on. [problem.StorageUnavailable] if the attempt may still
-// be waiting.
+// refuse ends an attempt that waits for its callback, and returns the reason. It doesn't end an
+// attempt that another callback has claimed in the meantime. [problem.StorageUnavailable] if the
+// attempt may still be waiting.
 func (s *Service) refuse(
 	ctx context.Context, a binding.Authorization, reason *problem.Problem,
 ) error {
