@@ -92,11 +92,11 @@ func (b *harness) checked(id, name string) binding.View {
 }
 
 // later lets time pass and sweeps, twice, so that the events of the first sweep are drained.
-func (b *harness) later(d time.Duration) maintenance.SweepResult {
+func (b *harness) later(d time.Duration) maintenance.RunResult {
 	b.Helper()
 	b.clock().Advance(d)
-	done := b.mustSweep()
-	done.Add(b.mustSweep())
+	done := b.mustRun()
+	done.Add(b.mustRun())
 	return done
 }
 

@@ -158,6 +158,6 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 		c.see(out, err)
 	}
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	done, err := b.Maintenance.Sweep(ctx)
+	done, err := b.Maintenance.Run(ctx)
 	c.see(done, err)
 }

@@ -88,7 +88,7 @@ func TestABuildThatMissesASecretHasItChecked(t *testing.T) {
 			b.clock().Now().Add(credential.LostCheckInterval),
 		)
 		b.clock().Advance(credential.LostCheckInterval)
-		if _, err := warm.Maintenance.Sweep(context.Background()); err != nil {
+		if _, err := warm.Maintenance.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
@@ -108,7 +108,7 @@ func TestABuildThatKeepsAskingHidesNoLostSecret(t *testing.T) {
 		b.clock().Advance(credential.LostCheckInterval - time.Second)
 		testkit.Want(t, "a build waits", b.credentialProblem("i-1", name).RetryAfter > 0, true)
 		b.clock().Advance(time.Second)
-		b.mustSweep()
+		b.mustRun()
 		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
 		testkit.Want(t, "reason", b.credentialProblem("i-1", name).Reason, credential.TokenLost)
 	})

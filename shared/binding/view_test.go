@@ -186,7 +186,7 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("before any sweep: got %q, want %q", got, all)
 	}
-	testkit.Want(t, "drained", b.mustSweep().Drained, 1)
+	testkit.Want(t, "drained", b.mustRun().Drained, 1)
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("after the sweep: got %q, want %q", got, all)
 	}
@@ -217,7 +217,7 @@ func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
 			b.before.clear()
 			b.clock().Advance(time.Millisecond)
 			b.mustUnbind("i-1", false)
-			b.mustSweep()
+			b.mustRun()
 		}
 		return nil, nil
 	})

@@ -39,7 +39,7 @@ func (s *Service) LostSecrets(
 	ctx context.Context, in LostSecretsRequest,
 ) (LostSecretsResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
-	until := s.ledger.Now().Add(SweepTimeout / 2)
+	until := s.ledger.Now().Add(RunTimeout / 2)
 	out := LostSecretsResult{Acted: in.Act, Names: []string{}, Cursor: in.Cursor}
 	for {
 		page, err := s.ledger.Table.AllBindings(ctx, out.Cursor, ledger.PageSize)
