@@ -126,8 +126,8 @@ func TestAnExpiryIsReportedThoughTheServerDoesNotAnswer(t *testing.T) {
 		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired)
 }
 
-// crashingRun runs the schedule in a process that crashes at the first call for which fatal returns true. It
-// reports whether the process has crashed, and replaces it by another one.
+// crashingRun runs the schedule in a process that crashes at the first call for which fatal returns
+// true. It reports whether the process has crashed, and replaces it by another one.
 func (b *harness) crashingRun(fatal func(call string) bool) bool {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -228,8 +228,6 @@ func parked(t *testing.T, name string) *harness {
 	return b
 }
 
-func (b *harness) parkedAlarms() int { return strings.Count(b.log.String(), "alarm=parked") }
-
 func TestD7_ALostSecretOfAParkedBindingStillEndsIt(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := parked(t, name)
@@ -239,7 +237,7 @@ func TestD7_ALostSecretOfAParkedBindingStillEndsIt(t *testing.T) {
 		b.mustRun()
 		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
 		testkit.Want(t, "reason", b.credentialProblem("i-1", name).Reason, credential.TokenLost)
-		testkit.Want(t, "alarms", b.parkedAlarms(), 1)
+		testkit.Want(t, "alarms", len(b.alarms("parked")), 1)
 	})
 }
 
@@ -267,7 +265,7 @@ func TestD7_AParkedBindingIsParkedOnce(t *testing.T) {
 			b.clock().Advance(maintenance.CheckLeaseTTL)
 			testkit.Want(t, "crashed", b.crashingRun(read), false)
 		}
-		testkit.Want(t, "alarms", b.parkedAlarms(), 1)
+		testkit.Want(t, "alarms", len(b.alarms("parked")), 1)
 	})
 }
 

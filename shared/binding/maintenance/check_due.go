@@ -57,6 +57,7 @@ func (r *run) checkDue(ctx context.Context, rec binding.Record) (hostResult, err
 		Warned: one(out.warned), Recovered: one(out.recovered),
 		Failed: one(out.failed), Lost: one(out.lost),
 	})
+	r.countFailing(out.failing)
 	if out.transient == nil {
 		return hostResult{asked: true, well: true}, nil
 	}

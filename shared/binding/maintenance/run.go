@@ -24,6 +24,8 @@ type run struct {
 	mu     sync.Mutex // guards what follows
 	done   RunResult
 	queues map[string]*hostQueue
+	// failing counts the bindings whose checks have failed in the same way for a day.
+	failing map[failingHost]int
 }
 
 // count adds to the run's result.
@@ -31,6 +33,16 @@ func (r *run) count(part RunResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done.Add(part)
+}
+
+// countFailing counts a binding for the alarm about a host, unless it is the zero host.
+func (r *run) countFailing(of failingHost) {
+	if of == (failingHost{}) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failing[of]++
 }
 
 // over reports whether it is time to leave the rest to the next run.
@@ -143,8 +155,8 @@ func (r *run) failed(ctx context.Context, what string, errs []error) {
 }
 
 // finish counts and logs the failure of a piece of work. A conflict is no failure: another call
-// works on the row, and it comes due again. A failure of a platform is a warning, as in a request: alarms
-// watch errors, and a platform that is down must not raise one.
+// works on the row, and it comes due again. A failure of a platform is a warning, as in a request:
+// alarms watch errors, and a platform that is down must not raise one.
 func (r *run) finish(ctx context.Context, what string, err error) {
 	if err != nil && !errors.Is(err, table.ErrConflict) && !errors.Is(err, ledger.ErrYoung) {
 		r.count(RunResult{Failed: 1})

@@ -69,11 +69,17 @@ func (a *RunResult) Add(b RunResult) {
 // failure of one entry nor a slow platform keeps the others from being worked on; an error is
 // returned only when the index can't be read.
 func (s *Service) Run(ctx context.Context) (RunResult, error) {
-	r := &run{Service: s, began: s.ledger.Now(), queues: map[string]*hostQueue{}}
+	r := &run{
+		Service: s, began: s.ledger.Now(),
+		queues: map[string]*hostQueue{}, failing: map[failingHost]int{},
+	}
 	ctx = s.ledger.StartInvocation(ctx)
 	err := r.read(ctx)
 	r.working.Wait()
 	checker{s}.alarmLost(ctx, r.done.Lost)
+	for of, bindings := range r.failing {
+		checker{s}.alarmFailing(ctx, of, bindings)
+	}
 	r.done.Duration = s.ledger.Now().Sub(r.began)
 	return r.done, err
 }
