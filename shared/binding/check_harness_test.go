@@ -105,15 +105,15 @@ func (b *harness) eventsOf(id, name string) []string {
 	b.Helper()
 	var types []string
 	for cursor := ""; ; {
-		events, next, err := b.Connect.History(
+		page, err := b.Connect.History(
 			context.Background(), user.Account, registry(id), name, cursor)
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, e := range events {
+		for _, e := range page.Items {
 			types = append(types, e.Type)
 		}
-		if cursor = next; cursor == "" {
+		if cursor = page.Cursor; cursor == "" {
 			slices.Reverse(types)
 			return types
 		}
