@@ -52,7 +52,7 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	}
 	switch task.Name {
 	case "", "expiry-check":
-		return nil, a.sweep(ctx)
+		return nil, a.runSchedule(ctx)
 	case "revoke":
 		return a.revoke(ctx, input)
 	case "lost-secrets":
@@ -102,8 +102,8 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 	})
 }
 
-func (a *API) sweep(ctx context.Context) error {
-	done, err := a.maintenance.Sweep(ctx)
+func (a *API) runSchedule(ctx context.Context) error {
+	done, err := a.maintenance.Run(ctx)
 	if err != nil { // the records that are due can't be read
 		done.Failed++
 		done.Left = true

@@ -16,7 +16,7 @@ func TestARunOfTheScheduleLogsEveryNumber(t *testing.T) {
 	if len(lines) == 0 {
 		t.Fatal("no run is in the log")
 	}
-	for field := range reflect.TypeFor[maintenance.SweepResult]().Fields() {
+	for field := range reflect.TypeFor[maintenance.RunResult]().Fields() {
 		name := strings.ToLower(field.Name[:1]) + field.Name[1:]
 		if name == "duration" {
 			name = "durationMs"

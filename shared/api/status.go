@@ -100,12 +100,12 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	if filter.Instances, err = a.visible(ctx, c); err != nil {
 		return answer{}, err
 	}
-	views, next, err := a.connect.AccountBindings(ctx, c.by.Account, filter, cursor)
+	page, err := a.connect.AccountBindings(ctx, c.by.Account, filter, cursor)
 	if err != nil {
 		return answer{}, err
 	}
-	out := accountBindingsJSON{Bindings: []any{}, Cursor: text(next)}
-	for _, v := range views {
+	out := accountBindingsJSON{Bindings: []any{}, Cursor: text(page.Cursor)}
+	for _, v := range page.Items {
 		out.Bindings = append(out.Bindings, bindingOf(v, c.language()))
 	}
 	return answer{body: out}, nil
@@ -146,12 +146,12 @@ func (a *API) history(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	events, next, err := a.connect.History(ctx, c.by.Account, i, platform, cursor)
+	page, err := a.connect.History(ctx, c.by.Account, i, platform, cursor)
 	if err != nil {
 		return answer{}, err
 	}
-	out := historyJSON{Events: []eventJSON{}, Cursor: text(next)}
-	for _, e := range events {
+	out := historyJSON{Events: []eventJSON{}, Cursor: text(page.Cursor)}
+	for _, e := range page.Items {
 		out.Events = append(out.Events, eventOf(e, c.language()))
 	}
 	return answer{body: out}, nil

@@ -31,8 +31,8 @@ func TestACheckCostsWhatIsDueAndNotTheTable(t *testing.T) {
 		for i := range size - due { // without a secret, which no check reads
 			m.seed(fmt.Sprint("later-", i), "later", ledger.TokenBundle{}, now.Add(time.Hour))
 		}
-		var done maintenance.SweepResult
-		calls := m.counted(func() { done = m.mustSweep() })
+		var done maintenance.RunResult
+		calls := m.counted(func() { done = m.mustRun() })
 		testkit.Want(t, "checked", done.Checked, due)
 		testkit.Want(t, "reads", calls["Binding"], due)
 		testkit.Want(t, "writes", calls["SaveBinding"], 2*due)
@@ -114,7 +114,7 @@ func TestACheckCostsWhatIsDueAndNotTheTableOnDynamoDB(t *testing.T) {
 			t.Fatal(err)
 		}
 		clear(counting.calls)
-		done := m.mustSweep()
+		done := m.mustRun()
 		testkit.Want(t, "checked", done.Checked, due)
 		if first == nil {
 			first = maps.Clone(counting.calls)

@@ -92,11 +92,11 @@ func (b *harness) checked(id, name string) binding.View {
 }
 
 // later lets time pass and sweeps, twice, so that the events of the first sweep are drained.
-func (b *harness) later(d time.Duration) maintenance.SweepResult {
+func (b *harness) later(d time.Duration) maintenance.RunResult {
 	b.Helper()
 	b.clock().Advance(d)
-	done := b.mustSweep()
-	done.Add(b.mustSweep())
+	done := b.mustRun()
+	done.Add(b.mustRun())
 	return done
 }
 
@@ -105,15 +105,15 @@ func (b *harness) eventsOf(id, name string) []string {
 	b.Helper()
 	var types []string
 	for cursor := ""; ; {
-		events, next, err := b.Connect.History(
+		page, err := b.Connect.History(
 			context.Background(), user.Account, registry(id), name, cursor)
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, e := range events {
+		for _, e := range page.Items {
 			types = append(types, e.Type)
 		}
-		if cursor = next; cursor == "" {
+		if cursor = page.Cursor; cursor == "" {
 			slices.Reverse(types)
 			return types
 		}

@@ -99,7 +99,7 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 		m.sandbox.ServeHTTP(w, r)
 	})
 	m.around.Store(&around)
-	done := m.mustSweep()
+	done := m.mustRun()
 	testkit.Want(t, "checked", done.Checked, 40)
 	testkit.Want(t, "at once", inside.most.Load(), maintenance.MaxCallsPerHost)
 }
@@ -130,7 +130,7 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 		}
 	}
 	b.world.asked.Store(&look)
-	testkit.Want(t, "checked", b.mustSweep().Checked, maintenance.MaxCallsPerHost+2+others)
+	testkit.Want(t, "checked", b.mustRun().Checked, maintenance.MaxCallsPerHost+2+others)
 }
 
 // TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
@@ -162,7 +162,7 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 		}
 	})
 	m.around.Store(&around)
-	done := m.mustSweep()
+	done := m.mustRun()
 	testkit.Want(t, "checked", done.Checked, others)
 	testkit.Want(t, "deleted", done.Deleted, left)
 	testkit.Want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
@@ -181,7 +181,7 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 		m.leave(fmt.Sprint("i-", i), now)
 	}
 	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
-	done := m.mustSweep()
+	done := m.mustRun()
 	testkit.Want(t, "tried or put off", done.Failed+done.PutOff, left)
 	testkit.Want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost,
 		true)
@@ -198,7 +198,7 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 	testkit.Want(t, "an error of Bindery's", strings.Contains(m.log.String(), "level=ERROR"), false)
 	m.mend(provider.GitHub)
 	m.clock().Advance(ledger.OrphanGracePeriod)
-	testkit.Want(t, "deleted when it is well", m.mustSweep().Deleted, left)
+	testkit.Want(t, "deleted when it is well", m.mustRun().Deleted, left)
 }
 
 // leave makes a secret of GitHub that a record lists as retired. Its token is not valid.
@@ -239,7 +239,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
 	m.around.Store(&around)
-	done := m.mustSweep()
+	done := m.mustRun()
 	if n := asked.Load(); n < maintenance.MaxHostFailures ||
 		n >= maintenance.MaxHostFailures+maintenance.MaxCallsPerHost {
 		t.Errorf("asked %d times, want %d to %d", n, maintenance.MaxHostFailures,
@@ -256,7 +256,7 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	m.around.Store(nil)
 	for range 3 {
 		m.clock().Advance(time.Hour)
-		m.mustSweep()
+		m.mustRun()
 	}
 	for _, rec := range m.rows.bindings {
 		if rec.LastCheckedAt.IsZero() || rec.Unanswered != 0 {
@@ -342,7 +342,7 @@ func TestTwoThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 	}
 	began, checked, runs := time.Now(), 0, 0
 	for ; runs < 20 && m.countUnsettled(dead) > 0; runs++ {
-		checked += m.mustSweep().Checked
+		checked += m.mustRun().Checked
 		m.clock().Advance(maintenance.RetryCheckInterval)
 	}
 	took := time.Since(began)

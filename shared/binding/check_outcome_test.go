@@ -202,7 +202,7 @@ func TestACheckWhoseResultIsNotSavedFailsOnce(t *testing.T) {
 	b.clock().Advance(ledger.CheckInterval)
 	b.fault(provider.GitLab, sandbox.Fault{Kind: sandbox.Fault500})
 	b.inside.set(downFrom("second SaveBinding"))
-	done := b.mustSweep()
+	done := b.mustRun()
 	testkit.Want(t, "checked", done.Checked, 1)
 	testkit.Want(t, "failed", done.Failed, 1)
 }

@@ -126,9 +126,9 @@ func TestAnExpiryIsReportedThoughTheServerDoesNotAnswer(t *testing.T) {
 		binding.EventExpiring, binding.EventExpiring, binding.EventExpiring, binding.EventExpired)
 }
 
-// crashingSweep sweeps in a process that crashes at the first call for which fatal returns true. It
-// reports whether the process has crashed, and replaces it by another one.
-func (b *harness) crashingSweep(fatal func(call string) bool) bool {
+// crashingRun runs the schedule in a process that crashes at the first call for which fatal returns
+// true. It reports whether the process has crashed, and replaces it by another one.
+func (b *harness) crashingRun(fatal func(call string) bool) bool {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -144,7 +144,7 @@ func (b *harness) crashingSweep(fatal func(call string) bool) bool {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = b.Maintenance.Sweep(ctx)
+		_, _ = b.Maintenance.Run(ctx)
 	}()
 	<-ended
 	b.inside.clear()
@@ -165,7 +165,7 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 			}
 			b.clock().Advance(ledger.CheckInterval)
 			var calls atomic.Int64
-			if !b.crashingSweep(func(string) bool { return calls.Add(1) == k }) {
+			if !b.crashingRun(func(string) bool { return calls.Add(1) == k }) {
 				testkit.Want(t, "calls at which it crashed", k > 4, true)
 				return
 			}
@@ -197,21 +197,21 @@ func TestD7_ARecordWhoseChecksCrashIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	b.settled()
 	b.clock().Advance(ledger.CheckInterval)
 	for crashes := 1; crashes <= maintenance.MaxCheckAttempts; crashes++ {
-		testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
+		testkit.Want(t, "crashed", b.crashingRun(func(call string) bool { return call == "Get" }), true)
 		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, crashes)
 		b.clock().Advance(maintenance.CheckLeaseTTL)
 	}
 	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
-	testkit.Want(t, "parked", b.mustSweep().Parked, 1)
+	testkit.Want(t, "parked", b.mustRun().Parked, 1)
 	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), true)
 	b.clock().Advance(10 * ledger.CheckInterval)
-	done := b.mustSweep()
+	done := b.mustRun()
 	testkit.Want(t, "due when parked", done.Due, 0)
 
 	testkit.Want(t, "status, asked by hand", b.checked("i-1", provider.GitLab).Status,
 		binding.StatusBound)
 	b.clock().Advance(ledger.CheckInterval)
-	testkit.Want(t, "checked again from then on", b.mustSweep().Checked, 1)
+	testkit.Want(t, "checked again from then on", b.mustRun().Checked, 1)
 }
 
 // parked returns a harness with a binding whose checks have crashed until it was parked.
@@ -221,14 +221,12 @@ func parked(t *testing.T, name string) *harness {
 	b.later(0)
 	b.clock().Advance(ledger.CheckInterval)
 	for range maintenance.MaxCheckAttempts {
-		b.crashingSweep(func(call string) bool { return call == "Get" })
+		b.crashingRun(func(call string) bool { return call == "Get" })
 		b.clock().Advance(maintenance.CheckLeaseTTL)
 	}
-	testkit.Want(t, "parked", b.mustSweep().Parked, 1)
+	testkit.Want(t, "parked", b.mustRun().Parked, 1)
 	return b
 }
-
-func (b *harness) parkedAlarms() int { return strings.Count(b.log.String(), "alarm=parked") }
 
 func TestD7_ALostSecretOfAParkedBindingStillEndsIt(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
@@ -236,10 +234,10 @@ func TestD7_ALostSecretOfAParkedBindingStillEndsIt(t *testing.T) {
 		b.loseSecret("i-1", name)
 		b.credentialProblem("i-1", name)
 		b.clock().Advance(credential.LostCheckInterval)
-		b.mustSweep()
+		b.mustRun()
 		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
 		testkit.Want(t, "reason", b.credentialProblem("i-1", name).Reason, credential.TokenLost)
-		testkit.Want(t, "alarms", b.parkedAlarms(), 1)
+		testkit.Want(t, "alarms", len(b.alarms("parked")), 1)
 	})
 }
 
@@ -254,19 +252,20 @@ func TestD7_AParkedBindingIsParkedOnce(t *testing.T) {
 		for range 3 {
 			b.credentialProblem("i-1", name)
 			b.clock().Advance(credential.MaxRefreshBackoff)
-			testkit.Want(t, "parked again", b.mustSweep().Parked, 0)
+			testkit.Want(t, "parked again", b.mustRun().Parked, 0)
 		}
 		b.loseSecret("i-1", name)
 		b.shortenWaits()
 		b.credentialProblem("i-1", name)
 		b.clock().Advance(credential.LostCheckInterval)
-		testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), true)
+		read := func(call string) bool { return call == "Get" }
+		testkit.Want(t, "crashed", b.crashingRun(read), true)
 		for range 3 {
 			b.credentialProblem("i-1", name)
 			b.clock().Advance(maintenance.CheckLeaseTTL)
-			testkit.Want(t, "crashed", b.crashingSweep(func(call string) bool { return call == "Get" }), false)
+			testkit.Want(t, "crashed", b.crashingRun(read), false)
 		}
-		testkit.Want(t, "alarms", b.parkedAlarms(), 1)
+		testkit.Want(t, "alarms", len(b.alarms("parked")), 1)
 	})
 }
 
@@ -288,13 +287,13 @@ func TestAVaultThatIsDownParksNothing(t *testing.T) {
 		b.Credentials = credential.New(b.Ledger)
 		b.withInstances(b.instances)
 		for range 96 {
-			b.mustSweep()
+			b.mustRun()
 			b.clock().Advance(maintenance.CheckLeaseTTL)
 		}
 		b.inside.clear()
 		b.wantStatus("meanwhile", "i-1", name, binding.StatusBound)
 		testkit.Want(t, "attempts", b.row("i-1", name).Attempts, 0)
-		testkit.Want(t, "checked when it is back", b.mustSweep().Checked, 1)
+		testkit.Want(t, "checked when it is back", b.mustRun().Checked, 1)
 		testkit.Want(t, "health", b.row("i-1", name).LastCheckedAt, b.clock().Now())
 		b.wantEvents("i-1", name, binding.EventBound)
 	})

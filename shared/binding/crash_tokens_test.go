@@ -147,13 +147,13 @@ func (b *harness) wantUsable(op operation, when string, rec binding.Record, lost
 // count counts a binding's events of a type.
 func (b *harness) count(what string, rec binding.Record) int {
 	b.Helper()
-	events, _, err := b.Connect.History(
+	page, err := b.Connect.History(
 		context.Background(), user.Account, registry(rec.Instance), rec.Platform, "")
 	if err != nil {
 		b.Fatal(err)
 	}
 	count := 0
-	for _, e := range events {
+	for _, e := range page.Items {
 		if e.Type == what {
 			count++
 		}

@@ -243,7 +243,7 @@ func TestB6_ARevokedTokenIsOneCallAndItsReasonStays(t *testing.T) {
 		testkit.WantCode(t, "a credential", err, problem.TokenRevoked)
 		testkit.Want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 		b.clock().Advance(time.Hour)
-		b.mustSweep()
+		b.mustRun()
 	}
 	b.wantRevoked("i-1", credential.RevokedAtPlatform)
 	testkit.Want(t, "refreshes asked for", b.metrics("Refreshes")["token_revoked"], 1)

@@ -148,7 +148,7 @@ func (b *harness) runSchedule(d time.Duration) (sent int) {
 	b.Helper()
 	for until := b.clock().Now().Add(d); b.clock().Now().Before(until); {
 		b.clock().Advance(15 * time.Minute)
-		sent += b.mustSweep().Sent
+		sent += b.mustRun().Sent
 	}
 	return sent
 }
@@ -257,15 +257,15 @@ func TestASlowReceiverDelaysNoBindAndNoCheck(t *testing.T) {
 		}
 	}
 	b.world.asked.Store(&look)
-	b.mustSweep() // drains; the check of i-2 comes first
+	b.mustRun() // drains; the check of i-2 comes first
 	for len(checked) > 0 {
 		<-checked
 	}
 	b.clock().Advance(ledger.CheckInterval)
 	b.mustBind("i-3", bobToken)
 	<-checked
-	ended := make(chan maintenance.SweepResult)
-	go func() { ended <- b.mustSweep() }()
+	ended := make(chan maintenance.RunResult)
+	go func() { ended <- b.mustRun() }()
 	<-arrived
 	<-checked
 	b.mustBind("i-4", bobToken)
@@ -307,7 +307,7 @@ func TestASweepThatCrashesAfterSendingSendsAgainWithTheSameID(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.clock().Advance(15 * time.Minute)
 	var saves atomic.Int32
-	crashed := b.crashingSweep(func(call string) bool {
+	crashed := b.crashingRun(func(call string) bool {
 		return call == "SaveBinding" && saves.Add(1) == 2
 	})
 	testkit.Want(t, "crashed", crashed, true)
@@ -337,8 +337,8 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 	for range 6 {
 		b.clock().Advance(15 * time.Minute)
 		began := b.clock().Now()
-		done := b.mustSweep()
-		if took := b.clock().Now().Sub(began); took > maintenance.SweepTimeout+5*time.Second {
+		done := b.mustRun()
+		if took := b.clock().Now().Sub(began); took > maintenance.RunTimeout+5*time.Second {
 			t.Errorf("the sweep ran for %v", took)
 		}
 		testkit.Want(t, "sent in time", done.Sent <= 24, true)
@@ -357,7 +357,7 @@ func TestARefreshIsCountedInTheLog(t *testing.T) {
 	b.services.Ledger.Log = log.Logger()
 	b.bound("i-1", provider.GitHub)
 	b.clock().Advance(ledger.CheckInterval)
-	b.mustSweep()
+	b.mustRun()
 	found := false
 	for _, metric := range log.Records(t, "metric") {
 		found = found || metric["Refreshes"] == 1.0 && metric["Platform"] == "github" &&

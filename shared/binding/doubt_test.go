@@ -129,7 +129,7 @@ func TestTwoRefusalsWithinAMinuteOfTheScheduleAreOne(t *testing.T) {
 	if _, err := b.store.table.SaveBinding(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}
-	b.mustSweep()
+	b.mustRun()
 	b.wantStatus("59 seconds later", "i-1", provider.GitLab, binding.StatusBound)
 	b.later(maintenance.DoubtedCheckInterval)
 	b.wantStatus("later", "i-1", provider.GitLab, binding.StatusRevoked)

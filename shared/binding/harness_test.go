@@ -163,6 +163,17 @@ func (b *harness) audits(action string) []string {
 	return found
 }
 
+// alarms are the lines with an alarm, from its name on.
+func (b *harness) alarms(name string) []string {
+	var found []string
+	for line := range strings.SplitSeq(b.log.String(), "\n") {
+		if _, rest, ok := strings.Cut(line, " alarm="+name); ok {
+			found = append(found, "alarm="+name+rest)
+		}
+	}
+	return found
+}
+
 // services are the packages that act on bindings, on one ledger.
 type services struct {
 	Ledger      *ledger.Ledger

@@ -57,7 +57,7 @@ func unbindOperation(revoke bool) operationFunc {
 }
 
 func sweep(ctx context.Context, s *services, _ operationInput) error {
-	_, err := s.Maintenance.Sweep(ctx)
+	_, err := s.Maintenance.Run(ctx)
 	return err
 }
 
@@ -90,18 +90,18 @@ func tokenOperations() []operation {
 	add("SweepOfAReplacedSecret", func(b *harness) {
 		b.mustBind("i-1", bobToken)
 		b.mustBind("i-1", aliceToken)
-		b.mustSweep()
+		b.mustRun()
 		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, sweep, "alice", "alice")
 	add("SweepOfALeftSecret", func(b *harness) {
 		b.left("i-2") // with a token to revoke
-		b.mustSweep()
+		b.mustRun()
 		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, sweep, "", "")
 	add("SweepOfAnUnboundRow", func(b *harness) {
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
-		b.mustSweep()
+		b.mustRun()
 		b.dropSecrets("i-1", provider.GitLab)
 		b.clock().Advance(ledger.OrphanGracePeriod)
 	}, sweep, "", "")

@@ -144,7 +144,7 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 	views, err := b.Connect.InstanceBindings(ctx, user.Account, registry("i-1"))
 	c.see(views, err)
 	for _, name := range provider.Names() {
-		events, _, err := b.Connect.History(ctx, user.Account, registry("i-1"), name, "")
+		events, err := b.Connect.History(ctx, user.Account, registry("i-1"), name, "")
 		c.see(events, err)
 		view, err := b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), name)
 		c.see(view, err)
@@ -158,6 +158,6 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 		c.see(out, err)
 	}
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	done, err := b.Maintenance.Sweep(ctx)
+	done, err := b.Maintenance.Run(ctx)
 	c.see(done, err)
 }

@@ -88,7 +88,7 @@ func TestABuildThatMissesASecretHasItChecked(t *testing.T) {
 			b.clock().Now().Add(credential.LostCheckInterval),
 		)
 		b.clock().Advance(credential.LostCheckInterval)
-		if _, err := warm.Maintenance.Sweep(context.Background()); err != nil {
+		if _, err := warm.Maintenance.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
@@ -108,7 +108,7 @@ func TestABuildThatKeepsAskingHidesNoLostSecret(t *testing.T) {
 		b.clock().Advance(credential.LostCheckInterval - time.Second)
 		testkit.Want(t, "a build waits", b.credentialProblem("i-1", name).RetryAfter > 0, true)
 		b.clock().Advance(time.Second)
-		b.mustSweep()
+		b.mustRun()
 		b.wantStatus("checked", "i-1", name, binding.StatusRevoked)
 		testkit.Want(t, "reason", b.credentialProblem("i-1", name).Reason, credential.TokenLost)
 	})
@@ -142,6 +142,46 @@ func TestASecretThatIsBackEndsTheDoubt(t *testing.T) {
 			b.wantEvents("i-1", name, told...)
 		}
 	}
+}
+
+// TestAnExpiredConsentRecoversByItself whose check has called it dead: a check refreshes it.
+func TestAnExpiredConsentRecoversByItself(t *testing.T) {
+	each(t, consented, func(t *testing.T, name string) {
+		b := newHarness(t)
+		rec := b.bound("i-1", name)
+		b.later(0)
+		value, err := b.store.vault.Get(t.Context(), rec.Token.Secret, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.clock().Advance(timeToExpiry(name))
+		b.loseSecret("i-1", name)
+		b.credentialProblem("i-1", name)
+		b.later(credential.LostCheckInterval)
+		b.wantStatus("gone", "i-1", name, binding.StatusRevoked)
+		b.later(15 * time.Minute)
+		b.wantStatus("still gone", "i-1", name, binding.StatusRevoked)
+		testkit.Want(t, "the next check is in an hour",
+			b.row("i-1", name).DueAt.Sub(b.clock().Now()), 45*time.Minute)
+		if err := b.store.vault.Put(t.Context(), rec.Token.Secret, 1, value); err != nil {
+			t.Fatal(err)
+		}
+		b.later(45 * time.Minute)
+		b.wantStatus("it is back", "i-1", name, binding.StatusBound)
+		b.getsToken("it is back", "i-1", name)
+
+		b.clock().Advance(timeToExpiry(name))
+		rec = b.row("i-1", name)
+		rec.Health, rec.Problem = binding.HealthExpired, problem.New(problem.TokenExpired)
+		if _, err := b.store.table.SaveBinding(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+		b.later(ledger.CheckInterval)
+		b.wantStatus("expired", "i-1", name, binding.StatusBound)
+		b.getsToken("expired", "i-1", name)
+		b.wantEvents("i-1", name, binding.EventBound, binding.EventRevoked,
+			binding.EventRecovered, binding.EventRecovered)
+	})
 }
 
 func TestAVaultThatIsAwayLosesNoSecret(t *testing.T) {

@@ -310,7 +310,7 @@ func TestASweptAttemptStaysSwept(t *testing.T) {
 	}
 	b.clock().Advance(binding.AuthorizationTTL + ledger.OrphanGracePeriod)
 	b.inside.set(down("DeleteAuthorization"))
-	b.mustSweep()
+	b.mustRun()
 	b.inside.clear()
 	testkit.Want(t, "secrets after the sweep", len(b.secrets()), 0)
 	if a, err = b.store.table.Authorization(context.Background(), in.ID); err != nil {

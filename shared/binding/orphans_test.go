@@ -312,7 +312,7 @@ func TestASlowListIsWorkedOffInParts(t *testing.T) {
 		b.clock().Advance(time.Hour)
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if call == "List" {
-				b.clock().Advance(maintenance.SweepTimeout/2 + time.Second)
+				b.clock().Advance(maintenance.RunTimeout/2 + time.Second)
 			}
 			return nil, nil
 		})

@@ -38,7 +38,7 @@ func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 	testkit.Want(t, "listed secrets after the unbind", len(b.ownedSecrets()), ledger.MaxOwnedSecrets)
 	refuse("a bind after the unbind")
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	b.mustSweep()
+	b.mustRun()
 	b.mustBind("i-1", bobToken)
 	b.settled()
 }
@@ -57,7 +57,7 @@ func TestAFullListRefusesAConfirm(t *testing.T) {
 	testkit.WantCode(t, "a confirm", err, problem.Conflict)
 	testkit.Want(t, "the reason", problem.Of(err).Reason, ledger.CleanupPending)
 	b.clock().Advance(binding.AuthorizationTTL - time.Minute)
-	b.mustSweep()
+	b.mustRun()
 	if _, err := b.Consent.Confirm(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}

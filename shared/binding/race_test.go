@@ -65,8 +65,8 @@ func (b *harness) oneOf(i int) error {
 	case 2:
 		_, err = b.Connect.Unbind(ctx, gitLabEnd("i-1", false))
 	default:
-		var done maintenance.SweepResult
-		if done, err = b.Maintenance.Sweep(ctx); done.Failed > 0 {
+		var done maintenance.RunResult
+		if done, err = b.Maintenance.Run(ctx); done.Failed > 0 {
 			return fmt.Errorf("a sweep failed at %d entries", done.Failed)
 		}
 	}

@@ -29,6 +29,14 @@ type Backoff struct {
 	Problem *problem.Problem `json:"problem"`
 }
 
+// LastingFailure is a failure of checks that an operator may have to end: the platform refuses
+// Bindery itself, something in front of it answers, or it can't be reached.
+type LastingFailure struct {
+	What string `json:"what"`
+	// Since is when a check first failed like this, or the last alarm about it.
+	Since time.Time `json:"since"`
+}
+
 // Token is what a record says about the token that it points at. It does not contain the token.
 type Token struct {
 	// Secret and Generation name the token in the vault.
@@ -80,6 +88,8 @@ type Record struct {
 	// refutes. Until then Health stays as it was. A time before LastCheckedAt is refuted.
 	DoubtedAt      time.Time        `json:"doubtedAt,omitzero"`
 	DoubtedProblem *problem.Problem `json:"doubtedProblem,omitempty"`
+	// Failure is what checks of the token keep ending with, if it does not end by itself.
+	Failure LastingFailure `json:"failure,omitzero"`
 	// RechecksLeft is how many early checks a binding has left that a check has found unusable.
 	RechecksLeft int `json:"rechecksLeft,omitempty"`
 	// Warned is the number of days before the token's end of the last warning to its owner; 0: none.

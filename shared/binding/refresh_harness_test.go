@@ -116,13 +116,13 @@ func (b *harness) wantRevoked(id, reason string) {
 // happenedTo returns an instance's events of a type.
 func (b *harness) happenedTo(id, what string) []binding.Event {
 	b.Helper()
-	all, _, err := b.Connect.History(context.Background(), user.Account, registry(id), provider.GitHub,
-		"")
+	all, err := b.Connect.History(
+		context.Background(), user.Account, registry(id), provider.GitHub, "")
 	if err != nil {
 		b.Fatal(err)
 	}
 	var found []binding.Event
-	for _, e := range all {
+	for _, e := range all.Items {
 		if e.Type == what {
 			found = append(found, e)
 		}

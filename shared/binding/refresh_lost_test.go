@@ -25,8 +25,8 @@ func (b *harness) resolved(id string) error {
 	b.clock().Advance(credential.MaxRefreshBackoff)
 	_, err := b.ask(id, credential.MinimumLife)
 	b.clock().Advance(ledger.OrphanGracePeriod + time.Minute)
-	b.mustSweep()
-	b.mustSweep()
+	b.mustRun()
+	b.mustRun()
 	return err
 }
 
@@ -79,7 +79,7 @@ func TestB2_ALossIsFoundByTheCheckWithoutACaller(t *testing.T) {
 	c := b.mustAsk("i-1", 2*time.Hour)
 	testkit.Want(t, "the old token is handed out", c.Token.Equal(old), true)
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	b.mustSweep()
+	b.mustRun()
 	b.wantRevoked("i-1", credential.TokenMayBeLost)
 }
 
@@ -188,7 +188,7 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		testkit.Want(t, "recovered at once", len(b.happenedTo("i-1", binding.EventRecovered)) == 1,
 			!crashes)
 		b.clock().Advance(ledger.OrphanGracePeriod)
-		b.mustSweep()
+		b.mustRun()
 		testkit.Want(t, "recovery events", len(b.happenedTo("i-1", binding.EventRecovered)), 1)
 		rec := b.row("i-1", provider.GitHub)
 		testkit.Want(t, "status", binding.StatusOf(rec, b.clock().Now()), binding.StatusBound)

@@ -290,7 +290,7 @@ func TestB2_AProcessKilledBeforeItStoredTheTokenIsReportedAsALoss(t *testing.T) 
 		testkit.Want(t, "status", v[2].Status, binding.StatusRevoked)
 		testkit.Want(t, "the status's reason", v[2].Record.Problem.Reason, credential.TokenMayBeLost)
 		b.clock().Advance(ledger.OrphanGracePeriod)
-		b.mustSweep()
+		b.mustRun()
 		b.wantRevoked("i-1", credential.TokenMayBeLost) // after the recheck
 	}
 }

@@ -246,7 +246,7 @@ func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *tes
 			t.Error(err)
 		}
 		b.clock().Advance(ledger.OrphanGracePeriod + time.Minute)
-		b.mustSweep()
+		b.mustRun()
 		b.wantRevoked("i-1", credential.RevokedAtPlatform)
 	}
 	testkit.Want(t, "refreshes", b.refreshes(), 1)
@@ -395,7 +395,7 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 			t.Fatal(err)
 		}
-		testkit.Want(t, "checked by the schedule", b.mustSweep().Checked, 1)
+		testkit.Want(t, "checked by the schedule", b.mustRun().Checked, 1)
 		testkit.Want(t, "the build's token lives", b.sandbox.Lives(sandbox.GitHub, held), true)
 	}
 	testkit.Want(t, "refreshes", b.refreshes(), 0)

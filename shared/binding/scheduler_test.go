@@ -253,7 +253,7 @@ var (
 		return err
 	}}
 	sweeps = actor{"a sweep", func(ctx context.Context, s *services) error {
-		_, err := s.Maintenance.Sweep(ctx)
+		_, err := s.Maintenance.Run(ctx)
 		return err
 	}}
 )

@@ -39,7 +39,7 @@ func dueBy(rows ledger.Table, at time.Time) ([]table.DueEntry, error) {
 func sweepAll(s *services, rows ledger.Table, c *testkit.Clock) error {
 	for range 15 {
 		c.Advance(ledger.OrphanGracePeriod + time.Minute)
-		done, err := s.Maintenance.Sweep(context.Background())
+		done, err := s.Maintenance.Run(context.Background())
 		if err != nil || done.Left {
 			return fmt.Errorf("sweeping: left %v: %w", done.Left, err)
 		}
@@ -232,9 +232,9 @@ func (b *harness) opens(id string) string {
 	return rec.Identity.Username
 }
 
-func (b *harness) mustSweep() maintenance.SweepResult {
+func (b *harness) mustRun() maintenance.RunResult {
 	b.Helper()
-	done, err := b.Maintenance.Sweep(context.Background())
+	done, err := b.Maintenance.Run(context.Background())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestASweepOfNothingIsOneCall(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.settled()
-	calls := b.counted(func() { testkit.Want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
+	calls := b.counted(func() { testkit.Want(t, "swept", b.mustRun(), maintenance.RunResult{}) })
 	testkit.Want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 }
 
@@ -33,12 +33,12 @@ func TestAnUnboundRowGoesAfter15MinutesAndNotBefore(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
-	testkit.Want(t, "drained", b.mustSweep().Drained, 1)
+	testkit.Want(t, "drained", b.mustRun().Drained, 1)
 	b.clock().Advance(ledger.OrphanGracePeriod - time.Millisecond)
-	testkit.Want(t, "removed before", b.mustSweep().Removed, 0)
+	testkit.Want(t, "removed before", b.mustRun().Removed, 0)
 	testkit.Want(t, "the row is there", b.row("i-1", provider.GitLab).Version != "", true)
 	b.clock().Advance(time.Millisecond)
-	testkit.Want(t, "removed after", b.mustSweep().Removed, 1)
+	testkit.Want(t, "removed after", b.mustRun().Removed, 1)
 	testkit.Want(t, "the row's version", b.row("i-1", provider.GitLab).Version, "")
 }
 
@@ -48,9 +48,9 @@ func TestAGoodBindLeavesNothingToSweep(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
-	b.mustSweep() // the events
+	b.mustRun() // the events
 	b.clock().Advance(2 * ledger.OrphanGracePeriod)
-	calls := b.counted(func() { testkit.Want(t, "swept", b.mustSweep(), maintenance.SweepResult{}) })
+	calls := b.counted(func() { testkit.Want(t, "swept", b.mustRun(), maintenance.RunResult{}) })
 	testkit.Want(t, "calls", fmt.Sprint(calls), "map[DueBefore:1]")
 	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 }
@@ -61,11 +61,11 @@ func TestAReplacedSecretIsSweptInFourCalls(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	b.mustBind("i-1", bobToken)
 	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 1)
-	b.mustSweep() // the events
+	b.mustRun() // the events
 	b.clock().Advance(ledger.OrphanGracePeriod - time.Millisecond)
-	testkit.Want(t, "looked at before its time", b.mustSweep(), maintenance.SweepResult{})
+	testkit.Want(t, "looked at before its time", b.mustRun(), maintenance.RunResult{})
 	b.clock().Advance(time.Millisecond)
-	calls := b.counted(func() { testkit.Want(t, "deleted", b.mustSweep().Deleted, 1) })
+	calls := b.counted(func() { testkit.Want(t, "deleted", b.mustRun().Deleted, 1) })
 	testkit.Want(t, "calls", fmt.Sprint(calls),
 		"map[Binding:1 Delete:1 DueBefore:1 Get:1 SaveBinding:2]")
 	testkit.Want(t, "listed secrets in the end", len(b.ownedSecrets()), 0)
@@ -95,9 +95,9 @@ func TestASecretThatNothingPointsAtIsDeletedAfter15Minutes(t *testing.T) {
 	for range 2 {
 		name := b.staged("i-1")
 		b.clock().Advance(ledger.OrphanGracePeriod - time.Millisecond)
-		testkit.Want(t, "deleted before", b.mustSweep().Deleted, 0)
+		testkit.Want(t, "deleted before", b.mustRun().Deleted, 0)
 		b.clock().Advance(time.Millisecond)
-		testkit.Want(t, "deleted after", b.mustSweep().Deleted, 1)
+		testkit.Want(t, "deleted after", b.mustRun().Deleted, 1)
 		_, err := b.store.vault.Get(context.Background(), name, 1)
 		testkit.Want(t, "the secret is gone", errors.Is(err, vault.ErrNotFound), true)
 		testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 0)
@@ -135,7 +135,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 			}
 			return nil, nil
 		})
-		done := b.mustSweep()
+		done := b.mustRun()
 		testkit.Want(t, "failed without "+call, done.Failed, 1)
 		testkit.Want(t, "looked at without "+call, done.Due, 3)
 		drained, deleted, removed := 3, 2, 2
@@ -160,7 +160,7 @@ func TestAFailingEntryDoesNotStopTheOthers(t *testing.T) {
 func TestASweepThatCannotReadTheIndexFails(t *testing.T) {
 	b := newHarness(t)
 	b.inside.set(down("DueBefore"))
-	_, err := b.Maintenance.Sweep(context.Background())
+	_, err := b.Maintenance.Run(context.Background())
 	testkit.WantCode(t, "a sweep without an index", err, problem.StorageUnavailable)
 }
 
@@ -174,9 +174,9 @@ func TestTwoSweepsAtOnceDoTheWorkOnce(t *testing.T) {
 		b.mustBind("i-2", aliceToken)
 		b.mustUnbind("i-2", false)
 		b.clock().Advance(ledger.OrphanGracePeriod)
-		var inner maintenance.SweepResult
-		b.at(call, func() { inner = b.mustSweep() })
-		outer := b.mustSweep()
+		var inner maintenance.RunResult
+		b.at(call, func() { inner = b.mustRun() })
+		outer := b.mustRun()
 		testkit.Want(t, "failed, a second one at "+call, inner.Failed+outer.Failed, 0)
 		b.settled()
 		testkit.Want(t, "identity", b.opens("i-1"), "bob")
@@ -200,10 +200,10 @@ func (l lagging) DueBefore(
 func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	b.mustSweep()
+	b.mustRun()
 	b.mustBind("i-2", aliceToken)
 	b.mustUnbind("i-2", false)
-	b.mustSweep()
+	b.mustRun()
 	entries := []table.DueEntry{
 		{Binding: key("i-1", provider.GitLab)},
 		{Binding: key("i-2", provider.GitLab)},
@@ -212,7 +212,7 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 		{Authorization: b.waiting("i-3", "alice").ID},
 	}
 	b.serve(lagging{b.store.table, entries}, b.store.vault)
-	testkit.Want(t, "swept", b.mustSweep(), maintenance.SweepResult{Due: len(entries)})
+	testkit.Want(t, "swept", b.mustRun(), maintenance.RunResult{Due: len(entries)})
 	testkit.Want(t, "secrets", len(b.secrets()), 3)
 	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 2)
 	testkit.Want(t, "the unbound row is there", b.row("i-2", provider.GitLab).Version != "", true)
@@ -227,14 +227,14 @@ func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
 		b.staged(fmt.Sprint("i-", i))
 	}
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	b.at("DeleteBinding", func() { b.clock().Advance(maintenance.SweepTimeout + time.Millisecond) })
-	done := b.mustSweep()
+	b.at("DeleteBinding", func() { b.clock().Advance(maintenance.RunTimeout + time.Millisecond) })
+	done := b.mustRun()
 	testkit.Want(t, "left", done.Left, true)
 	testkit.Want(t, "failed", done.Failed, 0)
 	if done.Deleted == 0 || done.Deleted == most {
 		t.Errorf("got %d of %d deleted, want a part", done.Deleted, most)
 	}
-	rest := b.mustSweep()
+	rest := b.mustRun()
 	testkit.Want(t, "left by the next", rest.Left, false)
 	testkit.Want(t, "deleted in all", done.Deleted+rest.Deleted, most)
 }
@@ -244,7 +244,7 @@ func TestASweepThatIsEndedLeavesTheRest(t *testing.T) {
 	b.mustBind("i-1", aliceToken)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.inside.set(func(context.Context, string) (func(), error) { return cancel, nil })
-	done, err := b.Maintenance.Sweep(ctx)
+	done, err := b.Maintenance.Run(ctx)
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "left", done.Left, true)
 	testkit.Want(t, "failed", done.Failed, 0)
@@ -257,7 +257,7 @@ func TestADueListGoesOverPages(t *testing.T) {
 		b.staged(fmt.Sprint("i-", i))
 	}
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	testkit.Want(t, "deleted", b.mustSweep().Deleted, most)
+	testkit.Want(t, "deleted", b.mustRun().Deleted, most)
 	testkit.Want(t, "secrets", len(b.secrets()), 0)
 }
 
@@ -268,11 +268,11 @@ func TestASecretIsDeletedAlsoAfterACrash(t *testing.T) {
 		b := newHarness(t)
 		b.mustBind("i-1", aliceToken)
 		b.mustUnbind("i-1", false)
-		b.mustSweep() // the events
+		b.mustRun() // the events
 		b.clock().Advance(ledger.OrphanGracePeriod)
 		ctx, cancel := context.WithCancel(context.Background())
 		b.atNth(call, cancel)
-		if _, err := b.Maintenance.Sweep(ctx); err != nil {
+		if _, err := b.Maintenance.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
 		testkit.Want(t, "listed secrets after a crash before "+call, len(b.ownedSecrets()), 1)
@@ -287,7 +287,7 @@ func TestASecretIsListedUntilItIsDeleted(t *testing.T) {
 	first := b.mustBind("i-1", aliceToken).Record.Token
 	second := b.mustBind("i-1", bobToken).Record.Token
 	b.mustUnbind("i-1", false)
-	b.mustSweep()
+	b.mustRun()
 	rec := b.row("i-1", provider.GitLab)
 	testkit.Want(t, "listed secrets", len(rec.Secrets), 2)
 	for i, token := range []binding.Token{first, second} {
@@ -366,12 +366,12 @@ func TestTheSweepWaitsForABindingThatMayYetBeSaved(t *testing.T) {
 		binding.Record{Identity: b.gitHubIdentity(granted)}); err != nil {
 		t.Fatal(err)
 	}
-	done := b.mustSweep()
+	done := b.mustRun()
 	testkit.Want(t, "deleted", done.Deleted, 0)
 	testkit.Want(t, "failed", done.Failed, 0)
 	testkit.Want(t, "the token lives", b.lives(granted), true)
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	testkit.Want(t, "deleted later", b.mustSweep().Deleted, 1)
+	testkit.Want(t, "deleted later", b.mustRun().Deleted, 1)
 	testkit.Want(t, "the token lives later", b.lives(granted), false)
 }
 
@@ -392,12 +392,12 @@ func TestTheSweepTriesTenTimesToRevokeAndThenDeletesAllTheSame(t *testing.T) {
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	for i := 1; i < maintenance.MaxRevokeAttempts; i++ {
 		b.clock().Advance(ledger.OrphanGracePeriod)
-		done := b.mustSweep()
+		done := b.mustRun()
 		testkit.Want(t, fmt.Sprintf("failed, try %d", i), done.Failed, 1)
 		testkit.Want(t, fmt.Sprintf("deleted, try %d", i), done.Deleted, 0)
 	}
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	testkit.Want(t, "deleted, the last try", b.mustSweep().Deleted, 1)
+	testkit.Want(t, "deleted, the last try", b.mustRun().Deleted, 1)
 	if !strings.Contains(b.log.String(), "a token may still be alive at its platform") {
 		t.Error("the log doesn't say that a token may still be alive")
 	}
@@ -426,7 +426,7 @@ func TestATokenThatCouldNotBeRevokedIsReportedThoughThePlatformIsBoundAgain(t *t
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
 	for range maintenance.MaxRevokeAttempts {
 		b.clock().Advance(ledger.OrphanGracePeriod)
-		b.mustSweep()
+		b.mustRun()
 	}
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.FaultNone})
 	testkit.Want(t, "reports", len(b.happenedTo("i-1", binding.EventRevocationFailed)), 1)
@@ -445,7 +445,7 @@ func TestAVaultThatIsAwayIsNoRevocationThatFailed(t *testing.T) {
 	b.inside.set(down("Get"))
 	for range 2 * maintenance.MaxRevokeAttempts {
 		b.clock().Advance(ledger.OrphanGracePeriod)
-		b.mustSweep()
+		b.mustRun()
 	}
 	b.inside.clear()
 	b.settled()
@@ -462,6 +462,6 @@ func TestTheSweepSparesATokenWhoseHoldersItCannotTell(t *testing.T) {
 	b.keepConsented("i-2", granted)
 	b.sandbox.SetFault(sandbox.GitHub, sandbox.Fault{Kind: sandbox.Fault500, Path: "/user"})
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	b.mustSweep()
+	b.mustRun()
 	testkit.Want(t, "the token lives", b.lives(granted), true)
 }

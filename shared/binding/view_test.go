@@ -83,15 +83,15 @@ func (b *harness) listed(f connect.Filter) []string {
 	b.Helper()
 	got := []string{}
 	for cursor := ""; ; {
-		views, next, err := b.Connect.AccountBindings(context.Background(), user.Account, f, cursor)
+		page, err := b.Connect.AccountBindings(context.Background(), user.Account, f, cursor)
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, v := range views {
+		for _, v := range page.Items {
 			testkit.Want(b, "instance of a view", v.Instance.ID, v.Record.Instance)
 			got = append(got, v.Record.Instance+" "+v.Record.Platform)
 		}
-		if cursor = next; cursor == "" {
+		if cursor = page.Cursor; cursor == "" {
 			return got
 		}
 	}
@@ -132,10 +132,10 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	views, _, err := b.Connect.AccountBindings(context.Background(), "acct-2",
+	page, err := b.Connect.AccountBindings(context.Background(), "acct-2",
 		connect.Filter{Instances: two}, "")
 	testkit.Want(t, "error of another account", err, nil)
-	testkit.Want(t, "another account's bindings", len(views), 0)
+	testkit.Want(t, "another account's bindings", len(page.Items), 0)
 }
 
 func TestAnAccountsListGoesOverPages(t *testing.T) {
@@ -150,11 +150,11 @@ func TestAnAccountsListGoesOverPages(t *testing.T) {
 		all = append(all, registry(rec.Instance))
 	}
 	testkit.Want(t, "bindings", len(b.listed(connect.Filter{Instances: all})), most)
-	_, _, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{},
+	_, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{},
 		"made up")
 	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)
 	b.inside.set(down("AccountBindings"))
-	_, _, err = b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "")
+	_, err = b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{}, "")
 	testkit.WantCode(t, "without a table", err, problem.StorageUnavailable)
 }
 
@@ -163,15 +163,15 @@ func (b *harness) history(id string) []string {
 	b.Helper()
 	var got []string
 	for cursor := ""; ; {
-		events, next, err := b.Connect.History(
+		page, err := b.Connect.History(
 			context.Background(), user.Account, registry(id), provider.GitLab, cursor)
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, e := range events {
+		for _, e := range page.Items {
 			got = append(got, fmt.Sprintf("%d %s", e.Number, strings.TrimPrefix(e.Type, "binding.")))
 		}
-		if cursor = next; cursor == "" {
+		if cursor = page.Cursor; cursor == "" {
 			return got
 		}
 	}
@@ -186,7 +186,7 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("before any sweep: got %q, want %q", got, all)
 	}
-	testkit.Want(t, "drained", b.mustSweep().Drained, 1)
+	testkit.Want(t, "drained", b.mustRun().Drained, 1)
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("after the sweep: got %q, want %q", got, all)
 	}
@@ -194,14 +194,14 @@ func TestTheHistoryShowsEventsAtOnceAndEachOnce(t *testing.T) {
 	if got := b.history("i-1"); !slices.Equal(got, all) {
 		t.Errorf("after the row is gone: got %q, want %q", got, all)
 	}
-	_, _, err := b.Connect.History(context.Background(), user.Account, registry("i-1"), "svn", "")
+	_, err := b.Connect.History(context.Background(), user.Account, registry("i-1"), "svn", "")
 	testkit.WantCode(t, "a platform that isn't one", err, problem.PlatformUnknown)
-	_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab",
+	_, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab",
 		"made up")
 	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)
 	for _, call := range []string{"Binding", "ListHistory"} {
 		b.inside.set(down(call))
-		_, _, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "")
+		_, err = b.Connect.History(context.Background(), user.Account, registry("i-1"), "gitlab", "")
 		testkit.WantCode(t, "without "+call, err, problem.StorageUnavailable)
 	}
 }
@@ -217,7 +217,7 @@ func TestTheHistoryIsInOrderWhileEventsMove(t *testing.T) {
 			b.before.clear()
 			b.clock().Advance(time.Millisecond)
 			b.mustUnbind("i-1", false)
-			b.mustSweep()
+			b.mustRun()
 		}
 		return nil, nil
 	})

@@ -40,9 +40,9 @@ func (y *year) until(morning int) {
 	y.Helper()
 	for today := y.today(); today < morning; today = y.today() {
 		y.clock().Advance(ledger.Day - maintenance.DoubtedCheckInterval)
-		y.mustSweep()
+		y.mustRun()
 		y.clock().Advance(maintenance.DoubtedCheckInterval)
-		y.mustSweep()
+		y.mustRun()
 		if y.today()%3 == 0 {
 			y.build()
 		}

@@ -54,19 +54,19 @@ type Filter struct {
 	Instances []instance.Instance
 }
 
-// AccountBindings lists one page of an account's bindings and returns the cursor of the next, ""
-// after the last. Unbound platforms have no record and are not listed. A page may be short, even
-// empty, and yet have a cursor.
+// AccountBindings returns one page of an account's bindings. Unbound platforms have no record and
+// are not listed.
 func (s *Service) AccountBindings(
 	ctx context.Context, account string, f Filter, cursor string,
-) ([]binding.View, string, error) {
+) (table.Page[binding.View], error) {
+	var none table.Page[binding.View]
 	ctx = s.ledger.StartInvocation(ctx)
 	page, err := s.ledger.Table.AccountBindings(ctx, account, cursor, ledger.PageSize)
 	if errors.Is(err, table.ErrCursor) {
-		return nil, "", ledger.BadCursor()
+		return none, ledger.BadCursor()
 	}
 	if err != nil {
-		return nil, "", ledger.Unavailable("listing the account's bindings", err)
+		return none, ledger.Unavailable("listing the account's bindings", err)
 	}
 	views := []binding.View{}
 	for _, rec := range page.Items {
@@ -82,33 +82,34 @@ func (s *Service) AccountBindings(
 		v.Instance = f.Instances[at]
 		views = append(views, v)
 	}
-	return views, page.Cursor, nil
+	return table.Page[binding.View]{Items: views, Cursor: page.Cursor}, nil
 }
 
-// History lists one page of a binding's events, newest first, and returns the cursor of the next,
-// "" after the last. The first page includes the events that are still in the record.
+// History returns one page of a binding's events, newest first. The first page includes the events
+// that are still in the record.
 func (s *Service) History(
 	ctx context.Context, account string, i instance.Instance, platform, cursor string,
-) ([]binding.Event, string, error) {
+) (table.Page[binding.Event], error) {
+	var none table.Page[binding.Event]
 	ctx = s.ledger.StartInvocation(ctx)
 	if _, ok := s.ledger.Platforms.Get(platform); !ok {
-		return nil, "", problem.New(problem.PlatformUnknown)
+		return none, problem.New(problem.PlatformUnknown)
 	}
 	key := binding.KeyOf(account, i, platform)
 	var waiting []binding.Event
 	if cursor == "" {
 		rec, err := s.ledger.Record(ctx, key)
 		if err != nil {
-			return nil, "", err
+			return none, err
 		}
 		waiting = rec.Events
 	}
 	page, err := s.ledger.Table.ListHistory(ctx, key, table.NewestFirst, cursor, ledger.PageSize)
 	if errors.Is(err, table.ErrCursor) {
-		return nil, "", ledger.BadCursor()
+		return none, ledger.BadCursor()
 	}
 	if err != nil {
-		return nil, "", ledger.Unavailable("reading the history", err)
+		return none, ledger.Unavailable("reading the history", err)
 	}
 	events := page.Items
 	for _, e := range waiting {
@@ -119,5 +120,5 @@ func (s *Service) History(
 	slices.SortFunc(events, func(a, b binding.Event) int {
 		return strings.Compare(b.Position(), a.Position())
 	})
-	return events, page.Cursor, nil
+	return table.Page[binding.Event]{Items: events, Cursor: page.Cursor}, nil
 }

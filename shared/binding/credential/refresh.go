@@ -96,8 +96,8 @@ func (s *Service) refreshOnce(
 		switch {
 		case !binding.SameGeneration(rec.Token, old):
 			return rec, s.Unusable(rec) // refreshed, bound again or unbound by another call
-		case s.Unusable(rec) != nil:
-			return binding.Record{}, s.Unusable(rec)
+		case s.notRefreshable(rec) != nil:
+			return binding.Record{}, s.notRefreshable(rec)
 		case rec.Backoff.Until.After(now):
 			return binding.Record{}, s.paused(rec).After(rec.Backoff.Until.Sub(now))
 		case rec.Lease.Until.After(now):
@@ -120,6 +120,18 @@ func (s *Service) refreshOnce(
 			return binding.Record{}, err
 		}
 	}
+}
+
+// notRefreshable returns the problem of a binding that a refresh can't restore, and nil for any
+// other. A check refreshes a token that an earlier check has called expired or lost, in case it was
+// wrong; a build gets no such token.
+func (s *Service) notRefreshable(rec binding.Record) error {
+	status := binding.StatusOf(rec, s.ledger.Now())
+	if rec.Token.Refreshable && (status == binding.StatusExpired ||
+		status == binding.StatusRevoked && IsLost(rec.Problem)) {
+		return nil
+	}
+	return s.Unusable(rec)
 }
 
 // acquireLease takes the lease within the wait of the caller and then refreshes. It returns

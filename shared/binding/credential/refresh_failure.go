@@ -119,8 +119,8 @@ func (s *Service) backOff(
 	defer cancel()
 	owner := rec.Lease.Owner
 	_, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
-		if !binding.SameGeneration(b.Token, rec.Token) || b.Health == binding.HealthRevoked ||
-			binding.FromNewerVersion(*b) {
+		if !binding.SameGeneration(b.Token, rec.Token) || binding.FromNewerVersion(*b) ||
+			b.Health == binding.HealthRevoked && !IsLost(b.Problem) {
 			return false
 		}
 		b.RefreshUnclear = b.RefreshUnclear || was == asked && !isDefinite(p)

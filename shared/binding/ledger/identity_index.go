@@ -108,13 +108,13 @@ func IsOf(rec binding.Record, e binding.IdentityEntry) bool {
 }
 
 const (
-	// sweepInterval is the longest time between two scheduled runs of the sweep.
-	sweepInterval = 15 * time.Minute
+	// runInterval is the longest time between two runs of the schedule.
+	runInterval = 15 * time.Minute
 	// unconfirmedTokenTTL is how long after its issue the token of an attempt that is not confirmed
 	// may be valid. The token may be issued right after the attempt starts; the attempt then takes
-	// AuthorizationTTL to expire, its secret is due after the grace period, and the next run of the
-	// sweep, which begins its last call within CallDeadline, revokes the token.
-	unconfirmedTokenTTL = binding.AuthorizationTTL + OrphanGracePeriod + sweepInterval + CallDeadline
+	// AuthorizationTTL to expire, its secret is due after the grace period, and the next run, which
+	// begins its last call within CallDeadline, revokes the token.
+	unconfirmedTokenTTL = binding.AuthorizationTTL + OrphanGracePeriod + runInterval + CallDeadline
 )
 
 // PruneEntry deletes an entry whose binding does not have the identity, or whose attempt was not

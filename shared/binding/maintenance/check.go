@@ -63,6 +63,7 @@ func (s *Service) CheckNow(
 		return binding.View{}, err
 	}
 	c.alarmLost(ctx, one(out.lost))
+	c.alarmFailing(ctx, out.failing, one(out.failing != (failingHost{})))
 	return s.ledger.View(rec), nil
 }
 

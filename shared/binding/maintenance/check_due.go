@@ -23,21 +23,20 @@ func (c checker) postpone(ctx context.Context, rec binding.Record, wait time.Dur
 }
 
 // checkDue claims a record and examines it.
-func (c checker) checkDue(
-	ctx context.Context, rec binding.Record, part *SweepResult,
-) (hostResult, error) {
+func (r *run) checkDue(ctx context.Context, rec binding.Record) (hostResult, error) {
+	c := checker{r.Service}
 	if binding.FromNewerVersion(rec) {
 		return hostResult{}, c.postpone(ctx, rec, CheckLeaseTTL)
 	}
 	if rec.Attempts >= MaxCheckAttempts && !mayConfirmLoss(rec) {
-		part.Parked += one(rec.Attempts < parkedAttempts)
+		r.count(RunResult{Parked: one(rec.Attempts < parkedAttempts)})
 		return hostResult{}, c.park(ctx, rec)
 	}
 	rec, err := c.claim(ctx, rec)
 	if err != nil {
 		return hostResult{}, err
 	}
-	gone, err := c.instanceGone(ctx, &rec)
+	rec, gone, err := c.instanceGone(ctx, rec)
 	rests := binding.IsRevokedByOperator(rec) ||
 		rec.Health == binding.HealthRevoked && !hasRecheck(rec)
 	if err == nil && !gone && rests {
@@ -50,15 +49,15 @@ func (c checker) checkDue(
 		return hostResult{}, err
 	}
 	_, out, err := c.checkClaimed(ctx, rec, origin{})
-	part.Checked++
-	part.Refreshed += one(out.refreshed)
+	r.count(RunResult{Checked: 1, Refreshed: one(out.refreshed)})
 	if err != nil {
 		return hostResult{}, err // the rest was not saved
 	}
-	part.Warned += one(out.warned)
-	part.Recovered += one(out.recovered)
-	part.Failed += one(out.failed)
-	part.Lost += one(out.lost)
+	r.count(RunResult{
+		Warned: one(out.warned), Recovered: one(out.recovered),
+		Failed: one(out.failed), Lost: one(out.lost),
+	})
+	r.countFailing(out.failing)
 	if out.transient == nil {
 		return hostResult{asked: true, well: true}, nil
 	}
@@ -119,23 +118,26 @@ func one(yes bool) int {
 }
 
 // instanceGone unbinds a binding whose instance has been away from the catalogue for a week. A
-// catalogue that can't be read says nothing.
-func (c checker) instanceGone(ctx context.Context, rec *binding.Record) (bool, error) {
+// catalogue that can't be read says nothing. It returns the record with the time since when the
+// instance is missing.
+func (c checker) instanceGone(
+	ctx context.Context, rec binding.Record,
+) (_ binding.Record, gone bool, _ error) {
 	if c.instances == nil {
-		return false, nil
+		return rec, false, nil
 	}
 	_, err := c.instances.Find(ctx, rec.Account, rec.Region, rec.Instance)
 	switch {
 	case err == nil:
 		rec.MissingSince = time.Time{}
-		return false, nil
+		return rec, false, nil
 	case !problem.Is(err, problem.InstanceUnknown):
-		return false, nil
+		return rec, false, nil
 	case rec.MissingSince.IsZero():
 		rec.MissingSince = c.ledger.Now()
 	}
 	if c.ledger.Now().Sub(rec.MissingSince) < missingInstancePeriod {
-		return false, nil
+		return rec, false, nil
 	}
 	old, err := c.ledger.Unbind(ctx, rec.Key, nil, binding.User{})
 	if err == nil {
@@ -143,5 +145,5 @@ func (c checker) instanceGone(ctx context.Context, rec *binding.Record) (bool, e
 			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,
 		})
 	}
-	return true, err
+	return rec, true, err
 }

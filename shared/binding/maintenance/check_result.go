@@ -15,6 +15,8 @@ import (
 type checkOutcome struct {
 	refreshed, warned, recovered, failed bool
 	lost                                 bool // marked as revoked because the vault lacks its token
+	// failing is where checks have failed in the same way for a day, if the operator is to know now.
+	failing failingHost
 	// transient is a failure that says nothing about the token; nil if there was none.
 	transient *problem.Problem
 }
@@ -27,6 +29,9 @@ func (o checkOutcome) and(p checkOutcome) checkOutcome {
 	o.recovered = o.recovered || p.recovered
 	o.failed = o.failed || p.failed
 	o.lost = o.lost || p.lost
+	if p.failing != (failingHost{}) {
+		o.failing = p.failing
+	}
 	if p.transient != nil {
 		o.transient = p.transient
 	}
@@ -41,6 +46,9 @@ func (c checker) applyCheckResult(
 ) checkOutcome {
 	p := problem.Of(cause)
 	health := healthAfter(p)
+	if cause == nil || health != binding.HealthGood { // the platform's word on the token
+		b.Failure = binding.LastingFailure{}
+	}
 	switch {
 	case cause == nil:
 		return checkOutcome{recovered: c.markHealthy(b, f)}
@@ -56,7 +64,7 @@ func (c checker) applyCheckResult(
 		return checkOutcome{transient: p}
 	default:
 		c.markUnanswered(b, p)
-		return checkOutcome{failed: true, transient: p}
+		return checkOutcome{failed: true, transient: p, failing: c.noteFailure(b, p)}
 	}
 	return checkOutcome{failed: true}
 }

@@ -36,7 +36,7 @@ type job struct {
 
 // task does the work. why is the reason if the host must not be asked; the result says how the
 // host answered.
-type task func(ctx context.Context, why skipReason, part *SweepResult) (hostResult, error)
+type task func(ctx context.Context, why skipReason) (hostResult, error)
 
 // skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
 // long the host has asked callers to wait.
@@ -81,13 +81,12 @@ func (r *run) work(ctx context.Context, l *hostQueue) {
 		why := skipReason{failing: l.failures >= MaxHostFailures, wait: l.wait}
 		r.mu.Unlock()
 		why.late = r.over(ctx)
-		if why.late && (ctx.Err() != nil || r.s.ledger.Now().Sub(r.began) > postponeTimeout) {
+		if why.late && (ctx.Err() != nil || r.ledger.Now().Sub(r.began) > postponeTimeout) {
 			continue
 		}
-		var part SweepResult
-		h, err := j.do(ctx, why, &part)
+		h, err := j.do(ctx, why)
 		r.hostAnswered(l, h)
-		r.finish(ctx, j.what, err, part)
+		r.finish(ctx, j.what, err)
 	}
 }
 

@@ -50,7 +50,7 @@ const MaxReported = 1000
 const vaultCursor = "vault:"
 
 // LostSecrets looks for the secret of every bound record, with one call to the vault for each, and
-// then for the record of every secret. It begins to read for half of [SweepTimeout] and to delete for
+// then for the record of every secret. It begins to read for half of [RunTimeout] and to delete for
 // all of it, and the cursor says where the next run continues. It can be run again.
 func (s *Service) LostSecrets(
 	ctx context.Context, in LostSecretsRequest,
@@ -75,7 +75,7 @@ func (s *Service) LostSecrets(
 		if out.Cursor = page.Cursor; out.Cursor == "" {
 			out.Cursor = vaultCursor
 		}
-		if s.ledger.Now().Sub(began) > SweepTimeout/2 || ctx.Err() != nil {
+		if s.ledger.Now().Sub(began) > RunTimeout/2 || ctx.Err() != nil {
 			return out, nil
 		}
 	}

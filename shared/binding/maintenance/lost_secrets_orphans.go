@@ -32,7 +32,7 @@ func (s *Service) findOrphans(
 	ctx context.Context, out LostSecretsResult, at string, began time.Time,
 ) (LostSecretsResult, error) {
 	before := s.ledger.Now().Add(-ledger.OrphanGracePeriod)
-	list, next, err := s.listVault(ctx, at, began.Add(SweepTimeout/2))
+	list, next, err := s.listVault(ctx, at, began.Add(RunTimeout/2))
 	if err != nil {
 		return out, err
 	}
@@ -60,7 +60,7 @@ func (s *Service) findOrphans(
 	complete := true
 	if out.Acted && !out.Refused {
 		var failed int
-		out.Deleted, failed, complete = s.deleteOrphans(ctx, orphans, began.Add(SweepTimeout))
+		out.Deleted, failed, complete = s.deleteOrphans(ctx, orphans, began.Add(RunTimeout))
 		out.Failed += failed
 	}
 	switch {

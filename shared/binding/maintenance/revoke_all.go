@@ -56,7 +56,7 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
 		return RevokeAllResult{}, problem.New(problem.PlatformUnknown)
 	}
-	until, out := s.ledger.Now().Add(SweepTimeout/2), RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
+	until, out := s.ledger.Now().Add(RunTimeout/2), RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
 	for {
 		page, err := s.ledger.Table.AllBindings(ctx, out.Cursor, ledger.PageSize)
 		if errors.Is(err, table.ErrCursor) {

@@ -8,8 +8,8 @@ import (
 	"bindery/shared/instance"
 )
 
-// Service checks, sweeps and revokes. Its methods may be called at once from many goroutines and
-// processes. Every error that it returns holds a problem of the catalogue.
+// Service runs the schedule and an operator's tasks. Its methods may be called at once from many
+// goroutines and processes. Every error that it returns holds a problem of the catalogue.
 type Service struct {
 	ledger      *ledger.Ledger
 	credentials *credential.Service

@@ -42,36 +42,36 @@ func (s *Service) dueSecrets(rec binding.Record) (due []int) {
 // moves the entries' due time, in one save, so that a secret that makes the sweep crash does not
 // come first again. A conflict means that another call works on the record: its entries stay due.
 // It returns the record as it is in the end, and each secret's failure.
-func (s *Service) sweepSecrets(
-	ctx context.Context, rec binding.Record, part *SweepResult,
+func (r *run) sweepSecrets(
+	ctx context.Context, rec binding.Record,
 ) (binding.Record, []error) {
 	var due []binding.OwnedSecret
 	rec.Secrets = slices.Clone(rec.Secrets)
-	for _, i := range s.dueSecrets(rec) {
+	for _, i := range r.dueSecrets(rec) {
 		rec.Secrets[i].Attempts++
-		rec.Secrets[i].DueAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
+		rec.Secrets[i].DueAt = r.ledger.Now().Add(ledger.OrphanGracePeriod)
 		due = append(due, rec.Secrets[i])
 	}
-	rec.DueAt = s.ledger.Due(rec)
-	rec, err := s.ledger.Table.SaveBinding(ctx, rec)
+	rec.DueAt = r.ledger.Due(rec)
+	rec, err := r.ledger.Table.SaveBinding(ctx, rec)
 	if err != nil {
 		return binding.Record{}, []error{err}
 	}
 	var failed []error
 	for _, o := range due {
-		swept, outcome, err := s.endSecret(ctx, ledger.TokenOwner{Binding: rec.Key}, o, rec)
+		swept, outcome, err := r.endSecret(ctx, ledger.TokenOwner{Binding: rec.Key}, o, rec)
 		if err == nil {
-			swept, err = s.unlist(ctx, swept, o.Name)
+			swept, err = r.unlist(ctx, swept, o.Name)
 		}
 		rec = swept
 		if err != nil {
 			failed = append(failed, err)
 			if isUndecided(err) {
-				rec = s.takeBackAttempt(ctx, rec, o.Name)
+				rec = r.takeBackAttempt(ctx, rec, o.Name)
 			}
 			continue
 		}
-		s.countSwept(ctx, rec.Key, outcome, part)
+		r.countSwept(ctx, rec.Key, outcome)
 	}
 	return rec, failed
 }
@@ -123,10 +123,10 @@ func (s *Service) postponeSecrets(
 // dueAuthorization reads an attempt that the index says is due and deletes it, unless it has a
 // secret to delete first: then it returns the attempt and true. If a binding points at the secret
 // or lists it, that binding owns the secret.
-func (s *Service) dueAuthorization(
-	ctx context.Context, id string, part *SweepResult,
+func (r *run) dueAuthorization(
+	ctx context.Context, id string,
 ) (a binding.Authorization, ownsSecret bool, err error) {
-	a, err = s.ledger.Table.Authorization(ctx, id)
+	a, err = r.ledger.Table.Authorization(ctx, id)
 	if errors.Is(err, table.ErrNotFound) {
 		return a, false, nil
 	}
@@ -137,16 +137,16 @@ func (s *Service) dueAuthorization(
 	if a.OwnsSecret {
 		expires = ledger.SecretDueAt(a)
 	}
-	if now := s.ledger.Now(); now.Before(expires) || now.Before(a.DueAt) {
+	if now := r.ledger.Now(); now.Before(expires) || now.Before(a.DueAt) {
 		return a, false, nil // the index lags
 	}
 	if !a.OwnsSecret {
-		return a, false, s.dropAuthorization(ctx, a, part)
+		return a, false, r.dropAuthorization(ctx, a)
 	}
 	if a.Binding == (binding.Key{}) {
 		return a, true, nil
 	}
-	rec, err := s.ledger.Record(ctx, a.Binding)
+	rec, err := r.ledger.Record(ctx, a.Binding)
 	if err != nil {
 		return a, false, err
 	}
@@ -154,53 +154,53 @@ func (s *Service) dueAuthorization(
 	if !pointed && !binding.IsListed(rec, a.Token.Secret) {
 		return a, true, nil
 	}
-	part.Kept += one(pointed)
-	return a, false, s.dropAuthorization(ctx, a, part)
+	r.count(RunResult{Kept: one(pointed)})
+	return a, false, r.dropAuthorization(ctx, a)
 }
 
 // dropAuthorization deletes the record of an attempt.
-func (s *Service) dropAuthorization(
-	ctx context.Context, a binding.Authorization, part *SweepResult,
+func (r *run) dropAuthorization(
+	ctx context.Context, a binding.Authorization,
 ) error {
-	if err := s.ledger.Table.DeleteAuthorization(ctx, a); err != nil {
+	if err := r.ledger.Table.DeleteAuthorization(ctx, a); err != nil {
 		return fmt.Errorf("deleting an authorization: %w", err)
 	}
-	part.Removed++
+	r.count(RunResult{Removed: 1})
 	return nil
 }
 
 // sweepAttempt ends the secret of an attempt that no binding has used, and deletes the attempt.
 // Like sweepSecrets it counts its try first.
-func (s *Service) sweepAttempt(
-	ctx context.Context, a binding.Authorization, part *SweepResult,
+func (r *run) sweepAttempt(
+	ctx context.Context, a binding.Authorization,
 ) error {
 	a.Attempts++
-	a.DueAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
-	a, err := s.ledger.Table.SaveAuthorization(ctx, a)
+	a.DueAt = r.ledger.Now().Add(ledger.OrphanGracePeriod)
+	a, err := r.ledger.Table.SaveAuthorization(ctx, a)
 	if err != nil {
 		return err
 	}
 	rec := binding.Record{Key: a.Binding}
 	if a.Binding != (binding.Key{}) {
-		if rec, err = s.ledger.Record(ctx, a.Binding); err != nil {
+		if rec, err = r.ledger.Record(ctx, a.Binding); err != nil {
 			return err
 		}
 	}
 	left := binding.OwnedSecret{
 		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
 	}
-	_, outcome, err := s.endSecret(ctx, ledger.OwnerOf(a), left, rec)
+	_, outcome, err := r.endSecret(ctx, ledger.OwnerOf(a), left, rec)
 	if isUndecided(err) {
 		a.Attempts = max(1, a.Attempts-1) // a confirm refuses an attempt that the sweep has begun to end
-		_, _ = s.ledger.Table.SaveAuthorization(ctx, a)
+		_, _ = r.ledger.Table.SaveAuthorization(ctx, a)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.dropAuthorization(ctx, a, part); err != nil {
+	if err := r.dropAuthorization(ctx, a); err != nil {
 		return err
 	}
-	s.countSwept(ctx, a.Binding, outcome, part)
+	r.countSwept(ctx, a.Binding, outcome)
 	return nil
 }
 
@@ -215,11 +215,9 @@ func (s *Service) postponeAttempt(
 
 // countSwept counts a secret that was deleted, and writes the audit line of one whose list has lost
 // it.
-func (s *Service) countSwept(
-	ctx context.Context, key binding.Key, outcome string, part *SweepResult,
-) {
-	part.Deleted += one(outcome != string(problem.TokenMismatch))
-	s.auditSwept(ctx, key, outcome)
+func (r *run) countSwept(ctx context.Context, key binding.Key, outcome string) {
+	r.count(RunResult{Deleted: one(outcome != string(problem.TokenMismatch))})
+	r.auditSwept(ctx, key, outcome)
 }
 
 // auditSwept writes the audit line of a secret that the sweep has ended.
@@ -275,8 +273,8 @@ func (s *Service) recordNotRevoked(
 	})
 }
 
-// isUndecided reports whether no revocation has failed: the storage doesn't answer, or a binding may
-// have the token. Whether there is anything to revoke isn't known then.
+// isUndecided reports whether no revocation has failed: the storage doesn't answer, or a binding
+// may have the token. Whether there is anything to revoke isn't known then.
 func isUndecided(err error) bool {
 	return problem.Is(err, problem.StorageUnavailable) || errors.Is(err, ledger.ErrYoung)
 }

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// SweepTimeout is how long one run works before it leaves the rest to the next: well before the
+	// RunTimeout is how long one run works before it leaves the rest to the next: well before the
 	// 2 minutes after which it may begin no further call.
-	SweepTimeout = 90 * time.Second
+	RunTimeout = 90 * time.Second
 	// MaxConcurrentEntries is how many due entries are worked on at the same time.
 	MaxConcurrentEntries = 32
 	// MaxCallsPerHost is how many calls one host gets from one run at the same time: a small
@@ -24,8 +24,8 @@ const (
 	maxDueEntries = 20_000
 )
 
-// SweepResult counts what a run of the sweep has done.
-type SweepResult struct {
+// RunResult counts what a run of the schedule has done.
+type RunResult struct {
 	Due       int // entries of the index that it looked at
 	Checked   int // tokens that the platform was asked about
 	Refreshed int
@@ -45,7 +45,7 @@ type SweepResult struct {
 }
 
 // Add adds the counts of another result. The duration is not added.
-func (a *SweepResult) Add(b SweepResult) {
+func (a *RunResult) Add(b RunResult) {
 	a.Due += b.Due
 	a.Checked += b.Checked
 	a.Refreshed += b.Refreshed
@@ -63,17 +63,23 @@ func (a *SweepResult) Add(b SweepResult) {
 	a.Left = a.Left || b.Left
 }
 
-// Sweep works on everything that has come due: it checks tokens, moves events from records to the
+// Run works on everything that has come due: it checks tokens, moves events from records to the
 // history, deletes the rows of unbound bindings, and deletes secrets that no record points at.
 // Several may run at once, and one may crash at any call: the next continues its work. Neither the
 // failure of one entry nor a slow platform keeps the others from being worked on; an error is
 // returned only when the index can't be read.
-func (s *Service) Sweep(ctx context.Context) (SweepResult, error) {
-	r := &run{s: s, began: s.ledger.Now(), queues: map[string]*hostQueue{}}
+func (s *Service) Run(ctx context.Context) (RunResult, error) {
+	r := &run{
+		Service: s, began: s.ledger.Now(),
+		queues: map[string]*hostQueue{}, failing: map[failingHost]int{},
+	}
 	ctx = s.ledger.StartInvocation(ctx)
 	err := r.read(ctx)
 	r.working.Wait()
 	checker{s}.alarmLost(ctx, r.done.Lost)
+	for of, bindings := range r.failing {
+		checker{s}.alarmFailing(ctx, of, bindings)
+	}
 	r.done.Duration = s.ledger.Now().Sub(r.began)
 	return r.done, err
 }
