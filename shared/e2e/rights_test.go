@@ -9,11 +9,13 @@ import (
 
 // The resources that rights are for, as the template names them.
 const (
-	arn      = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
-	tokens   = "secret:${SecretPrefix}*"
-	apps     = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
-	ofTable  = "table/${TableName}"
-	dueIndex = "table/${TableName}/index/due"
+	arn    = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
+	tokens = "secret:${SecretPrefix}*"
+	apps   = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
+	// ListSecrets has no narrower resource. It shows names and no value.
+	allSecrets = "*"
+	ofTable    = "table/${TableName}"
+	dueIndex   = "table/${TableName}/index/due"
 )
 
 // right is an action on a resource. A resource of the stack is named by its logical name.
@@ -97,6 +99,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofTable:  "BatchWriteItem DeleteItem GetItem PutItem Query Scan",
 			dueIndex: "Query",
 			tokens:   "DeleteSecret GetSecretValue PutSecretValue", apps: "GetSecretValue",
+			allSecrets:        "ListSecrets",
 			"DeadLetters.Arn": "sqs:SendMessage",
 		},
 	}
