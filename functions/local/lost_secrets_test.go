@@ -13,7 +13,9 @@ import (
 )
 
 // lostSecrets runs the task and returns its result and status.
-func (p *process) lostSecrets(task map[string]string) (out maintenance.LostSecretsResult, status int) {
+func (p *process) lostSecrets(
+	task map[string]string,
+) (out maintenance.LostSecretsResult, status int) {
 	p.t.Helper()
 	task["name"] = "lost-secrets"
 	got := p.call(http.MethodPost, "/dev/task", secret.Text{}, task)
@@ -46,7 +48,8 @@ func TestAnOperatorFindsLostSecretsOnALaptop(t *testing.T) {
 	p.bind("codeup")
 	look := func() map[string]string { return map[string]string{} }
 	confirm := func() map[string]string { return map[string]string{"confirm": "lost-secrets"} }
-	if out, _ := p.lostSecrets(look()); out.Read != 2 || out.Listed != 2 || out.Missing+out.Orphans > 0 {
+	out, _ := p.lostSecrets(look())
+	if out.Read != 2 || out.Listed != 2 || out.Missing+out.Orphans > 0 {
 		t.Errorf("nothing is lost: got %+v", out)
 	}
 
