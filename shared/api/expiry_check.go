@@ -42,7 +42,8 @@ type taskJSON struct {
 
 // Task runs the task that the input names: the check of all records that are due, which the
 // schedule runs; or, for an operator who invokes the function, the revocation of every token of one
-// platform, or a report of the bindings whose secrets are lost. Its result is for the operator.
+// platform, or a report of bindings without a secret and of secrets without a record. Its result is
+// for the operator.
 func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	if len(input) > 0 {
@@ -62,7 +63,8 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 		task.Name)
 }
 
-// lostSecrets reports the bindings without a secret. With confirm they are checked soon.
+// lostSecrets reports the bindings without a secret and the secrets without a record. With confirm
+// the bindings are checked soon, and the secrets are deleted.
 func (a *API) lostSecrets(ctx context.Context, input json.RawMessage) (any, error) {
 	var task struct {
 		Name    string `json:"name"`

@@ -172,7 +172,9 @@ func TestASecretThatARowNamesIsNoOrphan(t *testing.T) {
 	b, _ := newOrphanHarness(t, 100)
 	ctx := t.Context()
 	rec := b.keepConsented("i-1", b.consent("alice"))
-	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: b.consent("bob")}
+	k := ledger.TokenBundle{
+		Platform: provider.GitHub, Method: provider.ByOAuth, Token: b.consent("bob"),
+	}
 	pending, retired := b.orphan(k), b.orphan(k)
 	claimed, consented := b.orphan(k), b.orphan(k)
 	rec.Secrets = []binding.OwnedSecret{

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bindery/shared/table/dynamo/dynamotest"
 	"bindery/shared/vault/secretsmanager/smtest"
@@ -120,6 +121,8 @@ func (c *awsCloud) tokens() []string {
 
 func (c *awsCloud) secretNames() []string { return c.secrets.Names() }
 
+func (c *awsCloud) ageSecrets(by time.Duration) { c.secrets.Age(by) }
+
 func (c *awsCloud) deniedCalls() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,6 +188,8 @@ func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
 		on = tokens
 	case secret == appsName:
 		on = apps
+	case name == "ListSecrets":
+		on = allSecrets
 	}
 	needed := []right{{service + ":" + name, on}}
 	if on == ofTable && name != "Scan" {

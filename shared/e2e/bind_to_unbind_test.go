@@ -32,6 +32,9 @@ func (d *deployment) bindToUnbind() {
 		d.bindByConsent(platform, writer)
 	}
 	d.wantStatus("when all is bound", "bound", "bound", "bound", "bound", "bound")
+	d.wantLostSecrets()
+	d.wantStatus("after the task", "unbound", "bound", "bound", "bound", "bound")
+	d.bindByToken("codeup", writer)
 	d.wantCredentials()
 	d.wantRefreshOnDemand()
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {

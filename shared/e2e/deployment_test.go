@@ -42,6 +42,8 @@ type host interface {
 	// secretNames returns the names of all secrets in the vault, and tokens every token that the
 	// vault ever stored.
 	secretNames() []string
+	// ageSecrets makes every secret in the vault older.
+	ageSecrets(by time.Duration)
 	tokens() []string
 	// deniedCalls returns the calls that a role didn't allow, and unusedRights the rights that no
 	// call used.

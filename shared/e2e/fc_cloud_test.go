@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bindery/shared/alibabacloud/acs3test"
 	"bindery/shared/instance/acrtest"
@@ -173,10 +174,13 @@ func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 		on = "apps"
 	}
 	action := r.Header.Get("X-Acs-Action")
+	if action == "ListSecrets" {
+		on = "secrets"
+	}
 	needed := []right{{action, on}}
 	switch action {
 	case "CreateSecret": // the documentation doesn't say which of the two counts
-		needed = append(needed, right{action, "new"}, right{"GenerateDataKey", "key"})
+		needed = append(needed, right{action, "secrets"}, right{"GenerateDataKey", "key"})
 	case "PutSecretValue":
 		needed = append(needed, right{"GenerateDataKey", "key"})
 	case "GetSecretValue":
@@ -229,6 +233,8 @@ func (c *fcCloud) invocations(invoke func(folder string) *triggertest.Process) h
 }
 
 func (c *fcCloud) secretNames() []string { return c.vault.Names() }
+
+func (c *fcCloud) ageSecrets(by time.Duration) { c.vault.Age(by) }
 
 func (c *fcCloud) tokens() []string {
 	c.mu.Lock()

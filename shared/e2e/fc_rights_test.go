@@ -22,8 +22,8 @@ func fcResources() map[string]string {
 		instance + "table/${BINDERY_TABLE}":                    "table",
 		instance + "table/${BINDERY_TABLE}_due":                "due",
 		"acs:kms" + where + "secret/${BINDERY_SECRET_PREFIX}*": "tokens",
-		// The resource of CreateSecret. It gives no right to read a secret.
-		"acs:kms" + where + "secret":                       "new",
+		// The resource of CreateSecret and ListSecrets. It gives no right to read a secret.
+		"acs:kms" + where + "secret":                       "secrets",
 		"acs:kms" + where + "secret/${BINDERY_OAUTH_APPS}": "apps",
 		"acs:kms" + where + "key/${BINDERY_KMS_KEY}":       "key",
 		"*": "registry", // Container Registry takes nothing narrower
@@ -94,13 +94,14 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		"status":     {"table": "GetRange GetRow"},
 		"oauthstart": {"table": "GetRow PutRow", "apps": get, "key": "Decrypt"},
 		"tokenbind": {
-			"table": all, "tokens": "CreateSecret GetSecretValue", "new": "CreateSecret", "key": both,
+			"table": all, "tokens": "CreateSecret GetSecretValue", "secrets": "CreateSecret",
+			"key": both,
 		},
 		// Its caller isn't signed in, so it reads no token. If the reply to CreateSecret is lost, the
 		// user starts again.
 		"oauthcallback": {
 			"table": "DeleteRow GetRange GetRow PutRow", "tokens": "CreateSecret",
-			"new": "CreateSecret", "apps": get, "key": both,
+			"secrets": "CreateSecret", "apps": get, "key": both,
 		},
 		"oauthconfirm": {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},
 		"unbind":       {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},
@@ -110,7 +111,7 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		},
 		"expirycheck": {
 			"table": all, "due": "GetRange", "tokens": "DeleteSecret GetSecretValue PutSecretValue",
-			"apps": get, "key": both,
+			"secrets": "ListSecrets", "apps": get, "key": both,
 		},
 		"router": {
 			"status": "InvokeFunction", "tokenbind": "InvokeFunction", "unbind": "InvokeFunction",

@@ -18,11 +18,13 @@ import (
 
 // The resources that rights are for, as the template names them.
 const (
-	arn      = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
-	tokens   = "secret:${SecretPrefix}*"
-	apps     = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
-	ofTable  = "table/${TableName}"
-	dueIndex = "table/${TableName}/index/due"
+	arn    = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
+	tokens = "secret:${SecretPrefix}*"
+	apps   = "secret:${OAuthApps}-??????" // Secrets Manager adds six characters to an ARN
+	// ListSecrets has no narrower resource. It shows names and no value.
+	allSecrets = "*"
+	ofTable    = "table/${TableName}"
+	dueIndex   = "table/${TableName}/index/due"
 
 	// The rows of a kind: a right on them has the condition dynamodb:LeadingKeys.
 	ofAuthorizations = ofTable + " 13:authorization*"
@@ -130,6 +132,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofBindings:       "DeleteItem GetItem PutItem", ofHistory: "BatchWriteItem Query",
 			ofIdentities: "DeleteItem Query", ofTable: "Scan", dueIndex: "Query",
 			tokens: "DeleteSecret GetSecretValue PutSecretValue", apps: "GetSecretValue",
+			allSecrets:        "ListSecrets",
 			"DeadLetters.Arn": "sqs:SendMessage",
 		},
 	}

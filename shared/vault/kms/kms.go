@@ -29,10 +29,10 @@
 //
 // A role needs kms:CreateSecret to put generation 1; kms:PutSecretValue to put another;
 // kms:GetSecretValue to read, and also to put, because a value is compared with the stored one, and
-// to find the newest; kms:DeleteSecret to delete; and kms:ListSecrets to list, which can't be granted
-// for a prefix: its role sees the names of all secrets of the account and region, and no value. On
-// the key it needs kms:GenerateDataKey to put and kms:Decrypt to read. The service keeps nothing of a
-// deleted secret, because Delete asks for no recovery window.
+// to find the newest; kms:DeleteSecret to delete; and kms:ListSecrets to list, which can't be
+// granted for a prefix: its role sees the names of all secrets of the account and region, and no
+// value. On the key it needs kms:GenerateDataKey to put and kms:Decrypt to read. The service keeps
+// nothing of a deleted secret, because Delete asks for no recovery window.
 //
 // # Why not the vendor's client
 //
@@ -40,8 +40,8 @@
 // larger by a third. Only its signature is needed here, and a test compares ours with it.
 //
 // Sources: the service's API reference (CreateSecret, PutSecretValue, GetSecretValue, DeleteSecret,
-// ListSecrets; version 2016-01-20). The vendor's own Terraform provider shows that parameters may be sent in the
-// body.
+// ListSecrets; version 2016-01-20). The vendor's own Terraform provider shows that parameters may
+// be sent in the body.
 package kms
 
 import (

@@ -53,10 +53,10 @@ type listing struct {
 	}
 }
 
-// List implements [vault.Vault]. It makes one call, for at most 100 secrets of the KMS instance. The
-// prefix is compared here, because the service's documentation doesn't say whether its filter by
-// name takes the beginning of one. A cursor is the number of the next page; see ListSecrets in the
-// service's API reference.
+// List implements [vault.Vault]. It makes one call, for at most 100 secrets of the KMS instance.
+// The prefix is compared here, because the service's documentation doesn't say whether its filter
+// by name takes the beginning of one. A cursor is the number of the next page; see ListSecrets in
+// the service's API reference.
 func (v *Vault) List(ctx context.Context, cursor string) (vault.Page, error) {
 	number := 1
 	if cursor != "" {

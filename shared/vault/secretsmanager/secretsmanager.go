@@ -32,9 +32,9 @@
 //
 // A role needs secretsmanager:CreateSecret and TagResource to put generation 1; PutSecretValue to
 // put another; GetSecretValue to read, and also to put, because a value is compared with the stored
-// one, and to find the newest; DeleteSecret to delete; and ListSecrets to list. ListSecrets can't be
-// granted for a prefix: its role sees the names of all secrets of the account and region, and
-// no value.
+// one, and to find the newest; DeleteSecret to delete; and ListSecrets to list. ListSecrets can't
+// be granted for a prefix: its role sees the names of all secrets of the account and region, and no
+// value.
 //
 // Sources: the service's API reference and its pages "Quotas" and "What's in a secret".
 package secretsmanager

@@ -54,6 +54,15 @@ func (s *Service) Schedule(name string) {
 	s.secrets[name].going = true
 }
 
+// Age makes every secret older, for a caller whose clock a test can't set.
+func (s *Service) Age(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range s.secrets {
+		secret.created = secret.created.Add(-by)
+	}
+}
+
 // Set creates or replaces a secret, as an operator does.
 func (s *Service) Set(name, id, kind, value string) {
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package smtest
 
 import (
 	"encoding/json"
+	"time"
 )
 
 // Fault is a failure that a test plans.
@@ -24,6 +25,15 @@ const (
 	// Denied is AccessDeniedException.
 	Denied
 )
+
+// Age makes every secret older, for a caller whose clock a test can't set.
+func (s *Service) Age(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range s.secrets {
+		secret.created = secret.created.Add(-by)
+	}
+}
 
 // Linger sets whether forced deletions end in the background, as the service documents: such a
 // secret is marked for deletion, and its name is taken, until Linger(false) is called.
