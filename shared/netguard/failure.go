@@ -67,8 +67,8 @@ func readAtMost(from io.Reader, max int64) ([]byte, error) {
 // A problem inside err is returned. Otherwise it is [problem.CertificateUntrusted] with the reason
 // "expired", "hostname", "self_signed" or "incomplete_chain"; [problem.PlatformUnreachable] with
 // "dns", "refused", "timeout", "proxy" (the operator's) or none; or [problem.PlatformError] for a
-// reply that is too long. The cause holds no part of the request, and nothing that the server sent, because that may be the token that it
-// received.
+// reply that is too long. The cause holds no part of the request, no host that a user typed, and
+// nothing that the server sent, because that may be the token that it received.
 func Problem(err error, platform string) *problem.Problem {
 	var found *problem.Problem
 	if !errors.As(err, &found) {

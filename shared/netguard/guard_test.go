@@ -240,7 +240,8 @@ func TestC16_APrivateNameIsLikeOneThatDoesNotExist(t *testing.T) {
 	network.name("empty.example")
 	guard := netguard.New(network.options())
 	seen := map[string][]string{}
-	names := append(slices.Collect(maps.Keys(private)), "mixed.example", "empty.example", "none.example")
+	names := append(slices.Collect(maps.Keys(private)),
+		"mixed.example", "empty.example", "none.example")
 	for _, name := range names {
 		before := network.lookups()
 		_, err := get(t, guard.Guarded(), "https://"+name+"/")
