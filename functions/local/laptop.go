@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -66,19 +65,6 @@ func (l laptop) setting(name string) string {
 
 func newSandbox(url string) *sandbox.Sandbox {
 	return sandbox.New(sandbox.Options{Now: time.Now, URL: url, Random: rand.Reader})
-}
-
-// onlyLocalhost refuses requests whose Host isn't this machine. A web page of another host can make
-// its own name resolve to 127.0.0.1 (DNS rebinding), and could then sign in as any user.
-func (l laptop) onlyLocalhost(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, named := strings.CutSuffix(r.Host, ":"+l.port)
-		if (named || l.port == "80") && (name == "localhost" || name == "127.0.0.1") {
-			next.ServeHTTP(w, r)
-			return
-		}
-		http.Error(w, "open "+l.url(), http.StatusMisdirectedRequest)
-	})
 }
 
 // greet prints the addresses and the sample tokens.

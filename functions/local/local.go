@@ -33,6 +33,10 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = own.Close(); _ = sandboxListener.Close() }()
+	ownIPv6, err := listenIPv6(ctx, portOf(own))
+	if err != nil {
+		return err
+	}
 	l := laptop{lookup: lookup, port: portOf(own), sandbox: portOf(sandboxListener)}
 	c, err := config.Read(l.setting)
 	if err != nil {
@@ -49,13 +53,25 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 
 	l.greet(out, c, box)
 	ctx, stop := context.WithCancel(ctx)
-	ended := make(chan error, 3)
-	go func() { ended <- trigger.Serve(ctx, own, f, log) }()
-	go func() { ended <- trigger.Serve(ctx, sandboxListener, trigger.Function{HTTP: box}, log) }()
-	go func() { ended <- every(ctx, sweepInterval, f.Schedule, log) }()
+	simulated := trigger.Function{HTTP: onlyLocalhost(l.sandbox, l.sandboxURL(), box)}
+	parts := []func() error{
+		func() error { return trigger.Serve(ctx, own, f, log) },
+		func() error { return trigger.Serve(ctx, sandboxListener, simulated, log) },
+		func() error { return every(ctx, sweepInterval, f.Schedule, log) },
+	}
+	if ownIPv6 != nil {
+		parts = append(parts, func() error { return trigger.Serve(ctx, ownIPv6, f, log) })
+	}
+	ended := make(chan error, len(parts))
+	for _, serve := range parts {
+		go func() { ended <- serve() }()
+	}
 	err = <-ended // the first that ends stops the others
 	stop()
-	return errors.Join(err, <-ended, <-ended)
+	for range len(parts) - 1 {
+		err = errors.Join(err, <-ended)
+	}
+	return err
 }
 
 // listen listens on the port in value, for Bindery, and on the one after it, for the sandbox.
@@ -107,7 +123,7 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", all)
 	mux.Handle("/healthz", all)
-	mux.HandleFunc("POST /dev/task", task(a))
+	mux.HandleFunc("POST /dev/task", onlySameOrigin(task(a)))
 	mux.Handle("/", console.Handler(console.Options{
 		PublicURL:  c.PublicURL,
 		ConsoleURL: c.ConsoleURL,
@@ -120,7 +136,8 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	if err := l.addSignIn(mux, c); err != nil {
 		return trigger.Function{}, nil, errors.Join(err, closer.Close())
 	}
-	return trigger.Function{HTTP: l.onlyLocalhost(mux), Schedule: a.Task}, closer, nil
+	own := onlyLocalhost(l.port, l.url(), mux)
+	return trigger.Function{HTTP: own, Schedule: a.Task}, closer, nil
 }
 
 // every runs the schedule at the interval until ctx is done. It logs a run that fails.

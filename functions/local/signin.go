@@ -48,8 +48,8 @@ func (l laptop) addSignIn(mux *http.ServeMux, c config.Config) error {
 		instanceClaim: c.InstanceClaim,
 		now:           time.Now,
 	}
-	mux.HandleFunc("GET /dev/token", s.token)
-	mux.HandleFunc("GET /dev/jwks", s.keys)
+	mux.HandleFunc("GET /dev/token", onlySameOrigin(s.token))
+	mux.HandleFunc("GET /dev/jwks", onlySameOrigin(s.keys))
 	return nil
 }
 

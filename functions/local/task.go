@@ -9,7 +9,8 @@ import (
 )
 
 // task runs a task at once, as an operator invokes the function in the cloud. It accepts only JSON,
-// which a web page of another origin can't send without a CORS preflight.
+// which a web page of another origin can't send without a CORS preflight; [onlySameOrigin] refuses
+// such a page too.
 func task(a *api.API) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Content-Type") != "application/json" {

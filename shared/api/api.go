@@ -37,8 +37,9 @@ const (
 	ScopeCredential = "bindery.credential"
 )
 
-// bindsPerMinute is how many binds and checks a caller may make in a minute. Each makes several
-// calls to a platform, and a platform counts wrong tokens against the address that sends them.
+// bindsPerMinute is how many binds, starts and checks together a caller may make in a minute, and
+// how many confirms, unbinds and looks at an authorization each. Most of them make several calls to
+// a platform, and a platform counts wrong tokens against the address that sends them.
 const bindsPerMinute = 30
 
 // credentialsPerMinute is how many credentials a caller may ask for in a minute. Many builds share
@@ -183,6 +184,11 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
 		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
 	}, nil
+}
+
+// newBindLimiter returns a limiter of as many calls as binds.
+func (a *API) newBindLimiter() *auth.RateLimiter {
+	return auth.NewRateLimiter(bindsPerMinute, a.now)
 }
 
 // Handler returns the handler of the routes and of /healthz.

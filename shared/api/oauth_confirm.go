@@ -13,8 +13,10 @@ import (
 
 // OAuthConfirm adds the routes that show an authorization and confirm it, which makes the binding.
 func OAuthConfirm(a *API, mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/authorizations/{id}", a.signedIn(ScopeWrite, a.authorization))
-	mux.HandleFunc("POST /v1/authorizations/{id}/confirm", a.signedIn(ScopeWrite, a.confirm))
+	mux.HandleFunc("GET /v1/authorizations/{id}",
+		a.signedIn(ScopeWrite, limited(a.newBindLimiter(), a.authorization)))
+	mux.HandleFunc("POST /v1/authorizations/{id}/confirm",
+		a.signedIn(ScopeWrite, limited(a.newBindLimiter(), a.confirm)))
 }
 
 type authorizationJSON struct {

@@ -178,7 +178,7 @@ func platformProblems() []scenario {
 	}
 	return []scenario{
 		{problem.AddressRefused, "", site("https://10.0.0.1")},
-		{problem.AddressRefused, "", site("https://private.example")},
+		{problem.PlatformUnreachable, "dns", site("https://private.example")},
 		{problem.AddressRefused, "malformed", site("https://user@gitlab.example")},
 		{problem.AddressRefused, "scheme", site("ftp://gitlab.example")},
 		{problem.PortRefused, "", site("https://gitlab.example:8443")},

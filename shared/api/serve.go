@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strings"
 
 	"bindery/shared/auth"
 	"bindery/shared/binding"
@@ -86,13 +87,27 @@ func (a *API) audit(c call, err error) {
 		User:   c.user(),
 		Target: binding.Key{
 			Account:  c.by.Account,
-			Region:   c.PathValue("region"),
-			Instance: c.PathValue("instance"),
-			Platform: c.PathValue("platform"),
+			Region:   loggable(c.PathValue("region")),
+			Instance: loggable(c.PathValue("instance")),
+			Platform: loggable(c.PathValue("platform")),
 		},
 		Outcome: string(problem.Of(err).Code),
 	})
 }
+
+// loggable returns a part of a path if it has the form of a region, an instance's id or a platform,
+// such as cri-0123456789abcdef. Anything else may be a token in the wrong place: the tokens of the
+// platforms are longer.
+func loggable(name string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	if len(name) > maxLoggable || strings.Trim(name, letters) != "" {
+		return "(not shown)"
+	}
+	return name
+}
+
+// maxLoggable is longer than every region and every id that the registry gives.
+const maxLoggable = 24
 
 // bindingTarget returns the instance and the platform that the path of a binding names.
 func (a *API) bindingTarget(ctx context.Context, c call) (instance.Instance, string, error) {

@@ -10,7 +10,7 @@ import (
 // Unbind adds the route that ends a binding.
 func Unbind(a *API, mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /v1/instances/{region}/{instance}/bindings/{platform}",
-		a.signedIn(ScopeWrite, a.unbind))
+		a.signedIn(ScopeWrite, limited(a.newBindLimiter(), a.unbind)))
 }
 
 type unboundJSON struct {

@@ -33,9 +33,13 @@ func TestD20_AFloodOfAnotherFunctionLeavesCredentialItsShareOfTheRouter(t *testi
 	target, behind := routerTarget(t), map[string]bool{}
 	const binding = "/v1/instances/eu/cri-1/bindings/gitlab"
 	for _, r := range []struct{ method, path string }{
-		{"PUT", binding}, {"DELETE", binding}, {"POST", binding + "/credential"},
-		{"POST", binding + "/check"}, {"GET", "/v1/instances/eu/cri-1/bindings"},
-		{"GET", "/v1/authorizations/1"}, {"GET", "/v1/authorizations/1/start"},
+		{"PUT", binding},
+		{"DELETE", binding},
+		{"POST", binding + "/credential"},
+		{"POST", binding + "/check"},
+		{"GET", "/v1/instances/eu/cri-1/bindings"},
+		{"GET", "/v1/authorizations/1"},
+		{"GET", "/v1/authorizations/1/start"},
 	} {
 		behind[target(r.method, r.path)] = true
 	}

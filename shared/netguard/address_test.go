@@ -30,7 +30,7 @@ func refusedEverywhere(t *testing.T, ips ...string) {
 		testkit.WantProblem(t, "GET "+literal, err, problem.AddressRefused, "")
 		net.name("gitlab.example.com", ip)
 		_, err = get(t, guard.Guarded(), "http://gitlab.example.com/")
-		testkit.WantProblem(t, "GET a name of "+ip, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "GET a name of "+ip, err, problem.PlatformUnreachable, "dns")
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)

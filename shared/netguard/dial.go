@@ -8,10 +8,9 @@ import (
 	"net/netip"
 	"strconv"
 	"syscall"
-)
 
-// errLookup marks an error of a name look-up.
-var errLookup = errors.New("netguard: looking the name up")
+	"bindery/shared/problem"
+)
 
 // permittable is what an operator's entry can permit: addresses that servers of a private network
 // really have. It is a list of what is allowed, so that any other kind of address stays refused.
@@ -67,20 +66,38 @@ func (g *Guard) lookup(ctx context.Context, to target) ([]netip.Addr, error) {
 	if !to.ip.IsValid() {
 		var err error
 		if found, err = g.resolve(ctx, to.host); err != nil {
-			return nil, fmt.Errorf("%w: %w", errLookup, err)
+			return nil, nowhere(lookupCause(err))
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%w: %s has no address", errLookup, to.host)
+		return nil, nowhere(errors.New("the name has no address"))
 	}
 	addrs := make([]netip.Addr, 0, len(found))
 	for _, ip := range found {
 		if !g.allowed(ip, to.listed) {
-			return nil, refused("").From(fmt.Errorf("%s resolves to %s", to.host, ip))
+			return nil, nowhere(fmt.Errorf("the name resolves to %s", ip))
 		}
 		addrs = append(addrs, ip.Unmap()) // the system's resolver returns IPv4 in its mapped form
 	}
 	return addrs, nil
+}
+
+// nowhere returns the same problem for a name that doesn't exist and for a name of a private
+// address, so that nothing tells which names a private network has. Only the cause differs. It does
+// not hold the name, in whose place a user may have typed a token.
+func nowhere(cause error) *problem.Problem {
+	return problem.New(problem.PlatformUnreachable).Because("dns").From(cause)
+}
+
+// lookupCause returns a resolver's error for the log, without the name.
+func lookupCause(err error) error {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		unnamed := *dns
+		unnamed.Name = "the name"
+		err = &unnamed
+	}
+	return cause(err)
 }
 
 // dialGuarded looks the name up once and dials one of the checked addresses.

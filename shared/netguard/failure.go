@@ -67,9 +67,8 @@ func readAtMost(from io.Reader, max int64) ([]byte, error) {
 // A problem inside err is returned. Otherwise it is [problem.CertificateUntrusted] with the reason
 // "expired", "hostname", "self_signed" or "incomplete_chain"; [problem.PlatformUnreachable] with
 // "dns", "refused", "timeout", "proxy" (the operator's) or none; or [problem.PlatformError] for a
-// reply that is too long. The cause holds no
-// part of the request, and nothing that the server sent, because that may be the token that it
-// received.
+// reply that is too long. The cause holds no part of the request, no host that a user typed, and
+// nothing that the server sent, because that may be the token that it received.
 func Problem(err error, platform string) *problem.Problem {
 	var found *problem.Problem
 	if !errors.As(err, &found) {
@@ -93,7 +92,7 @@ func sort(err error) *problem.Problem {
 	switch {
 	case errors.Is(err, ErrTooLong):
 		return problem.New(problem.PlatformError).From(ErrTooLong)
-	case errors.Is(err, errLookup), errors.As(err, &dns):
+	case errors.As(err, &dns):
 		return unreachable.Because("dns")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return unreachable.Because("refused")
@@ -171,7 +170,7 @@ func cause(err error) error {
 		return fmt.Errorf("%s: %w", doing, alert)
 	}
 	for _, known := range []error{
-		errLookup, errProxyRefused, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded,
+		errProxyRefused, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded,
 		io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch,
 	} {
 		if errors.Is(err, known) {

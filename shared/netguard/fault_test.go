@@ -330,6 +330,33 @@ func TestProblemNamesTheFailure(t *testing.T) {
 	}
 }
 
+// TestD16_NoCauseShowsAHostThatAUserTyped: it may be a token in the wrong field.
+func TestD16_NoCauseShowsAHostThatAUserTyped(t *testing.T) {
+	const canary = "glpat-canary-0f1e2d3c"
+	network := newInternet()
+	network.name("private."+canary, "10.0.0.1")
+	network.name("empty." + canary)
+	network.name(canary+".example.com", site)
+	network.name("tls."+canary, site)
+	server := tlsServer(t, newAuthority(t).leaf(t, "other.example", time.Now().Add(time.Hour)))
+	network.servers[site+":443"] = hostOf(t, server)
+	guard := netguard.New(network.options())
+	for _, address := range []string{
+		canary, "http://" + canary, "https://" + canary + ".invalid", "https://private." + canary,
+		"https://empty." + canary, "http://" + canary + ".example.com", "https://tls." + canary,
+		"ftp://" + canary, "https://" + canary + ":1", "https://user@" + canary,
+		"https://" + canary + ".invalid/" + canary, "https://" + canary + "%", "https://ü" + canary,
+	} {
+		_, err := guard.Address(address)
+		if err == nil {
+			_, err = get(t, guard.Guarded(), address)
+		}
+		if p := netguard.Problem(err, "GitLab"); strings.Contains(p.Error(), canary) {
+			t.Errorf("%s: the log shows %v", address, p)
+		}
+	}
+}
+
 // TestTheCauseQuotesNoReply: a server may return the token in place of a status line.
 func TestTheCauseQuotesNoReply(t *testing.T) {
 	for _, reply := range []string{

@@ -112,8 +112,9 @@ func New(o Options) *Guard {
 
 // Guarded returns the client for an address that a user typed. A request to an address or a port
 // that the rules refuse fails with [problem.AddressRefused] or [problem.PortRefused] in its error,
-// and nothing is dialled. Each request has its own connection, and its name is looked up once; if
-// any of the name's addresses is refused, the name is refused.
+// and nothing is dialled. Each request has its own connection, and its name is looked up once. If
+// any of the name's addresses is refused, the request fails as if the name didn't exist:
+// [problem.PlatformUnreachable] with the reason "dns".
 func (g *Guard) Guarded() *http.Client { return g.guarded }
 
 // Trusted returns the client for endpoints that the operator configured.

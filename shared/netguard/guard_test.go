@@ -3,7 +3,9 @@ package netguard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,7 +44,7 @@ func TestC5_TheNameIsLookedUpOnceAndTheCheckedAddressIsDialled(t *testing.T) {
 		t.Errorf("looked up %d times, want once", got)
 	}
 	_, err := get(t, client, "http://rebind.example/")
-	testkit.WantProblem(t, "second GET", err, problem.AddressRefused, "")
+	testkit.WantProblem(t, "second GET", err, problem.PlatformUnreachable, "dns")
 	if got, want := net.dials(), []string{site + ":80"}; !slices.Equal(got, want) {
 		t.Errorf("dialled %v, want %v", got, want)
 	}
@@ -63,7 +65,8 @@ func TestC6_OnePrivateRecordRefusesTheName(t *testing.T) {
 		net.name("mixed.example", records...)
 		for _, address := range []string{"http://mixed.example/", "https://mixed.example/"} {
 			_, err := get(t, guard.Guarded(), address)
-			testkit.WantProblem(t, strings.Join(records, ", "), err, problem.AddressRefused, "")
+			testkit.WantProblem(t, strings.Join(records, ", "), err,
+				problem.PlatformUnreachable, "dns")
 		}
 	}
 	if got := net.dials(); len(got) != 0 {
@@ -187,33 +190,72 @@ func TestC14_ARefusalTellsNothing(t *testing.T) {
 	defer silent.Close()
 	network := newInternet()
 	network.name("gitlab.corp.example", "127.0.0.1")
-	texts := map[string]bool{}
-	for _, o := range []netguard.Options{
-		{Resolve: network.resolve}, // the real dialer, whose errors differ
-		network.options(),
+	for host, code := range map[string]problem.Code{
+		"127.0.0.1": problem.AddressRefused, "gitlab.corp.example": problem.PlatformUnreachable,
 	} {
-		client := netguard.New(o).Guarded()
-		for _, at := range []string{
-			open.Listener.Addr().String(), closed.Listener.Addr().String(), silent.Addr().String(),
+		texts := map[string]bool{}
+		for _, o := range []netguard.Options{
+			{Resolve: network.resolve}, // the real dialer, whose errors differ
+			network.options(),
 		} {
-			for _, host := range []string{"127.0.0.1", "gitlab.corp.example"} {
+			client := netguard.New(o).Guarded()
+			for _, at := range []string{
+				open.Listener.Addr().String(), closed.Listener.Addr().String(), silent.Addr().String(),
+			} {
 				_, err := get(t, client, "http://"+host+":"+portOf(at)+"/")
 				p := netguard.Problem(err, "GitLab")
-				for _, lang := range []problem.Language{problem.Chinese, problem.English} {
-					text := p.In(lang)
-					texts[string(lang)+text.Title+text.Detail+text.Remedy+p.Reason] = true
-				}
-				if p.Code != problem.AddressRefused || p.RetryAfter != 0 {
+				texts[textsOf(p)] = true
+				if p.Code != code || p.RetryAfter != 0 {
 					t.Errorf("GET %s of %s = %v, want it refused", host, at, p)
 				}
 			}
 		}
-	}
-	if len(texts) != 2 {
-		t.Errorf("%d different texts, want one a language", len(texts))
+		if len(texts) != 1 {
+			t.Errorf("%s: different texts: %v", host, texts)
+		}
 	}
 	if connections() != 0 || len(network.dials()) != 0 {
 		t.Errorf("%d connections, dialled %v, want none", connections(), network.dials())
+	}
+}
+
+// textsOf returns everything that a user sees of a problem.
+func textsOf(p *problem.Problem) string {
+	return fmt.Sprint(p.Code, p.Reason, p.Params, p.RetryAfter,
+		p.In(problem.Chinese), p.In(problem.English))
+}
+
+// TestC16_APrivateNameIsLikeOneThatDoesNotExist compares what a user sees, and what takes time: one
+// look-up each, and no connection.
+func TestC16_APrivateNameIsLikeOneThatDoesNotExist(t *testing.T) {
+	network := newInternet()
+	private := map[string]string{
+		"gitlab.corp.example": "10.0.0.1", "db.corp.example": "fd12::1", "self.example": "127.0.0.1",
+		"metadata.example": "169.254.169.254", "odd.example": "64:ff9b::a9fe:a9fe",
+	}
+	for name, ip := range private {
+		network.name(name, ip)
+	}
+	network.name("mixed.example", site, "10.0.0.1")
+	network.name("empty.example")
+	guard := netguard.New(network.options())
+	seen := map[string][]string{}
+	names := append(slices.Collect(maps.Keys(private)),
+		"mixed.example", "empty.example", "none.example")
+	for _, name := range names {
+		before := network.lookups()
+		_, err := get(t, guard.Guarded(), "https://"+name+"/")
+		text := textsOf(netguard.Problem(err, "GitLab"))
+		seen[text] = append(seen[text], name)
+		if n := network.lookups() - before; n != 1 {
+			t.Errorf("%s is looked up %d times, want once", name, n)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("names can be told apart: %v", seen)
+	}
+	if got := network.dials(); len(got) != 0 {
+		t.Errorf("dialled %v, want nothing", got)
 	}
 }
 
@@ -256,7 +298,7 @@ func refusedThoughListed(t *testing.T, ips ...string) {
 	for _, ip := range ips {
 		net.name("gitlab.corp.example", ip)
 		_, err := get(t, guard.Guarded(), "http://gitlab.corp.example/")
-		testkit.WantProblem(t, "a listed name of "+ip, err, problem.AddressRefused, "")
+		testkit.WantProblem(t, "a listed name of "+ip, err, problem.PlatformUnreachable, "dns")
 		literal := "http://" + strings.TrimSuffix(netip.AddrPortFrom(
 			netip.MustParseAddr(ip), 80).String(), ":80")
 		_, err = guard.Address(literal)
@@ -290,7 +332,7 @@ func TestAListOpensPrivateNetworks(t *testing.T) {
 	for _, ip := range want {
 		net.name("gitlab.corp.example", ip)
 		_, err := get(t, guard.Guarded(), "http://gitlab.corp.example/")
-		if problem.Is(err, problem.AddressRefused) {
+		if netguard.Problem(err, "GitLab").Reason == "dns" {
 			t.Errorf("a listed name of %s is refused", ip)
 		}
 	}
@@ -363,16 +405,15 @@ func TestC5_TheEgressProxyCarriesBothSchemesToCheckedTargets(t *testing.T) {
 			t.Errorf("%s: the proxy saw %v, want %v", name, got, want)
 		}
 	}
-	for _, refused := range []string{
-		"http://gitlab.corp.example/", "https://gitlab.corp.example/", "http://127.0.0.1/",
-		"https://[::1]/", "http://localhost/",
-	} {
+	for _, refused := range []string{"http://127.0.0.1/", "https://[::1]/", "http://localhost/"} {
 		_, err := get(t, guard.Guarded(), refused)
 		testkit.WantProblem(t, "GET "+refused, err, problem.AddressRefused, "")
 	}
-	if _, err := get(t, guard.Guarded(), "http://nowhere.example/"); netguard.Problem(
-		err, "GitLab").Reason != "dns" {
-		t.Errorf("GET of an unknown name = %v, want reason dns", err)
+	for _, unknown := range []string{
+		"http://gitlab.corp.example/", "https://gitlab.corp.example/", "http://nowhere.example/",
+	} {
+		_, err := get(t, guard.Guarded(), unknown)
+		testkit.WantProblem(t, "GET "+unknown, err, problem.PlatformUnreachable, "dns")
 	}
 	if got := seen(); len(got) != 0 {
 		t.Errorf("the proxy saw %v, want nothing", got)

@@ -116,9 +116,11 @@ func platforms() map[Code]entry {
 					"whether Bindery can reach {platform}.",
 			},
 			typedRemedy: text{
-				"请检查地址，并确认站点可从公网访问、没有防火墙阻挡，然后重试。",
+				"请检查地址，并确认站点可从公网访问、没有防火墙阻挡，然后重试。" +
+					"若是内网 GitLab，请管理员把它加入 BINDERY_PRIVATE_HOSTS。",
 				"Check the address and that the site can be reached from the internet, " +
-					"not behind a firewall. Then try again.",
+					"not behind a firewall. Then try again. For a private GitLab, " +
+					"ask your administrator to list it in BINDERY_PRIVATE_HOSTS.",
 			},
 			reasons: map[string]more{
 				"proxy": {
@@ -133,8 +135,8 @@ func platforms() map[Code]entry {
 					},
 				},
 				"dns": {detail: text{
-					"找不到站点的主机名。",
-					"The site's host name is not found.",
+					"找不到站点的主机名，或它没有公网地址。",
+					"The site's host name is not found, or has no public address.",
 				}},
 				"refused": {detail: text{
 					"站点拒绝了连接。",

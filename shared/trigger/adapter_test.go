@@ -289,6 +289,23 @@ func TestAReplyIsSentWhole(t *testing.T) {
 	})
 }
 
+// Browsers then use no plain http for the host. On a port there is no TLS.
+func TestEveryReplyOfACloudRequiresTLS(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0)
+		for _, path := range []string{"/", "/reply", "/panic", "no-slash"} {
+			reply := call(t, p, event("GET", path, ""))
+			if got := reply.Headers["Strict-Transport-Security"]; got != "max-age=31536000" {
+				t.Errorf("%s: Strict-Transport-Security is %q", path, got)
+			}
+		}
+	})
+	address, _ := serve(t, ok("yes"))
+	if reply, _ := get(t, address); reply.Header.Get("Strict-Transport-Security") != "" {
+		t.Error("on a port it is required too")
+	}
+}
+
 func TestAPanicBecomesAProblemAndALogLineAndTheProcessContinues(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0)

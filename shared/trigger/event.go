@@ -203,6 +203,8 @@ func answered(
 	}
 	r = Identify(r, id)
 	out = &buffered{header: http.Header{}}
+	// Both clouds serve over TLS only.
+	defer func() { out.header.Set("Strict-Transport-Security", "max-age=31536000") }()
 	if err != nil {
 		Instead(out, r, problem.New(problem.RouteUnknown))
 		return out, nil
