@@ -27,7 +27,7 @@ type TokenBundle struct {
 	IssuedAt time.Time
 
 	// owner is the owner that a value of the vault names; zero for a value without one, which a
-	// version before format 3 has written.
+	// version before owners has written.
 	owner TokenOwner
 }
 
