@@ -188,7 +188,9 @@ func TestB15_NoOperationOnAForgedRowEndsTheToken(t *testing.T) {
 				b.wantUntouched(what+", later", rec)
 			}
 			testkit.Want(t, what+": health", b.forged(name).Health, binding.HealthGood)
-			testkit.Want(t, what+": checks without an answer", b.forged(name).Unanswered, 0)
+			if what != "re-bind" { // after which the row has a token of its own
+				testkit.Want(t, what+": checks without an answer", b.forged(name).Unanswered, 0)
+			}
 			testkit.Want(t, what+": list", len(b.forged(name).Secrets), 0)
 			if b.mismatches() == 0 {
 				t.Errorf("%s: no alarm", what)

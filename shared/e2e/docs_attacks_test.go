@@ -14,7 +14,7 @@ func attackNumbers() []string {
 	for _, group := range []struct {
 		letter string
 		last   int
-	}{{"A", 18}, {"B", 14}, {"C", 15}, {"D", 14}} {
+	}{{"A", 18}, {"B", 15}, {"C", 15}, {"D", 14}} {
 		for n := range group.last {
 			all = append(all, fmt.Sprint(group.letter, n+1))
 		}
