@@ -182,10 +182,12 @@ func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token 
 	}
 }
 
-// Put stores one generation of a secret and names its owner in it. It fails with [problem.StorageUnavailable], which wraps
-// the vault's error: [vault.ErrExists] if the generation is there.
+// Put stores one generation of a secret and names its owner in it. It fails with
+// [problem.StorageUnavailable], which wraps the vault's error: [vault.ErrExists] if the generation
+// is there.
 func (l *Ledger) Put(
-	ctx context.Context, owner TokenOwner, name vault.SecretName, generation int, k TokenBundle,
+	ctx context.Context, owner TokenOwner, name vault.SecretName, generation int,
+	k TokenBundle,
 ) error {
 	value, err := k.Seal(owner)
 	if err != nil {
