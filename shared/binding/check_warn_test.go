@@ -314,7 +314,8 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
-	if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, 2, k); err != nil {
+	owner := ledger.TokenOwner{Binding: rec.Key}
+	if err := b.Ledger.Put(ctx, owner, rec.Token.Secret, 2, k); err != nil {
 		t.Fatal(err)
 	}
 	b.later(ledger.OrphanGracePeriod)

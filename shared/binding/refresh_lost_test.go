@@ -210,7 +210,8 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 			Token: b.consent("alice"), IssuedAt: b.clock().Now(),
 		}
 		ctx := b.Ledger.StartInvocation(context.Background())
-		if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, rec.Token.Generation+1, k); err != nil {
+		owner, next := ledger.TokenOwner{Binding: rec.Key}, rec.Token.Generation+1
+		if err := b.Ledger.Put(ctx, owner, rec.Token.Secret, next, k); err != nil {
 			t.Error(err)
 		}
 		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)

@@ -16,14 +16,16 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
+	"bindery/shared/table"
 	"bindery/shared/testkit"
 )
 
-// thief is a user of another account, who can write the table.
+// thief is a user of another account, who can write the table. The account has an instance with the
+// id of the user's.
 var thief = binding.User{Issuer: "https://id.example", Subject: "u-9", Account: "acct-2"}
 
 func thiefKey(platform string) binding.Key {
-	return binding.KeyOf(thief.Account, registry("i-9"), platform)
+	return binding.KeyOf(thief.Account, registry("i-1"), platform)
 }
 
 // forge writes a record of the thief's account that names what a record of the user names.
@@ -52,7 +54,7 @@ func (b *harness) forged(platform string) binding.Record {
 
 func (b *harness) steal(platform string) error {
 	_, err := b.Credentials.Credential(context.Background(), credential.Request{
-		By: thief, Instance: registry("i-9"), Platform: platform,
+		By: thief, Instance: registry("i-1"), Platform: platform,
 	})
 	return err
 }
@@ -99,6 +101,21 @@ func TestB15_ABindingGetsNoTokenOfAnother(t *testing.T) {
 	})
 }
 
+// TestB15_AMisplacedRecordRaisesTheAlarm: a build whose row holds the record of another key gets
+// the same problem. Package engine tests that such a row is found.
+func TestB15_AMisplacedRecordRaisesTheAlarm(t *testing.T) {
+	b := newHarness(t)
+	b.inside.set(func(_ context.Context, call string) (func(), error) {
+		if call == "Binding" {
+			return nil, table.ErrMisplaced
+		}
+		return nil, nil
+	})
+	testkit.Want(t, "a build", b.credentialProblem("i-1", provider.GitHub).Code,
+		problem.TokenMismatch)
+	testkit.Want(t, "alarms", b.mismatches(), 1)
+}
+
 // TestB15_ARefreshIsSharedOnlyByItsBinding: a caller of a forged row does not get what a refresh of
 // the same generation in the same process returns, and does not refresh the token itself.
 func TestB15_ARefreshIsSharedOnlyByItsBinding(t *testing.T) {
@@ -132,12 +149,12 @@ func TestB15_NoOperationOnAForgedRowEndsTheToken(t *testing.T) {
 	ctx := context.Background()
 	for what, do := range map[string]func(b *harness, name string) error{
 		"check": func(b *harness, name string) error {
-			_, err := b.Maintenance.CheckNow(ctx, thief.Account, registry("i-9"), name)
+			_, err := b.Maintenance.CheckNow(ctx, thief.Account, registry("i-1"), name)
 			return err
 		},
 		"unbind": func(b *harness, name string) error {
 			out, err := b.Connect.Unbind(ctx, connect.UnbindRequest{
-				By: thief, Instance: registry("i-9"), Platform: name, Revoke: true,
+				By: thief, Instance: registry("i-1"), Platform: name, Revoke: true,
 			})
 			testkit.Want(b, "revoked", out.Revoked, false)
 			return err
@@ -171,6 +188,9 @@ func TestB15_NoOperationOnAForgedRowEndsTheToken(t *testing.T) {
 				b.wantUntouched(what+", later", rec)
 			}
 			testkit.Want(t, what+": health", b.forged(name).Health, binding.HealthGood)
+			if what != "re-bind" { // after which the row has a token of its own
+				testkit.Want(t, what+": checks without an answer", b.forged(name).Unanswered, 0)
+			}
 			testkit.Want(t, what+": list", len(b.forged(name).Secrets), 0)
 			if b.mismatches() == 0 {
 				t.Errorf("%s: no alarm", what)
@@ -273,7 +293,7 @@ func TestB15_ATokenIsNotRevokedWhileARowInDoubtMayHaveIt(t *testing.T) {
 	b.wantUntouched("swept", rec)
 }
 
-// unseal replaces a binding's secret by one without an owner, as a version before format 3 has
+// unseal replaces a binding's secret by one without an owner, as a version before owners has
 // written it.
 func (b *harness) unseal(rec binding.Record) {
 	b.Helper()
@@ -302,7 +322,7 @@ func (b *harness) unseal(rec binding.Record) {
 	b.serve(b.store.table, b.store.vault)
 }
 
-// TestASecretWithoutAnOwnerIsReadUntilTheNextWrite: a binding from before format 3 works, each read
+// TestASecretWithoutAnOwnerIsReadUntilTheNextWrite: a binding from before owners works, each read
 // is counted, and a refresh names the owner.
 func TestASecretWithoutAnOwnerIsReadUntilTheNextWrite(t *testing.T) {
 	b := newRefreshable(t, time.Hour)

@@ -49,7 +49,7 @@ type awsCloud struct {
 	refused      []string
 	used         map[string]map[right]bool // by function
 	storedTokens map[string]bool           // every token that the vault ever stored
-	links        map[string]*link          // the links that a test can cut, by session token and service
+	links        map[string]*link          // what tests can cut, by session token and service
 }
 
 func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
@@ -133,7 +133,7 @@ func (c *awsCloud) deniedCalls() []string {
 var awsUnusedRights = map[string]string{
 	"expirycheck sqs:SendMessage":                     "Lambda itself, for events that fail",
 	"expirycheck dynamodb:Query 7:history*":           "reading events for the webhook",
-	"expirycheck dynamodb:Query 6:holder*":            "finding in the identity index who holds a token",
+	"expirycheck dynamodb:Query 6:holder*":            "finding who holds a token",
 	"tokenbind dynamodb:Query 6:holder*":              "the same",
 	"expirycheck dynamodb:DeleteItem 6:holder*":       "deleting an outdated entry of that index",
 	"tokenbind dynamodb:DeleteItem 6:holder*":         "the same",

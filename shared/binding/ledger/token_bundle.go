@@ -27,7 +27,7 @@ type TokenBundle struct {
 	IssuedAt time.Time
 
 	// owner is the owner that a value of the vault names; zero for a value without one, which a
-	// version before format 3 has written.
+	// version before owners has written.
 	owner TokenOwner
 }
 
@@ -198,10 +198,11 @@ func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token 
 }
 
 // Put stores one generation of a secret and names its owner in it. It fails with
-// [problem.StorageUnavailable], which wraps the vault's error: [vault.ErrExists] if the generation is
-// there.
+// [problem.StorageUnavailable], which wraps the vault's error: [vault.ErrExists] if the generation
+// is there.
 func (l *Ledger) Put(
-	ctx context.Context, owner TokenOwner, name vault.SecretName, generation int, k TokenBundle,
+	ctx context.Context, owner TokenOwner, name vault.SecretName, generation int,
+	k TokenBundle,
 ) error {
 	value, err := k.Seal(owner)
 	if err != nil {
