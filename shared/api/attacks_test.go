@@ -290,6 +290,31 @@ func TestD12_TheThirtyFirstBindInAMinuteIsRefusedAndOthersAreNot(t *testing.T) {
 	w.put(home+"/gitlab", gitlab()).ok()
 }
 
+// TestD11_AMistypedTaskRevokesNothing: an account that is not understood would mean all accounts.
+func TestD11_AMistypedTaskRevokesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.put(home+"/gitlab", gitlab()).ok()
+	for _, input := range []string{
+		`{"name":"revoke","platform":"gitlab","confirm":"GitLab"}`,
+		`{"name":"revoke","platform":"gitlab","confirm":"yes"}`,
+		`{"name":"revoke","platform":"gitlab","acount":"beta","confirm":"gitlab"}`,
+		`{"name":"revoke","platform":"gitlab","account":"beta","confirm":"gitlab","force":true}`,
+	} {
+		if out, err := w.api.Task(t.Context(), json.RawMessage(input)); err == nil {
+			t.Errorf("%s: got %v, want an error", input, out)
+		}
+	}
+	w.put(home+"/gitlab", gitlab()).ok() // the platform still takes the token
+	if got := w.binding(home, "gitlab")["status"]; got != "bound" {
+		t.Errorf("the binding is %v, want bound", got)
+	}
+	right := json.RawMessage(`{"name":"revoke","platform":"gitlab","confirm":"gitlab"}`)
+	if _, err := w.api.Task(t.Context(), right); err != nil {
+		t.Fatal(err)
+	}
+	w.put(home+"/gitlab", gitlab()).refused(problem.TokenRejected, "revoked")
+}
+
 // TestD12_BindsStartsAndChecksShareALimit: each of them makes calls to a platform.
 func TestD12_BindsStartsAndChecksShareALimit(t *testing.T) {
 	all := map[string]request{

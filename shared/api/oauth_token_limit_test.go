@@ -292,6 +292,17 @@ func TestD1_OAuthNoRecordHoldsASecret(t *testing.T) {
 		w.bindBy(platform, "alice")
 		w.bindBy(platform, "bob")
 		_ = w.start(platform)
+		// A refused callback and a refresh are logged too.
+		a := w.start(platform)
+		newBrowser(w).callback(w.grant(a.platform, "alice", newBrowser(w).authorizeURL(a), nil))
+	}
+	w.clock.Advance(8 * time.Hour)
+	for _, platform := range byConsent {
+		w.do(request{
+			method: "POST", path: home + "/" + string(platform) + "/credential",
+			as:   w.issuer.token(t, map[string]any{"scope": "bindery.credential"}),
+			body: map[string]any{"minimumLifeSeconds": 24 * 60 * 60},
+		}).ok()
 	}
 	for _, platform := range byConsent {
 		access := w.accessOf(keyAt("cn-hangzhou", "cri-1", platform))

@@ -92,7 +92,7 @@ func TestATokenWithoutAKeyIDMayBeSignedWithANewKey(t *testing.T) {
 	fetches(t, i, 2)
 }
 
-func TestKeysAreFetchedAgainAfterAnHourAndTheOldOnesAreUsedIfThatFails(t *testing.T) {
+func TestD13_KeysAreFetchedAgainAfterAnHourAndTheOldOnesAreUsedIfThatFails(t *testing.T) {
 	i := newIssuer(t)
 	token := sign(t, i.list("1", jose.ES256), i.claims(nil))
 	v := i.verifier()
@@ -143,7 +143,7 @@ func TestOldKeysAreUsedWhileNewOnesAreFetched(t *testing.T) {
 	first.Wait()
 }
 
-func TestWithoutKeysSigningInIsUnavailable(t *testing.T) {
+func TestD13_WithoutKeysSigningInIsUnavailable(t *testing.T) {
 	private, err := json.Marshal(newKey("1", jose.ES256))
 	if err != nil {
 		t.Fatal(err)

@@ -154,7 +154,12 @@ func TestA4_AHandshakeFitsOnlyItsOwnRecord(t *testing.T) {
 			rec,
 			false,
 		},
-		{"another state", consent.Handshake{State: other.State, Verifier: handshake.Verifier}, rec, false},
+		{
+			"another state",
+			consent.Handshake{State: other.State, Verifier: handshake.Verifier},
+			rec,
+			false,
+		},
 		{"no verifier", consent.Handshake{State: handshake.State}, rec, false},
 		{"nothing", consent.Handshake{}, rec, false},
 		{"nothing, and a record without hashes", consent.Handshake{}, binding.Authorization{}, false},

@@ -357,8 +357,17 @@ func TestD16_NoCauseShowsAHostThatAUserTyped(t *testing.T) {
 	}
 }
 
-// TestTheCauseQuotesNoReply: a server may return the token in place of a status line.
-func TestTheCauseQuotesNoReply(t *testing.T) {
+// TestD1_TheCauseShowsNoAddressAndNoReply: a query may hold a code, and a server may return the
+// token in place of a status line.
+func TestD1_TheCauseShowsNoAddressAndNoReply(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for name, client := range clients(led(closed.Listener.Addr().String())) {
+		_, err := get(t, client, "http://gitlab.example.com/?code=canary")
+		if p := netguard.Problem(err, "GitLab"); strings.Contains(p.Error(), "canary") {
+			t.Errorf("%s: the cause shows the address", name)
+		}
+	}
 	for _, reply := range []string{
 		"canary\r\n\r\n", "HTTP/1.1 canary\r\n\r\n", "HTTP/1.1 200 OK\r\ncanary\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: canary\r\n\r\n",

@@ -292,7 +292,7 @@ func TestB7_NoRefreshTokenKeepsTheOldOneAndNoExpiryIsTheDocumentedLife(t *testin
 	}
 }
 
-// TestB9_ALifeIsCountedFromBeforeTheCall: the platform may have issued the token right at its start.
+// TestB9_ALifeIsCountedFromBeforeTheCall: the platform may have issued the token at its start.
 func TestB9_ALifeIsCountedFromBeforeTheCall(t *testing.T) {
 	for _, name := range oauthNames {
 		issued := canned{body: `{"access_token": "a", "refresh_token": "r", "expires_in": 7200}`}

@@ -120,3 +120,14 @@ func TestD4_TheSearchFindsWhatItLooksFor(t *testing.T) {
 		t.Errorf("got %s, want three leaks", fmt.Sprint(got))
 	}
 }
+
+func TestD1_AValueOfTheVaultThatCannotBeReadIsNotQuoted(t *testing.T) {
+	for _, value := range []string{
+		"canary", `{"access_token":"canary"`, `["canary"]`, `{"access_token":{"canary":1}}`,
+	} {
+		_, err := ledger.Open(secret.New(value))
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Error("a value that can't be read is accepted, or its error quotes it")
+		}
+	}
+}
