@@ -45,8 +45,8 @@ type Authorization struct {
 	Problem  *problem.Problem  `json:"problem,omitempty"`
 
 	// OwnsSecret says that the sweep ends the secret unless a binding has it. The claim sets it. It is
-	// false for an attempt whose callback a version before format 2 has handled: a note of that
-	// version owns the secret.
+	// false for an attempt whose callback a version before format 2 has handled: that version keeps
+	// its secrets to delete in rows of their own, and deletes this one.
 	OwnsSecret bool `json:"ownsSecret,omitempty"`
 	// Binding is the record that a confirm is about to point at the secret, or has pointed at it.
 	// Zero: none. It never changes once it is set.
@@ -55,9 +55,9 @@ type Authorization struct {
 	Discarded bool `json:"discarded,omitempty"`
 
 	ExpiresAt time.Time `json:"expiresAt"`
-	// Attempts counts the sweep's tries to revoke and delete the secret.
-	Attempts int       `json:"attempts,omitempty"`
-	DueAt    time.Time `json:"dueAt"`
+	// SweepAttempts counts the sweep's tries to revoke and delete the secret.
+	SweepAttempts int       `json:"attempts,omitempty"`
+	DueAt         time.Time `json:"dueAt"`
 
 	// Attributes are the row's attributes that this version does not know, in the store's own type. A
 	// save writes them back as they were read.

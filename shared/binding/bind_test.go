@@ -73,7 +73,7 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	b := newHarness(t)
 	rec := b.mustBind("i-1", aliceToken).Record
 	rec.Health, rec.Problem = binding.HealthRevoked, problem.New(problem.TokenRejected)
-	rec.Unanswered, rec.RefreshUnclear, rec.Attempts = 4, true, 3
+	rec.Unanswered, rec.RefreshUnclear, rec.CheckAttempts = 4, true, 3
 	rec.Lease = binding.Lease{Owner: "somebody", Until: b.clock().Now().Add(ledger.VerifyTimeout)}
 	if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestAReBindForgetsHowTheOldTokenWasDoing(t *testing.T) {
 	testkit.Want(t, "status", v.Status, binding.StatusBound)
 	rec = b.row("i-1", provider.GitLab)
 	testkit.Want(t, "lease", rec.Lease, binding.Lease{})
-	if rec.RefreshUnclear || rec.Unanswered != 0 || rec.Attempts != 0 || rec.Problem != nil {
+	if rec.RefreshUnclear || rec.Unanswered != 0 || rec.CheckAttempts != 0 || rec.Problem != nil {
 		t.Errorf("got %+v, want nothing left of the old token", rec)
 	}
 	testkit.Want(t, "events", len(rec.Events), 2)

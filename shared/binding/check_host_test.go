@@ -188,7 +188,7 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 	tried := 0
 	for _, rec := range m.rows.bindings {
 		for _, o := range rec.Secrets {
-			tried += o.Attempts
+			tried += o.SweepAttempts
 			testkit.Want(t, "comes up later", o.DueAt, now.Add(ledger.OrphanGracePeriod))
 		}
 	}

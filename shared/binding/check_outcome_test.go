@@ -151,7 +151,7 @@ func TestAGoodCheckIsRecordedWithoutAnEvent(t *testing.T) {
 		testkit.Want(t, "checked", done.Checked, 1)
 		rec := b.row("i-1", name)
 		testkit.Want(t, "last good check", rec.LastCheckedAt, b.clock().Now())
-		testkit.Want(t, "attempts", rec.Attempts, 0)
+		testkit.Want(t, "attempts", rec.CheckAttempts, 0)
 		testkit.Want(t, "next check within a day", rec.DueAt.After(b.clock().Now()) &&
 			!rec.DueAt.After(b.clock().Now().Add(ledger.CheckInterval)), true)
 		b.wantEvents("i-1", name, binding.EventBound)

@@ -169,7 +169,7 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 				testkit.Want(t, "calls at which it crashed", k > 4, true)
 				return
 			}
-			if rec := b.row("i-1", name); rec.Attempts > 0 {
+			if rec := b.row("i-1", name); rec.CheckAttempts > 0 {
 				testkit.Want(t, fmt.Sprintf("call %d: others come first", k),
 					rec.DueAt.After(b.clock().Now()), true)
 			}
@@ -177,7 +177,7 @@ func TestD7_ACheckThatCrashesAtAnyCallIsCompletedByALaterOne(t *testing.T) {
 				b.later(maintenance.CheckLeaseTTL)
 			}
 			rec := b.row("i-1", name)
-			testkit.Want(t, "attempts", rec.Attempts, 0)
+			testkit.Want(t, "attempts", rec.CheckAttempts, 0)
 			switch {
 			case rec.Health == binding.HealthGood:
 				testkit.Want(t, "checked since", b.clock().Now().Sub(rec.LastCheckedAt) <= time.Hour, true)
@@ -198,7 +198,7 @@ func TestD7_ARecordWhoseChecksCrashIsParkedWithAnAlarmAfterTen(t *testing.T) {
 	b.clock().Advance(ledger.CheckInterval)
 	for crashes := 1; crashes <= maintenance.MaxCheckAttempts; crashes++ {
 		testkit.Want(t, "crashed", b.crashingRun(func(call string) bool { return call == "Get" }), true)
-		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).Attempts, crashes)
+		testkit.Want(t, "attempts", b.row("i-1", provider.GitLab).CheckAttempts, crashes)
 		b.clock().Advance(maintenance.CheckLeaseTTL)
 	}
 	testkit.Want(t, "an alarm", strings.Contains(b.log.String(), "alarm=parked"), false)
@@ -292,7 +292,7 @@ func TestAVaultThatIsDownParksNothing(t *testing.T) {
 		}
 		b.inside.clear()
 		b.wantStatus("meanwhile", "i-1", name, binding.StatusBound)
-		testkit.Want(t, "attempts", b.row("i-1", name).Attempts, 0)
+		testkit.Want(t, "attempts", b.row("i-1", name).CheckAttempts, 0)
 		testkit.Want(t, "checked when it is back", b.mustRun().Checked, 1)
 		testkit.Want(t, "health", b.row("i-1", name).LastCheckedAt, b.clock().Now())
 		b.wantEvents("i-1", name, binding.EventBound)

@@ -157,7 +157,7 @@ func TestALostSecretOfAnotherBindingOnlyDelaysARevocation(t *testing.T) {
 	}
 	list := b.row("i-1", provider.GitHub).Secrets
 	testkit.Want(t, "listed secrets", len(list), 1)
-	testkit.Want(t, "attempts", list[0].Attempts, 0)
+	testkit.Want(t, "attempts", list[0].SweepAttempts, 0)
 	b.later(ledger.CheckInterval)
 	b.later(ledger.OrphanGracePeriod)
 	b.wantStatus("its secret is gone", "i-2", provider.GitHub, binding.StatusRevoked)

@@ -52,7 +52,7 @@ func TestALostSecretEndsTheBindingWhenItIsFoundTwice(t *testing.T) {
 			p := b.credentialProblem(id, name)
 			testkit.Want(t, "a build", p.Code, problem.TokenRevoked)
 			testkit.Want(t, "reason", p.Reason, credential.TokenLost)
-			testkit.Want(t, "attempts", b.row(id, name).Attempts, 0)
+			testkit.Want(t, "attempts", b.row(id, name).CheckAttempts, 0)
 		}
 		testkit.Want(t, "alarms", strings.Count(b.log.String(), "alarm=token_lost"), 1)
 		testkit.Want(

@@ -17,9 +17,9 @@ type OwnedSecret struct {
 	// ones after the entry was written.
 	Generation int  `json:"generation"`
 	Retired    bool `json:"retired,omitempty"` // false: pending
-	// Attempts counts the sweep's tries to revoke and delete it.
-	Attempts int       `json:"attempts,omitempty"`
-	DueAt    time.Time `json:"dueAt"`
+	// SweepAttempts counts the sweep's tries to revoke and delete it.
+	SweepAttempts int       `json:"attempts,omitempty"`
+	DueAt         time.Time `json:"dueAt"`
 
 	unknown unknownFields
 }

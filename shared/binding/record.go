@@ -84,8 +84,9 @@ type Record struct {
 	Unanswered    int              `json:"unanswered,omitempty"`   // checks in a row without an answer
 	// CheckAt is when the token is next checked; zero: not before its owner asks for it, or a re-bind.
 	CheckAt time.Time `json:"checkAt,omitzero"`
-	// DoubtedAt is when a check first got the refusal DoubtedProblem, which the next check confirms or
-	// refutes. Until then Health stays as it was. A time before LastCheckedAt is refuted.
+	// DoubtedAt is when a check first got the refusal DoubtedProblem, or a check or a build first
+	// found the secret gone, which the next check confirms or refutes. Until then Health stays as it
+	// was. A time before LastCheckedAt is refuted.
 	DoubtedAt      time.Time        `json:"doubtedAt,omitzero"`
 	DoubtedProblem *problem.Problem `json:"doubtedProblem,omitempty"`
 	// Failure is what checks of the token keep ending with, if it does not end by itself.
@@ -114,8 +115,9 @@ type Record struct {
 	// Delivery says how far the history has been sent to the operator's webhook.
 	Delivery Delivery `json:"delivery,omitzero"`
 
-	DueAt    time.Time `json:"dueAt,omitzero"` // zero: never due
-	Attempts int       `json:"attempts,omitempty"`
+	DueAt time.Time `json:"dueAt,omitzero"` // zero: never due
+	// CheckAttempts counts the checks in a row that were begun and have not ended: they crashed.
+	CheckAttempts int `json:"attempts,omitempty"`
 
 	// Attributes are the row's attributes that this version does not know, in the store's own type. A
 	// save writes them back as they were read.
@@ -123,7 +125,8 @@ type Record struct {
 	unknown    unknownFields
 }
 
-// Doubted reports whether a check has refused the record's token and no later one was good.
+// Doubted reports whether the platform has refused the record's token in a check, or the vault did
+// not have it, and no check since then was good.
 func (b Record) Doubted() bool {
 	return !b.DoubtedAt.IsZero() && !b.LastCheckedAt.After(b.DoubtedAt)
 }

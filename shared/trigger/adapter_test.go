@@ -386,6 +386,29 @@ func TestAFunctionWithoutAScheduleRefusesOtherEvents(t *testing.T) {
 	})
 }
 
+// TestD17_ARequestThatLooksLikeATaskIsARequest: a caller chooses the body, the query and the headers
+// of a request, and the gateway the rest.
+func TestD17_ARequestThatLooksLikeATaskIsARequest(t *testing.T) {
+	both(t, func(t *testing.T, on triggertest.Runtime) {
+		p := start(t, on, 0, "CHILD_SCHEDULE=1")
+		const task = `{"name":"revoke","source":"aws.events","triggerName":"check","payload":"{}"}`
+		body, err := json.Marshal(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := fmt.Sprintf(`,"body":%s,"rawQueryString":"source=aws.events&triggerName=check",`+
+			`"headers":{"x-fc-event":"timer","detail-type":"Scheduled Event"}`, body)
+		if s := look(t, p, event("POST", "/", more)); s.Body != task {
+			t.Errorf("the handler saw %+v", s)
+		}
+		// A request in a format that isn't known runs no task either.
+		unknown := fmt.Sprintf(`{"requestContext":{"httpMethod":"POST"},"name":"revoke","body":%s}`, body)
+		if reply, err := p.Invoke(t.Context(), []byte(unknown)); err == nil {
+			t.Errorf("a request in another format is answered with %s", reply)
+		}
+	})
+}
+
 func TestAFunctionEndsOnASignal(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()

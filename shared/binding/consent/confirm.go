@@ -102,13 +102,14 @@ func (s *Service) confirm(
 
 // nameBinding writes into the attempt which record is about to point at its secret, so that the
 // sweep asks that record before it deletes the secret. An attempt names one binding, once. An
-// attempt that doesn't own its secret names none: the sweep of the version that owns the secret
-// asks only the note, and would delete the secret of the binding.
+// attempt that doesn't own its secret names none: the version before format 2 that has handled its
+// callback does not ask an attempt's row before it deletes the secret, and would delete the secret
+// of the binding.
 func (s *Service) nameBinding(ctx context.Context, a binding.Authorization, key binding.Key) error {
 	for range ledger.MaxTries {
 		another := a.Binding != (binding.Key{}) && a.Binding != key
 		switch {
-		case another, a.Discarded, !a.OwnsSecret, a.Attempts > 0: // the last: the sweep deletes it
+		case another, a.Discarded, !a.OwnsSecret, a.SweepAttempts > 0: // the last: the sweep deletes it
 			return problem.New(problem.AuthorizationDone)
 		case a.Binding == key:
 			return nil
@@ -137,7 +138,7 @@ func (s *Service) nameBinding(ctx context.Context, a binding.Authorization, key 
 // revokes the token; an attempt that already names a binding is left as it is.
 func (s *Service) discard(ctx context.Context, a binding.Authorization, by binding.User) error {
 	refused := problem.New(problem.AnotherUser)
-	if a.Discarded || a.Attempts > 0 || a.Binding != (binding.Key{}) {
+	if a.Discarded || a.SweepAttempts > 0 || a.Binding != (binding.Key{}) {
 		return refused
 	}
 	a.Discarded = true

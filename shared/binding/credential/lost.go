@@ -14,8 +14,12 @@ import (
 // secret was deleted there, or the table was restored from a backup.
 const TokenLost = "token_lost"
 
-// LostCheckInterval is the time to the check that confirms that a secret is gone.
-const LostCheckInterval = 4 * time.Minute
+const (
+	// LostCheckInterval is the time to the check that confirms that a secret is gone.
+	LostCheckInterval = 4 * time.Minute
+	// LostPeriod is the least time between the two looks that find a secret gone.
+	LostPeriod = 2 * time.Minute
+)
 
 // IsLost reports whether p says that a token is lost.
 func IsLost(p *problem.Problem) bool {

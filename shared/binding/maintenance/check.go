@@ -71,14 +71,14 @@ func (s *Service) CheckNow(
 // a crash does not make it come first again. CheckAt moves too, because a refresh during the check
 // computes the due time from it.
 func (c checker) claim(ctx context.Context, rec binding.Record) (binding.Record, error) {
-	rec.Attempts++
+	rec.CheckAttempts++
 	rec.CheckAt = c.ledger.Now().Add(CheckLeaseTTL)
 	rec.DueAt = binding.Earliest(rec.CheckAt, binding.SecretsDueAt(rec))
 	return c.ledger.Table.SaveBinding(ctx, rec)
 }
 
-// checkClaimed checks a claimed record. Attempts count crashes, so an attempt that the table or the
-// vault has failed is taken back: a vault that is down for hours must not park every record.
+// checkClaimed checks a claimed record. CheckAttempts counts crashes, so an attempt that the table
+// or the vault has failed is taken back: a vault that is down for hours must not park every record.
 func (c checker) checkClaimed(
 	ctx context.Context, rec binding.Record, by origin,
 ) (binding.Record, checkOutcome, error) {
@@ -93,10 +93,10 @@ func (c checker) checkClaimed(
 // A refresh may have changed the record since it was claimed.
 func (c checker) unclaim(ctx context.Context, rec binding.Record) {
 	_, _ = c.ledger.Change(ctx, rec, func(b *binding.Record) bool {
-		if b.Token.Secret != rec.Token.Secret || b.Attempts == 0 {
+		if b.Token.Secret != rec.Token.Secret || b.CheckAttempts == 0 {
 			return false
 		}
-		b.Attempts--
+		b.CheckAttempts--
 		b.DueAt = binding.Earliest(c.ledger.Now().Add(CheckLeaseTTL), binding.SecretsDueAt(*b))
 		return true
 	})
@@ -129,7 +129,7 @@ func (c checker) runCheck(
 			binding.FromNewerVersion(*b) {
 			return false // bound again, or written by the operator or a newer version, in the meantime
 		}
-		b.Attempts = 0
+		b.CheckAttempts = 0
 		b.MissingSince = before.MissingSince
 		if b.Token.Generation == checked.Generation { // else the result is of an earlier token
 			out = out.and(c.applyCheckResult(b, result, cause, confirmed)).and(c.warnOfExpiry(b))

@@ -21,8 +21,6 @@ const (
 	DoubtedCheckInterval = 2 * time.Minute
 	// askAgainInterval is the pause before the second question of a check that a user waits for.
 	askAgainInterval = time.Second
-	// lostPeriod is the least time between the two looks that find a secret gone.
-	lostPeriod = 2 * time.Minute
 	// askAgainTimeout is how long such a check may have taken until then. A user is answered within
 	// 20 seconds.
 	askAgainTimeout = 20*time.Second - ledger.VerifyTimeout - askAgainInterval
@@ -64,7 +62,7 @@ func (c checker) mustConfirm(b binding.Record, p *problem.Problem) bool {
 	}
 	period := DoubtPeriod
 	if credential.IsLost(p) {
-		period = lostPeriod
+		period = credential.LostPeriod
 		if !credential.IsLost(b.DoubtedProblem) {
 			return true // the platform's refusal does not say that the secret is gone
 		}

@@ -28,8 +28,8 @@ func (r *run) checkDue(ctx context.Context, rec binding.Record) (hostResult, err
 	if binding.FromNewerVersion(rec) {
 		return hostResult{}, c.postpone(ctx, rec, CheckLeaseTTL)
 	}
-	if rec.Attempts >= MaxCheckAttempts && !mayConfirmLoss(rec) {
-		r.count(RunResult{Parked: one(rec.Attempts < parkedAttempts)})
+	if rec.CheckAttempts >= MaxCheckAttempts && !mayConfirmLoss(rec) {
+		r.count(RunResult{Parked: one(rec.CheckAttempts < parkedAttempts)})
 		return hostResult{}, c.park(ctx, rec)
 	}
 	rec, err := c.claim(ctx, rec)
@@ -71,11 +71,11 @@ const parkedAttempts = MaxCheckAttempts + 1
 // A check that its user asks for, or a bind, starts them again. A loss that a build notes later is
 // still checked, once.
 func (c checker) park(ctx context.Context, rec binding.Record) error {
-	if rec.Attempts < parkedAttempts {
+	if rec.CheckAttempts < parkedAttempts {
 		c.ledger.Log.ErrorContext(ctx, "a binding is not checked any more: every check of it has crashed",
-			"alarm", "parked", "binding", binding.Describe(rec.Key), "attempts", rec.Attempts)
+			"alarm", "parked", "binding", binding.Describe(rec.Key), "attempts", rec.CheckAttempts)
 		clearDoubt(&rec)
-		rec.Attempts = parkedAttempts
+		rec.CheckAttempts = parkedAttempts
 	}
 	rec.RefreshUnclear = rec.RefreshUnclear || rec.Lease != (binding.Lease{})
 	rec.CheckAt, rec.RecheckAt, rec.Lease = time.Time{}, time.Time{}, binding.Lease{}
@@ -87,7 +87,8 @@ func (c checker) park(ctx context.Context, rec binding.Record) error {
 // mayConfirmLoss reports whether a record was parked and then found to have no secret in the vault.
 // If the check that confirms that crashes too, there is no other.
 func mayConfirmLoss(rec binding.Record) bool {
-	return rec.Attempts == parkedAttempts && rec.Doubted() && credential.IsLost(rec.DoubtedProblem)
+	return rec.CheckAttempts == parkedAttempts && rec.Doubted() &&
+		credential.IsLost(rec.DoubtedProblem)
 }
 
 // rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
@@ -100,7 +101,7 @@ func (c checker) rest(ctx context.Context, rec binding.Record) error {
 		}
 		rec.RecheckAt = time.Time{}
 	}
-	rec.Attempts = 0
+	rec.CheckAttempts = 0
 	rec.CheckAt = c.ledger.Now().Add(ledger.CheckInterval - c.ledger.Jitter(2*time.Hour))
 	rec.DueAt = c.ledger.Due(rec)
 	_, err := c.ledger.Table.SaveBinding(ctx, rec)

@@ -156,7 +156,7 @@ func (r *run) failed(ctx context.Context, what string, errs []error) {
 
 // finish counts and logs the failure of a piece of work. A conflict is no failure: another call
 // works on the row, and it comes due again. A failure of a platform is a warning, as in a request:
-// alarms watch errors, and a platform that is down must not raise one.
+// alarms watch errors, and a platform that is down must not raise one at once.
 func (r *run) finish(ctx context.Context, what string, err error) {
 	switch {
 	case problem.Is(err, problem.TokenMismatch):

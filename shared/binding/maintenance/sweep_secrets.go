@@ -48,7 +48,7 @@ func (r *run) sweepSecrets(
 	var due []binding.OwnedSecret
 	rec.Secrets = slices.Clone(rec.Secrets)
 	for _, i := range r.dueSecrets(rec) {
-		rec.Secrets[i].Attempts++
+		rec.Secrets[i].SweepAttempts++
 		rec.Secrets[i].DueAt = r.ledger.Now().Add(ledger.OrphanGracePeriod)
 		due = append(due, rec.Secrets[i])
 	}
@@ -83,11 +83,11 @@ func (s *Service) takeBackAttempt(
 ) binding.Record {
 	rec, _ = s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
 		i := slices.IndexFunc(b.Secrets, func(o binding.OwnedSecret) bool { return o.Name == name })
-		if i < 0 || b.Secrets[i].Attempts == 0 {
+		if i < 0 || b.Secrets[i].SweepAttempts == 0 {
 			return false
 		}
 		b.Secrets = slices.Clone(b.Secrets)
-		b.Secrets[i].Attempts--
+		b.Secrets[i].SweepAttempts--
 		return true
 	})
 	return rec
@@ -174,7 +174,7 @@ func (r *run) dropAuthorization(
 func (r *run) sweepAttempt(
 	ctx context.Context, a binding.Authorization,
 ) error {
-	a.Attempts++
+	a.SweepAttempts++
 	a.DueAt = r.ledger.Now().Add(ledger.OrphanGracePeriod)
 	a, err := r.ledger.Table.SaveAuthorization(ctx, a)
 	if err != nil {
@@ -187,11 +187,12 @@ func (r *run) sweepAttempt(
 		}
 	}
 	left := binding.OwnedSecret{
-		Name: a.Token.Secret, Generation: a.Token.Generation, Attempts: a.Attempts,
+		Name: a.Token.Secret, Generation: a.Token.Generation, SweepAttempts: a.SweepAttempts,
 	}
 	_, outcome, err := r.endSecret(ctx, ledger.OwnerOf(a), left, rec)
 	if isUndecided(err) {
-		a.Attempts = max(1, a.Attempts-1) // a confirm refuses an attempt that the sweep has begun to end
+		// Not below 1: a confirm refuses an attempt that the sweep has begun to end.
+		a.SweepAttempts = max(1, a.SweepAttempts-1)
 		_, _ = r.ledger.Table.SaveAuthorization(ctx, a)
 	}
 	if err != nil {
@@ -241,12 +242,12 @@ func (s *Service) endSecret(
 	case err == nil && !owned:
 		return rec, outcome, nil
 	case err == nil:
-	case o.Attempts < MaxRevokeAttempts, isUndecided(err):
+	case o.SweepAttempts < MaxRevokeAttempts, isUndecided(err):
 		return rec, "", fmt.Errorf("revoking before the secret is deleted: %w", err)
 	default:
 		outcome = "not_revoked"
 		s.ledger.Log.ErrorContext(ctx, "a token may still be alive at its platform",
-			"binding", binding.Describe(rec.Key), "attempts", o.Attempts, "error", err)
+			"binding", binding.Describe(rec.Key), "attempts", o.SweepAttempts, "error", err)
 		if rec, err = s.recordNotRevoked(ctx, rec); err != nil {
 			return rec, "", err
 		}

@@ -228,12 +228,12 @@ func TestColumnsThatThisVersionDoesNotKnowAreKept(t *testing.T) {
 	if b, err = w.table.Binding(ctx, k); err != nil {
 		t.Fatal(err)
 	}
-	b.DueAt, b.Attempts = time.Time{}, 3
+	b.DueAt, b.CheckAttempts = time.Time{}, 3
 	if b, err = w.table.SaveBinding(ctx, b); err != nil {
 		t.Fatal(err)
 	}
-	b.Attempts++ // of what a save returned
-	anew := binding.Record{Key: k, Version: b.Version, Attempts: b.Attempts}.WithUnknown(b)
+	b.CheckAttempts++ // of what a save returned
+	anew := binding.Record{Key: k, Version: b.Version, CheckAttempts: b.CheckAttempts}.WithUnknown(b)
 	if _, err = w.table.SaveBinding(ctx, anew); err != nil {
 		t.Fatal(err)
 	}

@@ -78,10 +78,10 @@ func unknownOfBinding(s *suite) {
 		}
 		wantNewer(s, when+", its secret", got.Secrets[0])
 		wantNewer(s, when+", its event", got.Events[0])
-		got.Attempts++
+		got.CheckAttempts++
 		got.Token.Generation++
 		got.Events[0].Number++
-		got.Secrets[0].Attempts++
+		got.Secrets[0].SweepAttempts++
 		got.DueAt = s.base
 		saved = r.replace(got)
 	}
