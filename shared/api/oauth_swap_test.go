@@ -19,7 +19,7 @@ func (w *world) swapped(platform sandbox.Platform) (a attempt, thief *browser, b
 	return a, thief, w.grant(a.platform, "alice", thief.authorizeURL(a), nil)
 }
 
-// wantNothingStolen brings the callback back to the thief's browser.
+// wantNothingStolen opens the callback in the thief's browser, and expects no exchange.
 func (w *world) wantNothingStolen(a attempt, thief *browser, back string) {
 	w.t.Helper()
 	thief.callback(back).refused(problem.AuthorizationDone, a.id)

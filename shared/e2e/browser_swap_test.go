@@ -71,7 +71,7 @@ func TestA19_InABrowserTheThiefGetsNoAccount(t *testing.T) {
 	}
 }
 
-// withPage serves a page of the console's origin beside the console's own.
+// withPage serves another page on the console's origin.
 func (s *sites) withPage(path string, serve http.HandlerFunc) {
 	own := *s.page.handler.Load()
 	mux := http.NewServeMux()

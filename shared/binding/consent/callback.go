@@ -31,7 +31,7 @@ type CallbackRequest struct {
 	Shown []Handshake
 }
 
-// CallbackResult says what the browser is told after a callback.
+// CallbackResult is what a callback returns to the browser.
 type CallbackResult struct {
 	ID string // "" for an attempt that isn't known
 	// ConfirmationCode is empty if the callback has failed.
