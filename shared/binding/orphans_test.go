@@ -113,7 +113,8 @@ func (b *harness) orphan(k ledger.TokenBundle) vault.SecretName {
 	b.Helper()
 	name := b.Ledger.NewSecretName()
 	ctx := b.Ledger.StartInvocation(context.Background())
-	if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: key("i-9", k.Platform)}, name, 1, k); err != nil {
+	owner := ledger.TokenOwner{Binding: key("i-9", k.Platform)}
+	if err := b.Ledger.Put(ctx, owner, name, 1, k); err != nil {
 		b.Fatal(err)
 	}
 	return name
@@ -155,10 +156,11 @@ func TestTheNewestTokenOfASecretWithoutARecordIsRevoked(t *testing.T) {
 	newest := b.consent("alice")
 	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: newest}
 	ctx := b.Ledger.StartInvocation(context.Background())
-	if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: lost.Key}, lost.Token.Secret, 2, k); err != nil {
+	owner := ledger.TokenOwner{Binding: lost.Key}
+	if err := b.Ledger.Put(ctx, owner, lost.Token.Secret, 2, k); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Ledger.Put(ctx, ledger.TokenOwner{Binding: lost.Key}, lost.Token.Secret, 3, k); err != nil {
+	if err := b.Ledger.Put(ctx, owner, lost.Token.Secret, 3, k); err != nil {
 		t.Fatal(err)
 	}
 	b.loseRow("i-1", provider.GitHub)

@@ -386,8 +386,8 @@ func TestAFunctionWithoutAScheduleRefusesOtherEvents(t *testing.T) {
 	})
 }
 
-// TestD17_ARequestThatLooksLikeATaskIsARequest: a caller chooses the body, the query and the headers
-// of a request, and the gateway the rest.
+// TestD17_ARequestThatLooksLikeATaskIsARequest: a caller chooses the body, the query and the
+// headers of a request, and the gateway the rest.
 func TestD17_ARequestThatLooksLikeATaskIsARequest(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0, "CHILD_SCHEDULE=1")
@@ -402,7 +402,8 @@ func TestD17_ARequestThatLooksLikeATaskIsARequest(t *testing.T) {
 			t.Errorf("the handler saw %+v", s)
 		}
 		// A request in a format that isn't known runs no task either.
-		unknown := fmt.Sprintf(`{"requestContext":{"httpMethod":"POST"},"name":"revoke","body":%s}`, body)
+		unknown := fmt.Sprintf(`{"requestContext":{"httpMethod":"POST"},"name":"revoke",`+
+			`"body":%s}`, body)
 		if reply, err := p.Invoke(t.Context(), []byte(unknown)); err == nil {
 			t.Errorf("a request in another format is answered with %s", reply)
 		}

@@ -170,8 +170,8 @@ func (l *Ledger) Fetch(
 }
 
 // OwnerInVault returns the owner that the vault names for a token which no row names. For a token
-// without an owner it has the platform only. It fails with [vault.ErrNotFound] if the vault does not
-// have the token.
+// without an owner it has the platform only. It fails with [vault.ErrNotFound] if the vault does
+// not have the token.
 func (l *Ledger) OwnerInVault(ctx context.Context, t binding.Token) (TokenOwner, error) {
 	value, err := l.Vault.Get(ctx, t.Secret, t.Generation)
 	if err != nil {
