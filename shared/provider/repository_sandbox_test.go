@@ -165,8 +165,8 @@ func TestThreeThousandRepositoriesAreListedInFullAndSearched(t *testing.T) {
 	})
 }
 
-// extraCalls are calls of a whole list beside those for its pages: Bitbucket's workspaces are listed
-// when one begins.
+// extraCalls are calls of a whole list beside those for its pages: Bitbucket's workspaces are
+// listed when one begins.
 var extraCalls = map[string]int{provider.Bitbucket: 3}
 
 func TestRefsAreListedWithTheirCommits(t *testing.T) {
