@@ -102,7 +102,7 @@ func parseBitbucketCursor(text string) (bitbucketCursor, error) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 || !pathSafe(parts[0]) || parts[1] != "" && !isPageToken(parts[1]) ||
 		parts[2] != "" && !pathSafe(parts[2]) || len(text) > maxLinkLength {
-		return bitbucketCursor{}, malformed("cursor", "")
+		return bitbucketCursor{}, malformed("cursor", "cursor")
 	}
 	return bitbucketCursor{parts[0], parts[1], parts[2]}, nil
 }
@@ -330,7 +330,7 @@ func (b *bitbucket) Refs(
 		return RefPage{}, b.repositoryUnknown()
 	}
 	if cursor != "" && !isPageToken(cursor) {
-		return RefPage{}, malformed("cursor", "")
+		return RefPage{}, malformed("cursor", "cursor")
 	}
 	var repository bitbucketRepository
 	if kind == Branches {

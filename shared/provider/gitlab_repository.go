@@ -62,7 +62,7 @@ func (g *gitLab) Repositories(
 	}
 	if cursor != "" {
 		if !numeric(cursor) {
-			return RepositoryPage{}, malformed("cursor", "")
+			return RepositoryPage{}, malformed("cursor", "cursor")
 		}
 		query.Set("id_before", cursor)
 	}

@@ -28,7 +28,7 @@ func pageOf(cursor string) (int, error) {
 		return 1, nil
 	}
 	if !numeric(cursor) || len(cursor) > len(strconv.Itoa(maxPage)) {
-		return 0, malformed("cursor", "")
+		return 0, malformed("cursor", "cursor")
 	}
 	return strconv.Atoi(cursor)
 }
