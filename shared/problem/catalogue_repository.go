@@ -81,13 +81,8 @@ func repositories() map[Code]entry {
 			},
 			reasons: map[string]more{
 				"single_sign_on": {detail: text{
-					"某些组织要求单点登录，{platform} 因此没有列出它们的代码仓库。",
-					"Some organizations require single sign-on, so {platform} doesn't list their " +
-						"repositories.",
-				}},
-				"app_not_approved": {detail: text{
-					"某些组织没有批准这个应用，{platform} 因此没有列出它们的代码仓库。",
-					"Some organizations haven't approved the app, so {platform} doesn't list their " +
+					"某些组织要求单点登录，{platform} 因此没有显示它们的代码仓库。",
+					"Some organizations require single sign-on, so {platform} doesn't show their " +
 						"repositories.",
 				}},
 			},
@@ -103,6 +98,16 @@ func repositories() map[Code]entry {
 				"请用更具体的名称搜索。",
 				"Search for more of the name.",
 			},
+			reasons: map[string]more{"search": {
+				detail: text{
+					"{platform} 不提供搜索；刚刚查看的 {limit} 个代码仓库中没有匹配项。",
+					"{platform} has no search; none of the {limit} repositories that were looked at matches.",
+				},
+				remedy: text{
+					"请继续加载以搜索其余的代码仓库。",
+					"Load more to search the others.",
+				},
+			}},
 		},
 	}
 }

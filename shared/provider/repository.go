@@ -18,23 +18,28 @@ type RepositoryPlatform interface {
 
 	// Repositories returns a page of the repositories that the token's user is a member of. search
 	// is a part of the name, "" for all. cursor is from the page before, "" for the first; a cursor
-	// that the platform didn't issue is [problem.InputMalformed].
+	// that the platform didn't issue is [problem.InputMalformed] of the field "cursor". A page may
+	// be empty and have a cursor. A search costs up to ten calls where the platform has none of its
+	// own: GitHub, Gitee.
 	Repositories(ctx context.Context, cred Credential, search, cursor string) (RepositoryPage, error)
 
 	// Repository returns one repository.
 	Repository(ctx context.Context, cred Credential, id string) (Repository, error)
 
-	// Refs returns a page of the branches or tags, each with its commit.
+	// Refs returns a page of the branches or tags, each with its commit. It pages and searches as
+	// Repositories does. Branches cost one call more where the platform's list doesn't say which is
+	// the default one: GitHub, Gitee, Bitbucket.
 	Refs(ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string) (
 		RefPage, error,
 	)
 
 	// Commit resolves "heads/NAME", "tags/NAME" or a hash, which may be short, to a commit. An
-	// annotated tag gives the commit that it points at.
+	// annotated tag gives the commit that it points at. A name that git doesn't allow is unknown.
 	Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error)
 
 	// File returns a file at a ref, which is as for Commit. More than [FileLimit] bytes are
-	// [problem.FileTooLarge].
+	// [problem.FileTooLarge], and aren't read. A ref that isn't a hash is resolved first, which
+	// costs the calls of Commit.
 	File(ctx context.Context, cred Credential, id, path, ref string) ([]byte, error)
 }
 
@@ -52,15 +57,17 @@ type RepositoryPage struct {
 
 // Repository is a repository, without anything secret that the platform's reply had.
 type Repository struct {
-	ID            string // the platform's; never given to another repository
-	Name          string // with its namespace: "acme/web"
-	URL           string // the https clone address, without credentials
+	ID   string // the platform's; never given to another repository
+	Name string // with its namespace: "acme/web"
+	// URL is the clone address at the platform's own site, without credentials. "" if the platform
+	// tells none that is one.
+	URL           string
 	WebURL        string
 	DefaultBranch string // "" if the repository is empty or the platform's list doesn't have it
 	Visibility    string // "public", "internal", "private"; "" if not known
 	Archived      bool
-	Empty         bool
-	CanSubscribe  bool // the user may install webhooks
+	Empty         bool // known to be empty: GitHub doesn't tell
+	CanSubscribe  bool // the user may install webhooks, as far as the platform tells
 }
 
 // RefKind is a kind of ref, as in git's "refs/heads" and "refs/tags".
