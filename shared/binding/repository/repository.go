@@ -2,6 +2,9 @@ package repository
 
 import (
 	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"bindery/shared/binding"
 	"bindery/shared/event"
@@ -98,12 +101,8 @@ func (s *Service) Refs(ctx context.Context, in Target, ask RefsRequest) (provide
 	return page, nil
 }
 
-// Commit resolves "heads/NAME", "tags/NAME" or a hash to a commit. Any other ref is
-// [problem.RefUnknown], and the platform is not asked.
+// Commit resolves "heads/NAME", "tags/NAME" or a hash to a commit.
 func (s *Service) Commit(ctx context.Context, in Target, key, ref string) (provider.Commit, error) {
-	if !isRef(ref) {
-		return provider.Commit{}, problem.New(problem.RefUnknown).With("ref", ref)
-	}
 	at, id, err := s.openRepository(ctx, in, key)
 	if err != nil {
 		return provider.Commit{}, err
@@ -116,15 +115,8 @@ func (s *Service) Commit(ctx context.Context, in Target, key, ref string) (provi
 }
 
 // File returns a file of at most [provider.FileLimit] bytes at a ref, which is as for
-// [Service.Commit], and writes an audit line: it hands out what the repository holds. A path that
-// git doesn't have is [problem.FileUnknown], and the platform is not asked.
+// [Service.Commit], and writes an audit line: it hands out what the repository holds.
 func (s *Service) File(ctx context.Context, in Target, key, path, ref string) ([]byte, error) {
-	switch {
-	case !isRef(ref):
-		return nil, problem.New(problem.RefUnknown).With("ref", ref)
-	case !isPath(path):
-		return nil, problem.New(problem.FileUnknown).With("path", path).With("ref", ref)
-	}
 	at, id, err := s.openRepository(ctx, in, key)
 	if err != nil {
 		return nil, err
@@ -138,6 +130,21 @@ func (s *Service) File(ctx context.Context, in Target, key, path, ref string) ([
 		Identity: at.record.Identity,
 	})
 	return text, nil
+}
+
+// maxSearch is the length of the longest search, in bytes.
+const maxSearch = 256
+
+// checkSearch checks the part of a name that is searched for.
+func checkSearch(search string) error {
+	wrong := problem.New(problem.InputMalformed).With("field", "search")
+	switch {
+	case len(search) > maxSearch:
+		return wrong.Because("too_long")
+	case !utf8.ValidString(search), strings.ContainsFunc(search, unicode.IsControl):
+		return wrong.Because("characters")
+	}
+	return nil
 }
 
 func wrongCursor() error {
