@@ -180,5 +180,8 @@ func (c *client) file(
 		return nil, c.problem(problem.FileTooLarge).
 			With("path", path).With("limit", strconv.Itoa(FileLimit))
 	}
-	return r.body, unknown(r, err, c.fileUnknown(path, ref))
+	if err != nil {
+		return nil, unknown(r, err, c.fileUnknown(path, ref))
+	}
+	return r.body, nil
 }
