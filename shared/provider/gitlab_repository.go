@@ -82,7 +82,7 @@ func (g *gitLab) Repositories(
 		}
 		page.Repositories = append(page.Repositories, item.repository(cred.Address))
 	}
-	if n := len(list); n > 0 && (hasNext(r) || n == listSize) {
+	if n := len(list); n > 0 && toldNext(r, n) {
 		page.Cursor = string(list[n-1].ID)
 	}
 	return page, nil
@@ -148,7 +148,7 @@ func (g *gitLab) Refs(
 	for _, t := range list {
 		refs = keepRef(refs, t.Name, t.Commit.ID, t.Protected, t.Default)
 	}
-	return RefPage{refs, nextPage(n, r.header.Get("X-Next-Page") != "" || hasNext(r))}, nil
+	return RefPage{refs, nextPage(n, toldNext(r, len(list)))}, nil
 }
 
 // Commit implements [RepositoryPlatform]. A branch and a tag may have the same name, so each is asked

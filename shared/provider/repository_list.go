@@ -45,6 +45,15 @@ func nextPage(n int, more bool) string {
 // used: an address of a reply could lead elsewhere.
 func hasNext(r reply) bool { return strings.Contains(r.header.Get("Link"), `rel="next"`) }
 
+// toldNext reports whether there is a page after one of n items, by the header X-Next-Page or Link. A
+// proxy may have dropped both; a page that isn't full is then the last.
+func toldNext(r reply, n int) bool {
+	if next, told := r.header["X-Next-Page"]; told {
+		return next[0] != "" && next[0] != "0"
+	}
+	return hasNext(r) || r.header.Get("Link") == "" && n == listSize
+}
+
 // scan returns the items of the cursor's page that have search in their names, and the next cursor.
 // It skips pages without a match, and stops after [maxScannedPages]. The result may then be empty
 // and have a cursor nevertheless. Pages are read in sequence, as GitHub asks its callers to do.

@@ -124,7 +124,10 @@ func newCommit(site string, hash, at, message, page loose) (Commit, bool) {
 	if len(text) > maxMessageLength {
 		text = strings.ToValidUTF8(text[:maxMessageLength], "")
 	}
-	when, _ := time.Parse(time.RFC3339, string(at))
+	when, err := time.Parse(time.RFC3339, string(at))
+	if err != nil {
+		when, _ = time.Parse(time.DateTime, string(at)) // in some of Codeup's examples
+	}
 	return Commit{
 		Hash: string(hash), CommittedAt: when.UTC(), Message: text, URL: onSite(site, string(page)),
 	}, isFullHash(string(hash))

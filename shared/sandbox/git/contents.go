@@ -121,8 +121,8 @@ func (r Repository) commit(ref string, shared []File, parent string) Commit {
 	return newCommit("Change "+ref+"\n", parent, append([]File{dockerfile}, shared...))
 }
 
-// refs returns all refs: "heads/NAME" and "tags/NAME".
-func (r Repository) refs() []string {
+// Refs returns all refs: "heads/NAME" and "tags/NAME".
+func (r Repository) Refs() []string {
 	var all []string
 	for _, name := range r.Branches {
 		all = append(all, "heads/"+name)
@@ -142,7 +142,7 @@ func (r Repository) Find(short string) (Commit, bool) {
 	if strings.HasPrefix(first.Hash, short) {
 		return first, true
 	}
-	for _, ref := range r.refs() {
+	for _, ref := range r.Refs() {
 		if c := r.commit(ref, shared, first.Hash); strings.HasPrefix(c.Hash, short) {
 			return c, true
 		}

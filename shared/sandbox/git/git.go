@@ -136,7 +136,7 @@ func (r Repository) stream() string {
 	base := len(shared) + 1
 	fmt.Fprintf(&b, "commit refs/heads/%s\nmark :%d\ncommitter %s\n%sM 100644 :1 %s\n\n",
 		r.Branches[0], base, signature(), data(first.Message), shared[0].Path)
-	for i, ref := range r.refs() {
+	for i, ref := range r.Refs() {
 		c := r.commit(ref, shared, first.Hash)
 		fmt.Fprintf(&b, "commit refs/%s\nmark :%d\ncommitter %s\n%sfrom :%d\n",
 			ref, base+1+i, signature(), data(c.Message), base)

@@ -30,10 +30,10 @@ func TestTheAPIsHashesAreThoseOfGit(t *testing.T) {
 	for _, path := range []string{"hello", "twins", "other"} {
 		r := Named("test-"+path, "a/"+path)
 		listed := made(t, &s, r, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)")
-		if got, want := strings.Count(listed, "\n"), len(r.refs()); got != want {
+		if got, want := strings.Count(listed, "\n"), len(r.Refs()); got != want {
 			t.Errorf("%s: git has %d refs, want %d", path, got, want)
 		}
-		for _, ref := range r.refs() {
+		for _, ref := range r.Refs() {
 			c, found := r.Commit(ref)
 			object := c.Hash + " "
 			if tag := r.TagObject(strings.TrimPrefix(ref, "tags/")); tag != "" &&

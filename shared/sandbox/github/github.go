@@ -32,8 +32,8 @@ type server struct{ *oauth.Platform }
 func New(env *platform.Env) *oauth.Platform {
 	s := &server{}
 	s.Platform = oauth.New(env, oauth.Rules{
-		Platform:         platform.GitHub,
-		Title:            "GitHub",
+		Platform: platform.GitHub,
+		Title:    "GitHub",
 		Paths: []string{
 			"/login/oauth/", "/user", "/user/repos", "/repositories/", "/applications/",
 		},

@@ -121,8 +121,8 @@ func (s *server) repository(
 		"full_name": found.Path, "owner": s.describe(r, user), "private": found.Private,
 		"visibility": visibility, "html_url": page, "url": api, "fork": false,
 		"clone_url": s.RepositoryURL(origin, found.Path), "svn_url": page,
-		"git_url": "git://sandbox.invalid/" + found.Path + ".git",
-		"ssh_url": "git@sandbox.invalid:" + found.Path + ".git",
+		"git_url":        "git://sandbox.invalid/" + found.Path + ".git",
+		"ssh_url":        "git@sandbox.invalid:" + found.Path + ".git",
 		"default_branch": "main", "archived": found.Archived, "disabled": false, "size": 1,
 		"pushed_at": platform.Epoch, "created_at": platform.Epoch, "updated_at": platform.Epoch,
 		"permissions": platform.Object{
