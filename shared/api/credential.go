@@ -65,7 +65,7 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 	}}, nil
 }
 
-// isGitFormat reports whether the caller asks for the lines that git reads from a credential helper.
+// isGitFormat reports whether the caller asks for the lines that git reads from a helper.
 func isGitFormat(c call) (bool, error) {
 	switch format, err := parameter(c, "format"); {
 	case err != nil:

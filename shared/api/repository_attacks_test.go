@@ -219,7 +219,8 @@ func TestE19_ACredentialIsForItsPlatformsHostOnly(t *testing.T) {
 	} {
 		w.do(request{method: "POST", path: credential + url.QueryEscape(good), as: w.build()}).ok()
 	}
-	if got := w.denials(); !strings.Contains(fmt.Sprint(got), "input_malformed cn-hangzhou cri-1 github") {
+	const line = "input_malformed cn-hangzhou cri-1 github"
+	if got := w.denials(); !strings.Contains(fmt.Sprint(got), line) {
 		t.Errorf("the refusals have no audit line: %q", got)
 	}
 }

@@ -47,12 +47,12 @@ type Credential struct {
 // for a refresh for 18 seconds at most.
 //
 // A Repository that isn't on the binding's platform is refused, so that git sends the token to no
-// other host: [problem.InputMalformed] (host) for an address, [problem.RepositoryUnknown] for a key.
-// The other errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the
-// user binds again; [problem.NewerVersion], with RetryAfter, for a record that this version can't
-// read; and a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has
-// expired and a refresh fails temporarily. While the token is valid, a refresh that fails
-// temporarily is no error.
+// other host: [problem.InputMalformed] (host) for an address, [problem.RepositoryUnknown] for a
+// key. The other errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired]
+// until the user binds again; [problem.NewerVersion], with RetryAfter, for a record that this
+// version can't read; and a platform_… problem or [problem.ClientRefused], with RetryAfter, when
+// the token has expired and a refresh fails temporarily. While the token is valid, a refresh that
+// fails temporarily is no error.
 func (s *Service) Credential(ctx context.Context, in Request) (Credential, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {

@@ -28,7 +28,9 @@ type Page struct {
 // Repositories returns a page of the repositories that the binding's user is a member of and whose
 // name contains search. A malformed search, and a cursor of another list or binding, are
 // [problem.InputMalformed].
-func (s *Service) Repositories(ctx context.Context, in Target, search, cursor string) (Page, error) {
+func (s *Service) Repositories(
+	ctx context.Context, in Target, search, cursor string,
+) (Page, error) {
 	if err := checkSearch(search); err != nil {
 		return Page{}, err
 	}

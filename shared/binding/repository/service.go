@@ -2,9 +2,9 @@
 // branches and tags, resolves a ref to a commit, and reads a small file.
 //
 // A look makes one call to the table, one to the vault or none, and those to the platform that
-// [provider.RepositoryPlatform] tells. It changes no record, whatever the platform answers: what the
-// token's health is, the check finds out. Only a token that has expired is refreshed first, as for a
-// credential.
+// [provider.RepositoryPlatform] tells. It changes no record, whatever the platform answers: the
+// check finds out what the token's health is. Only a token that has expired is refreshed first, as
+// for a credential.
 package repository
 
 import (
