@@ -191,13 +191,13 @@ func (s *server) repository(r *http.Request, found platform.Repository) platform
 	api := origin + "/2.0/repositories/" + found.Path
 	o := platform.Object{
 		"type": "repository", "uuid": uuid(found.ID), "full_name": found.Path, "name": name,
-		"slug": name, "is_private": found.Private, "scm": "git", "mainbranch": nil, "size": 1000,
+		"slug": name, "is_private": found.Private, "scm": "git", "size": 1000,
 		"workspace": workspace(slug), "created_on": platform.Epoch, "updated_on": platform.Epoch,
 		"links": platform.Object{
 			"self": link(api), "html": link(origin + "/" + found.Path),
 			"clone": []platform.Object{
 				{"name": "https", "href": scheme + "://" + slug + "@" + host},
-				{"name": "ssh", "href": "git@sandbox.invalid:" + found.Path + ".git"},
+				{"name": "ssh", "href": "ssh://git@sandbox.invalid/" + found.Path + ".git"},
 			},
 		},
 	}

@@ -204,7 +204,7 @@ func find(found platform.Repository, ref string) (git.Commit, bool) {
 }
 
 func (s *server) getCommit(
-	w http.ResponseWriter, r *http.Request, _ oauth.Caller, found platform.Repository,
+	w http.ResponseWriter, r *http.Request, by oauth.Caller, found platform.Repository,
 ) {
 	c, ok := find(found, r.PathValue("ref"))
 	switch {
@@ -215,14 +215,15 @@ func (s *server) getCommit(
 		fail(w, http.StatusUnprocessableEntity, "No commit found for SHA: "+r.PathValue("ref"))
 		return
 	}
-	by := platform.Object{"name": git.Person, "email": git.Email, "date": git.When}
+	person := platform.Object{"name": git.Person, "email": git.Email, "date": git.When}
 	o := s.shortCommit(r, found, c)
 	api := o["url"]
 	o["node_id"], o["html_url"] = "C_sandbox", s.Origin(r)+"/"+found.Path+"/commit/"+c.Hash
 	o["comments_url"] = fmt.Sprintf("%v/comments", api)
-	o["author"], o["committer"], o["parents"] = nil, nil, []platform.Object{}
+	user := s.describe(r, by.User)
+	o["author"], o["committer"], o["parents"] = user, user, []platform.Object{}
 	o["commit"] = platform.Object{
-		"url": api, "author": by, "committer": by, "message": c.Message, "comment_count": 0,
+		"url": api, "author": person, "committer": person, "message": c.Message, "comment_count": 0,
 		"tree": platform.Object{"sha": c.Tree, "url": api},
 	}
 	platform.WriteJSON(w, http.StatusOK, o)
