@@ -258,10 +258,11 @@ var elsewhere = []problem.Code{
 	problem.AuthorizationDone, problem.AuthorizationUnknown, problem.NotANavigation,
 	problem.AnotherUser, problem.AnotherInstance, problem.NotAPersonalAccount,
 	problem.TooManyTokens, problem.ClientRefused, problem.ManyTokens,
-	problem.InstancesUnknown, // TestAnUnreadableCatalogueIsItsOwnProblem
-	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
-	problem.Overloaded,       // a reply of the router
-	problem.NewerVersion,     // TestARecordOfANewerVersionIsShownAndNotActedUpon
+	problem.InstancesUnknown,                    // TestAnUnreadableCatalogueIsItsOwnProblem
+	problem.RevocationFailed,                    // TestATokenThatCouldNotBeRevokedIsInTheHistory
+	problem.Overloaded,                          // a reply of the router
+	problem.NewerVersion,                        // TestARecordOfANewerVersionIsShownAndNotActedUpon
+	problem.ListCut, problem.RepositoriesHidden, // TestNoticesReadWellInBothLanguages
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
@@ -269,7 +270,9 @@ func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
 	for _, warning := range warnings() {
 		reached = append(reached, warning.code)
 	}
-	for _, ways := range [][]scenario{callerProblems(), binderyProblems(), platformProblems()} {
+	for _, ways := range [][]scenario{
+		callerProblems(), binderyProblems(), platformProblems(), repositoryProblems(),
+	} {
 		for _, way := range ways {
 			reached = append(reached, way.code)
 			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {
@@ -372,7 +375,10 @@ func TestOnlyBinderysOwnFailuresAreErrorsInTheLog(t *testing.T) {
 		ways []scenario
 		want bool
 	}{
-		{callerProblems(), false}, {platformProblems(), false}, {binderyProblems(), true},
+		{callerProblems(), false},
+		{platformProblems(), false},
+		{repositoryProblems(), false},
+		{binderyProblems(), true},
 	} {
 		for _, way := range tt.ways {
 			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {

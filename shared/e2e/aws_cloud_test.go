@@ -137,6 +137,7 @@ var awsUnusedRights = map[string]string{
 	"unbind dynamodb:DeleteItem":                  "the same",
 	"unbind dynamodb:BatchWriteItem":              "draining a record that has eight events",
 	"credential dynamodb:BatchWriteItem":          "the same",
+	"repository dynamodb:BatchWriteItem":          "the same",
 	"oauthconfirm dynamodb:BatchWriteItem":        "the same",
 }
 

@@ -93,6 +93,10 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofTable: "BatchWriteItem GetItem PutItem",
 			tokens:  "GetSecretValue PutSecretValue", apps: "GetSecretValue",
 		},
+		"repository": {
+			ofTable: "BatchWriteItem GetItem PutItem",
+			tokens:  "GetSecretValue PutSecretValue", apps: "GetSecretValue",
+		},
 		"expirycheck": {
 			ofTable:  "BatchWriteItem DeleteItem GetItem PutItem Query Scan",
 			dueIndex: "Query",
