@@ -14,8 +14,8 @@ import (
 )
 
 // Gitee's API knows repositories by their paths only, which a rename changes and another repository
-// may take. So an id here is the number and the path, "14836026/kit101/drone-yml-test", and each call
-// about a repository is preceded by one that compares the number.
+// may take. So an id here is the number and the path, "14836026/kit101/drone-yml-test", and each
+// call about a repository is preceded by one that compares the number.
 //
 // Source: gitee.com/api/v5/swagger.
 
@@ -57,8 +57,8 @@ func giteePath(id string) (number, path string, ok bool) {
 	return number, path, numeric(number) && validPath(path) && strings.Count(path, "/") == 1
 }
 
-// Repositories implements [RepositoryPlatform]. Newer servers search by q. Older ones ignore it, so a
-// search goes over the list in any case.
+// Repositories implements [RepositoryPlatform]. Newer servers search by q. Older ones ignore it, so
+// a search goes over the list in any case.
 func (g *gitee) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
@@ -104,8 +104,8 @@ func giteeQuery(page int) url.Values {
 // giteePages is the header with the number of a list's pages.
 const giteePages = "Total_page"
 
-// giteeNext reports whether there is a page after page n. A list of refs without the header is whole:
-// older servers ignore page and per_page there.
+// giteeNext reports whether there is a page after page n. A list of refs without the header is
+// whole: older servers ignore page and per_page there.
 func giteeNext(r reply, n int) bool {
 	pages, err := strconv.Atoi(r.header.Get(giteePages))
 	return err == nil && n < pages

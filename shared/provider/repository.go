@@ -11,8 +11,8 @@ import (
 // platform's stable one, which survives a rename; every ref and path is as git writes it, not
 // escaped. Each method makes one call to the platform unless it says otherwise.
 //
-// Failures are those of [Platform]'s Check, and [problem.RepositoryUnknown], [problem.RefUnknown] or
-// [problem.FileUnknown] for what doesn't exist or what the token may not see.
+// Failures are those of [Platform]'s Check, and [problem.RepositoryUnknown], [problem.RefUnknown]
+// or [problem.FileUnknown] for what doesn't exist or what the token may not see.
 type RepositoryPlatform interface {
 	Platform
 
