@@ -119,7 +119,7 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	}
 	all := a.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm,
-		api.Credential, api.ExpiryCheck)
+		api.Credential, api.Repository, api.ExpiryCheck)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", all)
 	mux.Handle("/healthz", all)

@@ -78,7 +78,9 @@ func (s signIn) claims(q url.Values) (map[string]any, error) {
 			return nil, fmt.Errorf("ttl is a number of seconds, or a time like 90s or 8h")
 		}
 	}
-	allScopes := strings.Join([]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential}, " ")
+	allScopes := strings.Join([]string{
+		api.ScopeRead, api.ScopeWrite, api.ScopeCredential, api.ScopeRepositories,
+	}, " ")
 	claims := map[string]any{
 		"iss":          s.issuer,
 		"aud":          s.audience,

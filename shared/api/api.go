@@ -22,6 +22,7 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/repository"
 	"bindery/shared/config"
 	"bindery/shared/event"
 	"bindery/shared/instance"
@@ -32,9 +33,10 @@ import (
 
 // The scopes of access tokens. None implies another.
 const (
-	ScopeRead       = "bindery.read"
-	ScopeWrite      = "bindery.write"
-	ScopeCredential = "bindery.credential"
+	ScopeRead         = "bindery.read"
+	ScopeWrite        = "bindery.write"
+	ScopeCredential   = "bindery.credential"
+	ScopeRepositories = "bindery.repositories"
 )
 
 // bindsPerMinute is how many binds, starts and checks together a caller may make in a minute, and
@@ -46,6 +48,11 @@ const bindsPerMinute = 30
 // a caller.
 const credentialsPerMinute = 600
 
+// looksPerMinute is how many looks at repositories a caller may make in a minute. Each is a call to
+// a platform, which counts them for each of its users. A page that searches while its user types
+// makes a few a second.
+const looksPerMinute = 300
+
 // requestTimeout is how long a request may take in all.
 const requestTimeout = 20 * time.Second
 
@@ -55,6 +62,7 @@ type API struct {
 	consent     *consent.Service
 	credentials *credential.Service
 	maintenance *maintenance.Service
+	looks       *repository.Service
 
 	known     *provider.Set // the platforms
 	instances instance.Catalogue
@@ -66,6 +74,7 @@ type API struct {
 
 	bindLimiter       *auth.RateLimiter
 	credentialLimiter *auth.RateLimiter
+	repositoryLimiter *auth.RateLimiter
 }
 
 // Dependencies are what [Open] needs besides the configuration.
@@ -165,6 +174,7 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		consent:     consent.New(l, c.PublicURL+callbackPath),
 		credentials: credentials,
 		maintenance: maintenance.New(l, credentials, instances),
+		looks:       repository.New(l, credentials),
 
 		known:     platforms,
 		instances: instances,
@@ -183,6 +193,7 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 
 		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
 		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
+		repositoryLimiter: auth.NewRateLimiter(looksPerMinute, d.Now),
 	}, nil
 }
 

@@ -272,6 +272,6 @@ func scopes(o *v3.Operation) []string {
 
 func without(scope string) []string {
 	return slices.DeleteFunc(
-		[]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential, "other"},
+		[]string{api.ScopeRead, api.ScopeWrite, api.ScopeCredential, api.ScopeRepositories, "other"},
 		func(s string) bool { return s == scope })
 }

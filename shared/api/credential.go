@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"bindery/shared/binding/credential"
@@ -22,7 +25,7 @@ type credentialRequestJSON struct {
 	MinimumLifeSeconds *int `json:"minimumLifeSeconds"`
 }
 
-// credentialJSON is the only reply that holds a token.
+// credentialJSON and the lines of [gitCredential] are the only replies that hold a token.
 type credentialJSON struct {
 	Username  string     `json:"username"`
 	Token     string     `json:"token"`
@@ -34,21 +37,60 @@ func (a *API) credential(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	forGit, err := isGitFormat(c)
+	if err != nil {
+		return answer{}, err
+	}
+	repository, err := parameter(c, "repository")
+	if err != nil {
+		return answer{}, err
+	}
 	life, err := minimumLife(c)
 	if err != nil {
 		return answer{}, err
 	}
 	given, err := a.credentials.Credential(ctx, credential.Request{
-		By: c.user(), Instance: i, Platform: platform, MinimumLife: life,
+		By: c.user(), Instance: i, Platform: platform, MinimumLife: life, Repository: repository,
 	})
 	if err != nil {
 		return answer{}, err
+	}
+	if forGit {
+		return gitCredential(given)
 	}
 	return answer{body: credentialJSON{
 		Username:  given.Username,
 		Token:     given.Token.Reveal(), // the caller has bindery.credential
 		ExpiresAt: optionalTime(given.ExpiresAt),
 	}}, nil
+}
+
+// isGitFormat reports whether the caller asks for the lines that git reads from a helper.
+func isGitFormat(c call) (bool, error) {
+	switch format, err := parameter(c, "format"); {
+	case err != nil:
+		return false, err
+	case format == "":
+		return false, nil
+	case format == "git":
+		return true, nil
+	}
+	return false, malformed("format", "")
+}
+
+// gitCredential replies in git's credential protocol (gitcredentials(7), git-credential(1)). git
+// forgets a cached password at password_expiry_utc. A line break in a value would be a line of its
+// own, such as another host.
+func gitCredential(given credential.Credential) (answer, error) {
+	token := given.Token.Reveal() // the caller has bindery.credential
+	if strings.ContainsAny(given.Username+token, "\r\n\x00") {
+		return answer{}, errors.New("the user name or the token has a line break")
+	}
+	lines := "username=" + given.Username + "\npassword=" + token + "\n"
+	if !given.ExpiresAt.IsZero() {
+		lines += "password_expiry_utc=" + strconv.FormatInt(given.ExpiresAt.Unix(), 10) + "\n"
+	}
+	return answer{raw: []byte(lines), contentType: plainText}, nil
 }
 
 // minimumLife returns the minimum life that the body asks for. The body may be empty.

@@ -51,6 +51,7 @@ type world struct {
 	clock    *testkit.Clock
 	issuer   *issuer
 	box      *sandbox.Sandbox
+	boxURL   string
 	net      *internet
 	api      *api.API
 	url      string
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	}
 	w.issuer = newIssuer(t, w.clock)
 	w.box = sandbox.New(sandbox.Options{Now: w.clock.Now, Random: w.minted})
-	boxURL := w.net.serve(t, w.box)
+	w.boxURL = w.net.serve(t, w.box)
 	t.Cleanup(w.box.Close)
 	vars := map[string]string{
 		"BINDERY_PUBLIC_URL":     "https://bindery.example.com",
@@ -93,8 +94,8 @@ func newWorld(t *testing.T, settings ...setting) *world {
 		"BINDERY_OIDC_AUDIENCE":  "bindery",
 		"BINDERY_OIDC_JWKS_URL":  w.issuer.url + "/keys",
 		"BINDERY_INSTANCES":      catalogue,
-		"BINDERY_CODEUP_URL":     boxURL,
-		"BINDERY_CODEUP_API_URL": boxURL,
+		"BINDERY_CODEUP_URL":     w.boxURL,
+		"BINDERY_CODEUP_API_URL": w.boxURL,
 	}
 	for _, set := range settings {
 		set(vars, w)
@@ -142,7 +143,8 @@ func (w *world) open(c config.Config) {
 // reply.
 func (w *world) serve() {
 	handler := w.api.Handler(api.Status, api.TokenBind, api.Unbind,
-		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck)
+		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential,
+		api.Repository, api.ExpiryCheck)
 	var requests atomic.Int64
 	guarded := trigger.Recover(w.log.Logger(), handler)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -258,11 +258,12 @@ var elsewhere = []problem.Code{
 	problem.AuthorizationDone, problem.AuthorizationUnknown, problem.NotANavigation,
 	problem.AnotherUser, problem.AnotherInstance, problem.NotAPersonalAccount,
 	problem.TooManyTokens, problem.ClientRefused, problem.ManyTokens,
-	problem.InstancesUnknown, // TestAnUnreadableCatalogueIsItsOwnProblem
-	problem.RevocationFailed, // TestATokenThatCouldNotBeRevokedIsInTheHistory
-	problem.Overloaded,       // a reply of the router
-	problem.TokenMismatch,    // TestB15_ThroughHTTPAForgedRowGivesNoToken
-	problem.NewerVersion,     // TestARecordOfANewerVersionIsShownAndNotActedUpon
+	problem.InstancesUnknown,                    // TestAnUnreadableCatalogueIsItsOwnProblem
+	problem.RevocationFailed,                    // TestATokenThatCouldNotBeRevokedIsInTheHistory
+	problem.Overloaded,                          // a reply of the router
+	problem.TokenMismatch,                       // TestB15_ThroughHTTPAForgedRowGivesNoToken
+	problem.NewerVersion,                        // TestARecordOfANewerVersionIsShownAndNotActedUpon
+	problem.ListCut, problem.RepositoriesHidden, // TestNoticesReadWellInBothLanguages
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
@@ -270,7 +271,9 @@ func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
 	for _, warning := range warnings() {
 		reached = append(reached, warning.code)
 	}
-	for _, ways := range [][]scenario{callerProblems(), binderyProblems(), platformProblems()} {
+	for _, ways := range [][]scenario{
+		callerProblems(), binderyProblems(), platformProblems(), repositoryProblems(),
+	} {
 		for _, way := range ways {
 			reached = append(reached, way.code)
 			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {
@@ -373,7 +376,10 @@ func TestOnlyBinderysOwnFailuresAreErrorsInTheLog(t *testing.T) {
 		ways []scenario
 		want bool
 	}{
-		{callerProblems(), false}, {platformProblems(), false}, {binderyProblems(), true},
+		{callerProblems(), false},
+		{platformProblems(), false},
+		{repositoryProblems(), false},
+		{binderyProblems(), true},
 	} {
 		for _, way := range tt.ways {
 			t.Run(string(way.code)+"_"+way.reason, func(t *testing.T) {

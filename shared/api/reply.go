@@ -29,3 +29,16 @@ func (a *API) logRefused(r *http.Request, p *problem.Problem, err error) {
 	a.log.Log(r.Context(), level, "refused", "method", r.Method, "route", r.Pattern,
 		"status", p.Status(), "code", p.Code, "reason", p.Reason, "error", err)
 }
+
+// writeRaw replies with what isn't JSON: a user's file or a credential. Whatever it holds, no
+// browser shows it as a page of this origin, and no cache stores it.
+func writeRaw(w http.ResponseWriter, out answer) {
+	h := w.Header()
+	h.Set("Content-Type", out.contentType)
+	h.Set("Content-Disposition", "attachment")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	_, _ = w.Write(out.raw) // fails only if the client is gone
+}

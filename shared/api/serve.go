@@ -34,9 +34,15 @@ func (c call) language() problem.Language { return problem.LanguageOf(c.Request)
 // answer is the reply to a call that succeeded.
 type answer struct {
 	status int // 0 is 200
-	body   any
+	body   any // as JSON
 	etag   string
+
+	// contentType, if it is set, is the type of raw, which is the reply instead of body.
+	contentType string
+	raw         []byte
 }
+
+const plainText = "text/plain; charset=utf-8"
 
 // signedIn serves a route to callers that have the scope.
 func (a *API) signedIn(scope string, serve handler) http.HandlerFunc {
@@ -59,6 +65,10 @@ func (a *API) signedIn(scope string, serve handler) http.HandlerFunc {
 		}
 		if out.etag != "" {
 			w.Header().Set("ETag", `"`+out.etag+`"`)
+		}
+		if out.contentType != "" {
+			writeRaw(w, out)
+			return
 		}
 		status := cmp.Or(out.status, http.StatusOK)
 		problem.WriteJSON(w, status, "application/json", out.body)

@@ -60,6 +60,8 @@ func routes() map[string]string {
 		"PUT" + binding:                        "tokenbind",
 		"DELETE" + binding:                     "unbind",
 		"POST" + binding + "/credential":       "credential",
+		"GET" + binding + "/repositories":      "repository",
+		"GET" + binding + "/repositories/":     "repository",
 		"POST" + binding + "/check":            "expirycheck",
 		"GET /v1/authorizations/{id}/start":    "oauthstart",
 		"GET /v1/authorizations/{id}":          "oauthconfirm",

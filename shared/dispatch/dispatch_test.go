@@ -131,6 +131,8 @@ func TestEachRequestReachesItsFunction(t *testing.T) {
 		{"PUT", binding, "tokenbind"},
 		{"DELETE", binding + "?revoke=true", "unbind"},
 		{"POST", binding + "/credential", "credential"},
+		{"GET", binding + "/repositories?search=a", "repository"},
+		{"GET", binding + "/repositories/a/commits/heads/a%2Fb%25", "repository"},
 		{"POST", binding + "/check", "expirycheck"},
 		{"GET", binding + "/history?cursor=1", "status"},
 		{"GET", "/v1/instances/cn-hangzhou/cri%2F1/bindings", "status"},

@@ -143,6 +143,7 @@ var awsUnusedRights = map[string]string{
 	"unbind dynamodb:BatchWriteItem 7:history*":       "draining a record that has eight events",
 	"credential dynamodb:BatchWriteItem 7:history*":   "the same",
 	"oauthconfirm dynamodb:BatchWriteItem 7:history*": "the same",
+	"repository dynamodb:BatchWriteItem 7:history*":   "the same",
 }
 
 func (c *awsCloud) unusedRights() (all []string) {

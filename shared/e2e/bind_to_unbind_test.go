@@ -18,8 +18,9 @@ import (
 	"bindery/shared/table"
 )
 
-// bindToUnbind takes all five platforms from unbound through bind, credential, refresh, check,
-// re-bind and revocation to unbound again. It is the same for every cloud.
+// bindToUnbind takes all five platforms from unbound through bind, credential, refresh, a look at
+// their repositories, a clone, check, re-bind and revocation to unbound again. It is the same for
+// every cloud.
 func (d *deployment) bindToUnbind() {
 	d.t.Helper()
 	writer := d.bearer("alice", api.ScopeWrite)
@@ -37,6 +38,7 @@ func (d *deployment) bindToUnbind() {
 	d.bindByToken("codeup", writer)
 	d.wantCredentials()
 	d.wantRefreshOnDemand()
+	d.lookAtRepositories()
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
 		a := d.call(http.MethodPost, d.bindingsPath()+"/"+platform+"/check", writer, nil)
 		if a.status != http.StatusOK || a.body["status"] != "bound" {

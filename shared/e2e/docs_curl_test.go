@@ -29,7 +29,7 @@ func startLaptopProcess(t *testing.T) (own, sandbox string) {
 	}
 	process := exec.Command(binary) // ended in the cleanup: the end of a context would be an error
 	process.Dir = folder
-	process.Env = []string{"PORT=0"}
+	process.Env = []string{"PORT=0", "PATH=" + os.Getenv("PATH")} // for the sandbox's git
 	stdout, err := process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

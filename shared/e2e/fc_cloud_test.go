@@ -274,5 +274,6 @@ var fcUnusedRights = map[string]string{
 	"unbind DeleteRow table":              "the same",
 	"unbind BatchWriteRow table":          "draining a record that has eight events",
 	"credential BatchWriteRow table":      "the same",
+	"repository BatchWriteRow table":      "the same",
 	"oauthconfirm BatchWriteRow table":    "the same",
 }

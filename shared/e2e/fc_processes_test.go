@@ -13,7 +13,9 @@ func TestOnFunctionComputeTheFunctionsStartAndAnswerThroughTheDomain(t *testing.
 	const binding = "/v1/instances/a/b/bindings/github"
 	for _, route := range []string{
 		"PUT " + binding, "DELETE " + binding + "?revoke=true", "POST " + binding + "/credential",
-		"POST " + binding + "/check", "GET " + binding + "/history", "GET /v1/instances/a/b/bindings",
+		"GET " + binding + "/repositories?search=a",
+		"GET " + binding + "/repositories/a/files/a%2Fb?ref=heads/a", "POST " + binding + "/check",
+		"GET " + binding + "/history", "GET /v1/instances/a/b/bindings",
 		"GET /v1/platforms", "GET /v1/instances", "GET /v1/bindings", "POST /v1/authorizations",
 		"GET /v1/authorizations/0a", "POST /v1/authorizations/0a/confirm",
 	} {

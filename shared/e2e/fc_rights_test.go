@@ -30,7 +30,8 @@ func fcResources() map[string]string {
 		"acs:log" + where + "project/${FC_LOG_PROJECT}/logstore/${FC_LOG_STORE}": "log",
 	}
 	for _, f := range []string{
-		"status", "tokenbind", "unbind", "oauthstart", "oauthconfirm", "credential", "expirycheck",
+		"status", "tokenbind", "unbind", "oauthstart", "oauthconfirm", "credential",
+		"repository", "expirycheck",
 	} {
 		function := "acs:fc" + where + "functions/${FC_STACK}-" + f
 		all[function], all[function+"/*"] = f, f
@@ -109,6 +110,10 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			"table": "BatchWriteRow GetRow PutRow", "tokens": "GetSecretValue PutSecretValue",
 			"apps": get, "key": both,
 		},
+		"repository": {
+			"table": "BatchWriteRow GetRow PutRow", "tokens": "GetSecretValue PutSecretValue",
+			"apps": get, "key": both,
+		},
 		"expirycheck": {
 			"table": all, "due": "GetRange", "tokens": "DeleteSecret GetSecretValue PutSecretValue",
 			"secrets": "ListSecrets", "apps": get, "key": both,
@@ -116,7 +121,8 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 		"router": {
 			"status": "InvokeFunction", "tokenbind": "InvokeFunction", "unbind": "InvokeFunction",
 			"oauthstart": "InvokeFunction", "oauthconfirm": "InvokeFunction",
-			"credential": "InvokeFunction", "expirycheck": "InvokeFunction",
+			"credential": "InvokeFunction", "repository": "InvokeFunction",
+			"expirycheck": "InvokeFunction",
 		},
 	}
 	deployment := readDeployment(t)

@@ -161,7 +161,7 @@ func TestTheDomainServesTheContract(t *testing.T) {
 	document := readDeployment(t)
 	routes, ask := fcRoutes(t, document), routerTarget(t)
 	functions := fcFunctions(t, document)
-	part := regexp.MustCompile(`\{(\w+)\}`)
+	part := regexp.MustCompile(`\{(\w+)\+?\}`)
 	// It must be the same function as on AWS, whose API has a route for each operation.
 	for route, want := range routesOf(t, readYAML(t, template)) {
 		method, pattern, _ := strings.Cut(route, " ")

@@ -106,6 +106,10 @@ var importRules = []importRule{
 		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
 		"shared/instance", "shared/provider", "shared/table", "shared/vault",
 	}},
+	{"shared/binding/repository", []string{
+		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
+		"shared/instance", "shared/provider",
+	}},
 	{"shared/binding/*", []string{
 		"shared/binding", "shared/binding/ledger", "shared/event", "shared/instance",
 		"shared/provider", "shared/table", "shared/vault",

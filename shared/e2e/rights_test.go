@@ -127,6 +127,10 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
 			tokens: "GetSecretValue PutSecretValue", apps: "GetSecretValue",
 		},
+		"repository": {
+			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
+			tokens: "GetSecretValue PutSecretValue", apps: "GetSecretValue",
+		},
 		"expirycheck": {
 			ofAuthorizations: "DeleteItem GetItem PutItem",
 			ofBindings:       "DeleteItem GetItem PutItem", ofHistory: "BatchWriteItem Query",

@@ -84,7 +84,8 @@ const (
 )
 
 // catalogue holds every problem by its code. It never changes.
-var catalogue = all(requests(), platforms(), tokens(), consents(), warnings(), newerVersions())
+var catalogue = all(requests(), platforms(), tokens(), consents(), warnings(), repositories(),
+	newerVersions())
 
 func all(parts ...map[Code]entry) map[Code]entry {
 	entries := map[Code]entry{}

@@ -53,6 +53,17 @@ func requests() map[Code]entry {
 						"List from the beginning, without a cursor.",
 					},
 				},
+				"host": {
+					detail: text{
+						"“{field}”不是 {platform} 上代码仓库的 https 地址。",
+						"{field} is not the https address of a repository on {platform}.",
+					},
+					remedy: text{
+						"请使用该代码仓库所在平台的绑定，并给出不含用户名的克隆地址。",
+						"Use the binding of the platform that has the repository, and give its clone " +
+							"address without a user name.",
+					},
+				},
 				"json": {
 					detail: text{"请求体不是有效的 JSON 对象。", "The body is not a valid JSON object."},
 					remedy: text{

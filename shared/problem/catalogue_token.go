@@ -27,6 +27,16 @@ func tokens() map[Code]entry {
 						"Create a personal access token in your settings on {platform}.",
 					},
 				},
+				"bound": {
+					detail: text{
+						"{platform} 刚才没有接受此绑定的令牌。",
+						"{platform} did not accept this binding's token just now.",
+					},
+					remedy: text{
+						"请检查此绑定；如果检查结果是授权已失效，请重新绑定。",
+						"Check the binding; if it then says that the token was revoked, bind again.",
+					},
+				},
 				"revoked": {detail: text{
 					"该令牌已被撤销。",
 					"The token has been revoked.",

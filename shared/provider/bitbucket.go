@@ -104,7 +104,7 @@ func (b *bitbucket) Check(ctx context.Context, cred Credential) (CheckResult, er
 			HTML   link `json:"html"`
 		} `json:"links"`
 	}
-	r, err := b.fetchUser(ctx, call{address: b.api + "/2.0/user"}, cred, &user)
+	r, err := b.askAs(ctx, call{address: b.api + "/2.0/user"}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}

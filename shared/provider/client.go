@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -20,7 +21,7 @@ import (
 // userAgent is sent with every call: Gitee and GitHub refuse a call without one.
 const userAgent = "Bindery/1 (+source code binding)"
 
-// maxReplyLength is larger than any reply that is read here: list pages are kept short.
+// maxReplyLength is larger than any reply of a call that has no limit of its own.
 const maxReplyLength = 1 << 20
 
 // client makes the calls to one platform and interprets its replies. It holds no token. It may be
@@ -44,6 +45,8 @@ type call struct {
 	// body is a secret because a token request is one. withForm and withJSON set both.
 	body        secret.Text
 	contentType string
+	// limit is the length of the longest reply that is read; 0 is maxReplyLength.
+	limit int64
 }
 
 // authHeader is a header whose value is a secret.
@@ -105,7 +108,7 @@ func (c *client) do(ctx context.Context, k call) (reply, error) {
 		}
 		return reply{}, c.notTheAPI(reply{status: resp.StatusCode})
 	}
-	body, err := netguard.ReadBody(resp, maxReplyLength)
+	body, err := netguard.ReadBody(resp, cmp.Or(k.limit, maxReplyLength))
 	if errors.Is(err, netguard.ErrTooLong) {
 		return reply{}, c.failed(resp.StatusCode).From(err)
 	}

@@ -91,7 +91,7 @@ func (g *gitee) Check(ctx context.Context, cred Credential) (CheckResult, error)
 		AvatarURL loose `json:"avatar_url"`
 		HTMLURL   loose `json:"html_url"`
 	}
-	r, err := g.fetchUser(ctx, call{address: g.api + "/api/v5/user"}, cred, &user)
+	r, err := g.askAs(ctx, call{address: g.api + "/api/v5/user"}, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}

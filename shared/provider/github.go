@@ -115,7 +115,7 @@ func (g *gitHub) Check(ctx context.Context, cred Credential) (CheckResult, error
 		HTMLURL   loose `json:"html_url"`
 	}
 	k := call{address: g.api + "/user", header: gitHubHeader}
-	r, err := g.fetchUserWithRetry(ctx, k, cred, &user)
+	r, err := g.askAgain(ctx, k, cred, &user)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -159,19 +159,19 @@ func word(text loose) string {
 // replicaLagBackoff is the wait before the second try: GitHub's replicas learn of a new token late.
 const replicaLagBackoff = time.Second
 
-// fetchUserWithRetry is [oauth.fetchUser] with a second try after a 401: right after a refresh
-// GitHub may refuse the new token for a moment.
-func (g *gitHub) fetchUserWithRetry(
+// askAgain is [oauth.askAs] with a second try after a 401: right after a refresh GitHub may refuse
+// the new token for a moment.
+func (g *gitHub) askAgain(
 	ctx context.Context, k call, cred Credential, into any,
 ) (reply, error) {
-	r, err := g.fetchUser(ctx, k, cred, into)
+	r, err := g.askAs(ctx, k, cred, into)
 	if r.status != http.StatusUnauthorized {
 		return r, err
 	}
 	if err := g.sleep(ctx, replicaLagBackoff); err != nil {
 		return reply{}, netguard.Problem(err, g.title)
 	}
-	return g.fetchUser(ctx, k, cred, into)
+	return g.askAs(ctx, k, cred, into)
 }
 
 // Revoke implements [Platform] by "Delete an app token". The call that deletes the grant would

@@ -136,15 +136,16 @@ func always(life time.Duration) func(bool) time.Duration {
 	return func(bool) time.Duration { return life }
 }
 
-// fetchUser asks whose token it is. Where the platform refuses the token or its permissions, the
-// problem has the reason of a consent, since the user has no token to copy or create.
-func (o *oauth) fetchUser(ctx context.Context, k call, cred Credential, into any) (reply, error) {
+// askAs makes a call with the user's token. Where the platform refuses the token or its
+// permissions, the problem has the reason of a consent, since the user has no token to copy or
+// create.
+func (o *oauth) askAs(ctx context.Context, k call, cred Credential, into any) (reply, error) {
 	k.auth = bearer(cred.Access)
 	r, err := o.ask(ctx, k, into)
 	switch {
 	case problem.Is(err, problem.TokenRejected), problem.Is(err, problem.TokenExpired):
 		return r, problem.Of(err).Because("consent")
-	case problem.Is(err, problem.PermissionMissing):
+	case problem.Is(err, problem.PermissionMissing) && problem.Of(err).Reason == "":
 		return r, problem.Of(err).Because(o.scopes.reason)
 	}
 	return r, err

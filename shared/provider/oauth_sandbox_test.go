@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ type world struct {
 	set     *provider.Set
 	clock   *testkit.Clock
 	slept   atomic.Int64
+	url     string // the sandbox's
 }
 
 const redirect = "https://bindery.example/v1/callback/x"
@@ -37,16 +39,20 @@ func newWorld(t *testing.T) *world {
 	w := &world{clock: testkit.NewClock()}
 	w.sandbox = sandbox.New(sandbox.Options{Now: w.clock.Now, Random: rand.Reader})
 	server := httptest.NewServer(w.sandbox)
+	w.url = server.URL
 	t.Cleanup(func() { w.sandbox.Close(); server.Close() })
 	for name, app := range w.sandbox.Apps() {
 		app.RedirectURI = redirect
 		w.sandbox.AddApp(name, app)
 	}
 	w.set = provider.New(provider.Options{
-		Guard: netguard.New(netguard.Options{}),
+		Guard: netguard.New(netguard.Options{
+			PrivateHosts: []string{strings.TrimPrefix(server.URL, "http://")},
+		}),
 		Now:   w.clock.Now,
 		Sleep: func(context.Context, time.Duration) error { w.slept.Add(1); return nil },
 		Endpoints: provider.Endpoints{
+			"BINDERY_CODEUP_URL": server.URL, "BINDERY_CODEUP_API_URL": server.URL,
 			"BINDERY_GITEE_URL": server.URL, "BINDERY_GITEE_API_URL": server.URL,
 			"BINDERY_GITHUB_URL": server.URL, "BINDERY_GITHUB_API_URL": server.URL,
 			"BINDERY_BITBUCKET_URL": server.URL, "BINDERY_BITBUCKET_API_URL": server.URL,

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -26,6 +27,7 @@ type Options struct {
 type Set struct {
 	names     []string
 	platforms []Platform
+	sites     []string // of each platform the first origin, "" if it has none
 }
 
 // New makes the platforms. It makes no call.
@@ -41,9 +43,15 @@ func New(o Options) *Set {
 	}
 	s := &Set{}
 	for _, r := range o.Platforms {
+		origins := o.Endpoints.origins(r)
 		s.names = append(s.names, r.Name)
+		site := ""
+		if len(origins) > 0 {
+			site = origins[0]
+		}
+		s.sites = append(s.sites, site)
 		s.platforms = append(s.platforms, r.New(Environment{
-			Guard: o.Guard, Now: o.Now, Sleep: o.Sleep, Origins: o.Endpoints.origins(r),
+			Guard: o.Guard, Now: o.Now, Sleep: o.Sleep, Origins: origins,
 		}))
 	}
 	return s
@@ -56,6 +64,15 @@ func (s *Set) Get(name string) (Platform, bool) {
 		return nil, false
 	}
 	return s.platforms[i], true
+}
+
+// Site returns the address of a platform's pages and git server: the first of its registration's
+// origins, or address if it has none, which is the address that the user of a binding entered.
+func (s *Set) Site(name, address string) string {
+	if i := slices.Index(s.names, name); i >= 0 {
+		return cmp.Or(s.sites[i], address)
+	}
+	return address
 }
 
 // Names returns the platforms' names in the order of their registrations.

@@ -83,5 +83,5 @@ func TestBitbucketsListsAcrossWorkspacesAreGone(t *testing.T) {
 		address, _ := data["announcement_url"].(string)
 		testkit.Want(t, "announcement", strings.HasPrefix(address, "https://"), true)
 	}
-	testkit.Want(t, "another path", w.send(w.request("GET", "/2.0/repositories/acme", "")).status, 404)
+	testkit.Want(t, "another path", w.send(w.request("GET", "/2.0/teams/acme", "")).status, 404)
 }

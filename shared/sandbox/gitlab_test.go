@@ -1,11 +1,13 @@
 package sandbox_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/gitlab"
+	"bindery/shared/sandbox/platform"
 	"bindery/shared/secret"
 	"bindery/shared/testkit"
 )
@@ -162,10 +164,29 @@ func TestGitLabRotatingARevokedTokenRevokesTheFamily(t *testing.T) {
 }
 
 func TestGitLabListsProjectsInPages(t *testing.T) {
-	_, origin := open(t, sandbox.Options{})
-	got := call(t, noBody("GET", origin+"/gitlab/api/v4/projects?per_page=1&page=2"),
-		privateText("glpat-sandbox-alice-readonly"))
-	if got.status != 200 || got.field(t, "path_with_namespace") != "team/world" {
-		t.Errorf("got %d, %s", got.status, got.body)
+	s, origin := open(t, sandbox.Options{})
+	const projects = "/gitlab/api/v4/projects?order_by=id&sort=desc&per_page=3"
+	get := func(address string) answer {
+		got := call(t, noBody("GET", address), privateText("glpat-sandbox-alice-readonly"))
+		if got.status != 200 {
+			t.Fatalf("%s: got %d", address, got.status)
+		}
+		return got
+	}
+	first, second := get(origin+projects), get(origin+projects+"&page=2")
+	if first.header.Get("X-Next-Page") != "2" || first.header.Get("X-Total") != "8" ||
+		first.field(t, "id").(float64) <= second.field(t, "id").(float64) {
+		t.Errorf("by offset: got %v, %s", first.header, first.body)
+	}
+	// The next page by id is the second one, however many there are.
+	s.SetSwitch(sandbox.GitLab, platform.ManyRepositories, true)
+	first = get(origin + projects + "&pagination=keyset")
+	link := first.header.Get("Link")
+	next, _, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+	if first.header.Get("X-Total") != "" || !strings.Contains(next, "id_before=") {
+		t.Fatalf("by id: got %v", first.header)
+	}
+	if got := get(next).field(t, "id").(float64); got >= first.field(t, "id").(float64) {
+		t.Errorf("the next page begins with %v", got)
 	}
 }

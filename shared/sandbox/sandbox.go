@@ -165,6 +165,11 @@ func (s *Sandbox) SetSwitch(name Platform, switchName string, on bool) {
 	}
 }
 
+// Repository returns a repository that a platform has at a path, for the hashes of its commits.
+func Repository(name Platform, path string) git.Repository {
+	return platform.NewRepository(name, path).Repository
+}
+
 // Samples lists what a person can try, in the order of the console. The tokens are fixed and fake,
 // and meant to be shown.
 func (s *Sandbox) Samples() []Sample {

@@ -30,6 +30,9 @@ type Request struct {
 	// MinimumLife is how long the credential must remain valid. If the platform's tokens have a
 	// shorter life, the result has the true expiry.
 	MinimumLife time.Duration
+	// Repository, if it isn't empty, is what the credential is for: the clone address or the key of
+	// a repository.
+	Repository string
 }
 
 // Credential is what a build gets. It never has a refresh token.
@@ -43,18 +46,23 @@ type Credential struct {
 // left. Without a refresh it makes one call to the table, and one to the vault or none. It waits
 // for a refresh for 18 seconds at most.
 //
-// Its errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired] until the
-// user binds again; [problem.NewerVersion], with RetryAfter, for a record that this version can't
-// read; and a platform_… problem or [problem.ClientRefused], with RetryAfter, when the token has
-// expired and a refresh fails temporarily. While the token is valid, a refresh that fails
-// temporarily is no error.
+// A Repository that isn't on the binding's platform is refused, so that git sends the token to no
+// other host: [problem.InputMalformed] (host) for an address, [problem.RepositoryUnknown] for a
+// key. The other errors are [problem.NotBound]; [problem.TokenRevoked] and [problem.TokenExpired]
+// until the user binds again; [problem.NewerVersion], with RetryAfter, for a record that this
+// version can't read; and a platform_… problem or [problem.ClientRefused], with RetryAfter, when
+// the token has expired and a refresh fails temporarily. While the token is valid, a refresh that
+// fails temporarily is no error.
 func (s *Service) Credential(ctx context.Context, in Request) (Credential, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
 		return Credential{}, problem.New(problem.PlatformUnknown)
 	}
 	key := binding.KeyOf(in.By.Account, in.Instance, in.Platform)
-	rec, token, err := s.freshToken(ctx, key, in.MinimumLife)
+	rec, k, err := s.freshToken(ctx, key, in.MinimumLife)
+	if err == nil {
+		err = s.checkRepository(rec, in.Repository)
+	}
 	s.countCredential(ctx, in.Platform, err)
 	if err != nil {
 		return Credential{}, err
@@ -64,29 +72,40 @@ func (s *Service) Credential(ctx context.Context, in Request) (Credential, error
 	})
 	return Credential{
 		Username:  rec.Token.Username,
-		Token:     token,
+		Token:     k.Token.Access,
 		ExpiresAt: rec.Token.ExpiresAt,
 	}, nil
 }
 
-// freshToken reads a binding and its access token, refreshed if necessary.
+// Token returns a binding and its token in the form that its platform is asked with, for a call of
+// Bindery's own. It refreshes, costs and fails as Credential does.
+func (s *Service) Token(
+	ctx context.Context, key binding.Key, minLife time.Duration,
+) (binding.Record, provider.Credential, error) {
+	rec, k, err := s.freshToken(ctx, key, minLife)
+	if err != nil {
+		return binding.Record{}, provider.Credential{}, err
+	}
+	return rec, CredentialOf(rec, k), nil
+}
+
+// freshToken reads a binding and its token, refreshed if necessary.
 func (s *Service) freshToken(
 	ctx context.Context, key binding.Key, minLife time.Duration,
-) (rec binding.Record, token secret.Text, err error) {
+) (rec binding.Record, k ledger.TokenBundle, err error) {
 	if rec, err = s.ledger.Record(ctx, key); err != nil {
-		return rec, token, err
+		return rec, k, err
 	}
 	read := rec
 	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
 		_ = s.NoteLost(ctx, read, err)
-		return rec, token, err
+		return rec, k, err
 	}
-	k, err := s.CachedTokenBundle(ctx, rec)
-	if err != nil {
+	if k, err = s.CachedTokenBundle(ctx, rec); err != nil {
 		_ = s.NoteLost(ctx, rec, err)
-		return rec, token, ledger.Unavailable("reading the token", err)
+		return rec, k, ledger.Unavailable("reading the token", err)
 	}
-	return rec, k.Token.Access, nil
+	return rec, k, nil
 }
 
 // countCredential writes the metric of one credential. Its kind is "done", or the code of the

@@ -9,13 +9,19 @@ const { getCurrentUserFunc, getUserOrganizationsFunc, getOrganizationDepartments
   listOrganizationRolesFunc } = await load('organization/organization');
 const { getOrganizationMembersFunc } = await load('organization/members');
 const { listRepositoriesFunc, getRepositoryFunc } = await load('codeup/repositories');
-const { listBranchesFunc } = await load('codeup/branches');
+const { listBranchesFunc, getBranchFunc } = await load('codeup/branches');
+const { getCommit } = await load('codeup/commits');
+const { getFileBlobsFunc } = await load('codeup/files');
 
 await getCurrentUserFunc();
 await getUserOrganizationsFunc();
 await getOrganizationDepartmentsFunc(organization);
 await listOrganizationRolesFunc(organization);
 await getOrganizationMembersFunc(organization, 1, 100);
-await listRepositoriesFunc(organization, 1, 20);
+await listRepositoriesFunc(organization, 1, 20, undefined, undefined, 'hello');
 await getRepositoryFunc(organization, repository);
-await listBranchesFunc(organization, repository, 1, 1);
+await listBranchesFunc(organization, repository, 1, 1, undefined, 'main');
+await getBranchFunc(organization, repository, 'feature/a');
+const { commit } = await getBranchFunc(organization, repository, 'main');
+await getCommit({ organizationId: organization, repositoryId: repository, sha: commit.id });
+await getFileBlobsFunc(organization, repository, '目录/文件.txt', commit.id);

@@ -44,6 +44,9 @@ const (
 const codeupRepository = "GET " + codeupAPI +
 	"/oapi/v1/codeup/organizations/{organization}/repositories/{repository}"
 
+// giteeRepository is the call for one of Gitee's repositories.
+const giteeRepository = "GET gitee.com/api/v5/repos/{owner}/{repo}"
+
 // facts are held for the calls that the table calls documented, assumed, or recorded without a
 // description.
 var facts = []fact{
@@ -74,6 +77,49 @@ var facts = []fact{
 	{
 		call: "GET gitee.com/api/v5/user", header: "Authorization", fields: "id login name avatar_url",
 		fails: []int{401, 403}, failure: "message",
+	},
+	{
+		call: "GET gitee.com/api/v5/user/repos", header: "Authorization",
+		query:  "visibility affiliation type sort direction q page per_page",
+		fields: "id full_name html_url default_branch private internal permission",
+		fails:  []int{401, 403}, failure: "message",
+	},
+	{
+		call: giteeRepository, header: "Authorization",
+		fields: "id full_name html_url default_branch private internal permission",
+		fails:  []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: giteeRepository + "/branches", header: "Authorization",
+		query: "sort direction page per_page", fields: "name commit protected",
+		fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: giteeRepository + "/branches/{branch}", header: "Authorization",
+		fields: "name commit protected", fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: giteeRepository + "/tags", header: "Authorization",
+		query: "sort direction page per_page", fields: "name message commit",
+		fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: giteeRepository + "/commits/{sha}", header: "Authorization",
+		fields: "sha html_url commit", fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: giteeRepository + "/contents/{path...}", header: "Authorization", query: "ref",
+		fields: "type encoding size name path content sha",
+		fails:  []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: "GET api.bitbucket.org/2.0/user/workspaces", header: "Authorization",
+		query: "pagelen page", fields: "values", fails: []int{401, 403}, failure: "error type",
+	},
+	{
+		call:   "GET api.bitbucket.org/2.0/user/workspaces/{workspace}/permissions/repositories",
+		header: "Authorization", query: "q sort pagelen page", fields: "values",
+		fails: []int{401, 403, 404}, failure: "error type",
 	},
 	{
 		call: "GET github.com/login/oauth/authorize", query: authorizeQuery + " scope prompt",

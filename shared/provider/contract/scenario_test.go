@@ -44,6 +44,34 @@ func recordAll(t *testing.T) []exchange {
 	return w.records
 }
 
+// repositories looks at the sandbox's repositories, and for what isn't there.
+func (w *world) repositories(p provider.Platform, cred provider.Credential) {
+	ctx, reader := w.t.Context(), p.(provider.RepositoryPlatform)
+	name := p.Describe().Name
+	page, err := reader.Repositories(ctx, cred, "", "")
+	if err != nil {
+		w.t.Fatalf("%s: list the repositories: %v", name, err)
+	}
+	_, _ = reader.Repositories(ctx, cred, "hello", "")
+	for _, r := range page.Repositories {
+		if !strings.HasSuffix(r.Name, "/hello") && !strings.HasSuffix(r.Name, "/empty") {
+			continue
+		}
+		_, _ = reader.Repository(ctx, cred, r.ID)
+		for _, search := range []string{"", "main"} {
+			_, _ = reader.Refs(ctx, cred, r.ID, provider.Branches, search, "")
+			_, _ = reader.Refs(ctx, cred, r.ID, provider.Tags, search, "")
+		}
+		commit, _ := reader.Commit(ctx, cred, r.ID, "heads/main")
+		for _, ref := range []string{commit.Hash, "tags/v1.0.0", "tags/v2.0.0", "heads/nothing"} {
+			_, _ = reader.Commit(ctx, cred, r.ID, ref)
+		}
+		for _, path := range []string{"Dockerfile", "docs/read me #1?.md", "nothing"} {
+			_, _ = reader.File(ctx, cred, r.ID, path, "heads/main")
+		}
+	}
+}
+
 // pastes binds with every sample of a platform that is bound by token, and checks and revokes.
 func (w *world) pastes(name string, p provider.TokenPlatform) {
 	ctx := w.t.Context()
@@ -57,6 +85,13 @@ func (w *world) pastes(name string, p provider.TokenPlatform) {
 		w.createHook()
 		_, _ = p.Check(ctx, provider.Credential{
 			Access: w.fullCodeupToken(), Username: "alice", Organization: mainOrganization,
+		})
+		w.repositories(p, provider.Credential{
+			Access: w.fullCodeupToken(), Organization: mainOrganization,
+		})
+	} else {
+		w.repositories(p, provider.Credential{
+			Access: secret.New("glpat-sandbox-alice-good"), Address: address,
 		})
 	}
 	for _, on := range switches {
@@ -100,7 +135,8 @@ func (w *world) fullCodeupToken() secret.Text {
 	return w.sandbox.Codeup.AddToken(codeup.Token{
 		CloneAccount: "alice",
 		Permissions: append(
-			codeup.Minimal(), codeup.UserInfo, codeup.Organizations, codeup.Roles),
+			codeup.Minimal(), codeup.UserInfo, codeup.Organizations, codeup.Roles, codeup.Commits,
+			codeup.Files),
 	})
 }
 
@@ -137,6 +173,7 @@ func (w *world) consents(name string, p provider.OAuthPlatform) {
 		return token
 	}
 	token := bind("alice", nil)
+	w.repositories(p, provider.Credential{Access: token.Access, Scopes: token.Scopes})
 	_, _ = p.Refresh(ctx, wrong, token.Refresh)
 	w.minutes.Add(26 * 60) // longer than any token's life
 	check(token)

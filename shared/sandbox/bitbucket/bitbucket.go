@@ -62,6 +62,7 @@ func New(env *platform.Env) *oauth.Platform {
 	} {
 		s.Mux.HandleFunc("GET "+path, gone)
 	}
+	s.repositoryRoutes()
 	s.Mux.HandleFunc("/2.0/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, platform.Object{"message": "Resource not found"})
 	})
@@ -139,31 +140,24 @@ func (s *server) writeFault(w http.ResponseWriter, fault oauth.Fault) {
 	}
 }
 
+// refusal returns the error about a token.
+func refusal(err error) platform.Object {
+	if errors.Is(err, oauth.ErrExpiredToken) {
+		return platform.Object{
+			"message": "Access token expired. Use your refresh token to obtain a new access token.",
+		}
+	}
+	return platform.Object{"message": "The access token is missing or unknown."}
+}
+
 // user returns the user of the token.
 func (s *server) user(w http.ResponseWriter, r *http.Request) {
-	c, err := s.Caller(oauth.Bearer(r, "Bearer"))
-	if err != nil {
-		message := "The access token is missing or unknown."
-		if errors.Is(err, oauth.ErrExpiredToken) {
-			message = "Access token expired. Use your refresh token to obtain a new access token."
-		}
-		fail(w, http.StatusUnauthorized, platform.Object{"message": message})
-		return
-	}
-	w.Header().Set("X-OAuth-Scopes", strings.Join(c.Scopes, ", "))
-	w.Header().Set("X-Accepted-OAuth-Scopes", "account")
-	if !c.Has("account") {
-		fail(w, http.StatusForbidden, platform.Object{
-			"message": "The token lacks a scope that this needs.",
-			"detail": platform.Object{
-				"required": []string{"account"}, "granted": append([]string{}, c.Scopes...),
-			},
-		})
+	c, ok := s.authenticate(w, r, "account")
+	if !ok {
 		return
 	}
 	uuid := fmt.Sprintf("{%08x-0000-4000-8000-5a4d0b0c0000}", c.ID)
 	origin := s.Origin(r)
-	link := func(path string) platform.Object { return platform.Object{"href": origin + path} }
 	platform.WriteJSON(w, http.StatusOK, platform.Object{
 		"type":         "user",
 		"uuid":         uuid,
@@ -171,9 +165,9 @@ func (s *server) user(w http.ResponseWriter, r *http.Request) {
 		"nickname":     c.Login,
 		"display_name": c.Name,
 		"links": platform.Object{
-			"self":   link("/2.0/users/" + url.PathEscape(uuid)),
-			"html":   link("/" + url.PathEscape(uuid)),
-			"avatar": link("/sandbox/avatars/" + c.Login),
+			"self":   link(origin + "/2.0/users/" + url.PathEscape(uuid)),
+			"html":   link(origin + "/" + url.PathEscape(uuid)),
+			"avatar": link(origin + "/sandbox/avatars/" + c.Login),
 		},
 	})
 }

@@ -20,9 +20,15 @@ type call struct {
 	organization string
 }
 
-// handler answers one kind of call with an object, with a list, which is paged, or with nil, which
-// is an empty reply. It runs with the lock held, and its answer is a copy.
+// handler answers one kind of call with an object, with a list or names, which are paged, or with
+// nil, which is an empty reply. It runs with the lock held, and its answer is a copy.
 type handler func(call) (any, *apiError)
+
+// names is a list whose items are described when it is known which of them are on the page.
+type names struct {
+	all      []string
+	describe func(name string) platform.Object
+}
 
 // routes returns the routes of the central edition.
 func (s *Server) routes() http.Handler {
@@ -45,8 +51,11 @@ func (s *Server) routes() http.Handler {
 	handle("GET "+org+"/roles", Roles, s.listRoles)
 	handle("GET "+repos, Repositories, s.listRepositories)
 	handle("GET "+repos+"/{repository}", Repositories, s.inRepository(s.getRepository))
-	handle("GET "+repos+"/{repository}/branches", Branches, s.inRepository(listBranches))
-	handle("GET "+repos+"/{repository}/tags", Tags, s.inRepository(listTags))
+	handle("GET "+repos+"/{repository}/branches", Branches, s.inRepository(s.listBranches))
+	handle("GET "+repos+"/{repository}/branches/{name}", Branches, s.inRepository(s.getBranch))
+	handle("GET "+repos+"/{repository}/tags", Tags, s.inRepository(s.listTags))
+	handle("GET "+repos+"/{repository}/commits/{sha}", Commits, s.inRepository(s.getCommit))
+	handle("GET "+repos+"/{repository}/files/{path}", Files, s.inRepository(s.getFile))
 	handle("GET "+hooks, HooksRead, s.inRepository(s.listHooks))
 	handle("POST "+hooks, Hooks, s.inRepository(s.createHook))
 	handle("GET "+hooks+"/{hook}", HooksRead, s.getHook)
@@ -74,6 +83,12 @@ func (s *Server) serve(p Permission, h handler) http.HandlerFunc {
 			w.WriteHeader(http.StatusNoContent)
 		case []platform.Object:
 			platform.WriteJSON(w, http.StatusOK, page(w, r, body))
+		case names:
+			list := []platform.Object{}
+			for _, name := range page(w, r, body.all) {
+				list = append(list, body.describe(name))
+			}
+			platform.WriteJSON(w, http.StatusOK, list)
 		default:
 			platform.WriteJSON(w, http.StatusOK, body)
 		}
@@ -137,7 +152,7 @@ func (s *Server) requestID() string {
 }
 
 // page returns the part of a list that the request asks for, and sets the headers about it.
-func page(w http.ResponseWriter, r *http.Request, all []platform.Object) []platform.Object {
+func page[T any](w http.ResponseWriter, r *http.Request, all []T) []T {
 	p := platform.PageOf(r, "perPage", len(all))
 	pages := (len(all) + p.Size - 1) / p.Size
 	h := w.Header()
@@ -153,7 +168,7 @@ func page(w http.ResponseWriter, r *http.Request, all []platform.Object) []platf
 	if p.Number > 1 {
 		h.Set("X-Prev-Page", strconv.Itoa(p.Number-1))
 	}
-	return append([]platform.Object{}, all[p.From:p.To]...)
+	return append([]T{}, all[p.From:p.To]...)
 }
 
 // notFound is a 404.

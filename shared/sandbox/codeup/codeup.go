@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +31,8 @@ const (
 	Organizations Permission = "组织：只读"
 	Roles         Permission = "组织角色：只读"
 	HooksRead     Permission = "WebHook：只读" // included in [Hooks]
+	Commits       Permission = "提交：只读"
+	Files         Permission = "文件：只读"
 )
 
 // Minimal lists the six permissions that a registry asks for.
@@ -62,6 +63,8 @@ type Repository struct {
 	ID             int64
 	Path           string // without the organization
 	Branches, Tags []string
+	Annotated      []string // tags that are objects of their own
+	Archived       bool
 }
 
 // Token is a personal access token.
@@ -136,6 +139,7 @@ func newSwitches() *platform.Switches {
 			"errors are plain text under a JSON content type")},
 		platform.Switch{Name: AllowList, Text: platform.Text("组织开启 IP 白名单，拒绝本机",
 			"the organization's address allow-list refuses this caller")},
+		platform.ManySwitch(),
 	)
 }
 
@@ -238,16 +242,6 @@ func (s *Server) WrongPasswords(cloneAccount string) int {
 
 // maxWrongPasswords is how many wrong passwords lock an account.
 const maxWrongPasswords = 5
-
-// repository finds a repository by its id, or by its path with the organization. Hold mu.
-func (s *Server) repository(organization, idOrPath string) (Repository, bool) {
-	for _, r := range s.organizations[organization].Repositories {
-		if strconv.FormatInt(r.ID, 10) == idOrPath || organization+"/"+r.Path == idOrPath {
-			return r, true
-		}
-	}
-	return Repository{}, false
-}
 
 // apiError is an error in Codeup's form.
 type apiError struct {

@@ -24,14 +24,11 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		http.Error(w, err.message, err.status)
 	case r.Method == http.MethodPost || r.Header.Get("Git-Protocol") != "":
-		s.Git.Serve(w, r, git.Repository{
-			Name:     fmt.Sprintf("codeup-%d", repository.ID),
-			Branches: repository.Branches, Tags: repository.Tags,
-		})
+		s.Git.Serve(w, r, repository.contents(r.PathValue("organization")))
 	default:
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		w.Header().Set("Cache-Control", "no-cache")
-		_, _ = w.Write(advertisement(repository))
+		_, _ = w.Write(advertisement(repository.contents(r.PathValue("organization"))))
 	}
 }
 
@@ -71,22 +68,25 @@ func (s *Server) openRepository(r *http.Request, path string) (Repository, *apiE
 }
 
 // advertisement lists refs (gitprotocol-http, "smart server response").
-func advertisement(r Repository) []byte {
+func advertisement(r git.Repository) []byte {
 	var b strings.Builder
 	b.WriteString(packet("# service=git-upload-pack\n") + "0000")
 	const capabilities = "\x00side-band-64k agent=sandbox"
 	if len(r.Branches) == 0 {
 		b.WriteString(packet(strings.Repeat("0", 40) + " capabilities^{}" + capabilities + "\n"))
 	} else {
-		head := r.Branches[0]
+		head, _ := r.Commit("heads/" + r.Branches[0])
 		b.WriteString(packet(fmt.Sprintf("%s HEAD%s symref=HEAD:refs/heads/%s\n",
-			commitID(r.ID, head), capabilities, head)))
+			head.Hash, capabilities, r.Branches[0])))
 	}
-	for _, name := range r.Branches {
-		b.WriteString(packet(commitID(r.ID, name) + " refs/heads/" + name + "\n"))
-	}
-	for _, name := range r.Tags {
-		b.WriteString(packet(commitID(r.ID, name) + " refs/tags/" + name + "\n"))
+	for _, ref := range r.Refs() {
+		c, _ := r.Commit(ref)
+		if tag := r.TagObject(strings.TrimPrefix(ref, "tags/")); strings.HasPrefix(ref, "tags/") &&
+			tag != "" {
+			b.WriteString(packet(tag + " refs/" + ref + "\n"))
+			ref += "^{}"
+		}
+		b.WriteString(packet(c.Hash + " refs/" + ref + "\n"))
 	}
 	b.WriteString("0000")
 	return []byte(b.String())

@@ -1,11 +1,16 @@
 package codeup
 
 import (
-	"crypto/sha1"
+	"cmp"
+	"encoding/base64"
 	"fmt"
+	"net/http"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 
+	"bindery/shared/sandbox/git"
 	"bindery/shared/sandbox/platform"
 )
 
@@ -27,7 +32,7 @@ func (s *Server) describe(c call, r Repository) platform.Object {
 		"id": r.ID, "name": r.Path, "path": r.Path, "pathWithNamespace": full,
 		"nameWithNamespace": strings.ReplaceAll(full, "/", " / "), "description": "",
 		"visibility": "private", "webUrl": s.Origin(c.Request) + "/" + full,
-		"avatarUrl": "", "archived": false, "demoProject": false, "starCount": 0,
+		"avatarUrl": "", "archived": r.Archived, "demoProject": false, "starCount": 0,
 		"createdAt": platform.Epoch, "updatedAt": platform.Epoch,
 		"lastActivityAt": platform.Epoch, "accessLevel": s.accessLevel(c),
 	}
@@ -41,12 +46,44 @@ func (s *Server) accessLevel(c call) int {
 	return 30
 }
 
+// repositories returns an organization's repositories. Hold mu.
+func (s *Server) repositories(organization string) []Repository {
+	all := slices.Clone(s.organizations[organization].Repositories)
+	if s.On(platform.ManyRepositories) {
+		for _, path := range platform.Paths("many", true) {
+			all = append(all, seeded(organization, path, 0))
+		}
+	}
+	return all
+}
+
+// repository finds a repository by its id, or by its path with the organization. Hold mu.
+func (s *Server) repository(organization, idOrPath string) (Repository, bool) {
+	for _, r := range s.repositories(organization) {
+		if strconv.FormatInt(r.ID, 10) == idOrPath || organization+"/"+r.Path == idOrPath {
+			return r, true
+		}
+	}
+	return Repository{}, false
+}
+
+// contents returns what git has of a repository.
+func (r Repository) contents(organization string) git.Repository {
+	of := platform.NewRepository(platform.Codeup, organization+"/"+r.Path)
+	of.Branches, of.Tags, of.Annotated = r.Branches, r.Tags, r.Annotated
+	return of.Repository
+}
+
 // listRepositories lists repositories without clone addresses, which only the detail has.
 func (s *Server) listRepositories(c call) (any, *apiError) {
-	var list []platform.Object
-	search := c.URL.Query().Get("search")
-	for _, r := range s.organizations[c.organization].Repositories {
-		if strings.Contains(r.Path, search) {
+	list := []platform.Object{}
+	query := c.URL.Query()
+	if page, _ := strconv.Atoi(query.Get("page")); page > 150 {
+		return nil, &apiError{http.StatusBadRequest, "BadRequest", "page is more than 150"}
+	}
+	search := strings.ToLower(query.Get("search"))
+	for _, r := range s.repositories(c.organization) {
+		if strings.Contains(strings.ToLower(r.Path), search) {
 			list = append(list, s.describe(c, r))
 		}
 	}
@@ -66,37 +103,85 @@ func (s *Server) getRepository(c call, r Repository) (any, *apiError) {
 	return o, nil
 }
 
-// commitID returns the commit of a branch or tag.
-func commitID(repository int64, ref string) string {
-	return fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "%d %s", repository, ref)))
-}
-
-// commit describes a commit in a list of refs.
-func commit(id string) platform.Object {
+// commit describes a commit.
+func (s *Server) commit(c call, r Repository, of git.Commit) platform.Object {
+	title, _, _ := strings.Cut(of.Message, "\n")
 	return platform.Object{
-		"id": id, "shortId": id[:8], "title": "Sandbox", "message": "Sandbox",
-		"authorName": "alice", "authorEmail": "alice@sandbox.invalid",
-		"committedDate": platform.Epoch, "parentIds": []string{},
+		"id": of.Hash, "shortId": of.Hash[:8], "title": title, "message": of.Message,
+		"authorName": git.Person, "authorEmail": git.Email, "authoredDate": git.When,
+		"committerName": git.Person, "committerEmail": git.Email, "committedDate": git.When,
+		"parentIds": []string{},
+		"webUrl":    s.Origin(c.Request) + "/" + c.organization + "/" + r.Path + "/commit/" + of.Hash,
 	}
 }
 
-func listBranches(_ call, r Repository) (any, *apiError) {
-	var list []platform.Object
-	for i, name := range r.Branches {
-		list = append(list, platform.Object{
-			"name": name, "defaultBranch": i == 0, "protected": i == 0,
-			"commit": commit(commitID(r.ID, name)),
-		})
-	}
-	return list, nil
+// searched returns the names that have the search in them.
+func searched(c call, names []string) []string {
+	search := strings.ToLower(c.URL.Query().Get("search"))
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return !strings.Contains(strings.ToLower(name), search)
+	})
 }
 
-func listTags(_ call, r Repository) (any, *apiError) {
-	var list []platform.Object
-	for _, name := range r.Tags {
-		list = append(list, platform.Object{
-			"name": name, "message": "", "commit": commit(commitID(r.ID, name)),
-		})
+func (s *Server) listBranches(c call, r Repository) (any, *apiError) {
+	contents := r.contents(c.organization)
+	return names{searched(c, r.Branches), func(name string) platform.Object {
+		return s.branch(c, r, contents, name)
+	}}, nil
+}
+
+func (s *Server) getBranch(c call, r Repository) (any, *apiError) {
+	if name := c.PathValue("name"); slices.Contains(r.Branches, name) {
+		return s.branch(c, r, r.contents(c.organization), name), nil
 	}
-	return list, nil
+	return notFound("Branch")
+}
+
+func (s *Server) branch(
+	c call, r Repository, contents git.Repository, name string,
+) platform.Object {
+	of, _ := contents.Commit("heads/" + name)
+	isDefault := name == r.Branches[0]
+	return platform.Object{
+		"name": name, "defaultBranch": isDefault, "protected": isDefault,
+		"commit": s.commit(c, r, of),
+	}
+}
+
+// listTags gives an annotated tag the id of its object.
+func (s *Server) listTags(c call, r Repository) (any, *apiError) {
+	contents := r.contents(c.organization)
+	all := searched(c, slices.Concat(r.Tags, r.Annotated))
+	return names{all, func(name string) platform.Object {
+		of, _ := contents.Commit("tags/" + name)
+		return platform.Object{
+			"name": name, "id": cmp.Or(contents.TagObject(name), of.Hash), "message": "",
+			"commit": s.commit(c, r, of),
+		}
+	}}, nil
+}
+
+func (s *Server) getCommit(c call, r Repository) (any, *apiError) {
+	of, found := r.contents(c.organization).Find(c.PathValue("sha"))
+	if !found {
+		return notFound("Commit")
+	}
+	return s.commit(c, r, of), nil
+}
+
+func (s *Server) getFile(c call, r Repository) (any, *apiError) {
+	of, found := r.contents(c.organization).Find(c.URL.Query().Get("ref"))
+	if !found {
+		return notFound("Commit")
+	}
+	file, found := of.File(c.PathValue("path"))
+	if !found {
+		return notFound("File")
+	}
+	return platform.Object{
+		"fileName": path.Base(file.Path), "filePath": file.Path, "blobId": file.Hash,
+		"size": strconv.Itoa(len(file.Content)), "encoding": "base64", "commitId": of.Hash,
+		"content": base64.StdEncoding.EncodeToString([]byte(file.Content)),
+		"ref":     c.URL.Query().Get("ref"),
+	}, nil
 }

@@ -1,6 +1,7 @@
 package codeup
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func newSeed(
 // seeds returns the tokens that are there from the start. A token without an account is unknown to
 // Codeup, as a deleted one is.
 func (s *Server) seeds() []seed {
-	full := append(Minimal(), UserInfo, Organizations)
+	full := append(Minimal(), UserInfo, Organizations, Commits, Files)
 	without := func(p Permission) []Permission {
 		return slices.DeleteFunc(slices.Clone(full), func(q Permission) bool { return p == q })
 	}
@@ -72,6 +73,16 @@ func (s *Server) seeds() []seed {
 		newSeed("pt-sandbox-empty", "carol", full, emptyOrg,
 			platform.Text("组织中没有代码库", "an organization without a repository"),
 			platform.Text("绑定成功；部分权限无法验证", "bound; some permissions can't be proved")),
+	}
+}
+
+// seeded returns a repository whose path decides what is in it. Without an id it gets one that
+// follows from the path.
+func seeded(organization, path string, id int64) Repository {
+	of := platform.NewRepository(platform.Codeup, organization+"/"+path)
+	return Repository{
+		ID: cmp.Or(id, of.ID), Path: path, Archived: of.Archived,
+		Branches: of.Branches, Tags: of.Tags, Annotated: of.Annotated,
 	}
 }
 
@@ -110,8 +121,11 @@ func (s *Server) seed() {
 		s.AddUser(u)
 	}
 	s.AddOrganization(Organization{ID: mainOrg, Name: "沙箱主组织", Repositories: []Repository{
-		{ID: 1001, Path: "hello", Branches: []string{"main", "feature/a"}, Tags: []string{"v1.0.0"}},
+		seeded(mainOrg, "hello", 1001),
 		{ID: 1002, Path: "group/world", Branches: []string{"master"}},
+		seeded(mainOrg, "group/archive", 1003), seeded(mainOrg, "group/branches", 1004),
+		seeded(mainOrg, "group/empty", 1005), seeded(mainOrg, "group/twins", 1006),
+		seeded(mainOrg, platform.ReadOnly, 1007),
 	}})
 	s.AddOrganization(Organization{ID: secondOrg, Name: "Sandbox Second", Repositories: []Repository{
 		{ID: 2001, Path: "second", Branches: []string{"main"}, Tags: []string{"v0.1"}},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,18 +24,6 @@ type Server struct {
 	backend string
 	made    map[string]bool // repositories, by name
 	closed  bool
-}
-
-// Repository is a repository with one file, the same on every branch. The first branch is the
-// default one.
-type Repository struct {
-	Name           string // of the folder on disk: letters, digits and dashes
-	Branches, Tags []string
-}
-
-// Demo returns the one repository of a platform whose API lists none.
-func Demo(platform string) Repository {
-	return Repository{Name: platform, Branches: []string{"main"}}
 }
 
 // The two requests of a clone (gitprotocol-http): for the refs, and for their objects.
@@ -64,7 +53,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, repository Reposi
 		return
 	}
 	inner := r.Clone(r.Context())
-	inner.URL.Path = "/" + repository.Name + "/.git/" + call
+	inner.URL.Path = "/" + repository.Name + "/" + call
 	inner.Header.Del("Authorization") // the program needs none
 	program := cgi.Handler{
 		Path: backend, Root: "/", Dir: folder,
@@ -112,7 +101,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		return err
 	}
 	s.folder, s.made = folder, map[string]bool{}
-	programs, err := s.run(ctx, "--exec-path")
+	programs, err := s.run(ctx, "", "--exec-path")
 	if err != nil {
 		return err
 	}
@@ -120,45 +109,56 @@ func (s *Server) prepare(ctx context.Context) error {
 	return nil
 }
 
-// create makes a repository on disk. Hold mu.
+// create makes a repository on disk, in one run of git-fast-import. Hold mu.
 func (s *Server) create(ctx context.Context, repository Repository) error {
-	tree := filepath.Join(s.folder, repository.Name)
 	first := "main"
 	if len(repository.Branches) > 0 {
 		first = repository.Branches[0]
 	}
-	if _, err := s.run(ctx, "init", "--quiet", "--initial-branch="+first, tree); err != nil {
+	folder := filepath.Join(s.folder, repository.Name)
+	_, err := s.run(ctx, "", "init", "--quiet", "--bare", "--initial-branch="+first, folder)
+	if err != nil || len(repository.Branches) == 0 {
 		return err
 	}
-	text := []byte("A repository of the sandbox: " + repository.Name + ".\n")
-	if err := os.WriteFile(filepath.Join(tree, "README.md"), text, 0o600); err != nil {
-		return err
-	}
-	var commands [][]string
-	if len(repository.Branches) > 0 {
-		commands = append(commands, []string{"add", "README.md"}, []string{
-			"-c", "user.name=Sandbox", "-c", "user.email=sandbox@sandbox.invalid",
-			"commit", "--quiet", "--message=First",
-		})
-		for _, name := range repository.Branches[1:] {
-			commands = append(commands, []string{"branch", name})
-		}
-	}
-	for _, name := range repository.Tags {
-		commands = append(commands, []string{"tag", name})
-	}
-	for _, args := range commands {
-		if _, err := s.run(ctx, append([]string{"-C", tree}, args...)...); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = s.run(ctx, repository.stream(),
+		"-C", folder, "-c", "core.fsync=none", "fast-import", "--quiet")
+	return err
 }
 
-// run runs git without this machine's settings.
-func (s *Server) run(ctx context.Context, args ...string) (string, error) {
+// stream returns the repository as git-fast-import reads it.
+func (r Repository) stream() string {
+	var b strings.Builder
+	data := func(text string) string { return fmt.Sprintf("data %d\n%s\n", len(text), text) }
+	shared, first := r.shared(), r.first()
+	for i, f := range shared {
+		fmt.Fprintf(&b, "blob\nmark :%d\n%s", i+1, data(f.Content))
+	}
+	base := len(shared) + 1
+	fmt.Fprintf(&b, "commit refs/heads/%s\nmark :%d\ncommitter %s\n%sM 100644 :1 %s\n\n",
+		r.Branches[0], base, signature(), data(first.Message), shared[0].Path)
+	for i, ref := range r.Refs() {
+		c := r.commit(ref, shared, first.Hash)
+		fmt.Fprintf(&b, "commit refs/%s\nmark :%d\ncommitter %s\n%sfrom :%d\n",
+			ref, base+1+i, signature(), data(c.Message), base)
+		fmt.Fprintf(&b, "M 100644 inline %s\n%s", c.Files[0].Path, data(c.Files[0].Content))
+		for n, f := range shared {
+			fmt.Fprintf(&b, "M 100644 :%d %s\n", n+1, f.Path)
+		}
+		// The tag's object takes the place of the commit.
+		name, isTag := strings.CutPrefix(ref, "tags/")
+		if isTag && slices.Contains(r.Annotated, name) {
+			fmt.Fprintf(&b, "\ntag %s\nfrom :%d\ntagger %s\n%s",
+				name, base+1+i, signature(), data(tagMessage(name)))
+		}
+	}
+	return b.String()
+}
+
+// run runs git without this machine's settings, with text as its input.
+func (s *Server) run(ctx context.Context, text string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Env, command.Dir = environment(s.folder), s.folder
+	command.Stdin = strings.NewReader(text)
 	out, err := command.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("git %s: %w: %.200s", args[0], err, out)

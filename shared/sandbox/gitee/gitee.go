@@ -15,17 +15,23 @@ import (
 	"bindery/shared/secret"
 )
 
+// Searches is the switch of newer servers, which find repositories by q.
+const Searches = "searches-repositories"
+
 // server has the handlers of Gitee's own routes.
 type server struct{ *oauth.Platform }
 
 // New returns a Gitee with its users and its app.
 func New(env *platform.Env) *oauth.Platform {
 	s := &server{oauth.New(env, oauth.Rules{
-		Platform:         platform.Gitee,
-		Title:            "Gitee",
-		Paths:            []string{"/oauth/authorize", "/oauth/token", "/api/v5/"},
-		SettingsPath:     "/oauth/applications",
-		AuthorizePath:    "/oauth/authorize",
+		Platform:      platform.Gitee,
+		Title:         "Gitee",
+		Paths:         []string{"/oauth/authorize", "/oauth/token", "/api/v5/"},
+		SettingsPath:  "/oauth/applications",
+		AuthorizePath: "/oauth/authorize",
+		Switches: []platform.Switch{{Name: Searches, Text: platform.Text(
+			"支持按名称搜索代码仓库（较新的接口）。", "Finds repositories by name, as newer servers do.",
+		)}},
 		UntickableScopes: true, StrictRequest: true, AnonymousRefresh: true,
 		RedirectFits: func(registered, sent string) bool { return registered == sent },
 		Scopes:       requestedScopes,
@@ -37,6 +43,7 @@ func New(env *platform.Env) *oauth.Platform {
 	}, oauth.SeededApp(platform.Gitee), oauth.Users(2000))}
 	s.Mux.HandleFunc("POST /oauth/token", requireUserAgent(s.token))
 	s.Mux.HandleFunc("GET /api/v5/user", requireUserAgent(s.user))
+	s.repositoryRoutes()
 	s.Mux.HandleFunc("/api/v5/", requireUserAgent(func(w http.ResponseWriter, _ *http.Request) {
 		platform.WriteJSON(w, http.StatusNotFound, platform.Object{"message": "404 Not Found"})
 	}))
@@ -107,24 +114,31 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// user returns the user of the token, which is in the header or the query.
-func (s *server) user(w http.ResponseWriter, r *http.Request) {
+// caller returns the caller, whose token is in the header or the query and needs the scope. Else it
+// returns the status and the message of the refusal.
+func (s *server) caller(r *http.Request, scope string) (oauth.Caller, int, string) {
 	value := oauth.Bearer(r, "Bearer", "token")
 	if value == "" {
 		value = r.URL.Query().Get("access_token")
 	}
 	c, err := s.Caller(value)
-	status, message := http.StatusUnauthorized, ""
+	const refused = http.StatusUnauthorized
 	switch {
 	case errors.Is(err, oauth.ErrNoToken):
-		message = "401 Unauthorized"
+		return c, refused, "401 Unauthorized"
 	case errors.Is(err, oauth.ErrUnknownToken):
-		message = "401 Unauthorized: Access token does not exist"
+		return c, refused, "401 Unauthorized: Access token does not exist"
 	case err != nil:
-		message = "401 Unauthorized: Access token is expired"
-	case !c.Has("user_info"):
-		status, message = http.StatusForbidden, "403 Forbidden: scope user_info is missing"
+		return c, refused, "401 Unauthorized: Access token is expired"
+	case !c.Has(scope):
+		return c, http.StatusForbidden, "403 Forbidden: scope " + scope + " is missing"
 	}
+	return c, http.StatusOK, ""
+}
+
+// user returns the user of the token.
+func (s *server) user(w http.ResponseWriter, r *http.Request) {
+	c, status, message := s.caller(r, "user_info")
 	if message != "" {
 		platform.WriteJSON(w, status, platform.Object{"message": message})
 		return

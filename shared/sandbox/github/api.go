@@ -21,21 +21,22 @@ func fail(w http.ResponseWriter, status int, message string) {
 	})
 }
 
-// user returns the user of the token. It needs no scope; the token's scopes are in a header.
-func (s *server) user(w http.ResponseWriter, r *http.Request) {
+// authenticate returns the caller, and writes the headers that every reply has. It answers a call
+// without a valid token.
+func (s *server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Caller, bool) {
 	if r.UserAgent() == "" {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = w.Write([]byte("Forbidden: a User-Agent header is required\n"))
-		return
+		return oauth.Caller{}, false
 	}
 	c, err := s.Caller(oauth.Bearer(r, "Bearer", "token"))
 	switch {
 	case errors.Is(err, oauth.ErrNoToken):
 		fail(w, http.StatusUnauthorized, "Requires authentication")
-		return
+		return c, false
 	case err != nil:
 		fail(w, http.StatusUnauthorized, "Bad credentials")
-		return
+		return c, false
 	}
 	h := w.Header()
 	h.Set("X-OAuth-Scopes", strings.Join(c.Scopes, ", "))
@@ -47,7 +48,14 @@ func (s *server) user(w http.ResponseWriter, r *http.Request) {
 		h.Set("GitHub-Authentication-Token-Expiration",
 			c.ExpiresAt.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
-	platform.WriteJSON(w, http.StatusOK, s.describe(r, c.User))
+	return c, true
+}
+
+// user returns the user of the token. It needs no scope; the token's scopes are in a header.
+func (s *server) user(w http.ResponseWriter, r *http.Request) {
+	if c, ok := s.authenticate(w, r); ok {
+		platform.WriteJSON(w, http.StatusOK, s.describe(r, c.User))
+	}
 }
 
 // describe describes a user, with what GitHub shows of one to a token without the scope user.

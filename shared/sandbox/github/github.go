@@ -21,6 +21,8 @@ import (
 const (
 	LongTokens  = "long-tokens"
 	HourlyLimit = oauth.HourlyLimit
+	// SingleSignOn hides the repositories of an organization until the user signs in to it.
+	SingleSignOn = "single-sign-on"
 )
 
 // server has the handlers of GitHub's own routes.
@@ -30,9 +32,11 @@ type server struct{ *oauth.Platform }
 func New(env *platform.Env) *oauth.Platform {
 	s := &server{}
 	s.Platform = oauth.New(env, oauth.Rules{
-		Platform:         platform.GitHub,
-		Title:            "GitHub",
-		Paths:            []string{"/login/oauth/", "/user", "/applications/"},
+		Platform: platform.GitHub,
+		Title:    "GitHub",
+		Paths: []string{
+			"/login/oauth/", "/user", "/user/repos", "/repositories/", "/applications/",
+		},
 		SettingsPath:     "/settings/applications",
 		AuthorizePath:    "/login/oauth/authorize",
 		Switches:         switches(),
@@ -49,6 +53,7 @@ func New(env *platform.Env) *oauth.Platform {
 	}, oauth.SeededApp(platform.GitHub), users())
 	s.Mux.HandleFunc("POST /login/oauth/access_token", s.token)
 	s.Mux.HandleFunc("GET /user", s.user)
+	s.repositoryRoutes()
 	s.Mux.HandleFunc("POST /applications/{client}/token", s.checkToken)
 	s.Mux.HandleFunc("DELETE /applications/{client}/token", s.deleteToken)
 	s.Mux.HandleFunc("DELETE /applications/{client}/grant", s.deleteToken)
@@ -81,6 +86,8 @@ func switches() []platform.Switch {
 			"Issues tokens of 520 characters, with dots and dashes.")},
 		{Name: HourlyLimit, Text: platform.Text("一小时内签发十个令牌后，再次显示授权页面。",
 			"After ten tokens in an hour the consent page is shown again.")},
+		{Name: SingleSignOn, Text: platform.Text("组织 docs 要求单点登录，隐藏其代码仓库。",
+			"The organization docs requires single sign-on, and its repository is hidden.")},
 	}
 }
 

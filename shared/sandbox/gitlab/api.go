@@ -3,7 +3,6 @@ package gitlab
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // handler answers one kind of call by an authenticated token. It runs with the lock held. A nil
-// body is an empty reply.
+// body is an empty reply, text is no JSON.
 type handler func(r *http.Request, t *token, u User) (any, *apiError)
 
 // routes returns the routes, the same at the root and under /gitlab.
@@ -23,7 +22,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET "+self, s.serve(s.getSelf))
 	mux.HandleFunc("DELETE "+self, s.serve(s.deleteSelf))
 	mux.HandleFunc("POST "+self+"/rotate", s.rotate)
-	mux.HandleFunc("GET /api/v4/projects", s.serve(s.listProjects))
+	s.projectRoutes(mux)
 	mux.HandleFunc("GET /api/v4/version", s.serve(s.getVersion))
 	// The pages on which a user makes and revokes tokens.
 	page := http.RedirectHandler("/sandbox/#gitlab", http.StatusSeeOther)
@@ -57,7 +56,7 @@ func (s *Server) serve(h handler) http.HandlerFunc {
 		case body == nil:
 			w.WriteHeader(http.StatusNoContent)
 		default:
-			platform.WriteJSON(w, http.StatusOK, body)
+			write(w, body)
 		}
 	}
 }
@@ -184,23 +183,6 @@ func (s *Server) rotateSelf(_ *http.Request, t *token, u User) (any, *apiError) 
 	return o, nil
 }
 
-// listProjects lists the projects that the user maintains, in pages.
-func (s *Server) listProjects(r *http.Request, t *token, u User) (any, *apiError) {
-	if err := t.checkScope("api", "read_api"); err != nil {
-		return nil, err
-	}
-	base, list := s.base(r), []platform.Object{}
-	for i, path := range u.Projects {
-		list = append(list, platform.Object{
-			"id": u.ID*1000 + int64(i), "path_with_namespace": path,
-			"name": path[strings.LastIndex(path, "/")+1:], "default_branch": "main",
-			"web_url": base + "/" + path, "http_url_to_repo": base + "/" + path + ".git",
-		})
-	}
-	p := platform.PageOf(r, "per_page", len(list))
-	return list[p.From:p.To], nil
-}
-
 func (s *Server) getVersion(_ *http.Request, t *token, _ User) (any, *apiError) {
 	if err := t.checkScope("api", "read_api", "read_user"); err != nil {
 		return nil, err
@@ -220,14 +202,15 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	t, u, err := s.authenticate(password)
 	lacksScope := err == nil && t.checkScope("api", "read_repository", "write_repository") != nil
 	s.mu.Unlock()
+	project, member := findProject(s.withMany(u), path)
 	switch {
 	case err != nil || user != u.Username && user != "oauth2":
 		git.RequireLogin(w, "GitLab (sandbox)")
 	case lacksScope:
 		http.Error(w, "the token lacks a scope", http.StatusForbidden)
-	case !slices.Contains(u.Projects, path):
+	case !member:
 		http.Error(w, "The project you were looking for could not be found", http.StatusNotFound)
 	default:
-		s.Git.Serve(w, r, git.Demo(string(platform.GitLab)))
+		s.Git.Serve(w, r, project.Repository)
 	}
 }

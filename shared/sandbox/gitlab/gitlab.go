@@ -26,6 +26,8 @@ type User struct {
 	Bot bool
 	// Projects are those in which the user has the maintainer's role, as namespace/name.
 	Projects []string
+	// Reads are those in which the user has the reporter's role.
+	Reads []string
 }
 
 // Token is a personal access token.
@@ -80,6 +82,7 @@ func New(env *platform.Env) *Server {
 				"version 14.10: nor can a token revoke itself")},
 			platform.Switch{Name: RequireDPoP, Text: platform.Text("要求令牌附带持有证明（DPoP）",
 				"tokens need proof of possession (DPoP)")},
+			platform.ManySwitch(),
 		),
 		users:   map[string]User{},
 		tokens:  map[string]*token{},

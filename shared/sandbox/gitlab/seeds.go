@@ -93,10 +93,14 @@ func (s *Server) Samples() []platform.Sample {
 
 // seed fills an empty GitLab.
 func (s *Server) seed() {
-	s.AddUser(User{
-		Username: "alice", Name: "Alice 爱丽丝", Projects: []string{"alice/hello", "team/world"},
-	})
-	s.AddUser(User{Username: "bob", Name: "Bob", Projects: []string{"team/world"}})
+	for _, u := range []User{
+		{Username: "alice", Name: "Alice 爱丽丝"}, {Username: "bob", Name: "Bob"},
+	} {
+		paths := platform.Paths(u.Username, false)
+		u.Reads = paths[len(paths)-1:]
+		u.Projects = append(paths[:len(paths)-1:len(paths)-1], "team/world", "team/sub/group/hello")
+		s.AddUser(u)
+	}
 	s.AddUser(User{Username: "mallory", Name: "Mallory", State: "blocked"})
 	for _, seed := range s.seeds() {
 		s.addToken(seed.token, 0).revoked = seed.revoked

@@ -161,7 +161,7 @@ func New(env *platform.Env, rules Rules, app App, users []User) *Platform {
 	p := &Platform{
 		Rules:    rules,
 		Env:      env,
-		Switches: platform.NewSwitches(rules.Switches...),
+		Switches: platform.NewSwitches(append(rules.Switches, platform.ManySwitch())...),
 		Mux:      http.NewServeMux(),
 		users:    users,
 		apps:     map[string]App{app.ClientID: app},
@@ -234,7 +234,22 @@ func (p *Platform) user(login string) (User, bool) {
 	return p.users[i], true
 }
 
-// serveGit serves demo.git.
+// Repositories returns the repositories that a user may read, by path.
+func (p *Platform) Repositories(login string) []platform.Repository {
+	var all []platform.Repository
+	for _, path := range platform.Paths(login, p.On(platform.ManyRepositories)) {
+		all = append(all, platform.NewRepository(p.Platform, path))
+	}
+	return all
+}
+
+// RepositoryURL returns the clone address of a repository. The folder tells the platforms apart,
+// which share an origin here.
+func (p *Platform) RepositoryURL(origin, path string) string {
+	return origin + git.DemoFolder(string(p.Platform)) + path + ".git"
+}
+
+// serveGit serves demo.git, and the repositories that the token's user may read.
 func (p *Platform) serveGit(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	caller, fault := p.Caller(password)
@@ -246,9 +261,16 @@ func (p *Platform) serveGit(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the token lacks the scope "+p.GitScope, http.StatusForbidden)
 		return
 	}
-	if !strings.HasPrefix(r.URL.Path, git.DemoFolder(string(p.Platform))+"demo.git/") {
+	path, _, _ := strings.Cut(
+		strings.TrimPrefix(r.URL.Path, git.DemoFolder(string(p.Platform))), ".git/")
+	repository, found := platform.FindRepository(p.Repositories(caller.Login),
+		func(r platform.Repository) bool { return r.Path == path })
+	switch {
+	case path == "demo":
+		p.Git.Serve(w, r, git.Demo(string(p.Platform)))
+	case found:
+		p.Git.Serve(w, r, repository.Repository)
+	default:
 		http.Error(w, "Repository not found", http.StatusNotFound)
-		return
 	}
-	p.Git.Serve(w, r, git.Demo(string(p.Platform)))
 }
