@@ -289,7 +289,7 @@ func (g *gitee) File(
 			return reply{}, err
 		}
 		var told json.RawMessage
-		r, err := g.in(ctx, cred, at, "/contents/"+escapeParts(path)+"?ref="+commit, &told)
+		r, err := g.in(ctx, cred, at, giteeContents+escapeParts(path)+"?ref="+commit, &told)
 		if err != nil {
 			return r, err
 		}
@@ -301,6 +301,9 @@ func (g *gitee) File(
 	})
 }
 
+// giteeContents begins the path of a file in a repository.
+const giteeContents = "/contents/"
+
 // in asks for what is in a repository.
 func (g *gitee) in(
 	ctx context.Context, cred Credential, at giteeRepository, path string, into any,
@@ -308,7 +311,13 @@ func (g *gitee) in(
 	if _, _, ok := giteePath("1/" + string(at.FullName)); !ok {
 		return reply{}, g.repositoryUnknown()
 	}
-	return g.look(ctx, cred, "/repos/"+escapeParts(string(at.FullName))+path, into)
+	limit := int64(maxListLength)
+	if strings.HasPrefix(path, giteeContents) {
+		limit = maxEncodedLength
+	}
+	return g.askAs(ctx, call{
+		address: g.api + "/api/v5/repos/" + escapeParts(string(at.FullName)) + path, limit: limit,
+	}, cred, into)
 }
 
 func (g *gitee) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {

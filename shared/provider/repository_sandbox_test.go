@@ -53,7 +53,7 @@ func newReader(t *testing.T, name string) reader {
 	return r
 }
 
-// all lists every repository, and fails if a page costs more than a call.
+// all lists every repository that a search finds, and counts the pages.
 func (r reader) all(t *testing.T, search string) (all []provider.Repository, pages int) {
 	t.Helper()
 	for cursor := ""; pages < 100; {
@@ -164,8 +164,8 @@ func TestThreeThousandRepositoriesAreListedInFullAndSearched(t *testing.T) {
 	})
 }
 
-// extraCalls are calls of a whole list beside those for its pages: Bitbucket's workspaces are
-// listed when one begins.
+// extraCalls are the calls of a whole list that are not for its pages: where one of Bitbucket's
+// workspaces begins, the workspaces are listed.
 var extraCalls = map[string]int{provider.Bitbucket: 3}
 
 func TestRefsAreListedWithTheirCommits(t *testing.T) {
