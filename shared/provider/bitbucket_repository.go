@@ -110,10 +110,15 @@ func parseBitbucketCursor(text string) (bitbucketCursor, error) {
 // isPageToken reports whether s can be Bitbucket's name of a page, which needn't be a number.
 func isPageToken(s string) bool { return len(s) <= maxLabelLength && pathSafe(s) }
 
+// bitbucketRepositories implements [RepositoryPlatform].
+type bitbucketRepositories struct{ *bitbucket }
+
+func (b *bitbucket) repositories() RepositoryPlatform { return bitbucketRepositories{b} }
+
 // Repositories implements [RepositoryPlatform]. There is no list of all workspaces' repositories,
 // so each workspace is listed in turn; where one begins, the workspaces are listed too. A workspace
 // that refuses the user, such as one with an allow-list, is left out with a notice.
-func (b *bitbucket) Repositories(
+func (b bitbucketRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	at, err := parseBitbucketCursor(cursor)
@@ -262,7 +267,7 @@ func (b *bitbucket) list(
 
 // Repository implements [RepositoryPlatform]. The user's permission is asked for separately; if it
 // isn't told, the user counts as one who may not install webhooks.
-func (b *bitbucket) Repository(
+func (b bitbucketRepositories) Repository(
 	ctx context.Context, cred Credential, id string,
 ) (Repository, error) {
 	found, err := b.one(ctx, cred, id)
@@ -322,7 +327,7 @@ type bitbucketCommit struct {
 var bitbucketRefs = map[RefKind]string{Branches: "/refs/branches", Tags: "/refs/tags"}
 
 // Refs implements [RepositoryPlatform]. Whether a branch is protected isn't told.
-func (b *bitbucket) Refs(
+func (b bitbucketRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	path, ok := bitbucketPath(id)
@@ -357,7 +362,7 @@ func (b *bitbucket) Refs(
 }
 
 // Commit implements [RepositoryPlatform]. Bitbucket's own links to refs have literal slashes.
-func (b *bitbucket) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (b bitbucketRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
 	rev, err := b.parseRef(ref)
 	if err != nil {
 		return Commit{}, err
@@ -386,7 +391,7 @@ func (b *bitbucket) Commit(ctx context.Context, cred Credential, id, ref string)
 }
 
 // File implements [RepositoryPlatform].
-func (b *bitbucket) File(
+func (b bitbucketRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	at, ok := bitbucketPath(id)

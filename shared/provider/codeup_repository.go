@@ -53,9 +53,14 @@ func (p codeupProject) repository(site string) Repository {
 	}
 }
 
+// codeupRepositories implements [RepositoryPlatform].
+type codeupRepositories struct{ *codeup }
+
+func (p *codeup) repositories() RepositoryPlatform { return codeupRepositories{p} }
+
 // Repositories implements [RepositoryPlatform]. Codeup promises 150 pages. Later ones are read as
 // long as it answers them; where it refuses one, the list ends with a notice.
-func (p *codeup) Repositories(
+func (p codeupRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	n, err := pageOf(cursor)
@@ -90,7 +95,7 @@ func codeupQuery(search string, page int) string {
 }
 
 // Repository implements [RepositoryPlatform].
-func (p *codeup) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (p codeupRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
 	if !numeric(id) {
 		return Repository{}, p.repositoryUnknown()
 	}
@@ -128,7 +133,7 @@ var codeupRefs = map[RefKind]struct{ path, permission string }{
 }
 
 // Refs implements [RepositoryPlatform].
-func (p *codeup) Refs(
+func (p codeupRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	n, err := pageOf(cursor)
@@ -159,7 +164,7 @@ func (p *codeup) refPage(
 
 // Commit implements [RepositoryPlatform]. There is no call for one tag, so the list is searched,
 // which may cost up to ten calls. A branch is one segment of the path, with its slashes escaped.
-func (p *codeup) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (p codeupRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
 	rev, err := p.parseRef(ref)
 	if err != nil {
 		return Commit{}, err
@@ -210,7 +215,7 @@ func (p *codeup) tagCommit(
 }
 
 // File implements [RepositoryPlatform].
-func (p *codeup) File(
+func (p codeupRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	if !numeric(id) {

@@ -57,9 +57,14 @@ func giteePath(id string) (number, path string, ok bool) {
 	return number, path, numeric(number) && validPath(path) && strings.Count(path, "/") == 1
 }
 
+// giteeRepositories implements [RepositoryPlatform].
+type giteeRepositories struct{ *gitee }
+
+func (g *gitee) repositories() RepositoryPlatform { return giteeRepositories{g} }
+
 // Repositories implements [RepositoryPlatform]. Newer servers search by q. Older ones ignore it, so
 // a search goes over the list in any case.
-func (g *gitee) Repositories(
+func (g giteeRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	var page RepositoryPage
@@ -112,7 +117,7 @@ func giteeNext(r reply, n int) bool {
 }
 
 // Repository implements [RepositoryPlatform]. The repository's id has its path of today.
-func (g *gitee) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (g giteeRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
 	found, err := g.find(ctx, cred, id)
 	if err != nil {
 		return Repository{}, err
@@ -170,7 +175,7 @@ type giteeCommit struct {
 }
 
 // Refs implements [RepositoryPlatform]. Gitee has no search for refs.
-func (g *gitee) Refs(
+func (g giteeRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	at, err := g.find(ctx, cred, id)
@@ -202,7 +207,7 @@ func (g *gitee) refPage(
 
 // Commit implements [RepositoryPlatform]. There is no call for one tag, so the list is read, which
 // may cost up to ten calls; it has no commit's message, so the commit is asked for too.
-func (g *gitee) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (g giteeRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {
 		return Commit{}, err
@@ -280,7 +285,7 @@ func (g *gitee) tagCommit(
 }
 
 // File implements [RepositoryPlatform]. A folder is a list, and so is what doesn't exist.
-func (g *gitee) File(
+func (g giteeRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	return g.file(ctx, g, cred, id, path, ref, func(path, commit string) (reply, error) {

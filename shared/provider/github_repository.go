@@ -46,9 +46,14 @@ func (r gitHubRepository) repository(site string) Repository {
 	}
 }
 
+// gitHubRepositories implements [RepositoryPlatform].
+type gitHubRepositories struct{ *gitHub }
+
+func (g *gitHub) repositories() RepositoryPlatform { return gitHubRepositories{g} }
+
 // Repositories implements [RepositoryPlatform]. GitHub's search finds at most 1,000 repositories at
 // a low rate, so a search goes over the list.
-func (g *gitHub) Repositories(
+func (g gitHubRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	var page RepositoryPage
@@ -96,7 +101,7 @@ func (g *gitHub) hidden(r reply) []*problem.Problem {
 }
 
 // Repository implements [RepositoryPlatform].
-func (g *gitHub) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (g gitHubRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
 	if !numeric(id) {
 		return Repository{}, g.repositoryUnknown()
 	}
@@ -113,7 +118,7 @@ func (g *gitHub) Repository(ctx context.Context, cred Credential, id string) (Re
 
 // Refs implements [RepositoryPlatform]. The list of branches doesn't say which is the default one,
 // so the repository is asked for too.
-func (g *gitHub) Refs(
+func (g gitHubRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	if !numeric(id) {
@@ -150,7 +155,7 @@ func (g *gitHub) Refs(
 
 // Commit implements [RepositoryPlatform]. A name that no commit has is a 422, and an empty
 // repository a 409.
-func (g *gitHub) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (g gitHubRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {
 		return Commit{}, err
@@ -192,7 +197,7 @@ func (g *gitHub) Commit(ctx context.Context, cred Credential, id, ref string) (C
 }
 
 // File implements [RepositoryPlatform].
-func (g *gitHub) File(
+func (g gitHubRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	if !numeric(id) {

@@ -50,10 +50,15 @@ func (p gitLabProject) repository(address string) Repository {
 	}
 }
 
+// gitLabRepositories implements [RepositoryPlatform].
+type gitLabRepositories struct{ *gitLab }
+
+func (g *gitLab) repositories() RepositoryPlatform { return gitLabRepositories{g} }
+
 // Repositories implements [RepositoryPlatform]. The cursor is the last id of the page before: the
 // list goes down by id, so that it has no end at 10,000 and a project that is added or deleted
 // meanwhile moves no other.
-func (g *gitLab) Repositories(
+func (g gitLabRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	query := url.Values{
@@ -89,7 +94,7 @@ func (g *gitLab) Repositories(
 }
 
 // Repository implements [RepositoryPlatform].
-func (g *gitLab) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (g gitLabRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
 	if !numeric(id) {
 		return Repository{}, g.repositoryUnknown()
 	}
@@ -124,7 +129,7 @@ type gitLabCommit struct {
 var gitLabRefs = map[RefKind]string{Branches: "branches", Tags: "tags"}
 
 // Refs implements [RepositoryPlatform].
-func (g *gitLab) Refs(
+func (g gitLabRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	n, err := pageOf(cursor)
@@ -153,7 +158,7 @@ func (g *gitLab) Refs(
 
 // Commit implements [RepositoryPlatform]. A branch and a tag may have the same name, so each is
 // asked for as what it is. A name is one segment of the path, with its slashes escaped.
-func (g *gitLab) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (g gitLabRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {
 		return Commit{}, err
@@ -181,7 +186,7 @@ func (g *gitLab) Commit(ctx context.Context, cred Credential, id, ref string) (C
 }
 
 // File implements [RepositoryPlatform].
-func (g *gitLab) File(
+func (g gitLabRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	if !numeric(id) {

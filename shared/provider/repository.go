@@ -43,6 +43,17 @@ type RepositoryPlatform interface {
 	File(ctx context.Context, cred Credential, id, path, ref string) ([]byte, error)
 }
 
+// RepositoriesOf returns the platform with what it tells of repositories, and reports whether it
+// tells anything. That is a type of its own, because the linker keeps all exported methods of a
+// platform's type in every function.
+func RepositoriesOf(p Platform) (RepositoryPlatform, bool) {
+	teller, ok := p.(interface{ repositories() RepositoryPlatform })
+	if !ok {
+		return nil, false
+	}
+	return teller.repositories(), true
+}
+
 // FileLimit is the largest file that is returned, in bytes.
 const FileLimit = 256 << 10
 

@@ -77,7 +77,7 @@ func TestRecordedRepositories(t *testing.T) {
 				r.repository: file("repo"), r.branches: file("branches"), r.commit: file("commit"),
 			})
 			p, _ := s.platforms().Get(r.platform)
-			reader := p.(RepositoryPlatform)
+			reader, _ := RepositoriesOf(p)
 			cred := Credential{Access: secret.New(canaryToken), Address: s.URL}
 			want := r.want
 			want.URL, want.WebURL = s.URL+want.URL, s.URL+want.WebURL
@@ -125,7 +125,8 @@ func TestRecordedTags(t *testing.T) {
 			strings.TrimSuffix(want.path, "/tags"): recordedIn(t, goSCM, testdata+"repo.json"),
 		})
 		p, _ := s.platforms().Get(name)
-		refs, err := p.(RepositoryPlatform).Refs(t.Context(),
+		reader, _ := RepositoriesOf(p)
+		refs, err := reader.Refs(t.Context(),
 			Credential{Access: secret.New(canaryToken), Address: s.URL}, want.id, Tags, "", "")
 		found := false
 		for _, ref := range refs.Refs {

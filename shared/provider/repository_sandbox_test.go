@@ -36,7 +36,7 @@ func newReader(t *testing.T, name string) reader {
 	w := newWorld(t)
 	p, _ := w.set.Get(name)
 	r := reader{world: w, name: name}
-	r.RepositoryPlatform = p.(provider.RepositoryPlatform)
+	r.RepositoryPlatform, _ = provider.RepositoriesOf(p)
 	switch name {
 	case provider.GitLab:
 		r.cred = provider.Credential{

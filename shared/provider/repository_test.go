@@ -15,7 +15,8 @@ import (
 // reader returns a platform that calls the site, and a credential for it.
 func (s *tokenSite) reader(name string) (RepositoryPlatform, Credential) {
 	p, _ := s.platforms().Get(name)
-	return p.(RepositoryPlatform), Credential{
+	platform, _ := RepositoriesOf(p)
+	return platform, Credential{
 		Access: secret.New(canaryToken), Address: s.URL, Organization: "o1",
 	}
 }
@@ -27,11 +28,11 @@ const (
 
 	bitbucketRepositoryPath = "/2.0/repositories/%7B11111111-0000-4000-8000-000000000000%7D/" +
 		"%7B22222222-0000-4000-8000-000000000000%7D"
-	codeupRepositories = "/oapi/v1/codeup/organizations/o1/repositories"
+	codeupPath = "/oapi/v1/codeup/organizations/o1/repositories"
 )
 
 var repositoryIDs = map[string]struct{ id, path string }{
-	Codeup:    {"7", codeupRepositories + "/7"},
+	Codeup:    {"7", codeupPath + "/7"},
 	Gitee:     {"7/acme/web", "/api/v5/repos/acme/web"},
 	GitHub:    {"7", "/repositories/7"},
 	GitLab:    {"7", "/api/v4/projects/7"},
@@ -112,7 +113,7 @@ func TestE14_AStrangersRepositoryAtAnOldPathIsNotFollowed(t *testing.T) {
 
 	s = newTokenSite(t, map[string]canned{
 		"/repositories/7": {body: `{"id":8}`}, "/api/v4/projects/7": {body: `{"id":8}`},
-		codeupRepositories + "/7": {body: `{"id":8}`},
+		codeupPath + "/7": {body: `{"id":8}`},
 		bitbucketRepositoryPath:   {body: `{"uuid":"{other}"}`},
 	})
 	for _, name := range []string{GitHub, GitLab, Codeup, Bitbucket} {
@@ -356,7 +357,7 @@ func TestASearchOverAListIsBoundedAndSaysSo(t *testing.T) {
 func TestNamesAreEscapedAsEachPlatformReadsThem(t *testing.T) {
 	const name = "fix/#1-100%/ü"
 	for platform, want := range map[string]string{
-		Codeup:    codeupRepositories + "/7/branches/fix%2F%231-100%25%2F%C3%BC",
+		Codeup:    codeupPath + "/7/branches/fix%2F%231-100%25%2F%C3%BC",
 		Gitee:     "/api/v5/repos/acme/web/branches/fix%2F%231-100%25%2F%C3%BC",
 		GitHub:    "/repositories/7/commits/heads/fix/%231-100%25/%C3%BC",
 		GitLab:    "/api/v4/projects/7/repository/branches/fix%2F%231-100%25%2F%C3%BC",

@@ -1,3 +1,5 @@
+//go:build !aws
+
 package trigger
 
 import (
@@ -21,6 +23,8 @@ import (
 	"bindery/shared/vault/kms"
 	"bindery/shared/vault/kms/kmstest"
 )
+
+func init() { children["cloud"] = runCloudChild }
 
 // runCloudChild is the main of a function that only uses a table and a vault on Alibaba Cloud.
 func runCloudChild() {

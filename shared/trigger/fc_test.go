@@ -1,8 +1,11 @@
+//go:build !aws
+
 package trigger
 
 import (
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -73,5 +76,26 @@ func TestFunctionComputesRequestsMayOverlap(t *testing.T) {
 	call(t, p, event("GET", "/second", "")) // only this call ends the first
 	if err := <-first; err != nil {
 		t.Error(err)
+	}
+}
+
+// Function Compute documents an encoded rawPath, and a decoded http.path beside it.
+func TestFunctionComputesPathMayBeEncodedOrNot(t *testing.T) {
+	p := start(t, triggertest.FunctionCompute(), 0)
+	for _, c := range captured {
+		decoded, err := url.PathUnescape(c.sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{decoded, c.sent, ""} {
+			if s := look(t, p, rawEvent(t, c.sent, path, nil)); s.Path != decoded {
+				t.Errorf("%s beside %q: it sees %q", c.sent, path, s.Path)
+			}
+		}
+	}
+	for _, raw := range []string{"/a b", "/a?b", "/a#b", "/100%", "/a%zz", "/λ-世界"} {
+		if s := look(t, p, rawEvent(t, raw, raw, nil)); s.Path != raw || s.Query != "" {
+			t.Errorf("decoded, %s: it sees %q and the query %q", raw, s.Path, s.Query)
+		}
 	}
 }

@@ -1,8 +1,13 @@
+//go:build !alibaba
+
 package trigger
 
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"testing"
 
@@ -68,6 +73,62 @@ func TestEveryScheduleOfAWSRunsTheTask(t *testing.T) {
 		var got struct{ Input, ID string }
 		if err != nil || json.Unmarshal(reply, &got) != nil || got.Input != input || got.ID == "" {
 			t.Errorf("%s: got %s, %v", input, reply, err)
+		}
+	}
+}
+
+func TestAnHTTPAPIsPathIsEncodedAgain(t *testing.T) {
+	p := start(t, triggertest.Lambda(), 0)
+	for _, c := range captured {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.sent+"?"+query, http.NoBody))
+		if c.raw == "" {
+			if w.Code != http.StatusBadRequest {
+				t.Errorf("%s: the gateway answers %d, want 400", c.sent, w.Code)
+			}
+			continue
+		}
+		event := rawEvent(t, c.raw, c.raw, map[string]any{"rawQueryString": query})
+		var sent seen
+		if err := json.Unmarshal(w.Body.Bytes(), &sent); err != nil {
+			t.Fatalf("%s: %s", c.sent, w.Body)
+		}
+		for by, s := range map[string]seen{"gateway": sent, "event": look(t, p, event)} {
+			again, err := url.ParseRequestURI(s.URI)
+			if err != nil || again.Path != c.raw || s.Path != c.raw || s.Query != query {
+				t.Errorf("%s by the %s: it sees %q, %q and the query %q; want %q",
+					c.sent, by, s.URI, s.Path, s.Query, c.raw)
+			}
+		}
+	}
+}
+
+func TestAFunctionURLsPathIsNotEncodedTwice(t *testing.T) {
+	p := start(t, triggertest.Lambda(), 0)
+	for _, c := range captured {
+		decoded, err := url.PathUnescape(c.sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := look(t, p, rawEvent(t, c.sent, decoded, map[string]any{"rawQueryString": query}))
+		if s.Path != decoded || s.URI != c.sent+"?"+query {
+			t.Errorf("%s: it sees %q and %q", c.sent, s.Path, s.URI)
+		}
+	}
+}
+
+func TestAStageIsCutFromAPathInEitherForm(t *testing.T) {
+	p := start(t, triggertest.Lambda(), 0)
+	for raw, decoded := range map[string]string{
+		"/live/a%20b": "/live/a b", "/live/a b": "/live/a b",
+	} {
+		event := rawEvent(t, raw, decoded, map[string]any{"rawQueryString": ""})
+		var fields map[string]any
+		_ = json.Unmarshal([]byte(event), &fields)
+		fields["requestContext"].(map[string]any)["stage"] = "live"
+		text, _ := json.Marshal(fields)
+		if s := look(t, p, string(text)); s.Path != "/a b" {
+			t.Errorf("%s: it sees %q", raw, s.Path)
 		}
 	}
 }

@@ -32,19 +32,21 @@ type server func(ctx context.Context, p Params, f Function, log *slog.Logger) er
 
 // adapter returns the server for the runtime. stores is the cloud that the binary keeps its records
 // and secrets in, "" for a local file. A binary with a local file is refused on a cloud's runtime,
-// which would lose the file with every instance.
+// which would lose the file with every instance; one with a cloud's stores has the runtime of that
+// cloud only.
 func adapter(on runtime, stores string) (server, error) {
 	if on != port && stores == "" {
 		return nil, fmt.Errorf("this binary keeps its records in a local file and can't run on "+
 			"%s: build it with -tags aws or -tags alibaba", on)
 	}
-	switch on {
-	case lambda:
-		return onLambda, nil
-	case functionCompute:
-		return onFunctionCompute, nil
+	if on == port {
+		return onPort, nil
 	}
-	return onPort, nil
+	serve, ok := clouds()[on]
+	if !ok {
+		return nil, fmt.Errorf("this binary is built with -tags %s and can't run on %s", stores, on)
+	}
+	return serve, nil
 }
 
 // onPort serves on the configured port of 127.0.0.1.

@@ -157,6 +157,10 @@ func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
 		}
 	}
 	if stores != "" {
+		others := map[string]runtime{"aws": functionCompute, "alibaba": lambda}
+		if _, err := adapter(others[stores], stores); err == nil {
+			t.Errorf("a binary with the stores of %s runs on the other cloud", stores)
+		}
 		return // built with a tag; the rest is about binaries without one
 	}
 	onLambda := environment("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1", "PORT", "x")
@@ -169,27 +173,30 @@ func TestABinaryWithALocalStoreRefusesToRunInACloud(t *testing.T) {
 
 // TestMain is also the main of the processes that tests start.
 func TestMain(m *testing.M) {
-	switch os.Getenv("BINDERY_TEST_CHILD") {
-	case "":
-	case "adapter":
-		runChild()
-		return
-	case "cloud":
-		runCloudChild()
-		return
-	default:
-		Run(func(Params) (Function, error) {
-			return Function{}, errors.New("no table")
-		})
+	name := os.Getenv("BINDERY_TEST_CHILD")
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	if main := children[name]; main != nil {
+		main()
 		return
 	}
-	os.Exit(m.Run())
+	Run(func(Params) (Function, error) {
+		return Function{}, errors.New("no table")
+	})
 }
+
+// children are the mains of such processes by name.
+var children = map[string]func(){"adapter": runChild}
 
 func TestAFailedStartWritesALinePerMistakeAndExitsWithStatusOne(t *testing.T) {
 	child := exec.CommandContext(t.Context(), os.Args[0])
+	on := "FC_RUNTIME_API"
+	if stores == "aws" {
+		on = "AWS_LAMBDA_RUNTIME_API"
+	}
 	child.Env = []string{
-		"BINDERY_TEST_CHILD=1", "FC_RUNTIME_API=127.0.0.1:1", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
+		"BINDERY_TEST_CHILD=1", on + "=127.0.0.1:1", "PORT=x", "GOCOVERDIR=" + t.TempDir(),
 	}
 	var stdout, stderr bytes.Buffer
 	child.Stdout, child.Stderr = &stdout, &stderr

@@ -54,7 +54,7 @@ type look struct {
 func (s *Service) open(ctx context.Context, in Target) (look, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	known, _ := s.ledger.Platforms.Get(in.Platform)
-	platform, ok := known.(provider.RepositoryPlatform)
+	platform, ok := provider.RepositoriesOf(known)
 	if !ok {
 		return look{}, problem.New(problem.PlatformUnknown)
 	}

@@ -46,7 +46,8 @@ func recordAll(t *testing.T) []exchange {
 
 // repositories looks at the sandbox's repositories, and for what isn't there.
 func (w *world) repositories(p provider.Platform, cred provider.Credential) {
-	ctx, reader := w.t.Context(), p.(provider.RepositoryPlatform)
+	ctx := w.t.Context()
+	reader, _ := provider.RepositoriesOf(p)
 	name := p.Describe().Name
 	page, err := reader.Repositories(ctx, cred, "", "")
 	if err != nil {
