@@ -22,7 +22,7 @@
 // # Rights
 //
 // The calls need GetItem, PutItem, DeleteItem, Query and BatchWriteItem on the table, Query on its
-// index for what is due, and Scan only for the operators' list of all bindings.
+// index for what is due, and Scan only for the operators' lists of all bindings and authorizations.
 package dynamo
 
 import (
