@@ -81,12 +81,12 @@ func (s *Service) freshToken(
 		_ = s.NoteLost(ctx, read, err)
 		return rec, token, err
 	}
-	k, err := s.CachedTokenBundle(ctx, rec)
+	bundle, err := s.CachedTokenBundle(ctx, rec)
 	if err != nil {
 		_ = s.NoteLost(ctx, rec, err)
 		return rec, token, ledger.Unavailable("reading the token", err)
 	}
-	return rec, k.Token.Access, nil
+	return rec, bundle.Token.Access, nil
 }
 
 // countCredential writes the metric of one credential. Its kind is "done", or the code of the
@@ -187,19 +187,19 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 func (s *Service) CachedTokenBundle(
 	ctx context.Context, rec binding.Record,
 ) (ledger.TokenBundle, error) {
-	if k, ok := s.cache.get(rec.Key, rec.Token); ok {
-		return k, nil
+	if bundle, ok := s.cache.get(rec.Key, rec.Token); ok {
+		return bundle, nil
 	}
-	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+	bundle, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err == nil {
-		s.cache.put(rec.Key, rec.Token, k)
+		s.cache.put(rec.Key, rec.Token, bundle)
 	}
-	return k, err
+	return bundle, err
 }
 
 // CredentialOf returns a record's token in the form that a platform is asked with.
-func CredentialOf(rec binding.Record, k ledger.TokenBundle) provider.Credential {
-	c := k.Credential()
+func CredentialOf(rec binding.Record, bundle ledger.TokenBundle) provider.Credential {
+	c := bundle.Credential()
 	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
 	return c
 }
