@@ -27,7 +27,7 @@ type CallbackRequest struct {
 	// Malformed says what is wrong with the other parameters, nil if nothing is. Such a callback
 	// redeems no code.
 	Malformed error
-	// Shown are the handshakes in the browser's cookies, also those of other attempts.
+	// Shown are the handshakes in the browser's cookies, including those of other attempts.
 	Shown []Handshake
 }
 

@@ -67,7 +67,7 @@ func (l *Ledger) ensureUnused(
 	}
 }
 
-// ensureUnusedBy does the same for one entry of the index.
+// ensureUnusedBy does what ensureUnused does, for one entry of the index.
 func (l *Ledger) ensureUnusedBy(
 	ctx context.Context, own TokenOwner, e binding.IdentityEntry, bundle TokenBundle,
 ) error {

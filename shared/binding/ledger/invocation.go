@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// CallDeadline is how long after its start an invocation may begin a call to table or vault.
+// CallDeadline is how long after its start an invocation may begin a call to table or vault. It is
+// what makes [OrphanGracePeriod] safe.
 const CallDeadline = 2 * time.Minute
 
 type startKey struct{}
 
 // StartInvocation returns a context that carries the start of an invocation: now, or the start that
-// ctx carries already. [Ledger.EnforceDeadline] needs it.
+// ctx carries already. The methods that serve a request, a run or a task begin with it: without it
+// every call to table or vault fails.
 func (l *Ledger) StartInvocation(ctx context.Context) context.Context {
 	if _, ok := ctx.Value(startKey{}).(time.Time); ok {
 		return ctx

@@ -15,14 +15,14 @@ import (
 type checkOutcome struct {
 	refreshed, warned, recovered, failed bool
 	lost                                 bool // marked as revoked because the vault lacks its token
-	// failing is where checks have failed in the same way for a day, if the operator is to know now.
+	// failing is the host at which checks have failed in the same way for a day, if an alarm is due.
 	failing failingHost
 	// transient is a failure that says nothing about the token; nil if there was none.
 	transient *problem.Problem
 }
 
 // and returns both outcomes in one. A save whose reply was lost is tried again, and the second
-// outcome alone would lack what the first one has done.
+// outcome would lack what the first one has done.
 func (o checkOutcome) and(p checkOutcome) checkOutcome {
 	o.refreshed = o.refreshed || p.refreshed
 	o.warned = o.warned || p.warned
@@ -69,8 +69,8 @@ func (c checker) applyCheckResult(
 	return checkOutcome{failed: true}
 }
 
-// healthAfter returns the health of a binding whose token the platform refuses with p, and
-// HealthGood if p is no refusal of the token.
+// healthAfter returns the health of a binding whose token the platform refuses with p. It returns
+// HealthGood if p doesn't refuse the token, such as a failure of the platform.
 func healthAfter(p *problem.Problem) binding.Health {
 	switch {
 	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
@@ -153,7 +153,7 @@ func (c checker) markUnhealthy(b *binding.Record, health binding.Health, p *prob
 	c.ledger.AddEvent(b, binding.Event{Type: eventOf(health), Identity: b.Identity, Problem: p})
 }
 
-// eventOf returns the type of the event that a binding becomes unusable with.
+// eventOf returns the type of the event for a binding that becomes unusable with this health.
 func eventOf(health binding.Health) string {
 	switch health {
 	case binding.HealthExpired:

@@ -27,7 +27,7 @@ func (s *Service) mayAskToRevoke(name string) bool {
 	return ok && platform.Describe().Method == provider.ByOAuth && platform.Describe().Revocable
 }
 
-// dueSecrets returns the indexes of the due entries of a record's list.
+// dueSecrets returns the indexes of the due entries in the record's list.
 func (s *Service) dueSecrets(rec binding.Record) (due []int) {
 	now := s.ledger.Now()
 	for i, o := range rec.Secrets {
@@ -214,8 +214,8 @@ func (s *Service) postponeAttempt(
 	return err
 }
 
-// countSwept counts a secret that was deleted, and writes the audit line of one whose list has lost
-// it.
+// countSwept counts a secret that was deleted, and writes the audit line of a secret that was taken
+// off a list, deleted or not.
 func (r *run) countSwept(ctx context.Context, key binding.Key, outcome string) {
 	r.count(RunResult{Deleted: one(outcome != string(problem.TokenMismatch))})
 	r.auditSwept(ctx, key, outcome)
@@ -228,8 +228,8 @@ func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome strin
 
 // endSecret revokes the tokens of a secret that no record points at, if they were issued to
 // Bindery, and deletes the secret. If revoking has failed for the last time it still deletes the
-// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. The
-// secret of another owner is left as it is, and the list that names it loses it. endSecret returns
+// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. A
+// secret of another owner is left as it is; the caller takes it off the list. endSecret returns
 // the record as it is in the end, and the outcome for the audit line.
 func (s *Service) endSecret(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret, rec binding.Record,
