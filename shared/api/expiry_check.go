@@ -91,7 +91,7 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 	strict := json.NewDecoder(bytes.NewReader(input))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&task); err != nil {
-		return nil, fmt.Errorf("revoke takes name, platform, account, confirm and cursor alone")
+		return nil, fmt.Errorf("revoke takes only name, platform, account, confirm and cursor")
 	}
 	if task.Confirm != "" && task.Confirm != task.Platform {
 		return nil, fmt.Errorf("confirm must repeat the platform's name; nothing was done")

@@ -48,11 +48,12 @@ func TestABindSaysWhoAndWhatAndKeepsTheToken(t *testing.T) {
 func TestWhatWasPastedAroundATokenIsNotKept(t *testing.T) {
 	b := newHarness(t)
 	v := b.mustBind("i-1", token{" alice ", "  Bearer " + aliceToken.value + "\r\n"})
-	k, err := b.fetch(v.Record)
+	bundle, err := b.fetch(v.Record)
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Want(t, "the token as it was verified", k.Token.Access.Equal(secret.New(aliceToken.value)),
+	testkit.Want(t, "the token as it was verified",
+		bundle.Token.Access.Equal(secret.New(aliceToken.value)),
 		true)
 }
 

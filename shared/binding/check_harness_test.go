@@ -74,11 +74,11 @@ func (b *harness) bound(id, name string) binding.Record {
 // accessOf returns the token that a record points at.
 func (b *harness) accessOf(rec binding.Record) secret.Text {
 	b.Helper()
-	k, err := b.fetch(rec)
+	bundle, err := b.fetch(rec)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return k.Token.Access
+	return bundle.Token.Access
 }
 
 // checked returns the result of a check at once.

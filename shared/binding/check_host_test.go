@@ -45,25 +45,26 @@ func (m fleet) fill(count int, prefix, address string, with []token, due time.Ti
 	ctx := context.Background()
 	for i := range count {
 		held := with[i%len(with)]
-		k := ledger.TokenBundle{
+		bundle := ledger.TokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Address: address,
 			Username: held.username, Token: provider.Token{Access: secret.New(held.value)},
 		}
 		name := m.Ledger.NewSecretName()
 		id := fmt.Sprint(prefix, "-", i)
 		owner := ledger.TokenOwner{Binding: key(id, provider.GitLab)}
-		if err := m.Ledger.Put(m.Ledger.StartInvocation(ctx), owner, name, 1, k); err != nil {
+		if err := m.Ledger.Put(m.Ledger.StartInvocation(ctx), owner, name, 1, bundle); err != nil {
 			m.Fatal(err)
 		}
-		m.seed(id, name, k, due)
+		m.seed(id, name, bundle, due)
 	}
 }
 
 // seed saves one record without the service, which would be slow for thousands.
-func (m fleet) seed(id string, name vault.SecretName, k ledger.TokenBundle, due time.Time) {
+func (m fleet) seed(id string, name vault.SecretName, bundle ledger.TokenBundle, due time.Time) {
 	rec := binding.Record{
-		Key: key(id, provider.GitLab), Version: "1", Revision: "s", Token: ledger.TokenOf(name, k, due),
-		Method: string(provider.ByToken), Address: k.Address, CheckAt: due, DueAt: due,
+		Key: key(id, provider.GitLab), Version: "1", Revision: "s",
+		Token:  ledger.TokenOf(name, bundle, due),
+		Method: string(provider.ByToken), Address: bundle.Address, CheckAt: due, DueAt: due,
 	}
 	m.rows.bindings[rec.Key] = rec
 }
@@ -206,12 +207,12 @@ func (m fleet) leave(id string, due time.Time) {
 	m.Helper()
 	ctx := m.Ledger.StartInvocation(context.Background())
 	name := m.Ledger.NewSecretName()
-	k := ledger.TokenBundle{
+	bundle := ledger.TokenBundle{
 		Platform: provider.GitHub, Method: provider.ByOAuth,
 		Token: provider.Token{Access: secret.New("gone-" + string(name))},
 	}
 	owner := ledger.TokenOwner{Binding: key(id, provider.GitHub)}
-	if err := m.Ledger.Put(ctx, owner, name, 1, k); err != nil {
+	if err := m.Ledger.Put(ctx, owner, name, 1, bundle); err != nil {
 		m.Fatal(err)
 	}
 	_, err := m.services.Ledger.Table.SaveBinding(ctx, binding.Record{
@@ -359,12 +360,12 @@ func TestTwoThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 // countUnsettled counts the records that are not yet in the right state.
 func (m fleet) countUnsettled(dead token) (wrong int) {
 	for _, rec := range m.rows.bindings {
-		k, err := m.fetch(rec)
+		bundle, err := m.fetch(rec)
 		if err != nil {
 			m.Fatal(err)
 		}
 		status, right := binding.StatusOf(rec, m.clock().Now()), binding.StatusBound
-		if k.Token.Access.Equal(secret.New(dead.value)) {
+		if bundle.Token.Access.Equal(secret.New(dead.value)) {
 			right = binding.StatusRevoked
 			if rec.Health == binding.HealthRevoked && rec.Problem.Code != problem.TokenRevoked {
 				wrong++

@@ -304,18 +304,18 @@ func TestARecheckCommitsATokenThatWasStoredLate(t *testing.T) {
 	b.bound("i-1", provider.GitHub)
 	b.clock().Advance(9 * time.Hour)
 	rec := b.row("i-1", provider.GitHub)
-	k, err := b.fetch(rec)
+	bundle, err := b.fetch(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := b.Ledger.StartInvocation(context.Background())
 	// by a process that is slow to store it
-	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
+	if bundle.Token, _, err = b.Credentials.RequestRefresh(ctx, bundle); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Want(t, "status", b.checked("i-1", provider.GitHub).Status, binding.StatusRevoked)
 	owner := ledger.TokenOwner{Binding: rec.Key}
-	if err := b.Ledger.Put(ctx, owner, rec.Token.Secret, 2, k); err != nil {
+	if err := b.Ledger.Put(ctx, owner, rec.Token.Secret, 2, bundle); err != nil {
 		t.Fatal(err)
 	}
 	b.later(ledger.OrphanGracePeriod)

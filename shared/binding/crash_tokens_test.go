@@ -48,11 +48,11 @@ func (op operation) lostTokens(b *harness) int {
 			if err != nil {
 				b.Fatal(err)
 			}
-			k, err := ledger.Open(value)
+			bundle, err := ledger.DecodeTokenBundle(value)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if b.sandbox.Lives(sandbox.Platform(op.platform), k.Token.Access) {
+			if b.sandbox.Lives(sandbox.Platform(op.platform), bundle.Token.Access) {
 				known++
 			}
 		}
@@ -173,11 +173,11 @@ func (b *harness) recordedTokens(op operation) int {
 		if !rec.Bound() || rec.Platform != op.platform {
 			continue
 		}
-		k, err := b.fetch(rec)
+		bundle, err := b.fetch(rec)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if b.sandbox.Lives(sandbox.Platform(op.platform), k.Token.Access) {
+		if b.sandbox.Lives(sandbox.Platform(op.platform), bundle.Token.Access) {
 			count++
 		}
 	}

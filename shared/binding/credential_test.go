@@ -129,19 +129,19 @@ func TestAnotherAccountsBindingIsNotBound(t *testing.T) {
 func TestB13_ACredentialHoldsNoRefreshTokenAndIsAuditedWithoutAToken(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	c := b.mustAsk("i-1", credential.MinimumLife)
-	k, err := b.fetch(b.row("i-1", provider.GitHub))
+	bundle, err := b.fetch(b.row("i-1", provider.GitHub))
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Want(t, "the refresh token", c.Token.Equal(k.Token.Refresh), false)
-	testkit.Want(t, "the access token", c.Token.Equal(k.Token.Access), true)
+	testkit.Want(t, "the refresh token", c.Token.Equal(bundle.Token.Refresh), false)
+	testkit.Want(t, "the access token", c.Token.Equal(bundle.Token.Access), true)
 	testkit.Want(t, "user name", c.Username, "x-access-token")
 	lines := b.audits("credential")
 	testkit.Want(t, "audit lines", len(lines), 1)
 	for _, part := range []string{"outcome=done", "instance=i-1", "user.subject=u-1", "alice"} {
 		testkit.Want(t, "the line has "+part, strings.Contains(lines[0], part), true)
 	}
-	for _, hidden := range []secret.Text{k.Token.Access, k.Token.Refresh} {
+	for _, hidden := range []secret.Text{bundle.Token.Access, bundle.Token.Refresh} {
 		testkit.Want(t, "the log shows it", strings.Contains(b.log.String(), hidden.Reveal()), false)
 	}
 }

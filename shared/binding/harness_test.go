@@ -383,10 +383,10 @@ func (b *harness) keepGranted(id, name string, t provider.Token) binding.Record 
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := ledger.TokenBundle{
+	bundle := ledger.TokenBundle{
 		Platform: name, Method: provider.ByOAuth, Username: finding.GitUsername, Token: t,
 	}
-	result, err := b.Connect.Bind(ctx, rec, k, finding, user)
+	result, err := b.Connect.Bind(ctx, rec, bundle, finding, user)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -133,13 +133,13 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 		v, err := b.Connect.BindToken(ctx, in)
 		c.see(v, err, in.Submission.Token)
 	}
-	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
+	bundle := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: granted}
 	begun := b.Ledger.StartInvocation(ctx)
 	if rec, err := b.Ledger.Record(begun, key("i-1", provider.GitHub)); err == nil {
-		bound, err := b.Connect.Bind(begun, rec, k, provider.CheckResult{
+		bound, err := b.Connect.Bind(begun, rec, bundle, provider.CheckResult{
 			Identity: provider.Identity{ID: "1001", Username: "alice"},
 		}, user)
-		c.see(bound.Saved, bound.Old, err, k)
+		c.see(bound.Saved, bound.Old, err, bundle)
 	}
 	views, err := b.Connect.InstanceBindings(ctx, user.Account, registry("i-1"))
 	c.see(views, err)

@@ -109,12 +109,12 @@ func (b *harness) loseRow(id, name string) {
 }
 
 // orphan puts a bundle into the vault that no row names.
-func (b *harness) orphan(k ledger.TokenBundle) vault.SecretName {
+func (b *harness) orphan(bundle ledger.TokenBundle) vault.SecretName {
 	b.Helper()
 	name := b.Ledger.NewSecretName()
 	ctx := b.Ledger.StartInvocation(context.Background())
-	owner := ledger.TokenOwner{Binding: key("i-9", k.Platform)}
-	if err := b.Ledger.Put(ctx, owner, name, 1, k); err != nil {
+	owner := ledger.TokenOwner{Binding: key("i-9", bundle.Platform)}
+	if err := b.Ledger.Put(ctx, owner, name, 1, bundle); err != nil {
 		b.Fatal(err)
 	}
 	return name
@@ -154,13 +154,13 @@ func TestTheNewestTokenOfASecretWithoutARecordIsRevoked(t *testing.T) {
 	b, _ := newOrphanHarness(t, 100)
 	lost := b.keepConsented("i-1", b.consent("alice"))
 	newest := b.consent("alice")
-	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: newest}
+	bundle := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: newest}
 	ctx := b.Ledger.StartInvocation(context.Background())
 	owner := ledger.TokenOwner{Binding: lost.Key}
-	if err := b.Ledger.Put(ctx, owner, lost.Token.Secret, 2, k); err != nil {
+	if err := b.Ledger.Put(ctx, owner, lost.Token.Secret, 2, bundle); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Ledger.Put(ctx, owner, lost.Token.Secret, 3, k); err != nil {
+	if err := b.Ledger.Put(ctx, owner, lost.Token.Secret, 3, bundle); err != nil {
 		t.Fatal(err)
 	}
 	b.loseRow("i-1", provider.GitHub)
@@ -174,11 +174,11 @@ func TestASecretThatARowNamesIsNoOrphan(t *testing.T) {
 	b, _ := newOrphanHarness(t, 100)
 	ctx := t.Context()
 	rec := b.keepConsented("i-1", b.consent("alice"))
-	k := ledger.TokenBundle{
+	bundle := ledger.TokenBundle{
 		Platform: provider.GitHub, Method: provider.ByOAuth, Token: b.consent("bob"),
 	}
-	pending, retired := b.orphan(k), b.orphan(k)
-	claimed, consented := b.orphan(k), b.orphan(k)
+	pending, retired := b.orphan(bundle), b.orphan(bundle)
+	claimed, consented := b.orphan(bundle), b.orphan(bundle)
 	rec.Secrets = []binding.OwnedSecret{
 		{Name: pending, Generation: 1}, {Name: retired, Generation: 1, Retired: true},
 	}

@@ -146,8 +146,8 @@ func (m Match) Allows(rec Record) bool {
 	return rec.Bound() && (slices.Contains(m, "*") || slices.Contains(m, rec.Revision))
 }
 
-// Plain returns the warnings of a platform in the form that a record keeps them.
-func Plain(warnings []*problem.Problem) []problem.Problem {
+// WarningsOf returns a platform's warnings in the form that a record keeps.
+func WarningsOf(warnings []*problem.Problem) []problem.Problem {
 	list := make([]problem.Problem, 0, len(warnings))
 	for _, w := range warnings {
 		list = append(list, *w)

@@ -80,11 +80,11 @@ func (b *harness) mustAsk(id string, minimum time.Duration) credential.Credentia
 // access returns the access token that an instance's record points at.
 func (b *harness) access(id string) secret.Text {
 	b.Helper()
-	k, err := b.fetch(b.row(id, provider.GitHub))
+	bundle, err := b.fetch(b.row(id, provider.GitHub))
 	if err != nil {
 		b.Fatal(err)
 	}
-	return k.Token.Access
+	return bundle.Token.Access
 }
 
 // wantCurrent expects a credential to be the token that the record points at, and to be valid.

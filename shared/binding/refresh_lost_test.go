@@ -205,13 +205,13 @@ func TestB3_ALatePutDoesNotOverwrite(t *testing.T) {
 	var second credential.Credential
 	holder.at("Put", func() { // it has received its token and is about to store it
 		rec := b.row("i-1", provider.GitHub)
-		k := ledger.TokenBundle{
+		bundle := ledger.TokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: rec.Token.Username,
 			Token: b.consent("alice"), IssuedAt: b.clock().Now(),
 		}
 		ctx := b.Ledger.StartInvocation(context.Background())
 		owner, next := ledger.TokenOwner{Binding: rec.Key}, rec.Token.Generation+1
-		if err := b.Ledger.Put(ctx, owner, rec.Token.Secret, next, k); err != nil {
+		if err := b.Ledger.Put(ctx, owner, rec.Token.Secret, next, bundle); err != nil {
 			t.Error(err)
 		}
 		b.clock().Advance(credential.RefreshLeaseTTL + time.Second)

@@ -57,8 +57,8 @@ type notingVault struct {
 
 func (v notingVault) Put(ctx context.Context, n vault.SecretName, g int, value secret.Text) error {
 	err := v.Vault.Put(ctx, n, g, value)
-	if k, openErr := ledger.Open(value); err == nil && openErr == nil {
-		v.stored(k)
+	if bundle, openErr := ledger.DecodeTokenBundle(value); err == nil && openErr == nil {
+		v.stored(bundle)
 	}
 	return err
 }

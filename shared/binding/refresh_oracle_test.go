@@ -75,12 +75,12 @@ func (p *refreshScenario) binds(left time.Duration) actor {
 		if err != nil {
 			return err
 		}
-		k := ledger.TokenBundle{
+		bundle := ledger.TokenBundle{
 			Platform: provider.GitHub, Method: provider.ByOAuth, Username: "x-access-token",
 			Token: p.platform.consent(left),
 		}
 		f := provider.CheckResult{Identity: provider.Identity{ID: "1001", Username: "alice"}}
-		_, err = s.Connect.Bind(ctx, rec, k, f, user)
+		_, err = s.Connect.Bind(ctx, rec, bundle, f, user)
 		return err
 	}}
 }
@@ -118,15 +118,15 @@ func (p *refreshScenario) checkRecord() error {
 	if err := checkSecret(context.Background(), rec, p.values); err != nil {
 		return err
 	}
-	_, k, err := p.currentToken()
+	_, bundle, err := p.currentToken()
 	if err != nil {
 		return err
 	}
 	name := fmt.Sprint(rec.Token.Secret, rec.Token.Generation)
-	if before, ok := p.seen[name]; ok && !before.Equal(k.Token.Access) {
+	if before, ok := p.seen[name]; ok && !before.Equal(bundle.Token.Access) {
 		return violation("a generation has another token than before")
 	}
-	p.seen[name] = k.Token.Access
+	p.seen[name] = bundle.Token.Access
 	if rec.Health == binding.HealthGood {
 		return nil
 	}
@@ -170,27 +170,27 @@ func (p *refreshScenario) currentToken() (binding.Record, ledger.TokenBundle, er
 	if err != nil {
 		return rec, ledger.TokenBundle{}, err
 	}
-	k, err := ledger.Open(value)
-	return rec, k, err
+	bundle, err := ledger.DecodeTokenBundle(value)
+	return rec, bundle, err
 }
 
 // checkPlatform compares the record with the platform. A token may be lost only between the
 // platform's answer and the vault, and its loss must be reported, at the latest when a build has
 // asked for it.
 func (p *refreshScenario) checkPlatform(asked bool) error {
-	rec, k, err := p.currentToken()
+	rec, bundle, err := p.currentToken()
 	if err != nil || !rec.Bound() {
 		return err
 	}
-	live := p.platform.liveGrant(k.Token.Access)
+	live := p.platform.liveGrant(bundle.Token.Access)
 	switch {
 	case live == nil && asked && rec.Health != binding.HealthRevoked:
 		return violation("the user has revoked, and the record doesn't say so")
 	case live == nil:
 		return nil
-	case live.refresh() == k.Token.Refresh.Reveal() && rec.Health != binding.HealthGood:
+	case live.refresh() == bundle.Token.Refresh.Reveal() && rec.Health != binding.HealthGood:
 		return violation("the record says %s, and it has the valid token", rec.Problem)
-	case live.refresh() == k.Token.Refresh.Reveal():
+	case live.refresh() == bundle.Token.Refresh.Reveal():
 		return nil
 	case live.stored:
 		return violation("the valid token is in the vault, and not in the record")
@@ -206,11 +206,11 @@ func (p *refreshScenario) checkPlatform(asked bool) error {
 // checkNoneLeft returns which tokens the sweep has left valid at the platform though it could find
 // them.
 func (p *refreshScenario) checkNoneLeft() error {
-	_, k, err := p.currentToken()
+	_, bundle, err := p.currentToken()
 	if err != nil {
 		return err
 	}
-	own := p.platform.find(k.Token.Access.Reveal())
+	own := p.platform.find(bundle.Token.Access.Reveal())
 	for _, g := range p.platform.grants {
 		of := own != nil && own.consent == g.consent
 		if !of && g.stored && g.refreshable && !g.dead && g.ends.After(p.clock.Now()) {

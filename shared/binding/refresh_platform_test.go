@@ -93,10 +93,10 @@ func (r *rotating) find(token string) *grant {
 }
 
 // noteStored records that a token has reached the vault.
-func (r *rotating) noteStored(k ledger.TokenBundle) {
+func (r *rotating) noteStored(bundle ledger.TokenBundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if g := r.find(k.Token.Access.Reveal()); g != nil {
+	if g := r.find(bundle.Token.Access.Reveal()); g != nil {
 		g.stored = true
 	}
 }

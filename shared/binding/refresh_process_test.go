@@ -246,7 +246,7 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := b.fetch(rec)
+	bundle, err := b.fetch(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,9 +255,9 @@ func TestB1_AThousandCallersInEightProcessesAndOneRefresh(t *testing.T) {
 	for _, failure := range got.Failures[:min(3, len(got.Failures))] {
 		t.Log("a caller failed: ", failure)
 	}
-	testkit.Want(t, "callers with the new token", got.Tokens[digest(k.Token.Access)],
+	testkit.Want(t, "callers with the new token", got.Tokens[digest(bundle.Token.Access)],
 		processes*callers)
-	testkit.Want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, k.Token.Access), true)
+	testkit.Want(t, "the new token lives", b.sandbox.Lives(sandbox.GitHub, bundle.Token.Access), true)
 	t.Logf("%d callers in %d processes: %d refresh, %d failures, in %v", processes*callers,
 		processes, b.refreshes(), len(got.Failures), took.Round(time.Millisecond))
 }

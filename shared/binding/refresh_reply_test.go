@@ -40,7 +40,7 @@ func (b *harness) askAt(platform string) (credential.Credential, error) {
 func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumented(t *testing.T) {
 	for platform, life := range documented {
 		b := newExpired(t, platform, map[string]any{"access_token": "next", "token_type": "bearer"})
-		k, err := b.fetch(b.row("i-1", platform))
+		bundle, err := b.fetch(b.row("i-1", platform))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,8 @@ func TestB7_AReplyWithoutARefreshTokenKeepsTheOldAndWithoutALifeUsesTheDocumente
 		testkit.Want(t, platform+": renewable", rec.Token.Refreshable, true)
 		next, err := b.fetch(rec)
 		testkit.Want(t, platform+": error", err, nil)
-		testkit.Want(t, platform+": the refresh token", next.Token.Refresh.Equal(k.Token.Refresh), true)
+		testkit.Want(t, platform+": the refresh token",
+			next.Token.Refresh.Equal(bundle.Token.Refresh), true)
 	}
 }
 

@@ -156,12 +156,13 @@ func TestTheWaitForARefreshHasOneBound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			k, err := l.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+			bundle, err := l.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 			if err != nil {
 				t.Fatal(err)
 			}
-			k.Token.ExpiresAt = p.now().Add(-time.Second)
-			if err := l.Put(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, 2, k); err != nil {
+			bundle.Token.ExpiresAt = p.now().Add(-time.Second)
+			owner := ledger.TokenOwner{Binding: rec.Key}
+			if err := l.Put(ctx, owner, rec.Token.Secret, 2, bundle); err != nil {
 				t.Fatal(err)
 			}
 			rec.Lease = binding.Lease{Owner: "crashed", Until: p.now().Add(left)}

@@ -43,12 +43,12 @@ func (b *harness) deny(id, name string) {
 func (b *harness) dead(id, name string) bool {
 	b.Helper()
 	rec := b.row(id, name)
-	k, err := b.fetch(rec)
+	bundle, err := b.fetch(rec)
 	if err != nil {
 		b.Fatal(err)
 	}
 	platform, _ := b.Ledger.Platforms.Get(name)
-	_, err = platform.Check(context.Background(), credential.CredentialOf(rec, k))
+	_, err = platform.Check(context.Background(), credential.CredentialOf(rec, bundle))
 	return maintenance.IsRefused(err)
 }
 
@@ -250,32 +250,32 @@ func (b *harness) revokedDuringRefresh(id string) (binding.Record, ledger.TokenB
 	b.clock().Advance(9 * time.Hour)
 	rec := b.row(id, provider.GitHub)
 	ctx := b.Ledger.StartInvocation(context.Background())
-	k, err := b.fetch(rec)
+	bundle, err := b.fetch(rec)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if k.Token, _, err = b.Credentials.RequestRefresh(ctx, k); err != nil {
+	if bundle.Token, _, err = b.Credentials.RequestRefresh(ctx, bundle); err != nil {
 		b.Fatal(err)
 	}
 	b.mustRevokeAll(maintenance.RevokeAllRequest{Platform: provider.GitHub, Act: true})
-	if k, err = b.Credentials.StoreNext(ctx, rec, k); err != nil {
+	if bundle, err = b.Credentials.StoreNext(ctx, rec, bundle); err != nil {
 		b.Fatal(err)
 	}
-	return rec, k
+	return rec, bundle
 }
 
 // TestD11_ARunningRefreshDoesNotRestoreIt revokes while the platform is answering a refresh.
 // The new token is revoked too.
 func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 	b := newHarness(t)
-	rec, k := b.revokedDuringRefresh("i-1")
+	rec, bundle := b.revokedDuringRefresh("i-1")
 	ctx := b.Ledger.StartInvocation(context.Background())
-	_, err := b.Credentials.Commit(ctx, rec, k)
+	_, err := b.Credentials.Commit(ctx, rec, bundle)
 	testkit.Want(t, "the refresh's end", problem.Of(err).Reason, binding.RevokedByOperator)
-	testkit.Want(t, "it lives", b.lives(k.Token), true)
+	testkit.Want(t, "it lives", b.lives(bundle.Token), true)
 	b.deny("i-1", provider.GitHub)
 	b.later(ledger.OrphanGracePeriod)
-	testkit.Want(t, "it lives after the last look", b.lives(k.Token), false)
+	testkit.Want(t, "it lives after the last look", b.lives(bundle.Token), false)
 	b.deny("i-1", provider.GitHub)
 	b.wantEvents("i-1", provider.GitHub, binding.EventBound, binding.EventRevoked)
 }
@@ -284,7 +284,7 @@ func TestD11_ARunningRefreshDoesNotRestoreIt(t *testing.T) {
 // the last look, however long it is down.
 func TestD11_AVaultThatIsDownDelaysTheRevocationOfALateToken(t *testing.T) {
 	b := newHarness(t)
-	_, k := b.revokedDuringRefresh("i-1")
+	_, bundle := b.revokedDuringRefresh("i-1")
 	b.inside.set(func(_ context.Context, call string) (func(), error) {
 		if call == "Get" {
 			return nil, errDown
@@ -295,9 +295,9 @@ func TestD11_AVaultThatIsDownDelaysTheRevocationOfALateToken(t *testing.T) {
 		b.later(ledger.OrphanGracePeriod)
 	}
 	b.inside.clear()
-	testkit.Want(t, "it lives while the vault is down", b.lives(k.Token), true)
+	testkit.Want(t, "it lives while the vault is down", b.lives(bundle.Token), true)
 	b.later(ledger.OrphanGracePeriod)
-	testkit.Want(t, "it lives after the last look", b.lives(k.Token), false)
+	testkit.Want(t, "it lives after the last look", b.lives(bundle.Token), false)
 	parked := strings.Contains(b.log.String(), "alarm=parked")
 	testkit.Want(t, "the binding is parked", parked, false)
 }

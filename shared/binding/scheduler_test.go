@@ -234,7 +234,7 @@ func bindsAs(username string) actor {
 		if err != nil {
 			return err
 		}
-		k := ledger.TokenBundle{
+		bundle := ledger.TokenBundle{
 			Platform: provider.GitLab, Method: provider.ByToken, Username: username,
 			Address: "http://127.0.0.1:8080",
 			Token:   provider.Token{Access: secret.New("fake-" + username)},
@@ -242,7 +242,7 @@ func bindsAs(username string) actor {
 		f := provider.CheckResult{
 			GitUsername: username, Identity: provider.Identity{ID: username, Username: username},
 		}
-		_, err = s.Connect.Bind(ctx, rec, k, f, user)
+		_, err = s.Connect.Bind(ctx, rec, bundle, f, user)
 		return err
 	}}
 }

@@ -160,10 +160,10 @@ func TestB15_NoOperationOnAForgedRowEndsTheToken(t *testing.T) {
 			return err
 		},
 		"re-bind": func(b *harness, name string) error {
-			k := ledger.TokenBundle{Platform: name, Method: provider.ByToken}
+			bundle := ledger.TokenBundle{Platform: name, Method: provider.ByToken}
 			in := b.Ledger.StartInvocation(ctx)
-			bound, err := b.Connect.Bind(in, b.forged(name), k, provider.CheckResult{}, thief)
-			testkit.Want(b, "revoked", b.Ledger.RevokeReplaced(in, bound.Old, k), false)
+			bound, err := b.Connect.Bind(in, b.forged(name), bundle, provider.CheckResult{}, thief)
+			testkit.Want(b, "revoked", b.Ledger.RevokeReplaced(in, bound.Old, bundle), false)
 			return err
 		},
 		"the operator's task": func(b *harness, name string) error {

@@ -111,13 +111,13 @@ func checkSecret(ctx context.Context, rec binding.Record, secrets vault.Vault) e
 	if err != nil {
 		return fmt.Errorf("its secret: %w", err)
 	}
-	k, err := ledger.Open(value)
+	bundle, err := ledger.DecodeTokenBundle(value)
 	switch {
 	case err != nil:
 		return err
-	case k.Token.Access.Empty():
+	case bundle.Token.Access.Empty():
 		return errors.New("its secret holds no token")
-	case k.Method == provider.ByToken && k.Username != rec.Identity.Username:
+	case bundle.Method == provider.ByToken && bundle.Username != rec.Identity.Username:
 		return errors.New("its token is another identity's")
 	}
 	return nil

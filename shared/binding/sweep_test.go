@@ -331,8 +331,8 @@ func TestTheSweepRevokesEveryLaterGeneration(t *testing.T) {
 	b := newHarness(t)
 	first := b.left("i-1")
 	second := b.consent("alice")
-	k := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
-	value, err := k.Seal(ledger.TokenOwner{Binding: key("i-1", provider.GitHub)})
+	bundle := ledger.TokenBundle{Platform: provider.GitHub, Method: provider.ByOAuth, Token: second}
+	value, err := bundle.Encode(ledger.TokenOwner{Binding: key("i-1", provider.GitHub)})
 	if err != nil {
 		t.Fatal(err)
 	}

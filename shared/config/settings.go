@@ -104,8 +104,8 @@ func instances() []setting {
 				Example: `{"acme":[{"type":"enterprise","region":"cn-hangzhou","id":"cri-1","name":"prod"}]}`,
 				Meaning: "The catalogue of registry instances: JSON {account: [{type, region, id, " +
 					"name}]}, an https:// or file:/// address of such JSON, or acr for the " +
-					"registry's own API: the enterprise instances of the function's region, in a " +
-					"binary built with the tag alibaba alone.",
+					"registry's own API: the enterprise instances of the function's region, only in " +
+					"a binary built with the tag alibaba.",
 			},
 			set: catalogue,
 		},
@@ -230,14 +230,14 @@ func network(platforms []provider.Registration) []setting {
 			Variable: Variable{
 				Name: "BINDERY_EGRESS_PROXY", Example: "http://user:password@proxy.example.com:3128",
 				Meaning: "An explicit way out, for instance with a fixed address for allow-lists. " +
-					"The usual proxy variables are not honoured.",
+					"The usual proxy variables are ignored.",
 			},
 			set: egressProxy,
 		},
 		{
 			Variable: Variable{
 				Name: eventsURL, Example: "https://hooks.example.com/bindery",
-				Meaning: "Where events are posted to, signed as Standard Webhooks has it.",
+				Meaning: "Where events are posted to, signed as Standard Webhooks requires.",
 			},
 			set: address(func(c *Config) *string { return &c.EventsURL }),
 			with: func(_ Config, set func(string) bool) string {

@@ -1,5 +1,5 @@
-// Package netguard makes every outgoing HTTP call to a platform. Each call goes through one of its
-// two clients.
+// Package netguard makes every outgoing HTTP call to a platform or to the operator's webhook. Each
+// call goes through one of its two clients.
 //
 // [Guard.Guarded] is for an address that a user typed. It prevents the use of Bindery as a way into
 // the network that it runs in: it allows only public addresses and only the ports of the port rule,

@@ -55,7 +55,7 @@ func platforms() map[Code]entry {
 			title:  text{"不接受这个端口", "This port is not accepted"},
 			detail: text{
 				"HTTPS 只支持 443 端口；HTTP 支持 80、21、443、70、210、280、488、591、777 和 1025~65535。",
-				"HTTPS works on port 443 alone; HTTP on " +
+				"HTTPS works only on port 443; HTTP on " +
 					"80, 21, 443, 70, 210, 280, 488, 591, 777 and 1025 to 65535.",
 			},
 			remedy: text{

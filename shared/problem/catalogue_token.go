@@ -285,8 +285,8 @@ func tokens() map[Code]entry {
 			title:  text{"旧令牌未能撤销", "An old token could not be revoked"},
 			detail: text{
 				"多次尝试后仍无法在 {platform} 撤销此绑定以前的令牌，它可能仍然有效。这里已不再保存它。",
-				"{platform} could not be brought to revoke a token that this binding had before, in " +
-					"many tries. It may still work there; here it is deleted.",
+				"Many tries to revoke a token that this binding had before have failed at {platform}. " +
+					"It may still work there; here it is deleted.",
 			},
 			remedy: text{
 				"请在 {platform} 的授权应用页面撤销此应用的授权，然后重新绑定；同一账号的其他绑定也须重新绑定。",

@@ -304,8 +304,8 @@ func gitLabBot(name string) bool {
 	return ofToken && strings.Contains(name, "_bot")
 }
 
-// Revoke implements [Platform]. The token revokes itself, which any token may do since 15.4; older
-// servers have no such call.
+// Revoke implements [Platform]. The token revokes itself: since 15.0 with the scope api, since 15.4
+// with any. Older servers have no such call.
 func (g *gitLab) Revoke(ctx context.Context, _ App, cred Credential) error {
 	k := g.get(cred, "personal_access_tokens/self")
 	k.method = http.MethodDelete

@@ -4,8 +4,8 @@
 // A secret has a random name that is used once in the world and never again, and under it
 // generations: 1, 2, 3, … A bind creates a new name at generation 1, each refresh the next
 // generation. A read names the generation, never "the current one", so that a record's reference
-// always means the same token. The table holds the references; see package table for who may delete
-// a secret, and when.
+// always means the same token. The table holds the references; package ledger says who may delete a
+// secret, and when.
 //
 // Every implementation (file, Secrets Manager, KMS) passes the suite in vaulttest.
 package vault

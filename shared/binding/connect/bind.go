@@ -48,7 +48,7 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.V
 	if err != nil {
 		return binding.View{}, err
 	}
-	k := ledger.TokenBundle{
+	bundle := ledger.TokenBundle{
 		Platform:     in.Platform,
 		Method:       provider.ByToken,
 		Address:      result.Address,
@@ -60,7 +60,7 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.V
 			Scopes:    result.Scopes,
 		},
 	}
-	bound, err := s.Bind(ctx, rec, k, result, in.By)
+	bound, err := s.Bind(ctx, rec, bundle, result, in.By)
 	if in.Match != nil && problem.Is(err, problem.Conflict) &&
 		problem.Of(err).Reason != ledger.CleanupPending {
 		err = problem.New(problem.PreconditionFailed).From(err) // it held only when it was read
@@ -68,7 +68,7 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.V
 	if err != nil {
 		return binding.View{}, err
 	}
-	revoked := in.Revoke && bound.Old.Bound() && s.ledger.RevokeReplaced(ctx, bound.Old, k)
+	revoked := in.Revoke && bound.Old.Bound() && s.ledger.RevokeReplaced(ctx, bound.Old, bundle)
 	s.ledger.AuditBound(ctx, in.By, bound, revoked)
 	return s.ledger.View(bound.Saved), nil
 }
@@ -87,23 +87,23 @@ func (s *Service) verify(
 
 // Bind stores a verified token and points the record at it. The record was read as rec.
 func (s *Service) Bind(
-	ctx context.Context, rec binding.Record, k ledger.TokenBundle, verified provider.CheckResult,
+	ctx context.Context, rec binding.Record, bundle ledger.TokenBundle, verified provider.CheckResult,
 	by binding.User,
 ) (ledger.ReplaceResult, error) {
-	rec, name, err := s.ledger.StageSecret(ctx, rec, k)
+	rec, name, err := s.ledger.StageSecret(ctx, rec, bundle)
 	if err != nil {
 		return ledger.ReplaceResult{}, err
 	}
 	next := binding.Record{
 		Revision:     s.ledger.Random(16),
-		Token:        ledger.TokenOf(name, k, s.ledger.Now()),
-		Method:       string(k.Method),
-		Address:      k.Address,
-		Organization: k.Organization,
+		Token:        ledger.TokenOf(name, bundle, s.ledger.Now()),
+		Method:       string(bundle.Method),
+		Address:      bundle.Address,
+		Organization: bundle.Organization,
 		Identity:     binding.Identity(verified.Identity),
 		BoundAt:      s.ledger.Now(),
 		BoundBy:      by,
-		Warnings:     binding.Plain(verified.Warnings),
+		Warnings:     binding.WarningsOf(verified.Warnings),
 	}
 	next.LastCheckedAt = next.BoundAt
 	next.CheckAt = s.ledger.NextCheck(next)
@@ -121,7 +121,7 @@ func (s *Service) tokenPlatform(name string) (provider.TokenPlatform, error) {
 	}
 	byToken, ok := platform.(provider.TokenPlatform)
 	if !ok {
-		return nil, ledger.Mismatch(platform.Describe())
+		return nil, ledger.MethodMismatch(platform.Describe())
 	}
 	return byToken, nil
 }

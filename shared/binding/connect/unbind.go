@@ -50,8 +50,8 @@ func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, e
 	}
 	if old.Bound() && (in.Revoke || old.Method == string(provider.ByOAuth)) {
 		own := ledger.TokenOwner{Binding: key}
-		k, err := s.ledger.Fetch(ctx, own, old.Token)
-		out.Revoked = s.ledger.RevokeOld(ctx, own, old, k, err)
+		bundle, err := s.ledger.Fetch(ctx, own, old.Token)
+		out.Revoked = s.ledger.RevokeOld(ctx, own, old, bundle, err)
 	}
 	if out.Revoked {
 		out.RevokeURL = ""

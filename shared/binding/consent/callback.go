@@ -27,7 +27,7 @@ type CallbackRequest struct {
 	// Malformed says what is wrong with the other parameters, nil if nothing is. Such a callback
 	// redeems no code.
 	Malformed error
-	// Shown are the handshakes in the browser's cookies, also those of other attempts.
+	// Shown are the handshakes in the browser's cookies, including those of other attempts.
 	Shown []Handshake
 }
 
@@ -190,14 +190,15 @@ func (s *Service) redeem(
 		return err
 	}
 	a.Token.IssuedAt = s.ledger.Now()
-	k := ledger.TokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
-	if err := s.ledger.Put(ctx, ledger.OwnerOf(a), a.Token.Secret, 1, k); err != nil {
-		s.revokeRefused(ctx, client.Platform, a, k) // it is not in the vault: the sweep can't find it
+	bundle := ledger.TokenBundle{Platform: a.Platform, Method: provider.ByOAuth, Token: token}
+	if err := s.ledger.Put(ctx, ledger.OwnerOf(a), a.Token.Secret, 1, bundle); err != nil {
+		// The token is not in the vault, so the sweep can't find it.
+		s.revokeRefused(ctx, client.Platform, a, bundle)
 		return err
 	}
-	a, err = s.identify(ctx, client.Platform, a, k)
+	a, err = s.identify(ctx, client.Platform, a, bundle)
 	if err != nil {
-		s.revokeRefused(ctx, client.Platform, a, k)
+		s.revokeRefused(ctx, client.Platform, a, bundle)
 		return err
 	}
 	return s.saveConsent(ctx, a)
@@ -232,23 +233,23 @@ func (s *Service) exchange(
 // attempt has the identity if the platform has named it.
 func (s *Service) identify(
 	ctx context.Context, platform provider.OAuthPlatform, a binding.Authorization,
-	k ledger.TokenBundle,
+	bundle ledger.TokenBundle,
 ) (binding.Authorization, error) {
 	if _, err := s.ledger.EnforceDeadline(ctx, "Check"); err != nil {
 		return a, ledger.Unavailable("asking the platform", err)
 	}
 	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	c := k.Credential()
-	c.Scopes = k.Token.Scopes
+	c := bundle.Credential()
+	c.Scopes = bundle.Token.Scopes
 	result, err := platform.Check(asking, c)
 	if err != nil {
 		return a, err
 	}
 	a.Identity = binding.Identity(result.Identity)
-	k.Username, k.Token.Scopes = result.GitUsername, result.Scopes
-	a.Token = ledger.TokenOf(a.Token.Secret, k, a.Token.IssuedAt)
-	a.Warnings = binding.Plain(result.Warnings)
+	bundle.Username, bundle.Token.Scopes = result.GitUsername, result.Scopes
+	a.Token = ledger.TokenOf(a.Token.Secret, bundle, a.Token.IssuedAt)
+	a.Warnings = binding.WarningsOf(result.Warnings)
 	if a.Platform != provider.GitHub {
 		return a, nil
 	}
@@ -275,14 +276,15 @@ func (s *Service) saveConsent(ctx context.Context, a binding.Authorization) erro
 // revokeRefused revokes a token that was issued and will not be used, which then no longer counts
 // against the limit of its identity. If that fails, the sweep revokes a token that is in the vault.
 func (s *Service) revokeRefused(
-	ctx context.Context, platform provider.Platform, a binding.Authorization, k ledger.TokenBundle,
+	ctx context.Context, platform provider.Platform, a binding.Authorization,
+	bundle ledger.TokenBundle,
 ) {
-	err := s.ledger.Revoke(ctx, platform, k)
+	err := s.ledger.Revoke(ctx, platform, bundle)
 	switch {
 	case errors.Is(err, provider.ErrNoRevoke):
 	case err != nil:
 		s.ledger.Log.WarnContext(ctx, "a refused token was not revoked at once",
-			"platform", k.Platform, "error", err)
+			"platform", bundle.Platform, "error", err)
 	case a.Identity.ID != "":
 		s.dropAttemptEntry(ctx, a)
 	}

@@ -71,7 +71,7 @@ func (s *Service) confirm(
 	if err := s.nameBinding(ctx, a, rec.Key); err != nil {
 		return binding.View{}, err
 	}
-	k, err := s.ledger.Fetch(ctx, ledger.OwnerOf(a), a.Token)
+	bundle, err := s.ledger.Fetch(ctx, ledger.OwnerOf(a), a.Token)
 	if err != nil {
 		return binding.View{}, ledger.Unavailable("reading the token", err)
 	}
@@ -95,7 +95,7 @@ func (s *Service) confirm(
 	}
 	s.dropAttemptEntry(ctx, a)
 	revoked := bound.Old.Bound() && bound.Old.Method == string(provider.ByOAuth) &&
-		s.ledger.RevokeReplaced(ctx, bound.Old, k)
+		s.ledger.RevokeReplaced(ctx, bound.Old, bundle)
 	s.ledger.AuditBound(ctx, by, bound, revoked)
 	return s.ledger.View(bound.Saved), nil
 }
@@ -148,9 +148,9 @@ func (s *Service) discard(ctx context.Context, a binding.Authorization, by bindi
 		return ledger.Unavailable("discarding the authorization", err)
 	}
 	target, own := binding.TargetOf(a), ledger.OwnerOf(a)
-	k, err := s.ledger.Fetch(ctx, own, a.Token)
+	bundle, err := s.ledger.Fetch(ctx, own, a.Token)
 	revoked := s.ledger.RevokeOld(ctx, own,
-		binding.Record{Key: target, Token: a.Token, Identity: a.Identity}, k, err)
+		binding.Record{Key: target, Token: a.Token, Identity: a.Identity}, bundle, err)
 	if revoked {
 		s.dropAttemptEntry(ctx, a)
 	}

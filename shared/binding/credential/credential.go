@@ -82,30 +82,30 @@ func (s *Service) Credential(ctx context.Context, in Request) (Credential, error
 func (s *Service) Token(
 	ctx context.Context, key binding.Key, minLife time.Duration,
 ) (binding.Record, provider.Credential, error) {
-	rec, k, err := s.freshToken(ctx, key, minLife)
+	rec, bundle, err := s.freshToken(ctx, key, minLife)
 	if err != nil {
 		return binding.Record{}, provider.Credential{}, err
 	}
-	return rec, CredentialOf(rec, k), nil
+	return rec, CredentialOf(rec, bundle), nil
 }
 
 // freshToken reads a binding and its token, refreshed if necessary.
 func (s *Service) freshToken(
 	ctx context.Context, key binding.Key, minLife time.Duration,
-) (rec binding.Record, k ledger.TokenBundle, err error) {
+) (rec binding.Record, bundle ledger.TokenBundle, err error) {
 	if rec, err = s.ledger.Record(ctx, key); err != nil {
-		return rec, k, err
+		return rec, bundle, err
 	}
 	read := rec
 	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
 		_ = s.NoteLost(ctx, read, err)
-		return rec, k, err
+		return rec, bundle, err
 	}
-	if k, err = s.CachedTokenBundle(ctx, rec); err != nil {
+	if bundle, err = s.CachedTokenBundle(ctx, rec); err != nil {
 		_ = s.NoteLost(ctx, rec, err)
-		return rec, k, ledger.Unavailable("reading the token", err)
+		return rec, bundle, ledger.Unavailable("reading the token", err)
 	}
-	return rec, k, nil
+	return rec, bundle, nil
 }
 
 // countCredential writes the metric of one credential. Its kind is "done", or the code of the
@@ -206,19 +206,19 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 func (s *Service) CachedTokenBundle(
 	ctx context.Context, rec binding.Record,
 ) (ledger.TokenBundle, error) {
-	if k, ok := s.cache.get(rec.Key, rec.Token); ok {
-		return k, nil
+	if bundle, ok := s.cache.get(rec.Key, rec.Token); ok {
+		return bundle, nil
 	}
-	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+	bundle, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err == nil {
-		s.cache.put(rec.Key, rec.Token, k)
+		s.cache.put(rec.Key, rec.Token, bundle)
 	}
-	return k, err
+	return bundle, err
 }
 
 // CredentialOf returns a record's token in the form that a platform is asked with.
-func CredentialOf(rec binding.Record, k ledger.TokenBundle) provider.Credential {
-	c := k.Credential()
+func CredentialOf(rec binding.Record, bundle ledger.TokenBundle) provider.Credential {
+	c := bundle.Credential()
 	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
 	return c
 }

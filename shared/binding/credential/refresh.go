@@ -79,7 +79,7 @@ func (s *Service) waitExpired(rec binding.Record) *problem.Problem {
 }
 
 // errOvertaken says that another call has taken the lease over during a refresh.
-var errOvertaken = errors.New("binding: another call has the lease")
+var errOvertaken = errors.New("credential: another call has the lease")
 
 // refreshOnce waits for the lease and then refreshes, or returns what the holder of the lease has
 // refreshed, whichever happens first. It waits no longer than until, and starts no refresh shortly
@@ -185,28 +185,28 @@ func (s *Service) refreshLeased(
 	ctx, cancel := context.WithTimeout(ctx, RefreshLeaseTTL)
 	defer cancel()
 	if rec.RefreshUnclear {
-		if k, err := s.FetchNext(ctx, rec); err == nil {
-			return s.Commit(ctx, rec, k)
+		if bundle, err := s.FetchNext(ctx, rec); err == nil {
+			return s.Commit(ctx, rec, bundle)
 		} else if !errors.Is(err, vault.ErrNotFound) {
-			return binding.Record{}, s.backOff(ctx, rec, err, notAsked)
+			return binding.Record{}, s.backOff(ctx, rec, err, requestNotSent)
 		}
 	}
-	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+	bundle, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err != nil {
-		return binding.Record{}, s.backOff(ctx, rec, err, notAsked)
+		return binding.Record{}, s.backOff(ctx, rec, err, requestNotSent)
 	}
-	token, was, err := s.RequestRefresh(ctx, k)
+	token, request, err := s.RequestRefresh(ctx, bundle)
 	if problem.Is(err, problem.TokenRevoked) {
 		return s.handleRefusal(ctx, rec, previousUntil, err)
 	}
 	if err != nil {
-		return binding.Record{}, s.backOff(ctx, rec, err, was)
+		return binding.Record{}, s.backOff(ctx, rec, err, request)
 	}
-	k.Token, k.IssuedAt = token, s.ledger.Now()
-	if k, err = s.StoreNext(ctx, rec, k); err != nil {
-		return binding.Record{}, s.backOff(ctx, rec, err, asked)
+	bundle.Token, bundle.IssuedAt = token, s.ledger.Now()
+	if bundle, err = s.StoreNext(ctx, rec, bundle); err != nil {
+		return binding.Record{}, s.backOff(ctx, rec, err, requestSent)
 	}
-	return s.Commit(ctx, rec, k)
+	return s.Commit(ctx, rec, bundle)
 }
 
 // FetchNext reads the generation after the record's from the vault.
@@ -219,33 +219,33 @@ func (s *Service) FetchNext(ctx context.Context, rec binding.Record) (ledger.Tok
 // RequestRefresh asks the platform for a new token, if enough time is left to store its answer. It
 // also reports whether the request was made.
 func (s *Service) RequestRefresh(
-	ctx context.Context, k ledger.TokenBundle,
-) (token provider.Token, was wasAsked, err error) {
-	client, err := s.ledger.OAuthClient(ctx, k.Platform)
+	ctx context.Context, bundle ledger.TokenBundle,
+) (token provider.Token, request requestState, err error) {
+	client, err := s.ledger.OAuthClient(ctx, bundle.Platform)
 	if err == nil {
 		err = s.ledger.StartedWithin(ctx, ledger.CallDeadline-RefreshTimeout-StoreTimeout, "Refresh")
 	}
 	if err != nil {
-		return token, notAsked, err
+		return token, requestNotSent, err
 	}
 	refreshCtx, cancel := context.WithTimeout(ctx, RefreshTimeout)
 	defer cancel()
-	token, err = client.Platform.Refresh(refreshCtx, client.App, k.Token.Refresh)
-	s.countRefresh(ctx, k.Platform, err)
-	return token, asked, err
+	token, err = client.Platform.Refresh(refreshCtx, client.App, bundle.Token.Refresh)
+	s.countRefresh(ctx, bundle.Platform, err)
+	return token, requestSent, err
 }
 
 // StoreNext puts a new token into the vault, before any other write: until then only this process
 // has it. If another process has stored that generation first, its token counts and is returned.
 func (s *Service) StoreNext(
-	ctx context.Context, rec binding.Record, k ledger.TokenBundle,
+	ctx context.Context, rec binding.Record, bundle ledger.TokenBundle,
 ) (ledger.TokenBundle, error) {
 	// The token must be stored even if the caller has left or its time is over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StoreTimeout)
 	defer cancel()
 	put := func() error {
 		return s.ledger.Put(
-			ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, rec.Token.Generation+1, k)
+			ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token.Secret, rec.Token.Generation+1, bundle)
 	}
 	err := put()
 	for isTransientPut(err) && s.ledger.Sleep(ctx, maxPollInterval) == nil {
@@ -254,7 +254,7 @@ func (s *Service) StoreNext(
 	if errors.Is(err, vault.ErrExists) {
 		return s.FetchNext(ctx, rec)
 	}
-	return k, err
+	return bundle, err
 }
 
 // isTransientPut reports whether a failed put may succeed when it is repeated.
@@ -271,7 +271,7 @@ func isTransientPut(err error) bool {
 // at another secret or generation by now, that one counts: the row lists this secret, and the sweep
 // revokes its tokens. A binding that the operator has revoked stays revoked.
 func (s *Service) Commit(
-	ctx context.Context, rec binding.Record, k ledger.TokenBundle,
+	ctx context.Context, rec binding.Record, bundle ledger.TokenBundle,
 ) (binding.Record, error) {
 	old := rec.Token
 	rec, err := s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
@@ -279,17 +279,17 @@ func (s *Service) Commit(
 			return false
 		}
 		b.Token.Generation++
-		b.Token.IssuedAt = k.IssuedAt
-		b.Token.ExpiresAt = k.Token.ExpiresAt
-		b.Token.Refreshable = !k.Token.Refresh.Empty()
-		if len(k.Token.Scopes) > 0 {
-			b.Token.Scopes = k.Token.Scopes
+		b.Token.IssuedAt = bundle.IssuedAt
+		b.Token.ExpiresAt = bundle.Token.ExpiresAt
+		b.Token.Refreshable = !bundle.Token.Refresh.Empty()
+		if len(bundle.Token.Scopes) > 0 {
+			b.Token.Scopes = bundle.Token.Scopes
 		}
 		b.Lease, b.RefreshUnclear = binding.Lease{}, false
 		b.Backoff, b.RecheckAt = binding.Backoff{}, time.Time{}
 		if b.Health == binding.HealthRevoked || b.Health == binding.HealthExpired {
 			b.Health, b.Problem = binding.HealthGood, nil
-			s.ledger.Happened(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
+			s.ledger.AddEvent(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
 		}
 		b.DueAt = s.ledger.Due(*b)
 		return true
@@ -298,6 +298,6 @@ func (s *Service) Commit(
 		return binding.Record{}, err
 	}
 	old.Generation++
-	s.cache.put(rec.Key, old, k)
+	s.cache.put(rec.Key, old, bundle)
 	return rec, s.Unusable(rec)
 }

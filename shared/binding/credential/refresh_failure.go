@@ -24,12 +24,12 @@ const (
 func (s *Service) handleRefusal(
 	ctx context.Context, rec binding.Record, previousUntil time.Time, refusal error,
 ) (binding.Record, error) {
-	k, err := s.awaitNext(ctx, rec, previousUntil)
+	bundle, err := s.awaitNext(ctx, rec, previousUntil)
 	if err == nil {
-		return s.Commit(ctx, rec, k)
+		return s.Commit(ctx, rec, bundle)
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
-		return binding.Record{}, s.backOff(ctx, rec, err, asked)
+		return binding.Record{}, s.backOff(ctx, rec, err, requestSent)
 	}
 	why := problem.New(problem.TokenRevoked).Because(RevokedAtPlatform).
 		With("platform", s.ledger.Title(rec.Platform)).From(refusal)
@@ -72,15 +72,15 @@ const maxRecoveryReads = 8
 func (s *Service) awaitNext(
 	ctx context.Context, rec binding.Record, previousUntil time.Time,
 ) (ledger.TokenBundle, error) {
-	k, err := s.FetchNext(ctx, rec)
+	bundle, err := s.FetchNext(ctx, rec)
 	for try := 1; try < maxRecoveryReads && errors.Is(err, vault.ErrNotFound); try++ {
 		if previousUntil.IsZero() || s.ledger.Now().Sub(previousUntil) > ledger.OrphanGracePeriod ||
 			s.ledger.Sleep(ctx, maxPollInterval+s.ledger.Jitter(maxPollInterval)) != nil {
 			break
 		}
-		k, err = s.FetchNext(ctx, rec)
+		bundle, err = s.FetchNext(ctx, rec)
 	}
-	return k, err
+	return bundle, err
 }
 
 // markRevoked marks a binding as revoked, and schedules one recheck: a token that another call has
@@ -91,7 +91,7 @@ func (s *Service) markRevoked(b *binding.Record, why *problem.Problem) {
 	if b.Health != binding.HealthRevoked {
 		b.Health, b.Problem = binding.HealthRevoked, why
 		b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
-		s.ledger.Happened(
+		s.ledger.AddEvent(
 			b,
 			binding.Event{Type: binding.EventRevoked, Identity: b.Identity, Problem: why},
 		)
@@ -99,16 +99,16 @@ func (s *Service) markRevoked(b *binding.Record, why *problem.Problem) {
 	b.DueAt = s.ledger.Due(*b)
 }
 
-// wasAsked reports whether a refresh got as far as asking the platform.
-type wasAsked bool
+// requestState says whether a refresh got as far as sending its request to the platform.
+type requestState bool
 
-const asked, notAsked wasAsked = true, false
+const requestSent, requestNotSent requestState = true, false
 
 // backOff records a refresh that failed temporarily, and returns its problem. The token is kept. A
 // failure without a definite answer sets RefreshUnclear: the platform may have used the refresh
 // token up. A secret that is gone sets no pause.
 func (s *Service) backOff(
-	ctx context.Context, rec binding.Record, cause error, was wasAsked,
+	ctx context.Context, rec binding.Record, cause error, request requestState,
 ) error {
 	p := problem.Of(cause)
 	if p.Code == problem.Internal {
@@ -123,13 +123,13 @@ func (s *Service) backOff(
 			b.Health == binding.HealthRevoked && !IsLost(b.Problem) {
 			return false
 		}
-		b.RefreshUnclear = b.RefreshUnclear || was == asked && !isDefinite(p)
+		b.RefreshUnclear = b.RefreshUnclear || request == requestSent && !isDefinite(p)
 		if b.Lease.Owner == owner {
 			b.Lease = binding.Lease{}
 		}
 		tries := b.Backoff.Tries
 		next := min(MinRefreshBackoff<<min(tries, 10), MaxRefreshBackoff)
-		if was == asked {
+		if request == requestSent {
 			tries++
 		} else { // the platform did not fail, so the pause does not grow
 			next = MinRefreshBackoff
@@ -171,9 +171,9 @@ func isDefinite(p *problem.Problem) bool {
 // RecheckRevoked looks for a generation that reached the vault after its binding was marked as
 // revoked, and commits it.
 func (s *Service) RecheckRevoked(ctx context.Context, rec binding.Record) (binding.Record, error) {
-	k, err := s.FetchNext(ctx, rec)
+	bundle, err := s.FetchNext(ctx, rec)
 	if err == nil {
-		return s.Commit(ctx, rec, k)
+		return s.Commit(ctx, rec, bundle)
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
 		return rec, ledger.Unavailable("looking for the next token", err)

@@ -39,7 +39,7 @@ func (c *tokenCache) get(key binding.Key, t binding.Token) (ledger.TokenBundle, 
 }
 
 // put keeps the newest token of a secret. A full cache drops an arbitrary other token.
-func (c *tokenCache) put(key binding.Key, t binding.Token, k ledger.TokenBundle) {
+func (c *tokenCache) put(key binding.Key, t binding.Token, bundle ledger.TokenBundle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tokens == nil {
@@ -55,5 +55,5 @@ func (c *tokenCache) put(key binding.Key, t binding.Token, k ledger.TokenBundle)
 		}
 		delete(c.tokens, other)
 	}
-	c.tokens[of] = cachedToken{t.Generation, k}
+	c.tokens[of] = cachedToken{t.Generation, bundle}
 }

@@ -22,14 +22,14 @@ func TestTheTokenCacheHasALimit(t *testing.T) {
 	for i := range 3 * tokenCacheSize {
 		name := strconv.Itoa(i)
 		w.put(key, generation(name, 1), ledger.TokenBundle{Username: name})
-		if k, ok := w.get(key, generation(name, 1)); !ok || k.Username != name {
+		if bundle, ok := w.get(key, generation(name, 1)); !ok || bundle.Username != name {
 			t.Fatalf("token %d is not there", i)
 		}
 	}
 	testkit.Want(t, "kept", len(w.tokens), tokenCacheSize)
 	w.put(key, generation("one", 2), ledger.TokenBundle{Username: "new"})
 	w.put(key, generation("one", 1), ledger.TokenBundle{Username: "old"})
-	if k, ok := w.get(key, generation("one", 2)); !ok || k.Username != "new" {
+	if bundle, ok := w.get(key, generation("one", 2)); !ok || bundle.Username != "new" {
 		t.Error("an older generation replaced a newer one")
 	}
 	_, ok := w.get(key, generation("one", 1))

@@ -17,13 +17,13 @@ func (l *Ledger) makeRoom(
 	if err := l.Table.AppendHistory(ctx, rec.Key, rec.Events); err != nil {
 		return binding.Record{}, Unavailable("draining the events", err)
 	}
-	l.Drained(&rec)
+	l.RemoveEvents(&rec)
 	return rec, nil
 }
 
-// Drained removes a record's events, which are in the history now, and counts those for which a
-// webhook must be sent.
-func (l *Ledger) Drained(rec *binding.Record) {
+// RemoveEvents removes a record's events, which are in the history now, and counts those for which
+// a webhook must be sent.
+func (l *Ledger) RemoveEvents(rec *binding.Record) {
 	if d := &rec.Delivery; l.Webhook != nil && len(rec.Events) > 0 {
 		if d.Waiting == 0 {
 			// The position just before the first: events from before the webhook was set up are not
@@ -37,8 +37,8 @@ func (l *Ledger) Drained(rec *binding.Record) {
 	rec.Events = nil
 }
 
-// Happened adds an event to a record that has room for it, and sets when the record is due.
-func (l *Ledger) Happened(rec *binding.Record, e binding.Event) {
+// AddEvent adds an event to a record that has room for it, and sets when the record is due.
+func (l *Ledger) AddEvent(rec *binding.Record, e binding.Event) {
 	e.ID = l.Random(16)
 	e.Number = rec.EventCount + 1
 	e.At = l.Now()

@@ -34,11 +34,11 @@ func IdentityKey(platform, address, id string) binding.IdentityKey {
 // The errors of a token that is not revoked.
 var (
 	// ErrInUse says that a binding has the same token.
-	ErrInUse = errors.New("binding: a binding has the token")
+	ErrInUse = errors.New("ledger: a binding has the token")
 	// ErrYoung says that a binding may be about to have the same token. That is known after 15
 	// minutes, or for an attempt's token when the sweep has ended it. It also says that the vault
 	// has no token for a binding, which is known when a check has ended that binding: within a day.
-	ErrYoung = errors.New("binding: a binding may be about to have the token")
+	ErrYoung = errors.New("ledger: a binding may be about to have the token")
 )
 
 // ensureUnused returns nil if no binding has the same token, ErrInUse if one has, and ErrYoung
@@ -48,7 +48,7 @@ var (
 // The token's own binding points at another secret by now. It counts only if the same token was
 // bound to it again.
 func (l *Ledger) ensureUnused(
-	ctx context.Context, own TokenOwner, of binding.IdentityKey, k TokenBundle,
+	ctx context.Context, own TokenOwner, of binding.IdentityKey, bundle TokenBundle,
 ) error {
 	cursor := ""
 	for {
@@ -57,7 +57,7 @@ func (l *Ledger) ensureUnused(
 			return Unavailable("listing an identity's bindings", err)
 		}
 		for _, e := range page.Items {
-			if err := l.ensureUnusedBy(ctx, own, e, k); err != nil {
+			if err := l.ensureUnusedBy(ctx, own, e, bundle); err != nil {
 				return err
 			}
 		}
@@ -67,9 +67,9 @@ func (l *Ledger) ensureUnused(
 	}
 }
 
-// ensureUnusedBy does the same for one entry of the index.
+// ensureUnusedBy does what ensureUnused does, for one entry of the index.
 func (l *Ledger) ensureUnusedBy(
-	ctx context.Context, own TokenOwner, e binding.IdentityEntry, k TokenBundle,
+	ctx context.Context, own TokenOwner, e binding.IdentityEntry, bundle TokenBundle,
 ) error {
 	if e.Binding != (binding.Key{}) {
 		rec, err := l.Record(ctx, e.Binding)
@@ -85,7 +85,7 @@ func (l *Ledger) ensureUnusedBy(
 				return ErrYoung // until a check has confirmed that
 			case err != nil:
 				return Unavailable("comparing tokens", err)
-			case sameToken(other.Token, k.Token):
+			case sameToken(other.Token, bundle.Token):
 				return ErrInUse
 			}
 			return nil

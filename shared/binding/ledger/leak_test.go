@@ -125,7 +125,7 @@ func TestD1_AValueOfTheVaultThatCannotBeReadIsNotQuoted(t *testing.T) {
 	for _, value := range []string{
 		"canary", `{"access_token":"canary"`, `["canary"]`, `{"access_token":{"canary":1}}`,
 	} {
-		_, err := ledger.Open(secret.New(value))
+		_, err := ledger.DecodeTokenBundle(secret.New(value))
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Error("a value that can't be read is accepted, or its error quotes it")
 		}

@@ -32,14 +32,14 @@ const CleanupPending = "cleanup_pending"
 //
 // [problem.Conflict] if another caller has bound or unbound in between, or if the list is full.
 func (l *Ledger) StageSecret(
-	ctx context.Context, rec binding.Record, k TokenBundle,
+	ctx context.Context, rec binding.Record, bundle TokenBundle,
 ) (binding.Record, vault.SecretName, error) {
 	name := l.NewSecretName()
 	rec, err := l.listPending(ctx, rec, name)
 	if err != nil {
 		return rec, "", err
 	}
-	return rec, name, l.Put(ctx, TokenOwner{Binding: rec.Key}, name, 1, k)
+	return rec, name, l.Put(ctx, TokenOwner{Binding: rec.Key}, name, 1, bundle)
 }
 
 // listPending adds a pending secret to the record's list. The binding stays as it is, and so does

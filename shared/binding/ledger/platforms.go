@@ -23,7 +23,7 @@ func (l *Ledger) OAuthClient(ctx context.Context, name string) (OAuthClient, err
 	}
 	byOAuth, ok := platform.(provider.OAuthPlatform)
 	if !ok {
-		return OAuthClient{}, Mismatch(platform.Describe())
+		return OAuthClient{}, MethodMismatch(platform.Describe())
 	}
 	app, err := l.App(ctx, name)
 	if err != nil {
@@ -32,8 +32,9 @@ func (l *Ledger) OAuthClient(ctx context.Context, name string) (OAuthClient, err
 	return OAuthClient{Platform: byOAuth, App: app}, nil
 }
 
-// Mismatch returns the problem of a platform that is not bound by the method that was asked for.
-func Mismatch(d provider.Description) error {
+// MethodMismatch returns the problem of a platform that is not bound by the method that was asked
+// for.
+func MethodMismatch(d provider.Description) error {
 	return problem.New(problem.MethodMismatch).
 		Because(string(d.Method)).
 		With("platform", d.Title)

@@ -67,7 +67,7 @@ func (l *Ledger) inPlaceOf(rec, next binding.Record) binding.Record {
 	if rec.Bound() {
 		e.Type, e.Previous = binding.EventRebound, rec.Identity
 	}
-	l.Happened(&next, e)
+	l.AddEvent(&next, e)
 	return next
 }
 

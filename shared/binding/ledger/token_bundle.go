@@ -49,27 +49,27 @@ const (
 	fieldAttempt      = "authorization"
 )
 
-// Seal returns the value that is stored in the vault for an owner: a JSON object of strings, with
+// Encode returns the value that is stored in the vault for an owner: a JSON object of strings, with
 // times in RFC 3339. The scopes are in the record only.
-func (k TokenBundle) Seal(owner TokenOwner) (secret.Text, error) {
+func (bundle TokenBundle) Encode(owner TokenOwner) (secret.Text, error) {
 	fields := map[string]string{
 		fieldAccount:      owner.Binding.Account,
 		fieldRegion:       owner.Binding.Region,
 		fieldInstance:     owner.Binding.Instance,
 		fieldAttempt:      owner.Attempt,
-		fieldPlatform:     k.Platform,
-		fieldMethod:       string(k.Method),
-		fieldAddress:      k.Address,
-		fieldUsername:     k.Username,
-		fieldOrganization: k.Organization,
-		fieldAccess:       k.Token.Access.Reveal(),
-		fieldRefresh:      k.Token.Refresh.Reveal(),
+		fieldPlatform:     bundle.Platform,
+		fieldMethod:       string(bundle.Method),
+		fieldAddress:      bundle.Address,
+		fieldUsername:     bundle.Username,
+		fieldOrganization: bundle.Organization,
+		fieldAccess:       bundle.Token.Access.Reveal(),
+		fieldRefresh:      bundle.Token.Refresh.Reveal(),
 	}
-	if !k.Token.ExpiresAt.IsZero() {
-		fields[fieldExpiresAt] = k.Token.ExpiresAt.UTC().Format(time.RFC3339)
+	if !bundle.Token.ExpiresAt.IsZero() {
+		fields[fieldExpiresAt] = bundle.Token.ExpiresAt.UTC().Format(time.RFC3339)
 	}
-	if !k.IssuedAt.IsZero() {
-		fields[fieldIssuedAt] = k.IssuedAt.UTC().Format(time.RFC3339)
+	if !bundle.IssuedAt.IsZero() {
+		fields[fieldIssuedAt] = bundle.IssuedAt.UTC().Format(time.RFC3339)
 	}
 	data, err := json.Marshal(fields)
 	if err != nil {
@@ -78,15 +78,15 @@ func (k TokenBundle) Seal(owner TokenOwner) (secret.Text, error) {
 	return secret.New(string(data)), nil
 }
 
-// Open reads a value of the vault without comparing its owner: see [Ledger.Fetch]. Its errors quote
-// nothing of the value.
-func Open(value secret.Text) (TokenBundle, error) {
+// DecodeTokenBundle reads a value of the vault without comparing its owner: see [Ledger.Fetch]. Its
+// errors quote nothing of the value.
+func DecodeTokenBundle(value secret.Text) (TokenBundle, error) {
 	var fields map[string]string
 	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil {
 		// The error of json would quote the value.
 		return TokenBundle{}, errors.New("the vault's value is not valid JSON")
 	}
-	k := TokenBundle{
+	bundle := TokenBundle{
 		Platform:     fields[fieldPlatform],
 		Method:       provider.Method(fields[fieldMethod]),
 		Address:      fields[fieldAddress],
@@ -98,49 +98,49 @@ func Open(value secret.Text) (TokenBundle, error) {
 		},
 	}
 	if at, err := time.Parse(time.RFC3339, fields[fieldExpiresAt]); err == nil {
-		k.Token.ExpiresAt = at
+		bundle.Token.ExpiresAt = at
 	}
 	if at, err := time.Parse(time.RFC3339, fields[fieldIssuedAt]); err == nil {
-		k.IssuedAt = at
+		bundle.IssuedAt = at
 	}
 	if account, named := fields[fieldAccount]; named {
-		k.owner = TokenOwner{
+		bundle.owner = TokenOwner{
 			Binding: binding.Key{
 				Account:  account,
 				Region:   fields[fieldRegion],
 				Instance: fields[fieldInstance],
-				Platform: k.Platform,
+				Platform: bundle.Platform,
 			},
 			Attempt: fields[fieldAttempt],
 		}
 	}
-	return k, nil
+	return bundle, nil
 }
 
 // belongsTo reports whether a row may read the token. A row of a binding may read its own tokens,
 // and those of an attempt for it: an attempt names no instance if its user chooses one at the
 // confirm. The row of an attempt may read the token of that attempt only. A token without an owner
 // tells nothing but its platform.
-func (k TokenBundle) belongsTo(reader TokenOwner) bool {
-	if k.owner == (TokenOwner{}) {
-		return k.Platform == reader.Binding.Platform
+func (bundle TokenBundle) belongsTo(reader TokenOwner) bool {
+	if bundle.owner == (TokenOwner{}) {
+		return bundle.Platform == reader.Binding.Platform
 	}
-	owner := k.owner.Binding
+	owner := bundle.owner.Binding
 	if owner.Instance == "" {
 		owner.Region, owner.Instance = reader.Binding.Region, reader.Binding.Instance
 	}
-	return owner == reader.Binding && (reader.Attempt == "" || reader.Attempt == k.owner.Attempt)
+	return owner == reader.Binding && (reader.Attempt == "" || reader.Attempt == bundle.owner.Attempt)
 }
 
 // Credential returns the token in the form that a platform is asked with. The scopes are in the
 // record only.
-func (k TokenBundle) Credential() provider.Credential {
+func (bundle TokenBundle) Credential() provider.Credential {
 	return provider.Credential{
-		Access:       k.Token.Access,
-		Address:      k.Address,
-		Username:     k.Username,
-		Organization: k.Organization,
-		ExpiresAt:    k.Token.ExpiresAt,
+		Access:       bundle.Token.Access,
+		Address:      bundle.Address,
+		Username:     bundle.Username,
+		Organization: bundle.Organization,
+		ExpiresAt:    bundle.Token.ExpiresAt,
 	}
 }
 
@@ -154,19 +154,19 @@ func (l *Ledger) Fetch(
 	if err != nil {
 		return TokenBundle{}, fmt.Errorf("reading the token: %w", err)
 	}
-	k, err := Open(value)
+	bundle, err := DecodeTokenBundle(value)
 	if err != nil {
 		return TokenBundle{}, err
 	}
-	if !k.belongsTo(reader) {
+	if !bundle.belongsTo(reader) {
 		return TokenBundle{}, l.mismatch(ctx, reader.Binding, "secret", t.Secret,
-			"owner", binding.Describe(k.owner.Binding))
+			"owner", binding.Describe(bundle.owner.Binding))
 	}
-	if k.owner == (TokenOwner{}) {
-		event.Metric(ctx, l.Log, l.Now(), map[string]string{"Platform": k.Platform},
+	if bundle.owner == (TokenOwner{}) {
+		event.Metric(ctx, l.Log, l.Now(), map[string]string{"Platform": bundle.Platform},
 			map[string]float64{"UnsealedTokens": 1})
 	}
-	return k, nil
+	return bundle, nil
 }
 
 // OwnerInVault returns the owner that the vault names for a token which no row names. For a token
@@ -177,23 +177,23 @@ func (l *Ledger) OwnerInVault(ctx context.Context, t binding.Token) (TokenOwner,
 	if err != nil {
 		return TokenOwner{}, fmt.Errorf("reading the token: %w", err)
 	}
-	k, err := Open(value)
-	if k.owner == (TokenOwner{}) {
-		k.owner.Binding.Platform = k.Platform
+	bundle, err := DecodeTokenBundle(value)
+	if bundle.owner == (TokenOwner{}) {
+		bundle.owner.Binding.Platform = bundle.Platform
 	}
-	return k.owner, err
+	return bundle.owner, err
 }
 
 // TokenOf returns what a record says of the first generation of a secret, issued now.
-func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token {
+func TokenOf(name vault.SecretName, bundle TokenBundle, now time.Time) binding.Token {
 	return binding.Token{
 		Secret:      name,
 		Generation:  1,
-		Username:    k.Username,
-		Scopes:      k.Token.Scopes,
+		Username:    bundle.Username,
+		Scopes:      bundle.Token.Scopes,
 		IssuedAt:    now,
-		ExpiresAt:   k.Token.ExpiresAt,
-		Refreshable: !k.Token.Refresh.Empty(),
+		ExpiresAt:   bundle.Token.ExpiresAt,
+		Refreshable: !bundle.Token.Refresh.Empty(),
 	}
 }
 
@@ -202,9 +202,9 @@ func TokenOf(name vault.SecretName, k TokenBundle, now time.Time) binding.Token 
 // is there.
 func (l *Ledger) Put(
 	ctx context.Context, owner TokenOwner, name vault.SecretName, generation int,
-	k TokenBundle,
+	bundle TokenBundle,
 ) error {
-	value, err := k.Seal(owner)
+	value, err := bundle.Encode(owner)
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,6 @@ func (l *Ledger) emptied(rec binding.Record, revision string, by binding.User) b
 		EventAt:    rec.EventAt,
 		Delivery:   rec.Delivery,
 	}.WithUnknown(rec)
-	l.Happened(&next, binding.Event{Type: binding.EventUnbound, Actor: by, Previous: rec.Identity})
+	l.AddEvent(&next, binding.Event{Type: binding.EventUnbound, Actor: by, Previous: rec.Identity})
 	return next
 }

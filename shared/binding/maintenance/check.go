@@ -210,9 +210,9 @@ func (c checker) commitLeftover(ctx context.Context, rec binding.Record) (bindin
 	if !rec.Token.Refreshable || !abandoned && !rec.RefreshUnclear {
 		return rec, nil
 	}
-	k, err := c.credentials.FetchNext(ctx, rec)
+	bundle, err := c.credentials.FetchNext(ctx, rec)
 	if err == nil {
-		return c.credentials.Commit(ctx, rec, k)
+		return c.credentials.Commit(ctx, rec, bundle)
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
 		return rec, ledger.Unavailable("looking for the next token", err)
@@ -235,12 +235,12 @@ func (c checker) checkToken(
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	var k ledger.TokenBundle
+	var bundle ledger.TokenBundle
 	var err error
 	if rec.Doubted() || rec.Health != binding.HealthGood { // the vault may no longer have it
-		k, err = c.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+		bundle, err = c.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	} else {
-		k, err = c.credentials.CachedTokenBundle(ctx, rec)
+		bundle, err = c.credentials.CachedTokenBundle(ctx, rec)
 	}
 	if err != nil {
 		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
@@ -250,5 +250,5 @@ func (c checker) checkToken(
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
 	defer cancel()
-	return platform.Check(ctx, credential.CredentialOf(rec, k))
+	return platform.Check(ctx, credential.CredentialOf(rec, bundle))
 }

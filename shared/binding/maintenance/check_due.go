@@ -14,15 +14,14 @@ import (
 // postpone leaves a record for later without asking its host.
 func (c checker) postpone(ctx context.Context, rec binding.Record, wait time.Duration) error {
 	rec.CheckAt = c.ledger.Now().Add(wait + c.ledger.Jitter(CheckLeaseTTL))
-	rec.DueAt = binding.Earliest(
-		rec.CheckAt,
-		binding.SecretsDueAt(rec),
-	) // not for a lease that was left behind
+	// Not Due: a lease that was left behind would make the record due at once.
+	rec.DueAt = binding.Earliest(rec.CheckAt, binding.SecretsDueAt(rec))
 	_, err := c.ledger.Table.SaveBinding(ctx, rec)
 	return err
 }
 
-// checkDue claims a record and examines it.
+// checkDue claims a record and checks it, unless it is parked, revoked for good, or a newer
+// version's.
 func (r *run) checkDue(ctx context.Context, rec binding.Record) (hostResult, error) {
 	c := checker{r.Service}
 	if binding.FromNewerVersion(rec) {
@@ -91,9 +90,9 @@ func mayConfirmLoss(rec binding.Record) bool {
 		credential.IsLost(rec.DoubtedProblem)
 }
 
-// rest leaves a revoked binding until tomorrow. The platform is not asked again; that the instance
-// is still there was checked. What a refresh has stored after the operator ended the token is
-// revoked too.
+// rest postpones a revoked binding until tomorrow. The platform is not asked again; only whether
+// the instance still exists was checked. What a refresh has stored after the operator ended the
+// token is revoked too.
 func (c checker) rest(ctx context.Context, rec binding.Record) error {
 	if look := rec.RecheckAt; !look.IsZero() && !look.After(c.ledger.Now()) {
 		if err := c.revokeLate(ctx, rec); err != nil {
@@ -108,7 +107,7 @@ func (c checker) rest(ctx context.Context, rec binding.Record) error {
 	return err
 }
 
-// hasRecheck reports whether a revoked binding is to be checked again by the schedule.
+// hasRecheck reports whether the schedule still has checks of a revoked binding left.
 func hasRecheck(rec binding.Record) bool { return !rec.RecheckAt.IsZero() || rec.RechecksLeft > 0 }
 
 func one(yes bool) int {

@@ -15,14 +15,14 @@ import (
 type checkOutcome struct {
 	refreshed, warned, recovered, failed bool
 	lost                                 bool // marked as revoked because the vault lacks its token
-	// failing is where checks have failed in the same way for a day, if the operator is to know now.
+	// failing is the host at which checks have failed in the same way for a day, if an alarm is due.
 	failing failingHost
 	// transient is a failure that says nothing about the token; nil if there was none.
 	transient *problem.Problem
 }
 
 // and returns both outcomes in one. A save whose reply was lost is tried again, and the second
-// outcome alone would lack what the first one has done.
+// outcome would lack what the first one has done.
 func (o checkOutcome) and(p checkOutcome) checkOutcome {
 	o.refreshed = o.refreshed || p.refreshed
 	o.warned = o.warned || p.warned
@@ -42,7 +42,7 @@ func (o checkOutcome) and(p checkOutcome) checkOutcome {
 // platform's answer ends a binding, restricts it, is temporary, or concerns the operator. confirmed
 // says that the platform has given the answer twice.
 func (c checker) applyCheckResult(
-	b *binding.Record, f provider.CheckResult, cause error, confirmed bool,
+	b *binding.Record, result provider.CheckResult, cause error, confirmed bool,
 ) checkOutcome {
 	p := problem.Of(cause)
 	health := healthAfter(p)
@@ -51,7 +51,7 @@ func (c checker) applyCheckResult(
 	}
 	switch {
 	case cause == nil:
-		return checkOutcome{recovered: c.markHealthy(b, f)}
+		return checkOutcome{recovered: c.markHealthy(b, result)}
 	case health != binding.HealthGood && !confirmed && c.mustConfirm(*b, p):
 		c.markDoubted(b, p)
 	case health != binding.HealthGood:
@@ -69,8 +69,8 @@ func (c checker) applyCheckResult(
 	return checkOutcome{failed: true}
 }
 
-// healthAfter returns the health of a binding whose token the platform refuses with p, and
-// HealthGood if p is no refusal of the token.
+// healthAfter returns the health of a binding whose token the platform refuses with p. It returns
+// HealthGood if p doesn't refuse the token, such as a failure of the platform.
 func healthAfter(p *problem.Problem) binding.Health {
 	switch {
 	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
@@ -92,7 +92,7 @@ func unauthorizedCodes() []problem.Code {
 }
 
 // markHealthy records a good check, and reports whether the binding has recovered with it.
-func (c checker) markHealthy(b *binding.Record, f provider.CheckResult) (recovered bool) {
+func (c checker) markHealthy(b *binding.Record, result provider.CheckResult) (recovered bool) {
 	if b.Health == binding.HealthRevoked && b.Token.Refreshable && !credential.IsLost(b.Problem) {
 		return false // a refresh was refused in the meantime: the token works, but can't be renewed
 	}
@@ -100,23 +100,23 @@ func (c checker) markHealthy(b *binding.Record, f provider.CheckResult) (recover
 	b.LastCheckedAt, b.Unanswered = c.ledger.Now(), 0
 	clearDoubt(b)
 	b.RechecksLeft = 0
-	if f.Identity.ID == b.Identity.ID {
-		b.Identity = binding.Identity(f.Identity) // the user's name or picture may have changed
+	if result.Identity.ID == b.Identity.ID {
+		b.Identity = binding.Identity(result.Identity) // the user's name or picture may have changed
 	}
-	if len(f.Scopes) > 0 {
-		b.Token.Scopes = f.Scopes
+	if len(result.Scopes) > 0 {
+		b.Token.Scopes = result.Scopes
 	}
-	if !b.Token.Refreshable && !f.ExpiresAt.Equal(b.Token.ExpiresAt) {
-		b.Token.ExpiresAt, b.Warned = f.ExpiresAt, 0 // its owner changed the expiry at the platform
+	if !b.Token.Refreshable && !result.ExpiresAt.Equal(b.Token.ExpiresAt) {
+		b.Token.ExpiresAt, b.Warned = result.ExpiresAt, 0 // its owner changed the expiry at the platform
 	}
-	b.Warnings = keepBindWarnings(b.Warnings, binding.Plain(f.Warnings))
+	b.Warnings = keepBindWarnings(b.Warnings, binding.WarningsOf(result.Warnings))
 	b.CheckAt = c.ledger.NextCheck(*b)
 	if b.Health == binding.HealthExpired && !c.credentials.TokenValid(*b) {
 		return false // the expiry that its owner gave is over, though the platform accepts the token
 	}
 	b.Health, b.Problem = binding.HealthGood, nil
 	if recovered {
-		c.ledger.Happened(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
+		c.ledger.AddEvent(b, binding.Event{Type: binding.EventRecovered, Identity: b.Identity})
 	}
 	return recovered
 }
@@ -150,10 +150,10 @@ func (c checker) markUnhealthy(b *binding.Record, health binding.Health, p *prob
 		return // the first reason of a revocation stays
 	}
 	b.Health, b.Problem = health, p
-	c.ledger.Happened(b, binding.Event{Type: eventOf(health), Identity: b.Identity, Problem: p})
+	c.ledger.AddEvent(b, binding.Event{Type: eventOf(health), Identity: b.Identity, Problem: p})
 }
 
-// eventOf returns the type of the event that a binding becomes unusable with.
+// eventOf returns the type of the event for a binding that becomes unusable with this health.
 func eventOf(health binding.Health) string {
 	switch health {
 	case binding.HealthExpired:
@@ -183,7 +183,7 @@ func (c checker) markUnanswered(b *binding.Record, p *problem.Problem) {
 		return
 	}
 	b.Problem = p
-	c.ledger.Happened(
+	c.ledger.AddEvent(
 		b,
 		binding.Event{Type: binding.EventUnreachable, Identity: b.Identity, Problem: p},
 	)
@@ -210,7 +210,7 @@ func (c checker) warnOfExpiry(b *binding.Record) checkOutcome {
 			break
 		}
 		b.Warned = days
-		c.ledger.Happened(b, binding.Event{Type: binding.EventExpiring, Identity: b.Identity})
+		c.ledger.AddEvent(b, binding.Event{Type: binding.EventExpiring, Identity: b.Identity})
 		return checkOutcome{warned: true}
 	}
 	return checkOutcome{}

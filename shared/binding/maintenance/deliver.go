@@ -38,7 +38,7 @@ func (s *Service) deliver(
 			sent++
 		}
 	}
-	past := sent // how many events are not sent again
+	past := sent // events that are not sent again
 	if failed != nil && sent == 0 && rec.Delivery.Tries >= MaxDeliveryTries {
 		past++
 		s.ledger.Log.ErrorContext(ctx, "a webhook is left out, after many tries", "alarm", "webhook",

@@ -25,7 +25,7 @@ func (r *run) dueBinding(
 		if err := r.ledger.Table.AppendHistory(ctx, key, rec.Events); err != nil {
 			return rec, fmt.Errorf("draining the events: %w", err)
 		}
-		r.ledger.Drained(&rec)
+		r.ledger.RemoveEvents(&rec)
 		r.count(RunResult{Drained: 1})
 	}
 	return rec, nil

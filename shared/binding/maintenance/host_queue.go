@@ -55,52 +55,52 @@ type hostResult struct {
 func (r *run) queue(ctx context.Context, host string, j job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.queues[host]
-	if l == nil {
-		l = &hostQueue{}
-		r.queues[host] = l
+	q := r.queues[host]
+	if q == nil {
+		q = &hostQueue{}
+		r.queues[host] = q
 	}
-	l.waiting = append(l.waiting, j)
-	if l.workers < MaxCallsPerHost {
-		l.workers++
-		r.working.Go(func() { r.work(ctx, l) })
+	q.waiting = append(q.waiting, j)
+	if q.workers < MaxCallsPerHost {
+		q.workers++
+		r.working.Go(func() { r.work(ctx, q) })
 	}
 }
 
 // work does the jobs of a queue until it is empty.
-func (r *run) work(ctx context.Context, l *hostQueue) {
+func (r *run) work(ctx context.Context, q *hostQueue) {
 	for {
 		r.mu.Lock()
-		if len(l.waiting) == 0 {
-			l.workers--
+		if len(q.waiting) == 0 {
+			q.workers--
 			r.mu.Unlock()
 			return
 		}
-		j := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		why := skipReason{failing: l.failures >= MaxHostFailures, wait: l.wait}
+		j := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		why := skipReason{failing: q.failures >= MaxHostFailures, wait: q.wait}
 		r.mu.Unlock()
 		why.late = r.over(ctx)
 		if why.late && (ctx.Err() != nil || r.ledger.Now().Sub(r.began) > postponeTimeout) {
 			continue
 		}
 		h, err := j.do(ctx, why)
-		r.hostAnswered(l, h)
+		r.hostAnswered(q, h)
 		r.finish(ctx, j.what, err)
 	}
 }
 
 // hostAnswered counts the failures in a row of a host.
-func (r *run) hostAnswered(l *hostQueue, h hostResult) {
+func (r *run) hostAnswered(q *hostQueue, h hostResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case !h.asked:
 	case h.well:
-		l.failures, l.wait = 0, 0
+		q.failures, q.wait = 0, 0
 	default:
-		l.failures++
-		l.wait = max(l.wait, h.wait)
+		q.failures++
+		q.wait = max(q.wait, h.wait)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // the operator is alarmed, and is alarmed again.
 const FailureAlarmInterval = 24 * time.Hour
 
-// failingHost is what an alarm about lasting failures counts the bindings of.
+// failingHost is a host with a lasting failure: what an alarm names. The zero value is none.
 type failingHost struct{ host, what string }
 
 // nameOfFailure names a failure that does not end by itself. It returns "" for any other: one that

@@ -45,8 +45,8 @@ type LostSecretsResult struct {
 // MaxReported is the most names of one sort in a result.
 const MaxReported = 1000
 
-// vaultCursor begins the cursors of a run that goes through the vault's list. No cursor of the
-// table's list has the sign.
+// vaultCursor begins the cursors of a run that reads the vault's list. No cursor of the table's
+// list has a colon.
 const vaultCursor = "vault:"
 
 // LostSecrets looks for the secret of every bound record, with one call to the vault for each, and

@@ -175,7 +175,7 @@ func (s *Service) markRevokedByOperator(
 			b.RecheckAt = s.ledger.Now().Add(ledger.OrphanGracePeriod)
 		}
 		b.Lease, b.Backoff = binding.Lease{}, binding.Backoff{}
-		s.ledger.Happened(b, binding.Event{
+		s.ledger.AddEvent(b, binding.Event{
 			Type: binding.EventRevoked, Identity: b.Identity, Problem: why,
 		})
 		return true
@@ -195,7 +195,7 @@ func (s *Service) revokeLate(ctx context.Context, rec binding.Record) error {
 
 // revokeToken revokes the token that a record points at. [provider.ErrNoRevoke].
 func (s *Service) revokeToken(ctx context.Context, rec binding.Record) error {
-	k, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+	bundle, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
 	if err != nil {
 		return err
 	}
@@ -203,5 +203,5 @@ func (s *Service) revokeToken(ctx context.Context, rec binding.Record) error {
 	if !ok {
 		return problem.New(problem.PlatformUnknown)
 	}
-	return s.ledger.Revoke(ctx, platform, k)
+	return s.ledger.Revoke(ctx, platform, bundle)
 }

@@ -54,8 +54,8 @@ func (r *run) over(ctx context.Context) bool {
 	return true
 }
 
-// read goes through the index. Entries that ask the platform are queued by host, others are worked
-// on at once.
+// read reads the index of what is due. Work that asks a platform is queued by host, other work is
+// done at once.
 func (r *run) read(ctx context.Context) error {
 	var group errgroup.Group
 	group.SetLimit(MaxConcurrentEntries)

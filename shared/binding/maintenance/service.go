@@ -1,5 +1,7 @@
-// Package maintenance does what is due: it checks tokens, sends events to the operator's webhook,
-// deletes secrets that no record points at, and revokes all tokens of a platform when told to.
+// Package maintenance does what is due: it checks tokens, moves events to the history and sends
+// them to the operator's webhook, and deletes secrets that no record points at. Its tasks for an
+// operator revoke all tokens of a platform, and find records without a secret and secrets without
+// a record.
 package maintenance
 
 import (

@@ -27,7 +27,7 @@ func (s *Service) mayAskToRevoke(name string) bool {
 	return ok && platform.Describe().Method == provider.ByOAuth && platform.Describe().Revocable
 }
 
-// dueSecrets returns the indexes of the due entries of a record's list.
+// dueSecrets returns the indexes of the due entries in the record's list.
 func (s *Service) dueSecrets(rec binding.Record) (due []int) {
 	now := s.ledger.Now()
 	for i, o := range rec.Secrets {
@@ -214,8 +214,8 @@ func (s *Service) postponeAttempt(
 	return err
 }
 
-// countSwept counts a secret that was deleted, and writes the audit line of one whose list has lost
-// it.
+// countSwept counts a secret that was deleted, and writes the audit line of a secret that was taken
+// off a list, deleted or not.
 func (r *run) countSwept(ctx context.Context, key binding.Key, outcome string) {
 	r.count(RunResult{Deleted: one(outcome != string(problem.TokenMismatch))})
 	r.auditSwept(ctx, key, outcome)
@@ -228,8 +228,8 @@ func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome strin
 
 // endSecret revokes the tokens of a secret that no record points at, if they were issued to
 // Bindery, and deletes the secret. If revoking has failed for the last time it still deletes the
-// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. The
-// secret of another owner is left as it is, and the list that names it loses it. endSecret returns
+// secret, and writes an event to rec, the binding that had it. A zero rec.Key is no binding. A
+// secret of another owner is left as it is; the caller takes it off the list. endSecret returns
 // the record as it is in the end, and the outcome for the audit line.
 func (s *Service) endSecret(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret, rec binding.Record,
@@ -269,7 +269,7 @@ func (s *Service) recordNotRevoked(
 	}
 	why := problem.New(problem.RevocationFailed).With("platform", s.ledger.Title(rec.Platform))
 	return s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
-		s.ledger.Happened(b, binding.Event{Type: binding.EventRevocationFailed, Problem: why})
+		s.ledger.AddEvent(b, binding.Event{Type: binding.EventRevocationFailed, Problem: why})
 		return true
 	})
 }
@@ -290,7 +290,7 @@ func (s *Service) revokeGenerations(
 	ctx context.Context, own ledger.TokenOwner, o binding.OwnedSecret,
 ) (owned bool, err error) {
 	for generation := o.Generation; ; generation++ {
-		k, err := s.ledger.Fetch(ctx, own, binding.Token{Secret: o.Name, Generation: generation})
+		bundle, err := s.ledger.Fetch(ctx, own, binding.Token{Secret: o.Name, Generation: generation})
 		if errors.Is(err, vault.ErrNotFound) {
 			return owned, nil
 		}
@@ -298,10 +298,10 @@ func (s *Service) revokeGenerations(
 			return owned, ledger.Unavailable("reading the token", err)
 		}
 		owned = true
-		if k.Method != provider.ByOAuth {
+		if bundle.Method != provider.ByOAuth {
 			return owned, nil
 		}
-		if err := s.revokeSwept(ctx, own, k); err != nil {
+		if err := s.revokeSwept(ctx, own, bundle); err != nil {
 			return owned, err
 		}
 	}
@@ -310,9 +310,9 @@ func (s *Service) revokeGenerations(
 // revokeSwept revokes one token that no record points at. It asks the platform whose the token is,
 // because a token is stored before that is known.
 func (s *Service) revokeSwept(
-	ctx context.Context, own ledger.TokenOwner, k ledger.TokenBundle,
+	ctx context.Context, own ledger.TokenOwner, bundle ledger.TokenBundle,
 ) error {
-	platform, ok := s.ledger.Platforms.Get(k.Platform)
+	platform, ok := s.ledger.Platforms.Get(bundle.Platform)
 	if !ok || !platform.Describe().Revocable {
 		return nil
 	}
@@ -321,7 +321,7 @@ func (s *Service) revokeSwept(
 	}
 	asking, cancel := context.WithTimeout(ctx, ledger.ExchangeTimeout)
 	defer cancel()
-	result, err := platform.Check(asking, k.Credential())
+	result, err := platform.Check(asking, bundle.Credential())
 	switch code := problem.Of(err).Code; {
 	case err == nil:
 	case code == problem.TokenRejected, code == problem.TokenExpired:
@@ -331,8 +331,8 @@ func (s *Service) revokeSwept(
 	default:
 		return err
 	}
-	of := ledger.IdentityKey(k.Platform, k.Address, result.Identity.ID)
-	err = s.ledger.RevokeUnused(ctx, own, of, k)
+	of := ledger.IdentityKey(bundle.Platform, bundle.Address, result.Identity.ID)
+	err = s.ledger.RevokeUnused(ctx, own, of, bundle)
 	if errors.Is(err, ledger.ErrInUse) {
 		return nil
 	}

@@ -91,7 +91,7 @@ func decode(key engine.Key, value []byte) (row engine.Row, err error) {
 // dueKey is a row's key in the bucket due.
 func dueKey(p engine.Place) string { return p.At + p.Key.PK + skOf(p.Key) }
 
-// Get is of [engine.Driver].
+// Get implements [engine.Driver].
 func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bool, err error) {
 	err = d.view(ctx, func(tx *bbolt.Tx) error {
 		row, ok, err = find(tx, key)
@@ -110,7 +110,7 @@ func find(tx *bbolt.Tx, key engine.Key) (row engine.Row, ok bool, err error) {
 	return row, err == nil, err
 }
 
-// Put is of [engine.Driver].
+// Put implements [engine.Driver].
 func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
 	return d.update(ctx, func(tx *bbolt.Tx) error {
 		if err := release(tx, row.Key, is); err != nil {
@@ -120,7 +120,7 @@ func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) e
 	})
 }
 
-// Delete is of [engine.Driver].
+// Delete implements [engine.Driver].
 func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
 	return d.update(ctx, func(tx *bbolt.Tx) error {
 		if err := release(tx, key, is); err != nil {
@@ -131,7 +131,7 @@ func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition
 	})
 }
 
-// PutBatch is of [engine.Driver]. All of the rows are written or none.
+// PutBatch implements [engine.Driver]. All of the rows are written or none.
 func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
 	return d.update(ctx, func(tx *bbolt.Tx) error {
 		for _, row := range rows {
@@ -214,7 +214,7 @@ func (d *driver) update(ctx context.Context, f func(*bbolt.Tx) error) error {
 	return d.db.Update(f)
 }
 
-// Query is of [engine.Driver].
+// Query implements [engine.Driver].
 func (d *driver) Query(
 	ctx context.Context, q engine.Query,
 ) (rows []engine.Row, more bool, err error) {
@@ -231,7 +231,7 @@ func (d *driver) Query(
 	return rows, more, err
 }
 
-// Scan is of [engine.Driver], for kinds whose PK has one part behind the kind.
+// Scan implements [engine.Driver], for kinds whose PK has one part behind the kind.
 func (d *driver) Scan(
 	ctx context.Context, prefix string, after engine.Key, limit int,
 ) (rows []engine.Row, next engine.Key, err error) {
@@ -258,7 +258,7 @@ func (d *driver) Scan(
 	return rows, next, err
 }
 
-// Due is of [engine.Driver]. All entries are in the first shard.
+// Due implements [engine.Driver]. All entries are in the first shard.
 func (d *driver) Due(
 	ctx context.Context, shard int, after engine.Place, until string, limit int,
 ) (places []engine.Place, more bool, err error) {
@@ -285,7 +285,7 @@ func (d *driver) Due(
 	return places, more, err
 }
 
-// above follows every key with the prefix before it: keys go on with a digit, or end.
+// above follows every key with the prefix before it: keys continue with a digit, or end.
 const above = "\xff"
 
 // span is a run of a bucket's keys, lo <= key < hi, forwards or backwards.

@@ -1,5 +1,5 @@
 // Package dynamo keeps the records in one table of DynamoDB. It is the table of a deployment on
-// AWS. Package table says what a call promises, and package engine under which keys the rows lie.
+// AWS. Package table says what a call promises, and package engine what the keys of the rows are.
 //
 // # Attributes
 //
@@ -7,7 +7,7 @@
 // record. Bindings and authorizations have version, text, and format, a number; identity
 // entries have at. Attributes that this version does not know are kept when it saves a row.
 //
-// Rows that come due have two attributes more, which other rows lack: dueShard, a number, and
+// Rows that come due have two more attributes, which other rows lack: dueShard, a number, and
 // dueAt, the time in a fixed width followed by pk and sk. The index "due" has them as its keys, so
 // that it holds what comes due and nothing else. Nothing relies on a time-to-live.
 //
@@ -16,13 +16,13 @@
 // Every read of the table itself is strong; only the index may lag. A write carries its condition
 // and its version, and the client sends it again when no answer came. If the first request was
 // carried out after all, the second fails on the version that the first wrote. The failure returns
-// the row, which tells this from a conflict: it is a success. A delete leaves nothing to tell it
-// by: it is a conflict then, and the caller, who reads again, finds the row gone.
+// the row, which tells this from a conflict: it is a success. A delete leaves nothing that
+// tells: it is a conflict then, and the caller reads again and finds the row gone.
 //
 // # Rights
 //
 // The calls need GetItem, PutItem, DeleteItem, Query and BatchWriteItem on the table, Query on its
-// index for what is due, and Scan only for the operators' list of all bindings.
+// index for what is due, and Scan only for the operators' lists of all bindings and authorizations.
 package dynamo
 
 import (
@@ -40,8 +40,8 @@ import (
 	"bindery/shared/timing"
 )
 
-// New uses a table that [Create] or the deployment made. It makes no call, so that a start costs no
-// round trip. How often and how long a call is tried is up to the client.
+// New returns a table that [Create] or the deployment made. It makes no call, so that a start costs
+// no round trip. The client decides how often and for how long it tries a call.
 func New(client *dynamodb.Client, tableName string) *engine.Table {
 	return engine.New("dynamodb", &driver{client, tableName})
 }
@@ -62,7 +62,7 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("dynamodb: %s: %w", doing, err)
 }
 
-// Get is of [engine.Driver].
+// Get implements [engine.Driver].
 func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bool, err error) {
 	got, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &d.name, Key: keyItem(key), ConsistentRead: aws.Bool(true),
@@ -73,7 +73,7 @@ func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bo
 	return rowOf(got.Item), true, nil
 }
 
-// Put is of [engine.Driver].
+// Put implements [engine.Driver].
 func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
 	expression, names, values := condition(is)
 	_, err := d.client.PutItem(ctx, &dynamodb.PutItemInput{
@@ -108,7 +108,7 @@ func condition(is engine.Condition) (expression *string, names map[string]string
 		item{":value": text(is.Value)}
 }
 
-// Delete is of [engine.Driver].
+// Delete implements [engine.Driver].
 func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
 	expression, names, values := condition(is)
 	_, err := d.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
@@ -129,7 +129,7 @@ const (
 	batchBackoff = 50 * time.Millisecond
 )
 
-// PutBatch is of [engine.Driver]. It is one call, unless rows are handed back for lack of
+// PutBatch implements [engine.Driver]. It is one call, unless rows are handed back for lack of
 // throughput.
 func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
 	var puts []types.WriteRequest

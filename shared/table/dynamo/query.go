@@ -19,8 +19,8 @@ func limitOf(limit int) *int32 {
 	return aws.Int32(int32(min(limit, math.MaxInt32)))
 }
 
-// Query is of [engine.Driver]. A prefix isn't asked for by begins_with, which some servers that
-// speak DynamoDB's protocol read without regard to case.
+// Query implements [engine.Driver]. A prefix isn't asked for by begins_with, which some servers
+// that speak DynamoDB's protocol read without regard to case.
 func (d *driver) Query(
 	ctx context.Context, q engine.Query,
 ) (rows []engine.Row, more bool, err error) {
@@ -52,8 +52,8 @@ func (d *driver) Query(
 	return rowsOf(got.Items), got.LastEvaluatedKey != nil, nil
 }
 
-// Scan is of [engine.Driver]. It looks at as many rows as the limit says, of any kind, and so most
-// pages are short; in all, each row of the table is read once.
+// Scan implements [engine.Driver]. It looks at as many rows as the limit says, of any kind, and so
+// most pages are short; in all, each row of the table is read once.
 func (d *driver) Scan(
 	ctx context.Context, prefix string, after engine.Key, limit int,
 ) (rows []engine.Row, next engine.Key, err error) {
@@ -79,7 +79,7 @@ const beforeAll = "0"
 // dueKey is a row's sort key in the index.
 func dueKey(p engine.Place) string { return p.At + p.Key.PK + p.Key.SK }
 
-// Due is of [engine.Driver].
+// Due implements [engine.Driver].
 func (d *driver) Due(
 	ctx context.Context, shard int, after engine.Place, until string, limit int,
 ) (places []engine.Place, more bool, err error) {

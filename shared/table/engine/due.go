@@ -18,7 +18,7 @@ func comparePlaces(a, b Place) int {
 		cmp.Compare(a.Key.PK, b.Key.PK), cmp.Compare(a.Key.SK, b.Key.SK))
 }
 
-// DueBefore is of ledger.Due. It is one call a shard, all at once.
+// DueBefore implements ledger.Due. It is one call a shard, all at once.
 func (t *Table) DueBefore(
 	ctx context.Context, until time.Time, cursor string, limit int,
 ) (table.Page[table.DueEntry], error) {
@@ -57,7 +57,7 @@ func (t *Table) dueBefore(
 	})}, nil
 }
 
-// part is what one shard answered: its places in their order, and whether there are more behind
+// part is what one shard answered: its places in their order, and whether there are more after
 // them.
 type part struct {
 	places []Place
@@ -87,7 +87,7 @@ func (t *Table) dueParts(
 }
 
 // merge puts the shards' places in one order, as far as all shards are complete and at most limit.
-// last is the place to go on from, the zero Place at the end.
+// last is the place to continue after, the zero Place at the end.
 func merge(parts []part, limit int) (found []Place, last Place) {
 	for _, p := range parts {
 		found = append(found, p.places...)
@@ -126,7 +126,7 @@ func dueEntries(places []Place) (list []table.DueEntry, err error) {
 }
 
 // DueEntry reads an entry from its place, which is all that the index holds. known reports whether
-// its kind is one that comes due in this version.
+// this version knows its kind as one that comes due.
 func DueEntry(p Place) (entry table.DueEntry, known bool, err error) {
 	pk, sk := Split(p.Key.PK), Split(p.Key.SK)
 	switch {

@@ -1,7 +1,7 @@
-// Package engine keeps the records of package binding in a store whose rows are spread by one
-// key and sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds,
-// under which key, and what each method of ledger.Table asks. How a service is asked is up to a
-// [Driver].
+// Package engine keeps the records of package binding in a store whose rows are spread by one key
+// and sorted by another, as DynamoDB and Tablestore have them. It decides what a row holds, what
+// its key is, and which calls each method of ledger.Table makes. A [Driver] makes the calls to a
+// service.
 //
 // # Keys
 //
@@ -73,9 +73,9 @@ const (
 // Query asks for rows with one PK, in the order of their SK.
 type Query struct {
 	PK string
-	// Prefix restricts the rows to those whose SK has more parts behind these; "" for all.
+	// Prefix restricts the rows to those whose SK has more parts after these; "" for all.
 	Prefix string
-	// After restricts the rows to those behind this SK, whose row may be gone; "" for all.
+	// After restricts the rows to those after this SK, whose row may be gone; "" for all.
 	After string
 	// Backwards reads from the last row to the first.
 	Backwards bool
@@ -89,13 +89,13 @@ type Place struct {
 	Key Key
 }
 
-// Driver makes the calls to a service. Every read but Due is strong. Where nothing else is said a
-// method makes one call, which the driver or its client may repeat while it fails in passing. An
-// error that is none of package table's means that the outcome is unknown. The methods may be
-// called at once.
+// Driver makes the calls to a service. Every read but Due is strong. Unless its comment says
+// otherwise, a method makes one call, which the driver or its client may repeat after a transient
+// failure. An error that is none of package table's means that the outcome is unknown. The methods
+// may be called at once from many goroutines.
 //
-// more reports whether there are rows behind the last one returned. Rows may be fewer than the
-// limit although there are more, but not none.
+// more reports whether there are rows after the last one returned. Fewer rows than the limit may be
+// returned although there are more, but at least one.
 type Driver interface {
 	// Get reads one row. ok is false if there is none.
 	Get(ctx context.Context, key Key) (row Row, ok bool, err error)
@@ -111,10 +111,10 @@ type Driver interface {
 	PutBatch(ctx context.Context, rows []Row) error
 	// Query reads rows of one PK.
 	Query(ctx context.Context, q Query) (rows []Row, more bool, err error)
-	// Scan reads the rows whose PK begins with the prefix, in no order. next is where to go on, the
-	// zero Key at the end. There may be no rows and yet a next.
+	// Scan reads the rows whose PK begins with the prefix, in no order. next is the key to continue
+	// after, the zero Key at the end. A reply may have a next without any rows.
 	Scan(ctx context.Context, prefix string, after Key, limit int) (rows []Row, next Key, err error)
-	// Due reads the places of a shard of the index that are behind the place after, which may be the
+	// Due reads the places of a shard of the index that follow the place after, which may be the
 	// zero Place, and at or before the time until.
 	Due(
 		ctx context.Context, shard int, after Place, until string, limit int,
@@ -131,7 +131,8 @@ type Table struct {
 	authorizations kind[binding.Authorization]
 }
 
-// New uses the driver of a store. The store's name is for errors. It makes no call.
+// New returns the table of a store with this driver. The store's name is for errors. It makes no
+// call.
 func New(storeName string, driver Driver) *Table {
 	return &Table{driver, storeName, bindings(), authorizations()}
 }

@@ -8,8 +8,8 @@ import (
 	"bindery/shared/table"
 )
 
-// AppendHistory is of ledger.History. It is one call, unless the service takes only some of the
-// rows. After an error some of the events may be there; appending all again is right.
+// AppendHistory implements ledger.History. It is one call, unless the service takes only some of
+// the rows. After an error some of the events may be there; appending all again is right.
 func (t *Table) AppendHistory(ctx context.Context, key binding.Key, events []binding.Event) error {
 	return t.failed("append to a history", t.appendHistory(ctx, HistoryPK(key), events))
 }
@@ -37,8 +37,8 @@ func (t *Table) appendHistory(ctx context.Context, pk string, events []binding.E
 	return t.driver.PutBatch(ctx, rows)
 }
 
-// ListHistory is of ledger.History, and strong. Its cursors are the position of a page's last
-// event.
+// ListHistory implements ledger.History, by strong reads. Its cursors are the position of a page's
+// last event.
 func (t *Table) ListHistory(
 	ctx context.Context, key binding.Key, order table.Order, cursor string, limit int,
 ) (table.Page[binding.Event], error) {

@@ -24,14 +24,14 @@ const OnlyRow = "-"
 // with a digit.
 const Above = "~"
 
-// Key is a row's key: rows with the same PK lie together, in the order of their SK. Neither is
-// empty.
+// Key is a row's key: rows with the same PK are stored together, in the order of their SK. Neither
+// is empty.
 type Key struct{ PK, SK string }
 
 // AccountPK is the PK of all bindings of an account.
 func AccountPK(account string) string { return binding.Join(BindingKind, account) }
 
-// BindingKey is the key of a binding. Those of an instance lie side by side.
+// BindingKey is the key of a binding. The keys of an instance's bindings are adjacent.
 func BindingKey(k binding.Key) Key {
 	return Key{AccountPK(k.Account), binding.Join(k.Region, k.Instance, k.Platform)}
 }
@@ -69,7 +69,7 @@ func Split(joined string) (parts []string) {
 }
 
 // Shards is the number of parts over which the index of what is due is spread, so that what comes
-// due next does not all lie in one place. A part of DynamoDB's takes 1,000 writes a second, and a
+// due next is not all in one place. A part of DynamoDB's takes 1,000 writes a second, and a
 // save that changes a row's due time makes two: four parts take 2,000 saves a second, far more than
 // builds and checks make. Each part costs the sweep a call, whether something is due or not. The
 // number may grow, because rows stay in the shard that they are in, but it must not shrink.

@@ -134,34 +134,34 @@ func remove[T any](ctx context.Context, t *Table, k kind[T], record T) error {
 	return t.failed("delete "+k.name, err)
 }
 
-// Binding is of ledger.Bindings.
+// Binding implements ledger.Bindings.
 func (t *Table) Binding(ctx context.Context, key binding.Key) (binding.Record, error) {
 	return get(ctx, t, t.bindings, binding.Record{Key: key})
 }
 
-// SaveBinding is of ledger.Bindings.
+// SaveBinding implements ledger.Bindings.
 func (t *Table) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	return save(ctx, t, t.bindings, b)
 }
 
-// DeleteBinding is of ledger.Bindings.
+// DeleteBinding implements ledger.Bindings.
 func (t *Table) DeleteBinding(ctx context.Context, b binding.Record) error {
 	return remove(ctx, t, t.bindings, b)
 }
 
-// Authorization is of ledger.Authorizations.
+// Authorization implements ledger.Authorizations.
 func (t *Table) Authorization(ctx context.Context, id string) (binding.Authorization, error) {
 	return get(ctx, t, t.authorizations, binding.Authorization{ID: id})
 }
 
-// SaveAuthorization is of ledger.Authorizations.
+// SaveAuthorization implements ledger.Authorizations.
 func (t *Table) SaveAuthorization(
 	ctx context.Context, a binding.Authorization,
 ) (binding.Authorization, error) {
 	return save(ctx, t, t.authorizations, a)
 }
 
-// DeleteAuthorization is of ledger.Authorizations.
+// DeleteAuthorization implements ledger.Authorizations.
 func (t *Table) DeleteAuthorization(ctx context.Context, a binding.Authorization) error {
 	return remove(ctx, t, t.authorizations, a)
 }

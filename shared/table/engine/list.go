@@ -43,7 +43,7 @@ func decodeCursor(list, text string) (cursor, error) {
 	return c, nil
 }
 
-// query makes a query, and returns the SK to go on from, "" at the end.
+// query makes a query, and returns the SK to continue after, "" at the end.
 func query[T any](
 	ctx context.Context, t *Table, q Query, decode func(Row) (T, error),
 ) (list []T, last string, err error) {
@@ -61,7 +61,7 @@ func query[T any](
 	return list, rows[len(rows)-1].Key.SK, nil
 }
 
-// page is the page of a PK's rows behind the cursor, which fits the list of this PK only.
+// page is the page of a PK's rows after the cursor, which fits the list of this PK only.
 func page[T any](
 	ctx context.Context, t *Table, pk, text string, limit int, decode func(Row) (T, error),
 ) (table.Page[T], error) {
@@ -84,8 +84,8 @@ func page[T any](
 	return table.Page[T]{Items: list, Cursor: encodeCursor(cursor{List: pk, PK: pk, SK: last})}, nil
 }
 
-// InstanceBindings is of ledger.Bindings. It is one query, as long as an instance's records fit
-// into one reply of the service.
+// InstanceBindings implements ledger.Bindings. It is one query, as long as an instance's records
+// fit into one reply of the service.
 func (t *Table) InstanceBindings(
 	ctx context.Context, account, region, instance string,
 ) ([]binding.Record, error) {
@@ -103,7 +103,7 @@ func (t *Table) InstanceBindings(
 	}
 }
 
-// AccountBindings is of ledger.Bindings, and strong.
+// AccountBindings implements ledger.Bindings, by strong reads.
 func (t *Table) AccountBindings(
 	ctx context.Context, account, cursor string, limit int,
 ) (table.Page[binding.Record], error) {
@@ -111,8 +111,8 @@ func (t *Table) AccountBindings(
 	return list, t.failed("list an account", err)
 }
 
-// AllBindings is of ledger.Bindings, and strong. A page may be short: a service may look at as
-// many rows of any kind as the limit says.
+// AllBindings implements ledger.Bindings, by strong reads. A page may be short: a service may look
+// at as many rows of any kind as the limit says.
 func (t *Table) AllBindings(
 	ctx context.Context, cursor string, limit int,
 ) (table.Page[binding.Record], error) {
@@ -120,7 +120,7 @@ func (t *Table) AllBindings(
 	return list, t.failed("list bindings", err)
 }
 
-// AllAuthorizations is of ledger.Authorizations, as AllBindings is of ledger.Bindings.
+// AllAuthorizations implements ledger.Authorizations, as AllBindings does ledger.Bindings.
 func (t *Table) AllAuthorizations(
 	ctx context.Context, cursor string, limit int,
 ) (table.Page[binding.Authorization], error) {
@@ -152,7 +152,7 @@ func scan[T any](
 	}, nil
 }
 
-// SaveIdentityEntry is of ledger.IdentityIndex.
+// SaveIdentityEntry implements ledger.IdentityIndex.
 func (t *Table) SaveIdentityEntry(ctx context.Context, e binding.IdentityEntry) error {
 	e.At = e.At.UTC()
 	row, err := encode(IdentityEntryKey(e), e)
@@ -163,7 +163,7 @@ func (t *Table) SaveIdentityEntry(ctx context.Context, e binding.IdentityEntry) 
 	return t.failed("save an identity entry", err)
 }
 
-// ListIdentityEntries is of ledger.IdentityIndex.
+// ListIdentityEntries implements ledger.IdentityIndex.
 func (t *Table) ListIdentityEntries(
 	ctx context.Context, of binding.IdentityKey, cursor string, limit int,
 ) (table.Page[binding.IdentityEntry], error) {
@@ -171,7 +171,7 @@ func (t *Table) ListIdentityEntries(
 	return list, t.failed("list identity entries", err)
 }
 
-// DeleteIdentityEntry is of ledger.IdentityIndex.
+// DeleteIdentityEntry implements ledger.IdentityIndex.
 func (t *Table) DeleteIdentityEntry(ctx context.Context, e binding.IdentityEntry) error {
 	err := t.driver.Delete(ctx, IdentityEntryKey(e), Condition{AtIs, SortableTime(e.At)})
 	if errors.Is(err, table.ErrConflict) {

@@ -29,26 +29,26 @@ const (
 // maxReply is more bytes than any reply has: a page ends after 4 MB.
 const maxReply = 16 << 20
 
-// Client asks one instance of Tablestore. Make one with [NewClient]. Its methods may be called at
-// once from many goroutines.
+// Client calls one instance of Tablestore. Create one with [NewClient]. Its methods may be called
+// at once from many goroutines.
 type Client struct {
 	options   ClientOptions
 	transport http.RoundTripper
 }
 
-// ClientOptions are what a client is made with.
+// ClientOptions says how a client is created.
 type ClientOptions struct {
 	alibabacloud.Environment
 	// Instance is the name of the Tablestore instance.
 	Instance string
-	// Endpoint is an origin to ask in place of the instance's own in the region.
+	// Endpoint is an origin that is used instead of the instance's own in the region.
 	Endpoint string
 	// Sleep waits between two tries, or returns the context's error if that ends first; nil is
 	// [timing.Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// NewClient makes a client, and no call. The usual proxy variables are not honoured, and no
+// NewClient returns a client, and makes no call. The usual proxy variables are ignored, and no
 // redirect is followed.
 func NewClient(o ClientOptions) (*Client, error) {
 	if o.Sleep == nil {
@@ -73,7 +73,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}}, nil
 }
 
-// call asks the service, three times if it fails in passing.
+// call calls the service, at most three times while the failure is transient.
 func (c *Client) call(ctx context.Context, ask func(*sdk.TableStoreClient) error) error {
 	_, err := c.callUnclear(ctx, ask)
 	return err

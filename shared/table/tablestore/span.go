@@ -112,7 +112,7 @@ func rowsOf(found []columns) (rows []engine.Row) {
 	return rows
 }
 
-// Query is of [engine.Driver].
+// Query implements [engine.Driver].
 func (d *driver) Query(
 	ctx context.Context, q engine.Query,
 ) (rows []engine.Row, more bool, err error) {
@@ -136,8 +136,8 @@ func (d *driver) Query(
 	return rowsOf(found), more, err
 }
 
-// Scan is of [engine.Driver]. It reads no rows of other kinds, because those of a kind lie
-// together.
+// Scan implements [engine.Driver]. It reads no rows of other kinds, because those of a kind are
+// stored together.
 func (d *driver) Scan(
 	ctx context.Context, prefix string, after engine.Key, limit int,
 ) (rows []engine.Row, next engine.Key, err error) {
@@ -159,7 +159,7 @@ func (d *driver) Scan(
 	return rows, next, err
 }
 
-// Due is of [engine.Driver].
+// Due implements [engine.Driver].
 func (d *driver) Due(
 	ctx context.Context, shard int, after engine.Place, until string, limit int,
 ) (places []engine.Place, more bool, err error) {

@@ -1,6 +1,6 @@
 // Package tablestore keeps the records in one table of Tablestore. It is the table of a deployment
-// on Alibaba Cloud. Package table says what a call promises, and package engine under which keys
-// the rows lie.
+// on Alibaba Cloud. Package table says what a call promises, and package engine what the keys of
+// the rows are.
 //
 // # Columns
 //
@@ -8,8 +8,8 @@
 // the column record. Bindings and authorizations have version, text, and format, a number; identity
 // entries have at. Columns that this version does not know are kept when it saves a row.
 //
-// Rows that come due have two columns more, which other rows lack: dueShard, a number, and dueAt,
-// the time in a fixed width. A global secondary index, named as the table with "_due" behind it,
+// Rows that come due have two more columns, which other rows lack: dueShard, a number, and dueAt,
+// the time in a fixed width. A global secondary index, named like the table with "_due" appended,
 // has them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it holds
 // what comes due and nothing else. The service fills it after the write has ended: it lags. Nothing
 // relies on a time-to-live, which an index forbids.
@@ -19,8 +19,8 @@
 // Every read of the table itself is strong; only the index lags. A write carries its condition and
 // its version, and is sent again when no answer came. If the first request was carried out after
 // all, the second fails on the version that the first wrote; then the row is read, which tells this
-// from a conflict: it is a success. A delete leaves nothing to tell it by: it is a conflict then,
-// and the caller, who reads again, finds the row gone.
+// from a conflict: it is a success. A delete leaves nothing that tells: it is a conflict then, and
+// the caller reads again and finds the row gone.
 //
 // # Limits
 //
@@ -45,8 +45,8 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// New uses a table that [Create] or the deployment made. It makes no call, so that a start costs no
-// round trip.
+// New returns a table that [Create] or the deployment made. It makes no call, so that a start costs
+// no round trip.
 func New(client *Client, tableName string) *engine.Table {
 	return engine.New("tablestore", &driver{client, tableName})
 }
@@ -67,7 +67,7 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("tablestore: %s: %w", doing, err)
 }
 
-// Get is of [engine.Driver].
+// Get implements [engine.Driver].
 func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bool, err error) {
 	err = d.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		got, err := client.GetRow(&sdk.GetRowRequest{
@@ -90,7 +90,7 @@ func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bo
 	return row, ok, err
 }
 
-// Put is of [engine.Driver]. It is two calls if a reply was lost and the next one is a failed
+// Put implements [engine.Driver]. It is two calls if a reply was lost and the next one is a failed
 // condition.
 func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
 	unclear, err := d.client.callUnclear(ctx, func(client *sdk.TableStoreClient) error {
@@ -112,7 +112,7 @@ func (d *driver) Put(ctx context.Context, row engine.Row, is engine.Condition) e
 	return err
 }
 
-// Delete is of [engine.Driver].
+// Delete implements [engine.Driver].
 func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
 	err := d.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		_, err := client.DeleteRow(&sdk.DeleteRowRequest{DeleteRowChange: &sdk.DeleteRowChange{
@@ -126,8 +126,8 @@ func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition
 	return err
 }
 
-// PutBatch is of [engine.Driver]. It is one call, unless rows are refused in passing; then all are
-// sent again.
+// PutBatch implements [engine.Driver]. It is one call, unless rows are refused for a transient
+// reason; then all are sent again.
 func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
 	return d.client.call(ctx, func(client *sdk.TableStoreClient) error {
 		batch := &sdk.BatchWriteRowRequest{}

@@ -1,5 +1,5 @@
-// Createtable makes the table in DynamoDB, for trying things out: a deployment's is made by its
-// template, with backups. The table's name is the one argument; region, credentials and endpoint
+// Createtable creates the table in DynamoDB, for trying things out: a deployment's template creates
+// its table, with backups. The table's name is the one argument; region, credentials and endpoint
 // are in the environment, as the functions have them.
 package main
 
