@@ -362,7 +362,9 @@ func (b bitbucketRepositories) Refs(
 }
 
 // Commit implements [RepositoryPlatform]. Bitbucket's own links to refs have literal slashes.
-func (b bitbucketRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (b bitbucketRepositories) Commit(
+	ctx context.Context, cred Credential, id, ref string,
+) (Commit, error) {
 	rev, err := b.parseRef(ref)
 	if err != nil {
 		return Commit{}, err

@@ -95,7 +95,9 @@ func codeupQuery(search string, page int) string {
 }
 
 // Repository implements [RepositoryPlatform].
-func (p codeupRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (p codeupRepositories) Repository(
+	ctx context.Context, cred Credential, id string,
+) (Repository, error) {
 	if !numeric(id) {
 		return Repository{}, p.repositoryUnknown()
 	}
@@ -164,7 +166,9 @@ func (p *codeup) refPage(
 
 // Commit implements [RepositoryPlatform]. There is no call for one tag, so the list is searched,
 // which may cost up to ten calls. A branch is one segment of the path, with its slashes escaped.
-func (p codeupRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (p codeupRepositories) Commit(
+	ctx context.Context, cred Credential, id, ref string,
+) (Commit, error) {
 	rev, err := p.parseRef(ref)
 	if err != nil {
 		return Commit{}, err

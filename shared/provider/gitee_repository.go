@@ -117,7 +117,9 @@ func giteeNext(r reply, n int) bool {
 }
 
 // Repository implements [RepositoryPlatform]. The repository's id has its path of today.
-func (g giteeRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (g giteeRepositories) Repository(
+	ctx context.Context, cred Credential, id string,
+) (Repository, error) {
 	found, err := g.find(ctx, cred, id)
 	if err != nil {
 		return Repository{}, err
@@ -207,7 +209,9 @@ func (g *gitee) refPage(
 
 // Commit implements [RepositoryPlatform]. There is no call for one tag, so the list is read, which
 // may cost up to ten calls; it has no commit's message, so the commit is asked for too.
-func (g giteeRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (g giteeRepositories) Commit(
+	ctx context.Context, cred Credential, id, ref string,
+) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {
 		return Commit{}, err

@@ -101,7 +101,9 @@ func (g *gitHub) hidden(r reply) []*problem.Problem {
 }
 
 // Repository implements [RepositoryPlatform].
-func (g gitHubRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (g gitHubRepositories) Repository(
+	ctx context.Context, cred Credential, id string,
+) (Repository, error) {
 	if !numeric(id) {
 		return Repository{}, g.repositoryUnknown()
 	}
@@ -155,7 +157,9 @@ func (g gitHubRepositories) Refs(
 
 // Commit implements [RepositoryPlatform]. A name that no commit has is a 422, and an empty
 // repository a 409.
-func (g gitHubRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (g gitHubRepositories) Commit(
+	ctx context.Context, cred Credential, id, ref string,
+) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {
 		return Commit{}, err

@@ -94,7 +94,9 @@ func (g gitLabRepositories) Repositories(
 }
 
 // Repository implements [RepositoryPlatform].
-func (g gitLabRepositories) Repository(ctx context.Context, cred Credential, id string) (Repository, error) {
+func (g gitLabRepositories) Repository(
+	ctx context.Context, cred Credential, id string,
+) (Repository, error) {
 	if !numeric(id) {
 		return Repository{}, g.repositoryUnknown()
 	}
@@ -158,7 +160,9 @@ func (g gitLabRepositories) Refs(
 
 // Commit implements [RepositoryPlatform]. A branch and a tag may have the same name, so each is
 // asked for as what it is. A name is one segment of the path, with its slashes escaped.
-func (g gitLabRepositories) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
+func (g gitLabRepositories) Commit(
+	ctx context.Context, cred Credential, id, ref string,
+) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {
 		return Commit{}, err

@@ -113,8 +113,8 @@ func TestE14_AStrangersRepositoryAtAnOldPathIsNotFollowed(t *testing.T) {
 
 	s = newTokenSite(t, map[string]canned{
 		"/repositories/7": {body: `{"id":8}`}, "/api/v4/projects/7": {body: `{"id":8}`},
-		codeupPath + "/7": {body: `{"id":8}`},
-		bitbucketRepositoryPath:   {body: `{"uuid":"{other}"}`},
+		codeupPath + "/7":       {body: `{"id":8}`},
+		bitbucketRepositoryPath: {body: `{"uuid":"{other}"}`},
 	})
 	for _, name := range []string{GitHub, GitLab, Codeup, Bitbucket} {
 		p, cred := s.reader(name)
