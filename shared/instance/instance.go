@@ -145,16 +145,12 @@ type accounts map[string][]Instance
 type catalogue func(ctx context.Context) (accounts, error)
 
 func (c catalogue) List(ctx context.Context, account string) ([]Instance, error) {
-	all, err := c(ctx)
-	if err != nil {
-		return nil, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
-			From(fmt.Errorf("reading the catalogue of instances: %w", err))
-	}
-	return slices.Clone(all[account]), nil
+	list, err := c.of(ctx, account)
+	return slices.Clone(list), err
 }
 
 func (c catalogue) Find(ctx context.Context, account, region, id string) (Instance, error) {
-	list, err := c.List(ctx, account)
+	list, err := c.of(ctx, account)
 	if err != nil {
 		return Instance{}, err
 	}
@@ -163,6 +159,16 @@ func (c catalogue) Find(ctx context.Context, account, region, id string) (Instan
 		return Instance{}, ErrUnknown
 	}
 	return list[i], nil
+}
+
+// of returns the account's list, which all calls share.
+func (c catalogue) of(ctx context.Context, account string) ([]Instance, error) {
+	all, err := c(ctx)
+	if err != nil {
+		return nil, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
+			From(fmt.Errorf("reading the catalogue of instances: %w", err))
+	}
+	return all[account], nil
 }
 
 func order(a, b Instance) int {
