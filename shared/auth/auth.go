@@ -8,6 +8,8 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,7 +17,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"bindery/shared/cache"
 	"bindery/shared/problem"
@@ -25,8 +28,12 @@ import (
 // more than 8.
 const maxTokenLength = 8 << 10
 
+// notBeforeLeeway is how far an issuer's clock may be ahead of this one when it sets the claim nbf.
+const notBeforeLeeway = 5 * time.Minute
+
 // Caller is the user that a verified token represents. A user is identified by issuer, subject and
-// account together: the same subject in another account is another user.
+// account together: the same subject in another account is another user. All calls with the same
+// token may share the two lists, so don't change them.
 type Caller struct {
 	Issuer  string
 	Subject string
@@ -72,10 +79,11 @@ type Options struct {
 }
 
 // Verifier verifies tokens. Its methods may be called at once from many goroutines. Use one
-// Verifier in a process, because it caches the keys.
+// Verifier in a process, because it caches the keys and the callers.
 type Verifier struct {
-	options Options
-	keys    *keySet
+	options  Options
+	keys     *keySet
+	verified callerCache
 }
 
 // New returns a Verifier. It fetches nothing yet.
@@ -96,43 +104,75 @@ func New(o Options) *Verifier {
 // [problem.Problem]: [problem.NotSignedIn] (with the reason "expired" or "no_account" if it
 // applies), or [problem.SignInUnavailable] while the issuer's keys can't be fetched. Neither holds
 // any part of a token that the issuer didn't sign.
+//
+// A caller is kept in memory under the SHA-256 of its token, and the token isn't verified again for
+// a minute, until it expires or the issuer's keys are fetched again, whichever is first.
 func (v *Verifier) Caller(ctx context.Context, r *http.Request) (Caller, error) {
 	raw, err := bearer(r)
 	if err != nil {
 		return Caller{}, refused(err)
 	}
-	signature := &check{keys: v.keys}
-	token, err := oidc.NewVerifier(v.options.Issuer, signature, &oidc.Config{
-		ClientID:             v.options.Audience,
-		SupportedSigningAlgs: algorithms(),
-		Now:                  v.options.Now,
-	}).Verify(ctx, raw)
-	switch {
-	case !signature.done: // go-oidc's error quotes a header that anyone could have written
-		return Caller{}, refused(errNotSigned)
-	case errors.Is(signature.err, cache.ErrNone):
-		return Caller{}, problem.New(problem.SignInUnavailable).After(retryEmptyInterval).
-			From(signature.err)
-	case signature.err != nil:
-		return Caller{}, refused(signature.err)
-	case err != nil:
-		return Caller{}, expiredOr(err)
-	case token.Issuer != v.options.Issuer: // go-oidc accepts one issuer without its scheme
-		return Caller{}, refused(errors.New("the issuer is spelled in another way"))
+	hash := sha256.Sum256([]byte(raw))
+	if known, ok := v.verified.get(hash); ok {
+		_, version, err := v.keys.document.Current(ctx)
+		if err == nil && known.keysVersion == version && v.options.Now().Before(known.until) {
+			return known.caller, nil
+		}
 	}
-	return v.read(token)
+	token, err := jose.ParseSignedCompact(raw, algorithms)
+	if err != nil { // its text may quote a header that anyone could have written
+		return Caller{}, refused(errNotSigned)
+	}
+	payload, version, err := v.keys.verify(ctx, token)
+	switch {
+	case errors.Is(err, cache.ErrNone):
+		return Caller{}, problem.New(problem.SignInUnavailable).After(retryEmptyInterval).From(err)
+	case err != nil:
+		return Caller{}, refused(err)
+	}
+	now := v.options.Now()
+	caller, expiry, err := v.read(payload, now)
+	if err != nil {
+		return Caller{}, err
+	}
+	v.verified.put(hash, cachedCaller{caller, version, cachedUntil(now, expiry)})
+	return caller, nil
 }
 
-// read returns the caller from the claims of a verified token.
-func (v *Verifier) read(token *oidc.IDToken) (Caller, error) {
+// read returns the caller and the expiry from the payload of a token that the issuer has signed. It
+// refuses a token that isn't for this audience, or isn't valid now (RFC 7519, 4.1).
+func (v *Verifier) read(payload []byte, now time.Time) (Caller, time.Time, error) {
+	var token jwt.Claims
 	var all claims
-	if err := token.Claims(&all); err != nil {
-		return Caller{}, refused(fmt.Errorf("reading the claims: %w", err))
+	err := errors.Join(json.Unmarshal(payload, &token), json.Unmarshal(payload, &all))
+	expiry := token.Expiry.Time()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("reading the claims: %w", err)
+	case token.Issuer != v.options.Issuer:
+		err = fmt.Errorf("the token is of the issuer %q", token.Issuer)
+	case !token.Audience.Contains(v.options.Audience):
+		err = fmt.Errorf("the token is for the audience %q", token.Audience)
+	case token.Expiry == nil:
+		err = errors.New("the token never expires")
+	case !now.Before(expiry):
+		return Caller{}, expiry, problem.New(problem.NotSignedIn).Because("expired").
+			From(fmt.Errorf("the token has expired at %v", expiry.UTC()))
+	case token.NotBefore != nil && now.Add(notBeforeLeeway).Before(token.NotBefore.Time()):
+		err = fmt.Errorf("the token is not valid before %v", token.NotBefore.Time().UTC())
+	case token.Subject == "":
+		err = errors.New("the token names no subject")
 	}
+	if err != nil {
+		return Caller{}, expiry, refused(err)
+	}
+	caller, err := v.caller(token, all)
+	return caller, expiry, err
+}
+
+// caller returns the caller that the claims of a valid token describe.
+func (v *Verifier) caller(token jwt.Claims, all claims) (Caller, error) {
 	c := Caller{Issuer: token.Issuer, Subject: token.Subject}
-	if c.Subject == "" {
-		return Caller{}, refused(errors.New("the token names no subject"))
-	}
 	var err error
 	if c.Account, err = all.text(v.options.AccountClaim); err != nil {
 		return Caller{}, problem.New(problem.NotSignedIn).Because("no_account").From(err)
@@ -171,11 +211,3 @@ var errNotSigned = errors.New(
 	"the bearer token isn't a JWT, or not signed with an asymmetric algorithm")
 
 func refused(cause error) error { return problem.New(problem.NotSignedIn).From(cause) }
-
-func expiredOr(cause error) error {
-	var expired *oidc.TokenExpiredError
-	if errors.As(cause, &expired) && !expired.Expiry.IsZero() { // zero: the token has no exp
-		return problem.New(problem.NotSignedIn).Because("expired").From(cause)
-	}
-	return refused(cause)
-}

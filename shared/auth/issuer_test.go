@@ -36,7 +36,7 @@ type issuer struct {
 	serve http.HandlerFunc // instead of the keys
 }
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 	i := &issuer{Clock: testkit.NewClock()}
 	mux := http.NewServeMux()
@@ -110,7 +110,7 @@ func (i *issuer) claims(changes map[string]any) map[string]any {
 	return all
 }
 
-func sign(t *testing.T, key jose.JSONWebKey, claims any) string {
+func sign(t testing.TB, key jose.JSONWebKey, claims any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{
 		Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key,
@@ -145,13 +145,25 @@ func with(token string) *http.Request {
 	return r
 }
 
-// ask verifies a token and expects the code and the reason; an empty code expects a caller.
+// ask verifies a token, twice because the first time may leave something in the cache, and expects
+// the code and the reason; an empty code expects a caller.
 func ask(t *testing.T, v *auth.Verifier, token string, code problem.Code, reason string) {
 	t.Helper()
-	_, err := v.Caller(context.Background(), with(token))
-	if code != "" {
-		testkit.WantProblem(t, "the caller", err, code, reason)
-	} else if err != nil {
-		t.Errorf("refused: %v", err)
+	for _, time := range []string{"first", "second"} {
+		_, err := v.Caller(context.Background(), with(token))
+		if code != "" {
+			testkit.WantProblem(t, "the caller, the "+time+" time", err, code, reason)
+		} else if err != nil {
+			t.Errorf("refused the %s time: %v", time, err)
+		}
 	}
+}
+
+// coldAndWarm returns a new verifier, and another one that has the caller of a genuine token in its
+// cache.
+func (i *issuer) coldAndWarm(t *testing.T, genuine string) map[string]*auth.Verifier {
+	t.Helper()
+	warm := i.verifier()
+	ask(t, warm, genuine, "", "")
+	return map[string]*auth.Verifier{"cold": i.verifier(), "warm": warm}
 }

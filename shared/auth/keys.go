@@ -33,27 +33,11 @@ var (
 	errBadSignature = errors.New("the token's signature is wrong")
 )
 
-// algorithms lists the signature algorithms of accepted tokens. A symmetric one would let anyone
-// sign with the public key as the secret.
-func algorithms() []string {
-	return []string{
-		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-	}
-}
-
-// check is the key set for one token. It keeps the error, which go-oidc converts to text.
-type check struct {
-	keys *keySet
-	done bool
-	err  error
-}
-
-// VerifySignature is called by go-oidc once the token's form and algorithm are valid.
-func (c *check) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
-	var payload []byte
-	c.done = true
-	payload, c.err = c.keys.verify(ctx, raw)
-	return payload, c.err
+// algorithms are the signature algorithms of accepted tokens. A symmetric one would let anyone sign
+// with the public key as the secret.
+var algorithms = []jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
+	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
 // keySet has the issuer's public keys.
@@ -75,33 +59,28 @@ func newKeySet(address string, client *http.Client, now func() time.Time) *keySe
 	})}
 }
 
-// verify returns the payload of a token with a valid signature.
+// verify returns the payload of a token with a valid signature, and the version of the keys that it
+// was verified with.
 //
 // An invalid signature with a known key id is final. A token with an unknown key id or without one
 // may be signed with a key that is newer than the known ones.
-func (s *keySet) verify(ctx context.Context, raw string) ([]byte, error) {
-	var allowed []jose.SignatureAlgorithm
-	for _, name := range algorithms() {
-		allowed = append(allowed, jose.SignatureAlgorithm(name))
-	}
-	// go-oidc also accepts the JSON form, which must not be in a header.
-	token, err := jose.ParseSignedCompact(raw, allowed)
-	if err != nil {
-		return nil, errNotSigned
-	}
+func (s *keySet) verify(
+	ctx context.Context, token *jose.JSONWebSignature,
+) (payload []byte, version int, err error) {
 	keys, version, err := s.document.Current(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	payload, err := verifyWith(keys, token)
+	payload, err = verifyWith(keys, token)
 	if err == nil || !errors.Is(err, errUnknownKey) {
-		return payload, err
+		return payload, version, err
 	}
-	keys, _, err = s.document.Newer(ctx, version)
+	keys, version, err = s.document.Newer(ctx, version)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return verifyWith(keys, token)
+	payload, err = verifyWith(keys, token)
+	return payload, version, err
 }
 
 func verifyWith(keys []jose.JSONWebKey, token *jose.JSONWebSignature) ([]byte, error) {

@@ -1,10 +1,9 @@
 package auth
 
 import (
+	"container/heap"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // maxCallers limits what a limiter remembers, to some 2 MB.
@@ -18,12 +17,21 @@ type RateLimiter struct {
 	now       func() time.Time
 
 	mu      sync.Mutex
-	buckets map[string]*rate.Limiter
+	callers map[string]*bucket
+	buckets fullestFirst // the same buckets
+}
+
+// bucket is the bucket of one caller. Since all refill at the same rate, the one that is full again
+// first is the fullest.
+type bucket struct {
+	caller string
+	full   time.Time // when it is full again
+	index  int       // in the heap
 }
 
 // NewRateLimiter returns a limiter of perMinute calls a minute; below 1 every call is refused.
 func NewRateLimiter(perMinute int, now func() time.Time) *RateLimiter {
-	return &RateLimiter{perMinute: max(perMinute, 0), now: now, buckets: map[string]*rate.Limiter{}}
+	return &RateLimiter{perMinute: max(perMinute, 0), now: now, callers: map[string]*bucket{}}
 }
 
 // Allow takes one call from the caller's bucket. If the bucket is empty, ok is false and retryAfter
@@ -34,37 +42,55 @@ func (l *RateLimiter) Allow(caller string) (retryAfter time.Duration, ok bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
-	bucket := l.buckets[caller]
-	if bucket == nil {
-		l.makeRoom(now)
-		bucket = rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
-		l.buckets[caller] = bucket
+	now, interval := l.now(), time.Minute/time.Duration(l.perMinute)
+	b := l.callers[caller]
+	if b == nil {
+		b = l.add(caller, now)
 	}
-	call := bucket.ReserveN(now, 1)
-	if wait := call.DelayFrom(now); wait > 0 {
-		call.CancelAt(now)
+	full := now.Add(interval)
+	if b.full.After(now) {
+		full = b.full.Add(interval)
+	}
+	if wait := full.Sub(now) - time.Duration(l.perMinute)*interval; wait > 0 {
 		return wait, false
 	}
+	b.full = full
+	heap.Fix(&l.buckets, b.index)
 	return 0, true
 }
 
-// makeRoom removes callers once there are too many: those with a full bucket, because a new
-// caller's bucket is full too, and otherwise the caller with the fullest bucket.
-func (l *RateLimiter) makeRoom(now time.Time) {
-	if len(l.buckets) < maxCallers {
-		return
-	}
-	fullest, most := "", -1.0
-	for caller, bucket := range l.buckets {
-		tokens := bucket.TokensAt(now)
-		if tokens >= float64(l.perMinute) {
-			delete(l.buckets, caller)
-		} else if tokens > most {
-			fullest, most = caller, tokens
-		}
-	}
+// add adds a full bucket for a caller. If there are too many, it removes the fullest: a full one is
+// no loss, because a new caller's bucket is full too.
+func (l *RateLimiter) add(caller string, now time.Time) *bucket {
 	if len(l.buckets) >= maxCallers {
-		delete(l.buckets, fullest)
+		delete(l.callers, heap.Pop(&l.buckets).(*bucket).caller)
 	}
+	b := &bucket{caller: caller, full: now}
+	l.callers[caller] = b
+	heap.Push(&l.buckets, b)
+	return b
+}
+
+// fullestFirst is a [heap.Interface]: its first bucket is the fullest.
+type fullestFirst []*bucket
+
+func (f fullestFirst) Len() int           { return len(f) }
+func (f fullestFirst) Less(i, j int) bool { return f[i].full.Before(f[j].full) }
+
+func (f fullestFirst) Swap(i, j int) {
+	f[i], f[j] = f[j], f[i]
+	f[i].index, f[j].index = i, j
+}
+
+func (f *fullestFirst) Push(b any) {
+	b.(*bucket).index = len(*f)
+	*f = append(*f, b.(*bucket))
+}
+
+func (f *fullestFirst) Pop() any {
+	last := len(*f) - 1
+	b := (*f)[last]
+	(*f)[last] = nil
+	*f = (*f)[:last]
+	return b
 }

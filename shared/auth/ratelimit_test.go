@@ -60,6 +60,24 @@ func TestD12_ALimitOfZeroRefusesEveryCall(t *testing.T) {
 	}
 }
 
+func TestD12_AnIdleCallerSavesUpNoMoreThanAMinutesCalls(t *testing.T) {
+	c := testkit.NewClock()
+	limit := auth.NewRateLimiter(30, c.Now)
+	for _, step := range []struct {
+		idle time.Duration
+		want int
+	}{{0, 30}, {time.Hour, 30}, {time.Minute - 1, 29}, {1, 1}, {6 * time.Second, 3}} {
+		c.Advance(step.idle)
+		calls := 0
+		for ; calls < 100; calls++ {
+			if _, ok := limit.Allow("ann"); !ok {
+				break
+			}
+		}
+		testkit.Want(t, "calls after another "+step.idle.String(), calls, step.want)
+	}
+}
+
 // The memory for callers is limited, and many callers don't push out one that is at its limit.
 func TestD12_ManyCallersDoNotFreeACallerAtItsLimit(t *testing.T) {
 	c := testkit.NewClock()
@@ -76,5 +94,59 @@ func TestD12_ManyCallersDoNotFreeACallerAtItsLimit(t *testing.T) {
 	limit.Allow("someone")
 	if _, ok := limit.Allow("ann"); !ok {
 		t.Error("refused a minute later")
+	}
+}
+
+// The caller that is forgotten has used the least, in whatever order they came.
+func TestD12_TheCallerWithTheFullestBucketIsForgotten(t *testing.T) {
+	limit := auth.NewRateLimiter(3, testkit.NewClock().Now)
+	allowed := func(caller string, calls int) (n int) {
+		for range calls {
+			if _, ok := limit.Allow(caller); ok {
+				n++
+			}
+		}
+		return n
+	}
+	users := map[int][]string{} // by how often they call
+	for n := range 10_000 {
+		calls, name := 1+n*7%10/3, fmt.Sprint("user", n)
+		users[calls] = append(users[calls], name)
+		allowed(name, calls)
+	}
+	for n := range users[1] { // each pushes out a caller that called once
+		allowed(fmt.Sprint("visitor", n), 2)
+	}
+	for _, c := range []struct{ calls, left int }{{4, 0}, {3, 0}, {2, 1}, {1, 3}} {
+		for _, name := range users[c.calls] {
+			if got := allowed(name, 4); got != c.left {
+				t.Fatalf("%s called %d times and may call %d times more, want %d", name, c.calls, got,
+					c.left)
+			}
+		}
+	}
+}
+
+func BenchmarkRateLimiter(b *testing.B) {
+	for _, known := range []int{10, 10_000} {
+		b.Run(fmt.Sprint("a new caller, of ", known, " known"), func(b *testing.B) {
+			c := testkit.NewClock()
+			limit := auth.NewRateLimiter(30, c.Now)
+			for n := range known {
+				limit.Allow(fmt.Sprint("user", n))
+				limit.Allow(fmt.Sprint("user", n))
+			}
+			var names []string
+			for n := range 100_000 {
+				names = append(names, fmt.Sprint("visitor", n))
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				if known < 10_000 && n%5000 == 0 { // stay below the limit
+					limit = auth.NewRateLimiter(30, c.Now)
+				}
+				limit.Allow(names[n%len(names)])
+			}
+		})
 	}
 }

@@ -27,7 +27,7 @@ type ACR struct {
 func NewACRClient(o alibabacloud.ClientOptions) (*alibabacloud.Client, error) {
 	return alibabacloud.NewClient(alibabacloud.Service{
 		Name: "cr", Title: "Container Registry", Version: "2018-12-01",
-		MaxReply: longest, Explain: explainACR,
+		MaxReply: maxPageLength, Explain: explainACR,
 	}, o)
 }
 
@@ -66,8 +66,9 @@ func FromACR(client *alibabacloud.Client, account string, now func() time.Time) 
 
 // The page size is the API's default.
 const (
-	pageSize = 30
-	maxPages = 100
+	pageSize      = 30
+	maxPages      = 100
+	maxPageLength = 1 << 20
 )
 
 // statusDeleted is the status of an instance that no longer exists.

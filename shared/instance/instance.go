@@ -55,7 +55,7 @@ const (
 	retryInterval      = time.Minute
 	retryEmptyInterval = 5 * time.Second
 	timeout            = 5 * time.Second
-	longest            = 1 << 20
+	maxCatalogueLength = 16 << 20
 )
 
 // Options of [Open].
@@ -73,7 +73,7 @@ type Options struct {
 //
 //   - JSON text: {account: [{type, region, id, name}]}. The error has a line for each mistake.
 //   - An https:// or file:/// address of such JSON (http:// only on this machine). It is read
-//     when it is first needed, at most 1 MB in 5 seconds, and again after 5 minutes. If that
+//     when it is first needed, at most 16 MB in 5 seconds, and again after 5 minutes. If that
 //     fails or the content is wrong, the old one is used.
 //   - acr: the instances that Alibaba Cloud's Container Registry lists; see [FromACR]. This
 //     needs a binary with the tag alibaba.
@@ -124,7 +124,7 @@ func source(address string, client *http.Client) (func(context.Context) ([]byte,
 	switch {
 	case err != nil: // its text would quote the address
 	case (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
-		return cache.Web(address, client, longest), nil
+		return cache.Web(address, client, maxCatalogueLength), nil
 	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 		return func(context.Context) ([]byte, error) {
 			file, err := os.Open(u.Path)
@@ -132,7 +132,7 @@ func source(address string, client *http.Client) (func(context.Context) ([]byte,
 				return nil, fmt.Errorf("opening the catalogue: %w", err)
 			}
 			defer file.Close()
-			return cache.Limited(file, longest)
+			return cache.Limited(file, maxCatalogueLength)
 		}, nil
 	}
 	return nil, mistake("neither JSON nor an https:// or file:/// address nor acr")
@@ -145,16 +145,12 @@ type accounts map[string][]Instance
 type catalogue func(ctx context.Context) (accounts, error)
 
 func (c catalogue) List(ctx context.Context, account string) ([]Instance, error) {
-	all, err := c(ctx)
-	if err != nil {
-		return nil, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
-			From(fmt.Errorf("reading the catalogue of instances: %w", err))
-	}
-	return slices.Clone(all[account]), nil
+	list, err := c.of(ctx, account)
+	return slices.Clone(list), err
 }
 
 func (c catalogue) Find(ctx context.Context, account, region, id string) (Instance, error) {
-	list, err := c.List(ctx, account)
+	list, err := c.of(ctx, account)
 	if err != nil {
 		return Instance{}, err
 	}
@@ -163,6 +159,16 @@ func (c catalogue) Find(ctx context.Context, account, region, id string) (Instan
 		return Instance{}, ErrUnknown
 	}
 	return list[i], nil
+}
+
+// of returns the account's list, which all calls share.
+func (c catalogue) of(ctx context.Context, account string) ([]Instance, error) {
+	all, err := c(ctx)
+	if err != nil {
+		return nil, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
+			From(fmt.Errorf("reading the catalogue of instances: %w", err))
+	}
+	return all[account], nil
 }
 
 func order(a, b Instance) int {

@@ -187,10 +187,10 @@ func TestACatalogueAtAnAddressIsReadAgainAfterFiveMinutes(t *testing.T) {
 		{0, one("a"), "r/a", 1},
 		{299, one("b"), "r/a", 1},
 		{1, one("b"), "r/b", 2},
-		{300, "", "r/b", 3},                                   // unavailable: the old one is used
-		{10, "", "r/b", 3},                                    // and it isn't read at every call
-		{60, `{"acme":[{}]}`, "r/b", 4},                       // wrong
-		{60, strings.Repeat(" ", 1<<20) + one("c"), "r/b", 5}, // too long
+		{300, "", "r/b", 3},                                    // unavailable: the old one is used
+		{10, "", "r/b", 3},                                     // and it isn't read at every call
+		{60, `{"acme":[{}]}`, "r/b", 4},                        // wrong
+		{60, strings.Repeat(" ", 16<<20) + one("c"), "r/b", 5}, // too long
 		{60, one("c"), "r/c", 6},
 	}
 	for i, step := range steps {

@@ -64,7 +64,7 @@ func parse(text []byte) (accounts, error) {
 // check returns every mistake in an account's instances.
 func check(account string, list []Instance) (mistakes []error) {
 	type name struct{ region, id string }
-	seen := map[name]bool{}
+	seen := make(map[name]bool, len(list))
 	for i, one := range list {
 		wrong := func(why string) {
 			mistakes = append(mistakes, mistake("account %q, instance %d: %s", account, i+1, why))
