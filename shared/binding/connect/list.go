@@ -87,9 +87,9 @@ func (s *Service) AccountBindings(
 	return table.Page[binding.View]{Items: views, Cursor: page.Cursor}, nil
 }
 
-// accountRows returns one page of an account's rows. Those of a narrowed caller are read instance by
-// instance and are one page: a cursor names the last row of its page, which may be of an instance
-// that the caller may not see.
+// accountRows returns one page of an account's rows. Those of a narrowed caller are read instance
+// by instance and are one page: a cursor names the last row of its page, which may be of an
+// instance that the caller may not see.
 func (s *Service) accountRows(
 	ctx context.Context, account string, f Filter, cursor string,
 ) (table.Page[binding.Record], error) {
