@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"slices"
@@ -171,22 +172,46 @@ func TestA15_ACallerListsTheBindingsOfTheInstancesThatItMaySee(t *testing.T) {
 	}
 }
 
-func TestTheAccountsListHasACursor(t *testing.T) {
+// newWorldOfPages returns a world whose account has more bindings than a page of the list, and the
+// bindings as region/id/platform.
+func newWorldOfPages(t *testing.T) (w *world, bound []string) {
+	t.Helper()
 	var instances []string
 	for i := range 104 { // more than a page
 		instances = append(instances,
 			fmt.Sprintf(`{"type": "personal", "region": "r", "id": "i%03d", "name": ""}`, i))
 	}
-	w := newWorld(t, env("BINDERY_INSTANCES", `{"acme":[`+strings.Join(instances, ",")+`]}`))
-	var want []string
+	w = newWorld(t, env("BINDERY_INSTANCES", `{"acme":[`+strings.Join(instances, ",")+`]}`))
 	for i := range 104 {
 		if i%20 == 0 {
 			w.clock.Advance(time.Minute) // the limit of binds
 		}
 		id := fmt.Sprintf("i%03d", i)
 		w.put(at("r", id)+"/gitlab", gitlab()).ok()
-		want = append(want, "r/"+id+"/gitlab")
+		bound = append(bound, "r/"+id+"/gitlab")
 	}
+	return w, bound
+}
+
+// The cursor is base64 of a row's key, and the key names an instance.
+func TestA15_ANarrowedCallersListNamesNoOtherInstance(t *testing.T) {
+	w, _ := newWorldOfPages(t)
+	wide := w.get("/v1/bindings").ok().text("cursor")
+	as := w.issuer.token(t, map[string]any{"instances": "r/i001 r/i102"})
+	r := w.do(request{method: "GET", path: "/v1/bindings", as: as}).ok()
+	if cursor := r.text("cursor"); cursor != "" {
+		named, _ := base64.RawURLEncoding.DecodeString(cursor)
+		t.Errorf("the cursor names a row that the caller may not see: %s", named)
+	}
+	if got := len(r.list("bindings")); got != 2 {
+		t.Errorf("the list has %d bindings, want 2", got)
+	}
+	w.do(request{method: "GET", path: "/v1/bindings?cursor=" + wide, as: as}).
+		refused(problem.InputMalformed, "cursor")
+}
+
+func TestTheAccountsListHasACursor(t *testing.T) {
+	w, want := newWorldOfPages(t)
 	if got := w.account(url.Values{}, ""); !slices.Equal(got, want) {
 		t.Errorf("got %d bindings, want %d, each once", len(got), len(want))
 	}

@@ -36,6 +36,9 @@ func (a *API) authorization(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if found.Instance != "" && !c.by.Sees(found.Region, found.Instance) {
+		return answer{}, problem.New(problem.AuthorizationUnknown)
+	}
 	return answer{body: authorizationOf(found, c.language())}, nil
 }
 

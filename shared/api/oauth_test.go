@@ -336,6 +336,28 @@ func TestA15_OAuthAnInstanceOfAnotherAccountIsOneThatDoesNotExist(t *testing.T) 
 	w.confirm(a.id, confirmationCode).ok() // none of the refused calls changed anything
 }
 
+func TestA15_OAuthANarrowedCallerSeesNoAttemptForAnotherInstance(t *testing.T) {
+	w := newConsentWorld(t)
+	a := w.start(sandbox.GitHub)
+	confirmationCode := newBrowser(w).confirmationCode(a, "alice")
+	look := func(id, instance string) reply {
+		return w.do(request{
+			method: "GET", path: "/v1/authorizations/" + id,
+			as:     w.issuer.token(t, map[string]any{"instances": []string{instance}}),
+			header: map[string]string{"Bindery-Confirmation-Code": confirmationCode},
+		})
+	}
+	there := look(a.id, "cn-shanghai/cri-1").refused(problem.AuthorizationUnknown, "")
+	none := look(strings.Repeat("0", 32), "cn-shanghai/cri-1").
+		refused(problem.AuthorizationUnknown, "")
+	if there.withoutID() != none.withoutID() {
+		t.Errorf("an attempt for another instance: %s, no attempt: %s", there.body, none.body)
+	}
+	look(a.id, "cn-hangzhou/cri-1").ok()
+	open := w.start(sandbox.Bitbucket, "instance", nil) // the instance is chosen at the confirm
+	look(open.id, "cn-shanghai/cri-1").ok()
+}
+
 // withoutID returns the body without the request's id, which always differs.
 func (r reply) withoutID() string {
 	r.t.Helper()

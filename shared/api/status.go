@@ -100,6 +100,7 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	if filter.Instances, err = a.visible(ctx, c); err != nil {
 		return answer{}, err
 	}
+	filter.Narrowed = c.by.Narrowed
 	page, err := a.connect.AccountBindings(ctx, c.by.Account, filter, cursor)
 	if err != nil {
 		return answer{}, err

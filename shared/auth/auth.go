@@ -41,10 +41,9 @@ type Caller struct {
 	Account string
 	// Scopes are the scopes that the token grants.
 	Scopes []string
-	// Instances are the instances that the token is limited to, as region/id. See [Caller.Sees].
+	// Narrowed says that the token is limited to Instances, as region/id. See [Caller.Sees].
+	Narrowed  bool
 	Instances []string
-
-	narrowed bool
 }
 
 // Has reports whether the token grants the scope. No scope implies another.
@@ -53,7 +52,7 @@ func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope)
 // Sees reports whether the token lets its caller see an instance of the account. A token without a
 // list of instances sees all; one with an empty list sees none.
 func (c Caller) Sees(region, id string) bool {
-	if !c.narrowed {
+	if !c.Narrowed {
 		return true
 	}
 	// A region that contains a slash would make two instances look alike.
@@ -180,7 +179,7 @@ func (v *Verifier) caller(token jwt.Claims, all claims) (Caller, error) {
 	if c.Scopes, err = all.scopes(); err != nil {
 		return Caller{}, refused(err)
 	}
-	if c.Instances, c.narrowed, err = all.words(v.options.InstanceClaim); err != nil {
+	if c.Instances, c.Narrowed, err = all.words(v.options.InstanceClaim); err != nil {
 		return Caller{}, refused(err)
 	}
 	return c, nil

@@ -167,6 +167,10 @@ func (c *client) ask(ctx context.Context, k call, into any) (reply, error) {
 	if into == nil {
 		return r, nil
 	}
+	// A server that a user typed may return what it was sent, and replies go into records and logs.
+	if c.userAddress && bytes.Contains(r.body, []byte(k.auth.value.Reveal())) {
+		return r, c.unexpected(r)
+	}
 	return r, c.decode(r, into)
 }
 

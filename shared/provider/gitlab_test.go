@@ -260,6 +260,23 @@ func TestGitLabExpiries(t *testing.T) {
 	}
 }
 
+// What a reply holds goes into the record, the history and the log.
+func TestD1_AServerThatReturnsTheTokenIsNotGitLab(t *testing.T) {
+	for path, body := range map[string]string{
+		userPath: `{"id":42,"username":"alice","name":"` + canaryToken + `","state":"active"}`,
+		selfPath: `{"id":5,"active":true,"scopes":["api","` + canaryToken + `"]}`,
+	} {
+		replies := gitLabReplies()
+		replies[path] = canned{body: body}
+		s := newTokenSite(t, replies)
+		_, err := s.gitLab().Verify(t.Context(), submit(s.URL))
+		if p := problem.Of(err); p.Code != problem.PlatformError || p.Reason != notGitLab {
+			t.Errorf("%s: got %s %s, want %s %s", path, p.Code, p.Reason,
+				problem.PlatformError, notGitLab)
+		}
+	}
+}
+
 func TestGitLabScopesAreBounded(t *testing.T) {
 	told := `"api","` + strings.Repeat("x", 201) + `","a\nb"` + strings.Repeat(`,"y"`, 1000)
 	s := newTokenSite(t, with(gitLabReplies(), selfPath, canned{

@@ -52,6 +52,8 @@ type Filter struct {
 	// Instances are those of the catalogue that the caller may see. A binding of another instance
 	// is not listed.
 	Instances []instance.Instance
+	// Narrowed says that they are not all of the account's.
+	Narrowed bool
 }
 
 // AccountBindings returns one page of an account's bindings. Unbound platforms have no record and
@@ -61,7 +63,7 @@ func (s *Service) AccountBindings(
 ) (table.Page[binding.View], error) {
 	var none table.Page[binding.View]
 	ctx = s.ledger.StartInvocation(ctx)
-	page, err := s.ledger.Table.AccountBindings(ctx, account, cursor, ledger.PageSize)
+	page, err := s.accountRows(ctx, account, f, cursor)
 	if errors.Is(err, table.ErrCursor) {
 		return none, ledger.BadCursor()
 	}
@@ -83,6 +85,29 @@ func (s *Service) AccountBindings(
 		views = append(views, v)
 	}
 	return table.Page[binding.View]{Items: views, Cursor: page.Cursor}, nil
+}
+
+// accountRows returns one page of an account's rows. Those of a narrowed caller are read instance
+// by instance and are one page: a cursor names the last row of its page, which may be of an
+// instance that the caller may not see.
+func (s *Service) accountRows(
+	ctx context.Context, account string, f Filter, cursor string,
+) (table.Page[binding.Record], error) {
+	if !f.Narrowed {
+		return s.ledger.Table.AccountBindings(ctx, account, cursor, ledger.PageSize)
+	}
+	var page table.Page[binding.Record]
+	if cursor != "" {
+		return page, table.ErrCursor
+	}
+	for _, i := range f.Instances {
+		recs, err := s.ledger.Table.InstanceBindings(ctx, account, i.Region, i.ID)
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, recs...)
+	}
+	return page, nil
 }
 
 // History returns one page of a binding's events, newest first. The first page includes the events
