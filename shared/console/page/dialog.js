@@ -1,7 +1,7 @@
 // The one dialog, for forms and questions, and the drawer for reading.
 
 import { byId, h, whileBusy } from "./dom.js";
-import { Failure, pageFailure } from "./api.js";
+import { failureOf } from "./api.js";
 import { t } from "./language.js";
 import { problemText } from "./parts.js";
 
@@ -71,8 +71,7 @@ export function openDialog(o) {
   }
 
   async function lookAt(error) {
-    const failure = error instanceof Failure ? error : pageFailure("unexpected");
-    if (!(error instanceof Failure)) console.error(error);
+    const failure = failureOf(error);
     return await o.onfailure?.(failure) ?? failure;
   }
 
