@@ -14,7 +14,7 @@ export function commitView(look, one, ref) {
     start: () => place.run(async () => {
       const commit = await look.get(`${one}/commits/${encodeURIComponent(ref)}`);
       const file = fileForm(look, one, commit.commit);
-      return { nodes: [facts(look, commit), file.nodes], then: file.start };
+      return { nodes: [facts(look, commit), file.nodes], after: file.start };
     }, { ref_unknown: () => t("commit.none") }),
   };
 }
@@ -39,7 +39,7 @@ function loadingPlace(id) {
     }
     if (mine !== runs) return;
     node.replaceChildren(...result.nodes.flat(Infinity).filter(Boolean));
-    await result.then?.();
+    await result.after?.();
   }
   return { node, run };
 }

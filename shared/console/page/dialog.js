@@ -118,7 +118,10 @@ export function openDrawer(title, ...body) {
     drawer.replaceChildren();
     if (opener) byId(opener)?.focus();
   };
-  drawer.onclick = (event) => event.target === drawer && close();
+  // Not a value: a handler that returns false cancels the click.
+  drawer.onclick = (event) => {
+    if (event.target === drawer) close();
+  };
   drawer.replaceChildren(h("div", { class: "drawer-inside" },
     h("header", null,
       h("h2", { id: "drawer-title" }, title),

@@ -169,7 +169,7 @@ export default {
   "repository.web": "Open on {platform}",
   "repository.clone": "Clone address",
   "repository.helper": "Credential helper for git",
-  "repository.helper.hint": "Run this line once where you build, and git asks Bindery for a credential for this host. HEADER is the name of a file with the line “Authorization: Bearer …”, which holds the build's access token.",
+  "repository.helper.hint": "Run this line once where you build, and git asks Bindery for a credential for this host. The variable HEADER names a file with the line “Authorization: Bearer …”, which has the build's access token.",
   "kind": "Show",
   "kind.branches": "Branches",
   "kind.tags": "Tags",

@@ -169,7 +169,7 @@ export default {
   "repository.web": "在 {platform} 上打开",
   "repository.clone": "克隆地址",
   "repository.helper": "git 凭据助手",
-  "repository.helper.hint": "在构建环境中运行一次这行命令，git 就会向 Bindery 索取此主机的凭据。HEADER 是一个文件的名称，其中的一行“Authorization: Bearer …”含有构建用的访问令牌。",
+  "repository.helper.hint": "在构建环境中运行一次这行命令，git 就会向 Bindery 索取此主机的凭据。变量 HEADER 是一个文件的名称，文件中的一行“Authorization: Bearer …”含有构建用的访问令牌。",
   "kind": "显示",
   "kind.branches": "分支",
   "kind.tags": "标签",
