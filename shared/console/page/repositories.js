@@ -181,7 +181,8 @@ function hashForm(show) {
     if (firstMissing([input])) input.focus();
     else show(hash, h("bdi", null, hash));
   };
-  h("div", { class: "with-button" }, input, h("button", { type: "submit" }, t("hash.find")));
+  h("div", { class: "with-button" }, input, h("button", { type: "submit", id: "hash-find" },
+    t("hash.find")));
   return {
     nodes: [h("form", { novalidate: true, onsubmit: submit },
       field(input, t("hash"), { hint: t("hash.hint") }))],
