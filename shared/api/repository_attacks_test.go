@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
+	"bindery/shared/sandbox"
 	"bindery/shared/testkit"
 )
 
@@ -80,16 +81,15 @@ func TestE17_ACursorHoldsForItsOwnListOnly(t *testing.T) {
 	cursor := func(path string) string { return w.look(path).ok().text("cursor") }
 	good := cursor(list)
 	cursors := map[string]string{
-		"the platform's own":    "2",
-		"forged":                good[:len(good)-2] + "NA",
-		"cut":                   good[:8],
-		"a key":                 keys[0],
-		"a history's":           "djE",
-		"another instance's":    cursor(shanghai + "/repositories"),
-		"another search's":      cursor(list + "?search=web"),
-		"the branches'":         cursor(list + "/" + keys[0] + "/branches"),
-		"with a break":          good[:4] + "%0A" + good[4:],
-		"another user's before": good,
+		"the platform's own": "2",
+		"forged":             good[:len(good)-2] + "NA",
+		"cut":                good[:8],
+		"a key":              keys[0],
+		"a history's":        "djE",
+		"another instance's": cursor(shanghai + "/repositories"),
+		"another search's":   cursor(list + "?search=web"),
+		"the branches'":      cursor(list + "/" + keys[0] + "/branches"),
+		"with a break":       good[:4] + "%0A" + good[4:],
 	}
 	w.look(list + "?cursor=" + good).ok()
 	branches, others := list+"/"+keys[0]+"/branches", list+"/"+keys[1]+"/branches"
@@ -105,13 +105,14 @@ func TestE17_ACursorHoldsForItsOwnListOnly(t *testing.T) {
 			t.Errorf("the cursor of a list of branches at %s: %d calls", what, n)
 		}
 	}
-	w.put(home+"/gitlab", bobs()).ok()
 	for what, c := range cursors {
 		w.look(list+"?cursor="+c).refused(problem.InputMalformed, "cursor")
 		if n := len(s.calls()); n != 0 {
 			t.Errorf("%s: %d calls", what, n)
 		}
 	}
+	w.put(home+"/gitlab", bobs()).ok()
+	w.look(list+"?cursor="+good).refused(problem.InputMalformed, "cursor")
 }
 
 func TestE18_ACallerNarrowedToOtherInstancesSeesNoRepository(t *testing.T) {
@@ -259,4 +260,47 @@ func TestD9_AUserNameOfTwoLinesReachesNoGit(t *testing.T) {
 	w.bindBy("github", "alice")
 	r := w.do(request{method: "POST", path: gitHub + "/credential?format=git", as: w.build()})
 	r.refused(problem.Internal, "")
+}
+
+// The sandbox's replies hold what the platforms' hold: GitLab's runners_token, GitHub's
+// temp_clone_token, the user's name in Bitbucket's clone addresses.
+func TestE9_NothingSecretOfAPlatformsReplyIsPassedOn(t *testing.T) {
+	w := newConsentWorld(t)
+	w.put(home+"/codeup", codeup()).ok()
+	w.put(home+"/gitlab", gitlab()).ok()
+	for _, platform := range []sandbox.Platform{sandbox.Gitee, sandbox.GitHub, sandbox.Bitbucket} {
+		w.bindBy(platform, "alice")
+	}
+	for _, platform := range provider.Names() {
+		list := home + "/" + platform + "/repositories"
+		page := w.look(list).ok()
+		replies := []reply{page}
+		for len(page.list("repositories")) == 0 && page.json()["cursor"] != nil {
+			page = w.look(list + "?cursor=" + url.QueryEscape(page.text("cursor"))).ok()
+			replies = append(replies, page)
+		}
+		for _, r := range page.list("repositories") {
+			one := w.look(list + "/" + r["key"].(string)).ok()
+			replies = append(replies, one)
+			if u, err := url.Parse(one.text("url")); err != nil || u.User != nil || u.Host == "" {
+				t.Errorf("%s: the clone address is %s", platform, one.text("url"))
+			}
+		}
+		if len(replies) < 3 {
+			t.Errorf("%s: only %d replies were looked at", platform, len(replies))
+		}
+		for _, r := range replies {
+			for _, word := range []string{"runners", "temporary-clone-token", "temp_clone", "@"} {
+				if strings.Contains(string(r.body), word) {
+					t.Errorf("%s: a reply holds %q", platform, word)
+				}
+			}
+			w.wantNoSecret("a reply of "+platform, r.body)
+		}
+	}
+	for _, word := range []string{"runners-token", "temporary-clone-token"} {
+		if strings.Contains(w.log.String(), word) {
+			t.Errorf("the log holds %q", word)
+		}
+	}
 }

@@ -200,7 +200,7 @@ func TestAReadFileIsAudited(t *testing.T) {
 	testkit.Want(t, "the lines", fmt.Sprint(lines), fmt.Sprint([]string{"filedonegitlab"}))
 }
 
-// notices and problems are told in the language of the reader.
+// Notices are in the language of the reader.
 func TestNoticesReadWellInBothLanguages(t *testing.T) {
 	w, s, list := newShelfWorld(t)
 	s.notices = []*problem.Problem{

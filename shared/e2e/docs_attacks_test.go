@@ -19,7 +19,7 @@ func attackNumbers() []string {
 			all = append(all, fmt.Sprint(group.letter, n+1))
 		}
 	}
-	for _, n := range []int{9, 10, 17, 18, 19} { // the others are of webhooks
+	for _, n := range []int{9, 10, 14, 17, 18, 19} { // the others are of webhooks
 		all = append(all, fmt.Sprint("E", n))
 	}
 	return all

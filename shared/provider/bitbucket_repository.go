@@ -102,7 +102,7 @@ func parseBitbucketCursor(text string) (bitbucketCursor, error) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 || !pathSafe(parts[0]) || parts[1] != "" && !isPageToken(parts[1]) ||
 		parts[2] != "" && !pathSafe(parts[2]) || len(text) > maxLinkLength {
-		return bitbucketCursor{}, malformed("cursor", "")
+		return bitbucketCursor{}, malformed("cursor", "cursor")
 	}
 	return bitbucketCursor{parts[0], parts[1], parts[2]}, nil
 }
@@ -110,9 +110,9 @@ func parseBitbucketCursor(text string) (bitbucketCursor, error) {
 // isPageToken reports whether s can be Bitbucket's name of a page, which needn't be a number.
 func isPageToken(s string) bool { return len(s) <= maxLabelLength && pathSafe(s) }
 
-// Repositories implements [RepositoryPlatform]. There is no list of all workspaces' repositories, so
-// each workspace is listed in turn; where one begins, the workspaces are listed too. A workspace that
-// refuses the user, such as one with an allow-list, is left out with a notice.
+// Repositories implements [RepositoryPlatform]. There is no list of all workspaces' repositories,
+// so each workspace is listed in turn; where one begins, the workspaces are listed too. A workspace
+// that refuses the user, such as one with an allow-list, is left out with a notice.
 func (b *bitbucket) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
@@ -232,8 +232,8 @@ func quoted(s string) string {
 }
 
 // list asks for a page of a list into into, and returns the name of the next page, "" if there is
-// none. next is where the reply's link to it is decoded: only the page's name is used, and only if
-// the link is to this list.
+// none. next is where the reply's link to it is decoded. Only the page's name in it is used, so
+// that no link leads to another host or path.
 func (b *bitbucket) list(
 	ctx context.Context, cred Credential, path string, query url.Values, page string,
 	into any, next *loose,
@@ -254,7 +254,7 @@ func (b *bitbucket) list(
 		return "", b.unexpected(r)
 	}
 	name := link.Query().Get("page")
-	if link.Scheme+"://"+link.Host != b.api || link.EscapedPath() != path || !isPageToken(name) {
+	if !isPageToken(name) {
 		return "", b.unexpected(r)
 	}
 	return name, nil
@@ -330,7 +330,7 @@ func (b *bitbucket) Refs(
 		return RefPage{}, b.repositoryUnknown()
 	}
 	if cursor != "" && !isPageToken(cursor) {
-		return RefPage{}, malformed("cursor", "")
+		return RefPage{}, malformed("cursor", "cursor")
 	}
 	var repository bitbucketRepository
 	if kind == Branches {

@@ -12,8 +12,8 @@ import (
 	"bindery/shared/problem"
 )
 
-// The permissions that users aren't asked to grant. Without them branches and tags can be listed and
-// resolved, and what is missing is named.
+// The permissions that users aren't asked to grant. Without them branches and tags can be listed
+// and resolved, and what is missing is named.
 //
 // Source: help.aliyun.com/zh/yunxiao/developer-reference, GetCommit and GetFileBlobs.
 const (
@@ -53,8 +53,8 @@ func (p codeupProject) repository(site string) Repository {
 	}
 }
 
-// Repositories implements [RepositoryPlatform]. Codeup promises 150 pages; after those the list goes
-// on as long as it answers, and then has a notice.
+// Repositories implements [RepositoryPlatform]. Codeup promises 150 pages. Later ones are read as
+// long as it answers them; where it refuses one, the list ends with a notice.
 func (p *codeup) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {

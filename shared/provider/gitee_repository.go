@@ -14,8 +14,8 @@ import (
 )
 
 // Gitee's API knows repositories by their paths only, which a rename changes and another repository
-// may take. So an id here is the number and the path, "14836026/kit101/drone-yml-test", and each call
-// about a repository is preceded by one that compares the number.
+// may take. So an id here is the number and the path, "14836026/kit101/drone-yml-test", and each
+// call about a repository is preceded by one that compares the number.
 //
 // Source: gitee.com/api/v5/swagger.
 
@@ -57,8 +57,8 @@ func giteePath(id string) (number, path string, ok bool) {
 	return number, path, numeric(number) && validPath(path) && strings.Count(path, "/") == 1
 }
 
-// Repositories implements [RepositoryPlatform]. Newer servers search by q. Older ones ignore it, so a
-// search goes over the list in any case.
+// Repositories implements [RepositoryPlatform]. Newer servers search by q. Older ones ignore it, so
+// a search goes over the list in any case.
 func (g *gitee) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
@@ -104,8 +104,8 @@ func giteeQuery(page int) url.Values {
 // giteePages is the header with the number of a list's pages.
 const giteePages = "Total_page"
 
-// giteeNext reports whether there is a page after page n. A list of refs without the header is whole:
-// older servers ignore page and per_page there.
+// giteeNext reports whether there is a page after page n. A list of refs without the header is
+// whole: older servers ignore page and per_page there.
 func giteeNext(r reply, n int) bool {
 	pages, err := strconv.Atoi(r.header.Get(giteePages))
 	return err == nil && n < pages
@@ -289,7 +289,7 @@ func (g *gitee) File(
 			return reply{}, err
 		}
 		var told json.RawMessage
-		r, err := g.in(ctx, cred, at, "/contents/"+escapeParts(path)+"?ref="+commit, &told)
+		r, err := g.in(ctx, cred, at, giteeContents+escapeParts(path)+"?ref="+commit, &told)
 		if err != nil {
 			return r, err
 		}
@@ -301,6 +301,9 @@ func (g *gitee) File(
 	})
 }
 
+// giteeContents begins the path of a file in a repository.
+const giteeContents = "/contents/"
+
 // in asks for what is in a repository.
 func (g *gitee) in(
 	ctx context.Context, cred Credential, at giteeRepository, path string, into any,
@@ -308,7 +311,13 @@ func (g *gitee) in(
 	if _, _, ok := giteePath("1/" + string(at.FullName)); !ok {
 		return reply{}, g.repositoryUnknown()
 	}
-	return g.look(ctx, cred, "/repos/"+escapeParts(string(at.FullName))+path, into)
+	limit := int64(maxListLength)
+	if strings.HasPrefix(path, giteeContents) {
+		limit = maxEncodedLength
+	}
+	return g.askAs(ctx, call{
+		address: g.api + "/api/v5/repos/" + escapeParts(string(at.FullName)) + path, limit: limit,
+	}, cred, into)
 }
 
 func (g *gitee) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {

@@ -62,7 +62,7 @@ func (g *gitLab) Repositories(
 	}
 	if cursor != "" {
 		if !numeric(cursor) {
-			return RepositoryPage{}, malformed("cursor", "")
+			return RepositoryPage{}, malformed("cursor", "cursor")
 		}
 		query.Set("id_before", cursor)
 	}
@@ -151,8 +151,8 @@ func (g *gitLab) Refs(
 	return RefPage{refs, nextPage(n, toldNext(r, len(list)))}, nil
 }
 
-// Commit implements [RepositoryPlatform]. A branch and a tag may have the same name, so each is asked
-// for as what it is. A name is one segment of the path, with its slashes escaped.
+// Commit implements [RepositoryPlatform]. A branch and a tag may have the same name, so each is
+// asked for as what it is. A name is one segment of the path, with its slashes escaped.
 func (g *gitLab) Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error) {
 	rev, err := g.parseRef(ref)
 	if err != nil {

@@ -136,8 +136,9 @@ func always(life time.Duration) func(bool) time.Duration {
 	return func(bool) time.Duration { return life }
 }
 
-// askAs makes a call with the user's token. Where the platform refuses the token or its permissions,
-// the problem has the reason of a consent, since the user has no token to copy or create.
+// askAs makes a call with the user's token. Where the platform refuses the token or its
+// permissions, the problem has the reason of a consent, since the user has no token to copy or
+// create.
 func (o *oauth) askAs(ctx context.Context, k call, cred Credential, into any) (reply, error) {
 	k.auth = bearer(cred.Access)
 	r, err := o.ask(ctx, k, into)

@@ -11,8 +11,8 @@ import (
 // platform's stable one, which survives a rename; every ref and path is as git writes it, not
 // escaped. Each method makes one call to the platform unless it says otherwise.
 //
-// Failures are those of [Platform]'s Check, and [problem.RepositoryUnknown], [problem.RefUnknown] or
-// [problem.FileUnknown] for what doesn't exist or what the token may not see.
+// Failures are those of [Platform]'s Check, and [problem.RepositoryUnknown], [problem.RefUnknown]
+// or [problem.FileUnknown] for what doesn't exist or what the token may not see.
 type RepositoryPlatform interface {
 	Platform
 
@@ -38,8 +38,8 @@ type RepositoryPlatform interface {
 	Commit(ctx context.Context, cred Credential, id, ref string) (Commit, error)
 
 	// File returns a file at a ref, which is as for Commit. More than [FileLimit] bytes are
-	// [problem.FileTooLarge], and aren't read. A ref that isn't a hash is resolved first, which
-	// costs the calls of Commit.
+	// [problem.FileTooLarge], and the reply isn't read to the end. A ref that isn't a hash is
+	// resolved first, which costs the calls of Commit.
 	File(ctx context.Context, cred Credential, id, path, ref string) ([]byte, error)
 }
 

@@ -15,8 +15,8 @@ const listSize = 100
 // length.
 const maxListLength = 4 << 20
 
-// maxScannedPages is how many pages one call reads to find a match, where the platform has no search
-// of its own.
+// maxScannedPages is how many pages one call reads to find a match, where the platform has no
+// search of its own.
 const maxScannedPages = 10
 
 // maxPage is larger than the number of any list's last page.
@@ -28,7 +28,7 @@ func pageOf(cursor string) (int, error) {
 		return 1, nil
 	}
 	if !numeric(cursor) || len(cursor) > len(strconv.Itoa(maxPage)) {
-		return 0, malformed("cursor", "")
+		return 0, malformed("cursor", "cursor")
 	}
 	return strconv.Atoi(cursor)
 }
@@ -41,12 +41,12 @@ func nextPage(n int, more bool) string {
 	return strconv.Itoa(n + 1)
 }
 
-// hasNext reports whether the reply's Link header (RFC 8288) has a next page. The link itself is not
-// used: an address of a reply could lead elsewhere.
+// hasNext reports whether the reply's Link header (RFC 8288) has a next page. The link itself is
+// not used: an address of a reply could lead elsewhere.
 func hasNext(r reply) bool { return strings.Contains(r.header.Get("Link"), `rel="next"`) }
 
-// toldNext reports whether there is a page after one of n items, by the header X-Next-Page or Link. A
-// proxy may have dropped both; a page that isn't full is then the last.
+// toldNext reports whether there is a page after one of n items, by the header X-Next-Page or Link.
+// A proxy may have dropped both; a page that isn't full is then the last.
 func toldNext(r reply, n int) bool {
 	if next, told := r.header["X-Next-Page"]; told {
 		return next[0] != "" && next[0] != "0"

@@ -93,7 +93,8 @@ func onSite(site, told string) string {
 	}).String()
 }
 
-// visibility returns the word if it is one of those that a [Repository] has, else what private says.
+// visibility returns the word if it is one of those that a [Repository] has, else what private
+// says.
 func visibility(word loose, private bool) string {
 	switch {
 	case word == "public", word == "internal", word == "private":

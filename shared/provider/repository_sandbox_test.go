@@ -1,6 +1,8 @@
 package provider_test
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -34,10 +36,7 @@ func newReader(t *testing.T, name string) reader {
 	w := newWorld(t)
 	p, _ := w.set.Get(name)
 	r := reader{world: w, name: name}
-	var ok bool
-	if r.RepositoryPlatform, ok = p.(provider.RepositoryPlatform); !ok {
-		t.Skip("it has no repositories yet")
-	}
+	r.RepositoryPlatform = p.(provider.RepositoryPlatform)
 	switch name {
 	case provider.GitLab:
 		r.cred = provider.Credential{
@@ -54,7 +53,7 @@ func newReader(t *testing.T, name string) reader {
 	return r
 }
 
-// all lists every repository, and fails if a page costs more than a call.
+// all lists every repository that a search finds, and counts the pages.
 func (r reader) all(t *testing.T, search string) (all []provider.Repository, pages int) {
 	t.Helper()
 	for cursor := ""; pages < 100; {
@@ -165,8 +164,8 @@ func TestThreeThousandRepositoriesAreListedInFullAndSearched(t *testing.T) {
 	})
 }
 
-// extraCalls are calls of a whole list beside those for its pages: Bitbucket's workspaces are listed
-// when one begins.
+// extraCalls are the calls of a whole list that are not for its pages: where one of Bitbucket's
+// workspaces begins, the workspaces are listed.
 var extraCalls = map[string]int{provider.Bitbucket: 3}
 
 func TestRefsAreListedWithTheirCommits(t *testing.T) {
@@ -291,6 +290,60 @@ func TestAFileIsReadAtARef(t *testing.T) {
 		}
 		_, err := r.File(t.Context(), r.cred, id, "README.md", "heads/nothing")
 		testkit.Want(t, "a file of no branch", problem.Of(err).Code, problem.RefUnknown)
+	})
+}
+
+// gitUsers are the names that go with the tokens.
+var gitUsers = map[string]string{
+	provider.Codeup: "alice", provider.Gitee: "oauth2", provider.GitHub: "x-access-token",
+	provider.GitLab: "alice", provider.Bitbucket: "x-token-auth",
+}
+
+// gitRefs asks git for the refs at a clone address, with a token that is in no argument.
+func gitRefs(t *testing.T, address, username string, token secret.Text) (string, error) {
+	t.Helper()
+	program, err := exec.LookPath("git")
+	if err != nil {
+		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
+			t.Fatal("git is not installed")
+		}
+		t.Skip("git is not installed")
+	}
+	const helper = `credential.helper=!f() { echo "username=$NAME"; echo "password=$TOKEN"; }; f`
+	command := exec.CommandContext(t.Context(), program, "-c", helper, "ls-remote", address)
+	command.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GIT_CONFIG_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C", "NAME=" + username, "TOKEN=" + token.Reveal(),
+	}
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+func TestGitSeesAtTheCloneAddressWhatIsListed(t *testing.T) {
+	readers(t, func(t *testing.T, r reader) {
+		for _, path := range []string{"/hello", "/empty"} {
+			one := r.named(t, path)
+			seen, err := gitRefs(t, one.URL, gitUsers[r.name], r.cred.Access)
+			if err != nil {
+				t.Fatalf("git ls-remote %s: %v: %s", one.URL, err, seen)
+			}
+			for kind, prefix := range map[provider.RefKind]string{
+				provider.Branches: "refs/heads/", provider.Tags: "refs/tags/",
+			} {
+				for _, ref := range r.refs(t, one.ID, kind, "") {
+					line := ref.Commit + "\t" + prefix + ref.Name
+					if !strings.Contains(seen, line+"\n") && !strings.Contains(seen, line+"^{}\n") {
+						t.Errorf("%s: git has no %s in %s", one.Name, line, seen)
+					}
+				}
+			}
+			testkit.Want(t, path+" has refs", seen != "", path == "/hello")
+			if out, err := gitRefs(
+				t, one.URL, gitUsers[r.name], secret.New("another-token"),
+			); err == nil {
+				t.Errorf("%s: git reads with another token: %s", one.Name, out)
+			}
+		}
 	})
 }
 

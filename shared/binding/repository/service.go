@@ -79,7 +79,7 @@ func (s *Service) openRepository(ctx context.Context, in Target, key string) (lo
 }
 
 // refused returns the error of a platform that was asked. One refusal of the token ends no binding
-// (see package maintenance), so the caller is told to check it rather than to bind again.
+// (see package maintenance), so the problem asks for a check and not for another bind.
 func refused(err error) error {
 	if p := problem.Of(err); p.Code == problem.TokenRejected {
 		return p.Because("bound")

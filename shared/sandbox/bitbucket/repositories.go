@@ -103,10 +103,12 @@ func (s *server) listWorkspaces(w http.ResponseWriter, r *http.Request) {
 }
 
 // names reports whether a path's segment is the slug or the uuid of a workspace.
-func names(segment, slug string) bool { return segment == slug || segment == workspace(slug)["uuid"] }
+func names(segment, slug string) bool {
+	return segment == slug || segment == workspace(slug)["uuid"]
+}
 
-// inWorkspace returns the repositories of a request's workspace that the user may read, and that its
-// q finds: name, full_name or repository.uuid is compared with a string.
+// inWorkspace returns the repositories of a request's workspace that the user may read, and that
+// its q finds: name, full_name or repository.uuid is compared with a string.
 func (s *server) inWorkspace(r *http.Request, c oauth.Caller) []platform.Repository {
 	q := r.URL.Query().Get("q")
 	field, text, _ := strings.Cut(q, " ")

@@ -13,8 +13,8 @@ import (
 	"bindery/shared/sandbox/platform"
 )
 
-// projectRoutes adds the routes of projects and their repositories. A name in a path is one segment,
-// with its slashes escaped.
+// projectRoutes adds the routes of projects and their repositories. A name in a path is one
+// segment, with its slashes escaped.
 func (s *Server) projectRoutes(mux *http.ServeMux) {
 	const (
 		one        = "GET /api/v4/projects/{project}"
@@ -107,8 +107,8 @@ func write(w http.ResponseWriter, body any) {
 	}
 }
 
-// pages returns the part of a list that a request asks for, by offset. The total of more than 10,000
-// isn't told.
+// pages returns the part of a list that a request asks for, by offset. The total of more than
+// 10,000 isn't told.
 func pages(r *http.Request, base string, length int) (platform.Page, http.Header) {
 	p := platform.PageOf(r, "per_page", length)
 	h := http.Header{}
