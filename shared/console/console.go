@@ -21,7 +21,7 @@ import (
 var page embed.FS
 
 // Scope is the scope that the page requests. It doesn't permit reading credentials.
-const Scope = "openid bindery.read bindery.write"
+const Scope = "openid bindery.read bindery.write bindery.repositories"
 
 // Options is the page's configuration.
 type Options struct {

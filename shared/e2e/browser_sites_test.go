@@ -203,7 +203,8 @@ func (s *sites) serve(apps api.Apps) http.Handler {
 		s.t.Fatal(err)
 	}
 	handler := trigger.Recover(log, s.api.Handler(api.Status, api.TokenBind, api.Unbind,
-		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck))
+		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck,
+		api.Repository))
 	var requests atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, trigger.Identify(r, fmt.Sprint("request-", requests.Add(1))))

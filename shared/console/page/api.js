@@ -45,12 +45,28 @@ export function pageFailure(name, status) {
   });
 }
 
+// failureOf returns the failure that was thrown. Any other error is a fault of the page, which is
+// logged.
+export function failureOf(error) {
+  if (error instanceof Failure) return error;
+  console.error(error);
+  return pageFailure("unexpected");
+}
+
 // gatewayFailure returns the failure for a refusal by a cloud's gateway, which doesn't use the
 // API's form.
 function gatewayFailure(status) {
   if (status === 401) return pageFailure("signed_out", status);
   if (status === 429 || status === 503) return pageFailure("busy", status);
   return pageFailure("no_sense");
+}
+
+async function parsed(reply) {
+  try {
+    return await reply.json();
+  } catch {
+    throw pageFailure("no_sense");
+  }
 }
 
 // Api calls the functions for the signed-in user.
@@ -60,20 +76,31 @@ export class Api {
     this.signIn = signIn;
   }
 
-  // call returns the reply's body. A body is sent as JSON. If the sign-in is refused and can
-  // be renewed without leaving the page, the call is repeated once.
-  async call(method, path, { body, headers = {} } = {}) {
+  // call returns the reply's body. A body is sent as JSON.
+  async call(method, path, { body, headers } = {}) {
+    return parsed(await this.#reply(method, path, body, headers));
+  }
+
+  // text returns a text as it is, or null if the reply is no text.
+  async text(path) {
+    const reply = await this.#reply("GET", path);
+    if (!reply.headers.get("Content-Type")?.startsWith("text/plain")) return null;
+    try {
+      return await reply.text();
+    } catch {
+      throw pageFailure("no_answer");
+    }
+  }
+
+  // #reply returns a reply that is no failure. If the sign-in is refused and can be renewed
+  // without leaving the page, the call is repeated once.
+  async #reply(method, path, body, headers = {}) {
     let reply = await this.#send(method, path, body, headers);
     if (reply.status === 401 && await this.signIn.renew()) {
       reply = await this.#send(method, path, body, headers);
     }
-    let content;
-    try {
-      content = await reply.json();
-    } catch {
-      throw pageFailure("no_sense");
-    }
-    if (reply.ok) return content;
+    if (reply.ok) return reply;
+    const content = await parsed(reply);
     if (!content.code) throw gatewayFailure(reply.status);
     throw new Failure(content, Number(reply.headers.get("Retry-After")) || 0);
   }

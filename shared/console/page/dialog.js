@@ -1,7 +1,7 @@
 // The one dialog, for forms and questions, and the drawer for reading.
 
 import { byId, h, whileBusy } from "./dom.js";
-import { Failure, pageFailure } from "./api.js";
+import { failureOf } from "./api.js";
 import { t } from "./language.js";
 import { problemText } from "./parts.js";
 
@@ -71,8 +71,7 @@ export function openDialog(o) {
   }
 
   async function lookAt(error) {
-    const failure = error instanceof Failure ? error : pageFailure("unexpected");
-    if (!(error instanceof Failure)) console.error(error);
+    const failure = failureOf(error);
     return await o.onfailure?.(failure) ?? failure;
   }
 
@@ -119,7 +118,10 @@ export function openDrawer(title, ...body) {
     drawer.replaceChildren();
     if (opener) byId(opener)?.focus();
   };
-  drawer.onclick = (event) => event.target === drawer && close();
+  // Not a value: a handler that returns false cancels the click.
+  drawer.onclick = (event) => {
+    if (event.target === drawer) close();
+  };
   drawer.replaceChildren(h("div", { class: "drawer-inside" },
     h("header", null,
       h("h2", { id: "drawer-title" }, title),

@@ -1,12 +1,13 @@
 // The page: who is signed in, the selected instance, and its table. Each action has its own module.
 
-import { Api, bindingPath, pageFailure } from "./api.js";
+import { Api, bindingPath, failureOf, pageFailure } from "./api.js";
 import { pending, readCallback, takeFragment } from "./callback.js";
 import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
 import { byId, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { instanceText, problemText, regionText } from "./parts.js";
+import { repositories } from "./repositories.js";
 import { openSignIn } from "./signin.js";
 import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
@@ -99,9 +100,16 @@ class App {
     });
   }
 
+  // staySignedIn renews the sign-in if it expires within the seconds. If that leaves the page, the
+  // action is done again afterwards; until then it is stored in sessionStorage.
+  async staySignedIn(name, platform, seconds) {
+    sessionStorage.setItem(pressed, JSON.stringify({ name, platform }));
+    await this.signIn.ensureFresh(seconds);
+    sessionStorage.removeItem(pressed);
+  }
+
   fail(failure) {
-    if (!failure.problem) console.error(failure);
-    this.failure = failure.problem ? failure : pageFailure("unexpected");
+    this.failure = failureOf(failure);
     this.bindings = [];
     this.draw();
   }
@@ -241,19 +249,17 @@ function picker(app) {
 }
 
 // actionsOf returns the actions of the table's buttons. If the sign-in expires soon, it is renewed
-// before a form opens whose content would be lost; the pressed action is stored in sessionStorage
-// until then.
+// before a form opens whose content would be lost.
 function actionsOf(app) {
   const bind = (_, platform) =>
     (app.platform(platform).method === "token" ? bindToken : start)(app, platform);
   const careful = ([name, action]) => [name, async (platform) => {
-    sessionStorage.setItem(pressed, JSON.stringify({ name, platform }));
-    await app.signIn.ensureFresh(120);
-    sessionStorage.removeItem(pressed);
+    await app.staySignedIn(name, platform, 120);
     app.say();
     await action(app, platform);
   }];
-  return Object.fromEntries(Object.entries({ bind, unbind, check, history }).map(careful));
+  const actions = { bind, unbind, check, history, repositories };
+  return Object.fromEntries(Object.entries(actions).map(careful));
 }
 
 // resume does the action that was pressed before the sign-in was renewed.

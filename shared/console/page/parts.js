@@ -25,10 +25,40 @@ export function problemText(problem) {
   return h("div", { class: "problem-text", "data-code": problem.code },
     h("p", { class: "problem-title" }, problem.title),
     h("p", null, problem.detail),
-    problem.remedy && h("p", { class: "remedy" }, problem.remedy),
+    problem.remedy && h("p", { class: "remedy" }, linked(problem.remedy)),
     problem.retryAfter > 0 && h("p", null, t("problem.retry", { seconds: problem.retryAfter })),
     problem.status >= 500 && problem.requestId &&
       h("p", { class: "fine" }, t("problem.request"), h("code", null, problem.requestId)));
+}
+
+// linked returns a text whose web addresses are links.
+const linked = (text) => text.split(/(https?:\/\/[^\s<>"'，。；、]*[^\s<>"'，。；、.,;:!?])/)
+  .map((part, i) => (i % 2 ? outside(part, part) : part));
+
+// copyRow returns a labelled value with a button that copies it and announces that it has.
+export function copyRow(id, label, value, hint) {
+  const text = h("code", { id }, value);
+  const said = h("span", { id: `${id}-said`, class: "fine", role: "status" });
+  const copy = async () => {
+    let key = "copied";
+    try {
+      await navigator.clipboard.writeText(value);
+    } catch { // the browser forbids it
+      getSelection().selectAllChildren(text);
+      key = "copied.not";
+    }
+    said.replaceChildren(h("span", null, t(key)));
+  };
+  return h("div", { class: "copy" },
+    h("div", { class: "copy-head" },
+      h("span", { id: `${id}-label` }, label),
+      said,
+      h("button", {
+        type: "button", id: `${id}-copy`, class: "quiet",
+        "aria-label": t("copy.label", { what: label }), onclick: copy,
+      }, t("copy"))),
+    text,
+    hint && h("p", { class: "fine" }, hint));
 }
 
 // picture returns an avatar, or the name's first letter if there is none or it doesn't load.

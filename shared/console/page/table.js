@@ -106,6 +106,7 @@ function buttons(app, binding, actions) {
   if (status === "unbound") return [button("bind", "primary"), button("history", "quiet")];
   return [
     button("bind", isUnwell(status) || status === "expiring" ? "primary" : "quiet"),
+    !isUnwell(status) && button("repositories", "quiet"),
     app.checks && button("check", "quiet"),
     button("history", "quiet"),
     button("unbind", "quiet danger"),

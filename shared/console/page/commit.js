@@ -1,0 +1,109 @@
+// A commit, and a file of it: the Dockerfile, or another one.
+
+import { failureOf } from "./api.js";
+import { h, outside, whileBusy } from "./dom.js";
+import { t, when } from "./language.js";
+import { copyRow, problemText } from "./parts.js";
+
+// commitView returns the nodes of the commit that a ref points at, and start, which loads it. one
+// is the path of its repository.
+export function commitView(look, one, ref) {
+  const place = loadingPlace("commit");
+  return {
+    nodes: [place.node],
+    start: () => place.run(async () => {
+      const commit = await look.get(`${one}/commits/${encodeURIComponent(ref)}`);
+      const file = fileForm(look, one, commit.commit);
+      return { nodes: [facts(look, commit), file.nodes], after: file.start };
+    }, { ref_unknown: () => t("commit.none") }),
+  };
+}
+
+// loadingPlace returns a place, and run, which shows in it the nodes that an action returns, or the
+// action's failure with a button to try again. Of two runs, the later one counts. plain has a
+// sentence for some failures, by their code.
+function loadingPlace(id) {
+  const node = h("div", { id, class: "panel", tabindex: "-1" });
+  let runs = 0;
+  async function run(action, plain = {}) {
+    const mine = ++runs;
+    const focused = node.contains(document.activeElement);
+    node.replaceChildren(h("p", { class: "fine", role: "status" }, t("loading")));
+    if (focused) node.focus();
+    let result;
+    try {
+      result = await whileBusy(action);
+    } catch (error) {
+      const failure = failureOf(error);
+      result = { nodes: failed(failure, plain[failure.code], () => run(action, plain)) };
+    }
+    if (mine !== runs) return;
+    node.replaceChildren(...result.nodes.flat(Infinity).filter(Boolean));
+    await result.after?.();
+  }
+  return { node, run };
+}
+
+function failed(failure, plain, again) {
+  if (plain) return [h("p", { class: "note plain", role: "status" }, plain())];
+  return [
+    h("div", { class: "note bad", role: "alert" }, problemText(failure.problem)),
+    failure.transient && h("button", { type: "button", onclick: again }, t("retry")),
+  ];
+}
+
+function facts(look, { commit, committedAt, message, url }) {
+  return [
+    copyRow("hash-found", t("commit"), commit),
+    h("dl", null,
+      committedAt && h("div", null, h("dt", null, t("commit.date")),
+        h("dd", null, h("time", { datetime: committedAt }, when(committedAt)))),
+      h("div", null, h("dt", null, t("commit.message")),
+        h("dd", { class: "message" }, h("bdi", null, message.trim())))),
+    url && h("p", null, outside(url, t("repository.web", { platform: look.platform }))),
+  ];
+}
+
+// fileForm returns the form that shows a file of the commit. It starts with the Dockerfile.
+function fileForm(look, one, commit) {
+  const input = h("input", {
+    id: "file-path", type: "text", value: "Dockerfile", autocomplete: "off",
+    autocapitalize: "none", spellcheck: "false",
+  });
+  const place = loadingPlace("file");
+  const show = () => {
+    const path = input.value.trim().replace(/^\/+/, "");
+    if (!path) return input.focus();
+    return place.run(async () => {
+      const text = await look.text(`${one}/files/${address(path)}?ref=${commit}`);
+      return { nodes: text === null ? [h("p", { class: "note plain" }, t("file.binary"))]
+        : content(path, text) };
+    }, { file_unknown: () => t("file.none", { path }) });
+  };
+  const submit = (event) => {
+    event.preventDefault();
+    show();
+  };
+  return {
+    start: show,
+    nodes: [
+      h("form", { onsubmit: submit },
+        h("div", { class: "field" }, h("label", { for: "file-path" }, t("file.path")),
+          h("div", { class: "with-button" }, input,
+            h("button", { type: "submit", id: "file-show" }, t("show"))))),
+      place.node,
+    ],
+  };
+}
+
+// address returns a path as one segment of an address. A segment of dots only would be taken for
+// the folder itself or the one above it.
+const address = (path) => encodeURIComponent(/^\.\.?$/.test(path) ? `./${path}` : path);
+
+function content(path, text) {
+  const count = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
+  return [
+    h("p", { class: "fine", role: "status" }, t("file.lines", { path, count })),
+    h("pre", { id: "file-text", tabindex: "0", "aria-label": path }, text),
+  ];
+}
