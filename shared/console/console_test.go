@@ -200,7 +200,8 @@ func TestTheConfigurationSaysHowToSignIn(t *testing.T) {
 		`{"publicUrl":"https://bindery.example.com","consoleUrl":"https://console.example.com",` +
 			`"signIn":{"kind":"oidc","issuer":"https://login.example.com/realm",` +
 			`"clientId":"bindery-console",` +
-			`"scope":"openid bindery.read bindery.write bindery.repositories","audience":"bindery"},"sandboxUrl":null}`: options(),
+			`"scope":"openid bindery.read bindery.write bindery.repositories",` +
+			`"audience":"bindery"},"sandboxUrl":null}`: options(),
 		`{"publicUrl":"https://bindery.example.com","consoleUrl":"https://console.example.com",` +
 			`"signIn":{"kind":"dev"},"sandboxUrl":"http://127.0.0.1:8081"}`: laptop,
 	} {

@@ -248,7 +248,7 @@ func TestBrowserSaysWhyAListOfRepositoriesIsNotWhole(t *testing.T) {
 	}
 }
 
-func TestBrowserShowsARepositorysHostileNameAsText(t *testing.T) {
+func TestE10_InABrowserAHostileNameIsText(t *testing.T) {
 	s := newShelf(t)
 	s.answers(func(string, string) (int, any) {
 		page := listOf(nil, nil, hostileName)

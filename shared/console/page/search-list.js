@@ -100,7 +100,10 @@ export function searchList({ id, label, none, load, entry, autofocus }) {
 
   function fail(failure, fresh) {
     const pressed = document.activeElement === more;
-    if (fresh) replace([]);
+    if (fresh) {
+      replace([]);
+      notes.replaceChildren();
+    }
     if (failure.code === "input_malformed") cursor = ""; // of a binding that has changed
     state.textContent = "";
     trouble.replaceChildren(problemText(failure.problem));
