@@ -55,7 +55,7 @@ func startLambda(t *testing.T) *deployment {
 		awsCloud: d.aws, w: d, document: document, routes: routesOf(t, document),
 		binaries: built.functions(t, forAWS),
 	}
-	d.host = on
+	d.host, d.instance = on, onLambdaID
 	d.front = httptest.NewServer(d.api(d.processes))
 	t.Cleanup(d.front.Close)
 	d.origin, d.client = d.front.URL, http.DefaultClient
@@ -110,12 +110,16 @@ func (on *onLambda) openStores() {
 	}
 }
 
-// moreInstances is the number of the account's instances apart from cri/1.
+// onLambdaID is an instance whose id must be escaped in a path. An HTTP API takes %2F for a slash, so
+// that an id with a slash can't be named there.
+const onLambdaID = "cri 1"
+
+// moreInstances is the number of the account's instances apart from that one.
 const moreInstances = 99
 
-// catalogue returns the catalogue: cri/1, and 1 to 99.
+// catalogue returns the catalogue: that instance, and 1 to 99.
 func catalogue() string {
-	list := []object{{"type": "enterprise", "region": "eu", "id": "cri/1", "name": "prod"}}
+	list := []object{{"type": "enterprise", "region": "eu", "id": onLambdaID, "name": "prod"}}
 	for n := range moreInstances {
 		id := strconv.Itoa(n + 1)
 		list = append(list, object{"type": "enterprise", "region": "eu", "id": id, "name": id})
