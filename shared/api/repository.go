@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -155,11 +157,15 @@ type commitJSON struct {
 }
 
 func (a *API) commit(ctx context.Context, c call) (answer, error) {
+	ref, err := named(c, "ref")
+	if err != nil {
+		return answer{}, err
+	}
 	target, err := a.target(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := a.looks.Commit(ctx, target, c.PathValue("repository"), c.PathValue("ref"))
+	found, err := a.looks.Commit(ctx, target, c.PathValue("repository"), ref)
 	if err != nil {
 		return answer{}, err
 	}
@@ -171,6 +177,21 @@ func (a *API) commit(ctx context.Context, c call) (answer, error) {
 	}}, nil
 }
 
+// named returns the ref or the path that ends an address. After "~" it is in base64url without
+// padding (RFC 4648, 5), because API Gateway refuses a path with %25 and cuts one at %3F. A ref
+// never begins with "~" (git-check-ref-format), and a path that does is sent in this form.
+func named(c call, part string) (string, error) {
+	coded, ok := strings.CutPrefix(c.PathValue(part), "~")
+	if !ok {
+		return c.PathValue(part), nil
+	}
+	name, err := base64.RawURLEncoding.Strict().DecodeString(coded)
+	if err != nil {
+		return "", malformed(part, "encoding")
+	}
+	return string(name), nil
+}
+
 // file replies with a file as it is. A file that isn't text has the type application/octet-stream.
 func (a *API) file(ctx context.Context, c call) (answer, error) {
 	ref, err := parameter(c, "ref")
@@ -180,11 +201,15 @@ func (a *API) file(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	path, err := named(c, "path")
+	if err != nil {
+		return answer{}, err
+	}
 	target, err := a.target(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
-	data, err := a.looks.File(ctx, target, c.PathValue("repository"), c.PathValue("path"), ref)
+	data, err := a.looks.File(ctx, target, c.PathValue("repository"), path, ref)
 	if err != nil {
 		return answer{}, err
 	}

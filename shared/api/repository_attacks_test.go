@@ -156,6 +156,8 @@ func TestE10_HostileNamesAreDataOnly(t *testing.T) {
 	for _, reply := range []reply{
 		r, branches,
 		w.look(one+"/commits/"+url.PathEscape("heads/no"+hostile)).refused(problem.RefUnknown, ""),
+		w.look(one+"/commits/~"+base64.RawURLEncoding.EncodeToString([]byte("heads/no"+hostile))).
+			refused(problem.RefUnknown, ""),
 		w.look(one+"/files/"+url.PathEscape(hostile)+"?ref=heads/main").
 			refused(problem.FileUnknown, ""),
 	} {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -51,25 +52,28 @@ func TestARepositoryIsListedResolvedAndRead(t *testing.T) {
 	}
 }
 
-// API Gateway hands over a path whose slashes are decoded, Function Compute one that isn't.
-func TestSlashesOfRefsAndPathsMayBeEncodedOrNot(t *testing.T) {
+// API Gateway hands over a path whose slashes are decoded, Function Compute one that isn't. What
+// neither hands over whole is in base64url.
+func TestRefsAndPathsMayBeEncodedOrNot(t *testing.T) {
 	w, s, list := newShelfWorld(t)
 	one := list + "/" + w.keys(list)[0]
 	s.calls()
 	for _, address := range []string{
 		"/commits/heads/fix/%231%3F-100%25", "/commits/heads%2Ffix%2F%231%3F-100%25",
+		"/commits/~" + base64.RawURLEncoding.EncodeToString([]byte("heads/fix/#1?-100%")),
 	} {
 		w.do(request{method: "GET", path: one + address, as: w.looker(), unlisted: true}).ok()
 	}
 	for _, address := range []string{
 		"/files/docs/read%20me%20%231%3F.md?ref=heads%2Fmain",
 		"/files/docs%2Fread%20me%20%231%3F.md?ref=heads/main",
+		"/files/~ZG9jcy9yZWFkIG1lICMxPy5tZA?ref=heads/main",
 	} {
 		w.do(request{method: "GET", path: one + address, as: w.looker(), unlisted: true}).
 			refused(problem.FileUnknown, "")
 	}
-	want := slices.Repeat([]string{"commit 1 heads/fix/#1?-100%"}, 2)
-	want = append(want, slices.Repeat([]string{"file 1 docs/read me #1?.md heads/main"}, 2)...)
+	want := slices.Repeat([]string{"commit 1 heads/fix/#1?-100%"}, 3)
+	want = append(want, slices.Repeat([]string{"file 1 docs/read me #1?.md heads/main"}, 3)...)
 	if got := s.calls(); !slices.Equal(got, want) {
 		t.Errorf("the platform was asked %q", got)
 	}
@@ -249,6 +253,8 @@ func repositoryProblems() []scenario {
 	return []scenario{
 		{problem.InputMalformed, "cursor", looking("?cursor=x", none)},
 		{problem.InputMalformed, "too_long", looking("?search="+strings.Repeat("a", 257), none)},
+		{problem.InputMalformed, "encoding", looking("/{key}/commits/~aGVhZHM=", none)},
+		{problem.InputMalformed, "encoding", looking("/{key}/files/~!?ref=heads/main", none)},
 		{problem.RepositoryUnknown, "", looking("/x", none)},
 		// It vanished after it was listed.
 		{problem.RepositoryUnknown, "", looking("/{key}/branches", fails(

@@ -110,8 +110,8 @@ func (on *onLambda) openStores() {
 	}
 }
 
-// onLambdaID is an instance whose id must be escaped in a path. An HTTP API takes %2F for a slash, so
-// that an id with a slash can't be named there.
+// onLambdaID is an instance whose id must be escaped in a path. An HTTP API takes %2F for a slash,
+// so that an id with a slash can't be named there.
 const onLambdaID = "cri 1"
 
 // moreInstances is the number of the account's instances apart from that one.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,13 +24,13 @@ func (d *deployment) lookAtRepositories() {
 			"heads/功能/登录": "origin/功能/登录", "tags/v2.0.0": "v2.0.0^{commit}", // annotated
 		} {
 			want := d.git(folder, "rev-parse", at)
-			d.wantCommit(one+"/commits/"+url.PathEscape(ref), want)
+			d.wantCommit(one+"/commits/"+named(ref), want)
 			d.wantCommit(one+"/commits/"+want[:7], want)
 			d.wantFile(one+"/files/Dockerfile?ref="+url.QueryEscape(ref),
 				d.git(folder, "show", at+":Dockerfile"))
 		}
 		for _, path := range []string{"docs/read me #1?.md", "目录/文件.txt"} {
-			d.wantFile(one+"/files/"+url.PathEscape(path)+"?ref=heads/main",
+			d.wantFile(one+"/files/"+named(path)+"?ref=heads/main",
 				d.git(folder, "show", "origin/main:"+path))
 		}
 		d.wantRef(one, "branches", "feature/a", d.git(folder, "rev-parse", "origin/feature/a"))
@@ -37,6 +38,14 @@ func (d *deployment) lookAtRepositories() {
 	}
 	d.expire("bitbucket") // a look refreshes, too
 	d.findHello("bitbucket")
+}
+
+// named returns a ref or a path as one segment of an address.
+func named(name string) string {
+	if strings.ContainsAny(name, "%?") {
+		return "~" + base64.RawURLEncoding.EncodeToString([]byte(name))
+	}
+	return url.PathEscape(name)
 }
 
 // get asks for what only a caller with the scope may look at.

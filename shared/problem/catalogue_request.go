@@ -36,6 +36,12 @@ func requests() map[Code]entry {
 					"{field} holds a character that it must not, such as a space, a line break, " +
 						"a sign beyond ASCII in a token, or a colon in a user name.",
 				}},
+				"encoding": {
+					detail: text{
+						"“{field}”中“~”之后的部分不是不带填充的 base64url。",
+						"{field} has something other than base64url without padding after its ~.",
+					},
+				},
 				"past": {
 					detail: text{"“{field}”是过去的时间。", "{field} is in the past."},
 					remedy: text{

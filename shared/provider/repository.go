@@ -44,14 +44,14 @@ type RepositoryPlatform interface {
 }
 
 // RepositoriesOf returns the platform with what it tells of repositories, and reports whether it
-// tells anything. That is a type of its own, because the linker keeps all exported methods of a
-// platform's type in every function.
+// tells anything. For the platforms here that is a type of its own, because the linker keeps all
+// exported methods of a platform's type in every function.
 func RepositoriesOf(p Platform) (RepositoryPlatform, bool) {
-	teller, ok := p.(interface{ repositories() RepositoryPlatform })
-	if !ok {
-		return nil, false
+	if teller, ok := p.(interface{ repositories() RepositoryPlatform }); ok {
+		return teller.repositories(), true
 	}
-	return teller.repositories(), true
+	repositories, ok := p.(RepositoryPlatform)
+	return repositories, ok
 }
 
 // FileLimit is the largest file that is returned, in bytes.

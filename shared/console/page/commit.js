@@ -4,6 +4,7 @@ import { failureOf } from "./api.js";
 import { h, outside, whileBusy } from "./dom.js";
 import { t, when } from "./language.js";
 import { copyRow, problemText } from "./parts.js";
+import { base64url } from "./signin.js";
 
 // commitView returns the nodes of the commit that a ref points at, and start, which loads it. one
 // is the path of its repository.
@@ -12,7 +13,7 @@ export function commitView(look, one, ref) {
   return {
     nodes: [place.node],
     start: () => place.run(async () => {
-      const commit = await look.get(`${one}/commits/${encodeURIComponent(ref)}`);
+      const commit = await look.get(`${one}/commits/${inPath(ref)}`);
       const file = fileForm(look, one, commit.commit);
       return { nodes: [facts(look, commit), file.nodes], after: file.start };
     }, { ref_unknown: () => t("commit.none") }),
@@ -75,7 +76,7 @@ function fileForm(look, one, commit) {
     const path = input.value.trim().replace(/^\/+/, "");
     if (!path) return input.focus();
     return place.run(async () => {
-      const text = await look.text(`${one}/files/${address(path)}?ref=${commit}`);
+      const text = await look.text(`${one}/files/${inPath(path)}?ref=${commit}`);
       return { nodes: text === null ? [h("p", { class: "note plain" }, t("file.binary"))]
         : content(path, text) };
     }, { file_unknown: () => t("file.none", { path }) });
@@ -96,9 +97,12 @@ function fileForm(look, one, commit) {
   };
 }
 
-// address returns a path as one segment of an address. A segment of dots only would be taken for
-// the folder itself or the one above it.
-const address = (path) => encodeURIComponent(/^\.\.?$/.test(path) ? `./${path}` : path);
+// inPath returns a ref or a path as one segment of an address. A gateway may refuse or cut a segment
+// with % or ?, and takes one of dots only for a folder: those are sent in base64url after "~".
+function inPath(name) {
+  if (!/[%?]|^~|^\.\.?$/.test(name)) return encodeURIComponent(name);
+  return `~${base64url(new TextEncoder().encode(name))}`;
+}
 
 function content(path, text) {
   const count = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);

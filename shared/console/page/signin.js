@@ -190,7 +190,7 @@ async function challenge(verifier) {
   return base64url(new Uint8Array(hash));
 }
 
-const base64url = (bytes) =>
+export const base64url = (bytes) =>
   btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
 // claims returns a JWT's claims, unverified; {} if it isn't a JWT.
