@@ -357,3 +357,16 @@ func TestGitLabRevokesTheTokenItself(t *testing.T) {
 		same(t, name, s.paths(), []string{"DELETE " + selfPath})
 	}
 }
+
+// A check asks no user, so the name that git gets is the server's.
+func TestD9_AUserNameOfAServerThatNoUserCouldEnterIsRefused(t *testing.T) {
+	for _, name := range []string{`a\nmachine b`, `alice:secret`, `a b`, `a\u202eb`} {
+		replies := gitLabReplies()
+		replies[userPath] = canned{body: `{"id":42,"username":"` + name + `","state":"active"}`}
+		s := newTokenSite(t, replies)
+		_, err := s.gitLab().Check(t.Context(), gitLabCredential(s.URL))
+		if !problem.Is(err, problem.PlatformError) {
+			t.Errorf("%s: got %v, want %s", name, err, problem.PlatformError)
+		}
+	}
+}
