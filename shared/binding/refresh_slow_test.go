@@ -178,6 +178,8 @@ func TestTheWaitForARefreshHasOneBound(t *testing.T) {
 				testkit.WantCode(t, "a caller", err, problem.PlatformUnreachable)
 			}
 			time.Sleep(credential.RefreshLeaseTTL) // a refresh that was started ends
+			p.platform.mu.Lock()
+			defer p.platform.mu.Unlock()
 			testkit.Want(t, "refreshes", p.platform.renewed, refreshes)
 		})
 	}

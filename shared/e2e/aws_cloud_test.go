@@ -220,11 +220,12 @@ func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
 }
 
 // allows reports whether a right is the one that a call needs. What a right is on may end with a
-// wildcard for the rows.
+// wildcard for the rows. Without rows it is on all of them.
 func (r right) allows(need right) bool {
 	rows, pattern := strings.CutSuffix(r.on, "*")
 	return r.action == need.action &&
-		(r.on == need.on || strings.Contains(r.on, " ") && pattern && strings.HasPrefix(need.on, rows))
+		(r.on == need.on || strings.HasPrefix(need.on, r.on+" ") ||
+			strings.Contains(r.on, " ") && pattern && strings.HasPrefix(need.on, rows))
 }
 
 // tableRequest is what the calls to DynamoDB that Bindery makes say about the rows.

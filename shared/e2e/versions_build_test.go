@@ -48,6 +48,11 @@ func startTwoVersions(t *testing.T) *twoVersions {
 			codeField: "finish", codeHeader: "Bindery-Finish",
 		},
 	}
+	// Each version runs with the rights of its own template.
+	document := readYAML(t, filepath.Join(filepath.Dir(binaries), "older", "template.yaml"))
+	for _, f := range functionsOf(t, document) {
+		d.aws.rights[f.folder] = append(d.aws.rights[f.folder], rightsOf(t, document, f)...)
+	}
 	for _, folder := range olderFolders() {
 		o := d.options(folder)
 		o.Binary = filepath.Join(binaries, folder)

@@ -200,7 +200,7 @@ func (v *twoVersions) replacementsByTurns(a, b *codeVersion) {
 	v.bindByConsentOf("github", b)
 	v.use(a)
 	v.credential("github")
-	v.wantConfirm(v.consentBy("github", b, b, a), b, "mallory", http.StatusForbidden, "another_user")
+	v.wantConfirm(v.consentBy("github", b, a, a), b, "mallory", http.StatusForbidden, "another_user")
 	v.use(a)
 	v.revokeAll("gitee")
 	v.use(b)
