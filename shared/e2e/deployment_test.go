@@ -72,6 +72,7 @@ type deployment struct {
 	instance     string                          // the instance that is bound
 	platformUser string                          // who consents at the platforms
 	started      *startedProcesses
+	retired      *sync.Map // by a binding's key, what shortenLists took off its list
 }
 
 // startedProcesses collects every process that the deployment has started.
@@ -85,7 +86,7 @@ func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{
 		t: t, processes: map[string]*triggertest.Process{}, instance: "cri/1", platformUser: "alice",
-		started: &startedProcesses{},
+		started: &startedProcesses{}, retired: &sync.Map{},
 	}
 	d.startIssuer()
 	d.startSandbox()

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/sandbox"
+	"bindery/shared/table"
 )
 
 // A failing store costs a user another try and nothing else, at whichever call it fails, before or
@@ -161,16 +163,26 @@ func (r *faultRun) runWithFault(f fault) {
 	r.wantRetrySucceeds(when, request, f.operation == "PutSecretValue" && f.how == downBefore)
 }
 
+// identityOf returns the key of a user's identity on GitHub. If no binding has it, it binds: a user
+// with bindings may have as many tokens as are allowed.
+func (d *deployment) identityOf(user string) binding.IdentityKey {
+	d.t.Helper()
+	for _, b := range d.bindings() {
+		if b.Bound() && b.Platform == "github" && b.Identity.Username == user {
+			return binding.IdentityKey{Platform: "github", Address: b.Address, ID: b.Identity.ID}
+		}
+	}
+	other := *d
+	other.platformUser = user
+	other.bindByConsent("github", d.bearer(rand.Text(), everyScope))
+	return d.identityOf(user)
+}
+
 // ageIdentityEntries makes the entries of the user's identity old, so that they no longer count as
 // binds in progress.
 func (d *deployment) ageIdentityEntries(user string) {
 	d.t.Helper()
-	other := *d
-	other.platformUser = user
-	other.bindByConsent("github", d.bearer(rand.Text(), everyScope))
-	b, err := d.table.Binding(d.t.Context(), d.bindingKey("github"))
-	d.mustSucceed(err)
-	of := binding.IdentityKey{Platform: "github", Address: b.Address, ID: b.Identity.ID}
+	of := d.identityOf(user)
 	page, err := d.table.ListIdentityEntries(d.t.Context(), of, "", 100)
 	d.mustSucceed(err)
 	for _, h := range page.Items {
@@ -179,14 +191,20 @@ func (d *deployment) ageIdentityEntries(user string) {
 	}
 }
 
-// unbindAll ends every binding of the account.
-func (d *deployment) unbindAll() {
+// bindings returns the records of the account.
+func (d *deployment) bindings() []binding.Record {
 	d.t.Helper()
 	page, err := d.table.AccountBindings(d.t.Context(), "acme", "", 1000)
 	if err != nil || page.Cursor != "" {
 		d.t.Fatalf("listing the account: %v", err)
 	}
-	for _, b := range page.Items {
+	return page.Items
+}
+
+// unbindAll ends every binding of the account.
+func (d *deployment) unbindAll() {
+	d.t.Helper()
+	for _, b := range d.bindings() {
 		if !b.Bound() {
 			continue
 		}
@@ -200,6 +218,23 @@ func (d *deployment) unbindAll() {
 	}
 }
 
+// relist puts the secrets that shortenLists took off the lists back.
+func (d *deployment) relist() {
+	d.t.Helper()
+	d.retired.Range(func(key, kept any) bool {
+		rec, err := d.table.Binding(d.t.Context(), key.(binding.Key))
+		if errors.Is(err, table.ErrNotFound) {
+			rec, err = binding.Record{Key: key.(binding.Key)}, nil
+		}
+		d.mustSucceed(err)
+		rec.Secrets = append(rec.Secrets, *kept.(*[]binding.OwnedSecret)...)
+		rec.DueAt = time.Now()
+		_, err = d.table.SaveBinding(d.t.Context(), rec)
+		d.mustSucceed(err)
+		return true
+	})
+}
+
 // wantNothingLeft ends all bindings, makes everything due, and expects neither a secret nor a due
 // row to be left.
 func (d *deployment) wantNothingLeft() {
@@ -208,6 +243,7 @@ func (d *deployment) wantNothingLeft() {
 		d.ageIdentityEntries(person)
 	}
 	d.unbindAll()
+	d.relist()
 	for range 3 { // a run drains a row's events, the next deletes it
 		d.makeAllDue()
 		d.runSchedule("after all faults")

@@ -28,8 +28,11 @@ func pipeTo(serve func(net.Conn)) net.Conn {
 // silent is a server that reads and answers nothing.
 func silent(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// dripping is a server that sends a byte of its reply's body each second.
+// dripping is a server that reads a request and sends a byte of its reply's body each second.
 func dripping(conn net.Conn) {
+	if _, err := conn.Read(make([]byte, 4<<10)); err != nil {
+		return
+	}
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

@@ -460,5 +460,3 @@ func rawEvent(t *testing.T, raw, decoded string, more map[string]any) string {
 	}
 	return string(text)
 }
-
-const query = "value=a%3Fb%25c%23d&repeat=one&repeat=two"

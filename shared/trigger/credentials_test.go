@@ -1,4 +1,4 @@
-//go:build !aws
+//go:build alibaba || !aws
 
 package trigger
 

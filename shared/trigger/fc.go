@@ -1,3 +1,5 @@
+//go:build alibaba || !aws
+
 package trigger
 
 import (

@@ -77,6 +77,8 @@ func TestEveryScheduleOfAWSRunsTheTask(t *testing.T) {
 	}
 }
 
+const query = "value=a%3Fb%25c%23d&repeat=one&repeat=two"
+
 func TestAnHTTPAPIsPathIsEncodedAgain(t *testing.T) {
 	p := start(t, triggertest.Lambda(), 0)
 	for _, c := range captured {
