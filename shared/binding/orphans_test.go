@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,9 +209,9 @@ func TestASecretThatIsBoundMeanwhileIsNoOrphan(t *testing.T) {
 		old := oldVault{dated}
 		binder := newService(b.store.table, old, b.Ledger.Platforms, b.sandbox, b.clock().Now, b.log)
 		b.serve(b.store.table, old)
-		calls := 0
+		var calls atomic.Int32
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
-			if calls++; calls == moment+1 {
+			if int(calls.Add(1)) == moment+1 {
 				if _, err := binder.Connect.BindToken(t.Context(), b.gitLab("i-2", aliceToken)); err != nil {
 					t.Error(err)
 				}
@@ -222,11 +223,11 @@ func TestASecretThatIsBoundMeanwhileIsNoOrphan(t *testing.T) {
 		})
 		b.wantOrphans(fmt.Sprint("before call ", moment), true, 0, 0, 0)
 		b.inside.clear()
-		if calls > moment {
+		if made := int(calls.Load()); made > moment {
 			testkit.Want(t, "a new binding", b.opens("i-2"), "alice")
 			testkit.Want(t, "a binding again", b.opens("i-1"), "alice")
 		} else if moment < 4 {
-			t.Errorf("the task made only %d calls", calls)
+			t.Errorf("the task made only %d calls", made)
 		}
 	}
 }
