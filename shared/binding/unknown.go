@@ -86,6 +86,8 @@ type (
 	plainToken         Token
 	plainEvent         Event
 	plainOwnedSecret   OwnedSecret
+	plainSubscription  Subscription
+	plainSourceEvent   SourceEvent
 )
 
 // MarshalJSON writes the unknown fields too.
@@ -142,5 +144,27 @@ func (o OwnedSecret) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON keeps the fields that this version does not know.
 func (o *OwnedSecret) UnmarshalJSON(text []byte) (err error) {
 	o.unknown, err = unmarshalKnown(text, (*plainOwnedSecret)(o))
+	return err
+}
+
+// MarshalJSON writes the unknown fields too.
+func (s Subscription) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainSubscription(s), s.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (s *Subscription) UnmarshalJSON(text []byte) (err error) {
+	s.unknown, err = unmarshalKnown(text, (*plainSubscription)(s))
+	return err
+}
+
+// MarshalJSON writes the unknown fields too.
+func (e SourceEvent) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainSourceEvent(e), e.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (e *SourceEvent) UnmarshalJSON(text []byte) (err error) {
+	e.unknown, err = unmarshalKnown(text, (*plainSourceEvent)(e))
 	return err
 }

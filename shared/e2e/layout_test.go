@@ -110,6 +110,15 @@ var importRules = []importRule{
 		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
 		"shared/instance", "shared/provider",
 	}},
+	{"shared/binding/delivery", []string{
+		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
+		"shared/provider", "shared/table", "shared/vault",
+	}},
+	{"shared/binding/subscription", []string{
+		"shared/binding", "shared/binding/credential", "shared/binding/delivery",
+		"shared/binding/ledger", "shared/event", "shared/instance", "shared/provider", "shared/table",
+		"shared/vault",
+	}},
 	{"shared/binding/*", []string{
 		"shared/binding", "shared/binding/ledger", "shared/event", "shared/instance",
 		"shared/provider", "shared/table", "shared/vault",

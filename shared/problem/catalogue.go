@@ -84,7 +84,7 @@ const (
 )
 
 // catalogue holds every problem by its code. It never changes.
-var catalogue = all(requests(), platforms(), tokens(), consents(), warnings(), repositories(),
+var catalogue = all(requests(), platforms(), tokens(), consents(), warnings(), repositories(), subscriptions(),
 	newerVersions())
 
 func all(parts ...map[Code]entry) map[Code]entry {

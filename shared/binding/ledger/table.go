@@ -91,6 +91,65 @@ type History interface {
 	) (table.Page[binding.Event], error)
 }
 
+// Subscriptions reads and writes the records of subscriptions. Reads are strong, but of
+// DueSubscriptions.
+type Subscriptions interface {
+	// Subscription reads the row of an id. It fails with [table.ErrNotFound].
+	Subscription(ctx context.Context, id string) (binding.Subscription, error)
+	// SaveSubscription writes the row if its version is s.Version, or if there is none for "". It
+	// fails with [table.ErrConflict].
+	SaveSubscription(ctx context.Context, s binding.Subscription) (binding.Subscription, error)
+	// DeleteSubscription deletes the row if its version is s.Version. It fails with
+	// [table.ErrConflict].
+	DeleteSubscription(ctx context.Context, s binding.Subscription) error
+	// AllSubscriptions lists every row, for operators, in no order. Its cost grows with the table.
+	AllSubscriptions(
+		ctx context.Context, cursor string, limit int,
+	) (table.Page[binding.Subscription], error)
+	// DueSubscriptions lists the ids of those with a DueAt at or before t, oldest first, as [Due]
+	// lists the other rows: it reads an index that may lag.
+	DueSubscriptions(
+		ctx context.Context, t time.Time, cursor string, limit int,
+	) (table.Page[string], error)
+
+	// SubscriptionEntry reads the entry of a repository. It fails with [table.ErrNotFound].
+	SubscriptionEntry(
+		ctx context.Context, key binding.Key, repositoryID string,
+	) (binding.SubscriptionEntry, error)
+	// SaveSubscriptionEntry writes the entry, by its version as SaveSubscription does.
+	SaveSubscriptionEntry(
+		ctx context.Context, e binding.SubscriptionEntry,
+	) (binding.SubscriptionEntry, error)
+	// DeleteSubscriptionEntry fails with [table.ErrConflict].
+	DeleteSubscriptionEntry(ctx context.Context, e binding.SubscriptionEntry) error
+	// SubscriptionEntries lists the entries of a binding in the order of the repositories' ids. It
+	// fails with [table.ErrCursor].
+	SubscriptionEntries(
+		ctx context.Context, key binding.Key, cursor string, limit int,
+	) (table.Page[binding.SubscriptionEntry], error)
+}
+
+// SubscriptionLog keeps the last events of a subscription, and the heads of its refs. Both are in
+// rows that belong to the subscription's id.
+type SubscriptionLog interface {
+	// AppendLog writes events of one subscription, at most [binding.MaxEvents], each in the place of
+	// its number: the event before it that had the place, [binding.MaxLogged] numbers ago, is gone.
+	// The same event again replaces it.
+	AppendLog(ctx context.Context, id string, events []binding.SourceEvent) error
+	// LoggedEvent reads the event with a number. It fails with [table.ErrNotFound].
+	LoggedEvent(ctx context.Context, id string, number int64) (binding.SourceEvent, error)
+	// Log lists the events with numbers below the given one, newest first, at most limit of them. It
+	// returns none that have lost their place.
+	Log(ctx context.Context, id string, below int64, limit int) ([]binding.SourceEvent, error)
+	// SubscriptionHeads reads the heads. It fails with [table.ErrNotFound].
+	SubscriptionHeads(ctx context.Context, id string) (binding.Heads, error)
+	// SaveSubscriptionHeads replaces the heads.
+	SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) error
+	// DeleteLog deletes some of the rows of the log and of the heads, and reports whether that were
+	// all.
+	DeleteLog(ctx context.Context, id string) (all bool, err error)
+}
+
 // Table reads and writes all records.
 type Table interface {
 	Bindings
@@ -98,4 +157,6 @@ type Table interface {
 	Due
 	IdentityIndex
 	History
+	Subscriptions
+	SubscriptionLog
 }

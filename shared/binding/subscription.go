@@ -1,0 +1,241 @@
+package binding
+
+import (
+	"slices"
+	"time"
+
+	"bindery/shared/problem"
+	"bindery/shared/vault"
+)
+
+// SourceKind is a kind of change that a subscription asks for.
+type SourceKind string
+
+// The kinds.
+const (
+	PushKind  SourceKind = "push"  // of a branch
+	TagKind   SourceKind = "tag"   // a tag was created, moved or deleted
+	MergeKind SourceKind = "merge" // a merge request was opened, updated, closed or merged
+)
+
+// SourceKinds returns all kinds.
+func SourceKinds() []SourceKind { return []SourceKind{PushKind, TagKind, MergeKind} }
+
+// SubscriptionStage is where a subscription is in its life.
+type SubscriptionStage string
+
+// The stages. A row is written as creating before its secret and its webhook exist, and deleted
+// after both are gone, so that a crash leaves nothing that no row names.
+const (
+	SubscriptionCreating SubscriptionStage = "creating" // the webhook may exist or not
+	SubscriptionActive   SubscriptionStage = "active"
+	SubscriptionEnding   SubscriptionStage = "ending" // deliveries are refused
+)
+
+// SubscriptionHealth is what a user sees of a subscription.
+type SubscriptionHealth string
+
+// The states of a subscription's health.
+const (
+	SubscriptionGood     SubscriptionHealth = "active"
+	SubscriptionDegraded SubscriptionHealth = "degraded" // being set up, repaired or catching up
+	SubscriptionBroken   SubscriptionHealth = "broken"   // Problem says why
+)
+
+// SubscribedRepository is the repository of a subscription. The ID decides which repository it is;
+// the rest is as the platform last told it.
+type SubscribedRepository struct {
+	ID string `json:"id"`
+	// Key is the [RepositoryKey] of the binding that last synced it.
+	Key    string `json:"key"`
+	Name   string `json:"name"`
+	URL    string `json:"url,omitempty"`
+	WebURL string `json:"webUrl,omitempty"`
+}
+
+// Subscription is the wish to hear of the changes of one repository. It has one webhook at the
+// platform. Its row also holds the events that are not in its log yet, so that one save stores a
+// delivery, recognizes a repeated one, and keeps the order.
+type Subscription struct {
+	// ID is 128 random bits in hex, the last part of the webhook's address.
+	ID      string `json:"id"`
+	Version string `json:"-"`
+
+	Binding    Key                  `json:"binding"`
+	Repository SubscribedRepository `json:"repository"`
+	Kinds      []SourceKind         `json:"kinds"`
+	// Branches are the patterns of [MatchBranch] of the branches that count, and of the target
+	// branches of merges; empty for all.
+	Branches  []string  `json:"branches,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+	CreatedBy User      `json:"createdBy"`
+
+	Stage SubscriptionStage `json:"stage"`
+	// Secret has the webhook's secret in its first generation. The row owns it until the sweep has
+	// deleted it and then the row.
+	Secret vault.SecretName `json:"secret"`
+	// HookID is the platform's id of the webhook; "" while it is not known.
+	HookID string `json:"hookId,omitempty"`
+	// Signed reports whether the platform signs the bodies of this webhook's deliveries: GitHub and
+	// Bitbucket always, GitLab since version 19.
+	Signed bool `json:"signed,omitempty"`
+	// IdentityID is the platform's user with whose token the webhook was last seen. Another one
+	// means that the binding was bound again, and deliveries are refused until a sync.
+	IdentityID string `json:"identityId,omitempty"`
+
+	Health  SubscriptionHealth `json:"health"`
+	Problem *problem.Problem   `json:"problem,omitempty"`
+	// Held says that deliveries are refused until a sync has found that the binding's user may
+	// administer the repository: the binding was bound again.
+	Held bool `json:"held,omitempty"`
+
+	// SyncAt is when the webhook and the heads of the refs are next compared; SyncedAt is the last
+	// time that this went well.
+	SyncAt   time.Time `json:"syncAt,omitzero"`
+	SyncedAt time.Time `json:"syncedAt,omitzero"`
+	// SyncTries counts the syncs in a row that were begun and did not go well.
+	SyncTries int `json:"syncTries,omitempty"`
+	// RefsNotWatched says that the repository has more refs than a sync compares.
+	RefsNotWatched bool `json:"refsNotWatched,omitempty"`
+
+	// Events are the events that are not in the log yet, in the order of their numbers: those that
+	// wait for the receiver, and those that have ended since the log was last written.
+	Events []SourceEvent `json:"events,omitempty"`
+	// EventCount is the last event's number.
+	EventCount int64 `json:"eventCount,omitempty"`
+	// Seen are the ids of the last events, oldest first, at most [MaxSeen].
+	Seen []string `json:"seen,omitempty"`
+	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads]. Those
+	// of all refs are in a row of their own: see [Heads].
+	Heads []Head `json:"heads,omitempty"`
+	// Lease is until when one invocation forwards the events of this subscription; zero: none does.
+	Lease time.Time `json:"lease,omitzero"`
+
+	DueAt time.Time `json:"dueAt,omitzero"` // zero: never due
+
+	// Attributes are the row's attributes that this version does not know, in the store's own type.
+	Attributes any `json:"-"`
+	unknown    unknownFields
+}
+
+// Head is a ref and the commit that it points at.
+type Head struct {
+	Ref    string `json:"ref"`    // "refs/heads/main"
+	Commit string `json:"commit"` // "": the ref was deleted
+}
+
+const (
+	// MaxSeen is how many ids of events a subscription remembers. An older delivery that comes again
+	// doesn't fit the ref's head, and the platform is asked.
+	MaxSeen = 64
+	// MaxRecentHeads is how many heads a subscription's row has.
+	MaxRecentHeads = 64
+	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones are
+	// left to the next sync, which sees the heads.
+	MaxWaiting = 64
+	// MaxLogged is how many events the log of a subscription keeps: the last ones.
+	MaxLogged = 500
+)
+
+// SubscriptionEntry says which subscription a repository of a binding has. It is written before
+// the subscription's row, and deleted after it.
+type SubscriptionEntry struct {
+	Version string `json:"-"`
+
+	Binding      Key    `json:"binding"`
+	RepositoryID string `json:"repositoryId"`
+	Subscription string `json:"subscription"` // its ID
+
+	Attributes any `json:"-"`
+}
+
+// Heads are the heads of a subscription's refs, as the last sync left them: what has been told to
+// the receiver. They are a hint for the next sync.
+type Heads struct {
+	Subscription string `json:"subscription"`
+	List         []Head `json:"list"` // sorted by Ref
+}
+
+// EventState says what has become of an event.
+type EventState string
+
+// The states.
+const (
+	EventWaiting   EventState = "waiting"   // for the receiver, at At
+	EventForwarded EventState = "forwarded" // the receiver has taken it
+	EventDead      EventState = "dead"      // the receiver has not taken it in two days, or answered 410
+	EventIgnored   EventState = "ignored"   // nobody subscribed to it; Reason says why
+)
+
+// The reasons of an ignored event. They are part of the API.
+const (
+	IgnoredKind        = "kind"        // the subscription doesn't ask for such events
+	IgnoredBranch      = "branch"      // no pattern of the subscription matches the branch
+	IgnoredTest        = "test"        // a test delivery
+	IgnoredSuperseded  = "superseded"  // the ref has moved on, and the receiver was told
+	IgnoredUnconfirmed = "unconfirmed" // the delivery isn't signed, and the platform says otherwise
+)
+
+// The types of forwarded events. They are part of the API.
+const (
+	SourcePushed  = "source.pushed"
+	SourceTagged  = "source.tagged"
+	SourceOpened  = "source.opened"
+	SourceUpdated = "source.updated"
+	SourceClosed  = "source.closed"
+	SourceMerged  = "source.merged"
+)
+
+// SourceEvent is one change of a repository.
+type SourceEvent struct {
+	// ID is the same for each delivery of the same change, and what the receiver gets as webhook-id.
+	ID     string `json:"id"`
+	Number int64  `json:"number"` // 1, 2, 3, … of a subscription
+	Type   string `json:"type"`   // source.pushed
+
+	Ref     string `json:"ref"`              // "refs/heads/main"; of a merge the target branch
+	Before  string `json:"before,omitempty"` // "": the ref was created, or it is not known
+	Commit  string `json:"commit,omitempty"` // "": the ref was deleted
+	Created bool   `json:"created,omitempty"`
+	Deleted bool   `json:"deleted,omitempty"`
+	Forced  bool   `json:"forced,omitempty"`
+	// Pusher is a name as the platform shows it; "" if it is not known.
+	Pusher     string   `json:"pusher,omitempty"`
+	Commits    int      `json:"commits,omitempty"` // how many were pushed; 0: none, or not known
+	Titles     []string `json:"titles,omitempty"`  // of the newest commits
+	CompareURL string   `json:"compareUrl,omitempty"`
+	Merge      *Merge   `json:"merge,omitempty"`
+	// CaughtUp says that no delivery told of it: a sync found it.
+	CaughtUp bool `json:"caughtUp,omitempty"`
+
+	ReceivedAt time.Time  `json:"receivedAt"`
+	State      EventState `json:"state"`
+	Reason     string     `json:"reason,omitempty"`
+	// At is when it is next sent, while it waits; else when it ended.
+	At    time.Time `json:"at"`
+	Tries int       `json:"tries,omitempty"` // failed ones
+	// Answer is the last HTTP status of the receiver; 0: none came.
+	Answer int `json:"answer,omitempty"`
+
+	unknown unknownFields
+}
+
+// Merge is the merge request of an event.
+type Merge struct {
+	Number string `json:"number"`
+	Title  string `json:"title"`
+	Source string `json:"source"` // the branch
+	URL    string `json:"url,omitempty"`
+}
+
+// OrderKey returns what events must share for their order to be kept: the ref, or the merge
+// request.
+func (e SourceEvent) OrderKey() string {
+	if e.Merge != nil {
+		return Join("merge", e.Merge.Number)
+	}
+	return Join("ref", e.Ref)
+}
+
+// Subscribes reports whether a subscription asks for a kind.
+func (s Subscription) Subscribes(kind SourceKind) bool { return slices.Contains(s.Kinds, kind) }

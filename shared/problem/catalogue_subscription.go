@@ -1,0 +1,131 @@
+package problem
+
+import "net/http"
+
+// Subscriptions and their webhooks.
+const (
+	SubscriptionUnknown Code = "subscription_unknown"
+	DeliveryUnknown     Code = "delivery_unknown"
+	ReceiverMissing     Code = "receiver_missing"
+	WebhooksForbidden   Code = "webhooks_forbidden"
+	WebhooksFull        Code = "webhooks_full"
+	RepositoryArchived  Code = "repository_archived"
+	WebhookLost         Code = "webhook_lost"
+	WebhookDisabled     Code = "webhook_disabled"
+)
+
+// subscriptions are what is wrong with a subscription.
+func subscriptions() map[Code]entry {
+	return map[Code]entry{
+		SubscriptionUnknown: {
+			status: http.StatusNotFound,
+			title:  text{"没有订阅这个代码仓库", "The repository is not subscribed to"},
+			detail: text{
+				"这个绑定没有订阅该代码仓库的变更。",
+				"This binding has no subscription to the repository's changes.",
+			},
+			remedy: text{
+				"请先订阅该代码仓库。",
+				"Subscribe to the repository first.",
+			},
+		},
+		DeliveryUnknown: {
+			status: http.StatusNotFound,
+			title:  text{"没有这个事件", "There is no such event"},
+			detail: text{
+				"该订阅没有这个事件，或事件过旧，已不再保留。",
+				"The subscription has no such event, or it is too old and no longer kept.",
+			},
+			remedy: text{
+				"请重新列出事件并选择其中一个；也可以立即同步，补发遗漏的变更。",
+				"List the events again and choose one of them; or sync now, which makes up for " +
+					"changes that were missed.",
+			},
+		},
+		ReceiverMissing: {
+			status: http.StatusConflict,
+			title:  text{"没有事件的接收地址", "Events have no receiver"},
+			detail: text{
+				"运维人员没有设置事件的接收地址，因此无法订阅。",
+				"The operator has set no address that receives events, so nothing can be subscribed to.",
+			},
+			remedy: text{
+				"请联系运维人员设置事件的接收地址及签名密钥。",
+				"Ask the operator to set the address that receives events, and its signing secret.",
+			},
+		},
+		WebhooksForbidden: {
+			status: http.StatusForbidden,
+			title:  text{"无权管理该代码仓库的 Webhook", "The repository's webhooks may not be managed"},
+			detail: text{
+				"已绑定的用户不能在 {platform} 上管理该代码仓库的 Webhook。",
+				"The bound user may not manage the repository's webhooks on {platform}.",
+			},
+			remedy: text{
+				"请在平台上授予该用户仓库管理员权限，或绑定一个有此权限的用户，然后立即同步。",
+				"Make the user an administrator of the repository on the platform, or bind a user who " +
+					"is one, and then sync now.",
+			},
+			reasons: map[string]more{
+				"scope": {
+					detail: text{
+						"令牌缺少在 {platform} 上管理 Webhook 的权限：{missing}。",
+						"The token lacks the permission to manage webhooks on {platform}: {missing}.",
+					},
+					remedy: text{
+						"请使用带有该权限的令牌重新绑定，然后立即同步。",
+						"Bind again with a token that has the permission, and then sync now.",
+					},
+				},
+			},
+		},
+		WebhooksFull: {
+			status: http.StatusConflict,
+			title:  text{"该代码仓库的 Webhook 已满", "The repository has no room for a webhook"},
+			detail: text{
+				"{platform} 限制了每个代码仓库的 Webhook 数量，该代码仓库已达到上限。",
+				"{platform} limits the webhooks of a repository, and this one has as many as it allows.",
+			},
+			remedy: text{
+				"请在平台上删除该代码仓库不再使用的 Webhook，然后重试。",
+				"Delete webhooks that are no longer used from the repository on the platform, and try again.",
+			},
+		},
+		RepositoryArchived: {
+			status: http.StatusConflict,
+			title:  text{"该代码仓库已归档", "The repository is archived"},
+			detail: text{
+				"{platform} 上的该代码仓库已归档，是只读的，不会再有变更。",
+				"The repository is archived on {platform}: it is read-only and doesn't change.",
+			},
+			remedy: text{
+				"请在平台上取消归档，然后重试。",
+				"Unarchive it on the platform, and try again.",
+			},
+		},
+		WebhookLost: {
+			status: http.StatusConflict,
+			title:  text{"Webhook 已被删除", "The webhook was deleted"},
+			detail: text{
+				"{platform} 上不再有该订阅的 Webhook，且未能重新创建。",
+				"{platform} no longer has the subscription's webhook, and it could not be made again.",
+			},
+			remedy: text{
+				"请立即同步。",
+				"Sync now.",
+			},
+		},
+		WebhookDisabled: {
+			status: http.StatusConflict,
+			title:  text{"Webhook 已被停用", "The webhook is disabled"},
+			detail: text{
+				"{platform} 停用了该订阅的 Webhook，且未能恢复。",
+				"{platform} has disabled the subscription's webhook, and it could not be revived.",
+			},
+			remedy: text{
+				"请确认平台能访问 Bindery 的公网地址，然后立即同步。",
+				"See that the platform can reach Bindery's public address, and then sync now.",
+			},
+		},
+	}
+}
