@@ -178,8 +178,8 @@ func (s *Service) deleteOrphans(
 }
 
 // deleteOrphan revokes the newest token of a secret as the sweep does, deletes the secret, and
-// reports whether it was still there. The secret of a webhook has no token to revoke. If revoking fails, or the value can't be read, the secret
-// stays for another run.
+// reports whether it was still there. The secret of a webhook has no token to revoke. If revoking
+// fails, or the value can't be read, the secret stays for another run.
 func (s *Service) deleteOrphan(ctx context.Context, name vault.SecretName) (bool, error) {
 	newest, err := s.ledger.Vault.Newest(ctx, name)
 	if errors.Is(err, vault.ErrNotFound) {
