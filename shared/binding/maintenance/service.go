@@ -25,3 +25,6 @@ func New(
 ) *Service {
 	return &Service{ledger: l, credentials: credentials, instances: instances}
 }
+
+// checker asks platforms about tokens and puts the answers into records.
+type checker struct{ *Service }
