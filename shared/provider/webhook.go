@@ -2,10 +2,12 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
+	"bindery/shared/problem"
 	"bindery/shared/secret"
 )
 
@@ -63,6 +65,21 @@ func WebhooksOf(p Platform) (WebhookPlatform, bool) {
 	}
 	hooks, ok := p.(WebhookPlatform)
 	return hooks, ok
+}
+
+// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks or,
+// unless missing is "", of a token that lacks that permission.
+func (c *client) webhooksForbidden(missing string) *problem.Problem {
+	if missing != "" {
+		return c.problem(problem.WebhooksForbidden).Because("scope").With("missing", missing)
+	}
+	return c.problem(problem.WebhooksForbidden).Because("role")
+}
+
+// jsonOf returns the JSON of the fields of a webhook, which may have its secret.
+func jsonOf(fields map[string]any) secret.Text {
+	text, _ := json.Marshal(fields) // strings, booleans and lists of them can't fail
+	return secret.New(string(text))
 }
 
 // MaxDelivery is the longest body of a delivery that is read, in bytes. Bitbucket sends no more
