@@ -179,3 +179,12 @@ func title(message string) string {
 	line, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(message), "\r", "\n"), "\n")
 	return label(line)
 }
+
+// ofRepository returns the delivery, or [ErrNotADelivery] if it tells of changes and not of which
+// repository.
+func (d Delivery) ofRepository() (Delivery, error) {
+	if d.RepositoryID == "" && len(d.Changes) > 0 {
+		return Delivery{}, fmt.Errorf("%w: it names no repository", ErrNotADelivery)
+	}
+	return d, nil
+}

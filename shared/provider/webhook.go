@@ -76,6 +76,14 @@ func (c *client) webhooksForbidden(missing string) *problem.Problem {
 	return c.problem(problem.WebhooksForbidden).Because("role")
 }
 
+// under returns the page at a path under a repository's page, "" if that isn't known.
+func under(webURL, path string) string {
+	if webURL == "" {
+		return ""
+	}
+	return webURL + path
+}
+
 // jsonOf returns the JSON of the fields of a webhook, which may have its secret.
 func jsonOf(fields map[string]any) secret.Text {
 	text, _ := json.Marshal(fields) // strings, booleans and lists of them can't fail
