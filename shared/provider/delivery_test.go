@@ -113,3 +113,10 @@ func TestADeliveryWithoutAUsableIDIsTheSameByItsBody(t *testing.T) {
 	}
 	testkit.Want(t, "another body's is another", id("", "{}") == id("", "[]"), false)
 }
+
+func wantNotADelivery(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, ErrNotADelivery) {
+		t.Errorf("%s: got %v, want ErrNotADelivery", what, err)
+	}
+}
