@@ -63,26 +63,22 @@ func (g gitLabWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	if err := in.decode(&d); err != nil {
 		return Delivery{}, err
 	}
-	told := Delivery{ID: gitLabID(in, signed), Confirmed: signed}
+	told := Delivery{
+		ID: gitLabID(in, signed), Confirmed: signed,
+		RepositoryID: string(cmp.Or(d.Merge.TargetProjectID, d.ProjectID, d.Project.ID)),
+	}
 	var change Change
 	switch d.Kind {
 	case "push", "tag_push":
-		if d.exampleData() {
-			told.Test = true
-			return told, nil
-		}
-		told.RepositoryID = string(d.ProjectID)
 		if d.sample() {
-			told.Test = true
+			told.Test, told.RepositoryID = true, ""
 			return told, nil
 		}
 		change, ok = d.push(in.WebURL)
 	case "merge_request":
-		told.RepositoryID = string(cmp.Or(d.Merge.TargetProjectID, d.Project.ID))
 		change, ok = d.merge(in.WebURL)
 	default:
-		told.RepositoryID = string(cmp.Or(d.ProjectID, d.Project.ID))
-		return told, nil
+		ok = false
 	}
 	switch {
 	case ok && signed:
@@ -133,13 +129,11 @@ func gitLabID(in DeliveryRequest, signed bool) string {
 	return bodyID(slices.Concat([]byte(uuid+"\n"), in.Body))
 }
 
-// gitLabExampleHead is the commit of the example that GitLab sends as the test of a webhook of an
-// empty project. It has the id of another project.
+// gitLabExampleHead is the commit of the example that GitLab sends as the test of an empty project's
+// webhook.
 const gitLabExampleHead = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7"
 
-func (d gitLabDelivery) exampleData() bool { return d.After == gitLabExampleHead }
-
-// sample reports whether a push is a test's: GitLab makes it of the last three commits, and the
+// sample reports whether a push is a test's. GitLab makes it of the last three commits, and the
 // oldest of them is also the one before, which a push never has.
 func (d gitLabDelivery) sample() bool {
 	for _, commit := range d.Commits {
@@ -147,7 +141,7 @@ func (d gitLabDelivery) sample() bool {
 			return true
 		}
 	}
-	return false
+	return d.After == gitLabExampleHead
 }
 
 // push returns the change of a push. The last commits are told, oldest first. After an annotated
