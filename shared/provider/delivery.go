@@ -108,14 +108,25 @@ func validFullRef(ref string) bool {
 
 // newChange returns the change of a ref from one hash to another, as GitHub, GitLab, Gitee and
 // Codeup tell it. git's zero hash before means that the ref was created, after that it was deleted.
+// Of an annotated tag both are those of tag objects, so a tag's Before isn't known, and its Commit is
+// commit, "" if the platform didn't tell one.
+//
 // ok is false, and the change is not to be passed on, if the ref is no branch or tag, if git
 // doesn't allow its name, if a hash is not a full one, or if both are the same.
-func newChange(ref, before, after loose) (change Change, ok bool) {
+func newChange(ref, before, after, commit loose) (change Change, ok bool) {
 	from, fromOK := hashOrZero(before)
 	to, toOK := hashOrZero(after)
-	return Change{
+	ok = fromOK && toOK && from != to && validFullRef(string(ref))
+	change = Change{
 		Ref: string(ref), Before: from, Commit: to, Created: from == "", Deleted: to == "",
-	}, fromOK && toOK && from != to && validFullRef(string(ref))
+	}
+	if strings.HasPrefix(change.Ref, refPrefix(Tags)) {
+		change.Before = ""
+		if !change.Deleted {
+			change.Commit = fullHash(commit)
+		}
+	}
+	return change, ok
 }
 
 // hashOrZero returns a full hash in lower case, "" for git's zero hash, and whether it is one.
@@ -179,4 +190,13 @@ func titles(commits []pushedCommit) []string {
 func title(message string) string {
 	line, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(message), "\r", "\n"), "\n")
 	return label(line)
+}
+
+// ofRepository returns the delivery, or [ErrNotADelivery] if it tells of changes and not of which
+// repository.
+func (d Delivery) ofRepository() (Delivery, error) {
+	if d.RepositoryID == "" && len(d.Changes) > 0 {
+		return Delivery{}, fmt.Errorf("%w: it names no repository", ErrNotADelivery)
+	}
+	return d, nil
 }

@@ -44,7 +44,7 @@ func TestE10_AChangeOfARefThatCantBeIsDropped(t *testing.T) {
 		"refs/heads/a\u2028/\xff": false, "refs/heads/" + strings.Repeat("a", 2000): false, "": false,
 		"refs/pull/1/head": false, "refs/tags//a": false, "refs/heads/x~1": false,
 	} {
-		change, ok := newChange(loose(ref), oldHash, newHash)
+		change, ok := newChange(loose(ref), oldHash, newHash, newHash)
 		if ok != want || ok && change.Ref != ref {
 			t.Errorf("%q gives %+v, %v", ref, change, ok)
 		}
@@ -67,12 +67,22 @@ func TestAZeroHashIsNoCommit(t *testing.T) {
 		{oldHash, "", Change{}, false},
 	} {
 		tt.want.Ref = "refs/heads/main"
-		got, ok := newChange("refs/heads/main", tt.before, tt.after)
+		got, ok := newChange("refs/heads/main", tt.before, tt.after, "")
 		testkit.Want(t, string("ok of "+tt.before+" "+tt.after), ok, tt.ok)
 		if tt.ok {
 			testkit.WantEqual(t, string(tt.before+" "+tt.after), got, tt.want)
 		}
 	}
+}
+
+func TestATagsHashesMayBeThoseOfTagObjects(t *testing.T) {
+	moved, _ := newChange("refs/tags/v1", oldHash, newHash, oldHash)
+	testkit.WantEqual(t, "a moved tag", moved, Change{Ref: "refs/tags/v1", Commit: oldHash})
+	untold, _ := newChange("refs/tags/v1", zeroHash, newHash, "")
+	testkit.WantEqual(t, "a tag whose commit isn't told", untold,
+		Change{Ref: "refs/tags/v1", Created: true})
+	deleted, _ := newChange("refs/tags/v1", oldHash, zeroHash, "")
+	testkit.WantEqual(t, "a deleted tag", deleted, Change{Ref: "refs/tags/v1", Deleted: true})
 }
 
 func TestTitlesAreTheNewestCommitsFirstLines(t *testing.T) {
@@ -102,4 +112,11 @@ func TestADeliveryWithoutAUsableIDIsTheSameByItsBody(t *testing.T) {
 		testkit.Want(t, header, id(header, "{}"), bodyID([]byte("{}")))
 	}
 	testkit.Want(t, "another body's is another", id("", "{}") == id("", "[]"), false)
+}
+
+func wantNotADelivery(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, ErrNotADelivery) {
+		t.Errorf("%s: got %v, want ErrNotADelivery", what, err)
+	}
 }
