@@ -71,7 +71,10 @@ func (b bitbucketWebhooks) CreateWebhook(
 	var made bitbucketHook
 	r, err := b.hooks(
 		ctx, cred, http.MethodPost, repository, "", bitbucketHookFields(want), &made)
-	return b.told(ctx, cred, repository, made, r, err)
+	if err != nil {
+		return Webhook{}, b.refused(ctx, cred, repository, r, err, err)
+	}
+	return b.told(made, r)
 }
 
 // FindWebhook implements [WebhookPlatform].
@@ -81,9 +84,12 @@ func (b bitbucketWebhooks) FindWebhook(
 	if isUUID(id) {
 		var one bitbucketHook
 		r, err := b.hooks(ctx, cred, http.MethodGet, repository, id, nil, &one)
-		if r.status != http.StatusNotFound {
-			hook, err := b.told(ctx, cred, repository, one, r, err)
+		if err == nil {
+			hook, err := b.told(one, r)
 			return hook, err == nil, err
+		}
+		if r.status != http.StatusNotFound {
+			return Webhook{}, false, b.refused(ctx, cred, repository, r, err, err)
 		}
 	}
 	page := ""
@@ -138,7 +144,10 @@ func (b bitbucketWebhooks) RepairWebhook(
 	var made bitbucketHook
 	r, err := b.hooks(
 		ctx, cred, http.MethodPut, repository, id, bitbucketHookFields(want), &made)
-	return b.told(ctx, cred, repository, made, r, err)
+	if err != nil {
+		return Webhook{}, b.refused(ctx, cred, repository, r, err, b.problem(problem.WebhookLost))
+	}
+	return b.told(made, r)
 }
 
 // DeleteWebhook implements [WebhookPlatform].
@@ -181,13 +190,8 @@ func (b bitbucketWebhooks) hooks(
 	return b.askAs(ctx, k, cred, into)
 }
 
-// told returns the webhook of a successful reply, or what the refusal means.
-func (b bitbucketWebhooks) told(
-	ctx context.Context, cred Credential, repository string, hook bitbucketHook, r reply, err error,
-) (Webhook, error) {
-	if err != nil {
-		return Webhook{}, b.refused(ctx, cred, repository, r, err, b.problem(problem.WebhookLost))
-	}
+// told returns the webhook of a successful reply.
+func (b bitbucketWebhooks) told(hook bitbucketHook, r reply) (Webhook, error) {
 	if !isUUID(string(hook.UUID)) {
 		return Webhook{}, b.unexpected(r)
 	}

@@ -89,7 +89,10 @@ func (g gitHubWebhooks) CreateWebhook(
 			return g.RepairWebhook(ctx, cred, repository, found.ID, want)
 		}
 	}
-	return g.told(ctx, cred, repository, made, r, err)
+	if err != nil {
+		return Webhook{}, g.refused(ctx, cred, repository, r, err, err)
+	}
+	return g.told(made, r)
 }
 
 // FindWebhook implements [WebhookPlatform].
@@ -99,9 +102,12 @@ func (g gitHubWebhooks) FindWebhook(
 	if numeric(id) {
 		var one gitHubHook
 		r, err := g.hooks(ctx, cred, http.MethodGet, repository, "/"+id, nil, &one)
-		if r.status != http.StatusNotFound {
-			hook, err := g.told(ctx, cred, repository, one, r, err)
+		if err == nil {
+			hook, err := g.told(one, r)
 			return hook, err == nil, err
+		}
+		if r.status != http.StatusNotFound {
+			return Webhook{}, false, g.refused(ctx, cred, repository, r, err, err)
 		}
 	}
 	for n := 1; n <= maxScannedPages; n++ {
@@ -133,7 +139,10 @@ func (g gitHubWebhooks) RepairWebhook(
 	var made gitHubHook
 	r, err := g.hooks(
 		ctx, cred, http.MethodPatch, repository, "/"+id, gitHubHookFields(want), &made)
-	return g.told(ctx, cred, repository, made, r, err)
+	if err != nil {
+		return Webhook{}, g.refused(ctx, cred, repository, r, err, g.problem(problem.WebhookLost))
+	}
+	return g.told(made, r)
 }
 
 // DeleteWebhook implements [WebhookPlatform].
@@ -179,13 +188,8 @@ func (g gitHubWebhooks) hooks(
 	return g.askForRepository(ctx, k, cred, into)
 }
 
-// told returns the webhook of a successful reply, or what the refusal means.
-func (g gitHubWebhooks) told(
-	ctx context.Context, cred Credential, repository string, hook gitHubHook, r reply, err error,
-) (Webhook, error) {
-	if err != nil {
-		return Webhook{}, g.refused(ctx, cred, repository, r, err, g.problem(problem.WebhookLost))
-	}
+// told returns the webhook of a successful reply.
+func (g gitHubWebhooks) told(hook gitHubHook, r reply) (Webhook, error) {
 	if !numeric(string(hook.ID)) {
 		return Webhook{}, g.unexpected(r)
 	}
