@@ -25,6 +25,7 @@ type gitLabDelivery struct {
 	After     loose `json:"after"`
 	Checkout  loose `json:"checkout_sha"` // the commit also of an annotated tag
 	UserName  loose `json:"user_username"`
+	FullName  loose `json:"user_name"`
 	ProjectID loose `json:"project_id"`
 	Project   struct {
 		ID loose `json:"id"` // of the target, in the events of a merge request
@@ -152,7 +153,7 @@ func (d gitLabDelivery) push(webURL string) (change Change, ok bool) {
 	}
 	change.Titles = titles(commits)
 	change.Commits = count(d.Total)
-	change.Pusher = label(string(d.UserName))
+	change.Pusher = label(string(cmp.Or(d.UserName, d.FullName)))
 	if change.Before != "" && change.Commit != "" {
 		change.CompareURL = under(webURL, "/-/compare/"+change.Before+"..."+change.Commit)
 	}
