@@ -11,8 +11,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// Source: gitlabhq's doc/user/project/integrations/webhook_events.md, lib/gitlab/data_builder/push.rb
-// and app/services/web_hook_service.rb.
+// Source: gitlabhq's doc/user/project/integrations/webhook_events.md,
+// lib/gitlab/data_builder/push.rb and app/services/web_hook_service.rb.
 
 // gitLabTolerance is how far a signature's time may be from now: that of Standard Webhooks.
 const gitLabTolerance = 5 * time.Minute
@@ -129,8 +129,8 @@ func gitLabID(in DeliveryRequest, signed bool) string {
 	return bodyID(slices.Concat([]byte(uuid+"\n"), in.Body))
 }
 
-// gitLabExampleHead is the commit of the example that GitLab sends as the test of an empty project's
-// webhook.
+// gitLabExampleHead is the commit of the example that GitLab sends as the test of a webhook of an
+// empty project.
 const gitLabExampleHead = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7"
 
 // sample reports whether a push is a test's. GitLab makes it of the last three commits, and the

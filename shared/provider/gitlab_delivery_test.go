@@ -103,7 +103,7 @@ func TestATestOfGitLabsIsToldByItsCommits(t *testing.T) {
 		push(oldHash, oldHash, commit(oldHash)):                                     true,
 		push(oldHash, gitLabExampleHead, commit("c5feabde")):                        true,
 		push(oldHash, newHash, commit("2")+","+commit(newHash)):                     false,
-		push(oldHash, newHash, ""): false,
+		push(oldHash, newHash, ""):                                                  false,
 	} {
 		got, err := deliver(GitLab, gitLabSigned(t, body, noon))
 		testkit.Want(t, "an error", err, nil)

@@ -19,37 +19,48 @@ const (
 // is also what it sends as a test.
 func TestRecordedDeliveriesOfGitLab(t *testing.T) {
 	for _, r := range []struct{ module, file, repository, want string }{
-		{goSCMModule, "push", "4861503", "refs/heads/master 9217710ce8c7e1eae7a5d1c45f6e43e1c769f866 " +
+		{goSCMModule, "push", "4861503", "" +
+			"refs/heads/master 9217710ce8c7e1eae7a5d1c45f6e43e1c769f866 " +
 			"2adc9465c4edfc33834e173fe89436a7cb899a1d 1 by sytses: added readme"},
-		{goSCMModule, "push_merge", "4861503", "refs/heads/master 2adc9465c4edfc33834e173fe89436a7cb899a1d " +
+		{goSCMModule, "push_merge", "4861503", "" +
+			"refs/heads/master 2adc9465c4edfc33834e173fe89436a7cb899a1d " +
 			"78a76ee6b4992a6baf64c59fc4c44c7323d60438 2 by sytses: " +
 			"Merge branch 'feature' into 'master'|update readme"},
-		{goSCMModule, "branch_create", "4861503", "refs/heads/feature - c4c79227ed610f1151f05bbc5be33b4f340d39c8 " +
+		{goSCMModule, "branch_create", "4861503", "" +
+			"refs/heads/feature - c4c79227ed610f1151f05bbc5be33b4f340d39c8 " +
 			"created 1 by sytses: update readme"},
-		{goSCMModule, "branch_delete", "4861503", "refs/heads/feature c4c79227ed610f1151f05bbc5be33b4f340d39c8 " +
+		{goSCMModule, "branch_delete", "4861503", "" +
+			"refs/heads/feature c4c79227ed610f1151f05bbc5be33b4f340d39c8 " +
 			"- deleted 0 by sytses: "},
-		{goSCMModule, "tag_create", "4861503", "refs/tags/v1.0.0 - 2adc9465c4edfc33834e173fe89436a7cb899a1d " +
+		{goSCMModule, "tag_create", "4861503", "" +
+			"refs/tags/v1.0.0 - 2adc9465c4edfc33834e173fe89436a7cb899a1d " +
 			"created 1 by sytses: added readme"},
 		{goSCMModule, "tag_delete", "4861503", "refs/tags/v1.0.0 - - deleted 0 by sytses: "},
 		{goSCMModule, "pull_request_create", "4861503", mergeOfGoSCM + "opened"},
 		{goSCMModule, "pull_request_reopen", "4861503", mergeOfGoSCM + "opened"},
-		{goSCMModule, "pull_request_review_ready", "44067058", "refs/heads/main - ffd71529ecdfb41a530ee13f91b8fdd3e743c754 " +
+		{goSCMModule, "pull_request_review_ready", "44067058", "" +
+			"refs/heads/main - ffd71529ecdfb41a530ee13f91b8fdd3e743c754 " +
 			"0 by rathod.meetsatish: #3 from main1234, Draft: Update README.md, updated"},
 		{goSCMModule, "pull_request_close", "4861503", mergeOfGoSCM + "closed"},
-		{goSCMModule, "pull_request_merge", "4861503", "refs/heads/master - 78a76ee6b4992a6baf64c59fc4c44c7323d60438 " +
+		{goSCMModule, "pull_request_merge", "4861503", "" +
+			"refs/heads/master - 78a76ee6b4992a6baf64c59fc4c44c7323d60438 " +
 			"0 by sytses: #1 from feature, update readme, merged"},
 		{goSCMModule, "issue_create", "4861503", ""},
 		{goSCMModule, "merge_request_comment_create", "4861503", ""},
 		{clientModule, "push", "", "test"},
-		{clientModule, "tag_push", "1", "refs/tags/v1.0.0 - 82b3d5ae55f7080f1e6022629cdb57bfae7cccc7 " +
+		{clientModule, "tag_push", "1", "" +
+			"refs/tags/v1.0.0 - 82b3d5ae55f7080f1e6022629cdb57bfae7cccc7 " +
 			"created 1 by jsmith: Merge branch 'some-feature' into 'master'"},
-		{clientModule, "merge_request", "14", "refs/heads/master - da1560886d4f094c3e6c9ef40349f7d38b5d27d7 " +
+		{clientModule, "merge_request", "14", "" +
+			"refs/heads/master - da1560886d4f094c3e6c9ef40349f7d38b5d27d7 " +
 			"0 by user1: #1 from ms-viewport, MS-Viewport, opened"},
 		{clientModule, "pipeline", "1", ""},
 		{playground, "push-event", "", "test"},
-		{playground, "tag-event", "1", "refs/tags/v1.0.0 - 82b3d5ae55f7080f1e6022629cdb57bfae7cccc7 " +
+		{playground, "tag-event", "1", "" +
+			"refs/tags/v1.0.0 - 82b3d5ae55f7080f1e6022629cdb57bfae7cccc7 " +
 			"created 0 by John Smith: "},
-		{playground, "merge-request-event", "14", "refs/heads/master - da1560886d4f094c3e6c9ef40349f7d38b5d27d7 " +
+		{playground, "merge-request-event", "14", "" +
+			"refs/heads/master - da1560886d4f094c3e6c9ef40349f7d38b5d27d7 " +
 			"0 by root: #1 from ms-viewport, MS-Viewport, opened"},
 	} {
 		folder := map[string]string{
