@@ -55,9 +55,9 @@ type Env struct {
 	Random io.Reader
 	// Git serves the repositories of all platforms.
 	Git *git.Server
-	// Deliver posts one delivery of a repository at once, and returns the status of the reply, 0 if
-	// there is none.
-	Deliver func(name Name, repository string, o Outgoing) int
+	// Send posts a delivery of a repository in the background. The channel gets the status of the
+	// answer, 0 if there was none, after the platform's Delivered was called with it.
+	Send func(name Name, repository string, out Outgoing) <-chan int
 }
 
 // Elsewhere returns a request for the links in a delivery, which answers no request.
