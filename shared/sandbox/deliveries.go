@@ -21,6 +21,8 @@ type deliverer interface {
 	Deliveries(platform.Push) []platform.Outgoing
 	// Delivered tells the status of the reply to a delivery, 0 if there was none.
 	Delivered(repository, hook string, status int)
+	// Webhooks lists the webhooks of all repositories.
+	Webhooks() []platform.Webhook
 	// ChangeMerge opens or changes a merge request. See [platform.Merges].
 	ChangeMerge(repository string, c platform.MergeChange) (platform.MergeChange, bool)
 }
