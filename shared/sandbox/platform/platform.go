@@ -55,6 +55,9 @@ type Env struct {
 	Random io.Reader
 	// Git serves the repositories of all platforms.
 	Git *git.Server
+	// Pushed sends the deliveries that the platform makes of a push or of a change of a merge request,
+	// in the background. Call it without holding a lock that the platform's Deliveries needs.
+	Pushed func(Name, Push)
 	// Send posts a delivery of a repository in the background. The channel gets the status of the
 	// answer, 0 if there was none, after the platform's Delivered was called with it.
 	Send func(name Name, repository string, out Outgoing) <-chan int
