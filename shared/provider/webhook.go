@@ -70,8 +70,8 @@ func WebhooksOf(p Platform) (WebhookPlatform, bool) {
 	return hooks, ok
 }
 
-// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks or,
-// unless missing is "", of a token that lacks that permission.
+// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks
+// or, unless missing is "", of a token that lacks that permission.
 func (c *client) webhooksForbidden(missing string) *problem.Problem {
 	if missing != "" {
 		return c.problem(problem.WebhooksForbidden).Because("scope").With("missing", missing)

@@ -73,8 +73,8 @@ func (w *world) repositories(p provider.Platform, cred provider.Credential) {
 	}
 }
 
-// webhooks installs a webhook at the sandbox, finds it by its id and its address, repairs, tests and
-// deletes it, and asks for a merge request.
+// webhooks installs a webhook at the sandbox, finds it by its id and by its address, repairs, tests
+// and deletes it, and asks for a merge request.
 func (w *world) webhooks(p provider.Platform, cred provider.Credential) {
 	hooks, ok := provider.WebhooksOf(p)
 	if !ok {
