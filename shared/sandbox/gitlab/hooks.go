@@ -192,7 +192,7 @@ func (s *Server) findHook(r *http.Request, p platform.Repository) (platform.Hook
 	id, _ := strconv.ParseInt(r.PathValue("hook"), 10, 64)
 	h, ok := s.hooks.Find(p.Path, id)
 	if !ok {
-		return h, notFound("Hook")
+		return h, failure(http.StatusNotFound, "404 Not found") // without naming what
 	}
 	return h, nil
 }
