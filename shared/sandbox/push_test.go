@@ -3,12 +3,10 @@ package sandbox
 import (
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"bindery/shared/sandbox/platform"
@@ -23,7 +21,7 @@ type checkout struct {
 	folder   string
 }
 
-// paths are those of alice's repository hello and of others that some platforms name differently.
+// pathOf returns the path of a repository that alice sees, such as hello.
 func pathOf(p Platform, name string) string {
 	switch {
 	case p == Codeup && (name == "hello" || name == platform.ReadOnly):
@@ -104,7 +102,7 @@ func (c *checkout) ask(path string) oauthReply {
 	return c.send(r)
 }
 
-// apis are the calls about hello: for all branches, a branch and a tag by their commits, and a file.
+// apis are the calls about hello: for all branches, for the branch topic, all tags, and a file.
 func apis(p Platform, commit string) (branches, branch, tags, file string) {
 	base := map[Platform]string{
 		Codeup:    "/oapi/v1/codeup/organizations/sandbox-org-main/repositories/1001",
@@ -209,26 +207,9 @@ func TestTokensPushAsTheirScopesAllow(t *testing.T) {
 		default:
 			user, token = "x-token-auth", w.bind(p).get("access_token")
 		}
-		address := strings.NewReplacer("//alice:"+platform.GitPassword("alice"), "//"+user+":"+token).
-			Replace(c.address("alice"))
+		address := strings.Replace(c.address("alice"),
+			"//alice:"+platform.GitPassword("alice"), "//"+user+":"+token, 1)
 		_, err := c.git("push", "--quiet", address, "HEAD:main")
 		testkit.Want(t, string(p)+": pushed", err == nil, allowed)
 	}
-}
-
-// hookReceiver is a receiver of deliveries on a socket.
-type hookReceiver struct {
-	mu     sync.Mutex
-	bodies []string
-}
-
-func (r *hookReceiver) ServeHTTP(_ http.ResponseWriter, in *http.Request) {
-	body := new(strings.Builder)
-	_, _ = fmt.Fprint(body, in.Method, " ", in.URL.Path, " ")
-	buffer := make([]byte, 1<<20)
-	n, _ := in.Body.Read(buffer)
-	body.Write(buffer[:n])
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.bodies = append(r.bodies, body.String())
 }
