@@ -98,7 +98,9 @@ func TestEventsAreReceivedAndShown(t *testing.T) {
 	}
 	testkit.WantEqual(t, "as JSON", list.Events, want)
 	page := w.get("text/html")
-	for _, text := range []string{"source.pushed", "alice/hello", "refs/heads/main", "01234567", "e-1"} {
+	for _, text := range []string{
+		"source.pushed", "alice/hello", "refs/heads/main", "01234567", "e-1",
+	} {
 		testkit.Want(t, "shows "+text, strings.Contains(page, text), true)
 	}
 	for range 60 {
