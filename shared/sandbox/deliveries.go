@@ -15,7 +15,7 @@ import (
 // Delivery is a delivery of a webhook, with what has become of it.
 type Delivery = hooks.Delivery
 
-// deliverer is a platform with webhooks.
+// deliverer is what a platform has for webhooks.
 type deliverer interface {
 	// Deliveries returns what the webhooks of a repository send because of a push. It may be called
 	// by several goroutines at once.
@@ -31,11 +31,7 @@ type deliverer interface {
 
 // pushed queues what a platform delivers because of a push.
 func (s *Sandbox) pushed(name Platform, push platform.Push) {
-	p, ok := s.find(name).(deliverer)
-	if !ok {
-		return
-	}
-	path := push.Repository.Path
+	p, path := s.find(name), push.Repository.Path
 	s.sender.Send(hooks.Repository{Platform: name, Path: path}, p.Deliveries(push),
 		func(hook string, status int) { p.Delivered(path, hook, status) })
 }
@@ -43,11 +39,7 @@ func (s *Sandbox) pushed(name Platform, push platform.Push) {
 // send posts one delivery of a platform.
 func (s *Sandbox) send(name Platform, repository string, out platform.Outgoing) <-chan int {
 	return s.sender.Post(hooks.Repository{Platform: name, Path: repository}, out,
-		func(hook string, status int) {
-			if p, ok := s.find(name).(deliverer); ok {
-				p.Delivered(repository, hook, status)
-			}
-		})
+		func(hook string, status int) { s.find(name).Delivered(repository, hook, status) })
 }
 
 // Deliveries returns the last 200 deliveries of a repository, oldest first. At Codeup the path
@@ -93,8 +85,8 @@ func (s *Sandbox) TestDelivery(name Platform, path string) {
 	})
 }
 
-// PushCommit pushes a commit with a message to a branch of a repository, or to the default branch if
-// branch is "", as a user who edits a file on the platform's site. It returns the commit's hash.
+// PushCommit pushes a commit with a message to a branch of a repository, or to the default branch
+// if branch is "", as a user who edits a file on the platform's site. It returns the commit's hash.
 func (s *Sandbox) PushCommit(
 	ctx context.Context, name Platform, path, branch, message, user string,
 ) (string, error) {
@@ -121,7 +113,7 @@ func (s *Sandbox) commit(
 func (s *Sandbox) ChangeMerge(
 	ctx context.Context, name Platform, path string, c platform.MergeChange, user string,
 ) (platform.MergeChange, error) {
-	p := s.find(name).(deliverer)
+	p := s.find(name)
 	if c.Action != "open" {
 		before, ok := p.FindMerge(path, strconv.Itoa(c.Number))
 		if !ok {
@@ -150,8 +142,8 @@ func (s *Sandbox) ChangeMerge(
 	return c, nil
 }
 
-// PushURL returns the address for git with a user's name and password, which may push. At Codeup the
-// user is a clone account, and the path begins with the organization.
+// PushURL returns the address for git with a user's name and password, which may push. At Codeup
+// the user is a clone account, and the path begins with the organization.
 func PushURL(origin string, name Platform, path, user string) string {
 	scheme, host, _ := strings.Cut(origin, "://")
 	folder := git.DemoFolder(string(name))

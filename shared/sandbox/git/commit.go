@@ -18,8 +18,8 @@ type CommitRequest struct {
 	Merge string
 }
 
-// Commit makes a commit on a branch, which need not exist, and returns its hash. It calls pushed as
-// [Server.Serve] does.
+// Commit makes a commit on a branch and returns its hash. A branch that doesn't exist begins at the
+// default one. It calls pushed as [Server.Serve] does.
 func (s *Server) Commit(
 	ctx context.Context, r Repository, in CommitRequest, pushed func([]Change),
 ) (string, error) {
@@ -56,11 +56,14 @@ func (d *disk) stream(ctx context.Context, in CommitRequest) (string, error) {
 	ref := "refs/heads/" + in.Branch
 	fmt.Fprintf(&b, "commit %s\ncommitter %s <%s> %d +0000\n%s", ref,
 		cmp.Or(in.Author, Person), Email, in.At.Unix(), data(in.Message+"\n"))
-	parent, err := d.run(ctx, "", "for-each-ref", "--format=%(objectname)", ref)
+	refs, err := d.run(ctx, "", "for-each-ref", "--format=%(objectname)", ref)
+	if err == nil && refs == "" {
+		refs, err = d.run(ctx, "", "for-each-ref", "--format=%(if)%(HEAD)%(then)%(objectname)%(end)")
+	}
 	if err != nil {
 		return "", err
 	}
-	parent = strings.TrimSpace(parent)
+	parent := strings.TrimSpace(refs)
 	if parent != "" {
 		fmt.Fprintf(&b, "from %s\n", parent)
 	}

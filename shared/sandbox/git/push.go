@@ -19,14 +19,14 @@ type Change struct {
 	// Forced says that the commit before is no ancestor of the one after.
 	Forced bool
 	// Commits are the ones that were pushed, oldest first: those that a moved ref didn't have, and
-	// those that no ref had if the ref is new. They are at most [MaxCommits], the newest.
+	// those that no ref had if the ref is new. They are at most [MaxCommits], the newest ones.
 	Commits []PushedCommit
 }
 
 // PushedCommit is a commit of a push. The time is in RFC 3339.
 type PushedCommit struct{ Hash, Message, Author, Email, Time string }
 
-// MaxCommits is how many commits of a change are told, as many as GitHub tells.
+// MaxCommits is how many commits of a change are listed, as many as GitHub sends.
 const MaxCommits = 2048
 
 // Zero is the hash of nothing, before a ref's creation and after its deletion.
