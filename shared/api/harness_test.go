@@ -144,7 +144,7 @@ func (w *world) open(c config.Config) {
 func (w *world) serve() {
 	handler := w.api.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential,
-		api.Repository, api.ExpiryCheck)
+		api.Repository, api.Subscription, api.Delivery, api.ExpiryCheck)
 	var requests atomic.Int64
 	guarded := trigger.Recover(w.log.Logger(), handler)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
