@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -36,38 +35,6 @@ func Subscription(a *API, mux *http.ServeMux) {
 type subscribeJSON struct {
 	Events   []binding.SourceKind `json:"events"`
 	Branches []string             `json:"branches"`
-}
-
-const (
-	maxPatterns = 50
-	maxPattern  = 255 // bytes
-)
-
-// check refuses what no subscription can have.
-func (b subscribeJSON) check() error {
-	if len(b.Events) == 0 {
-		return malformed("events", "required")
-	}
-	for i, kind := range b.Events {
-		if !slices.Contains(binding.SourceKinds(), kind) {
-			return malformed("events", "")
-		}
-		if slices.Contains(b.Events[:i], kind) {
-			return malformed("events", "doubled")
-		}
-	}
-	if len(b.Branches) > maxPatterns {
-		return malformed("branches", "too_long")
-	}
-	for _, pattern := range b.Branches {
-		if pattern == "" {
-			return malformed("branches", "")
-		}
-		if len(pattern) > maxPattern {
-			return malformed("branches", "too_long")
-		}
-	}
-	return nil
 }
 
 type subscriptionJSON struct {
@@ -138,9 +105,6 @@ func (a *API) subscribe(ctx context.Context, c call) (answer, error) {
 	}
 	var body subscribeJSON
 	if err := decode(c, &body); err != nil {
-		return answer{}, err
-	}
-	if err := body.check(); err != nil {
 		return answer{}, err
 	}
 	view, created, err := a.subscribed.Put(ctx, subscription.PutRequest{
