@@ -113,6 +113,7 @@ func New(o Options) *Sandbox {
 	}
 	s.env = &platform.Env{
 		Now: o.Now, URL: strings.TrimSuffix(o.URL, "/"), Random: o.Random, Git: &s.git,
+		Pushed: func(Platform, platform.Push) {},
 	}
 	s.Codeup, s.GitLab = codeup.New(s.env), gitlab.New(s.env)
 	s.Platforms = oauth.Platforms{

@@ -55,6 +55,12 @@ type Env struct {
 	Random io.Reader
 	// Git serves the repositories of all platforms.
 	Git *git.Server
+	// Pushed queues the deliveries of a push, of a change of a merge request or of a test, which the
+	// platform's Deliveries makes. A platform calls it without holding a lock.
+	Pushed func(Name, Push)
+	// Deliver posts one delivery of a repository at once, and returns the status of the reply, 0 if
+	// there is none.
+	Deliver func(name Name, repository string, o Outgoing) int
 }
 
 // Origin returns the sandbox's own origin, for links.
