@@ -95,14 +95,14 @@ func TestE7_ACompressedDeliveryIsNotUnpacked(t *testing.T) {
 	w.table.reset(nil)
 	for _, encoding := range []string{"gzip", "deflate", "br", "GZIP", "gzip, gzip", "identity, gzip"} {
 		r := w.deliver("github", unknownID, bomb.String(), map[string]string{
-			"Content-Encoding": encoding,
+			"Content-Encoding": encoding, "Content-Type": "application/octet-stream",
 		}).refused(problem.MediaTypeUnknown, "compressed")
 		readsWell(t, r.json(), problem.English)
 	}
 	w.wantNoCall("a compressed body")
 	for _, encoding := range []string{"", "identity"} {
 		w.deliver("github", unknownID, bomb.String(), map[string]string{
-			"Content-Encoding": encoding,
+			"Content-Encoding": encoding, "Content-Type": "application/octet-stream",
 		}).refused(problem.SubscriptionUnknown, "")
 	}
 }

@@ -25,14 +25,18 @@ const (
 	InvalidRequest = "invalid-request"
 )
 
-// server has the handlers of Bitbucket's own routes.
-type server struct{ *oauth.Platform }
+// Server is a Bitbucket. Its methods may be called by several goroutines at once.
+type Server struct {
+	*oauth.Platform
+	platform.Merges
+	hooks platform.Hooks[hook]
+}
 
 // New returns a Bitbucket with its users and its consumer.
-func New(env *platform.Env) *oauth.Platform {
+func New(env *platform.Env) *Server {
 	app := oauth.SeededApp(platform.Bitbucket)
 	app.Scopes = []string{"account", "repository", "webhook"}
-	s := &server{oauth.New(env, oauth.Rules{
+	s := &Server{Platform: oauth.New(env, oauth.Rules{
 		Platform:      platform.Bitbucket,
 		Title:         "Bitbucket",
 		Paths:         []string{"/site/oauth2/", "/2.0/"},
@@ -66,7 +70,7 @@ func New(env *platform.Env) *oauth.Platform {
 	s.Mux.HandleFunc("/2.0/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, platform.Object{"message": "Resource not found"})
 	})
-	return s.Platform
+	return s
 }
 
 func switches() []platform.Switch {
@@ -95,7 +99,7 @@ func gone(w http.ResponseWriter, _ *http.Request) {
 }
 
 // token is the token endpoint.
-func (s *server) token(w http.ResponseWriter, r *http.Request) {
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	id, clientSecret, _ := r.BasicAuth()
 	// RFC 6749, 2.3.1: both are form-encoded before they go into the header.
 	id, _ = url.QueryUnescape(id)
@@ -122,7 +126,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 }
 
 // writeFault writes an error of the token endpoint.
-func (s *server) writeFault(w http.ResponseWriter, fault oauth.Fault) {
+func (s *Server) writeFault(w http.ResponseWriter, fault oauth.Fault) {
 	switch fault {
 	case oauth.UnknownClient:
 		oauth.WriteError(w, http.StatusUnauthorized, "unauthorized_client",
@@ -151,7 +155,7 @@ func refusal(err error) platform.Object {
 }
 
 // user returns the user of the token.
-func (s *server) user(w http.ResponseWriter, r *http.Request) {
+func (s *Server) user(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r, "account")
 	if !ok {
 		return

@@ -1,0 +1,3 @@
+package bitbucket
+
+type hook struct{}
