@@ -32,7 +32,3 @@ func SourceEventID(subscription, delivery, orderKey string) string { panic("not 
 // CaughtUpID returns the id of an event that a sync has found. It follows from the subscription,
 // the ref and its heads before and now.
 func CaughtUpID(subscription, ref, before, commit string) string { panic("not implemented") }
-
-// MatchBranch reports whether a branch matches one of the patterns, or there are none. In a pattern
-// "*" stands for any characters but "/", "**" for any.
-func MatchBranch(patterns []string, branch string) bool { panic("not implemented") }
