@@ -214,6 +214,8 @@ type SourceEvent struct {
 	// At is when it is next sent, while it waits; else when it ended.
 	At    time.Time `json:"at"`
 	Tries int       `json:"tries,omitempty"` // failed ones
+	// TriedAt is when the first of the failed tries was.
+	TriedAt time.Time `json:"triedAt,omitzero"`
 	// Answer is the last HTTP status of the receiver; 0: none came.
 	Answer int `json:"answer,omitempty"`
 
