@@ -76,6 +76,19 @@ func (s *Server) contents(organization string, r Repository) platform.Repository
 	return of
 }
 
+// Contents returns the repository with this path, which begins with the organization, as it is now.
+func (s *Server) Contents(path string) platform.Repository {
+	organization, path, _ := strings.Cut(path, "/")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.repositories(organization) {
+		if r.Path == path {
+			return s.contents(organization, r)
+		}
+	}
+	return platform.Repository{}
+}
+
 // listRepositories lists repositories without clone addresses, which only the detail has.
 func (s *Server) listRepositories(c call) (any, *apiError) {
 	list := []platform.Object{}

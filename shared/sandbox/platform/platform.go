@@ -55,12 +55,13 @@ type Env struct {
 	Random io.Reader
 	// Git serves the repositories of all platforms.
 	Git *git.Server
-	// Pushed queues the deliveries of a push, of a change of a merge request or of a test, which the
-	// platform's Deliveries makes. A platform calls it without holding a lock.
+	// Pushed sends the deliveries that the platform makes of a push or of a change of a merge request,
+	// in the background. Call it without holding a lock that the platform's Deliveries needs.
 	Pushed func(Name, Push)
-	// Deliver posts one delivery of a repository at once, and returns the status of the reply, 0 if
-	// there is none.
-	Deliver func(name Name, repository string, o Outgoing) int
+	// Post posts a delivery of a repository in the background. The channel gets the status of the
+	// answer, 0 if there was none, after the platform's Delivered was called with it. It is nil where
+	// nothing is delivered.
+	Post func(name Name, repository string, out Outgoing) <-chan int
 }
 
 // Elsewhere returns a request for the links in a delivery, which answers no request.

@@ -18,8 +18,17 @@ type Push struct {
 	Test bool
 }
 
+// NewPush returns a push of these changes.
+func NewPush(r Repository, changes []git.Change, pusher string) Push {
+	push := Push{Repository: r, Pusher: pusher}
+	for _, c := range changes {
+		push.Changes = append(push.Changes, RefChange(c))
+	}
+	return push
+}
+
 // RefChange is a ref that was created, moved or deleted.
-type RefChange = git.Change
+type RefChange git.Change
 
 // PushedCommit is a commit of a push.
 type PushedCommit = git.PushedCommit
@@ -65,8 +74,8 @@ func (e *Env) ServeGit(
 			return
 		}
 	}
-	e.Git.Serve(w, r, repository.Repository, user, func(changes []RefChange) {
+	e.Git.Serve(w, r, repository.Repository, user, func(changes []git.Change) {
 		repository.Repository = e.Git.Current(repository.Repository)
-		e.Pushed(name, Push{Repository: repository, Changes: changes, Pusher: user})
+		e.Pushed(name, NewPush(repository, changes, user))
 	})
 }
