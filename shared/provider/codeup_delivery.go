@@ -15,6 +15,7 @@ type codeupDelivery struct {
 	Ref       loose `json:"ref"`
 	Before    loose `json:"before"`
 	After     loose `json:"after"`
+	Checkout  loose `json:"checkout_sha"`
 	ProjectID loose `json:"project_id"` // of a push
 	Merge     struct {
 		IID             loose `json:"iid"`
@@ -54,7 +55,7 @@ func (p codeupWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	case "push", "tag_push":
 		// The console's test has a push's before and after only.
 		told.Test = d.Ref == ""
-		change, ok = newChange(d.Ref, d.Before, d.After)
+		change, ok = newChange(d.Ref, d.Before, d.After, d.Checkout)
 	case "merge_request":
 		change, ok = d.merge()
 	case "":

@@ -31,6 +31,7 @@ type codeupHook struct {
 	HasSecret     *given `json:"token"`
 	PushEvents    loose  `json:"pushEvents"`
 	TagPushEvents loose  `json:"tagPushEvents"`
+	VerifiesTLS   loose  `json:"enableSslVerification"` // or "enableSSLVerification"
 	// Codeup's replies have either spelling.
 	MergeRequestsEvents loose `json:"mergeRequestsEvents"`
 	MergeRequestEvents  loose `json:"mergeRequestEvents"`
@@ -44,6 +45,7 @@ func (h codeupHook) webhook() Webhook {
 		Tag:           h.TagPushEvents == "true",
 		Merge:         h.MergeRequestsEvents == "true" || h.MergeRequestEvents == "true",
 		Active:        true, // Codeup doesn't disable any, as far as it tells
+		Altered:       insecure(h.URL, h.VerifiesTLS),
 		SecretMissing: h.HasSecret != nil && !bool(*h.HasSecret),
 	}
 }

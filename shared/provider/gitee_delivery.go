@@ -26,6 +26,10 @@ type giteeDelivery struct {
 	Before loose `json:"before"`
 	After  loose `json:"after"`
 
+	HeadCommit struct {
+		ID loose `json:"id"`
+	} `json:"head_commit"` // null if the ref was deleted
+
 	Action loose     `json:"action"`
 	Pull   giteePull `json:"pull_request"`
 }
@@ -54,7 +58,9 @@ func (g giteeWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 		told.ID = bodyID([]byte(strings.Join([]string{
 			in.Header.Get(giteeTimestamp), string(d.Ref), string(d.Before), string(d.After),
 		}, "\n")))
-		if change, ok := newChange(d.Ref, d.Before, d.After); ok {
+		if change, ok := newChange(
+			d.Ref, d.Before, d.After, d.HeadCommit.ID,
+		); ok {
 			told.Changes = unconfirmed(change)
 		}
 	case "merge_request_hooks":

@@ -148,7 +148,7 @@ func (g giteeWebhooks) toHook(
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (g giteeWebhooks) WebhooksURL(webURL string) string { return webURL + "/hooks" }
+func (g giteeWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/hooks") }
 
 // send makes a call about a repository's webhooks, whose address it sets. path follows "hooks". The
 // repository was just found, so "not found" is about the webhook or, without one, the right.

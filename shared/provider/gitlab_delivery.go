@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -24,7 +23,7 @@ type gitLabDelivery struct {
 	Ref       loose `json:"ref"`
 	Before    loose `json:"before"`
 	After     loose `json:"after"`
-	Checkout  loose `json:"checkout_sha"` // null if the ref was deleted
+	Checkout  loose `json:"checkout_sha"` // the commit also of an annotated tag
 	UserName  loose `json:"user_username"`
 	ProjectID loose `json:"project_id"`
 	Project   struct {
@@ -144,13 +143,9 @@ func (d gitLabDelivery) sample() bool {
 	return d.After == gitLabExampleHead
 }
 
-// push returns the change of a push. The last commits are told, oldest first. After an annotated
-// tag comes the tag's object; the commit is the checkout.
+// push returns the change of a push, with the last commits, oldest first.
 func (d gitLabDelivery) push(webURL string) (change Change, ok bool) {
-	change, ok = newChange(d.Ref, d.Before, d.After)
-	if !change.Deleted && strings.HasPrefix(change.Ref, refPrefix(Tags)) {
-		change.Commit = fullHash(d.Checkout)
-	}
+	change, ok = newChange(d.Ref, d.Before, d.After, d.Checkout)
 	var commits []pushedCommit
 	for _, commit := range d.Commits {
 		commits = append(commits, commit.pushedCommit)
@@ -158,8 +153,8 @@ func (d gitLabDelivery) push(webURL string) (change Change, ok bool) {
 	change.Titles = titles(commits)
 	change.Commits = count(d.Total)
 	change.Pusher = label(string(d.UserName))
-	if webURL != "" && change.Before != "" && change.Commit != "" {
-		change.CompareURL = webURL + "/-/compare/" + change.Before + "..." + change.Commit
+	if change.Before != "" && change.Commit != "" {
+		change.CompareURL = under(webURL, "/-/compare/"+change.Before+"..."+change.Commit)
 	}
 	return change, ok
 }

@@ -23,6 +23,7 @@ type gitLabHook struct {
 	BranchFilter        loose `json:"push_events_branch_filter"`
 	TagPushEvents       bool  `json:"tag_push_events"`
 	MergeRequestsEvents bool  `json:"merge_requests_events"`
+	VerifiesTLS         loose `json:"enable_ssl_verification"`
 	// AlertStatus is "executable", "temporarily_disabled" or "disabled"; older servers have none.
 	AlertStatus loose `json:"alert_status"`
 	// TokenPresent and SigningTokenPresent are told since 19.0.
@@ -30,21 +31,25 @@ type gitLabHook struct {
 	SigningTokenPresent bool  `json:"signing_token_present"`
 }
 
-// webhook returns the webhook. A filter of branches is nothing that Bindery sets, so the pushes are
-// not those that are wanted.
 func (h gitLabHook) webhook() Webhook {
 	active := h.AlertStatus == "" || h.AlertStatus == "executable"
 	return Webhook{
 		ID:            string(h.ID),
 		URL:           string(h.URL),
-		Push:          h.PushEvents && h.BranchFilter == "",
+		Push:          h.PushEvents,
 		Tag:           h.TagPushEvents,
 		Merge:         h.MergeRequestsEvents,
 		Active:        active,
 		NeedsTest:     !active,
+		Altered:       h.BranchFilter != "" || insecure(h.URL, h.VerifiesTLS),
 		SecretMissing: h.TokenPresent != nil && !*h.TokenPresent,
 		Signed:        h.SigningTokenPresent,
 	}
+}
+
+// insecure reports whether a webhook over TLS is sent without a look at the certificate.
+func insecure(url, verifies loose) bool {
+	return strings.HasPrefix(string(url), "https://") && verifies == "false"
 }
 
 // gitLabHookFields returns what a webhook is set to. Every event is named, since some are on by
@@ -163,7 +168,7 @@ func (g gitLabWebhooks) TestWebhook(
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (g gitLabWebhooks) WebhooksURL(webURL string) string { return webURL + "/-/hooks" }
+func (g gitLabWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/-/hooks") }
 
 // send makes a call about a project's webhooks, whose address and credential it sets. path follows
 // "hooks".
