@@ -52,13 +52,7 @@ func (e *Env) UUID() string {
 // Send posts a delivery in the background, if the sandbox delivers. The channel gets the status of
 // the answer, 0 if there was none.
 func (e *Env) Send(name Name, repository string, out Outgoing) <-chan int {
-	status := make(chan int, 1)
-	if e.Deliver == nil {
-		status <- 0
-		return status
-	}
-	go func() { status <- e.Deliver(name, repository, out) }()
-	return status
+	return e.Post(name, repository, out)
 }
 
 // noHash is the hash of a ref that doesn't exist.
