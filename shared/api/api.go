@@ -20,9 +20,11 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/credential"
+	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
 	"bindery/shared/binding/repository"
+	"bindery/shared/binding/subscription"
 	"bindery/shared/config"
 	"bindery/shared/event"
 	"bindery/shared/instance"
@@ -169,11 +171,12 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		Fill:      func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 	})
 	credentials := credential.New(l)
+	subscriptions := subscription.New(l, credentials, delivery.New(l, credentials), c.PublicURL)
 	return &API{
-		connect:     connect.New(l),
-		consent:     consent.New(l, c.PublicURL+callbackPath),
+		connect:     connect.New(l, subscriptions),
+		consent:     consent.New(l, c.PublicURL+callbackPath, subscriptions),
 		credentials: credentials,
-		maintenance: maintenance.New(l, credentials, instances),
+		maintenance: maintenance.New(l, credentials, instances, subscriptions),
 		looks:       repository.New(l, credentials),
 
 		known:     platforms,
