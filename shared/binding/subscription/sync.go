@@ -74,7 +74,8 @@ func (s *Service) work(
 	switch {
 	case isStorage(err):
 		return sub, outcome{}, err
-	case problem.Is(err, problem.NotBound):
+	case problem.Is(err, problem.NotBound),
+		err != nil && problem.Of(err).Reason == binding.RevokedByOperator:
 		_, err = s.end(ctx, nil, sub)
 		return sub, outcome{ended: err == nil}, err
 	case err != nil:
