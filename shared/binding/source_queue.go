@@ -114,8 +114,8 @@ func (s *Subscription) dropEnded() {
 }
 
 func (e SourceEvent) size() int {
-	text, _ := json.Marshal(e) // texts, numbers and times of this century never fail
-	return len(text)
+	text, _ := json.Marshal(plainSourceEvent(e)) // texts, numbers and today's times never fail
+	return len(text) + len(e.unknown)
 }
 
 // fitted returns the event, cut so that it is not too large.

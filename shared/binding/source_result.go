@@ -22,14 +22,15 @@ type ForwardResult struct {
 	Taken      bool
 	Answer     int           // the HTTP status; 0: none came
 	RetryAfter time.Duration // how long the receiver wants to be left alone; 0: it didn't say
-	Jitter     time.Duration // is added to a pause of the event's own
 	At         time.Time
 }
 
-// Record notes the outcome of a try. dead reports whether the event has ended without being taken: it
-// was tried for two days, or the receiver answers 410. An event that doesn't wait any more is left as
-// it is.
-func (s *Subscription) Record(r ForwardResult) (dead bool) {
+// Record notes the outcome of a try. jitter returns a random part of a time. dead reports whether the event has ended without being taken: it
+// was tried for two days, or the receiver answers 410. An event that doesn't wait any more is left
+// as it is.
+func (s *Subscription) Record(
+	r ForwardResult, jitter func(most time.Duration) time.Duration,
+) (dead bool) {
 	i := slices.IndexFunc(s.Events, func(e SourceEvent) bool {
 		return e.ID == r.ID && e.State == EventWaiting
 	})
@@ -53,22 +54,21 @@ func (s *Subscription) Record(r ForwardResult) (dead bool) {
 		s.dropEnded()
 		return true
 	}
-	e.At = r.At.Add(sourceBackoff(e.Tries) + r.Jitter)
+	pause := min(minSourceBackoff<<min(e.Tries-1, 20), maxSourceBackoff)
+	e.At = r.At.Add(pause + jitter(pause/4))
 	s.pause(r)
 	return false
 }
 
 // pause leaves the receiver alone for as long as it asked for.
 func (s *Subscription) pause(r ForwardResult) {
+	if r.RetryAfter <= 0 {
+		return
+	}
 	until := r.At.Add(min(r.RetryAfter, maxRetryAfter))
 	for i, e := range s.Events {
 		if e.State == EventWaiting && e.At.Before(until) {
 			s.Events[i].At = until
 		}
 	}
-}
-
-// sourceBackoff returns the pause after a number of failed tries.
-func sourceBackoff(tries int) time.Duration {
-	return min(minSourceBackoff<<min(tries-1, 20), maxSourceBackoff)
 }
