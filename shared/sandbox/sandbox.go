@@ -68,9 +68,12 @@ type Options struct {
 type Sandbox struct {
 	// Platforms are the controls of Gitee, GitHub and Bitbucket.
 	oauth.Platforms
-	// Codeup and GitLab are the platforms that are bound by a pasted token.
-	Codeup *codeup.Server
-	GitLab *gitlab.Server
+	// The platforms, with their webhooks and merge requests.
+	Codeup    *codeup.Server
+	Gitee     *gitee.Server
+	GitHub    *github.Server
+	GitLab    *gitlab.Server
+	Bitbucket *bitbucket.Server
 
 	options   Options
 	env       *platform.Env
@@ -115,12 +118,11 @@ func New(o Options) *Sandbox {
 		Now: o.Now, URL: strings.TrimSuffix(o.URL, "/"), Random: o.Random, Git: &s.git,
 	}
 	s.Codeup, s.GitLab = codeup.New(s.env), gitlab.New(s.env)
+	s.Gitee, s.GitHub, s.Bitbucket = gitee.New(s.env), github.New(s.env), bitbucket.New(s.env)
 	s.Platforms = oauth.Platforms{
-		Gitee: gitee.New(s.env), GitHub: github.New(s.env), Bitbucket: bitbucket.New(s.env),
+		Gitee: s.Gitee.Platform, GitHub: s.GitHub.Platform, Bitbucket: s.Bitbucket.Platform,
 	}
-	s.platforms = []server{
-		s.Codeup, s.Platforms[Gitee], s.Platforms[GitHub], s.GitLab, s.Platforms[Bitbucket],
-	}
+	s.platforms = []server{s.Codeup, s.Gitee, s.GitHub, s.GitLab, s.Bitbucket}
 	s.own = s.ownRoutes()
 	return s
 }

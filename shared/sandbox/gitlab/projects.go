@@ -31,6 +31,8 @@ func (s *Server) projectRoutes(mux *http.ServeMux) {
 	handle(repository+"/tags/{name}", s.getTag)
 	handle(repository+"/commits/{ref}", s.getCommit)
 	handle(repository+"/files/{path}/raw", s.getFile)
+	handle(one+"/merge_requests/{iid}", s.getMergeRequest)
+	s.hookRoutes(mux)
 }
 
 // projectHandler answers a call about a project that the user may read.
@@ -99,6 +101,8 @@ func write(w http.ResponseWriter, body any) {
 			w.Header()[name] = values
 		}
 		platform.WriteJSON(w, http.StatusOK, body.body)
+	case created:
+		platform.WriteJSON(w, http.StatusCreated, body.body)
 	case string:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte(body))
