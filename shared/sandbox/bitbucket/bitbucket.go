@@ -56,7 +56,7 @@ func New(env *platform.Env) *Server {
 		},
 		AccessTTL:          2 * time.Hour,
 		ReusesRefreshToken: true,
-		GitUser:            "x-token-auth", GitScope: "repository",
+		GitUser:            "x-token-auth", GitScope: "repository", PushScope: "repository:write",
 	}, app, oauth.Users(3000))}
 	s.Mux.HandleFunc("POST /site/oauth2/access_token", s.token)
 	s.Mux.HandleFunc("GET /2.0/user", s.user)

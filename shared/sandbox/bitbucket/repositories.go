@@ -264,8 +264,8 @@ func (s *Server) commit(
 	r *http.Request, found platform.Repository, c git.Commit,
 ) platform.Object {
 	return platform.Object{
-		"type": "commit", "hash": c.Hash, "date": git.When, "message": c.Message,
-		"author": platform.Object{"type": "author", "raw": git.Person + " <" + git.Email + ">"},
+		"type": "commit", "hash": c.Hash, "date": c.Time, "message": c.Message,
+		"author": platform.Object{"type": "author", "raw": c.Author + " <" + c.Email + ">"},
 		"links": platform.Object{
 			"html": link(s.Origin(r) + "/" + found.Path + "/commits/" + c.Hash),
 		},

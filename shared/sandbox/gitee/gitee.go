@@ -43,7 +43,7 @@ func New(env *platform.Env) *Server {
 			return env.NewSecret("", 16), env.NewSecret("", 32)
 		},
 		AccessTTL: 24 * time.Hour,
-		GitUser:   "oauth2", GitScope: "projects",
+		GitUser:   "oauth2", GitScope: "projects", PushScope: "projects",
 	}, oauth.SeededApp(platform.Gitee), oauth.Users(2000))}
 	s.Mux.HandleFunc("POST /oauth/token", requireUserAgent(s.token))
 	s.Mux.HandleFunc("GET /api/v5/user", requireUserAgent(s.user))

@@ -145,7 +145,7 @@ func (s *Server) listTags(w http.ResponseWriter, r *http.Request, found platform
 	for _, name := range page(w, r, slices.Concat(found.Tags, found.Annotated)) {
 		c, _ := found.Commit("tags/" + name)
 		list = append(list, platform.Object{
-			"name": name, "message": "", "commit": platform.Object{"sha": c.Hash, "date": git.When},
+			"name": name, "message": "", "commit": platform.Object{"sha": c.Hash, "date": c.Time},
 		})
 	}
 	platform.WriteJSON(w, http.StatusOK, list)
@@ -163,7 +163,7 @@ func (s *Server) getCommit(w http.ResponseWriter, r *http.Request, found platfor
 func (s *Server) commit(
 	r *http.Request, found platform.Repository, c git.Commit,
 ) platform.Object {
-	by := platform.Object{"name": git.Person, "email": git.Email, "date": git.When}
+	by := platform.Object{"name": c.Author, "email": c.Email, "date": c.Time}
 	url := s.Origin(r) + "/api/v5/repos/" + found.Path + "/commits/" + c.Hash
 	return platform.Object{
 		"sha": c.Hash, "url": url, "comments_url": url + "/comments",

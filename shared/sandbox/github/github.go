@@ -54,6 +54,7 @@ func New(env *platform.Env) *Server {
 		RefreshTTL:   15811200 * time.Second,
 		MaxTokens:    10,
 		GitScope:     "repo",
+		PushScope:    "repo",
 	}, oauth.SeededApp(platform.GitHub), users())
 	s.Mux.HandleFunc("POST /login/oauth/access_token", s.token)
 	s.Mux.HandleFunc("GET /user", s.user)

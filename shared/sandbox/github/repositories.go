@@ -219,7 +219,7 @@ func (s *Server) getCommit(
 		fail(w, http.StatusUnprocessableEntity, "No commit found for SHA: "+r.PathValue("ref"))
 		return
 	}
-	person := platform.Object{"name": git.Person, "email": git.Email, "date": git.When}
+	person := platform.Object{"name": c.Author, "email": c.Email, "date": c.Time}
 	o := s.shortCommit(r, found, c)
 	api := o["url"]
 	o["node_id"], o["html_url"] = "C_sandbox", s.Origin(r)+"/"+found.Path+"/commit/"+c.Hash
