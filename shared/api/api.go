@@ -175,14 +175,14 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 	})
 	credentials := credential.New(l)
 	deliveries := delivery.New(l, credentials)
-	subscribed := subscription.New(l, credentials, deliveries, c.PublicURL)
+	subscriptions := subscription.New(l, credentials, deliveries, c.PublicURL)
 	return &API{
-		connect:     connect.New(l),
-		consent:     consent.New(l, c.PublicURL+callbackPath),
+		connect:     connect.New(l, subscriptions),
+		consent:     consent.New(l, c.PublicURL+callbackPath, subscriptions),
 		credentials: credentials,
-		maintenance: maintenance.New(l, credentials, instances),
+		maintenance: maintenance.New(l, credentials, instances, subscriptions),
 		looks:       repository.New(l, credentials),
-		subscribed:  subscribed,
+		subscribed:  subscriptions,
 		deliveries:  deliveries,
 
 		known:     platforms,

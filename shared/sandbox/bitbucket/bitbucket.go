@@ -67,6 +67,7 @@ func New(env *platform.Env) *Server {
 		s.Mux.HandleFunc("GET "+path, gone)
 	}
 	s.repositoryRoutes()
+	s.hookRoutes()
 	s.Mux.HandleFunc("/2.0/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, platform.Object{"message": "Resource not found"})
 	})
@@ -160,18 +161,23 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	uuid := fmt.Sprintf("{%08x-0000-4000-8000-5a4d0b0c0000}", c.ID)
+	platform.WriteJSON(w, http.StatusOK, s.describeUser(r, c.User))
+}
+
+// describeUser describes a user.
+func (s *Server) describeUser(r *http.Request, u oauth.User) platform.Object {
+	uuid := fmt.Sprintf("{%08x-0000-4000-8000-5a4d0b0c0000}", u.ID)
 	origin := s.Origin(r)
-	platform.WriteJSON(w, http.StatusOK, platform.Object{
+	return platform.Object{
 		"type":         "user",
 		"uuid":         uuid,
-		"account_id":   "557058:" + c.Login,
-		"nickname":     c.Login,
-		"display_name": c.Name,
+		"account_id":   "557058:" + u.Login,
+		"nickname":     u.Login,
+		"display_name": u.Name,
 		"links": platform.Object{
 			"self":   link(origin + "/2.0/users/" + url.PathEscape(uuid)),
 			"html":   link(origin + "/" + url.PathEscape(uuid)),
-			"avatar": link(origin + "/sandbox/avatars/" + c.Login),
+			"avatar": link(origin + "/sandbox/avatars/" + u.Login),
 		},
-	})
+	}
 }

@@ -49,12 +49,6 @@ func (e *Env) UUID() string {
 	return fmt.Sprintf("%s-%s-4%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:])
 }
 
-// Send posts a delivery in the background, if the sandbox delivers. The channel gets the status of
-// the answer, 0 if there was none.
-func (e *Env) Send(name Name, repository string, out Outgoing) <-chan int {
-	return e.Post(name, repository, out)
-}
-
 // noHash is the hash of a ref that doesn't exist.
 const noHash = "0000000000000000000000000000000000000000"
 
