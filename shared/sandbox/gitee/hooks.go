@@ -1,0 +1,3 @@
+package gitee
+
+type hook struct{}
