@@ -3,6 +3,10 @@ package e2e_test
 import (
 	"slices"
 	"testing"
+
+	"bindery/shared/provider"
+	"bindery/shared/testkit"
+	"bindery/shared/trigger"
 )
 
 func TestD20_CredentialHasReservedConcurrencyOnAWS(t *testing.T) {
@@ -59,4 +63,9 @@ func TestD20_AFloodOfAnotherFunctionLeavesCredentialItsShareOfTheRouter(t *testi
 	if reserved["router"] < all {
 		t.Errorf("the router has %d instances, and the functions behind it %d", reserved["router"], all)
 	}
+}
+
+// A delivery that a platform's package reads is one that the runtimes pass on.
+func TestTheRuntimesReadWhatAWebhookMaySend(t *testing.T) {
+	testkit.Want(t, "the longest delivery", trigger.MaxDelivery, provider.MaxDelivery)
 }
