@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"bindery/shared/sandbox/git"
@@ -21,6 +22,11 @@ type deliverer interface {
 	Deliveries(platform.Push) []platform.Outgoing
 	// Delivered tells the status of the reply to a delivery, 0 if there was none.
 	Delivered(repository, hook string, status int)
+	// Webhooks lists the webhooks of all repositories.
+	Webhooks() []platform.Webhook
+	// ChangeMerge opens or changes a merge request. See [platform.Merges].
+	ChangeMerge(repository string, c platform.MergeChange) (platform.MergeChange, bool)
+	FindMerge(repository, number string) (platform.Merge, bool)
 }
 
 // pushed queues what a platform delivers because of a push.
@@ -34,8 +40,8 @@ func (s *Sandbox) pushed(name Platform, push platform.Push) {
 		func(hook string, status int) { p.Delivered(path, hook, status) })
 }
 
-// post posts one delivery of a platform.
-func (s *Sandbox) post(name Platform, repository string, out platform.Outgoing) <-chan int {
+// send posts one delivery of a platform.
+func (s *Sandbox) send(name Platform, repository string, out platform.Outgoing) <-chan int {
 	return s.sender.Post(hooks.Repository{Platform: name, Path: repository}, out,
 		func(hook string, status int) {
 			if p, ok := s.find(name).(deliverer); ok {
@@ -92,20 +98,56 @@ func (s *Sandbox) TestDelivery(name Platform, path string) {
 func (s *Sandbox) PushCommit(
 	ctx context.Context, name Platform, path, branch, message, user string,
 ) (string, error) {
-	r := s.repository(name, path)
-	return s.git.Commit(ctx, r.Repository, git.CommitRequest{
-		Branch: branch, Message: message, Author: user, At: s.options.Now(),
-	}, s.gitPushed(name, r, user))
+	return s.commit(ctx, name, path, git.CommitRequest{
+		Branch: branch, Message: message, Author: user,
+	})
 }
 
-// gitPushed returns the function that git calls with the changes of a push.
-func (s *Sandbox) gitPushed(
-	name Platform, r platform.Repository, user string,
-) func([]git.Change) {
-	return func(changes []git.Change) {
+// commit makes a commit in a repository, and sends the deliveries of this push.
+func (s *Sandbox) commit(
+	ctx context.Context, name Platform, path string, in git.CommitRequest,
+) (string, error) {
+	r := s.repository(name, path)
+	in.At = s.options.Now()
+	return s.git.Commit(ctx, r.Repository, in, func(changes []git.Change) {
 		r.Repository = s.git.Current(r.Repository)
-		s.pushed(name, platform.NewPush(r, changes, user))
+		s.pushed(name, platform.NewPush(r, changes, in.Author))
+	})
+}
+
+// ChangeMerge opens a merge request, or updates, closes or merges the open one with the change's
+// number, as a user does, and sends the deliveries. The head is the source branch's commit. A merge
+// makes a merge commit, and is a push too. It returns the change with what the request had before.
+func (s *Sandbox) ChangeMerge(
+	ctx context.Context, name Platform, path string, c platform.MergeChange, user string,
+) (platform.MergeChange, error) {
+	p := s.find(name).(deliverer)
+	if c.Action != "open" {
+		before, ok := p.FindMerge(path, strconv.Itoa(c.Number))
+		if !ok {
+			return c, fmt.Errorf("sandbox: there is no merge request %d", c.Number)
+		}
+		c.Source, c.Target = before.Source, before.Target
 	}
+	head, ok := s.repository(name, path).Commit("heads/" + c.Source)
+	if !ok {
+		return c, fmt.Errorf("sandbox: there is no branch %q", c.Source)
+	}
+	c.Head = head.Hash
+	if c.Action == "merge" {
+		commit, err := s.commit(ctx, name, path, git.CommitRequest{
+			Branch: c.Target, Merge: c.Source, Message: "Merge " + c.Source, Author: user,
+		})
+		if err != nil {
+			return c, err
+		}
+		c.MergeCommit = commit
+	}
+	if c, ok = p.ChangeMerge(path, c); !ok {
+		return c, fmt.Errorf("sandbox: merge request %d is not open", c.Number)
+	}
+	s.pushed(name, platform.Push{Repository: s.repository(name, path), Pusher: user, Merge: &c})
+	return c, nil
 }
 
 // PushURL returns the address for git with a user's name and password, which may push. At Codeup the
