@@ -2,10 +2,12 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
+	"bindery/shared/problem"
 	"bindery/shared/secret"
 )
 
@@ -65,6 +67,29 @@ func WebhooksOf(p Platform) (WebhookPlatform, bool) {
 	return hooks, ok
 }
 
+// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks or,
+// unless missing is "", of a token that lacks that permission.
+func (c *client) webhooksForbidden(missing string) *problem.Problem {
+	if missing != "" {
+		return c.problem(problem.WebhooksForbidden).Because("scope").With("missing", missing)
+	}
+	return c.problem(problem.WebhooksForbidden).Because("role")
+}
+
+// under returns the page at a path under a repository's page, "" if that isn't known.
+func under(webURL, path string) string {
+	if webURL == "" {
+		return ""
+	}
+	return webURL + path
+}
+
+// jsonOf returns the JSON of the fields of a webhook, which may have its secret.
+func jsonOf(fields map[string]any) secret.Text {
+	text, _ := json.Marshal(fields) // strings, booleans and lists of them can't fail
+	return secret.New(string(text))
+}
+
 // MaxDelivery is the longest body of a delivery that is read, in bytes. Bitbucket sends no more
 // than 256 KB, GitHub and GitLab up to 25 MB; the functions' events take 6 MB on AWS.
 const MaxDelivery = 4 << 20
@@ -90,16 +115,19 @@ type Webhook struct {
 	Active bool
 	// NeedsTest says that only a successful test delivery makes it active again: GitLab.
 	NeedsTest bool
+	// Altered says that the platform sends in another way than Bindery asks for: as a form, or without
+	// a look at the certificate.
+	Altered bool
 	// SecretMissing says that the webhook is known to have no secret, or another kind of one.
 	SecretMissing bool
 	// Signed says that the platform signs the bodies of its deliveries.
 	Signed bool
 }
 
-// Matches reports whether the webhook is what is wanted.
+// Matches reports whether the webhook sends what is wanted, as it is wanted. It may send more.
 func (w Webhook) Matches(want WebhookParams) bool {
-	return w.URL == want.URL && w.Active && !w.SecretMissing &&
-		w.Push == want.Push && w.Tag == want.Tag && w.Merge == want.Merge
+	return w.URL == want.URL && w.Active && !w.Altered && !w.SecretMissing &&
+		(w.Push || !want.Push) && (w.Tag || !want.Tag) && (w.Merge || !want.Merge)
 }
 
 // DeliveryRequest is a request to a webhook.
