@@ -156,13 +156,25 @@ func newMerge(target, commit loose, merge MergeRequest) (change Change, ok bool)
 		validRefName(merge.Source)
 }
 
+// unconfirmed returns what of a change may leave a delivery that no signature covers: what the
+// platform is asked about, and what it is compared with.
+func unconfirmed(c Change) []Change {
+	kept := Change{
+		Ref: c.Ref, Before: c.Before, Commit: c.Commit, Created: c.Created, Deleted: c.Deleted,
+	}
+	if c.Merge != nil {
+		kept.Merge = &MergeRequest{Number: c.Merge.Number, Action: c.Merge.Action}
+	}
+	return []Change{kept}
+}
+
 // pushedCommit is a commit of a push.
 type pushedCommit struct {
 	Message loose `json:"message"`
 }
 
 // titles returns the titles of the newest commits, newest first. commits are oldest first, as
-// GitHub, GitLab, Gitee and Codeup list them.
+// GitHub and GitLab list them.
 func titles(commits []pushedCommit) []string {
 	var list []string
 	for _, commit := range slices.Backward(commits) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"bindery/shared/problem"
@@ -141,6 +142,9 @@ type DeliveryRequest struct {
 	// HookID is the platform's id of the webhook, for the platforms that name it in a delivery; ""
 	// if it is not known.
 	HookID string
+	// WebURL is the repository's, as in [Repository]. A GitLab's links are made for its site; "" if
+	// it is not known.
+	WebURL string
 	Now    time.Time
 }
 
@@ -152,14 +156,47 @@ type Delivery struct {
 	// Confirmed says that a signature covers the body. Otherwise only the names of refs and the
 	// numbers of merge requests may be used, and the platform is asked about them.
 	Confirmed bool
-	// RepositoryID is the platform's id of the repository that it is about; "" if the delivery
-	// doesn't tell, as in a test.
+	// RepositoryID is the platform's id of the repository that it is about, to be compared by
+	// [SameRepository]; "" if the delivery doesn't tell, as in a test.
 	RepositoryID string
 	// Test says that it is a test or a ping and tells of no change.
 	Test bool
 	// Changes are what it tells of: Bitbucket puts several refs into one. Empty for an event that is
 	// none of a webhook's kinds.
 	Changes []Change
+}
+
+// SameRepository reports whether two ids are of the same repository of a platform. Those of Gitee
+// also have the path, which a rename changes.
+func SameRepository(a, b string) bool {
+	x, _, _ := strings.Cut(a, "/")
+	y, _, _ := strings.Cut(b, "/")
+	return a == b || x == y && numeric(x)
+}
+
+// findWebhook looks for a webhook in a list: for the id or, if id is "" or there is none with it,
+// for exactly the URL. fetch returns a page of the list, and whether there is another.
+func findWebhook(id, url string, fetch func(page int) ([]Webhook, bool, error)) (
+	hook Webhook, found bool, err error,
+) {
+	for n := 1; n <= maxScannedPages; n++ {
+		list, more, err := fetch(n)
+		if err != nil {
+			return Webhook{}, false, err
+		}
+		for _, h := range list {
+			if id != "" && h.ID == id {
+				return h, true, nil
+			}
+			if h.URL == url && !found {
+				hook, found = h, true
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	return hook, found, nil
 }
 
 // Change is a change of a ref or of a merge request, without anything secret.
