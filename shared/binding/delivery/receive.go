@@ -207,6 +207,7 @@ type write struct {
 // edit adds what the delivery tells of to the row.
 func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
 	w.saved, w.refused, w.lease, w.err = false, false, time.Time{}, nil
+	w.asked, w.missed = 0, false
 	if w.refused = !takes(*row); w.refused {
 		return false
 	}
