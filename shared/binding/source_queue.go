@@ -281,7 +281,3 @@ func RefEventType(ref string) (kind string, ok bool) {
 	}
 	return "", false
 }
-
-// MatchBranch reports whether a branch matches one of the patterns, or there are none. In a pattern
-// "*" stands for any characters but "/", "**" for any.
-func MatchBranch(patterns []string, branch string) bool { panic("not implemented") }
