@@ -16,8 +16,8 @@ import (
 
 const forgeName = "forge"
 
-// forge is a platform in memory whose repositories can be renamed, archived, deleted and filled with
-// refs, which the sandbox's can't.
+// forge is a platform in memory whose repositories can be renamed, archived, deleted and filled
+// with refs, which the sandbox's can't.
 type forge struct {
 	provider.WebhookPlatform // none of its other methods is called
 
