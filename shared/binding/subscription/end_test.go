@@ -68,17 +68,17 @@ func TestADeleteThatThePlatformRefusesEndsTheSubscription(t *testing.T) {
 func TestADeleteDuringACreationLeavesNoWebhook(t *testing.T) {
 	for _, dies := range []bool{false, true} {
 		h := newHarness(t)
-		deleted := false
+		deleted, dead := false, false
 		h.forge.before = func(call string) (error, error) {
 			if call == "CreateWebhook" && !deleted {
 				deleted = true
 				if _, err := h.Delete(context.Background(), h.target("i-1", "1")); err != nil {
 					t.Error(err)
 				}
-				if dies {
+				if dead = dies; dead {
 					h.setHook(func(string) error { return errDead })
 				}
-			} else if deleted && dies {
+			} else if dead {
 				return nil, errDead
 			}
 			return nil, nil
