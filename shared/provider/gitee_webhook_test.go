@@ -57,8 +57,16 @@ func TestGiteesRefusalsOfAWebhook(t *testing.T) {
 		code   problem.Code
 		reason string
 	}{
-		{"POST ", canned{status: 404, body: `{"message":"Not Found"}`}, problem.WebhooksForbidden, "role"},
-		{"POST ", canned{status: 403, body: `{"message":"Forbidden"}`}, problem.WebhooksForbidden, "role"},
+		{
+			"POST ",
+			canned{status: 404, body: `{"message":"Not Found"}`},
+			problem.WebhooksForbidden, "role",
+		},
+		{
+			"POST ",
+			canned{status: 403, body: `{"message":"Forbidden"}`},
+			problem.WebhooksForbidden, "role",
+		},
 		{
 			"POST ",
 			canned{status: 403, body: `{"message":"403 Forbidden: insufficient scope"}`},

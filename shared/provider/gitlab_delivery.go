@@ -11,8 +11,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// Source: gitlabhq's doc/user/project/integrations/webhook_events.md, lib/gitlab/data_builder/push.rb
-// and app/services/web_hook_service.rb.
+// Source: gitlabhq's doc/user/project/integrations/webhook_events.md,
+// lib/gitlab/data_builder/push.rb and app/services/web_hook_service.rb.
 
 // gitLabTolerance is how far a signature's time may be from now: that of Standard Webhooks.
 const gitLabTolerance = 5 * time.Minute
@@ -25,6 +25,7 @@ type gitLabDelivery struct {
 	After     loose `json:"after"`
 	Checkout  loose `json:"checkout_sha"` // the commit also of an annotated tag
 	UserName  loose `json:"user_username"`
+	FullName  loose `json:"user_name"`
 	ProjectID loose `json:"project_id"`
 	Project   struct {
 		ID loose `json:"id"` // of the target, in the events of a merge request
@@ -128,8 +129,8 @@ func gitLabID(in DeliveryRequest, signed bool) string {
 	return bodyID(slices.Concat([]byte(uuid+"\n"), in.Body))
 }
 
-// gitLabExampleHead is the commit of the example that GitLab sends as the test of an empty project's
-// webhook.
+// gitLabExampleHead is the commit of the example that GitLab sends as the test of a webhook of an
+// empty project.
 const gitLabExampleHead = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7"
 
 // sample reports whether a push is a test's. GitLab makes it of the last three commits, and the
@@ -152,7 +153,7 @@ func (d gitLabDelivery) push(webURL string) (change Change, ok bool) {
 	}
 	change.Titles = titles(commits)
 	change.Commits = count(d.Total)
-	change.Pusher = label(string(d.UserName))
+	change.Pusher = label(string(cmp.Or(d.UserName, d.FullName)))
 	if change.Before != "" && change.Commit != "" {
 		change.CompareURL = under(webURL, "/-/compare/"+change.Before+"..."+change.Commit)
 	}

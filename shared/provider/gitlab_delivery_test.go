@@ -90,7 +90,7 @@ func TestGitLabsSignedTagAndMergeRequest(t *testing.T) {
 	} {
 		got, err := deliver(GitLab, gitLabSigned(t, body, noon))
 		testkit.Want(t, "an error", err, nil)
-		testkit.Want(t, "the change", deliverySummary(got), want)
+		testkit.Want(t, "the change", summary(got), want)
 		testkit.Want(t, "the repository", got.RepositoryID, "7")
 	}
 }
@@ -103,7 +103,7 @@ func TestATestOfGitLabsIsToldByItsCommits(t *testing.T) {
 		push(oldHash, oldHash, commit(oldHash)):                                     true,
 		push(oldHash, gitLabExampleHead, commit("c5feabde")):                        true,
 		push(oldHash, newHash, commit("2")+","+commit(newHash)):                     false,
-		push(oldHash, newHash, ""): false,
+		push(oldHash, newHash, ""):                                                  false,
 	} {
 		got, err := deliver(GitLab, gitLabSigned(t, body, noon))
 		testkit.Want(t, "an error", err, nil)
@@ -154,7 +154,7 @@ func TestE4_AnOldSignatureOfGitLabIsRefused(t *testing.T) {
 	}
 }
 
-func TestE6_ATokenMakesUpForNoSignatureOfGitLab(t *testing.T) {
+func TestE6_ARightTokenIsNoSignatureOfGitLab(t *testing.T) {
 	for name, change := range map[string]func(*DeliveryRequest){
 		"no signature":     func(in *DeliveryRequest) { in.Header.Del("Webhook-Signature") },
 		"an empty one":     func(in *DeliveryRequest) { in.Header.Set("Webhook-Signature", "") },

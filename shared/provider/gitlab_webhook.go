@@ -215,7 +215,7 @@ func (g gitLabWebhooks) hookProblem(r reply, err error) error {
 type gitLabMerge struct {
 	IID          loose `json:"iid"`
 	Title        loose `json:"title"`
-	State        loose `json:"state"`
+	Status       loose `json:"state"`
 	SourceBranch loose `json:"source_branch"`
 	TargetBranch loose `json:"target_branch"`
 	WebURL       loose `json:"web_url"`
@@ -246,12 +246,12 @@ func (g gitLabWebhooks) MergeRequest(
 		return Change{}, unknown(r, err, g.refUnknown(number))
 	}
 	commit := m.SHA
-	if m.State == "merged" {
+	if m.Status == "merged" {
 		commit = firstHash(m.MergeSHA, m.SquashSHA, m.SHA)
 	}
 	change, ok := newMerge(m.TargetBranch, commit, MergeRequest{
 		Number: string(m.IID), Title: string(m.Title), Source: string(m.SourceBranch),
-		URL: onSite(cred.Address, string(m.WebURL)), Action: gitLabMergeStates[m.State],
+		URL: onSite(cred.Address, string(m.WebURL)), Action: gitLabMergeStates[m.Status],
 	})
 	if !ok || string(m.IID) != number {
 		return Change{}, g.unexpected(r)

@@ -3,7 +3,6 @@ package provider
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -99,7 +98,8 @@ func TestGitLabsRefusalsOfAWebhook(t *testing.T) {
 		{canned{status: 422, body: `{"error":"` + full + `"}`}, problem.WebhooksFull, ""},
 		{canned{status: 422, body: `{"message":{"base":["` + full + `"]}}`}, problem.WebhooksFull, ""},
 		{
-			canned{status: 404, body: `{"message":"404 Project hook {:base=>[\"` + full + `\"]} Not Found"}`},
+			canned{status: 404, body: `{"message":"404 Project hook {:base=>[\"` + full +
+				`\"]} Not Found"}`},
 			problem.WebhooksFull, "",
 		},
 		{
@@ -111,8 +111,14 @@ func TestGitLabsRefusalsOfAWebhook(t *testing.T) {
 			problem.RepositoryUnknown, "",
 		},
 		{canned{status: 404, body: `{"message":"404 Not found"}`}, problem.WebhookLost, ""},
-		{canned{status: 404, kind: "text/html", body: `<html>`}, problem.PlatformError, "not_the_platform"},
-		{canned{status: 403, body: `{"error":"denied","by":"proxy"}`}, problem.PlatformError, "not_the_api"},
+		{
+			canned{status: 404, kind: "text/html", body: `<html>`},
+			problem.PlatformError, "not_the_platform",
+		},
+		{
+			canned{status: 403, body: `{"error":"denied","by":"proxy"}`},
+			problem.PlatformError, "not_the_api",
+		},
 		{canned{status: 429, body: `{"message":"too many"}`}, problem.PlatformRateLimited, ""},
 		{canned{status: 401, body: `{"message":"401 Unauthorized"}`}, problem.TokenRejected, ""},
 		{canned{body: `{"url":"x"}`}, problem.PlatformError, "not_the_platform"},
@@ -199,7 +205,7 @@ func TestGitLabsMergeRequests(t *testing.T) {
 		})
 	}
 	s := newTokenSite(t, map[string]canned{
-		path:                                {status: http.StatusNotFound, body: `{"message":"404 Not found"}`},
+		path:                                {status: 404, body: `{"message":"404 Not found"}`},
 		strings.TrimSuffix(path, "3") + "4": {body: reply("opened", "null", "null").body},
 	})
 	hooks, cred := s.hooks(GitLab)

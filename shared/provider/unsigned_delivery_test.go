@@ -181,9 +181,12 @@ func TestE5_ADeliveryOfAnotherHookOfGiteeIsRefused(t *testing.T) {
 }
 
 func TestE7_ABodyIsReadAfterItsTokenAndNotTooDeep(t *testing.T) {
-	deep := `{"a":` + strings.Repeat("[", maxDeliveryDepth) + strings.Repeat("]", maxDeliveryDepth) + `}`
+	deep := strings.Repeat("[", maxDeliveryDepth+1) + strings.Repeat("]", maxDeliveryDepth+1)
 	for name, of := range unsigned {
-		for _, body := range []string{deep, "", "no JSON", `"` + strings.Repeat("x", MaxDelivery) + `"`} {
+		for _, body := range []string{
+			`{"a":` + deep[1:len(deep)-1] + `}`, "", "no JSON",
+			`{"a":"` + strings.Repeat("x", MaxDelivery) + `"}`,
+		} {
 			_, err := deliver(name, of.request(body))
 			wantNotADelivery(t, name, err)
 			in := of.request(body)

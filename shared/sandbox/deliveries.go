@@ -21,6 +21,10 @@ type deliverer interface {
 	Deliveries(platform.Push) []platform.Outgoing
 	// Delivered tells the status of the reply to a delivery, 0 if there was none.
 	Delivered(repository, hook string, status int)
+	// Webhooks lists the webhooks of all repositories.
+	Webhooks() []platform.Webhook
+	// ChangeMerge opens or changes a merge request. See [platform.Merges].
+	ChangeMerge(repository string, c platform.MergeChange) (platform.MergeChange, bool)
 }
 
 // pushed queues what a platform delivers because of a push.
@@ -34,8 +38,8 @@ func (s *Sandbox) pushed(name Platform, push platform.Push) {
 		func(hook string, status int) { p.Delivered(path, hook, status) })
 }
 
-// post posts one delivery of a platform.
-func (s *Sandbox) post(name Platform, repository string, out platform.Outgoing) <-chan int {
+// send posts one delivery of a platform.
+func (s *Sandbox) send(name Platform, repository string, out platform.Outgoing) <-chan int {
 	return s.sender.Post(hooks.Repository{Platform: name, Path: repository}, out,
 		func(hook string, status int) {
 			if p, ok := s.find(name).(deliverer); ok {

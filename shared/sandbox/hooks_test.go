@@ -15,13 +15,6 @@ import (
 	"bindery/shared/testkit"
 )
 
-// deliverer is a platform that makes deliveries.
-type deliverer interface {
-	Deliveries(push platform.Push) []platform.Outgoing
-	Delivered(repository, hook string, status int)
-	ChangeMerge(repository string, c platform.MergeChange) (platform.MergeChange, bool)
-}
-
 // hookWorld is a sandbox with a token of alice and her repository hello at one platform.
 type hookWorld struct {
 	*oauthWorld
@@ -45,11 +38,11 @@ func newHookWorld(t *testing.T, p Platform) *hookWorld {
 	}
 	w.deliverer = w.find(p).(deliverer)
 	w.env.Send = func(_ Platform, repository string, o platform.Outgoing) <-chan int {
+		answer := make(chan int, 1)
 		w.Delivered(repository, o.Hook, w.status)
 		w.posted <- o
-		status := make(chan int, 1)
-		status <- w.status
-		return status
+		answer <- w.status
+		return answer
 	}
 	switch p {
 	case GitHub:
@@ -280,6 +273,8 @@ func hookBodies() map[Platform]string {
 			`"events":["push","pull_request"]}`,
 		Bitbucket: `{"url":"%s","secret":"s3cret","active":true,"description":"d",` +
 			`"events":["repo:push"]}`,
+		Gitee: `{"url":"%s","password":"s3cret","encryption_type":1,"tag_push_events":true,` +
+			`"merge_requests_events":true}`,
 		GitLab: `{"url":"%s","token":"s3cret","tag_push_events":true,"merge_requests_events":true}`,
 	}
 }

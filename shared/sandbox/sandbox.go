@@ -63,6 +63,10 @@ type Options struct {
 	// OnRequest, if set, is called with each request to a platform before it is answered, from
 	// that request's goroutine. If it blocks it delays that request and no other.
 	OnRequest func(Request)
+	// EventsKey is the key by which the receiver of events at [ReceiverPath] verifies what it gets, as
+	// Standard Webhooks writes one: base64, with or without "whsec_" before it. Without a key the
+	// receiver refuses everything.
+	EventsKey secret.Text
 }
 
 // Sandbox serves all platforms. Its methods may be called by several goroutines at once, also
@@ -85,6 +89,7 @@ type Sandbox struct {
 	close     sync.Once
 	git       git.Server
 	sender    *hooks.Sender
+	receiver  *receiver
 
 	mu       sync.Mutex // guards what follows
 	faults   map[Platform]Fault
@@ -106,7 +111,8 @@ type server interface {
 	SetSwitch(name string, on bool) bool
 }
 
-// New returns a sandbox with its users and tokens. It panics without a clock or a random source.
+// New returns a sandbox with its users and tokens. It panics without a clock or a random source, and
+// at a key that is not base64.
 func New(o Options) *Sandbox {
 	if o.Now == nil || o.Random == nil {
 		panic("sandbox: Options.Now and Options.Random are needed")
@@ -119,7 +125,7 @@ func New(o Options) *Sandbox {
 	}
 	s.env = &platform.Env{
 		Now: o.Now, URL: strings.TrimSuffix(o.URL, "/"), Random: o.Random, Git: &s.git,
-		Pushed: s.pushed, Post: s.post,
+		Pushed: s.pushed, Send: s.send,
 	}
 	s.sender = hooks.New(
 		&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, o.Now)
@@ -129,6 +135,7 @@ func New(o Options) *Sandbox {
 		Gitee: s.Gitee.Platform, GitHub: s.GitHub.Platform, Bitbucket: s.Bitbucket.Platform,
 	}
 	s.platforms = []server{s.Codeup, s.Gitee, s.GitHub, s.GitLab, s.Bitbucket}
+	s.receiver = newReceiver(o)
 	s.own = s.ownRoutes()
 	return s
 }

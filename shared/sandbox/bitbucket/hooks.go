@@ -214,3 +214,8 @@ func (s *Server) actor(login string) platform.Object {
 	}
 	return s.describeUser(platform.Elsewhere(), users[i])
 }
+
+// Webhooks lists the webhooks of all repositories.
+func (s *Server) Webhooks() []platform.Webhook {
+	return s.hooks.Describe(func(h hook) (string, bool) { return h.URL, h.Active })
+}

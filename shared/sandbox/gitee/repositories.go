@@ -27,6 +27,8 @@ func (s *Server) repositoryRoutes() {
 	handle(one+"/tags", s.listTags)
 	handle(one+"/commits/{sha}", s.getCommit)
 	handle(one+"/contents/{path...}", s.getContents)
+	handle(one+"/pulls/{number}", s.getPull)
+	s.hookRoutes()
 }
 
 type repositoryHandler func(http.ResponseWriter, *http.Request, platform.Repository)

@@ -335,3 +335,8 @@ func (s *Server) plainUser(login string) platform.Object {
 	}
 	return s.describe(platform.Elsewhere(), of)
 }
+
+// Webhooks lists the webhooks of all repositories.
+func (s *Server) Webhooks() []platform.Webhook {
+	return s.hooks.Describe(func(h hook) (string, bool) { return h.Config.URL, h.Active })
+}

@@ -314,3 +314,10 @@ func (s *Server) Delivered(repository, hookID string, status int) {
 		}
 	})
 }
+
+// Webhooks lists the webhooks of all repositories.
+func (s *Server) Webhooks() []platform.Webhook {
+	return s.hooks.Describe(func(h hook) (string, bool) {
+		return h.URL, h.failures < permanentFailures && !s.Now().Before(h.disabledUntil)
+	})
+}

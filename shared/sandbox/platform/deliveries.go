@@ -49,14 +49,11 @@ func (e *Env) UUID() string {
 	return fmt.Sprintf("%s-%s-4%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:])
 }
 
-// noHash is the hash of a ref that doesn't exist.
-const noHash = "0000000000000000000000000000000000000000"
-
 // Created reports whether a change made its ref.
-func Created(c RefChange) bool { return c.Before == noHash }
+func Created(c RefChange) bool { return c.Before == git.Zero }
 
 // Deleted reports whether a change deleted its ref.
-func Deleted(c RefChange) bool { return c.After == noHash }
+func Deleted(c RefChange) bool { return c.After == git.Zero }
 
 // TagName returns the name of a change's tag, and reports whether it is one.
 func TagName(c RefChange) (string, bool) { return strings.CutPrefix(c.Ref, "refs/tags/") }
@@ -93,7 +90,9 @@ func (p Push) Describe(hash string) PushedCommit {
 }
 
 func pushedCommit(c git.Commit, hash string) PushedCommit {
-	return PushedCommit{hash, c.Message, git.Person, git.Email, git.When}
+	return PushedCommit{
+		Hash: hash, Message: c.Message, Author: c.Author, Email: c.Email, Time: c.Time,
+	}
 }
 
 // Latest returns the push that a test of a webhook sends: the last commit of the default branch,
@@ -103,7 +102,7 @@ func Latest(r Repository) Push {
 	if len(r.Branches) > 0 {
 		c, _ := r.Commit("heads/" + r.Branches[0])
 		push.Changes = []RefChange{{
-			Ref: "refs/heads/" + r.Branches[0], Before: cmp.Or(c.Parent, noHash), After: c.Hash,
+			Ref: "refs/heads/" + r.Branches[0], Before: cmp.Or(c.Parent, git.Zero), After: c.Hash,
 			Commit: c.Hash, Commits: []PushedCommit{pushedCommit(c, c.Hash)},
 		}}
 	}

@@ -1,7 +1,9 @@
 package platform
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"sync"
 )
 
@@ -77,4 +79,24 @@ func (s *Hooks[H]) Delete(repository string, id int64) bool {
 // index returns the place of a webhook in its list, -1 if there is none. Hold mu.
 func (s *Hooks[H]) index(repository string, id int64) int {
 	return slices.IndexFunc(s.all[repository], func(h Hook[H]) bool { return h.ID == id })
+}
+
+// Webhook is a webhook as the sandbox's page shows it.
+type Webhook struct {
+	Repository, ID, URL string
+	Active              bool
+}
+
+// Describe lists the webhooks of all repositories by their paths.
+func (s *Hooks[H]) Describe(describe func(h H) (url string, active bool)) []Webhook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Webhook
+	for _, repository := range slices.Sorted(maps.Keys(s.all)) {
+		for _, h := range s.all[repository] {
+			url, active := describe(h.Hook)
+			all = append(all, Webhook{repository, strconv.FormatInt(h.ID, 10), url, active})
+		}
+	}
+	return all
 }

@@ -58,10 +58,9 @@ type Env struct {
 	// Pushed sends the deliveries that the platform makes of a push or of a change of a merge request,
 	// in the background. Call it without holding a lock that the platform's Deliveries needs.
 	Pushed func(Name, Push)
-	// Post posts a delivery of a repository in the background. The channel gets the status of the
-	// answer, 0 if there was none, after the platform's Delivered was called with it. It is nil where
-	// nothing is delivered.
-	Post func(name Name, repository string, out Outgoing) <-chan int
+	// Send posts a delivery of a repository in the background. The channel gets the status of the
+	// answer, 0 if there was none, after the platform's Delivered was called with it.
+	Send func(name Name, repository string, out Outgoing) <-chan int
 }
 
 // Elsewhere returns a request for the links in a delivery, which answers no request.
