@@ -36,7 +36,7 @@ func newHookWorld(t *testing.T, p Platform) *hookWorld {
 		repository: platform.NewRepository(p, "alice/hello"),
 		posted:     make(chan platform.Outgoing, 100),
 	}
-	w.deliverer = w.find(p).(deliverer)
+	w.deliverer = w.find(p)
 	w.env.Send = func(_ Platform, repository string, o platform.Outgoing) <-chan int {
 		answer := make(chan int, 1)
 		w.Delivered(repository, o.Hook, w.status)
@@ -273,6 +273,8 @@ func hookBodies() map[Platform]string {
 			`"events":["push","pull_request"]}`,
 		Bitbucket: `{"url":"%s","secret":"s3cret","active":true,"description":"d",` +
 			`"events":["repo:push"]}`,
+		Codeup: `{"url":"%s","token":"s3cret","pushEvents":true,"tagPushEvents":true,` +
+			`"mergeRequestsEvents":true,"enableSslVerification":true}`,
 		Gitee: `{"url":"%s","password":"s3cret","encryption_type":1,"tag_push_events":true,` +
 			`"merge_requests_events":true}`,
 		GitLab: `{"url":"%s","token":"s3cret","tag_push_events":true,"merge_requests_events":true}`,

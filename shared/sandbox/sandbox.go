@@ -100,6 +100,7 @@ type Sandbox struct {
 // server is one of the platforms.
 type server interface {
 	http.Handler
+	deliverer
 	Name() Platform
 	// Serves reports whether a path, without the origin, belongs to this platform.
 	Serves(path string) bool
