@@ -72,3 +72,17 @@ func TargetOf(a Authorization) Key {
 		Account: a.Starter.Account, Region: a.Region, Instance: a.Instance, Platform: a.Platform,
 	}
 }
+
+// plainAuthorization is a type without methods, which encoding/json would call without end.
+type plainAuthorization Authorization
+
+// MarshalJSON writes the unknown fields too.
+func (a Authorization) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainAuthorization(a), a.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (a *Authorization) UnmarshalJSON(text []byte) (err error) {
+	a.unknown, err = unmarshalKnown(text, (*plainAuthorization)(a))
+	return err
+}

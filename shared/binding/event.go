@@ -69,3 +69,15 @@ func IsPosition(text string) bool {
 	digits := text[:at] + text[at+1:number]
 	return strings.Trim(digits, "0123456789") == ""
 }
+
+// plainEvent is a type without methods, which encoding/json would call without end.
+type plainEvent Event
+
+// MarshalJSON writes the unknown fields too.
+func (e Event) MarshalJSON() ([]byte, error) { return marshalKnown(plainEvent(e), e.unknown) }
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (e *Event) UnmarshalJSON(text []byte) (err error) {
+	e.unknown, err = unmarshalKnown(text, (*plainEvent)(e))
+	return err
+}

@@ -44,3 +44,17 @@ func Unlisted(rec Record, name vault.SecretName) []OwnedSecret {
 		return o.Name == name
 	})
 }
+
+// plainOwnedSecret is a type without methods, which encoding/json would call without end.
+type plainOwnedSecret OwnedSecret
+
+// MarshalJSON writes the unknown fields too.
+func (o OwnedSecret) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainOwnedSecret(o), o.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (o *OwnedSecret) UnmarshalJSON(text []byte) (err error) {
+	o.unknown, err = unmarshalKnown(text, (*plainOwnedSecret)(o))
+	return err
+}

@@ -154,3 +154,35 @@ func WarningsOf(warnings []*problem.Problem) []problem.Problem {
 	}
 	return list
 }
+
+// plainRecord is a type without methods, which encoding/json would call without end.
+type plainRecord Record
+
+// MarshalJSON writes the unknown fields too.
+func (b Record) MarshalJSON() ([]byte, error) { return marshalKnown(plainRecord(b), b.unknown) }
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (b *Record) UnmarshalJSON(text []byte) (err error) {
+	b.unknown, err = unmarshalKnown(text, (*plainRecord)(b))
+	return err
+}
+
+// WithUnknown returns b with what a newer version wrote into the row of another record and this
+// version does not know: its fields, but not those of its token, its events and its secrets, and
+// the attributes of its row. It is for a binding that is built anew in place of the other.
+func (b Record) WithUnknown(of Record) Record {
+	b.unknown, b.Attributes = of.unknown, of.Attributes
+	return b
+}
+
+// plainToken is a type without methods, which encoding/json would call without end.
+type plainToken Token
+
+// MarshalJSON writes the unknown fields too.
+func (t Token) MarshalJSON() ([]byte, error) { return marshalKnown(plainToken(t), t.unknown) }
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (t *Token) UnmarshalJSON(text []byte) (err error) {
+	t.unknown, err = unmarshalKnown(text, (*plainToken)(t))
+	return err
+}

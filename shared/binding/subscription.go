@@ -244,3 +244,31 @@ func (e SourceEvent) OrderKey() string {
 
 // Subscribes reports whether a subscription asks for a kind.
 func (s Subscription) Subscribes(kind SourceKind) bool { return slices.Contains(s.Kinds, kind) }
+
+// plainSubscription is a type without methods, which encoding/json would call without end.
+type plainSubscription Subscription
+
+// MarshalJSON writes the unknown fields too.
+func (s Subscription) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainSubscription(s), s.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (s *Subscription) UnmarshalJSON(text []byte) (err error) {
+	s.unknown, err = unmarshalKnown(text, (*plainSubscription)(s))
+	return err
+}
+
+// plainSourceEvent is a type without methods, which encoding/json would call without end.
+type plainSourceEvent SourceEvent
+
+// MarshalJSON writes the unknown fields too.
+func (e SourceEvent) MarshalJSON() ([]byte, error) {
+	return marshalKnown(plainSourceEvent(e), e.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (e *SourceEvent) UnmarshalJSON(text []byte) (err error) {
+	e.unknown, err = unmarshalKnown(text, (*plainSourceEvent)(e))
+	return err
+}

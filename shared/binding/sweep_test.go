@@ -113,6 +113,12 @@ func TestAnEntryWithoutASecretGoes(t *testing.T) {
 	testkit.WantCode(t, "a bind without a vault", err, problem.StorageUnavailable)
 	b.inside.clear()
 	testkit.Want(t, "listed secrets", len(b.ownedSecrets()), 1)
+	b.clock().Advance(ledger.OrphanGracePeriod)
+	testkit.Want(t, "deleted", b.mustRun().Deleted, 0)
+	if audits := b.audits("sweep"); len(audits) != 1 ||
+		!strings.Contains(audits[0], "outcome=not_stored") {
+		t.Errorf("got the audit lines %q", audits)
+	}
 	b.settled()
 }
 

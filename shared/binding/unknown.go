@@ -36,7 +36,9 @@ func unmarshalKnown(text []byte, to any) (unknownFields, error) {
 	if len(members) == 0 {
 		return "", nil
 	}
-	unknown, err := json.Marshal(members) // in one order and form, so that equal ones are equal text
+	unknown, err := json.Marshal(
+		members,
+	) // in one order and form, so that equal ones are equal text
 	return unknownFields(unknown), err
 }
 
@@ -77,94 +79,4 @@ func marshalKnown(record any, unknown unknownFields) ([]byte, error) {
 		own = append(own, ',')
 	}
 	return append(own, unknown[len("{"):]...), nil
-}
-
-// The types without methods, which encoding/json would call without end.
-type (
-	plainRecord        Record
-	plainAuthorization Authorization
-	plainToken         Token
-	plainEvent         Event
-	plainOwnedSecret   OwnedSecret
-	plainSubscription  Subscription
-	plainSourceEvent   SourceEvent
-)
-
-// MarshalJSON writes the unknown fields too.
-func (b Record) MarshalJSON() ([]byte, error) { return marshalKnown(plainRecord(b), b.unknown) }
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (b *Record) UnmarshalJSON(text []byte) (err error) {
-	b.unknown, err = unmarshalKnown(text, (*plainRecord)(b))
-	return err
-}
-
-// WithUnknown returns b with what a newer version wrote into the row of another record and this
-// version does not know: its fields, but not those of its token, its events and its secrets, and
-// the attributes of its row. It is for a binding that is built anew in place of the other.
-func (b Record) WithUnknown(of Record) Record {
-	b.unknown, b.Attributes = of.unknown, of.Attributes
-	return b
-}
-
-// MarshalJSON writes the unknown fields too.
-func (a Authorization) MarshalJSON() ([]byte, error) {
-	return marshalKnown(plainAuthorization(a), a.unknown)
-}
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (a *Authorization) UnmarshalJSON(text []byte) (err error) {
-	a.unknown, err = unmarshalKnown(text, (*plainAuthorization)(a))
-	return err
-}
-
-// MarshalJSON writes the unknown fields too.
-func (t Token) MarshalJSON() ([]byte, error) { return marshalKnown(plainToken(t), t.unknown) }
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (t *Token) UnmarshalJSON(text []byte) (err error) {
-	t.unknown, err = unmarshalKnown(text, (*plainToken)(t))
-	return err
-}
-
-// MarshalJSON writes the unknown fields too.
-func (e Event) MarshalJSON() ([]byte, error) { return marshalKnown(plainEvent(e), e.unknown) }
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (e *Event) UnmarshalJSON(text []byte) (err error) {
-	e.unknown, err = unmarshalKnown(text, (*plainEvent)(e))
-	return err
-}
-
-// MarshalJSON writes the unknown fields too.
-func (o OwnedSecret) MarshalJSON() ([]byte, error) {
-	return marshalKnown(plainOwnedSecret(o), o.unknown)
-}
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (o *OwnedSecret) UnmarshalJSON(text []byte) (err error) {
-	o.unknown, err = unmarshalKnown(text, (*plainOwnedSecret)(o))
-	return err
-}
-
-// MarshalJSON writes the unknown fields too.
-func (s Subscription) MarshalJSON() ([]byte, error) {
-	return marshalKnown(plainSubscription(s), s.unknown)
-}
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (s *Subscription) UnmarshalJSON(text []byte) (err error) {
-	s.unknown, err = unmarshalKnown(text, (*plainSubscription)(s))
-	return err
-}
-
-// MarshalJSON writes the unknown fields too.
-func (e SourceEvent) MarshalJSON() ([]byte, error) {
-	return marshalKnown(plainSourceEvent(e), e.unknown)
-}
-
-// UnmarshalJSON keeps the fields that this version does not know.
-func (e *SourceEvent) UnmarshalJSON(text []byte) (err error) {
-	e.unknown, err = unmarshalKnown(text, (*plainSourceEvent)(e))
-	return err
 }

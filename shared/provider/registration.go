@@ -53,27 +53,6 @@ func (e Environment) client(d dialect, hc *http.Client) *client {
 	return &client{dialect: d, guard: e.Guard, http: hc, now: e.Now}
 }
 
-// Platforms returns the registrations of the platforms that are built in, in the order of the
-// console, which is the order everywhere.
-func Platforms() []Registration {
-	return []Registration{
-		codeupRegistration(),
-		giteeRegistration(),
-		gitHubRegistration(),
-		gitLabRegistration(),
-		bitbucketRegistration(),
-	}
-}
-
-// Names returns the names of [Platforms], in their order.
-func Names() []string {
-	var names []string
-	for _, r := range Platforms() {
-		names = append(names, r.Name)
-	}
-	return names
-}
-
 // Endpoints replace origins of platforms: by the name of the origin's variable, the origin that
 // is used in its place. One that is missing or empty is the platform's own.
 type Endpoints map[string]string

@@ -10,6 +10,27 @@ import (
 	"bindery/shared/timing"
 )
 
+// Platforms returns the registrations of the platforms that are built in, in the order of the
+// console, which is the order everywhere.
+func Platforms() []Registration {
+	return []Registration{
+		codeupRegistration(),
+		giteeRegistration(),
+		gitHubRegistration(),
+		gitLabRegistration(),
+		bitbucketRegistration(),
+	}
+}
+
+// Names returns the names of [Platforms], in their order.
+func Names() []string {
+	var names []string
+	for _, r := range Platforms() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
 // Options configure the platforms.
 type Options struct {
 	// Platforms are those of the set, in this order; nil means [Platforms].

@@ -68,8 +68,8 @@ type Options struct {
 }
 
 // Ledger reads and changes records and the secrets that they own. Its methods may be called at once
-// from many goroutines and processes. Errors hold a problem of the catalogue
-// unless a method says otherwise.
+// from many goroutines and processes. Errors hold a problem of the catalogue unless a method says
+// otherwise.
 type Ledger struct{ Options }
 
 // New returns a ledger whose calls to table and vault keep the deadline of their invocation.

@@ -3,7 +3,6 @@ package maintenance
 import (
 	"context"
 	"errors"
-	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
@@ -14,22 +13,6 @@ import (
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
-
-const (
-	// RetryCheckInterval is the time to the next check after one without an answer.
-	RetryCheckInterval = time.Hour
-	// CheckLeaseTTL keeps a record that is being checked from coming due again at once when its
-	// check crashes.
-	CheckLeaseTTL = 15 * time.Minute
-	// MaxCheckAttempts is how many checks in a row may crash before a record is parked.
-	MaxCheckAttempts = 10
-	// missingInstancePeriod is how long an instance may be missing from the catalogue before its
-	// bindings are unbound.
-	missingInstancePeriod = 7 * 24 * time.Hour
-)
-
-// checker asks platforms about tokens and puts the answers into records.
-type checker struct{ *Service }
 
 // CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
 // The result of the check is in the view, not in the error. A binding that the operator has
@@ -170,6 +153,25 @@ func (c checker) askPlatform(ctx context.Context, rec binding.Record) (
 		return c.refreshAndAsk(ctx, rec)
 	}
 	return rec, result, err
+}
+
+// askAgain asks the platform a second time, after a pause. It reports whether the platform has
+// confirmed its refusal. If there is no time for it, or no answer, the first answer is returned and
+// the schedule asks again.
+func (c checker) askAgain(
+	ctx context.Context, rec binding.Record, first provider.CheckResult, refusal error,
+) (_ binding.Record, _ provider.CheckResult, _ error, confirmed bool) {
+	if credential.IsLost(problem.Of(refusal)) || // which takes some minutes to confirm
+		c.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
+		c.ledger.Sleep(ctx, askAgainInterval) != nil {
+		return rec, first, refusal, false
+	}
+	next, result, err := c.askPlatform(ctx, rec)
+	confirmed = err != nil && healthAfter(problem.Of(err)) != binding.HealthGood
+	if err == nil || confirmed {
+		return next, result, err, confirmed
+	}
+	return rec, first, refusal, false
 }
 
 // revocation returns the problem with which a binding was revoked.

@@ -2,13 +2,13 @@ package maintenance
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
-	"bindery/shared/provider"
 )
 
 // A refusal may come from something in front of the platform, or from a server of the platform that
@@ -70,25 +70,6 @@ func (c checker) mustConfirm(b binding.Record, p *problem.Problem) bool {
 	return !b.Doubted() || c.ledger.Now().Sub(b.DoubtedAt) < period
 }
 
-// askAgain asks the platform a second time, after a pause. It reports whether the platform has
-// confirmed its refusal. If there is no time for it, or no answer, the first answer is returned and
-// the schedule asks again.
-func (c checker) askAgain(
-	ctx context.Context, rec binding.Record, first provider.CheckResult, refusal error,
-) (_ binding.Record, _ provider.CheckResult, _ error, confirmed bool) {
-	if credential.IsLost(problem.Of(refusal)) || // which takes some minutes to confirm
-		c.ledger.StartedWithin(ctx, askAgainTimeout, "Check") != nil ||
-		c.ledger.Sleep(ctx, askAgainInterval) != nil {
-		return rec, first, refusal, false
-	}
-	next, result, err := c.askPlatform(ctx, rec)
-	confirmed = err != nil && healthAfter(problem.Of(err)) != binding.HealthGood
-	if err == nil || confirmed {
-		return next, result, err, confirmed
-	}
-	return rec, first, refusal, false
-}
-
 // markDoubted records the first refusal. A binding that is doubted already keeps its first time.
 func (c checker) markDoubted(b *binding.Record, p *problem.Problem) {
 	now := c.ledger.Now()
@@ -128,4 +109,26 @@ func (c checker) scheduleRecheck(b *binding.Record, health binding.Health, p *pr
 		wait = waits[len(waits)-left]
 	}
 	b.RechecksLeft, b.CheckAt = left, c.ledger.Now().Add(wait)
+}
+
+// healthAfter returns the health of a binding whose token the platform refuses with p. It returns
+// HealthGood if p doesn't refuse the token, such as a failure of the platform.
+func healthAfter(p *problem.Problem) binding.Health {
+	switch {
+	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
+		return binding.HealthRevoked
+	case p.Code == problem.TokenExpired:
+		return binding.HealthExpired
+	case slices.Contains(unauthorizedCodes(), p.Code):
+		return binding.HealthUnauthorized
+	}
+	return binding.HealthGood
+}
+
+// unauthorizedCodes are the problems of a token that is valid and may not do what Bindery needs.
+func unauthorizedCodes() []problem.Code {
+	return []problem.Code{
+		problem.PermissionMissing, problem.UserBlocked, problem.OrganizationUnknown,
+		problem.AddressNotListed, problem.NotAPersonalAccount,
+	}
 }

@@ -20,20 +20,25 @@ func (c checker) postpone(ctx context.Context, rec binding.Record, wait time.Dur
 	return err
 }
 
+// dueResult is what the check of a due record has come to.
+type dueResult struct {
+	host    hostResult
+	counts  RunResult
+	failing failingHost // for the alarm
+}
+
 // checkDue claims a record and checks it, unless it is parked, revoked for good, or a newer
 // version's.
-func (r *run) checkDue(ctx context.Context, rec binding.Record) (hostResult, error) {
-	c := checker{r.Service}
+func (c checker) checkDue(ctx context.Context, rec binding.Record) (out dueResult, err error) {
 	if binding.FromNewerVersion(rec) {
-		return hostResult{}, c.postpone(ctx, rec, CheckLeaseTTL)
+		return out, c.postpone(ctx, rec, CheckLeaseTTL)
 	}
 	if rec.CheckAttempts >= MaxCheckAttempts && !mayConfirmLoss(rec) {
-		r.count(RunResult{Parked: one(rec.CheckAttempts < parkedAttempts)})
-		return hostResult{}, c.park(ctx, rec)
+		out.counts.Parked = one(rec.CheckAttempts < parkedAttempts)
+		return out, c.park(ctx, rec)
 	}
-	rec, err := c.claim(ctx, rec)
-	if err != nil {
-		return hostResult{}, err
+	if rec, err = c.claim(ctx, rec); err != nil {
+		return out, err
 	}
 	rec, gone, err := c.instanceGone(ctx, rec)
 	rests := binding.IsRevokedByOperator(rec) ||
@@ -45,22 +50,23 @@ func (r *run) checkDue(ctx context.Context, rec binding.Record) (hostResult, err
 		c.unclaim(ctx, rec) // a store or a platform has failed: that is no crash
 	}
 	if gone || rests || err != nil {
-		return hostResult{}, err
+		return out, err
 	}
-	_, out, err := c.checkClaimed(ctx, rec, origin{})
-	r.count(RunResult{Checked: 1, Refreshed: one(out.refreshed)})
+	_, found, err := c.checkClaimed(ctx, rec, origin{})
+	out.counts = RunResult{Checked: 1, Refreshed: one(found.refreshed)}
 	if err != nil {
-		return hostResult{}, err // the rest was not saved
+		return out, err // the rest was not saved
 	}
-	r.count(RunResult{
-		Warned: one(out.warned), Recovered: one(out.recovered),
-		Failed: one(out.failed), Lost: one(out.lost),
+	out.counts.Add(RunResult{
+		Warned: one(found.warned), Recovered: one(found.recovered),
+		Failed: one(found.failed), Lost: one(found.lost),
 	})
-	r.countFailing(out.failing)
-	if out.transient == nil {
-		return hostResult{asked: true, well: true}, nil
+	out.failing = found.failing
+	out.host = hostResult{asked: true, well: found.transient == nil}
+	if found.transient != nil {
+		out.host.wait = found.transient.RetryAfter
 	}
-	return hostResult{asked: true, wait: out.transient.RetryAfter}, nil
+	return out, nil
 }
 
 // parkedAttempts are the attempts of a parked record, whose alarm was written.
@@ -109,13 +115,6 @@ func (c checker) rest(ctx context.Context, rec binding.Record) error {
 
 // hasRecheck reports whether the schedule still has checks of a revoked binding left.
 func hasRecheck(rec binding.Record) bool { return !rec.RecheckAt.IsZero() || rec.RechecksLeft > 0 }
-
-func one(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
-}
 
 // instanceGone unbinds a binding whose instance has been away from the catalogue for a week. A
 // catalogue that can't be read says nothing. It returns the record with the time since when the

@@ -69,28 +69,6 @@ func (c checker) applyCheckResult(
 	return checkOutcome{failed: true}
 }
 
-// healthAfter returns the health of a binding whose token the platform refuses with p. It returns
-// HealthGood if p doesn't refuse the token, such as a failure of the platform.
-func healthAfter(p *problem.Problem) binding.Health {
-	switch {
-	case p.Code == problem.TokenRevoked, p.Code == problem.TokenRejected:
-		return binding.HealthRevoked
-	case p.Code == problem.TokenExpired:
-		return binding.HealthExpired
-	case slices.Contains(unauthorizedCodes(), p.Code):
-		return binding.HealthUnauthorized
-	}
-	return binding.HealthGood
-}
-
-// unauthorizedCodes are the problems of a token that is valid and may not do what Bindery needs.
-func unauthorizedCodes() []problem.Code {
-	return []problem.Code{
-		problem.PermissionMissing, problem.UserBlocked, problem.OrganizationUnknown,
-		problem.AddressNotListed, problem.NotAPersonalAccount,
-	}
-}
-
 // markHealthy records a good check, and reports whether the binding has recovered with it.
 func (c checker) markHealthy(b *binding.Record, result provider.CheckResult) (recovered bool) {
 	if b.Health == binding.HealthRevoked && b.Token.Refreshable && !credential.IsLost(b.Problem) {

@@ -3,10 +3,8 @@ package maintenance
 import (
 	"context"
 	"errors"
-	"net/url"
 	"time"
 
-	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/table"
@@ -20,14 +18,6 @@ type hostQueue struct {
 	wait     time.Duration // that the host asked for with one of them
 }
 
-// hostOf names the queue of a record's checks: its platform and, where users name it, the host.
-func hostOf(rec binding.Record) string {
-	if u, err := url.Parse(rec.Address); err == nil {
-		return rec.Platform + " " + u.Host
-	}
-	return rec.Platform + " " + rec.Address
-}
-
 // job is one piece of work that asks a host, and its name.
 type job struct {
 	what string
@@ -37,19 +27,6 @@ type job struct {
 // task does the work. why is the reason if the host must not be asked; the result says how the
 // host answered.
 type task func(ctx context.Context, why skipReason) (hostResult, error)
-
-// skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
-// long the host has asked callers to wait.
-type skipReason struct {
-	failing, late bool
-	wait          time.Duration
-}
-
-// hostResult says how a host answered. The zero value is a host that was not asked.
-type hostResult struct {
-	asked, well bool
-	wait        time.Duration // that it asked for
-}
 
 // queue adds a job to a host's queue, and starts another worker for it if it may have one.
 func (r *run) queue(ctx context.Context, host string, j job) {

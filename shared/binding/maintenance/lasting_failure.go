@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"time"
 
@@ -54,4 +55,12 @@ func (c checker) alarmFailing(ctx context.Context, of failingHost, bindings int)
 		c.ledger.Log.ErrorContext(ctx, "checks have failed in the same way for a day",
 			"alarm", "check_failing", "host", of.host, "problem", of.what, "bindings", bindings)
 	}
+}
+
+// hostOf names the host that a record's checks ask: its platform and, where users name it, the host.
+func hostOf(rec binding.Record) string {
+	if u, err := url.Parse(rec.Address); err == nil {
+		return rec.Platform + " " + u.Host
+	}
+	return rec.Platform + " " + rec.Address
 }

@@ -28,6 +28,27 @@ type run struct {
 	failing map[failingHost]int
 }
 
+// Run works on everything that has come due: it checks tokens, moves events from records to the
+// history, deletes the rows of unbound bindings, and deletes secrets that no record points at.
+// Several may run at once, and one may crash at any call: the next continues its work. Neither the
+// failure of one entry nor a slow platform keeps the others from being worked on; an error is
+// returned only when the index can't be read.
+func (s *Service) Run(ctx context.Context) (RunResult, error) {
+	r := &run{
+		Service: s, began: s.ledger.Now(),
+		queues: map[string]*hostQueue{}, failing: map[failingHost]int{},
+	}
+	ctx = s.ledger.StartInvocation(ctx)
+	err := r.read(ctx)
+	r.working.Wait()
+	checker{s}.alarmLost(ctx, r.done.Lost)
+	for of, bindings := range r.failing {
+		checker{s}.alarmFailing(ctx, of, bindings)
+	}
+	r.done.Duration = s.ledger.Now().Sub(r.began)
+	return r.done, err
+}
+
 // count adds to the run's result.
 func (r *run) count(part RunResult) {
 	r.mu.Lock()
@@ -191,7 +212,10 @@ func (r *run) checkTask(rec binding.Record) task {
 			}
 			return hostResult{}, checker{r.Service}.postpone(ctx, rec, wait)
 		}
-		return r.checkDue(ctx, rec)
+		out, err := checker{r.Service}.checkDue(ctx, rec)
+		r.count(out.counts)
+		r.countFailing(out.failing)
+		return out.host, err
 	}
 }
 

@@ -1,7 +1,6 @@
 package maintenance
 
 import (
-	"context"
 	"time"
 )
 
@@ -22,6 +21,19 @@ const (
 	postponeTimeout = 105 * time.Second
 	// maxDueEntries bounds a run's memory.
 	maxDueEntries = 20_000
+)
+
+const (
+	// RetryCheckInterval is the time to the next check after one without an answer.
+	RetryCheckInterval = time.Hour
+	// CheckLeaseTTL keeps a record that is being checked from coming due again at once when its
+	// check crashes.
+	CheckLeaseTTL = 15 * time.Minute
+	// MaxCheckAttempts is how many checks in a row may crash before a record is parked.
+	MaxCheckAttempts = 10
+	// missingInstancePeriod is how long an instance may be missing from the catalogue before its
+	// bindings are unbound.
+	missingInstancePeriod = 7 * 24 * time.Hour
 )
 
 // RunResult counts what a run of the schedule has done.
@@ -63,23 +75,22 @@ func (a *RunResult) Add(b RunResult) {
 	a.Left = a.Left || b.Left
 }
 
-// Run works on everything that has come due: it checks tokens, moves events from records to the
-// history, deletes the rows of unbound bindings, and deletes secrets that no record points at.
-// Several may run at once, and one may crash at any call: the next continues its work. Neither the
-// failure of one entry nor a slow platform keeps the others from being worked on; an error is
-// returned only when the index can't be read.
-func (s *Service) Run(ctx context.Context) (RunResult, error) {
-	r := &run{
-		Service: s, began: s.ledger.Now(),
-		queues: map[string]*hostQueue{}, failing: map[failingHost]int{},
+func one(yes bool) int {
+	if yes {
+		return 1
 	}
-	ctx = s.ledger.StartInvocation(ctx)
-	err := r.read(ctx)
-	r.working.Wait()
-	checker{s}.alarmLost(ctx, r.done.Lost)
-	for of, bindings := range r.failing {
-		checker{s}.alarmFailing(ctx, of, bindings)
-	}
-	r.done.Duration = s.ledger.Now().Sub(r.began)
-	return r.done, err
+	return 0
+}
+
+// skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
+// long the host has asked callers to wait.
+type skipReason struct {
+	failing, late bool
+	wait          time.Duration
+}
+
+// hostResult says how a host answered. The zero value is a host that was not asked.
+type hostResult struct {
+	asked, well bool
+	wait        time.Duration // that it asked for
 }

@@ -37,3 +37,6 @@ func New(
 ) *Service {
 	return &Service{l, credentials, instances, subscriptions}
 }
+
+// checker asks platforms about tokens and puts the answers into records.
+type checker struct{ *Service }

@@ -217,7 +217,7 @@ func (s *Service) postponeAttempt(
 // countSwept counts a secret that was deleted, and writes the audit line of a secret that was taken
 // off a list, deleted or not.
 func (r *run) countSwept(ctx context.Context, key binding.Key, outcome string) {
-	r.count(RunResult{Deleted: one(outcome != string(problem.TokenMismatch))})
+	r.count(RunResult{Deleted: one(outcome == event.Done || outcome == notRevoked)})
 	r.auditSwept(ctx, key, outcome)
 }
 
@@ -225,6 +225,12 @@ func (r *run) countSwept(ctx context.Context, key binding.Key, outcome string) {
 func (s *Service) auditSwept(ctx context.Context, key binding.Key, outcome string) {
 	event.Audit(ctx, s.ledger.Log, event.Entry{Action: "sweep", Target: key, Outcome: outcome})
 }
+
+// The outcomes of a secret that the sweep has ended, beside [event.Done].
+const (
+	notStored  = "not_stored"  // the vault has no such secret
+	notRevoked = "not_revoked" // it was deleted, and its tokens may still be valid
+)
 
 // endSecret revokes the tokens of a secret that no record points at, if they were issued to
 // Bindery, and deletes the secret. If revoking has failed for the last time it still deletes the
@@ -240,12 +246,12 @@ func (s *Service) endSecret(
 	case problem.Is(err, problem.TokenMismatch) && !owned:
 		return rec, string(problem.TokenMismatch), nil
 	case err == nil && !owned:
-		return rec, outcome, nil
+		return rec, notStored, nil
 	case err == nil:
 	case o.SweepAttempts < MaxRevokeAttempts, isUndecided(err):
 		return rec, "", fmt.Errorf("revoking before the secret is deleted: %w", err)
 	default:
-		outcome = "not_revoked"
+		outcome = notRevoked
 		s.ledger.Log.ErrorContext(ctx, "a token may still be alive at its platform",
 			"binding", binding.Describe(rec.Key), "attempts", o.SweepAttempts, "error", err)
 		if rec, err = s.recordNotRevoked(ctx, rec); err != nil {
