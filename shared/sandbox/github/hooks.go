@@ -210,7 +210,7 @@ func (s *Server) createHook(w http.ResponseWriter, r *http.Request, found platfo
 		return
 	}
 	if h.Active {
-		s.Post(platform.GitHub, found.Path, s.ping(found, added))
+		s.Send(platform.GitHub, found.Path, s.ping(found, added))
 	}
 	platform.WriteJSON(w, http.StatusCreated, s.describeHook(r, found, added))
 }
@@ -303,7 +303,7 @@ func (s *Server) deleteHook(
 func (s *Server) pingHook(
 	w http.ResponseWriter, _ *http.Request, found platform.Repository, h platform.Hook[hook],
 ) {
-	s.Post(platform.GitHub, found.Path, s.ping(found, h))
+	s.Send(platform.GitHub, found.Path, s.ping(found, h))
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -314,7 +314,7 @@ func (s *Server) testHook(
 	push := platform.Latest(found)
 	if len(push.Changes) > 0 && slices.Contains(h.Hook.Events, "push") {
 		body := s.pushBody(push, push.Changes[0])
-		s.Post(platform.GitHub, found.Path, s.outgoing(found, h, "push", body))
+		s.Send(platform.GitHub, found.Path, s.outgoing(found, h, "push", body))
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

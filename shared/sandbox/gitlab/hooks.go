@@ -245,7 +245,7 @@ func (s *Server) testHook(w http.ResponseWriter, r *http.Request) {
 	}), r)
 	if err == nil {
 		// Without the lock: the receiver may call back.
-		if status := <-s.Post(platform.GitLab, path, out); status < 200 || status > 299 {
+		if status := <-s.Send(platform.GitLab, path, out); status < 200 || status > 299 {
 			err = failure(http.StatusUnprocessableEntity,
 				fmt.Sprintf("The hook's receiver answered %d", status))
 		}
