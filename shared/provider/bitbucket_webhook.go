@@ -63,8 +63,8 @@ func bitbucketHookFields(want WebhookParams) map[string]any {
 	}
 }
 
-// CreateWebhook implements [WebhookPlatform]. It doesn't look for a webhook with this URL: Bitbucket
-// allows several.
+// CreateWebhook implements [WebhookPlatform]. It doesn't look for a webhook with this URL, since
+// Bitbucket allows several.
 func (b bitbucketWebhooks) CreateWebhook(
 	ctx context.Context, cred Credential, repository string, want WebhookParams,
 ) (Webhook, error) {

@@ -43,8 +43,8 @@ func TestBitbucketsWebhookIsInstalledAsWanted(t *testing.T) {
 	testkit.Want(t, "an error of the end",
 		p.DeleteWebhook(t.Context(), cred, bitbucketID, bitbucketHookID), nil)
 	const body = `{"active":true,"description":"Bindery","events":["pullrequest:created",` +
-		`"pullrequest:fulfilled","pullrequest:rejected","pullrequest:updated","repo:push"],"secret":"` + hookSecret +
-		`","skip_cert_verification":false,"url":"` + hookURL + `"}`
+		`"pullrequest:fulfilled","pullrequest:rejected","pullrequest:updated","repo:push"],` +
+		`"secret":"` + hookSecret + `","skip_cert_verification":false,"url":"` + hookURL + `"}`
 	testkit.WantEqual(t, "what was sent", bodies, map[string]string{
 		"POST " + bitbucketHooks: body, "PUT " + oneHook: body, "DELETE " + oneHook: "",
 	})

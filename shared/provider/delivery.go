@@ -108,8 +108,8 @@ func validFullRef(ref string) bool {
 
 // newChange returns the change of a ref from one hash to another, as GitHub, GitLab, Gitee and
 // Codeup tell it. git's zero hash before means that the ref was created, after that it was deleted.
-// Of an annotated tag both are those of tag objects, so a tag's Before isn't known, and its Commit is
-// commit, "" if the platform didn't tell one.
+// Of an annotated tag both are those of tag objects, so a tag's Before isn't known, and its Commit
+// is commit, "" if the platform didn't tell one.
 //
 // ok is false, and the change is not to be passed on, if the ref is no branch or tag, if git
 // doesn't allow its name, if a hash is not a full one, or if both are the same.

@@ -64,7 +64,8 @@ var goSCMs = map[string][]recordedDelivery{
 const (
 	pullOfGoSCM = "refs/heads/bradrydzewski-patch-1 - d2b75aa7797ec26b088fa2dd527e9d2c052fcedd " +
 		"0 by bradrydzewski: #1 from master, Update .drone.yml, "
-	pullAtBitbucket = "refs/heads/master - - 0 by Brad Rydzewski: #1 from develop, Awesome new feature, "
+	pullAtBitbucket = "refs/heads/master - - 0 by Brad Rydzewski: #1 from develop, " +
+		"Awesome new feature, "
 )
 
 // goPlaygrounds were recorded at GitHub in 2015 and 2019. Those of Bitbucket are samples of its

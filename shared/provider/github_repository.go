@@ -228,7 +228,8 @@ func (g *gitHub) look(ctx context.Context, cred Credential, path string, into an
 	return g.askForRepository(ctx, k, cred, into)
 }
 
-// askForRepository is [gitHub.askAgain] for a call that an organization's single sign-on may refuse.
+// askForRepository is [gitHub.askAgain] for a call that an organization's single sign-on may
+// refuse.
 func (g *gitHub) askForRepository(
 	ctx context.Context, k call, cred Credential, into any,
 ) (reply, error) {

@@ -168,7 +168,9 @@ func (g gitHubWebhooks) TestWebhook(
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (g gitHubWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/settings/hooks") }
+func (g gitHubWebhooks) WebhooksURL(webURL string) string {
+	return under(webURL, "/settings/hooks")
+}
 
 // hooks makes a call for a repository's webhooks.
 func (g gitHubWebhooks) hooks(

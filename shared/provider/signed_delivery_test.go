@@ -57,7 +57,8 @@ func TestWhatGitHubTellsOfAPush(t *testing.T) {
 	testkit.Want(t, "how many titles", len(many.Titles), MaxTitles)
 	testkit.Want(t, "the newest title", many.Titles[0], "2047 <b>")
 	testkit.Want(t, "it is forced", many.Forced, true)
-	testkit.Want(t, "the comparison", many.CompareURL, "https://github.com/acme/web/compare/1111...aaaa")
+	testkit.Want(t, "the comparison", many.CompareURL,
+		"https://github.com/acme/web/compare/1111...aaaa")
 }
 
 func TestWhatGitHubTellsOfAPullRequest(t *testing.T) {

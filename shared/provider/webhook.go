@@ -19,12 +19,13 @@ import (
 // Failures are those of [Platform]'s Check, [problem.RepositoryUnknown], and
 // [problem.WebhooksForbidden] if the token's user may not administer the repository's webhooks:
 // with the reason "scope" if the token lacks the permission, which the parameter "missing" names,
-// else "role".
+// else "role". To tell them apart, a refused call may cost one more.
 type WebhookPlatform interface {
 	RepositoryPlatform
 
 	// CreateWebhook installs a webhook. [problem.WebhooksFull] if the repository has as many as the
-	// platform allows, [problem.RepositoryArchived] if it takes none.
+	// platform allows, [problem.RepositoryArchived] if it takes none. Where the platform refuses a
+	// second one with the same URL, the first is found and repaired.
 	CreateWebhook(ctx context.Context, cred Credential, repository string, want WebhookParams) (
 		Webhook, error,
 	)
@@ -38,6 +39,7 @@ type WebhookPlatform interface {
 
 	// RepairWebhook makes a webhook what is wanted: its address, events, secret, and active. It sets
 	// the secret in every case, because some edits clear it. It may take two calls.
+	// [problem.WebhookLost] if there is none with the id.
 	RepairWebhook(ctx context.Context, cred Credential, repository, id string, want WebhookParams) (
 		Webhook, error,
 	)
@@ -45,7 +47,8 @@ type WebhookPlatform interface {
 	// DeleteWebhook deletes a webhook. One that doesn't exist is nil.
 	DeleteWebhook(ctx context.Context, cred Credential, repository, id string) error
 
-	// TestWebhook asks for a test delivery. [ErrNoTest] where the platform's API has none.
+	// TestWebhook asks for a test delivery. [ErrNoTest] where the platform's API has none,
+	// [problem.WebhookLost] if there is no webhook with the id.
 	TestWebhook(ctx context.Context, cred Credential, repository, id string) error
 
 	// WebhooksURL returns the page where a user manages the webhooks of a repository by hand, given
@@ -68,8 +71,8 @@ func WebhooksOf(p Platform) (WebhookPlatform, bool) {
 	return hooks, ok
 }
 
-// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks or,
-// unless missing is "", of a token that lacks that permission.
+// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks
+// or, unless missing is "", of a token that lacks that permission.
 func (c *client) webhooksForbidden(missing string) *problem.Problem {
 	if missing != "" {
 		return c.problem(problem.WebhooksForbidden).Because("scope").With("missing", missing)
@@ -235,10 +238,11 @@ type MergeRequest struct {
 }
 
 // MergePlatform is a [WebhookPlatform] that can be asked about a merge request, for the deliveries
-// that no signature covers.
+// that no signature covers, and for Bitbucket's, which have short hashes.
 type MergePlatform interface {
 	// MergeRequest returns the target branch, the head or, once merged, the merge commit, and the
-	// state as a Change. The Action of an open request is "updated".
+	// state as a Change. The Action of an open request is "updated". [problem.RefUnknown] if there is
+	// none with the number.
 	MergeRequest(ctx context.Context, cred Credential, repository, number string) (Change, error)
 }
 
