@@ -108,7 +108,10 @@ func (w *world) webhooks(p provider.Platform, cred provider.Credential) {
 
 // unknownHook are ids of webhooks that don't exist, in the form that each platform has.
 var unknownHook = map[string]string{
+	provider.Codeup:    "4711",
+	provider.Gitee:     "4711",
 	provider.GitHub:    "4711",
+	provider.GitLab:    "4711",
 	provider.Bitbucket: "{33333333-0000-4000-8000-000000000000}",
 }
 
@@ -126,13 +129,15 @@ func (w *world) pastes(name string, p provider.TokenPlatform) {
 		_, _ = p.Check(ctx, provider.Credential{
 			Access: w.fullCodeupToken(), Username: "alice", Organization: mainOrganization,
 		})
-		w.repositories(p, provider.Credential{
-			Access: w.fullCodeupToken(), Organization: mainOrganization,
-		})
+		cred := provider.Credential{Access: w.fullCodeupToken(), Organization: mainOrganization}
+		w.repositories(p, cred)
+		w.webhooks(p, cred)
 	} else {
-		w.repositories(p, provider.Credential{
+		cred := provider.Credential{
 			Access: secret.New("glpat-sandbox-alice-good"), Address: address,
-		})
+		}
+		w.repositories(p, cred)
+		w.webhooks(p, cred)
 	}
 	for _, on := range switches {
 		if on != "" {
@@ -176,7 +181,7 @@ func (w *world) fullCodeupToken() secret.Text {
 		CloneAccount: "alice",
 		Permissions: append(
 			codeup.Minimal(), codeup.UserInfo, codeup.Organizations, codeup.Roles, codeup.Commits,
-			codeup.Files),
+			codeup.Files, codeup.MergeRequests),
 	})
 }
 
