@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/provider"
@@ -74,7 +75,7 @@ func TestACrashOfARunOrAReplayLosesNoEvent(t *testing.T) {
 			}
 			h.receiver.set(nil)
 			row := h.row()
-			h.Advance(minute)
+			h.Advance(time.Minute)
 			h.calls.reset(at, after)
 			crashed = crashing(func() {
 				if sub, err := h.service.Forward(t.Context(), row); err == nil {
@@ -102,7 +103,7 @@ func TestACrashOfARunOrAReplayLosesNoEvent(t *testing.T) {
 func (h *harness) settle() {
 	h.Helper()
 	for range 60 {
-		h.Advance(minute)
+		h.Advance(time.Minute)
 		if due := h.row().DueAt; !due.IsZero() && !due.After(h.Now()) {
 			h.forward()
 		}
@@ -136,7 +137,7 @@ func TestManyDeliveriesAtOnceAreToldOnceAndInOrder(t *testing.T) {
 	})
 	start := h.Now()
 	h.receiver.set(func(http.ResponseWriter, got) int {
-		if h.Now().Sub(start) < minute {
+		if h.Now().Sub(start) < time.Minute {
 			return http.StatusInternalServerError
 		}
 		return http.StatusOK
@@ -157,7 +158,7 @@ func TestManyDeliveriesAtOnceAreToldOnceAndInOrder(t *testing.T) {
 	}
 	for i, j := range jobs {
 		if i == len(jobs)/2 {
-			h.Advance(minute) // the receiver recovers
+			h.Advance(time.Minute) // the receiver recovers
 		}
 		next <- j
 	}

@@ -26,7 +26,7 @@ func TestAnEventThatTheReceiverRefusesIsSentAgainWithItsID(t *testing.T) {
 	h.forward()                                      // in the pause
 	testkit.Want(t, "tries", seen[h.row().Events[0].ID], 1)
 	for range 6 {
-		h.Advance(minute)
+		h.Advance(time.Minute)
 		h.forward()
 	}
 	want(t, "told", h.receiver.told(), "heads/main=b heads/main=c")

@@ -121,7 +121,7 @@ func TestALateDeliveryIsSuperseded(t *testing.T) {
 	// The ref has moved on to what no delivery has told of.
 	h.set("heads/main", "e")
 	check(t, h.signed(push("d4", "main", "x", "d")))
-	testkit.Want(t, "sync after a loss", h.row().SyncAt, h.Now().Add(minute))
+	testkit.Want(t, "sync after a loss", h.row().SyncAt, h.Now().Add(time.Minute))
 }
 
 func TestWhatIsNotSignedIsToldAsThePlatformSays(t *testing.T) {
