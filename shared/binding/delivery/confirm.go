@@ -23,31 +23,28 @@ const (
 	maxName = 1024
 )
 
-// questions asks a platform about what a delivery tells, each thing once.
+// questions asks a platform about what a delivery tells. It asks after the row was read and before it
+// is saved, so that what the platform says is newer than what the row knows.
 type questions struct {
 	service *Service
 	hooks   provider.WebhookPlatform
 	sub     binding.Subscription
 
 	cred   *provider.Credential
-	heads  map[string]provider.Commit // of a deleted ref the zero value
-	merges map[string]provider.Change
+	asked  int
 	missed bool // a ref has moved on, and the subscription doesn't know to where
 }
 
 func newQuestions(
 	s *Service, hooks provider.WebhookPlatform, sub binding.Subscription,
 ) *questions {
-	return &questions{
-		service: s, hooks: hooks, sub: sub,
-		heads: map[string]provider.Commit{}, merges: map[string]provider.Change{},
-	}
+	return &questions{service: s, hooks: hooks, sub: sub}
 }
 
 // credential returns the binding's token. A binding that another user has bound since the last sync
 // is [problem.SubscriptionUnknown].
 func (q *questions) credential(ctx context.Context) (provider.Credential, error) {
-	if len(q.heads)+len(q.merges) >= maxQuestions {
+	if q.asked++; q.asked > maxQuestions {
 		return provider.Credential{}, problem.New(problem.TooManyCalls)
 	}
 	if q.cred == nil {
@@ -65,9 +62,6 @@ func (q *questions) credential(ctx context.Context) (provider.Credential, error)
 
 // head returns the head of a ref; its hash is "" if there is no such ref.
 func (q *questions) head(ctx context.Context, ref string) (provider.Commit, error) {
-	if known, ok := q.heads[ref]; ok {
-		return known, nil
-	}
 	cred, err := q.credential(ctx)
 	if err != nil {
 		return provider.Commit{}, err
@@ -76,15 +70,11 @@ func (q *questions) head(ctx context.Context, ref string) (provider.Commit, erro
 	if err != nil && !problem.Is(err, problem.RefUnknown) {
 		return provider.Commit{}, err
 	}
-	q.heads[ref] = commit
 	return commit, nil
 }
 
 // merge returns a merge request; Merge is nil if there is none with the number.
 func (q *questions) merge(ctx context.Context, number string) (provider.Change, error) {
-	if known, ok := q.merges[number]; ok {
-		return known, nil
-	}
 	platform, ok := q.hooks.(provider.MergePlatform)
 	if !ok {
 		return provider.Change{}, nil
@@ -97,7 +87,6 @@ func (q *questions) merge(ctx context.Context, number string) (provider.Change, 
 	if err != nil && !problem.Is(err, problem.RefUnknown) {
 		return provider.Change{}, err
 	}
-	q.merges[number] = change
 	return change, nil
 }
 

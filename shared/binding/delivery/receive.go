@@ -129,17 +129,23 @@ func (s *Service) authenticate(
 	}
 	d, err = hooks.Delivery(provider.DeliveryRequest{
 		Header: in.Header, Body: in.Body, Secret: key, Signed: sub.Signed, HookID: sub.HookID,
-		Now: s.ledger.Now(),
+		WebURL: sub.Repository.WebURL, Now: s.ledger.Now(),
 	})
 	switch {
 	case !known || errors.Is(err, provider.ErrNotAuthentic):
 		return sub, d, unknown
 	case err != nil:
 		return sub, d, problem.New(problem.InputMalformed).Because("type").With("field", "body").From(err)
-	case d.RepositoryID != sub.Repository.ID && (d.RepositoryID != "" || len(d.Changes) > 0):
+	case !about(d, sub.Repository.ID):
 		return sub, d, unknown
 	}
 	return sub, d, nil
+}
+
+// about reports whether a delivery is about the repository with the id. One that tells of nothing
+// doesn't have to name it.
+func about(d provider.Delivery, id string) bool {
+	return provider.SameRepository(d.RepositoryID, id) || d.RepositoryID == "" && len(d.Changes) == 0
 }
 
 // takes reports whether a subscription takes deliveries.
@@ -201,6 +207,7 @@ type write struct {
 // edit adds what the delivery tells of to the row.
 func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
 	w.saved, w.refused, w.lease, w.err = false, false, time.Time{}, nil
+	w.asked, w.missed = 0, false
 	if w.refused = !takes(*row); w.refused {
 		return false
 	}
