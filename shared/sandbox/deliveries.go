@@ -85,8 +85,8 @@ func (s *Sandbox) TestDelivery(name Platform, path string) {
 	})
 }
 
-// PushCommit pushes a commit with a message to a branch of a repository, or to the default branch if
-// branch is "", as a user who edits a file on the platform's site. It returns the commit's hash.
+// PushCommit pushes a commit with a message to a branch of a repository, or to the default branch
+// if branch is "", as a user who edits a file on the platform's site. It returns the commit's hash.
 func (s *Sandbox) PushCommit(
 	ctx context.Context, name Platform, path, branch, message, user string,
 ) (string, error) {
@@ -142,8 +142,8 @@ func (s *Sandbox) ChangeMerge(
 	return c, nil
 }
 
-// PushURL returns the address for git with a user's name and password, which may push. At Codeup the
-// user is a clone account, and the path begins with the organization.
+// PushURL returns the address for git with a user's name and password, which may push. At Codeup
+// the user is a clone account, and the path begins with the organization.
 func PushURL(origin string, name Platform, path, user string) string {
 	scheme, host, _ := strings.Cut(origin, "://")
 	folder := git.DemoFolder(string(name))
