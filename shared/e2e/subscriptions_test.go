@@ -179,11 +179,13 @@ func (c *laptopClient) consent(page string) string {
 		r.Header.Set("Cookie", cookie)
 		return c.send(r)
 	}
-	cookie, _, _ = strings.Cut(post(url.Values{"do": {"login:alice"}}).header.Get("Set-Cookie"), ";")
+	signedIn := post(url.Values{"do": {"login:alice"}})
+	cookie, _, _ = strings.Cut(signedIn.header.Get("Set-Cookie"), ";")
+	page = c.sandbox + signedIn.header.Get("Location") // without a prompt for the user
 	shown := c.request(http.MethodGet, page, nil)
 	shown.Header.Set("Cookie", cookie)
 	form := url.Values{"do": {"authorize"}}
-	scope := regexp.MustCompile(`name="scope" value="([^"]+)"`)
+	scope := regexp.MustCompile(`name="scope" value="([^"]+)" checked>`)
 	for _, found := range scope.FindAllStringSubmatch(c.send(shown).text, -1) {
 		form.Add("scope", found[1])
 	}
