@@ -55,7 +55,7 @@ func (s *Subscription) Record(
 		return true
 	}
 	pause := min(minSourceBackoff<<min(e.Tries-1, 20), maxSourceBackoff)
-	e.At = r.At.Add(pause + jitter(pause/4))
+	e.At = r.At.Add(pause + jitter(pause/4).Truncate(time.Millisecond)) // as the index has it
 	s.pause(r)
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/delivery"
@@ -60,7 +61,7 @@ func TestE2_ARepeatedDeliveryIsOneEvent(t *testing.T) {
 
 	// After more events than the row knows by their ids, the ref's head tells.
 	for i := range binding.MaxSeen + 1 {
-		h.Advance(minute)
+		h.Advance(time.Minute)
 		check(t, h.signed(push(fmt.Sprint("n", i), fmt.Sprint(i%3), fmt.Sprint(i-3), fmt.Sprint(i))))
 	}
 	before := len(h.receiver.taken())
@@ -191,7 +192,7 @@ func TestE11_AFloodIsLeftToASyncAndDelaysNoOther(t *testing.T) {
 		Platform: forgeName, ID: other.ID, Header: header, Body: body,
 	}))
 	testkit.Want(t, "the other's", len(h.receiver.taken()), 121)
-	h.Advance(minute)
+	h.Advance(time.Minute)
 	check(t, h.signed(push("later", "main", commit(120), "z")))
 	testkit.Want(t, "a minute later", len(h.receiver.taken()), 122)
 }

@@ -127,3 +127,6 @@ func unsigned(key secret.Text, d provider.Delivery) (http.Header, []byte) {
 	body, _ := json.Marshal(d)
 	return http.Header{"X-Token": {key.Reveal()}}, body
 }
+
+// testDelivery is a delivery that a user asked for to see whether one arrives.
+func testDelivery(id string) provider.Delivery { return provider.Delivery{ID: id, Test: true} }

@@ -77,7 +77,7 @@ func (s *Service) send(
 ) (binding.Subscription, error) {
 	for {
 		b := s.batch(sending, sub)
-		b.more = b.more && sending.Err() == nil
+		b.stop = b.stop || sending.Err() != nil
 		next, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
 			return s.note(ctx, row, &b)
 		})
@@ -96,28 +96,29 @@ func (s *Service) send(
 type batch struct {
 	lease   time.Time // with which it was sent
 	results []binding.ForwardResult
-	more    bool // may be sent
+	stop    bool // sending has ended, or the receiver wants to be left alone
 	dead    []string
+	more    bool // the row has more to send now, and this invocation does it
 }
 
 // batch sends events.
 func (s *Service) batch(sending context.Context, sub binding.Subscription) batch {
-	b := batch{lease: sub.Lease, more: true}
+	b := batch{lease: sub.Lease}
 	until := sub.Lease.Add(sendPeriod - leasePeriod)
-	for b.more && len(b.results) < maxBatch {
+	for !b.stop && len(b.results) < maxBatch {
 		due := sub.Sendable(s.ledger.Now())
 		if len(due) == 0 || sending.Err() != nil || s.ledger.Now().After(until) {
 			break
 		}
 		r, err := s.post(sending, sub, due[0])
 		if err != nil && sending.Err() != nil {
-			b.more = false // it was our time that ended, and says nothing of the receiver
+			b.stop = true // it was our time that ended, and says nothing of the receiver
 			break
 		}
 		b.results = append(b.results, r)
 		sub.Record(r, noJitter)
-		b.more = r.Taken || r.Answer != 0 && r.RetryAfter == 0 &&
-			r.Answer != http.StatusTooManyRequests && r.Answer != http.StatusServiceUnavailable
+		b.stop = !r.Taken && (r.Answer == 0 || r.RetryAfter > 0 ||
+			r.Answer == http.StatusTooManyRequests || r.Answer == http.StatusServiceUnavailable)
 	}
 	return b
 }
@@ -147,7 +148,7 @@ func (s *Service) note(ctx context.Context, row *binding.Subscription, b *batch)
 		}
 	}
 	now, own := s.ledger.Now(), row.Lease.Equal(b.lease)
-	b.more = b.more && own && row.Stage == binding.SubscriptionActive && len(row.Sendable(now)) > 0
+	b.more = !b.stop && own && row.Stage == binding.SubscriptionActive && len(row.Sendable(now)) > 0
 	switch {
 	case b.more:
 		row.Lease = now.Add(leasePeriod)

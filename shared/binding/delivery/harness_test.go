@@ -8,11 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
@@ -167,9 +167,20 @@ type harness struct {
 	service *delivery.Service
 }
 
+// folder is an empty one, in memory if there is a file system in memory.
+func folder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "bindery-delivery-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func newHarness(t testing.TB) *harness {
 	t.Helper()
-	dir := t.TempDir()
+	dir := folder(t)
 	rows, err := bolt.Open(filepath.Join(dir, "bindery.db"))
 	check(t, err)
 	t.Cleanup(func() { _ = rows.Close() })
@@ -335,5 +346,3 @@ func (h *harness) metrics() string {
 	}
 	return strings.Join(kinds, " ")
 }
-
-const minute = time.Minute

@@ -121,7 +121,7 @@ func TestALateDeliveryIsSuperseded(t *testing.T) {
 	// The ref has moved on to what no delivery has told of.
 	h.set("heads/main", "e")
 	check(t, h.signed(push("d4", "main", "x", "d")))
-	testkit.Want(t, "sync after a loss", h.row().SyncAt, h.Now().Add(minute))
+	testkit.Want(t, "sync after a loss", h.row().SyncAt, h.Now().Add(time.Minute))
 }
 
 func TestWhatIsNotSignedIsToldAsThePlatformSays(t *testing.T) {
@@ -149,11 +149,11 @@ func TestWhatIsNotSignedIsToldAsThePlatformSays(t *testing.T) {
 func TestADeletedRefThatOnlyASyncKnowsIsTold(t *testing.T) {
 	h := newHarness(t)
 	check(t, h.table.SaveSubscriptionHeads(t.Context(), binding.Heads{
-		Subscription: hookID, List: []binding.Head{{Ref: "refs/heads/old", Commit: "o"}},
+		Subscription: hookID, List: []binding.Head{{Ref: "refs/heads/old", Commit: strings.Repeat("0a", 20)}},
 	}))
 	check(t, h.unsigned(push("d1", "old", "x", "")))
 	e := h.receiver.taken()[0].Data
-	want(t, "before", e.Before, "o")
+	want(t, "before", e.Before, strings.Repeat("0a", 20))
 	testkit.Want(t, "deleted", e.Deleted, true)
 }
 
