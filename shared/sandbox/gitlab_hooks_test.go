@@ -47,6 +47,7 @@ func TestGitLabsHookLosesItsTokensWithItsAddress(t *testing.T) {
 	wantAt(t, moved.body, map[string]any{"token_present": false, "signing_token_present": false})
 	again := w.call("PUT", id, `{"url":"https://one.invalid/","token":"t"}`)
 	wantAt(t, again.body, map[string]any{"token_present": true})
+	testkit.Want(t, "unknown", w.call("GET", "/99", "").get("message"), "404 Not found")
 	for body, want := range map[string]int{
 		`{}`: 400, `{"url":"ftp://one.invalid"}`: 422, `[]`: 400,
 		`{"url":"https://one.invalid/","signing_token":"whsec_short"}`: 422,

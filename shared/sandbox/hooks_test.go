@@ -273,6 +273,8 @@ func hookBodies() map[Platform]string {
 			`"events":["push","pull_request"]}`,
 		Bitbucket: `{"url":"%s","secret":"s3cret","active":true,"description":"d",` +
 			`"events":["repo:push"]}`,
+		Codeup: `{"url":"%s","token":"s3cret","pushEvents":true,"tagPushEvents":true,` +
+			`"mergeRequestsEvents":true,"enableSslVerification":true}`,
 		Gitee: `{"url":"%s","password":"s3cret","encryption_type":1,"tag_push_events":true,` +
 			`"merge_requests_events":true}`,
 		GitLab: `{"url":"%s","token":"s3cret","tag_push_events":true,"merge_requests_events":true}`,

@@ -79,8 +79,8 @@ func (s *Server) deliveredRepository(found platform.Repository) platform.Object 
 	return o
 }
 
-// pushBody describes all changed refs. A ref that doesn't exist is null, and of an annotated tag the
-// target is the commit.
+// pushBody describes all changed refs. A ref that doesn't exist is null, and the target of an
+// annotated tag is the commit.
 func (s *Server) pushBody(push platform.Push) platform.Object {
 	changes := []platform.Object{}
 	page := s.Origin(platform.Elsewhere()) + "/" + push.Repository.Path

@@ -201,8 +201,8 @@ func (s *Server) deleteHook(
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// Delivered does nothing: the API doesn't tell how a delivery was answered, and Bitbucket disables no
-// webhook.
+// Delivered does nothing: the API doesn't tell how a delivery was answered, and Bitbucket disables
+// no webhook.
 func (s *Server) Delivered(string, string, int) {}
 
 // actor describes a user who sends a delivery.

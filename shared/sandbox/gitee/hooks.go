@@ -111,8 +111,8 @@ func (s *Server) listHooks(w http.ResponseWriter, r *http.Request, found platfor
 	platform.WriteJSON(w, http.StatusOK, list)
 }
 
-// createHook makes a webhook that sends pushes unless the request says otherwise. Gitee documents no
-// limit.
+// createHook makes a webhook that sends pushes unless the request says otherwise. Gitee documents
+// no limit.
 func (s *Server) createHook(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	h, ok := readHook(w, r, hook{Push: true})
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"bindery/shared/sandbox/platform"
 )
 
-// hook is a webhook, with the fields of a request and what has become of its deliveries.
+// hook is a webhook, with the fields of a request and the failures of its deliveries.
 type hook struct {
 	URL            string `json:"url"`
 	Name           string `json:"name"`
@@ -192,7 +192,7 @@ func (s *Server) findHook(r *http.Request, p platform.Repository) (platform.Hook
 	id, _ := strconv.ParseInt(r.PathValue("hook"), 10, 64)
 	h, ok := s.hooks.Find(p.Path, id)
 	if !ok {
-		return h, notFound("Hook")
+		return h, failure(http.StatusNotFound, "404 Not found") // without naming what
 	}
 	return h, nil
 }
@@ -299,7 +299,7 @@ func (s *Server) testDelivery(
 }
 
 // Delivered notes the answer to a webhook's delivery, 0 if there was none. After a few failures in
-// a row the webhook is disabled for a while, which doubles with each, and at last for good.
+// a row the webhook is disabled for a while, which doubles with each, and at last permanently.
 func (s *Server) Delivered(repository, hookID string, status int) {
 	id, _ := strconv.ParseInt(hookID, 10, 64)
 	s.hooks.Edit(repository, id, func(h *hook) {
