@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"bindery/shared/sandbox/git"
@@ -14,7 +15,7 @@ import (
 // Delivery is a delivery of a webhook, with what has become of it.
 type Delivery = hooks.Delivery
 
-// deliverer is a platform with webhooks.
+// deliverer is what a platform has for webhooks.
 type deliverer interface {
 	// Deliveries returns what the webhooks of a repository send because of a push. It may be called
 	// by several goroutines at once.
@@ -25,15 +26,12 @@ type deliverer interface {
 	Webhooks() []platform.Webhook
 	// ChangeMerge opens or changes a merge request. See [platform.Merges].
 	ChangeMerge(repository string, c platform.MergeChange) (platform.MergeChange, bool)
+	FindMerge(repository, number string) (platform.Merge, bool)
 }
 
 // pushed queues what a platform delivers because of a push.
 func (s *Sandbox) pushed(name Platform, push platform.Push) {
-	p, ok := s.find(name).(deliverer)
-	if !ok {
-		return
-	}
-	path := push.Repository.Path
+	p, path := s.find(name), push.Repository.Path
 	s.sender.Send(hooks.Repository{Platform: name, Path: path}, p.Deliveries(push),
 		func(hook string, status int) { p.Delivered(path, hook, status) })
 }
@@ -41,11 +39,7 @@ func (s *Sandbox) pushed(name Platform, push platform.Push) {
 // send posts one delivery of a platform.
 func (s *Sandbox) send(name Platform, repository string, out platform.Outgoing) <-chan int {
 	return s.sender.Post(hooks.Repository{Platform: name, Path: repository}, out,
-		func(hook string, status int) {
-			if p, ok := s.find(name).(deliverer); ok {
-				p.Delivered(repository, hook, status)
-			}
-		})
+		func(hook string, status int) { s.find(name).Delivered(repository, hook, status) })
 }
 
 // Deliveries returns the last 200 deliveries of a repository, oldest first. At Codeup the path
@@ -91,29 +85,65 @@ func (s *Sandbox) TestDelivery(name Platform, path string) {
 	})
 }
 
-// PushCommit pushes a commit with a message to a branch of a repository, or to the default branch if
-// branch is "", as a user who edits a file on the platform's site. It returns the commit's hash.
+// PushCommit pushes a commit with a message to a branch of a repository, or to the default branch
+// if branch is "", as a user who edits a file on the platform's site. It returns the commit's hash.
 func (s *Sandbox) PushCommit(
 	ctx context.Context, name Platform, path, branch, message, user string,
 ) (string, error) {
+	return s.commit(ctx, name, path, git.CommitRequest{
+		Branch: branch, Message: message, Author: user,
+	})
+}
+
+// commit makes a commit in a repository, and sends the deliveries of this push.
+func (s *Sandbox) commit(
+	ctx context.Context, name Platform, path string, in git.CommitRequest,
+) (string, error) {
 	r := s.repository(name, path)
-	return s.git.Commit(ctx, r.Repository, git.CommitRequest{
-		Branch: branch, Message: message, Author: user, At: s.options.Now(),
-	}, s.gitPushed(name, r, user))
-}
-
-// gitPushed returns the function that git calls with the changes of a push.
-func (s *Sandbox) gitPushed(
-	name Platform, r platform.Repository, user string,
-) func([]git.Change) {
-	return func(changes []git.Change) {
+	in.At = s.options.Now()
+	return s.git.Commit(ctx, r.Repository, in, func(changes []git.Change) {
 		r.Repository = s.git.Current(r.Repository)
-		s.pushed(name, platform.NewPush(r, changes, user))
-	}
+		s.pushed(name, platform.NewPush(r, changes, in.Author))
+	})
 }
 
-// PushURL returns the address for git with a user's name and password, which may push. At Codeup the
-// user is a clone account, and the path begins with the organization.
+// ChangeMerge opens a merge request, or updates, closes or merges the open one with the change's
+// number, as a user does, and sends the deliveries. The head is the source branch's commit. A merge
+// makes a merge commit, and is a push too. It returns the change with what the request had before.
+func (s *Sandbox) ChangeMerge(
+	ctx context.Context, name Platform, path string, c platform.MergeChange, user string,
+) (platform.MergeChange, error) {
+	p := s.find(name)
+	if c.Action != "open" {
+		before, ok := p.FindMerge(path, strconv.Itoa(c.Number))
+		if !ok {
+			return c, fmt.Errorf("sandbox: there is no merge request %d", c.Number)
+		}
+		c.Source, c.Target = before.Source, before.Target
+	}
+	head, ok := s.repository(name, path).Commit("heads/" + c.Source)
+	if !ok {
+		return c, fmt.Errorf("sandbox: there is no branch %q", c.Source)
+	}
+	c.Head = head.Hash
+	if c.Action == "merge" {
+		commit, err := s.commit(ctx, name, path, git.CommitRequest{
+			Branch: c.Target, Merge: c.Source, Message: "Merge " + c.Source, Author: user,
+		})
+		if err != nil {
+			return c, err
+		}
+		c.MergeCommit = commit
+	}
+	if c, ok = p.ChangeMerge(path, c); !ok {
+		return c, fmt.Errorf("sandbox: merge request %d is not open", c.Number)
+	}
+	s.pushed(name, platform.Push{Repository: s.repository(name, path), Pusher: user, Merge: &c})
+	return c, nil
+}
+
+// PushURL returns the address for git with a user's name and password, which may push. At Codeup
+// the user is a clone account, and the path begins with the organization.
 func PushURL(origin string, name Platform, path, user string) string {
 	scheme, host, _ := strings.Cut(origin, "://")
 	folder := git.DemoFolder(string(name))

@@ -36,7 +36,7 @@ func newHookWorld(t *testing.T, p Platform) *hookWorld {
 		repository: platform.NewRepository(p, "alice/hello"),
 		posted:     make(chan platform.Outgoing, 100),
 	}
-	w.deliverer = w.find(p).(deliverer)
+	w.deliverer = w.find(p)
 	w.env.Send = func(_ Platform, repository string, o platform.Outgoing) <-chan int {
 		answer := make(chan int, 1)
 		w.Delivered(repository, o.Hook, w.status)

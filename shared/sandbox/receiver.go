@@ -118,8 +118,7 @@ func (r *receiver) post(w http.ResponseWriter, in *http.Request) {
 		Type string
 		Data struct {
 			Received
-			Repository struct{ Name string }
-			ID         json.RawMessage // is in the header
+			Repository struct{ Name string } `json:"repository"`
 		}
 	}
 	if err := json.Unmarshal(body, &event); err != nil {

@@ -8,8 +8,8 @@
 //
 // This package has what surrounds the platforms: routing, the log of requests, faults, and the
 // page for a person. Each platform has a package of its own below this one; oauth is the part that
-// Gitee, GitHub and Bitbucket share, git serves repositories, hooks sends the deliveries of webhooks,
-// page has the templates.
+// Gitee, GitHub and Bitbucket share, git serves repositories, hooks sends the deliveries of
+// webhooks, page has the templates.
 package sandbox
 
 import (
@@ -100,6 +100,7 @@ type Sandbox struct {
 // server is one of the platforms.
 type server interface {
 	http.Handler
+	deliverer
 	Name() Platform
 	// Serves reports whether a path, without the origin, belongs to this platform.
 	Serves(path string) bool
@@ -111,8 +112,8 @@ type server interface {
 	SetSwitch(name string, on bool) bool
 }
 
-// New returns a sandbox with its users and tokens. It panics without a clock or a random source, and
-// at a key that is not base64.
+// New returns a sandbox with its users and tokens. It panics without a clock or a random source,
+// and at a key that is not base64.
 func New(o Options) *Sandbox {
 	if o.Now == nil || o.Random == nil {
 		panic("sandbox: Options.Now and Options.Random are needed")

@@ -25,12 +25,8 @@ func webhooksURL(name Platform, path string) string {
 
 // withWebhooks returns the repositories of a platform that have a webhook.
 func withWebhooks(p server) []repositoryLink {
-	d, ok := p.(deliverer)
-	if !ok {
-		return nil
-	}
 	var all []repositoryLink
-	for _, h := range d.Webhooks() {
+	for _, h := range p.Webhooks() {
 		all = append(all, repositoryLink{h.Repository, webhooksURL(p.Name(), h.Repository)})
 	}
 	return slices.Compact(all)
@@ -40,12 +36,11 @@ func withWebhooks(p server) []repositoryLink {
 func (s *Sandbox) showWebhooks(w http.ResponseWriter, r *http.Request) {
 	path := r.FormValue("repository")
 	p := s.find(Platform(r.FormValue("platform")))
-	d, ok := p.(deliverer)
-	if !ok || path == "" {
+	if p == nil || path == "" {
 		http.NotFound(w, r)
 		return
 	}
-	own := slices.DeleteFunc(d.Webhooks(), func(h platform.Webhook) bool {
+	own := slices.DeleteFunc(p.Webhooks(), func(h platform.Webhook) bool {
 		return h.Repository != path
 	})
 	deliveries := s.Deliveries(p.Name(), path)
@@ -73,8 +68,7 @@ func (s *Sandbox) postWebhooks(r *http.Request, p server, in map[string]string) 
 	if in["n"] == "" {
 		n = 1
 	}
-	d, ok := p.(deliverer)
-	if !ok || !slices.ContainsFunc(d.Webhooks(), func(h platform.Webhook) bool {
+	if !slices.ContainsFunc(p.Webhooks(), func(h platform.Webhook) bool {
 		return h.Repository == path
 	}) {
 		return "the repository has no webhook"

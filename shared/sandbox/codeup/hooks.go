@@ -117,3 +117,8 @@ func (s *Server) deleteHook(_ call, path string, id int64) (any, *apiError) {
 // Delivered does nothing: the API doesn't tell how a delivery was answered, and Codeup is not known
 // to disable a webhook.
 func (s *Server) Delivered(string, string, int) {}
+
+// Webhooks lists the webhooks of all repositories.
+func (s *Server) Webhooks() []platform.Webhook {
+	return s.hooks.Describe(func(h hook) (string, bool) { return h.URL, true })
+}

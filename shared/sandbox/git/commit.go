@@ -18,8 +18,8 @@ type CommitRequest struct {
 	Merge string
 }
 
-// Commit makes a commit on a branch, which need not exist, and returns its hash. It calls pushed as
-// [Server.Serve] does.
+// Commit makes a commit on a branch and returns its hash. A branch that doesn't exist begins at the
+// default one. It calls pushed as [Server.Serve] does.
 func (s *Server) Commit(
 	ctx context.Context, r Repository, in CommitRequest, pushed func([]Change),
 ) (string, error) {
@@ -27,40 +27,29 @@ func (s *Server) Commit(
 	if err != nil {
 		return "", err
 	}
-	if in.Branch == "" {
-		in.Branch = "main"
-		if branches := s.Current(r).Branches; len(branches) > 0 {
-			in.Branch = branches[0]
-		}
-	}
 	hash := ""
 	err = s.change(ctx, r, d, func() error {
+		in.Branch = cmp.Or(in.Branch, d.main)
 		stream, err := d.stream(ctx, in)
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = d.run(ctx, stream, "fast-import", "--quiet")
 		}
-		if _, err := d.run(ctx, stream, "fast-import", "--quiet"); err != nil {
-			return err
-		}
-		hash, err = d.run(ctx, "", "rev-parse", "--verify", "refs/heads/"+in.Branch)
 		return err
-	}, pushed)
-	return strings.TrimSpace(hash), err
+	}, func(changes []Change) {
+		hash = changes[0].Commit
+		pushed(changes)
+	})
+	return hash, err
 }
 
 // stream returns a commit as git-fast-import reads it. A merge has what git's merge of the two
-// branches has, and fails if there is a conflict.
+// branches has, and fails if there is a conflict. Hold writing.
 func (d *disk) stream(ctx context.Context, in CommitRequest) (string, error) {
 	var b strings.Builder
 	data := func(text string) string { return fmt.Sprintf("data %d\n%s\n", len(text), text) }
-	ref := "refs/heads/" + in.Branch
-	fmt.Fprintf(&b, "commit %s\ncommitter %s <%s> %d +0000\n%s", ref,
+	fmt.Fprintf(&b, "commit refs/heads/%s\ncommitter %s <%s> %d +0000\n%s", in.Branch,
 		cmp.Or(in.Author, Person), Email, in.At.Unix(), data(in.Message+"\n"))
-	parent, err := d.run(ctx, "", "for-each-ref", "--format=%(objectname)", ref)
-	if err != nil {
-		return "", err
-	}
-	parent = strings.TrimSpace(parent)
+	parent := cmp.Or(d.refs["heads/"+in.Branch].commit, d.refs["heads/"+d.main].commit)
 	if parent != "" {
 		fmt.Fprintf(&b, "from %s\n", parent)
 	}
@@ -69,14 +58,11 @@ func (d *disk) stream(ctx context.Context, in CommitRequest) (string, error) {
 		fmt.Fprintf(&b, "M 100644 inline CHANGES\n%s", data(change))
 		return b.String(), nil
 	}
-	tree, err := d.run(ctx, "", "merge-tree", "--write-tree", ref, "refs/heads/"+in.Merge)
+	tree, err := d.run(ctx, "", "merge-tree", "--write-tree", parent, "refs/heads/"+in.Merge)
 	if err != nil {
 		return "", err
 	}
-	head, err := d.run(ctx, "", "rev-parse", "refs/heads/"+in.Merge)
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(&b, "merge %s\nM 040000 %s \n", strings.TrimSpace(head), strings.TrimSpace(tree))
+	fmt.Fprintf(&b, "merge %s\nM 040000 %s \n",
+		d.refs["heads/"+in.Merge].commit, strings.TrimSpace(tree))
 	return b.String(), nil
 }

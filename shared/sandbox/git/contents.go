@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Repository is a small repository. Until something is pushed to it, what is in it follows from its
-// fields, so that a platform's API can describe it, with the hashes that git has too, before git has
-// made it: each branch and each tag has a commit of its own, whose Dockerfile names it, and all have
-// the same parent. After a push [Server.Current] returns what git has.
+// Repository is a small repository. Until something is pushed to it, what is in it follows from
+// its fields, so that a platform's API can describe it, with the hashes that git has too, before
+// git has made it: each branch and each tag has a commit of its own, whose Dockerfile names it, and
+// all have the same parent. After a push [Server.Current] returns what git has.
 type Repository struct {
 	Name      string   // of the folder on disk: letters, digits and dashes
 	Branches  []string // the first is the default one; without any the repository is empty

@@ -16,7 +16,9 @@ type disk struct {
 	server *Server
 	folder string
 
-	writing sync.Mutex // held while a push changes the refs
+	writing sync.Mutex        // held while a push changes the refs; guards the next two
+	refs    map[string]target // nil before the first push
+	main    string            // the default branch
 
 	mu      sync.Mutex
 	commits map[string]Commit // that were read, by their full hashes

@@ -19,14 +19,14 @@ type Change struct {
 	// Forced says that the commit before is no ancestor of the one after.
 	Forced bool
 	// Commits are the ones that were pushed, oldest first: those that a moved ref didn't have, and
-	// those that no ref had if the ref is new. They are at most [MaxCommits], the newest.
+	// those that no ref had if the ref is new. They are at most [MaxCommits], the newest ones.
 	Commits []PushedCommit
 }
 
 // PushedCommit is a commit of a push. The time is in RFC 3339.
 type PushedCommit struct{ Hash, Message, Author, Email, Time string }
 
-// MaxCommits is how many commits of a change are told, as many as GitHub tells.
+// MaxCommits is how many commits of a change are listed, as many as GitHub sends.
 const MaxCommits = 2048
 
 // Zero is the hash of nothing, before a ref's creation and after its deletion.
@@ -41,31 +41,42 @@ func (s *Server) change(
 	defer cancel()
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	before, err := d.readRefs(ctx)
-	if err != nil {
+	if err := d.begin(ctx); err != nil {
 		return err
 	}
 	if err := write(); err != nil {
 		return err
 	}
 	after, err := d.readRefs(ctx)
-	if err != nil {
+	if err != nil || maps.Equal(d.refs, after) {
 		return err
-	}
-	if maps.Equal(before, after) {
-		return nil
 	}
 	now, err := d.current(ctx, r.Name, after)
 	if err != nil {
 		return err
 	}
-	changes, err := d.changes(ctx, before, after)
+	changes, err := d.changes(ctx, d.refs, after)
 	if err != nil {
 		return err
 	}
+	d.refs = after
 	s.pushedTo.Store(r.Name, now)
 	pushed(changes)
 	return nil
+}
+
+// begin reads refs and the default branch before the first change. Hold writing.
+func (d *disk) begin(ctx context.Context) error {
+	if d.refs != nil {
+		return nil
+	}
+	head, err := d.run(ctx, "", "symbolic-ref", "HEAD")
+	if err != nil {
+		return err
+	}
+	d.main = strings.TrimPrefix(strings.TrimSpace(head), "refs/heads/")
+	d.refs, err = d.readRefs(ctx)
+	return err
 }
 
 // readRefs returns the branches and tags, as "heads/NAME" and "tags/NAME". Those that lead to no
@@ -96,8 +107,8 @@ func (d *disk) readRefs(ctx context.Context) (map[string]target, error) {
 	return refs, nil
 }
 
-// current returns the repository with these refs. If HEAD's branch doesn't exist, HEAD becomes the
-// first branch.
+// current returns the repository with these refs. If the default branch doesn't exist, the first one
+// becomes it. Hold writing.
 func (d *disk) current(
 	ctx context.Context, name string, refs map[string]target,
 ) (Repository, error) {
@@ -116,17 +127,13 @@ func (d *disk) current(
 	if len(r.Branches) == 0 {
 		return r, nil
 	}
-	head, err := d.run(ctx, "", "symbolic-ref", "HEAD")
-	if err != nil {
-		return r, err
-	}
-	i := slices.Index(r.Branches, strings.TrimPrefix(strings.TrimSpace(head), "refs/heads/"))
+	i := slices.Index(r.Branches, d.main)
 	if i < 0 {
-		_, err := d.run(ctx, "", "symbolic-ref", "HEAD", "refs/heads/"+r.Branches[0])
+		d.main = r.Branches[0]
+		_, err := d.run(ctx, "", "symbolic-ref", "HEAD", "refs/heads/"+d.main)
 		return r, err
 	}
-	main := r.Branches[i]
-	r.Branches = slices.Insert(slices.Delete(r.Branches, i, i+1), 0, main)
+	r.Branches = slices.Insert(slices.Delete(r.Branches, i, i+1), 0, d.main)
 	return r, nil
 }
 
@@ -182,7 +189,11 @@ func (d *disk) describe(ctx context.Context, c *Change, from, to target, hashes 
 		c.Commits = append(c.Commits,
 			PushedCommit{of.Hash, of.Message, of.Author, of.Email, of.Time})
 	}
-	if from.commit == "" {
+	ahead := slices.ContainsFunc(hashes, func(hash string) bool {
+		of, _ := d.find(hash)
+		return of.Parent == from.commit
+	})
+	if from.commit == "" || ahead {
 		return nil
 	}
 	lost, err := d.list(ctx, 1, from.commit, to.commit)
@@ -205,31 +216,4 @@ func (d *disk) list(
 	out, err := d.run(ctx, input.String(),
 		"rev-list", "--topo-order", fmt.Sprintf("--max-count=%d", limit), "--stdin")
 	return strings.Fields(out), err
-}
-
-// Between returns the commits that one commit has and another hasn't, newest first, at most
-// [MaxCommits]. The hashes are full.
-func (r Repository) Between(without, of string) []Commit {
-	var all []Commit
-	if r.pushed == nil {
-		for c, found := r.Find(of); found && c.Hash != without; c, found = r.Find(c.Parent) {
-			if base, _ := r.Find(without); c.Hash == base.Parent {
-				break
-			}
-			all = append(all, c)
-		}
-		return all
-	}
-	d := r.pushed.disk
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	hashes, err := d.list(ctx, MaxCommits, of, without)
-	if err != nil || d.load(hashes) != nil {
-		return nil
-	}
-	for _, hash := range hashes {
-		c, _ := d.find(hash)
-		all = append(all, c)
-	}
-	return all
 }

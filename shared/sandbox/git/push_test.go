@@ -146,7 +146,7 @@ func TestAForcedPushAndADeletedBranchAreTold(t *testing.T) {
 	old := c.commit("old")
 	c.push("main")
 	c.git("reset", "--quiet", "--hard", "HEAD~1")
-	replaced := c.commit("new")
+	c.commit("new")
 	if _, err := c.try("push", "--quiet", "origin", "main"); err == nil {
 		t.Error("a push that isn't forced replaced a commit")
 	}
@@ -168,7 +168,6 @@ func TestAForcedPushAndADeletedBranchAreTold(t *testing.T) {
 	if _, err := c.try("push", "--quiet", "origin", "--delete", "main"); err == nil {
 		t.Error("the default branch was deleted")
 	}
-	testkit.Want(t, "between", len(c.current().Between(old, replaced)), 1)
 }
 
 func TestTagsAreToldWithTheirCommits(t *testing.T) {
@@ -284,7 +283,7 @@ func TestACommitOfThePlatformIsAPush(t *testing.T) {
 		testkit.Want(t, "first parent", of.Parent, main)
 		file, _ := of.File("new.txt")
 		testkit.Want(t, "the topic's file", file.Content, "of the topic")
-		testkit.Want(t, "between", c.current().Between(main, merged)[1].Hash, topic)
+		testkit.Want(t, "the topic's commit", change.Commits[0].Hash, topic)
 		_, err := c.server.Commit(t.Context(), c.of, CommitRequest{Merge: "nothing"}, nil)
 		if err == nil {
 			t.Error("a branch that doesn't exist was merged")

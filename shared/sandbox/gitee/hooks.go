@@ -158,3 +158,8 @@ func (s *Server) Delivered(repository, hookID string, status int) {
 	id, _ := strconv.ParseInt(hookID, 10, 64)
 	s.hooks.Edit(repository, id, func(h *hook) { h.status = status })
 }
+
+// Webhooks lists the webhooks of all repositories.
+func (s *Server) Webhooks() []platform.Webhook {
+	return s.hooks.Describe(func(h hook) (string, bool) { return h.URL, true })
+}

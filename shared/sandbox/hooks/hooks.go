@@ -114,8 +114,8 @@ func New(client *http.Client, now func() time.Time) *Sender {
 }
 
 // Send queues deliveries of a repository. After each has been answered or has failed for good, done
-// is called with the webhook's id and the status, which is 0 if there was no reply. It is not called
-// for a delivery that is dropped.
+// is called with the webhook's id and the status, which is 0 if there was no reply. It is not
+// called for a delivery that is dropped.
 func (s *Sender) Send(
 	r Repository, all []platform.Outgoing, done func(hook string, status int),
 ) {

@@ -58,7 +58,7 @@ type Outgoing struct {
 func GitPassword(user string) string { return "sandbox-git-" + user }
 
 // ServeGit answers a request of a clone or a push by a user who may read the repository. mayWrite
-// says whether the user's credentials allow a push.
+// reports whether the user's credentials allow a push.
 func (e *Env) ServeGit(
 	w http.ResponseWriter, r *http.Request, name Name, repository Repository, user string,
 	mayWrite bool,
