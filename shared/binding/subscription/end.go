@@ -24,7 +24,7 @@ const (
 
 // Delete ends the subscription and removes its webhook. If the platform doesn't, the subscription
 // ends nevertheless, and the webhook is returned as remaining; the run tries again, unless the
-// platform has refused for good. No subscription is nil.
+// platform has refused permanently. No subscription is nil.
 func (s *Service) Delete(ctx context.Context, in Target) (*Remaining, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	rec, err := s.bound(ctx, in)

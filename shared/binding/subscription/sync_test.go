@@ -92,6 +92,7 @@ func TestASubscriptionIsBrokenInTheOpen(t *testing.T) {
 		}
 		testkit.Want(t, "events", strings.Join(events, " "),
 			"subscription.recovered subscription.broken binding.bound")
+		testkit.Want(t, "repository", h.history()[1].Problem.Params["repository"], "acme/web")
 	}
 }
 
