@@ -37,8 +37,8 @@ const (
 )
 
 // Add adds an event to the subscription unless it is known: by its id, or because the ref's last
-// known head is its commit. It numbers the event. If the event waits for the receiver, Add notes its
-// id and the ref's head; ignored events have no influence on later ones. The row is to be saved
+// known head is its commit. It numbers the event. If the event waits for the receiver, Add notes
+// its id and the ref's head; ignored events have no influence on later ones. The row is to be saved
 // after every result but Repeated.
 func (s *Subscription) Add(e SourceEvent, now time.Time) AddResult {
 	if s.repeats(e) {
@@ -229,8 +229,8 @@ func (s *Subscription) RemoveLogged(logged []SourceEvent) {
 	})
 }
 
-// Replay makes an event of the row or the log wait again, with its id and its place in the order. One
-// that waits is due at once.
+// Replay makes an event of the row or the log wait again, with its id and its place in the order.
+// One that waits is due at once.
 func (s *Subscription) Replay(e SourceEvent, now time.Time) AddResult {
 	e.State, e.At, e.Reason, e.Tries, e.TriedAt = EventWaiting, now, "", 0, time.Time{}
 	at, there := slices.BinarySearchFunc(s.Events, e, func(a, b SourceEvent) int {

@@ -23,8 +23,8 @@ const (
 	maxName = 1024
 )
 
-// questions asks a platform about what a delivery tells. It asks after the row was read and before it
-// is saved, so that what the platform says is newer than what the row knows.
+// questions asks a platform about what a delivery tells. It asks after the row was read and before
+// it is saved, so that what the platform says is newer than what the row knows.
 type questions struct {
 	service *Service
 	hooks   provider.WebhookPlatform

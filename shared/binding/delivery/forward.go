@@ -20,7 +20,7 @@ const (
 	sendPeriod = leasePeriod - event.SendTimeout - 10*time.Second
 	// maxBatch is how many events are sent between two saves: as many may be sent again after a crash.
 	maxBatch = 16
-	// forwardTimeout is how long one Forward goes on.
+	// forwardTimeout is how long one Forward sends events.
 	forwardTimeout = 20 * time.Second
 )
 
@@ -70,8 +70,8 @@ func (s *Service) takeLease(row *binding.Subscription) time.Time {
 	return row.Lease
 }
 
-// send sends the events that are due, those that others store meanwhile too, until sending ends. The
-// invocation has the row's lease, which send ends.
+// send sends the events that are due, those that others store meanwhile too, until sending ends.
+// The invocation has the row's lease, which send ends.
 func (s *Service) send(
 	ctx, sending context.Context, sub binding.Subscription,
 ) (binding.Subscription, error) {
@@ -96,7 +96,7 @@ func (s *Service) send(
 type batch struct {
 	lease   time.Time // with which it was sent
 	results []binding.ForwardResult
-	stop    bool // sending has ended, or the receiver wants to be left alone
+	stop    bool // sending has ended, or the receiver wants no more now
 	dead    []string
 	more    bool // the row has more to send now, and this invocation does it
 }
@@ -181,8 +181,8 @@ func (s *Service) report(ctx context.Context, sub binding.Subscription, b batch)
 		"events", b.dead)
 }
 
-// writeLog writes the events that have ended to the log and removes them from a row that is about to
-// be saved. Until then they are in both, and the row counts.
+// writeLog writes the events that have ended to the log and removes them from a row that is about
+// to be saved. Until then they are in both, and the row counts.
 func (s *Service) writeLog(ctx context.Context, row *binding.Subscription) error {
 	ended := row.Ended()
 	kept := slices.DeleteFunc(slices.Clone(ended), func(e binding.SourceEvent) bool {

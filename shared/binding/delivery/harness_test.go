@@ -156,12 +156,13 @@ type harness struct {
 	testing.TB
 	*testkit.Clock
 	*forge
-	receiver *receiver
-	calls    *calls
-	log      *testkit.Log
-	table    ledger.Table
-	vault    vault.Vault
-	webhook  *event.Webhook
+	receiver  *receiver
+	calls     *calls
+	log       *testkit.Log
+	table     ledger.Table
+	vault     vault.Vault
+	webhook   *event.Webhook
+	platforms *provider.Set
 
 	ledger  *ledger.Ledger
 	service *delivery.Service
@@ -184,9 +185,9 @@ func newHarness(t testing.TB) *harness {
 	rows, err := bolt.Open(filepath.Join(dir, "bindery.db"))
 	check(t, err)
 	t.Cleanup(func() { _ = rows.Close() })
-	key, err := file.ReadKey(filepath.Join(dir, "vault.key"))
+	vaultKey, err := file.ReadKey(filepath.Join(dir, "vault.key"))
 	check(t, err)
-	secrets, err := file.Open(filepath.Join(dir, "vault"), key)
+	secrets, err := file.Open(filepath.Join(dir, "vault"), vaultKey)
 	check(t, err)
 	h := &harness{
 		TB: t, Clock: testkit.NewClock(), receiver: &receiver{}, calls: &calls{}, log: &testkit.Log{},
@@ -198,8 +199,17 @@ func newHarness(t testing.TB) *harness {
 	t.Cleanup(server.Close)
 	h.webhook, err = event.NewWebhook(server.URL, secret.New(receiverKey), server.Client(), h.Now)
 	check(t, err)
+	h.platforms = provider.New(provider.Options{
+		Platforms: []provider.Registration{h.registration()}, Now: h.Now,
+		Guard: netguard.New(netguard.Options{}),
+	})
 	h.serve()
-	h.seed()
+	h.bind(key, ledger.TokenBundle{
+		Platform: forgeName, Method: provider.ByToken, Username: "alice",
+		Token: provider.Token{Access: secret.New(forgeToken)},
+	})
+	h.subscribe(hookID, hookSecret, repositoryID)
+	h.calls.reset(0, false)
 	return h
 }
 
@@ -214,50 +224,46 @@ func check(t testing.TB, err error) {
 func (h *harness) serve() {
 	h.ledger = ledger.New(ledger.Options{
 		Table: h.table, Vault: h.vault, Webhook: h.webhook, Log: h.log.Logger(), Clock: h.Now,
-		Platforms: provider.New(provider.Options{
-			Platforms: []provider.Registration{h.registration()}, Now: h.Now,
-			Guard: netguard.New(netguard.Options{}),
-		}),
-		Fill: func(b []byte) { _, _ = rand.Read(b) },
+		Platforms: h.platforms, Fill: func(b []byte) { _, _ = rand.Read(b) },
 	})
 	h.service = delivery.New(h.ledger, credential.New(h.ledger))
 }
 
 var key = binding.Key{Account: "acme", Region: "r", Instance: "i", Platform: forgeName}
 
-// seed binds the forge and subscribes to one repository.
-func (h *harness) seed() {
+// bind stores a binding with a token.
+func (h *harness) bind(key binding.Key, bundle ledger.TokenBundle) {
 	h.Helper()
 	ctx := h.ledger.StartInvocation(h.Context())
-	bundle := ledger.TokenBundle{
-		Platform: forgeName, Method: provider.ByToken, Username: "alice",
-		Token: provider.Token{Access: secret.New(forgeToken)},
-	}
 	rec, name, err := h.ledger.StageSecret(ctx, binding.Record{Key: key}, bundle)
 	check(h, err)
 	rec.Token = ledger.TokenOf(name, bundle, h.Now())
 	rec.Identity = binding.Identity{ID: "1", Username: "alice"}
-	rec.Method, rec.BoundAt = string(provider.ByToken), h.Now()
+	rec.Method, rec.BoundAt = string(bundle.Method), h.Now()
+	rec.Address, rec.Organization = bundle.Address, bundle.Organization
 	_, err = h.table.SaveBinding(ctx, rec)
 	check(h, err)
-	h.subscribe(hookID, hookSecret, repositoryID)
-	h.calls.reset(0, false)
 }
 
-func (h *harness) subscribe(id string, key secret.Text, repository string) binding.Subscription {
+func (h *harness) subscribe(id string, value secret.Text, repository string) binding.Subscription {
+	h.Helper()
+	return h.subscribeAs(key, id, value, repository)
+}
+
+func (h *harness) subscribeAs(
+	at binding.Key, id string, value secret.Text, repository string,
+) binding.Subscription {
 	h.Helper()
 	ctx := h.ledger.StartInvocation(h.Context())
 	sub, err := h.table.SaveSubscription(ctx, binding.Subscription{
-		ID: id, Binding: rowKey(), Stage: binding.SubscriptionActive, Secret: h.ledger.NewSecretName(),
+		ID: id, Binding: at, Stage: binding.SubscriptionActive, Secret: h.ledger.NewSecretName(),
 		Repository: binding.SubscribedRepository{ID: repository, Key: "k", Name: "acme/web"},
 		Kinds:      binding.SourceKinds(), CreatedAt: h.Now(), IdentityID: "1",
 	})
 	check(h, err)
-	check(h, h.ledger.PutWebhookSecret(ctx, sub, key))
+	check(h, h.ledger.PutWebhookSecret(ctx, sub, value))
 	return sub
 }
-
-func rowKey() binding.Key { return key }
 
 // row is the subscription's row.
 func (h *harness) row() binding.Subscription {

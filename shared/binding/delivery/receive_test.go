@@ -149,7 +149,8 @@ func TestWhatIsNotSignedIsToldAsThePlatformSays(t *testing.T) {
 func TestADeletedRefThatOnlyASyncKnowsIsTold(t *testing.T) {
 	h := newHarness(t)
 	check(t, h.table.SaveSubscriptionHeads(t.Context(), binding.Heads{
-		Subscription: hookID, List: []binding.Head{{Ref: "refs/heads/old", Commit: strings.Repeat("0a", 20)}},
+		Subscription: hookID,
+		List:         []binding.Head{{Ref: "refs/heads/old", Commit: strings.Repeat("0a", 20)}},
 	}))
 	check(t, h.unsigned(push("d1", "old", "x", "")))
 	e := h.receiver.taken()[0].Data
@@ -217,8 +218,8 @@ func TestADeliveryBeforeTheFirstHeadsAreKnownIsAccepted(t *testing.T) {
 	h.edit(func(s *binding.Subscription) { s.Stage = binding.SubscriptionCreating })
 	check(t, h.signed(push("d1", "main", "a", "b")))
 	want(t, "row", h.states(), "")
-	testkit.WantCode(t, "a wrong signature", h.receive(signed(secretOther, push("d", "main", "", "b"))),
-		problem.SubscriptionUnknown)
+	err := h.receive(signed(secretOther, push("d", "main", "", "b")))
+	testkit.WantCode(t, "a wrong signature", err, problem.SubscriptionUnknown)
 }
 
 func TestASlowReceiverDelaysTheAnswerByASecondOrSo(t *testing.T) {

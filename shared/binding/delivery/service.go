@@ -1,10 +1,10 @@
 // Package delivery receives the deliveries of platforms to webhooks, and forwards the changes that
 // they tell of to the operator's receiver.
 //
-// A delivery is stored in the subscription's row before it is answered, and forwarded afterwards: at
-// once if the receiver is quick, else by the run of the schedule. The row's lease lets one
-// invocation at a time forward a subscription's events. A crash at any point loses no event that was
-// stored; it repeats the sending of some, with the same ids.
+// A delivery is stored in the subscription's row before it is answered, and forwarded afterwards:
+// at once if the receiver is quick, else by the run of the schedule. The row's lease lets one
+// invocation at a time forward a subscription's events. A crash at any point loses no event that
+// was stored; it repeats the sending of some, with the same ids.
 package delivery
 
 import (
