@@ -16,8 +16,8 @@ import (
 
 const forgeName = "forge"
 
-// forge is a platform in memory whose repositories can be renamed, archived, deleted and filled with
-// refs, which the sandbox's can't.
+// forge is a platform in memory whose repositories can be renamed, archived, deleted and filled
+// with refs, which the sandbox's can't.
 type forge struct {
 	provider.WebhookPlatform // none of its other methods is called
 
@@ -72,7 +72,12 @@ func (f *forge) Describe() provider.Description {
 	return provider.Description{Name: forgeName, Title: "Forge", Method: provider.ByToken}
 }
 
-func (f *forge) RevokeURL(string) string           { return "https://forge.example/tokens" }
+func (f *forge) RevokeURL(string) string { return "https://forge.example/tokens" }
+
+func (f *forge) Revoke(context.Context, provider.App, provider.Credential) error {
+	return provider.ErrNoRevoke
+}
+
 func (f *forge) WebhooksURL(webURL string) string { return webURL + "/hooks" }
 
 func (f *forge) Verify(_ context.Context, s provider.Submission) (provider.CheckResult, error) {
@@ -140,6 +145,19 @@ func (f *forge) Refs(
 		return nil
 	})
 	return page, err
+}
+
+func (f *forge) Commit(
+	_ context.Context, cred provider.Credential, id, ref string,
+) (found provider.Commit, err error) {
+	err = f.call("Commit", cred, id, false, func(r *repository) error {
+		if r.refs[ref] == "" {
+			return problem.New(problem.RefUnknown)
+		}
+		found.Hash = hash(r.refs[ref])
+		return nil
+	})
+	return found, err
 }
 
 func (f *forge) CreateWebhook(
@@ -218,6 +236,18 @@ func (f *forge) TestWebhook(_ context.Context, cred provider.Credential, id, hoo
 		}
 		return nil
 	})
+}
+
+// Delivery reads a delivery that has the webhook's secret and tells of a push.
+func (f *forge) Delivery(in provider.DeliveryRequest) (provider.Delivery, error) {
+	if !in.Secret.Equal(secret.New(in.Header.Get("Secret"))) {
+		return provider.Delivery{}, provider.ErrNotAuthentic
+	}
+	return provider.Delivery{
+		ID: string(in.Body), Confirmed: true, RepositoryID: "1", Changes: []provider.Change{{
+			Ref: "refs/heads/main", Before: hash("c1"), Commit: hash(string(in.Body)),
+		}},
+	}, nil
 }
 
 // set changes a repository.

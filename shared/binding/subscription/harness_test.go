@@ -102,13 +102,15 @@ func (h *harness) serve() {
 		h.Fatal(err)
 	}
 	h.ledger = ledger.New(ledger.Options{
-		Table:     ledger.WithBeforeCall(h.rows, before),
-		Vault:     vault.WithBeforeCall(h.secrets, before),
-		Platforms: provider.New(provider.Options{Platforms: []provider.Registration{h.forge.registration()}}),
-		Webhook:   webhook,
-		Log:       slog.New(slog.NewTextHandler(&h.log, nil)),
-		Clock:     h.clock.Now,
-		Fill:      func(b []byte) { _, _ = rand.Read(b) },
+		Table: ledger.WithBeforeCall(h.rows, before),
+		Vault: vault.WithBeforeCall(h.secrets, before),
+		Platforms: provider.New(provider.Options{
+			Platforms: []provider.Registration{h.forge.registration()},
+		}),
+		Webhook: webhook,
+		Log:     slog.New(slog.NewTextHandler(&h.log, nil)),
+		Clock:   h.clock.Now,
+		Fill:    func(b []byte) { _, _ = rand.Read(b) },
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			time.Sleep(time.Millisecond) // lets another goroutine work
 			return ctx.Err()

@@ -51,6 +51,26 @@ func TestTwoPutsAtOnceMakeOne(t *testing.T) {
 	h.settled("at once")
 }
 
+// TestAPutDuringAnotherMakesNoSecondWebhook: the first is asking the platform for it.
+func TestAPutDuringAnotherMakesNoSecondWebhook(t *testing.T) {
+	h := newHarness(t)
+	during := false
+	h.forge.before = func(call string) (error, error) {
+		if call == "CreateWebhook" && !during {
+			during = true
+			_, _, err := h.put(all)
+			testkit.WantCode(t, "the second", err, problem.Conflict)
+			testkit.Want(t, "says when to try again", problem.Of(err).RetryAfter > 0, true)
+			_, err = h.Sync(t.Context(), h.target("i-1", "1"))
+			testkit.WantCode(t, "a sync", err, problem.Conflict)
+		}
+		return nil, nil
+	}
+	testkit.Want(t, "error of the first", put(h), nil)
+	testkit.Want(t, "webhooks made", h.forge.calls["CreateWebhook"], 1)
+	h.settled("made")
+}
+
 func TestAChangeRepairsTheWebhookAndForwardsNothing(t *testing.T) {
 	h := newHarness(t)
 	h.forge.set("1", func(r *repository) {

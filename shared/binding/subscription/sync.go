@@ -29,7 +29,7 @@ const (
 )
 
 // Sync compares the webhook and the heads of the refs now, and repairs and catches up. What is
-// broken for good is in the view, not in the error. [problem.Conflict], with RetryAfter, while
+// broken is in the view, not in the error. [problem.Conflict], with RetryAfter, while
 // another request makes or syncs it.
 func (s *Service) Sync(ctx context.Context, in Target) (v View, err error) {
 	ctx = s.ledger.StartInvocation(ctx)
@@ -281,6 +281,7 @@ func (s *Service) tell(
 	ctx context.Context, sub binding.Subscription, what string, why *problem.Problem,
 ) {
 	if why != nil {
+		why = why.With("repository", sub.Repository.Name)
 		s.ledger.Log.WarnContext(ctx, "a subscription is broken", "subscription", sub.ID,
 			"binding", binding.Describe(sub.Binding), "error", why)
 		event.Metric(ctx, s.ledger.Log, s.ledger.Now(),

@@ -92,6 +92,7 @@ func TestASubscriptionIsBrokenInTheOpen(t *testing.T) {
 		}
 		testkit.Want(t, "events", strings.Join(events, " "),
 			"subscription.recovered subscription.broken binding.bound")
+		testkit.Want(t, "repository", h.history()[1].Problem.Params["repository"], "acme/web")
 	}
 }
 
@@ -108,8 +109,8 @@ func TestATransientFailureIsTriedAgain(t *testing.T) {
 		pause := h.row().SyncAt.Sub(h.clock.Now())
 		testkit.Want(t, "pauses grow", pause >= last, true)
 		testkit.Want(t, "within bounds", pause <= 8*time.Hour, true)
-		last = pause * 3 / 4 // less the jitter
-		h.later(pause)
+		last = pause * 3 / 4              // less the jitter
+		h.later(pause + time.Millisecond) // the index rounds up
 	}
 	testkit.Want(t, "health", h.row().Health, binding.SubscriptionDegraded)
 	testkit.Want(t, "tries", h.row().SyncTries, 15)
@@ -192,27 +193,29 @@ func (h *harness) store(ref, before, commit string) {
 	}
 }
 
-// TestADeliveryDuringASyncIsNotUndone: the platform listed the refs before the push of a delivery
-// that is stored while the sync continues.
+// TestADeliveryDuringASyncIsNotUndone: the platform listed the refs between two pushes, whose
+// deliveries are stored while the sync continues.
 func TestADeliveryDuringASyncIsNotUndone(t *testing.T) {
 	h := newHarness(t)
 	h.mustPut()
-	h.forge.set("1", func(r *repository) { r.refs["heads/other"] = "b1" })
+	h.forge.set("1", func(r *repository) { r.refs["heads/other"], r.refs["heads/main"] = "b1", "c2" })
 	saves := 0
 	h.setHook(func(call string) error {
 		if call == "SaveSubscription" {
 			if saves++; saves == 2 { // the result of the sync
 				h.setHook(nil)
 				h.store("heads/main", "c1", "c2")
+				h.store("heads/main", "c2", "c3")
 			}
 		}
 		return nil
 	})
 	h.mustSync()
-	testkit.Want(t, "events", h.events(), "heads/main c1>c2, heads/other >b1 caught up")
-	h.forge.set("1", func(r *repository) { r.refs["heads/main"] = "c2" })
+	want := "heads/main c1>c2, heads/main c2>c3, heads/other >b1 caught up"
+	testkit.Want(t, "events", h.events(), want)
+	h.forge.set("1", func(r *repository) { r.refs["heads/main"] = "c3" })
 	h.later(11 * time.Minute)
-	testkit.Want(t, "events later", h.events(), "heads/main c1>c2, heads/other >b1 caught up")
+	testkit.Want(t, "events later", h.events(), want)
 }
 
 // TestHeadsThatARowForgetsAreNotToldTwice: a row has the heads of 64 refs only.

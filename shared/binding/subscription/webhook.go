@@ -13,8 +13,8 @@ import (
 )
 
 // ensureWebhook finds out whether the webhook of a claimed row is what it should be, and makes it
-// that: it creates one that is gone, repairs one that differs, and revives one that the platform has
-// disabled. It returns the row, which has another secret if the vault had lost the old one.
+// that: it creates one that is gone, repairs one that differs, and revives one that the platform
+// has disabled. It returns the row, which has another secret if the vault had lost the old one.
 func (s *Service) ensureWebhook(
 	ctx context.Context, at site, sub binding.Subscription,
 ) (_ binding.Subscription, hook provider.Webhook, repaired bool, err error) {
@@ -33,7 +33,7 @@ func (s *Service) ensureWebhook(
 	case !found:
 		repaired = true
 		if hook, err = s.makeWebhook(ctx, at, sub, key, false); err != nil && !isPermanent(err) {
-			err = s.problem(at, problem.WebhookLost).(*problem.Problem).From(err)
+			err = s.problem(at, problem.WebhookLost).From(err)
 		}
 	case sub.HookID == "" || !enabled.Matches(want):
 		repaired = true
