@@ -205,7 +205,7 @@ func (g gitLabWebhooks) hookProblem(r reply, err error) error {
 		return g.webhooksForbidden("").From(err)
 	case r.status == http.StatusNotFound && message == "404 project not found":
 		return g.repositoryUnknown().From(err)
-	case r.status == http.StatusNotFound && message == "404 not found":
+	case r.status == http.StatusNotFound && matches("404 *", message):
 		return g.problem(problem.WebhookLost).From(err)
 	}
 	return err
