@@ -22,8 +22,8 @@ func TestEveryRequestMakesExactlyTheCallsItNeeds(t *testing.T) {
 	}
 	const (
 		first   = "Binding SaveBinding SaveIdentityEntry SaveBinding"
-		rebind  = first
-		unbind  = "Binding SaveBinding"
+		rebind  = "Binding SaveBinding SaveIdentityEntry SubscriptionEntries SaveBinding"
+		unbind  = "Binding SubscriptionEntries SaveBinding"
 		revoked = unbind + " ListIdentityEntries Binding DeleteIdentityEntry"
 	)
 	for i, step := range []struct {

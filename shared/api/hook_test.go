@@ -26,7 +26,7 @@ func (w *world) deliver(platform, id, body string, header map[string]string) rep
 	}
 	return w.do(request{
 		method: "POST", path: "/v1/hooks/" + platform + "/" + id, body: body, header: all,
-		unlisted: len(id) != 32 || strings.ToLower(id) != id || !slices.Contains(provider.Names(), platform),
+		unlisted: body == "" || len(id) != 32 || strings.ToLower(id) != id || !slices.Contains(provider.Names(), platform),
 	})
 }
 

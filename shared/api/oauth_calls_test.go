@@ -72,7 +72,7 @@ func TestEveryStepMakesItsCallsAndNoMore(t *testing.T) {
 				func() { confirmationCode = b.callback(back).consented().confirmationCode })
 			// The new and the old token are compared, for the very same one must not be revoked; at
 			// GitHub also with those of the identity's bindings, of which this is the one.
-			again := sum(first, calls{"Get": 1})
+			again := sum(first, calls{"Get": 1, "SubscriptionEntries": 1})
 			ended := 0
 			if platform == sandbox.GitHub {
 				ended = 1

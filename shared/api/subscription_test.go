@@ -118,7 +118,8 @@ func TestAnEventThatTheReceiverRefusesWaits(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	w.runSubscriptions()
 	testkit.Want(t, "events after a run", len(r.received()), 1)
-	testkit.Want(t, "waiting after a run", w.get(one + "/subscription").ok().json()["waiting"], any(0.0))
+	shown := w.get(one + "/subscription").ok().json()
+	testkit.Want(t, "waiting after a run", shown["waiting"], any(0.0))
 }
 
 // runSubscriptions runs the task of the second schedule.
@@ -152,7 +153,10 @@ func TestD14_ABadSubscriptionIsRefusedWithoutACallToAPlatform(t *testing.T) {
 		"a branch of space": {wanted("branches", []string{"a b"}), "characters"},
 	} {
 		w.clock.Advance(10 * time.Second)
-		r := w.do(request{method: "PUT", path: one + "/subscription", body: tt.body, odd: what != "a branch of space"})
+		r := w.do(request{
+			method: "PUT", path: one + "/subscription", body: tt.body,
+			odd: what != "a branch of space",
+		})
 		if r.status != http.StatusBadRequest {
 			t.Errorf("%s: got %d", what, r.status)
 			continue

@@ -107,8 +107,8 @@ func TestDocsBuildWorksAsPasted(t *testing.T) {
 		variables += "echo \"= $" + name + "\"\n"
 	}
 	out := s.run(script + variables)
-	// ls-remote, clone, the script's, two fetches with the cache, and one for each secret.
-	testkit.Want(t, "credentials that were handed out", s.given.Load(), 7)
+	// ls-remote, clone, the script's, two fetches with the cache, one for each secret, and the push.
+	testkit.Want(t, "credentials that were handed out", s.given.Load(), 8)
 	for _, secret := range []string{
 		"= basic " + "YWxpY2U6Z2xwYXQtc2FuZGJveC1hbGljZS1nb29k", // alice, colon, the token
 		"= " + sampleToken, "= alice", "= " + sampleToken,

@@ -239,7 +239,7 @@ func TestDocsProblemsMatchTheCatalogue(t *testing.T) {
 func TestDocsEventsMatchTheCode(t *testing.T) {
 	var events []string
 	source := document(t, "shared/binding/event.go")
-	types := regexp.MustCompile(`"(binding\.[a-z_]+)"`)
+	types := regexp.MustCompile(`"((?:binding|subscription)\.[a-z_]+)"`)
 	for _, found := range types.FindAllStringSubmatch(source, -1) {
 		events = append(events, found[1])
 	}
@@ -248,7 +248,8 @@ func TestDocsEventsMatchTheCode(t *testing.T) {
 	}
 	var answered []string
 	for _, cells := range tableRows(t, "docs/operate.md", "## Events") {
-		answered = append(answered, regexp.MustCompile(`binding\.[a-z_]+`).FindAllString(cells[0], -1)...)
+		answered = append(answered, regexp.MustCompile(`(?:binding|subscription)\.[a-z_]+`).
+			FindAllString(cells[0], -1)...)
 	}
 	slices.Sort(answered)
 	if want := slices.Sorted(slices.Values(events)); !slices.Equal(answered, want) {
