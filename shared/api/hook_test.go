@@ -26,7 +26,8 @@ func (w *world) deliver(platform, id, body string, header map[string]string) rep
 	}
 	return w.do(request{
 		method: "POST", path: "/v1/hooks/" + platform + "/" + id, body: body, header: all,
-		unlisted: body == "" || len(id) != 32 || strings.ToLower(id) != id || !slices.Contains(provider.Names(), platform),
+		unlisted: body == "" || len(id) != 32 || strings.ToLower(id) != id ||
+			!slices.Contains(provider.Names(), platform),
 	})
 }
 
@@ -94,7 +95,9 @@ func TestE7_ACompressedDeliveryIsNotUnpacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.table.reset(nil)
-	for _, encoding := range []string{"gzip", "deflate", "br", "GZIP", "gzip, gzip", "identity, gzip"} {
+	for _, encoding := range []string{
+		"gzip", "deflate", "br", "GZIP", "gzip, gzip", "identity, gzip",
+	} {
 		r := w.deliver("github", unknownID, bomb.String(), map[string]string{
 			"Content-Encoding": encoding, "Content-Type": "application/octet-stream",
 		}).refused(problem.MediaTypeUnknown, "compressed")

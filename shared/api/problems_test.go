@@ -265,7 +265,8 @@ var elsewhere = []problem.Code{
 	problem.NewerVersion,                        // TestARecordOfANewerVersionIsShownAndNotActedUpon
 	problem.ListCut, problem.RepositoriesHidden, // TestNoticesReadWellInBothLanguages
 	problem.WebhookLost, problem.WebhookDisabled, // of a subscription that is broken
-	problem.WebhooksFull, problem.WebhooksForbidden, problem.RepositoryArchived, // subscription's tests
+	// Of a platform that refuses a webhook: the tests of package subscription.
+	problem.WebhooksFull, problem.WebhooksForbidden, problem.RepositoryArchived,
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {

@@ -84,8 +84,8 @@ const (
 )
 
 // catalogue holds every problem by its code. It never changes.
-var catalogue = all(requests(), platforms(), tokens(), consents(), warnings(), repositories(), subscriptions(),
-	newerVersions())
+var catalogue = all(requests(), platforms(), tokens(), consents(), warnings(), repositories(),
+	subscriptions(), newerVersions())
 
 func all(parts ...map[Code]entry) map[Code]entry {
 	entries := map[Code]entry{}

@@ -107,8 +107,8 @@ func (d *disk) readRefs(ctx context.Context) (map[string]target, error) {
 	return refs, nil
 }
 
-// current returns the repository with these refs. If the default branch doesn't exist, the first one
-// becomes it. Hold writing.
+// current returns the repository with these refs. If the default branch doesn't exist, the first
+// one becomes it. Hold writing.
 func (d *disk) current(
 	ctx context.Context, name string, refs map[string]target,
 ) (Repository, error) {
