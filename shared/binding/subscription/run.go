@@ -201,7 +201,7 @@ func (r *run) maintain(ctx context.Context, sub binding.Subscription) error {
 		if err != nil {
 			return err
 		}
-		_, ended, err := r.finishEnd(ctx, at, sub, false)
+		_, ended, err := r.finishEnd(ctx, at, sub)
 		if ended && err == nil {
 			r.count(RunResult{Ended: 1})
 		}
