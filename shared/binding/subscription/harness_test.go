@@ -55,6 +55,7 @@ type harness struct {
 	mu   sync.Mutex
 	hook func(call string) error // is called before each call to table and vault
 	sent int                     // events that the receiver has taken
+	gone bool                    // it answers the next with 410
 }
 
 func newHarness(t testing.TB) *harness {
@@ -90,9 +91,14 @@ func (h *harness) serve() {
 		}
 		return nil, hook(call)
 	}
-	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		if h.gone {
+			h.gone = false
+			w.WriteHeader(http.StatusGone)
+			return
+		}
 		h.sent++
 	}))
 	h.Cleanup(receiver.Close)
