@@ -166,7 +166,9 @@ func (s *Service) look(
 		return sub, err
 	}
 	f.hook, f.repaired, f.identityID = &hook, repaired, at.record.Identity.ID
-	f.heads, err = s.compareHeads(ctx, at, sub)
+	if f.heads, err = s.compareHeads(ctx, at, sub); err == nil {
+		s.describe(ctx, at, sub, &f.heads)
+	}
 	return sub, err
 }
 
