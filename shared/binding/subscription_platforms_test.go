@@ -12,6 +12,7 @@ import (
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/subscription"
 	"bindery/shared/event"
+	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/testkit"
@@ -23,35 +24,15 @@ func TestASubscriptionOfEachPlatform(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)
 		b.shortenWaits()
-		receiver, err := event.NewWebhook("http://127.0.0.1:1/",
-			secret.New("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), http.DefaultClient, b.clock().Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.services.Ledger.Webhook = receiver
-		rec := b.bound("i-1", name)
+		b.receiver()
+		in := b.hello(name)
+		platform := b.webhooks(name)
 		ctx := b.services.Ledger.StartInvocation(context.Background())
-		known, _ := b.services.Ledger.Platforms.Get(name)
-		platform, _ := provider.WebhooksOf(known)
-		_, cred, err := b.Credentials.Token(ctx, rec.Key, credential.MinimumLife)
+		rec, cred, err := b.Credentials.Token(ctx, key("i-1", name), credential.MinimumLife)
 		if err != nil {
 			t.Fatal(err)
 		}
-		page, err := platform.Repositories(ctx, cred, "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := slices.IndexFunc(page.Repositories, func(r provider.Repository) bool {
-			return strings.HasSuffix(r.Name, "/hello")
-		})
-		id := page.Repositories[at].ID
-		in := subscription.PutRequest{
-			Target: subscription.Target{
-				By: user, Instance: registry("i-1"), Platform: name,
-				Repository: binding.RepositoryKey(rec, id),
-			},
-			Kinds: []binding.SourceKind{binding.PushKind, binding.TagKind},
-		}
+		id, _ := binding.RepositoryID(rec, in.Repository)
 		made, created, err := b.Subscribe.Put(ctx, in)
 		testkit.Want(t, "error", err, nil)
 		testkit.Want(t, "created", created, true)
@@ -64,10 +45,7 @@ func TestASubscriptionOfEachPlatform(t *testing.T) {
 			testkit.Want(t, when+", webhook", v.Subscription.HookID, made.Subscription.HookID)
 		}
 		wantGood("as it was made")
-		in.Kinds = binding.SourceKinds()
-		if name == provider.Bitbucket { // the events of pull requests need a scope more
-			in.Kinds = in.Kinds[:1]
-		}
+		in.Kinds = in.Kinds[:1]
 		ctx = b.services.Ledger.StartInvocation(context.Background())
 		_, _, err = b.Subscribe.Put(ctx, in)
 		testkit.Want(t, "error of a change", err, nil)
@@ -90,4 +68,66 @@ func TestASubscriptionOfEachPlatform(t *testing.T) {
 		testkit.Want(t, "found", found, false)
 		testkit.Want(t, "secrets", len(b.secrets()), 1)
 	})
+}
+
+// TestASubscriptionToMergesOfBitbucketNeedsAScope that the operator's consumer may lack. Others
+// don't.
+func TestASubscriptionToMergesOfBitbucketNeedsAScope(t *testing.T) {
+	b := newHarness(t)
+	b.shortenWaits()
+	b.receiver()
+	app := b.sandbox.Apps()[provider.Bitbucket]
+	app.Scopes = []string{"account", "repository", "webhook"}
+	b.sandbox.AddApp(provider.Bitbucket, app)
+	in := b.hello(provider.Bitbucket)
+	_, _, err := b.Subscribe.Put(t.Context(), in)
+	testkit.WantProblem(t, "with merges", err, problem.WebhooksForbidden, "scope")
+	testkit.Want(t, "what is missing", problem.Of(err).Params["missing"], "pullrequest")
+	in.Kinds = []binding.SourceKind{binding.PushKind, binding.TagKind}
+	v, created, err := b.Subscribe.Put(t.Context(), in)
+	testkit.Want(t, "error without merges", err, nil)
+	testkit.Want(t, "created", created, true)
+	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionGood)
+}
+
+// receiver sets an address that receives events.
+func (b *harness) receiver() {
+	b.Helper()
+	receiver, err := event.NewWebhook("http://127.0.0.1:1/",
+		secret.New("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), http.DefaultClient, b.clock().Now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.services.Ledger.Webhook = receiver
+}
+
+// hello binds a platform, and returns the request for a subscription of the repository hello.
+func (b *harness) hello(name string) subscription.PutRequest {
+	b.Helper()
+	rec := b.bound("i-1", name)
+	ctx := b.services.Ledger.StartInvocation(context.Background())
+	_, cred, err := b.Credentials.Token(ctx, rec.Key, credential.MinimumLife)
+	if err != nil {
+		b.Fatal(err)
+	}
+	page, err := b.webhooks(name).Repositories(ctx, cred, "", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	at := slices.IndexFunc(page.Repositories, func(r provider.Repository) bool {
+		return strings.HasSuffix(r.Name, "/hello")
+	})
+	return subscription.PutRequest{
+		Target: subscription.Target{
+			By: user, Instance: registry("i-1"), Platform: name,
+			Repository: binding.RepositoryKey(rec, page.Repositories[at].ID),
+		},
+		Kinds: binding.SourceKinds(),
+	}
+}
+
+func (b *harness) webhooks(name string) provider.WebhookPlatform {
+	known, _ := b.services.Ledger.Platforms.Get(name)
+	platform, _ := provider.WebhooksOf(known)
+	return platform
 }

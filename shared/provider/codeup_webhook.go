@@ -140,8 +140,9 @@ func (p codeupWebhooks) TestWebhook(context.Context, Credential, string, string)
 func (p codeupWebhooks) WebhooksURL(webURL string) string { return webURL }
 
 // sendHook makes a call about a repository's webhooks. path follows "webhooks". Codeup answers 403
-// to a token without the permission and to a user without the role. After one it is asked for the
-// user's access, which costs a call more.
+// to a token without the permission, to a user without the role, and to a change of an archived
+// repository. After one it is asked for the repository and the user's access, which costs a call
+// more.
 func (p codeupWebhooks) sendHook(
 	ctx context.Context, cred Credential, k call, repository, path, permission string, into any,
 ) (reply, error) {
@@ -152,6 +153,9 @@ func (p codeupWebhooks) sendHook(
 	if problem.Is(err, problem.PermissionMissing) {
 		var at codeupProject
 		_, other := p.look(ctx, cred, "/"+repository, mayRepositories, &at)
+		if other == nil && at.Archived && k.method != "" {
+			return r, p.problem(problem.RepositoryArchived).From(err)
+		}
 		if other == nil && at.AccessLevel != "" && at.AccessLevel != highestAccess {
 			permission = ""
 		}

@@ -99,10 +99,17 @@ func TestARefusalOfCodeupsWebhooksSaysWhatIsMissing(t *testing.T) {
 		}
 	}
 	s := newTokenSite(t, map[string]canned{
-		"POST " + codeupHooks: {status: 404, body: `{"errorCode":"NotFound","errorMessage":"x"}`},
+		"POST " + codeupHooks: forbidden,
+		codeupPath + "/7":     {body: `{"id":7,"accessLevel":"40","archived":true}`},
 	})
 	hooks, cred := s.hooks(Codeup)
 	_, err := hooks.CreateWebhook(t.Context(), cred, "7", wantedHook())
+	testkit.WantCode(t, "an archived repository", err, problem.RepositoryArchived)
+	s = newTokenSite(t, map[string]canned{
+		"POST " + codeupHooks: {status: 404, body: `{"errorCode":"NotFound","errorMessage":"x"}`},
+	})
+	hooks, cred = s.hooks(Codeup)
+	_, err = hooks.CreateWebhook(t.Context(), cred, "7", wantedHook())
 	testkit.WantCode(t, "an unknown repository", err, problem.RepositoryUnknown)
 }
 

@@ -171,7 +171,8 @@ func (g gitLabWebhooks) TestWebhook(
 func (g gitLabWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/-/hooks") }
 
 // send makes a call about a project's webhooks, whose address and credential it sets. path follows
-// "hooks".
+// "hooks". GitLab refuses an administrator's change of an archived project as it refuses another
+// user's: after such an answer it is asked for the project, which costs a call more.
 func (g gitLabWebhooks) send(
 	ctx context.Context, cred Credential, k call, repository, path string, into any,
 ) (reply, error) {
@@ -181,7 +182,14 @@ func (g gitLabWebhooks) send(
 	at := g.get(cred, "projects/"+repository+"/hooks"+path)
 	k.address, k.auth, k.limit = at.address, at.auth, maxListLength
 	r, err := g.ask(ctx, k, into)
-	return r, g.hookProblem(r, err)
+	err = g.hookProblem(r, err)
+	forbidden := problem.Is(err, problem.WebhooksForbidden) && problem.Of(err).Reason == "role"
+	if forbidden && k.method != "" {
+		if found, _ := g.Repository(ctx, cred, repository); found.Archived {
+			err = g.problem(problem.RepositoryArchived).From(err)
+		}
+	}
+	return r, err
 }
 
 // hookProblem returns the problem of a call about webhooks.

@@ -131,6 +131,17 @@ func TestGitLabsRefusalsOfAWebhook(t *testing.T) {
 			testkit.Want(t, "what is missing", problem.Of(err).Params["missing"], "api")
 		}
 	}
+	for archived, want := range map[string]problem.Code{
+		"true": problem.RepositoryArchived, "false": problem.WebhooksForbidden,
+	} {
+		s := newTokenSite(t, map[string]canned{
+			"POST " + gitLabHooks:                     {status: 403, body: `{"message":"403 Forbidden"}`},
+			strings.TrimSuffix(gitLabHooks, "/hooks"): {body: `{"id":7,"archived":` + archived + `}`},
+		})
+		hooks, cred := s.hooks(GitLab)
+		_, err := hooks.CreateWebhook(t.Context(), cred, "7", wantedHook())
+		testkit.WantCode(t, "archived: "+archived, err, want)
+	}
 }
 
 func TestGitLabsTestAndDeletionOfAWebhook(t *testing.T) {

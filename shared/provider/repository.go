@@ -111,3 +111,12 @@ type Commit struct {
 	Message     string
 	URL         string // the platform's page
 }
+
+// Titles returns the first line of the message as the titles of a [Change]. Of an empty message it
+// returns none.
+func (c Commit) Titles() []string {
+	if first := title(c.Message); first != "" {
+		return []string{first}
+	}
+	return nil
+}

@@ -53,10 +53,13 @@ func TestBitbucketsHooksNeedRights(t *testing.T) {
 		testkit.Want(t, path, w.callAs(w.token, "POST", path, body).status, want)
 	}
 	merges := strings.Replace(body, "repo:push", "pullrequest:created", 1)
-	refused := w.call("POST", "", merges)
-	testkit.Want(t, "pull requests", refused.status, 403)
-	wantAt(t, refused.body, map[string]any{"error.detail.required.0": "pullrequest"})
+	testkit.Want(t, "pull requests", w.call("POST", "", merges).status, 201)
 	app := w.Apps()[Bitbucket]
+	app.Scopes = []string{"account", "repository", "webhook"}
+	w.AddApp(Bitbucket, app)
+	refused := w.callAs(w.bind(Bitbucket).get("access_token"), "POST", w.base, merges)
+	testkit.Want(t, "pull requests without the scope", refused.status, 403)
+	wantAt(t, refused.body, map[string]any{"error.detail.required.0": "pullrequest"})
 	app.Scopes = []string{"account", "repository"}
 	w.AddApp(Bitbucket, app)
 	refused = w.callAs(w.bind(Bitbucket).get("access_token"), "GET", w.base, "")
@@ -113,10 +116,6 @@ func TestBitbucketPutsAllRefsIntoOneDelivery(t *testing.T) {
 
 func TestBitbucketsPullRequestsHaveShortHashes(t *testing.T) {
 	w := newHookWorld(t, Bitbucket)
-	app := w.Apps()[Bitbucket]
-	app.Scopes = append(app.Scopes, "pullrequest")
-	w.AddApp(Bitbucket, app)
-	w.token = w.bind(Bitbucket).get("access_token")
 	w.create(`{"url":"https://one.invalid/","active":true,"events":["pullrequest:created",` +
 		`"pullrequest:fulfilled"]}`)
 	o, body := one(t, w.merge(opened()))

@@ -12,7 +12,7 @@ import (
 func TestBitbucketsTokenReply(t *testing.T) {
 	w := newOAuthWorld(t)
 	reply := w.bind(Bitbucket)
-	testkit.Want(t, "scopes", reply.get("scopes"), "account repository webhook")
+	testkit.Want(t, "scopes", reply.get("scopes"), "account pullrequest repository webhook")
 	_, singular := reply.body["scope"]
 	testkit.Want(t, "no key scope", singular, false)
 	testkit.Want(t, "expires_in", reply.body["expires_in"], any(7200.0))

@@ -90,7 +90,7 @@ func TestScopesCanBeUntickedButNotAtBitbucket(t *testing.T) {
 	}{
 		{Gitee, "scope", "user_info"},
 		{GitHub, "scope", ""},
-		{Bitbucket, "scopes", "account repository webhook"},
+		{Bitbucket, "scopes", "account pullrequest repository webhook"},
 	} {
 		t.Run(string(c.platform), func(t *testing.T) {
 			w, b := newOAuthWorld(t), oauthBrowser(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"bindery/shared/binding"
 	"bindery/shared/problem"
@@ -120,7 +119,7 @@ func (q *questions) complete(
 		return nil
 	}
 	if len(e.Titles) == 0 && now.Hash == e.Commit {
-		e.Titles = titles(now)
+		e.Titles = now.Titles()
 	}
 	return nil
 }
@@ -148,7 +147,7 @@ func (q *questions) confirmRef(
 	known, ok := row.KnownHead(e.Ref)
 	if now.Hash != "" {
 		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
-		e.Titles = titles(now)
+		e.Titles = now.Titles()
 		return nil
 	}
 	if deletion && !ok {
@@ -195,20 +194,4 @@ func (q *questions) confirmMerge(
 // "updated".
 func fits(action, state string) bool {
 	return action == state || action == "opened" && state == "updated"
-}
-
-// titles returns the first line of a commit's message.
-func titles(c provider.Commit) []string {
-	title, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
-	title = strings.TrimSpace(title)
-	if len(title) > provider.MaxTitle {
-		title = title[:provider.MaxTitle]
-		for !utf8.ValidString(title) && len(title) > 0 {
-			title = title[:len(title)-1]
-		}
-	}
-	if title == "" {
-		return nil
-	}
-	return []string{title}
 }

@@ -155,6 +155,8 @@ func (f *forge) Commit(
 			return problem.New(problem.RefUnknown)
 		}
 		found.Hash = hash(r.refs[ref])
+		found.Message = "Title of " + r.refs[ref] + "\n\nand more"
+		found.URL = "https://forge.example/" + r.name + "/commit/" + found.Hash
 		return nil
 	})
 	return found, err

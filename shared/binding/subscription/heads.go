@@ -18,6 +18,9 @@ import (
 // more are not compared.
 const maxRefPages = 50
 
+// maxTitled is how many refs may have changed for a sync to ask for the title of each.
+const maxTitled = 10
+
 // comparison is what a sync has read to find out which changes the receiver was not told of.
 type comparison struct {
 	start  binding.Subscription // the row before the refs were listed
@@ -27,6 +30,7 @@ type comparison struct {
 	// as it is.
 	told     map[string]string
 	baseline bool
+	commits  map[string]provider.Commit // of the changed refs, by their hashes, if these are few
 }
 
 // refKinds returns the kinds of refs that a subscription watches.
@@ -130,6 +134,32 @@ func (s *Service) compareHeads(
 	}, err
 }
 
+// describe asks for the commits of the refs that have changed, if these are few. Without the answer
+// only the titles are missing.
+func (s *Service) describe(
+	ctx context.Context, at site, sub binding.Subscription, c *comparison,
+) {
+	var changed []string
+	for ref, head := range c.listed {
+		if known, isKnown := c.known(ref); head != known && (isKnown || !c.baseline) {
+			changed = append(changed, ref)
+		}
+	}
+	if len(changed) > maxTitled {
+		return
+	}
+	c.commits = map[string]provider.Commit{}
+	for _, ref := range changed {
+		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+			return at.Commit(ctx, at.credential, sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
+		})
+		if err != nil {
+			return
+		}
+		c.commits[found.Hash] = found
+	}
+}
+
 // addBaseline takes the refs that a subscription is about to watch in addition as they are.
 func (s *Service) addBaseline(
 	ctx context.Context, at site, before, next binding.Subscription,
@@ -198,7 +228,7 @@ func (s *Service) catchUp(
 			left.changed = left.changed || now != head
 			head = now
 		case head == known, !isKnown && c.baseline:
-		case s.addCaughtUp(row, ref, known, head):
+		case s.addCaughtUp(row, ref, known, head, c.commits[head]):
 			added++
 		default:
 			left.full, head = true, known
@@ -211,7 +241,10 @@ func (s *Service) catchUp(
 }
 
 // addCaughtUp adds the event of a change that a sync has found, and reports whether there was room.
-func (s *Service) addCaughtUp(row *binding.Subscription, ref, before, commit string) bool {
+// found is the commit, or zero.
+func (s *Service) addCaughtUp(
+	row *binding.Subscription, ref, before, commit string, found provider.Commit,
+) bool {
 	kind, ok := binding.RefEventType(ref)
 	if !ok {
 		return true
@@ -219,7 +252,7 @@ func (s *Service) addCaughtUp(row *binding.Subscription, ref, before, commit str
 	e := binding.SourceEvent{
 		ID: binding.CaughtUpID(row.ID, ref, before, commit), Type: kind, State: binding.EventWaiting,
 		Ref: ref, Before: before, Commit: commit, Created: before == "", Deleted: commit == "",
-		CaughtUp: true,
+		CaughtUp: true, Titles: found.Titles(), CompareURL: found.URL,
 	}
 	result := row.Add(e, s.ledger.Now())
 	if head, _ := row.KnownHead(ref); result == binding.Repeated && head != commit {

@@ -143,6 +143,45 @@ func TestASyncCatchesUp(t *testing.T) {
 	testkit.Want(t, "health", h.row().Health, binding.SubscriptionGood)
 }
 
+// TestWhatASyncCatchesUpHasATitle if at most ten refs have changed: each costs a call.
+func TestWhatASyncCatchesUpHasATitle(t *testing.T) {
+	for refs, calls := range map[int]int{1: 1, 10: 10, 11: 0} {
+		h := newHarness(t)
+		h.mustPut()
+		h.forge.set("1", func(r *repository) {
+			for i := range refs {
+				r.refs[fmt.Sprint("heads/b", i)] = "e0"
+			}
+		})
+		what := fmt.Sprint(refs, " refs: ")
+		counted := h.counted(func() { h.mustSync() })
+		testkit.Want(t, what+"calls", h.forge.calls["Commit"], calls)
+		testkit.Want(t, what+"a call more of another kind", strings.Contains(counted, "Refs:2"), true)
+		title, url := "[]", ""
+		if calls > 0 {
+			title, url = "[Title of e0]", "https://forge.example/acme/web/commit/"+hash("e0")
+		}
+		events, err := h.deliveries.Events(t.Context(), h.row(), "")
+		testkit.Want(t, what+"error", err, nil)
+		testkit.Want(t, what+"events", len(events.Events), refs)
+		for _, e := range events.Events {
+			testkit.Want(t, what+"title", fmt.Sprint(e.Titles), title)
+			testkit.Want(t, what+"page", e.CompareURL, url)
+		}
+	}
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.set("1", func(r *repository) { r.refs["heads/main"] = "c2" })
+	h.forge.before = func(call string) (error, error) {
+		if call == "Commit" {
+			return nil, errDown
+		}
+		return nil, nil
+	}
+	h.mustSync()
+	testkit.Want(t, "without an answer", h.events(), "heads/main c1>c2 caught up")
+}
+
 func TestAFloodOfRefsIsCaughtUpInParts(t *testing.T) {
 	h := newHarness(t)
 	h.mustPut()
@@ -232,6 +271,23 @@ func TestHeadsThatARowForgetsAreNotToldTwice(t *testing.T) {
 	h.later(25 * time.Hour)
 	testkit.Want(t, "taken by the receiver", h.sent, refs)
 	testkit.Want(t, "events caught up", strings.Contains(h.events(), "caught up"), false)
+}
+
+func TestARunCountsWhatTheReceiverHasTaken(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	for _, name := range []string{"heads/a", "heads/b", "heads/c"} {
+		h.forge.set("1", func(r *repository) { r.refs[name] = "b1" })
+		h.store(name, "", "b1")
+	}
+	h.gone = true
+	done := h.later(time.Minute)
+	testkit.Want(t, "counts", fmt.Sprint(done.Forwarded, done.Dead, done.Synced), "2 1 0")
+	h.forge.set("1", func(r *repository) { r.refs["heads/main"], r.refs["heads/a"] = "c2", "c2" })
+	h.gone = true
+	done = h.later(25 * time.Hour)
+	testkit.Want(t, "counts of a sync",
+		fmt.Sprint(done.Forwarded, done.Dead, done.Synced, done.CaughtUp), "1 1 1 2")
 }
 
 func TestAFailingSubscriptionDelaysNoOther(t *testing.T) {

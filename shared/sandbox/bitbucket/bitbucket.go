@@ -35,7 +35,7 @@ type Server struct {
 // New returns a Bitbucket with its users and its consumer.
 func New(env *platform.Env) *Server {
 	app := oauth.SeededApp(platform.Bitbucket)
-	app.Scopes = []string{"account", "repository", "webhook"}
+	app.Scopes = []string{"account", "repository", "webhook", "pullrequest"}
 	s := &Server{Platform: oauth.New(env, oauth.Rules{
 		Platform:      platform.Bitbucket,
 		Title:         "Bitbucket",
