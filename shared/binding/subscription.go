@@ -76,6 +76,8 @@ type Subscription struct {
 	Secret vault.SecretName `json:"secret"`
 	// HookID is the platform's id of the webhook; "" while it is not known.
 	HookID string `json:"hookId,omitempty"`
+	// WebhookGone says that the webhook of an ending subscription was removed.
+	WebhookGone bool `json:"webhookGone,omitempty"`
 	// Signed reports whether the platform signs the bodies of this webhook's deliveries: GitHub and
 	// Bitbucket always, GitLab since version 19.
 	Signed bool `json:"signed,omitempty"`
@@ -166,7 +168,7 @@ type EventState string
 const (
 	EventWaiting   EventState = "waiting"   // for the receiver, at At
 	EventForwarded EventState = "forwarded" // the receiver has taken it
-	EventDead      EventState = "dead"      // the receiver has not taken it in two days, or answered 410
+	EventDead      EventState = "dead"      // the receiver answered 410, or failed for two days
 	EventIgnored   EventState = "ignored"   // nobody subscribed to it; Reason says why
 )
 

@@ -66,7 +66,7 @@ func TestAWebhooksSecretIsReadByItsSubscription(t *testing.T) {
 }
 
 // TestE5_ASubscriptionGetsNoSecretOfAnother: a row that names the secret of another subscription,
-// of another binding or of a token is refused with the alarm, or as no webhook's secret.
+// of another binding or of a token is refused with the alarm.
 func TestE5_ASubscriptionGetsNoSecretOfAnother(t *testing.T) {
 	b := newHarness(t)
 	ctx := b.Ledger.StartInvocation(t.Context())
@@ -87,8 +87,11 @@ func TestE5_ASubscriptionGetsNoSecretOfAnother(t *testing.T) {
 	rec := b.bound("i-1", provider.GitHub)
 	forged := mine
 	forged.Secret = rec.Token.Secret
+	before := b.mismatches()
 	got, err := b.Ledger.WebhookSecret(ctx, forged)
-	testkit.Want(t, "a token", err != nil && got.Empty(), true)
+	testkit.Want(t, "a token", problem.Of(err).Code, problem.TokenMismatch)
+	testkit.Want(t, "a token: alarms", b.mismatches(), before+1)
+	testkit.Want(t, "a token: a secret", got.Empty(), true)
 	testkit.Want(t, "a secret is in the log or the error",
 		strings.Contains(b.log.String()+fmt.Sprint(err), "canary"), false)
 }

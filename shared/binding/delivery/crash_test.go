@@ -78,9 +78,9 @@ func TestACrashOfARunOrAReplayLosesNoEvent(t *testing.T) {
 			h.Advance(time.Minute)
 			h.calls.reset(at, after)
 			crashed = crashing(func() {
-				if sub, err := h.service.Forward(t.Context(), row); err == nil {
+				if sub, _, err := h.service.Forward(t.Context(), row); err == nil {
 					h.Advance(binding.LogDelay)
-					if sub, err = h.service.Forward(t.Context(), sub); err == nil {
+					if sub, _, err = h.service.Forward(t.Context(), sub); err == nil {
 						_, _ = h.service.Replay(t.Context(), sub, 3)
 					}
 				}

@@ -92,7 +92,7 @@ func (s *Service) Replay(
 	}
 	sending, cancel := context.WithTimeout(ctx, 2*event.SendTimeout)
 	defer cancel()
-	if sub, err = s.send(ctx, sending, sub); err != nil {
+	if sub, _, err = s.send(ctx, sending, sub); err != nil {
 		return e, err
 	}
 	if now, ok := inRow(sub, number); ok { // not in the log by now

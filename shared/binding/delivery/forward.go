@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -25,11 +26,11 @@ const (
 )
 
 // Forward sends the events of a subscription that are due, writes those that have ended to its log,
-// and returns the row as it is then. It does nothing while another invocation forwards them. An
-// event that the receiver doesn't take is no error.
+// and returns the row as it is then, and what has ended. It does nothing while another invocation
+// forwards them. An event that the receiver doesn't take is no error.
 func (s *Service) Forward(
 	ctx context.Context, sub binding.Subscription,
-) (binding.Subscription, error) {
+) (binding.Subscription, ForwardCounts, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	leased, failed := false, error(nil)
 	sub, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
@@ -48,15 +49,18 @@ func (s *Service) Forward(
 		failed = s.writeLog(ctx, row)
 		return failed == nil
 	})
-	if failed != nil {
-		return sub, failed
-	}
-	if err != nil || !leased {
-		return sub, err
+	if failed != nil || err != nil || !leased {
+		return sub, ForwardCounts{}, cmp.Or(failed, err)
 	}
 	sending, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
 	return s.send(ctx, sending, sub)
+}
+
+// ForwardCounts counts the events that no longer wait.
+type ForwardCounts struct {
+	Forwarded int // the receiver has taken them
+	Dead      int // it has not, for two days, or it answered 410
 }
 
 // takeLease gives a row's lease to this invocation unless another has it, and returns until when;
@@ -74,7 +78,7 @@ func (s *Service) takeLease(row *binding.Subscription) time.Time {
 // The invocation has the row's lease, which send ends.
 func (s *Service) send(
 	ctx, sending context.Context, sub binding.Subscription,
-) (binding.Subscription, error) {
+) (_ binding.Subscription, done ForwardCounts, _ error) {
 	for {
 		b := s.batch(sending, sub)
 		b.stop = b.stop || sending.Err() != nil
@@ -82,11 +86,12 @@ func (s *Service) send(
 			return s.note(ctx, row, &b)
 		})
 		if err != nil {
-			return sub, err
+			return sub, done, err
 		}
-		s.report(ctx, next, b)
+		done.Forwarded += s.report(ctx, next, b)
+		done.Dead += len(b.dead)
 		if !b.more {
-			return next, nil
+			return next, done, nil
 		}
 		sub = next
 	}
@@ -161,9 +166,9 @@ func (s *Service) note(ctx context.Context, row *binding.Subscription, b *batch)
 	return own || len(b.results) > 0
 }
 
-// report counts what was sent, and tells the operator of events that the receiver didn't take.
-func (s *Service) report(ctx context.Context, sub binding.Subscription, b batch) {
-	taken := 0
+// report counts what was sent, and tells the operator of events that the receiver didn't take. It
+// returns how many it took.
+func (s *Service) report(ctx context.Context, sub binding.Subscription, b batch) (taken int) {
 	for _, r := range b.results {
 		if r.Taken {
 			taken++
@@ -173,12 +178,13 @@ func (s *Service) report(ctx context.Context, sub binding.Subscription, b batch)
 		s.count(ctx, sub.Binding.Platform, "", "EventsForwarded", taken)
 	}
 	if len(b.dead) == 0 {
-		return
+		return taken
 	}
 	s.count(ctx, sub.Binding.Platform, "", "EventsDead", len(b.dead))
 	s.ledger.Log.ErrorContext(ctx, "the receiver doesn't take events of a repository",
 		"alarm", "webhook", "binding", binding.Describe(sub.Binding), "subscription", sub.ID,
 		"events", b.dead)
+	return taken
 }
 
 // writeLog writes the events that have ended to the log and removes them from a row that is about

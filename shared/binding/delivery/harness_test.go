@@ -318,7 +318,7 @@ func (h *harness) unsigned(d provider.Delivery) error {
 // forward does what a run does.
 func (h *harness) forward() binding.Subscription {
 	h.Helper()
-	sub, err := h.service.Forward(h.Context(), h.row())
+	sub, _, err := h.service.Forward(h.Context(), h.row())
 	check(h, err)
 	return sub
 }

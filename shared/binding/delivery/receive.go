@@ -97,7 +97,7 @@ func (s *Service) receive(
 	}
 	sending, cancel := context.WithTimeout(ctx, answerTimeout-s.ledger.Now().Sub(start))
 	defer cancel()
-	if _, err := s.send(ctx, sending, sub); err != nil { // it is stored: the run continues
+	if _, _, err := s.send(ctx, sending, sub); err != nil { // it is stored: the run continues
 		s.ledger.Log.WarnContext(ctx, "the outcome of forwarding is not noted yet",
 			"subscription", sub.ID, "error", err)
 	}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"bindery/shared/binding"
@@ -40,7 +39,7 @@ func (l *Ledger) PutWebhookSecret(
 
 // WebhookSecret reads the secret of a subscription's webhook. It fails with [vault.ErrNotFound] if
 // the vault does not have it, and with [problem.TokenMismatch] if it belongs to another
-// subscription: as with tokens, the vault says whose a secret is.
+// subscription, or is no webhook's: as with tokens, the vault says whose a secret is.
 func (l *Ledger) WebhookSecret(
 	ctx context.Context, s binding.Subscription,
 ) (secret.Text, error) {
@@ -49,16 +48,14 @@ func (l *Ledger) WebhookSecret(
 		return secret.Text{}, fmt.Errorf("reading a webhook's secret: %w", err)
 	}
 	var fields map[string]string
-	if json.Unmarshal([]byte(value.Reveal()), &fields) != nil || fields[fieldWebhook] == "" {
-		return secret.Text{}, errors.New("the vault's value is not a webhook's secret")
-	}
+	_ = json.Unmarshal([]byte(value.Reveal()), &fields) // what isn't one has no fields
 	owner := binding.Key{
 		Account:  fields[fieldAccount],
 		Region:   fields[fieldRegion],
 		Instance: fields[fieldInstance],
 		Platform: fields[fieldPlatform],
 	}
-	if owner != s.Binding || fields[fieldSubscription] != s.ID {
+	if owner != s.Binding || fields[fieldSubscription] != s.ID || fields[fieldWebhook] == "" {
 		return secret.Text{}, l.mismatch(ctx, s.Binding, "secret", s.Secret,
 			"owner", binding.Describe(owner))
 	}

@@ -1,7 +1,10 @@
 package subscription_test
 
 import (
+	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +13,9 @@ import (
 	"bindery/shared/binding/subscription"
 	"bindery/shared/problem"
 	"bindery/shared/secret"
+	"bindery/shared/table"
 	"bindery/shared/testkit"
+	"bindery/shared/vault"
 )
 
 // deliver sends the delivery of a push of a commit to a subscription.
@@ -43,6 +48,8 @@ func TestE12_DeliveriesAfterAnUnbindAreRefused(t *testing.T) {
 		testkit.Want(t, name+", named webhooks", len(out.Remaining), 1-len(admins))
 		testkit.Want(t, name+", webhooks", len(h.forge.hooks()), 1-len(admins))
 		testkit.WantCode(t, name+", after", h.deliver(id, key, "c3"), problem.SubscriptionUnknown)
+		h.later(time.Minute)
+		testkit.WantCode(t, name+", ended", h.deliver(id, key, "c3"), problem.SubscriptionUnknown)
 		testkit.Want(t, name+", rows", len(h.list()), 0)
 	}
 }
@@ -75,44 +82,101 @@ func TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem(t *testing.T) {
 	testkit.Want(t, "synced", h.later(time.Minute).Synced, 1)
 }
 
-// TestE13_TwoBindingsOfOneRepositoryAreApart, as two accounts are.
+// TestE13_TwoBindingsOfOneRepositoryAreApart: they are of two instances of an account, or of two
+// accounts, bound to one user or to two.
 func TestE13_TwoBindingsOfOneRepositoryAreApart(t *testing.T) {
-	h := newHarness(t)
-	h.forge.set("1", func(r *repository) { r.admins = []string{"alice", "bob"} })
-	h.bind("i-2", "bob")
-	h.mustPut()
-	first := h.row()
-	key := h.webhook().secret
-	if _, _, err := h.Put(t.Context(), subscription.PutRequest{
-		Target: h.target("i-2", "1"), Kinds: all,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	var second binding.Subscription
-	for _, sub := range h.list() {
-		if sub.ID != first.ID {
-			second = sub
+	other := user
+	other.Subject, other.Account = "u-2", "acct-2"
+	for _, c := range []struct {
+		by           binding.User
+		id, identity string
+	}{
+		{user, "i-2", "alice"}, {user, "i-2", "bob"}, {other, "i-1", "alice"}, {other, "i-1", "bob"},
+	} {
+		what := c.by.Account + " " + c.id + " " + c.identity
+		h := newHarness(t)
+		h.forge.set("1", func(r *repository) { r.admins = []string{"alice", "bob"} })
+		h.mustPut()
+		first, mine := h.row(), h.target("i-1", "1")
+		key := h.webhook().secret
+		h.bindAs(c.by, c.id, c.identity)
+		theirs := h.targetAs(c.by, c.id, "1")
+		testkit.Want(t, what+", same key", theirs.Repository == mine.Repository, false)
+		if _, created, err := h.Put(t.Context(), subscription.PutRequest{
+			Target: theirs, Kinds: all,
+		}); err != nil || !created {
+			t.Fatal(what, created, err)
 		}
+		second := h.only(func(sub binding.Subscription) bool { return sub.ID != first.ID })
+		testkit.Want(t, what+", of its account", second.Binding.Account, c.by.Account)
+		testkit.Want(t, what+", one secret", first.Secret == second.Secret, false)
+		testkit.Want(t, what+", webhooks", len(h.forge.hooks()), 2)
+		testkit.WantCode(t, what+", the other's secret", h.deliver(second.ID, key, "c2"),
+			problem.SubscriptionUnknown)
+		testkit.Want(t, what+", its own", h.deliver(first.ID, key, "c2"), nil)
+		for id, at := range map[string]subscription.Target{first.ID: mine, second.ID: theirs} {
+			page, err := h.List(t.Context(), at, "")
+			testkit.Want(t, what+", error", err, nil)
+			testkit.Want(t, what+", listed", len(page.Views), 1)
+			testkit.Want(t, what+", its own is listed", page.Views[0].Subscription.ID, id)
+		}
+		at := theirs
+		at.Repository = mine.Repository
+		_, err := h.Get(t.Context(), at)
+		testkit.WantCode(t, what+", the other's key", err, problem.RepositoryUnknown)
+		if _, err := h.unbind("i-1"); err != nil {
+			t.Fatal(err)
+		}
+		h.later(time.Minute)
+		testkit.Want(t, what+", the other one is left", h.row().ID, second.ID)
+		testkit.Want(t, what+", with its webhook", len(h.forge.hooks()), 1)
+		sub, err := h.Sync(t.Context(), theirs)
+		testkit.Want(t, what+", error of its sync", err, nil)
+		testkit.Want(t, what+", it works", sub.Subscription.Health != binding.SubscriptionBroken, true)
 	}
-	testkit.Want(t, "webhooks", len(h.forge.hooks()), 2)
-	testkit.WantCode(t, "the other's secret", h.deliver(second.ID, key, "c2"),
-		problem.SubscriptionUnknown)
-	testkit.Want(t, "its own", h.deliver(first.ID, key, "c2"), nil)
-	for _, id := range []string{"i-1", "i-2"} {
-		page, err := h.List(t.Context(), h.target(id, ""), "")
-		testkit.Want(t, "error", err, nil)
-		testkit.Want(t, "listed", len(page.Views), 1)
-		testkit.Want(t, "of its binding", page.Views[0].Subscription.Binding, of(id))
-	}
-	if _, err := h.unbind("i-1"); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Want(t, "the other one is left", h.row().ID, second.ID)
-	h.settled("apart")
 }
 
-// of returns the key of the binding of an instance, where a secret is called key.
-func of(id string) binding.Key { return key(id) }
+// only returns the only row that is meant.
+func (h *harness) only(is func(binding.Subscription) bool) (found binding.Subscription) {
+	h.Helper()
+	rows := slices.DeleteFunc(h.list(), func(sub binding.Subscription) bool { return !is(sub) })
+	if len(rows) != 1 {
+		h.Fatalf("got %d rows, want 1", len(rows))
+	}
+	return rows[0]
+}
+
+// TestE5_AnEndDeletesNoSecretOfAnother: a forged row names the token of its binding, or the secret
+// of another subscription.
+func TestE5_AnEndDeletesNoSecretOfAnother(t *testing.T) {
+	for what, name := range map[string]func(*harness) vault.SecretName{
+		"a token": func(h *harness) vault.SecretName { return h.record("i-2").Token.Secret },
+		"the secret of another": func(h *harness) vault.SecretName {
+			if _, _, err := h.Put(t.Context(), subscription.PutRequest{
+				Target: h.target("i-2", "2"), Kinds: all,
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return h.only(func(s binding.Subscription) bool { return s.Binding == key("i-2") }).Secret
+		},
+	} {
+		h := newHarness(t)
+		h.bind("i-2", "alice")
+		h.mustPut()
+		forged, others := h.row(), name(h)
+		forged.Secret = others
+		if _, err := h.rows.SaveSubscription(t.Context(), forged); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.Delete(t.Context(), h.target("i-1", "1"))
+		testkit.Want(t, what+", error", err, nil)
+		_, err = h.rows.Subscription(t.Context(), forged.ID)
+		testkit.Want(t, what+", row is gone", errors.Is(err, table.ErrNotFound), true)
+		_, err = h.secrets.Get(t.Context(), others, 1)
+		testkit.Want(t, what+", the vault has it", err, nil)
+		testkit.Want(t, what+", alarm", strings.Contains(h.log.String(), "alarm=token_mismatch"), true)
+	}
+}
 
 func TestE14_ARepositoryIsFollowedByItsIDAndNotByItsName(t *testing.T) {
 	h := newHarness(t)

@@ -120,7 +120,7 @@ func (s *Service) abandon(
 	switch {
 	case err != nil:
 	case again:
-		_, _, err = s.finishEnd(ctx, &at, sub, false)
+		_, _, err = s.finishEnd(ctx, &at, sub)
 	default:
 		err = s.remove(ctx, sub)
 	}
@@ -149,7 +149,7 @@ func (s *Service) activate(
 		return sub, problem.New(problem.Conflict)
 	case err == nil && sub.Stage == binding.SubscriptionEnding:
 		sub.Claim = time.Time{} // it was this invocation's own
-		if _, _, err = s.finishEnd(ctx, &at, sub, false); err == nil {
+		if _, _, err = s.finishEnd(ctx, &at, sub); err == nil {
 			err = problem.New(problem.Conflict)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/table"
+	"bindery/shared/vault"
 )
 
 const (
@@ -43,7 +44,12 @@ func (s *Service) Delete(ctx context.Context, in Target) (*Remaining, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.endEntry(ctx, at, entry, false)
+	sub, err := s.endEntry(ctx, entry)
+	if err != nil {
+		return nil, err
+	}
+	left, _, err := s.finishEnd(ctx, at, sub)
+	return left, err
 }
 
 // siteOrNone returns a binding's platform with a token, nil if the binding has none that may be
@@ -59,8 +65,9 @@ func (s *Service) siteOrNone(ctx context.Context, key binding.Key) (*site, error
 	return &at, nil
 }
 
-// EndAll removes the webhooks of a binding that is about to end, while its token is valid, and ends
-// its subscriptions. It returns the webhooks that could not be removed. It makes one call to the
+// EndAll makes the subscriptions of a binding that is about to end refuse deliveries, and removes
+// their webhooks while its token is valid. It returns the webhooks that could not be removed. The
+// run deletes what else there is, because an unbind may delete no secret. It makes one call to the
 // table if there are no subscriptions. After a crash the binding is there, with the subscriptions
 // that had not begun to end; the run ends the others.
 func (s *Service) EndAll(ctx context.Context, rec binding.Record) ([]Remaining, error) {
@@ -82,7 +89,7 @@ func (s *Service) EndAll(ctx context.Context, rec binding.Record) ([]Remaining, 
 		group.SetLimit(maxConcurrentRows)
 		for _, entry := range page.Items {
 			group.Go(func() error {
-				left, err := s.endEntry(ctx, at, entry, true)
+				left, err := s.endWithToken(ctx, at, entry)
 				if left != nil {
 					mu.Lock()
 					defer mu.Unlock()
@@ -145,45 +152,65 @@ func (s *Service) hold(
 	return err
 }
 
-// endEntry ends the subscription of an entry. giveUp says that the token ends too, so that the
-// webhook can't be removed later.
-func (s *Service) endEntry(
-	ctx context.Context, at *site, entry binding.SubscriptionEntry, giveUp bool,
+// endWithToken does of the end of an entry's subscription what needs the token, which ends now.
+func (s *Service) endWithToken(
+	ctx context.Context, at *site, entry binding.SubscriptionEntry,
 ) (*Remaining, error) {
+	sub, err := s.endEntry(ctx, entry)
+	if err != nil || sub.Secret == "" || sub.WebhookGone {
+		return nil, err
+	}
+	switch err := s.endWebhook(ctx, at, sub); {
+	case isStorage(err):
+		return nil, err
+	case err != nil:
+		return s.remaining(sub), nil // the run gives it up
+	}
+	_, err = s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		row.WebhookGone = row.Claim.IsZero() // else it may be made again
+		return row.WebhookGone
+	})
+	if errors.Is(err, table.ErrNotFound) {
+		err = nil // the run was faster
+	}
+	return nil, err
+}
+
+// endEntry marks the subscription of an entry as ending, and returns its row.
+func (s *Service) endEntry(
+	ctx context.Context, entry binding.SubscriptionEntry,
+) (binding.Subscription, error) {
 	for range ledger.MaxTries {
 		sub, found, err := s.row(ctx, entry)
 		if err != nil {
-			return nil, err
+			return sub, err
 		}
-		if !found {
-			if err = s.occupy(ctx, entry); errors.Is(err, table.ErrConflict) {
-				continue
-			}
-			return nil, err
+		raced := table.ErrNotFound // by the run, which has ended it
+		if found {
+			sub, err = s.markEnding(ctx, sub, false)
+		} else {
+			sub, err = s.occupy(ctx, entry)
+			raced = table.ErrConflict // with the request that makes it
 		}
-		if sub, err = s.markEnding(ctx, sub, false); err == nil {
-			var left *Remaining
-			left, _, err = s.finishEnd(ctx, at, sub, giveUp)
-			return left, err
-		}
-		if !errors.Is(err, table.ErrNotFound) {
-			return nil, err
+		if !errors.Is(err, raced) {
+			return sub, err
 		}
 	}
-	return nil, problem.New(problem.Conflict)
+	return binding.Subscription{}, problem.New(problem.Conflict)
 }
 
 // occupy writes an ending row for an entry without a row: a request has left it, or is about to
 // write the row, which then fails. It has no secret, so nothing was made for it.
-func (s *Service) occupy(ctx context.Context, entry binding.SubscriptionEntry) error {
+func (s *Service) occupy(
+	ctx context.Context, entry binding.SubscriptionEntry,
+) (binding.Subscription, error) {
 	now := s.ledger.Now()
-	_, err := s.save(ctx, binding.Subscription{
+	return s.save(ctx, binding.Subscription{
 		ID: entry.Subscription, Binding: entry.Binding, CreatedAt: now,
 		Repository: binding.SubscribedRepository{ID: entry.RepositoryID},
 		Stage:      binding.SubscriptionEnding,
 		SyncAt:     now.Add(ledger.OrphanGracePeriod),
 	})
-	return err
 }
 
 // end ends a subscription that this invocation has claimed. at is nil if there is no token.
@@ -194,7 +221,7 @@ func (s *Service) end(
 	if err != nil {
 		return nil, err
 	}
-	left, _, err := s.finishEnd(ctx, at, sub, false)
+	left, _, err := s.finishEnd(ctx, at, sub)
 	return left, err
 }
 
@@ -219,7 +246,7 @@ func (s *Service) markEnding(
 // invocation may still be making a webhook, the row stays until that one is over, and the webhook
 // is looked for again. left is a webhook that could not be removed.
 func (s *Service) finishEnd(
-	ctx context.Context, at *site, sub binding.Subscription, giveUp bool,
+	ctx context.Context, at *site, sub binding.Subscription,
 ) (left *Remaining, ended bool, err error) {
 	now := s.ledger.Now()
 	if sub.Secret == "" {
@@ -228,17 +255,16 @@ func (s *Service) finishEnd(
 		}
 		return nil, true, s.remove(ctx, sub)
 	}
-	if at != nil {
-		err = s.removeWebhook(ctx, *at, sub)
-	} else {
-		err = problem.New(problem.NotBound).With("platform", s.ledger.Title(sub.Binding.Platform))
+	if sub.WebhookGone {
+		return nil, true, s.remove(ctx, sub)
 	}
+	err = s.endWebhook(ctx, at, sub)
 	if isStorage(err) {
 		return nil, false, err
 	}
 	if err != nil {
 		left = s.remaining(sub)
-		if !giveUp && !isPermanent(err) && sub.SyncTries < maxEndTries {
+		if !isPermanent(err) && sub.SyncTries < maxEndTries {
 			return left, false, s.postponeEnd(ctx, sub, err)
 		}
 		s.ledger.Log.WarnContext(ctx, "a webhook was left at its platform", "subscription", sub.ID,
@@ -252,6 +278,14 @@ func (s *Service) finishEnd(
 		return left, false, err
 	}
 	return left, true, s.remove(ctx, sub)
+}
+
+// endWebhook removes the webhook of an ending subscription. at is nil if there is no token.
+func (s *Service) endWebhook(ctx context.Context, at *site, sub binding.Subscription) error {
+	if at == nil {
+		return problem.New(problem.NotBound).With("platform", s.ledger.Title(sub.Binding.Platform))
+	}
+	return s.removeWebhook(ctx, *at, sub)
 }
 
 // postponeEnd leaves the removal of a webhook to a later run.
@@ -275,10 +309,8 @@ func (s *Service) remaining(sub binding.Subscription) *Remaining {
 // remove deletes what is left of a subscription whose webhook is gone: its secret, its log, its
 // entry, and last its row, so that the run continues after a crash.
 func (s *Service) remove(ctx context.Context, sub binding.Subscription) error {
-	if sub.Secret != "" {
-		if err := s.ledger.Vault.Delete(ctx, sub.Secret); err != nil {
-			return ledger.Unavailable("deleting a webhook's secret", err)
-		}
+	if err := s.deleteSecret(ctx, sub); err != nil {
+		return err
 	}
 	all := false
 	for i := 0; !all; i++ {
@@ -298,6 +330,25 @@ func (s *Service) remove(ctx context.Context, sub binding.Subscription) error {
 	}
 	if err := s.ledger.Table.DeleteSubscription(ctx, sub); err != nil {
 		return ledger.Unavailable("deleting the subscription", err)
+	}
+	return nil
+}
+
+// deleteSecret deletes a subscription's secret if the vault says that it is its own. A row that
+// names another's can't have that deleted: the alarm is raised.
+func (s *Service) deleteSecret(ctx context.Context, sub binding.Subscription) error {
+	if sub.Secret == "" {
+		return nil
+	}
+	_, err := s.ledger.WebhookSecret(ctx, sub)
+	switch {
+	case errors.Is(err, vault.ErrNotFound), problem.Is(err, problem.TokenMismatch):
+		return nil
+	case err == nil:
+		err = s.ledger.Vault.Delete(ctx, sub.Secret)
+	}
+	if err != nil {
+		return ledger.Unavailable("deleting a webhook's secret", err)
 	}
 	return nil
 }

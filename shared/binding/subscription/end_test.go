@@ -3,10 +3,12 @@ package subscription_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/connect"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/maintenance"
 	"bindery/shared/binding/subscription"
@@ -25,7 +27,7 @@ func TestADeleteRemovesEverything(t *testing.T) {
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "left", left, nil)
 	testkit.Want(t, "calls", calls, "map[Binding:2 Delete:1 DeleteLog:1 DeleteSubscription:1 "+
-		"DeleteSubscriptionEntry:1 DeleteWebhook:1 FindWebhook:1 SaveSubscription:1 "+
+		"DeleteSubscriptionEntry:1 DeleteWebhook:1 FindWebhook:1 Get:1 SaveSubscription:1 "+
 		"Subscription:1 SubscriptionEntry:2]")
 	testkit.Want(t, "rows", len(h.list()), 0)
 	h.settled("deleted")
@@ -103,6 +105,64 @@ func TestAnUnbindWithoutSubscriptionsMakesThreeCalls(t *testing.T) {
 		"map[Binding:1 Put:1 SaveBinding:2 SaveIdentityEntry:1 SubscriptionEntries:1]")
 }
 
+// TestAnUnbindDeletesNothingOfASubscription: its function has no right to. It removes the webhook,
+// which the run can't without the token.
+func TestAnUnbindDeletesNothingOfASubscription(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	var out connect.UnbindResult
+	var err error
+	calls := h.counted(func() { out, err = h.unbind("i-1") })
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "remaining", len(out.Remaining), 0)
+	testkit.Want(t, "calls", calls, "map[Binding:2 DeleteWebhook:1 FindWebhook:1 SaveBinding:1 "+
+		"SaveSubscription:2 Subscription:1 SubscriptionEntries:1]")
+	testkit.Want(t, "stage", h.row().Stage, binding.SubscriptionEnding)
+	testkit.Want(t, "noted", h.row().WebhookGone, true)
+	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
+	calls = h.counted(func() { testkit.Want(t, "ended", h.later(0).Ended, 1) })
+	testkit.Want(t, "calls of the run", calls, "map[Binding:1 Delete:1 DeleteLog:1 "+
+		"DeleteSubscription:1 DeleteSubscriptionEntry:1 DueSubscriptions:1 Get:1 Subscription:1 "+
+		"SubscriptionEntry:1]")
+	testkit.Want(t, "a webhook is left, says the log",
+		strings.Contains(h.log.String(), "was left at its platform"), false)
+	h.settled("ended")
+}
+
+// TestAnUnbindAgainNamesTheRemainingWebhooks that an unbind which has failed has not told of.
+func TestAnUnbindAgainNamesTheRemainingWebhooks(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.set("1", func(r *repository) { r.admins = nil })
+	h.setHook(func(call string) error {
+		if call == "SaveBinding" {
+			return errDown
+		}
+		return nil
+	})
+	_, err := h.unbind("i-1")
+	testkit.Want(t, "the first fails", err != nil, true)
+	h.setHook(nil)
+	out, err := h.unbind("i-1")
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "remaining", len(out.Remaining), 1)
+	testkit.Want(t, "ended", h.later(time.Minute).Ended, 1)
+	testkit.Want(t, "rows", len(h.list()), 0)
+}
+
+func TestASubscriptionIsMadeAgainWhileTheOldOneEnds(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	old := h.row().ID
+	if _, err := h.unbind("i-1"); err != nil {
+		t.Fatal(err)
+	}
+	h.bind("i-1", "alice")
+	h.mustPut()
+	testkit.Want(t, "another", h.row().ID != old, true)
+	h.settled("made again")
+}
+
 // gone is a catalogue without instances.
 type gone struct{}
 
@@ -120,8 +180,9 @@ func TestTheEndOfABindingByTheOperatorEndsItsSubscriptions(t *testing.T) {
 	})
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "withdrawn", out.Withdrawn, 1)
-	testkit.Want(t, "rows after all were revoked", len(h.list()), 0)
 	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
+	testkit.Want(t, "ended", h.later(time.Minute).Ended, 1)
+	testkit.Want(t, "rows after all were revoked", len(h.list()), 0)
 
 	h = newHarness(t)
 	h.mustPut()
@@ -133,6 +194,7 @@ func TestTheEndOfABindingByTheOperatorEndsItsSubscriptions(t *testing.T) {
 		}
 	}
 	testkit.Want(t, "bound when the instance is gone", h.record("i-1").Bound(), false)
+	testkit.Want(t, "ended", h.later(time.Minute).Ended, 1)
 	testkit.Want(t, "rows", len(h.list()), 0)
 	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
 }

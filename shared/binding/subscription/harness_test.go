@@ -55,6 +55,7 @@ type harness struct {
 	mu   sync.Mutex
 	hook func(call string) error // is called before each call to table and vault
 	sent int                     // events that the receiver has taken
+	gone bool                    // it answers the next with 410
 }
 
 func newHarness(t testing.TB) *harness {
@@ -90,9 +91,14 @@ func (h *harness) serve() {
 		}
 		return nil, hook(call)
 	}
-	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		if h.gone {
+			h.gone = false
+			w.WriteHeader(http.StatusGone)
+			return
+		}
 		h.sent++
 	}))
 	h.Cleanup(receiver.Close)
@@ -140,8 +146,13 @@ func key(id string) binding.Key { return binding.KeyOf(user.Account, registry(id
 // bind binds an instance with a token, which is its user's name.
 func (h *harness) bind(id, token string) {
 	h.Helper()
+	h.bindAs(user, id, token)
+}
+
+func (h *harness) bindAs(by binding.User, id, token string) {
+	h.Helper()
 	_, err := h.connect.BindToken(h.Context(), connect.TokenBindRequest{
-		By: user, Instance: registry(id), Platform: forgeName,
+		By: by, Instance: registry(id), Platform: forgeName,
 		Submission: provider.Submission{Token: secret.New(token)},
 	})
 	if err != nil {
@@ -167,10 +178,18 @@ func (h *harness) record(id string) binding.Record {
 // target is a repository of an instance's binding.
 func (h *harness) target(id, repository string) subscription.Target {
 	h.Helper()
-	return subscription.Target{
-		By: user, Instance: registry(id), Platform: forgeName,
-		Repository: binding.RepositoryKey(h.record(id), repository),
+	return h.targetAs(user, id, repository)
+}
+
+func (h *harness) targetAs(by binding.User, id, repository string) subscription.Target {
+	h.Helper()
+	at := subscription.Target{By: by, Instance: registry(id), Platform: forgeName}
+	rec, err := h.rows.Binding(h.Context(), binding.KeyOf(by.Account, at.Instance, forgeName))
+	if err != nil && !errors.Is(err, table.ErrNotFound) {
+		h.Fatal(err)
 	}
+	at.Repository = binding.RepositoryKey(rec, repository)
+	return at
 }
 
 func (h *harness) put(

@@ -74,7 +74,7 @@ func (s *Service) put(
 		sub, err = s.create(ctx, at, entry, id, in)
 		return sub, true, err
 	case sub.Stage == binding.SubscriptionEnding:
-		_, ended, err := s.finishEnd(ctx, &at, sub, false)
+		_, ended, err := s.finishEnd(ctx, &at, sub)
 		if err == nil && !ended {
 			err = s.busy(sub.Claim.Add(ledger.OrphanGracePeriod))
 		} else if err == nil {

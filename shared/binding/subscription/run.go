@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
 	"bindery/shared/table"
@@ -30,8 +31,8 @@ const (
 // RunResult counts what a run has done.
 type RunResult struct {
 	Due       int  `json:"due"`       // subscriptions that it looked at
-	Forwarded int  `json:"forwarded"` // events that no longer wait
-	Dead      int  `json:"dead"`      // events that the receiver has not taken in two days
+	Forwarded int  `json:"forwarded"` // events that the receiver has taken
+	Dead      int  `json:"dead"`      // events that it has not taken in two days, or answered 410
 	Synced    int  `json:"synced"`    // subscriptions that were compared with their platform
 	Repaired  int  `json:"repaired"`  // webhooks
 	CaughtUp  int  `json:"caughtUp"`  // events that no delivery told of
@@ -136,9 +137,10 @@ func (r *run) subscription(ctx context.Context, id string) {
 	}
 	r.count(RunResult{Due: 1})
 	if err == nil && sub.Stage == binding.SubscriptionActive {
-		before := sub.Waiting()
-		if sub, err = r.deliveries.Forward(ctx, sub); err == nil {
-			r.count(RunResult{Forwarded: max(0, before-sub.Waiting())})
+		var sent delivery.ForwardCounts
+		sub, sent, err = r.deliveries.Forward(ctx, sub)
+		r.count(RunResult{Forwarded: sent.Forwarded, Dead: sent.Dead})
+		if err == nil {
 			sub, err = r.spillHeads(ctx, sub)
 		}
 	}
@@ -201,7 +203,7 @@ func (r *run) maintain(ctx context.Context, sub binding.Subscription) error {
 		if err != nil {
 			return err
 		}
-		_, ended, err := r.finishEnd(ctx, at, sub, false)
+		_, ended, err := r.finishEnd(ctx, at, sub)
 		if ended && err == nil {
 			r.count(RunResult{Ended: 1})
 		}
@@ -211,7 +213,9 @@ func (r *run) maintain(ctx context.Context, sub binding.Subscription) error {
 	if err != nil {
 		return err
 	}
-	part := RunResult{Synced: 1, CaughtUp: out.caughtUp}
+	part := RunResult{
+		Synced: 1, CaughtUp: out.caughtUp, Forwarded: out.sent.Forwarded, Dead: out.sent.Dead,
+	}
 	if out.repaired {
 		part.Repaired = 1
 	}

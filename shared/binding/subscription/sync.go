@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
 	"bindery/shared/problem"
@@ -97,7 +98,8 @@ func (s *Service) work(
 	}
 	sub, found, err := s.sync(ctx, at, sub, false)
 	if err == nil && found.caughtUp > 0 {
-		if next, err := s.deliveries.Forward(ctx, sub); err == nil {
+		next, sent, err := s.deliveries.Forward(ctx, sub)
+		if found.sent = sent; err == nil {
 			sub = next
 		}
 	}
@@ -115,6 +117,7 @@ func isStorage(err error) bool {
 type outcome struct {
 	repaired, broken, ended bool
 	caughtUp                int
+	sent                    delivery.ForwardCounts
 	cause                   error // why not everything could be compared
 }
 

@@ -234,6 +234,23 @@ func TestHeadsThatARowForgetsAreNotToldTwice(t *testing.T) {
 	testkit.Want(t, "events caught up", strings.Contains(h.events(), "caught up"), false)
 }
 
+func TestARunCountsWhatTheReceiverHasTaken(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	for _, name := range []string{"heads/a", "heads/b", "heads/c"} {
+		h.forge.set("1", func(r *repository) { r.refs[name] = "b1" })
+		h.store(name, "", "b1")
+	}
+	h.gone = true
+	done := h.later(time.Minute)
+	testkit.Want(t, "counts", fmt.Sprint(done.Forwarded, done.Dead, done.Synced), "2 1 0")
+	h.forge.set("1", func(r *repository) { r.refs["heads/main"], r.refs["heads/a"] = "c2", "c2" })
+	h.gone = true
+	done = h.later(25 * time.Hour)
+	testkit.Want(t, "counts of a sync",
+		fmt.Sprint(done.Forwarded, done.Dead, done.Synced, done.CaughtUp), "1 1 1 2")
+}
+
 func TestAFailingSubscriptionDelaysNoOther(t *testing.T) {
 	h := newHarness(t)
 	h.mustPut()
