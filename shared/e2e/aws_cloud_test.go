@@ -40,6 +40,8 @@ const (
 // Manager. A gate before both gives each function the rights of its role in template.yaml and no
 // others. The access key's id is the function's folder.
 type awsCloud struct {
+	callCounter
+
 	url     string
 	secrets *smtest.Service
 
@@ -79,6 +81,7 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 			return
 		}
 		service, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		c.count(callerOf(r), service == tableService)
 		store := http.Handler(rows)
 		if service == vaultService {
 			c.keep(body)
@@ -174,12 +177,17 @@ func (c *awsCloud) unusedRights() (all []string) {
 
 var keyID = regexp.MustCompile(`Credential=([^/]+)/`)
 
+// callerOf returns the id of the access key that signed a request.
+func callerOf(r *http.Request) string {
+	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
 // allowed reports whether the caller's role allows the request, and records a denied one.
 func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
-	who := ""
-	if found := keyID.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
-		who = found[1]
-	}
+	who := callerOf(r)
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	service, _, _ = strings.Cut(strings.ToLower(service), "_")
 	var in struct {

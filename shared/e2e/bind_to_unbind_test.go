@@ -39,6 +39,7 @@ func (d *deployment) bindToUnbind() {
 	d.wantCredentials()
 	d.wantRefreshOnDemand()
 	d.lookAtRepositories()
+	d.subscribe(writer)
 	for _, platform := range []string{"codeup", "gitee", "github", "gitlab", "bitbucket"} {
 		a := d.call(http.MethodPost, d.bindingsPath()+"/"+platform+"/check", writer, nil)
 		if a.status != http.StatusOK || a.body["status"] != "bound" {
@@ -376,7 +377,7 @@ func (d *deployment) runSchedule(when string) {
 	d.t.Helper()
 	p := d.processes["expirycheck"]
 	before := strings.Count(p.Log(), `"msg":"checked"`)
-	reply, err := p.Invoke(d.t.Context(), d.scheduleEvent())
+	reply, err := p.Invoke(d.t.Context(), d.scheduleEvent("Schedule"))
 	if err != nil || string(reply) != "null" {
 		d.t.Errorf("%s: the schedule ends with %s, %v", when, reply, err)
 	}

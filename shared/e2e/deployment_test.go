@@ -37,8 +37,9 @@ type host interface {
 	api(processes map[string]*triggertest.Process) http.Handler
 	// options returns what a function's process is started with.
 	options(folder string) triggertest.Options
-	// scheduleEvent returns the event with which the cloud invokes expirycheck.
-	scheduleEvent() []byte
+	// scheduleEvent returns the event with which a schedule of the cloud, "Schedule" or
+	// "Subscriptions", invokes expirycheck.
+	scheduleEvent(schedule string) []byte
 	// secretNames returns the names of all secrets in the vault, and tokens every token that the
 	// vault ever stored.
 	secretNames() []string
@@ -49,6 +50,38 @@ type host interface {
 	// call used.
 	deniedCalls() []string
 	unusedRights() []string
+	// calls returns how many calls of a function the table and the vault have got.
+	calls(folder string) storeCalls
+}
+
+// storeCalls counts calls to the stores.
+type storeCalls struct{ table, vault int }
+
+// callCounter counts the calls of each function. Its zero value is ready.
+type callCounter struct {
+	mu  sync.Mutex
+	all map[string]storeCalls // by function
+}
+
+func (c *callCounter) count(folder string, table bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil {
+		c.all = map[string]storeCalls{}
+	}
+	n := c.all[folder]
+	if table {
+		n.table++
+	} else {
+		n.vault++
+	}
+	c.all[folder] = n
+}
+
+func (c *callCounter) calls(folder string) storeCalls {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all[folder]
 }
 
 // deployment is Bindery deployed in a cloud on this machine: every function's binary as it is
@@ -73,6 +106,7 @@ type deployment struct {
 	platformUser string                          // who consents at the platforms
 	started      *startedProcesses
 	retired      *sync.Map // by a binding's key, what shortenLists took off its list
+	events       <-chan sourceEvent
 }
 
 // startedProcesses collects every process that the deployment has started.
@@ -163,10 +197,22 @@ func (d *deployment) bearer(user, scope string) secret.Text {
 
 func (d *deployment) startSandbox() {
 	d.t.Helper()
-	d.sandbox = sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
+	d.sandbox = sandbox.New(sandbox.Options{
+		Now: time.Now, Random: rand.Reader, Transport: throughFront{d},
+	})
 	server := httptest.NewServer(d.sandbox)
 	d.t.Cleanup(func() { d.sandbox.Close(); server.Close() })
 	d.sandboxURL = server.URL
+}
+
+// throughFront sends the platforms' deliveries to the gateway.
+type throughFront struct{ *deployment }
+
+func (d throughFront) RoundTrip(r *http.Request) (*http.Response, error) {
+	if d.client.Transport == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return d.client.Transport.RoundTrip(r)
 }
 
 // apps returns the value of the OAuth apps' secret, with the gateway's callback addresses.

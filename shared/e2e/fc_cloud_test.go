@@ -28,6 +28,8 @@ import (
 // function the rights of its role in docs/ram and no others. The access key's id is the function's
 // folder: each function gets its credentials with each invocation.
 type fcCloud struct {
+	callCounter
+
 	settings map[string]string
 	vault    *kmstest.Service
 	registry *acrtest.Service
@@ -109,6 +111,10 @@ func (c *fcCloud) serve(
 		if !c.allowed(who, needed) {
 			http.Error(w, `{"Code":"NoPermission"}`, http.StatusForbidden)
 			return
+		}
+		switch variable {
+		case "BINDERY_TABLESTORE_URL", "BINDERY_KMS_URL":
+			c.count(who, variable == "BINDERY_TABLESTORE_URL")
 		}
 		service.ServeHTTP(w, r)
 	}))

@@ -19,7 +19,11 @@ import (
 )
 
 func TestBindToUnbindOnFunctionCompute(t *testing.T) {
-	startFC(t).bindToUnbind()
+	address, events := startReceiver(t)
+	d := startFC(t,
+		"BINDERY_EVENTS_URL", address, "BINDERY_EVENTS_SECRET", eventsSecret)
+	d.events = events
+	d.bindToUnbind()
 }
 
 // onFC is Function Compute's protocol with the environment that s.yaml gives each function, and
@@ -33,11 +37,14 @@ type onFC struct {
 	binaries  string
 }
 
-// startFC starts a deployment on Function Compute.
-func startFC(t *testing.T) *deployment {
+// startFC starts a deployment on Function Compute. more are names and values of settings.
+func startFC(t *testing.T, more ...string) *deployment {
 	t.Helper()
 	d := newDeployment(t)
 	settings := fcSettings(t)
+	for i := 0; i < len(more); i += 2 {
+		settings[more[i]] = more[i+1]
+	}
 	d.origin = "https://" + settings["FC_DOMAIN"]
 	settings["BINDERY_OIDC_ISSUER"], settings["BINDERY_OIDC_JWKS_URL"] = d.issuer.URL, d.issuer.URL
 	settings["BINDERY_PRIVATE_HOSTS"] = strings.TrimPrefix(d.sandboxURL, "http://")
@@ -128,13 +135,22 @@ func (on *onFC) options(folder string) triggertest.Options {
 }
 
 // scheduleEvent returns the event that Function Compute makes of the timer.
-func (on *onFC) scheduleEvent() []byte {
-	event, err := json.Marshal(object{
-		"triggerTime": time.Now().UTC().Format(time.RFC3339), "triggerName": "schedule",
-		"payload": triggerOf(on.functions["expirycheck"], "timer")["payload"],
-	})
-	if err != nil {
-		on.w.t.Fatal(err)
+func (on *onFC) scheduleEvent(schedule string) []byte {
+	name := strings.ToLower(schedule)
+	triggers, _ := on.functions["expirycheck"]["triggers"].([]any)
+	for _, trigger := range triggers {
+		if in(trigger, "triggerName") != name {
+			continue
+		}
+		event, err := json.Marshal(object{
+			"triggerTime": time.Now().UTC().Format(time.RFC3339), "triggerName": name,
+			"payload": in(trigger, "triggerConfig", "payload"),
+		})
+		if err != nil {
+			on.w.t.Fatal(err)
+		}
+		return event
 	}
-	return event
+	on.w.t.Fatalf("s.yaml has no timer %s", name)
+	return nil
 }

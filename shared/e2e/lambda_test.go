@@ -20,7 +20,11 @@ import (
 )
 
 func TestBindToUnbindOnLambda(t *testing.T) {
-	startLambda(t).bindToUnbind()
+	address, events := startReceiver(t)
+	d := startLambda(t,
+		"BINDERY_EVENTS_URL", address, "BINDERY_EVENTS_SECRET", eventsSecret)
+	d.events = events
+	d.bindToUnbind()
 }
 
 // The time limits in template.yaml: of the functions behind the API, and of the check.
@@ -38,10 +42,11 @@ type onLambda struct {
 	document object
 	routes   map[string]string
 	binaries string
+	more     []string // names and values of variables
 }
 
-// startLambda starts a deployment on Lambda.
-func startLambda(t *testing.T) *deployment {
+// startLambda starts a deployment on Lambda. more are names and values of variables.
+func startLambda(t *testing.T, more ...string) *deployment {
 	t.Helper()
 	d, document := newDeployment(t), readYAML(t, template)
 	rights := map[string][]right{}
@@ -53,7 +58,7 @@ func startLambda(t *testing.T) *deployment {
 	d.aws = startCloud(t, rights)
 	on := &onLambda{
 		awsCloud: d.aws, w: d, document: document, routes: routesOf(t, document),
-		binaries: built.functions(t, forAWS),
+		binaries: built.functions(t, forAWS), more: more,
 	}
 	d.host, d.instance = on, onLambdaID
 	d.front = httptest.NewServer(d.api(d.processes))
@@ -149,6 +154,9 @@ func (on *onLambda) environment(who string) map[string]string {
 	for _, variable := range platformVariables() {
 		env[variable] = on.w.sandboxURL
 	}
+	for i := 0; i < len(on.more); i += 2 {
+		env[on.more[i]] = on.more[i+1]
+	}
 	return env
 }
 
@@ -160,8 +168,8 @@ func (on *onLambda) options(folder string) triggertest.Options {
 }
 
 // scheduleEvent returns the input that template.yaml gives the schedule.
-func (on *onLambda) scheduleEvent() []byte {
-	input, _ := in(on.document, "Resources", "ExpiryCheck", "Properties", "Events", "Schedule",
+func (on *onLambda) scheduleEvent(schedule string) []byte {
+	input, _ := in(on.document, "Resources", "ExpiryCheck", "Properties", "Events", schedule,
 		"Properties", "Input").(string)
 	return []byte(input)
 }

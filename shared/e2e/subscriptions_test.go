@@ -310,14 +310,20 @@ func (c *laptopClient) wantForwarded(one string, want ...string) {
 // clone clones a repository as alice, who may push to it.
 func (c *laptopClient) clone(address string) (folder string) {
 	c.t.Helper()
+	parent := c.t.TempDir()
+	pusher{c.t, parent}.run("clone", "-q", withGitPassword(c.t, address), "hello")
+	return filepath.Join(parent, "hello")
+}
+
+// withGitPassword returns a clone address with alice's name and password.
+func withGitPassword(t *testing.T, address string) string {
+	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	u.User = url.UserPassword("alice", platform.GitPassword("alice"))
-	parent := c.t.TempDir()
-	pusher{c.t, parent}.run("clone", "-q", u.String(), "hello")
-	return filepath.Join(parent, "hello")
+	return u.String()
 }
 
 // pusher runs real git in a folder.

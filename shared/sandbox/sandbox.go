@@ -67,6 +67,8 @@ type Options struct {
 	// Standard Webhooks writes one: base64, with or without "whsec_" before it. Without a key the
 	// receiver refuses everything.
 	EventsKey secret.Text
+	// Transport sends the deliveries. Nil is one without a proxy.
+	Transport http.RoundTripper
 }
 
 // Sandbox serves all platforms. Its methods may be called by several goroutines at once, also
@@ -128,8 +130,10 @@ func New(o Options) *Sandbox {
 		Now: o.Now, URL: strings.TrimSuffix(o.URL, "/"), Random: o.Random, Git: &s.git,
 		Pushed: s.pushed, Send: s.send,
 	}
-	s.sender = hooks.New(
-		&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, o.Now)
+	if o.Transport == nil {
+		o.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
+	}
+	s.sender = hooks.New(&http.Client{Transport: o.Transport}, o.Now)
 	s.Codeup, s.GitLab = codeup.New(s.env), gitlab.New(s.env)
 	s.Gitee, s.GitHub, s.Bitbucket = gitee.New(s.env), github.New(s.env), bitbucket.New(s.env)
 	s.Platforms = oauth.Platforms{
