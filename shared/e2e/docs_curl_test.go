@@ -16,50 +16,75 @@ import (
 	"testing"
 )
 
-// startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
-// returns the ports of Bindery and of the sandbox. The settings are variables of its environment.
-func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) {
+// buildLaptop builds functions/local and returns its binary.
+func buildLaptop(t *testing.T) (binary string) {
 	t.Helper()
-	folder := t.TempDir()
-	binary := filepath.Join(folder, "local")
+	binary = filepath.Join(t.TempDir(), "local")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./functions/local")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
-	process := exec.Command(binary) // ended in the cleanup: the end of a context would be an error
-	process.Dir = folder
-	process.Env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH")}, // for the sandbox's git
+	return binary
+}
+
+// laptopProcess is a running process of the laptop.
+type laptopProcess struct {
+	own, sandbox string // ports
+	command      *exec.Cmd
+	read         chan struct{} // closed when its output has ended
+}
+
+// runLaptop runs the laptop's binary in a folder, and returns when it has named its ports. PORT is 0
+// unless the settings say otherwise, which are variables of its environment.
+func runLaptop(t *testing.T, binary, folder string, settings ...string) *laptopProcess {
+	t.Helper()
+	p := &laptopProcess{command: exec.Command(binary), read: make(chan struct{})}
+	p.command.Dir = folder
+	p.command.Env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH")}, // for the sandbox's git
 		settings...)
-	stdout, err := process.StdoutPipe()
+	stdout, err := p.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := process.Start(); err != nil {
+	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(stdout)
-	for (own == "" || sandbox == "") && lines.Scan() {
+	for (p.own == "" || p.sandbox == "") && lines.Scan() {
 		if _, port, found := strings.Cut(lines.Text(), "http://localhost:"); found {
-			own = port
+			p.own = port
 		}
 		if _, port, found := strings.Cut(lines.Text(), "http://127.0.0.1:"); found {
-			sandbox, _, _ = strings.Cut(port, " ")
+			p.sandbox, _, _ = strings.Cut(port, " ")
 		}
 	}
-	read := make(chan struct{})
-	go func() { _, _ = io.Copy(io.Discard, stdout); close(read) }()
+	go func() { _, _ = io.Copy(io.Discard, stdout); close(p.read) }()
+	if p.own == "" || p.sandbox == "" {
+		_ = p.end(syscall.SIGKILL)
+		t.Fatal("the laptop's process has named no ports")
+	}
+	return p
+}
+
+// end sends the process a signal that ends it, and waits for its end.
+func (p *laptopProcess) end(signal os.Signal) error {
+	_ = p.command.Process.Signal(signal)
+	<-p.read
+	return p.command.Wait()
+}
+
+// startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
+// returns the ports of Bindery and of the sandbox. The settings are variables of its environment.
+func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) {
+	t.Helper()
+	p := runLaptop(t, buildLaptop(t), t.TempDir(), settings...)
 	t.Cleanup(func() {
-		_ = process.Process.Signal(syscall.SIGTERM)
-		<-read
-		if err := process.Wait(); err != nil {
+		if err := p.end(syscall.SIGTERM); err != nil {
 			t.Errorf("the laptop's process ended with %v", err)
 		}
 	})
-	if own == "" || sandbox == "" {
-		t.Fatal("the laptop's process has named no ports")
-	}
-	return own, sandbox
+	return p.own, p.sandbox
 }
 
 // TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with

@@ -42,26 +42,38 @@ type sourceEvent struct {
 // startReceiver starts a build system's receiver. It knows only the standard's library.
 func startReceiver(t *testing.T) (address string, events <-chan sourceEvent) {
 	t.Helper()
+	received := make(chan sourceEvent, 100)
+	address = receive(t, func(e sourceEvent) int {
+		received <- e
+		return http.StatusNoContent
+	})
+	return address, received
+}
+
+// receive starts a receiver that answers each event of a repository with the status that take
+// returns.
+func receive(t *testing.T, take func(sourceEvent) int) (address string) {
+	t.Helper()
 	verifier, err := webhooks.NewWebhook(eventsSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	received := make(chan sourceEvent, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = verifier.Verify(body, r.Header)
+		if err != nil {
+			return // Bindery was killed while it sent
 		}
 		e := sourceEvent{id: r.Header.Get(webhooks.HeaderWebhookID), at: time.Now()}
-		if err = errors.Join(err, json.Unmarshal(body, &e)); err != nil || len(body) > 20<<10 {
+		err = errors.Join(verifier.Verify(body, r.Header), json.Unmarshal(body, &e))
+		if err != nil || len(body) > 20<<10 {
 			t.Errorf("the receiver got %d bytes: %v", len(body), err)
 		}
 		if strings.HasPrefix(e.Type, "source.") {
-			received <- e
+			w.WriteHeader(take(e))
 		}
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, received
+	return server.URL
 }
 
 // laptopClient calls a laptop's process as a user with every scope.
@@ -75,8 +87,14 @@ func newLaptopClient(t *testing.T, settings ...string) *laptopClient {
 	t.Helper()
 	own, boxPort := startLaptopProcess(t, settings...)
 	c := &laptopClient{t: t, own: "http://localhost:" + own, sandbox: "http://127.0.0.1:" + boxPort}
-	c.token = strings.TrimSpace(c.send(c.request(http.MethodGet, c.own+"/dev/token", nil)).text)
+	c.signIn()
 	return c
+}
+
+// signIn gets a token of the laptop's process, whose key changes with each start.
+func (c *laptopClient) signIn() {
+	c.t.Helper()
+	c.token = strings.TrimSpace(c.send(c.request(http.MethodGet, c.own+"/dev/token", nil)).text)
 }
 
 func (c *laptopClient) request(method, address string, body any) *http.Request {
@@ -102,18 +120,24 @@ func (c *laptopClient) request(method, address string, body any) *http.Request {
 // send sends a request and follows no redirect.
 func (c *laptopClient) send(r *http.Request) reply {
 	c.t.Helper()
-	response, err := http.DefaultTransport.RoundTrip(r)
+	out, err := try(r)
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	return out
+}
+
+// try sends a request to a process that may end meanwhile, and follows no redirect.
+func try(r *http.Request) (out reply, err error) {
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return out, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	out := reply{status: response.StatusCode, header: response.Header, text: string(text)}
+	out = reply{status: response.StatusCode, header: response.Header, text: string(text)}
 	_ = json.Unmarshal(text, &out.body)
-	return out
+	return out, err
 }
 
 // call calls Bindery and wants one of the statuses.
@@ -215,12 +239,7 @@ func (c *laptopClient) hello(name sandbox.Platform) string {
 // TestAPushReachesTheReceiverOnceAtAllFivePlatforms runs the laptop's process, real git, and a
 // receiver that knows only Standard Webhooks.
 func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	requireGit(t)
 	address, events := startReceiver(t)
 	c := newLaptopClient(t, "BINDERY_EVENTS_URL="+address, "BINDERY_EVENTS_SECRET="+eventsSecret)
 	for _, name := range []sandbox.Platform{
@@ -264,6 +283,17 @@ func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
 			t.Errorf("%s: one event more: %+v", name, e)
 		default:
 		}
+	}
+}
+
+// requireGit skips the test on a machine without git.
+func requireGit(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
 	}
 }
 

@@ -98,7 +98,8 @@ func (q *questions) complete(
 	}
 	known, ok := row.KnownHead(e.Ref)
 	missing := e.Commit == "" && !e.Deleted
-	doubtful := ok && known != e.Before && (missing || known != e.Commit)
+	doubtful := row.Left(e.Ref, e.Commit) ||
+		ok && known != e.Before && (missing || known != e.Commit)
 	if !doubtful && !missing && (e.Commits == 0 || len(e.Titles) > 0) {
 		return nil
 	}
