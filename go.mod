@@ -21,6 +21,7 @@ require (
 	github.com/chromedp/chromedp v0.15.1
 	github.com/drone/go-scm v1.38.0
 	github.com/go-jose/go-jose/v4 v4.1.8
+	github.com/go-playground/webhooks/v6 v6.4.0
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/oauth2-proxy/mockoidc v0.0.0-20240214162133-caebfff84d25
 	github.com/pb33f/libopenapi v0.41.8

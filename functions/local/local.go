@@ -24,7 +24,12 @@ import (
 	vaults "bindery/shared/vault/selected"
 )
 
-const sweepInterval = time.Minute
+// The schedules of the cloud run each minute. Here an event that waits for its receiver is sent
+// again sooner.
+const (
+	sweepInterval        = time.Minute
+	subscriptionInterval = 10 * time.Second
+)
 
 // run serves until ctx is done.
 func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
@@ -57,7 +62,8 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 	parts := []func() error{
 		func() error { return trigger.Serve(ctx, own, f, log) },
 		func() error { return trigger.Serve(ctx, sandboxListener, simulated, log) },
-		func() error { return every(ctx, sweepInterval, f.Schedule, log) },
+		func() error { return every(ctx, sweepInterval, f.Schedule, "expiry-check", log) },
+		func() error { return every(ctx, subscriptionInterval, f.Schedule, "subscriptions", log) },
 	}
 	if ownIPv6 != nil {
 		parts = append(parts, func() error { return trigger.Serve(ctx, ownIPv6, f, log) })
@@ -119,7 +125,7 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	}
 	all := a.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm,
-		api.Credential, api.Repository, api.ExpiryCheck)
+		api.Credential, api.Repository, api.Subscription, api.Delivery, api.ExpiryCheck)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", all)
 	mux.Handle("/healthz", all)
@@ -140,11 +146,15 @@ func build(c config.Config, l laptop, box *sandbox.Sandbox, log *slog.Logger) (
 	return trigger.Function{HTTP: own, Schedule: a.Task}, closer, nil
 }
 
-// every runs the schedule at the interval until ctx is done. It logs a run that fails.
+// every runs the task at the interval until ctx is done. It logs a run that fails.
 func every(
 	ctx context.Context, interval time.Duration,
-	run func(context.Context, json.RawMessage) (any, error), log *slog.Logger,
+	run func(context.Context, json.RawMessage) (any, error), task string, log *slog.Logger,
 ) error {
+	input, err := json.Marshal(map[string]string{"name": task})
+	if err != nil {
+		return err
+	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -152,8 +162,8 @@ func every(
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if _, err := run(ctx, nil); err != nil && ctx.Err() == nil {
-				log.ErrorContext(ctx, "the schedule failed", "error", err)
+			if _, err := run(ctx, input); err != nil && ctx.Err() == nil {
+				log.ErrorContext(ctx, "the schedule failed", "task", task, "error", err)
 			}
 		}
 	}

@@ -20,9 +20,11 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/credential"
+	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
 	"bindery/shared/binding/repository"
+	"bindery/shared/binding/subscription"
 	"bindery/shared/config"
 	"bindery/shared/event"
 	"bindery/shared/instance"
@@ -63,6 +65,8 @@ type API struct {
 	credentials *credential.Service
 	maintenance *maintenance.Service
 	looks       *repository.Service
+	subscribed  *subscription.Service
+	deliveries  *delivery.Service
 
 	known     *provider.Set // the platforms
 	instances instance.Catalogue
@@ -75,6 +79,7 @@ type API struct {
 	bindLimiter       *auth.RateLimiter
 	credentialLimiter *auth.RateLimiter
 	repositoryLimiter *auth.RateLimiter
+	deliveryLimiter   *auth.RateLimiter // by the id of the webhook
 }
 
 // Dependencies are what [Open] needs besides the configuration.
@@ -169,12 +174,16 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		Fill:      func(b []byte) { _, _ = rand.Read(b) }, // never fails: see crypto/rand
 	})
 	credentials := credential.New(l)
+	deliveries := delivery.New(l, credentials)
+	subscriptions := subscription.New(l, credentials, deliveries, c.PublicURL)
 	return &API{
-		connect:     connect.New(l),
-		consent:     consent.New(l, c.PublicURL+callbackPath),
+		connect:     connect.New(l, subscriptions),
+		consent:     consent.New(l, c.PublicURL+callbackPath, subscriptions),
 		credentials: credentials,
-		maintenance: maintenance.New(l, credentials, instances),
+		maintenance: maintenance.New(l, credentials, instances, subscriptions),
 		looks:       repository.New(l, credentials),
+		subscribed:  subscriptions,
+		deliveries:  deliveries,
 
 		known:     platforms,
 		instances: instances,
@@ -194,6 +203,7 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
 		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
 		repositoryLimiter: auth.NewRateLimiter(looksPerMinute, d.Now),
+		deliveryLimiter:   auth.NewRateLimiter(deliveriesPerMinute, d.Now),
 	}, nil
 }
 

@@ -157,7 +157,7 @@ func TestUnbindIsIdempotent(t *testing.T) {
 	}
 	w.put(home+"/gitlab", gitlab()).ok()
 	unbind("gitlab")
-	want := `{"revoked":false,"revokeUrl":null}` + "\n"
+	want := `{"revoked":false,"revokeUrl":null,"webhooksLeft":[]}` + "\n"
 	for _, platform := range []string{"gitlab", "codeup", "github"} {
 		if got := unbind(platform); got != want {
 			t.Errorf("%s: got %s, want %s", platform, got, want)

@@ -32,7 +32,8 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 
 // taskJSON is the input of the schedule or of an operator's invocation.
 type taskJSON struct {
-	Name     string `json:"name"` // "expiry-check" (the default), "revoke" or "lost-secrets"
+	// Name is "expiry-check" (the default), "subscriptions", "revoke" or "lost-secrets".
+	Name     string `json:"name"`
 	Platform string `json:"platform"`
 	Account  string `json:"account"`
 	// Confirm repeats the platform's name. Without it, revoke only reports what it would do.
@@ -40,10 +41,10 @@ type taskJSON struct {
 	Cursor  string `json:"cursor"`
 }
 
-// Task runs the task that the input names: the check of all records that are due, which the
-// schedule runs; or, for an operator who invokes the function, the revocation of every token of one
-// platform, or a report of bindings without a secret and of secrets without a record. Its result is
-// for the operator.
+// Task runs the task that the input names: the check of all records that are due or the work on all
+// subscriptions that are, which the schedules run; or, for an operator who invokes the function,
+// the revocation of every token of one platform, or a report of bindings without a secret and of
+// secrets without a record. Its result is for the operator.
 func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	if len(input) > 0 {
@@ -54,13 +55,15 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	switch task.Name {
 	case "", "expiry-check":
 		return nil, a.runSchedule(ctx)
+	case "subscriptions":
+		return nil, a.runSubscriptions(ctx)
 	case "revoke":
 		return a.revoke(ctx, input)
 	case "lost-secrets":
 		return a.lostSecrets(ctx, input)
 	}
-	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check, revoke and lost-secrets",
-		task.Name)
+	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check, subscriptions, revoke "+
+		"and lost-secrets", task.Name)
 }
 
 // lostSecrets reports the bindings without a secret and the secrets without a record. With confirm
@@ -124,6 +127,30 @@ func (a *API) runSchedule(ctx context.Context) error {
 	}
 	if err != nil {
 		delete(values, "Due") // operators read from it that the checks complete
+	}
+	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"}, values)
+	return err
+}
+
+// runSubscriptions works on the subscriptions that are due.
+func (a *API) runSubscriptions(ctx context.Context) error {
+	done, err := a.subscribed.Run(ctx)
+	if err != nil { // the subscriptions that are due can't be read
+		done.Failed++
+		done.Left = true
+	}
+	a.log.InfoContext(ctx, "subscriptions",
+		"due", done.Due, "forwarded", done.Forwarded, "dead", done.Dead, "synced", done.Synced,
+		"repaired", done.Repaired, "caughtUp", done.CaughtUp, "broken", done.Broken,
+		"ended", done.Ended, "failed", done.Failed, "left", done.Left)
+	values := map[string]float64{
+		"DueSubscriptions": float64(done.Due), "Forwarded": float64(done.Forwarded),
+		"Dead": float64(done.Dead), "Synced": float64(done.Synced),
+		"Repaired": float64(done.Repaired), "CaughtUp": float64(done.CaughtUp),
+		"Broken": float64(done.Broken), "FailedSubscriptions": float64(done.Failed),
+	}
+	if err != nil {
+		delete(values, "DueSubscriptions") // operators read from it that the runs complete
 	}
 	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"}, values)
 	return err

@@ -54,6 +54,7 @@ type world struct {
 	boxURL   string
 	net      *internet
 	api      *api.API
+	server   *httptest.Server
 	url      string
 	table    *watched
 	vault    *watched
@@ -84,6 +85,8 @@ func newWorld(t *testing.T, settings ...setting) *world {
 		platforms: provider.Platforms(),
 	}
 	w.issuer = newIssuer(t, w.clock)
+	w.server = httptest.NewUnstartedServer(nil)
+	w.url = "http://" + w.server.Listener.Addr().String()
 	w.box = sandbox.New(sandbox.Options{Now: w.clock.Now, Random: w.minted})
 	w.boxURL = w.net.serve(t, w.box)
 	t.Cleanup(w.box.Close)
@@ -144,14 +147,14 @@ func (w *world) open(c config.Config) {
 func (w *world) serve() {
 	handler := w.api.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential,
-		api.Repository, api.ExpiryCheck)
+		api.Repository, api.Subscription, api.Delivery, api.ExpiryCheck)
 	var requests atomic.Int64
 	guarded := trigger.Recover(w.log.Logger(), handler)
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		guarded.ServeHTTP(rw, trigger.Identify(r, fmt.Sprintf("request-%d", requests.Add(1))))
-	}))
-	w.t.Cleanup(server.Close)
-	w.url = server.URL
+	})
+	w.server.Start()
+	w.t.Cleanup(w.server.Close)
 	transport := &http.Transport{}
 	w.t.Cleanup(transport.CloseIdleConnections)
 	w.client = &http.Client{

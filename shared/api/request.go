@@ -27,8 +27,20 @@ func malformed(field, reason string) error {
 	return problem.New(problem.InputMalformed).Because(reason).With("field", field)
 }
 
-func bodyTooLarge() error {
-	return problem.New(problem.BodyTooLarge).With("limit", strconv.Itoa(maxBody))
+func bodyTooLarge(limit int64) error {
+	return problem.New(problem.BodyTooLarge).With("limit", strconv.FormatInt(limit, 10))
+}
+
+// readBody reads a body of at most limit bytes. A longer one is [problem.BodyTooLarge].
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return nil, bodyTooLarge(limit)
+	}
+	if err != nil {
+		return nil, malformed("body", "json")
+	}
+	return data, nil
 }
 
 // decode decodes the body into a struct. The body must be a single JSON object in UTF-8, with no
@@ -38,12 +50,12 @@ func decode(c call, into any) error {
 	if err != nil || kind != "application/json" {
 		return problem.New(problem.MediaTypeUnknown)
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return bodyTooLarge()
+	data, err := readBody(c.w, c.Request, maxBody)
+	if err == nil && !utf8.Valid(data) {
+		err = malformed("body", "json")
 	}
-	if err != nil || !utf8.Valid(data) {
-		return malformed("body", "json")
+	if err != nil {
+		return err
 	}
 	if err := checkObject(json.NewDecoder(bytes.NewReader(data))); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"bindery/shared/event"
 	"bindery/shared/instance"
 	"bindery/shared/problem"
+	"bindery/shared/provider"
 )
 
 // call is a request by a signed-in caller.
@@ -150,8 +151,8 @@ func (a *API) find(ctx context.Context, c call, region, id string) (instance.Ins
 // body that is too large is refused before anything else, also before the caller is known.
 func (a *API) routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > maxBody {
-			a.fail(w, r, bodyTooLarge())
+		if limit := bodyLimit(r); r.ContentLength > limit {
+			a.fail(w, r, bodyTooLarge(limit))
 			return
 		}
 		h, pattern := mux.Handler(r)
@@ -170,6 +171,14 @@ func (a *API) routed(mux *http.ServeMux) http.Handler {
 	})
 }
 
+// bodyLimit returns how long the body of a request may be, in bytes.
+func bodyLimit(r *http.Request) int64 {
+	if toWebhook(r) {
+		return provider.MaxDelivery
+	}
+	return maxBody
+}
+
 // muxReply takes the plain text reply that the mux gives where it has no route.
 type muxReply struct {
 	header http.Header
@@ -180,12 +189,12 @@ func (m *muxReply) Header() http.Header         { return m.header }
 func (m *muxReply) WriteHeader(status int)      { m.status = status }
 func (m *muxReply) Write(b []byte) (int, error) { return len(b), nil }
 
-// cors allows only the console's origin to call from a browser.
+// cors allows only the console's origin to call from a browser. No browser calls a webhook.
 func (a *API) cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Add("Vary", "Origin")
-		if r.Header.Get("Origin") != a.console {
+		if r.Header.Get("Origin") != a.console || toWebhook(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

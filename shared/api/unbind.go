@@ -16,6 +16,13 @@ func Unbind(a *API, mux *http.ServeMux) {
 type unboundJSON struct {
 	Revoked   bool    `json:"revoked"`
 	RevokeURL *string `json:"revokeUrl"`
+	// WebhooksLeft are the webhooks that could not be removed from the platform.
+	WebhooksLeft []remainingJSON `json:"webhooksLeft"`
+}
+
+type remainingJSON struct {
+	Repository  string `json:"repository"` // its name
+	WebhooksURL string `json:"webhooksUrl"`
 }
 
 func (a *API) unbind(ctx context.Context, c call) (answer, error) {
@@ -37,5 +44,7 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: unboundJSON{Revoked: out.Revoked, RevokeURL: text(out.RevokeURL)}}, nil
+	return answer{body: unboundJSON{
+		Revoked: out.Revoked, RevokeURL: text(out.RevokeURL), WebhooksLeft: []remainingJSON{},
+	}}, nil
 }

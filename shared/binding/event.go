@@ -48,6 +48,10 @@ const (
 	EventRecovered    = "binding.recovered"
 	// EventRevocationFailed is about a token that a binding had before.
 	EventRevocationFailed = "binding.revocation_failed"
+	// The next two are about one of the binding's subscriptions. The problem of the first names its
+	// repository.
+	EventSubscriptionBroken    = "subscription.broken"
+	EventSubscriptionRecovered = "subscription.recovered"
 )
 
 // Position returns text that sorts a binding's events by time, number and id.

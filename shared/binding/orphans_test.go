@@ -342,7 +342,7 @@ func TestASlowListIsWorkedOffInParts(t *testing.T) {
 
 func TestTheTaskSaysWhatKeepsItFromLooking(t *testing.T) {
 	b, _ := newOrphanHarness(t, 100)
-	for _, failing := range []string{"List", "AllAuthorizations", "AllBindings"} {
+	for _, failing := range []string{"List", "AllAuthorizations", "AllBindings", "AllSubscriptions"} {
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if call == failing {
 				return nil, errDown
@@ -355,7 +355,7 @@ func TestTheTaskSaysWhatKeepsItFromLooking(t *testing.T) {
 		}
 		b.inside.clear()
 	}
-	for _, cursor := range []string{"vault:x", "vault:%", "x"} {
+	for _, cursor := range []string{"vault:x", "vault:%", "subscriptions:x", "x"} {
 		_, err := b.Maintenance.LostSecrets(t.Context(), maintenance.LostSecretsRequest{Cursor: cursor})
 		testkit.Want(t, cursor, problem.Of(err).Code, problem.InputMalformed)
 	}

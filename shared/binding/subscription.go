@@ -95,6 +95,9 @@ type Subscription struct {
 	SyncedAt time.Time `json:"syncedAt,omitzero"`
 	// SyncTries counts the syncs in a row that were begun and did not go well.
 	SyncTries int `json:"syncTries,omitempty"`
+	// Claim is until when only the invocation that has claimed the row may make a webhook: it
+	// creates the subscription, or syncs it. Zero: none does, and none has crashed.
+	Claim time.Time `json:"claim,omitzero"`
 	// RefsNotWatched says that the repository has more refs than a sync compares.
 	RefsNotWatched bool `json:"refsNotWatched,omitempty"`
 
@@ -214,6 +217,8 @@ type SourceEvent struct {
 	// At is when it is next sent, while it waits; else when it ended.
 	At    time.Time `json:"at"`
 	Tries int       `json:"tries,omitempty"` // failed ones
+	// TriedAt is when the first of the failed tries was.
+	TriedAt time.Time `json:"triedAt,omitzero"`
 	// Answer is the last HTTP status of the receiver; 0: none came.
 	Answer int `json:"answer,omitempty"`
 

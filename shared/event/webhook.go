@@ -17,8 +17,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// sendTimeout is how long the receiver of a webhook may take.
-const sendTimeout = 5 * time.Second
+// SendTimeout is how long the receiver of a webhook may take.
+const SendTimeout = 5 * time.Second
 
 // Webhook posts events to the operator's address, signed as Standard Webhooks requires: with the
 // headers webhook-id (the event's id, the same at every try), webhook-timestamp and
@@ -30,7 +30,8 @@ type Webhook struct {
 	now    func() time.Time
 }
 
-// NewWebhook returns a Webhook for the address. The client must follow no redirects.
+// NewWebhook returns a Webhook for the address. It follows no redirect: only the operator says where
+// events go.
 func NewWebhook(
 	url string, key secret.Text, client *http.Client, now func() time.Time,
 ) (*Webhook, error) {
@@ -38,7 +39,12 @@ func NewWebhook(
 	if err != nil {
 		return nil, fmt.Errorf("the webhooks' key is not base64") // err may quote it
 	}
-	return &Webhook{url: url, signer: signer, client: client, now: now}, nil
+	var own http.Client
+	if client != nil {
+		own = *client
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Webhook{url: url, signer: signer, client: &own, now: now}, nil
 }
 
 type payload struct {
@@ -75,36 +81,39 @@ func (w *Webhook) Send(ctx context.Context, key binding.Key, e binding.Event) er
 	if err != nil {
 		return fmt.Errorf("writing a webhook: %w", err)
 	}
+	_, err = w.post(ctx, e.ID, body)
+	return err
+}
+
+// post signs and posts the body of an event. It fails unless the answer is 2xx.
+func (w *Webhook) post(ctx context.Context, id string, body []byte) (Receipt, error) {
 	at := w.now()
-	signature, err := w.signer.Sign(e.ID, at, body)
+	signature, err := w.signer.Sign(id, at, body)
 	if err != nil {
-		return fmt.Errorf("signing a webhook: %w", err)
+		return Receipt{}, fmt.Errorf("signing a webhook: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("posting a webhook: %w", secret.WithoutAddress(err))
+		return Receipt{}, fmt.Errorf("posting a webhook: %w", secret.WithoutAddress(err))
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "Bindery/1")
-	r.Header.Set(webhooks.HeaderWebhookID, e.ID)
+	r.Header.Set(webhooks.HeaderWebhookID, id)
 	r.Header.Set(webhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
 	r.Header.Set(webhooks.HeaderWebhookSignature, signature)
-	return w.post(r)
-}
-
-func (w *Webhook) post(r *http.Request) error {
 	reply, err := w.client.Do(r)
 	if err != nil {
-		return fmt.Errorf("posting a webhook: %w", secret.WithoutAddress(err))
+		return Receipt{}, fmt.Errorf("posting a webhook: %w", secret.WithoutAddress(err))
 	}
 	_, _ = io.CopyN(io.Discard, reply.Body, 4<<10) // so that the connection can be used again
 	_ = reply.Body.Close()
+	receipt := Receipt{reply.StatusCode, retryAfter(reply.Header.Get("Retry-After"), at)}
 	if reply.StatusCode < 200 || reply.StatusCode > 299 {
-		return fmt.Errorf("posting a webhook: the receiver answers %d", reply.StatusCode)
+		return receipt, fmt.Errorf("posting a webhook: the receiver answers %d", reply.StatusCode)
 	}
-	return nil
+	return receipt, nil
 }
 
 func some(i binding.Identity) *binding.Identity {

@@ -96,6 +96,15 @@ func requests() map[Code]entry {
 				"请加上请求头 Content-Type: application/json。",
 				"Send the header Content-Type: application/json.",
 			},
+			reasons: map[string]more{
+				"compressed": {
+					detail: text{"请求体不得压缩。", "The body must not be compressed."},
+					remedy: text{
+						"请去掉 Content-Encoding，发送未压缩的请求体。",
+						"Send the body as it is, without Content-Encoding.",
+					},
+				},
+			},
 		},
 		RouteUnknown: {
 			status: http.StatusNotFound,

@@ -77,6 +77,18 @@ func subscriptions() map[Code]entry {
 						"Bind again with a token that has the permission, and then sync now.",
 					},
 				},
+				"address": {
+					detail: text{
+						"{platform} 拒绝了 Bindery 的公网地址：它不允许 Webhook 请求该地址，例如本地网络地址。",
+						"{platform} refuses Bindery's public address: it lets no webhook send to it, as to an " +
+							"address of the local network.",
+					},
+					remedy: text{
+						"请 {platform} 的管理员在出站请求设置中允许 Webhook 请求该地址，然后立即同步。",
+						"Ask {platform}'s administrator to allow webhooks to send to the address, in the " +
+							"settings of outbound requests, and then sync now.",
+					},
+				},
 			},
 		},
 		WebhooksFull: {

@@ -237,8 +237,7 @@ func quoted(s string) string {
 }
 
 // list asks for a page of a list into into, and returns the name of the next page, "" if there is
-// none. next is where the reply's link to it is decoded. Only the page's name in it is used, so
-// that no link leads to another host or path.
+// none. next is where the reply's link to it is decoded.
 func (b *bitbucket) list(
 	ctx context.Context, cred Credential, path string, query url.Values, page string,
 	into any, next *loose,
@@ -251,10 +250,16 @@ func (b *bitbucket) list(
 	if err != nil {
 		return "", unknown(r, err, b.repositoryUnknown())
 	}
-	if *next == "" {
+	return b.nextPage(r, *next)
+}
+
+// nextPage returns the name of the page to which a reply's link leads, "" without a link. Only the
+// name is used, so that no link leads to another host or path.
+func (b *bitbucket) nextPage(r reply, next loose) (string, error) {
+	if next == "" {
 		return "", nil
 	}
-	link, err := url.Parse(string(*next))
+	link, err := url.Parse(string(next))
 	if err != nil {
 		return "", b.unexpected(r)
 	}

@@ -267,12 +267,20 @@ const maxEncodedLength = 6*FileLimit + 4096
 func (p *codeup) look(
 	ctx context.Context, cred Credential, path, permission string, into any,
 ) (reply, error) {
+	return p.send(ctx, cred, call{limit: maxListLength}, path, permission, into)
+}
+
+// send makes a call, whose address and credential it sets, as look does.
+func (p *codeup) send(
+	ctx context.Context, cred Credential, k call, path, permission string, into any,
+) (reply, error) {
 	if !pathSafe(cred.Organization) {
 		return reply{}, p.problem(problem.OrganizationUnknown)
 	}
-	k := p.get(cred.Access,
+	at := p.get(cred.Access,
 		"/oapi/v1/codeup/organizations/"+cred.Organization+"/repositories"+path)
-	if k.limit = maxListLength; permission == mayFiles {
+	k.address, k.auth = at.address, at.auth
+	if permission == mayFiles {
 		k.limit = maxEncodedLength
 	}
 	r, err := p.ask(ctx, k, into)

@@ -317,16 +317,25 @@ const giteeContents = "/contents/"
 func (g *gitee) in(
 	ctx context.Context, cred Credential, at giteeRepository, path string, into any,
 ) (reply, error) {
+	k, err := g.below(at, path)
+	if err != nil {
+		return reply{}, err
+	}
+	return g.askAs(ctx, k, cred, into)
+}
+
+// below returns the call of a path in a repository.
+func (g *gitee) below(at giteeRepository, path string) (call, error) {
 	if _, _, ok := giteePath("1/" + string(at.FullName)); !ok {
-		return reply{}, g.repositoryUnknown()
+		return call{}, g.repositoryUnknown()
 	}
 	limit := int64(maxListLength)
 	if strings.HasPrefix(path, giteeContents) {
 		limit = maxEncodedLength
 	}
-	return g.askAs(ctx, call{
+	return call{
 		address: g.api + "/api/v5/repos/" + escapeParts(string(at.FullName)) + path, limit: limit,
-	}, cred, into)
+	}, nil
 }
 
 func (g *gitee) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {

@@ -225,6 +225,14 @@ func (g gitHubRepositories) File(
 // look asks for what a repository has.
 func (g *gitHub) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
 	k := call{address: g.api + path, header: gitHubHeader, limit: maxListLength}
+	return g.askForRepository(ctx, k, cred, into)
+}
+
+// askForRepository is [gitHub.askAgain] for a call that an organization's single sign-on may
+// refuse.
+func (g *gitHub) askForRepository(
+	ctx context.Context, k call, cred Credential, into any,
+) (reply, error) {
 	r, err := g.askAgain(ctx, k, cred, into)
 	if notices := g.hidden(r); err != nil && len(notices) > 0 {
 		return r, notices[0].From(err)

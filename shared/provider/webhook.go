@@ -2,10 +2,13 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
+	"bindery/shared/problem"
 	"bindery/shared/secret"
 )
 
@@ -16,12 +19,13 @@ import (
 // Failures are those of [Platform]'s Check, [problem.RepositoryUnknown], and
 // [problem.WebhooksForbidden] if the token's user may not administer the repository's webhooks:
 // with the reason "scope" if the token lacks the permission, which the parameter "missing" names,
-// else "role".
+// else "role". To tell them apart, a refused call may cost one more.
 type WebhookPlatform interface {
 	RepositoryPlatform
 
 	// CreateWebhook installs a webhook. [problem.WebhooksFull] if the repository has as many as the
-	// platform allows, [problem.RepositoryArchived] if it takes none.
+	// platform allows, [problem.RepositoryArchived] if it takes none. Where the platform refuses a
+	// second one with the same URL, the first is found and repaired.
 	CreateWebhook(ctx context.Context, cred Credential, repository string, want WebhookParams) (
 		Webhook, error,
 	)
@@ -35,6 +39,7 @@ type WebhookPlatform interface {
 
 	// RepairWebhook makes a webhook what is wanted: its address, events, secret, and active. It sets
 	// the secret in every case, because some edits clear it. It may take two calls.
+	// [problem.WebhookLost] if there is none with the id.
 	RepairWebhook(ctx context.Context, cred Credential, repository, id string, want WebhookParams) (
 		Webhook, error,
 	)
@@ -42,7 +47,8 @@ type WebhookPlatform interface {
 	// DeleteWebhook deletes a webhook. One that doesn't exist is nil.
 	DeleteWebhook(ctx context.Context, cred Credential, repository, id string) error
 
-	// TestWebhook asks for a test delivery. [ErrNoTest] where the platform's API has none.
+	// TestWebhook asks for a test delivery. [ErrNoTest] where the platform's API has none,
+	// [problem.WebhookLost] if there is no webhook with the id.
 	TestWebhook(ctx context.Context, cred Credential, repository, id string) error
 
 	// WebhooksURL returns the page where a user manages the webhooks of a repository by hand, given
@@ -63,6 +69,29 @@ func WebhooksOf(p Platform) (WebhookPlatform, bool) {
 	}
 	hooks, ok := p.(WebhookPlatform)
 	return hooks, ok
+}
+
+// webhooksForbidden returns the problem of a user who may not administer a repository's webhooks
+// or, unless missing is "", of a token that lacks that permission.
+func (c *client) webhooksForbidden(missing string) *problem.Problem {
+	if missing != "" {
+		return c.problem(problem.WebhooksForbidden).Because("scope").With("missing", missing)
+	}
+	return c.problem(problem.WebhooksForbidden).Because("role")
+}
+
+// under returns the page at a path under a repository's page, "" if that isn't known.
+func under(webURL, path string) string {
+	if webURL == "" {
+		return ""
+	}
+	return webURL + path
+}
+
+// jsonOf returns the JSON of the fields of a webhook, which may have its secret.
+func jsonOf(fields map[string]any) secret.Text {
+	text, _ := json.Marshal(fields) // strings, booleans and lists of them can't fail
+	return secret.New(string(text))
 }
 
 // MaxDelivery is the longest body of a delivery that is read, in bytes. Bitbucket sends no more
@@ -90,16 +119,19 @@ type Webhook struct {
 	Active bool
 	// NeedsTest says that only a successful test delivery makes it active again: GitLab.
 	NeedsTest bool
+	// Altered says that the platform sends in another way than Bindery asks for: as a form, or without
+	// a look at the certificate.
+	Altered bool
 	// SecretMissing says that the webhook is known to have no secret, or another kind of one.
 	SecretMissing bool
 	// Signed says that the platform signs the bodies of its deliveries.
 	Signed bool
 }
 
-// Matches reports whether the webhook is what is wanted.
+// Matches reports whether the webhook sends what is wanted, as it is wanted. It may send more.
 func (w Webhook) Matches(want WebhookParams) bool {
-	return w.URL == want.URL && w.Active && !w.SecretMissing &&
-		w.Push == want.Push && w.Tag == want.Tag && w.Merge == want.Merge
+	return w.URL == want.URL && w.Active && !w.Altered && !w.SecretMissing &&
+		(w.Push || !want.Push) && (w.Tag || !want.Tag) && (w.Merge || !want.Merge)
 }
 
 // DeliveryRequest is a request to a webhook.
@@ -113,6 +145,9 @@ type DeliveryRequest struct {
 	// HookID is the platform's id of the webhook, for the platforms that name it in a delivery; ""
 	// if it is not known.
 	HookID string
+	// WebURL is the repository's, as in [Repository]. A GitLab's links are made for its site; "" if
+	// it is not known.
+	WebURL string
 	Now    time.Time
 }
 
@@ -124,14 +159,47 @@ type Delivery struct {
 	// Confirmed says that a signature covers the body. Otherwise only the names of refs and the
 	// numbers of merge requests may be used, and the platform is asked about them.
 	Confirmed bool
-	// RepositoryID is the platform's id of the repository that it is about; "" if the delivery
-	// doesn't tell, as in a test.
+	// RepositoryID is the platform's id of the repository that it is about, to be compared by
+	// [SameRepository]; "" if the delivery doesn't tell, as in a test.
 	RepositoryID string
 	// Test says that it is a test or a ping and tells of no change.
 	Test bool
 	// Changes are what it tells of: Bitbucket puts several refs into one. Empty for an event that is
 	// none of a webhook's kinds.
 	Changes []Change
+}
+
+// SameRepository reports whether two ids are of the same repository of a platform. Those of Gitee
+// also have the path, which a rename changes.
+func SameRepository(a, b string) bool {
+	x, _, _ := strings.Cut(a, "/")
+	y, _, _ := strings.Cut(b, "/")
+	return a == b || x == y && numeric(x)
+}
+
+// findWebhook looks for a webhook in a list: for the id or, if id is "" or there is none with it,
+// for exactly the URL. fetch returns a page of the list, and whether there is another.
+func findWebhook(id, url string, fetch func(page int) ([]Webhook, bool, error)) (
+	hook Webhook, found bool, err error,
+) {
+	for n := 1; n <= maxScannedPages; n++ {
+		list, more, err := fetch(n)
+		if err != nil {
+			return Webhook{}, false, err
+		}
+		for _, h := range list {
+			if id != "" && h.ID == id {
+				return h, true, nil
+			}
+			if h.URL == url && !found {
+				hook, found = h, true
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	return hook, found, nil
 }
 
 // Change is a change of a ref or of a merge request, without anything secret.
@@ -170,10 +238,11 @@ type MergeRequest struct {
 }
 
 // MergePlatform is a [WebhookPlatform] that can be asked about a merge request, for the deliveries
-// that no signature covers.
+// that no signature covers, and for Bitbucket's, which have short hashes.
 type MergePlatform interface {
 	// MergeRequest returns the target branch, the head or, once merged, the merge commit, and the
-	// state as a Change. The Action of an open request is "updated".
+	// state as a Change. The Action of an open request is "updated". [problem.RefUnknown] if there is
+	// none with the number.
 	MergeRequest(ctx context.Context, cred Credential, repository, number string) (Change, error)
 }
 

@@ -83,8 +83,8 @@ func TestPushesAndClonesWithoutATokenAreRefused(t *testing.T) {
 	}
 	basic := header{"Authorization", "Basic YWxpY2U6Z2xwYXQtc2FuZGJveC1hbGljZS1nb29k"}
 	push := origin + "/gitlab/alice/hello.git/info/refs?service=git-receive-pack"
-	if got := call(t, noBody("GET", push), basic); got.status != 403 {
-		t.Errorf("a push: got %d, want 403", got.status)
+	if got := call(t, noBody("GET", push)); got.status != 401 {
+		t.Errorf("a push without a token: got %d, want 401", got.status)
 	}
 	other := origin + "/gitlab/bob/private.git/info/refs?service=git-upload-pack"
 	if got := call(t, noBody("GET", other), basic); got.status != 404 {

@@ -26,6 +26,11 @@ func (s *Sandbox) ownRoutes() http.Handler {
 	mux.HandleFunc("POST /sandbox/faults", s.control(s.postFault))
 	mux.HandleFunc("POST /sandbox/switches", s.control(s.postSwitch))
 	mux.HandleFunc("POST /sandbox/tokens", s.control(s.postToken))
+	mux.HandleFunc("GET "+webhooksPath, s.showWebhooks)
+	mux.HandleFunc("POST "+webhooksPath, s.control(s.postWebhooks))
+	mux.HandleFunc("GET "+ReceiverPath, s.receiver.show)
+	mux.HandleFunc("POST "+ReceiverPath, s.receiver.post)
+	mux.HandleFunc("POST /sandbox/receiver", s.postReceiver)
 	mux.HandleFunc("/sandbox/redirected/{platform}", s.redirected)
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -40,6 +45,7 @@ type indexPlatform struct {
 	Changes  []platform.TokenChange
 	Settings string // the page where a user revokes a consent
 	Clone    string // the address of its repository
+	Webhooks []repositoryLink
 }
 
 // index shows the page for a person.
@@ -54,7 +60,7 @@ func (s *Sandbox) index(w http.ResponseWriter, r *http.Request) {
 		name := p.Name()
 		shown := indexPlatform{
 			Name: name, Count: s.Count(name), Fault: s.Fault(name), Samples: p.Samples(),
-			Switches: p.ListSwitches(), Clone: p.CloneURL(origin),
+			Switches: p.ListSwitches(), Clone: p.CloneURL(origin), Webhooks: withWebhooks(p),
 		}
 		if changer, ok := p.(tokenChanger); ok {
 			shown.Changes = changer.TokenChanges()
@@ -68,9 +74,11 @@ func (s *Sandbox) index(w http.ResponseWriter, r *http.Request) {
 }
 
 // control returns the handler of a button. It reads a form or a flat JSON object and finds its
-// platform. A browser is redirected to the page, a program gets a 204. A problem that apply
-// returns becomes a 400.
-func (s *Sandbox) control(apply func(server, map[string]string) string) http.HandlerFunc {
+// platform. A browser is redirected to the page, of the repository if the button is of one, and a
+// program gets a 204. A problem that apply returns becomes a 400.
+func (s *Sandbox) control(
+	apply func(*http.Request, server, map[string]string) string,
+) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, platform.MaxBody)
 		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -90,13 +98,15 @@ func (s *Sandbox) control(apply func(server, map[string]string) string) http.Han
 		case p == nil:
 			problem = "no such platform"
 		default:
-			problem = apply(p, in)
+			problem = apply(r, p, in)
 		}
 		switch {
 		case problem != "":
 			http.Error(w, "sandbox: "+problem, http.StatusBadRequest)
 		case isJSON:
 			w.WriteHeader(http.StatusNoContent)
+		case in["repository"] != "":
+			http.Redirect(w, r, webhooksURL(p.Name(), in["repository"]), http.StatusSeeOther)
 		default:
 			http.Redirect(w, r, "/sandbox/", http.StatusSeeOther)
 		}
@@ -117,7 +127,7 @@ func readJSON(r *http.Request) (in map[string]string, problem string) {
 }
 
 // postFault sets a fault: {platform, fault, times, path, after, latency}; the latency as in "1.5s".
-func (s *Sandbox) postFault(p server, in map[string]string) (problem string) {
+func (s *Sandbox) postFault(_ *http.Request, p server, in map[string]string) (problem string) {
 	orZero := func(text string) string {
 		if strings.TrimSpace(text) == "" {
 			return "0"
@@ -138,7 +148,7 @@ func (s *Sandbox) postFault(p server, in map[string]string) (problem string) {
 }
 
 // postSwitch turns a switch on or off: {platform, switch, on}.
-func (s *Sandbox) postSwitch(p server, in map[string]string) (problem string) {
+func (s *Sandbox) postSwitch(_ *http.Request, p server, in map[string]string) (problem string) {
 	if !p.SetSwitch(in["switch"], in["on"] == "true") {
 		return "no such switch"
 	}
@@ -146,7 +156,7 @@ func (s *Sandbox) postSwitch(p server, in map[string]string) (problem string) {
 }
 
 // postToken changes a token: {platform, token, do}.
-func (s *Sandbox) postToken(p server, in map[string]string) (problem string) {
+func (s *Sandbox) postToken(_ *http.Request, p server, in map[string]string) (problem string) {
 	changer, ok := p.(tokenChanger)
 	if !ok || !changer.ChangeToken(secret.New(in["token"]), in["do"]) {
 		return "no such token or change"

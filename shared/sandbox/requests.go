@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"bindery/shared/sandbox/git"
 	"bindery/shared/sandbox/platform"
 )
 
@@ -108,12 +109,16 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 // Unwrap is for [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// hasCredential reports whether a request has a credential. It reads the body and puts it back.
+// hasCredential reports whether a request has a credential. It reads the body and puts it back,
+// except that of git, which has none and may be large.
 func hasCredential(r *http.Request) bool {
 	for _, h := range []string{"Authorization", "Private-Token", "X-Yunxiao-Token"} {
 		if r.Header.Get(h) != "" {
 			return true
 		}
+	}
+	if git.IsPath(r.URL.Path) {
+		return false
 	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, platform.MaxBody))
 	r.Body = io.NopCloser(bytes.NewReader(body))

@@ -8,7 +8,8 @@
 //
 // This package has what surrounds the platforms: routing, the log of requests, faults, and the
 // page for a person. Each platform has a package of its own below this one; oauth is the part that
-// Gitee, GitHub and Bitbucket share, git serves repositories, page has the templates.
+// Gitee, GitHub and Bitbucket share, git serves repositories, hooks sends the deliveries of
+// webhooks, page has the templates.
 package sandbox
 
 import (
@@ -26,6 +27,7 @@ import (
 	"bindery/shared/sandbox/gitee"
 	"bindery/shared/sandbox/github"
 	"bindery/shared/sandbox/gitlab"
+	"bindery/shared/sandbox/hooks"
 	"bindery/shared/sandbox/oauth"
 	"bindery/shared/sandbox/platform"
 	"bindery/shared/secret"
@@ -61,6 +63,10 @@ type Options struct {
 	// OnRequest, if set, is called with each request to a platform before it is answered, from
 	// that request's goroutine. If it blocks it delays that request and no other.
 	OnRequest func(Request)
+	// EventsKey is the key by which the receiver of events at [ReceiverPath] verifies what it gets, as
+	// Standard Webhooks writes one: base64, with or without "whsec_" before it. Without a key the
+	// receiver refuses everything.
+	EventsKey secret.Text
 }
 
 // Sandbox serves all platforms. Its methods may be called by several goroutines at once, also
@@ -68,9 +74,12 @@ type Options struct {
 type Sandbox struct {
 	// Platforms are the controls of Gitee, GitHub and Bitbucket.
 	oauth.Platforms
-	// Codeup and GitLab are the platforms that are bound by a pasted token.
-	Codeup *codeup.Server
-	GitLab *gitlab.Server
+	// The platforms, with their webhooks and merge requests.
+	Codeup    *codeup.Server
+	Gitee     *gitee.Server
+	GitHub    *github.Server
+	GitLab    *gitlab.Server
+	Bitbucket *bitbucket.Server
 
 	options   Options
 	env       *platform.Env
@@ -79,6 +88,8 @@ type Sandbox struct {
 	closing   chan struct{}
 	close     sync.Once
 	git       git.Server
+	sender    *hooks.Sender
+	receiver  *receiver
 
 	mu       sync.Mutex // guards what follows
 	faults   map[Platform]Fault
@@ -89,6 +100,7 @@ type Sandbox struct {
 // server is one of the platforms.
 type server interface {
 	http.Handler
+	deliverer
 	Name() Platform
 	// Serves reports whether a path, without the origin, belongs to this platform.
 	Serves(path string) bool
@@ -100,7 +112,8 @@ type server interface {
 	SetSwitch(name string, on bool) bool
 }
 
-// New returns a sandbox with its users and tokens. It panics without a clock or a random source.
+// New returns a sandbox with its users and tokens. It panics without a clock or a random source,
+// and at a key that is not base64.
 func New(o Options) *Sandbox {
 	if o.Now == nil || o.Random == nil {
 		panic("sandbox: Options.Now and Options.Random are needed")
@@ -113,23 +126,27 @@ func New(o Options) *Sandbox {
 	}
 	s.env = &platform.Env{
 		Now: o.Now, URL: strings.TrimSuffix(o.URL, "/"), Random: o.Random, Git: &s.git,
+		Pushed: s.pushed, Send: s.send,
 	}
+	s.sender = hooks.New(
+		&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, o.Now)
 	s.Codeup, s.GitLab = codeup.New(s.env), gitlab.New(s.env)
+	s.Gitee, s.GitHub, s.Bitbucket = gitee.New(s.env), github.New(s.env), bitbucket.New(s.env)
 	s.Platforms = oauth.Platforms{
-		Gitee: gitee.New(s.env), GitHub: github.New(s.env), Bitbucket: bitbucket.New(s.env),
+		Gitee: s.Gitee.Platform, GitHub: s.GitHub.Platform, Bitbucket: s.Bitbucket.Platform,
 	}
-	s.platforms = []server{
-		s.Codeup, s.Platforms[Gitee], s.Platforms[GitHub], s.GitLab, s.Platforms[Bitbucket],
-	}
+	s.platforms = []server{s.Codeup, s.Gitee, s.GitHub, s.GitLab, s.Bitbucket}
+	s.receiver = newReceiver(o)
 	s.own = s.ownRoutes()
 	return s
 }
 
-// Close ends every request that a fault keeps waiting, and removes the repositories that git has
-// cloned from. Call it before closing the server. It may be called twice.
+// Close ends every request that a fault keeps waiting, ends the deliveries, and removes the
+// repositories of git. Call it before closing the server. It may be called twice.
 func (s *Sandbox) Close() {
 	s.close.Do(func() {
 		close(s.closing)
+		s.sender.Close()
 		s.git.Close()
 	})
 }
@@ -165,7 +182,8 @@ func (s *Sandbox) SetSwitch(name Platform, switchName string, on bool) {
 	}
 }
 
-// Repository returns a repository that a platform has at a path, for the hashes of its commits.
+// Repository returns a repository that a platform has at a path, for the hashes of its commits
+// before anything is pushed to it.
 func Repository(name Platform, path string) git.Repository {
 	return platform.NewRepository(name, path).Repository
 }

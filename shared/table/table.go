@@ -4,7 +4,9 @@
 //
 // # What every implementation promises
 //
-// Each method makes one round trip, except DueBefore, which makes one for each shard and page.
+// Each method makes one round trip, except DueBefore and DueSubscriptions, which make one for each
+// shard and page, Log, which makes two where the log's ring begins anew, and DeleteLog, which makes
+// 25 at most.
 // There are no transactions across partitions, and nothing relies on a time-to-live. Every save
 // gives the row a new random version, which never repeats. A save or delete carries the version
 // that was read, or "" for a row that must not exist yet, and fails with [ErrConflict] if the
@@ -12,7 +14,8 @@
 // means that the outcome is unknown: the caller reads the row again, and the row decides.
 //
 // A record keeps what a newer version of this code wrote and this version does not know: fields of
-// a record, an authorization, a token, an event or an owned secret, and attributes of the row.
+// a record, an authorization, a token, a subscription, an event or an owned secret, and attributes
+// of the row.
 //
 // Package engine implements all of it over drivers (bolt, dynamo, tablestore). Each passes the
 // suite in tabletest.

@@ -110,6 +110,11 @@ func (s *Service) Bind(
 	if err := s.ledger.AddIdentityEntry(ctx, rec.Key, next); err != nil {
 		return ledger.ReplaceResult{}, err
 	}
+	if rec.Bound() {
+		if err := s.subscriptions.HoldAll(ctx, rec.Key, next.Identity.ID); err != nil {
+			return ledger.ReplaceResult{}, err
+		}
+	}
 	return s.ledger.ReplaceToken(ctx, rec, next)
 }
 

@@ -22,17 +22,20 @@ type UnbindRequest struct {
 	Revoke bool
 }
 
-// UnbindResult says what has happened to the token.
+// UnbindResult says what has happened to the token and to the webhooks of the subscriptions.
 type UnbindResult struct {
 	// Revoked says that the platform no longer accepts it.
 	Revoked bool
 	// RevokeURL is the page where the user can revoke it by hand, "" if that is not needed.
 	RevokeURL string
+	// Remaining are the webhooks that could not be removed.
+	Remaining []binding.RemainingWebhook
 }
 
-// Unbind ends the binding. The sweep deletes the secret. For an unbound platform it does nothing,
-// so that the same call twice has the same outcome. [problem.PreconditionFailed],
-// [problem.PlatformUnknown], [problem.StorageUnavailable].
+// Unbind ends the binding's subscriptions, whose webhooks need the token, and then the binding. The
+// sweep deletes the secret. For an unbound platform it does nothing, so that the same call twice has
+// the same outcome. [problem.PreconditionFailed], [problem.PlatformUnknown],
+// [problem.StorageUnavailable].
 func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	platform, ok := s.ledger.Platforms.Get(in.Platform)
@@ -40,11 +43,23 @@ func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, e
 		return UnbindResult{}, problem.New(problem.PlatformUnknown)
 	}
 	key := binding.KeyOf(in.By.Account, in.Instance, in.Platform)
-	old, err := s.ledger.Unbind(ctx, key, in.Match, in.By)
+	rec, err := s.ledger.Record(ctx, key)
 	if err != nil {
 		return UnbindResult{}, err
 	}
+	if !in.Match.Allows(rec) {
+		return UnbindResult{}, problem.New(problem.PreconditionFailed)
+	}
 	var out UnbindResult
+	if rec.Bound() {
+		if out.Remaining, err = s.subscriptions.EndAll(ctx, rec); err != nil {
+			return UnbindResult{}, err
+		}
+	}
+	old, err := s.ledger.Unbind(ctx, rec, in.Match, in.By)
+	if err != nil {
+		return UnbindResult{}, err
+	}
 	if old.Bound() {
 		out.RevokeURL = platform.RevokeURL(old.Address)
 	}

@@ -89,6 +89,11 @@ func (s *Service) confirm(
 	if err := s.ledger.AddIdentityEntry(ctx, rec.Key, next); err != nil {
 		return binding.View{}, err
 	}
+	if rec.Bound() {
+		if err := s.subscriptions.HoldAll(ctx, rec.Key, next.Identity.ID); err != nil {
+			return binding.View{}, err
+		}
+	}
 	bound, err := s.ledger.ReplaceToken(ctx, rec, next)
 	if err != nil {
 		return binding.View{}, err

@@ -25,7 +25,9 @@ func (w hooked) SaveSubscription(
 }
 
 func (w hooked) DeleteSubscription(ctx context.Context, s binding.Subscription) error {
-	return with0(ctx, w.h, "DeleteSubscription", func() error { return w.t.DeleteSubscription(ctx, s) })
+	return with0(ctx, w.h, "DeleteSubscription", func() error {
+		return w.t.DeleteSubscription(ctx, s)
+	})
 }
 
 func (w hooked) AllSubscriptions(
@@ -61,13 +63,17 @@ func (w hooked) SaveSubscriptionEntry(
 }
 
 func (w hooked) DeleteSubscriptionEntry(ctx context.Context, e binding.SubscriptionEntry) error {
-	return with0(ctx, w.h, "DeleteSubscriptionEntry", func() error { return w.t.DeleteSubscriptionEntry(ctx, e) })
+	return with0(ctx, w.h, "DeleteSubscriptionEntry", func() error {
+		return w.t.DeleteSubscriptionEntry(ctx, e)
+	})
 }
 
 func (w hooked) SubscriptionEntries(
 	ctx context.Context, key binding.Key, cursor string, limit int,
 ) (table.Page[binding.SubscriptionEntry], error) {
-	return with1(ctx, w.h, "SubscriptionEntries", func() (table.Page[binding.SubscriptionEntry], error) {
+	return with1(ctx, w.h, "SubscriptionEntries", func() (
+		table.Page[binding.SubscriptionEntry], error,
+	) {
 		return w.t.SubscriptionEntries(ctx, key, cursor, limit)
 	})
 }
@@ -101,7 +107,9 @@ func (w hooked) SubscriptionHeads(
 }
 
 func (w hooked) SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) error {
-	return with0(ctx, w.h, "SaveSubscriptionHeads", func() error { return w.t.SaveSubscriptionHeads(ctx, heads) })
+	return with0(ctx, w.h, "SaveSubscriptionHeads", func() error {
+		return w.t.SaveSubscriptionHeads(ctx, heads)
+	})
 }
 
 func (w hooked) DeleteLog(

@@ -122,8 +122,8 @@ type Subscriptions interface {
 	) (binding.SubscriptionEntry, error)
 	// DeleteSubscriptionEntry fails with [table.ErrConflict].
 	DeleteSubscriptionEntry(ctx context.Context, e binding.SubscriptionEntry) error
-	// SubscriptionEntries lists the entries of a binding in the order of the repositories' ids. It
-	// fails with [table.ErrCursor].
+	// SubscriptionEntries lists the entries of a binding in the order of their keys. It fails with
+	// [table.ErrCursor].
 	SubscriptionEntries(
 		ctx context.Context, key binding.Key, cursor string, limit int,
 	) (table.Page[binding.SubscriptionEntry], error)
@@ -134,19 +134,20 @@ type Subscriptions interface {
 type SubscriptionLog interface {
 	// AppendLog writes events of one subscription, at most [binding.MaxEvents], each in the place of
 	// its number: the event before it that had the place, [binding.MaxLogged] numbers ago, is gone.
-	// The same event again replaces it.
+	// The same event again replaces it. After an error some of them may have been written.
 	AppendLog(ctx context.Context, id string, events []binding.SourceEvent) error
 	// LoggedEvent reads the event with a number. It fails with [table.ErrNotFound].
 	LoggedEvent(ctx context.Context, id string, number int64) (binding.SourceEvent, error)
-	// Log lists the events with numbers below the given one, newest first, at most limit of them. It
-	// returns none that have lost their place.
+	// Log lists the events with numbers below the given one, which is at most one more than the last
+	// event's, newest first. It looks at the [binding.MaxLogged] numbers before it, and returns none
+	// that have lost their place. Fewer than limit means that there are no more.
 	Log(ctx context.Context, id string, below int64, limit int) ([]binding.SourceEvent, error)
 	// SubscriptionHeads reads the heads. It fails with [table.ErrNotFound].
 	SubscriptionHeads(ctx context.Context, id string) (binding.Heads, error)
 	// SaveSubscriptionHeads replaces the heads.
 	SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) error
-	// DeleteLog deletes some of the rows of the log and of the heads, and reports whether that were
-	// all.
+	// DeleteLog deletes some of the rows of the log and of the heads, in 25 calls at most, and reports
+	// whether none are left.
 	DeleteLog(ctx context.Context, id string) (all bool, err error)
 }
 

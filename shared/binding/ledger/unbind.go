@@ -9,21 +9,19 @@ import (
 	"bindery/shared/table"
 )
 
-// Unbind points the record at nothing, lists its secret as retired in the same write, and returns
-// the record as it was before. For an unbound record it does nothing.
+// Unbind points the record, which was read as rec, at nothing, lists its secret as retired in the
+// same write, and returns the record as it was before. For an unbound record it does nothing.
 //
 // [problem.PreconditionFailed] if match does not allow the record, and [problem.Conflict] if the
 // record changes again and again.
 func (l *Ledger) Unbind(
-	ctx context.Context, key binding.Key, match binding.Match, by binding.User,
+	ctx context.Context, rec binding.Record, match binding.Match, by binding.User,
 ) (binding.Record, error) {
 	revision := l.Random(16)
 	var before binding.Record
 	for range MaxTries {
-		rec, err := l.Record(ctx, key)
+		var err error
 		switch {
-		case err != nil:
-			return binding.Record{}, err
 		case before.Bound() && rec.Revision == revision:
 			return before, nil // it was saved, and the reply was lost
 		case !match.Allows(rec):
@@ -41,6 +39,9 @@ func (l *Ledger) Unbind(
 		}
 		if !errors.Is(err, table.ErrConflict) {
 			return l.afterUnclear(ctx, rec, revision, err)
+		}
+		if rec, err = l.Record(ctx, rec.Key); err != nil {
+			return binding.Record{}, err
 		}
 	}
 	return binding.Record{}, problem.New(problem.Conflict)

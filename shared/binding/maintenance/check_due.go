@@ -138,7 +138,10 @@ func (c checker) instanceGone(
 	if c.ledger.Now().Sub(rec.MissingSince) < missingInstancePeriod {
 		return rec, false, nil
 	}
-	old, err := c.ledger.Unbind(ctx, rec.Key, nil, binding.User{})
+	if _, err := c.subscriptions.EndAll(ctx, rec); err != nil {
+		return rec, false, err
+	}
+	old, err := c.ledger.Unbind(ctx, rec, nil, binding.User{})
 	if err == nil {
 		event.Audit(ctx, c.ledger.Log, event.Entry{
 			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,

@@ -1,10 +1,12 @@
 package maintenance
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,11 +16,12 @@ import (
 	"bindery/shared/vault"
 )
 
-// LostSecretsRequest asks which bindings have no secret in the vault, and which secrets have no
-// record, after a restore.
+// LostSecretsRequest asks which bindings and subscriptions have no secret in the vault, and which
+// secrets have no record, after a restore.
 type LostSecretsRequest struct {
 	// Act has the bindings without a secret checked in the next minutes, which ends them if the
-	// secret is still missing then, and deletes the secrets without a record. False only reports.
+	// secret is still missing then, has the subscriptions without one synced, and deletes the secrets
+	// without a record. False only reports.
 	Act bool
 	// Cursor continues where another run has stopped.
 	Cursor string
@@ -27,9 +30,9 @@ type LostSecretsRequest struct {
 // LostSecretsResult counts what a run has found and done, and says where the next continues.
 type LostSecretsResult struct {
 	Acted   bool     `json:"acted"`
-	Read    int      `json:"read"`    // bindings whose secret was looked for
-	Missing int      `json:"missing"` // bindings without a secret
-	Names   []string `json:"names"`   // of the bindings without a secret, at most [MaxReported]
+	Read    int      `json:"read"`    // bindings and subscriptions whose secret was looked for
+	Missing int      `json:"missing"` // those without a secret
+	Names   []string `json:"names"`   // of those without a secret, at most [MaxReported]
 
 	Listed      int                `json:"listed"`      // secrets in the vault's list
 	Orphans     int                `json:"orphans"`     // secrets without a record
@@ -45,13 +48,17 @@ type LostSecretsResult struct {
 // MaxReported is the most names of one sort in a result.
 const MaxReported = 1000
 
-// vaultCursor begins the cursors of a run that reads the vault's list. No cursor of the table's
-// list has a colon.
-const vaultCursor = "vault:"
+// What the cursors of a run begin with that has read all bindings, and one that reads the vault's
+// list. No cursor of the table's lists has a colon.
+const (
+	subscriptionsCursor = "subscriptions:"
+	vaultCursor         = "vault:"
+)
 
-// LostSecrets looks for the secret of every bound record, with one call to the vault for each, and
-// then for the record of every secret. It begins to read for half of [RunTimeout] and to delete
-// for all of it, and the cursor says where the next run continues. It can be run again.
+// LostSecrets looks for the secret of every bound record and every active subscription, with one
+// call to the vault for each, and then for the record of every secret. It begins to read for half
+// of [RunTimeout] and to delete for all of it, and the cursor says where the next run continues. It
+// can be run again.
 func (s *Service) LostSecrets(
 	ctx context.Context, in LostSecretsRequest,
 ) (LostSecretsResult, error) {
@@ -64,51 +71,110 @@ func (s *Service) LostSecrets(
 		if at, ok := strings.CutPrefix(out.Cursor, vaultCursor); ok {
 			return s.findOrphans(ctx, out, at, began)
 		}
-		page, err := s.ledger.Table.AllBindings(ctx, out.Cursor, ledger.PageSize)
+		looks, next, err := s.lookForSecrets(ctx, in.Act, out.Cursor)
 		if errors.Is(err, table.ErrCursor) {
 			return out, ledger.BadCursor()
 		}
 		if err != nil {
-			return out, ledger.Unavailable("listing all bindings", err)
+			return out, err
 		}
-		s.lookForSecrets(ctx, in.Act, page.Items, &out)
-		if out.Cursor = page.Cursor; out.Cursor == "" {
-			out.Cursor = vaultCursor
-		}
+		out.count(looks)
+		out.Cursor = next
 		if s.ledger.Now().Sub(began) > RunTimeout/2 || ctx.Err() != nil {
 			return out, nil
 		}
 	}
 }
 
-// lookForSecrets adds the bindings of one page to the result, several at once.
+// secretLook is what a look for the secret of a record has found.
+type secretLook struct {
+	name            string // of the record
+	missing, failed bool
+}
+
+func (out *LostSecretsResult) count(looks []secretLook) {
+	for _, look := range looks {
+		out.Read++
+		out.Failed += one(look.failed)
+		out.Missing += one(look.missing)
+		if look.missing && len(out.Names) < MaxReported {
+			out.Names = append(out.Names, look.name)
+		}
+	}
+}
+
+// lookForSecrets looks for the secrets of a page of bindings or, with a cursor of theirs, of
+// subscriptions, and returns the cursor to continue with.
 func (s *Service) lookForSecrets(
-	ctx context.Context, act bool, page []binding.Record, out *LostSecretsResult,
-) {
+	ctx context.Context, act bool, cursor string,
+) (looks []secretLook, next string, err error) {
+	if at, ok := strings.CutPrefix(cursor, subscriptionsCursor); ok {
+		page, err := s.ledger.Table.AllSubscriptions(ctx, at, ledger.PageSize)
+		if err != nil {
+			return nil, "", ledger.Unavailable("listing all subscriptions", err)
+		}
+		if next = vaultCursor; page.Cursor != "" {
+			next = subscriptionsCursor + page.Cursor
+		}
+		// The secret of another stage need not be there yet, or any more.
+		active := slices.DeleteFunc(page.Items, func(sub binding.Subscription) bool {
+			return sub.Stage != binding.SubscriptionActive
+		})
+		return lookForEach(active, func(sub binding.Subscription) secretLook {
+			return s.lookForWebhookSecret(ctx, act, sub)
+		}), next, nil
+	}
+	page, err := s.ledger.Table.AllBindings(ctx, cursor, ledger.PageSize)
+	if err != nil {
+		return nil, "", ledger.Unavailable("listing all bindings", err)
+	}
+	bound := slices.DeleteFunc(page.Items, func(rec binding.Record) bool { return !rec.Bound() })
+	return lookForEach(bound, func(rec binding.Record) secretLook {
+		return s.lookForToken(ctx, act, rec)
+	}), cmp.Or(page.Cursor, subscriptionsCursor), nil
+}
+
+// lookForEach calls look for several records at once.
+func lookForEach[T any](records []T, look func(T) secretLook) []secretLook {
 	var group errgroup.Group
 	group.SetLimit(MaxConcurrentEntries)
-	var mu sync.Mutex
-	for _, rec := range page {
-		if !rec.Bound() {
-			continue
-		}
+	looks := make([]secretLook, len(records))
+	for i, record := range records {
 		group.Go(func() error {
-			_, err := s.ledger.Vault.Get(ctx, rec.Token.Secret, rec.Token.Generation)
-			missing := errors.Is(err, vault.ErrNotFound)
-			failed := err != nil && !missing
-			if missing && act {
-				failed = s.credentials.NoteLost(ctx, rec, err) != nil
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out.Read++
-			out.Failed += one(failed)
-			out.Missing += one(missing)
-			if missing && len(out.Names) < MaxReported {
-				out.Names = append(out.Names, binding.Describe(rec.Key))
-			}
+			looks[i] = look(record)
 			return nil
 		})
 	}
 	_ = group.Wait()
+	return looks
+}
+
+func (s *Service) lookForToken(ctx context.Context, act bool, rec binding.Record) secretLook {
+	look := secretLook{name: binding.Describe(rec.Key)}
+	_, err := s.ledger.Vault.Get(ctx, rec.Token.Secret, rec.Token.Generation)
+	look.missing = errors.Is(err, vault.ErrNotFound)
+	look.failed = err != nil && !look.missing
+	if look.missing && act {
+		look.failed = s.credentials.NoteLost(ctx, rec, err) != nil
+	}
+	return look
+}
+
+// lookForWebhookSecret looks for the secret of a subscription. A sync replaces a missing one.
+func (s *Service) lookForWebhookSecret(
+	ctx context.Context, act bool, sub binding.Subscription,
+) secretLook {
+	look := secretLook{
+		name: binding.Describe(sub.Binding) + "/" + strconv.Quote(sub.Repository.Name),
+	}
+	_, err := s.ledger.Vault.Get(ctx, sub.Secret, 1)
+	look.missing = errors.Is(err, vault.ErrNotFound)
+	look.failed = err != nil && !look.missing
+	if look.missing && act {
+		sub.SyncAt = s.ledger.Now()
+		sub.DueAt = sub.SyncAt
+		_, err := s.ledger.Table.SaveSubscription(ctx, sub)
+		look.failed = err != nil
+	}
+	return look
 }

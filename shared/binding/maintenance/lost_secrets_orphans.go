@@ -99,7 +99,8 @@ func (s *Service) listVault(
 }
 
 // ownedSecrets returns the secrets that a row names. It reads the authorizations first, because a
-// confirm makes a binding own what an authorization owned, and never the other way.
+// confirm makes a binding own what an authorization owned, and never the other way. Only a
+// subscription's row ever owns the secret of its webhook.
 func (s *Service) ownedSecrets(ctx context.Context) (map[vault.SecretName]bool, error) {
 	owned := map[vault.SecretName]bool{}
 	err := eachRow(ctx, s.ledger.Table.AllAuthorizations, func(a binding.Authorization) {
@@ -116,6 +117,12 @@ func (s *Service) ownedSecrets(ctx context.Context) (map[vault.SecretName]bool, 
 	})
 	if err != nil {
 		return nil, ledger.Unavailable("listing all bindings", err)
+	}
+	err = eachRow(ctx, s.ledger.Table.AllSubscriptions, func(sub binding.Subscription) {
+		owned[sub.Secret] = true
+	})
+	if err != nil {
+		return nil, ledger.Unavailable("listing all subscriptions", err)
 	}
 	return owned, nil
 }
@@ -171,8 +178,8 @@ func (s *Service) deleteOrphans(
 }
 
 // deleteOrphan revokes the newest token of a secret as the sweep does, deletes the secret, and
-// reports whether it was still there. If revoking fails, or the value can't be read, the secret
-// stays for another run.
+// reports whether it was still there. The secret of a webhook has no token to revoke. If revoking
+// fails, or the value can't be read, the secret stays for another run.
 func (s *Service) deleteOrphan(ctx context.Context, name vault.SecretName) (bool, error) {
 	newest, err := s.ledger.Vault.Newest(ctx, name)
 	if errors.Is(err, vault.ErrNotFound) {

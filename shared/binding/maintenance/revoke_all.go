@@ -115,8 +115,13 @@ func (s *Service) revokePage(
 // revokeByOperator revokes one binding's token at the platform and then marks the binding. If a
 // refresh has stored the next token in the meantime, it revokes that one too.
 func (s *Service) revokeByOperator(ctx context.Context, rec binding.Record) RevokeAllResult {
-	var err error
 	var out RevokeAllResult
+	_, err := s.subscriptions.EndAll(ctx, rec)
+	if err != nil {
+		// The token is revoked nevertheless: the run ends the subscriptions without it.
+		s.ledger.Log.ErrorContext(ctx, "the subscriptions were not ended",
+			"binding", binding.Describe(rec.Key), "error", err)
+	}
 	for range ledger.MaxTries {
 		revoked := rec.Token
 		err = s.revokeToken(ctx, rec)

@@ -1,17 +1,24 @@
 // Package subscription subscribes to the changes of repositories: it installs webhooks at the
 // platforms, finds out whether they still work, repairs them, makes up for what they missed, and
 // removes them.
+//
+// A subscription owns a webhook and a secret. Its row is written before them and deleted after
+// them, so that the run continues what a crash has left: a webhook is found by its address, which
+// ends with the row's id. While an invocation may make a webhook it has claimed the row, so that
+// two never make two.
 package subscription
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
 )
 
 // Service manages subscriptions. Its methods may be called at once from many goroutines and
@@ -38,12 +45,7 @@ type Target struct {
 	Repository string // the key; "" where a binding is meant
 }
 
-// PutRequest asks for a subscription.
-type PutRequest struct {
-	Target
-	Kinds    []binding.SourceKind // at least one
-	Branches []string             // empty for all
-}
+func (t Target) key() binding.Key { return binding.KeyOf(t.By.Account, t.Instance, t.Platform) }
 
 // View is a subscription as its account may see it.
 type View struct {
@@ -53,59 +55,93 @@ type View struct {
 }
 
 // Remaining is a webhook that could not be removed.
-type Remaining struct {
-	Repository  binding.SubscribedRepository
-	WebhooksURL string
+type Remaining = binding.RemainingWebhook
+
+const (
+	// claimTTL is how long an invocation has a claim. It makes a webhook at most 45 seconds after it
+	// has claimed the row, so that the platform has answered before the claim ends.
+	claimTTL = time.Minute
+	// minTokenLife is how long a token must remain valid for a request, as for a look at a
+	// repository.
+	minTokenLife = 20 * time.Second
+	// claimWait is how long a request waits for the claim of another.
+	claimWait = 6 * time.Second
+	// claimPollInterval is the time between two looks at a claimed row.
+	claimPollInterval = 200 * time.Millisecond
+)
+
+// site is a platform, and the binding and token with which it is asked.
+type site struct {
+	provider.WebhookPlatform
+	record     binding.Record
+	credential provider.Credential
 }
 
-var errNotYet = errors.New("not implemented")
-
-// Put subscribes to a repository, or changes its subscription. created reports whether there was
-// none.
-func (s *Service) Put(ctx context.Context, in PutRequest) (v View, created bool, err error) {
-	return v, false, errNotYet
+// platform returns a platform that has webhooks. [problem.PlatformUnknown].
+func (s *Service) platform(name string) (provider.WebhookPlatform, error) {
+	known, _ := s.ledger.Platforms.Get(name)
+	if platform, ok := provider.WebhooksOf(known); ok {
+		return platform, nil
+	}
+	return nil, problem.New(problem.PlatformUnknown)
 }
 
-// Get returns the subscription of a repository. [problem.SubscriptionUnknown].
-func (s *Service) Get(ctx context.Context, in Target) (v View, err error) { return v, errNotYet }
-
-// Page is a page of a binding's subscriptions.
-type Page struct {
-	Views  []View
-	Cursor string // "" on the last page
+// site returns a binding's platform with a valid token.
+func (s *Service) site(ctx context.Context, key binding.Key) (site, error) {
+	platform, err := s.platform(key.Platform)
+	if err != nil {
+		return site{}, err
+	}
+	rec, cred, err := s.credentials.Token(ctx, key, minTokenLife)
+	return site{platform, rec, cred}, err
 }
 
-// List lists the subscriptions of a binding.
-func (s *Service) List(ctx context.Context, in Target, cursor string) (p Page, err error) {
-	return p, errNotYet
+// openRepository returns the platform's id of a repository. A key that isn't one of the binding is
+// [problem.RepositoryUnknown], as a repository that doesn't exist.
+func (s *Service) openRepository(rec binding.Record, key string) (string, error) {
+	id, ok := binding.RepositoryID(rec, key)
+	if !ok {
+		return "", problem.New(problem.RepositoryUnknown).
+			With("platform", s.ledger.Title(rec.Platform))
+	}
+	return id, nil
 }
 
-// Delete ends the subscription and removes its webhook. If the platform refuses that, the
-// subscription ends nevertheless and the webhook is returned as remaining. No subscription is nil.
-func (s *Service) Delete(ctx context.Context, in Target) (left *Remaining, err error) {
-	return nil, errNotYet
+// address returns the address of a subscription's webhook.
+func (s *Service) address(sub binding.Subscription) string {
+	return s.public + "/v1/hooks/" + sub.Binding.Platform + "/" + sub.ID
 }
 
-// Sync compares the webhook and the heads of the refs now, and repairs and catches up.
-func (s *Service) Sync(ctx context.Context, in Target) (v View, err error) { return v, errNotYet }
-
-// EndAll removes the webhooks of a binding that is about to end, while its token is valid, and ends
-// its subscriptions. It returns those that could not be removed. A crash leaves the binding and the
-// subscriptions: a sync then makes the webhooks again.
-func (s *Service) EndAll(ctx context.Context, rec binding.Record) ([]Remaining, error) {
-	return nil, errNotYet
+// ask makes calls to a platform. A call with a token is begun within the invocation's deadline.
+func ask[T any](
+	ctx context.Context, s *Service, call string, do func(context.Context) (T, error),
+) (T, error) {
+	if _, err := s.ledger.EnforceDeadline(ctx, call); err != nil {
+		var none T
+		return none, ledger.Unavailable("asking the platform", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
+	defer cancel()
+	return do(ctx)
 }
 
-// HoldAll makes a binding's subscriptions refuse deliveries until a sync has found that its new
-// user may administer them. The sync is due at once.
-func (s *Service) HoldAll(ctx context.Context, key binding.Key) error { return errNotYet }
-
-// RunResult counts what a run has done.
-type RunResult struct {
-	Due, Forwarded, Dead, Synced, Repaired, CaughtUp, Broken, Ended, Failed int
-	Left                                                                    bool
+// refused returns the error of a platform that a user's request has asked. One refusal of the token
+// ends no binding (see package maintenance), so the problem asks for a check and not for another
+// bind.
+func refused(err error) error {
+	if p := problem.Of(err); p.Code == problem.TokenRejected {
+		return p.Because("bound")
+	}
+	return err
 }
 
-// Run works on every subscription that is due: forwards its events, writes its log, syncs, finishes
-// what a crash has left. Several may run at once.
-func (s *Service) Run(ctx context.Context) (r RunResult, err error) { return r, errNotYet }
+// view returns a row as its account may see it. The repository's key is the one of the binding as
+// it is now.
+func (s *Service) view(rec binding.Record, sub binding.Subscription) View {
+	sub.Repository.Key = binding.RepositoryKey(rec, sub.Repository.ID)
+	v := View{Subscription: sub}
+	if platform, err := s.platform(rec.Platform); err == nil {
+		v.WebhooksURL = platform.WebhooksURL(sub.Repository.WebURL)
+	}
+	return v
+}

@@ -19,16 +19,34 @@ type fact struct {
 	call string
 	// header is the one that holds the credential, "" for none.
 	header string
-	// query and form are the parameters that may be sent; those in must have to be.
-	query, form, must string
+	// query and form are the parameters that may be sent, and json the fields of a JSON body; those in
+	// must have to be.
+	query, form, json, must string
 	// fields are those that a successful reply has, of each element if it is a list.
 	fields string
 	// fails lists the statuses of a refusal, and failure the fields of its body.
 	fails   []int
 	failure string
-	// plain says that replies are no JSON.
-	plain bool
+	// plain says that replies are no JSON, bare that those to a success may be nothing.
+	plain, bare bool
 }
+
+// The fields of webhooks, in requests and in replies.
+const (
+	gitLabProject  = "{address}/api/v4/projects/{project}"
+	gitLabHook     = "id url push_events tag_push_events merge_requests_events alert_status"
+	gitLabHookJSON = "url token signing_token enable_ssl_verification push_events " +
+		"tag_push_events merge_requests_events push_events_branch_filter branch_filter_strategy " +
+		"issues_events confidential_issues_events note_events confidential_note_events job_events " +
+		"pipeline_events wiki_page_events deployment_events feature_flag_events releases_events " +
+		"resource_access_token_events"
+	giteeHook     = "id url push_events tag_push_events merge_requests_events"
+	giteeHookJSON = "url encryption_type password push_events tag_push_events issues_events " +
+		"note_events merge_requests_events"
+	codeupHook     = "id url token pushEvents tagPushEvents enableSSLVerification"
+	codeupHookJSON = "url token description enableSslVerification pushEvents tagPushEvents " +
+		"mergeRequestsEvents noteEvents"
+)
 
 // The forms of RFC 6749 and RFC 7636, which all three platforms document.
 const (
@@ -58,8 +76,82 @@ var facts = []fact{
 	{
 		call:   codeupRepository + "/webhooks",
 		header: "X-Yunxiao-Token", query: "page perPage",
-		fields: "id url token pushEvents tagPushEvents enableSSLVerification",
+		fields: codeupHook,
 		fails:  []int{401, 403, 404}, failure: "errorCode errorMessage requestId",
+	},
+	{
+		call: strings.Replace(codeupRepository, "GET", "POST", 1) + "/webhooks",
+		json: codeupHookJSON, must: "url", header: "X-Yunxiao-Token", fields: codeupHook,
+		fails: []int{400, 401, 403, 404}, failure: "errorCode errorMessage requestId",
+	},
+	{
+		call: strings.Replace(codeupRepository, "GET", "PUT", 1) + "/webhooks/{hook}",
+		json: codeupHookJSON, must: "url", header: "X-Yunxiao-Token", fields: codeupHook,
+		fails: []int{400, 401, 403, 404}, failure: "errorCode errorMessage requestId",
+	},
+	{
+		call:   strings.Replace(codeupRepository, "GET", "DELETE", 1) + "/webhooks/{hook}",
+		header: "X-Yunxiao-Token", bare: true,
+		fails: []int{401, 403, 404}, failure: "errorCode errorMessage requestId",
+	},
+	{
+		call:   codeupRepository + "/changeRequests/{number}",
+		header: "X-Yunxiao-Token",
+		fields: "localId title status sourceBranch targetBranch sourceCommitId mergedRevision",
+		fails:  []int{401, 403, 404}, failure: "errorCode errorMessage requestId",
+	},
+	{
+		call:   giteeRepository + "/hooks",
+		header: "Authorization", query: "page per_page", fields: giteeHook,
+		fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: strings.Replace(giteeRepository, "GET", "POST", 1) + "/hooks",
+		json: giteeHookJSON, must: "url", header: "Authorization", fields: giteeHook,
+		fails: []int{400, 401, 403, 404}, failure: "message",
+	},
+	{
+		call: strings.Replace(giteeRepository, "GET", "PATCH", 1) + "/hooks/{id}",
+		json: giteeHookJSON, must: "url", header: "Authorization", fields: giteeHook,
+		fails: []int{400, 401, 403, 404}, failure: "message",
+	},
+	{
+		call:   strings.Replace(giteeRepository, "GET", "DELETE", 1) + "/hooks/{id}",
+		header: "Authorization", bare: true, fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call:   strings.Replace(giteeRepository, "GET", "POST", 1) + "/hooks/{id}/tests",
+		header: "Authorization", bare: true, fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call:   giteeRepository + "/pulls/{number}",
+		header: "Authorization", fields: "number title state head base html_url",
+		fails: []int{401, 403, 404}, failure: "message",
+	},
+	{
+		call: "GET " + gitLabProject + "/hooks", header: "Private-Token", query: "page per_page",
+		fields: gitLabHook, fails: []int{401, 403, 404},
+	},
+	{
+		call: "POST " + gitLabProject + "/hooks", header: "Private-Token", json: gitLabHookJSON,
+		must: "url", fields: gitLabHook, fails: []int{401, 403, 404, 422, 429},
+	},
+	{
+		call: "PUT " + gitLabProject + "/hooks/{hook}", header: "Private-Token", json: gitLabHookJSON,
+		must: "url", fields: gitLabHook, fails: []int{401, 403, 404, 422},
+	},
+	{
+		call: "DELETE " + gitLabProject + "/hooks/{hook}", header: "Private-Token", bare: true,
+		fails: []int{401, 403, 404},
+	},
+	{
+		call:   "POST " + gitLabProject + "/hooks/{hook}/test/push_events",
+		header: "Private-Token", bare: true, fails: []int{401, 403, 404, 422, 429},
+	},
+	{
+		call:   "GET " + gitLabProject + "/merge_requests/{merge}",
+		header: "Private-Token", fails: []int{401, 403, 404},
+		fields: "iid title state source_branch target_branch sha merge_commit_sha web_url",
 	},
 	{
 		call:   "GET codeup.aliyun.com/{path...}.git/info/refs",
@@ -205,8 +297,24 @@ func TestTheOAuthEndpointsAreThoseOfGo(t *testing.T) {
 
 // request returns what is wrong with a request, without its values.
 func (f fact) request(e exchange) (wrong []string) {
-	var form url.Values
-	if e.sent.Method == http.MethodPost {
+	form := url.Values{}
+	switch {
+	case f.json != "":
+		var fields map[string]any
+		if err := json.Unmarshal(e.body, &fields); err != nil {
+			return []string{"the body is no JSON"}
+		}
+		if got := e.sent.Header.Get("Content-Type"); got != "application/json" {
+			wrong = append(wrong, "the body is sent as "+got)
+		}
+		for name := range fields {
+			form.Set(name, "")
+		}
+	case f.bare:
+		if len(e.body) > 0 {
+			return []string{"there is a body"}
+		}
+	case e.sent.Method == http.MethodPost:
 		var err error
 		if form, err = url.ParseQuery(string(e.body)); err != nil {
 			return []string{"the body is no form"}
@@ -222,8 +330,8 @@ func (f fact) request(e exchange) (wrong []string) {
 		}
 	}
 	for name := range form {
-		if !slices.Contains(strings.Fields(f.form), name) {
-			wrong = append(wrong, name+" is no field of its form")
+		if !slices.Contains(strings.Fields(f.form+" "+f.json), name) {
+			wrong = append(wrong, name+" is no field of its body")
 		}
 	}
 	for name := range strings.FieldsSeq(f.must) {
@@ -244,7 +352,7 @@ func (f fact) reply(e exchange) (wrong []string) {
 	if e.status >= 400 && !slices.Contains(f.fails, e.status) {
 		wrong = append(wrong, "the status isn't documented")
 	}
-	if f.plain {
+	if f.plain || f.bare && e.status < 300 {
 		return wrong
 	}
 	var list []map[string]json.RawMessage

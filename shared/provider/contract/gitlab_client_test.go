@@ -62,6 +62,9 @@ func TestTheCallsOfGitLabAreThoseOfItsClient(t *testing.T) {
 		total++
 		i := find(e)
 		seen[i] = true
+		if i >= 0 && rows[i].sure != described {
+			continue // see the facts
+		}
 		client, ok := theirs[i]
 		if !ok || e.sent.Header.Get("Private-Token") == "" || len(e.body) > 0 {
 			t.Errorf("%s isn't the client's call", e.call)

@@ -73,6 +73,48 @@ func (w *world) repositories(p provider.Platform, cred provider.Credential) {
 	}
 }
 
+// webhooks installs a webhook at the sandbox, finds it by its id and by its address, repairs, tests
+// and deletes it, and asks for a merge request.
+func (w *world) webhooks(p provider.Platform, cred provider.Credential) {
+	hooks, ok := provider.WebhooksOf(p)
+	if !ok {
+		return
+	}
+	ctx := w.t.Context()
+	page, err := hooks.Repositories(ctx, cred, "hello", "")
+	if err != nil || len(page.Repositories) == 0 {
+		w.t.Fatalf("%s: list the repositories: %v", p.Describe().Name, err)
+	}
+	repository := page.Repositories[0].ID
+	want := provider.WebhookParams{
+		URL:    "https://bindery.example/v1/hooks/x/0123456789abcdef0123456789abcdef",
+		Secret: secret.New("a-secret-of-43-letters-of-base64url-0000000"), Push: true, Merge: true,
+	}
+	made, err := hooks.CreateWebhook(ctx, cred, repository, want)
+	if err != nil {
+		made.ID = unknownHook[p.Describe().Name]
+	}
+	_, _, _ = hooks.FindWebhook(ctx, cred, repository, made.ID, want.URL)
+	_, _, _ = hooks.FindWebhook(ctx, cred, repository, "", want.URL)
+	_, _ = hooks.RepairWebhook(ctx, cred, repository, made.ID, want)
+	_ = hooks.TestWebhook(ctx, cred, repository, made.ID)
+	for range 2 { // the second time it doesn't exist
+		_ = hooks.DeleteWebhook(ctx, cred, repository, made.ID)
+	}
+	if merges, ok := hooks.(provider.MergePlatform); ok {
+		_, _ = merges.MergeRequest(ctx, cred, repository, "1")
+	}
+}
+
+// unknownHook are ids of webhooks that don't exist, in the form that each platform has.
+var unknownHook = map[string]string{
+	provider.Codeup:    "4711",
+	provider.Gitee:     "4711",
+	provider.GitHub:    "4711",
+	provider.GitLab:    "4711",
+	provider.Bitbucket: "{33333333-0000-4000-8000-000000000000}",
+}
+
 // pastes binds with every sample of a platform that is bound by token, and checks and revokes.
 func (w *world) pastes(name string, p provider.TokenPlatform) {
 	ctx := w.t.Context()
@@ -87,13 +129,15 @@ func (w *world) pastes(name string, p provider.TokenPlatform) {
 		_, _ = p.Check(ctx, provider.Credential{
 			Access: w.fullCodeupToken(), Username: "alice", Organization: mainOrganization,
 		})
-		w.repositories(p, provider.Credential{
-			Access: w.fullCodeupToken(), Organization: mainOrganization,
-		})
+		cred := provider.Credential{Access: w.fullCodeupToken(), Organization: mainOrganization}
+		w.repositories(p, cred)
+		w.webhooks(p, cred)
 	} else {
-		w.repositories(p, provider.Credential{
+		cred := provider.Credential{
 			Access: secret.New("glpat-sandbox-alice-good"), Address: address,
-		})
+		}
+		w.repositories(p, cred)
+		w.webhooks(p, cred)
 	}
 	for _, on := range switches {
 		if on != "" {
@@ -137,7 +181,7 @@ func (w *world) fullCodeupToken() secret.Text {
 		CloneAccount: "alice",
 		Permissions: append(
 			codeup.Minimal(), codeup.UserInfo, codeup.Organizations, codeup.Roles, codeup.Commits,
-			codeup.Files),
+			codeup.Files, codeup.MergeRequests),
 	})
 }
 
@@ -175,6 +219,7 @@ func (w *world) consents(name string, p provider.OAuthPlatform) {
 	}
 	token := bind("alice", nil)
 	w.repositories(p, provider.Credential{Access: token.Access, Scopes: token.Scopes})
+	w.webhooks(p, provider.Credential{Access: token.Access, Scopes: token.Scopes})
 	_, _ = p.Refresh(ctx, wrong, token.Refresh)
 	w.minutes.Add(26 * 60) // longer than any token's life
 	check(token)

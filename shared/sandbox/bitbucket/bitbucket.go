@@ -25,14 +25,18 @@ const (
 	InvalidRequest = "invalid-request"
 )
 
-// server has the handlers of Bitbucket's own routes.
-type server struct{ *oauth.Platform }
+// Server is a Bitbucket. Its methods may be called by several goroutines at once.
+type Server struct {
+	*oauth.Platform
+	platform.Merges
+	hooks platform.Hooks[hook]
+}
 
 // New returns a Bitbucket with its users and its consumer.
-func New(env *platform.Env) *oauth.Platform {
+func New(env *platform.Env) *Server {
 	app := oauth.SeededApp(platform.Bitbucket)
 	app.Scopes = []string{"account", "repository", "webhook"}
-	s := &server{oauth.New(env, oauth.Rules{
+	s := &Server{Platform: oauth.New(env, oauth.Rules{
 		Platform:      platform.Bitbucket,
 		Title:         "Bitbucket",
 		Paths:         []string{"/site/oauth2/", "/2.0/"},
@@ -52,7 +56,7 @@ func New(env *platform.Env) *oauth.Platform {
 		},
 		AccessTTL:          2 * time.Hour,
 		ReusesRefreshToken: true,
-		GitUser:            "x-token-auth", GitScope: "repository",
+		GitUser:            "x-token-auth", GitScope: "repository", PushScope: "repository:write",
 	}, app, oauth.Users(3000))}
 	s.Mux.HandleFunc("POST /site/oauth2/access_token", s.token)
 	s.Mux.HandleFunc("GET /2.0/user", s.user)
@@ -63,10 +67,11 @@ func New(env *platform.Env) *oauth.Platform {
 		s.Mux.HandleFunc("GET "+path, gone)
 	}
 	s.repositoryRoutes()
+	s.hookRoutes()
 	s.Mux.HandleFunc("/2.0/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, platform.Object{"message": "Resource not found"})
 	})
-	return s.Platform
+	return s
 }
 
 func switches() []platform.Switch {
@@ -95,7 +100,7 @@ func gone(w http.ResponseWriter, _ *http.Request) {
 }
 
 // token is the token endpoint.
-func (s *server) token(w http.ResponseWriter, r *http.Request) {
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	id, clientSecret, _ := r.BasicAuth()
 	// RFC 6749, 2.3.1: both are form-encoded before they go into the header.
 	id, _ = url.QueryUnescape(id)
@@ -122,7 +127,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 }
 
 // writeFault writes an error of the token endpoint.
-func (s *server) writeFault(w http.ResponseWriter, fault oauth.Fault) {
+func (s *Server) writeFault(w http.ResponseWriter, fault oauth.Fault) {
 	switch fault {
 	case oauth.UnknownClient:
 		oauth.WriteError(w, http.StatusUnauthorized, "unauthorized_client",
@@ -151,23 +156,28 @@ func refusal(err error) platform.Object {
 }
 
 // user returns the user of the token.
-func (s *server) user(w http.ResponseWriter, r *http.Request) {
+func (s *Server) user(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r, "account")
 	if !ok {
 		return
 	}
-	uuid := fmt.Sprintf("{%08x-0000-4000-8000-5a4d0b0c0000}", c.ID)
+	platform.WriteJSON(w, http.StatusOK, s.describeUser(r, c.User))
+}
+
+// describeUser describes a user.
+func (s *Server) describeUser(r *http.Request, u oauth.User) platform.Object {
+	uuid := fmt.Sprintf("{%08x-0000-4000-8000-5a4d0b0c0000}", u.ID)
 	origin := s.Origin(r)
-	platform.WriteJSON(w, http.StatusOK, platform.Object{
+	return platform.Object{
 		"type":         "user",
 		"uuid":         uuid,
-		"account_id":   "557058:" + c.Login,
-		"nickname":     c.Login,
-		"display_name": c.Name,
+		"account_id":   "557058:" + u.Login,
+		"nickname":     u.Login,
+		"display_name": u.Name,
 		"links": platform.Object{
 			"self":   link(origin + "/2.0/users/" + url.PathEscape(uuid)),
 			"html":   link(origin + "/" + url.PathEscape(uuid)),
-			"avatar": link(origin + "/sandbox/avatars/" + c.Login),
+			"avatar": link(origin + "/sandbox/avatars/" + u.Login),
 		},
-	})
+	}
 }

@@ -15,7 +15,7 @@ import (
 
 // repositoryRoutes adds the routes of workspaces and repositories. A workspace and a repository are
 // named by their slugs or by their uuids in braces.
-func (s *server) repositoryRoutes() {
+func (s *Server) repositoryRoutes() {
 	const one = "GET /2.0/repositories/{workspace}/{slug}"
 	s.Mux.HandleFunc("GET /2.0/user/workspaces", s.listWorkspaces)
 	s.Mux.HandleFunc("GET /2.0/user/workspaces/{workspace}/permissions/repositories",
@@ -41,7 +41,7 @@ func workspace(slug string) platform.Object {
 }
 
 // authenticate returns the caller, whose token needs the scope. It answers another call.
-func (s *server) authenticate(
+func (s *Server) authenticate(
 	w http.ResponseWriter, r *http.Request, scope string,
 ) (oauth.Caller, bool) {
 	c, err := s.Caller(oauth.Bearer(r, "Bearer"))
@@ -65,7 +65,7 @@ func (s *server) authenticate(
 
 // writePage writes the page of a list that a request asks for, with the address of the next one.
 func writePage[T any](
-	s *server, w http.ResponseWriter, r *http.Request, all []T, describe func(T) platform.Object,
+	s *Server, w http.ResponseWriter, r *http.Request, all []T, describe func(T) platform.Object,
 ) {
 	p := platform.PageOf(r, "pagelen", len(all))
 	values := []platform.Object{}
@@ -83,7 +83,7 @@ func writePage[T any](
 
 // listWorkspaces lists the workspaces of the repositories that the user may read, and one without
 // any.
-func (s *server) listWorkspaces(w http.ResponseWriter, r *http.Request) {
+func (s *Server) listWorkspaces(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r, "account")
 	if !ok {
 		return
@@ -109,7 +109,7 @@ func names(segment, slug string) bool {
 
 // inWorkspace returns the repositories of a request's workspace that the user may read, and that
 // its q finds: name, full_name or repository.uuid is compared with a string.
-func (s *server) inWorkspace(r *http.Request, c oauth.Caller) []platform.Repository {
+func (s *Server) inWorkspace(r *http.Request, c oauth.Caller) []platform.Repository {
 	q := r.URL.Query().Get("q")
 	field, text, _ := strings.Cut(q, " ")
 	text = strings.ToLower(strings.Trim(strings.TrimLeft(text, "~= "), `"`))
@@ -123,7 +123,7 @@ func (s *server) inWorkspace(r *http.Request, c oauth.Caller) []platform.Reposit
 	})
 }
 
-func (s *server) listRepositories(w http.ResponseWriter, r *http.Request) {
+func (s *Server) listRepositories(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r, "repository")
 	if !ok {
 		return
@@ -135,7 +135,7 @@ func (s *server) listRepositories(w http.ResponseWriter, r *http.Request) {
 
 // listPermissions lists the user's permissions on a workspace's repositories. The workspace must be
 // named by its slug.
-func (s *server) listPermissions(w http.ResponseWriter, r *http.Request) {
+func (s *Server) listPermissions(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r, "account")
 	if !ok {
 		return
@@ -155,7 +155,7 @@ func (s *server) listPermissions(w http.ResponseWriter, r *http.Request) {
 }
 
 // inRepository returns a handler of calls about a repository that the caller may read.
-func (s *server) inRepository(
+func (s *Server) inRepository(
 	serve func(http.ResponseWriter, *http.Request, platform.Repository),
 ) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -186,7 +186,7 @@ func notFound(w http.ResponseWriter, what string) {
 func link(address string) platform.Object { return platform.Object{"href": address} }
 
 // repository describes a repository. Its clone address has the user's name.
-func (s *server) repository(r *http.Request, found platform.Repository) platform.Object {
+func (s *Server) repository(r *http.Request, found platform.Repository) platform.Object {
 	origin := s.Origin(r)
 	slug, name, _ := strings.Cut(found.Path, "/")
 	scheme, host, _ := strings.Cut(s.RepositoryURL(origin, found.Path), "://")
@@ -217,7 +217,7 @@ func kinds(found platform.Repository, kind string) (names []string, prefix, sing
 	return found.Branches, "heads/", "branch"
 }
 
-func (s *server) listRefs(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) listRefs(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	all, prefix, singular := kinds(found, r.PathValue("kind"))
 	text := strings.ToLower(strings.Trim(
 		strings.TrimPrefix(r.URL.Query().Get("q"), "name ~ "), `"`))
@@ -230,7 +230,7 @@ func (s *server) listRefs(w http.ResponseWriter, r *http.Request, found platform
 	})
 }
 
-func (s *server) getRef(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) getRef(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	_, prefix, singular := kinds(found, r.PathValue("kind"))
 	c, ok := found.Commit(prefix + r.PathValue("name"))
 	if !ok {
@@ -240,7 +240,7 @@ func (s *server) getRef(w http.ResponseWriter, r *http.Request, found platform.R
 	platform.WriteJSON(w, http.StatusOK, s.ref(r, found, singular, r.PathValue("name"), c))
 }
 
-func (s *server) ref(
+func (s *Server) ref(
 	r *http.Request, found platform.Repository, singular, name string, c git.Commit,
 ) platform.Object {
 	return platform.Object{
@@ -251,7 +251,7 @@ func (s *server) ref(
 	}
 }
 
-func (s *server) getCommit(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) getCommit(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	c, ok := found.Find(r.PathValue("hash"))
 	if !ok {
 		notFound(w, "Commit "+r.PathValue("hash"))
@@ -260,12 +260,12 @@ func (s *server) getCommit(w http.ResponseWriter, r *http.Request, found platfor
 	platform.WriteJSON(w, http.StatusOK, s.commit(r, found, c))
 }
 
-func (s *server) commit(
+func (s *Server) commit(
 	r *http.Request, found platform.Repository, c git.Commit,
 ) platform.Object {
 	return platform.Object{
-		"type": "commit", "hash": c.Hash, "date": git.When, "message": c.Message,
-		"author": platform.Object{"type": "author", "raw": git.Person + " <" + git.Email + ">"},
+		"type": "commit", "hash": c.Hash, "date": c.Time, "message": c.Message,
+		"author": platform.Object{"type": "author", "raw": c.Author + " <" + c.Email + ">"},
 		"links": platform.Object{
 			"html": link(s.Origin(r) + "/" + found.Path + "/commits/" + c.Hash),
 		},
@@ -273,7 +273,7 @@ func (s *server) commit(
 }
 
 // getSource returns a file as it is, and a folder as a list.
-func (s *server) getSource(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) getSource(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	c, ok := found.Find(r.PathValue("hash"))
 	path := r.PathValue("path")
 	file, isFile := c.File(path)

@@ -56,11 +56,13 @@ func (s *Server) routes() http.Handler {
 	handle("GET "+repos+"/{repository}/tags", Tags, s.inRepository(s.listTags))
 	handle("GET "+repos+"/{repository}/commits/{sha}", Commits, s.inRepository(s.getCommit))
 	handle("GET "+repos+"/{repository}/files/{path}", Files, s.inRepository(s.getFile))
-	handle("GET "+hooks, HooksRead, s.inRepository(s.listHooks))
-	handle("POST "+hooks, Hooks, s.inRepository(s.createHook))
-	handle("GET "+hooks+"/{hook}", HooksRead, s.getHook)
-	handle("PUT "+hooks+"/{hook}", Hooks, s.updateHook)
-	handle("DELETE "+hooks+"/{hook}", Hooks, s.deleteHook)
+	handle("GET "+repos+"/{repository}/changeRequests/{local}", MergeRequests,
+		s.inRepository(s.getChangeRequest))
+	handle("GET "+hooks, HooksRead, s.inHooks(s.listHooks))
+	handle("POST "+hooks, Hooks, s.inHooks(s.createHook))
+	handle("GET "+hooks+"/{hook}", HooksRead, s.inHook(s.getHook))
+	handle("PUT "+hooks+"/{hook}", Hooks, s.inHook(s.updateHook))
+	handle("DELETE "+hooks+"/{hook}", Hooks, s.inHook(s.deleteHook))
 	mux.HandleFunc("GET /{organization}/{rest...}", s.serveGit)
 	mux.HandleFunc("POST /{organization}/{rest...}", s.serveGit)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

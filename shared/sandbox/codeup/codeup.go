@@ -33,6 +33,7 @@ const (
 	HooksRead     Permission = "WebHook：只读" // included in [Hooks]
 	Commits       Permission = "提交：只读"
 	Files         Permission = "文件：只读"
+	MergeRequests Permission = "合并请求：只读"
 )
 
 // Minimal lists the six permissions that a registry asks for.
@@ -80,16 +81,16 @@ type Server struct {
 	http.Handler
 	*platform.Env
 	*platform.Switches
+	platform.Merges
+	hooks platform.Hooks[hook]
 
 	mu             sync.Mutex // guards what follows
 	users          map[string]User
 	organizations  map[string]Organization
 	members        map[string]map[string]bool // organization -> clone account -> administrator
 	tokens         map[string]Token
-	hooks          map[int64][]hook // by repository
 	wrongPasswords map[string]int
 	requests       int
-	lastHook       int64
 }
 
 // New returns a Codeup with its users, organizations and tokens.
@@ -101,7 +102,6 @@ func New(env *platform.Env) *Server {
 		organizations:  map[string]Organization{},
 		members:        map[string]map[string]bool{},
 		tokens:         map[string]Token{},
-		hooks:          map[int64][]hook{},
 		wrongPasswords: map[string]int{},
 	}
 	s.seed()

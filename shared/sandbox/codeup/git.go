@@ -6,65 +6,76 @@ import (
 	"strings"
 
 	"bindery/shared/sandbox/git"
+	"bindery/shared/sandbox/platform"
 )
 
 // serveGit serves git over HTTPS. A first request in protocol version 0, which asks for the refs,
 // is answered here and needs no git; git's own program uses version 2 and can clone.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	path, request, ok := strings.Cut(r.PathValue("rest"), ".git/")
+	push := git.IsPush(r)
 	refs := request == git.InfoRefs && r.URL.Query().Get("service") == git.UploadPack
-	if !ok || !refs && request != git.UploadPack {
+	if !ok || !refs && request != git.UploadPack && !push {
 		s.fail(w, &apiError{http.StatusNotFound, "NotFound", "No such API"})
 		return
 	}
-	repository, err := s.openRepository(r, path)
+	repository, account, err := s.openRepository(r, path)
 	switch {
 	case err != nil && err.status == http.StatusUnauthorized:
 		git.RequireLogin(w, "Codeup (sandbox)")
 	case err != nil:
 		http.Error(w, err.message, err.status)
-	case r.Method == http.MethodPost || r.Header.Get("Git-Protocol") != "":
-		s.Git.Serve(w, r, repository.contents(r.PathValue("organization")))
+	case push || r.Method == http.MethodPost || r.Header.Get("Git-Protocol") != "":
+		_, password, _ := r.BasicAuth()
+		s.ServeGit(w, r, platform.Codeup, repository, account,
+			password == platform.GitPassword(account))
 	default:
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		w.Header().Set("Cache-Control", "no-cache")
-		_, _ = w.Write(advertisement(repository.contents(r.PathValue("organization"))))
+		_, _ = w.Write(advertisement(repository.Repository))
 	}
 }
 
-// openRepository checks account, password and permission, and finds the repository.
-func (s *Server) openRepository(r *http.Request, path string) (Repository, *apiError) {
+// openRepository checks account, password and permission, and finds the repository and the user's
+// clone account. Every member may push with the password of [platform.GitPassword], which needs no
+// permission; the tokens may only read.
+func (s *Server) openRepository(
+	r *http.Request, path string,
+) (platform.Repository, string, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	denied := &apiError{status: http.StatusUnauthorized}
+	denied, none := &apiError{status: http.StatusUnauthorized}, platform.Repository{}
 	account, password, given := r.BasicAuth()
 	if !given {
-		return Repository{}, denied
+		return none, "", denied
 	}
 	if s.wrongPasswords[account] >= maxWrongPasswords {
-		return Repository{}, &apiError{
+		return none, "", &apiError{
 			status: http.StatusForbidden, message: "Account is locked: too many wrong passwords",
 		}
 	}
 	token, err := s.authenticate(password)
+	if _, known := s.users[account]; known && password == platform.GitPassword(account) {
+		token, err = Token{CloneAccount: account, Permissions: []Permission{Repositories}}, nil
+	}
 	if err != nil || s.On(CheckName) && account != token.CloneAccount {
 		s.wrongPasswords[account]++
-		return Repository{}, denied
+		return none, "", denied
 	}
 	organization := r.PathValue("organization")
 	if err := s.checkMember(organization, token, remoteHost(r)); err != nil {
-		return Repository{}, err
+		return none, "", err
 	}
 	if err := checkPermission(token, Repositories); err != nil {
-		return Repository{}, err
+		return none, "", err
 	}
 	repository, ok := s.repository(organization, organization+"/"+path)
 	if !ok {
-		return Repository{}, &apiError{
+		return none, "", &apiError{
 			status: http.StatusNotFound, message: "Repository not found",
 		}
 	}
-	return repository, nil
+	return s.contents(organization, repository), token.CloneAccount, nil
 }
 
 // advertisement lists refs (gitprotocol-http, "smart server response").

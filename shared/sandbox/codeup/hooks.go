@@ -3,7 +3,6 @@ package codeup
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"bindery/shared/sandbox/platform"
@@ -11,7 +10,6 @@ import (
 
 // hook is a webhook of a repository, as a request spells it.
 type hook struct {
-	ID                    int64  `json:"id"`
 	URL                   string `json:"url"`
 	Description           string `json:"description"`
 	Token                 string `json:"token"`
@@ -22,14 +20,14 @@ type hook struct {
 	EnableSSLVerification bool   `json:"enableSslVerification"`
 }
 
-// object describes the hook as Codeup does: with its token in clear, and with another spelling of
-// SSL than in the request.
-func (h hook) object() platform.Object {
+// describeHook describes a webhook as Codeup does: with its token in clear, and with another
+// spelling of SSL than in the request.
+func describeHook(h platform.Hook[hook]) platform.Object {
 	return platform.Object{
-		"id": h.ID, "url": h.URL, "description": h.Description, "token": h.Token,
-		"pushEvents": h.PushEvents, "tagPushEvents": h.TagPushEvents,
-		"mergeRequestsEvents": h.MergeRequestsEvents, "noteEvents": h.NoteEvents,
-		"enableSSLVerification": h.EnableSSLVerification, "createdAt": platform.Epoch,
+		"id": h.ID, "url": h.Hook.URL, "description": h.Hook.Description, "token": h.Hook.Token,
+		"pushEvents": h.Hook.PushEvents, "tagPushEvents": h.Hook.TagPushEvents,
+		"mergeRequestsEvents": h.Hook.MergeRequestsEvents, "noteEvents": h.Hook.NoteEvents,
+		"enableSSLVerification": h.Hook.EnableSSLVerification, "createdAt": platform.Epoch,
 	}
 }
 
@@ -43,60 +41,84 @@ func readHook(r *http.Request) (hook, *apiError) {
 	return h, nil
 }
 
-func (s *Server) listHooks(_ call, r Repository) (any, *apiError) {
+// hookHandler answers a call about the webhooks of a repository, whose path has the organization.
+type hookHandler func(c call, path string) (any, *apiError)
+
+// inHooks returns the handler of calls about the webhooks of a repository that the user
+// administers.
+func (s *Server) inHooks(serve hookHandler) handler {
+	return s.inRepository(func(c call, r Repository) (any, *apiError) {
+		forbidden := ""
+		switch {
+		case s.accessLevel(c) < 40 || r.Path == platform.ReadOnly:
+			forbidden = "The user may not administer the repository"
+		case r.Archived && c.Method != http.MethodGet:
+			forbidden = "The repository is archived"
+		}
+		if forbidden != "" {
+			return nil, &apiError{http.StatusForbidden, "Forbidden", forbidden}
+		}
+		return serve(c, c.organization+"/"+r.Path)
+	})
+}
+
+// inHook returns the handler of calls about one webhook.
+func (s *Server) inHook(serve func(call, string, int64) (any, *apiError)) handler {
+	return s.inHooks(func(c call, path string) (any, *apiError) {
+		id, _ := strconv.ParseInt(c.PathValue("hook"), 10, 64)
+		if _, ok := s.hooks.Find(path, id); !ok {
+			return notFound("Webhook")
+		}
+		return serve(c, path, id)
+	})
+}
+
+// listHooks has another spelling of merge requests than the description of one webhook.
+func (s *Server) listHooks(_ call, path string) (any, *apiError) {
 	var list []platform.Object
-	for _, h := range s.hooks[r.ID] {
-		list = append(list, h.object())
+	for _, h := range s.hooks.List(path) {
+		o := describeHook(h)
+		o["mergeRequestEvents"] = o["mergeRequestsEvents"]
+		delete(o, "mergeRequestsEvents")
+		list = append(list, o)
 	}
 	return list, nil
 }
 
-func (s *Server) createHook(c call, r Repository) (any, *apiError) {
+// createHook makes a webhook. Codeup documents no limit.
+func (s *Server) createHook(c call, path string) (any, *apiError) {
 	h, err := readHook(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	s.lastHook++
-	h.ID = s.lastHook
-	s.hooks[r.ID] = append(s.hooks[r.ID], h)
-	return h.object(), nil
+	added, _ := s.hooks.Add(path, h, func([]platform.Hook[hook]) string { return "" })
+	return describeHook(added), nil
 }
 
-// findHook returns the repository and the hook's index in its list, -1 if there is none.
-func (s *Server) findHook(c call) (int64, int) {
-	r, _ := s.repository(c.organization, c.PathValue("repository"))
-	return r.ID, slices.IndexFunc(s.hooks[r.ID], func(h hook) bool {
-		return strconv.FormatInt(h.ID, 10) == c.PathValue("hook")
-	})
+func (s *Server) getHook(_ call, path string, id int64) (any, *apiError) {
+	h, _ := s.hooks.Find(path, id)
+	return describeHook(h), nil
 }
 
-func (s *Server) getHook(c call) (any, *apiError) {
-	repository, i := s.findHook(c)
-	if i < 0 {
-		return notFound("Webhook")
-	}
-	return s.hooks[repository][i].object(), nil
-}
-
-func (s *Server) updateHook(c call) (any, *apiError) {
-	repository, i := s.findHook(c)
-	if i < 0 {
-		return notFound("Webhook")
-	}
+func (s *Server) updateHook(c call, path string, id int64) (any, *apiError) {
 	h, err := readHook(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	h.ID = s.hooks[repository][i].ID
-	s.hooks[repository][i] = h
-	return h.object(), nil
+	updated, _ := s.hooks.Edit(path, id, func(old *hook) { *old = h })
+	return describeHook(updated), nil
 }
 
-func (s *Server) deleteHook(c call) (any, *apiError) {
-	repository, i := s.findHook(c)
-	if i < 0 {
-		return notFound("Webhook")
-	}
-	s.hooks[repository] = slices.Delete(s.hooks[repository], i, i+1)
+func (s *Server) deleteHook(_ call, path string, id int64) (any, *apiError) {
+	s.hooks.Delete(path, id)
 	return nil, nil
+}
+
+// Delivered does nothing: the API doesn't tell how a delivery was answered, and Codeup is not known
+// to disable a webhook.
+func (s *Server) Delivered(string, string, int) {}
+
+// Webhooks lists the webhooks of all repositories.
+func (s *Server) Webhooks() []platform.Webhook {
+	return s.hooks.Describe(func(h hook) (string, bool) { return h.URL, true })
 }

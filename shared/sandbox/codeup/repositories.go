@@ -67,11 +67,26 @@ func (s *Server) repository(organization, idOrPath string) (Repository, bool) {
 	return Repository{}, false
 }
 
-// contents returns what git has of a repository.
-func (r Repository) contents(organization string) git.Repository {
+// contents returns a repository with what git has of it. Its path begins with the organization.
+func (s *Server) contents(organization string, r Repository) platform.Repository {
 	of := platform.NewRepository(platform.Codeup, organization+"/"+r.Path)
+	of.ID, of.Archived, of.Admin = r.ID, r.Archived, r.Path != platform.ReadOnly
 	of.Branches, of.Tags, of.Annotated = r.Branches, r.Tags, r.Annotated
-	return of.Repository
+	of.Repository = s.Git.Current(of.Repository)
+	return of
+}
+
+// Contents returns the repository with this path, which begins with the organization, as it is now.
+func (s *Server) Contents(path string) platform.Repository {
+	organization, path, _ := strings.Cut(path, "/")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.repositories(organization) {
+		if r.Path == path {
+			return s.contents(organization, r)
+		}
+	}
+	return platform.Repository{}
 }
 
 // listRepositories lists repositories without clone addresses, which only the detail has.
@@ -97,8 +112,8 @@ func (s *Server) getRepository(c call, r Repository) (any, *apiError) {
 	o["sshUrlToRepo"] = fmt.Sprintf("git@sandbox.invalid:%v.git", o["pathWithNamespace"])
 	o["accessLevel"] = strconv.Itoa(s.accessLevel(c))
 	o["defaultBranch"] = nil
-	if len(r.Branches) > 0 {
-		o["defaultBranch"] = r.Branches[0]
+	if branches := s.contents(c.organization, r).Branches; len(branches) > 0 {
+		o["defaultBranch"] = branches[0]
 	}
 	return o, nil
 }
@@ -108,8 +123,8 @@ func (s *Server) commit(c call, r Repository, of git.Commit) platform.Object {
 	title, _, _ := strings.Cut(of.Message, "\n")
 	return platform.Object{
 		"id": of.Hash, "shortId": of.Hash[:8], "title": title, "message": of.Message,
-		"authorName": git.Person, "authorEmail": git.Email, "authoredDate": git.When,
-		"committerName": git.Person, "committerEmail": git.Email, "committedDate": git.When,
+		"authorName": of.Author, "authorEmail": of.Email, "authoredDate": of.Time,
+		"committerName": of.Author, "committerEmail": of.Email, "committedDate": of.Time,
 		"parentIds": []string{},
 		"webUrl":    s.Origin(c.Request) + "/" + c.organization + "/" + r.Path + "/commit/" + of.Hash,
 	}
@@ -124,24 +139,25 @@ func searched(c call, names []string) []string {
 }
 
 func (s *Server) listBranches(c call, r Repository) (any, *apiError) {
-	contents := r.contents(c.organization)
-	return names{searched(c, r.Branches), func(name string) platform.Object {
+	contents := s.contents(c.organization, r)
+	return names{searched(c, contents.Branches), func(name string) platform.Object {
 		return s.branch(c, r, contents, name)
 	}}, nil
 }
 
 func (s *Server) getBranch(c call, r Repository) (any, *apiError) {
-	if name := c.PathValue("name"); slices.Contains(r.Branches, name) {
-		return s.branch(c, r, r.contents(c.organization), name), nil
+	contents := s.contents(c.organization, r)
+	if name := c.PathValue("name"); slices.Contains(contents.Branches, name) {
+		return s.branch(c, r, contents, name), nil
 	}
 	return notFound("Branch")
 }
 
 func (s *Server) branch(
-	c call, r Repository, contents git.Repository, name string,
+	c call, r Repository, contents platform.Repository, name string,
 ) platform.Object {
 	of, _ := contents.Commit("heads/" + name)
-	isDefault := name == r.Branches[0]
+	isDefault := name == contents.Branches[0]
 	return platform.Object{
 		"name": name, "defaultBranch": isDefault, "protected": isDefault,
 		"commit": s.commit(c, r, of),
@@ -150,8 +166,8 @@ func (s *Server) branch(
 
 // listTags gives an annotated tag the id of its object.
 func (s *Server) listTags(c call, r Repository) (any, *apiError) {
-	contents := r.contents(c.organization)
-	all := searched(c, slices.Concat(r.Tags, r.Annotated))
+	contents := s.contents(c.organization, r)
+	all := searched(c, slices.Concat(contents.Tags, contents.Annotated))
 	return names{all, func(name string) platform.Object {
 		of, _ := contents.Commit("tags/" + name)
 		return platform.Object{
@@ -162,7 +178,7 @@ func (s *Server) listTags(c call, r Repository) (any, *apiError) {
 }
 
 func (s *Server) getCommit(c call, r Repository) (any, *apiError) {
-	of, found := r.contents(c.organization).Find(c.PathValue("sha"))
+	of, found := s.contents(c.organization, r).Find(c.PathValue("sha"))
 	if !found {
 		return notFound("Commit")
 	}
@@ -170,7 +186,7 @@ func (s *Server) getCommit(c call, r Repository) (any, *apiError) {
 }
 
 func (s *Server) getFile(c call, r Repository) (any, *apiError) {
-	of, found := r.contents(c.organization).Find(c.URL.Query().Get("ref"))
+	of, found := s.contents(c.organization, r).Find(c.URL.Query().Get("ref"))
 	if !found {
 		return notFound("Commit")
 	}

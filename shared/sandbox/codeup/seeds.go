@@ -41,7 +41,7 @@ func newSeed(
 // seeds returns the tokens that are there from the start. A token without an account is unknown to
 // Codeup, as a deleted one is.
 func (s *Server) seeds() []seed {
-	full := append(Minimal(), UserInfo, Organizations, Commits, Files)
+	full := append(Minimal(), UserInfo, Organizations, Commits, Files, MergeRequests)
 	without := func(p Permission) []Permission {
 		return slices.DeleteFunc(slices.Clone(full), func(q Permission) bool { return p == q })
 	}
@@ -61,6 +61,9 @@ func (s *Server) seeds() []seed {
 			platform.Text("缺少“分支”权限", "without the branches permission"), lacking),
 		newSeed("pt-sandbox-no-repositories", "alice", without(Repositories), "",
 			platform.Text("缺少“代码仓库”权限", "without the repositories permission"), lacking),
+		newSeed("pt-sandbox-webhooks-read", "alice", append(without(Hooks), HooksRead), "",
+			platform.Text("WebHook 权限仅只读", "the webhooks permission for reading only"),
+			platform.Text("绑定成功；不能订阅", "bound; can't subscribe to a repository")),
 		expired,
 		newSeed("pt-sandbox-revoked", "", nil, "",
 			platform.Text("已删除", "deleted"),

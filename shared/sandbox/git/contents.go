@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Repository is a small repository. What is in it follows from these fields, so that a platform's
-// API can describe it, with the hashes that git has too, before git has made it.
-//
-// Each branch and each tag has a commit of its own, whose Dockerfile names it. All have the same
-// parent.
+// Repository is a small repository. Until something is pushed to it, what is in it follows from
+// its fields, so that a platform's API can describe it, with the hashes that git has too, before
+// git has made it: each branch and each tag has a commit of its own, whose Dockerfile names it, and
+// all have the same parent. After a push [Server.Current] returns what git has.
 type Repository struct {
 	Name      string   // of the folder on disk: letters, digits and dashes
 	Branches  []string // the first is the default one; without any the repository is empty
 	Tags      []string // that point at a commit
 	Annotated []string // tags that are objects of their own
+	pushed    *pushed  // nil before the first push
 }
 
 // Named returns a repository by the last part of its path, which decides what is in it: hello has
@@ -50,18 +50,21 @@ func Demo(platform string) Repository { return Named(platform, "demo") }
 
 // Commit is a commit of a repository.
 type Commit struct {
-	Hash, Parent, Tree string
-	Message            string
-	Files              []File
+	Hash, Parent, Tree  string // the parent is the first one, "" if there is none
+	Message             string
+	Author, Email, Time string // the time is the committer's, in RFC 3339 and UTC
+	// Files are empty for a commit that is read from git. [Commit.File] finds them in any.
+	Files []File
+	disk  *disk // nil if Files are all there are
 }
 
 // File is a file of a commit, with the hash of its content.
 type File struct{ Path, Content, Hash string }
 
-// When is the time of every commit.
+// When is the time of every commit before the first push.
 const When = "2025-01-02T03:04:05Z"
 
-// Person is the author of every commit.
+// Person is the author of every commit before the first push.
 const (
 	Person = "Sandbox"
 	Email  = "sandbox@sandbox.invalid"
@@ -105,6 +108,9 @@ func (r Repository) first() Commit {
 
 // Commit returns the commit of "heads/NAME" or "tags/NAME", and whether there is one.
 func (r Repository) Commit(ref string) (Commit, bool) {
+	if r.pushed != nil {
+		return r.pushed.commit(ref)
+	}
 	kind, name, _ := strings.Cut(ref, "/")
 	names := r.Branches
 	if kind == "tags" {
@@ -135,6 +141,9 @@ func (r Repository) Refs() []string {
 
 // Find returns the commit whose hash begins like this, and whether there is one.
 func (r Repository) Find(short string) (Commit, bool) {
+	if r.pushed != nil {
+		return r.pushed.disk.find(short)
+	}
 	shared, first := r.shared(), r.first()
 	if len(short) < 4 || len(r.Branches) == 0 {
 		return Commit{}, false
@@ -152,6 +161,9 @@ func (r Repository) Find(short string) (Commit, bool) {
 
 // File returns a file of the commit, and whether there is one.
 func (c Commit) File(path string) (File, bool) {
+	if c.disk != nil {
+		return c.disk.file(c.Hash, path)
+	}
 	i := slices.IndexFunc(c.Files, func(f File) bool { return f.Path == path })
 	if i < 0 {
 		return File{}, false
@@ -161,6 +173,9 @@ func (c Commit) File(path string) (File, bool) {
 
 // TagObject returns the hash of the object of an annotated tag, "" if it is none.
 func (r Repository) TagObject(name string) string {
+	if r.pushed != nil {
+		return r.pushed.refs["tags/"+name].tag()
+	}
 	c, found := r.Commit("tags/" + name)
 	if !found || !slices.Contains(r.Annotated, name) {
 		return ""
@@ -172,7 +187,10 @@ func (r Repository) TagObject(name string) string {
 func tagMessage(name string) string { return "Release " + name + "\n" }
 
 func newCommit(message, parent string, files []File) Commit {
-	c := Commit{Parent: parent, Tree: tree(files), Message: message, Files: files}
+	c := Commit{
+		Parent: parent, Tree: tree(files), Message: message, Files: files,
+		Author: Person, Email: Email, Time: When,
+	}
 	text := "tree " + c.Tree + "\n"
 	if parent != "" {
 		text += "parent " + parent + "\n"
@@ -215,6 +233,9 @@ func binary(hash string) string {
 
 // IsFolder reports whether the commit has files in a folder of this path.
 func (c Commit) IsFolder(path string) bool {
+	if c.disk != nil {
+		return c.disk.isFolder(c.Hash, path)
+	}
 	return slices.ContainsFunc(c.Files, func(f File) bool {
 		return strings.HasPrefix(f.Path, path+"/")
 	})

@@ -1,11 +1,12 @@
-// Package git serves the sandbox's repositories for cloning, with git's own program for HTTP.
+// Package git serves the sandbox's repositories for cloning and pushing, with git's own program for
+// HTTP, and tells what a push changed.
 package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/http/cgi"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,51 +17,23 @@ import (
 )
 
 // Server serves small repositories by git-http-backend. It makes a repository at the first request
-// for it, and accepts no push. Without git on the machine it answers 501. The zero value is ready
-// to use, by several goroutines at once.
+// for it. Without git on the machine it answers 501. The zero value is ready to use, by several
+// goroutines at once.
 type Server struct {
 	mu      sync.Mutex
-	folder  string // "" until the first clone
+	folder  string // "" until the first request
 	backend string
-	made    map[string]bool // repositories, by name
+	disks   map[string]*disk // repositories, by name
 	closed  bool
-}
 
-// The two requests of a clone (gitprotocol-http): for the refs, and for their objects.
-const (
-	InfoRefs   = "info/refs"
-	UploadPack = "git-upload-pack"
-)
+	pushedTo sync.Map // the name of a repository that was pushed to -> its Repository
+}
 
 // DemoFolder returns the folder in the URL of a platform's [Demo] repository.
 func DemoFolder(platform string) string { return "/sandbox-" + platform + "/" }
 
 // IsPath reports whether a path is one of git's.
 func IsPath(path string) bool { return strings.Contains(path, ".git/") }
-
-// Serve answers one request of a clone. The caller has authenticated the request.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, repository Repository) {
-	_, call, _ := strings.Cut(r.URL.Path, ".git/")
-	refs := r.Method == http.MethodGet && call == InfoRefs &&
-		r.URL.Query().Get("service") == UploadPack
-	if !refs && (r.Method != http.MethodPost || call != UploadPack) {
-		http.Error(w, "the sandbox serves clones only", http.StatusForbidden)
-		return
-	}
-	folder, backend, err := s.ensure(r.Context(), repository)
-	if err != nil {
-		http.Error(w, "sandbox: there is no git here: "+err.Error(), http.StatusNotImplemented)
-		return
-	}
-	inner := r.Clone(r.Context())
-	inner.URL.Path = "/" + repository.Name + "/" + call
-	inner.Header.Del("Authorization") // the program needs none
-	program := cgi.Handler{
-		Path: backend, Root: "/", Dir: folder,
-		Env: append(environment(folder), "GIT_PROJECT_ROOT="+folder, "GIT_HTTP_EXPORT_ALL=1"),
-	}
-	program.ServeHTTP(w, inner)
-}
 
 // RequireLogin asks for a user name and a token, as a git server does.
 func RequireLogin(w http.ResponseWriter, realm string) {
@@ -69,26 +42,28 @@ func RequireLogin(w http.ResponseWriter, realm string) {
 }
 
 // ensure makes a repository unless it is there.
-func (s *Server) ensure(
-	ctx context.Context, repository Repository,
-) (folder, backend string, err error) {
+func (s *Server) ensure(ctx context.Context, repository Repository) (*disk, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return "", "", http.ErrServerClosed
+		return nil, http.ErrServerClosed
 	}
-	if !s.made[repository.Name] {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if err := s.prepare(ctx); err != nil {
-			return "", "", err
-		}
-		if err := s.create(ctx, repository); err != nil {
-			return "", "", err
-		}
-		s.made[repository.Name] = true
+	if d := s.disks[repository.Name]; d != nil {
+		return d, nil
 	}
-	return s.folder, s.backend, nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.create(ctx, repository); err != nil {
+		return nil, err
+	}
+	d := &disk{
+		server: s, folder: filepath.Join(s.folder, repository.Name), commits: map[string]Commit{},
+	}
+	s.disks[repository.Name] = d
+	return d, nil
 }
 
 // prepare finds git's program and makes the folder of the repositories, once. Hold mu.
@@ -100,7 +75,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.folder, s.made = folder, map[string]bool{}
+	s.folder, s.disks = folder, map[string]*disk{}
 	programs, err := s.run(ctx, "", "--exec-path")
 	if err != nil {
 		return err
@@ -121,7 +96,7 @@ func (s *Server) create(ctx context.Context, repository Repository) error {
 		return err
 	}
 	_, err = s.run(ctx, repository.stream(),
-		"-C", folder, "-c", "core.fsync=none", "fast-import", "--quiet")
+		"-C", folder, "fast-import", "--quiet")
 	return err
 }
 
@@ -159,17 +134,20 @@ func (s *Server) run(ctx context.Context, text string, args ...string) (string, 
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Env, command.Dir = environment(s.folder), s.folder
 	command.Stdin = strings.NewReader(text)
-	out, err := command.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("git %s: %w: %.200s", args[0], err, out)
+	out, err := command.Output()
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		return "", fmt.Errorf("git %s: %w: %.200s", strings.Join(args, " "), err, failed.Stderr)
 	}
-	return string(out), nil
+	return string(out), err
 }
 
 func environment(home string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
+		// A push leaves no program behind it that collects garbage.
+		"GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_0=receive.autogc", "GIT_CONFIG_VALUE_0=false",
+		"GIT_CONFIG_KEY_1=core.fsync", "GIT_CONFIG_VALUE_1=none",
 	}
 }
 

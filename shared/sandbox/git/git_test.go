@@ -2,7 +2,6 @@ package git
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -10,13 +9,13 @@ import (
 // made makes the repository, and returns what git says of it.
 func made(t *testing.T, s *Server, r Repository, args ...string) string {
 	t.Helper()
-	folder, _, err := s.ensure(t.Context(), r)
+	d, err := s.ensure(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(
-		t.Context(), "git", append([]string{"-C", filepath.Join(folder, r.Name)}, args...)...)
-	command.Env = environment(folder)
+		t.Context(), "git", append([]string{"-C", d.folder}, args...)...)
+	command.Env = environment(d.folder)
 	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%q: %v: %s", args, err, out)

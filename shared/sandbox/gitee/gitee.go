@@ -18,12 +18,16 @@ import (
 // Searches is the switch of newer servers, which find repositories by q.
 const Searches = "searches-repositories"
 
-// server has the handlers of Gitee's own routes.
-type server struct{ *oauth.Platform }
+// Server is a Gitee. Its methods may be called by several goroutines at once.
+type Server struct {
+	*oauth.Platform
+	platform.Merges
+	hooks platform.Hooks[hook]
+}
 
 // New returns a Gitee with its users and its app.
-func New(env *platform.Env) *oauth.Platform {
-	s := &server{oauth.New(env, oauth.Rules{
+func New(env *platform.Env) *Server {
+	s := &Server{Platform: oauth.New(env, oauth.Rules{
 		Platform:      platform.Gitee,
 		Title:         "Gitee",
 		Paths:         []string{"/oauth/authorize", "/oauth/token", "/api/v5/"},
@@ -39,7 +43,7 @@ func New(env *platform.Env) *oauth.Platform {
 			return env.NewSecret("", 16), env.NewSecret("", 32)
 		},
 		AccessTTL: 24 * time.Hour,
-		GitUser:   "oauth2", GitScope: "projects",
+		GitUser:   "oauth2", GitScope: "projects", PushScope: "projects",
 	}, oauth.SeededApp(platform.Gitee), oauth.Users(2000))}
 	s.Mux.HandleFunc("POST /oauth/token", requireUserAgent(s.token))
 	s.Mux.HandleFunc("GET /api/v5/user", requireUserAgent(s.user))
@@ -47,7 +51,7 @@ func New(env *platform.Env) *oauth.Platform {
 	s.Mux.HandleFunc("/api/v5/", requireUserAgent(func(w http.ResponseWriter, _ *http.Request) {
 		platform.WriteJSON(w, http.StatusNotFound, platform.Object{"message": "404 Not Found"})
 	}))
-	return s.Platform
+	return s
 }
 
 // requestedScopes returns the scopes of a request, user_info if it has none.
@@ -80,7 +84,7 @@ func requireUserAgent(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // token is the token endpoint.
-func (s *server) token(w http.ResponseWriter, r *http.Request) {
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	form := r.PostForm
 	issued, fault := s.Token(form.Get("client_id"), form.Get("client_secret"), form)
@@ -116,7 +120,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 
 // caller returns the caller, whose token is in the header or the query and needs the scope. Else it
 // returns the status and the message of the refusal.
-func (s *server) caller(r *http.Request, scope string) (oauth.Caller, int, string) {
+func (s *Server) caller(r *http.Request, scope string) (oauth.Caller, int, string) {
 	value := oauth.Bearer(r, "Bearer", "token")
 	if value == "" {
 		value = r.URL.Query().Get("access_token")
@@ -137,7 +141,7 @@ func (s *server) caller(r *http.Request, scope string) (oauth.Caller, int, strin
 }
 
 // user returns the user of the token.
-func (s *server) user(w http.ResponseWriter, r *http.Request) {
+func (s *Server) user(w http.ResponseWriter, r *http.Request) {
 	c, status, message := s.caller(r, "user_info")
 	if message != "" {
 		platform.WriteJSON(w, status, platform.Object{"message": message})

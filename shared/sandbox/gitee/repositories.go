@@ -13,7 +13,7 @@ import (
 )
 
 // repositoryRoutes adds the routes of repositories, by path only.
-func (s *server) repositoryRoutes() {
+func (s *Server) repositoryRoutes() {
 	const one = "GET /api/v5/repos/{owner}/{name}"
 	handle := func(pattern string, h repositoryHandler) {
 		s.Mux.HandleFunc(pattern, requireUserAgent(s.inRepository(h)))
@@ -27,6 +27,8 @@ func (s *server) repositoryRoutes() {
 	handle(one+"/tags", s.listTags)
 	handle(one+"/commits/{sha}", s.getCommit)
 	handle(one+"/contents/{path...}", s.getContents)
+	handle(one+"/pulls/{number}", s.getPull)
+	s.hookRoutes()
 }
 
 type repositoryHandler func(http.ResponseWriter, *http.Request, platform.Repository)
@@ -37,7 +39,7 @@ func notFound(w http.ResponseWriter, what string) {
 }
 
 // authenticate returns the caller, whose token needs the scope projects. It answers another call.
-func (s *server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Caller, bool) {
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Caller, bool) {
 	c, status, message := s.caller(r, "projects")
 	if message != "" {
 		platform.WriteJSON(w, status, platform.Object{"message": message})
@@ -45,7 +47,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Cal
 	return c, message == ""
 }
 
-func (s *server) inRepository(serve repositoryHandler) http.HandlerFunc {
+func (s *Server) inRepository(serve repositoryHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, ok := s.authenticate(w, r)
 		if !ok {
@@ -71,7 +73,7 @@ func page[T any](w http.ResponseWriter, r *http.Request, all []T) []T {
 }
 
 // listRepositories finds by q only if the switch says so, as newer servers do.
-func (s *server) listRepositories(w http.ResponseWriter, r *http.Request) {
+func (s *Server) listRepositories(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r)
 	if !ok {
 		return
@@ -91,7 +93,7 @@ func (s *server) listRepositories(w http.ResponseWriter, r *http.Request) {
 }
 
 // repository describes a repository. Its html_url is the clone address.
-func (s *server) repository(r *http.Request, found platform.Repository) platform.Object {
+func (s *Server) repository(r *http.Request, found platform.Repository) platform.Object {
 	origin := s.Origin(r)
 	owner, name, _ := strings.Cut(found.Path, "/")
 	o := platform.Object{
@@ -110,7 +112,7 @@ func (s *server) repository(r *http.Request, found platform.Repository) platform
 	return o
 }
 
-func (s *server) listBranches(
+func (s *Server) listBranches(
 	w http.ResponseWriter, r *http.Request, found platform.Repository,
 ) {
 	list := []platform.Object{}
@@ -126,7 +128,7 @@ func (s *server) listBranches(
 }
 
 // getBranch has the whole commit, which the list hasn't.
-func (s *server) getBranch(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) getBranch(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	name := r.PathValue("branch")
 	c, ok := found.Commit("heads/" + name)
 	if !ok {
@@ -140,18 +142,18 @@ func (s *server) getBranch(w http.ResponseWriter, r *http.Request, found platfor
 }
 
 // listTags has the commit of an annotated tag, with the tag's message.
-func (s *server) listTags(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) listTags(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	list := []platform.Object{}
 	for _, name := range page(w, r, slices.Concat(found.Tags, found.Annotated)) {
 		c, _ := found.Commit("tags/" + name)
 		list = append(list, platform.Object{
-			"name": name, "message": "", "commit": platform.Object{"sha": c.Hash, "date": git.When},
+			"name": name, "message": "", "commit": platform.Object{"sha": c.Hash, "date": c.Time},
 		})
 	}
 	platform.WriteJSON(w, http.StatusOK, list)
 }
 
-func (s *server) getCommit(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) getCommit(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	c, ok := found.Find(r.PathValue("sha"))
 	if !ok {
 		notFound(w, "Commit")
@@ -160,10 +162,10 @@ func (s *server) getCommit(w http.ResponseWriter, r *http.Request, found platfor
 	platform.WriteJSON(w, http.StatusOK, s.commit(r, found, c))
 }
 
-func (s *server) commit(
+func (s *Server) commit(
 	r *http.Request, found platform.Repository, c git.Commit,
 ) platform.Object {
-	by := platform.Object{"name": git.Person, "email": git.Email, "date": git.When}
+	by := platform.Object{"name": c.Author, "email": c.Email, "date": c.Time}
 	url := s.Origin(r) + "/api/v5/repos/" + found.Path + "/commits/" + c.Hash
 	return platform.Object{
 		"sha": c.Hash, "url": url, "comments_url": url + "/comments",
@@ -177,7 +179,7 @@ func (s *server) commit(
 }
 
 // getContents returns an empty list for a folder and for what doesn't exist.
-func (s *server) getContents(w http.ResponseWriter, r *http.Request, found platform.Repository) {
+func (s *Server) getContents(w http.ResponseWriter, r *http.Request, found platform.Repository) {
 	c, ok := found.Find(r.URL.Query().Get("ref"))
 	file, isFile := c.File(r.PathValue("path"))
 	switch {

@@ -23,7 +23,7 @@ func fail(w http.ResponseWriter, status int, message string) {
 
 // authenticate returns the caller, and writes the headers that every reply has. It answers a call
 // without a valid token.
-func (s *server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Caller, bool) {
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Caller, bool) {
 	if r.UserAgent() == "" {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = w.Write([]byte("Forbidden: a User-Agent header is required\n"))
@@ -52,14 +52,14 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) (oauth.Cal
 }
 
 // user returns the user of the token. It needs no scope; the token's scopes are in a header.
-func (s *server) user(w http.ResponseWriter, r *http.Request) {
+func (s *Server) user(w http.ResponseWriter, r *http.Request) {
 	if c, ok := s.authenticate(w, r); ok {
 		platform.WriteJSON(w, http.StatusOK, s.describe(r, c.User))
 	}
 }
 
 // describe describes a user, with what GitHub shows of one to a token without the scope user.
-func (s *server) describe(r *http.Request, u oauth.User) platform.Object {
+func (s *Server) describe(r *http.Request, u oauth.User) platform.Object {
 	origin := s.Origin(r)
 	user := platform.Object{
 		"login":          u.Login,
@@ -94,7 +94,7 @@ func (s *server) describe(r *http.Request, u oauth.User) platform.Object {
 
 // readToken reads a call about one token: the app's id and secret by Basic, and the token in a
 // JSON body. It answers a call that is wrong.
-func (s *server) readToken(w http.ResponseWriter, r *http.Request) (secret.Text, bool) {
+func (s *Server) readToken(w http.ResponseWriter, r *http.Request) (secret.Text, bool) {
 	client := r.PathValue("client")
 	id, clientSecret, _ := r.BasicAuth()
 	app, ok := s.App(client)
@@ -113,7 +113,7 @@ func (s *server) readToken(w http.ResponseWriter, r *http.Request) (secret.Text,
 }
 
 // checkToken describes a token, with its value.
-func (s *server) checkToken(w http.ResponseWriter, r *http.Request) {
+func (s *Server) checkToken(w http.ResponseWriter, r *http.Request) {
 	token, ok := s.readToken(w, r)
 	if !ok {
 		return
@@ -144,7 +144,7 @@ func (s *server) checkToken(w http.ResponseWriter, r *http.Request) {
 
 // deleteToken revokes a token and its refresh token or, under /grant, the app's consent and every
 // token that the app has of the user.
-func (s *server) deleteToken(w http.ResponseWriter, r *http.Request) {
+func (s *Server) deleteToken(w http.ResponseWriter, r *http.Request) {
 	token, ok := s.readToken(w, r)
 	if !ok {
 		return

@@ -25,17 +25,21 @@ const (
 	SingleSignOn = "single-sign-on"
 )
 
-// server has the handlers of GitHub's own routes.
-type server struct{ *oauth.Platform }
+// Server is a GitHub. Its methods may be called by several goroutines at once.
+type Server struct {
+	*oauth.Platform
+	platform.Merges
+	hooks platform.Hooks[hook]
+}
 
 // New returns a GitHub with its users and its app.
-func New(env *platform.Env) *oauth.Platform {
-	s := &server{}
+func New(env *platform.Env) *Server {
+	s := &Server{}
 	s.Platform = oauth.New(env, oauth.Rules{
 		Platform: platform.GitHub,
 		Title:    "GitHub",
 		Paths: []string{
-			"/login/oauth/", "/user", "/user/repos", "/repositories/", "/applications/",
+			"/login/oauth/", "/user", "/user/repos", "/repositories/", "/repos/", "/applications/",
 		},
 		SettingsPath:     "/settings/applications",
 		AuthorizePath:    "/login/oauth/authorize",
@@ -50,14 +54,16 @@ func New(env *platform.Env) *oauth.Platform {
 		RefreshTTL:   15811200 * time.Second,
 		MaxTokens:    10,
 		GitScope:     "repo",
+		PushScope:    "repo",
 	}, oauth.SeededApp(platform.GitHub), users())
 	s.Mux.HandleFunc("POST /login/oauth/access_token", s.token)
 	s.Mux.HandleFunc("GET /user", s.user)
 	s.repositoryRoutes()
+	s.hookRoutes()
 	s.Mux.HandleFunc("POST /applications/{client}/token", s.checkToken)
 	s.Mux.HandleFunc("DELETE /applications/{client}/token", s.deleteToken)
 	s.Mux.HandleFunc("DELETE /applications/{client}/grant", s.deleteToken)
-	return s.Platform
+	return s
 }
 
 func users() []oauth.User {
@@ -92,7 +98,7 @@ func switches() []platform.Switch {
 }
 
 // newTokens returns the values of two tokens with GitHub's prefixes.
-func (s *server) newTokens() (access, refresh secret.Text) {
+func (s *Server) newTokens() (access, refresh secret.Text) {
 	refresh = s.NewSecret("ghr_", 38)
 	if !s.On(LongTokens) {
 		return s.NewSecret("gho_", 18), refresh
@@ -119,7 +125,7 @@ func isBelow(registered, sent string) bool {
 }
 
 // token is the token endpoint. Client id and secret are in the body; the status is always 200.
-func (s *server) token(w http.ResponseWriter, r *http.Request) {
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	form := r.PostForm
 	issued, fault := s.Token(form.Get("client_id"), form.Get("client_secret"), form)
@@ -166,7 +172,7 @@ func tokenError(fault oauth.Fault) (code, description string) {
 }
 
 // tokenReply describes what was issued.
-func (s *server) tokenReply(t oauth.Issued) platform.Object {
+func (s *Server) tokenReply(t oauth.Issued) platform.Object {
 	o := platform.Object{
 		"access_token": t.Access.Reveal(),
 		"token_type":   "bearer",

@@ -14,7 +14,7 @@ import (
 
 // repositoryRoutes adds the routes of repositories by id, which is where GitHub redirects those of
 // a renamed repository.
-func (s *server) repositoryRoutes() {
+func (s *Server) repositoryRoutes() {
 	const one = "GET /repositories/{id}"
 	s.Mux.HandleFunc("GET /user/repos", s.listRepositories)
 	s.Mux.HandleFunc(one, s.inRepository(s.getRepository))
@@ -28,12 +28,12 @@ func (s *server) repositoryRoutes() {
 const signOn = "/orgs/docs/sso?authorization_request=sandbox"
 
 // hidden reports whether single sign-on hides a repository.
-func (s *server) hidden(r platform.Repository) bool {
+func (s *Server) hidden(r platform.Repository) bool {
 	return s.On(SingleSignOn) && strings.HasPrefix(r.Path, "docs/")
 }
 
 // listRepositories lists the user's repositories. It has no search.
-func (s *server) listRepositories(w http.ResponseWriter, r *http.Request) {
+func (s *Server) listRepositories(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.authenticate(w, r)
 	if !ok {
 		return
@@ -56,7 +56,7 @@ func (s *server) listRepositories(w http.ResponseWriter, r *http.Request) {
 }
 
 // page returns the page that a request asks for, and sets the header that leads to the others.
-func (s *server) page(w http.ResponseWriter, r *http.Request, length int) platform.Page {
+func (s *Server) page(w http.ResponseWriter, r *http.Request, length int) platform.Page {
 	p := platform.PageOf(r, "per_page", length)
 	links := platform.PageLinks(s.Origin(r)+r.URL.EscapedPath(), r.URL.Query(), p, length)
 	if links != "" {
@@ -67,7 +67,7 @@ func (s *server) page(w http.ResponseWriter, r *http.Request, length int) platfo
 
 // inRepository returns a handler of calls about a repository that the caller may read. Others don't
 // exist for the caller.
-func (s *server) inRepository(
+func (s *Server) inRepository(
 	serve func(http.ResponseWriter, *http.Request, oauth.Caller, platform.Repository),
 ) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -83,16 +83,20 @@ func (s *server) inRepository(
 		case !ok || found.Private && !c.Has("repo"):
 			fail(w, http.StatusNotFound, "Not Found")
 		case s.hidden(found):
-			w.Header().Set("X-GitHub-SSO", "required; url="+s.Origin(r)+signOn)
-			fail(w, http.StatusForbidden, "Resource protected by organization SAML enforcement. "+
-				"You must grant your OAuth token access to this organization.")
+			s.requireSignOn(w, r)
 		default:
 			serve(w, r, c, found)
 		}
 	}
 }
 
-func (s *server) getRepository(
+func (s *Server) requireSignOn(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-GitHub-SSO", "required; url="+s.Origin(r)+signOn)
+	fail(w, http.StatusForbidden, "Resource protected by organization SAML enforcement. "+
+		"You must grant your OAuth token access to this organization.")
+}
+
+func (s *Server) getRepository(
 	w http.ResponseWriter, r *http.Request, c oauth.Caller, found platform.Repository,
 ) {
 	o := s.repository(r, c, found)
@@ -102,7 +106,7 @@ func (s *server) getRepository(
 }
 
 // repository describes a repository.
-func (s *server) repository(
+func (s *Server) repository(
 	r *http.Request, c oauth.Caller, found platform.Repository,
 ) platform.Object {
 	origin := s.Origin(r)
@@ -158,7 +162,7 @@ func (s *server) repository(
 }
 
 // listBranches doesn't say which branch is the default one.
-func (s *server) listBranches(
+func (s *Server) listBranches(
 	w http.ResponseWriter, r *http.Request, _ oauth.Caller, found platform.Repository,
 ) {
 	p, list := s.page(w, r, len(found.Branches)), []platform.Object{}
@@ -172,7 +176,7 @@ func (s *server) listBranches(
 }
 
 // listTags tells the commit of an annotated tag too, not the tag's object.
-func (s *server) listTags(
+func (s *Server) listTags(
 	w http.ResponseWriter, r *http.Request, _ oauth.Caller, found platform.Repository,
 ) {
 	names := slices.Concat(found.Tags, found.Annotated)
@@ -187,7 +191,7 @@ func (s *server) listTags(
 	platform.WriteJSON(w, http.StatusOK, list)
 }
 
-func (s *server) shortCommit(
+func (s *Server) shortCommit(
 	r *http.Request, found platform.Repository, c git.Commit,
 ) platform.Object {
 	return platform.Object{
@@ -203,7 +207,7 @@ func find(found platform.Repository, ref string) (git.Commit, bool) {
 	return found.Find(ref)
 }
 
-func (s *server) getCommit(
+func (s *Server) getCommit(
 	w http.ResponseWriter, r *http.Request, by oauth.Caller, found platform.Repository,
 ) {
 	c, ok := find(found, r.PathValue("ref"))
@@ -215,7 +219,7 @@ func (s *server) getCommit(
 		fail(w, http.StatusUnprocessableEntity, "No commit found for SHA: "+r.PathValue("ref"))
 		return
 	}
-	person := platform.Object{"name": git.Person, "email": git.Email, "date": git.When}
+	person := platform.Object{"name": c.Author, "email": c.Email, "date": c.Time}
 	o := s.shortCommit(r, found, c)
 	api := o["url"]
 	o["node_id"], o["html_url"] = "C_sandbox", s.Origin(r)+"/"+found.Path+"/commit/"+c.Hash
@@ -230,7 +234,7 @@ func (s *server) getCommit(
 }
 
 // getContents returns a file as it is, and a folder as a list.
-func (s *server) getContents(
+func (s *Server) getContents(
 	w http.ResponseWriter, r *http.Request, _ oauth.Caller, found platform.Repository,
 ) {
 	path := r.PathValue("path")

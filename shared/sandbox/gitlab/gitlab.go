@@ -54,6 +54,8 @@ type Server struct {
 	http.Handler
 	*platform.Env
 	*platform.Switches
+	platform.Merges
+	hooks platform.Hooks[hook]
 
 	mu       sync.Mutex // guards what follows
 	users    map[string]User
@@ -61,6 +63,7 @@ type Server struct {
 	lastUser int64
 	lastID   int64
 	version  version
+	tests    map[string][]time.Time // of webhooks in the last minute, by project and user
 }
 
 // version is a version of GitLab.
@@ -80,13 +83,16 @@ func New(env *platform.Env) *Server {
 				"version 15.4: a token can't be asked about itself, and answers 401 to that")},
 			platform.Switch{Name: Ancient, Text: platform.Text("14.10 版：令牌也不能吊销自身",
 				"version 14.10: nor can a token revoke itself")},
+			platform.Switch{Name: BeforeSigning, Text: platform.Text("18.11 版：Webhook 不签名",
+				"version 18.11: webhooks are not signed")},
 			platform.Switch{Name: RequireDPoP, Text: platform.Text("要求令牌附带持有证明（DPoP）",
 				"tokens need proof of possession (DPoP)")},
 			platform.ManySwitch(),
 		),
 		users:   map[string]User{},
 		tokens:  map[string]*token{},
-		version: version{17, 5},
+		tests:   map[string][]time.Time{},
+		version: version{19, 1},
 	}
 	s.seed()
 	s.Handler = s.routes()
@@ -109,13 +115,15 @@ func (s *Server) CloneURL(origin string) string { return origin + "/gitlab/alice
 const (
 	Old     = "version-15.4"
 	Ancient = "version-14.10"
+	// BeforeSigning ignores the signing token of a webhook silently.
+	BeforeSigning = "version-18.11"
 	// RequireDPoP is the setting of a user who requires proof of possession with the tokens.
 	RequireDPoP = "require-dpop"
 )
 
-// SetVersion sets the server's version, which at first is 17.5. Before 15.5 a token can't be asked
+// SetVersion sets the server's version, which at first is 19.1. Before 15.5 a token can't be asked
 // about itself: before 15.1 the reply is 404, then 401. Before 15.0 it can't revoke itself, before
-// 16.10 it can't rotate itself.
+// 16.10 it can't rotate itself. Before 19.0 webhooks have no signing token.
 func (s *Server) SetVersion(major, minor int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,6 +137,8 @@ func (s *Server) currentVersion() version {
 		return version{14, 10}
 	case s.On(Old):
 		return version{15, 4}
+	case s.On(BeforeSigning):
+		return version{18, 11}
 	}
 	return s.version
 }

@@ -31,6 +31,8 @@ func (s *Server) projectRoutes(mux *http.ServeMux) {
 	handle(repository+"/tags/{name}", s.getTag)
 	handle(repository+"/commits/{ref}", s.getCommit)
 	handle(repository+"/files/{path}/raw", s.getFile)
+	handle(one+"/merge_requests/{iid}", s.getMergeRequest)
+	s.hookRoutes(mux)
 }
 
 // projectHandler answers a call about a project that the user may read.
@@ -42,7 +44,7 @@ func (s *Server) inProject(serve projectHandler) handler {
 		if err := t.checkScope("api", "read_api"); err != nil {
 			return nil, err
 		}
-		p, found := findProject(s.withMany(u), r.PathValue("project"))
+		p, found := s.findProject(s.withMany(u), r.PathValue("project"))
 		if !found {
 			return nil, notFound("Project")
 		}
@@ -66,12 +68,13 @@ func (s *Server) withMany(u User) User {
 }
 
 // projects returns the projects that a user may read, the newest first.
-func projects(u User) []platform.Repository {
+func (s *Server) projects(u User) []platform.Repository {
 	var all []platform.Repository
 	for _, path := range slices.Compact(slices.Sorted(slices.Values(
 		slices.Concat(u.Projects, u.Reads)))) {
 		p := platform.NewRepository(platform.GitLab, path)
 		p.Admin = !slices.Contains(u.Reads, path)
+		p.Repository = s.Git.Current(p.Repository)
 		all = append(all, p)
 	}
 	slices.SortFunc(all, func(a, b platform.Repository) int { return cmp.Compare(b.ID, a.ID) })
@@ -79,8 +82,8 @@ func projects(u User) []platform.Repository {
 }
 
 // findProject finds one of a user's projects by its id or path.
-func findProject(u User, idOrPath string) (platform.Repository, bool) {
-	return platform.FindRepository(projects(u), func(p platform.Repository) bool {
+func (s *Server) findProject(u User, idOrPath string) (platform.Repository, bool) {
+	return platform.FindRepository(s.projects(u), func(p platform.Repository) bool {
 		return p.Path == idOrPath || strconv.FormatInt(p.ID, 10) == idOrPath
 	})
 }
@@ -99,6 +102,8 @@ func write(w http.ResponseWriter, body any) {
 			w.Header()[name] = values
 		}
 		platform.WriteJSON(w, http.StatusOK, body.body)
+	case created:
+		platform.WriteJSON(w, http.StatusCreated, body.body)
 	case string:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte(body))
@@ -132,7 +137,7 @@ func (s *Server) listProjects(r *http.Request, t *token, u User) (any, *apiError
 	}
 	query := r.URL.Query()
 	before, _ := strconv.ParseInt(query.Get("id_before"), 10, 64)
-	all := slices.DeleteFunc(projects(s.withMany(u)), func(p platform.Repository) bool {
+	all := slices.DeleteFunc(s.projects(s.withMany(u)), func(p platform.Repository) bool {
 		return !strings.Contains(strings.ToLower(p.Path), strings.ToLower(query.Get("search"))) ||
 			before > 0 && p.ID >= before
 	})
@@ -270,9 +275,9 @@ func (s *Server) commit(r *http.Request, p platform.Repository, c git.Commit) pl
 	title, _, _ := strings.Cut(c.Message, "\n")
 	return platform.Object{
 		"id": c.Hash, "short_id": c.Hash[:8], "title": title, "message": c.Message,
-		"author_name": git.Person, "author_email": git.Email, "authored_date": git.When,
-		"committer_name": git.Person, "committer_email": git.Email, "committed_date": git.When,
-		"created_at": git.When, "parent_ids": []string{},
+		"author_name": c.Author, "author_email": c.Email, "authored_date": c.Time,
+		"committer_name": c.Author, "committer_email": c.Email, "committed_date": c.Time,
+		"created_at": c.Time, "parent_ids": []string{},
 		"web_url": s.base(r) + "/" + p.Path + "/-/commit/" + c.Hash,
 	}
 }

@@ -120,8 +120,8 @@ type Rules struct {
 
 	// GitUser is the user name that goes with a token for git. If it is empty any name is accepted.
 	GitUser string
-	// GitScope is the scope that a clone needs.
-	GitScope string
+	// GitScope is the scope that a clone needs, PushScope the one that a push needs.
+	GitScope, PushScope string
 }
 
 // Platform is a platform that is bound by consent. It keeps only digests of the codes, tokens and
@@ -194,7 +194,9 @@ func (p *Platform) Serves(path string) bool {
 
 // ServeHTTP answers as the platform does.
 func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, platform.MaxBody)
+	if !git.IsPath(r.URL.Path) {
+		r.Body = http.MaxBytesReader(w, r.Body, platform.MaxBody)
+	}
 	p.Mux.ServeHTTP(w, r)
 }
 
@@ -238,7 +240,9 @@ func (p *Platform) user(login string) (User, bool) {
 func (p *Platform) Repositories(login string) []platform.Repository {
 	var all []platform.Repository
 	for _, path := range platform.Paths(login, p.On(platform.ManyRepositories)) {
-		all = append(all, platform.NewRepository(p.Platform, path))
+		r := platform.NewRepository(p.Platform, path)
+		r.Repository = p.Git.Current(r.Repository)
+		all = append(all, r)
 	}
 	return all
 }
@@ -249,15 +253,22 @@ func (p *Platform) RepositoryURL(origin, path string) string {
 	return origin + git.DemoFolder(string(p.Platform)) + path + ".git"
 }
 
-// serveGit serves demo.git, and the repositories that the token's user may read.
+// serveGit serves demo.git, and the repositories that the user may read. A user's password of
+// [platform.GitPassword] has every scope.
 func (p *Platform) serveGit(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	caller, fault := p.Caller(password)
-	if fault != nil || user == "" || p.GitUser != "" && user != p.GitUser {
+	wrongUser := user == "" || p.GitUser != "" && user != p.GitUser
+	own, known := p.user(user)
+	hasPassword := known && password == platform.GitPassword(user)
+	if hasPassword {
+		caller.User = own
+	}
+	if !hasPassword && (fault != nil || wrongUser) {
 		git.RequireLogin(w, p.Title+" (sandbox)")
 		return
 	}
-	if !caller.Has(p.GitScope) {
+	if !hasPassword && !caller.Has(p.GitScope) {
 		http.Error(w, "the token lacks the scope "+p.GitScope, http.StatusForbidden)
 		return
 	}
@@ -265,12 +276,11 @@ func (p *Platform) serveGit(w http.ResponseWriter, r *http.Request) {
 		strings.TrimPrefix(r.URL.Path, git.DemoFolder(string(p.Platform))), ".git/")
 	repository, found := platform.FindRepository(p.Repositories(caller.Login),
 		func(r platform.Repository) bool { return r.Path == path })
-	switch {
-	case path == "demo":
-		p.Git.Serve(w, r, git.Demo(string(p.Platform)))
-	case found:
-		p.Git.Serve(w, r, repository.Repository)
-	default:
+	if path == "demo" {
+		repository = platform.Repository{Repository: git.Demo(string(p.Platform)), Path: path}
+	} else if !found {
 		http.Error(w, "Repository not found", http.StatusNotFound)
+		return
 	}
+	p.ServeGit(w, r, p.Platform, repository, caller.Login, hasPassword || caller.Has(p.PushScope))
 }

@@ -55,7 +55,16 @@ type Env struct {
 	Random io.Reader
 	// Git serves the repositories of all platforms.
 	Git *git.Server
+	// Pushed sends the deliveries that the platform makes of a push or of a change of a merge request,
+	// in the background. Call it without holding a lock that the platform's Deliveries needs.
+	Pushed func(Name, Push)
+	// Send posts a delivery of a repository in the background. The channel gets the status of the
+	// answer, 0 if there was none, after the platform's Delivered was called with it.
+	Send func(name Name, repository string, out Outgoing) <-chan int
 }
+
+// Elsewhere returns a request for the links in a delivery, which answers no request.
+func Elsewhere() *http.Request { return &http.Request{Host: "sandbox.invalid"} }
 
 // Origin returns the sandbox's own origin, for links.
 func (e *Env) Origin(r *http.Request) string {
@@ -86,17 +95,22 @@ const Epoch = "2025-01-02T03:04:05Z"
 // Object is a JSON object in a reply.
 type Object map[string]any
 
-// WriteJSON writes v as the reply. Like the platforms' own replies it is not escaped for HTML.
-func WriteJSON(w http.ResponseWriter, status int, v any) {
+// Encode returns v as JSON. Like the platforms' own it is not escaped for HTML.
+func Encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("sandbox: encoding a reply: %v", err))
+		panic(fmt.Sprintf("sandbox: encoding: %v", err))
 	}
+	return b.Bytes()
+}
+
+// WriteJSON writes v as the reply.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
+	_, _ = w.Write(Encode(v))
 }
 
 // Page is the part of a list that a request asks for: list[From:To].

@@ -17,7 +17,7 @@ type Repository struct {
 	// ID follows from the path, and is the same for every user.
 	ID   int64
 	Path string // with the namespace: "alice/hello"
-	// Admin says that the user may change it. Others may only read it. The sandbox accepts no push.
+	// Admin says that the user may change it and push to it. Others may only read it.
 	Admin, Archived, Private bool
 }
 

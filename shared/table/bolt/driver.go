@@ -21,7 +21,8 @@ import (
 // without the kind, and SK, so that it begins with a digit. The value of a row with a version is a
 // JSON object with version, format and record; members that this version does not know are kept.
 // The value of another row is its record. The bucket due has an entry for each row that comes due:
-// the key is the time and the row's kind and key, the value a [table.DueEntry].
+// the key is the time and the row's kind and key, the value a [table.DueEntry]. The bucket
+// dueSubscriptions has those of subscriptions, without values.
 type driver struct{ db *bbolt.DB }
 
 var _ engine.Driver = (*driver)(nil)
@@ -31,7 +32,9 @@ func bucketOf(pk string) (bucket, inBucket string) {
 	for kind, bucket := range map[string]string{
 		engine.BindingKind:       bindingsBucket,
 		engine.AuthorizationKind: authorizationsBucket, engine.IdentityKind: holdersBucket,
-		engine.HistoryKind: historyBucket,
+		engine.HistoryKind: historyBucket, engine.SubscriptionKind: subscriptionsBucket,
+		engine.SubscribedKind: subscribedBucket, engine.SourceKind: sourceBucket,
+		engine.HeadsKind: headsBucket,
 	} {
 		if rest, ok := strings.CutPrefix(pk, binding.Join(kind)); ok {
 			return bucket, rest
@@ -66,7 +69,7 @@ func encode(row engine.Row) ([]byte, error) {
 func decode(key engine.Key, value []byte) (row engine.Row, err error) {
 	row = engine.Row{Key: key, Record: string(value)}
 	switch bucket, _ := bucketOf(key.PK); bucket {
-	case holdersBucket, historyBucket:
+	case holdersBucket, historyBucket, sourceBucket, headsBucket:
 		return row, nil
 	}
 	var known struct {
@@ -88,8 +91,16 @@ func decode(key engine.Key, value []byte) (row engine.Row, err error) {
 	return row, nil
 }
 
-// dueKey is a row's key in the bucket due.
+// dueKey is a row's key in the bucket of what is due.
 func dueKey(p engine.Place) string { return p.At + p.Key.PK + skOf(p.Key) }
+
+// dueBucketOf returns the bucket of what is due that has a row's entry.
+func dueBucketOf(key engine.Key) string {
+	if bucket, _ := bucketOf(key.PK); bucket == subscriptionsBucket {
+		return dueSubscriptionsBucket
+	}
+	return dueBucket
+}
 
 // Get implements [engine.Driver].
 func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bool, err error) {
@@ -175,7 +186,8 @@ func release(tx *bbolt.Tx, key engine.Key, is engine.Condition) error {
 		return nil
 	}
 	at := engine.SortableTime(times.DueAt)
-	return tx.Bucket([]byte(dueBucket)).Delete([]byte(dueKey(engine.Place{At: at, Key: key})))
+	place := engine.Place{At: at, Key: key}
+	return tx.Bucket([]byte(dueBucketOf(key))).Delete([]byte(dueKey(place)))
 }
 
 func put(tx *bbolt.Tx, row engine.Row) error {
@@ -187,15 +199,22 @@ func put(tx *bbolt.Tx, row engine.Row) error {
 	if err := bucket.Put(inBucket, value); err != nil || row.DueAt == "" {
 		return err
 	}
-	place := engine.Place{At: row.DueAt, Key: row.Key}
-	entry, _, err := engine.DueEntry(place)
-	if err == nil {
-		value, err = json.Marshal(entry)
-	}
-	if err != nil {
+	place, name := engine.Place{At: row.DueAt, Key: row.Key}, dueBucketOf(row.Key)
+	if value, err = dueValue(name, place); err != nil {
 		return fmt.Errorf("encode an entry of what is due: %w", err)
 	}
-	return tx.Bucket([]byte(dueBucket)).Put([]byte(dueKey(place)), value)
+	return tx.Bucket([]byte(name)).Put([]byte(dueKey(place)), value)
+}
+
+func dueValue(bucket string, place engine.Place) ([]byte, error) {
+	if bucket == dueSubscriptionsBucket {
+		return nil, nil
+	}
+	entry, _, err := engine.DueEntry(place)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(entry)
 }
 
 // view runs f in a transaction that changes nothing.
@@ -258,21 +277,28 @@ func (d *driver) Scan(
 	return rows, next, err
 }
 
-// Due implements [engine.Driver]. All entries are in the first shard.
+// Due implements [engine.Driver]. All entries are in the first shard, and those of subscriptions in
+// the first of theirs.
 func (d *driver) Due(
 	ctx context.Context, shard int, after engine.Place, until string, limit int,
 ) (places []engine.Place, more bool, err error) {
-	if shard > 0 {
+	s := span{dueBucket, "", until + above, false}
+	switch shard {
+	case 0:
+	case engine.Shards:
+		s.bucket = dueSubscriptionsBucket
+	default:
 		return nil, false, ctx.Err()
 	}
-	s := span{dueBucket, "", until + above, false}
 	if after != (engine.Place{}) {
 		s = s.after(dueKey(after))
 	}
 	more, err = d.collect(ctx, s, limit, func(key string, value []byte) error {
 		var entry table.DueEntry
-		if err := json.Unmarshal(value, &entry); err != nil {
-			return fmt.Errorf("decode an entry of what is due: %w", err)
+		if s.bucket == dueBucket {
+			if err := json.Unmarshal(value, &entry); err != nil {
+				return fmt.Errorf("decode an entry of what is due: %w", err)
+			}
 		}
 		at := key[:min(len(key), engine.SortableTimeLength)]
 		row := engine.Key{PK: key[len(at):], SK: engine.OnlyRow}

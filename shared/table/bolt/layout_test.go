@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -99,6 +100,7 @@ func checkOthers(t *testing.T, opened *Table, k binding.Key, at time.Time) {
 			t.Fatal(err)
 		}
 	}
+	checkSubscriptions(t, opened, k, at)
 	e := binding.Event{ID: "x", Number: 1, At: at}
 	if err := opened.AppendHistory(ctx, k, []binding.Event{e}); err != nil {
 		t.Fatal(err)
@@ -113,5 +115,43 @@ func checkOthers(t *testing.T, opened *Table, k binding.Key, at time.Time) {
 		if stored(t, opened, want[0], want[1]) == "" {
 			t.Errorf("the bucket %s has no %q", want[0], want[1])
 		}
+	}
+}
+
+func checkSubscriptions(t *testing.T, opened *Table, k binding.Key, at time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := opened.SaveSubscription(ctx, binding.Subscription{ID: "id", DueAt: at})
+	_, err2 := opened.SaveSubscriptionEntry(ctx, binding.SubscriptionEntry{
+		Binding: k, RepositoryID: "7",
+	})
+	err3 := opened.AppendLog(ctx, "id", []binding.SourceEvent{{Number: binding.MaxLogged + 7}})
+	err4 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "id"})
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][2]string{
+		{subscriptionsBucket, "2:id"},
+		{subscribedBucket, "4:acme4:cn-11:i6:github1:7"},
+		{sourceBucket, "2:id0007"},
+		{headsBucket, "2:id"},
+	} {
+		if stored(t, opened, want[0], want[1]) == "" {
+			t.Errorf("the bucket %s has no %q", want[0], want[1])
+		}
+	}
+	due, err := opened.DueBefore(ctx, at.AddDate(1, 0, 0), "", 10)
+	if err != nil || len(due.Items) != 2 {
+		t.Errorf("due: got %v, error %v, want the authorization and the binding", due.Items, err)
+	}
+	const dueKey = "2001-02-03T04:05:06.000000000Z12:subscription2:id"
+	err = opened.db.View(func(tx *bbolt.Tx) error {
+		if key, _ := tx.Bucket([]byte(dueSubscriptionsBucket)).Cursor().First(); string(key) != dueKey {
+			t.Errorf("the subscription that is due has the key %q, want %q", key, dueKey)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

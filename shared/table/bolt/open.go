@@ -30,6 +30,12 @@ const (
 	dueBucket            = "due"
 	holdersBucket        = "holders"
 	historyBucket        = "history"
+
+	subscriptionsBucket    = "subscriptions"
+	dueSubscriptionsBucket = "dueSubscriptions"
+	subscribedBucket       = "subscribed"
+	sourceBucket           = "source"
+	headsBucket            = "heads"
 )
 
 // format is the version of the file's layout, kept under formatKey in the bucket meta.
@@ -120,15 +126,16 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	return db, nil
 }
 
-// prepare makes the buckets of a new file and checks the format of an old one.
+// prepare checks the format of a file that is not new, and makes the buckets that a new one, or one
+// of a version from before subscriptions, doesn't have. Such a version opens the file nevertheless.
 func prepare(db *bbolt.DB) error {
-	isNew := false
+	complete := false
 	err := db.View(func(tx *bbolt.Tx) error {
 		first, _ := tx.Cursor().First()
 		meta := tx.Bucket([]byte(metaBucket))
+		complete = tx.Bucket([]byte(headsBucket)) != nil // it is made with the others
 		switch {
 		case first == nil:
-			isNew = true
 		case meta == nil || meta.Get([]byte(formatKey)) == nil:
 			return errors.New("the file is a bbolt database, but not Bindery's")
 		case string(meta.Get([]byte(formatKey))) != format:
@@ -137,7 +144,7 @@ func prepare(db *bbolt.DB) error {
 		}
 		return nil
 	})
-	if err != nil || !isNew {
+	if err != nil || complete {
 		return err
 	}
 	if err := db.Update(makeBuckets); err != nil {
@@ -149,12 +156,13 @@ func prepare(db *bbolt.DB) error {
 func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range []string{
 		bindingsBucket, notesBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
+		subscriptionsBucket, dueSubscriptionsBucket, subscribedBucket, sourceBucket, headsBucket,
 	} {
-		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
 	}
-	meta, err := tx.CreateBucket([]byte(metaBucket))
+	meta, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
 	if err != nil {
 		return err
 	}

@@ -162,6 +162,50 @@ func TestAFileThatWasCutShortIsRefused(t *testing.T) {
 	}
 }
 
+// A version from before subscriptions made fewer buckets. Its file is opened with what is in it,
+// has what is missing afterwards, and has still the format that such a version opens.
+func TestAFileFromBeforeSubscriptionsIsOpened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bindery.db")
+	opened, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.SaveAuthorization(t.Context(), binding.Authorization{ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	err = opened.db.Update(func(tx *bbolt.Tx) error {
+		for _, bucket := range []string{
+			subscriptionsBucket, dueSubscriptionsBucket, subscribedBucket, sourceBucket, headsBucket,
+		} {
+			if err := tx.DeleteBucket([]byte(bucket)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, opened.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if opened, err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := opened.Authorization(t.Context(), "1"); err != nil {
+			t.Errorf("a row from before: %v", err)
+		}
+		id := table.NewVersion()
+		if _, err := opened.SaveSubscription(t.Context(), binding.Subscription{ID: id}); err != nil {
+			t.Errorf("a subscription: %v", err)
+		}
+		if got := stored(t, opened, metaBucket, formatKey); got != "1" {
+			t.Errorf("the file has format %q, want 1", got)
+		}
+		if err := opened.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // foreign makes a bbolt file that Bindery didn't make.
 func foreign(t *testing.T, change func(tx *bbolt.Tx) error) string {
 	t.Helper()

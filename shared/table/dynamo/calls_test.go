@@ -59,7 +59,17 @@ func allCalls(t *engine.Table) []call {
 	calls = append(calls, callsOf("Authorization", t.Authorization, "1",
 		t.SaveAuthorization, t.DeleteAuthorization, binding.Authorization{ID: "1", DueAt: base},
 		binding.Authorization{ID: "1", Version: "x"})...)
-	return slices.Concat(calls, listCalls(t, k), otherCalls(t, k))
+	calls = append(calls, callsOf("Subscription", t.Subscription, "1",
+		t.SaveSubscription, t.DeleteSubscription, binding.Subscription{ID: "1", DueAt: base},
+		binding.Subscription{ID: "1", Version: "x"})...)
+	entry := func(ctx context.Context, id string) (binding.SubscriptionEntry, error) {
+		return t.SubscriptionEntry(ctx, k, id)
+	}
+	calls = append(calls, callsOf("SubscriptionEntry", entry, "1",
+		t.SaveSubscriptionEntry, t.DeleteSubscriptionEntry,
+		binding.SubscriptionEntry{Binding: k, RepositoryID: "1"},
+		binding.SubscriptionEntry{Binding: k, RepositoryID: "1", Version: "x"})...)
+	return slices.Concat(calls, listCalls(t, k), otherCalls(t, k), logCalls(t))
 }
 
 // callsOf are the calls on one kind of rows. other is a version that is never there.
@@ -100,6 +110,85 @@ func listCalls(t *engine.Table, k binding.Key) []call {
 		{"DueBefore", func(ctx context.Context) error {
 			return just(t.DueBefore(ctx, base, "", 10))
 		}, "4 Query"}, // one a shard
+		{"AllSubscriptions", func(ctx context.Context) error {
+			return just(t.AllSubscriptions(ctx, "", 10))
+		}, "1 Scan"},
+		{"DueSubscriptions", func(ctx context.Context) error {
+			return just(t.DueSubscriptions(ctx, base, "", 10))
+		}, "2 Query"}, // one a shard of theirs
+		{"SubscriptionEntries", func(ctx context.Context) error {
+			return just(t.SubscriptionEntries(ctx, k, "", 10))
+		}, "1 Query"},
+	}
+}
+
+// logCalls leave a log of two events.
+func logCalls(t *engine.Table) []call {
+	return []call{
+		{"AppendLog", func(ctx context.Context) error {
+			return t.AppendLog(ctx, "1", sourceEventsOf(2))
+		}, "1 BatchWriteItem"},
+		{"LoggedEvent", func(ctx context.Context) error {
+			_, err := t.LoggedEvent(ctx, "1", 1)
+			return err
+		}, "1 GetItem"},
+		{"Log", func(ctx context.Context) error {
+			_, err := t.Log(ctx, "1", 3, 10)
+			return err
+		}, "1 Query"},
+		{"SaveSubscriptionHeads", func(ctx context.Context) error {
+			return t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+		}, "1 PutItem"},
+		{"SubscriptionHeads", func(ctx context.Context) error {
+			_, err := t.SubscriptionHeads(ctx, "1")
+			return err
+		}, "1 GetItem"},
+	}
+}
+
+func sourceEventsOf(count int) (list []binding.SourceEvent) {
+	for i := range count {
+		list = append(list, binding.SourceEvent{ID: fmt.Sprint(i), Number: int64(i + 1)})
+	}
+	return list
+}
+
+func TestALogIsReadAndDeletedInFewCalls(t *testing.T) {
+	opened, p := open(t)
+	ctx := t.Context()
+	for number := int64(1); number <= binding.MaxLogged+3; number++ {
+		err := opened.AppendLog(ctx, "1", []binding.SourceEvent{{Number: number}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for below, want := range map[int64]string{
+		binding.MaxLogged + 4: "2 Query", // three from the ring's beginning, and the rest from its end
+		binding.MaxLogged:     "1 Query", 20: "1 Query",
+	} {
+		got := p.count(func() {
+			if list, err := opened.Log(ctx, "1", below, 10); err != nil || len(list) != 10 {
+				t.Errorf("below %d: got %d events, error %v, want 10", below, len(list), err)
+			}
+		})
+		if got != want {
+			t.Errorf("below %d: asked %s, want %s", below, got, want)
+		}
+	}
+	all, steps := false, 0
+	for ; !all && steps < 100; steps++ {
+		got := p.count(func() {
+			var err error
+			if all, err = opened.DeleteLog(ctx, "1"); err != nil {
+				t.Error(err)
+			}
+		})
+		if want := "1 Query, 23 DeleteItem"; !all && got != want {
+			t.Errorf("asked %s, want %s", got, want)
+		}
+	}
+	if want := binding.MaxLogged/23 + 1; steps != want {
+		t.Errorf("%d steps deleted the log, want %d", steps, want)
 	}
 }
 

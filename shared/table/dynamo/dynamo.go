@@ -4,8 +4,9 @@
 // # Attributes
 //
 // The table has the keys pk and sk, both text. Each row has its record as JSON in the attribute
-// record. Bindings and authorizations have version, text, and format, a number; identity
-// entries have at. Attributes that this version does not know are kept when it saves a row.
+// record. Bindings, authorizations, subscriptions and their entries have version, text, and format,
+// a number; identity entries have at. Attributes that this version does not know are kept when it
+// saves a row.
 //
 // Rows that come due have two more attributes, which other rows lack: dueShard, a number, and
 // dueAt, the time in a fixed width followed by pk and sk. The index "due" has them as its keys, so
@@ -22,7 +23,8 @@
 // # Rights
 //
 // The calls need GetItem, PutItem, DeleteItem, Query and BatchWriteItem on the table, Query on its
-// index for what is due, and Scan only for the operators' lists of all bindings and authorizations.
+// index for what is due, and Scan only for the operators' lists of all bindings, authorizations and
+// subscriptions.
 package dynamo
 
 import (

@@ -159,7 +159,15 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 		Of: binding.IdentityKey{ID: "1"}, Binding: k, At: base,
 	})
 	err4 := opened.AppendHistory(ctx, k, []binding.Event{{ID: "1", At: base, Problem: trouble}})
-	if err := errors.Join(err, err2, err3, err4); err != nil {
+	_, err5 := opened.SaveSubscription(ctx, binding.Subscription{
+		ID: "1", DueAt: base, Problem: trouble,
+	})
+	_, err6 := opened.SaveSubscriptionEntry(ctx, binding.SubscriptionEntry{
+		Binding: k, RepositoryID: "1", Subscription: "1",
+	})
+	err7 := opened.AppendLog(ctx, "1", sourceEventsOf(1))
+	err8 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
@@ -167,6 +175,10 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 		engine.AuthorizationKind: "dueAt dueShard format pk record sk version",
 		engine.IdentityKind:      "at pk record sk",
 		engine.HistoryKind:       "pk record sk",
+		engine.SubscriptionKind:  "dueAt dueShard format pk record sk version",
+		engine.SubscribedKind:    "format pk record sk version",
+		engine.SourceKind:        "pk record sk",
+		engine.HeadsKind:         "pk record sk",
 	}
 	rows := p.scanned(t)
 	for _, row := range rows {

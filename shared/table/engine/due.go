@@ -18,21 +18,39 @@ func comparePlaces(a, b Place) int {
 		cmp.Compare(a.Key.PK, b.Key.PK), cmp.Compare(a.Key.SK, b.Key.SK))
 }
 
+// dueList is a list of what is due: the parts of the index that have it, and the name of its
+// cursors.
+type dueList struct {
+	name          string
+	first, shards int
+}
+
 // DueBefore implements ledger.Due. It is one call a shard, all at once.
 func (t *Table) DueBefore(
 	ctx context.Context, until time.Time, cursor string, limit int,
 ) (table.Page[table.DueEntry], error) {
-	list, err := t.dueBefore(ctx, SortableTime(until), cursor, max(limit, 1))
-	return list, t.failed("list what is due", err)
+	list := dueList{binding.Join("due"), 0, Shards}
+	page, err := dueBefore(ctx, t, list, until, cursor, limit, dueEntries)
+	return page, t.failed("list what is due", err)
 }
 
-func (t *Table) dueBefore(
-	ctx context.Context, until, text string, limit int,
-) (none table.Page[table.DueEntry], err error) {
-	name := binding.Join("due")
+// DueSubscriptions implements ledger.Subscriptions. It is one call a shard of theirs, all at once.
+func (t *Table) DueSubscriptions(
+	ctx context.Context, until time.Time, cursor string, limit int,
+) (table.Page[string], error) {
+	list := dueList{binding.Join("due", SubscriptionKind), Shards, SubscriptionShards}
+	page, err := dueBefore(ctx, t, list, until, cursor, limit, dueSubscriptions)
+	return page, t.failed("list the subscriptions that are due", err)
+}
+
+func dueBefore[T any](
+	ctx context.Context, t *Table, list dueList, at time.Time, text string, limit int,
+	decode func([]Place) ([]T, error),
+) (none table.Page[T], err error) {
+	until, limit := SortableTime(at), max(limit, 1)
 	var after Place
 	if text != "" {
-		c, err := decodeCursor(name, text)
+		c, err := decodeCursor(list.name, text)
 		if err != nil {
 			return none, err
 		}
@@ -43,17 +61,17 @@ func (t *Table) dueBefore(
 	if after.At > until { // the cursor is of a later time
 		return none, ctx.Err()
 	}
-	parts, err := t.dueParts(ctx, after, until, limit)
+	parts, err := t.dueParts(ctx, list, after, until, limit)
 	if err != nil {
 		return none, err
 	}
 	places, last := merge(parts, limit)
-	list, err := dueEntries(places)
+	items, err := decode(places)
 	if err != nil || last == (Place{}) {
-		return table.Page[table.DueEntry]{Items: list}, err
+		return table.Page[T]{Items: items}, err
 	}
-	return table.Page[table.DueEntry]{Items: list, Cursor: encodeCursor(cursor{
-		List: name, At: last.At, PK: last.Key.PK, SK: last.Key.SK,
+	return table.Page[T]{Items: items, Cursor: encodeCursor(cursor{
+		List: list.name, At: last.At, PK: last.Key.PK, SK: last.Key.SK,
 	})}, nil
 }
 
@@ -64,21 +82,21 @@ type part struct {
 	more   bool
 }
 
-// dueParts asks all shards at once.
+// dueParts asks all shards of a list at once.
 func (t *Table) dueParts(
-	ctx context.Context, after Place, until string, limit int,
+	ctx context.Context, list dueList, after Place, until string, limit int,
 ) ([]part, error) {
 	var all sync.WaitGroup
-	parts, errs := make([]part, Shards), make([]error, Shards)
-	for shard := range Shards {
+	parts, errs := make([]part, list.shards), make([]error, list.shards)
+	for i := range list.shards {
 		all.Go(func() {
-			p := &parts[shard]
+			p, shard := &parts[i], list.first+i
 			var err error
 			if p.places, p.more, err = t.driver.Due(ctx, shard, after, until, limit); err == nil {
 				err = checkPage(len(p.places), p.more)
 			}
 			if err != nil {
-				errs[shard] = fmt.Errorf("shard %d: %w", shard, err)
+				errs[i] = fmt.Errorf("shard %d: %w", shard, err)
 			}
 		})
 	}
@@ -123,6 +141,16 @@ func dueEntries(places []Place) (list []table.DueEntry, err error) {
 		}
 	}
 	return list, nil
+}
+
+// dueSubscriptions skips, as dueEntries does, what is of another kind.
+func dueSubscriptions(places []Place) (ids []string, err error) {
+	for _, p := range places {
+		if pk := Split(p.Key.PK); len(pk) == 2 && pk[0] == SubscriptionKind {
+			ids = append(ids, pk[1])
+		}
+	}
+	return ids, nil
 }
 
 // DueEntry reads an entry from its place, which is all that the index holds. known reports whether

@@ -14,13 +14,20 @@
 //	identity entry "holder" platform address id             "binding" and the binding's four parts,
 //	                                                        or "authorization" id
 //	event          "history" account region instance plat.  Event.Position()
+//	subscription   "subscription" id                        "-"
+//	its entry      "subscribed" and the binding's four      repository's id
+//	event logged   "source" subscription's id               number % [binding.MaxLogged], 4 digits
+//	heads of refs  "heads" subscription's id                "-"
+//
+// The log of a subscription is a ring of [binding.MaxLogged] rows. The heads are packed, so that
+// those of 5,000 refs fit into a row.
 //
 // # What is due
 //
-// An index lists the rows that have a due time and no others. It is spread over [Shards] parts and
-// each part is sorted by the time, then by the row's key. The index may lag. An entry whose row is
-// of a kind that this version does not know, because a newer or an older version wrote it, is
-// skipped.
+// An index lists the rows that have a due time and no others. It is spread over [Shards] parts,
+// with the subscriptions in [SubscriptionShards] more, and each part is sorted by the time, then by
+// the row's key. The index may lag. An entry whose row is of a kind that this version does not
+// know, because a newer or an older version wrote it, is skipped.
 package engine
 
 import (
@@ -40,7 +47,7 @@ type Row struct {
 	Key Key
 	// Record is the record's JSON.
 	Record string
-	// Version is set for the rows that change: bindings and authorizations.
+	// Version is set for the rows of bindings, authorizations, subscriptions and their entries.
 	Version string
 	// Format is the [Format] of the code that wrote the row; set where Version is.
 	Format int
@@ -104,7 +111,8 @@ type Driver interface {
 	// must not end in a conflict with itself when it is sent again.
 	Put(ctx context.Context, row Row, is Condition) error
 	// Delete deletes the row if the condition holds, and fails with [table.ErrConflict] if not. The
-	// condition is a version or a time.
+	// condition is a version or a time, or [Always] for a row that has neither; one that is not there
+	// is then no error.
 	Delete(ctx context.Context, key Key, is Condition) error
 	// PutBatch writes rows of different keys, at most [binding.MaxEvents] and at least one. After an
 	// error some of them may have been written.
@@ -129,12 +137,16 @@ type Table struct {
 
 	bindings       kind[binding.Record]
 	authorizations kind[binding.Authorization]
+	subscriptions  kind[binding.Subscription]
+	entries        kind[binding.SubscriptionEntry]
 }
 
 // New returns the table of a store with this driver. The store's name is for errors. It makes no
 // call.
 func New(storeName string, driver Driver) *Table {
-	return &Table{driver, storeName, bindings(), authorizations()}
+	return &Table{
+		driver, storeName, bindings(), authorizations(), subscriptions(), subscriptionEntries(),
+	}
 }
 
 // failed says what was being done. Nil stays nil.

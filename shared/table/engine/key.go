@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -15,6 +16,10 @@ const (
 	AuthorizationKind = "authorization"
 	IdentityKind      = "holder"
 	HistoryKind       = "history"
+	SubscriptionKind  = "subscription"
+	SubscribedKind    = "subscribed"
+	SourceKind        = "source"
+	HeadsKind         = "heads"
 )
 
 // OnlyRow is the SK of a row that shares its PK with no other.
@@ -55,6 +60,29 @@ func IdentityEntryKey(e binding.IdentityEntry) Key {
 // HistoryPK is the PK of a binding's events. Their SK is [binding.Event.Position].
 func HistoryPK(k binding.Key) string { return binding.Join(HistoryKind) + k.String() }
 
+// SubscriptionKey is the key of a subscription.
+func SubscriptionKey(id string) Key { return Key{binding.Join(SubscriptionKind, id), OnlyRow} }
+
+// SubscribedPK is the PK of all entries of a binding's subscriptions.
+func SubscribedPK(k binding.Key) string { return binding.Join(SubscribedKind) + k.String() }
+
+// SubscriptionEntryKey is the key of the entry of a repository of a binding.
+func SubscriptionEntryKey(k binding.Key, repositoryID string) Key {
+	return Key{SubscribedPK(k), binding.Join(repositoryID)}
+}
+
+// LogPK is the PK of the log of a subscription.
+func LogPK(id string) string { return binding.Join(SourceKind, id) }
+
+// LogKey is the key of the event with a number in the log of a subscription. Numbers that are
+// [binding.MaxLogged] apart share it.
+func LogKey(id string, number int64) Key {
+	return Key{LogPK(id), fmt.Sprintf("%04d", number%binding.MaxLogged)}
+}
+
+// HeadsKey is the key of the heads of a subscription's refs.
+func HeadsKey(id string) Key { return Key{binding.Join(HeadsKind, id), OnlyRow} }
+
 // Split takes a key of [binding.Join] apart, and stops at what Join doesn't write.
 func Split(joined string) (parts []string) {
 	for joined != "" {
@@ -72,13 +100,22 @@ func Split(joined string) (parts []string) {
 // due next is not all in one place. A part of DynamoDB's takes 1,000 writes a second, and a
 // save that changes a row's due time makes two: four parts take 2,000 saves a second, far more than
 // builds and checks make. Each part costs the sweep a call, whether something is due or not. The
-// number may grow, because rows stay in the shard that they are in, but it must not shrink.
+// number must not shrink, because rows stay in the shard that they are in, and it can't grow,
+// because the shards of subscriptions follow.
 const Shards = 4
+
+// SubscriptionShards is the number of parts behind the first [Shards] that have the subscriptions,
+// so that neither list reads the other's entries, and versions from before subscriptions none of
+// them. The number may grow, but must not shrink.
+const SubscriptionShards = 2
 
 // Shard is the part of the index that a row is in.
 func Shard(k Key) int {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(k.PK + k.SK)) // never fails: see hash.Hash
+	if strings.HasPrefix(k.PK, binding.Join(SubscriptionKind)) {
+		return Shards + int(hash.Sum32()%SubscriptionShards)
+	}
 	return int(hash.Sum32() % Shards)
 }
 

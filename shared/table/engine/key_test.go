@@ -22,6 +22,11 @@ func TestKeysAreWhatTheyAlwaysWere(t *testing.T) {
 		"6:holder6:github0:1:7 7:binding4:acme4:cn-15:cri/16:github": IdentityEntryKey(bound),
 		"6:holder6:github0:1:7 13:authorization2:id":                 IdentityEntryKey(authorized),
 		"7:history4:acme4:cn-15:cri/16:github 1":                     {PK: HistoryPK(k), SK: "1"},
+		"12:subscription2:id -":                                      SubscriptionKey("id"),
+		"10:subscribed4:acme4:cn-15:cri/16:github 1:7":               SubscriptionEntryKey(k, "7"),
+		"6:source2:id 0499":                                          LogKey("id", 499),
+		"6:source2:id 0000":                                          LogKey("id", 500),
+		"5:heads2:id -":                                              HeadsKey("id"),
 	} {
 		if got := got.PK + " " + got.SK; got != want {
 			t.Errorf("got the key %q, want %q", got, want)
@@ -65,6 +70,15 @@ func TestRowsAreSpreadOverAllShards(t *testing.T) {
 	for shard, n := range counts {
 		if n < 1000/Shards/2 {
 			t.Errorf("shard %d has %d of 1000 rows", shard, n)
+		}
+	}
+	var subscriptions [SubscriptionShards]int
+	for i := range 1000 {
+		subscriptions[Shard(SubscriptionKey(fmt.Sprint(i)))-Shards]++
+	}
+	for shard, n := range subscriptions {
+		if n < 1000/SubscriptionShards/2 {
+			t.Errorf("shard %d has %d of 1000 subscriptions", Shards+shard, n)
 		}
 	}
 }

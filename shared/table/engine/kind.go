@@ -11,7 +11,7 @@ import (
 	"bindery/shared/table"
 )
 
-// kind is one kind of records: those that have a version and may come due.
+// kind is one kind of records: those that have a version. Most may come due.
 type kind[T any] struct {
 	name       string // of one, for errors
 	key        func(T) Key
@@ -37,6 +37,28 @@ func authorizations() kind[binding.Authorization] {
 		version:    func(a *binding.Authorization) *string { return &a.Version },
 		attributes: func(a *binding.Authorization) *any { return &a.Attributes },
 		due:        func(a binding.Authorization) time.Time { return a.DueAt },
+	}
+}
+
+func subscriptions() kind[binding.Subscription] {
+	return kind[binding.Subscription]{
+		name:       "a subscription",
+		key:        func(s binding.Subscription) Key { return SubscriptionKey(s.ID) },
+		version:    func(s *binding.Subscription) *string { return &s.Version },
+		attributes: func(s *binding.Subscription) *any { return &s.Attributes },
+		due:        func(s binding.Subscription) time.Time { return s.DueAt },
+	}
+}
+
+func subscriptionEntries() kind[binding.SubscriptionEntry] {
+	return kind[binding.SubscriptionEntry]{
+		name: "the entry of a subscription",
+		key: func(e binding.SubscriptionEntry) Key {
+			return SubscriptionEntryKey(e.Binding, e.RepositoryID)
+		},
+		version:    func(e *binding.SubscriptionEntry) *string { return &e.Version },
+		attributes: func(e *binding.SubscriptionEntry) *any { return &e.Attributes },
+		due:        func(binding.SubscriptionEntry) time.Time { return time.Time{} },
 	}
 }
 

@@ -44,3 +44,48 @@ func TestB15_ARowHoldsNoRecordOfAnotherKey(t *testing.T) {
 		t.Errorf("another's attempt: got %v, want %v", err, table.ErrMisplaced)
 	}
 }
+
+// TestE17_ARowHoldsNoSubscriptionOfAnotherKey: a copy of another's subscription, of its entry or of
+// its heads is refused.
+func TestE17_ARowHoldsNoSubscriptionOfAnotherKey(t *testing.T) {
+	victim := binding.Key{Account: "victim", Region: "r", Instance: "i", Platform: "github"}
+	thief := binding.Key{Account: "thief", Region: "r", Instance: "i", Platform: "github"}
+	subscription, err := subscriptions().encode(binding.Subscription{ID: "one", Binding: victim})
+	entry, err2 := subscriptionEntries().encode(binding.SubscriptionEntry{
+		Binding: victim, RepositoryID: "1", Subscription: "one",
+	})
+	heads, err3 := encodeHeads(binding.Heads{Subscription: "one"})
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		row  Row
+		read func(t *Table, ctx context.Context, own bool) error
+	}{
+		{"a subscription", subscription, func(t *Table, ctx context.Context, own bool) error {
+			_, err := t.Subscription(ctx, map[bool]string{true: "one", false: "two"}[own])
+			return err
+		}},
+		{"an entry", entry, func(t *Table, ctx context.Context, own bool) error {
+			_, err := t.SubscriptionEntry(ctx, map[bool]binding.Key{true: victim, false: thief}[own], "1")
+			return err
+		}},
+		{"another repository's entry", entry, func(t *Table, ctx context.Context, own bool) error {
+			_, err := t.SubscriptionEntry(ctx, victim, map[bool]string{true: "1", false: "2"}[own])
+			return err
+		}},
+		{"heads", heads, func(t *Table, ctx context.Context, own bool) error {
+			_, err := t.SubscriptionHeads(ctx, map[bool]string{true: "one", false: "two"}[own])
+			return err
+		}},
+	} {
+		rows := New("a store", rowUnder{row: c.row})
+		if err := c.read(rows, t.Context(), true); err != nil {
+			t.Errorf("%s under its own key: %v", c.name, err)
+		}
+		if err := c.read(rows, t.Context(), false); !errors.Is(err, table.ErrMisplaced) {
+			t.Errorf("%s under another's key: got %v, want %v", c.name, err, table.ErrMisplaced)
+		}
+	}
+}

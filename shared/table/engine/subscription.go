@@ -2,71 +2,61 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/table"
 )
 
-var errNotYet = errors.New("not implemented")
-
-func (t *Table) Subscription(ctx context.Context, id string) (s binding.Subscription, err error) {
-	return s, errNotYet
+// Subscription implements ledger.Subscriptions.
+func (t *Table) Subscription(ctx context.Context, id string) (binding.Subscription, error) {
+	return get(ctx, t, t.subscriptions, binding.Subscription{ID: id})
 }
 
-func (t *Table) SaveSubscription(ctx context.Context, s binding.Subscription) (binding.Subscription, error) {
-	return s, errNotYet
+// SaveSubscription implements ledger.Subscriptions.
+func (t *Table) SaveSubscription(
+	ctx context.Context, s binding.Subscription,
+) (binding.Subscription, error) {
+	return save(ctx, t, t.subscriptions, s)
 }
 
+// DeleteSubscription implements ledger.Subscriptions.
 func (t *Table) DeleteSubscription(ctx context.Context, s binding.Subscription) error {
-	return errNotYet
+	return remove(ctx, t, t.subscriptions, s)
 }
 
-func (t *Table) AllSubscriptions(ctx context.Context, cursor string, limit int) (p table.Page[binding.Subscription], err error) {
-	return p, errNotYet
+// AllSubscriptions implements ledger.Subscriptions, as AllBindings does ledger.Bindings.
+func (t *Table) AllSubscriptions(
+	ctx context.Context, cursor string, limit int,
+) (table.Page[binding.Subscription], error) {
+	list, err := scan(ctx, t, SubscriptionKind, binding.Join("all", SubscriptionKind), cursor, limit,
+		t.subscriptions.decode)
+	return list, t.failed("list subscriptions", err)
 }
 
-func (t *Table) DueSubscriptions(ctx context.Context, at time.Time, cursor string, limit int) (p table.Page[string], err error) {
-	return p, errNotYet
+// SubscriptionEntry implements ledger.Subscriptions.
+func (t *Table) SubscriptionEntry(
+	ctx context.Context, key binding.Key, repositoryID string,
+) (binding.SubscriptionEntry, error) {
+	like := binding.SubscriptionEntry{Binding: key, RepositoryID: repositoryID}
+	return get(ctx, t, t.entries, like)
 }
 
-func (t *Table) SubscriptionEntry(ctx context.Context, key binding.Key, repositoryID string) (e binding.SubscriptionEntry, err error) {
-	return e, errNotYet
+// SaveSubscriptionEntry implements ledger.Subscriptions.
+func (t *Table) SaveSubscriptionEntry(
+	ctx context.Context, e binding.SubscriptionEntry,
+) (binding.SubscriptionEntry, error) {
+	return save(ctx, t, t.entries, e)
 }
 
-func (t *Table) SaveSubscriptionEntry(ctx context.Context, e binding.SubscriptionEntry) (binding.SubscriptionEntry, error) {
-	return e, errNotYet
-}
-
+// DeleteSubscriptionEntry implements ledger.Subscriptions.
 func (t *Table) DeleteSubscriptionEntry(ctx context.Context, e binding.SubscriptionEntry) error {
-	return errNotYet
+	return remove(ctx, t, t.entries, e)
 }
 
-func (t *Table) SubscriptionEntries(ctx context.Context, key binding.Key, cursor string, limit int) (p table.Page[binding.SubscriptionEntry], err error) {
-	return p, errNotYet
-}
-
-func (t *Table) AppendLog(ctx context.Context, id string, events []binding.SourceEvent) error {
-	return errNotYet
-}
-
-func (t *Table) LoggedEvent(ctx context.Context, id string, number int64) (e binding.SourceEvent, err error) {
-	return e, errNotYet
-}
-
-func (t *Table) Log(ctx context.Context, id string, below int64, limit int) ([]binding.SourceEvent, error) {
-	return nil, errNotYet
-}
-
-func (t *Table) SubscriptionHeads(ctx context.Context, id string) (h binding.Heads, err error) {
-	return h, errNotYet
-}
-
-func (t *Table) SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) error {
-	return errNotYet
-}
-
-func (t *Table) DeleteLog(ctx context.Context, id string) (all bool, err error) {
-	return false, errNotYet
+// SubscriptionEntries implements ledger.Subscriptions, by strong reads.
+func (t *Table) SubscriptionEntries(
+	ctx context.Context, key binding.Key, cursor string, limit int,
+) (table.Page[binding.SubscriptionEntry], error) {
+	list, err := page(ctx, t, SubscribedPK(key), cursor, limit, t.entries.decode)
+	return list, t.failed("list the entries of subscriptions", err)
 }

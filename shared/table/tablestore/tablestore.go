@@ -5,8 +5,9 @@
 // # Columns
 //
 // The table has the primary key columns pk and sk, both text. Each row has its record as JSON in
-// the column record. Bindings and authorizations have version, text, and format, a number; identity
-// entries have at. Columns that this version does not know are kept when it saves a row.
+// the column record. Bindings, authorizations, subscriptions and their entries have version, text,
+// and format, a number; identity entries have at. Columns that this version does not know are kept
+// when it saves a row.
 //
 // Rows that come due have two more columns, which other rows lack: dueShard, a number, and dueAt,
 // the time in a fixed width. A global secondary index, named like the table with "_due" appended,

@@ -71,10 +71,33 @@ func (s *suite) pagers() (list []pager) {
 			}))
 	}
 	s.must(s.table.AppendHistory(ctx, s.key("i-1"), s.events(1, 2)))
-	return append(list, paged("ListHistory",
+	list = append(list, paged("ListHistory",
 		func(cursor string, limit int) (table.Page[binding.Event], error) {
 			return s.table.ListHistory(ctx, s.key("i-1"), table.NewestFirst, cursor, limit)
 		}))
+	return append(list, s.subscriptionPagers()...)
+}
+
+func (s *suite) subscriptionPagers() (list []pager) {
+	ctx := s.Context()
+	subscribed := rows[binding.Subscription]{s, subscriptions()}
+	subscribed.dueRow("s-1", s.base)
+	subscribed.dueRow("s-2", s.base)
+	list = append(list, paged("AllSubscriptions",
+		func(cursor string, limit int) (table.Page[binding.Subscription], error) {
+			return s.table.AllSubscriptions(ctx, cursor, limit)
+		}), paged("DueSubscriptions",
+		func(cursor string, limit int) (table.Page[string], error) {
+			return s.table.DueSubscriptions(ctx, s.base.Add(time.Hour), cursor, limit)
+		}))
+	for _, instance := range []string{"i-1", "i-2"} {
+		s.addEntries(s.key(instance), "1", "2")
+		list = append(list, paged("SubscriptionEntries",
+			func(cursor string, limit int) (table.Page[binding.SubscriptionEntry], error) {
+				return s.table.SubscriptionEntries(ctx, s.key(instance), cursor, limit)
+			}))
+	}
+	return list
 }
 
 func cursorsApart(s *suite) {

@@ -1,12 +1,14 @@
 package tabletest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/table"
 )
 
@@ -17,10 +19,15 @@ func duePromises() []promise {
 	}
 }
 
+// dueList is one of the lists of what is due.
+type dueList func(
+	t ledger.Table, ctx context.Context, until time.Time, cursor string, limit int,
+) (table.Page[table.DueEntry], error)
+
 // dueList lists what is due at the moment, in pages, and checks what holds for every such list.
-func (s *suite) dueList(until time.Time, limit int) ([]table.DueEntry, error) {
+func (s *suite) dueList(list dueList, until time.Time, limit int) ([]table.DueEntry, error) {
 	entries, err := walk(limit, func(cursor string, limit int) (table.Page[table.DueEntry], error) {
-		return s.table.DueBefore(s.Context(), until, cursor, limit)
+		return list(s.table, s.Context(), until, cursor, limit)
 	})
 	if err != nil {
 		return nil, err
@@ -49,13 +56,26 @@ func names(e table.DueEntry) (count int) {
 	return count
 }
 
-// wantDue expects the entries of want in a list of what is due, in their order and each once, and
-// none of the others.
+// wantDue expects the entries of want in the list of bindings and authorizations that are due, in
+// their order and each once, and none of the others.
 func (s *suite) wantDue(when string, until time.Time, limit int, want, not []table.DueEntry) {
+	s.Helper()
+	s.wantDueIn(ledger.Table.DueBefore, when, until, limit, want, not)
+}
+
+// wantDue does the same with the list that has such rows.
+func (r rows[T]) wantDue(when string, until time.Time, limit int, want, not []table.DueEntry) {
+	r.Helper()
+	r.wantDueIn(r.dueBefore, when, until, limit, want, not)
+}
+
+func (s *suite) wantDueIn(
+	list dueList, when string, until time.Time, limit int, want, not []table.DueEntry,
+) {
 	s.Helper()
 	mine := slices.Concat(want, not)
 	s.eventually(func() error {
-		entries, err := s.dueList(until, limit)
+		entries, err := s.dueList(list, until, limit)
 		if err != nil {
 			return err
 		}

@@ -73,6 +73,8 @@ func instanceOf(of binding.Record, all []binding.Record) (same []binding.Record)
 func kindsApart(s *suite) {
 	b := rows[binding.Record]{s, bindings()}
 	a := rows[binding.Authorization]{s, authorizations()}
+	c := rows[binding.Subscription]{s, subscriptions()}
+	r := rows[binding.SubscriptionEntry]{s, entries()}
 
 	key := s.key("i-1")
 	name := key.String()
@@ -83,7 +85,14 @@ func kindsApart(s *suite) {
 			Of: binding.IdentityKey{Platform: other}, Authorization: other, At: s.base,
 		})
 		s.must(s.table.AppendHistory(s.Context(), key, []binding.Event{s.event(1)}))
+		subscription := c.add(binding.Subscription{ID: other, Binding: key, DueAt: s.base})
+		s.addLog(other, s.sourceEvents(1, 2)...)
+		heads := binding.Heads{Subscription: other, List: []binding.Head{{Ref: other}}}
+		s.must(s.table.SaveSubscriptionHeads(s.Context(), heads))
+		s.wantLog("the log of that name", other, 3, 10, s.sourceEvents(2, 1)...)
+		c.wantRow("the subscription of that name", subscription)
 		a.wantRow("the authorization of that name", authorization)
+		r.add(binding.SubscriptionEntry{Binding: key, RepositoryID: other, Subscription: other})
 	}
 	b.wantRow("the binding of that name", bound)
 	s.wantInstance(key, bound)

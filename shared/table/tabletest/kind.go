@@ -9,7 +9,7 @@ import (
 	"bindery/shared/table"
 )
 
-// kind is one of the two kinds of rows that have a version and come due.
+// kind is one of the kinds of rows that have a version.
 type kind[T any] struct {
 	name   string
 	get    func(t ledger.Table, ctx context.Context, like T) (T, error)
@@ -19,9 +19,12 @@ type kind[T any] struct {
 	// named sets the record's key to one of the test's own.
 	named   func(record *T, test, name string)
 	version func(record *T) *string
-	due     func(record *T) *time.Time
+	// due is nil for rows that never come due.
+	due func(record *T) *time.Time
 	// entry is what the list of what is due says of the record.
 	entry func(record T) table.DueEntry
+	// dueBefore is the list that has such rows.
+	dueBefore dueList
 }
 
 func bindings() kind[binding.Record] {
@@ -40,6 +43,7 @@ func bindings() kind[binding.Record] {
 		entry: func(b binding.Record) table.DueEntry {
 			return table.DueEntry{At: b.DueAt.UTC(), Binding: b.Key}
 		},
+		dueBefore: ledger.Table.DueBefore,
 	}
 }
 
@@ -59,6 +63,59 @@ func authorizations() kind[binding.Authorization] {
 		entry: func(a binding.Authorization) table.DueEntry {
 			return table.DueEntry{At: a.DueAt.UTC(), Authorization: a.ID}
 		},
+		dueBefore: ledger.Table.DueBefore,
+	}
+}
+
+func subscriptions() kind[binding.Subscription] {
+	return kind[binding.Subscription]{
+		name: "Subscription",
+		get: func(
+			t ledger.Table, ctx context.Context, s binding.Subscription,
+		) (binding.Subscription, error) {
+			return t.Subscription(ctx, s.ID)
+		},
+		save:      ledger.Table.SaveSubscription,
+		delete:    ledger.Table.DeleteSubscription,
+		named:     func(s *binding.Subscription, test, name string) { s.ID = test + name },
+		version:   func(s *binding.Subscription) *string { return &s.Version },
+		due:       func(s *binding.Subscription) *time.Time { return &s.DueAt },
+		entry:     func(s binding.Subscription) table.DueEntry { return subscriptionDue(s.ID) },
+		dueBefore: dueSubscriptions,
+	}
+}
+
+// subscriptionDue puts an id of the list of subscriptions into the form of the other list.
+func subscriptionDue(id string) table.DueEntry { return table.DueEntry{Authorization: id} }
+
+func dueSubscriptions(
+	t ledger.Table, ctx context.Context, until time.Time, cursor string, limit int,
+) (table.Page[table.DueEntry], error) {
+	page, err := t.DueSubscriptions(ctx, until, cursor, limit)
+	list := table.Page[table.DueEntry]{Cursor: page.Cursor}
+	for _, id := range page.Items {
+		list.Items = append(list.Items, subscriptionDue(id))
+	}
+	return list, err
+}
+
+func entries() kind[binding.SubscriptionEntry] {
+	return kind[binding.SubscriptionEntry]{
+		name: "SubscriptionEntry",
+		get: func(
+			t ledger.Table, ctx context.Context, e binding.SubscriptionEntry,
+		) (binding.SubscriptionEntry, error) {
+			return t.SubscriptionEntry(ctx, e.Binding, e.RepositoryID)
+		},
+		save:   ledger.Table.SaveSubscriptionEntry,
+		delete: ledger.Table.DeleteSubscriptionEntry,
+		named: func(e *binding.SubscriptionEntry, test, name string) {
+			e.Binding = binding.Key{
+				Account: test, Region: "cn-beijing", Instance: "i-1", Platform: "gitee",
+			}
+			e.RepositoryID = name
+		},
+		version: func(e *binding.SubscriptionEntry) *string { return &e.Version },
 	}
 }
 

@@ -56,11 +56,15 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) ledger.Table) {
 	var promises []promise
 	promises = append(promises, rowPromises(bindings())...)
 	promises = append(promises, rowPromises(authorizations())...)
+	promises = append(promises, rowPromises(subscriptions())...)
+	promises = append(promises, rowPromises(entries())...)
 	promises = append(promises, keyPromises()...)
 	promises = append(promises, listPromises()...)
 	promises = append(promises, duePromises()...)
 	promises = append(promises, identityPromises()...)
 	promises = append(promises, historyPromises()...)
+	promises = append(promises, subscriptionPromises()...)
+	promises = append(promises, logPromises()...)
 	promises = append(promises, callPromises()...)
 	promises = append(promises, unknownPromises()...)
 	for _, p := range promises {

@@ -13,6 +13,8 @@ func unknownPromises() []promise {
 	return []promise{
 		{"Binding/KeepsFieldsOfANewerVersion", unknownOfBinding},
 		{"Authorization/KeepsFieldsOfANewerVersion", unknownOfAuthorization},
+		{"Subscription/KeepsFieldsOfANewerVersion", unknownOfSubscription},
+		{"Log/KeepsFieldsOfANewerVersion", unknownOfLog},
 		{"History/KeepsFieldsOfANewerVersion", unknownOfHistory},
 	}
 }
@@ -108,6 +110,40 @@ func unknownOfAuthorization(s *suite) {
 		got.Stage = binding.StageClaimed
 		saved = r.replace(got)
 	}
+}
+
+func unknownOfSubscription(s *suite) {
+	r := rows[binding.Subscription]{s, subscriptions()}
+	saved := r.add(newer(s, r.bare("1")))
+	for _, when := range []string{"as it was saved", "after a change"} {
+		r.wantRow(when, saved)
+		got, err := s.table.Subscription(s.Context(), saved.ID)
+		s.must(err)
+		wantNewer(s, when+", the subscription", got)
+		if len(got.Events) != 1 {
+			s.Fatalf("%s: got %d events, want 1", when, len(got.Events))
+		}
+		wantNewer(s, when+", its event", got.Events[0])
+		got.Stage = binding.SubscriptionEnding
+		got.Events[0].Tries++
+		saved = r.replace(got)
+	}
+}
+
+func unknownOfLog(s *suite) {
+	var e binding.SourceEvent
+	s.must(json.Unmarshal([]byte(newerEvent), &e))
+	s.appendLog("1", e)
+	got, err := s.table.LoggedEvent(s.Context(), s.name+"1", 1)
+	s.must(err)
+	wantNewer(s, "an event of the log", got)
+	s.appendLog("2", got)
+	list, err := s.table.Log(s.Context(), s.name+"2", 2, 10)
+	s.must(err)
+	if len(list) != 1 {
+		s.Fatalf("got %d events, want 1", len(list))
+	}
+	wantNewer(s, "an event appended again", list[0])
 }
 
 func unknownOfHistory(s *suite) {

@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"bindery/shared/binding/delivery"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+)
+
+// webhooksPath begins the path of every webhook.
+const webhooksPath = "/v1/hooks/"
+
+// deliveriesPerMinute is how many deliveries a webhook takes in a minute. A sync makes up for what
+// was refused.
+const deliveriesPerMinute = 600
+
+// Delivery adds the route of the webhooks, which the platforms call. A delivery is authentic or not
+// by its webhook's secret; there is no sign-in.
+func Delivery(a *API, mux *http.ServeMux) {
+	mux.HandleFunc("POST "+webhooksPath+"{platform}/{id}", a.receive)
+}
+
+// toWebhook reports whether a request is one to a webhook.
+func toWebhook(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, webhooksPath) }
+
+// receive replies with {} to a delivery that is stored, and alike to every one that is not
+// authentic: a caller who guesses ids learns nothing.
+func (a *API) receive(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	in, err := a.readDelivery(w, r)
+	if err == nil {
+		err = a.deliveries.Receive(ctx, in)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	problem.WriteJSON(w, http.StatusOK, "application/json", struct{}{})
+}
+
+// readDelivery reads a delivery. It makes no call to the table.
+func (a *API) readDelivery(
+	w http.ResponseWriter, r *http.Request,
+) (in delivery.ReceiveRequest, err error) {
+	platform, id := r.PathValue("platform"), r.PathValue("id")
+	if _, ok := a.known.Get(platform); !ok || !isSubscriptionID(id) {
+		return in, problem.New(problem.SubscriptionUnknown)
+	}
+	if wait, ok := a.deliveryLimiter.Allow(id); !ok {
+		return in, problem.New(problem.TooManyCalls).After(wait)
+	}
+	// No platform compresses. What is small on the wire could be huge here.
+	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
+	case "", "identity":
+	default:
+		return in, problem.New(problem.MediaTypeUnknown).Because("compressed")
+	}
+	body, err := readBody(w, r, provider.MaxDelivery)
+	return delivery.ReceiveRequest{
+		Platform: platform, ID: id, Header: r.Header, Body: body,
+	}, err
+}
+
+// isSubscriptionID reports whether an id is 128 bits in hex, as a subscription's is.
+func isSubscriptionID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
+}

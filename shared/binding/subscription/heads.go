@@ -1,0 +1,231 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+// maxRefPages is how many pages of branches, and of tags, a sync reads. Refs of a repository with
+// more are not compared.
+const maxRefPages = 50
+
+// comparison is what a sync has read to find out which changes the receiver was not told of.
+type comparison struct {
+	start  binding.Subscription // the row before the refs were listed
+	listed map[string]string    // the commits of the refs, as the platform lists them
+	cut    map[provider.RefKind]bool
+	// told are the heads as the last sync has left them. If there are none, an unknown ref is taken
+	// as it is.
+	told     map[string]string
+	baseline bool
+}
+
+// refKinds returns the kinds of refs that a subscription watches.
+func refKinds(sub binding.Subscription) (kinds []provider.RefKind) {
+	if sub.Subscribes(binding.PushKind) {
+		kinds = append(kinds, provider.Branches)
+	}
+	if sub.Subscribes(binding.TagKind) {
+		kinds = append(kinds, provider.Tags)
+	}
+	return kinds
+}
+
+// kindOf returns the kind of a ref and its name.
+func kindOf(ref string) (kind provider.RefKind, name string) {
+	first, name, _ := strings.Cut(strings.TrimPrefix(ref, "refs/"), "/")
+	return provider.RefKind(first), name
+}
+
+// watches reports whether a subscription asks for the changes of a ref.
+func watches(sub binding.Subscription, ref string) bool {
+	kind, name := kindOf(ref)
+	return slices.Contains(refKinds(sub), kind) &&
+		(kind == provider.Tags || binding.MatchBranch(sub.Branches, name))
+}
+
+// listHeads lists the refs that a subscription watches. cut are the kinds of which there are too
+// many.
+func (s *Service) listHeads(
+	ctx context.Context, at site, sub binding.Subscription,
+) (heads map[string]string, cut map[provider.RefKind]bool, err error) {
+	heads, cut = map[string]string{}, map[provider.RefKind]bool{}
+	for _, kind := range refKinds(sub) {
+		cursor := ""
+		for pages := 0; ; pages++ {
+			if pages == maxRefPages {
+				cut[kind] = true
+				break
+			}
+			page, err := ask(ctx, s, "Refs", func(ctx context.Context) (provider.RefPage, error) {
+				return at.Refs(ctx, at.credential, sub.Repository.ID, kind, "", cursor)
+			})
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, r := range page.Refs {
+				if ref := "refs/" + string(kind) + "/" + r.Name; watches(sub, ref) {
+					heads[ref] = r.Commit
+				}
+			}
+			if cursor = page.Cursor; cursor == "" {
+				break
+			}
+		}
+	}
+	maps.DeleteFunc(heads, func(ref, _ string) bool { kind, _ := kindOf(ref); return cut[kind] })
+	return heads, cut, nil
+}
+
+// toldHeads reads the heads that the last sync has left, and reports whether there are any.
+func (s *Service) toldHeads(
+	ctx context.Context, sub binding.Subscription,
+) (told map[string]string, found bool, err error) {
+	heads, err := s.ledger.Table.SubscriptionHeads(ctx, sub.ID)
+	if err != nil && !errors.Is(err, table.ErrNotFound) {
+		return nil, false, ledger.Unavailable("reading the heads", err)
+	}
+	told = map[string]string{}
+	for _, h := range heads.List {
+		told[h.Ref] = h.Commit
+	}
+	return told, err == nil, nil
+}
+
+func (s *Service) saveHeads(
+	ctx context.Context, sub binding.Subscription, told map[string]string,
+) error {
+	heads := binding.Heads{Subscription: sub.ID}
+	for _, ref := range slices.Sorted(maps.Keys(told)) {
+		heads.List = append(heads.List, binding.Head{Ref: ref, Commit: told[ref]})
+	}
+	if err := s.ledger.Table.SaveSubscriptionHeads(ctx, heads); err != nil {
+		return ledger.Unavailable("saving the heads", err)
+	}
+	return nil
+}
+
+// compareHeads reads the heads of the refs at the platform and those that the receiver was told of.
+// sub is the row as it was before.
+func (s *Service) compareHeads(
+	ctx context.Context, at site, sub binding.Subscription,
+) (c comparison, err error) {
+	told, found, err := s.toldHeads(ctx, sub)
+	if err != nil {
+		return c, err
+	}
+	listed, cut, err := s.listHeads(ctx, at, sub)
+	return comparison{
+		start: sub, listed: listed, cut: cut, told: told,
+		baseline: !found || sub.SyncedAt.IsZero() || sub.RefsNotWatched,
+	}, err
+}
+
+// addBaseline takes the refs that a subscription is about to watch in addition as they are.
+func (s *Service) addBaseline(
+	ctx context.Context, at site, before, next binding.Subscription,
+) error {
+	told, found, err := s.toldHeads(ctx, before)
+	if err != nil || !found {
+		return err // without any, the next sync takes all as they are
+	}
+	heads, _, err := s.listHeads(ctx, at, next)
+	if err != nil {
+		return err
+	}
+	for ref, commit := range heads {
+		if !watches(before, ref) {
+			told[ref] = commit
+		}
+	}
+	return s.saveHeads(ctx, before, told)
+}
+
+// known returns the last head of a ref that the receiver was told of, "" if it was told that the
+// ref is deleted, and whether it was told any.
+func (c comparison) known(ref string) (commit string, ok bool) {
+	if commit, ok = c.start.KnownHead(ref); ok {
+		return commit, true
+	}
+	commit, ok = c.told[ref]
+	return commit, ok
+}
+
+// refs returns the refs to compare, in their order: those that are listed, and those that the
+// receiver knows.
+func (c comparison) refs() []string {
+	all := maps.Clone(c.listed)
+	maps.Copy(all, c.told)
+	for _, h := range c.start.Heads {
+		all[h.Ref] = h.Commit
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// refsLeft says which refs a sync has left to the next.
+type refsLeft struct {
+	full    bool // there was no room for their events
+	changed bool // deliveries have told of them meanwhile, and the platform listed another head
+}
+
+// catchUp adds an event to the row for each change that the receiver was not told of. It returns
+// how many, and the heads that the receiver was told of then. A ref whose known head has changed
+// since the refs were listed is left to the next sync: what the platform listed may be older.
+func (s *Service) catchUp(
+	row *binding.Subscription, c comparison,
+) (added int, told map[string]string, left refsLeft) {
+	told = map[string]string{}
+	for _, ref := range c.refs() {
+		kind, _ := kindOf(ref)
+		if !watches(*row, ref) || c.cut[kind] {
+			continue
+		}
+		head := c.listed[ref]
+		known, isKnown := c.known(ref)
+		before, was := c.start.KnownHead(ref)
+		now, is := row.KnownHead(ref)
+		switch {
+		case now != before || is != was:
+			left.changed = left.changed || now != head
+			head = now
+		case head == known, !isKnown && c.baseline:
+		case s.addCaughtUp(row, ref, known, head):
+			added++
+		default:
+			left.full, head = true, known
+		}
+		if head != "" {
+			told[ref] = head
+		}
+	}
+	return added, told, left
+}
+
+// addCaughtUp adds the event of a change that a sync has found, and reports whether there was room.
+func (s *Service) addCaughtUp(row *binding.Subscription, ref, before, commit string) bool {
+	kind, ok := binding.RefEventType(ref)
+	if !ok {
+		return true
+	}
+	e := binding.SourceEvent{
+		ID: binding.CaughtUpID(row.ID, ref, before, commit), Type: kind, State: binding.EventWaiting,
+		Ref: ref, Before: before, Commit: commit, Created: before == "", Deleted: commit == "",
+		CaughtUp: true,
+	}
+	result := row.Add(e, s.ledger.Now())
+	if head, _ := row.KnownHead(ref); result == binding.Repeated && head != commit {
+		// The ref has gone this way before, and back.
+		e.ID = binding.CaughtUpID(row.ID, ref, before, commit+strconv.FormatInt(row.EventCount, 10))
+		result = row.Add(e, s.ledger.Now())
+	}
+	return result != binding.Full
+}

@@ -1,0 +1,298 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/event"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/table"
+)
+
+const (
+	// SyncInterval is the time between two syncs of a subscription that works, or that is broken.
+	SyncInterval = 24 * time.Hour
+	// confirmInterval is the time to the sync that confirms a new subscription, or what a sync has
+	// repaired.
+	confirmInterval = 10 * time.Minute
+	// minSyncBackoff is the time to the next sync after one that had no definite answer. It doubles
+	// with each one in a row.
+	minSyncBackoff = time.Minute
+	maxSyncBackoff = 6 * time.Hour
+	// maxFailedSyncs is how many syncs in a row may fail before the subscription is degraded.
+	maxFailedSyncs = 3
+)
+
+// Sync compares the webhook and the heads of the refs now, and repairs and catches up. What is
+// broken for good is in the view, not in the error. [problem.Conflict], with RetryAfter, while
+// another request makes or syncs it.
+func (s *Service) Sync(ctx context.Context, in Target) (View, error) {
+	ctx = s.ledger.StartInvocation(ctx)
+	rec, sub, err := s.find(ctx, in)
+	if err != nil {
+		return View{}, err
+	}
+	entry := binding.SubscriptionEntry{
+		Binding: sub.Binding, RepositoryID: sub.Repository.ID, Subscription: sub.ID,
+	}
+	if sub.Claim.After(s.ledger.Now()) {
+		var found bool
+		if sub, found, err = s.unclaimed(ctx, entry); err == nil && !found {
+			err = problem.New(problem.SubscriptionUnknown)
+		}
+		if err != nil {
+			return View{}, err
+		}
+	}
+	sub, found, err := s.work(ctx, sub)
+	if errors.Is(err, table.ErrConflict) {
+		err = problem.New(problem.Conflict).After(time.Second)
+	}
+	if err == nil && found.cause != nil && sub.Health != binding.SubscriptionBroken {
+		err = refused(found.cause)
+	}
+	if err != nil {
+		return View{}, err
+	}
+	return s.view(rec, sub), nil
+}
+
+// work claims a row that is creating or active, and completes its creation or syncs it, with the
+// binding's token as it is now.
+func (s *Service) work(
+	ctx context.Context, sub binding.Subscription,
+) (binding.Subscription, outcome, error) {
+	sub, err := s.claim(ctx, sub, func(*binding.Subscription) {})
+	if err != nil {
+		return sub, outcome{}, err
+	}
+	at, err := s.site(ctx, sub.Binding)
+	switch {
+	case isStorage(err):
+		return sub, outcome{}, err
+	case problem.Is(err, problem.NotBound),
+		err != nil && problem.Of(err).Reason == binding.RevokedByOperator:
+		_, err = s.end(ctx, nil, sub)
+		return sub, outcome{ended: err == nil}, err
+	case err != nil:
+		return s.failSync(ctx, sub, finding{}, err)
+	case sub.Stage == binding.SubscriptionCreating:
+		sub, err = s.finishCreation(ctx, at, sub, true)
+		if err != nil && !isStorage(err) && sub.Stage == binding.SubscriptionCreating {
+			return s.failSync(ctx, sub, finding{}, err)
+		}
+		return sub, outcome{}, err
+	}
+	sub, found, err := s.sync(ctx, at, sub, false)
+	if err == nil && found.caughtUp > 0 {
+		if next, err := s.deliveries.Forward(ctx, sub); err == nil {
+			sub = next
+		}
+	}
+	return sub, found, err
+}
+
+// isStorage reports whether an error is of the table or the vault and says nothing about the
+// platform.
+func isStorage(err error) bool {
+	return problem.Is(err, problem.StorageUnavailable) || problem.Is(err, problem.TokenMismatch) ||
+		errors.Is(err, table.ErrConflict)
+}
+
+// outcome is what a sync has led to.
+type outcome struct {
+	repaired, broken, ended bool
+	caughtUp                int
+	cause                   error // why not everything could be compared
+}
+
+// finding is what a sync has found at the platform.
+type finding struct {
+	repository *binding.SubscribedRepository
+	hook       *provider.Webhook
+	identityID string
+	repaired   bool
+	changed    bool // the row was changed by a user: a repair is not a fault
+	created    bool // an unbind may have overlooked the subscription
+	heads      comparison
+}
+
+// sync compares a claimed row with the platform. changed says that a user has changed the row, and
+// the webhook therefore differs.
+func (s *Service) sync(
+	ctx context.Context, at site, sub binding.Subscription, changed bool,
+) (binding.Subscription, outcome, error) {
+	f := finding{changed: changed}
+	sub, err := s.look(ctx, at, sub, &f)
+	switch {
+	case isStorage(err):
+		return sub, outcome{}, err
+	case err != nil:
+		return s.failSync(ctx, sub, f, err)
+	}
+	return s.finishSync(ctx, sub, f)
+}
+
+// look asks the platform about everything that a sync compares, and repairs the webhook.
+func (s *Service) look(
+	ctx context.Context, at site, sub binding.Subscription, f *finding,
+) (binding.Subscription, error) {
+	repository, err := s.repository(ctx, at, sub.Repository.ID)
+	if err != nil {
+		return sub, err
+	}
+	subscribed := subscribed(at.record, repository)
+	f.repository = &subscribed
+	if repository.Archived {
+		return sub, s.problem(at, problem.RepositoryArchived)
+	}
+	sub, hook, repaired, err := s.ensureWebhook(ctx, at, sub)
+	if err != nil {
+		return sub, err
+	}
+	f.hook, f.repaired, f.identityID = &hook, repaired, at.record.Identity.ID
+	f.heads, err = s.compareHeads(ctx, at, sub)
+	return sub, err
+}
+
+// apply writes what was found into a row.
+func (f finding) apply(row *binding.Subscription) {
+	if f.repository != nil {
+		row.Repository = *f.repository
+	}
+	if f.hook != nil {
+		row.HookID, row.Signed, row.IdentityID = f.hook.ID, f.hook.Signed, f.identityID
+		row.Held = false
+	}
+	row.Claim = time.Time{}
+}
+
+// finishSync saves the result of a sync that has compared everything: the events that make up for
+// what was missed, and then the heads that they tell of.
+func (s *Service) finishSync(
+	ctx context.Context, sub binding.Subscription, f finding,
+) (binding.Subscription, outcome, error) {
+	out := outcome{repaired: f.repaired && !f.changed}
+	var told map[string]string
+	var wasBroken bool
+	saved, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		if row.Stage != binding.SubscriptionActive {
+			return false // it has ended in the meantime
+		}
+		var left refsLeft
+		out.caughtUp, told, left = s.catchUp(row, f.heads)
+		f.apply(row)
+		wasBroken = row.Health == binding.SubscriptionBroken
+		row.SyncTries, row.SyncedAt = 0, s.ledger.Now()
+		row.RefsNotWatched = len(f.heads.cut) > 0
+		row.Health, row.Problem = binding.SubscriptionGood, nil
+		row.SyncAt = row.SyncedAt.Add(SyncInterval - s.ledger.Jitter(2*time.Hour))
+		if out.repaired || out.caughtUp > 0 || left.full {
+			row.Health = binding.SubscriptionDegraded
+		}
+		if row.Health == binding.SubscriptionDegraded || left.changed || f.created {
+			row.SyncAt = row.SyncedAt.Add(confirmInterval)
+		}
+		return true
+	})
+	if err != nil || saved.Stage != binding.SubscriptionActive {
+		return saved, out, err
+	}
+	if wasBroken {
+		s.tell(ctx, saved, binding.EventSubscriptionRecovered, nil)
+	}
+	if !f.heads.baseline && maps.Equal(told, f.heads.told) {
+		return saved, out, nil
+	}
+	return saved, out, s.saveHeads(ctx, saved, told)
+}
+
+// isPermanent reports whether the same token would get the same answer again.
+func isPermanent(err error) bool {
+	switch problem.Of(err).Code {
+	case problem.WebhooksForbidden, problem.WebhooksFull, problem.RepositoryArchived,
+		problem.RepositoryUnknown, problem.TokenRevoked, problem.TokenExpired, problem.NotBound,
+		problem.PlatformUnknown:
+		return true
+	}
+	return false
+}
+
+// isBroken reports whether a subscription whose sync ended with an error has no working webhook.
+func isBroken(err error) bool {
+	return isPermanent(err) || problem.Is(err, problem.WebhookLost) ||
+		problem.Is(err, problem.WebhookDisabled)
+}
+
+// failSync saves the result of a sync that the platform or the binding has ended. A permanent
+// failure breaks the subscription until a later sync goes well. Others are tried again soon, and
+// only a few of them in a row are shown.
+func (s *Service) failSync(
+	ctx context.Context, sub binding.Subscription, f finding, cause error,
+) (binding.Subscription, outcome, error) {
+	out := outcome{cause: cause}
+	p := problem.Of(cause)
+	saved, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		if row.Stage == binding.SubscriptionEnding {
+			return false
+		}
+		f.apply(row)
+		out.broken = isBroken(cause) && row.Health != binding.SubscriptionBroken
+		switch {
+		case isBroken(cause):
+			row.Health, row.Problem = binding.SubscriptionBroken, p
+		case row.Health == binding.SubscriptionBroken:
+		case row.SyncTries >= maxFailedSyncs:
+			row.Health, row.Problem = binding.SubscriptionDegraded, p
+		}
+		row.SyncAt = s.ledger.Now().Add(s.syncBackoff(row.SyncTries, cause))
+		return true
+	})
+	if err == nil && out.broken {
+		s.tell(ctx, saved, binding.EventSubscriptionBroken, p)
+	}
+	return saved, out, err
+}
+
+// syncBackoff returns the time to the next sync after so many have failed in a row.
+func (s *Service) syncBackoff(tries int, cause error) time.Duration {
+	if isPermanent(cause) {
+		return SyncInterval - s.ledger.Jitter(2*time.Hour)
+	}
+	pause := min(minSyncBackoff<<min(max(tries, 1)-1, 20), maxSyncBackoff)
+	return max(pause, problem.Of(cause).RetryAfter) + s.ledger.Jitter(pause/4)
+}
+
+// tell writes that a subscription has broken, or works again, to the log and to the events of its
+// binding.
+func (s *Service) tell(
+	ctx context.Context, sub binding.Subscription, what string, why *problem.Problem,
+) {
+	if why != nil {
+		s.ledger.Log.WarnContext(ctx, "a subscription is broken", "subscription", sub.ID,
+			"binding", binding.Describe(sub.Binding), "error", why)
+		event.Metric(ctx, s.ledger.Log, s.ledger.Now(),
+			map[string]string{"Platform": sub.Binding.Platform},
+			map[string]float64{"SubscriptionsBroken": 1})
+	} else {
+		s.ledger.Log.InfoContext(ctx, "a subscription works again", "subscription", sub.ID,
+			"binding", binding.Describe(sub.Binding))
+	}
+	rec, err := s.ledger.Record(ctx, sub.Binding)
+	if err == nil && rec.Bound() {
+		_, err = s.ledger.Change(ctx, rec, func(b *binding.Record) bool {
+			if !b.Bound() {
+				return false
+			}
+			s.ledger.AddEvent(b, binding.Event{Type: what, Identity: b.Identity, Problem: why})
+			return true
+		})
+	}
+	if err != nil {
+		s.ledger.Log.WarnContext(ctx, "an event of a subscription was not noted", "error", err)
+	}
+}
