@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
@@ -9,12 +10,14 @@ import (
 
 	"bindery/shared/config"
 	"bindery/shared/sandbox"
+	"bindery/shared/secret"
 )
 
 // laptop provides the configuration that the environment doesn't set.
 type laptop struct {
 	lookup        func(string) string
 	port, sandbox string
+	eventsKey     secret.Text // with which the sandbox's receiver verifies events
 }
 
 // instances is the default of BINDERY_INSTANCES: sample instances of two accounts.
@@ -46,6 +49,9 @@ func (l laptop) setting(name string) string {
 	if value != "" {
 		return value
 	}
+	if name == "BINDERY_EVENTS_URL" || name == "BINDERY_EVENTS_SECRET" {
+		return l.receiver(name)
+	}
 	switch name {
 	case "BINDERY_PUBLIC_URL", "BINDERY_CONSOLE_URL", "BINDERY_OIDC_ISSUER":
 		return l.url()
@@ -63,8 +69,30 @@ func (l laptop) setting(name string) string {
 	return ""
 }
 
-func newSandbox(url string) *sandbox.Sandbox {
-	return sandbox.New(sandbox.Options{Now: time.Now, URL: url, Random: rand.Reader})
+// receiver returns the setting of the sandbox's receiver of events, unless one of the two settings
+// of another receiver is there: an address without its secret is a mistake.
+func (l laptop) receiver(name string) string {
+	switch {
+	case l.lookup("BINDERY_EVENTS_URL") != "" || l.lookup("BINDERY_EVENTS_SECRET") != "":
+		return ""
+	case name == "BINDERY_EVENTS_SECRET":
+		return l.eventsKey.Reveal()
+	}
+	return l.sandboxURL() + sandbox.ReceiverPath
+}
+
+// newEventsKey returns a random key. The sandbox keeps no event for the next start, so neither is
+// the key kept.
+func newEventsKey() secret.Text {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: see crypto/rand
+	return secret.New(base64.StdEncoding.EncodeToString(key))
+}
+
+func (l laptop) newSandbox() *sandbox.Sandbox {
+	return sandbox.New(sandbox.Options{
+		Now: time.Now, URL: l.sandboxURL(), Random: rand.Reader, EventsKey: l.eventsKey,
+	})
 }
 
 // greet prints the addresses and the sample tokens.

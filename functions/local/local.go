@@ -42,13 +42,16 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	l := laptop{lookup: lookup, port: portOf(own), sandbox: portOf(sandboxListener)}
+	l := laptop{
+		lookup: lookup, port: portOf(own), sandbox: portOf(sandboxListener),
+		eventsKey: newEventsKey(),
+	}
 	c, err := config.Read(l.setting)
 	if err != nil {
 		return err
 	}
 	log := trigger.Logger("local")
-	box := newSandbox(l.sandboxURL())
+	box := l.newSandbox()
 	defer box.Close()
 	f, closeTable, err := build(c, l, box, log)
 	if err != nil {

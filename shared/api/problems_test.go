@@ -264,6 +264,8 @@ var elsewhere = []problem.Code{
 	problem.TokenMismatch,                       // TestB15_ThroughHTTPAForgedRowGivesNoToken
 	problem.NewerVersion,                        // TestARecordOfANewerVersionIsShownAndNotActedUpon
 	problem.ListCut, problem.RepositoriesHidden, // TestNoticesReadWellInBothLanguages
+	problem.WebhookLost, problem.WebhookDisabled, // of a subscription that is broken
+	problem.WebhooksFull, problem.WebhooksForbidden, problem.RepositoryArchived, // subscription's tests
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
@@ -273,6 +275,7 @@ func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {
 	}
 	for _, ways := range [][]scenario{
 		callerProblems(), binderyProblems(), platformProblems(), repositoryProblems(),
+		subscriptionProblems(),
 	} {
 		for _, way := range ways {
 			reached = append(reached, way.code)

@@ -44,7 +44,11 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	left := []remainingJSON{}
+	for _, r := range out.Remaining {
+		left = append(left, remainingJSON{r.Repository.Name, r.WebhooksURL})
+	}
 	return answer{body: unboundJSON{
-		Revoked: out.Revoked, RevokeURL: text(out.RevokeURL), WebhooksLeft: []remainingJSON{},
+		Revoked: out.Revoked, RevokeURL: text(out.RevokeURL), WebhooksLeft: left,
 	}}, nil
 }

@@ -19,8 +19,10 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/consent"
 	"bindery/shared/binding/credential"
+	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/subscription"
 	"bindery/shared/instance"
 	"bindery/shared/netguard"
 	"bindery/shared/provider"
@@ -49,7 +51,10 @@ type world struct {
 	around atomic.Pointer[http.HandlerFunc]
 }
 
-const callbacks = "https://bindery.example/v1/callback/"
+const (
+	public    = "https://bindery.example"
+	callbacks = public + "/v1/callback/"
+)
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
@@ -181,6 +186,8 @@ type services struct {
 	Consent     *consent.Service
 	Credentials *credential.Service
 	Maintenance *maintenance.Service
+	Deliveries  *delivery.Service
+	Subscribe   *subscription.Service
 
 	instances instance.Catalogue // the catalogue of the check, if any
 }
@@ -199,19 +206,23 @@ func newService(
 		Fill:      func(b []byte) { _, _ = rand.Read(b) },
 	})
 	credentials := credential.New(l)
+	deliveries := delivery.New(l, credentials)
+	subscriptions := subscription.New(l, credentials, deliveries, public)
 	return &services{
 		Ledger:      l,
-		Connect:     connect.New(l),
-		Consent:     consent.New(l, callbacks),
+		Connect:     connect.New(l, subscriptions),
+		Consent:     consent.New(l, callbacks, subscriptions),
 		Credentials: credentials,
-		Maintenance: maintenance.New(l, credentials, nil),
+		Maintenance: maintenance.New(l, credentials, nil, subscriptions),
+		Deliveries:  deliveries,
+		Subscribe:   subscriptions,
 	}
 }
 
 // withInstances makes the check use a catalogue of instances.
 func (s *services) withInstances(catalogue instance.Catalogue) {
 	s.instances = catalogue
-	s.Maintenance = maintenance.New(s.Ledger, s.Credentials, catalogue)
+	s.Maintenance = maintenance.New(s.Ledger, s.Credentials, catalogue, s.Subscribe)
 }
 
 // hooks is a hook that can be changed while calls are running.

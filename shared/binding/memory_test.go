@@ -118,6 +118,13 @@ func (m *memory) DeleteAuthorization(ctx context.Context, a binding.Authorizatio
 	return err
 }
 
+// SubscriptionEntries lists nothing: there are no subscriptions.
+func (m *memory) SubscriptionEntries(
+	ctx context.Context, _ binding.Key, _ string, _ int,
+) (page table.Page[binding.SubscriptionEntry], err error) {
+	return page, ctx.Err()
+}
+
 func (m *memory) AllBindings(
 	ctx context.Context, _ string, _ int,
 ) (table.Page[binding.Record], error) {

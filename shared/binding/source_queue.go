@@ -37,8 +37,8 @@ const (
 )
 
 // Add adds an event to the subscription unless it is known: by its id, or because the ref's last
-// known head is its commit. It numbers the event. If the event waits for the receiver, Add notes its
-// id and the ref's head; ignored events have no influence on later ones. The row is to be saved
+// known head is its commit. It numbers the event. If the event waits for the receiver, Add notes
+// its id and the ref's head; ignored events have no influence on later ones. The row is to be saved
 // after every result but Repeated.
 func (s *Subscription) Add(e SourceEvent, now time.Time) AddResult {
 	if s.repeats(e) {
@@ -60,9 +60,14 @@ func (s *Subscription) Add(e SourceEvent, now time.Time) AddResult {
 	return Added
 }
 
+// Knows reports whether an event with the id was added lately.
+func (s Subscription) Knows(id string) bool {
+	return slices.Contains(s.Seen, id) || slices.ContainsFunc(s.Events, SourceEvent{ID: id}.is)
+}
+
 // repeats reports whether an event is known.
 func (s *Subscription) repeats(e SourceEvent) bool {
-	if slices.Contains(s.Seen, e.ID) || slices.ContainsFunc(s.Events, e.is) {
+	if s.Knows(e.ID) {
 		return true
 	}
 	if e.Merge != nil || e.State != EventWaiting {
@@ -207,11 +212,10 @@ func (s Subscription) Waiting() (n int) {
 	return n
 }
 
-// Ended returns the oldest events that have ended, at most as many as can be written to the log at
-// once.
+// Ended returns the events that have ended.
 func (s Subscription) Ended() (ended []SourceEvent) {
 	for _, e := range s.Events {
-		if e.State != EventWaiting && len(ended) < MaxEvents {
+		if e.State != EventWaiting {
 			ended = append(ended, e)
 		}
 	}
@@ -226,6 +230,7 @@ func (s *Subscription) RemoveLogged(logged []SourceEvent) {
 }
 
 // Replay makes an event of the row or the log wait again, with its id and its place in the order.
+// One that waits is due at once.
 func (s *Subscription) Replay(e SourceEvent, now time.Time) AddResult {
 	e.State, e.At, e.Reason, e.Tries, e.TriedAt = EventWaiting, now, "", 0, time.Time{}
 	at, there := slices.BinarySearchFunc(s.Events, e, func(a, b SourceEvent) int {
@@ -233,7 +238,8 @@ func (s *Subscription) Replay(e SourceEvent, now time.Time) AddResult {
 	})
 	switch {
 	case there && s.Events[at].State == EventWaiting:
-		return Repeated
+		e = s.Events[at]
+		e.At = now
 	case !s.roomFor(e):
 		return Full
 	}

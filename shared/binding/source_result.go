@@ -21,13 +21,13 @@ type ForwardResult struct {
 	ID         string // the event's
 	Taken      bool
 	Answer     int           // the HTTP status; 0: none came
-	RetryAfter time.Duration // how long the receiver wants to be left alone; 0: it didn't say
+	RetryAfter time.Duration // how long the receiver wants no event; 0: it didn't say
 	At         time.Time
 }
 
-// Record notes the outcome of a try. jitter returns a random part of a time. dead reports whether the event has ended without being taken: it
-// was tried for two days, or the receiver answers 410. An event that doesn't wait any more is left
-// as it is.
+// Record notes the outcome of a try. jitter returns a random part of a time. dead reports whether
+// the event has ended without being taken: it was tried for two days, or the receiver answers 410.
+// An event that doesn't wait any more stays as it is.
 func (s *Subscription) Record(
 	r ForwardResult, jitter func(most time.Duration) time.Duration,
 ) (dead bool) {
@@ -55,12 +55,12 @@ func (s *Subscription) Record(
 		return true
 	}
 	pause := min(minSourceBackoff<<min(e.Tries-1, 20), maxSourceBackoff)
-	e.At = r.At.Add(pause + jitter(pause/4))
+	e.At = r.At.Add(pause + jitter(pause/4).Truncate(time.Millisecond)) // as the index has it
 	s.pause(r)
 	return false
 }
 
-// pause leaves the receiver alone for as long as it asked for.
+// pause sends the receiver nothing for as long as it asked for.
 func (s *Subscription) pause(r ForwardResult) {
 	if r.RetryAfter <= 0 {
 		return

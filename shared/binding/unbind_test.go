@@ -18,7 +18,7 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
 	page := b.url + "/gitlab/-/user_settings/personal_access_tokens"
-	testkit.Want(t, "reply", b.mustUnbind("i-1", false), connect.UnbindResult{RevokeURL: page})
+	testkit.WantEqual(t, "reply", b.mustUnbind("i-1", false), connect.UnbindResult{RevokeURL: page})
 	testkit.Want(t, "identity", b.opens("i-1"), "")
 	testkit.Want(t, "secrets at once", len(b.secrets()), 1)
 	b.settled()
@@ -30,7 +30,7 @@ func TestAnUnbindDropsTheTokenAndSaysWhereToEndIt(t *testing.T) {
 func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 	b := newHarness(t)
 	b.mustBind("i-1", aliceToken)
-	testkit.Want(t, "reply", b.mustUnbind("i-1", true), connect.UnbindResult{Revoked: true})
+	testkit.WantEqual(t, "reply", b.mustUnbind("i-1", true), connect.UnbindResult{Revoked: true})
 	_, err := b.Connect.BindToken(context.Background(), b.gitLab("i-2", aliceToken))
 	testkit.WantCode(t, "binding the token again", err, problem.TokenRejected)
 	b.settled()
@@ -38,11 +38,11 @@ func TestAnUnbindThatAsksForItRevokes(t *testing.T) {
 
 func TestAnUnbindTwiceIsOnce(t *testing.T) {
 	b := newHarness(t)
-	testkit.Want(t, "of what never was", b.mustUnbind("i-1", true), connect.UnbindResult{})
+	testkit.WantEqual(t, "of what never was", b.mustUnbind("i-1", true), connect.UnbindResult{})
 	b.mustBind("i-1", aliceToken)
 	b.mustUnbind("i-1", false)
 	before := b.row("i-1", provider.GitLab)
-	testkit.Want(t, "of what is unbound", b.mustUnbind("i-1", true), connect.UnbindResult{})
+	testkit.WantEqual(t, "of what is unbound", b.mustUnbind("i-1", true), connect.UnbindResult{})
 	testkit.Want(t, "version", b.row("i-1", provider.GitLab).Version, before.Version)
 	b.mustBind("i-2", aliceToken) // nothing was revoked
 	b.settled()
@@ -141,7 +141,7 @@ func TestAnOAuthTokenIsRevokedUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Want(t, "reply", out, connect.UnbindResult{Revoked: true})
+	testkit.WantEqual(t, "reply", out, connect.UnbindResult{Revoked: true})
 	testkit.Want(t, "the token lives", b.lives(granted), false)
 	b.settled()
 }

@@ -56,12 +56,19 @@ const fallback = "status"
 // routes returns the routes that a custom domain can't distinguish, and the function of each.
 func routes() map[string]string {
 	const binding = " /v1/instances/{region}/{instance}/bindings/{platform}"
+	const subscription = binding + "/repositories/{repository}/subscription"
 	return map[string]string{
 		"PUT" + binding:                        "tokenbind",
 		"DELETE" + binding:                     "unbind",
 		"POST" + binding + "/credential":       "credential",
 		"GET" + binding + "/repositories":      "repository",
 		"GET" + binding + "/repositories/":     "repository",
+		"GET" + binding + "/subscriptions":     "subscription",
+		"GET" + subscription:                   "subscription",
+		"GET" + subscription + "/deliveries":   "subscription",
+		"PUT" + subscription:                   "subscription",
+		"DELETE" + subscription:                "subscription",
+		"POST" + subscription + "/":            "subscription",
 		"POST" + binding + "/check":            "expirycheck",
 		"GET /v1/authorizations/{id}/start":    "oauthstart",
 		"GET /v1/authorizations/{id}":          "oauthconfirm",

@@ -80,6 +80,7 @@ func writtenMetrics(t *testing.T) map[string]bool {
 	event.Metric(t.Context(), log.Logger(), time.Now(),
 		map[string]string{"Kind": "done"}, map[string]float64{"Credentials": 1})
 	event.Metric(t.Context(), log.Logger(), time.Now(), nil, map[string]float64{"Due": 1})
+	event.Metric(t.Context(), log.Logger(), time.Now(), nil, map[string]float64{"DueSubscriptions": 1})
 	all := map[string]bool{}
 	for _, fields := range log.Records(t, "metric") {
 		for name := range fields {

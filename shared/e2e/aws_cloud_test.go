@@ -144,6 +144,15 @@ var awsUnusedRights = map[string]string{
 	"credential dynamodb:BatchWriteItem 7:history*":   "the same",
 	"oauthconfirm dynamodb:BatchWriteItem 7:history*": "the same",
 	"repository dynamodb:BatchWriteItem 7:history*":   "the same",
+	"subscription dynamodb:BatchWriteItem 7:history*": "the same",
+	"delivery dynamodb:BatchWriteItem 7:history*":     "the same",
+	"subscription dynamodb:PutItem 7:binding*":        "refreshing a token",
+	"delivery dynamodb:PutItem 7:binding*":            "the same",
+	"subscription secretsmanager:PutSecretValue":      "the same",
+	"delivery secretsmanager:PutSecretValue":          "the same",
+	"unbind secretsmanager:PutSecretValue":            "refreshing a token to remove webhooks with",
+	"expirycheck secretsmanager:CreateSecret":         "making a webhook after a crash",
+	"expirycheck secretsmanager:TagResource":          "the same",
 }
 
 func (c *awsCloud) unusedRights() (all []string) {

@@ -1,16 +1,24 @@
 package e2e_test
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"bindery/shared/provider"
+	"bindery/shared/testkit"
+	"bindery/shared/trigger"
+)
 
 func TestD20_CredentialHasReservedConcurrencyOnAWS(t *testing.T) {
 	document := readYAML(t, template)
-	const parameter = "CredentialConcurrency"
-	if n, _ := in(document, "Parameters", parameter, "Default").(int); n < 10 {
-		t.Errorf("%s is %d unless it is set, want 10 or more", parameter, n)
+	for _, parameter := range []string{"CredentialConcurrency", "DeliveryConcurrency"} {
+		if n, _ := in(document, "Parameters", parameter, "Default").(int); n < 10 {
+			t.Errorf("%s is %d unless it is set, want 10 or more", parameter, n)
+		}
 	}
 	for _, f := range functionsOf(t, document) {
 		reserved := in(f.resource, "Properties", "ReservedConcurrentExecutions")
-		if (reserved != nil) != (f.folder == "credential") {
+		if (reserved != nil) != slices.Contains([]string{"credential", "delivery"}, f.folder) {
 			t.Errorf("%s: the reserved concurrency is %v", f.folder, reserved)
 		}
 	}
@@ -37,13 +45,15 @@ func TestD20_AFloodOfAnotherFunctionLeavesCredentialItsShareOfTheRouter(t *testi
 		{"DELETE", binding},
 		{"POST", binding + "/credential"},
 		{"POST", binding + "/check"},
+		{"GET", binding + "/repositories/1/branches"},
+		{"PUT", binding + "/repositories/1/subscription"},
 		{"GET", "/v1/instances/eu/cri-1/bindings"},
 		{"GET", "/v1/authorizations/1"},
 		{"GET", "/v1/authorizations/1/start"},
 	} {
 		behind[target(r.method, r.path)] = true
 	}
-	if len(behind) != 7 || !behind["credential"] {
+	if len(behind) != 9 || !behind["credential"] {
 		t.Fatalf("behind the router are %v", behind)
 	}
 	all := 0
@@ -53,4 +63,9 @@ func TestD20_AFloodOfAnotherFunctionLeavesCredentialItsShareOfTheRouter(t *testi
 	if reserved["router"] < all {
 		t.Errorf("the router has %d instances, and the functions behind it %d", reserved["router"], all)
 	}
+}
+
+// A delivery that a platform's package reads is one that the runtimes pass on.
+func TestTheRuntimesReadWhatAWebhookMaySend(t *testing.T) {
+	testkit.Want(t, "the longest delivery", trigger.MaxDelivery, provider.MaxDelivery)
 }

@@ -14,13 +14,10 @@ func attackNumbers() []string {
 	for _, group := range []struct {
 		letter string
 		last   int
-	}{{"A", 24}, {"B", 15}, {"C", 16}, {"D", 20}} {
+	}{{"A", 24}, {"B", 15}, {"C", 16}, {"D", 20}, {"E", 19}} {
 		for n := range group.last {
 			all = append(all, fmt.Sprint(group.letter, n+1))
 		}
-	}
-	for _, n := range []int{9, 10, 14, 17, 18, 19} { // the others are of webhooks
-		all = append(all, fmt.Sprint("E", n))
 	}
 	return all
 }

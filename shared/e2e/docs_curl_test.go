@@ -17,8 +17,8 @@ import (
 )
 
 // startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
-// returns the ports of Bindery and of the sandbox.
-func startLaptopProcess(t *testing.T) (own, sandbox string) {
+// returns the ports of Bindery and of the sandbox. The settings are variables of its environment.
+func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) {
 	t.Helper()
 	folder := t.TempDir()
 	binary := filepath.Join(folder, "local")
@@ -29,7 +29,8 @@ func startLaptopProcess(t *testing.T) (own, sandbox string) {
 	}
 	process := exec.Command(binary) // ended in the cleanup: the end of a context would be an error
 	process.Dir = folder
-	process.Env = []string{"PORT=0", "PATH=" + os.Getenv("PATH")} // for the sandbox's git
+	process.Env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH")}, // for the sandbox's git
+		settings...)
 	stdout, err := process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -276,4 +276,11 @@ var fcUnusedRights = map[string]string{
 	"credential BatchWriteRow table":      "the same",
 	"repository BatchWriteRow table":      "the same",
 	"oauthconfirm BatchWriteRow table":    "the same",
+	"subscription PutSecretValue tokens":  "refreshing a token",
+	"delivery PutSecretValue tokens":      "the same",
+	"delivery GenerateDataKey key":        "the same",
+	"unbind PutSecretValue tokens":        "refreshing a token to remove webhooks with",
+	"unbind GenerateDataKey key":          "the same",
+	"expirycheck CreateSecret tokens":     "making a webhook after a crash",
+	"expirycheck CreateSecret secrets":    "the same",
 }

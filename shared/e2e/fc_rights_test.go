@@ -31,7 +31,7 @@ func fcResources() map[string]string {
 	}
 	for _, f := range []string{
 		"status", "tokenbind", "unbind", "oauthstart", "oauthconfirm", "credential",
-		"repository", "expirycheck",
+		"repository", "subscription", "expirycheck",
 	} {
 		function := "acs:fc" + where + "functions/${FC_STACK}-" + f
 		all[function], all[function+"/*"] = f, f
@@ -42,7 +42,7 @@ func fcResources() map[string]string {
 // readsCatalogue reports whether a function may list the registry's instances. Every function that
 // takes an instance needs to.
 func readsCatalogue(function string) bool {
-	return !slices.Contains([]string{"router", "console", "oauthcallback"}, function)
+	return !slices.Contains([]string{"router", "console", "oauthcallback", "delivery"}, function)
 }
 
 // roleRights returns the actions that a role allows, sorted and without their service, by
@@ -105,7 +105,17 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			"secrets": "CreateSecret", "apps": get, "key": both,
 		},
 		"oauthconfirm": {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},
-		"unbind":       {"table": all, "tokens": get, "apps": get, "key": "Decrypt"},
+		"unbind": {
+			"table": all, "tokens": "GetSecretValue PutSecretValue", "apps": get, "key": both,
+		},
+		"subscription": {
+			"table": all, "tokens": "CreateSecret DeleteSecret GetSecretValue PutSecretValue",
+			"secrets": "CreateSecret", "apps": get, "key": both,
+		},
+		"delivery": {
+			"table": "BatchWriteRow GetRow PutRow", "tokens": "GetSecretValue PutSecretValue",
+			"apps": get, "key": both,
+		},
 		"credential": {
 			"table": "BatchWriteRow GetRow PutRow", "tokens": "GetSecretValue PutSecretValue",
 			"apps": get, "key": both,
@@ -115,14 +125,15 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			"apps": get, "key": both,
 		},
 		"expirycheck": {
-			"table": all, "due": "GetRange", "tokens": "DeleteSecret GetSecretValue PutSecretValue",
-			"secrets": "ListSecrets", "apps": get, "key": both,
+			"table": all, "due": "GetRange",
+			"tokens":  "CreateSecret DeleteSecret GetSecretValue PutSecretValue",
+			"secrets": "CreateSecret ListSecrets", "apps": get, "key": both,
 		},
 		"router": {
 			"status": "InvokeFunction", "tokenbind": "InvokeFunction", "unbind": "InvokeFunction",
 			"oauthstart": "InvokeFunction", "oauthconfirm": "InvokeFunction",
 			"credential": "InvokeFunction", "repository": "InvokeFunction",
-			"expirycheck": "InvokeFunction",
+			"subscription": "InvokeFunction", "expirycheck": "InvokeFunction",
 		},
 	}
 	deployment := readDeployment(t)

@@ -222,21 +222,33 @@ func TestAFunctionAcceptsOnlyTheMethodsOfItsRoutes(t *testing.T) {
 	}
 }
 
-func TestTheTimerRunsTheCheck(t *testing.T) {
+func TestTheTimersRunTheCheckAndTheSubscriptions(t *testing.T) {
+	schedules := in(readYAML(t, template), "Resources", "ExpiryCheck", "Properties", "Events")
 	for name, f := range fcFunctions(t, readDeployment(t)) {
-		timer := triggerOf(f, "timer")
-		if (timer != nil) != (name == "expirycheck") {
-			t.Errorf("%s has the timer %v", name, timer)
+		timers := map[string]any{}
+		list, _ := f["triggers"].([]any)
+		for _, trigger := range list {
+			if in(trigger, "triggerType") == "timer" {
+				timers[in(trigger, "triggerName").(string)] = in(trigger, "triggerConfig")
+			}
 		}
-		if timer == nil {
+		if name != "expirycheck" {
+			testkit.Want(t, "timers of "+name, len(timers), 0)
 			continue
 		}
-		// AWS's schedule invokes the same function with the same input.
-		schedule := in(readYAML(t, template), "Resources", "ExpiryCheck", "Properties", "Events",
-			"Schedule", "Properties")
-		if timer["payload"] != in(schedule, "Input") || timer["enable"] != true ||
-			timer["cronExpression"] != "@every 15m" {
-			t.Errorf("the timer is %v, want what AWS's schedule is: %v", timer, schedule)
+		testkit.Want(t, "timers", len(timers), 2)
+		// AWS's schedules invoke the same function with the same input.
+		for _, same := range []struct{ timer, every, schedule, rate, task string }{
+			{"schedule", "@every 15m", "Schedule", "rate(15 minutes)", "expiry-check"},
+			{"subscriptions", "@every 1m", "Subscriptions", "rate(1 minute)", "subscriptions"},
+		} {
+			timer, schedule := timers[same.timer], in(schedules, same.schedule, "Properties")
+			input := `{"source":"app.schedule","name":"` + same.task + `"}`
+			testkit.Want(t, same.timer+": payload", in(timer, "payload"), any(input))
+			testkit.Want(t, same.timer+": input on AWS", in(schedule, "Input"), any(input))
+			testkit.Want(t, same.timer+": enabled", in(timer, "enable"), any(true))
+			testkit.Want(t, same.timer+": every", in(timer, "cronExpression"), any(same.every))
+			testkit.Want(t, same.timer+": on AWS", in(schedule, "ScheduleExpression"), any(same.rate))
 		}
 	}
 }
@@ -317,10 +329,10 @@ func TestTheDeploymentSetsEveryVariable(t *testing.T) {
 				t.Errorf("%s: %s is set on AWS and not here", name, variable)
 			}
 		}
-		for variable, only := range map[string]string{
-			"BINDERY_EVENTS_SECRET": "expirycheck", "BINDERY_FC_URL": "router",
+		for variable, want := range map[string]bool{
+			"BINDERY_EVENTS_SECRET": postsEvents(name), "BINDERY_FC_URL": name == "router",
 		} {
-			if _, has := variables[variable]; has != (name == only) {
+			if _, has := variables[variable]; has != want {
 				t.Errorf("%s: has %s: %v", name, variable, has)
 			}
 		}

@@ -31,6 +31,10 @@ const (
 	ofBindings       = ofTable + " 7:binding*"
 	ofHistory        = ofTable + " 7:history*"
 	ofIdentities     = ofTable + " 6:holder*"
+	ofSubscriptions  = ofTable + " 12:subscription*"
+	ofSubscribed     = ofTable + " 10:subscribed*"
+	ofSource         = ofTable + " 6:source*"
+	ofHeads          = ofTable + " 5:heads*"
 )
 
 // right is an action on a resource. A resource of the stack is named by its logical name.
@@ -107,6 +111,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
 			ofIdentities: "DeleteItem PutItem Query",
 			tokens:       "CreateSecret GetSecretValue TagResource",
+			ofSubscribed: "Query", ofSubscriptions: "GetItem PutItem",
 		},
 		"oauthcallback": {
 			ofAuthorizations: "GetItem PutItem", ofBindings: "GetItem",
@@ -117,11 +122,27 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofAuthorizations: "GetItem PutItem", ofBindings: "GetItem PutItem",
 			ofHistory: "BatchWriteItem", ofIdentities: "DeleteItem PutItem Query",
 			tokens: "GetSecretValue", apps: "GetSecretValue",
+			ofSubscribed: "Query", ofSubscriptions: "GetItem PutItem",
 		},
 		"unbind": {
 			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
 			ofIdentities: "DeleteItem Query",
-			tokens:       "GetSecretValue", apps: "GetSecretValue",
+			ofSubscribed: "Query", ofSubscriptions: "GetItem PutItem",
+			tokens: "GetSecretValue PutSecretValue", apps: "GetSecretValue",
+		},
+		"subscription": {
+			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
+			ofSubscriptions: "DeleteItem GetItem PutItem",
+			ofSubscribed:    "DeleteItem GetItem PutItem Query",
+			ofSource:        "BatchWriteItem DeleteItem GetItem Query",
+			ofHeads:         "DeleteItem GetItem PutItem",
+			tokens:          "CreateSecret DeleteSecret GetSecretValue PutSecretValue TagResource",
+			apps:            "GetSecretValue",
+		},
+		"delivery": {
+			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
+			ofSubscriptions: "GetItem PutItem", ofSource: "BatchWriteItem", ofHeads: "GetItem",
+			tokens: "GetSecretValue PutSecretValue", apps: "GetSecretValue",
 		},
 		"credential": {
 			ofBindings: "GetItem PutItem", ofHistory: "BatchWriteItem",
@@ -135,7 +156,12 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofAuthorizations: "DeleteItem GetItem PutItem",
 			ofBindings:       "DeleteItem GetItem PutItem", ofHistory: "BatchWriteItem Query",
 			ofIdentities: "DeleteItem Query", ofTable: "Scan", dueIndex: "Query",
-			tokens: "DeleteSecret GetSecretValue PutSecretValue", apps: "GetSecretValue",
+			ofSubscriptions:   "DeleteItem GetItem PutItem",
+			ofSubscribed:      "DeleteItem GetItem PutItem Query",
+			ofSource:          "BatchWriteItem DeleteItem GetItem Query",
+			ofHeads:           "DeleteItem GetItem PutItem",
+			tokens:            "CreateSecret DeleteSecret GetSecretValue PutSecretValue TagResource",
+			apps:              "GetSecretValue",
 			allSecrets:        "ListSecrets",
 			"DeadLetters.Arn": "sqs:SendMessage",
 		},
@@ -174,7 +200,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 }
 
 // TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding writes to each kind of row with the rights
-// of the two functions that anyone may call, and reads a forged row with the function of builds.
+// of two functions that anyone may call, and reads a forged row with the function of builds.
 func TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding(t *testing.T) {
 	t.Parallel()
 	d := startLambda(t)
@@ -189,6 +215,7 @@ func TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding(t *testing.T) {
 	}
 	kinds := []string{
 		engine.AuthorizationKind, engine.BindingKind, engine.HistoryKind, engine.IdentityKind,
+		engine.SubscriptionKind, engine.SubscribedKind, engine.SourceKind, engine.HeadsKind,
 	}
 	cloud := d.host.(*onLambda)
 	for who, want := range map[string][]string{
@@ -218,8 +245,8 @@ func TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding(t *testing.T) {
 	if err == nil {
 		t.Error("credential may write a binding's row in a batch")
 	}
-	if got := len(cloud.deniedCalls()); got != 6 {
-		t.Errorf("%d calls were denied, want 6", got)
+	if got := len(cloud.deniedCalls()); got != 14 {
+		t.Errorf("%d calls were denied, want 14", got)
 	}
 	cloud.mu.Lock()
 	cloud.refused = nil // expected

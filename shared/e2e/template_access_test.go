@@ -29,7 +29,7 @@ func TestInAVPCAFunctionMayManageItsNetworkInterfacesOnly(t *testing.T) {
 			t.Errorf("%s has the policies %s", name, text)
 		}
 	}
-	if policies != 10 {
-		t.Errorf("%d roles have a policy for a VPC, want 10", policies)
+	if policies != 12 {
+		t.Errorf("%d roles have a policy for a VPC, want 12", policies)
 	}
 }

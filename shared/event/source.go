@@ -16,7 +16,7 @@ import (
 // Receipt is a receiver's answer to an event.
 type Receipt struct {
 	Status int // 0: none came
-	// RetryAfter is how long the receiver wants to be left alone; 0: it didn't say.
+	// RetryAfter is how long the receiver wants no event; 0: it didn't say.
 	RetryAfter time.Duration
 }
 

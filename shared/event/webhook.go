@@ -30,8 +30,8 @@ type Webhook struct {
 	now    func() time.Time
 }
 
-// NewWebhook returns a Webhook for the address. It follows no redirect: only the operator says where
-// events go.
+// NewWebhook returns a Webhook for the address. It follows no redirect: only the operator says
+// where events go.
 func NewWebhook(
 	url string, key secret.Text, client *http.Client, now func() time.Time,
 ) (*Webhook, error) {

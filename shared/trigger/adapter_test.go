@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -253,23 +254,33 @@ func TestAMalformedRequestIsRefusedAndDoesNotFailTheFunction(t *testing.T) {
 func TestD15_ABodyThatIsTooLargeIsNotDecoded(t *testing.T) {
 	both(t, func(t *testing.T, on triggertest.Runtime) {
 		p := start(t, on, 0)
+		const hook = "/v1/hooks/github/1"
+		inBase64 := func(length int) string {
+			return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("a"), length))
+		}
 		for _, c := range []struct {
-			body          string
+			path, body    string
 			base64        bool
 			length, canBe int64
 		}{
-			{strings.Repeat("a", MaxBody), false, MaxBody, MaxBody},
-			{strings.Repeat("a", MaxBody+1), false, MaxBody + 1, 0},
-			{base64.StdEncoding.EncodeToString(make([]byte, MaxBody)), true, MaxBody, MaxBody},
-			{base64.StdEncoding.EncodeToString(make([]byte, MaxBody+1)), true, MaxBody + 1, 0},
-			{strings.Repeat("%", 4<<20), true, 3 << 20, 0}, // not even base64
-			{strings.Repeat("a", 5<<20), false, 5 << 20, 0},
+			{"/", strings.Repeat("a", MaxBody), false, MaxBody, MaxBody},
+			{"/", strings.Repeat("a", MaxBody+1), false, MaxBody + 1, 0},
+			{"/", inBase64(MaxBody), true, MaxBody, MaxBody},
+			{"/", inBase64(MaxBody + 1), true, MaxBody + 1, 0},
+			{"/", strings.Repeat("%", 4<<20), true, 3 << 20, 0}, // not even base64
+			{"/", strings.Repeat("a", 5<<20), false, 5 << 20, 0},
+			{hook, strings.Repeat("a", MaxDelivery), false, MaxDelivery, MaxDelivery},
+			{hook, strings.Repeat("a", MaxDelivery+1), false, MaxDelivery + 1, 0},
+			{hook, inBase64(MaxDelivery), true, MaxDelivery, MaxDelivery},
+			{hook, inBase64(MaxDelivery + 1), true, MaxDelivery + 1, 0},
+			{"/v1/hooks", strings.Repeat("a", MaxBody+1), false, MaxBody + 1, 0},
+			{"/x/v1/hooks/", strings.Repeat("a", MaxBody+1), false, MaxBody + 1, 0},
 		} {
-			s := look(t, p, event("PUT", "/", fmt.Sprintf(
+			s := look(t, p, event("PUT", c.path, fmt.Sprintf(
 				`,"body":%q,"isBase64Encoded":%v`, c.body, c.base64)))
 			if s.Length != c.length || int64(len(s.Body)) != c.canBe {
-				t.Errorf("of %d bytes, base64 %v, it sees length %d and reads %d; want %d and %d",
-					len(c.body), c.base64, s.Length, len(s.Body), c.length, c.canBe)
+				t.Errorf("%s: of %d bytes, base64 %v, it sees length %d and reads %d; want %d and %d",
+					c.path, len(c.body), c.base64, s.Length, len(s.Body), c.length, c.canBe)
 			}
 		}
 	})

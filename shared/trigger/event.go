@@ -20,8 +20,17 @@ import (
 )
 
 // MaxBody is the largest body, in bytes, that a function reads. The body of a larger request can't
-// be read, and its handler replies from the request's ContentLength. The clouds pass on up to 6 MB.
+// be read, and its handler replies from the request's ContentLength.
 const MaxBody = 64 << 10
+
+// MaxDelivery is the same for a request to a webhook: what a platform delivers may be long. The
+// clouds pass on events of up to 6 MB (Lambda's limit of a synchronous invocation, and that of
+// Function Compute 2.0's pages). 4 MB in base64 are 5.6 MB; as text each quote of JSON takes a
+// byte more. The gateways refuse what is longer.
+const MaxDelivery = 4 << 20
+
+// webhooksPath begins the path of every webhook.
+const webhooksPath = "/v1/hooks/"
 
 // httpEvent is a request as both clouds' events describe it: API Gateway's payload 2.0, and version
 // v1 of Function Compute's HTTP trigger, which was modelled on it.
@@ -69,7 +78,11 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	if err != nil || address.Host != "" {
 		target, address, wrong = "/", &url.URL{Path: "/"}, errTarget // err quotes the query
 	}
-	body, length, err := e.body()
+	limit := int64(MaxBody)
+	if strings.HasPrefix(address.Path, webhooksPath) {
+		limit = MaxDelivery
+	}
+	body, length, err := e.body(limit)
 	if err != nil {
 		return nil, err
 	}
@@ -92,16 +105,16 @@ func (e httpEvent) request(ctx context.Context) (r *http.Request, wrong error) {
 	return r, wrong
 }
 
-// body returns the request's body and its length. A body of more than [MaxBody] bytes is not
+// body returns the request's body and its length. A body of more bytes than the limit is not
 // decoded, and can't be read.
-func (e httpEvent) body() (body io.Reader, length int64, err error) {
+func (e httpEvent) body(limit int64) (body io.Reader, length int64, err error) {
 	length = int64(len(e.Body))
 	if e.IsBase64Encoded {
 		unpadded := strings.TrimRight(e.Body, "=")
 		length = int64(base64.RawStdEncoding.DecodedLen(len(unpadded)))
 	}
-	if length > MaxBody {
-		return tooLong{}, length, nil
+	if length > limit {
+		return tooLong(limit), length, nil
 	}
 	if !e.IsBase64Encoded {
 		return strings.NewReader(e.Body), length, nil
@@ -113,10 +126,10 @@ func (e httpEvent) body() (body io.Reader, length int64, err error) {
 	return bytes.NewReader(decoded), int64(len(decoded)), nil
 }
 
-// tooLong is the body of a request that is larger than [MaxBody].
-type tooLong struct{}
+// tooLong is the body of a request that is larger than this limit.
+type tooLong int64
 
-func (tooLong) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: MaxBody} }
+func (l tooLong) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: int64(l)} }
 
 // errTarget is returned together with a request for "/": any client can send such a path, and it
 // must not make the function fail.

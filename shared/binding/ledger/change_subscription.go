@@ -3,10 +3,14 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/table"
 )
+
+// maxConflictPause is how long ChangeSubscription waits at most before it tries again.
+const maxConflictPause = 250 * time.Millisecond
 
 // ChangeSubscription edits the row of a subscription, as [Ledger.Change] does with a binding's, and
 // sets when it is due. A row that has gone is [table.ErrNotFound].
@@ -25,6 +29,10 @@ func (l *Ledger) ChangeSubscription(
 			return saved, nil
 		}
 		if !errors.Is(err, table.ErrConflict) && try >= 2 {
+			return sub, Unavailable("saving the subscription", err)
+		}
+		// Many deliveries may come at once.
+		if err := l.Sleep(ctx, l.Jitter(min(10*time.Millisecond<<try, maxConflictPause))); err != nil {
 			return sub, Unavailable("saving the subscription", err)
 		}
 		if row, err = l.Table.Subscription(ctx, sub.ID); err != nil {

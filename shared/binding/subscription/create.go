@@ -156,8 +156,8 @@ func (s *Service) activate(
 	return sub, err
 }
 
-// finishBaseline takes the heads of the refs as they are. The subscription is made in any case: what
-// fails here is done by the next sync.
+// finishBaseline takes the heads of the refs as they are. The subscription is made in any case:
+// what fails here is done by the next sync.
 func (s *Service) finishBaseline(
 	ctx context.Context, at site, sub binding.Subscription,
 ) (binding.Subscription, error) {

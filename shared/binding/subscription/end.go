@@ -24,7 +24,7 @@ const (
 
 // Delete ends the subscription and removes its webhook. If the platform doesn't, the subscription
 // ends nevertheless, and the webhook is returned as remaining; the run tries again, unless the
-// platform has refused for good. No subscription is nil.
+// platform has refused permanently. No subscription is nil.
 func (s *Service) Delete(ctx context.Context, in Target) (*Remaining, error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	rec, err := s.bound(ctx, in)
@@ -54,7 +54,7 @@ func (s *Service) siteOrNone(ctx context.Context, key binding.Key) (*site, error
 	case problem.Is(err, problem.StorageUnavailable):
 		return nil, err
 	case err != nil:
-		return nil, nil //nolint:nilnil // a subscription ends without a token too
+		return nil, nil // a subscription ends without a token too
 	}
 	return &at, nil
 }
@@ -216,8 +216,8 @@ func (s *Service) markEnding(
 }
 
 // finishEnd removes the webhook of an ending subscription, and then what is left of it. If another
-// invocation may still be making a webhook, the row stays until that one is over, and the webhook is
-// looked for again. left is a webhook that could not be removed.
+// invocation may still be making a webhook, the row stays until that one is over, and the webhook
+// is looked for again. left is a webhook that could not be removed.
 func (s *Service) finishEnd(
 	ctx context.Context, at *site, sub binding.Subscription, giveUp bool,
 ) (left *Remaining, ended bool, err error) {

@@ -188,7 +188,7 @@ func saveFailed(doing string, err error) error {
 	return ledger.Unavailable(doing, err)
 }
 
-func (s *Service) problem(at site, code problem.Code) error {
+func (s *Service) problem(at site, code problem.Code) *problem.Problem {
 	return problem.New(code).With("platform", s.ledger.Title(at.record.Platform))
 }
 

@@ -112,7 +112,8 @@ func (s *Service) address(sub binding.Subscription) string {
 	return s.public + "/v1/hooks/" + sub.Binding.Platform + "/" + sub.ID
 }
 
-// ask makes calls to a platform. A call with a token is begun within the invocation's deadline.
+// ask makes calls to a platform. A call with a token is begun within the invocation's deadline. A
+// token that the platform calls expired is one that it rejects: the binding says what has expired.
 func ask[T any](
 	ctx context.Context, s *Service, call string, do func(context.Context) (T, error),
 ) (T, error) {
@@ -122,7 +123,12 @@ func ask[T any](
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
 	defer cancel()
-	return do(ctx)
+	result, err := do(ctx)
+	if problem.Is(err, problem.TokenExpired) {
+		p := problem.Of(err)
+		err = problem.New(problem.TokenRejected).With("platform", p.Params["platform"]).From(err)
+	}
+	return result, err
 }
 
 // refused returns the error of a platform that a user's request has asked. One refusal of the token

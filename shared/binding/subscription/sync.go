@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -28,10 +29,20 @@ const (
 )
 
 // Sync compares the webhook and the heads of the refs now, and repairs and catches up. What is
-// broken for good is in the view, not in the error. [problem.Conflict], with RetryAfter, while
+// broken is in the view, not in the error. [problem.Conflict], with RetryAfter, while
 // another request makes or syncs it.
-func (s *Service) Sync(ctx context.Context, in Target) (View, error) {
+func (s *Service) Sync(ctx context.Context, in Target) (v View, err error) {
 	ctx = s.ledger.StartInvocation(ctx)
+	for range ledger.MaxTries { // deliveries may be stored before the claim
+		if v, err = s.syncOnce(ctx, in); !errors.Is(err, table.ErrConflict) {
+			return v, err
+		}
+	}
+	return View{}, problem.New(problem.Conflict).After(time.Second)
+}
+
+// syncOnce is [Service.Sync] with the row as it finds it. [table.ErrConflict] if that has changed.
+func (s *Service) syncOnce(ctx context.Context, in Target) (View, error) {
 	rec, sub, err := s.find(ctx, in)
 	if err != nil {
 		return View{}, err
@@ -49,9 +60,6 @@ func (s *Service) Sync(ctx context.Context, in Target) (View, error) {
 		}
 	}
 	sub, found, err := s.work(ctx, sub)
-	if errors.Is(err, table.ErrConflict) {
-		err = problem.New(problem.Conflict).After(time.Second)
-	}
 	if err == nil && found.cause != nil && sub.Health != binding.SubscriptionBroken {
 		err = refused(found.cause)
 	}
@@ -273,6 +281,7 @@ func (s *Service) tell(
 	ctx context.Context, sub binding.Subscription, what string, why *problem.Problem,
 ) {
 	if why != nil {
+		why = why.With("repository", sub.Repository.Name)
 		s.ledger.Log.WarnContext(ctx, "a subscription is broken", "subscription", sub.ID,
 			"binding", binding.Describe(sub.Binding), "error", why)
 		event.Metric(ctx, s.ledger.Log, s.ledger.Now(),

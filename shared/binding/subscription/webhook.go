@@ -13,8 +13,8 @@ import (
 )
 
 // ensureWebhook finds out whether the webhook of a claimed row is what it should be, and makes it
-// that: it creates one that is gone, repairs one that differs, and revives one that the platform has
-// disabled. It returns the row, which has another secret if the vault had lost the old one.
+// that: it creates one that is gone, repairs one that differs, and revives one that the platform
+// has disabled. It returns the row, which has another secret if the vault had lost the old one.
 func (s *Service) ensureWebhook(
 	ctx context.Context, at site, sub binding.Subscription,
 ) (_ binding.Subscription, hook provider.Webhook, repaired bool, err error) {
@@ -22,7 +22,7 @@ func (s *Service) ensureWebhook(
 	if err != nil {
 		return sub, hook, false, err
 	}
-	sub, key, renewed, err := s.webhookSecret(ctx, sub)
+	sub, key, err := s.webhookSecret(ctx, sub)
 	if err != nil {
 		return sub, hook, false, err
 	}
@@ -33,9 +33,9 @@ func (s *Service) ensureWebhook(
 	case !found:
 		repaired = true
 		if hook, err = s.makeWebhook(ctx, at, sub, key, false); err != nil && !isPermanent(err) {
-			err = s.problem(at, problem.WebhookLost).(*problem.Problem).From(err)
+			err = s.problem(at, problem.WebhookLost).From(err)
 		}
-	case renewed || !enabled.Matches(want):
+	case sub.HookID == "" || !enabled.Matches(want):
 		repaired = true
 		hook, err = s.repairWebhook(ctx, at, sub, hook.ID, want)
 	}
@@ -47,29 +47,30 @@ func (s *Service) ensureWebhook(
 }
 
 // webhookSecret reads the secret of a subscription's webhook. One that the vault has lost is
-// replaced by a new one, and renewed is true.
+// replaced by a new one; the row then has no HookID, and the webhook must be repaired.
 func (s *Service) webhookSecret(
 	ctx context.Context, sub binding.Subscription,
-) (_ binding.Subscription, key secret.Text, renewed bool, err error) {
+) (_ binding.Subscription, key secret.Text, err error) {
 	key, err = s.ledger.WebhookSecret(ctx, sub)
 	if err == nil {
-		return sub, key, false, nil
+		return sub, key, nil
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
-		return sub, key, false, ledger.Unavailable("reading a webhook's secret", err)
+		return sub, key, ledger.Unavailable("reading a webhook's secret", err)
 	}
 	lost := sub.Secret
 	name := vault.SecretName(s.ledger.Random(16))
 	sub, err = s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
 		if row.Secret == lost {
 			row.Secret = name
+			row.HookID = "" // until the webhook has the new one
 		}
 		return true
 	})
 	if err == nil {
 		key, err = s.makeSecret(ctx, sub)
 	}
-	return sub, key, true, err
+	return sub, key, err
 }
 
 // reviveWebhook asks for a test delivery to a webhook that the platform has disabled, and looks at

@@ -1,0 +1,20 @@
+// Delivery receives what platforms deliver to webhooks, and forwards the changes that it tells of.
+package main
+
+import (
+	"bindery/shared/api"
+	tables "bindery/shared/table/selected"
+	"bindery/shared/trigger"
+	vaults "bindery/shared/vault/selected"
+)
+
+func main() { trigger.Run(build) }
+
+func build(p trigger.Params) (trigger.Function, error) {
+	openers := api.Openers{Table: tables.Open, Vault: vaults.Open, Apps: vaults.Apps}
+	a, _, err := openers.Open(p.Config, p.Credentials, trigger.Logger("delivery"))
+	if err != nil {
+		return trigger.Function{}, err
+	}
+	return trigger.Function{HTTP: a.Handler(api.Delivery)}, nil
+}

@@ -1,0 +1,214 @@
+package delivery
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"bindery/shared/binding"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+)
+
+const (
+	// maxQuestions is how many questions about one delivery are asked.
+	maxQuestions = 10
+	// tokenLife is for how long the token for a question must be valid.
+	tokenLife = time.Minute
+	// missedDelay is when a sync is due after a delivery has shown that an earlier one is late or
+	// lost.
+	missedDelay = time.Minute
+	// maxName is the longest name of a ref in bytes. A longer one is not forwarded.
+	maxName = 1024
+)
+
+// questions asks a platform about what a delivery tells. It asks after the row was read and before
+// it is saved, so that what the platform says is newer than what the row knows.
+type questions struct {
+	service *Service
+	hooks   provider.WebhookPlatform
+	sub     binding.Subscription
+
+	cred   *provider.Credential
+	asked  int
+	missed bool // a ref has moved on, and the subscription doesn't know to where
+}
+
+func newQuestions(
+	s *Service, hooks provider.WebhookPlatform, sub binding.Subscription,
+) *questions {
+	return &questions{service: s, hooks: hooks, sub: sub}
+}
+
+// credential returns the binding's token. A binding that another user has bound since the last sync
+// is [problem.SubscriptionUnknown].
+func (q *questions) credential(ctx context.Context) (provider.Credential, error) {
+	if q.asked++; q.asked > maxQuestions {
+		return provider.Credential{}, problem.New(problem.TooManyCalls)
+	}
+	if q.cred == nil {
+		rec, cred, err := q.service.credentials.Token(ctx, q.sub.Binding, tokenLife)
+		if err != nil {
+			return cred, err
+		}
+		if q.sub.IdentityID != "" && rec.Identity.ID != q.sub.IdentityID {
+			return cred, problem.New(problem.SubscriptionUnknown)
+		}
+		q.cred = &cred
+	}
+	return *q.cred, nil
+}
+
+// head returns the head of a ref; its hash is "" if there is no such ref.
+func (q *questions) head(ctx context.Context, ref string) (provider.Commit, error) {
+	cred, err := q.credential(ctx)
+	if err != nil {
+		return provider.Commit{}, err
+	}
+	commit, err := q.hooks.Commit(ctx, cred, q.sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
+	if err != nil && !problem.Is(err, problem.RefUnknown) {
+		return provider.Commit{}, err
+	}
+	return commit, nil
+}
+
+// merge returns a merge request; Merge is nil if there is none with the number.
+func (q *questions) merge(ctx context.Context, number string) (provider.Change, error) {
+	platform, ok := q.hooks.(provider.MergePlatform)
+	if !ok {
+		return provider.Change{}, nil
+	}
+	cred, err := q.credential(ctx)
+	if err != nil {
+		return provider.Change{}, err
+	}
+	change, err := platform.MergeRequest(ctx, cred, q.sub.Repository.ID, number)
+	if err != nil && !problem.Is(err, problem.RefUnknown) {
+		return provider.Change{}, err
+	}
+	return change, nil
+}
+
+// complete makes the event of a signed change whole, and ignores it if the ref has moved on.
+func (q *questions) complete(
+	ctx context.Context, row binding.Subscription, e *binding.SourceEvent,
+) error {
+	if e.Merge != nil {
+		return q.completeMerge(ctx, e)
+	}
+	known, ok := row.KnownHead(e.Ref)
+	missing := e.Commit == "" && !e.Deleted
+	doubtful := ok && known != e.Before && (missing || known != e.Commit)
+	if !doubtful && !missing && (e.Commits == 0 || len(e.Titles) > 0) {
+		return nil
+	}
+	now, err := q.head(ctx, e.Ref)
+	switch {
+	case err != nil && !doubtful && !missing:
+		return nil // only titles are missing
+	case err != nil:
+		return err
+	case missing && now.Hash != "":
+		e.Commit = now.Hash
+	case doubtful && now.Hash != e.Commit:
+		ignore(e, binding.IgnoredSuperseded)
+		q.missed = q.missed || now.Hash != known
+		return nil
+	case missing:
+		ignore(e, binding.IgnoredSuperseded) // deleted since
+		return nil
+	}
+	if len(e.Titles) == 0 && now.Hash == e.Commit {
+		e.Titles = titles(now)
+	}
+	return nil
+}
+
+// completeMerge asks for the commit of a merge request, for the platforms that shorten it.
+func (q *questions) completeMerge(ctx context.Context, e *binding.SourceEvent) error {
+	if e.Commit != "" {
+		return nil
+	}
+	change, err := q.merge(ctx, e.Merge.Number)
+	if err == nil && change.Merge != nil && fits(actionOf(e.Type), change.Merge.Action) {
+		e.Commit = change.Commit
+	}
+	return err
+}
+
+// confirmRef replaces what an unsigned delivery says of a ref by what the platform says.
+func (q *questions) confirmRef(
+	ctx context.Context, row binding.Subscription, e *binding.SourceEvent, deletion bool,
+) error {
+	now, err := q.head(ctx, e.Ref)
+	if err != nil {
+		return err
+	}
+	known, ok := row.KnownHead(e.Ref)
+	if now.Hash != "" {
+		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
+		e.Titles = titles(now)
+		return nil
+	}
+	if deletion && !ok {
+		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
+			return err
+		}
+	}
+	if !deletion || !ok {
+		ignore(e, binding.IgnoredUnconfirmed)
+		return nil
+	}
+	e.Before, e.Deleted = known, true
+	return nil
+}
+
+// confirmMerge replaces what an unsigned delivery says of a merge request by what the platform
+// says.
+func (q *questions) confirmMerge(
+	ctx context.Context, row binding.Subscription, e *binding.SourceEvent,
+) error {
+	change, err := q.merge(ctx, e.Merge.Number)
+	if err != nil {
+		return err
+	}
+	told := actionOf(e.Type)
+	switch {
+	case change.Merge == nil:
+		ignore(e, binding.IgnoredUnconfirmed)
+	case fits(told, change.Merge.Action):
+		e.Ref, e.Commit, e.Merge = change.Ref, change.Commit, mergeOf(change.Merge)
+		if told == "updated" || told == "merged" {
+			// Any number of deliveries may say so, and two of them tell of one update.
+			e.ID = binding.SourceEventID(row.ID, binding.Join(told, e.Commit), e.OrderKey())
+		}
+	case told == "merged" || told == "closed":
+		ignore(e, binding.IgnoredUnconfirmed)
+	default:
+		ignore(e, binding.IgnoredSuperseded)
+	}
+	return nil
+}
+
+// fits reports whether the state of a merge request may follow from an action. An open request is
+// "updated".
+func fits(action, state string) bool {
+	return action == state || action == "opened" && state == "updated"
+}
+
+// titles returns the first line of a commit's message.
+func titles(c provider.Commit) []string {
+	title, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
+	title = strings.TrimSpace(title)
+	if len(title) > provider.MaxTitle {
+		title = title[:provider.MaxTitle]
+		for !utf8.ValidString(title) && len(title) > 0 {
+			title = title[:len(title)-1]
+		}
+	}
+	if title == "" {
+		return nil
+	}
+	return []string{title}
+}

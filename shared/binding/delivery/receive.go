@@ -1,0 +1,237 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
+	"bindery/shared/provider"
+	"bindery/shared/secret"
+	"bindery/shared/table"
+	"bindery/shared/vault"
+)
+
+// answerTimeout is how long after its start a delivery is answered, if the table and the platform
+// answer at once. Platforms wait for ten seconds.
+const answerTimeout = 1500 * time.Millisecond
+
+// ReceiveRequest is a request to a webhook.
+type ReceiveRequest struct {
+	Platform string
+	ID       string // of the subscription
+	Header   http.Header
+	Body     []byte
+}
+
+// The kinds of the metric Deliveries, besides the codes of problems.
+const (
+	kindStored   = "stored"
+	kindRepeated = "repeated" // or of no interest to any subscription
+	kindEarly    = "early"    // the first heads of the subscription are not known yet
+	kindDeferred = "deferred" // to a sync, because there are too many
+)
+
+// Receive verifies a delivery, stores what it tells of, and forwards it if that can be done within
+// a second or so. An unknown id, a subscription that is ending or held, and a delivery that is not
+// authentic are [problem.SubscriptionUnknown], all alike. [problem.InputMalformed] is an authentic
+// delivery that can't be read. What was stored is nil, also if the receiver doesn't take it. So is
+// what is left to a sync: more than a subscription may have in a minute, and what the platform
+// refuses to tell. Any other error asks the platform to send it again.
+//
+// It costs three calls to the table and one to the vault, none if the process has the webhook's
+// secret. A delivery that the platform must be asked about costs what [credential.Service.Token]
+// does more, and a row that many ended events are in is first written to the log.
+func (s *Service) Receive(ctx context.Context, in ReceiveRequest) error {
+	ctx = s.ledger.StartInvocation(ctx)
+	platform, ok := s.ledger.Platforms.Get(in.Platform)
+	if !ok {
+		return problem.New(problem.SubscriptionUnknown)
+	}
+	hooks, ok := provider.WebhooksOf(platform)
+	if !ok {
+		return problem.New(problem.SubscriptionUnknown)
+	}
+	kind, err := s.receive(ctx, hooks, in)
+	if err != nil {
+		kind = string(problem.Of(err).Code)
+	}
+	s.count(ctx, in.Platform, kind, "Deliveries", 1) // and no line in the log, which anyone could fill
+	return err
+}
+
+func (s *Service) receive(
+	ctx context.Context, hooks provider.WebhookPlatform, in ReceiveRequest,
+) (kind string, err error) {
+	start := s.ledger.Now()
+	sub, d, err := s.authenticate(ctx, hooks, in)
+	switch {
+	case err != nil:
+		return "", err
+	case sub.Stage == binding.SubscriptionCreating:
+		return kindEarly, nil
+	case !s.memory.allow(sub.ID, start):
+		return kindDeferred, s.postpone(ctx, sub)
+	case len(d.Changes) == 0 && !d.Test:
+		return kindRepeated, nil
+	}
+	w := &write{Service: s, questions: newQuestions(s, hooks, sub), delivery: d, start: start}
+	sub, err = s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		return w.edit(ctx, row)
+	})
+	switch {
+	case w.refused, errors.Is(err, table.ErrNotFound), problem.Is(w.err, problem.SubscriptionUnknown):
+		return "", problem.New(problem.SubscriptionUnknown)
+	case w.err != nil:
+		return kindDeferred, s.unanswered(ctx, sub, w.err)
+	case err != nil:
+		return "", err
+	case !w.saved:
+		return kindRepeated, nil
+	}
+	if w.lease.IsZero() {
+		return kindStored, nil
+	}
+	sending, cancel := context.WithTimeout(ctx, answerTimeout-s.ledger.Now().Sub(start))
+	defer cancel()
+	if _, err := s.send(ctx, sending, sub); err != nil { // it is stored: the run continues
+		s.ledger.Log.WarnContext(ctx, "the outcome of forwarding is not noted yet",
+			"subscription", sub.ID, "error", err)
+	}
+	return kindStored, nil
+}
+
+// authenticate returns the subscription that a delivery is for, and what it says. For an unknown
+// subscription it verifies the delivery with a secret that no webhook has, which takes as long.
+func (s *Service) authenticate(
+	ctx context.Context, hooks provider.WebhookPlatform, in ReceiveRequest,
+) (sub binding.Subscription, d provider.Delivery, err error) {
+	unknown := problem.New(problem.SubscriptionUnknown)
+	sub, err = s.ledger.Table.Subscription(ctx, in.ID)
+	if err != nil && !errors.Is(err, table.ErrNotFound) {
+		return sub, d, ledger.Unavailable("reading the subscription", err)
+	}
+	known := err == nil && sub.Binding.Platform == in.Platform && takes(sub)
+	key := secret.New(s.ledger.Random(32))
+	if known {
+		real, err := s.webhookSecret(ctx, sub)
+		switch {
+		case errors.Is(err, vault.ErrNotFound):
+			known = false
+		case err != nil:
+			return sub, d, ledger.Unavailable("reading a webhook's secret", err)
+		default:
+			key = real
+		}
+	}
+	d, err = hooks.Delivery(provider.DeliveryRequest{
+		Header: in.Header, Body: in.Body, Secret: key, Signed: sub.Signed, HookID: sub.HookID,
+		WebURL: sub.Repository.WebURL, Now: s.ledger.Now(),
+	})
+	switch {
+	case !known || errors.Is(err, provider.ErrNotAuthentic):
+		return sub, d, unknown
+	case err != nil:
+		return sub, d, problem.New(problem.InputMalformed).Because("type").With("field", "body").From(err)
+	case !about(d, sub.Repository.ID):
+		return sub, d, unknown
+	}
+	return sub, d, nil
+}
+
+// about reports whether a delivery is about the repository with the id. One that tells of nothing
+// doesn't have to name it.
+func about(d provider.Delivery, id string) bool {
+	return provider.SameRepository(d.RepositoryID, id) || d.RepositoryID == "" && len(d.Changes) == 0
+}
+
+// takes reports whether a subscription takes deliveries.
+func takes(sub binding.Subscription) bool {
+	return sub.Stage != binding.SubscriptionEnding && !sub.Held
+}
+
+// webhookSecret returns the secret of a subscription's webhook, from the memory of the process if
+// it has it.
+func (s *Service) webhookSecret(
+	ctx context.Context, sub binding.Subscription,
+) (secret.Text, error) {
+	if value, ok := s.memory.secret(sub.ID, sub.Secret); ok {
+		return value, nil
+	}
+	value, err := s.ledger.WebhookSecret(ctx, sub)
+	if err == nil {
+		s.memory.keep(sub.ID, sub.Secret, value)
+	}
+	return value, err
+}
+
+// postpone leaves what a delivery tells of to a sync, which is due at once.
+func (s *Service) postpone(ctx context.Context, sub binding.Subscription) error {
+	now := s.ledger.Now()
+	_, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		due := !row.SyncAt.IsZero() && !row.SyncAt.After(now)
+		row.SyncAt = now
+		return !due
+	})
+	return err
+}
+
+// unanswered leaves what a delivery tells of to a sync, because the platform didn't answer a
+// question. A temporary failure is an error too, so that the platform sends it again: then its
+// event is not only caught up.
+func (s *Service) unanswered(ctx context.Context, sub binding.Subscription, why error) error {
+	if err := s.postpone(ctx, sub); err != nil {
+		return err
+	}
+	if problem.Of(why).Status() < http.StatusInternalServerError {
+		return nil
+	}
+	return problem.New(problem.Overloaded).After(30 * time.Second).From(why)
+}
+
+// write stores a delivery. Its edit is called again after a conflict.
+type write struct {
+	*Service
+	*questions
+	delivery provider.Delivery
+	start    time.Time
+
+	saved, refused bool
+	lease          time.Time // until when this invocation forwards
+	err            error
+}
+
+// edit adds what the delivery tells of to the row.
+func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
+	w.saved, w.refused, w.lease, w.err = false, false, time.Time{}, nil
+	w.asked, w.missed = 0, false
+	if w.refused = !takes(*row); w.refused {
+		return false
+	}
+	var events []binding.SourceEvent
+	if events, w.err = w.events(ctx, *row, w.delivery); w.err != nil {
+		return false
+	}
+	now := w.ledger.Now()
+	for _, e := range events {
+		w.saved = row.Add(e, now) != binding.Repeated || w.saved
+	}
+	if !w.saved {
+		return false
+	}
+	if w.missed {
+		row.SyncAt = binding.Earliest(row.SyncAt, now.Add(missedDelay))
+	}
+	if len(row.Ended()) > binding.MaxEnded/2 {
+		if w.err = w.writeLog(ctx, row); w.err != nil {
+			return false
+		}
+	}
+	if now.Sub(w.start) < answerTimeout/2 && len(row.Sendable(now)) > 0 {
+		w.lease = w.takeLease(row)
+	}
+	return true
+}

@@ -1,0 +1,185 @@
+package subscription_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/credential"
+	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/subscription"
+	"bindery/shared/instance"
+	"bindery/shared/problem"
+	"bindery/shared/testkit"
+)
+
+func TestADeleteRemovesEverything(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	at := h.target("i-1", "1")
+	var left *subscription.Remaining
+	var err error
+	calls := h.counted(func() { left, err = h.Delete(t.Context(), at) })
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "left", left, nil)
+	testkit.Want(t, "calls", calls, "map[Binding:2 Delete:1 DeleteLog:1 DeleteSubscription:1 "+
+		"DeleteSubscriptionEntry:1 DeleteWebhook:1 FindWebhook:1 SaveSubscription:1 "+
+		"Subscription:1 SubscriptionEntry:2]")
+	testkit.Want(t, "rows", len(h.list()), 0)
+	h.settled("deleted")
+	calls = h.counted(func() { left, err = h.Delete(t.Context(), at) })
+	testkit.Want(t, "error again", err, nil)
+	testkit.Want(t, "calls again", calls, "map[Binding:1 SubscriptionEntry:1]")
+	_, err = h.Get(t.Context(), at)
+	testkit.WantCode(t, "a look", err, problem.SubscriptionUnknown)
+	_, err = h.Sync(t.Context(), at)
+	testkit.WantCode(t, "a sync", err, problem.SubscriptionUnknown)
+	h.mustPut()
+	h.settled("made again")
+}
+
+// TestADeleteThatThePlatformRefusesEndsTheSubscription and names the webhook that remains. If the
+// platform only doesn't answer, the run removes it later.
+func TestADeleteThatThePlatformRefusesEndsTheSubscription(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.set("1", func(r *repository) { r.admins = nil })
+	left, err := h.Delete(t.Context(), h.target("i-1", "1"))
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "left", left.WebhooksURL, "https://forge.example/acme/web/hooks")
+	testkit.Want(t, "rows", len(h.list()), 0)
+
+	h = newHarness(t)
+	h.mustPut()
+	h.forge.before = func(string) (error, error) { return nil, errDown }
+	left, err = h.Delete(t.Context(), h.target("i-1", "1"))
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "left", left.Repository.Name, "acme/web")
+	_, err = h.Get(t.Context(), h.target("i-1", "1"))
+	testkit.WantCode(t, "a look", err, problem.SubscriptionUnknown)
+	h.settled("later")
+	testkit.Want(t, "rows", len(h.list()), 0)
+}
+
+// TestADeleteDuringACreationLeavesNoWebhook: the platform makes it after the delete has looked, and
+// the process that has asked for it may be dead by then.
+func TestADeleteDuringACreationLeavesNoWebhook(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		h := newHarness(t)
+		deleted, dead := false, false
+		h.forge.before = func(call string) (error, error) {
+			if call == "CreateWebhook" && !deleted {
+				deleted = true
+				if _, err := h.Delete(context.Background(), h.target("i-1", "1")); err != nil {
+					t.Error(err)
+				}
+				if dead = dies; dead {
+					h.setHook(func(string) error { return errDead })
+				}
+			} else if dead {
+				return nil, errDead
+			}
+			return nil, nil
+		}
+		_, _, err := h.put(all)
+		testkit.Want(t, "the put fails", err != nil, true)
+		testkit.Want(t, "webhooks left at once", len(h.forge.hooks()) == 1, dies)
+		h.settled("later")
+		testkit.Want(t, "rows", len(h.list()), 0)
+	}
+}
+
+func TestAnUnbindWithoutSubscriptionsMakesThreeCalls(t *testing.T) {
+	h := newHarness(t)
+	calls := h.counted(func() { _, _ = h.unbind("i-1") })
+	testkit.Want(t, "calls", calls, "map[Binding:1 SaveBinding:1 SubscriptionEntries:1]")
+	calls = h.counted(func() { h.bind("i-2", "alice") })
+	testkit.Want(t, "calls of a first bind", calls,
+		"map[Binding:1 Put:1 SaveBinding:2 SaveIdentityEntry:1]")
+	calls = h.counted(func() { h.bind("i-2", "bob") })
+	testkit.Want(t, "calls of another bind", calls,
+		"map[Binding:1 Put:1 SaveBinding:2 SaveIdentityEntry:1 SubscriptionEntries:1]")
+}
+
+// gone is a catalogue without instances.
+type gone struct{}
+
+func (gone) List(context.Context, string) ([]instance.Instance, error) { return nil, nil }
+
+func (gone) Find(context.Context, string, string, string) (instance.Instance, error) {
+	return instance.Instance{}, instance.ErrUnknown
+}
+
+func TestTheEndOfABindingByTheOperatorEndsItsSubscriptions(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	out, err := h.maintenance.RevokeAll(t.Context(), maintenance.RevokeAllRequest{
+		Platform: forgeName, Act: true,
+	})
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "withdrawn", out.Withdrawn, 1)
+	testkit.Want(t, "rows after all were revoked", len(h.list()), 0)
+	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
+
+	h = newHarness(t)
+	h.mustPut()
+	h.maintenance = maintenance.New(h.ledger, credential.New(h.ledger), gone{}, h.Service)
+	for range 10 {
+		h.clock.Advance(24 * time.Hour)
+		if _, err := h.maintenance.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Want(t, "bound when the instance is gone", h.record("i-1").Bound(), false)
+	testkit.Want(t, "rows", len(h.list()), 0)
+	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
+}
+
+// TestASubscriptionThatAnUnbindHasOverlookedEnds: it was made while the binding ended.
+func TestASubscriptionThatAnUnbindHasOverlookedEnds(t *testing.T) {
+	h := newHarness(t)
+	unbound := false
+	h.setHook(func(call string) error {
+		if call == "SaveSubscriptionEntry" && !unbound {
+			unbound = true
+			if _, err := h.unbind("i-1"); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	})
+	h.mustPut()
+	h.setHook(nil)
+	testkit.Want(t, "ended", h.later(11*time.Minute).Ended, 1)
+	testkit.Want(t, "rows", len(h.list()), 0)
+}
+
+func TestAListHasAllSubscriptionsOfTheBinding(t *testing.T) {
+	h := newHarness(t)
+	const repositories = 60
+	for i := range repositories {
+		id := fmt.Sprint(100 + i)
+		h.forge.repositories[id] = newRepository("acme/"+id, "alice")
+		if _, _, err := h.Put(t.Context(), subscription.PutRequest{
+			Target: h.target("i-1", id), Kinds: []binding.SourceKind{binding.PushKind},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	for cursor := ""; ; {
+		page, err := h.List(t.Context(), h.target("i-1", ""), cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range page.Views {
+			seen[v.Subscription.Repository.Name] = true
+		}
+		if cursor = page.Cursor; cursor == "" {
+			break
+		}
+	}
+	testkit.Want(t, "listed", len(seen), repositories)
+}

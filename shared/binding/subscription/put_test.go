@@ -1,0 +1,163 @@
+package subscription_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/subscription"
+	"bindery/shared/problem"
+	"bindery/shared/testkit"
+)
+
+func TestASubscriptionHasOneWebhookAndOneSecret(t *testing.T) {
+	h := newHarness(t)
+	var v subscription.View
+	var created bool
+	calls := h.counted(func() { v, created, _ = h.put(all, "main", "release/*") })
+	testkit.Want(t, "created", created, true)
+	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionGood)
+	testkit.Want(t, "page", v.WebhooksURL, "https://forge.example/acme/web/hooks")
+	testkit.Want(t, "key", v.Subscription.Repository.Key, h.target("i-1", "1").Repository)
+	testkit.Want(t, "calls", calls, "map[Binding:1 CreateWebhook:1 Get:1 Put:1 Refs:2 Repository:1 "+
+		"SaveSubscription:3 SaveSubscriptionEntry:1 SaveSubscriptionHeads:1 SubscriptionEntry:1 "+
+		"SubscriptionHeads:1]")
+	h.settled("made")
+	testkit.Want(t, "events", h.events(), "")
+
+	calls = h.counted(func() { v, created, _ = h.put(all, "main", "release/*") })
+	testkit.Want(t, "created again", created, false)
+	testkit.Want(t, "calls again", calls, "map[Binding:1 Subscription:1 SubscriptionEntry:1]")
+	h.settled("again")
+}
+
+func TestTwoPutsAtOnceMakeOne(t *testing.T) {
+	h := newHarness(t)
+	in := subscription.PutRequest{Target: h.target("i-1", "1"), Kinds: all}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			if _, _, err := h.Put(context.Background(), in); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	testkit.Want(t, "rows", len(h.list()), 1)
+	testkit.Want(t, "webhooks made", h.forge.calls["CreateWebhook"], 1)
+	h.settled("at once")
+}
+
+// TestAPutDuringAnotherMakesNoSecondWebhook: the first is asking the platform for it.
+func TestAPutDuringAnotherMakesNoSecondWebhook(t *testing.T) {
+	h := newHarness(t)
+	during := false
+	h.forge.before = func(call string) (error, error) {
+		if call == "CreateWebhook" && !during {
+			during = true
+			_, _, err := h.put(all)
+			testkit.WantCode(t, "the second", err, problem.Conflict)
+			testkit.Want(t, "says when to try again", problem.Of(err).RetryAfter > 0, true)
+			_, err = h.Sync(t.Context(), h.target("i-1", "1"))
+			testkit.WantCode(t, "a sync", err, problem.Conflict)
+		}
+		return nil, nil
+	}
+	testkit.Want(t, "error of the first", put(h), nil)
+	testkit.Want(t, "webhooks made", h.forge.calls["CreateWebhook"], 1)
+	h.settled("made")
+}
+
+func TestAChangeRepairsTheWebhookAndForwardsNothing(t *testing.T) {
+	h := newHarness(t)
+	h.forge.set("1", func(r *repository) {
+		r.refs["heads/dev"], r.refs["tags/v1"] = "d1", "e1"
+	})
+	if _, _, err := h.put([]binding.SourceKind{binding.PushKind}, "main"); err != nil {
+		t.Fatal(err)
+	}
+	v := h.mustPut()
+	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionGood)
+	testkit.Want(t, "repairs", h.forge.calls["RepairWebhook"], 1)
+	testkit.Want(t, "events", h.events(), "")
+	h.forge.set("1", func(r *repository) { r.refs["heads/dev"], r.refs["tags/v1"] = "d2", "e2" })
+	h.mustSync()
+	testkit.Want(t, "events of a change", h.events(),
+		"heads/dev d1>d2 caught up, tags/v1 e1>e2 caught up")
+	h.settled("changed")
+}
+
+func TestAPutIsRefused(t *testing.T) {
+	h := newHarness(t)
+	push := []binding.SourceKind{binding.PushKind}
+	long := strings.Repeat("a", subscription.MaxPattern+1)
+	for _, c := range []struct {
+		kinds         []binding.SourceKind
+		branches      []string
+		field, reason string
+	}{
+		{nil, nil, "events", "required"},
+		{[]binding.SourceKind{"push", "push"}, nil, "events", "doubled"},
+		{[]binding.SourceKind{"release"}, nil, "events", ""},
+		{push, []string{""}, "branches", "required"},
+		{push, []string{"a", "a"}, "branches", "doubled"},
+		{push, []string{long}, "branches", "too_long"},
+		{push, strings.Split(long[:2*subscription.MaxPatterns+2], "")[:21], "branches", "too_long"},
+		{push, []string{"a b"}, "branches", "characters"},
+		{push, []string{"a\n"}, "branches", "characters"},
+		{push, []string{"../a"}, "branches", "characters"},
+	} {
+		_, _, err := h.put(c.kinds, c.branches...)
+		testkit.WantProblem(t, c.field, err, problem.InputMalformed, c.reason)
+		testkit.Want(t, "field", problem.Of(err).Params["field"], c.field)
+	}
+	testkit.Want(t, "calls to the platform", len(h.forge.calls), 0)
+	h.ledger.Webhook = nil
+	_, _, err := h.put(push)
+	testkit.WantCode(t, "without a receiver", err, problem.ReceiverMissing)
+}
+
+// TestARefusalOfThePlatformLeavesNothing at once: neither a row nor an entry.
+func TestARefusalOfThePlatformLeavesNothing(t *testing.T) {
+	for _, c := range []struct {
+		code  problem.Code
+		cause func(*repository)
+	}{
+		{problem.RepositoryArchived, func(r *repository) { r.archived = true }},
+		{problem.WebhooksFull, func(r *repository) { r.full = true }},
+		{problem.WebhooksForbidden, func(r *repository) { r.admins = nil }},
+	} {
+		h := newHarness(t)
+		h.forge.set("1", c.cause)
+		_, _, err := h.put(all)
+		testkit.WantCode(t, "refusal", err, c.code)
+		testkit.Want(t, "rows", len(h.list()), 0)
+		page, err := h.List(t.Context(), h.target("i-1", ""), "")
+		testkit.Want(t, "error of a list", err, nil)
+		testkit.Want(t, "listed", len(page.Views), 0)
+		entries, err := h.rows.SubscriptionEntries(t.Context(), key("i-1"), "", ledger.PageSize)
+		testkit.Want(t, "entries", len(entries.Items), 0)
+		testkit.Want(t, "error of the entries", err, nil)
+		h.settled(string(c.code))
+	}
+}
+
+func TestAnUnclearCreationIsFinishedByTheRun(t *testing.T) {
+	h := newHarness(t)
+	h.forge.before = func(call string) (error, error) {
+		if call == "CreateWebhook" {
+			return errDown, nil
+		}
+		return nil, nil
+	}
+	_, _, err := h.put(all)
+	testkit.WantCode(t, "the reply was lost", err, problem.PlatformUnreachable)
+	v, err := h.Get(t.Context(), h.target("i-1", "1"))
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionDegraded)
+	h.settled("in the end")
+	testkit.Want(t, "health in the end", h.row().Health, binding.SubscriptionGood)
+}

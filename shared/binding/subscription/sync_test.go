@@ -1,0 +1,249 @@
+package subscription_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bindery/shared/binding"
+	"bindery/shared/binding/subscription"
+	"bindery/shared/problem"
+	"bindery/shared/testkit"
+)
+
+func TestASyncOfWhatWorksOnlyLooks(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.clock.Advance(time.Hour)
+	calls := h.counted(func() { h.mustSync() })
+	testkit.Want(t, "calls", calls, "map[Binding:2 FindWebhook:1 Get:1 Refs:2 Repository:1 "+
+		"SaveSubscription:2 Subscription:1 SubscriptionEntry:1 SubscriptionHeads:1]")
+	testkit.Want(t, "health", h.row().Health, binding.SubscriptionGood)
+	testkit.Want(t, "synced", h.row().SyncedAt, h.clock.Now())
+}
+
+func TestASyncRepairsTheWebhook(t *testing.T) {
+	for name, spoil := range map[string]func(r *repository, h *hook){
+		"deleted":         func(r *repository, h *hook) { delete(r.hooks, h.ID) },
+		"another address": func(_ *repository, h *hook) { h.URL = "https://elsewhere.example" },
+		"other events":    func(_ *repository, h *hook) { h.Tag = false },
+		"no secret":       func(_ *repository, h *hook) { h.SecretMissing = true },
+		"switched off":    func(_ *repository, h *hook) { h.Active = false },
+		"disabled":        func(_ *repository, h *hook) { h.Active, h.NeedsTest = false, true },
+	} {
+		h := newHarness(t)
+		h.mustPut()
+		h.forge.set("1", func(r *repository) { spoil(r, r.hooks["1"]) })
+		testkit.Want(t, name+", health", h.mustSync().Health, binding.SubscriptionDegraded)
+		testkit.Want(t, name+", syncs of the run", h.later(11*time.Minute).Synced, 1)
+		testkit.Want(t, name+", health later", h.row().Health, binding.SubscriptionGood)
+		h.settled(name)
+	}
+}
+
+func TestASubscriptionIsBrokenInTheOpen(t *testing.T) {
+	for _, c := range []struct {
+		code  problem.Code
+		cause func(f *forge, r *repository)
+		mend  func(f *forge, r *repository)
+	}{
+		{
+			problem.WebhooksForbidden,
+			func(_ *forge, r *repository) { r.admins = nil },
+			func(_ *forge, r *repository) { r.admins = []string{"alice"} },
+		},
+		{
+			problem.RepositoryArchived,
+			func(_ *forge, r *repository) { r.archived = true },
+			func(_ *forge, r *repository) { r.archived = false },
+		},
+		{
+			problem.WebhooksFull,
+			func(_ *forge, r *repository) { clear(r.hooks); r.full = true },
+			func(_ *forge, r *repository) { r.full = false },
+		},
+		{
+			problem.WebhookDisabled,
+			func(f *forge, r *repository) {
+				r.hooks["1"].Active, r.hooks["1"].NeedsTest = false, true
+				f.test = errDown
+			},
+			func(f *forge, _ *repository) { f.test = nil },
+		},
+	} {
+		h := newHarness(t)
+		h.mustPut()
+		h.forge.set("1", func(r *repository) { c.cause(h.forge, r) })
+		done := h.later(25 * time.Hour)
+		testkit.Want(t, "broken", done.Broken, 1)
+		sub := h.row()
+		testkit.Want(t, "health", sub.Health, binding.SubscriptionBroken)
+		testkit.Want(t, "problem", sub.Problem.Code, c.code)
+		testkit.Want(t, "metric", strings.Contains(h.log.String(), "SubscriptionsBroken=1"), true)
+		testkit.Want(t, "broken again", h.later(25*time.Hour).Broken, 0)
+		h.forge.set("1", func(r *repository) { c.mend(h.forge, r) })
+		h.later(25 * time.Hour)
+		testkit.Want(t, "broken when mended", h.row().Problem, nil)
+		h.settled(string(c.code))
+		events := []string{}
+		for _, e := range h.history() {
+			events = append(events, e.Type)
+		}
+		testkit.Want(t, "events", strings.Join(events, " "),
+			"subscription.recovered subscription.broken binding.bound")
+		testkit.Want(t, "repository", h.history()[1].Problem.Params["repository"], "acme/web")
+	}
+}
+
+// TestATransientFailureIsTriedAgain after growing pauses, and shown after three.
+func TestATransientFailureIsTriedAgain(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.before = func(string) (error, error) { return nil, errDown }
+	_, err := h.Sync(t.Context(), h.target("i-1", "1"))
+	testkit.WantCode(t, "a sync", err, problem.PlatformUnreachable)
+	testkit.Want(t, "health after one", h.row().Health, binding.SubscriptionGood)
+	var last time.Duration
+	for range 14 {
+		pause := h.row().SyncAt.Sub(h.clock.Now())
+		testkit.Want(t, "pauses grow", pause >= last, true)
+		testkit.Want(t, "within bounds", pause <= 8*time.Hour, true)
+		last = pause * 3 / 4              // less the jitter
+		h.later(pause + time.Millisecond) // the index rounds up
+	}
+	testkit.Want(t, "health", h.row().Health, binding.SubscriptionDegraded)
+	testkit.Want(t, "tries", h.row().SyncTries, 15)
+	h.forge.before = nil
+	h.later(8 * time.Hour)
+	testkit.Want(t, "health in the end", h.row().Health, binding.SubscriptionGood)
+	testkit.Want(t, "tries in the end", h.row().SyncTries, 0)
+}
+
+// TestASyncCatchesUp with what no delivery told of: four tags in a push, which platforms don't
+// deliver, a moved branch, a deleted one.
+func TestASyncCatchesUp(t *testing.T) {
+	h := newHarness(t)
+	h.forge.set("1", func(r *repository) { r.refs["heads/old"], r.refs["heads/x/y"] = "b1", "a1" })
+	h.mustPut("main", "old", "new")
+	h.forge.set("1", func(r *repository) {
+		for i := range 4 {
+			r.refs[fmt.Sprint("tags/v", i)] = "e0"
+		}
+		r.refs["heads/main"], r.refs["heads/new"], r.refs["heads/x/y"] = "c2", "f1", "a2"
+		delete(r.refs, "heads/old")
+	})
+	want := "heads/main c1>c2 caught up, heads/new >f1 caught up, heads/old b1> caught up, " +
+		"tags/v0 >e0 caught up, tags/v1 >e0 caught up, tags/v2 >e0 caught up, tags/v3 >e0 caught up"
+	h.mustSync()
+	testkit.Want(t, "events", h.events(), want)
+	testkit.Want(t, "taken by the receiver at once", h.sent, 7)
+	h.later(11 * time.Minute)
+	testkit.Want(t, "events of the next sync", h.events(), want)
+	testkit.Want(t, "health", h.row().Health, binding.SubscriptionGood)
+}
+
+func TestAFloodOfRefsIsCaughtUpInParts(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	const tags = 150
+	h.forge.set("1", func(r *repository) {
+		for i := range tags {
+			r.refs[fmt.Sprintf("tags/v%03d", i)] = "e1"
+		}
+	})
+	for range 10 {
+		h.later(25 * time.Hour)
+		h.later(11 * time.Minute)
+	}
+	testkit.Want(t, "taken by the receiver", h.sent, tags)
+	testkit.Want(t, "numbered", h.row().EventCount, int64(tags))
+}
+
+func TestTooManyRefsAreNotWatched(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.set("1", func(r *repository) {
+		r.page = 1
+		for i := range 60 {
+			r.refs[fmt.Sprintf("tags/v%03d", i)] = "e1"
+		}
+		r.refs["heads/main"] = "c2"
+	})
+	testkit.Want(t, "not watched", h.mustSync().RefsNotWatched, true)
+	testkit.Want(t, "events", h.events(), "heads/main c1>c2 caught up")
+	h.forge.set("1", func(r *repository) { r.page = 0 })
+	testkit.Want(t, "not watched when there are few", h.mustSync().RefsNotWatched, false)
+	testkit.Want(t, "events then", h.events(), "heads/main c1>c2 caught up")
+}
+
+// store stores an event of a delivery, as the service of deliveries does.
+func (h *harness) store(ref, before, commit string) {
+	h.Helper()
+	ctx := h.ledger.StartInvocation(h.Context())
+	_, err := h.ledger.ChangeSubscription(ctx, h.row(), func(row *binding.Subscription) bool {
+		row.Add(binding.SourceEvent{
+			ID: binding.SourceEventID(row.ID, ref+before+commit, ref), Type: binding.SourcePushed,
+			State: binding.EventWaiting, Ref: "refs/" + ref, Before: hash(before), Commit: hash(commit),
+		}, h.clock.Now())
+		return true
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// TestADeliveryDuringASyncIsNotUndone: the platform listed the refs between two pushes, whose
+// deliveries are stored while the sync continues.
+func TestADeliveryDuringASyncIsNotUndone(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.set("1", func(r *repository) { r.refs["heads/other"], r.refs["heads/main"] = "b1", "c2" })
+	saves := 0
+	h.setHook(func(call string) error {
+		if call == "SaveSubscription" {
+			if saves++; saves == 2 { // the result of the sync
+				h.setHook(nil)
+				h.store("heads/main", "c1", "c2")
+				h.store("heads/main", "c2", "c3")
+			}
+		}
+		return nil
+	})
+	h.mustSync()
+	want := "heads/main c1>c2, heads/main c2>c3, heads/other >b1 caught up"
+	testkit.Want(t, "events", h.events(), want)
+	h.forge.set("1", func(r *repository) { r.refs["heads/main"] = "c3" })
+	h.later(11 * time.Minute)
+	testkit.Want(t, "events later", h.events(), want)
+}
+
+// TestHeadsThatARowForgetsAreNotToldTwice: a row has the heads of 64 refs only.
+func TestHeadsThatARowForgetsAreNotToldTwice(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	const refs = 100
+	for i := range refs {
+		name := fmt.Sprintf("heads/b%03d", i)
+		h.forge.set("1", func(r *repository) { r.refs[name] = "b1" })
+		h.store(name, "", "b1")
+		h.later(time.Minute)
+	}
+	h.later(25 * time.Hour)
+	testkit.Want(t, "taken by the receiver", h.sent, refs)
+	testkit.Want(t, "events caught up", strings.Contains(h.events(), "caught up"), false)
+}
+
+func TestAFailingSubscriptionDelaysNoOther(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	_, _, err := h.Put(t.Context(), subscription.PutRequest{
+		Target: h.target("i-1", "2"), Kinds: all,
+	})
+	testkit.Want(t, "error", err, nil)
+	h.forge.set("1", func(r *repository) { r.admins = nil })
+	h.forge.set("2", func(r *repository) { r.refs["heads/main"] = "c2" })
+	done := h.later(25 * time.Hour)
+	testkit.Want(t, "counts", fmt.Sprint(done.Due, done.Synced, done.Broken, done.CaughtUp),
+		"2 2 1 1")
+}
