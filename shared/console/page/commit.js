@@ -16,7 +16,7 @@ export function commitView(look, one, ref) {
       const commit = await look.get(`${one}/commits/${inPath(ref)}`);
       const file = fileForm(look, one, commit.commit);
       return { nodes: [facts(look, commit), file.nodes], after: file.start };
-    }, { ref_unknown: () => t("commit.none") }),
+    }, { plain: { ref_unknown: () => t("commit.none") } }),
   };
 }
 
@@ -46,7 +46,7 @@ function fileForm(look, one, commit) {
       const text = await look.text(`${one}/files/${inPath(path)}?ref=${commit}`);
       return { nodes: text === null ? [h("p", { class: "note plain" }, t("file.binary"))]
         : content(path, text) };
-    }, { file_unknown: () => t("file.none", { path }) });
+    }, { plain: { file_unknown: () => t("file.none", { path }) } });
   };
   const submit = (event) => {
     event.preventDefault();

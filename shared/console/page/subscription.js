@@ -3,7 +3,7 @@
 import { h, outside, webAddress, whileBusy } from "./dom.js";
 import { failureOf } from "./api.js";
 import { field } from "./dialog.js";
-import { has, relativeTime, t, when } from "./language.js";
+import { has, relativeTime, t } from "./language.js";
 import { loadingPlace } from "./loading-place.js";
 import { moment, problemText } from "./parts.js";
 
@@ -40,84 +40,98 @@ function healthBadge(health) {
 export function subscriptionView(look, repository) {
   const path = `${look.path}/${encodeURIComponent(repository.key)}/subscription`;
   const place = loadingPlace("subscription");
-  const load = (said) => place.run(async () => {
+  const run = (action, plain) => {
+    place.node.querySelector(".said")?.remove();
+    return place.run(action, { keep: true, plain });
+  };
+  let choosing = false; // the form with the choices is open
+  const load = () => run(async () => {
     try {
-      return shown(await look.get(path), said);
+      return await shown(await look.get(path));
     } catch (error) {
-      if (failureOf(error).code === "subscription_unknown") return { nodes: [turnedOff(), said] };
+      if (failureOf(error).code === "subscription_unknown") return { nodes: turnedOff() };
       throw error;
     }
   });
 
-  // change makes a call and shows the subscription that it returns.
-  const change = (method, end, body, words) => place.run(async () => shown(
-    await look.call(method, path + end, body), words && h("p", { class: "fine", role: "status" }, words)));
+  // change makes a call and shows the subscription that it returns, with the sentence said.
+  const change = (method, end, body, said) => run(async () =>
+    shown(await look.call(method, path + end, body), said),
+  { input_malformed: () => t("branches.wrong") });
 
   function toggle(on, act) {
     return h("button", {
-      type: "button", role: "switch", id: "subscribe", "aria-checked": on, class: "switch", onclick: act,
+      type: "button", role: "switch", id: "subscribe", "aria-checked": String(on), class: "switch",
+      onclick: act,
     }, t("subscribe"));
   }
 
   function turnedOff() {
-    return h("div", null,
+    choosing = false;
+    if (repository.archived) return [h("p", { class: "fine" }, t("subscribe.archived"))];
+    return [
       toggle(false, () => change("PUT", "", { events: kinds, branches: [] })),
-      h("p", { class: "fine" }, repository.archived ? t("subscribe.archived") : t("subscribe.hint")));
+      h("p", { class: "fine" }, t("subscribe.hint", { platform: look.platform })),
+    ];
   }
 
-  async function unsubscribe() {
-    await place.run(async () => {
-      const { webhookLeft } = await look.call("DELETE", path);
-      return {
-        nodes: [turnedOff(), webhookLeft && h("div", { class: "note mild", role: "status" },
-          t("subscription.left", { platform: look.platform }), " ",
-          outside(webhookLeft.webhooksUrl, t("subscription.webhooks", { platform: look.platform })))],
-      };
-    });
-  }
+  const unsubscribe = () => run(async () => {
+    const { webhookLeft } = await look.call("DELETE", path);
+    return {
+      nodes: [turnedOff(), webhookLeft && h("div", { class: "note mild", role: "status" },
+        t("subscription.left", { platform: look.platform }), " ",
+        outside(webhookLeft.webhooksUrl, t("subscription.webhooks", { platform: look.platform })))],
+    };
+  });
 
-  function shown(subscription, said) {
+  async function shown(subscription, said) {
     const events = eventList(look, path);
-    const sync = h("button", {
-      type: "button", id: "sync", class: subscription.health === "broken" ? "primary" : null,
-      onclick: () => change("POST", "/sync", undefined, t("synced")),
-    }, t("sync"));
+    await events.start();
+    const broken = subscription.health === "broken";
+    const form = choices(subscription, saying(said, "saved"), (body) => change("PUT", "", body, "saved"));
+    form.open = choosing;
+    form.addEventListener("toggle", () => { choosing = form.open; });
     return {
       nodes: [
         h("div", { class: "subscription-head" }, toggle(true, unsubscribe),
           healthBadge(subscription.health)),
-        said,
-        subscription.problem && h("div", {
-          class: subscription.health === "broken" ? "note bad" : "note mild", role: "alert",
-        }, problemText(subscription.problem)),
+        subscription.problem && h("div", { class: `note ${broken ? "bad" : "mild"}`, role: "alert" },
+          problemText(subscription.problem)),
         subscription.refsNotWatched && h("p", { class: "note mild" }, t("subscription.refs")),
-        choices(subscription, (body) => change("PUT", "", body, t("saved"))),
-        h("p", { class: "marks fine" },
-          h("span", null, subscription.syncedAt
-            ? [t("subscription.synced"), " ", moment(subscription.syncedAt)]
-            : t("subscription.synced.never")),
-          subscription.waiting > 0 &&
-            h("span", null, t("subscription.waiting", { count: subscription.waiting })),
-          webAddress(subscription.webhooksUrl) && outside(subscription.webhooksUrl,
-            t("subscription.webhooks", { platform: look.platform }))),
-        h("div", { class: "row-buttons" }, sync,
-          h("button", { type: "button", id: "events-refresh", onclick: () => load() },
-            t("events.refresh"))),
+        form,
+        state(subscription),
+        h("div", { class: "row-buttons" },
+          h("button", {
+            type: "button", id: "sync", class: broken && "primary",
+            onclick: () => change("POST", "/sync", undefined, "synced"),
+          }, t("sync")),
+          h("button", { type: "button", id: "events-refresh", onclick: load }, t("events.refresh")),
+          saying(said, "synced")),
+        h("h5", null, t("events")),
         events.nodes,
       ],
-      after: events.start,
     };
   }
+
+  const state = ({ syncedAt, waiting, webhooksUrl }) => h("p", { class: "marks fine" },
+    syncedAt ? h("span", null, t("subscription.synced"), " ", moment(syncedAt))
+      : h("span", null, t("subscription.synced.never")),
+    waiting > 0 && h("span", null, t("subscription.waiting", { count: waiting })),
+    webAddress(webhooksUrl) &&
+      outside(webhooksUrl, t("subscription.webhooks", { platform: look.platform })));
 
   return {
     nodes: [h("section", { class: "subscription", "aria-labelledby": "subscription-title" },
       h("h4", { id: "subscription-title" }, t("subscription")), place.node)],
-    start: () => load(),
+    start: load,
   };
 }
 
-// choices returns the form with the kinds of changes and the branches.
-function choices(subscription, save) {
+const saying = (said, key) =>
+  said === key && h("span", { class: "fine said", role: "status" }, t(key));
+
+// choices returns the form with the kinds of changes and the branches, and what is said about it.
+function choices(subscription, said, save) {
   const boxes = kinds.map((kind) => h("input", {
     type: "checkbox", id: `events-${kind}`, value: kind, checked: subscription.events.includes(kind),
   }));
@@ -131,7 +145,8 @@ function choices(subscription, save) {
     const events = boxes.filter((box) => box.checked).map((box) => box.value);
     wrong.hidden = events.length > 0;
     if (!events.length) return boxes[0].focus();
-    return save({ events, branches: branches.value.split(/[\s,，]+/).filter(Boolean) });
+    const named = new Set(branches.value.split(/[\s,，]+/).filter(Boolean));
+    return save({ events, branches: [...named] });
   };
   return h("details", null, h("summary", null, t("subscription.choose")),
     h("form", { novalidate: true, onsubmit: submit },
@@ -139,7 +154,8 @@ function choices(subscription, save) {
         boxes.map((box) => h("label", { class: "tick", for: box.id }, box, t(`events.${box.value}`))),
         wrong),
       field(branches, t("branches.which"), { hint: t("branches.which.hint"), optional: true }),
-      h("button", { type: "submit", id: "subscription-save" }, t("save"))));
+      h("div", { class: "row-buttons" },
+        h("button", { type: "submit", id: "subscription-save" }, t("save")), said)));
 }
 
 // eventList returns the list of what was received, newest first, with the button of each that sends
@@ -147,10 +163,11 @@ function choices(subscription, save) {
 function eventList(look, path) {
   const replay = (event, place) => place.run(async () => ({
     nodes: [eventText(await look.call("POST", `${path}/deliveries/${event.delivery}/replay`))],
-  }));
+  }), { keep: true });
   const entry = (event) => {
     const place = loadingPlace(`event-${event.delivery}`);
-    place.node.replaceChildren(eventText(event));
+    place.node.setAttribute("aria-live", "polite");
+    place.node.append(eventText(event));
     return h("li", { "data-state": event.state }, place.node,
       event.state !== "ignored" && h("button", {
         type: "button", class: "quiet", id: `replay-${event.delivery}`,
@@ -178,20 +195,21 @@ function eventText(event) {
       has(type) ? t(type) : event.type, " ", h("bdi", null, name), " ",
       event.commit && h("code", null, event.commit.slice(0, 8))),
     event.titles?.length > 0 && h("p", { class: "fine" }, h("bdi", null, event.titles[0])),
-    h("p", { class: "marks fine" }, moment(event.receivedAt), h("span", null, outcome(event)),
+    h("p", { class: "marks fine" }, moment(event.receivedAt),
+      outcome(event).map((words) => h("span", null, words)),
       event.pusher && h("bdi", null, event.pusher),
       event.caughtUp && h("span", { class: "mark", title: t("event.caughtUp.hint") },
         t("event.caughtUp"))));
 }
 
-// outcome returns what came of an event, in words.
+// outcome returns what came of an event, in sentences.
 function outcome({ state, reason, answer, tries, at }) {
-  if (state === "ignored") return has(`ignored.${reason}`) ? t(`ignored.${reason}`) : t("state.ignored");
+  if (state === "ignored") return [t(has(`ignored.${reason}`) ? `ignored.${reason}` : "state.ignored")];
   const said = answer ? t("state.answer", { status: answer }) : t("state.silent");
-  if (state === "forwarded") return `${t("state.forwarded")}. ${said}`;
-  if (state === "dead") return `${t("state.dead", { tries })}. ${said}`;
-  if (!tries) return t("state.waiting");
-  return `${t("state.retry", { tries, when: relativeTime(at) })}. ${said}`;
+  if (state !== "waiting") return [t(`state.${state}`, { tries }), said];
+  if (!tries) return [t("state.waiting")];
+  const soon = Date.parse(at) - Date.now() < 60_000;
+  return [t("state.retry", { tries, when: soon ? t("soon") : relativeTime(at) }), said];
 }
 
 // pagedList returns the nodes of a list that is extended page by page, and start, which loads the
@@ -223,5 +241,5 @@ function pagedList({ id, label, none, load, entry }) {
       more.hidden = false;
     }
   }
-  return { nodes: [h("h5", null, label), list, state, trouble, more], start: next };
+  return { nodes: [list, state, trouble, more], start: next };
 }

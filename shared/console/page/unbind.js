@@ -68,8 +68,9 @@ function told(app, binding, ended) {
 // left returns the list of the webhooks that could not be removed, if there are any.
 function left({ webhooksLeft }) {
   if (!webhooksLeft?.length) return null;
-  return [" ", t("unbound.webhooks"), " ",
-    webhooksLeft.map(({ repository, webhooksUrl }) => [outside(webhooksUrl, repository), " "])];
+  return [h("p", null, t("unbound.webhooks")),
+    h("ul", { id: "webhooks-left" }, webhooksLeft.map(({ repository, webhooksUrl }) =>
+      h("li", null, outside(webhooksUrl, h("bdi", null, repository)))))];
 }
 
 // check asks the platform now. In a deployment without that function the buttons disappear.
