@@ -20,6 +20,7 @@ const hostileName = `<img src=x onerror="document.title='run'">&amp;` + "\u202e\
 // have.
 type shelf struct {
 	url string
+	mux *http.ServeMux
 
 	mu     sync.Mutex
 	answer func(search, cursor string) (status int, body any)
@@ -27,8 +28,8 @@ type shelf struct {
 
 func newShelf(t *testing.T) *shelf {
 	t.Helper()
-	s := &shelf{}
 	mux := http.NewServeMux()
+	s := &shelf{mux: mux}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.url = server.URL

@@ -1,9 +1,9 @@
 // A commit, and a file of it: the Dockerfile, or another one.
 
-import { failureOf } from "./api.js";
-import { h, outside, whileBusy } from "./dom.js";
+import { h, outside } from "./dom.js";
 import { t, when } from "./language.js";
-import { copyRow, problemText } from "./parts.js";
+import { loadingPlace } from "./loading-place.js";
+import { copyRow } from "./parts.js";
 import { base64url } from "./signin.js";
 
 // commitView returns the nodes of the commit that a ref points at, and start, which loads it. one
@@ -16,41 +16,8 @@ export function commitView(look, one, ref) {
       const commit = await look.get(`${one}/commits/${inPath(ref)}`);
       const file = fileForm(look, one, commit.commit);
       return { nodes: [facts(look, commit), file.nodes], after: file.start };
-    }, { ref_unknown: () => t("commit.none") }),
+    }, { plain: { ref_unknown: () => t("commit.none") } }),
   };
-}
-
-// loadingPlace returns a place, and run, which shows in it the nodes that an action returns, or the
-// action's failure with a button to try again. Of two runs, the later one counts. plain has a
-// sentence for some failures, by their code.
-function loadingPlace(id) {
-  const node = h("div", { id, class: "panel", tabindex: "-1" });
-  let runs = 0;
-  async function run(action, plain = {}) {
-    const mine = ++runs;
-    const focused = node.contains(document.activeElement);
-    node.replaceChildren(h("p", { class: "fine", role: "status" }, t("loading")));
-    if (focused) node.focus();
-    let result;
-    try {
-      result = await whileBusy(action);
-    } catch (error) {
-      const failure = failureOf(error);
-      result = { nodes: failed(failure, plain[failure.code], () => run(action, plain)) };
-    }
-    if (mine !== runs) return;
-    node.replaceChildren(...result.nodes.flat(Infinity).filter(Boolean));
-    await result.after?.();
-  }
-  return { node, run };
-}
-
-function failed(failure, plain, again) {
-  if (plain) return [h("p", { class: "note plain", role: "status" }, plain())];
-  return [
-    h("div", { class: "note bad", role: "alert" }, problemText(failure.problem)),
-    failure.transient && h("button", { type: "button", onclick: again }, t("retry")),
-  ];
 }
 
 function facts(look, { commit, committedAt, message, url }) {
@@ -79,7 +46,7 @@ function fileForm(look, one, commit) {
       const text = await look.text(`${one}/files/${inPath(path)}?ref=${commit}`);
       return { nodes: text === null ? [h("p", { class: "note plain" }, t("file.binary"))]
         : content(path, text) };
-    }, { file_unknown: () => t("file.none", { path }) });
+    }, { plain: { file_unknown: () => t("file.none", { path }) } });
   };
   const submit = (event) => {
     event.preventDefault();

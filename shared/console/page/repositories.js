@@ -7,6 +7,7 @@ import { h, outside, webAddress } from "./dom.js";
 import { has, t } from "./language.js";
 import { copyRow, platformTitle } from "./parts.js";
 import { searchList } from "./search-list.js";
+import { subscriptionView, subscriptionsView } from "./subscription.js";
 
 // repositories opens the drawer with the list. The views that it leads to cover the list.
 export async function repositories(app, platform) {
@@ -14,8 +15,10 @@ export async function repositories(app, platform) {
   const look = {
     platform: platformTitle(app.platform(platform)),
     credential: `${app.api.origin}${binding}/credential`,
+    binding,
     path: `${binding}/repositories`,
     get: (path) => read(() => app.api.get(path)),
+    call: (method, path, body) => read(() => app.api.call(method, path, { body })),
     text: (path) => read(() => app.api.text(path)),
   };
   async function read(call) {
@@ -40,7 +43,16 @@ export async function repositories(app, platform) {
       type: "button", class: "choice", onclick: () => openRepository(look, views, repository),
     }, h("bdi", { class: "choice-name" }, repository.name), marks(repository)),
   });
-  const views = viewStack(list.nodes);
+  const subscribed = () => {
+    const view = subscriptionsView(look, (repository) => openRepository(look, views, repository));
+    views.open(t("repositories.back"), t("subscriptions"), view.nodes);
+    return view.start();
+  };
+  const views = viewStack([
+    h("p", null, h("button", { type: "button", id: "subscriptions", onclick: subscribed },
+      t("subscriptions"))),
+    list.nodes,
+  ]);
   openDrawer(t("repositories.title", { platform: look.platform }), views.node);
   await list.start();
 }
@@ -91,13 +103,16 @@ function marks({ visibility, defaultBranch, archived, empty }) {
 function openRepository(look, views, repository) {
   const { name, url, webUrl, empty } = repository;
   const helper = helperLine(url, look.credential);
+  const subscription = subscriptionView(look, repository);
   views.open(t("repositories.back"), h("bdi", null, name),
     marks(repository),
     webAddress(webUrl) && h("p", null, outside(webUrl, t("repository.web", { platform: look.platform }))),
     webAddress(url) && copyRow("clone", t("repository.clone"), url),
     helper && copyRow("helper", t("repository.helper"), helper, t("repository.helper.hint")),
+    subscription.nodes,
     empty ? h("p", { class: "note plain" }, t("repository.empty.text"))
       : refs(look, views, repository));
+  subscription.start();
 }
 
 // plainAddress is an address that means only itself in a shell's command.

@@ -55,13 +55,22 @@ function told(app, binding, ended) {
   const name = platformTitle(app.platform(binding.platform));
   byId(`bind-${binding.platform}`)?.focus(); // the button that was pressed is gone
   if (ended.revoked) {
-    app.say("good", t("unbound.revoked", { platform: name }));
+    app.say("good", t("unbound.revoked", { platform: name }), left(ended));
     return;
   }
   const lives = binding.status === "revoked" || binding.status === "expired"
     ? t("unbound.dead") : t(`unbound.kept.${binding.method}`, { platform: name });
   app.say("good", t("unbound.now", { platform: name }), " ", lives, " ",
-    ended.revokeUrl && outside(ended.revokeUrl, t("unbound.where", { platform: name })));
+    ended.revokeUrl && outside(ended.revokeUrl, t("unbound.where", { platform: name })),
+    left(ended));
+}
+
+// left returns the list of the webhooks that could not be removed, if there are any.
+function left({ webhooksLeft }) {
+  if (!webhooksLeft?.length) return null;
+  return [h("p", null, t("unbound.webhooks")),
+    h("ul", { id: "webhooks-left" }, webhooksLeft.map(({ repository, webhooksUrl }) =>
+      h("li", null, outside(webhooksUrl, h("bdi", null, repository)))))];
 }
 
 // check asks the platform now. In a deployment without that function the buttons disappear.

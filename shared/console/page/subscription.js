@@ -1,0 +1,245 @@
+// The subscription of a repository: which of its changes are forwarded, and what came of each.
+
+import { h, outside, webAddress, whileBusy } from "./dom.js";
+import { failureOf } from "./api.js";
+import { field } from "./dialog.js";
+import { has, relativeTime, t } from "./language.js";
+import { loadingPlace } from "./loading-place.js";
+import { moment, problemText } from "./parts.js";
+
+const kinds = ["push", "tag", "merge"];
+
+// subscriptionsView returns the nodes of the list of a binding's subscriptions, and start, which
+// loads it. open shows one repository.
+export function subscriptionsView(look, open) {
+  const entry = ({ repository, health, problem, waiting }) => h("li", null,
+    h("button", {
+      type: "button", class: "choice", onclick: () => open(repository),
+    }, h("bdi", { class: "choice-name" }, repository.name),
+    h("span", { class: "marks fine" }, healthBadge(health), problem && h("span", null, problem.title),
+      waiting > 0 && h("span", null, t("subscription.waiting", { count: waiting })))));
+  return pagedList({
+    id: "subscription-list",
+    label: t("subscriptions"),
+    none: t("subscriptions.none"),
+    load: async (cursor) => {
+      const page = await look.get(`${look.binding}/subscriptions${cursorQuery(cursor)}`);
+      return { items: page.subscriptions, cursor: page.cursor };
+    },
+    entry,
+  });
+}
+
+const cursorQuery = (cursor) => (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+
+function healthBadge(health) {
+  return h("span", { class: "badge", "data-health": health }, t(`health.${health}`));
+}
+
+// subscriptionView returns the nodes about a repository's subscription, and start, which loads it.
+export function subscriptionView(look, repository) {
+  const path = `${look.path}/${encodeURIComponent(repository.key)}/subscription`;
+  const place = loadingPlace("subscription");
+  const run = (action, plain) => {
+    place.node.querySelector(".said")?.remove();
+    return place.run(action, { keep: true, plain });
+  };
+  let choosing = false; // the form with the choices is open
+  const load = () => run(async () => {
+    try {
+      return await shown(await look.get(path));
+    } catch (error) {
+      if (failureOf(error).code === "subscription_unknown") return { nodes: turnedOff() };
+      throw error;
+    }
+  });
+
+  // change makes a call and shows the subscription that it returns, with the sentence said.
+  const change = (method, end, body, said) => run(async () =>
+    shown(await look.call(method, path + end, body), said),
+  { input_malformed: () => t("branches.wrong") });
+
+  function toggle(on, act) {
+    return h("button", {
+      type: "button", role: "switch", id: "subscribe", "aria-checked": String(on), class: "switch",
+      onclick: act,
+    }, t("subscribe"));
+  }
+
+  function turnedOff() {
+    choosing = false;
+    if (repository.archived) return [h("p", { class: "fine" }, t("subscribe.archived"))];
+    return [
+      toggle(false, () => change("PUT", "", { events: kinds, branches: [] })),
+      h("p", { class: "fine" }, t("subscribe.hint", { platform: look.platform })),
+    ];
+  }
+
+  const unsubscribe = () => run(async () => {
+    const { webhookLeft } = await look.call("DELETE", path);
+    return {
+      nodes: [turnedOff(), webhookLeft && h("div", { class: "note mild", role: "status" },
+        t("subscription.left", { platform: look.platform }), " ",
+        outside(webhookLeft.webhooksUrl, t("subscription.webhooks", { platform: look.platform })))],
+    };
+  });
+
+  async function shown(subscription, said) {
+    const events = eventList(look, path);
+    await events.start();
+    const broken = subscription.health === "broken";
+    const form = choices(subscription, saying(said, "saved"), (body) => change("PUT", "", body, "saved"));
+    form.open = choosing;
+    form.addEventListener("toggle", () => { choosing = form.open; });
+    return {
+      nodes: [
+        h("div", { class: "subscription-head" }, toggle(true, unsubscribe),
+          healthBadge(subscription.health)),
+        subscription.problem && h("div", { class: `note ${broken ? "bad" : "mild"}`, role: "alert" },
+          problemText(subscription.problem)),
+        subscription.refsNotWatched && h("p", { class: "note mild" }, t("subscription.refs")),
+        form,
+        state(subscription),
+        h("div", { class: "row-buttons" },
+          h("button", {
+            type: "button", id: "sync", class: broken && "primary",
+            onclick: () => change("POST", "/sync", undefined, "synced"),
+          }, t("sync")),
+          h("button", { type: "button", id: "events-refresh", onclick: load }, t("events.refresh")),
+          saying(said, "synced")),
+        h("h5", null, t("events")),
+        events.nodes,
+      ],
+    };
+  }
+
+  const state = ({ syncedAt, waiting, webhooksUrl }) => h("p", { class: "marks fine" },
+    syncedAt ? h("span", null, t("subscription.synced"), " ", moment(syncedAt))
+      : h("span", null, t("subscription.synced.never")),
+    waiting > 0 && h("span", null, t("subscription.waiting", { count: waiting })),
+    webAddress(webhooksUrl) &&
+      outside(webhooksUrl, t("subscription.webhooks", { platform: look.platform })));
+
+  return {
+    nodes: [h("section", { class: "subscription", "aria-labelledby": "subscription-title" },
+      h("h4", { id: "subscription-title" }, t("subscription")), place.node)],
+    start: load,
+  };
+}
+
+const saying = (said, key) =>
+  said === key && h("span", { class: "fine said", role: "status" }, t(key));
+
+// choices returns the form with the kinds of changes and the branches, and what is said about it.
+function choices(subscription, said, save) {
+  const boxes = kinds.map((kind) => h("input", {
+    type: "checkbox", id: `events-${kind}`, value: kind, checked: subscription.events.includes(kind),
+  }));
+  const branches = h("input", {
+    id: "branches", type: "text", value: subscription.branches.join(", "), autocomplete: "off",
+    autocapitalize: "none", spellcheck: "false",
+  });
+  const wrong = h("p", { class: "missing", role: "alert", hidden: true }, t("events.required"));
+  const submit = (event) => {
+    event.preventDefault();
+    const events = boxes.filter((box) => box.checked).map((box) => box.value);
+    wrong.hidden = events.length > 0;
+    if (!events.length) return boxes[0].focus();
+    const named = new Set(branches.value.split(/[\s,，]+/).filter(Boolean));
+    return save({ events, branches: [...named] });
+  };
+  return h("details", null, h("summary", null, t("subscription.choose")),
+    h("form", { novalidate: true, onsubmit: submit },
+      h("fieldset", null, h("legend", null, t("events.which")),
+        boxes.map((box) => h("label", { class: "tick", for: box.id }, box, t(`events.${box.value}`))),
+        wrong),
+      field(branches, t("branches.which"), { hint: t("branches.which.hint"), optional: true }),
+      h("div", { class: "row-buttons" },
+        h("button", { type: "submit", id: "subscription-save" }, t("save")), said)));
+}
+
+// eventList returns the list of what was received, newest first, with the button of each that sends
+// it again.
+function eventList(look, path) {
+  const replay = (event, place) => place.run(async () => ({
+    nodes: [eventText(await look.call("POST", `${path}/deliveries/${event.delivery}/replay`))],
+  }), { keep: true });
+  const entry = (event) => {
+    const place = loadingPlace(`event-${event.delivery}`);
+    place.node.setAttribute("aria-live", "polite");
+    place.node.append(eventText(event));
+    return h("li", { "data-state": event.state }, place.node,
+      event.state !== "ignored" && h("button", {
+        type: "button", class: "quiet", id: `replay-${event.delivery}`,
+        "aria-label": t("replay.label", { number: event.delivery }),
+        onclick: () => replay(event, place),
+      }, t("replay")));
+  };
+  return pagedList({
+    id: "event-list",
+    label: t("events"),
+    none: t("events.none"),
+    load: async (cursor) => {
+      const page = await look.get(`${path}/deliveries${cursorQuery(cursor)}`);
+      return { items: page.deliveries, cursor: page.cursor };
+    },
+    entry,
+  });
+}
+
+function eventText(event) {
+  const name = (event.ref ?? "").replace(/^refs\/(heads|tags)\//, "");
+  const type = `source.${event.type.replace(/^source\./, "")}`;
+  return h("div", { class: "event" },
+    h("p", { class: "event-words" },
+      has(type) ? t(type) : event.type, " ", h("bdi", null, name), " ",
+      event.commit && h("code", null, event.commit.slice(0, 8))),
+    event.titles?.length > 0 && h("p", { class: "fine" }, h("bdi", null, event.titles[0])),
+    h("p", { class: "marks fine" }, moment(event.receivedAt),
+      outcome(event).map((words) => h("span", null, words)),
+      event.pusher && h("bdi", null, event.pusher),
+      event.caughtUp && h("span", { class: "mark", title: t("event.caughtUp.hint") },
+        t("event.caughtUp"))));
+}
+
+// outcome returns what came of an event, in sentences.
+function outcome({ state, reason, answer, tries, at }) {
+  if (state === "ignored") return [t(has(`ignored.${reason}`) ? `ignored.${reason}` : "state.ignored")];
+  const said = answer ? t("state.answer", { status: answer }) : t("state.silent");
+  if (state !== "waiting") return [t(`state.${state}`, { tries }), said];
+  if (!tries) return [t("state.waiting")];
+  const soon = Date.parse(at) - Date.now() < 60_000;
+  return [t("state.retry", { tries, when: soon ? t("soon") : relativeTime(at) }), said];
+}
+
+// pagedList returns the nodes of a list that is extended page by page, and start, which loads the
+// first page. load returns items and a cursor.
+function pagedList({ id, label, none, load, entry }) {
+  const list = h("ul", { id, class: "choices", "aria-label": label });
+  const state = h("p", { class: "fine", role: "status" });
+  const trouble = h("div", { class: "note bad", role: "alert", hidden: true });
+  const more = h("button", { type: "button", id: `${id}-more`, hidden: true, onclick: () => next() });
+  let cursor = "";
+  async function next() {
+    trouble.hidden = true;
+    state.textContent = t("loading");
+    try {
+      const page = await whileBusy(() => load(cursor));
+      const items = page.items.map(entry);
+      const pressed = document.activeElement === more;
+      list.append(...items);
+      cursor = page.cursor ?? "";
+      state.textContent = list.childElementCount ? "" : none;
+      more.textContent = t("list.more");
+      more.hidden = !cursor;
+      if (pressed) items[0]?.querySelector("button")?.focus();
+    } catch (error) {
+      state.textContent = "";
+      trouble.replaceChildren(problemText(failureOf(error).problem));
+      trouble.hidden = false;
+      more.textContent = t("retry");
+      more.hidden = false;
+    }
+  }
+  return { nodes: [list, state, trouble, more], start: next };
+}
