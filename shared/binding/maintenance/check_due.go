@@ -138,7 +138,7 @@ func (c checker) instanceGone(
 	if c.ledger.Now().Sub(rec.MissingSince) < missingInstancePeriod {
 		return rec, false, nil
 	}
-	old, err := c.ledger.Unbind(ctx, rec.Key, nil, binding.User{})
+	old, err := c.ledger.Unbind(ctx, rec.Key, binding.Match{}, binding.User{})
 	if err == nil {
 		event.Audit(ctx, c.ledger.Log, event.Entry{
 			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,

@@ -138,5 +138,7 @@ export function bindingPath({ region, id }, platform) {
   return platform ? `${all}/${encodeURIComponent(platform)}` : all;
 }
 
-// ifMatch returns the header that permits a change only if the binding is still as it was shown.
-export const ifMatch = (binding) => (binding?.etag ? { "If-Match": `"${binding.etag}"` } : {});
+// ifUnchanged returns the header that permits a change only if the binding is still as it was shown:
+// this one, or none.
+export const ifUnchanged = (binding) =>
+  (binding?.etag ? { "If-Match": `"${binding.etag}"` } : { "If-None-Match": "*" });
