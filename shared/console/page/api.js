@@ -130,6 +130,17 @@ export class Api {
   get(path, headers) {
     return this.call("GET", path, { headers });
   }
+
+  // instances returns all pages of the list.
+  async instances() {
+    const all = [];
+    for (let query = ""; query !== null;) {
+      const { instances, cursor } = await this.get("/v1/instances" + query);
+      all.push(...instances);
+      query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : null;
+    }
+    return all;
+  }
 }
 
 // bindingPath returns the path of an instance's bindings, or of one of them.
