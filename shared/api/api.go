@@ -138,9 +138,11 @@ type Routes func(a *API, mux *http.ServeMux)
 
 // Open returns the API that the configuration describes.
 func Open(c config.Config, d Dependencies) (*API, error) {
-	instances, err := instance.Open(c.Instances, instance.Options{Now: d.Now, ACR: instance.ACR{
-		Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Credentials: d.Credentials,
-	}})
+	instances, err := instance.Open(c.Instances, instance.Options{
+		Now: d.Now, Log: d.Log, ACR: instance.ACR{
+			Account: c.ACRAccount, URL: c.Alibaba.ACRURL, Credentials: d.Credentials,
+		},
+	})
 	if err != nil {
 		return nil, err // each line of it names the variable
 	}

@@ -168,6 +168,27 @@ func TestUnbindIsIdempotent(t *testing.T) {
 	}
 }
 
+func TestIfNoneMatchBindsOnlyWhereNothingIsBound(t *testing.T) {
+	w := newWorld(t)
+	first := func(value string) reply {
+		return w.do(request{
+			method: "PUT", path: home + "/gitlab", body: gitlab(),
+			header: map[string]string{"If-None-Match": value},
+		})
+	}
+	first(`"etag"`).refused(problem.InputMalformed, "")
+	etag := first("*").ok().header.Get("ETag")
+	w.box.ResetLog()
+	first("*").refused(problem.PreconditionFailed, "")
+	if n := w.box.Count(sandbox.GitLab); n != 0 {
+		t.Errorf("the platform was asked %d times for what was not to be done", n)
+	}
+	w.do(request{
+		method: "DELETE", path: home + "/gitlab", header: map[string]string{"If-Match": etag},
+	}).ok()
+	first("*").ok()
+}
+
 func TestIfMatchRefusesAChangeOfAnotherBinding(t *testing.T) {
 	w := newWorld(t)
 	put := func(condition string) reply {

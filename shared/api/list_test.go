@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +50,86 @@ func TestA15_ACallerListsTheInstancesThatItMaySee(t *testing.T) {
 		}
 		if strings.Join(got, " ") != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.claims, got, tt.want)
+		}
+	}
+}
+
+// instances lists the instances through all pages, as region/id, and counts the pages.
+func (w *world) instances(query url.Values, as string) (all []string, pages int) {
+	w.t.Helper()
+	for range 100 {
+		r := w.do(request{method: "GET", path: "/v1/instances?" + query.Encode(), as: as}).ok()
+		pages++
+		for _, i := range r.list("instances") {
+			all = append(all, fmt.Sprint(i["region"], "/", i["id"]))
+		}
+		cursor := r.text("cursor")
+		if cursor == "" {
+			return all, pages
+		}
+		query.Set("cursor", cursor)
+	}
+	w.t.Fatal("the list has no end")
+	return nil, 0
+}
+
+func TestManyInstancesAreListedInPages(t *testing.T) {
+	const n = 2500
+	var catalogue strings.Builder
+	named := make([]string, n)
+	var team99 []string
+	for i := range n {
+		named[i] = fmt.Sprintf("r%d/i%06d", i/(n/2), i)
+		fmt.Fprintf(&catalogue, `,{"type":"personal","region":"r%d","id":"i%06d","name":"Team %d"}`,
+			i/(n/2), i, i%1000)
+		if strings.HasPrefix(fmt.Sprint(i%1000), "99") {
+			team99 = append(team99, named[i])
+		}
+	}
+	file := filepath.Join(t.TempDir(), "instances.json")
+	text := `{"acme":[` + catalogue.String()[1:] + `],"beta":[]}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, env("BINDERY_INSTANCES", "file://"+file))
+	some := append(slices.Clone(named[:99]), named[n-1], named[0], "r0/none", "r9/i000001")
+	few := w.issuer.token(t, map[string]any{"instances": some})
+	for _, tt := range []struct {
+		about, as string
+		query     url.Values
+		want      []string
+		pages     int
+	}{
+		{"all", "", url.Values{}, named, 3},
+		{"a name", "", url.Values{"search": {"tEAM 99"}}, team99, 1},
+		{"an id", "", url.Values{"search": {"I002499"}}, named[n-1:], 1},
+		{"a region", "", url.Values{"search": {"R1"}}, named[n/2:], 2},
+		{"nothing", "", url.Values{"search": {"team-"}}, []string{}, 1},
+		{"a limited token", few, url.Values{}, append(slices.Clone(named[:99]), named[n-1]), 1},
+		{"a limited token's search", few, url.Values{"search": {"2499"}}, named[n-1:], 1},
+	} {
+		got, pages := w.instances(tt.query, tt.as)
+		if !slices.Equal(got, tt.want) || pages != tt.pages {
+			t.Errorf("%s: got %d instances in %d pages, want %d in %d", tt.about, len(got), pages,
+				len(tt.want), tt.pages)
+		}
+	}
+	// A cursor shows nothing that its caller may not see.
+	cursor := w.get("/v1/instances").ok().text("cursor")
+	one := w.issuer.token(t, map[string]any{"instances": named[n-1:]})
+	got, _ := w.instances(url.Values{"cursor": {cursor}}, one)
+	if !slices.Equal(got, named[n-1:]) {
+		t.Errorf("with another caller's cursor: got %q", got)
+	}
+	for query, want := range map[string][2]string{
+		"cursor=x": {"cursor", "cursor"}, "cursor=bm8": {"cursor", "cursor"},
+		"cursor=" + cursor + "&cursor=" + cursor: {"cursor", "doubled"},
+		"search=" + strings.Repeat("a", 257):     {"search", "too_long"},
+		"search=%00":                             {"search", "characters"},
+	} {
+		r := w.get("/v1/instances?"+query).refused(problem.InputMalformed, want[1])
+		if detail := r.text("detail"); !strings.Contains(detail, want[0]) {
+			t.Errorf("%.40s: got %q, want the field %s", query, detail, want[0])
 		}
 	}
 }

@@ -71,6 +71,10 @@ func (a *API) confirm(ctx context.Context, c call) (answer, error) {
 	if err := decode(c, &body); err != nil {
 		return answer{}, err
 	}
+	match, err := condition(c)
+	if err != nil {
+		return answer{}, err
+	}
 	i, err := a.find(ctx, c, body.Instance.Region, body.Instance.ID)
 	if err != nil {
 		return answer{}, err
@@ -80,6 +84,7 @@ func (a *API) confirm(ctx context.Context, c call) (answer, error) {
 		ID:               c.PathValue("id"),
 		Instance:         i,
 		ConfirmationCode: body.ConfirmationCode,
+		Match:            match,
 	})
 	if err != nil {
 		return answer{}, err

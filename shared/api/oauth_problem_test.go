@@ -380,3 +380,28 @@ func TestConcurrentCallsAreLimited(t *testing.T) {
 		t.Errorf("got %d, Retry-After %q", r.status, r.header.Get("Retry-After"))
 	}
 }
+
+// A confirm changes only the binding that its user was shown; the same confirm again has the same
+// answer, although the binding isn't that one any more.
+func TestAConfirmWithAConditionReplacesNoOtherBinding(t *testing.T) {
+	w := newConsentWorld(t)
+	confirm := func(a attempt, code, header, value string) reply {
+		r := confirmation(a.id, code)
+		r.header = map[string]string{header: value}
+		return w.do(r)
+	}
+	first := w.start(sandbox.GitHub)
+	code := newBrowser(w).confirmationCode(first, "alice")
+	confirm(first, code, "If-Match", "*").refused(problem.PreconditionFailed, "")
+	confirm(first, code, "If-None-Match", "*").ok()
+	etag := confirm(first, code, "If-None-Match", "*").ok().header.Get("ETag")
+
+	second := w.start(sandbox.GitHub)
+	code = newBrowser(w).confirmationCode(second, "bob")
+	confirm(second, code, "If-None-Match", "*").refused(problem.PreconditionFailed, "")
+	confirm(second, code, "If-Match", `"other"`).refused(problem.PreconditionFailed, "")
+	w.boundTo(home, sandbox.GitHub, "alice")
+	confirm(second, code, "If-Match", etag).ok()
+	confirm(second, code, "If-Match", etag).ok()
+	w.boundTo(home, sandbox.GitHub, "bob")
+}

@@ -90,7 +90,8 @@ func TestAPreflightListsWhatTheConsoleSends(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"Authorization", "Content-Type", "If-Match", "Accept-Language", "Bindery-Confirmation-Code",
+		"Authorization", "Content-Type", "If-Match", "If-None-Match", "Accept-Language",
+		"Bindery-Confirmation-Code",
 	} {
 		if !strings.Contains(r.header.Get("Access-Control-Allow-Headers"), want) {
 			t.Errorf("%s is not allowed", want)

@@ -194,16 +194,21 @@ func flag(c call, name string) (bool, error) {
 	return false, malformed(name, "type")
 }
 
-// ifMatch returns the condition of a PUT or DELETE (RFC 9110, 13.1.1). It also accepts an ETag
+// condition returns the condition of a change (RFC 9110, 13.1). It also accepts an ETag
 // without quotes, which is how the JSON of a binding holds it. A weak ETag matches nothing.
-func ifMatch(c call) binding.Match {
-	var match binding.Match
+func condition(c call) (match binding.Match, err error) {
 	for _, line := range c.Header.Values("If-Match") {
 		for tag := range strings.SplitSeq(line, ",") {
-			match = append(match, strings.Trim(strings.TrimSpace(tag), `"`))
+			match.ETags = append(match.ETags, strings.Trim(strings.TrimSpace(tag), `"`))
 		}
 	}
-	return match
+	for _, line := range c.Header.Values("If-None-Match") {
+		if strings.TrimSpace(line) != "*" {
+			return match, malformed("If-None-Match", "")
+		}
+		match.Unbound = true
+	}
+	return match, nil
 }
 
 // parseTime parses a time in the form of RFC 3339. An empty value is the zero time.

@@ -206,7 +206,8 @@ func (a *API) cors(next http.Handler) http.Handler {
 		}
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, Content-Type, If-Match, Accept-Language, Bindery-Confirmation-Code")
+			"Authorization, Content-Type, If-Match, If-None-Match, Accept-Language, "+
+				"Bindery-Confirmation-Code")
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})

@@ -7,6 +7,8 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/connect"
+	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/repository"
 	"bindery/shared/instance"
 )
 
@@ -37,29 +39,35 @@ func (a *API) platforms(context.Context, call) (answer, error) {
 
 type instancesJSON struct {
 	Instances []instance.Instance `json:"instances"`
+	Cursor    *string             `json:"cursor"`
 }
 
 func (a *API) listInstances(ctx context.Context, c call) (answer, error) {
+	search, cursor, err := page(c)
+	if err == nil {
+		err = repository.CheckSearch(search)
+	}
+	if err != nil {
+		return answer{}, err
+	}
 	list, err := a.visible(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: instancesJSON{list}}, nil
+	found, err := list.Page(instance.Query{Search: search, Cursor: cursor})
+	if err != nil { // only of a cursor
+		return answer{}, ledger.BadCursor()
+	}
+	return answer{body: instancesJSON{found.Instances, text(found.Cursor)}}, nil
 }
 
 // visible lists the account's instances that the caller may see.
-func (a *API) visible(ctx context.Context, c call) ([]instance.Instance, error) {
-	all, err := a.instances.List(ctx, c.by.Account)
-	if err != nil {
-		return nil, err
+func (a *API) visible(ctx context.Context, c call) (instance.List, error) {
+	list, err := a.instances.List(ctx, c.by.Account)
+	if c.by.Narrowed {
+		list = list.Only(c.by.Instances)
 	}
-	list := []instance.Instance{}
-	for _, i := range all {
-		if c.by.Sees(i.Region, i.ID) {
-			list = append(list, i)
-		}
-	}
-	return list, nil
+	return list, err
 }
 
 type instanceBindingsJSON struct {

@@ -43,6 +43,10 @@ func (a *API) bindToken(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	match, err := condition(c)
+	if err != nil {
+		return answer{}, err
+	}
 	var body tokenBindJSON
 	if err := decode(c, &body); err != nil {
 		return answer{}, err
@@ -56,7 +60,7 @@ func (a *API) bindToken(ctx context.Context, c call) (answer, error) {
 		Instance:   i,
 		Platform:   platform,
 		Submission: submission,
-		Match:      ifMatch(c),
+		Match:      match,
 		Revoke:     revoke,
 	})
 	if err != nil {

@@ -34,11 +34,15 @@ func (a *API) unbind(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	match, err := condition(c)
+	if err != nil {
+		return answer{}, err
+	}
 	out, err := a.connect.Unbind(ctx, connect.UnbindRequest{
 		By:       c.user(),
 		Instance: i,
 		Platform: platform,
-		Match:    ifMatch(c),
+		Match:    match,
 		Revoke:   revoke,
 	})
 	if err != nil {

@@ -27,10 +27,14 @@ func TestAGateInFrontOfThePlatformEndsNoBinding(t *testing.T) {
 				if r.text("status") != "bound" && r.text("status") != "unreachable" {
 					t.Errorf("%s, %s: the status is %s", platform, kind, r.text("status"))
 				}
+				if unsettled, _ := r.json()["checkProblem"].(map[string]any); unsettled["code"] !=
+					string(problem.PlatformError) {
+					t.Errorf("%s, %s: the check ended with %v", platform, kind, unsettled["code"])
+				}
 			}
 			w.box.SetFault(platform, sandbox.Fault{Kind: sandbox.FaultNone})
 			r := asking("POST", path+"/check", false)(w, "en").ok()
-			if r.text("status") != "bound" {
+			if r.text("status") != "bound" || r.json()["checkProblem"] != nil {
 				t.Errorf("%s, after %s: the status is %s", platform, kind, r.text("status"))
 			}
 		}

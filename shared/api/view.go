@@ -77,6 +77,7 @@ type bindingJSON struct {
 	BoundAt        *time.Time         `json:"boundAt"`
 	BoundBy        string             `json:"boundBy"`
 	Problem        *problem.Details   `json:"problem"`
+	CheckProblem   *problem.Details   `json:"checkProblem,omitempty"`
 	Warnings       []problem.Details  `json:"warnings"`
 }
 
@@ -109,6 +110,10 @@ func bindingOf(v binding.View, lang problem.Language) any {
 	if rec.Problem != nil {
 		p := rec.Problem.DetailsIn(lang)
 		out.Problem = &p
+	}
+	if v.CheckProblem != nil {
+		p := v.CheckProblem.DetailsIn(lang)
+		out.CheckProblem = &p
 	}
 	for _, w := range rec.Warnings {
 		out.Warnings = append(out.Warnings, w.DetailsIn(lang))

@@ -120,7 +120,7 @@ func TestARefusedBindChangesNothing(t *testing.T) {
 			in.Platform = provider.GitHub
 		}, problem.MethodMismatch},
 		{"another tag", func(in *connect.TokenBindRequest) {
-			in.Match = binding.Match{"0123"}
+			in.Match = binding.Match{ETags: []string{"0123"}}
 		}, problem.PreconditionFailed},
 	} {
 		for _, id := range []string{"i-1", "i-2"} {
@@ -169,14 +169,14 @@ func TestOnlyTheBindThatReadTheTagWins(t *testing.T) {
 	b := newHarness(t)
 	first := b.mustBind("i-1", aliceToken)
 	in := b.gitLab("i-1", bobToken)
-	in.Match = binding.Match{first.Record.Revision}
+	in.Match = binding.Match{ETags: []string{first.Record.Revision}}
 	if _, err := b.Connect.BindToken(context.Background(), in); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Connect.BindToken(context.Background(), in)
 	testkit.WantCode(t, "the same tag again", err, problem.PreconditionFailed)
 	in = b.gitLab("i-2", bobToken)
-	in.Match = binding.Match{"*"}
+	in.Match = binding.Match{ETags: []string{"*"}}
 	_, err = b.Connect.BindToken(context.Background(), in)
 	testkit.WantCode(t, "any tag, of an unbound one", err, problem.PreconditionFailed)
 }

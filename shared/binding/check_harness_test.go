@@ -139,8 +139,8 @@ type gone struct {
 	is, unreadable bool
 }
 
-func (g *gone) List(context.Context, string) ([]instance.Instance, error) {
-	return nil, errors.New("List is not used")
+func (g *gone) List(context.Context, string) (instance.List, error) {
+	return instance.List{}, errors.New("List is not used")
 }
 
 func (g *gone) Find(_ context.Context, _, _, id string) (instance.Instance, error) {

@@ -21,9 +21,9 @@ func TestAFullListRefusesBindsAndNotTheUnbind(t *testing.T) {
 	refuse := func(what string) {
 		t.Helper()
 		in := b.gitLab("i-1", bobToken)
-		in.Match = binding.Match{b.row("i-1", provider.GitLab).Revision}
+		in.Match = binding.Match{ETags: []string{b.row("i-1", provider.GitLab).Revision}}
 		if b.opens("i-1") == "" {
-			in.Match = nil
+			in.Match = binding.Match{}
 		}
 		_, err := b.Connect.BindToken(context.Background(), in)
 		testkit.WantCode(t, what, err, problem.Conflict)

@@ -87,7 +87,7 @@ func TestOfManyBindsWithOneTagOneWins(t *testing.T) {
 	for range actors {
 		all.Go(func() {
 			in := b.gitLab("i-1", bobToken)
-			in.Match = binding.Match{stamp}
+			in.Match = binding.Match{ETags: []string{stamp}}
 			_, err := b.Connect.BindToken(context.Background(), in)
 			won <- err == nil
 			if err != nil && !problem.Is(err, problem.Conflict) &&

@@ -134,16 +134,24 @@ func (b Record) Doubted() bool {
 // Bound reports whether the record points at a secret.
 func (b Record) Bound() bool { return b.Token.Secret != "" }
 
-// Match is the condition of an If-Match header: ETags without their quotes, or "*" for any
-// binding. Nil is no condition.
-type Match []string
+// Match is the condition of a change (RFC 9110, 13.1). The zero value is none.
+type Match struct {
+	// ETags are those of an If-Match header, without their quotes, or "*" for any binding; nil if
+	// there is no such header.
+	ETags []string
+	// Unbound says that there must be no binding: If-None-Match: *.
+	Unbound bool
+}
 
-// Allows reports whether the condition holds for a record (RFC 9110, 13.1.1).
+// IsZero reports whether there is no condition.
+func (m Match) IsZero() bool { return m.ETags == nil && !m.Unbound }
+
+// Allows reports whether the condition holds for a record.
 func (m Match) Allows(rec Record) bool {
-	if m == nil {
-		return true
+	if m.Unbound && rec.Bound() {
+		return false
 	}
-	return rec.Bound() && (slices.Contains(m, "*") || slices.Contains(m, rec.Revision))
+	return m.ETags == nil || rec.Bound() && (slices.Contains(m.ETags, "*") || slices.Contains(m.ETags, rec.Revision))
 }
 
 // WarningsOf returns a platform's warnings in the form that a record keeps.

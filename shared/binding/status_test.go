@@ -121,17 +121,17 @@ func TestAMatchHoldsForTheBindingThatItNames(t *testing.T) {
 		rec   binding.Record
 		want  bool
 	}{
-		{"no condition, bound", nil, is, true},
-		{"no condition, no row", nil, none, true},
-		{"its tag", binding.Match{"stamp-1"}, is, true},
-		{"one of several tags", binding.Match{"stamp-0", "stamp-1"}, is, true},
-		{"another tag", binding.Match{"stamp-0"}, is, false},
-		{"any, bound", binding.Match{"*"}, is, true},
-		{"any, no row", binding.Match{"*"}, none, false},
-		{"any, unbound", binding.Match{"*"}, unbound, false},
-		{"the tag of an unbound row", binding.Match{"stamp-1"}, unbound, false},
-		{"an empty tag, no row", binding.Match{""}, none, false},
-		{"a condition that names nothing", binding.Match{}, is, false},
+		{"no condition, bound", binding.Match{}, is, true},
+		{"no condition, no row", binding.Match{}, none, true},
+		{"its tag", binding.Match{ETags: []string{"stamp-1"}}, is, true},
+		{"one of several tags", binding.Match{ETags: []string{"stamp-0", "stamp-1"}}, is, true},
+		{"another tag", binding.Match{ETags: []string{"stamp-0"}}, is, false},
+		{"any, bound", binding.Match{ETags: []string{"*"}}, is, true},
+		{"any, no row", binding.Match{ETags: []string{"*"}}, none, false},
+		{"any, unbound", binding.Match{ETags: []string{"*"}}, unbound, false},
+		{"the tag of an unbound row", binding.Match{ETags: []string{"stamp-1"}}, unbound, false},
+		{"an empty tag, no row", binding.Match{ETags: []string{""}}, none, false},
+		{"a condition that names nothing", binding.Match{ETags: []string{}}, is, false},
 	} {
 		testkit.Want(t, c.name, c.match.Allows(c.rec), c.want)
 	}

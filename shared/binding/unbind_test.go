@@ -52,19 +52,19 @@ func TestAnUnbindIsRefused(t *testing.T) {
 	b := newHarness(t)
 	stamp := b.mustBind("i-1", aliceToken).Record.Revision
 	in := gitLabEnd("i-1", true)
-	in.Match = binding.Match{"0123"}
+	in.Match = binding.Match{ETags: []string{"0123"}}
 	_, err := b.Connect.Unbind(context.Background(), in)
 	testkit.WantCode(t, "with another tag", err, problem.PreconditionFailed)
 	in.Platform = "svn"
 	_, err = b.Connect.Unbind(context.Background(), in)
 	testkit.WantCode(t, "of a platform that there isn't", err, problem.PlatformUnknown)
 	in = gitLabEnd("i-2", true)
-	in.Match = binding.Match{"*"}
+	in.Match = binding.Match{ETags: []string{"*"}}
 	_, err = b.Connect.Unbind(context.Background(), in)
 	testkit.WantCode(t, "of an unbound one, if there is one", err, problem.PreconditionFailed)
 	testkit.Want(t, "identity", b.opens("i-1"), "alice")
 	in = gitLabEnd("i-1", true)
-	in.Match = binding.Match{stamp}
+	in.Match = binding.Match{ETags: []string{stamp}}
 	_, err = b.Connect.Unbind(context.Background(), in)
 	testkit.Want(t, "error with the right tag", err, nil)
 }
@@ -184,7 +184,7 @@ func TestAnUnbindThatIsOvertakenBeginsAgain(t *testing.T) {
 
 	stamp := b.mustBind("i-2", aliceToken).Record.Revision
 	in := gitLabEnd("i-2", false)
-	in.Match = binding.Match{stamp}
+	in.Match = binding.Match{ETags: []string{stamp}}
 	b.at("SaveBinding", func() { b.mustBind("i-2", bobToken) })
 	_, err := b.Connect.Unbind(context.Background(), in)
 	testkit.WantCode(t, "overtaken, with a tag", err, problem.PreconditionFailed)

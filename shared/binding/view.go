@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bindery/shared/instance"
+	"bindery/shared/problem"
 	"bindery/shared/provider"
 )
 
@@ -70,4 +71,7 @@ type View struct {
 	Method provider.Method
 	// Instance is set in the list of an account's bindings only.
 	Instance instance.Instance
+	// CheckProblem is set after a check that its user asked for and that has not settled the state of
+	// the token: no answer, or a refusal that is to be confirmed. The status is the one before it.
+	CheckProblem *problem.Problem
 }

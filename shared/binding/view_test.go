@@ -104,7 +104,7 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 	b.mustBind("i-3", bobToken)
 	b.mustUnbind("i-3", false)
 	b.keepConsented("i-1", b.consent("alice"))
-	two := []instance.Instance{registry("i-1"), registry("i-2"), registry("i-3")}
+	two := instance.NewList(registry("i-1"), registry("i-2"), registry("i-3"))
 	elsewhere := registry("i-1")
 	elsewhere.Region = "cn-beijing"
 	for _, c := range []struct {
@@ -124,8 +124,12 @@ func TestTheAccountsListShowsWhatTheFilterLeaves(t *testing.T) {
 			[]string{"i-2 gitlab"},
 		},
 		{"one that nothing is in", connect.Filter{Instances: two, Status: binding.StatusUnbound}, nil},
-		{"an instance", connect.Filter{Instances: two[1:2]}, []string{"i-2 gitlab"}},
-		{"the same id in another region", connect.Filter{Instances: []instance.Instance{elsewhere}}, nil},
+		{
+			"an instance",
+			connect.Filter{Instances: two.Only([]string{"cn-hangzhou/i-2"})},
+			[]string{"i-2 gitlab"},
+		},
+		{"the same id in another region", connect.Filter{Instances: instance.NewList(elsewhere)}, nil},
 		{"no instance that the caller may see", connect.Filter{}, nil},
 	} {
 		if got := b.listed(c.filter); !slices.Equal(got, c.want) {
@@ -149,7 +153,8 @@ func TestAnAccountsListGoesOverPages(t *testing.T) {
 		}
 		all = append(all, registry(rec.Instance))
 	}
-	testkit.Want(t, "bindings", len(b.listed(connect.Filter{Instances: all})), most)
+	listed := b.listed(connect.Filter{Instances: instance.NewList(all...)})
+	testkit.Want(t, "bindings", len(listed), most)
 	_, err := b.Connect.AccountBindings(context.Background(), user.Account, connect.Filter{},
 		"made up")
 	testkit.WantCode(t, "a cursor that was not given out", err, problem.InputMalformed)

@@ -10,12 +10,35 @@ import (
 	"time"
 )
 
-// Web returns a func that fetches the content of an address of the operator's configuration, at
-// most limit bytes. It follows no redirect and accepts only status 200. If client is nil, it uses a
-// client without a proxy; otherwise it uses a copy of client.
+// ErrTooLong means that a document is longer than its limit.
+var ErrTooLong = errors.New("cache: the document is too long")
+
+// Web returns a func that fetches the content of an address, as [Stream] does.
+func Web(address string, client *http.Client, limit int64) func(context.Context) ([]byte, error) {
+	open := Stream(address, client, limit)
+	return func(ctx context.Context) ([]byte, error) {
+		content, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer content.Close()
+		body, err := io.ReadAll(content)
+		if err != nil {
+			return nil, fmt.Errorf("cache: reading the document: %w", err)
+		}
+		return body, nil
+	}
+}
+
+// Stream returns a func that opens the content of an address of the operator's configuration, which
+// the caller must close. A read beyond limit bytes is [ErrTooLong]. It follows no redirect and
+// accepts only status 200. If client is nil, it uses a client without a proxy; otherwise it uses a
+// copy of client.
 //
 // No error shows the address, because its query may contain a key.
-func Web(address string, client *http.Client, limit int64) func(context.Context) ([]byte, error) {
+func Stream(
+	address string, client *http.Client, limit int64,
+) func(context.Context) (io.ReadCloser, error) {
 	own := http.Client{}
 	if client != nil {
 		own = *client
@@ -25,7 +48,7 @@ func Web(address string, client *http.Client, limit int64) func(context.Context)
 		}
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return func(ctx context.Context) ([]byte, error) {
+	return func(ctx context.Context) (io.ReadCloser, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
 			return nil, errors.New("cache: the document's address is malformed")
@@ -40,22 +63,32 @@ func Web(address string, client *http.Client, limit int64) func(context.Context)
 			}
 			return nil, fmt.Errorf("cache: fetching the document: %w", err)
 		}
-		defer reply.Body.Close()
 		if reply.StatusCode != http.StatusOK {
+			_ = reply.Body.Close()
 			return nil, fmt.Errorf("cache: fetching the document: status %d", reply.StatusCode)
 		}
-		return Limited(reply.Body, limit)
+		return Limited(reply.Body, limit), nil
 	}
 }
 
-// Limited returns all of r. More than limit bytes is an error.
-func Limited(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("cache: reading the document: %w", err)
+// Limited returns a reader of content that fails with [ErrTooLong] beyond limit bytes.
+func Limited(content io.ReadCloser, limit int64) io.ReadCloser {
+	return &limited{ReadCloser: content, left: limit}
+}
+
+type limited struct {
+	io.ReadCloser
+	left int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	if int64(len(p)) > l.left+1 { // one more shows whether the content is longer
+		p = p[:l.left+1]
 	}
-	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("cache: the document is longer than %d bytes", limit)
+	n, err := l.ReadCloser.Read(p)
+	if int64(n) > l.left {
+		n, err = int(l.left), ErrTooLong
 	}
-	return body, nil
+	l.left -= int64(n)
+	return n, err
 }

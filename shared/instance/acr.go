@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"bindery/shared/alibabacloud"
 )
@@ -50,18 +48,19 @@ func NewACRClient(o alibabacloud.ClientOptions) (*alibabacloud.Client, error) {
 //
 // Source: the service's API reference (ListInstance; version 2018-12-01). Tests compare the request
 // and the reply with the vendor's client, which is not linked because it would add megabytes.
-func FromACR(client *alibabacloud.Client, account string, now func() time.Time) Catalogue {
+func FromACR(client *alibabacloud.Client, account string, o Options) Catalogue {
+	o = o.withDefaults()
 	return cached(func(ctx context.Context) (accounts, error) {
 		list, err := listACR(ctx, client)
 		if err != nil {
 			return nil, fmt.Errorf("listing the registry's instances: %w", err)
 		}
-		if err := errors.Join(check(account, list)...); err != nil {
-			return nil, err
+		var p parser
+		if p.check(account, list); p.err() != nil {
+			return nil, p.err()
 		}
-		slices.SortFunc(list, order)
-		return accounts{account: list}, nil
-	}, now)
+		return accounts{account: NewList(list...)}, nil
+	}, o)
 }
 
 // The page size is the API's default.

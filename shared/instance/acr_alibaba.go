@@ -21,5 +21,5 @@ func openACR(o Options) (Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FromACR(client, o.ACR.Account, o.Now), nil
+	return FromACR(client, o.ACR.Account, o), nil
 }

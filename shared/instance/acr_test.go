@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,7 +35,7 @@ func (r *registry) now() time.Time { return time.Unix(1_700_000_000+r.at.Load(),
 func newRegistry(t *testing.T) *registry {
 	t.Helper()
 	r := &registry{service: acrtest.New("id", acrKey, acrToken)}
-	r.Catalogue = instance.FromACR(acrClient(t, r.service), "acme", r.now)
+	r.Catalogue = instance.FromACR(acrClient(t, r.service), "acme", instance.Options{Now: r.now})
 	return r
 }
 
@@ -68,6 +69,13 @@ func acrClientThat(
 	return client
 }
 
+// listAll lists acme's instances.
+func listAll(t *testing.T, c instance.Catalogue) ([]instance.Instance, error) {
+	t.Helper()
+	list, err := c.List(t.Context(), "acme")
+	return slices.Collect(list.All()), err
+}
+
 // running returns n instances, cri-000 and so on, the last one first.
 func running(n int) []acrtest.Instance {
 	list := make([]acrtest.Instance, n)
@@ -86,7 +94,7 @@ func TestTheRegistrysInstancesAreAllThoseOfTheOneAccount(t *testing.T) {
 		if r.service.Calls() != 0 {
 			t.Error("it was called before it was needed")
 		}
-		list, err := r.List(t.Context(), "acme")
+		list, err := listAll(t, r)
 		if err != nil || len(list) != n {
 			t.Fatalf("%d instances: got %d, %v", n, len(list), err)
 		}
@@ -199,7 +207,7 @@ func TestAnIncompleteListOfTheRegistryIsNeverUsed(t *testing.T) {
 // unknown expects that the catalogue can't tell, and returns the error for the operator.
 func unknown(t *testing.T, c instance.Catalogue) string {
 	t.Helper()
-	list, listing := c.List(t.Context(), "acme")
+	list, listing := listAll(t, c)
 	_, finding := c.Find(t.Context(), "acme", "cn-test", "cri-000")
 	for _, err := range []error{listing, finding} {
 		if !problem.Is(err, problem.InstancesUnknown) || errors.Is(err, instance.ErrUnknown) ||
@@ -289,7 +297,7 @@ func TestTheRegistrysListIsCachedForFiveMinutesAndUsedWhenTheAPIFails(t *testing
 		if step.fails {
 			r.service.Fail(denied)
 		}
-		list, err := r.List(t.Context(), "acme")
+		list, err := listAll(t, r)
 		if err != nil || len(list) != step.want || r.service.Calls() != step.calls {
 			t.Errorf("step %d: %d instances after %d calls, want %d after %d; %v", i, len(list),
 				r.service.Calls(), step.want, step.calls, err)
@@ -311,8 +319,8 @@ func TestTheTimeoutCoversAllPagesAndTries(t *testing.T) {
 			t.Error("it may continue forever") // the minute is for a slow machine
 		}
 		return ctx.Err()
-	}), "acme", time.Now)
-	list, err := c.List(t.Context(), "acme")
+	}), "acme", instance.Options{})
+	list, err := listAll(t, c)
 	if err != nil || len(list) != 31 || waits != 2 {
 		t.Errorf("got %d instances after %d waits, %v", len(list), waits, err)
 	}

@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,59 @@ func TestFindAllocatesNothingHoweverManyInstancesTheAccountHas(t *testing.T) {
 		}
 	})
 	testkit.Want(t, "allocations", got, 0)
+}
+
+func TestAHundredThousandInstancesAreListedOnceEachInPages(t *testing.T) {
+	const n = 100_000
+	list, err := manyInstances(t, n).List(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		search           string
+		instances, pages int
+	}{{"", n, 100}, {"INSTANCE 9", 11_111, 12}, {"i09999", 10, 1}, {"cn-", n, 100}, {"no", 0, 1}} {
+		q := instance.Query{Search: test.search}
+		last, listed, pages := "", 0, 0
+		for pages < 101 {
+			page, err := list.Page(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages++
+			for _, one := range page.Instances {
+				if one.ID <= last {
+					t.Fatalf("%q: %s follows %s", test.search, one.ID, last)
+				}
+				last = one.ID
+				listed++
+			}
+			if q.Cursor = page.Cursor; q.Cursor == "" {
+				break
+			}
+		}
+		testkit.Want(t, test.search+": instances", listed, test.instances)
+		testkit.Want(t, test.search+": pages", pages, test.pages)
+	}
+}
+
+// A list may change between two pages.
+func TestACursorOutlivesItsInstance(t *testing.T) {
+	var all []instance.Instance
+	for i := range 1500 {
+		all = append(all, instance.Instance{Region: "r", ID: fmt.Sprintf("i%04d", i)})
+	}
+	page, err := instance.NewList(all...).Page(instance.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	less := instance.NewList(slices.Delete(all, 999, 1000)...)
+	page, err = less.Page(instance.Query{Cursor: page.Cursor})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Want(t, "instances", len(page.Instances), 500)
+	testkit.Want(t, "the first", page.Instances[0].ID, "i1000")
 }
 
 func TestACatalogueAtAnAddressMayHaveAHundredThousandInstances(t *testing.T) {

@@ -5,13 +5,15 @@
 package instance
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +39,9 @@ type Instance struct {
 // [problem.InstancesUnknown] means that the catalogue can't tell: no caller may conclude from it
 // that an instance no longer exists.
 type Catalogue interface {
-	// List returns the account's instances by region, then id. For an account without instances, or
-	// an unknown one, the list is empty. The caller owns the list.
-	List(ctx context.Context, account string) ([]Instance, error)
+	// List returns the account's instances. For an account without instances, or an unknown one, the
+	// list is empty.
+	List(ctx context.Context, account string) (List, error)
 
 	// Find returns one instance of the account, or [ErrUnknown] if there is none or it belongs to
 	// another account.
@@ -49,13 +51,15 @@ type Catalogue interface {
 // ErrUnknown means that the account has no such instance. It is the problem that a user sees.
 var ErrUnknown error = problem.New(problem.InstanceUnknown)
 
-// How long a fetched catalogue is used, how soon it is fetched again, and how large it may be.
+// How long a fetched catalogue is used, how soon it is fetched again, and how large it may be: a
+// hundred thousand instances with the longest names fit.
 const (
 	ttl                = 5 * time.Minute
 	retryInterval      = time.Minute
 	retryEmptyInterval = 5 * time.Second
 	timeout            = 5 * time.Second
-	maxCatalogueLength = 16 << 20
+	maxCatalogueLength = 64 << 20
+	maxInstances       = 200_000
 )
 
 // Options of [Open].
@@ -67,110 +71,125 @@ type Options struct {
 	Client *http.Client
 	// ACR is for the catalogue "acr".
 	ACR ACR
+	// Log gets an error each time that a catalogue can't be read; nil is no log.
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 // Open opens the catalogue that spec describes (BINDERY_INSTANCES):
 //
 //   - JSON text: {account: [{type, region, id, name}]}. The error has a line for each mistake.
-//   - An https:// or file:/// address of such JSON (http:// only on this machine). It is read
-//     when it is first needed, at most 16 MB in 5 seconds, and again after 5 minutes. If that
-//     fails or the content is wrong, the old one is used.
+//   - An https:// or file:/// address of such JSON (http:// only on this machine), of at most 64 MB
+//     and 200,000 instances. It is read when it is first needed, a file already by Open, in 5
+//     seconds at most, and again after 5 minutes. If that fails or the content is wrong, the log
+//     has an error, and the old one is used. Open fails if a file is there and is wrong.
 //   - acr: the instances that Alibaba Cloud's Container Registry lists; see [FromACR]. This
 //     needs a binary with the tag alibaba.
 func Open(spec string, o Options) (Catalogue, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
+	o = o.withDefaults()
 	spec = strings.TrimSpace(spec)
 	if spec == "acr" {
 		return openACR(o)
 	}
 	if strings.HasPrefix(spec, "{") {
-		all, err := parse([]byte(spec))
+		all, err := parse(strings.NewReader(spec))
 		if err != nil {
 			return nil, err
 		}
 		return catalogue(func(context.Context) (accounts, error) { return all, nil }), nil
 	}
-	get, err := source(spec, o.Client)
+	get, isFile, err := source(spec, o.Client)
 	if err != nil {
 		return nil, err
 	}
-	return cached(func(ctx context.Context) (accounts, error) {
-		body, err := get(ctx)
+	c := cached(func(ctx context.Context) (accounts, error) {
+		content, err := get(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return parse(body)
-	}, o.Now), nil
+		defer content.Close()
+		all, err := parse(content)
+		if errors.Is(err, cache.ErrTooLong) {
+			return nil, mistake("it is longer than %d MB", maxCatalogueLength>>20)
+		}
+		return all, err
+	}, o)
+	if isFile { // a file that is missing may be on a file system that is mounted later
+		if _, err := c(context.Background()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // cached returns a catalogue of what get returns. get is called when the catalogue is first needed
-// and when it is old. If that fails, the old one is used.
-func cached(get func(context.Context) (accounts, error), now func() time.Time) Catalogue {
-	all := cache.New(get, cache.Policy{
+// and when it is old. If that fails, the old one is used and the log has an error.
+func cached(get func(context.Context) (accounts, error), o Options) catalogue {
+	all := cache.New(func(ctx context.Context) (accounts, error) {
+		current, err := get(ctx)
+		if err != nil {
+			o.Log.ErrorContext(ctx, "the catalogue of instances can't be read", "error", err)
+		}
+		return current, err
+	}, cache.Policy{
 		TTL: ttl, RetryInterval: retryInterval, RetryEmptyInterval: retryEmptyInterval,
-		Timeout: timeout, Now: now,
+		Timeout: timeout, Now: o.Now,
 	})
-	return catalogue(func(ctx context.Context) (accounts, error) {
+	return func(ctx context.Context) (accounts, error) {
 		current, _, err := all.Current(ctx)
 		return current, err
-	})
+	}
 }
 
-// source returns a func that reads the bytes at an address.
-func source(address string, client *http.Client) (func(context.Context) ([]byte, error), error) {
+// source returns a func that opens the content of an address, and reports whether it is a file.
+func source(
+	address string, client *http.Client,
+) (open func(context.Context) (io.ReadCloser, error), isFile bool, err error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil: // its text would quote the address
 	case (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
-		return cache.Web(address, client, maxCatalogueLength), nil
+		return cache.Stream(address, client, maxCatalogueLength), false, nil
 	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
-		return func(context.Context) ([]byte, error) {
+		return func(context.Context) (io.ReadCloser, error) {
 			file, err := os.Open(u.Path)
 			if err != nil {
 				return nil, fmt.Errorf("opening the catalogue: %w", err)
 			}
-			defer file.Close()
-			return cache.Limited(file, maxCatalogueLength)
-		}, nil
+			return cache.Limited(file, maxCatalogueLength), nil
+		}, true, nil
 	}
-	return nil, mistake("neither JSON nor an https:// or file:/// address nor acr")
+	return nil, false, mistake("neither JSON nor an https:// or file:/// address nor acr")
 }
 
-// accounts are the sorted instances of each account.
-type accounts map[string][]Instance
+// accounts are the instances of each account.
+type accounts map[string]List
 
 // catalogue answers from all accounts, which it gets anew for every query.
 type catalogue func(ctx context.Context) (accounts, error)
 
-func (c catalogue) List(ctx context.Context, account string) ([]Instance, error) {
-	list, err := c.of(ctx, account)
-	return slices.Clone(list), err
-}
-
-func (c catalogue) Find(ctx context.Context, account, region, id string) (Instance, error) {
-	list, err := c.of(ctx, account)
-	if err != nil {
-		return Instance{}, err
-	}
-	i, found := slices.BinarySearchFunc(list, Instance{Region: region, ID: id}, order)
-	if !found {
-		return Instance{}, ErrUnknown
-	}
-	return list[i], nil
-}
-
-// of returns the account's list, which all calls share.
-func (c catalogue) of(ctx context.Context, account string) ([]Instance, error) {
+func (c catalogue) List(ctx context.Context, account string) (List, error) {
 	all, err := c(ctx)
 	if err != nil {
-		return nil, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
+		return List{}, problem.New(problem.InstancesUnknown).After(retryEmptyInterval).
 			From(fmt.Errorf("reading the catalogue of instances: %w", err))
 	}
 	return all[account], nil
 }
 
-func order(a, b Instance) int {
-	return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
+func (c catalogue) Find(ctx context.Context, account, region, id string) (Instance, error) {
+	list, err := c.List(ctx, account)
+	if err != nil {
+		return Instance{}, err
+	}
+	return list.Find(region, id)
 }

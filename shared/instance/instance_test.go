@@ -15,6 +15,7 @@ import (
 
 	"bindery/shared/instance"
 	"bindery/shared/problem"
+	"bindery/shared/testkit"
 )
 
 const two = `{
@@ -27,7 +28,7 @@ const two = `{
 	"none": []
 }`
 
-func open(t *testing.T, spec string, now func() time.Time) instance.Catalogue {
+func open(t testing.TB, spec string, now func() time.Time) instance.Catalogue {
 	t.Helper()
 	c, err := instance.Open(spec, instance.Options{Now: now})
 	if err != nil {
@@ -43,7 +44,7 @@ func ids(t *testing.T, c instance.Catalogue, account string) string {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, one := range list {
+	for one := range list.All() {
 		names = append(names, one.Region+"/"+one.ID)
 	}
 	return strings.Join(names, " ")
@@ -63,7 +64,11 @@ func TestAnAccountListsItsOwnInstancesInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list[0] = instance.Instance{}
+	page, err := list.Page(instance.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Instances[0] = instance.Instance{}
 	if got := ids(t, c, "acme"); !strings.HasPrefix(got, "cn-hangzhou/cri-1 ") {
 		t.Error("one caller's change of the list is seen by the next")
 	}
@@ -149,7 +154,7 @@ type published struct {
 	answer atomic.Value // a string; "" is an error
 }
 
-func publish(t *testing.T, first string) (*published, string) {
+func publish(t testing.TB, first string) (*published, string) {
 	t.Helper()
 	p := &published{}
 	p.answer.Store(first)
@@ -190,7 +195,7 @@ func TestACatalogueAtAnAddressIsReadAgainAfterFiveMinutes(t *testing.T) {
 		{300, "", "r/b", 3},                                    // unavailable: the old one is used
 		{10, "", "r/b", 3},                                     // and it isn't read at every call
 		{60, `{"acme":[{}]}`, "r/b", 4},                        // wrong
-		{60, strings.Repeat(" ", 16<<20) + one("c"), "r/b", 5}, // too long
+		{60, strings.Repeat(" ", 64<<20) + one("c"), "r/b", 5}, // too long
 		{60, one("c"), "r/c", 6},
 	}
 	for i, step := range steps {
@@ -223,6 +228,54 @@ func TestACatalogueThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
 		p.at.Add(5)
 		if got := ids(t, c, "acme"); got != "r/a" {
 			t.Errorf("%q: later it lists %q", answer, got)
+		}
+	}
+}
+
+func TestAReadThatFailsIsInTheLog(t *testing.T) {
+	for answer, want := range map[string]string{
+		"":                                     "status 500",
+		`{"acme":[{}]}`:                        "instance 1: the type is neither",
+		strings.Repeat(" ", 64<<20) + one("c"): "it is longer than 64 MB",
+		manyInstancesJSON(200_001):             "there are more than 200000 instances",
+		one("a")[:40]:                          "unexpected EOF",
+		one("a") + "{":                         "something follows",
+	} {
+		p, address := publish(t, answer)
+		var log testkit.Log
+		c, err := instance.Open(address, instance.Options{Now: p.now, Log: log.Logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.List(t.Context(), "acme")
+		_, _ = c.List(t.Context(), "acme")
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) ||
+			!strings.Contains(got, "ERROR") || strings.Contains(got, "canary") {
+			t.Errorf("the log has %.300q, want one error with %q", got, want)
+		}
+	}
+}
+
+func TestAnErrorShowsAHundredMistakes(t *testing.T) {
+	_, err := instance.Open(`{"acme":[`+strings.Repeat("{},", 100)+`{}]}`, instance.Options{})
+	lines := strings.Split(fmt.Sprint(err), "\n")
+	testkit.Want(t, "lines", len(lines), 101)
+	// An empty entry has three mistakes, and all but the first are the same.
+	testkit.Want(t, "the last line", lines[100], "BINDERY_INSTANCES: and 303 more")
+}
+
+func TestAFileIsReadAtStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "instances.json")
+	for text, want := range map[string]string{
+		one("a")[:20]: "BINDERY_INSTANCES: ", `{"acme":[{}]}`: "instance 1: the type",
+		strings.Repeat(" ", 64<<20) + "{}": "BINDERY_INSTANCES: it is longer than 64 MB",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := instance.Open("file://"+path, instance.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: got %v, want %q", text, err, want)
 		}
 	}
 }

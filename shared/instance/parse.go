@@ -1,12 +1,10 @@
 package instance
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -18,57 +16,100 @@ const (
 	maxNameLength   = 256
 )
 
+// maxMistakes is how many mistakes an error shows at most.
+const maxMistakes = 100
+
 // parse decodes {account: [{type, region, id, name}]} strictly: a catalogue with a mistake would
-// bind the wrong things. It reports every mistake in an entry, not only the first.
-func parse(text []byte) (accounts, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+// bind the wrong things. It reports every mistake in an entry, not only the first. Of the text it
+// has only the entry that it decodes in memory.
+func parse(text io.Reader) (accounts, error) {
+	p := parser{decoder: json.NewDecoder(text), words: map[string]string{}}
+	p.decoder.DisallowUnknownFields()
+	if start, err := p.decoder.Token(); err != nil {
+		return nil, mistake("not a JSON object of accounts: %w", err)
+	} else if start != json.Delim('{') {
 		return nil, mistake("not a JSON object of accounts")
 	}
 	all := accounts{}
-	var mistakes []error
 	// One by one, because a map would lose the first of two accounts with the same name.
-	for decoder.More() {
-		key, err := decoder.Token()
+	for p.decoder.More() {
+		key, err := p.decoder.Token()
 		if err != nil {
 			return nil, mistake("not JSON: %w", err)
 		}
 		account := key.(string) // every key of a JSON object is a string
-		var list []Instance
-		if err := decoder.Decode(&list); err != nil {
-			return nil, mistake("account %q: not a list of {type, region, id, name}: %w", account, err)
-		}
 		if _, twice := all[account]; twice {
-			mistakes = append(mistakes, mistake("account %q is there twice", account))
+			p.report("account %q is there twice", account)
 		}
 		if strings.TrimSpace(account) == "" {
-			mistakes = append(mistakes, mistake("an account's name is blank"))
+			p.report("an account's name is blank")
 		}
-		mistakes = append(mistakes, check(account, list)...)
-		slices.SortFunc(list, order)
-		all[account] = list
+		list, err := p.list(account)
+		if err != nil {
+			return nil, mistake("account %q: not a list of {type, region, id, name}: %w", account, err)
+		}
+		p.check(account, list)
+		all[account] = NewList(list...)
 	}
-	if _, err := decoder.Token(); err != nil {
+	if _, err := p.decoder.Token(); err != nil {
 		return nil, mistake("not JSON: %w", err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := p.decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, mistake("something follows the last brace")
 	}
-	if err := errors.Join(mistakes...); err != nil {
-		return nil, err
-	}
-	return all, nil
+	return all, p.err()
 }
 
-// check returns every mistake in an account's instances.
-func check(account string, list []Instance) (mistakes []error) {
+type parser struct {
+	decoder   *json.Decoder
+	instances int // of all accounts
+	// words are the types and regions, of which each is stored once.
+	words    map[string]string
+	mistakes []error
+	more     int // mistakes that are not in the list
+}
+
+// list decodes an account's instances. A null is an empty list.
+func (p *parser) list(account string) ([]Instance, error) {
+	switch start, err := p.decoder.Token(); {
+	case err != nil:
+		return nil, err
+	case start == nil:
+		return nil, nil
+	case start != json.Delim('['):
+		return nil, fmt.Errorf("it begins with %v", start)
+	}
+	var list []Instance
+	for p.decoder.More() {
+		var one Instance
+		if err := p.decoder.Decode(&one); err != nil {
+			return nil, fmt.Errorf("instance %d: %w", len(list)+1, err)
+		}
+		if p.instances++; p.instances > maxInstances {
+			return nil, fmt.Errorf("there are more than %d instances in all", maxInstances)
+		}
+		one.Type, one.Region = p.once(one.Type), p.once(one.Region)
+		list = append(list, one)
+	}
+	_, err := p.decoder.Token()
+	return list, err
+}
+
+func (p *parser) once(word string) string {
+	known, ok := p.words[word]
+	if !ok {
+		p.words[word] = word
+		return word
+	}
+	return known
+}
+
+// check reports every mistake in an account's instances.
+func (p *parser) check(account string, list []Instance) {
 	type name struct{ region, id string }
 	seen := make(map[name]bool, len(list))
 	for i, one := range list {
-		wrong := func(why string) {
-			mistakes = append(mistakes, mistake("account %q, instance %d: %s", account, i+1, why))
-		}
+		wrong := func(why string) { p.report("account %q, instance %d: %s", account, i+1, why) }
 		if one.Type != Enterprise && one.Type != Personal {
 			wrong("the type is neither enterprise nor personal")
 		}
@@ -89,7 +130,22 @@ func check(account string, list []Instance) (mistakes []error) {
 			seen[key] = true
 		}
 	}
-	return mistakes
+}
+
+func (p *parser) report(format string, args ...any) {
+	if len(p.mistakes) == maxMistakes {
+		p.more++
+		return
+	}
+	p.mistakes = append(p.mistakes, mistake(format, args...))
+}
+
+// err returns the mistakes, or nil if there are none.
+func (p *parser) err() error {
+	if p.more > 0 {
+		return errors.Join(append(p.mistakes, mistake("and %d more", p.more))...)
+	}
+	return errors.Join(p.mistakes...)
 }
 
 // mistake returns an error with the variable's name, which each line of a failed start has.

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	sdk "github.com/alibabacloud-go/cr-20181201/v2/client"
 	openapi "github.com/alibabacloud-go/darabonba-openapi/v2/client"
@@ -66,7 +65,7 @@ func TestTheVendorsClientListsTheSameInstances(t *testing.T) {
 			break
 		}
 	}
-	list, err := r.List(t.Context(), "acme")
+	list, err := listAll(t, r)
 	if err != nil || len(list) != 64 {
 		t.Fatalf("got %d instances, %v", len(list), err)
 	}
@@ -97,7 +96,7 @@ func (r *request) note(next http.Handler) http.Handler {
 func TestTheRequestIsTheSameAsTheVendorsClients(t *testing.T) {
 	service := acrtest.New("id", acrKey, acrToken)
 	var ours, theirs request
-	_, err := instance.FromACR(acrClient(t, ours.note(service)), "acme", time.Now).
+	_, err := instance.FromACR(acrClient(t, ours.note(service)), "acme", instance.Options{}).
 		List(t.Context(), "acme")
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +118,7 @@ func TestRequestsToTheRegistryAreSignedAsTheVendorsClientSignsThem(t *testing.T)
 		_, _ = io.Copy(io.Discard, r.Body)
 		sent = r
 	}))
-	_, _ = instance.FromACR(client, "acme", time.Now).List(t.Context(), "acme")
+	_, _ = instance.FromACR(client, "acme", instance.Options{}).List(t.Context(), "acme")
 	headers, query := map[string]*string{"host": &sent.Host}, map[string]*string{}
 	for header := range sent.Header {
 		lower := strings.ToLower(header)

@@ -114,7 +114,7 @@ func listsTheWholeRegistry(t *testing.T, environment alibabacloud.Environment) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, one := range list {
+	for one := range list.All() {
 		got = append(got, one.Region+"/"+one.ID)
 		if one.Region == "" || one.ID == "" || one.Type != instance.Enterprise {
 			t.Errorf("not an instance of the Enterprise Edition: %+v", one)

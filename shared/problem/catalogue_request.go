@@ -220,12 +220,12 @@ func requests() map[Code]entry {
 			status: http.StatusPreconditionFailed,
 			title:  text{"绑定已被更改", "The binding has changed"},
 			detail: text{
-				"If-Match 与绑定当前的 ETag 不符，没有作任何更改。",
-				"If-Match does not fit the binding's ETag. Nothing was changed.",
+				"绑定已不是调用方所知的样子（If-Match 或 If-None-Match），没有作任何更改。",
+				"The binding is not as the caller knew it (If-Match or If-None-Match). Nothing was changed.",
 			},
 			remedy: text{
-				"请重新读取绑定，用它的 etag 再试。",
-				"Read the binding again and use its etag.",
+				"请重新读取绑定，确认后用它的 etag 再试。",
+				"Read the binding again, and use its etag if you still want the change.",
 			},
 		},
 		TooManyCalls: {

@@ -61,11 +61,7 @@ func (s *Service) BindToken(ctx context.Context, in TokenBindRequest) (binding.V
 		},
 	}
 	bound, err := s.Bind(ctx, rec, bundle, result, in.By)
-	if in.Match != nil && problem.Is(err, problem.Conflict) &&
-		problem.Of(err).Reason != ledger.CleanupPending {
-		err = problem.New(problem.PreconditionFailed).From(err) // it held only when it was read
-	}
-	if err != nil {
+	if err = ledger.Raced(in.Match, err); err != nil {
 		return binding.View{}, err
 	}
 	revoked := in.Revoke && bound.Old.Bound() && s.ledger.RevokeReplaced(ctx, bound.Old, bundle)

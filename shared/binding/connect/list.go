@@ -51,7 +51,7 @@ type Filter struct {
 	Platform string
 	// Instances are those of the catalogue that the caller may see. A binding of another instance
 	// is not listed.
-	Instances []instance.Instance
+	Instances instance.List
 	// Narrowed says that they are not all of the account's.
 	Narrowed bool
 }
@@ -73,15 +73,13 @@ func (s *Service) AccountBindings(
 	views := []binding.View{}
 	for _, rec := range page.Items {
 		v := s.ledger.View(rec)
-		at := slices.IndexFunc(f.Instances, func(i instance.Instance) bool {
-			return i.Region == rec.Region && i.ID == rec.Instance
-		})
-		if at < 0 || !rec.Bound() ||
+		i, err := f.Instances.Find(rec.Region, rec.Instance)
+		if err != nil || !rec.Bound() ||
 			f.Status != "" && v.Status != f.Status ||
 			f.Platform != "" && rec.Platform != f.Platform {
 			continue
 		}
-		v.Instance = f.Instances[at]
+		v.Instance = i
 		views = append(views, v)
 	}
 	return table.Page[binding.View]{Items: views, Cursor: page.Cursor}, nil
@@ -100,7 +98,7 @@ func (s *Service) accountRows(
 	if cursor != "" {
 		return page, table.ErrCursor
 	}
-	for _, i := range f.Instances {
+	for i := range f.Instances.All() {
 		recs, err := s.ledger.Table.InstanceBindings(ctx, account, i.Region, i.ID)
 		if err != nil {
 			return page, err

@@ -20,6 +20,8 @@ type ConfirmRequest struct {
 	ID               string
 	Instance         instance.Instance
 	ConfirmationCode secret.Text
+	// Match is the condition for a binding that the call changes; a repeated call changes none.
+	Match binding.Match
 }
 
 // Confirm binds the instance to the identity that has consented. It needs the confirmation code,
@@ -29,7 +31,8 @@ type ConfirmRequest struct {
 // [problem.AuthorizationUnknown] for no code or a wrong one, and nothing changes.
 // [problem.AnotherUser] for the right code of another user's attempt, which is then discarded:
 // its token is revoked where the platform can. [problem.AnotherInstance],
-// [problem.AuthorizationDone], [problem.AuthorizationExpired], [problem.Conflict].
+// [problem.AuthorizationDone], [problem.AuthorizationExpired], [problem.PreconditionFailed],
+// [problem.Conflict].
 // [problem.TokenMismatch] for an attempt whose row names the secret of another; nothing is bound.
 func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (binding.View, error) {
 	ctx = s.ledger.StartInvocation(ctx)
@@ -60,8 +63,11 @@ func (s *Service) Confirm(ctx context.Context, in ConfirmRequest) (binding.View,
 		return binding.View{}, problem.New(problem.AuthorizationDone)
 	case !s.ledger.Now().Before(a.ExpiresAt):
 		return binding.View{}, problem.New(problem.AuthorizationExpired)
+	case !in.Match.Allows(rec):
+		return binding.View{}, problem.New(problem.PreconditionFailed)
 	}
-	return s.confirm(ctx, a, rec, in.By)
+	view, err := s.confirm(ctx, a, rec, in.By)
+	return view, ledger.Raced(in.Match, err)
 }
 
 // confirm points rec at the token of the attempt.

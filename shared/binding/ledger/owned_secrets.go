@@ -26,6 +26,16 @@ const MaxOwnedSecrets = 16
 // CleanupPending is the reason of [problem.Conflict] for a row whose list is full.
 const CleanupPending = "cleanup_pending"
 
+// Raced returns [problem.PreconditionFailed] for the conflict of a change with a condition: the
+// condition held only when the row was read. Other errors are returned as they are.
+func Raced(match binding.Match, err error) error {
+	if !match.IsZero() && problem.Is(err, problem.Conflict) &&
+		problem.Of(err).Reason != CleanupPending {
+		return problem.New(problem.PreconditionFailed).From(err)
+	}
+	return err
+}
+
 // StageSecret lists a new secret in the record as pending and puts its first generation into the
 // vault. It returns the record as saved, which was read as rec. The sweep finds the secret
 // whichever call after the listing is the last one.

@@ -47,7 +47,11 @@ func (s *Service) CheckNow(
 	}
 	c.alarmLost(ctx, one(out.lost))
 	c.alarmFailing(ctx, out.failing, one(out.failing != (failingHost{})))
-	return s.ledger.View(rec), nil
+	view := s.ledger.View(rec)
+	if view.CheckProblem = out.transient; view.CheckProblem == nil && rec.Doubted() {
+		view.CheckProblem = rec.DoubtedProblem
+	}
+	return view, nil
 }
 
 // claim counts an attempt and moves a record's due time back before the record is checked, so that

@@ -141,7 +141,7 @@ func (c checker) instanceGone(
 	if _, err := c.subscriptions.EndAll(ctx, rec); err != nil {
 		return rec, false, err
 	}
-	old, err := c.ledger.Unbind(ctx, rec, nil, binding.User{})
+	old, err := c.ledger.Unbind(ctx, rec, binding.Match{}, binding.User{})
 	if err == nil {
 		event.Audit(ctx, c.ledger.Log, event.Entry{
 			Action: "instance gone", Target: rec.Key, Outcome: event.Done, Previous: old.Identity,

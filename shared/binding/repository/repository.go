@@ -31,7 +31,7 @@ type Page struct {
 func (s *Service) Repositories(
 	ctx context.Context, in Target, search, cursor string,
 ) (Page, error) {
-	if err := checkSearch(search); err != nil {
+	if err := CheckSearch(search); err != nil {
 		return Page{}, err
 	}
 	at, err := s.open(ctx, in)
@@ -83,7 +83,7 @@ type RefsRequest struct {
 
 // Refs returns a page of a repository's branches or tags, as [Service.Repositories] does.
 func (s *Service) Refs(ctx context.Context, in Target, ask RefsRequest) (provider.RefPage, error) {
-	if err := checkSearch(ask.Search); err != nil {
+	if err := CheckSearch(ask.Search); err != nil {
 		return provider.RefPage{}, err
 	}
 	at, id, err := s.openRepository(ctx, in, ask.Repository)
@@ -137,8 +137,8 @@ func (s *Service) File(ctx context.Context, in Target, key, path, ref string) ([
 // maxSearch is the length of the longest search, in bytes.
 const maxSearch = 256
 
-// checkSearch checks the part of a name that is searched for.
-func checkSearch(search string) error {
+// CheckSearch checks the part of a name that is searched for.
+func CheckSearch(search string) error {
 	wrong := problem.New(problem.InputMalformed).With("field", "search")
 	switch {
 	case len(search) > maxSearch:

@@ -166,7 +166,9 @@ func TestASubscriptionIsMadeAgainWhileTheOldOneEnds(t *testing.T) {
 // gone is a catalogue without instances.
 type gone struct{}
 
-func (gone) List(context.Context, string) ([]instance.Instance, error) { return nil, nil }
+func (gone) List(context.Context, string) (instance.List, error) {
+	return instance.List{}, nil
+}
 
 func (gone) Find(context.Context, string, string, string) (instance.Instance, error) {
 	return instance.Instance{}, instance.ErrUnknown

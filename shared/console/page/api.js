@@ -130,6 +130,17 @@ export class Api {
   get(path, headers) {
     return this.call("GET", path, { headers });
   }
+
+  // instances returns all pages of the list.
+  async instances() {
+    const all = [];
+    for (let query = ""; query !== null;) {
+      const { instances, cursor } = await this.get("/v1/instances" + query);
+      all.push(...instances);
+      query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : null;
+    }
+    return all;
+  }
 }
 
 // bindingPath returns the path of an instance's bindings, or of one of them.
@@ -138,5 +149,7 @@ export function bindingPath({ region, id }, platform) {
   return platform ? `${all}/${encodeURIComponent(platform)}` : all;
 }
 
-// ifMatch returns the header that permits a change only if the binding is still as it was shown.
-export const ifMatch = (binding) => (binding?.etag ? { "If-Match": `"${binding.etag}"` } : {});
+// ifUnchanged returns the header that permits a change only if the binding is still as it was shown:
+// this one, or none.
+export const ifUnchanged = (binding) =>
+  (binding?.etag ? { "If-Match": `"${binding.etag}"` } : { "If-None-Match": "*" });

@@ -1,13 +1,13 @@
 // Binding by consent at the platform: Gitee, GitHub, Bitbucket. The page is left at the start and
 // loaded again when the browser returns with the result.
 
-import { Failure, pageFailure } from "./api.js";
+import { Failure, bindingPath, failureOf, ifUnchanged, pageFailure } from "./api.js";
 import { clearPending, pending, rememberStart, startedHere } from "./callback.js";
 import { choice } from "./choose.js";
 import { openDialog } from "./dialog.js";
 import { h, navigate, whileBusy } from "./dom.js";
 import { t } from "./language.js";
-import { instanceText, person, platformTitle, regionText } from "./parts.js";
+import { instanceText, person, platformTitle, problemText, regionText } from "./parts.js";
 
 const pathOf = (id) => `/v1/authorizations/${encodeURIComponent(id)}`;
 const nameOf = (app, platform) => platformTitle(app.platform(platform));
@@ -36,9 +36,42 @@ export async function finish(app) {
   if (!end) return;
   const here = startedHere(end.id);
   if (end.problem) await whileBusy(() => explain(app, end, here));
-  else if (here && here.platform !== "bitbucket") await confirmDirectly(app, end, here);
+  else if (here && here.platform !== "bitbucket") await confirmHere(app, end, here);
   else await whileBusy(() => ask(app, end, here));
 }
+
+// boundTo returns what is bound on an instance for a platform.
+async function boundTo(app, platform, instance) {
+  const { bindings } = await app.api.get(bindingPath(instance));
+  return bindings.find((one) => one.platform === platform);
+}
+
+// confirmHere confirms an authorization that this tab has started for its instance. It asks first
+// if another account would be replaced.
+async function confirmHere(app, end, here) {
+  app.say("plain", t("authorize.finishing", { platform: nameOf(app, here.platform) }));
+  let replaces;
+  let bound;
+  try {
+    await whileBusy(async () => {
+      bound = await boundTo(app, here.platform, here.instance);
+      if (bound.status === "unbound") return;
+      const { identity } = await consented(app, end);
+      replaces = identity && identity.id !== bound.identity?.id;
+    });
+  } catch (failure) {
+    notConfirmed(app, end, here, failure, () => confirmHere(app, end, here));
+    return;
+  }
+  if (replaces) {
+    app.say();
+    await whileBusy(() => ask(app, end, here));
+  } else await confirmDirectly(app, end, { ...here, bound });
+}
+
+// consented returns the authorization with the identity that has consented.
+const consented = (app, end) => app.api.get(pathOf(end.id),
+  { "Bindery-Confirmation-Code": end.confirmationCode });
 
 // explain shows why the authorization failed, in the API's words if it has some.
 async function explain(app, end, here) {
@@ -96,16 +129,19 @@ function refused(app, failure, about) {
 // isFinal reports whether a refusal of confirm ends the authorization, so that its confirmation
 // code never works again.
 function isFinal(failure) {
-  const open = ["conflict", "instance_unknown", "scope_missing", "input_malformed"];
+  const open = [
+    "conflict", "precondition_failed", "instance_unknown", "scope_missing", "input_malformed",
+  ];
   return !failure.transient && !open.includes(failure.code);
 }
 
 // confirm binds. Then the stored result is no longer needed, and the page goes where the
 // authorization returns to.
-async function confirm(app, end, { platform, instance, returnTo }) {
+async function confirm(app, end, { platform, instance, returnTo, bound: before }) {
   const { confirmationCode } = end;
   const body = { instance: { region: instance.region, id: instance.id }, confirmationCode };
-  const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body });
+  const headers = ifUnchanged(before);
+  const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body, headers });
   clearPending();
   const back = returnAddress(returnTo);
   if (back) await navigate(back);
@@ -115,28 +151,36 @@ async function confirm(app, end, { platform, instance, returnTo }) {
   }));
 }
 
-// confirmDirectly confirms without a question: this tab has started the authorization, for this
-// instance.
+// confirmDirectly confirms without a question. If the binding has changed since it was read, the
+// question is asked.
 async function confirmDirectly(app, end, here) {
-  app.say("plain", t("authorize.finishing", { platform: nameOf(app, here.platform) }));
   try {
     await whileBusy(() => confirm(app, end, here));
   } catch (failure) {
-    app.say();
-    if (isFinal(failure)) {
-      clearPending();
-      refused(app, failure, here);
-      return;
-    }
-    openDialog({
-      title: t("authorize.failed", { platform: nameOf(app, here.platform) }),
-      body: [],
-      problem: failure,
-      submit: t("retry"),
-      cancel: t("close"),
-      onsubmit: () => confirm(app, end, here),
-    });
+    if (failure.stale) {
+      app.say();
+      await whileBusy(() => ask(app, end, here));
+    } else notConfirmed(app, end, here, failure, () => confirm(app, end, here));
   }
+}
+
+// notConfirmed shows why an authorization was not confirmed, and offers to try again if that can
+// help.
+function notConfirmed(app, end, here, failure, again) {
+  app.say();
+  if (isFinal(failure)) {
+    clearPending();
+    refused(app, failure, here);
+    return;
+  }
+  openDialog({
+    title: t("authorize.failed", { platform: nameOf(app, here.platform) }),
+    body: [],
+    problem: failure,
+    submit: t("retry"),
+    cancel: t("close"),
+    onsubmit: again,
+  });
 }
 
 // ask shows the account, and binds if the person agrees: for an authorization that this tab hasn't
@@ -144,8 +188,7 @@ async function confirmDirectly(app, end, here) {
 async function ask(app, end, here) {
   let found;
   try {
-    const headers = { "Bindery-Confirmation-Code": end.confirmationCode };
-    found = await app.api.get(pathOf(end.id), headers);
+    found = await consented(app, end);
     if (!found.identity && !found.problem) throw pageFailure("not_this_one");
   } catch (failure) {
     if (isFinal(failure)) clearPending();
@@ -158,7 +201,9 @@ async function ask(app, end, here) {
     refused(app, new Failure(found.problem), found);
     return;
   }
-  openDialog(question(app, end, here, found));
+  const asked = question(app, end, here, found);
+  openDialog(asked.dialog);
+  await asked.look();
 }
 
 function retryAsking(app, end, here, failure) {
@@ -172,28 +217,59 @@ function retryAsking(app, end, here, failure) {
   };
 }
 
+// question returns the dialog that shows which account is bound where, and what it replaces; look
+// reads the latter, which depends on the instance that is chosen.
 function question(app, end, here, found) {
   const { platform, returnTo } = found;
   const name = nameOf(app, platform);
   const open = platform === "bitbucket" && !found.instance;
-  const chosen = open ? choice(app.instances, here?.instance ?? app.instance) : null;
+  const replaced = h("div", { id: "replaced", role: "status" });
+  const chosen = open ? choice(app.instances, here?.instance ?? app.instance, () => look()) : null;
   const instance = () => chosen?.instance() ?? found.instance;
   const fact = (key, ...value) => h("div", null, h("dt", null, t(key)), h("dd", null, ...value));
-  return {
+  let bound;
+  let looks = 0;
+  async function look() {
+    const mine = ++looks;
+    replaced.replaceChildren();
+    bound = null;
+    await whileBusy(async () => {
+      try {
+        const there = await boundTo(app, platform, instance());
+        if (mine === looks) bound = there;
+      } catch (error) {
+        if (mine === looks) replaced.replaceChildren(problemText(failureOf(error).problem));
+        return;
+      }
+      if (bound?.identity && mine === looks) replaced.replaceChildren(replaces(bound, found));
+    });
+  }
+  const direct = here && !open;
+  const dialog = {
     title: t(open ? "choose.title" : "confirm.title", { platform: name }),
     body: [
-      h("p", null, t(open ? "choose.text" : "confirm.text", { platform: name })),
+      h("p", null, t(open ? "choose.text" : direct ? "confirm.replaces" : "confirm.text",
+        { platform: name })),
       h("dl", { class: "who" },
         fact("confirm.identity", person(found.identity)),
         fact("confirm.user", app.whoText()),
         !open && fact("confirm.instance", placeText(app, found.instance))),
       chosen?.nodes,
+      replaced,
     ],
     submit: t("confirm.submit"),
     cancel: t("confirm.cancel"),
-    careful: !here,
-    onsubmit: () => confirm(app, end, { platform, instance: instance(), returnTo }),
-    onfailure(failure) {
+    careful: !here || direct,
+    async onsubmit() {
+      if (!bound) await look(); // it could not be read before
+      if (!bound) throw pageFailure("no_connection");
+      return confirm(app, end, { platform, instance: instance(), returnTo, bound });
+    },
+    async onfailure(failure) {
+      if (failure.stale) {
+        await look();
+        return pageFailure("changed");
+      }
       if (!isFinal(failure)) return null;
       clearPending();
       queueMicrotask(() => refused(app, failure, { platform, instance: instance(), returnTo }));
@@ -201,9 +277,20 @@ function question(app, end, here, found) {
     },
     oncancel() {
       clearPending();
-      app.say("plain", t("confirm.cancelled", { platform: name }), wayBack(found));
+      const kept = bound?.identity
+        ? t("confirm.kept", { platform: name, user: bound.identity.username })
+        : t("confirm.cancelled", { platform: name });
+      app.say("plain", kept, wayBack(found));
     },
   };
+  return { dialog, look };
+}
+
+// replaces says what is bound there now: this account, or another one that would be replaced.
+function replaces(bound, found) {
+  const same = bound.identity.id === found.identity.id;
+  return h("div", { class: `note ${same ? "plain" : "mild"}` },
+    t(same ? "replaces.same" : "replaces.other"), person(bound.identity));
 }
 
 // placeText returns an instance's name, also of one that isn't in the signed-in user's list.

@@ -1,6 +1,6 @@
 // Binding by a personal access token: Codeup, GitLab.
 
-import { bindingPath, ifMatch, pageFailure } from "./api.js";
+import { bindingPath, ifUnchanged, pageFailure } from "./api.js";
 import { field, firstMissing, invalid, openDialog } from "./dialog.js";
 import { h, outside, webAddress } from "./dom.js";
 import { t } from "./language.js";
@@ -35,7 +35,7 @@ export function bindToken(app, platform) {
   async function bind() {
     const body = {};
     for (const c of controls) if (c.value.trim()) body[c.name] = valueOf(c);
-    const bound = await app.api.call("PUT", path, { body, headers: ifMatch(binding) });
+    const bound = await app.api.call("PUT", path, { body, headers: ifUnchanged(binding) });
     await app.reload();
     return () => app.say("good", t("bound.now", { platform: name, user: bound.identity.username }));
   }

@@ -6,12 +6,12 @@ import { t } from "./language.js";
 import { instanceType, regionText } from "./parts.js";
 
 // choice returns the three controls and what is chosen with them. It starts with the given
-// instance, or with the first one.
-export function choice(instances, given) {
+// instance, or with the first one. onchange is called after each change.
+export function choice(instances, given, onchange) {
   const first = instances.find((one) => same(one, given)) ?? instances[0];
-  const type = h("select", { id: "choose-type", onchange: () => narrow("type") });
-  const region = h("select", { id: "choose-region", onchange: () => narrow("region") });
-  const instance = h("select", { id: "choose-instance" });
+  const type = h("select", { id: "choose-type", onchange: () => changed("type") });
+  const region = h("select", { id: "choose-region", onchange: () => changed("region") });
+  const instance = h("select", { id: "choose-instance", onchange: () => onchange() });
 
   const ofType = () => instances.filter((one) => one.type === type.value);
   const ofRegion = () => ofType().filter((one) => one.region === region.value);
@@ -22,6 +22,11 @@ export function choice(instances, given) {
       const { name } = ofRegion().find((one) => one.id === id);
       return `${name} (${id})`;
     });
+  }
+
+  function changed(from) {
+    narrow(from);
+    onchange();
   }
 
   fill(type, unique(instances, "type"), instanceType);

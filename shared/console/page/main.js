@@ -54,8 +54,8 @@ class App {
     return whileBusy(async () => {
       try {
         await this.signIn.ensureFresh(0);
-        const [{ platforms }, { instances }] = await Promise.all([
-          this.api.get("/v1/platforms"), this.api.get("/v1/instances"),
+        const [{ platforms }, instances] = await Promise.all([
+          this.api.get("/v1/platforms"), this.api.instances(),
         ]);
         if (load !== this.#loads) return;
         this.platforms = platforms;

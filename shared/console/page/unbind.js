@@ -1,6 +1,6 @@
 // Ending a binding, checking one now, and showing the history of one.
 
-import { bindingPath, ifMatch, pageFailure } from "./api.js";
+import { bindingPath, ifUnchanged, pageFailure } from "./api.js";
 import { openDialog, openDrawer } from "./dialog.js";
 import { byId, h, outside, whileBusy } from "./dom.js";
 import { has, t, when } from "./language.js";
@@ -16,7 +16,7 @@ export function unbind(app, platform) {
   async function end() {
     const query = revoke.checked ? "?revoke=true" : "";
     const path = bindingPath(app.instance, platform) + query;
-    const ended = await app.api.call("DELETE", path, { headers: ifMatch(binding) });
+    const ended = await app.api.call("DELETE", path, { headers: ifUnchanged(binding) });
     await app.reload();
     return () => told(app, binding, ended);
   }
@@ -82,10 +82,7 @@ export async function check(app, platform) {
       const path = `${bindingPath(app.instance, platform)}/check`;
       const binding = await app.api.call("POST", path);
       await app.reload();
-      const good = !binding.problem;
-      app.say(good ? "good" : "bad", t("check.done", {
-        platform: name, status: t(`status.${binding.status}`),
-      }));
+      sayChecked(app, name, binding);
     } catch (failure) {
       if (failure.missing) {
         app.checks = false;
@@ -97,6 +94,17 @@ export async function check(app, platform) {
       app.say("bad", problemText(failure.problem));
     }
   });
+}
+
+// sayChecked shows what a check has found. A check that has not settled the state of the token says
+// why, and that the state is the one from before.
+function sayChecked(app, name, { status, problem, checkProblem }) {
+  const values = { platform: name, status: t(`status.${status}`) };
+  if (checkProblem) {
+    app.say("bad", h("p", null, t("check.unsettled", values)), problemText(checkProblem));
+  } else {
+    app.say(problem ? "bad" : "good", t("check.done", values));
+  }
 }
 
 // history opens the drawer: what is known about a binding, and its events, newest first.

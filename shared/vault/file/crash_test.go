@@ -47,7 +47,11 @@ func openData(dir string) (*file.Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return file.Open(filepath.Join(dir, "vault"), key)
+	v, err := file.Open(filepath.Join(dir, "vault"), key)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.Tidy()
 }
 
 func child(t *testing.T, role, dir string, number int) *exec.Cmd {
@@ -212,7 +216,7 @@ func TestALeftoverOfACrashIsNotASecret(t *testing.T) {
 			left(t, dir)
 			absent()
 			open(t, dir)
-			restored("Open")
+			restored("Tidy")
 			absent()
 
 			left(t, dir)
@@ -244,8 +248,10 @@ func TestOpenDuringWritesLosesNothing(t *testing.T) {
 			case <-ended:
 				return
 			default:
-				if _, err := file.Open(dir, key(t, "a")); err != nil {
+				if v, err := file.Open(dir, key(t, "a")); err != nil {
 					t.Errorf("Open = %v", err)
+				} else if err := v.Tidy(); err != nil {
+					t.Errorf("Tidy = %v", err)
 				}
 			}
 		}

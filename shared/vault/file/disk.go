@@ -27,7 +27,7 @@ func createOnly(path string, data []byte) error {
 		return err
 	}
 	// Errors of these two don't matter: the value is stored once it is linked, and is synced
-	// before. A leftover is removed by a later Open.
+	// before. A leftover is removed by Tidy.
 	defer func() {
 		_ = os.Remove(temp.Name())
 		_ = temp.Close()
@@ -56,8 +56,17 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// tidy removes what crashed processes left behind. It may also remove a folder or a temporary file
-// that another process has just created; Put, checkKey and ReadKey then start over.
+// Tidy removes what crashed processes left behind, which no call needs: it looks into the folder of
+// each secret, so it is no part of [Open]. It may be called while the vault is used. It may also
+// remove a folder or a temporary file that has just been created; Put, checkKey and ReadKey then
+// start over.
+func (v *Vault) Tidy() error {
+	if err := v.tidy(); err != nil {
+		return fmt.Errorf("vault: removing unfinished work: %w", err)
+	}
+	return nil
+}
+
 func (v *Vault) tidy() error {
 	if err := removeTemps(v.dir); err != nil {
 		return err

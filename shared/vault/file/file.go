@@ -3,7 +3,7 @@
 // so that a file that was moved to another name or generation can't be decrypted.
 //
 // The folder holds <name>/<generation> and key-check, by which [Open] recognises a wrong key. Names
-// that begin with a dot are unfinished work of a process that crashed; the next Open removes it.
+// that begin with a dot are unfinished work of a process that crashed; [Vault.Tidy] removes it.
 // After a crash at any moment, a power cut included, a value is stored completely or not at all.
 //
 // Any number of goroutines and processes may use one folder at once: a value is created by link(2)
@@ -34,7 +34,7 @@ type Vault struct {
 }
 
 // Open opens the vault in dir, and creates the folder if it is missing. It keeps nothing open and
-// needs no closing. A key other than the one that the secrets were encrypted with is refused, and
+// needs no closing, and takes no longer for a vault with more secrets. A key other than the one that the secrets were encrypted with is refused, and
 // then nothing is changed.
 func Open(dir string, key Key) (*Vault, error) {
 	aead, err := key.aead()
@@ -48,14 +48,11 @@ func Open(dir string, key Key) (*Vault, error) {
 	if err := v.checkKey(); err != nil {
 		return nil, err
 	}
-	if err := v.tidy(); err != nil {
-		return nil, fmt.Errorf("vault: removing unfinished work: %w", err)
-	}
 	return v, nil
 }
 
 // tries limits how often a call starts over because another one interfered: a concurrent Put, or an
-// Open that removed a new file as a leftover.
+// Tidy that removed a new file as a leftover.
 const tries = 10
 
 // Put implements [vault.Vault].

@@ -30,7 +30,7 @@ func TestKeepsTheContract(t *testing.T) {
 }
 
 // key returns one of several keys.
-func key(t *testing.T, digit string) file.Key {
+func key(t testing.TB, digit string) file.Key {
 	t.Helper()
 	k, err := file.ParseKey(secret.New(strings.Repeat(digit, 64)))
 	if err != nil {
@@ -43,6 +43,9 @@ func open(t *testing.T, dir string) *file.Vault {
 	t.Helper()
 	v, err := file.Open(dir, key(t, "a"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Tidy(); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -77,7 +80,7 @@ func tree(t *testing.T, dir string) []string {
 	return paths[1:]
 }
 
-func write(t *testing.T, path string, data string) {
+func write(t testing.TB, path string, data string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
@@ -346,4 +349,22 @@ func (s *slow) work() {
 		_ = s.Vault.Delete(context.Background(), name)
 	}
 	s.left = nil
+}
+
+// A start must not take longer the more secrets there are, so it looks into none of them.
+func TestOpenLooksIntoNoSecret(t *testing.T) {
+	dir := t.TempDir()
+	put(t, open(t, dir), one, 1, "value")
+	left := filepath.Join(dir, string(one), ".bindery-new-1")
+	write(t, left, "half")
+	if _, err := file.Open(dir, key(t, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err != nil {
+		t.Errorf("Open removed unfinished work: %v", err)
+	}
+	open(t, dir)
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("after Tidy it is still there: %v", err)
+	}
 }

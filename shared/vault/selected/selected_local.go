@@ -4,6 +4,7 @@ package selected
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,7 @@ import (
 
 // Open opens the folder "vault" in the data folder. The key comes from the environment if it is
 // set there, else from the file "vault.key" next to the folder, which is created if it is missing.
+// What crashed processes left behind is removed in the background.
 func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	key, err := key(c)
 	if err != nil {
@@ -25,6 +27,11 @@ func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, 
 	if err != nil {
 		return nil, err // not v: a nil pointer in an interface isn't nil
 	}
+	go func() { // the start doesn't wait for it, because it takes longer the more secrets there are
+		if err := v.Tidy(); err != nil {
+			slog.Error("a crashed process's files stay in the vault", "error", err)
+		}
+	}()
 	return v, nil
 }
 
