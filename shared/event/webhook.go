@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -24,21 +25,23 @@ const sendTimeout = 5 * time.Second
 // headers webhook-id (the event's id, the same at every try), webhook-timestamp and
 // webhook-signature. It may be used at once from many goroutines.
 type Webhook struct {
-	url    string
-	signer *webhooks.Webhook
-	client *http.Client
-	now    func() time.Time
+	url     string
+	console string
+	signer  *webhooks.Webhook
+	client  *http.Client
+	now     func() time.Time
 }
 
-// NewWebhook returns a Webhook for the address. The client must follow no redirects.
+// NewWebhook returns a Webhook for the address. console is the origin of the console page, to whose
+// place for the binding each event leads. The client must follow no redirects.
 func NewWebhook(
-	url string, key secret.Text, client *http.Client, now func() time.Time,
+	url, console string, key secret.Text, client *http.Client, now func() time.Time,
 ) (*Webhook, error) {
 	signer, err := webhooks.NewWebhook(key.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("the webhooks' key is not base64") // err may quote it
 	}
-	return &Webhook{url: url, signer: signer, client: client, now: now}, nil
+	return &Webhook{url: url, console: console, signer: signer, client: client, now: now}, nil
 }
 
 type payload struct {
@@ -57,6 +60,7 @@ type data struct {
 	Identity *binding.Identity `json:"identity,omitempty"`
 	Previous *binding.Identity `json:"previous,omitempty"`
 	Problem  *problem.Problem  `json:"problem,omitempty"`
+	Console  string            `json:"console"`
 }
 
 // Send posts one event. Any reply but 2xx is an error.
@@ -71,6 +75,7 @@ func (w *Webhook) Send(ctx context.Context, key binding.Key, e binding.Event) er
 		Identity: some(e.Identity),
 		Previous: some(e.Previous),
 		Problem:  e.Problem,
+		Console:  w.place(key),
 	}})
 	if err != nil {
 		return fmt.Errorf("writing a webhook: %w", err)
@@ -92,6 +97,12 @@ func (w *Webhook) Send(ctx context.Context, key binding.Key, e binding.Event) er
 	r.Header.Set(webhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
 	r.Header.Set(webhooks.HeaderWebhookSignature, signature)
 	return w.post(r)
+}
+
+// place returns the address of a binding's row on the console page.
+func (w *Webhook) place(key binding.Key) string {
+	return w.console + "/#/" + url.PathEscape(key.Region) + "/" + url.PathEscape(key.Instance) +
+		"/" + url.PathEscape(key.Platform)
 }
 
 func (w *Webhook) post(r *http.Request) error {
