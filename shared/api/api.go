@@ -160,7 +160,8 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 	})
 	var webhook *event.Webhook
 	if c.EventsURL != "" {
-		webhook, err = event.NewWebhook(c.EventsURL, c.EventsSecret, d.Guard.Trusted(), d.Now)
+		webhook, err = event.NewWebhook(c.EventsURL, c.ConsoleURL, c.EventsSecret,
+			d.Guard.Trusted(), d.Now)
 		if err != nil {
 			return nil, fmt.Errorf("BINDERY_EVENTS_SECRET: %w", err)
 		}

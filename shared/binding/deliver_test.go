@@ -70,7 +70,7 @@ func (b *harness) newReceiver() *receiver {
 		return http.ErrUseLastResponse
 	}}
 	b.services.Ledger.Webhook, err = event.NewWebhook(
-		server.URL+"/?key=in-the-address", secret.New(webhookKey), client, b.clock().Now)
+		server.URL+"/?key=in-the-address", "", secret.New(webhookKey), client, b.clock().Now)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestTheAddressOfAWebhookIsInNoLog(t *testing.T) {
 	r.answers(http.StatusForbidden)
 	b.runSchedule(time.Hour)
 	var err error
-	b.services.Ledger.Webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address",
+	b.services.Ledger.Webhook, err = event.NewWebhook("http://127.0.0.1:1/?key=in-the-address", "",
 		secret.New(webhookKey), http.DefaultClient, b.clock().Now)
 	if err != nil {
 		t.Fatal(err)

@@ -151,7 +151,8 @@ func (m Match) Allows(rec Record) bool {
 	if m.Unbound && rec.Bound() {
 		return false
 	}
-	return m.ETags == nil || rec.Bound() && (slices.Contains(m.ETags, "*") || slices.Contains(m.ETags, rec.Revision))
+	named := slices.Contains(m.ETags, "*") || slices.Contains(m.ETags, rec.Revision)
+	return m.ETags == nil || rec.Bound() && named
 }
 
 // WarningsOf returns a platform's warnings in the form that a record keeps.

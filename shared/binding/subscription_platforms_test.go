@@ -93,7 +93,7 @@ func TestASubscriptionToMergesOfBitbucketNeedsAScope(t *testing.T) {
 // receiver sets an address that receives events.
 func (b *harness) receiver() {
 	b.Helper()
-	receiver, err := event.NewWebhook("http://127.0.0.1:1/",
+	receiver, err := event.NewWebhook("http://127.0.0.1:1/", "",
 		secret.New("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), http.DefaultClient, b.clock().Now)
 	if err != nil {
 		b.Fatal(err)

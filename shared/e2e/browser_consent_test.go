@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	s := newSites(t, "localhost")
 	one := s.signIn(newBrowser(t), "ann")
 	two := one.openTab()
-	two.open(s.console + "/")
+	two.open(s.console + "/" + firstInstance)
 	two.click("#signin") // the issuer has a session already
 	two.waitReady(unboundSelector("gitee"))
 	one.fill("#instance", "cn-hangzhou/cri-1")
@@ -154,11 +155,15 @@ func (s *sites) wantNoTrace(b *tab) {
 	}
 }
 
+// placesOfThree are the addresses of the three instances in the console.
+var placesOfThree = []string{firstInstance, "#/cn-hangzhou/cri-1", "#/cn-shanghai/crp-3"}
+
 // wantOutOfSight expects nothing of an attempt in the address or the history, also while the
 // attempt waits.
 func (s *sites) wantOutOfSight(b *tab) {
 	s.t.Helper()
-	if got := b.text("location.hash + location.search"); got != "" {
+	got := b.text("location.search + location.hash")
+	if got != "" && !slices.Contains(placesOfThree, got) {
 		s.t.Errorf("the console's address has %d characters after its path", len(got))
 	}
 	for _, address := range b.history() {

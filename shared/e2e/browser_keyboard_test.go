@@ -36,7 +36,7 @@ func (b *tab) wantFocus(when, id string) {
 func TestBrowserKeepsTheFocusOfKeyboardUsers(t *testing.T) {
 	bindery, platforms := startLaptop(t)
 	b := newBrowser(t)
-	b.open(bindery + "/")
+	b.open(bindery + laptopInstance)
 	b.waitReady("#row-gitlab")
 	b.focus("bind-gitlab")
 	b.key("\r")
@@ -94,7 +94,7 @@ func TestBrowserShowsTheResultOfACheckOnAPhone(t *testing.T) {
 	b.do("a phone", func(ctx context.Context) error {
 		return emulation.SetDeviceMetricsOverride(390, 700, 1, true).Do(ctx)
 	})
-	b.open(bindery + "/")
+	b.open(bindery + laptopInstance)
 	b.waitReady("#row-gitlab")
 	b.click("#bind-gitlab")
 	submitSample(b, platforms, sample(t, sandbox.GitLab, "good"))

@@ -90,6 +90,9 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 	return bindery, platforms
 }
 
+// laptopInstance is the address of a laptop's first instance in the console.
+const laptopInstance = "/#/ap-southeast-1/cri-acme-sg"
+
 // sample returns one of the sandbox's sample tokens.
 func sample(t *testing.T, platform sandbox.Platform, title string) sandbox.Sample {
 	t.Helper()
@@ -132,7 +135,7 @@ func wantTokenOnlyInField(b *tab, s sandbox.Sample) {
 func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
 	bindery, platforms := startLaptop(t)
 	b := newBrowser(t)
-	b.open(bindery + "/")
+	b.open(bindery + laptopInstance)
 	b.waitReady("#instance", "#row-codeup", "#row-bitbucket")
 	first := b.value("#instance")
 	refusedThenBound(t, b, platforms, sample(t, sandbox.Codeup, "branches"),

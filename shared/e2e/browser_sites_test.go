@@ -259,10 +259,13 @@ func (s *sites) wantNoReferrerLeak() {
 	}
 }
 
-// signIn opens the console and signs in as the issuer's user.
+// firstInstance is the address of the account's first instance in the console.
+const firstInstance = "#/cn-beijing/cri-2"
+
+// signIn opens an instance's address and signs in as the issuer's user.
 func (s *sites) signIn(b *tab, user string) *tab {
 	s.t.Helper()
-	b.open(s.console + "/")
+	b.open(s.console + "/" + firstInstance)
 	b.click("#signin")
 	b.click("#be-" + user)
 	b.waitReady("#instance", "#row-bitbucket")

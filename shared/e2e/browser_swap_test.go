@@ -98,8 +98,7 @@ func TestA20_InABrowserTheCodeDoesNotFollowARedirect(t *testing.T) {
 			jsString(s.platforms+"/")+")")
 	testkit.Want(t, "the fragment there", b.text("location.hash"), "")
 	s.wantOutOfSight(b)
-	b.open(s.console + "/")
-	b.fill("#instance", "cn-hangzhou/cri-1")
+	b.open(s.console + "/#/cn-hangzhou/cri-1")
 	b.waitReady(boundSelector("github"), "#dialog:not([open])")
 	s.wantNoTrace(b)
 }
@@ -179,11 +178,11 @@ func TestA24_InABrowserTheFragmentShowsNoStrangersText(t *testing.T) {
 	} {
 		// The page of another address, and the page that is shown already.
 		b.open(s.console + "/?n=" + fmt.Sprint(i) + "#" + fragment)
-		b.waitReady("#instance", "#row-gitee", "#dialog:not([open])")
+		b.waitReady("#overview", "#open-cn-beijing\\/cri-2", "#dialog:not([open])")
 		s.wantNoTrace(b)
 		b.text("location.hash = " + jsString(fragment))
 		b.until("an empty fragment", "location.hash === ''")
-		b.waitReady("#instance", "#row-gitee", "#dialog:not([open])")
+		b.waitReady("#overview", "#open-cn-beijing\\/cri-2", "#dialog:not([open])")
 		s.wantNoTrace(b)
 		if shown := b.text("document.documentElement.innerText"); strings.Contains(shown, "attacker") {
 			t.Errorf("%s is shown", fragment)

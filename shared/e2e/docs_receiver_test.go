@@ -57,7 +57,8 @@ func TestTheReceiverOfDocsBuildTakesEachEventOnce(t *testing.T) {
 	lines := bufio.NewScanner(output)
 	send := func(key, id, commit string) int {
 		t.Helper()
-		webhook, err := event.NewWebhook("http://"+address, secret.New(key), http.DefaultClient, time.Now)
+		webhook, err := event.NewWebhook("http://"+address, "", secret.New(key),
+			http.DefaultClient, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

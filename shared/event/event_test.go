@@ -151,7 +151,7 @@ func webhook(t *testing.T, address, key string, now func() time.Time) *event.Web
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
-	w, err := event.NewWebhook(address, secret.New(key), client, now)
+	w, err := event.NewWebhook(address, "https://console.example", secret.New(key), client, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,8 @@ func TestAWebhookIsSignedAsTheStandardRequires(t *testing.T) {
 		"timestamp":"2026-05-01T12:00:00Z","data":{"account":"acme","region":"r","instance":"i",
 		"platform":"github","number":3,"actor":"u-1","identity":{"id":"1","username":"alice"},
 		"problem":{"code":"token_revoked","reason":"revoked_at_platform",
-		"params":{"platform":"GitHub"}}}}`))
+		"params":{"platform":"GitHub"}},
+		"console":"https://console.example/#/r/i/github"}}`))
 }
 
 func TestTheSameEventLaterHasTheSameIDAndBodyAndANewTime(t *testing.T) {
@@ -239,7 +240,7 @@ func TestNoErrorOfAWebhookShowsItsAddressOrItsKey(t *testing.T) {
 			t.Errorf("got %v, want an error without the address", err != nil)
 		}
 	}
-	_, err := event.NewWebhook("http://127.0.0.1", secret.New("whsec_in the key"), nil, time.Now)
+	_, err := event.NewWebhook("http://127.0.0.1", "", secret.New("whsec_in the key"), nil, time.Now)
 	if err == nil || strings.Contains(err.Error(), "in the key") {
 		t.Error("a key that is not base64 is accepted, or shown")
 	}

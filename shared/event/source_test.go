@@ -165,7 +165,7 @@ func TestE15_OnlyTheOperatorsAddressIsCalled(t *testing.T) {
 		first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL, status)
 		}))
-		w, err := event.NewWebhook(first.URL+"?key=in-the-address", secret.New(key), nil, time.Now)
+		w, err := event.NewWebhook(first.URL+"?key=in-the-address", "", secret.New(key), nil, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -24,16 +25,18 @@ const SendTimeout = 5 * time.Second
 // headers webhook-id (the event's id, the same at every try), webhook-timestamp and
 // webhook-signature. It may be used at once from many goroutines.
 type Webhook struct {
-	url    string
-	signer *webhooks.Webhook
-	client *http.Client
-	now    func() time.Time
+	url     string
+	console string
+	signer  *webhooks.Webhook
+	client  *http.Client
+	now     func() time.Time
 }
 
-// NewWebhook returns a Webhook for the address. It follows no redirect: only the operator says
-// where events go.
+// NewWebhook returns a Webhook for the address. console is the origin of the console page, to whose
+// place for the binding each event leads. It follows no redirect: only the operator says where
+// events go.
 func NewWebhook(
-	url string, key secret.Text, client *http.Client, now func() time.Time,
+	url, console string, key secret.Text, client *http.Client, now func() time.Time,
 ) (*Webhook, error) {
 	signer, err := webhooks.NewWebhook(key.Reveal())
 	if err != nil {
@@ -44,7 +47,7 @@ func NewWebhook(
 		own = *client
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Webhook{url: url, signer: signer, client: &own, now: now}, nil
+	return &Webhook{url: url, console: console, signer: signer, client: &own, now: now}, nil
 }
 
 type payload struct {
@@ -63,6 +66,7 @@ type data struct {
 	Identity *binding.Identity `json:"identity,omitempty"`
 	Previous *binding.Identity `json:"previous,omitempty"`
 	Problem  *problem.Problem  `json:"problem,omitempty"`
+	Console  string            `json:"console"`
 }
 
 // Send posts one event. Any reply but 2xx is an error.
@@ -77,12 +81,19 @@ func (w *Webhook) Send(ctx context.Context, key binding.Key, e binding.Event) er
 		Identity: some(e.Identity),
 		Previous: some(e.Previous),
 		Problem:  e.Problem,
+		Console:  w.place(key),
 	}})
 	if err != nil {
 		return fmt.Errorf("writing a webhook: %w", err)
 	}
 	_, err = w.post(ctx, e.ID, body)
 	return err
+}
+
+// place returns the address of a binding's row on the console page.
+func (w *Webhook) place(key binding.Key) string {
+	return w.console + "/#/" + url.PathEscape(key.Region) + "/" + url.PathEscape(key.Instance) +
+		"/" + url.PathEscape(key.Platform)
 }
 
 // post signs and posts the body of an event. It fails unless the answer is 2xx.

@@ -197,7 +197,7 @@ func newHarness(t testing.TB) *harness {
 	h.vault = vault.WithBeforeCall(secrets, h.calls.call)
 	server := httptest.NewServer(h.receiver)
 	t.Cleanup(server.Close)
-	h.webhook, err = event.NewWebhook(server.URL, secret.New(receiverKey), server.Client(), h.Now)
+	h.webhook, err = event.NewWebhook(server.URL, "", secret.New(receiverKey), server.Client(), h.Now)
 	check(t, err)
 	h.platforms = provider.New(provider.Options{
 		Platforms: []provider.Registration{h.registration()}, Now: h.Now,

@@ -102,7 +102,7 @@ func (h *harness) serve() {
 		h.sent++
 	}))
 	h.Cleanup(receiver.Close)
-	webhook, err := event.NewWebhook(receiver.URL,
+	webhook, err := event.NewWebhook(receiver.URL, "",
 		secret.New("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), receiver.Client(), h.clock.Now)
 	if err != nil {
 		h.Fatal(err)

@@ -6,6 +6,7 @@
 // the page may be left to sign in, and a person may reload it.
 
 import { has } from "./language.js";
+import { placeOf } from "./place.js";
 
 const waiting = "bindery.pending";
 const started = (id) => `bindery.authorization.${id}`;
@@ -15,19 +16,20 @@ export function readCallback() {
   takeFragment();
   const query = new URLSearchParams(location.search);
   const answered = query.has("state") && (query.has("code") || query.has("error"));
-  if (location.search) history.replaceState(null, "", location.pathname);
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash);
   return answered ? Object.fromEntries(query) : null;
 }
 
 // The forms of what a callback sends. A link by a stranger may hold anything in its place.
 const forms = { authorization: /^[0-9a-f]{32}$/, confirmationCode: /^[0-9a-f]{64}$/ };
 
-// takeFragment removes the fragment from the address, stores the result of an authorization that it
-// holds, and returns whether it held one. It ignores a value that isn't of its form and a problem
+// takeFragment removes the fragment from the address unless it names a place, stores the result of an
+// authorization that it holds, and returns whether it held one. It ignores a value that isn't of its form and a problem
 // that the page has no texts for. A stored confirmation code is not replaced by a problem of the
 // same authorization: a person who goes back returns from the platform a second time, which is
 // refused, but the first result still counts.
 export function takeFragment() {
+  if (placeOf(location.hash)) return false;
   const fragment = new URLSearchParams(location.hash.slice(1));
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);
   const value = (name) => {

@@ -6,13 +6,14 @@ import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
 import { byId, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
+import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
+import { placeOf, restorePlace, setPlace } from "./place.js";
 import { repositories } from "./repositories.js";
 import { openSignIn } from "./signin.js";
 import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
-const chosen = "bindery.instance";
 const pressed = "bindery.pressed";
 const keyOf = ({ region, id }) => `${region}/${id}`;
 
@@ -22,7 +23,8 @@ class App {
   failure = null; // shown instead of the table
   platforms = [];
   instances = [];
-  instance = null;
+  instance = null; // null shows all
+  row = ""; // the platform whose row the address names
   bindings = []; // of the instance; empty until they are loaded
   checks = true; // this deployment can check now, as far as the page knows
   #loads = 0;
@@ -32,6 +34,7 @@ class App {
     this.config = config;
     this.signIn = openSignIn(config);
     this.api = new Api(config.publicUrl, this.signIn);
+    this.overview = new Overview(this);
   }
 
   platform(name) {
@@ -60,25 +63,43 @@ class App {
         if (load !== this.#loads) return;
         this.platforms = platforms;
         this.instances = instances;
-        const wanted = sessionStorage.getItem(chosen);
-        this.instance = instances.find((one) => keyOf(one) === wanted) ?? instances[0] ?? null;
+        this.overview.forget();
         this.failure = null;
       } catch (failure) {
         if (load === this.#loads) this.fail(failure);
         return;
       }
-      await this.reload();
+      await this.show();
     });
+  }
+
+  // show shows the place that the address names. An account with one instance has no overview.
+  async show() {
+    const place = placeOf(location.hash) ?? {};
+    const before = this.instance;
+    const all = this.instances;
+    this.instance = all.find((one) => one.region === place.region && one.id === place.id)
+      ?? (all.length === 1 ? all[0] : null);
+    const found = !place.region || this.instance?.id === place.id;
+    this.row = found && this.platform(place.platform) ? place.platform : "";
+    setPlace(this.instance ? { ...this.instance, platform: this.row } : {}, true);
+    if (!found) this.say("bad", t("place.unknown"));
+    if (this.instance !== before) {
+      byId("dialog").close();
+      byId("drawer").close();
+      this.bindings = [];
+    }
+    await this.reload();
+    const row = this.row && byId(`row-${this.row}`);
+    if (!row) return;
+    row.scrollIntoView({ block: "center" });
+    row.focus({ preventScroll: true });
   }
 
   // choose shows another instance.
   async choose({ region, id }) {
-    this.instance = this.instances.find((one) => one.region === region && one.id === id)
-      ?? this.instance;
-    if (!this.instance) return;
-    sessionStorage.setItem(chosen, keyOf(this.instance));
-    this.bindings = [];
-    await this.reload();
+    setPlace({ region, id });
+    await this.show();
   }
 
   // reload reads the instance's bindings. Of two concurrent reloads, the later one counts.
@@ -86,12 +107,16 @@ class App {
     const asked = ++this.#asked;
     return whileBusy(async () => {
       this.draw();
-      if (!this.instance) return;
+      if (!this.instance) {
+        if (this.instances.length) await this.overview.load();
+        return;
+      }
       try {
         await this.signIn.ensureFresh(0);
         const { bindings } = await this.api.get(bindingPath(this.instance));
         if (asked !== this.#asked) return;
         this.bindings = bindings;
+        this.overview.replace(this.instance, bindings);
         this.failure = null;
         this.draw();
       } catch (failure) {
@@ -177,6 +202,7 @@ function userForm(app) {
   const switchUser = () => whileBusy(async () => {
     app.say();
     app.bindings = [];
+    if (account.value.trim() !== app.signIn.account) setPlace({});
     app.signedIn = await app.signIn.switchUser(user.value.trim(), account.value.trim());
     if (app.signedIn) await app.load();
     else app.fail(pageFailure("no_connection"));
@@ -201,13 +227,18 @@ function content(app) {
   if (app.failure) return [failed(app)];
   if (!app.signedIn) return [signInCard(app)];
   const head = h("div", { class: "head" },
-    h("div", null, h("h1", null, t("heading")), h("p", { class: "fine" }, t("lead"))),
+    h("div", null,
+      app.instances.length > 1 && h("a", { href: "#/", id: "all" }, t("overview.link")),
+      h("h1", null, t("heading")),
+      h("p", { class: "fine" }, app.instance
+        ? t("lead.region", { region: regionText(app.instance.region) }) : t("lead"))),
     app.instance && picker(app));
   if (!app.platforms.length) return [head, skeleton()];
-  if (!app.instance) {
+  if (!app.instances.length) {
     return [head, h("div", { class: "card" },
       h("h2", null, t("empty.title")), h("p", null, t("empty.text")))];
   }
+  if (!app.instance) return [app.overview.view()];
   if (!app.bindings.length) return [head, skeleton()];
   return [head, table(app, actionsOf(app))];
 }
@@ -271,6 +302,7 @@ async function resume(app) {
 
 async function open() {
   const answer = readCallback();
+  restorePlace(answer || pending());
   chooseLanguage();
   const config = await (await fetch("/config.json")).json();
   const app = new App(config);
@@ -279,6 +311,10 @@ async function open() {
     app.say();
     if (app.signedIn) app.load();
     else app.draw();
+  });
+  window.addEventListener("hashchange", () => {
+    if (takeFragment()) location.reload();
+    else if (app.signedIn && app.platforms.length) app.show();
   });
   app.draw();
   if (config.consoleUrl !== location.origin) {
@@ -315,7 +351,6 @@ async function signInAndLoad(app, answer) {
   }
 }
 
-window.addEventListener("hashchange", () => takeFragment() && location.reload());
 // A page that the browser restores from memory shows old data.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 

@@ -84,13 +84,15 @@ export function person(identity) {
         h("span", { class: "fine" }, identity.username)));
 }
 
+const initials = { codeup: "C", gitee: "Ge", github: "GH", gitlab: "GL", bitbucket: "B" };
+
+// letters returns a platform's one or two letters.
+export const letters = (platform) => initials[platform] ?? "?";
+
 // monogram returns a platform's symbol, which is shown next to its name.
 export function monogram(platform) {
-  const letters = {
-    codeup: "C", gitee: "Ge", github: "GH", gitlab: "GL", bitbucket: "B",
-  };
   return h("span", { class: "monogram", "data-platform": platform, "aria-hidden": "true" },
-    letters[platform] ?? "?");
+    letters(platform));
 }
 
 // platformTitle returns a platform's name in the reader's language.

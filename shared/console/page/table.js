@@ -38,7 +38,10 @@ function group(app, binding, actions) {
     expiry: expiry(binding),
     actions: buttons(app, binding, actions),
   };
-  return h("tbody", { role: "rowgroup", id: `row-${binding.platform}` },
+  return h("tbody", {
+    role: "rowgroup", id: `row-${binding.platform}`, tabindex: "-1",
+    class: app.row === binding.platform && "here",
+  },
     h("tr", { role: "row" }, columns.map((name) =>
       h("td", { role: "cell", class: `cell-${name}`, "data-label": t(`column.${name}`) },
         cells[name]))),
