@@ -105,8 +105,8 @@ func TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays(t *testing.T) {
 	}
 }
 
-// TestE3_AForgedStateOfAMergeRequestIsToldOnce however many deliveries say what is true. One that is
-// closed and opened again is told each time.
+// TestE3_AForgedStateOfAMergeRequestIsToldOnce however many deliveries say what is true. A request
+// that is closed and opened again is told of each time.
 func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
 	h := newHarness(t)
 	var told []string

@@ -57,7 +57,8 @@ func (c checker) alarmFailing(ctx context.Context, of failingHost, bindings int)
 	}
 }
 
-// hostOf names the host that a record's checks ask: its platform and, where users name it, the host.
+// hostOf names the host that a record's checks ask: its platform and, where users name it, the
+// host.
 func hostOf(rec binding.Record) string {
 	if u, err := url.Parse(rec.Address); err == nil {
 		return rec.Platform + " " + u.Host

@@ -195,7 +195,8 @@ func TestE14_ARepositoryIsFollowedByItsIDAndNotByItsName(t *testing.T) {
 	testkit.Want(t, "webhooks of the stranger's", len(h.forge.repositories["9"].hooks), 0)
 }
 
-// TestE16_ARefThatComesBackIsToldEachTime: a forced push back, and a deleted ref that is made again.
+// TestE16_ARefThatComesBackIsToldEachTime: a forced push back, and a deleted ref that is made
+// again.
 func TestE16_ARefThatComesBackIsToldEachTime(t *testing.T) {
 	h := newHarness(t)
 	h.mustPut()
