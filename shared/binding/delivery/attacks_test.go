@@ -111,11 +111,22 @@ func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
 	h := newHarness(t)
 	var told []string
 	for i, step := range []struct{ state, told string }{
-		{"updated", "opened"}, {"updated", "opened"}, {"updated", "updated"}, {"updated", "opened"},
-		{"closed", "closed"}, {"closed", "closed"}, {"closed", "opened"}, {"closed", "merged"},
-		{"updated", "opened"}, {"updated", "opened"}, {"updated", "closed"},
-		{"closed", "closed"}, {"closed", "closed"},
-		{"merged", "merged"}, {"merged", "merged"}, {"merged", "closed"},
+		{"updated", "opened"},
+		{"updated", "opened"},
+		{"updated", "updated"},
+		{"updated", "opened"},
+		{"closed", "closed"},
+		{"closed", "closed"},
+		{"closed", "opened"},
+		{"closed", "merged"},
+		{"updated", "opened"},
+		{"updated", "opened"},
+		{"updated", "closed"},
+		{"closed", "closed"},
+		{"closed", "closed"},
+		{"merged", "merged"},
+		{"merged", "merged"},
+		{"merged", "closed"},
 	} {
 		h.merges["7"] = provider.Change{
 			Ref: "refs/heads/main", Commit: "m",
