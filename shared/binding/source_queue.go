@@ -53,7 +53,9 @@ func (s *Subscription) Add(e SourceEvent, now time.Time) AddResult {
 	e.Number, e.ReceivedAt, e.At = s.EventCount, now, now
 	if e.State == EventWaiting {
 		s.Seen = last(append(slices.Clone(s.Seen), e.ID), MaxSeen)
-		s.noteHead(e)
+		if e.Merge == nil {
+			s.NoteHead(e.Ref, e.Commit)
+		}
 	}
 	s.Events = append(slices.Clone(s.Events), e)
 	s.dropEnded()
@@ -90,13 +92,10 @@ func (s *Subscription) roomFor(e SourceEvent) bool {
 	return count <= MaxWaiting && size <= maxEventBytes
 }
 
-// noteHead makes an event's commit the known head of its ref.
-func (s *Subscription) noteHead(e SourceEvent) {
-	if e.Merge != nil {
-		return
-	}
-	others := slices.DeleteFunc(slices.Clone(s.Heads), func(h Head) bool { return h.Ref == e.Ref })
-	s.Heads = last(append(others, Head{Ref: e.Ref, Commit: e.Commit}), MaxRecentHeads)
+// NoteHead makes a commit the known head of a ref: see [Head].
+func (s *Subscription) NoteHead(ref, commit string) {
+	others := slices.DeleteFunc(slices.Clone(s.Heads), func(h Head) bool { return h.Ref == ref })
+	s.Heads = last(append(others, Head{Ref: ref, Commit: commit}), MaxRecentHeads)
 }
 
 // dropEnded drops events that have ended until the bounds of the row are kept.

@@ -123,10 +123,11 @@ type Subscription struct {
 	unknown    unknownFields
 }
 
-// Head is a ref and the commit that it points at.
+// Head is a ref and the commit that it points at; or a merge request whose deliveries aren't signed
+// and its last known state.
 type Head struct {
-	Ref    string `json:"ref"`    // "refs/heads/main"
-	Commit string `json:"commit"` // "": the ref was deleted
+	Ref    string `json:"ref"`    // "refs/heads/main", or the OrderKey of a merge request
+	Commit string `json:"commit"` // "": the ref was deleted; "closed"
 }
 
 const (

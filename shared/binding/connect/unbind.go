@@ -33,8 +33,8 @@ type UnbindResult struct {
 }
 
 // Unbind ends the binding's subscriptions, whose webhooks need the token, and then the binding. The
-// sweep deletes the secret. For an unbound platform it does nothing, so that the same call twice has
-// the same outcome. [problem.PreconditionFailed], [problem.PlatformUnknown],
+// sweep deletes the secret. For an unbound platform it does nothing, so that the same call twice
+// has the same outcome. [problem.PreconditionFailed], [problem.PlatformUnknown],
 // [problem.StorageUnavailable].
 func (s *Service) Unbind(ctx context.Context, in UnbindRequest) (UnbindResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)

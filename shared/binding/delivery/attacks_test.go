@@ -105,6 +105,45 @@ func TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays(t *testing.T) {
 	}
 }
 
+// TestE3_AForgedStateOfAMergeRequestIsToldOnce however many deliveries say what is true. A request
+// that is closed and opened again is told of each time.
+func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
+	h := newHarness(t)
+	var told []string
+	for i, step := range []struct{ state, told string }{
+		{"updated", "opened"},
+		{"updated", "opened"},
+		{"updated", "updated"},
+		{"updated", "opened"},
+		{"closed", "closed"},
+		{"closed", "closed"},
+		{"closed", "opened"},
+		{"closed", "merged"},
+		{"updated", "opened"},
+		{"updated", "opened"},
+		{"updated", "closed"},
+		{"closed", "closed"},
+		{"closed", "closed"},
+		{"merged", "merged"},
+		{"merged", "merged"},
+		{"merged", "closed"},
+	} {
+		h.merges["7"] = provider.Change{
+			Ref: "refs/heads/main", Commit: "m",
+			Merge: &provider.MergeRequest{Number: "7", Source: "s", Action: step.state},
+		}
+		check(t, h.unsigned(merge(fmt.Sprint("f", i), "7", step.told)))
+	}
+	ids := map[string]bool{}
+	for _, e := range h.receiver.taken() {
+		told = append(told, e.Type)
+		ids[e.ID] = true
+	}
+	want(t, "told", strings.Join(told, " "), "source.opened source.updated source.closed "+
+		"source.opened source.closed source.merged")
+	testkit.Want(t, "ids", len(ids), len(told))
+}
+
 func TestE5_ADeliveryForAnotherIsRefused(t *testing.T) {
 	h := newHarness(t)
 	other := h.subscribe(strings.Repeat("b", 32), secretOther, "78")

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -179,9 +180,12 @@ func (q *questions) confirmMerge(
 		ignore(e, binding.IgnoredUnconfirmed)
 	case fits(told, change.Merge.Action):
 		e.Ref, e.Commit, e.Merge = change.Ref, change.Commit, mergeOf(change.Merge)
-		if told == "updated" || told == "merged" {
-			// Any number of deliveries may say so, and two of them tell of one update.
-			e.ID = binding.SourceEventID(row.ID, binding.Join(told, e.Commit), e.OrderKey())
+		// Any number of deliveries may say so: the platform's state decides whether it is news.
+		e.ID = binding.SourceEventID(row.ID, binding.Join(told, e.Commit), e.OrderKey())
+		last, known := row.KnownHead(e.OrderKey())
+		if known && last != change.Merge.Action && row.Knows(e.ID) { // it was closed, and opened again
+			count := strconv.FormatInt(row.EventCount, 10)
+			e.ID = binding.SourceEventID(row.ID, binding.Join(told, e.Commit, count), e.OrderKey())
 		}
 	case told == "merged" || told == "closed":
 		ignore(e, binding.IgnoredUnconfirmed)
@@ -191,8 +195,13 @@ func (q *questions) confirmMerge(
 	return nil
 }
 
-// fits reports whether the state of a merge request may follow from an action. An open request is
-// "updated".
-func fits(action, state string) bool {
-	return action == state || action == "opened" && state == "updated"
+// fits reports whether the state of a merge request may follow from an action.
+func fits(action, state string) bool { return stateAfter(action) == state }
+
+// stateAfter returns the state of a merge request after an action. An open request is "updated".
+func stateAfter(action string) string {
+	if action == "opened" {
+		return "updated"
+	}
+	return action
 }

@@ -217,7 +217,12 @@ func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
 	}
 	now := w.ledger.Now()
 	for _, e := range events {
-		w.saved = row.Add(e, now) != binding.Repeated || w.saved
+		result := row.Add(e, now)
+		w.saved = result != binding.Repeated || w.saved
+		isNew := result == binding.Added && e.State == binding.EventWaiting
+		if isNew && e.Merge != nil && !w.delivery.Confirmed {
+			row.NoteHead(e.OrderKey(), stateAfter(actionOf(e.Type)))
+		}
 	}
 	if !w.saved {
 		return false

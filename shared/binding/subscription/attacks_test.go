@@ -82,6 +82,36 @@ func TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem(t *testing.T) {
 	testkit.Want(t, "synced", h.later(time.Minute).Synced, 1)
 }
 
+// TestE12_ARebindDuringASyncOrACreationHoldsDeliveries, which the old user's token has begun.
+func TestE12_ARebindDuringASyncOrACreationHoldsDeliveries(t *testing.T) {
+	for name, before := range map[string]func(*harness){
+		"a sync": func(h *harness) { h.mustPut() }, "a creation": func(*harness) {},
+	} {
+		h := newHarness(t)
+		before(h)
+		bound := false
+		h.forge.before = func(call string) (error, error) {
+			if call == "Refs" && !bound || call == "CreateWebhook" && !bound {
+				bound = true
+				if err := h.rebind("bob"); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil, nil
+		}
+		if name == "a sync" {
+			h.mustSync()
+		} else {
+			h.mustPut()
+		}
+		id, key := h.row().ID, h.webhook().secret
+		testkit.WantCode(t, "after "+name, h.deliver(id, key, "c2"), problem.SubscriptionUnknown)
+		h.later(2 * time.Minute)
+		testkit.Want(t, "health after "+name, h.row().Health, binding.SubscriptionBroken)
+		testkit.WantCode(t, "later", h.deliver(id, key, "c2"), problem.SubscriptionUnknown)
+	}
+}
+
 // TestE13_TwoBindingsOfOneRepositoryAreApart: they are of two instances of an account, or of two
 // accounts, bound to one user or to two.
 func TestE13_TwoBindingsOfOneRepositoryAreApart(t *testing.T) {
@@ -195,7 +225,8 @@ func TestE14_ARepositoryIsFollowedByItsIDAndNotByItsName(t *testing.T) {
 	testkit.Want(t, "webhooks of the stranger's", len(h.forge.repositories["9"].hooks), 0)
 }
 
-// TestE16_ARefThatComesBackIsToldEachTime: a forced push back, and a deleted ref that is made again.
+// TestE16_ARefThatComesBackIsToldEachTime: a forced push back, and a deleted ref that is made
+// again.
 func TestE16_ARefThatComesBackIsToldEachTime(t *testing.T) {
 	h := newHarness(t)
 	h.mustPut()

@@ -114,8 +114,8 @@ func scenarios() []scenario {
 var errDead = fmt.Errorf("%w: the process is dead", ledger.ErrLate)
 
 // TestACrashAtAnyCallLeavesNothingBehind ends each operation before its first call to table, vault
-// or platform, its second and so on: that call and all later ones fail. The runs then finish or undo
-// it, and it can be done again.
+// or platform, its second and so on: that call and all later ones fail. The runs then finish or
+// undo it, and it can be done again.
 func TestACrashAtAnyCallLeavesNothingBehind(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {

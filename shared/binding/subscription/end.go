@@ -139,7 +139,7 @@ func (s *Service) hold(
 		return err
 	}
 	_, err = s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
-		if row.Stage != binding.SubscriptionActive {
+		if row.Stage == binding.SubscriptionEnding {
 			return false
 		}
 		row.Held = row.Held || row.IdentityID != identityID
@@ -324,11 +324,30 @@ func (s *Service) remove(ctx context.Context, sub binding.Subscription) error {
 		return err
 	}
 	if found && entry.Subscription == sub.ID {
-		if err := s.ledger.Table.DeleteSubscriptionEntry(ctx, entry); err != nil {
+		err := s.ledger.Table.DeleteSubscriptionEntry(ctx, entry)
+		if err != nil && !errors.Is(err, table.ErrConflict) { // with another invocation's end
 			return ledger.Unavailable("deleting a subscription's entry", err)
 		}
 	}
-	if err := s.ledger.Table.DeleteSubscription(ctx, sub); err != nil {
+	return s.deleteRow(ctx, sub)
+}
+
+// deleteRow deletes the row of a subscription, which an invocation that still forwards its events
+// may have changed.
+func (s *Service) deleteRow(ctx context.Context, sub binding.Subscription) error {
+	var err error
+	for range ledger.MaxTries {
+		if err = s.ledger.Table.DeleteSubscription(ctx, sub); !errors.Is(err, table.ErrConflict) {
+			break
+		}
+		sub, err = s.ledger.Table.Subscription(ctx, sub.ID)
+		if errors.Is(err, table.ErrNotFound) {
+			return nil
+		} else if err != nil {
+			break
+		}
+	}
+	if err != nil {
 		return ledger.Unavailable("deleting the subscription", err)
 	}
 	return nil

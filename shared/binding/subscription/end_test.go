@@ -163,6 +163,33 @@ func TestASubscriptionIsMadeAgainWhileTheOldOneEnds(t *testing.T) {
 	h.settled("made again")
 }
 
+// TestADeleteWhileAnotherSavesTheRow: it forwards an event, or ends the subscription too.
+func TestADeleteWhileAnotherSavesTheRow(t *testing.T) {
+	for what, other := range map[string]func(*harness){
+		"forwards": func(h *harness) {
+			h.edit(func(row *binding.Subscription) { row.Lease = h.clock.Now() })
+		},
+		"ends": func(h *harness) { h.later(0) },
+	} {
+		for _, before := range []string{"DeleteSubscription", "DeleteSubscriptionEntry"} {
+			h := newHarness(t)
+			h.mustPut()
+			during := false
+			h.setHook(func(call string) error {
+				if call == before && !during {
+					during = true
+					other(h)
+				}
+				return nil
+			})
+			_, err := h.Delete(t.Context(), h.target("i-1", "1"))
+			testkit.Want(t, what+" before "+before+", error", err, nil)
+			testkit.Want(t, what+" before "+before+", rows", len(h.list()), 0)
+			h.settled(what + " before " + before)
+		}
+	}
+}
+
 // gone is a catalogue without instances.
 type gone struct{}
 

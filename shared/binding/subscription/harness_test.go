@@ -336,6 +336,18 @@ func (h *harness) settled(when string) {
 	}
 }
 
+// edit changes the only row, as another invocation does.
+func (h *harness) edit(change func(*binding.Subscription)) {
+	h.Helper()
+	ctx := h.ledger.StartInvocation(h.Context())
+	if _, err := h.ledger.ChangeSubscription(ctx, h.row(), func(row *binding.Subscription) bool {
+		change(row)
+		return true
+	}); err != nil {
+		h.Fatal(err)
+	}
+}
+
 var errDown = problem.New(problem.PlatformUnreachable)
 
 // rebind binds i-1 again with another token.

@@ -145,7 +145,12 @@ func (s *Service) sync(
 	case err != nil:
 		return s.failSync(ctx, sub, f, err)
 	}
-	return s.finishSync(ctx, sub, f)
+	saved, out, err := s.finishSync(ctx, sub, f)
+	if err == nil && saved.Stage == binding.SubscriptionEnding {
+		saved.Claim = time.Time{} // it was this invocation's own
+		_, out.ended, err = s.finishEnd(ctx, &at, saved)
+	}
+	return saved, out, err
 }
 
 // look asks the platform about everything that a sync compares, and repairs the webhook.
@@ -179,9 +184,14 @@ func (f finding) apply(row *binding.Subscription) {
 	}
 	if f.hook != nil {
 		row.HookID, row.Signed, row.IdentityID = f.hook.ID, f.hook.Signed, f.identityID
-		row.Held = false
 	}
 	row.Claim = time.Time{}
+}
+
+// askedSince reports whether another invocation has asked for a sync since the row was claimed: a
+// delivery that is not stored, or a bind. What this sync has found may be older.
+func askedSince(row *binding.Subscription) bool {
+	return !row.SyncAt.Equal(row.Claim.Add(ledger.OrphanGracePeriod - claimTTL))
 }
 
 // finishSync saves the result of a sync that has compared everything: the events that make up for
@@ -197,18 +207,29 @@ func (s *Service) finishSync(
 			return false // it has ended in the meantime
 		}
 		var left refsLeft
-		out.caughtUp, told, left = s.catchUp(row, f.heads)
+		var added int
+		added, told, left = s.catchUp(row, f.heads)
+		if !row.Claim.Equal(sub.Claim) { // a save whose reply was lost, or another has the claim
+			out.caughtUp = max(out.caughtUp, added)
+			return added > 0
+		}
+		out.caughtUp = added
+		asked := askedSince(row)
+		row.Held = row.Held && asked
 		f.apply(row)
 		wasBroken = row.Health == binding.SubscriptionBroken
 		row.SyncTries, row.SyncedAt = 0, s.ledger.Now()
 		row.RefsNotWatched = len(f.heads.cut) > 0
 		row.Health, row.Problem = binding.SubscriptionGood, nil
-		row.SyncAt = row.SyncedAt.Add(SyncInterval - s.ledger.Jitter(2*time.Hour))
+		next := row.SyncedAt.Add(SyncInterval - s.ledger.Jitter(2*time.Hour))
 		if out.repaired || out.caughtUp > 0 || left.full {
 			row.Health = binding.SubscriptionDegraded
 		}
 		if row.Health == binding.SubscriptionDegraded || left.changed || f.created {
-			row.SyncAt = row.SyncedAt.Add(confirmInterval)
+			next = row.SyncedAt.Add(confirmInterval)
+		}
+		if !asked || next.Before(row.SyncAt) {
+			row.SyncAt = next
 		}
 		return true
 	})

@@ -1,12 +1,14 @@
 package subscription_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"bindery/shared/binding"
+	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/subscription"
 	"bindery/shared/problem"
 	"bindery/shared/testkit"
@@ -255,6 +257,80 @@ func TestADeliveryDuringASyncIsNotUndone(t *testing.T) {
 	h.forge.set("1", func(r *repository) { r.refs["heads/main"] = "c3" })
 	h.later(11 * time.Minute)
 	testkit.Want(t, "events later", h.events(), want)
+}
+
+// TestASyncThatIsAskedForDuringASyncIsMade: a delivery had no room, or was late.
+func TestASyncThatIsAskedForDuringASyncIsMade(t *testing.T) {
+	for _, wait := range []time.Duration{0, time.Minute} {
+		h := newHarness(t)
+		h.mustPut()
+		h.later(11 * time.Minute)
+		var asked time.Time
+		h.forge.before = func(call string) (error, error) {
+			if call == "Refs" && asked.IsZero() {
+				asked = h.clock.Now().Add(wait)
+				h.edit(func(row *binding.Subscription) { row.SyncAt = asked })
+			}
+			return nil, nil
+		}
+		h.mustSync()
+		testkit.Want(t, "next sync", h.row().SyncAt.Equal(asked), true)
+		testkit.Want(t, "claimed", h.row().Claim.IsZero(), true)
+		testkit.Want(t, "synced", h.later(wait).Synced, 1)
+	}
+}
+
+// lossy is a table that loses the reply to one save of a subscription.
+type lossy struct {
+	ledger.Table
+	saves, lost int
+}
+
+func (l *lossy) SaveSubscription(
+	ctx context.Context, s binding.Subscription,
+) (binding.Subscription, error) {
+	saved, err := l.Table.SaveSubscription(ctx, s)
+	if l.saves++; l.saves == l.lost && err == nil {
+		return s, errDown
+	}
+	return saved, err
+}
+
+// TestALostReplyOfTheSaveOfASyncIsNoSecondResult: the row was saved, and the call failed.
+func TestALostReplyOfTheSaveOfASyncIsNoSecondResult(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.later(11 * time.Minute)
+	h.forge.set("1", func(r *repository) { r.refs["heads/main"] = "c2" })
+	h.rows = &lossy{Table: h.rows, lost: 2}
+	h.serve()
+	sub := h.mustSync()
+	testkit.Want(t, "events", h.events(), "heads/main c1>c2 caught up")
+	testkit.Want(t, "taken by the receiver", h.sent, 1)
+	testkit.Want(t, "health", sub.Health, binding.SubscriptionDegraded)
+	testkit.Want(t, "confirmed soon", h.later(11*time.Minute).Synced, 1)
+}
+
+// TestAnUnbindDuringASyncLeavesNoWebhook: the sync makes it again after the unbind has looked.
+func TestAnUnbindDuringASyncLeavesNoWebhook(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.set("1", func(r *repository) { clear(r.hooks) })
+	unbound := false
+	h.forge.before = func(call string) (error, error) {
+		if call == "CreateWebhook" && !unbound {
+			unbound = true
+			if _, err := h.unbind("i-1"); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil, nil
+	}
+	_, err := h.Sync(t.Context(), h.target("i-1", "1"))
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
+	h.settled("unbound")
+	testkit.Want(t, "rows", len(h.list()), 0)
 }
 
 // TestHeadsThatARowForgetsAreNotToldTwice: a row has the heads of 64 refs only.
