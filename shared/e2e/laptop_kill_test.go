@@ -130,7 +130,7 @@ func ageSubscription(sub *binding.Subscription, by time.Duration) {
 	times := []*time.Time{&sub.Claim, &sub.Lease, &sub.SyncAt, &sub.SyncedAt}
 	for i := range sub.Events {
 		e := &sub.Events[i]
-		times = append(times, &e.At, &e.ReceivedAt, &e.TriedAt)
+		times = append(times, &e.At, &e.TriedAt)
 	}
 	for _, at := range times {
 		if !at.IsZero() {
