@@ -90,9 +90,9 @@ type stay struct {
 	began, ended time.Time
 }
 
-// checkStayed wants every head that was there during a whole sync to be told. A sync compares no ref
-// of which a delivery tells meanwhile: what the platform has listed may be older. overtaken is how
-// many heads were not told for that reason.
+// checkStayed wants every head that was there during a whole sync to be told. A sync compares no
+// ref of which a delivery tells meanwhile: what the platform has listed may be older. overtaken is
+// how many heads were not told for that reason.
 func (m *mass) checkStayed(r *massRepository, told map[string][]sourceEvent) (overtaken int) {
 	m.t.Helper()
 	for _, want := range r.stayed {

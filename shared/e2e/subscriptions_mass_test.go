@@ -37,7 +37,7 @@ var allPlatforms = []sandbox.Platform{
 type mass struct {
 	t            *testing.T
 	box          *sandbox.Sandbox
-	laptop       *mortalLaptop
+	laptop       *killedLaptop
 	repositories []*massRepository
 	random       *random.Rand // of the main goroutine
 
@@ -87,7 +87,8 @@ func TestAThousandPushesAreForwardedThroughLostDeliveriesAndKills(t *testing.T) 
 		overtaken, len(m.journal.all), m.journal.again, m.failed.Load(), time.Since(began))
 }
 
-// newMass starts the sandbox, a receiver and Bindery. slow is nil, or delays the receiver's answers.
+// newMass starts the sandbox, a receiver and Bindery. slow is nil, or delays the receiver's
+// answers.
 func newMass(t *testing.T, slow func(sourceEvent)) *mass {
 	t.Helper()
 	m := &mass{t: t, random: random.New(random.NewPCG(massSeed, 0)), slow: slow}
@@ -107,7 +108,7 @@ func newMass(t *testing.T, slow func(sourceEvent)) *mass {
 		settings = append(settings, "BINDERY_"+name+"_URL="+server.URL,
 			"BINDERY_"+name+"_API_URL="+server.URL)
 	}
-	m.laptop = newMortalLaptop(t, settings...)
+	m.laptop = newKilledLaptop(t, settings...)
 	m.laptop.client.sandbox = server.URL
 	for platform, app := range m.box.Apps() {
 		app.RedirectURI = m.laptop.client.own + "/v1/callback/" + string(platform)

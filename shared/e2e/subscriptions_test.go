@@ -314,8 +314,8 @@ func (c *laptopClient) nextEvent(events <-chan sourceEvent, one string) sourceEv
 	}
 }
 
-// wantForwarded wants a subscription to have forwarded these events and no other. The receiver has an
-// event before its answer is stored, so it looks again while one waits.
+// wantForwarded wants a subscription to have forwarded these events and no other. The receiver has
+// an event before its answer is stored, so it looks again while one waits.
 func (c *laptopClient) wantForwarded(one string, want ...string) {
 	c.t.Helper()
 	for range 100 {
