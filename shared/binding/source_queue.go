@@ -158,8 +158,8 @@ func (s Subscription) KnownHead(ref string) (commit string, known bool) {
 	return "", false
 }
 
-// Left reports whether the row has an event by which a ref has left a commit, or nothing if commit is
-// "". A delivery by which the ref has come to it may be older.
+// Left reports whether the row has an event by which a ref has left a commit, or was created if
+// commit is "". A delivery by which the ref has come to it may be older.
 func (s Subscription) Left(ref, commit string) bool {
 	return slices.ContainsFunc(s.Events, func(e SourceEvent) bool {
 		return e.Merge == nil && e.Ref == ref && e.Before == commit

@@ -35,8 +35,8 @@ type laptopProcess struct {
 	read         chan struct{} // closed when its output has ended
 }
 
-// runLaptop runs the laptop's binary in a folder, and returns when it has named its ports. PORT is 0
-// unless the settings say otherwise, which are variables of its environment.
+// runLaptop runs the laptop's binary in a folder, and returns when it has named its ports. PORT is
+// 0 unless the settings say otherwise, which are variables of its environment.
 func runLaptop(t *testing.T, binary, folder string, settings ...string) *laptopProcess {
 	t.Helper()
 	p := &laptopProcess{command: exec.Command(binary), read: make(chan struct{})}

@@ -19,9 +19,9 @@ import (
 	"bindery/shared/table/bolt"
 )
 
-// mortalLaptop is the laptop's process at a fixed address. It is killed, and started again with its
-// data.
-type mortalLaptop struct {
+// killedLaptop is the laptop's process at a fixed address. It is killed, and started again with
+// its data.
+type killedLaptop struct {
 	t              *testing.T
 	binary, folder string
 	settings       []string
@@ -32,9 +32,9 @@ type mortalLaptop struct {
 	client  *laptopClient
 }
 
-func newMortalLaptop(t *testing.T, settings ...string) *mortalLaptop {
+func newKilledLaptop(t *testing.T, settings ...string) *killedLaptop {
 	t.Helper()
-	l := &mortalLaptop{t: t, binary: buildLaptop(t), folder: t.TempDir()}
+	l := &killedLaptop{t: t, binary: buildLaptop(t), folder: t.TempDir()}
 	port := freePorts(t)
 	l.settings = append([]string{fmt.Sprint("PORT=", port)}, settings...)
 	l.client = &laptopClient{t: t, own: fmt.Sprint("http://localhost:", port)}
@@ -60,14 +60,14 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
-func (l *mortalLaptop) start() {
+func (l *killedLaptop) start() {
 	l.t.Helper()
 	l.process = runLaptop(l.t, l.binary, l.folder, l.settings...)
 	l.client.signIn()
 }
 
-// kill kills the process at whatever it does, and starts it again as if it had been away for a time.
-func (l *mortalLaptop) kill(away time.Duration) {
+// kill kills the process at any moment, and starts it again as if it had been away for a time.
+func (l *killedLaptop) kill(away time.Duration) {
 	l.t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *mortalLaptop) kill(away time.Duration) {
 
 // call calls the API as a user, again if the process is killed meanwhile. It may be called in any
 // goroutine.
-func (l *mortalLaptop) call(user, method, path string, body any) (out reply, err error) {
+func (l *killedLaptop) call(user, method, path string, body any) (out reply, err error) {
 	for range 20 {
 		c := *l.client
 		l.mu.RLock() // wait for the next process
@@ -101,7 +101,7 @@ func (l *mortalLaptop) call(user, method, path string, body any) (out reply, err
 }
 
 // age makes everything that the subscriptions wait for earlier, while no process runs.
-func (l *mortalLaptop) age(by time.Duration) (err error) {
+func (l *killedLaptop) age(by time.Duration) (err error) {
 	table, err := bolt.Open(filepath.Join(l.folder, "data", "bindery.db"))
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func ageSubscription(sub *binding.Subscription, by time.Duration) {
 	times := []*time.Time{&sub.Claim, &sub.Lease, &sub.SyncAt, &sub.SyncedAt}
 	for i := range sub.Events {
 		e := &sub.Events[i]
-		times = append(times, &e.At, &e.ReceivedAt, &e.TriedAt)
+		times = append(times, &e.At, &e.TriedAt)
 	}
 	for _, at := range times {
 		if !at.IsZero() {

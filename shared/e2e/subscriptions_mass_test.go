@@ -37,13 +37,14 @@ var allPlatforms = []sandbox.Platform{
 type mass struct {
 	t            *testing.T
 	box          *sandbox.Sandbox
-	laptop       *mortalLaptop
+	laptop       *killedLaptop
 	repositories []*massRepository
 	random       *random.Rand // of the main goroutine
 
 	failing atomic.Bool // the receiver answers 500
 	failed  atomic.Int64
 	journal journal
+	slow    func(sourceEvent)
 }
 
 // massRepository is one repository with a subscription, and what was true in it.
@@ -54,7 +55,7 @@ type massRepository struct {
 	git       *pusher // nil: the platform's site makes the commits
 	random    *random.Rand
 	history   map[string][]string // the heads of each ref since the subscription, "" for none
-	stayed    []refCommit         // heads during a whole sync
+	stayed    []stay
 }
 
 // TestAThousandPushesAreForwardedThroughLostDeliveriesAndKills disturbs everything at once: the
@@ -64,29 +65,33 @@ type massRepository struct {
 func TestAThousandPushesAreForwardedThroughLostDeliveriesAndKills(t *testing.T) {
 	requireGit(t)
 	began := time.Now()
-	m := newMass(t)
-	m.subscribe()
+	m := newMass(t, nil)
+	m.subscribe(allPlatforms...)
 	t.Logf("%d subscriptions after %v", len(m.repositories), time.Since(began))
 	m.push()
 	t.Logf("%d pushes, %d kills after %v", massPushes*len(m.repositories), m.laptop.kills,
 		time.Since(began))
 	m.settle()
-	stayed, heads := 0, 0
+	stayed, overtaken, heads := 0, 0, 0
 	for _, r := range m.repositories {
 		stayed += len(r.stayed)
 		for _, history := range r.history {
 			heads += len(history)
 		}
-		r.check(t, m.journal.of(r.url))
+		told := m.journal.of(r.url)
+		r.check(t, told)
+		overtaken += m.checkStayed(r, told)
 	}
-	t.Logf("%d heads, %d of them during a sync; %d events with an id of their own, %d were sent again;"+
-		" the receiver has refused %d; %v", heads, stayed, len(m.journal.all), m.journal.again,
-		m.failed.Load(), time.Since(began))
+	t.Logf("%d heads, %d of them over a sync, of which late deliveries have overtaken %d; %d events "+
+		"with an id of their own, %d were sent again; the receiver has refused %d; %v", heads, stayed,
+		overtaken, len(m.journal.all), m.journal.again, m.failed.Load(), time.Since(began))
 }
 
-func newMass(t *testing.T) *mass {
+// newMass starts the sandbox, a receiver and Bindery. slow is nil, or delays the receiver's
+// answers.
+func newMass(t *testing.T, slow func(sourceEvent)) *mass {
 	t.Helper()
-	m := &mass{t: t, random: random.New(random.NewPCG(massSeed, 0))}
+	m := &mass{t: t, random: random.New(random.NewPCG(massSeed, 0)), slow: slow}
 	server := httptest.NewUnstartedServer(nil)
 	host := server.Listener.Addr().String()
 	m.box = sandbox.New(sandbox.Options{
@@ -103,7 +108,7 @@ func newMass(t *testing.T) *mass {
 		settings = append(settings, "BINDERY_"+name+"_URL="+server.URL,
 			"BINDERY_"+name+"_API_URL="+server.URL)
 	}
-	m.laptop = newMortalLaptop(t, settings...)
+	m.laptop = newKilledLaptop(t, settings...)
 	m.laptop.client.sandbox = server.URL
 	for platform, app := range m.box.Apps() {
 		app.RedirectURI = m.laptop.client.own + "/v1/callback/" + string(platform)
@@ -119,14 +124,17 @@ func (m *mass) take(e sourceEvent) int {
 		return http.StatusInternalServerError
 	}
 	m.journal.add(e)
+	if m.slow != nil {
+		m.slow(e)
+	}
 	return http.StatusNoContent
 }
 
-// subscribe binds every platform and subscribes to its repositories.
-func (m *mass) subscribe() {
+// subscribe binds platforms and subscribes to some repositories of each.
+func (m *mass) subscribe(platforms ...sandbox.Platform) {
 	m.t.Helper()
 	c := m.laptop.client
-	for _, name := range allPlatforms {
+	for _, name := range platforms {
 		m.box.SetSwitch(name, "many-repositories", true)
 		c.bind(name)
 		list := laptopBindings + string(name) + "/repositories"
@@ -267,6 +275,7 @@ func (m *mass) pushOnce(r *massRepository, i int) error {
 // sync syncs a subscription and notes the heads that it must have seen. A sync that a kill has
 // ended holds the subscription until its claim ends.
 func (m *mass) sync(r *massRepository) (synced bool, err error) {
+	began := time.Now()
 	got, err := m.laptop.call(r.user(), http.MethodPost, r.one+"/subscription/sync", nil)
 	switch {
 	case err != nil:
@@ -277,7 +286,9 @@ func (m *mass) sync(r *massRepository) (synced bool, err error) {
 		return false, fmt.Errorf("the sync answers %d: %s", got.status, got.text)
 	}
 	for ref, history := range r.history {
-		r.stayed = append(r.stayed, refCommit{ref, history[len(history)-1]})
+		r.stayed = append(r.stayed, stay{
+			refCommit{ref, history[len(history)-1]}, began, time.Now(),
+		})
 	}
 	return true, nil
 }

@@ -259,7 +259,11 @@ func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
 		began := time.Now()
 		git.run("push", "-q", "origin", "HEAD")
 		e := c.nextEvent(events, one)
-		t.Logf("%s: the receiver has the event %v after the push began", name, e.at.Sub(began))
+		after := e.at.Sub(began)
+		t.Logf("%s: the receiver has the event %v after the push began", name, after)
+		if after > 2*time.Second {
+			t.Errorf("%s: the event comes %v after the push began, want two seconds", name, after)
+		}
 		if e.Type != "source.pushed" || e.Data.Platform != string(name) ||
 			e.Data.Commit != git.run("rev-parse", "HEAD") || e.Data.Repository.URL != clone ||
 			len(e.Data.Titles) != 1 || e.Data.Titles[0] != title {

@@ -6,8 +6,9 @@ import (
 	"bindery/shared/testkit"
 )
 
-// Deliveries in the wrong order fit into each other if a ref has gone somewhere and back.
-func TestALateDeliveryOfAWayThereAndBackIsSuperseded(t *testing.T) {
+// TestE16_ALateDeliveryOfAWayThereAndBackIsSuperseded: what was told last fits the late delivery,
+// because the ref has gone somewhere and back.
+func TestE16_ALateDeliveryOfAWayThereAndBackIsSuperseded(t *testing.T) {
 	h := newHarness(t)
 	h.set("heads/main", "a")
 	check(t, h.signed(push("d2", "main", "b", "a"))) // a push to b, undone by force
@@ -18,15 +19,4 @@ func TestALateDeliveryOfAWayThereAndBackIsSuperseded(t *testing.T) {
 	check(t, h.signed(push("d3", "topic", "", "c")))
 	want(t, "told then", h.receiver.told(), "heads/main=a heads/topic=")
 	testkit.Want(t, "sync", h.row().SyncAt.IsZero(), true)
-}
-
-func TestARefThatReturnsIsToldEachTime(t *testing.T) {
-	h := newHarness(t)
-	for i, commit := range []string{"b", "a", "b", "", "b"} {
-		before := h.heads["heads/main"]
-		h.set("heads/main", commit)
-		check(t, h.signed(push(string(rune('c'+i)), "main", before, commit)))
-	}
-	want(t, "told", h.receiver.told(),
-		"heads/main=b heads/main=a heads/main=b heads/main= heads/main=b")
 }
