@@ -26,7 +26,8 @@ traffic, backups and free allowances are not included.
 
 A binding is checked once a day, and %d credentials a month are read of it. The calls that a check
 and a credential make are counted by tests:
-[check_cost_test.go](../shared/binding/check_cost_test.go) (one read and two writes, however many bindings the table has),
+[check_cost_test.go](../shared/binding/check_cost_test.go)
+(one read and two writes, however many bindings the table has),
 [credential_test.go](../shared/binding/credential_test.go), and design.md, "Refresh on demand" (one
 call to the table and one to the vault). How long a function runs (%v s a credential, %v s a check),
 the length of a log line (%d bytes) and of a row with its index entries (%d bytes) are assumed.

@@ -87,8 +87,8 @@ func aws(p prices) cloud {
 	}}
 }
 
-// alibaba returns the bill of Alibaba Cloud. A write of a record is three of Tablestore: the row and
-// two in its index. Behind the router each request is two invocations.
+// alibaba returns the bill of Alibaba Cloud. A write of a record is three of Tablestore: the row
+// and two in its index. Behind the router each request is two invocations.
 func alibaba(p prices) cloud {
 	const rowsPerWrite, perRequest, secretsOfInstance, cpu, memory = 3, 2, 100_000, 0.25, 0.5
 	const reads = requests*readsOfRequest + checks*readsOfCheck
