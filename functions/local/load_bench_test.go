@@ -19,8 +19,8 @@ import (
 	"bindery/shared/secret"
 )
 
-// BenchmarkCredentialReads measures reads of a credential from a running laptop, in a process of its
-// own, beside a bare handler and one that verifies the same token, which run in the client's
+// BenchmarkCredentialReads measures reads of a credential from a running laptop, in a process of
+// its own, beside a bare handler and one that verifies the same token, which run in the client's
 // process. x-bare is the rate as a part of the bare handler's at as many connections. cpu-us is the
 // laptop's processor time for a read, and rss-MB its memory.
 func BenchmarkCredentialReads(b *testing.B) {
@@ -63,7 +63,11 @@ func BenchmarkCredentialReads(b *testing.B) {
 			name string
 			next func(int64) *http.Request
 			own  bool // the laptop
-		}{{"bare", to(bare.URL), false}, {"verifying", to(verifying.URL), false}, {"laptop", read, true}} {
+		}{
+			{"bare", to(bare.URL), false},
+			{"verifying", to(verifying.URL), false},
+			{"laptop", read, true},
+		} {
 			b.Run(fmt.Sprintf("%s-%d", target.name, connections), func(b *testing.B) {
 				before := p.cpu()
 				rate := load(b, connections, target.next)
