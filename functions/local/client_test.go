@@ -152,7 +152,7 @@ func (p *process) wantBound(when string, want ...string) {
 }
 
 // files returns the contents of every file in the folder.
-func files(t *testing.T, dir string) map[string]string {
+func files(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
@@ -170,7 +170,7 @@ func files(t *testing.T, dir string) map[string]string {
 }
 
 // wantFiles wants the folder to be unchanged.
-func wantFiles(t *testing.T, dir string, before map[string]string) {
+func wantFiles(t testing.TB, dir string, before map[string]string) {
 	t.Helper()
 	after := files(t, dir)
 	for path, text := range before {

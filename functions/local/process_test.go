@@ -67,7 +67,7 @@ type sample struct {
 
 // process is a running Bindery.
 type process struct {
-	t       *testing.T
+	t       testing.TB
 	cmd     *exec.Cmd
 	url     string // Bindery's address in the greeting
 	sandbox string
@@ -93,7 +93,7 @@ func environment(data string, settings ...string) []string {
 
 // start runs Bindery and returns when its greeting is complete. At the end of the test the process
 // is stopped and its log is searched for tokens.
-func start(t *testing.T, data string, settings ...string) *process {
+func start(t testing.TB, data string, settings ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), longest)
 	t.Cleanup(cancel)
@@ -230,7 +230,7 @@ func (p *process) end() {
 
 // refused runs Bindery with settings with which it can't start. It wants status 1, nothing on
 // stdout, and one line on stderr for each mistake, and returns these lines.
-func refused(t *testing.T, data string, mistakes int, settings ...string) []string {
+func refused(t testing.TB, data string, mistakes int, settings ...string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
@@ -258,7 +258,7 @@ func refused(t *testing.T, data string, mistakes int, settings ...string) []stri
 }
 
 // wants wants the lines to have all the words.
-func wants(t *testing.T, lines []string, words ...string) {
+func wants(t testing.TB, lines []string, words ...string) {
 	t.Helper()
 	for _, word := range words {
 		if !strings.Contains(strings.Join(lines, "\n"), word) {
@@ -269,7 +269,7 @@ func wants(t *testing.T, lines []string, words ...string) {
 
 // ports finds two consecutive free ports, and returns the first. They are outside the kernel's
 // range of ephemeral ports, so that no other test gets them in the meantime.
-func ports(t *testing.T) int {
+func ports(t testing.TB) int {
 	t.Helper()
 	free := func(port int) bool {
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))

@@ -34,8 +34,8 @@ type Vault struct {
 }
 
 // Open opens the vault in dir, and creates the folder if it is missing. It keeps nothing open and
-// needs no closing, and takes no longer for a vault with more secrets. A key other than the one that the secrets were encrypted with is refused, and
-// then nothing is changed.
+// needs no closing, and takes no longer for a vault with more secrets. A key other than the one
+// that the secrets were encrypted with is refused, and then nothing is changed.
 func Open(dir string, key Key) (*Vault, error) {
 	aead, err := key.aead()
 	if err != nil {
