@@ -254,8 +254,8 @@ func TestE10_InABrowserAHostileEventIsText(t *testing.T) {
 		},
 		"/deliveries": {"deliveries": []object{{
 			"delivery": 1, "type": "source.pushed", "state": "forwarded", "tries": 1, "answer": 200,
-			"ref": "refs/heads/" + hostileName, "commit": hostileName, "titles": []string{hostileName},
-			"pusher": hostileName, "receivedAt": "2026-01-02T03:04:05Z",
+			"ref": "refs/heads/" + hostileName, "commit": hostileName, "pusher": hostileName,
+			"titles": []string{hostileName}, "receivedAt": "2026-01-02T03:04:05Z",
 		}}},
 	} {
 		s.mux.HandleFunc(path+end, func(w http.ResponseWriter, _ *http.Request) {
