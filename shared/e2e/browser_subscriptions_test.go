@@ -46,13 +46,31 @@ func (b laptopTab) bind(name sandbox.Platform, title string) {
 	b.waitReady(boundSelector(string(name)), "#dialog:not([open])")
 }
 
+// hello returns the name of the repository to which these tests push.
+func hello(name sandbox.Platform) string {
+	if name == sandbox.Codeup {
+		return "sandbox-org-main/hello"
+	}
+	return "alice/hello"
+}
+
 // openRepository opens a repository of a binding, from the list of all.
-func (b laptopTab) openRepository(name sandbox.Platform, ending string) {
+func (b laptopTab) openRepository(name sandbox.Platform, repository string) {
 	b.t.Helper()
 	b.click("#repositories-" + string(name))
-	b.waitReady("#drawer[open] #repository-search-list li")
-	b.choose("repository-search", ending)
+	b.until(repository, pageIdle+` && (() => {
+		const entry = [...document.querySelectorAll("#repository-search-list .choice-name")].
+			find((one) => one.textContent === `+jsString(repository)+`);
+		entry?.click();
+		return entry;
+	})()`)
 	b.waitReady("#subscription [role=switch]")
+}
+
+func (b laptopTab) closeDrawer() {
+	b.t.Helper()
+	b.key("\x1b")
+	b.waitReady("#drawer:not([open])")
 }
 
 // turn presses the switch of a subscription by the keyboard, and expects it to keep the focus.
@@ -64,11 +82,12 @@ func (b laptopTab) turn(on bool) {
 	b.wantFocus("the switch is pressed", "subscribe")
 }
 
-// push pushes a commit by the button of the sandbox's page.
-func (b laptopTab) push(name sandbox.Platform, path, message string) {
+// push pushes a commit to hello by the button of the sandbox's page.
+func (b laptopTab) push(name sandbox.Platform, message string) {
 	b.t.Helper()
 	form := url.Values{
-		"platform": {string(name)}, "repository": {path}, "do": {"commit"}, "message": {message},
+		"platform": {string(name)}, "repository": {hello(name)}, "do": {"commit"},
+		"message": {message},
 	}
 	b.send(http.MethodPost, "/sandbox/webhooks", form, nil)
 }
@@ -126,15 +145,13 @@ func TestBrowserForwardsAPushOnEachPlatform(t *testing.T) {
 		b.fill("#language", language)
 		b.waitReady(unboundSelector(string(name)))
 		b.bind(name, "good")
-		b.openRepository(name, "/hello")
-		path := b.innerText("#drawer h3")
+		b.openRepository(name, hello(name))
 		b.turn(true)
 		testkit.Want(t, string(name)+": the health", b.innerText("#subscription .badge"),
 			words[language][3])
-		b.push(name, path, "A commit of "+string(name))
+		b.push(name, "A commit of "+string(name))
 		b.wantEvent(append(words[language][:3:3], "A commit of "+string(name))...)
-		b.key("\x1b")
-		b.waitReady("#drawer:not([open])")
+		b.closeDrawer()
 	}
 }
 
@@ -142,9 +159,9 @@ func TestBrowserForwardsAPushOnEachPlatform(t *testing.T) {
 func TestBrowserLeadsThroughASubscriptionByKeyboard(t *testing.T) {
 	b := openLaptop(t, "zh-CN")
 	b.bind(sandbox.GitLab, "good")
-	b.openRepository(sandbox.GitLab, "/hello")
+	b.openRepository(sandbox.GitLab, hello(sandbox.GitLab))
 	b.turn(true)
-	b.push(sandbox.GitLab, b.innerText("#drawer h3"), "Try the keyboard")
+	b.push(sandbox.GitLab, "Try the keyboard")
 	b.wantEvent("Try the keyboard")
 	for _, id := range []string{"events-refresh", "sync", "replay-1"} {
 		b.focus(id)
@@ -158,7 +175,7 @@ func TestBrowserLeadsThroughASubscriptionByKeyboard(t *testing.T) {
 	b.key("\r")
 	b.key("\t")
 	b.wantFocus("the choices are open", "events-push")
-	for _, kind := range []string{"push", "tag", "merge"} {
+	for _, kind := range []string{"push", "tag"} {
 		b.focus("events-" + kind)
 		b.key(" ")
 	}
@@ -186,40 +203,44 @@ func TestBrowserLeadsThroughASubscriptionByKeyboard(t *testing.T) {
 func TestBrowserShowsABrokenSubscriptionAndWhatRemains(t *testing.T) {
 	b := openLaptop(t, "en")
 	b.bind(sandbox.Codeup, "good")
-	for _, ending := range []string{"/world", "/hello"} {
-		b.openRepository(sandbox.Codeup, ending)
+	for _, one := range []string{"sandbox-org-main/group/world", hello(sandbox.Codeup)} {
+		b.openRepository(sandbox.Codeup, one)
 		b.turn(true)
-		b.key("\x1b")
+		b.closeDrawer()
 	}
 	b.bind(sandbox.Codeup, "for reading only")
 	webhooks := "/oapi/v1/codeup/organizations/sandbox-org-main/repositories/" +
-		url.PathEscape("sandbox-org-main/hello") + "/webhooks"
+		url.PathEscape(hello(sandbox.Codeup)) + "/webhooks"
 	var all []struct{ ID int }
 	b.send(http.MethodGet, webhooks, nil, &all)
 	for _, one := range all {
 		b.send(http.MethodDelete, webhooks+"/"+strconv.Itoa(one.ID), nil, nil)
 	}
-	b.openRepository(sandbox.Codeup, "/hello")
+	b.openRepository(sandbox.Codeup, hello(sandbox.Codeup))
 	b.click("#sync")
 	b.waitReady(`#subscription [data-health=broken]`, `#sync.primary`,
 		`#subscription [role=alert] [data-code=webhooks_forbidden]`)
-	b.closeView()
-	for language, words := range map[string][2]string{
-		"en": {"Broken", "These webhooks could not be removed"}, "zh-CN": {"失效", "未能删除"},
-	} {
-		b.key("\x1b")
-		b.fill("#language", language)
+	for _, words := range [][2]string{{"en", "Broken"}, {"zh-CN", "失效"}} {
+		b.closeDrawer()
+		b.fill("#language", words[0])
+		b.waitReady("#row-codeup")
 		b.click("#repositories-codeup")
 		b.click("#subscriptions")
 		b.until("a broken subscription", pageIdle+` && [...document.querySelectorAll(
 			"#subscription-list li")].some((one) => one.innerText.includes("/hello") &&
-			one.innerText.includes(`+jsString(words[0])+`))`)
+			one.innerText.includes(`+jsString(words[1])+`))`)
 	}
-	b.key("\x1b")
+	b.closeDrawer()
 	unbind(b.tab, "codeup")
 	b.wantSaid("#result", "未能删除")
-	testkit.Want(t, "the webhooks that remain", b.innerText("#webhooks-left"),
-		"sandbox-org-main/group/world")
+	// Bindery can't know that one of them was deleted: it may not ask.
+	left := b.innerText("#webhooks-left")
+	for _, name := range []string{"sandbox-org-main/group/world", hello(sandbox.Codeup)} {
+		if !strings.Contains(left, name) {
+			t.Errorf("of the webhooks that remain, %s isn't shown: %s", name, left)
+		}
+	}
+	b.wantFocus("after the unbind", "bind-codeup")
 }
 
 func TestE10_InABrowserAHostileEventIsText(t *testing.T) {
@@ -233,8 +254,8 @@ func TestE10_InABrowserAHostileEventIsText(t *testing.T) {
 		},
 		"/deliveries": {"deliveries": []object{{
 			"delivery": 1, "type": "source.pushed", "state": "forwarded", "tries": 1, "answer": 200,
-			"ref": "refs/heads/" + hostileName, "commit": hostileName, "titles": []string{hostileName},
-			"pusher": hostileName, "receivedAt": "2026-01-02T03:04:05Z",
+			"ref": "refs/heads/" + hostileName, "commit": hostileName, "pusher": hostileName,
+			"titles": []string{hostileName}, "receivedAt": "2026-01-02T03:04:05Z",
 		}}},
 	} {
 		s.mux.HandleFunc(path+end, func(w http.ResponseWriter, _ *http.Request) {

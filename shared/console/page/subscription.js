@@ -9,6 +9,9 @@ import { moment, problemText } from "./parts.js";
 
 const kinds = ["push", "tag", "merge"];
 
+// usual are the kinds that the switch turns on. Merges need more of some tokens: those of Bitbucket.
+const usual = ["push", "tag"];
+
 // subscriptionsView returns the nodes of the list of a binding's subscriptions, and start, which
 // loads it. open shows one repository.
 export function subscriptionsView(look, open) {
@@ -70,7 +73,7 @@ export function subscriptionView(look, repository) {
     choosing = false;
     if (repository.archived) return [h("p", { class: "fine" }, t("subscribe.archived"))];
     return [
-      toggle(false, () => change("PUT", "", { events: kinds, branches: [] })),
+      toggle(false, () => change("PUT", "", { events: usual, branches: [] })),
       h("p", { class: "fine" }, t("subscribe.hint", { platform: look.platform })),
     ];
   }

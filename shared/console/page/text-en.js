@@ -207,7 +207,7 @@ export default {
   "subscriptions.none": "No repository is subscribed to.",
   "subscription": "Subscription",
   "subscribe": "Forward this repository's changes",
-  "subscribe.hint": "Bindery sets up a webhook on {platform} and forwards pushes, tags and merge requests to your build system.",
+  "subscribe.hint": "Bindery sets up a webhook on {platform} and forwards pushes and tags to your build system. You can then choose branches, and merge requests too.",
   "subscribe.archived": "This repository is archived and doesn't change.",
   "subscription.left": "Changes are no longer forwarded. The webhook on {platform} could not be removed; please remove it there.",
   "subscription.webhooks": "Webhooks on {platform}",

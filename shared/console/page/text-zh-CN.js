@@ -207,7 +207,7 @@ export default {
   "subscriptions.none": "还没有订阅任何代码仓库。",
   "subscription": "订阅",
   "subscribe": "转发该代码仓库的变更",
-  "subscribe.hint": "开启后，Bindery 会在 {platform} 上创建 Webhook，并把推送、标签和合并请求转发到您的构建系统。",
+  "subscribe.hint": "开启后，Bindery 会在 {platform} 上创建 Webhook，并把推送和标签转发到您的构建系统。之后可以选择分支，也可以加上合并请求。",
   "subscribe.archived": "该代码仓库已归档，不会再有变更。",
   "subscription.left": "已停止转发。{platform} 上的 Webhook 未能删除，请手动删除。",
   "subscription.webhooks": "{platform} 上的 Webhook",
