@@ -32,10 +32,14 @@ export function bindToken(app, platform) {
   const now = h("div", null, again && binding.identity && note("rebind.replaces", binding));
   const form = formOf(description, controls);
 
-  async function bind() {
+  const first = controls.map((c) => c.value);
+
+  async function bind(signal) {
     const body = {};
     for (const c of controls) if (c.value.trim()) body[c.name] = valueOf(c);
-    const bound = await app.api.call("PUT", path, { body, headers: ifUnchanged(binding) });
+    const bound = await app.api.call("PUT", path, {
+      body, headers: ifUnchanged(binding), signal,
+    });
     await app.reload();
     return () => app.say("good", t("bound.now", { platform: name, user: bound.identity.username }));
   }
@@ -58,6 +62,8 @@ export function bindToken(app, platform) {
     check: () => firstMissing(controls),
     onsubmit: bind,
     onfailure: failed,
+    onstopped: () => app.stopped(),
+    draft: () => controls.some((c, i) => c.value !== first[i]),
   });
 }
 
