@@ -171,7 +171,7 @@ export function field(control, label, { hint, optional } = {}) {
   return h("div", { class: "field" },
     h("label", { for: id }, label, optional && h("span", { class: "fine" }, t("optional"))),
     control.parentElement ?? control,
-    h("p", { id: `${id}-missing`, class: "missing", hidden: true }, t("required")),
+    h("p", { id: `${id}-missing`, class: "missing", "aria-live": "polite", hidden: true }, t("required")),
     hint && h("p", { id: `${id}-hint`, class: "fine" }, hint));
 }
 

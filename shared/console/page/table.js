@@ -105,11 +105,14 @@ const titles = (warnings) =>
 function buttons(app, binding, actions) {
   const { platform, status } = binding;
   const name = platformTitle(app.platform(platform));
-  const button = (action, style) => h("button", {
-    type: "button", id: `${action}-${platform}`, class: style,
-    "aria-label": t(`${action}.label`, { platform: name }),
-    onclick: () => actions[action](platform),
-  }, t(action === "bind" && status !== "unbound" ? "rebind" : action));
+  const button = (action, style) => {
+    const text = t(action === "bind" && status !== "unbound" ? "rebind" : action);
+    return h("button", {
+      type: "button", id: `${action}-${platform}`, class: style,
+      "aria-label": t("action.label", { action: text, platform: name }),
+      onclick: () => actions[action](platform),
+    }, text);
+  };
   if (status === "unbound") return [button("bind", "primary"), button("history", "quiet")];
   return [
     button("bind", isUnwell(status) || status === "expiring" ? "primary" : "quiet"),
