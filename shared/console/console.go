@@ -7,6 +7,7 @@ package console
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -14,6 +15,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -50,6 +52,7 @@ type asset struct {
 	contentType string
 	etag        string
 	body        []byte
+	compressed  []byte // the body in gzip
 }
 
 // Handler serves the page at "/", its files next to it and /config.json, to GET and HEAD. Every
@@ -72,10 +75,32 @@ func Handler(o Options) http.Handler {
 		}
 		h := w.Header()
 		h.Set("Content-Type", a.contentType)
-		h.Set("ETag", a.etag)
 		h.Set("Cache-Control", "no-cache")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+		h.Set("Vary", "Accept-Encoding")
+		body, etag := a.body, a.etag
+		if acceptsGzip(r) {
+			h.Set("Content-Encoding", "gzip")
+			body, etag = a.compressed, strings.TrimSuffix(a.etag, `"`)+`-gzip"`
+		}
+		h.Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	})
+}
+
+// acceptsGzip reports whether a request's Accept-Encoding (RFC 9110, section 12.5.3) names gzip
+// without the weight 0. A part of a compressed file is of no use, so a request for one gets none.
+func acceptsGzip(r *http.Request) bool {
+	if r.Header.Get("Range") != "" {
+		return false
+	}
+	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		_, zero, _ := strings.Cut(weight, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return strings.Trim(zero, " 0.") != "" || strings.TrimSpace(zero) == ""
+		}
+	}
+	return false
 }
 
 // contentTypes are fixed here, because the system's table differs between machines.
@@ -110,7 +135,18 @@ func load() map[string]asset {
 func newAsset(contentType string, body []byte) asset {
 	sum := sha256.Sum256(body)
 	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	return asset{contentType: contentType, etag: etag, body: body}
+	return asset{contentType: contentType, etag: etag, body: body, compressed: compress(body)}
+}
+
+func compress(body []byte) []byte {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		panic("console: gzip has no such level: " + err.Error())
+	}
+	_, _ = w.Write(body) // a Buffer takes everything
+	_ = w.Close()
+	return out.Bytes()
 }
 
 type configJSON struct {

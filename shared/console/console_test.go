@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -162,9 +163,64 @@ func TestTheSameFileIsNotSentTwice(t *testing.T) {
 	}
 }
 
+// Go's client asks for gzip by itself, and hides it, unless a request names an encoding.
+func TestFilesAreCompressedForClientsThatAcceptIt(t *testing.T) {
+	plain, _ := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", "identity")
+	want := files(t)["main.js"]
+	for accept, compressed := range map[string]bool{
+		"gzip": true, "gzip, deflate, br, zstd": true, "br;q=1.0, GZIP;q=0.5": true,
+		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false,
+	} {
+		reply, body := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", accept)
+		coding := reply.Header.Get("Content-Encoding")
+		if (coding == "gzip") != compressed || reply.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("for %q the encoding is %q, and Vary %q", accept, coding,
+				reply.Header.Get("Vary"))
+		}
+		if different := reply.Header.Get("ETag") != plain.Header.Get("ETag"); different != compressed {
+			t.Errorf("for %q the ETag differs from the plain file's: %v", accept, different)
+		}
+		if compressed {
+			unpacked, err := gzip.NewReader(strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := io.ReadAll(unpacked)
+			if err != nil || len(body) > len(want)/2 {
+				t.Errorf("%d bytes of %d: %v", len(body), len(want), err)
+			}
+			body = string(all)
+		}
+		if body != want {
+			t.Errorf("for %q the file differs", accept)
+		}
+	}
+	reply, body := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", "gzip",
+		"Range", "bytes=0-9")
+	if reply.Header.Get("Content-Encoding") != "" || body != want[:10] {
+		t.Errorf("a part is %q", body)
+	}
+}
+
+func TestThePageIsLight(t *testing.T) {
+	total := 0
+	for name := range files(t) {
+		target := "/" + name
+		if name == "index.html" {
+			target = "/"
+		}
+		_, body := ask(t, options(), http.MethodGet, target, "Accept-Encoding", "gzip")
+		total += len(body)
+	}
+	t.Logf("all files, compressed: %d bytes", total)
+	if total > 60<<10 {
+		t.Errorf("the page's files are %d bytes in gzip, want at most 60 KiB", total)
+	}
+}
+
 func TestHeadIsGetWithoutABody(t *testing.T) {
-	get, _ := ask(t, options(), http.MethodGet, "/")
-	head, body := ask(t, options(), http.MethodHead, "/")
+	get, _ := ask(t, options(), http.MethodGet, "/", "Accept-Encoding", "gzip")
+	head, body := ask(t, options(), http.MethodHead, "/", "Accept-Encoding", "gzip")
 	if head.StatusCode != http.StatusOK || body != "" ||
 		head.Header.Get("ETag") != get.Header.Get("ETag") ||
 		head.ContentLength != get.ContentLength {

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -63,6 +64,8 @@ func TestBrowserKeepsTheFocusOfKeyboardUsers(t *testing.T) {
 	b.waitReady("#field-expiresAt[aria-invalid=true]")
 	b.wantFocus("half a date is filled in", "field-expiresAt")
 	b.key("\x1b")
+	b.key("\x1b")
+	b.waitReady("#dialog:not([open])")
 
 	good := sample(t, sandbox.GitLab, "good")
 	b.focus("bind-gitlab")
@@ -112,4 +115,68 @@ func TestBrowserShowsTheResultOfACheckOnAPhone(t *testing.T) {
 	if b.text("document.documentElement.scrollWidth <= innerWidth") != "true" {
 		t.Error("the page is wider than the phone")
 	}
+}
+
+// A platform answers late. Escape ends the wait, and a filled form is not lost by one key.
+func TestBrowserEndsASlowCallAndAsksBeforeInputIsLost(t *testing.T) {
+	s := newSites(t, "localhost")
+	b := s.signIn(newBrowser(t), "ann")
+	b.setLanguage("en")
+	good := sample(t, sandbox.GitLab, "good")
+	b.focus("bind-gitlab")
+	b.key("\r")
+	b.fill("#field-address", s.platforms+good.Address)
+	b.fill("#field-username", good.Username)
+	b.fill("#field-token", good.Token.Reveal())
+	b.key("\x1b")
+	b.waitReady("#dialog[open] #problem.mild")
+	b.wantShown("#problem", "Discard it?")
+	testkit.Want(t, "the token", b.value("#field-token"), good.Token.Reveal())
+
+	s.box.SetFault(sandbox.GitLab, sandbox.Fault{
+		Kind: sandbox.FaultLatency, Latency: 25 * time.Second,
+	})
+	b.focus("field-token")
+	b.key("\r")
+	b.until("the call", `document.querySelector("#dialog form[data-busy]")`)
+	b.key("\x1b")
+	b.waitReady("#dialog:not([open])", "#result .note.plain")
+	b.wantShown("#result", "stopped waiting")
+	b.wantFocus("after a stop", "bind-gitlab")
+
+	b.key("\r")
+	b.fill("#field-username", "alice")
+	b.click("#dialog .cancel")
+	b.waitReady("#dialog[open] #problem.mild")
+	b.click("#dialog .cancel")
+	b.waitReady("#dialog:not([open])")
+	b.wantFocus("after the input is discarded", "bind-gitlab")
+}
+
+func TestBrowserKeepsTheTableAndLooksAgainWhenTheTabIsShown(t *testing.T) {
+	s := newSites(t, "localhost")
+	one := s.signIn(newBrowser(t), "ann")
+	one.setLanguage("en")
+	two := one.openTab()
+	two.open(s.console + "/" + firstInstance)
+	two.click("#signin")
+	two.waitReady(unboundSelector("gitlab"))
+	two.click("#bind-gitlab")
+	submitSample(two, s.platforms, sample(t, sandbox.GitLab, "good"))
+	two.waitReady(boundSelector("gitlab"))
+
+	const later = `(() => {
+		const now = Date.now.bind(Date);
+		Date.now = () => now() + 61000;
+		window.dispatchEvent(new Event("focus"));
+	})()`
+	one.waitReady(unboundSelector("gitlab"))
+	one.text(later)
+	one.waitReady(boundSelector("gitlab"))
+	one.text(`window.fetch = () => Promise.reject(new TypeError("offline"))`)
+	one.text(later)
+	one.waitReady("#result .note.bad [data-code=no_connection]", boundSelector("gitlab"))
+	one.click("#result button")
+	one.waitReady("#result:empty")
+	one.wantFocus("after a message is dismissed", "main")
 }

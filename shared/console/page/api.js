@@ -76,9 +76,9 @@ export class Api {
     this.signIn = signIn;
   }
 
-  // call returns the reply's body. A body is sent as JSON.
-  async call(method, path, { body, headers } = {}) {
-    return parsed(await this.#reply(method, path, body, headers));
+  // call returns the reply's body. A body is sent as JSON. The signal ends the call early.
+  async call(method, path, { body, headers, signal } = {}) {
+    return parsed(await this.#reply(method, path, body, headers, signal));
   }
 
   // text returns a text as it is, or null if the reply is no text.
@@ -94,10 +94,10 @@ export class Api {
 
   // #reply returns a reply that is no failure. If the sign-in is refused and can be renewed
   // without leaving the page, the call is repeated once.
-  async #reply(method, path, body, headers = {}) {
-    let reply = await this.#send(method, path, body, headers);
+  async #reply(method, path, body, headers = {}, signal = null) {
+    let reply = await this.#send(method, path, body, headers, signal);
     if (reply.status === 401 && await this.signIn.renew()) {
-      reply = await this.#send(method, path, body, headers);
+      reply = await this.#send(method, path, body, headers, signal);
     }
     if (reply.ok) return reply;
     const content = await parsed(reply);
@@ -105,7 +105,7 @@ export class Api {
     throw new Failure(content, Number(reply.headers.get("Retry-After")) || 0);
   }
 
-  async #send(method, path, body, headers) {
+  async #send(method, path, body, headers, signal) {
     try {
       return await fetch(this.origin + path, {
         method,
@@ -120,9 +120,10 @@ export class Api {
         cache: "no-store",
         credentials: "omit",
         redirect: "error",
-        signal: AbortSignal.timeout(callTimeout),
+        signal: AbortSignal.any([AbortSignal.timeout(callTimeout), signal].filter(Boolean)),
       });
     } catch (error) {
+      if (signal?.aborted) throw pageFailure("stopped");
       throw pageFailure(error.name === "TimeoutError" ? "no_answer" : "no_connection");
     }
   }

@@ -32,10 +32,14 @@ export function bindToken(app, platform) {
   const now = h("div", null, again && binding.identity && note("rebind.replaces", binding));
   const form = formOf(description, controls);
 
-  async function bind() {
+  const first = controls.map((c) => c.value);
+
+  async function bind(signal) {
     const body = {};
     for (const c of controls) if (c.value.trim()) body[c.name] = valueOf(c);
-    const bound = await app.api.call("PUT", path, { body, headers: ifUnchanged(binding) });
+    const bound = await app.api.call("PUT", path, {
+      body, headers: ifUnchanged(binding), signal,
+    });
     await app.reload();
     return () => app.say("good", t("bound.now", { platform: name, user: bound.identity.username }));
   }
@@ -58,6 +62,8 @@ export function bindToken(app, platform) {
     check: () => firstMissing(controls),
     onsubmit: bind,
     onfailure: failed,
+    onstopped: () => app.stopped(),
+    draft: () => controls.some((c, i) => c.value !== first[i]),
   });
 }
 
@@ -83,13 +89,19 @@ function tokenPage(description, controls) {
   if (description.tokenUrl) return outside(description.tokenUrl, label());
   const address = controls.find((c) => c.name === "address");
   const place = h("span");
+  const filled = new URLSearchParams({ name: "Bindery", scopes: description.scopes.join(",") });
   const update = () => {
     const base = webAddress(address.value.trim())?.replace(/\/+$/, "");
     place.replaceChildren(base
-      ? outside(`${base}/-/user_settings/personal_access_tokens`, label())
+      ? outside(`${base}/-/user_settings/personal_access_tokens?${filled}`, label())
       : t("help.create.later"));
   };
   address.addEventListener("input", update);
+  address.addEventListener("change", () => {
+    const host = address.value.trim();
+    if (/^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(host)) address.value = `https://${host}`;
+    update();
+  });
   update();
   return place;
 }
@@ -99,10 +111,14 @@ function control(key, description, binding) {
   const input = h("input", { id: `field-${key}`, name: key, required, ...kinds[key] });
   if (key === "address") input.value = binding.address ?? "";
   if (key === "organization") input.value = binding.organization ?? "";
-  if (key === "username" && description.platform === "gitlab") {
-    input.value = binding.identity?.username ?? "";
+  if (key === "username") input.value = binding.identity?.username ?? "";
+  if (key === "expiresAt") {
+    input.min = dayOf(new Date(Date.now() + 86_400_000));
+    const codeup = description.platform === "codeup"; // it doesn't tell the date itself
+    if (codeup && Date.parse(binding.tokenExpiresAt) > Date.now()) {
+      input.value = dayOf(new Date(binding.tokenExpiresAt));
+    }
   }
-  if (key === "expiresAt") input.min = dayOf(new Date(Date.now() + 86_400_000));
   if (key === "token") withShowButton(input);
   return input;
 }

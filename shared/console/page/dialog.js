@@ -1,6 +1,6 @@
 // The one dialog, for forms and questions, and the drawer for reading.
 
-import { byId, h, whileBusy } from "./dom.js";
+import { byId, focusOn, h, whileBusy } from "./dom.js";
 import { failureOf } from "./api.js";
 import { t } from "./language.js";
 import { problemText } from "./parts.js";
@@ -13,10 +13,13 @@ import { problemText } from "./parts.js";
 //   cancel           the text of the other button
 //   problem          a failure that is shown from the start
 //   check()          returns the first field that is not filled in correctly, or null
-//   onsubmit()       acts. When it returns, the dialog closes; a Failure is shown in #problem
+//   onsubmit(signal) acts until the signal ends it, which Cancel and Escape do. When it returns, the dialog closes; a Failure is shown in #problem
 //                    and the form stays as it is. The func that it returns is called after closing.
 //   onfailure(f)     may handle the failure first, and return "close", or a failure to show
 //   oncancel()       is called when the person cancels
+//   onstopped()      is called when the person has ended onsubmit, and it may have acted or not
+//   draft()          reports whether there is input that would be lost. Then the first Cancel or
+//                    Escape asks, and the second one closes.
 export function openDialog(o) {
   const dialog = byId("dialog");
   if (dialog.open) dialog.close();
@@ -33,30 +36,48 @@ export function openDialog(o) {
     fields,
     h("div", { class: "dialog-foot" }, trouble,
       h("div", { class: "dialog-buttons" }, cancel, submit)));
-  let busy = false;
+  let running = null; // the AbortController of onsubmit
+  let asked = false; // whether the input may be lost
 
   function show(failure) {
+    trouble.className = "note bad";
     trouble.replaceChildren(...(failure ? [problemText(failure.problem)] : []));
     trouble.hidden = !failure;
   }
 
+  function ask(now) {
+    asked = now;
+    cancel.textContent = now ? t("draft.discard") : o.cancel ?? t("cancel");
+    show(null);
+    if (!now) return;
+    trouble.className = "note mild";
+    trouble.replaceChildren(t("draft.ask"));
+    trouble.hidden = false;
+  }
+
   async function act(event) {
     event.preventDefault();
-    if (busy) return;
-    show(null);
+    if (running) return;
+    ask(false);
     const wrong = o.check?.();
     if (wrong) {
       wrong.focus();
       return;
     }
     const typing = document.activeElement; // a field that is disabled loses the focus
-    setBusy(true);
+    setBusy(new AbortController());
     let after;
     try {
-      after = await whileBusy(o.onsubmit);
+      const { signal } = running;
+      after = await whileBusy(() => o.onsubmit(signal));
     } catch (error) {
+      if (error.code === "stopped") {
+        close();
+        await o.onstopped?.();
+        return;
+      }
       const failure = await lookAt(error);
-      setBusy(false);
+      setBusy(null);
       if (failure === "close") {
         close();
         return;
@@ -65,7 +86,7 @@ export function openDialog(o) {
       if (fields.contains(typing)) (form.querySelector('[aria-invalid="true"]') ?? typing).focus();
       return;
     }
-    setBusy(false);
+    setBusy(null);
     close();
     await after?.();
   }
@@ -75,12 +96,12 @@ export function openDialog(o) {
     return await o.onfailure?.(failure) ?? failure;
   }
 
-  function setBusy(now) {
-    busy = now;
+  function setBusy(controller) {
+    const now = Boolean(controller);
+    running = controller;
     form.toggleAttribute("data-busy", now);
     form.setAttribute("aria-busy", now);
     fields.disabled = now;
-    cancel.disabled = now;
     // Not disabled, because that would remove the focus from the button that was
     // pressed.
     submit?.setAttribute("aria-disabled", now);
@@ -89,11 +110,18 @@ export function openDialog(o) {
   function close() {
     dialog.close();
     dialog.replaceChildren();
-    if (opener) byId(opener)?.focus();
+    focusOn(opener);
   }
 
   function dismiss() {
-    if (busy) return;
+    if (running) {
+      running.abort();
+      return;
+    }
+    if (!asked && o.draft?.()) {
+      ask(true);
+      return;
+    }
     close();
     o.oncancel?.();
   }
@@ -102,6 +130,11 @@ export function openDialog(o) {
     event.preventDefault();
     dismiss();
   };
+  // A browser lets a page prevent only the first of two Escapes.
+  dialog.onclose = () => {
+    if (form.isConnected && !dialog.open) close();
+  };
+  form.addEventListener("input", () => asked && ask(false));
   dialog.replaceChildren(form);
   show(o.problem);
   dialog.showModal();
@@ -116,7 +149,7 @@ export function openDrawer(title, ...body) {
   const close = () => drawer.close();
   drawer.onclose = () => {
     drawer.replaceChildren();
-    if (opener) byId(opener)?.focus();
+    focusOn(opener);
   };
   // Not a value: a handler that returns false cancels the click.
   drawer.onclick = (event) => {
@@ -138,7 +171,7 @@ export function field(control, label, { hint, optional } = {}) {
   return h("div", { class: "field" },
     h("label", { for: id }, label, optional && h("span", { class: "fine" }, t("optional"))),
     control.parentElement ?? control,
-    h("p", { id: `${id}-missing`, class: "missing", hidden: true }, t("required")),
+    h("p", { id: `${id}-missing`, class: "missing", "aria-live": "polite", hidden: true }, t("required")),
     hint && h("p", { id: `${id}-hint`, class: "fine" }, hint));
 }
 

@@ -18,6 +18,9 @@ export function h(tag, properties, ...children) {
 // byId returns the element with the id, or null.
 export const byId = (id) => document.getElementById(id);
 
+// focusOn moves the focus to the element with the id, or to the page's content if it is gone.
+export const focusOn = (id) => ((id && byId(id)) || byId("main")).focus();
+
 // webAddress returns the address if it is a web address, else null. Addresses come from platforms.
 export function webAddress(address) {
   if (!address || !URL.canParse(address)) return null;

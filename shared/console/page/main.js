@@ -4,7 +4,7 @@ import { Api, bindingPath, failureOf, pageFailure } from "./api.js";
 import { pending, readCallback, takeFragment } from "./callback.js";
 import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
-import { byId, h, outside, whileBusy } from "./dom.js";
+import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
@@ -15,6 +15,10 @@ import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
 const pressed = "bindery.pressed";
+
+// freshPeriod is how long the bindings count as the present state, in milliseconds.
+const freshPeriod = 60_000;
+
 const keyOf = ({ region, id }) => `${region}/${id}`;
 
 // App is the page's state.
@@ -26,9 +30,11 @@ class App {
   instance = null; // null shows all
   row = ""; // the platform whose row the address names
   bindings = []; // of the instance; empty until they are loaded
+  working = new Set(); // the platforms that are being checked
   checks = true; // this deployment can check now, as far as the page knows
   #loads = 0;
   #asked = 0;
+  #readAt = 0;
 
   constructor(config) {
     this.config = config;
@@ -66,7 +72,7 @@ class App {
         this.overview.forget();
         this.failure = null;
       } catch (failure) {
-        if (load === this.#loads) this.fail(failure);
+        if (load === this.#loads) this.#failed(failure);
         return;
       }
       await this.show();
@@ -116,13 +122,29 @@ class App {
         const { bindings } = await this.api.get(bindingPath(this.instance));
         if (asked !== this.#asked) return;
         this.bindings = bindings;
+        this.#readAt = Date.now();
         this.overview.replace(this.instance, bindings);
         this.failure = null;
         this.draw();
       } catch (failure) {
-        if (asked === this.#asked) this.fail(failure);
+        if (asked === this.#asked) this.#failed(failure);
       }
     });
+  }
+
+  // lookAgain reads the bindings again when the person comes back to the tab after a while, unless a
+  // dialog is open.
+  async lookAgain() {
+    if (!this.bindings.length || byId("dialog").open || byId("drawer").open) return;
+    if (Date.now() - this.#readAt < freshPeriod) return;
+    this.#readAt = Date.now();
+    await this.reload();
+  }
+
+  // stopped shows the present state after a person has ended a call that may have acted or not.
+  async stopped() {
+    await this.reload();
+    this.say("plain", t("stopped"));
   }
 
   // staySignedIn renews the sign-in if it expires within the seconds. If that leaves the page, the
@@ -133,6 +155,14 @@ class App {
     sessionStorage.removeItem(pressed);
   }
 
+  // #failed shows why nothing could be read. What the page shows already stays.
+  #failed(error) {
+    const failure = failureOf(error);
+    const { status } = failure.problem;
+    if (this.bindings.length && status !== 401) this.say("bad", problemText(failure.problem));
+    else this.fail(failure);
+  }
+
   fail(failure) {
     this.failure = failureOf(failure);
     this.bindings = [];
@@ -141,12 +171,25 @@ class App {
 
   // say shows the result of an action, or clears it. kind is good, bad or plain.
   say(kind, ...nodes) {
-    const away = h("button", {
-      type: "button", class: "quiet", onclick: () => this.say(),
-    }, t("dismiss"));
-    byId("result").replaceChildren(...(kind
-      ? [h("div", { class: `note ${kind}` }, h("div", null, ...nodes.filter(Boolean)), away)]
-      : []));
+    byId("result").replaceChildren();
+    if (kind) this.note("", kind, ...nodes);
+  }
+
+  // note shows the result of a check of a platform, or clears it. Those of other platforms stay.
+  note(platform, kind, ...nodes) {
+    const place = byId("result");
+    for (const of of [platform, ""]) place.querySelector(`[data-of="${of}"]`)?.remove();
+    if (!kind) return;
+    const note = h("div", { class: `note ${kind}`, "data-of": platform },
+      h("div", null, ...nodes.filter(Boolean)),
+      h("button", {
+        type: "button", class: "quiet",
+        onclick: () => {
+          note.remove();
+          focusOn();
+        },
+      }, t("dismiss")));
+    place.append(note);
   }
 
   // draw shows the state. The focused element keeps the focus.
@@ -158,7 +201,7 @@ class App {
     const person = who(this);
     if (byId("who").firstChild !== (person[0] ?? null)) byId("who").replaceChildren(...person);
     byId("content").replaceChildren(...content(this));
-    if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
+    if (focused && document.activeElement?.id !== focused) focusOn(focused);
   }
 }
 
@@ -166,6 +209,7 @@ function drawSandbox(address) {
   const banner = byId("sandbox");
   banner.hidden = !address;
   if (!address) return;
+  banner.setAttribute("aria-label", t("sandbox.title"));
   banner.replaceChildren(h("strong", null, t("sandbox.title")), h("span", null, t("sandbox.text")),
     outside(address, t("sandbox.link")));
 }
@@ -286,7 +330,7 @@ function actionsOf(app) {
     (app.platform(platform).method === "token" ? bindToken : start)(app, platform);
   const careful = ([name, action]) => [name, async (platform) => {
     await app.staySignedIn(name, platform, 120);
-    app.say();
+    if (name !== "check") app.say(); // the results of several checks stand together
     await action(app, platform);
   }];
   const actions = { bind, unbind, check, history, repositories };
@@ -316,6 +360,7 @@ async function open() {
     if (takeFragment()) location.reload();
     else if (app.signedIn && app.platforms.length) app.show();
   });
+  window.addEventListener("focus", () => app.lookAgain());
   app.draw();
   if (config.consoleUrl !== location.origin) {
     byId("content").replaceChildren(h("div", { class: "card" },

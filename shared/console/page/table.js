@@ -33,7 +33,7 @@ function group(app, binding, actions) {
         h("span", { class: "platform-title" }, platformTitle(description)),
         h("span", { class: "fine" }, t(`versions.${binding.platform}`)))),
     method: t(`method.${binding.platform}`),
-    status: [badge(binding.platform, binding.status), checked(binding)],
+    status: [badge(binding.platform, binding.status), checked(app, binding)],
     identity: identity(binding),
     expiry: expiry(binding),
     actions: buttons(app, binding, actions),
@@ -48,7 +48,11 @@ function group(app, binding, actions) {
     notes(binding));
 }
 
-function checked(binding) {
+function checked(app, binding) {
+  if (app.working.has(binding.platform)) {
+    return h("span", { class: "fine working", role: "status" },
+      t("check.running", { platform: platformTitle(app.platform(binding.platform)) }));
+  }
   if (!binding.lastCheckedAt) return null;
   return h("span", { class: "fine" }, t("checked"), moment(binding.lastCheckedAt));
 }
@@ -101,11 +105,14 @@ const titles = (warnings) =>
 function buttons(app, binding, actions) {
   const { platform, status } = binding;
   const name = platformTitle(app.platform(platform));
-  const button = (action, style) => h("button", {
-    type: "button", id: `${action}-${platform}`, class: style,
-    "aria-label": t(`${action}.label`, { platform: name }),
-    onclick: () => actions[action](platform),
-  }, t(action === "bind" && status !== "unbound" ? "rebind" : action));
+  const button = (action, style) => {
+    const text = t(action === "bind" && status !== "unbound" ? "rebind" : action);
+    return h("button", {
+      type: "button", id: `${action}-${platform}`, class: style,
+      "aria-label": t("action.label", { action: text, platform: name }),
+      onclick: () => actions[action](platform),
+    }, text);
+  };
   if (status === "unbound") return [button("bind", "primary"), button("history", "quiet")];
   return [
     button("bind", isUnwell(status) || status === "expiring" ? "primary" : "quiet"),

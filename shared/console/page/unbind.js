@@ -13,10 +13,12 @@ export function unbind(app, platform) {
   const who = h("div", { class: "note plain" }, binding.identity && person(binding.identity));
   const revoke = h("input", { type: "checkbox", id: "revoke" });
 
-  async function end() {
+  async function end(signal) {
     const query = revoke.checked ? "?revoke=true" : "";
     const path = bindingPath(app.instance, platform) + query;
-    const ended = await app.api.call("DELETE", path, { headers: ifUnchanged(binding) });
+    const ended = await app.api.call("DELETE", path, {
+      headers: ifUnchanged(binding), signal,
+    });
     await app.reload();
     return () => told(app, binding, ended);
   }
@@ -48,6 +50,7 @@ export function unbind(app, platform) {
     danger: true,
     onsubmit: end,
     onfailure: failed,
+    onstopped: () => app.stopped(),
   });
 }
 
@@ -76,11 +79,15 @@ function left({ webhooksLeft }) {
 // check asks the platform now. In a deployment without that function the buttons disappear.
 export async function check(app, platform) {
   const name = platformTitle(app.platform(platform));
-  app.say("plain", t("check.running", { platform: name }));
+  if (app.working.has(platform)) return;
+  app.working.add(platform);
+  app.note(platform);
+  app.draw();
+  const done = () => app.working.delete(platform);
   await whileBusy(async () => {
     try {
       const path = `${bindingPath(app.instance, platform)}/check`;
-      const binding = await app.api.call("POST", path);
+      const binding = await app.api.call("POST", path).finally(done);
       await app.reload();
       sayChecked(app, name, binding);
     } catch (failure) {
@@ -91,19 +98,20 @@ export async function check(app, platform) {
         return;
       }
       await app.reload();
-      app.say("bad", problemText(failure.problem));
+      app.note(platform, "bad", problemText(failure.problem));
     }
   });
 }
 
 // sayChecked shows what a check has found. A check that has not settled the state of the token says
 // why, and that the state is the one from before.
-function sayChecked(app, name, { status, problem, checkProblem }) {
+function sayChecked(app, name, { platform, status, problem, checkProblem }) {
   const values = { platform: name, status: t(`status.${status}`) };
   if (checkProblem) {
-    app.say("bad", h("p", null, t("check.unsettled", values)), problemText(checkProblem));
+    app.note(platform, "bad", h("p", null, t("check.unsettled", values)),
+      problemText(checkProblem));
   } else {
-    app.say(problem ? "bad" : "good", t("check.done", values));
+    app.note(platform, problem ? "bad" : "good", t("check.done", values));
   }
 }
 
