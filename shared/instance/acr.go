@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +58,7 @@ func FromACR(client *alibabacloud.Client, account string, now func() time.Time) 
 		if err := errors.Join(check(account, list)...); err != nil {
 			return nil, err
 		}
-		slices.SortFunc(list, order)
+		sortList(list)
 		return accounts{account: list}, nil
 	}, now)
 }

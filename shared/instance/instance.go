@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -173,4 +174,9 @@ func (c catalogue) of(ctx context.Context, account string) ([]Instance, error) {
 
 func order(a, b Instance) int {
 	return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
+}
+
+// sortList sorts a list by order. slices.SortFunc would add 9 KB to every function.
+func sortList(list []Instance) {
+	sort.Slice(list, func(i, j int) bool { return order(list[i], list[j]) < 0 })
 }

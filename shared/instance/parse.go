@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -46,7 +45,7 @@ func parse(text []byte) (accounts, error) {
 			mistakes = append(mistakes, mistake("an account's name is blank"))
 		}
 		mistakes = append(mistakes, check(account, list)...)
-		slices.SortFunc(list, order)
+		sortList(list)
 		all[account] = list
 	}
 	if _, err := decoder.Token(); err != nil {
