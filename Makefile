@@ -97,6 +97,10 @@ build: ## every function, into dist/local
 # same Go give the same bytes. AWS needs no router: its API has a route for each operation.
 DEPLOYED := $(filter-out local,$(notdir $(patsubst %/,%,$(wildcard functions/*/))))
 
+# Without what the functions never use: Lambda's old protocol, and HTTP/2, which no cloud's service
+# and no platform needs (590 KB of each function).
+SMALLER := lambda.norpc$(comma)nethttpomithttp2
+
 # $(call package,FOLDER OF dist,FUNCTIONS,ARCHITECTURE,TAGS,NAME OF THE BINARY,MOST BYTES OF ONE)
 define package
 	@rm -rf dist/$(1)
@@ -108,10 +112,10 @@ define package
 endef
 
 package-aws: ## the functions for AWS, into dist/lambda; shows their sizes
-	$(call package,lambda,$(filter-out router,$(DEPLOYED)),arm64,aws$(comma)lambda.norpc,bootstrap,10000000)
+	$(call package,lambda,$(filter-out router,$(DEPLOYED)),arm64,aws$(comma)$(SMALLER),bootstrap,10000000)
 
 package-fc: ## the functions for Function Compute, into dist/fc; shows their sizes
-	$(call package,fc,$(DEPLOYED),amd64,alibaba$(comma)lambda.norpc,main,15000000)
+	$(call package,fc,$(DEPLOYED),amd64,alibaba$(comma)$(SMALLER),main,15000000)
 
 comma := ,
 

@@ -58,7 +58,7 @@ func buildIn(t testing.TB, source, stores, to string, what ...string) {
 	t.Helper()
 	build := exec.Command("go", append([]string{
 		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w",
-		"-tags", stores + ",lambda.norpc", "-o", to,
+		"-tags", stores + ",lambda.norpc,nethttpomithttp2", "-o", to,
 	}, what...)...)
 	build.Dir = source
 	build.Env = append(build.Environ(), "CGO_ENABLED=0")
