@@ -99,7 +99,7 @@ DEPLOYED := $(filter-out local,$(notdir $(patsubst %/,%,$(wildcard functions/*/)
 
 # Without what the functions never use: Lambda's old protocol, and HTTP/2, which no cloud's service
 # and no platform needs (590 KB of each function).
-SMALLER := lambda.norpc$(comma)nethttpomithttp2
+SMALLER = lambda.norpc$(comma)nethttpomithttp2
 
 # Bindery's own code isn't inlined: that is 130 KB of a function that waits for networks.
 NOT_INLINED := -gcflags=bindery/...=-l
