@@ -75,7 +75,6 @@ func NewClient(service Service, o ClientOptions) (*Client, error) {
 		Timeout: tryTimeout,
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			ForceAttemptHTTP2:   true,
 			TLSHandshakeTimeout: connectTimeout,
 			// Measured by the wall clock, so that a function that was frozen for longer doesn't
 			// wait on a connection that was closed long ago.

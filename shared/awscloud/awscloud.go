@@ -159,7 +159,6 @@ func client(most limits) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: most.connect}).DialContext,
-			ForceAttemptHTTP2:     true,
 			TLSHandshakeTimeout:   most.connect,
 			ResponseHeaderTimeout: most.response,
 			// Measured by the wall clock, so that a function that was frozen for longer doesn't

@@ -44,7 +44,7 @@ func Stream(
 		own = *client
 	} else {
 		own.Transport = &http.Transport{ // whose Proxy is nil
-			ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
+			IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
 		}
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -38,7 +38,6 @@ func newClient(
 	return &client{endpoint, credentials, now, &http.Client{
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			ForceAttemptHTTP2:   true,
 			TLSHandshakeTimeout: connectTimeout,
 			// Short, because nothing is tried twice: the cloud may close a connection while the
 			// function is frozen between two requests, and then the next request would fail.

@@ -57,8 +57,8 @@ func buildAs(t testing.TB, stores, to string, what ...string) {
 func buildIn(t testing.TB, source, stores, to string, what ...string) {
 	t.Helper()
 	build := exec.Command("go", append([]string{
-		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w",
-		"-tags", stores + ",lambda.norpc", "-o", to,
+		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-gcflags=bindery/...=-l",
+		"-tags", stores + ",lambda.norpc,nethttpomithttp2", "-o", to,
 	}, what...)...)
 	build.Dir = source
 	build.Env = append(build.Environ(), "CGO_ENABLED=0")

@@ -42,8 +42,8 @@ func (d *deployment) subscribe(writer secret.Text) {
 		r.first = r.wantPushes(name == sandbox.Codeup || name == sandbox.Gitee)
 		r.wantTag()
 		r.wantListed(2)
-		r.wantReplayed()
 		r.wantCaughtUp()
+		r.wantReplayed()
 		r.call(http.MethodPost, r.path+"/subscription/sync", nil, http.StatusOK)
 		switch name {
 		case sandbox.Codeup:

@@ -52,7 +52,7 @@ type bitbucketHead struct {
 }
 
 // Delivery implements [WebhookPlatform].
-func (b bitbucketWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
+func (b *bitbucketWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	if !in.signedInHex("X-Hub-Signature") {
 		return Delivery{}, ErrNotAuthentic
 	}
@@ -158,7 +158,7 @@ var bitbucketStates = map[loose]string{
 
 // MergeRequest implements [MergePlatform], with one call for the pull request and one for its
 // commit's full hash. A commit that is only in a fork has none.
-func (b bitbucketWebhooks) MergeRequest(
+func (b *bitbucketWebhooks) MergeRequest(
 	ctx context.Context, cred Credential, repository, number string,
 ) (Change, error) {
 	path, ok := bitbucketPath(repository)

@@ -111,14 +111,14 @@ func parseBitbucketCursor(text string) (bitbucketCursor, error) {
 func isPageToken(s string) bool { return len(s) <= maxLabelLength && pathSafe(s) }
 
 // bitbucketRepositories implements [RepositoryPlatform].
-type bitbucketRepositories struct{ *bitbucket }
+type bitbucketRepositories bitbucket
 
-func (b *bitbucket) repositories() RepositoryPlatform { return bitbucketRepositories{b} }
+func (b *bitbucket) repositories() RepositoryPlatform { return (*bitbucketRepositories)(b) }
 
 // Repositories implements [RepositoryPlatform]. There is no list of all workspaces' repositories,
 // so each workspace is listed in turn; where one begins, the workspaces are listed too. A workspace
 // that refuses the user, such as one with an allow-list, is left out with a notice.
-func (b bitbucketRepositories) Repositories(
+func (b *bitbucketRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	at, err := parseBitbucketCursor(cursor)
@@ -179,7 +179,7 @@ func ofOneWorkspace(p *problem.Problem) bool {
 const maxWorkspacePages = 20
 
 // workspaces returns the slugs of the user's workspaces, in order.
-func (b *bitbucket) workspaces(ctx context.Context, cred Credential) ([]string, error) {
+func (b *bitbucketRepositories) workspaces(ctx context.Context, cred Credential) ([]string, error) {
 	var slugs []string
 	page := ""
 	for range maxWorkspacePages {
@@ -208,7 +208,7 @@ func (b *bitbucket) workspaces(ctx context.Context, cred Credential) ([]string, 
 }
 
 // repositoryPage returns a page of a workspace's repositories, and the name of the next one.
-func (b *bitbucket) repositoryPage(
+func (b *bitbucketRepositories) repositoryPage(
 	ctx context.Context, cred Credential, at bitbucketCursor, search string,
 ) ([]Repository, string, error) {
 	query := url.Values{"role": {"member"}, "sort": {"full_name"}}
@@ -238,7 +238,7 @@ func quoted(s string) string {
 
 // list asks for a page of a list into into, and returns the name of the next page, "" if there is
 // none. next is where the reply's link to it is decoded.
-func (b *bitbucket) list(
+func (b *bitbucketRepositories) list(
 	ctx context.Context, cred Credential, path string, query url.Values, page string,
 	into any, next *loose,
 ) (string, error) {
@@ -255,7 +255,7 @@ func (b *bitbucket) list(
 
 // nextPage returns the name of the page to which a reply's link leads, "" without a link. Only the
 // name is used, so that no link leads to another host or path.
-func (b *bitbucket) nextPage(r reply, next loose) (string, error) {
+func (b *bitbucketRepositories) nextPage(r reply, next loose) (string, error) {
 	if next == "" {
 		return "", nil
 	}
@@ -272,7 +272,7 @@ func (b *bitbucket) nextPage(r reply, next loose) (string, error) {
 
 // Repository implements [RepositoryPlatform]. The user's permission is asked for separately; if it
 // isn't told, the user counts as one who may not install webhooks.
-func (b bitbucketRepositories) Repository(
+func (b *bitbucketRepositories) Repository(
 	ctx context.Context, cred Credential, id string,
 ) (Repository, error) {
 	found, err := b.one(ctx, cred, id)
@@ -295,7 +295,7 @@ func (b bitbucketRepositories) Repository(
 	return repository, nil
 }
 
-func (b *bitbucket) one(
+func (b *bitbucketRepositories) one(
 	ctx context.Context, cred Credential, id string,
 ) (bitbucketRepository, error) {
 	var found bitbucketRepository
@@ -332,7 +332,7 @@ type bitbucketCommit struct {
 var bitbucketRefs = map[RefKind]string{Branches: "/refs/branches", Tags: "/refs/tags"}
 
 // Refs implements [RepositoryPlatform]. Whether a branch is protected isn't told.
-func (b bitbucketRepositories) Refs(
+func (b *bitbucketRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	path, ok := bitbucketPath(id)
@@ -367,7 +367,7 @@ func (b bitbucketRepositories) Refs(
 }
 
 // Commit implements [RepositoryPlatform]. Bitbucket's own links to refs have literal slashes.
-func (b bitbucketRepositories) Commit(
+func (b *bitbucketRepositories) Commit(
 	ctx context.Context, cred Credential, id, ref string,
 ) (Commit, error) {
 	rev, err := b.parseRef(ref)
@@ -398,7 +398,7 @@ func (b bitbucketRepositories) Commit(
 }
 
 // File implements [RepositoryPlatform].
-func (b bitbucketRepositories) File(
+func (b *bitbucketRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	at, ok := bitbucketPath(id)
@@ -430,7 +430,7 @@ func isFolder(r reply) bool {
 		strings.HasPrefix(list.Values[0].Type, "commit_")
 }
 
-func (b *bitbucket) look(
+func (b *bitbucketRepositories) look(
 	ctx context.Context, cred Credential, path string, into any,
 ) (reply, error) {
 	return b.askAs(ctx, call{address: b.api + path, limit: maxListLength}, cred, into)

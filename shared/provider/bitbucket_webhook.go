@@ -16,10 +16,10 @@ import (
 // bitbucketWebhooks implements [WebhookPlatform] and [MergePlatform].
 //
 // Source: developer.atlassian.com/cloud/bitbucket/rest, "Webhooks" and "Pull requests".
-type bitbucketWebhooks struct{ bitbucketRepositories }
+type bitbucketWebhooks struct{ *bitbucketRepositories }
 
 func (b *bitbucket) webhooks() WebhookPlatform {
-	return bitbucketWebhooks{bitbucketRepositories{b}}
+	return &bitbucketWebhooks{(*bitbucketRepositories)(b)}
 }
 
 // bitbucketHook is Bitbucket's description of a webhook. The secret is never told.
@@ -65,7 +65,7 @@ func bitbucketHookFields(want WebhookParams) map[string]any {
 
 // CreateWebhook implements [WebhookPlatform]. It doesn't look for a webhook with this URL, since
 // Bitbucket allows several.
-func (b bitbucketWebhooks) CreateWebhook(
+func (b *bitbucketWebhooks) CreateWebhook(
 	ctx context.Context, cred Credential, repository string, want WebhookParams,
 ) (Webhook, error) {
 	var made bitbucketHook
@@ -78,7 +78,7 @@ func (b bitbucketWebhooks) CreateWebhook(
 }
 
 // FindWebhook implements [WebhookPlatform].
-func (b bitbucketWebhooks) FindWebhook(
+func (b *bitbucketWebhooks) FindWebhook(
 	ctx context.Context, cred Credential, repository, id, url string,
 ) (Webhook, bool, error) {
 	if isUUID(id) {
@@ -111,7 +111,7 @@ func (b bitbucketWebhooks) FindWebhook(
 }
 
 // hookPage returns a page of a repository's webhooks, and the name of the next one.
-func (b bitbucketWebhooks) hookPage(
+func (b *bitbucketWebhooks) hookPage(
 	ctx context.Context, cred Credential, repository, page string,
 ) ([]bitbucketHook, string, error) {
 	path, ok := bitbucketPath(repository)
@@ -135,7 +135,7 @@ func (b bitbucketWebhooks) hookPage(
 }
 
 // RepairWebhook implements [WebhookPlatform].
-func (b bitbucketWebhooks) RepairWebhook(
+func (b *bitbucketWebhooks) RepairWebhook(
 	ctx context.Context, cred Credential, repository, id string, want WebhookParams,
 ) (Webhook, error) {
 	if !isUUID(id) {
@@ -151,7 +151,7 @@ func (b bitbucketWebhooks) RepairWebhook(
 }
 
 // DeleteWebhook implements [WebhookPlatform].
-func (b bitbucketWebhooks) DeleteWebhook(
+func (b *bitbucketWebhooks) DeleteWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	if !isUUID(id) {
@@ -162,17 +162,17 @@ func (b bitbucketWebhooks) DeleteWebhook(
 }
 
 // TestWebhook implements [WebhookPlatform]: there is no test.
-func (b bitbucketWebhooks) TestWebhook(context.Context, Credential, string, string) error {
+func (b *bitbucketWebhooks) TestWebhook(context.Context, Credential, string, string) error {
 	return ErrNoTest
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (b bitbucketWebhooks) WebhooksURL(webURL string) string {
+func (b *bitbucketWebhooks) WebhooksURL(webURL string) string {
 	return under(webURL, "/admin/webhooks")
 }
 
 // hooks makes a call for a repository's webhooks, or for the one with the id.
-func (b bitbucketWebhooks) hooks(
+func (b *bitbucketWebhooks) hooks(
 	ctx context.Context, cred Credential, method, repository, id string,
 	fields map[string]any, into any,
 ) (reply, error) {
@@ -191,7 +191,7 @@ func (b bitbucketWebhooks) hooks(
 }
 
 // told returns the webhook of a successful reply.
-func (b bitbucketWebhooks) told(hook bitbucketHook, r reply) (Webhook, error) {
+func (b *bitbucketWebhooks) told(hook bitbucketHook, r reply) (Webhook, error) {
 	if !isUUID(string(hook.UUID)) {
 		return Webhook{}, b.unexpected(r)
 	}
@@ -201,7 +201,7 @@ func (b bitbucketWebhooks) told(hook bitbucketHook, r reply) (Webhook, error) {
 // refused returns what err, the outcome of a call for a repository's webhooks or pull requests,
 // means. After a 404 it asks for the repository; absent is the meaning if that is there. How
 // Bitbucket refuses one webhook too many is assumed.
-func (b bitbucketWebhooks) refused(
+func (b *bitbucketWebhooks) refused(
 	ctx context.Context, cred Credential, repository string, r reply, err, absent error,
 ) error {
 	e, _ := r.apiError()
@@ -228,7 +228,7 @@ func (b bitbucketWebhooks) refused(
 
 // lackingScopes returns the scopes that a refusal says the token needs and lacks. A webhook's
 // events need scopes of their own: those of pull requests "pullrequest".
-func (b bitbucketWebhooks) lackingScopes(r reply) string {
+func (b *bitbucketWebhooks) lackingScopes(r reply) string {
 	var told struct {
 		Error struct {
 			Detail struct {

@@ -36,7 +36,7 @@ var codeupKinds = map[string]loose{
 
 // Delivery implements [WebhookPlatform]. The token doesn't cover the body, so a delivery is never
 // confirmed.
-func (p codeupWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
+func (p *codeupWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	if !in.Secret.Equal(secret.New(in.Header.Get("X-Codeup-Token"))) {
 		return Delivery{}, ErrNotAuthentic
 	}

@@ -54,13 +54,13 @@ func (p codeupProject) repository(site string) Repository {
 }
 
 // codeupRepositories implements [RepositoryPlatform].
-type codeupRepositories struct{ *codeup }
+type codeupRepositories codeup
 
-func (p *codeup) repositories() RepositoryPlatform { return codeupRepositories{p} }
+func (p *codeup) repositories() RepositoryPlatform { return (*codeupRepositories)(p) }
 
 // Repositories implements [RepositoryPlatform]. Codeup promises 150 pages. Later ones are read as
 // long as it answers them; where it refuses one, the list ends with a notice.
-func (p codeupRepositories) Repositories(
+func (p *codeupRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	n, err := pageOf(cursor)
@@ -95,7 +95,7 @@ func codeupQuery(search string, page int) string {
 }
 
 // Repository implements [RepositoryPlatform].
-func (p codeupRepositories) Repository(
+func (p *codeupRepositories) Repository(
 	ctx context.Context, cred Credential, id string,
 ) (Repository, error) {
 	if !numeric(id) {
@@ -135,7 +135,7 @@ var codeupRefs = map[RefKind]struct{ path, permission string }{
 }
 
 // Refs implements [RepositoryPlatform].
-func (p codeupRepositories) Refs(
+func (p *codeupRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	n, err := pageOf(cursor)
@@ -153,7 +153,7 @@ func (p codeupRepositories) Refs(
 	return RefPage{refs, nextPage(n, more)}, nil
 }
 
-func (p *codeup) refPage(
+func (p *codeupRepositories) refPage(
 	ctx context.Context, cred Credential, id string, kind RefKind, search string, n int,
 ) (list []codeupRef, more bool, err error) {
 	if !numeric(id) {
@@ -166,7 +166,7 @@ func (p *codeup) refPage(
 
 // Commit implements [RepositoryPlatform]. There is no call for one tag, so the list is searched,
 // which may cost up to ten calls. A branch is one segment of the path, with its slashes escaped.
-func (p codeupRepositories) Commit(
+func (p *codeupRepositories) Commit(
 	ctx context.Context, cred Credential, id, ref string,
 ) (Commit, error) {
 	rev, err := p.parseRef(ref)
@@ -199,7 +199,7 @@ func (p codeupRepositories) Commit(
 }
 
 // tagCommit returns the commit of a tag, the zero value if there is none.
-func (p *codeup) tagCommit(
+func (p *codeupRepositories) tagCommit(
 	ctx context.Context, cred Credential, id, name string,
 ) (codeupCommit, error) {
 	for n := 1; n <= maxScannedPages; n++ {
@@ -219,7 +219,7 @@ func (p *codeup) tagCommit(
 }
 
 // File implements [RepositoryPlatform].
-func (p codeupRepositories) File(
+func (p *codeupRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	if !numeric(id) {
@@ -264,20 +264,20 @@ func (c *client) decodeFile(r reply, told encodedFile) (reply, error) {
 const maxEncodedLength = 6*FileLimit + 4096
 
 // look asks for what is below the organization's repositories. A refusal names the permission.
-func (p *codeup) look(
+func (p *codeupRepositories) look(
 	ctx context.Context, cred Credential, path, permission string, into any,
 ) (reply, error) {
 	return p.send(ctx, cred, call{limit: maxListLength}, path, permission, into)
 }
 
 // send makes a call, whose address and credential it sets, as look does.
-func (p *codeup) send(
+func (p *codeupRepositories) send(
 	ctx context.Context, cred Credential, k call, path, permission string, into any,
 ) (reply, error) {
 	if !pathSafe(cred.Organization) {
 		return reply{}, p.problem(problem.OrganizationUnknown)
 	}
-	at := p.get(cred.Access,
+	at := (*codeup)(p).get(cred.Access,
 		"/oapi/v1/codeup/organizations/"+cred.Organization+"/repositories"+path)
 	k.address, k.auth = at.address, at.auth
 	if permission == mayFiles {

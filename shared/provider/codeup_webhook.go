@@ -64,19 +64,19 @@ func codeupHookFields(want WebhookParams) secret.Text {
 }
 
 // codeupWebhooks implements [WebhookPlatform] and [MergePlatform].
-type codeupWebhooks struct{ codeupRepositories }
+type codeupWebhooks struct{ *codeupRepositories }
 
-func (p *codeup) webhooks() WebhookPlatform { return codeupWebhooks{codeupRepositories{p}} }
+func (p *codeup) webhooks() WebhookPlatform { return &codeupWebhooks{(*codeupRepositories)(p)} }
 
 // CreateWebhook implements [WebhookPlatform]. What Codeup answers at its limit is not known.
-func (p codeupWebhooks) CreateWebhook(
+func (p *codeupWebhooks) CreateWebhook(
 	ctx context.Context, cred Credential, repository string, want WebhookParams,
 ) (Webhook, error) {
 	return p.setHook(ctx, cred, call{method: http.MethodPost}, repository, "", want)
 }
 
 // FindWebhook implements [WebhookPlatform].
-func (p codeupWebhooks) FindWebhook(
+func (p *codeupWebhooks) FindWebhook(
 	ctx context.Context, cred Credential, repository, id, url string,
 ) (Webhook, bool, error) {
 	return findWebhook(id, url, func(n int) (hooks []Webhook, more bool, err error) {
@@ -91,7 +91,7 @@ func (p codeupWebhooks) FindWebhook(
 }
 
 // RepairWebhook implements [WebhookPlatform].
-func (p codeupWebhooks) RepairWebhook(
+func (p *codeupWebhooks) RepairWebhook(
 	ctx context.Context, cred Credential, repository, id string, want WebhookParams,
 ) (Webhook, error) {
 	if !numeric(id) {
@@ -100,7 +100,7 @@ func (p codeupWebhooks) RepairWebhook(
 	return p.setHook(ctx, cred, call{method: http.MethodPut}, repository, "/"+id, want)
 }
 
-func (p codeupWebhooks) setHook(
+func (p *codeupWebhooks) setHook(
 	ctx context.Context, cred Credential, k call, repository, path string, want WebhookParams,
 ) (Webhook, error) {
 	var hook codeupHook
@@ -116,7 +116,7 @@ func (p codeupWebhooks) setHook(
 }
 
 // DeleteWebhook implements [WebhookPlatform].
-func (p codeupWebhooks) DeleteWebhook(
+func (p *codeupWebhooks) DeleteWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	if !numeric(id) {
@@ -131,19 +131,19 @@ func (p codeupWebhooks) DeleteWebhook(
 }
 
 // TestWebhook implements [WebhookPlatform]: only the console has a test.
-func (p codeupWebhooks) TestWebhook(context.Context, Credential, string, string) error {
+func (p *codeupWebhooks) TestWebhook(context.Context, Credential, string, string) error {
 	return ErrNoTest
 }
 
 // WebhooksURL implements [WebhookPlatform]. The address of the page with the webhooks is not known,
 // so it is the repository's, which has the settings in its menu.
-func (p codeupWebhooks) WebhooksURL(webURL string) string { return webURL }
+func (p *codeupWebhooks) WebhooksURL(webURL string) string { return webURL }
 
 // sendHook makes a call about a repository's webhooks. path follows "webhooks". Codeup answers 403
 // to a token without the permission, to a user without the role, and to a change of an archived
 // repository. After one it is asked for the repository and the user's access, which costs a call
 // more.
-func (p codeupWebhooks) sendHook(
+func (p *codeupWebhooks) sendHook(
 	ctx context.Context, cred Credential, k call, repository, path, permission string, into any,
 ) (reply, error) {
 	if !numeric(repository) {
@@ -187,7 +187,7 @@ var codeupMergeStates = map[loose]string{
 }
 
 // MergeRequest implements [MergePlatform].
-func (p codeupWebhooks) MergeRequest(
+func (p *codeupWebhooks) MergeRequest(
 	ctx context.Context, cred Credential, repository, number string,
 ) (Change, error) {
 	if !numeric(repository) || !numeric(number) {

@@ -36,7 +36,7 @@ type giteeDelivery struct {
 
 // Delivery implements [WebhookPlatform]. The signature covers its time only, so a delivery is never
 // confirmed.
-func (g giteeWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
+func (g *giteeWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	if !giteeAuthentic(in) {
 		return Delivery{}, ErrNotAuthentic
 	}

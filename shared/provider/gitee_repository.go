@@ -58,13 +58,13 @@ func giteePath(id string) (number, path string, ok bool) {
 }
 
 // giteeRepositories implements [RepositoryPlatform].
-type giteeRepositories struct{ *gitee }
+type giteeRepositories gitee
 
-func (g *gitee) repositories() RepositoryPlatform { return giteeRepositories{g} }
+func (g *gitee) repositories() RepositoryPlatform { return (*giteeRepositories)(g) }
 
 // Repositories implements [RepositoryPlatform]. Newer servers search by q. Older ones ignore it, so
 // a search goes over the list in any case.
-func (g giteeRepositories) Repositories(
+func (g *giteeRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	var page RepositoryPage
@@ -85,7 +85,7 @@ func (g giteeRepositories) Repositories(
 }
 
 // repositoryPage returns page n of the list, and whether there is another.
-func (g *gitee) repositoryPage(
+func (g *giteeRepositories) repositoryPage(
 	ctx context.Context, cred Credential, search string, n int,
 ) ([]giteeRepository, bool, error) {
 	query := giteeQuery(n)
@@ -117,7 +117,7 @@ func giteeNext(r reply, n int) bool {
 }
 
 // Repository implements [RepositoryPlatform]. The repository's id has its path of today.
-func (g giteeRepositories) Repository(
+func (g *giteeRepositories) Repository(
 	ctx context.Context, cred Credential, id string,
 ) (Repository, error) {
 	found, err := g.find(ctx, cred, id)
@@ -129,7 +129,7 @@ func (g giteeRepositories) Repository(
 
 // find returns the repository of an id. If it isn't at its path any more, it is looked for in the
 // list, which may cost up to ten calls more.
-func (g *gitee) find(ctx context.Context, cred Credential, id string) (giteeRepository, error) {
+func (g *giteeRepositories) find(ctx context.Context, cred Credential, id string) (giteeRepository, error) {
 	number, path, ok := giteePath(id)
 	if !ok {
 		return giteeRepository{}, g.repositoryUnknown()
@@ -177,7 +177,7 @@ type giteeCommit struct {
 }
 
 // Refs implements [RepositoryPlatform]. Gitee has no search for refs.
-func (g giteeRepositories) Refs(
+func (g *giteeRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	at, err := g.find(ctx, cred, id)
@@ -196,7 +196,7 @@ func (g giteeRepositories) Refs(
 	return RefPage{refs, next}, err
 }
 
-func (g *gitee) refPage(
+func (g *giteeRepositories) refPage(
 	ctx context.Context, cred Credential, at giteeRepository, kind RefKind, n int,
 ) (list []giteeRef, more bool, err error) {
 	path := "/branches?"
@@ -209,7 +209,7 @@ func (g *gitee) refPage(
 
 // Commit implements [RepositoryPlatform]. There is no call for one tag, so the list is read, which
 // may cost up to ten calls; it has no commit's message, so the commit is asked for too.
-func (g giteeRepositories) Commit(
+func (g *giteeRepositories) Commit(
 	ctx context.Context, cred Credential, id, ref string,
 ) (Commit, error) {
 	rev, err := g.parseRef(ref)
@@ -238,7 +238,7 @@ func (g giteeRepositories) Commit(
 }
 
 // commit asks for a commit at a branch's path or at its own.
-func (g *gitee) commit(
+func (g *giteeRepositories) commit(
 	ctx context.Context, cred Credential, at giteeRepository, path, ref string,
 ) (Commit, error) {
 	// A branch has the commit within it, and the commit has its message within it.
@@ -269,7 +269,7 @@ func (g *gitee) commit(
 }
 
 // tagCommit returns the hash of a tag's commit, "" if there is no such tag.
-func (g *gitee) tagCommit(
+func (g *giteeRepositories) tagCommit(
 	ctx context.Context, cred Credential, at giteeRepository, name string,
 ) (string, error) {
 	for n := 1; n <= maxScannedPages; n++ {
@@ -289,7 +289,7 @@ func (g *gitee) tagCommit(
 }
 
 // File implements [RepositoryPlatform]. A folder is a list, and so is what doesn't exist.
-func (g giteeRepositories) File(
+func (g *giteeRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	return g.file(ctx, g, cred, id, path, ref, func(path, commit string) (reply, error) {
@@ -314,7 +314,7 @@ func (g giteeRepositories) File(
 const giteeContents = "/contents/"
 
 // in asks for what is in a repository.
-func (g *gitee) in(
+func (g *giteeRepositories) in(
 	ctx context.Context, cred Credential, at giteeRepository, path string, into any,
 ) (reply, error) {
 	k, err := g.below(at, path)
@@ -325,7 +325,7 @@ func (g *gitee) in(
 }
 
 // below returns the call of a path in a repository.
-func (g *gitee) below(at giteeRepository, path string) (call, error) {
+func (g *giteeRepositories) below(at giteeRepository, path string) (call, error) {
 	if _, _, ok := giteePath("1/" + string(at.FullName)); !ok {
 		return call{}, g.repositoryUnknown()
 	}
@@ -338,6 +338,6 @@ func (g *gitee) below(at giteeRepository, path string) (call, error) {
 	}, nil
 }
 
-func (g *gitee) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
+func (g *giteeRepositories) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
 	return g.askAs(ctx, call{address: g.api + "/api/v5" + path, limit: maxListLength}, cred, into)
 }

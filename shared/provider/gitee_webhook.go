@@ -57,19 +57,19 @@ func giteeHookFields(want WebhookParams) secret.Text {
 
 // giteeWebhooks implements [WebhookPlatform] and [MergePlatform]. Each call about a webhook is
 // preceded by one for the repository's path: see [gitee.find].
-type giteeWebhooks struct{ giteeRepositories }
+type giteeWebhooks struct{ *giteeRepositories }
 
-func (g *gitee) webhooks() WebhookPlatform { return giteeWebhooks{giteeRepositories{g}} }
+func (g *gitee) webhooks() WebhookPlatform { return &giteeWebhooks{(*giteeRepositories)(g)} }
 
 // CreateWebhook implements [WebhookPlatform]. What Gitee answers at its limit is not known.
-func (g giteeWebhooks) CreateWebhook(
+func (g *giteeWebhooks) CreateWebhook(
 	ctx context.Context, cred Credential, repository string, want WebhookParams,
 ) (Webhook, error) {
 	return g.setHook(ctx, cred, call{method: http.MethodPost}, repository, "", want)
 }
 
 // FindWebhook implements [WebhookPlatform].
-func (g giteeWebhooks) FindWebhook(
+func (g *giteeWebhooks) FindWebhook(
 	ctx context.Context, cred Credential, repository, id, url string,
 ) (Webhook, bool, error) {
 	at, err := g.find(ctx, cred, repository)
@@ -87,7 +87,7 @@ func (g giteeWebhooks) FindWebhook(
 }
 
 // RepairWebhook implements [WebhookPlatform].
-func (g giteeWebhooks) RepairWebhook(
+func (g *giteeWebhooks) RepairWebhook(
 	ctx context.Context, cred Credential, repository, id string, want WebhookParams,
 ) (Webhook, error) {
 	if !numeric(id) {
@@ -96,7 +96,7 @@ func (g giteeWebhooks) RepairWebhook(
 	return g.setHook(ctx, cred, call{method: http.MethodPatch}, repository, "/"+id, want)
 }
 
-func (g giteeWebhooks) setHook(
+func (g *giteeWebhooks) setHook(
 	ctx context.Context, cred Credential, k call, repository, path string, want WebhookParams,
 ) (Webhook, error) {
 	at, err := g.find(ctx, cred, repository)
@@ -115,7 +115,7 @@ func (g giteeWebhooks) setHook(
 }
 
 // DeleteWebhook implements [WebhookPlatform].
-func (g giteeWebhooks) DeleteWebhook(
+func (g *giteeWebhooks) DeleteWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	err := g.toHook(ctx, cred, http.MethodDelete, repository, id, "")
@@ -126,14 +126,14 @@ func (g giteeWebhooks) DeleteWebhook(
 }
 
 // TestWebhook implements [WebhookPlatform].
-func (g giteeWebhooks) TestWebhook(
+func (g *giteeWebhooks) TestWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	return g.toHook(ctx, cred, http.MethodPost, repository, id, "/tests")
 }
 
 // toHook makes a call without a body to a webhook.
-func (g giteeWebhooks) toHook(
+func (g *giteeWebhooks) toHook(
 	ctx context.Context, cred Credential, method, repository, id, path string,
 ) error {
 	if !numeric(id) {
@@ -148,11 +148,11 @@ func (g giteeWebhooks) toHook(
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (g giteeWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/hooks") }
+func (g *giteeWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/hooks") }
 
 // send makes a call about a repository's webhooks, whose address it sets. path follows "hooks". The
 // repository was just found, so "not found" is about the webhook or, without one, the right.
-func (g giteeWebhooks) send(
+func (g *giteeWebhooks) send(
 	ctx context.Context, cred Credential, k call, at giteeRepository, path string, into any,
 ) (reply, error) {
 	below, err := g.below(at, "/hooks"+path)
@@ -169,7 +169,7 @@ func (g giteeWebhooks) send(
 }
 
 // forbidden returns the problem of a 403 to a call about webhooks or pull requests.
-func (g *gitee) forbidden(r reply, err error, scope string) error {
+func (g *giteeWebhooks) forbidden(r reply, err error, scope string) error {
 	e, _ := r.apiError()
 	switch {
 	case problem.Is(err, problem.PermissionMissing):
@@ -216,7 +216,7 @@ var giteePullStates = map[loose]string{"open": "updated", "closed": "closed", "m
 
 // MergeRequest implements [MergePlatform]. It costs one call more, for the repository's path. The
 // commit of a merge is "" if Gitee doesn't tell it.
-func (g giteeWebhooks) MergeRequest(
+func (g *giteeWebhooks) MergeRequest(
 	ctx context.Context, cred Credential, repository, number string,
 ) (Change, error) {
 	if !numeric(number) {

@@ -47,7 +47,7 @@ type gitHubEnd struct {
 }
 
 // Delivery implements [WebhookPlatform].
-func (g gitHubWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
+func (g *gitHubWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	if !in.signedInHex("X-Hub-Signature-256") {
 		return Delivery{}, ErrNotAuthentic
 	}

@@ -47,13 +47,13 @@ func (r gitHubRepository) repository(site string) Repository {
 }
 
 // gitHubRepositories implements [RepositoryPlatform].
-type gitHubRepositories struct{ *gitHub }
+type gitHubRepositories gitHub
 
-func (g *gitHub) repositories() RepositoryPlatform { return gitHubRepositories{g} }
+func (g *gitHub) repositories() RepositoryPlatform { return (*gitHubRepositories)(g) }
 
 // Repositories implements [RepositoryPlatform]. GitHub's search finds at most 1,000 repositories at
 // a low rate, so a search goes over the list.
-func (g gitHubRepositories) Repositories(
+func (g *gitHubRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	var page RepositoryPage
@@ -85,12 +85,12 @@ func (g gitHubRepositories) Repositories(
 // page where to sign on; it is passed on if it is GitHub's.
 //
 // Source: docs.github.com, "Authenticating to the REST API", on X-GitHub-SSO.
-func (g *gitHub) hidden(r reply) []*problem.Problem {
+func (g *gitHubRepositories) hidden(r reply) []*problem.Problem {
 	told := r.header.Get("X-GitHub-SSO")
 	if told == "" {
 		return nil
 	}
-	page := g.RevokeURL("") // the app's authorizations, which lead there too
+	page := (*gitHub)(g).RevokeURL("") // the app's authorizations, which lead there too
 	if _, at, found := strings.Cut(told, "url="); found &&
 		link(at) != "" && strings.HasPrefix(at, g.site+"/") {
 		page = at
@@ -101,7 +101,7 @@ func (g *gitHub) hidden(r reply) []*problem.Problem {
 }
 
 // Repository implements [RepositoryPlatform].
-func (g gitHubRepositories) Repository(
+func (g *gitHubRepositories) Repository(
 	ctx context.Context, cred Credential, id string,
 ) (Repository, error) {
 	if !numeric(id) {
@@ -120,7 +120,7 @@ func (g gitHubRepositories) Repository(
 
 // Refs implements [RepositoryPlatform]. The list of branches doesn't say which is the default one,
 // so the repository is asked for too.
-func (g gitHubRepositories) Refs(
+func (g *gitHubRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	if !numeric(id) {
@@ -157,7 +157,7 @@ func (g gitHubRepositories) Refs(
 
 // Commit implements [RepositoryPlatform]. A name that no commit has is a 422, and an empty
 // repository a 409.
-func (g gitHubRepositories) Commit(
+func (g *gitHubRepositories) Commit(
 	ctx context.Context, cred Credential, id, ref string,
 ) (Commit, error) {
 	rev, err := g.parseRef(ref)
@@ -201,7 +201,7 @@ func (g gitHubRepositories) Commit(
 }
 
 // File implements [RepositoryPlatform].
-func (g gitHubRepositories) File(
+func (g *gitHubRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	if !numeric(id) {
@@ -210,7 +210,7 @@ func (g gitHubRepositories) File(
 	return g.file(ctx, g, cred, id, path, ref, func(path, commit string) (reply, error) {
 		header := maps.Clone(gitHubHeader)
 		header["Accept"] = "application/vnd.github.raw+json"
-		r, err := g.askAgain(ctx, call{
+		r, err := (*gitHub)(g).askAgain(ctx, call{
 			address: g.api + "/repositories/" + id + "/contents/" + escapeParts(path) +
 				"?ref=" + url.QueryEscape(commit),
 			header: header, limit: FileLimit,
@@ -223,17 +223,17 @@ func (g gitHubRepositories) File(
 }
 
 // look asks for what a repository has.
-func (g *gitHub) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
+func (g *gitHubRepositories) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
 	k := call{address: g.api + path, header: gitHubHeader, limit: maxListLength}
 	return g.askForRepository(ctx, k, cred, into)
 }
 
 // askForRepository is [gitHub.askAgain] for a call that an organization's single sign-on may
 // refuse.
-func (g *gitHub) askForRepository(
+func (g *gitHubRepositories) askForRepository(
 	ctx context.Context, k call, cred Credential, into any,
 ) (reply, error) {
-	r, err := g.askAgain(ctx, k, cred, into)
+	r, err := (*gitHub)(g).askAgain(ctx, k, cred, into)
 	if notices := g.hidden(r); err != nil && len(notices) > 0 {
 		return r, notices[0].From(err)
 	}

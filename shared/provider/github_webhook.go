@@ -15,9 +15,9 @@ import (
 //
 // Source: docs.github.com, "REST API endpoints for repository webhooks"; the texts of refusals are
 // from replies that users have published.
-type gitHubWebhooks struct{ gitHubRepositories }
+type gitHubWebhooks struct{ *gitHubRepositories }
 
-func (g *gitHub) webhooks() WebhookPlatform { return gitHubWebhooks{gitHubRepositories{g}} }
+func (g *gitHub) webhooks() WebhookPlatform { return &gitHubWebhooks{(*gitHubRepositories)(g)} }
 
 // gitHubHook is GitHub's description of a webhook. Its secret is masked: only whether there is one
 // is known.
@@ -73,7 +73,7 @@ func gitHubHookFields(want WebhookParams) map[string]any {
 
 // CreateWebhook implements [WebhookPlatform]. If there is one with this URL already, it is found
 // and repaired.
-func (g gitHubWebhooks) CreateWebhook(
+func (g *gitHubWebhooks) CreateWebhook(
 	ctx context.Context, cred Credential, repository string, want WebhookParams,
 ) (Webhook, error) {
 	fields := gitHubHookFields(want)
@@ -96,7 +96,7 @@ func (g gitHubWebhooks) CreateWebhook(
 }
 
 // FindWebhook implements [WebhookPlatform].
-func (g gitHubWebhooks) FindWebhook(
+func (g *gitHubWebhooks) FindWebhook(
 	ctx context.Context, cred Credential, repository, id, url string,
 ) (Webhook, bool, error) {
 	if numeric(id) {
@@ -130,7 +130,7 @@ func (g gitHubWebhooks) FindWebhook(
 }
 
 // RepairWebhook implements [WebhookPlatform].
-func (g gitHubWebhooks) RepairWebhook(
+func (g *gitHubWebhooks) RepairWebhook(
 	ctx context.Context, cred Credential, repository, id string, want WebhookParams,
 ) (Webhook, error) {
 	if !numeric(id) {
@@ -146,7 +146,7 @@ func (g gitHubWebhooks) RepairWebhook(
 }
 
 // DeleteWebhook implements [WebhookPlatform].
-func (g gitHubWebhooks) DeleteWebhook(
+func (g *gitHubWebhooks) DeleteWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	if !numeric(id) {
@@ -157,7 +157,7 @@ func (g gitHubWebhooks) DeleteWebhook(
 }
 
 // TestWebhook implements [WebhookPlatform] by a ping.
-func (g gitHubWebhooks) TestWebhook(
+func (g *gitHubWebhooks) TestWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	if !numeric(id) {
@@ -168,12 +168,12 @@ func (g gitHubWebhooks) TestWebhook(
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (g gitHubWebhooks) WebhooksURL(webURL string) string {
+func (g *gitHubWebhooks) WebhooksURL(webURL string) string {
 	return under(webURL, "/settings/hooks")
 }
 
 // hooks makes a call for a repository's webhooks.
-func (g gitHubWebhooks) hooks(
+func (g *gitHubWebhooks) hooks(
 	ctx context.Context, cred Credential, method, repository, path string,
 	fields map[string]any, into any,
 ) (reply, error) {
@@ -191,7 +191,7 @@ func (g gitHubWebhooks) hooks(
 }
 
 // told returns the webhook of a successful reply.
-func (g gitHubWebhooks) told(hook gitHubHook, r reply) (Webhook, error) {
+func (g *gitHubWebhooks) told(hook gitHubHook, r reply) (Webhook, error) {
 	if !numeric(string(hook.ID)) {
 		return Webhook{}, g.unexpected(r)
 	}
@@ -201,7 +201,7 @@ func (g gitHubWebhooks) told(hook gitHubHook, r reply) (Webhook, error) {
 // refused returns what err, the outcome of a call for a repository's webhooks, means. GitHub
 // answers 404 to a token without the scope and to a user who isn't an administrator too, and then
 // it is asked for the repository. absent is the meaning of a 404 that is about the webhook itself.
-func (g gitHubWebhooks) refused(
+func (g *gitHubWebhooks) refused(
 	ctx context.Context, cred Credential, repository string, r reply, err, absent error,
 ) error {
 	e, isJSON := r.apiError()

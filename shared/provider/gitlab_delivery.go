@@ -54,7 +54,7 @@ type gitLabDelivery struct {
 }
 
 // Delivery implements [WebhookPlatform].
-func (g gitLabWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
+func (g *gitLabWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 	signed, ok := gitLabAuthentic(in)
 	if !ok {
 		return Delivery{}, ErrNotAuthentic

@@ -51,14 +51,14 @@ func (p gitLabProject) repository(address string) Repository {
 }
 
 // gitLabRepositories implements [RepositoryPlatform].
-type gitLabRepositories struct{ *gitLab }
+type gitLabRepositories gitLab
 
-func (g *gitLab) repositories() RepositoryPlatform { return gitLabRepositories{g} }
+func (g *gitLab) repositories() RepositoryPlatform { return (*gitLabRepositories)(g) }
 
 // Repositories implements [RepositoryPlatform]. The cursor is the last id of the page before: the
 // list goes down by id, so that it has no end at 10,000 and a project that is added or deleted
 // meanwhile moves no other.
-func (g gitLabRepositories) Repositories(
+func (g *gitLabRepositories) Repositories(
 	ctx context.Context, cred Credential, search, cursor string,
 ) (RepositoryPage, error) {
 	query := url.Values{
@@ -94,7 +94,7 @@ func (g gitLabRepositories) Repositories(
 }
 
 // Repository implements [RepositoryPlatform].
-func (g gitLabRepositories) Repository(
+func (g *gitLabRepositories) Repository(
 	ctx context.Context, cred Credential, id string,
 ) (Repository, error) {
 	if !numeric(id) {
@@ -131,7 +131,7 @@ type gitLabCommit struct {
 var gitLabRefs = map[RefKind]string{Branches: "branches", Tags: "tags"}
 
 // Refs implements [RepositoryPlatform].
-func (g gitLabRepositories) Refs(
+func (g *gitLabRepositories) Refs(
 	ctx context.Context, cred Credential, id string, kind RefKind, search, cursor string,
 ) (RefPage, error) {
 	n, err := pageOf(cursor)
@@ -160,7 +160,7 @@ func (g gitLabRepositories) Refs(
 
 // Commit implements [RepositoryPlatform]. A branch and a tag may have the same name, so each is
 // asked for as what it is. A name is one segment of the path, with its slashes escaped.
-func (g gitLabRepositories) Commit(
+func (g *gitLabRepositories) Commit(
 	ctx context.Context, cred Credential, id, ref string,
 ) (Commit, error) {
 	rev, err := g.parseRef(ref)
@@ -190,7 +190,7 @@ func (g gitLabRepositories) Commit(
 }
 
 // File implements [RepositoryPlatform].
-func (g gitLabRepositories) File(
+func (g *gitLabRepositories) File(
 	ctx context.Context, cred Credential, id, path, ref string,
 ) ([]byte, error) {
 	if !numeric(id) {
@@ -204,8 +204,8 @@ func (g gitLabRepositories) File(
 
 // look asks for what a project has; with no into for a file. GitLab names the project in its 404 if
 // that is what is missing, and answers 403 to a user who may not see the code.
-func (g *gitLab) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
-	k := g.get(cred, path)
+func (g *gitLabRepositories) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
+	k := (*gitLab)(g).get(cred, path)
 	if k.limit = maxListLength; into == nil {
 		k.limit = FileLimit
 	}

@@ -86,19 +86,19 @@ func gitLabSigningKey(s secret.Text) ([]byte, bool) {
 }
 
 // gitLabWebhooks implements [WebhookPlatform] and [MergePlatform].
-type gitLabWebhooks struct{ gitLabRepositories }
+type gitLabWebhooks struct{ *gitLabRepositories }
 
-func (g *gitLab) webhooks() WebhookPlatform { return gitLabWebhooks{gitLabRepositories{g}} }
+func (g *gitLab) webhooks() WebhookPlatform { return &gitLabWebhooks{(*gitLabRepositories)(g)} }
 
 // CreateWebhook implements [WebhookPlatform]. GitLab limits how often a user may do this.
-func (g gitLabWebhooks) CreateWebhook(
+func (g *gitLabWebhooks) CreateWebhook(
 	ctx context.Context, cred Credential, repository string, want WebhookParams,
 ) (Webhook, error) {
 	return g.setHook(ctx, cred, call{method: http.MethodPost}, repository, "", want)
 }
 
 // FindWebhook implements [WebhookPlatform]. It is one call for each hundred webhooks.
-func (g gitLabWebhooks) FindWebhook(
+func (g *gitLabWebhooks) FindWebhook(
 	ctx context.Context, cred Credential, repository, id, url string,
 ) (Webhook, bool, error) {
 	return findWebhook(id, url, func(n int) (hooks []Webhook, more bool, err error) {
@@ -114,7 +114,7 @@ func (g gitLabWebhooks) FindWebhook(
 
 // RepairWebhook implements [WebhookPlatform]. A webhook that GitLab has disabled stays so until a
 // test.
-func (g gitLabWebhooks) RepairWebhook(
+func (g *gitLabWebhooks) RepairWebhook(
 	ctx context.Context, cred Credential, repository, id string, want WebhookParams,
 ) (Webhook, error) {
 	if !numeric(id) {
@@ -123,7 +123,7 @@ func (g gitLabWebhooks) RepairWebhook(
 	return g.setHook(ctx, cred, call{method: http.MethodPut}, repository, "/"+id, want)
 }
 
-func (g gitLabWebhooks) setHook(
+func (g *gitLabWebhooks) setHook(
 	ctx context.Context, cred Credential, k call, repository, path string, want WebhookParams,
 ) (Webhook, error) {
 	var hook gitLabHook
@@ -138,7 +138,7 @@ func (g gitLabWebhooks) setHook(
 }
 
 // DeleteWebhook implements [WebhookPlatform].
-func (g gitLabWebhooks) DeleteWebhook(
+func (g *gitLabWebhooks) DeleteWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	if !numeric(id) {
@@ -153,7 +153,7 @@ func (g gitLabWebhooks) DeleteWebhook(
 
 // TestWebhook implements [WebhookPlatform]. GitLab sends the test and then answers, with 422 if the
 // receiver refused it. Servers before 16.11 have no such call.
-func (g gitLabWebhooks) TestWebhook(
+func (g *gitLabWebhooks) TestWebhook(
 	ctx context.Context, cred Credential, repository, id string,
 ) error {
 	if !numeric(id) {
@@ -168,18 +168,18 @@ func (g gitLabWebhooks) TestWebhook(
 }
 
 // WebhooksURL implements [WebhookPlatform].
-func (g gitLabWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/-/hooks") }
+func (g *gitLabWebhooks) WebhooksURL(webURL string) string { return under(webURL, "/-/hooks") }
 
 // send makes a call about a project's webhooks, whose address and credential it sets. path follows
 // "hooks". GitLab refuses an administrator's change of an archived project as it refuses another
 // user's: after such an answer it is asked for the project, which costs a call more.
-func (g gitLabWebhooks) send(
+func (g *gitLabWebhooks) send(
 	ctx context.Context, cred Credential, k call, repository, path string, into any,
 ) (reply, error) {
 	if !numeric(repository) {
 		return reply{}, g.repositoryUnknown()
 	}
-	at := g.get(cred, "projects/"+repository+"/hooks"+path)
+	at := (*gitLab)(g.gitLabRepositories).get(cred, "projects/"+repository+"/hooks"+path)
 	k.address, k.auth, k.limit = at.address, at.auth, maxListLength
 	r, err := g.ask(ctx, k, into)
 	err = g.hookProblem(r, err)
@@ -193,7 +193,7 @@ func (g gitLabWebhooks) send(
 }
 
 // hookProblem returns the problem of a call about webhooks.
-func (g gitLabWebhooks) hookProblem(r reply, err error) error {
+func (g *gitLabWebhooks) hookProblem(r reply, err error) error {
 	e, isJSON := r.apiError()
 	message := e.text
 	if e.code != onlyMessage {
@@ -242,7 +242,7 @@ var gitLabMergeStates = map[loose]string{
 // the commit of the squash or the head.
 //
 // Source: gitlabhq's doc/api/merge_requests.md.
-func (g gitLabWebhooks) MergeRequest(
+func (g *gitLabWebhooks) MergeRequest(
 	ctx context.Context, cred Credential, repository, number string,
 ) (Change, error) {
 	if !numeric(repository) || !numeric(number) {

@@ -14,8 +14,6 @@ import (
 // Failures are those of [Platform]'s Check, and [problem.RepositoryUnknown], [problem.RefUnknown]
 // or [problem.FileUnknown] for what doesn't exist or what the token may not see.
 type RepositoryPlatform interface {
-	Platform
-
 	// Repositories returns a page of the repositories that the token's user is a member of. search
 	// is a part of the name, "" for all. cursor is from the page before, "" for the first; a cursor
 	// that the platform didn't issue is [problem.InputMalformed] of the field "cursor". A page may

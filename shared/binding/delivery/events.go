@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -52,9 +52,8 @@ func (s *Service) Events(
 	for _, e := range byNumber {
 		page.Events = append(page.Events, e)
 	}
-	slices.SortFunc(page.Events, func(a, b binding.SourceEvent) int {
-		return cmp.Compare(b.Number, a.Number)
-	})
+	// Not slices.SortFunc, which adds 13 KB to a function for this type.
+	sort.Slice(page.Events, func(i, j int) bool { return page.Events[i].Number > page.Events[j].Number })
 	if len(page.Events) > eventsPageSize {
 		page.Events = page.Events[:eventsPageSize]
 		page.Cursor = strconv.FormatInt(page.Events[eventsPageSize-1].Number, 10)

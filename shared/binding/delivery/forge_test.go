@@ -17,7 +17,8 @@ import (
 // forge is a platform whose deliveries say just what a [provider.Delivery] does. It signs them, or
 // sends the secret itself.
 type forge struct {
-	provider.WebhookPlatform // none of its other methods is called
+	provider.Platform // none of its other methods is called, nor of the next
+	provider.WebhookPlatform
 
 	mu       sync.Mutex
 	heads    map[string]string // "heads/main" -> commit

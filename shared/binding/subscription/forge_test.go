@@ -19,7 +19,8 @@ const forgeName = "forge"
 // forge is a platform in memory whose repositories can be renamed, archived, deleted and filled
 // with refs, which the sandbox's can't.
 type forge struct {
-	provider.WebhookPlatform // none of its other methods is called
+	provider.Platform // none of its other methods is called, nor of the next
+	provider.WebhookPlatform
 
 	// before, if set, is called before each call is answered. It may refuse the call, or have the
 	// reply lost.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -117,7 +118,8 @@ func merge(parts []part, limit int) (found []Place, last Place) {
 			last = end
 		}
 	}
-	slices.SortFunc(found, comparePlaces)
+	// Not slices.SortFunc, which adds 9 KB to a function for each type.
+	sort.Slice(found, func(i, j int) bool { return comparePlaces(found[i], found[j]) < 0 })
 	if last != (Place{}) {
 		found = slices.DeleteFunc(found, func(p Place) bool { return comparePlaces(p, last) > 0 })
 	}

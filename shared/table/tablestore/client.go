@@ -64,7 +64,6 @@ func NewClient(o ClientOptions) (*Client, error) {
 	o.Endpoint = scheme + "://" + host
 	return &Client{options: o, transport: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: connectTimeout,
 		// Measured on the wall clock, so that a function that was frozen for longer doesn't wait on a
 		// connection that has ended.
