@@ -172,6 +172,9 @@ func (c *awsCloud) unusedRights() (all []string) {
 			if _, rows, ofKind := strings.Cut(r.on, " "); ofKind {
 				name += " " + rows
 			}
+			if r.on == apps {
+				name += " apps"
+			}
 			if !c.used[folder][r] && awsUnusedRights[name] == "" {
 				all = append(all, name+" on "+r.on)
 			}
