@@ -155,7 +155,7 @@ var awsUnusedRights = map[string]string{
 	"delivery secretsmanager:PutSecretValue":          "the same",
 	"subscription secretsmanager:GetSecretValue apps": "the same",
 	"delivery secretsmanager:GetSecretValue apps":     "the same",
-	"subscription dynamodb:BatchWriteItem 6:source*":  "replaying in a row that many ended events are in",
+	"subscription dynamodb:BatchWriteItem 6:source*":  "replaying in a row with many ended events",
 	"delivery dynamodb:BatchWriteItem 6:source*":      "storing in such a row",
 	"delivery dynamodb:GetItem 5:heads*":              "the head of a ref that the row doesn't have",
 	"unbind secretsmanager:PutSecretValue":            "refreshing a token to remove webhooks with",

@@ -23,6 +23,16 @@ export function readCallback() {
 // The forms of what a callback sends. A link by a stranger may hold anything in its place.
 const forms = { authorization: /^[0-9a-f]{32}$/, confirmationCode: /^[0-9a-f]{64}$/ };
 
+// problems are the problems that the page has texts for.
+const problems = [
+  "another_browser", "authorization_done", "authorization_expired", "authorization_unknown",
+  "certificate_untrusted", "client_refused", "consent_refused", "cookies_blocked",
+  "input_malformed", "internal", "not_a_personal_account", "permission_missing",
+  "platform_error", "platform_not_configured", "platform_rate_limited", "platform_unknown",
+  "platform_unreachable", "storage_unavailable", "token_rejected", "too_many_tokens",
+  "user_blocked",
+];
+
 // takeFragment removes the fragment from the address unless it names a place, stores the result of an
 // authorization that it holds, and returns whether it held one. It ignores a value that isn't of its form and a problem
 // that the page has no texts for. A stored confirmation code is not replaced by a problem of the
@@ -40,7 +50,7 @@ export function takeFragment() {
   const end = {
     id: value("authorization"),
     confirmationCode: value("confirmationCode"),
-    problem: has(`callback.${problem}.title`) ? problem : "",
+    problem: problems.includes(problem) ? problem : "",
   };
   if (!end.problem && !(end.id && end.confirmationCode)) return false;
   const before = pending();

@@ -1,32 +1,33 @@
 // The page's two languages, and dates in them.
 
-import english from "./text-en.js";
-import chinese from "./text-zh-CN.js";
-
-const texts = { "zh-CN": chinese, en: english };
+const languages = ["zh-CN", "en"];
 const remembered = "bindery.language";
 
 let current = "en";
+let texts = {}; // of the current language
 
 // language is "zh-CN" or "en".
 export const language = () => current;
 
-// chooseLanguage sets a language and stores it. Without an argument it is the stored one, or else
-// the browser's.
-export function chooseLanguage(wanted) {
+// chooseLanguage loads a language's texts, sets it and stores it. Without an argument it is the
+// stored one, or else the browser's.
+export async function chooseLanguage(wanted) {
   if (wanted) localStorage.setItem(remembered, wanted);
-  const chosen = wanted ?? localStorage.getItem(remembered);
-  if (chosen && texts[chosen]) current = chosen;
-  else current = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
-  document.documentElement.lang = current;
+  let chosen = wanted ?? localStorage.getItem(remembered);
+  if (!languages.includes(chosen)) {
+    chosen = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
+  }
+  texts = (await import(`./text-${chosen}.js`)).default;
+  current = chosen;
+  document.documentElement.lang = chosen;
 }
 
 // has reports whether there is such a text.
-export const has = (key) => Object.hasOwn(texts[current], key);
+export const has = (key) => Object.hasOwn(texts, key);
 
 // t returns a text with its {names} filled in.
 export function t(key, values = {}) {
-  const text = texts[current][key] ?? key;
+  const text = texts[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 

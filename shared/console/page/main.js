@@ -347,11 +347,11 @@ async function resume(app) {
 async function open() {
   const answer = readCallback();
   restorePlace(answer || pending());
-  chooseLanguage();
+  await chooseLanguage();
   const config = await (await fetch("/config.json")).json();
   const app = new App(config);
-  byId("language").addEventListener("change", (event) => {
-    chooseLanguage(event.target.value);
+  byId("language").addEventListener("change", async (event) => {
+    await whileBusy(() => chooseLanguage(event.target.value));
     app.say();
     if (app.signedIn) app.load();
     else app.draw();
