@@ -129,7 +129,9 @@ func (g *giteeRepositories) Repository(
 
 // find returns the repository of an id. If it isn't at its path any more, it is looked for in the
 // list, which may cost up to ten calls more.
-func (g *giteeRepositories) find(ctx context.Context, cred Credential, id string) (giteeRepository, error) {
+func (g *giteeRepositories) find(
+	ctx context.Context, cred Credential, id string,
+) (giteeRepository, error) {
 	number, path, ok := giteePath(id)
 	if !ok {
 		return giteeRepository{}, g.repositoryUnknown()
@@ -338,6 +340,8 @@ func (g *giteeRepositories) below(at giteeRepository, path string) (call, error)
 	}, nil
 }
 
-func (g *giteeRepositories) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
+func (g *giteeRepositories) look(
+	ctx context.Context, cred Credential, path string, into any,
+) (reply, error) {
 	return g.askAs(ctx, call{address: g.api + "/api/v5" + path, limit: maxListLength}, cred, into)
 }

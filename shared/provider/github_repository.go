@@ -223,7 +223,9 @@ func (g *gitHubRepositories) File(
 }
 
 // look asks for what a repository has.
-func (g *gitHubRepositories) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
+func (g *gitHubRepositories) look(
+	ctx context.Context, cred Credential, path string, into any,
+) (reply, error) {
 	k := call{address: g.api + path, header: gitHubHeader, limit: maxListLength}
 	return g.askForRepository(ctx, k, cred, into)
 }

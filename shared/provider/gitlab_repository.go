@@ -204,7 +204,9 @@ func (g *gitLabRepositories) File(
 
 // look asks for what a project has; with no into for a file. GitLab names the project in its 404 if
 // that is what is missing, and answers 403 to a user who may not see the code.
-func (g *gitLabRepositories) look(ctx context.Context, cred Credential, path string, into any) (reply, error) {
+func (g *gitLabRepositories) look(
+	ctx context.Context, cred Credential, path string, into any,
+) (reply, error) {
 	k := (*gitLab)(g).get(cred, path)
 	if k.limit = maxListLength; into == nil {
 		k.limit = FileLimit

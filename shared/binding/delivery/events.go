@@ -53,7 +53,9 @@ func (s *Service) Events(
 		page.Events = append(page.Events, e)
 	}
 	// Not slices.SortFunc, which adds 13 KB to a function for this type.
-	sort.Slice(page.Events, func(i, j int) bool { return page.Events[i].Number > page.Events[j].Number })
+	sort.Slice(page.Events, func(i, j int) bool {
+		return page.Events[i].Number > page.Events[j].Number
+	})
 	if len(page.Events) > eventsPageSize {
 		page.Events = page.Events[:eventsPageSize]
 		page.Cursor = strconv.FormatInt(page.Events[eventsPageSize-1].Number, 10)
