@@ -192,9 +192,8 @@ func (r *storyRepository) wantReplayed() {
 		if in(d, "id") != r.first.id {
 			continue
 		}
-		r.call(http.MethodPost,
-			fmt.Sprintf("%s/subscription/deliveries/%v/replay", r.path, in(d, "delivery")), nil,
-			http.StatusOK)
+		replay := fmt.Sprintf("%s/subscription/deliveries/%v/replay", r.path, in(d, "delivery"))
+		r.call(http.MethodPost, replay, nil, http.StatusOK)
 		r.runSubscriptions("after a replay")
 		if e := r.nextEvent(); e.id != r.first.id || e.Data.Commit != r.first.Data.Commit {
 			r.t.Errorf("%s: the replay is %+v", r.name, e)

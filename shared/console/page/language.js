@@ -1,6 +1,9 @@
 // The page's two languages, and dates in them.
 
-const languages = ["zh-CN", "en"];
+const load = {
+  "zh-CN": () => import("./text-zh-CN.js"),
+  en: () => import("./text-en.js"),
+};
 const remembered = "bindery.language";
 
 let current = "en";
@@ -14,10 +17,10 @@ export const language = () => current;
 export async function chooseLanguage(wanted) {
   if (wanted) localStorage.setItem(remembered, wanted);
   let chosen = wanted ?? localStorage.getItem(remembered);
-  if (!languages.includes(chosen)) {
+  if (!Object.hasOwn(load, chosen ?? "")) {
     chosen = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
   }
-  texts = (await import(`./text-${chosen}.js`)).default;
+  texts = (await load[chosen]()).default;
   current = chosen;
   document.documentElement.lang = chosen;
 }
