@@ -167,8 +167,14 @@ func (s *Service) finishBaseline(
 		return sub, err
 	case err != nil:
 		sub, _, err = s.failSync(ctx, sub, finding{}, err)
-		return sub, err
+	default:
+		sub, _, err = s.finishSync(ctx, sub, finding{created: true, heads: heads})
 	}
-	sub, _, err = s.finishSync(ctx, sub, finding{created: true, heads: heads})
+	if err == nil && sub.Stage == binding.SubscriptionEnding { // since the webhook was made
+		sub.Claim = time.Time{} // it was this invocation's own
+		if _, _, err = s.finishEnd(ctx, &at, sub); err == nil {
+			err = problem.New(problem.Conflict)
+		}
+	}
 	return sub, err
 }

@@ -49,18 +49,23 @@ func (s *Service) Delete(ctx context.Context, in Target) (*Remaining, error) {
 		return nil, err
 	}
 	left, _, err := s.finishEnd(ctx, at, sub)
+	if errors.Is(err, table.ErrNotFound) {
+		err = nil // another call was faster
+	}
 	return left, err
 }
 
 // siteOrNone returns a binding's platform with a token, nil if the binding has none that may be
-// used.
+// used. If that is not known now, the site has the cause and no token.
 func (s *Service) siteOrNone(ctx context.Context, key binding.Key) (*site, error) {
 	at, err := s.site(ctx, key)
 	switch {
 	case problem.Is(err, problem.StorageUnavailable):
 		return nil, err
-	case err != nil:
+	case err != nil && isPermanent(err):
 		return nil, nil // a subscription ends without a token too
+	case err != nil:
+		return &site{cause: err}, nil
 	}
 	return &at, nil
 }
@@ -284,6 +289,9 @@ func (s *Service) finishEnd(
 func (s *Service) endWebhook(ctx context.Context, at *site, sub binding.Subscription) error {
 	if at == nil {
 		return problem.New(problem.NotBound).With("platform", s.ledger.Title(sub.Binding.Platform))
+	}
+	if at.cause != nil {
+		return at.cause
 	}
 	return s.removeWebhook(ctx, *at, sub)
 }

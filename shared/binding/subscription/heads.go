@@ -224,7 +224,7 @@ func (s *Service) catchUp(
 		before, was := c.start.KnownHead(ref)
 		now, is := row.KnownHead(ref)
 		switch {
-		case now != before || is != was:
+		case is && (now != before || !was): // a head that is not in the row any more was told
 			left.changed = left.changed || now != head
 			head = now
 		case head == known, !isKnown && c.baseline:

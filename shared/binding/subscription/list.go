@@ -9,6 +9,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/problem"
+	"bindery/shared/provider"
 	"bindery/shared/table"
 )
 
@@ -81,7 +82,8 @@ func (s *Service) row(
 	switch {
 	case errors.Is(err, table.ErrNotFound):
 		return sub, false, nil
-	case err == nil && (sub.Binding != e.Binding || sub.Repository.ID != e.RepositoryID):
+	case err == nil && (sub.Binding != e.Binding ||
+		!provider.SameRepository(sub.Repository.ID, e.RepositoryID)):
 		err = errAnother
 	}
 	if err != nil {

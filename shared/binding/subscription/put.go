@@ -160,9 +160,11 @@ func (s *Service) create(
 	if entry.Version == "" {
 		entry.Binding, entry.RepositoryID = at.record.Key, id
 		entry.Subscription = s.ledger.Random(16)
-		if _, err := s.ledger.Table.SaveSubscriptionEntry(ctx, entry); err != nil {
-			return binding.Subscription{}, saveFailed("saving a subscription's entry", err)
-		}
+	}
+	// An entry that was read may have been deleted with its row in the meantime: then this fails, and
+	// no row is made that no entry names.
+	if _, err := s.ledger.Table.SaveSubscriptionEntry(ctx, entry); err != nil {
+		return binding.Subscription{}, saveFailed("saving a subscription's entry", err)
 	}
 	sub := binding.Subscription{
 		ID:         entry.Subscription,

@@ -2,6 +2,7 @@ package subscription_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -160,4 +161,36 @@ func TestAnUnclearCreationIsFinishedByTheRun(t *testing.T) {
 	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionDegraded)
 	h.settled("in the end")
 	testkit.Want(t, "health in the end", h.row().Health, binding.SubscriptionGood)
+}
+
+// A put has read the entry when a delete removes it and the row, before each call of the put.
+func TestAPutAfterADeleteMakesNoRowThatNoEntryNames(t *testing.T) {
+	for moment := 1; ; moment++ {
+		h := newHarness(t)
+		h.bind("i-1", "alice")
+		h.mustPut()
+		calls := 0
+		h.setHook(func(string) error {
+			if calls++; calls == moment {
+				h.setHook(nil)
+				if _, err := h.Delete(h.Context(), h.target("i-1", "1")); err != nil {
+					t.Errorf("before call %d: the delete: %v", moment, err)
+				}
+			}
+			return nil
+		})
+		_, _, err := h.put(all)
+		if err != nil && !problem.Is(err, problem.Conflict) {
+			t.Errorf("before call %d: %v", moment, err)
+		}
+		if calls < moment {
+			return
+		}
+		h.settled(fmt.Sprint("before call ", moment))
+		if _, err := h.unbind("i-1"); err != nil {
+			t.Errorf("before call %d: the unbind: %v", moment, err)
+		}
+		h.settled(fmt.Sprint("before call ", moment, ", unbound"))
+		testkit.Want(t, fmt.Sprint("before call ", moment, ": webhooks"), len(h.forge.hooks()), 0)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -268,11 +269,18 @@ func (s *Service) spillHeads(
 	if err != nil || !found {
 		return sub, err
 	}
-	older := sub.Heads[:len(sub.Heads)-minHeadsInRow]
-	for _, h := range older {
+	var older []binding.Head
+	for _, h := range sub.Heads[:len(sub.Heads)-minHeadsInRow] {
+		if !strings.HasPrefix(h.Ref, "refs/") {
+			continue // the state of a merge request, which no sync compares
+		}
+		older = append(older, h)
 		if told[h.Ref] = h.Commit; h.Commit == "" {
 			delete(told, h.Ref)
 		}
+	}
+	if len(older) == 0 {
+		return sub, nil
 	}
 	if err := s.saveHeads(ctx, sub, told); err != nil {
 		return sub, err

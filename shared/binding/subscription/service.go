@@ -75,6 +75,7 @@ type site struct {
 	provider.WebhookPlatform
 	record     binding.Record
 	credential provider.Credential
+	cause      error // why there is no token for a while; nil if there is one
 }
 
 // platform returns a platform that has webhooks. [problem.PlatformUnknown].
@@ -93,7 +94,7 @@ func (s *Service) site(ctx context.Context, key binding.Key) (site, error) {
 		return site{}, err
 	}
 	rec, cred, err := s.credentials.Token(ctx, key, minTokenLife)
-	return site{platform, rec, cred}, err
+	return site{WebhookPlatform: platform, record: rec, credential: cred}, err
 }
 
 // openRepository returns the platform's id of a repository. A key that isn't one of the binding is

@@ -206,6 +206,7 @@ func (s *Service) finishSync(
 		if row.Stage != binding.SubscriptionActive {
 			return false // it has ended in the meantime
 		}
+		asked := askedSince(row) // before an event without room asks for a sync
 		var left refsLeft
 		var added int
 		added, told, left = s.catchUp(row, f.heads)
@@ -214,7 +215,6 @@ func (s *Service) finishSync(
 			return added > 0
 		}
 		out.caughtUp = added
-		asked := askedSince(row)
 		row.Held = row.Held && asked
 		f.apply(row)
 		wasBroken = row.Health == binding.SubscriptionBroken
@@ -271,9 +271,10 @@ func (s *Service) failSync(
 	out := outcome{cause: cause}
 	p := problem.Of(cause)
 	saved, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
-		if row.Stage == binding.SubscriptionEnding {
-			return false
+		if row.Stage == binding.SubscriptionEnding || !row.Claim.Equal(sub.Claim) {
+			return false // a save whose reply was lost, or another invocation has the claim
 		}
+		asked := askedSince(row)
 		f.apply(row)
 		out.broken = isBroken(cause) && row.Health != binding.SubscriptionBroken
 		switch {
@@ -283,7 +284,10 @@ func (s *Service) failSync(
 		case row.SyncTries >= maxFailedSyncs:
 			row.Health, row.Problem = binding.SubscriptionDegraded, p
 		}
-		row.SyncAt = s.ledger.Now().Add(s.syncBackoff(row.SyncTries, cause))
+		next := s.ledger.Now().Add(s.syncBackoff(row.SyncTries, cause))
+		if !asked || next.Before(row.SyncAt) {
+			row.SyncAt = next
+		}
 		return true
 	})
 	if err == nil && out.broken {
