@@ -1,10 +1,12 @@
 package binding
 
 import (
-	"net/http"
 	"slices"
 	"time"
 )
+
+// gone is the HTTP status of a receiver that wants no more events (RFC 9110, 15.5.11).
+const gone = 410
 
 const (
 	// An event that the receiver doesn't take is sent again after five seconds, then after twice as
@@ -49,7 +51,7 @@ func (s *Subscription) Record(
 		e.TriedAt = r.At
 	}
 	e.Tries++
-	if r.Answer == http.StatusGone || !r.At.Before(e.TriedAt.Add(maxSourceTries)) {
+	if r.Answer == gone || !r.At.Before(e.TriedAt.Add(maxSourceTries)) {
 		e.State, e.At = EventDead, r.At
 		s.dropEnded()
 		return true

@@ -23,7 +23,7 @@ func openLaptop(t *testing.T, language string) laptopTab {
 	t.Helper()
 	bindery, platforms := startLaptop(t)
 	b := laptopTab{newBrowser(t), platforms}
-	b.open(bindery + "/")
+	b.open(bindery + laptopInstance)
 	b.waitReady("#instance", "#row-bitbucket")
 	b.fill("#language", language)
 	b.waitReady("#row-bitbucket")

@@ -85,8 +85,8 @@ func (l *killedLaptop) kill(away time.Duration) {
 // goroutine.
 func (l *killedLaptop) call(user, method, path string, body any) (out reply, err error) {
 	for range 20 {
-		c := *l.client
 		l.mu.RLock() // wait for the next process
+		c := *l.client
 		token, err := try(c.request(http.MethodGet, c.own+"/dev/token?user="+user, nil))
 		l.mu.RUnlock()
 		c.token = strings.TrimSpace(token.text)

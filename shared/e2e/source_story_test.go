@@ -169,7 +169,7 @@ func (r *storyRepository) wantListed(pushes int) {
 		if in(d, "reason") == "test" {
 			continue
 		}
-		if got++; in(d, "state") != "forwarded" || in(d, "answer") != float64(http.StatusOK) {
+		if got++; in(d, "state") != "forwarded" || in(d, "answer") != float64(http.StatusNoContent) {
 			r.t.Errorf("%s: a delivery is %v", r.name, d)
 		}
 	}

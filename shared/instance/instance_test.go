@@ -234,12 +234,10 @@ func TestACatalogueThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
 
 func TestAReadThatFailsIsInTheLog(t *testing.T) {
 	for answer, want := range map[string]string{
-		"":                                     "status 500",
-		`{"acme":[{}]}`:                        "instance 1: the type is neither",
-		strings.Repeat(" ", 64<<20) + one("c"): "it is longer than 64 MB",
-		manyInstancesJSON(200_001):             "there are more than 200000 instances",
-		one("a")[:40]:                          "unexpected EOF",
-		one("a") + "{":                         "something follows",
+		"":              "status 500",
+		`{"acme":[{}]}`: "instance 1: the type is neither",
+		one("a")[:40]:   "unexpected EOF",
+		one("a") + "{":  "something follows",
 	} {
 		p, address := publish(t, answer)
 		var log testkit.Log
@@ -252,6 +250,22 @@ func TestAReadThatFailsIsInTheLog(t *testing.T) {
 		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) ||
 			!strings.Contains(got, "ERROR") || strings.Contains(got, "canary") {
 			t.Errorf("the log has %.300q, want one error with %q", got, want)
+		}
+	}
+}
+
+func TestACatalogueOverItsLimitsIsRefused(t *testing.T) {
+	for answer, want := range map[string]string{
+		strings.Repeat(" ", 64<<20) + one("c"): "it is longer than 64 MB",
+		manyInstancesJSON(200_001):             "there are more than 200000 instances",
+	} {
+		file := filepath.Join(t.TempDir(), "instances.json")
+		if err := os.WriteFile(file, []byte(answer), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := instance.Open("file://"+file, instance.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %.300v, want %q", err, want)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package delivery
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -123,7 +122,7 @@ func (s *Service) batch(sending context.Context, sub binding.Subscription) batch
 		b.results = append(b.results, r)
 		sub.Record(r, noJitter)
 		b.stop = !r.Taken && (r.Answer == 0 || r.RetryAfter > 0 ||
-			r.Answer == http.StatusTooManyRequests || r.Answer == http.StatusServiceUnavailable)
+			r.Answer == 429 || r.Answer == 503)
 	}
 	return b
 }

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"bindery/shared/binding"
@@ -22,8 +21,8 @@ const answerTimeout = 1500 * time.Millisecond
 // ReceiveRequest is a request to a webhook.
 type ReceiveRequest struct {
 	Platform string
-	ID       string // of the subscription
-	Header   http.Header
+	ID       string              // of the subscription
+	Header   map[string][]string // as in net/http
 	Body     []byte
 }
 
@@ -186,7 +185,7 @@ func (s *Service) unanswered(ctx context.Context, sub binding.Subscription, why 
 	if err := s.postpone(ctx, sub); err != nil {
 		return err
 	}
-	if problem.Of(why).Status() < http.StatusInternalServerError {
+	if problem.Of(why).Status() < 500 {
 		return nil
 	}
 	return problem.New(problem.Overloaded).After(30 * time.Second).From(why)

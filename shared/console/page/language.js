@@ -13,16 +13,23 @@ let texts = {}; // of the current language
 export const language = () => current;
 
 // chooseLanguage loads a language's texts, sets it and stores it. Without an argument it is the
-// stored one, or else the browser's.
+// stored one, or else the browser's. If the site's storage is blocked it throws after that.
 export async function chooseLanguage(wanted) {
-  if (wanted) localStorage.setItem(remembered, wanted);
-  let chosen = wanted ?? localStorage.getItem(remembered);
+  let chosen = wanted;
+  let blocked;
+  try {
+    if (wanted) localStorage.setItem(remembered, wanted);
+    chosen ??= localStorage.getItem(remembered);
+  } catch (error) {
+    blocked = error;
+  }
   if (!Object.hasOwn(load, chosen ?? "")) {
     chosen = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
   }
   texts = (await load[chosen]()).default;
   current = chosen;
   document.documentElement.lang = chosen;
+  if (blocked) throw blocked;
 }
 
 // has reports whether there is such a text.

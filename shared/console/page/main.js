@@ -399,9 +399,10 @@ async function signInAndLoad(app, answer) {
 // A page that the browser restores from memory shows old data.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 
-whileBusy(open).catch((error) => {
+whileBusy(open).catch(async (error) => {
   // If this site's cookies are blocked, the tab's storage is blocked too.
   const blocked = error.name === "SecurityError";
   if (!blocked) console.error(error);
+  await chooseLanguage().catch(() => {}); // for the text below
   byId("content").textContent = t(blocked ? "blocked" : "broken");
 });
