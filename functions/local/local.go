@@ -24,8 +24,8 @@ import (
 	vaults "bindery/shared/vault/selected"
 )
 
-// The schedules of the cloud run each minute. Here an event that waits for its receiver is sent
-// again sooner.
+// The clouds run the check every 15 minutes and the subscriptions every minute. A laptop does both
+// more often, so that a person sees the result.
 const (
 	sweepInterval        = time.Minute
 	subscriptionInterval = 10 * time.Second

@@ -150,10 +150,12 @@ func fullHash(told loose) string {
 // false if its number or one of its branches can't be one. An empty action makes no change.
 func newMerge(target, commit loose, merge MergeRequest) (change Change, ok bool) {
 	merge.Title = title(merge.Title)
-	return Change{
+	change = Change{
 		Ref: refPrefix(Branches) + string(target), Commit: fullHash(commit), Merge: &merge,
-	}, merge.Action != "" && numeric(merge.Number) && validRefName(string(target)) &&
+	}
+	ok = merge.Action != "" && numeric(merge.Number) && validRefName(string(target)) &&
 		validRefName(merge.Source)
+	return change, ok
 }
 
 // unconfirmed returns what of a change may leave a delivery that no signature covers: what the
