@@ -64,7 +64,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 	}
 	lines := bufio.NewScanner(out)
 	late := time.AfterFunc(pageTimeout, cancel)
-	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Stop with") {
+	for bindery == "" && lines.Scan() {
 		line := strings.Fields(lines.Text())
 		switch {
 		case strings.HasPrefix(lines.Text(), "Bindery is at"):
