@@ -26,7 +26,7 @@
 // # Rotation
 //
 // A [Wrapper] wraps with one key and unwraps with several. After a change of the key, rows are read
-// with the key that they name, and [Vault.Reseal] seals them anew.
+// with the key that they name, and [Vault.Move] seals them anew.
 package envelope
 
 import (
@@ -34,6 +34,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -246,26 +247,42 @@ const pageSize = 100
 // List implements [vault.Vault]. A page is one call to the store. A cursor is the last name of a
 // page.
 func (v *Vault) List(ctx context.Context, cursor string) (vault.Page, error) {
+	return v.list(ctx, cursor, func(record) bool { return true })
+}
+
+// ListUnmoved implements [vault.Mover]: it lists the secrets that the current key doesn't wrap.
+func (v *Vault) ListUnmoved(ctx context.Context, cursor string) (vault.Page, error) {
+	return v.list(ctx, cursor, func(r record) bool {
+		return slices.ContainsFunc(r.Generations, v.isUnmoved)
+	})
+}
+
+func (v *Vault) isUnmoved(s sealed) bool { return s.Key != v.keys.wrapper.Current() }
+
+func (v *Vault) list(
+	ctx context.Context, cursor string, wanted func(record) bool,
+) (page vault.Page, err error) {
 	var after engine.Key
 	if cursor != "" {
 		if !vault.SecretName(cursor).Valid() {
-			return vault.Page{}, vault.ErrCursor
+			return page, vault.ErrCursor
 		}
 		after = keyOf(vault.SecretName(cursor))
 	}
 	rows, next, err := v.store.Scan(ctx, binding.Join(engine.SecretKind), after, pageSize)
 	if err != nil {
-		return vault.Page{}, fmt.Errorf("listing the vault: %w", err)
+		return page, fmt.Errorf("listing the vault: %w", err)
 	}
-	var page vault.Page
 	for _, row := range rows {
 		there, err := decode(row)
 		if err != nil {
 			return vault.Page{}, fmt.Errorf("listing the vault: %w", err)
 		}
-		page.Secrets = append(page.Secrets, vault.Listed{
-			Name: nameOf(row.Key), CreatedAt: there.CreatedAt,
-		})
+		if wanted(there) {
+			page.Secrets = append(page.Secrets, vault.Listed{
+				Name: nameOf(row.Key), CreatedAt: there.CreatedAt,
+			})
+		}
 	}
 	if next != (engine.Key{}) {
 		page.Cursor = string(nameOf(next))
@@ -273,38 +290,47 @@ func (v *Vault) List(ctx context.Context, cursor string) (vault.Page, error) {
 	return page, nil
 }
 
-// Reseal seals the generations of a secret whose data key another key than the wrapper's current
-// one has wrapped, and reports whether there were any. A secret that doesn't exist has none.
-func (v *Vault) Reseal(ctx context.Context, name vault.SecretName) (bool, error) {
+// Move implements [vault.Mover]: it seals the generations anew whose data key another key than the
+// current one has wrapped. A secret that doesn't exist has none. It is safe also while the secret is
+// deleted.
+func (v *Vault) Move(ctx context.Context, name vault.SecretName, _ int) (bool, error) {
+	moved, err := v.reseal(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("sealing %s anew: %w", name, err)
+	}
+	return moved, nil
+}
+
+func (v *Vault) reseal(ctx context.Context, name vault.SecretName) (bool, error) {
 	for range maxTries {
 		there, err := v.read(ctx, name)
-		if err != nil {
+		if err != nil || !slices.ContainsFunc(there.Generations, v.isUnmoved) {
 			return false, err
 		}
-		next := there
-		next.Generations = slices.Clone(there.Generations)
-		changed := false
-		for i, old := range next.Generations {
-			if old.Key == v.keys.wrapper.Current() {
-				continue
-			}
+		there.Generations = slices.Clone(there.Generations)
+		for i, old := range there.Generations {
 			value, err := v.open(ctx, name, old)
 			if err != nil {
 				return false, err
 			}
-			if next.Generations[i], err = v.seal(ctx, name, old.Generation, value); err != nil {
+			there.Generations[i], err = v.seal(ctx, name, old.Generation, value)
+			if err != nil {
 				return false, err
 			}
-			changed = true
 		}
-		if !changed {
-			return false, nil
-		}
-		if err = v.write(ctx, name, next); !errors.Is(err, table.ErrConflict) {
+		if err = v.write(ctx, name, there); !errors.Is(err, table.ErrConflict) {
 			return err == nil, err
 		}
 	}
 	return false, errTooBusy
+}
+
+// Close closes a store that can be closed.
+func (v *Vault) Close() error {
+	if closer, ok := v.store.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
 }
 
 // read reads a secret. One that doesn't exist has no version.

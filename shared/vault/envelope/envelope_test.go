@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/secret"
-	"bindery/shared/table"
 	"bindery/shared/table/bolt"
 	"bindery/shared/table/engine"
 	"bindery/shared/vault"
@@ -33,62 +31,30 @@ type fixture struct {
 
 // store counts the calls to the store.
 type store struct {
-	engine.Driver
+	envelope.Store
 	calls *[]string
 }
 
 func (s store) Get(ctx context.Context, key engine.Key) (engine.Row, bool, error) {
 	*s.calls = append(*s.calls, "Get")
-	return s.Driver.Get(ctx, key)
+	return s.Store.Get(ctx, key)
 }
 
 func (s store) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
 	*s.calls = append(*s.calls, "Put")
-	return s.Driver.Put(ctx, row, is)
+	return s.Store.Put(ctx, row, is)
 }
 
 func (s store) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
 	*s.calls = append(*s.calls, "Delete")
-	return s.Driver.Delete(ctx, key, is)
+	return s.Store.Delete(ctx, key, is)
 }
 
 func (s store) Scan(
 	ctx context.Context, prefix string, after engine.Key, limit int,
 ) ([]engine.Row, engine.Key, error) {
 	*s.calls = append(*s.calls, "Scan")
-	return s.Driver.Scan(ctx, prefix, after, limit)
-}
-
-// memory is a store in memory.
-type memory struct {
-	engine.Driver
-	mu   sync.Mutex
-	rows map[engine.Key]engine.Row
-}
-
-func (m *memory) Get(_ context.Context, key engine.Key) (engine.Row, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	row, ok := m.rows[key]
-	return row, ok, nil
-}
-
-func (m *memory) Put(_ context.Context, row engine.Row, is engine.Condition) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	there, ok := m.rows[row.Key]
-	if is.On == engine.Absent && ok || is.On == engine.VersionIs && there.Version != is.Value {
-		return table.ErrConflict
-	}
-	m.rows[row.Key] = row
-	return nil
-}
-
-func (m *memory) Delete(_ context.Context, key engine.Key, _ engine.Condition) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.rows, key)
-	return nil
+	return s.Store.Scan(ctx, prefix, after, limit)
 }
 
 // wrapper counts the calls to the key service, and fails them if err is set.
@@ -136,10 +102,8 @@ func wrapping(t *testing.T, current string, older ...string) envelope.Wrapper {
 	return w
 }
 
-func inMemory() engine.Driver { return &memory{rows: map[engine.Key]engine.Row{}} }
-
 // inFile is the store of a laptop.
-func inFile(t *testing.T) engine.Driver {
+func inFile(t *testing.T) envelope.Store {
 	t.Helper()
 	opened, err := bolt.Open(filepath.Join(t.TempDir(), "vault.db"))
 	if err != nil {
@@ -150,7 +114,7 @@ func inFile(t *testing.T) engine.Driver {
 }
 
 // process is a process with a vault in the store.
-func process(d engine.Driver, w envelope.Wrapper) *fixture {
+func process(d envelope.Store, w envelope.Wrapper) *fixture {
 	f := &fixture{
 		store: store{d, new([]string)}, wrapper: &wrapper{Wrapper: w},
 		time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
@@ -167,7 +131,7 @@ func process(d engine.Driver, w envelope.Wrapper) *fixture {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	return process(inMemory(), wrapping(t, "a"))
+	return process(new(vaulttest.Rows), wrapping(t, "a"))
 }
 
 func newFileFixture(t *testing.T) *fixture {
@@ -294,7 +258,7 @@ func TestADisabledWrappingKeyOpensNothingAfterMinutes(t *testing.T) {
 }
 
 func TestTheWrappingKeyRotatesWithoutAGap(t *testing.T) {
-	d := inMemory()
+	d := new(vaulttest.Rows)
 	before := process(d, wrapping(t, "a"))
 	before.put(t, 1, "first")
 	before.put(t, 2, "second")
@@ -313,9 +277,13 @@ func TestTheWrappingKeyRotatesWithoutAGap(t *testing.T) {
 	_, err := only.Get(t.Context(), name, 3)
 	vaulttest.Unclear(t, "Get without the old key", err)
 	for _, want := range []bool{true, false} {
-		changed, err := after.Reseal(t.Context(), name)
-		if changed != want || err != nil {
-			t.Errorf("Reseal = %v, %v, want %v", changed, err, want)
+		page, err := after.ListUnmoved(t.Context(), "")
+		if len(page.Secrets) == 1 != want || err != nil {
+			t.Errorf("ListUnmoved has %d secrets, %v, want the one: %v", len(page.Secrets), err, want)
+		}
+		moved, err := after.Move(t.Context(), name, 4)
+		if moved != want || err != nil {
+			t.Errorf("Move = %v, %v, want %v", moved, err, want)
 		}
 	}
 	for generation, text := range map[int]string{2: "second", 3: "third", 4: "fourth"} {
@@ -325,8 +293,8 @@ func TestTheWrappingKeyRotatesWithoutAGap(t *testing.T) {
 	if err := only.Delete(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := after.Reseal(t.Context(), name); changed || err != nil {
-		t.Errorf("Reseal of a deleted secret = %v, %v, want false", changed, err)
+	if moved, err := after.Move(t.Context(), name, 4); moved || err != nil {
+		t.Errorf("Move of a deleted secret = %v, %v, want false", moved, err)
 	}
 }
 
@@ -355,11 +323,11 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 			if err := f.Put(t.Context(), other, 1, secret.New("owner:another")); err != nil {
 				t.Fatal(err)
 			}
-			own, _, err := f.store.Driver.Get(t.Context(), keyOf(name))
+			own, _, err := f.store.Store.Get(t.Context(), keyOf(name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			others, _, err := f.store.Driver.Get(t.Context(), keyOf(other))
+			others, _, err := f.store.Store.Get(t.Context(), keyOf(other))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -368,7 +336,7 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 			if own.Record == before {
 				t.Fatal("nothing was changed, so the test proves nothing")
 			}
-			if err := f.store.Driver.Put(t.Context(), own, engine.Condition{}); err != nil {
+			if err := f.store.Store.Put(t.Context(), own, engine.Condition{}); err != nil {
 				t.Fatal(err)
 			}
 			generation := 1
@@ -384,7 +352,7 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 func TestD1_TheTableHoldsNoValue(t *testing.T) {
 	f := newFixture(t)
 	f.put(t, 1, vaulttest.CanaryKey)
-	row, _, err := f.store.Driver.Get(t.Context(), engine.Key{
+	row, _, err := f.store.Store.Get(t.Context(), engine.Key{
 		PK: binding.Join(engine.SecretKind, string(name)), SK: engine.OnlyRow,
 	})
 	if err != nil || strings.Contains(row.Record, vaulttest.CanaryKey) {
