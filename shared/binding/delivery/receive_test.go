@@ -148,10 +148,7 @@ func TestWhatIsNotSignedIsToldAsThePlatformSays(t *testing.T) {
 
 func TestADeletedRefThatOnlyASyncKnowsIsTold(t *testing.T) {
 	h := newHarness(t)
-	check(t, h.table.SaveSubscriptionHeads(t.Context(), binding.Heads{
-		Subscription: hookID,
-		List:         []binding.Head{{Ref: "refs/heads/old", Commit: strings.Repeat("0a", 20)}},
-	}))
+	h.synced("old", strings.Repeat("0a", 20))
 	check(t, h.unsigned(push("d1", "old", "x", "")))
 	e := h.receiver.taken()[0].Data
 	want(t, "before", e.Before, strings.Repeat("0a", 20))

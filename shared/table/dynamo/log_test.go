@@ -24,7 +24,8 @@ func logCalls(t *engine.Table) []call {
 			return err
 		}, "1 Query"},
 		{"SaveSubscriptionHeads", func(ctx context.Context) error {
-			return t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+			_, err := t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+			return err
 		}, "1 PutItem"},
 		{"SubscriptionHeads", func(ctx context.Context) error {
 			_, err := t.SubscriptionHeads(ctx, "1")
