@@ -107,6 +107,11 @@ func (q *questions) complete(
 	}
 	known, ok := row.KnownHead(e.Ref)
 	missing := e.Commit == "" && !e.Deleted
+	if ok && !missing && known == e.Commit && known != e.Before && !row.Left(e.Ref, e.Before) {
+		// The way back of a change that is not delivered yet: that one is then late.
+		ignore(e, binding.IgnoredSuperseded)
+		return nil
+	}
 	doubtful := row.Left(e.Ref, e.Commit) ||
 		ok && known != e.Before && (missing || known != e.Commit)
 	if !doubtful && !missing && (e.Commits == 0 || len(e.Titles) > 0) {
@@ -146,31 +151,33 @@ func (q *questions) completeMerge(ctx context.Context, e *binding.SourceEvent) e
 	return err
 }
 
-// confirmRef replaces what an unsigned delivery says of a ref by what the platform says.
+// confirmRef replaces what an unsigned delivery says of a ref by what the platform says. told
+// reports whether the receiver was told that, or the subscription began with it: any number of
+// deliveries may say what is true.
 func (q *questions) confirmRef(
 	ctx context.Context, row binding.Subscription, e *binding.SourceEvent, deletion bool,
-) error {
+) (told bool, err error) {
 	now, err := q.head(ctx, e.Ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	known, ok := row.KnownHead(e.Ref)
-	if now.Hash != "" {
-		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
-		e.Titles = now.Titles()
-		return nil
-	}
-	if deletion && !ok {
+	if !ok && (now.Hash != "" || deletion) {
 		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if !deletion || !ok {
+	switch {
+	case now.Hash != "":
+		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
+		e.Titles = now.Titles()
+	case deletion && ok:
+		e.Before, e.Deleted = known, true
+	default:
 		ignore(e, binding.IgnoredUnconfirmed)
-		return nil
+		return false, nil
 	}
-	e.Before, e.Deleted = known, true
-	return nil
+	return ok && known == now.Hash, nil
 }
 
 // confirmMerge replaces what an unsigned delivery says of a merge request by what the platform

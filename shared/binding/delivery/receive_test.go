@@ -46,7 +46,8 @@ func TestADeliveryThatIsNotSignedCostsTheTokenMore(t *testing.T) {
 	h := newHarness(t)
 	h.set("heads/main", "b")
 	check(t, h.unsigned(push("d1", "main", "a", "b")))
-	want(t, "cold", h.calls.list(), "Subscription Get Binding Get SaveSubscription SaveSubscription")
+	want(t, "cold", h.calls.list(), "Subscription Get Binding Get SubscriptionHeads "+
+		"SaveSubscription SaveSubscription")
 	h.calls.reset(0, false)
 	h.set("heads/main", "c")
 	check(t, h.unsigned(push("d2", "main", "b", "c")))
