@@ -51,7 +51,33 @@ func TestADeliveryThatIsNotSignedCostsTheTokenMore(t *testing.T) {
 	h.calls.reset(0, false)
 	h.set("heads/main", "c")
 	check(t, h.unsigned(push("d2", "main", "b", "c")))
-	want(t, "warm", h.calls.list(), "Subscription Binding SaveSubscription SaveSubscription")
+	want(t, "warm", h.calls.list(), "Subscription SaveSubscription SaveSubscription")
+	h.calls.reset(0, false)
+	h.set("heads/main", "d")
+	h.Advance(5 * time.Minute)
+	check(t, h.unsigned(push("d3", "main", "c", "d")))
+	want(t, "later", h.calls.list(), "Subscription Binding SaveSubscription SaveSubscription")
+}
+
+// TestATokenThatThePlatformRefusesIsAskedForAgain: it was remembered, and has been refreshed since.
+func TestATokenThatThePlatformRefusesIsAskedForAgain(t *testing.T) {
+	h := newHarness(t)
+	h.set("heads/main", "b")
+	check(t, h.unsigned(push("d1", "main", "a", "b")))
+	refused := 0
+	h.refuse = func() error {
+		if refused++; refused == 1 {
+			return problem.New(problem.TokenRejected)
+		}
+		return nil
+	}
+	h.set("heads/main", "c")
+	check(t, h.unsigned(push("d2", "main", "b", "c")))
+	want(t, "told", h.receiver.told(), "heads/main=b heads/main=c")
+	// Bound again by another user, who is seen to administer the repository.
+	h.edit(func(s *binding.Subscription) { s.IdentityID = "2" })
+	err := h.unsigned(push("d3", "main", "c", "d"))
+	testkit.WantProblem(t, "another user's", err, problem.SubscriptionUnknown, "")
 }
 
 func TestWhatNobodyAskedForIsKeptWithItsReason(t *testing.T) {

@@ -45,11 +45,26 @@ func TestARefThatAListLeavesOutIsNotDeleted(t *testing.T) {
 func TestMoreRefsThanARowHasRoomForAreToldOnce(t *testing.T) {
 	h := newHarness(t)
 	h.mustPut()
-	const refs = binding.MaxRecentHeads + 50
-	for i := range refs {
-		name := fmt.Sprintf("heads/b%03d", i)
-		h.forge.set("1", func(r *repository) { r.refs[name] = "b1" })
-		h.store(name, "", "b1")
+	const batches, batch = 3, 60 // of them wait at once
+	const refs = batches * batch
+	for b := range batches {
+		var names []string
+		for i := range batch {
+			names = append(names, fmt.Sprintf("heads/b%d.%02d", b, i))
+		}
+		h.forge.set("1", func(r *repository) {
+			for _, name := range names {
+				r.refs[name] = "b1"
+			}
+		})
+		h.edit(func(row *binding.Subscription) {
+			for _, name := range names {
+				row.Add(binding.SourceEvent{
+					ID: name, Type: binding.SourcePushed, State: binding.EventWaiting, Ref: "refs/" + name,
+					Commit: hash("b1"),
+				}, h.clock.Now())
+			}
+		})
 		if _, _, err := h.deliveries.Forward(t.Context(), h.row()); err != nil {
 			t.Fatal(err)
 		}
