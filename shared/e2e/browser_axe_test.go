@@ -152,6 +152,9 @@ func (a *axe) checkScreens(s *sites, language string) {
 		a.waitReady("#dialog:not([open])", "#drawer:not([open])")
 	}
 	a.click("#bind-bitbucket")
+	a.waitReady("#dialog[open] #submit")
+	a.check("leave", language)
+	a.click("#submit")
 	if language == "zh-CN" {
 		a.click("#login-alice")
 		a.click("#authorize")
