@@ -1,16 +1,16 @@
 // The page: who is signed in, the selected instance, and its table. Each action has its own module.
 
-import { Api, bindingPath, failureOf, pageFailure } from "./api.js";
-import { pending, readCallback, takeFragment } from "./callback.js";
+import { bindingPath, failureOf, pageFailure } from "./api.js";
+import { pending, takeFragment } from "./callback.js";
 import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
 import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
-import { placeOf, restorePlace, setPlace } from "./place.js";
+import { placeOf, setPlace } from "./place.js";
 import { repositories } from "./repositories.js";
-import { openSignIn } from "./signin.js";
+import { started } from "./start.js";
 import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
@@ -23,7 +23,7 @@ const keyOf = ({ region, id }) => `${region}/${id}`;
 
 // App is the page's state.
 class App {
-  signedIn = false;
+  signedIn = null; // not known yet
   failure = null; // shown instead of the table
   platforms = [];
   instances = [];
@@ -36,10 +36,10 @@ class App {
   #asked = 0;
   #readAt = 0;
 
-  constructor(config) {
+  constructor({ config, signIn, api }) {
     this.config = config;
-    this.signIn = openSignIn(config);
-    this.api = new Api(config.publicUrl, this.signIn);
+    this.signIn = signIn;
+    this.api = api;
     this.overview = new Overview(this);
   }
 
@@ -269,6 +269,7 @@ function leave(app, prompt) {
 
 function content(app) {
   if (app.failure) return [failed(app)];
+  if (app.signedIn === null) return [skeleton()];
   if (!app.signedIn) return [signInCard(app)];
   const head = h("div", { class: "head" },
     h("div", null,
@@ -299,7 +300,7 @@ function failed(app) {
 
 function signInCard(app) {
   return h("div", { class: "card center" },
-    h("img", { src: "/icon.svg", alt: "", width: 56, height: 56 }),
+    h("img", { src: document.querySelector(".brand img").src, alt: "", width: 56, height: 56 }),
     h("h1", null, t("signin.title")),
     h("p", null, t(pending() ? "signin.pending" : "signin.text")),
     app.signIn.failed && h("p", { class: "note bad", role: "alert" }, t("signin.failed")),
@@ -345,11 +346,9 @@ async function resume(app) {
 }
 
 async function open() {
-  const answer = readCallback();
-  restorePlace(answer || pending());
-  await chooseLanguage();
-  const config = await (await fetch("/config.json")).json();
-  const app = new App(config);
+  const first = await started;
+  const { config } = first;
+  const app = new App(first);
   byId("language").addEventListener("change", async (event) => {
     await whileBusy(() => chooseLanguage(event.target.value));
     app.say();
@@ -368,12 +367,12 @@ async function open() {
         config.consoleUrl))));
     return;
   }
-  await signInAndLoad(app, answer);
+  await signInAndLoad(app, first.begun);
 }
 
-async function signInAndLoad(app, answer) {
+async function signInAndLoad(app, begun) {
   try {
-    app.signedIn = await app.signIn.begin(answer);
+    app.signedIn = await begun;
   } catch (error) {
     console.error(error);
     app.fail(pageFailure("no_issuer"));
@@ -387,6 +386,7 @@ async function signInAndLoad(app, answer) {
   }
   app.draw();
   await app.load();
+  app.api.settle();
   if (app.failure) return;
   try {
     await finish(app);
