@@ -10,7 +10,7 @@ import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
 import { placeOf, setPlace } from "./place.js";
 import { repositories } from "./repositories.js";
-import { started } from "./start.js";
+import { elsewhere, started } from "./start.js";
 import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
@@ -267,9 +267,17 @@ function leave(app, prompt) {
   });
 }
 
+// heading returns the page's heading where nothing else can be said yet.
+const heading = () => h("div", { class: "head" }, h("h1", null, t("heading")));
+
 function content(app) {
-  if (app.failure) return [failed(app)];
-  if (app.signedIn === null) return [skeleton()];
+  const { consoleUrl } = app.config;
+  if (elsewhere(app.config)) {
+    return [heading(), h("div", { class: "card" },
+      h("p", null, t("elsewhere")), h("p", null, h("a", { href: consoleUrl }, consoleUrl)))];
+  }
+  if (app.failure) return [heading(), failed(app)];
+  if (app.signedIn === null) return [heading(), skeleton()];
   if (!app.signedIn) return [signInCard(app)];
   const head = h("div", { class: "head" },
     h("div", null,
@@ -361,13 +369,7 @@ async function open() {
   });
   window.addEventListener("focus", () => app.lookAgain());
   app.draw();
-  if (config.consoleUrl !== location.origin) {
-    byId("content").replaceChildren(h("div", { class: "card" },
-      h("p", null, t("elsewhere")), h("p", null, h("a", { href: config.consoleUrl },
-        config.consoleUrl))));
-    return;
-  }
-  await signInAndLoad(app, first.begun);
+  if (!elsewhere(config)) await signInAndLoad(app, first.begun);
 }
 
 async function signInAndLoad(app, begun) {
@@ -404,5 +406,6 @@ whileBusy(open).catch(async (error) => {
   const blocked = error.name === "SecurityError";
   if (!blocked) console.error(error);
   await chooseLanguage().catch(() => {}); // for the text below
-  byId("content").textContent = t(blocked ? "blocked" : "broken");
+  byId("content").replaceChildren(heading(),
+    h("div", { class: "card" }, t(blocked ? "blocked" : "broken")));
 });

@@ -7,6 +7,10 @@ import { chooseLanguage } from "./language.js";
 import { placeOf, restorePlace } from "./place.js";
 import { openSignIn } from "./signin.js";
 
+// elsewhere reports whether the page is opened at another origin than its own, from which the browser
+// lets it call nothing.
+export const elsewhere = ({ consoleUrl }) => consoleUrl !== location.origin;
+
 // started is the beginning: {config, api, signIn, begun}. begun is whether a user is signed in.
 export const started = start();
 started.catch(() => {}); // the page shows why
@@ -18,8 +22,7 @@ async function start() {
   const config = JSON.parse(document.querySelector("meta[name=bindery]").content);
   const signIn = openSignIn(config);
   const api = new Api(config.publicUrl, signIn);
-  const elsewhere = config.consoleUrl !== location.origin;
-  const begun = elsewhere ? Promise.resolve(false) : signIn.begin(answer);
+  const begun = elsewhere(config) ? Promise.resolve(false) : signIn.begin(answer);
   Promise.all([begun, texts]).then(([signedIn]) => signedIn && ask(api), () => {});
   await texts;
   return { config, api, signIn, begun };
