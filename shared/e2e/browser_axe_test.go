@@ -134,7 +134,7 @@ func TestBrowserShowsNoScreenThatAxeFaults(t *testing.T) {
 	for _, language := range []string{"zh-CN", "en"} {
 		a.checkStrangers(s, language)
 	}
-	a.open(s.console + "/" + firstInstance)
+	a.open(s.console + "/?to" + firstInstance)
 	a.click("#signin")
 	a.click("#be-ann")
 	a.waitReady("#instance", "#row-bitbucket")
