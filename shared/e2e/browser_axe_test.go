@@ -206,6 +206,16 @@ func (a *axe) checkInstance(s *sites, language string) {
 	a.waitReady("#result .note.good")
 	a.check("instance", language)
 	a.screenshots("instance-" + language)
+	a.text(`window.fetch = ((fetch) => async (url, o) => {
+		const reply = await fetch(url, o);
+		if (!url.endsWith("/v1/platforms")) return reply;
+		return new Response(JSON.stringify({ ...await reply.json(), scopes: ["bindery.read"] }));
+	})(window.fetch)`)
+	a.fill("#language", language)
+	a.waitReady("#readonly", "#row-gitlab")
+	a.check("read-only", language)
+	a.open(s.console + "/?again" + firstInstance)
+	a.waitReady("#row-gitlab")
 	for name, screen := range map[string]struct{ button, ready string }{
 		"codeup":       {"#bind-codeup", "#dialog[open] #field-token"},
 		"gitlab":       {"#bind-gitlab", "#dialog[open] #field-token"},
@@ -245,6 +255,9 @@ func (a *axe) checkConsents(s *sites, language string) {
 		}
 	}
 	a.click("#bind-gitee")
+	a.waitReady("#dialog[open] #submit")
+	a.check("leave", language)
+	a.click("#submit")
 	if first {
 		a.click("#login-alice")
 	}
@@ -253,6 +266,7 @@ func (a *axe) checkConsents(s *sites, language string) {
 	a.check("refused", language)
 	a.click("#dialog .cancel")
 	a.click("#bind-github")
+	a.click("#dialog[open] #submit")
 	consent("carol")
 	a.waitReady("#dialog[open] #replaced .person")
 	a.check("replaces", language)
@@ -266,6 +280,7 @@ func (a *axe) checkConsents(s *sites, language string) {
 	a.waitReady("#dialog:not([open])", "#result .note.plain")
 	a.open(s.console + "/?to" + firstInstance)
 	a.click("#bind-bitbucket")
+	a.click("#dialog[open] #submit")
 	a.waitReady("#dialog[open] #choose-type")
 	a.check("choose", language)
 	a.click("#dialog .cancel")

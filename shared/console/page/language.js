@@ -43,10 +43,12 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
-// when returns a time in words: "20 May 2026, 14:03".
+// when returns a time in words, with its zone: "20 May 2026, 14:03 GMT+8".
 export function when(time) {
-  return new Intl.DateTimeFormat(current, { dateStyle: "medium", timeStyle: "short" })
-    .format(new Date(time));
+  return new Intl.DateTimeFormat(current, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
+    timeZoneName: "short",
+  }).format(new Date(time));
 }
 
 // day returns a time's day in words.
