@@ -22,7 +22,7 @@ TEST_FLAGS :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-contract test-live-aws test-live-alibaba lint build package-aws
-.PHONY: package-fc create-table create-table-fc cover bench clean
+.PHONY: package-fc create-table create-table-fc cover bench screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -165,6 +165,11 @@ bench: ## the benchmarks, into docs/bench.md, in under ten minutes
 			"$$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown)"; \
 		printf '\n```text\n'; grep -E '^(pkg|cpu|Benchmark)' dist/bench.txt; printf '```\n'; \
 	} >dist/bench.md && mv dist/bench.md docs/bench.md
+
+screenshots: node_modules/.package-lock.json ## the READMEs' pictures; fails if axe finds a fault in a screen
+	@mkdir -p docs/img
+	BINDERY_TEST_REQUIRE=all BINDERY_TEST_SCREENSHOTS=$(CURDIR)/docs/img go test -count=1 \
+		-run 'AxeFaults$$' $(TEST_FLAGS) ./shared/e2e
 
 clean: ## remove what was built; keeps the data folder
 	rm -rf dist coverage.out
