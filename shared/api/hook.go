@@ -53,12 +53,6 @@ func (a *API) readDelivery(
 	if wait, ok := a.deliveryLimiter.Allow(id); !ok {
 		return in, problem.New(problem.TooManyCalls).After(wait)
 	}
-	// No platform compresses. What is small on the wire could be huge here.
-	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
-	case "", "identity":
-	default:
-		return in, problem.New(problem.MediaTypeUnknown).Because("compressed")
-	}
 	body, err := readBody(w, r, provider.MaxDelivery)
 	return delivery.ReceiveRequest{
 		Platform: platform, ID: id, Header: r.Header, Body: body,

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -31,6 +32,7 @@ type forge struct {
 	repositories map[string]*repository // by id
 	test         error                  // of a test delivery
 	calls        map[string]int
+	left         time.Duration // that the last deletion of a webhook might take
 }
 
 // repository is a repository with its refs and webhooks.
@@ -230,9 +232,11 @@ func (f *forge) RepairWebhook(
 }
 
 func (f *forge) DeleteWebhook(
-	_ context.Context, cred provider.Credential, id, hookID string,
+	ctx context.Context, cred provider.Credential, id, hookID string,
 ) error {
+	deadline, _ := ctx.Deadline()
 	return f.call("DeleteWebhook", cred, id, true, func(r *repository) error {
+		f.left = time.Until(deadline)
 		delete(r.hooks, hookID)
 		return nil
 	})

@@ -70,7 +70,7 @@ func (s *Service) listHeads(
 				cut[kind] = true
 				break
 			}
-			page, err := ask(ctx, s, "Refs", func(ctx context.Context) (provider.RefPage, error) {
+			page, err := ask(ctx, s, at, "Refs", func(ctx context.Context) (provider.RefPage, error) {
 				return at.Refs(ctx, at.credential, sub.Repository.ID, kind, "", cursor)
 			})
 			if err != nil {
@@ -150,7 +150,7 @@ func (s *Service) describe(
 	}
 	c.commits = map[string]provider.Commit{}
 	for _, ref := range changed {
-		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+		found, err := ask(ctx, s, at, "Commit", func(ctx context.Context) (provider.Commit, error) {
 			return at.Commit(ctx, at.credential, sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
 		})
 		if err != nil {
