@@ -29,6 +29,7 @@ help: ## list the targets
 
 # Not with go run, which adds a line of its own after an error.
 run: ## all of Bindery on this machine, http://localhost:8080; PORT= for another port
+	@echo "Compiling Bindery. The first time takes a minute or two."
 	@$(BUILD) -o dist/local/local ./functions/local
 	@exec dist/local/local
 

@@ -47,7 +47,7 @@ func TestAFullDiskRefusesABindUntilThereIsRoom(t *testing.T) {
 	p.bind("codeup")
 
 	free := fill(t, disk)
-	token, form := p.signIn(nil), p.sample("gitlab", "good").form()
+	token, form := p.signIn(nil), form(p.sample("gitlab", "good"))
 	for range 3 {
 		got := p.call(http.MethodPut, bindings+"/gitlab", token, form)
 		if got.status != http.StatusServiceUnavailable || got.code() != "storage_unavailable" ||

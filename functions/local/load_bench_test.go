@@ -32,7 +32,7 @@ func BenchmarkCredentialReads(b *testing.B) {
 	}
 	for n := range bindings {
 		path := fmt.Sprintf("/v1/instances/r/i%d/bindings/gitlab", n)
-		got := p.call(http.MethodPut, path, tokens[n], p.sample("gitlab", "good").form())
+		got := p.call(http.MethodPut, path, tokens[n], form(p.sample("gitlab", "good")))
 		if got.status != http.StatusOK {
 			b.Fatalf("binding: status %d: %s", got.status, got.code())
 		}

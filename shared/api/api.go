@@ -79,7 +79,6 @@ type API struct {
 	bindLimiter       *auth.RateLimiter
 	credentialLimiter *auth.RateLimiter
 	repositoryLimiter *auth.RateLimiter
-	deliveryLimiter   *auth.RateLimiter // by the id of the webhook
 }
 
 // Dependencies are what [Open] needs besides the configuration.
@@ -206,7 +205,6 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
 		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
 		repositoryLimiter: auth.NewRateLimiter(looksPerMinute, d.Now),
-		deliveryLimiter:   auth.NewRateLimiter(deliveriesPerMinute, d.Now),
 	}, nil
 }
 

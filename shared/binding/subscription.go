@@ -87,6 +87,9 @@ type Subscription struct {
 
 	Health  SubscriptionHealth `json:"health"`
 	Problem *problem.Problem   `json:"problem,omitempty"`
+	// Refused is a merge request that the platform refused to tell of; nil if it tells of them. What
+	// deliveries say of such is not forwarded.
+	Refused *RefusedMerge `json:"refused,omitempty"`
 	// Held says that deliveries are refused until a sync has found that the binding's user may
 	// administer the repository: the binding was bound again.
 	Held bool `json:"held,omitempty"`
@@ -123,6 +126,22 @@ type Subscription struct {
 	unknown    unknownFields
 }
 
+// RefusedMerge is a merge request that the token or its user may not read.
+type RefusedMerge struct {
+	Number  string           `json:"number"`
+	Problem *problem.Problem `json:"problem"` // [problem.MergesForbidden]
+}
+
+// NewRefusedMerge returns a merge request of which the platform with a title refuses to tell. why is
+// its [problem.WebhooksForbidden].
+func NewRefusedMerge(number, title string, why error) *RefusedMerge {
+	p := problem.New(problem.MergesForbidden).With("platform", title)
+	if cause := problem.Of(why); cause.Reason == "scope" {
+		p = p.Because("scope").With("missing", cause.Params["missing"])
+	}
+	return &RefusedMerge{Number: number, Problem: p}
+}
+
 // Head is a ref and the commit that it points at; or a merge request whose deliveries aren't signed
 // and its last known state.
 type Head struct {
@@ -136,8 +155,10 @@ const (
 	MaxSeen = 64
 	// MaxRecentHeads is how many heads a subscription's row has.
 	MaxRecentHeads = 64
-	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones are
-	// left to the next sync, which sees the heads.
+	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones of refs
+	// are left to the next sync, which sees the heads. It doesn't see merge requests: the platform is
+	// asked to send those again. Bitbucket does, twice and at once; on GitHub and GitLab a user can, who
+	// sees that the delivery failed; of Gitee and Codeup it isn't known.
 	MaxWaiting = 64
 	// MaxLogged is how many events the log of a subscription keeps: the last ones.
 	MaxLogged = 500
@@ -248,6 +269,14 @@ func (e SourceEvent) OrderKey() string {
 
 // Subscribes reports whether a subscription asks for a kind.
 func (s Subscription) Subscribes(kind SourceKind) bool { return slices.Contains(s.Kinds, kind) }
+
+// Refuse notes that a platform refuses to tell of a merge request, or tells of them if r is nil. A
+// health that is not broken shows a refusal.
+func (s *Subscription) Refuse(r *RefusedMerge) {
+	if s.Refused = r; r != nil && s.Health != SubscriptionBroken {
+		s.Health, s.Problem = SubscriptionDegraded, r.Problem
+	}
+}
 
 // plainSubscription is a type without methods, which encoding/json would call without end.
 type plainSubscription Subscription

@@ -42,7 +42,6 @@ type artifacts struct {
 
 	mu              sync.Mutex
 	browsers        map[string]context.Context
-	laptop          string            // the built binary
 	functionFolders map[string]string // the folders of the functions' binaries, by cloud
 	olderFolder     string            // the folder of an older version's binaries
 	endings         []func()

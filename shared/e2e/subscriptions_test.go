@@ -156,18 +156,23 @@ func (c *laptopClient) call(method, path string, body any, want ...int) reply {
 
 const laptopBindings = "/v1/instances/cn-hangzhou/cri-acme-prod/bindings/"
 
+// form returns the fields that a user enters for a sample.
+func (c *laptopClient) form(s sandbox.Sample) object {
+	form := object{"username": s.Username, "token": s.Token.Reveal()}
+	if s.Address != "" {
+		form["address"] = c.sandbox + pathOf(s.Address)
+	}
+	if s.Organization != "" {
+		form["organization"] = s.Organization
+	}
+	return form
+}
+
 // bind binds a platform as alice: by the sample token, or by consent as a browser does.
 func (c *laptopClient) bind(name sandbox.Platform) {
 	c.t.Helper()
 	if name == sandbox.Codeup || name == sandbox.GitLab {
-		s := sample(c.t, name, "good")
-		form := object{"username": s.Username, "token": s.Token.Reveal()}
-		if s.Address != "" {
-			form["address"] = c.sandbox + pathOf(s.Address)
-		}
-		if s.Organization != "" {
-			form["organization"] = s.Organization
-		}
+		form := c.form(sample(c.t, name, "good"))
 		c.call(http.MethodPut, laptopBindings+string(name), form, http.StatusOK)
 		return
 	}

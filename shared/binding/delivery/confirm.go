@@ -33,6 +33,9 @@ type questions struct {
 	cred   *provider.Credential
 	asked  int
 	missed bool // a ref has moved on, and the subscription doesn't know to where
+	// forbidden is the merge request that the platform refuses to tell of; told says that it told of one.
+	forbidden *binding.RefusedMerge
+	told      bool
 }
 
 func newQuestions(
@@ -84,6 +87,11 @@ func (q *questions) merge(ctx context.Context, number string) (provider.Change, 
 		return provider.Change{}, err
 	}
 	change, err := platform.MergeRequest(ctx, cred, q.sub.Repository.ID, number)
+	if problem.Is(err, problem.WebhooksForbidden) {
+		title := q.service.ledger.Title(q.sub.Binding.Platform)
+		q.forbidden = binding.NewRefusedMerge(number, title, err)
+	}
+	q.told = err == nil
 	if err != nil && !problem.Is(err, problem.RefUnknown) {
 		return provider.Change{}, err
 	}

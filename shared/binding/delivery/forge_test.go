@@ -24,6 +24,7 @@ type forge struct {
 	heads    map[string]string // "heads/main" -> commit
 	merges   map[string]provider.Change
 	down     error
+	noMerges error // the answer to questions about merge requests
 	asked    int
 	verified []secret.Text
 	// answered, if set, is called before a question is answered.
@@ -85,6 +86,8 @@ func (f *forge) MergeRequest(
 	switch {
 	case f.down != nil:
 		return provider.Change{}, f.down
+	case f.noMerges != nil:
+		return provider.Change{}, f.noMerges
 	case !ok:
 		return provider.Change{}, problem.New(problem.RefUnknown)
 	}

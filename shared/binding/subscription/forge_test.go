@@ -31,6 +31,8 @@ type forge struct {
 	last         int
 	repositories map[string]*repository // by id
 	test         error                  // of a test delivery
+	noMerges     error                  // the answer to questions about merge requests
+	unsigned     bool                   // its deliveries aren't signed
 	calls        map[string]int
 	left         time.Duration // that the last deletion of a webhook might take
 }
@@ -183,6 +185,7 @@ func (f *forge) CreateWebhook(
 		}
 		f.last++
 		made = webhook(strconv.Itoa(f.last), want)
+		made.Signed = !f.unsigned
 		r.hooks[made.ID] = &hook{made, want.Secret}
 		return nil
 	})
@@ -261,6 +264,15 @@ func (f *forge) Delivery(in provider.DeliveryRequest) (provider.Delivery, error)
 			Ref: "refs/heads/main", Before: hash("c1"), Commit: hash(string(in.Body)),
 		}},
 	}, nil
+}
+
+func (f *forge) MergeRequest(
+	_ context.Context, cred provider.Credential, id, _ string,
+) (found provider.Change, err error) {
+	err = f.call("MergeRequest", cred, id, false, func(*repository) error {
+		return cmp.Or(f.noMerges, error(problem.New(problem.RefUnknown)))
+	})
+	return found, err
 }
 
 // set changes a repository.

@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/table"
 )
@@ -31,6 +32,7 @@ type comparison struct {
 	told     map[string]string
 	baseline bool
 	commits  map[string]provider.Commit // of the changed refs, by their hashes, if these are few
+	refused  *binding.RefusedMerge      // a merge request that the platform refuses to tell of
 }
 
 // refKinds returns the kinds of refs that a subscription watches.
@@ -128,10 +130,48 @@ func (s *Service) compareHeads(
 		return c, err
 	}
 	listed, cut, err := s.listHeads(ctx, at, sub)
+	if err != nil {
+		return c, err
+	}
 	return comparison{
-		start: sub, listed: listed, cut: cut, told: told,
+		start: sub, listed: listed, cut: cut, told: told, refused: s.refusedMerge(ctx, at, sub),
 		baseline: !found || sub.SyncedAt.IsZero() || sub.RefsNotWatched,
-	}, err
+	}, nil
+}
+
+// refusedMerge asks for a merge request where deliveries are confirmed by that, and returns it if
+// the token or its user may not read it. Whether it exists doesn't matter.
+func (s *Service) refusedMerge(
+	ctx context.Context, at site, sub binding.Subscription,
+) *binding.RefusedMerge {
+	platform, ok := at.WebhookPlatform.(provider.MergePlatform)
+	if !ok || !sub.Subscribes(binding.MergeKind) || sub.Signed && sub.Refused == nil {
+		return nil
+	}
+	number := "1"
+	if sub.Refused != nil {
+		number = sub.Refused.Number
+	}
+	_, err := ask(ctx, s, at, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
+		return platform.MergeRequest(ctx, at.credential, sub.Repository.ID, number)
+	})
+	switch {
+	case problem.Is(err, problem.WebhooksForbidden):
+		return binding.NewRefusedMerge(number, s.ledger.Title(sub.Binding.Platform), err)
+	case err == nil, problem.Is(err, problem.RefUnknown):
+		return nil
+	}
+	return sub.Refused // it is not known now
+}
+
+// noteMerges writes into a row whether the platform refuses to tell of merge requests, unless a
+// delivery has found that out meanwhile.
+func (c comparison) noteMerges(row *binding.Subscription) {
+	if row.Refused == nil || c.start.Refused != nil {
+		row.Refuse(c.refused)
+	} else {
+		row.Refuse(row.Refused)
+	}
 }
 
 // describe asks for the commits of the refs that have changed, if these are few. Without the answer

@@ -231,6 +231,7 @@ func (s *Service) finishSync(
 		if row.Health == binding.SubscriptionDegraded || left.changed || f.created {
 			next = row.SyncedAt.Add(confirmInterval)
 		}
+		f.heads.noteMerges(row)
 		if !asked || next.Before(row.SyncAt) {
 			row.SyncAt = next
 		}
