@@ -267,6 +267,9 @@ var elsewhere = []problem.Code{
 	problem.WebhookLost, problem.WebhookDisabled, // of a subscription that is broken
 	// Of a platform that refuses a webhook: the tests of package subscription.
 	problem.WebhooksFull, problem.WebhooksForbidden, problem.RepositoryArchived,
+	problem.MergesForbidden,  // of a subscription whose merge requests may not be read
+	problem.SubscriptionHeld, // TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem
+	problem.DeliveryIgnored,  // TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {

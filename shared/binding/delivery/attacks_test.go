@@ -100,7 +100,7 @@ func TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays(t *testing.T) {
 	for _, e := range h.row().Events {
 		if e.State == binding.EventIgnored {
 			_, err := h.service.Replay(t.Context(), h.row(), e.Number)
-			testkit.WantCode(t, "the replay of "+e.Reason, err, problem.DeliveryUnknown)
+			testkit.WantProblem(t, "a replay", err, problem.DeliveryIgnored, e.Reason)
 		}
 	}
 }

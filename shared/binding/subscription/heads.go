@@ -71,7 +71,7 @@ func (s *Service) listHeads(
 				cut[kind] = true
 				break
 			}
-			page, err := ask(ctx, s, "Refs", func(ctx context.Context) (provider.RefPage, error) {
+			page, err := ask(ctx, s, at, "Refs", func(ctx context.Context) (provider.RefPage, error) {
 				return at.Refs(ctx, at.credential, sub.Repository.ID, kind, "", cursor)
 			})
 			if err != nil {
@@ -285,7 +285,7 @@ func (s *Service) refusedMerge(
 	if sub.Refused != nil {
 		number = sub.Refused.Number
 	}
-	_, err := ask(ctx, s, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
+	_, err := ask(ctx, s, at, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
 		return platform.MergeRequest(ctx, at.credential, sub.Repository.ID, number)
 	})
 	switch {
@@ -323,7 +323,7 @@ func (s *Service) describe(
 	}
 	c.commits = map[string]provider.Commit{}
 	for _, ref := range changed {
-		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+		found, err := ask(ctx, s, at, "Commit", func(ctx context.Context) (provider.Commit, error) {
 			return at.Commit(ctx, at.credential, sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
 		})
 		if err != nil {
