@@ -173,7 +173,8 @@ const (
 type SubscriptionEntry struct {
 	Version string `json:"-"`
 
-	Binding      Key    `json:"binding"`
+	Binding Key `json:"binding"`
+	// RepositoryID is the part of the platform's id that a rename doesn't change.
 	RepositoryID string `json:"repositoryId"`
 	Subscription string `json:"subscription"` // its ID
 

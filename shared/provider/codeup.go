@@ -27,7 +27,7 @@ func codeupRegistration() Registration {
 	return Registration{
 		Name: Codeup,
 		Origins: []Origin{
-			{"BINDERY_CODEUP_URL", "Codeup", "https://codeup.aliyun.com"},
+			{"BINDERY_CODEUP_URL", "Codeup", codeupSite},
 			{"BINDERY_CODEUP_API_URL", "Codeup's API", "https://openapi-rdc.aliyuncs.com"},
 		},
 		New: func(e Environment) Platform {
@@ -67,8 +67,18 @@ func codeupDialect() dialect {
 	}
 }
 
-// codeupTokens is the page where users create and delete their tokens.
-const codeupTokens = "https://account-devops.aliyun.com/settings/personalAccessToken"
+// codeupSite is the central edition.
+const codeupSite = "https://codeup.aliyun.com"
+
+// tokensURL returns the page where users create and delete their tokens. The central edition has a
+// host of its own for it.
+func (p *codeup) tokensURL() string {
+	const page = "/settings/personalAccessToken"
+	if p.site == codeupSite {
+		return "https://account-devops.aliyun.com" + page
+	}
+	return p.site + page
+}
 
 // Describe implements [Platform]: Codeup needs a clone account and a token; the rest is optional.
 func (p *codeup) Describe() Description {
@@ -81,7 +91,7 @@ func (p *codeup) Describe() Description {
 		Scopes: []string{
 			mayMembers, mayDepartments, mayRepositories, mayBranches, mayTags, mayWriteHooks,
 		},
-		TokenURL: codeupTokens,
+		TokenURL: p.tokensURL(),
 	}
 }
 
@@ -199,6 +209,9 @@ func (u codeupUser) identity(cloneAccount string) Identity {
 	return identityOf(u.ID, u.Username, u.Name, "", "")
 }
 
+// maxChoices is how many organizations a user is offered.
+const maxChoices = 100
+
 // organization returns the token's organization: the only one of the list or, if the token may not
 // list them, the one that the user visited last. If there are several, the user has to choose.
 func (p *codeup) organization(ctx context.Context, token secret.Text, last string) (string, error) {
@@ -220,19 +233,20 @@ func (p *codeup) organization(ctx context.Context, token secret.Text, last strin
 	case len(list) < 2:
 		return "", p.problem(problem.OrganizationUnknown)
 	}
+	several := p.problem(problem.OrganizationUnknown).Because("several")
 	var names []string
-	for _, o := range list {
+	for _, o := range list[:min(len(list), maxChoices)] {
 		names = append(names, string(o.ID)+" ("+string(o.Name)+")")
+		several = several.Offer(string(o.ID), string(o.Name))
 	}
-	return "", p.problem(problem.OrganizationUnknown).
-		Because("several").With("organizations", strings.Join(names, ", "))
+	return "", several.With("organizations", strings.Join(names, ", "))
 }
 
 // Revoke implements [Platform]: only users can delete their tokens, on a page.
 func (p *codeup) Revoke(context.Context, App, Credential) error { return ErrNoRevoke }
 
 // RevokeURL implements [Platform]: the page of the user's own tokens.
-func (p *codeup) RevokeURL(string) string { return codeupTokens }
+func (p *codeup) RevokeURL(string) string { return p.tokensURL() }
 
 func (p *codeup) get(token secret.Text, path string) call {
 	return call{address: p.api + path, auth: authHeader{"x-yunxiao-token", token}}

@@ -43,6 +43,7 @@ type repository struct {
 	full     bool
 	refs     map[string]string // "heads/main" -> two digits of the commit's hash
 	page     int               // refs in a page; 0: all
+	pathInID bool              // as at Gitee
 	unlisted string            // a ref that a list leaves out
 	hooks    map[string]*hook
 }
@@ -110,7 +111,8 @@ func (f *forge) call(
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls[name]++
-	r := f.repositories[id]
+	number, _, _ := strings.Cut(id, "/")
+	r := f.repositories[number]
 	switch {
 	case r == nil:
 		return problem.New(problem.RepositoryUnknown)
@@ -127,6 +129,10 @@ func (f *forge) Repository(
 		found = provider.Repository{
 			ID: id, Name: r.name, Archived: r.archived,
 			URL: "https://forge.example/" + r.name + ".git", WebURL: "https://forge.example/" + r.name,
+		}
+		if r.pathInID {
+			number, _, _ := strings.Cut(id, "/")
+			found.ID = number + "/" + r.name
 		}
 		return nil
 	})

@@ -34,7 +34,7 @@ func bucketOf(pk string) (bucket, inBucket string) {
 		engine.AuthorizationKind: authorizationsBucket, engine.IdentityKind: holdersBucket,
 		engine.HistoryKind: historyBucket, engine.SubscriptionKind: subscriptionsBucket,
 		engine.SubscribedKind: subscribedBucket, engine.SourceKind: sourceBucket,
-		engine.HeadsKind: headsBucket,
+		engine.HeadsKind: headsBucket, engine.SecretKind: secretsBucket,
 	} {
 		if rest, ok := strings.CutPrefix(pk, binding.Join(kind)); ok {
 			return bucket, rest
