@@ -154,8 +154,8 @@ func subscriptions() map[Code]entry {
 			},
 			remedy: text{
 				"请在平台上授予该用户读取合并请求的权限，或绑定一个有此权限的用户，然后立即同步；或取消订阅合并请求。",
-				"Let the user read merge requests on the platform, or bind a user who may, and then sync now; " +
-					"or subscribe without merge requests.",
+				"Let the user read merge requests on the platform, or bind a user who may, and then sync " +
+					"now; or subscribe without merge requests.",
 			},
 			reasons: map[string]more{
 				"scope": {

@@ -144,8 +144,8 @@ func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
 	testkit.Want(t, "ids", len(ids), len(told))
 }
 
-// TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery: the holder of the secret says of each
-// ref that it has changed.
+// TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery: the holder of the secret says of
+// each ref that it has changed.
 func TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery(t *testing.T) {
 	h := newHarness(t)
 	first := strings.Repeat("0a", 20)

@@ -147,7 +147,8 @@ func (t toldHeads) packed(id string) binding.Heads {
 }
 
 // changeHeads edits the heads that the last sync has left, which were read as told. An edit is made
-// again if they have changed since. Heads that are gone are not written: the subscription has ended.
+// again if they have changed since. Heads that are gone are not written: the subscription has
+// ended.
 func (s *Service) changeHeads(
 	ctx context.Context, sub binding.Subscription, told toldHeads, edit func(*toldHeads),
 ) error {
@@ -227,8 +228,8 @@ func (s *Service) compareHeads(
 	return c, nil
 }
 
-// maxConfirmed is how many refs a sync asks for because the list of refs doesn't have them any more.
-// Further ones are left to the next.
+// maxConfirmed is how many refs a sync asks for because the list of refs doesn't have them any
+// more. Further ones are left to the next.
 const maxConfirmed = 64
 
 // confirmDeletions asks for each ref that the receiver knows and the platform doesn't list: a list
@@ -357,9 +358,9 @@ func (s *Service) addBaseline(
 	})
 }
 
-// saveFirstHeads saves the heads of a subscription that has none, before its row is saved: that save
-// fails if the subscription has ended meanwhile, and its end would not delete heads that are saved
-// later. The row has the heads of the refs that change meanwhile.
+// saveFirstHeads saves the heads of a subscription that has none, before its row is saved: that
+// save fails if the subscription has ended meanwhile, and its end would not delete heads that are
+// saved later. The row has the heads of the refs that change meanwhile.
 func (s *Service) saveFirstHeads(
 	ctx context.Context, sub binding.Subscription, c comparison,
 ) error {
