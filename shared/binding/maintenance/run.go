@@ -105,7 +105,8 @@ func (r *run) binding(ctx context.Context, key binding.Key) error {
 
 // proceed continues with a record whose due secrets were worked on, if it is due for more.
 func (r *run) proceed(ctx context.Context, rec binding.Record) error {
-	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(r.ledger.Now()) || r.queues.Over(ctx) {
+	due := rec.Version != "" && !rec.DueAt.IsZero() && !rec.DueAt.After(r.ledger.Now())
+	if !due || r.queues.Over(ctx) {
 		return nil
 	}
 	return r.binding(ctx, rec.Key)
