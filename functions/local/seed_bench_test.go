@@ -32,7 +32,7 @@ func memoryFolder(b *testing.B) string {
 }
 
 // catalogue writes a catalogue with one account of n instances, and returns its setting.
-func catalogue(b *testing.B, n int) string {
+func catalogue(b testing.TB, n int) string {
 	b.Helper()
 	var list []string
 	for i := range n {
@@ -55,7 +55,7 @@ func credentialPath(n int) string {
 
 // seed makes a data folder with n bindings: one is bound, and its row and its secret are copied, so
 // that they are as long as real ones. None is due before its next check.
-func seed(b *testing.B, data string, n int, settings ...string) {
+func seed(b testing.TB, data string, n int, settings ...string) {
 	b.Helper()
 	p := start(b, data, settings...)
 	path := strings.TrimSuffix(credentialPath(0), "/credential")
