@@ -104,7 +104,7 @@ func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	one.waitReady(unboundSelector("gitee"))
 	two.waitReady(unboundSelector("gitee"))
 	s.startConsent(one, "gitee", "alice")
-	two.click("#bind-gitee")
+	two.leave("gitee")
 	two.click("#authorize")
 	two.waitReady(boundSelector("gitee"))
 	one.click("#authorize")

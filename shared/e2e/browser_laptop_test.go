@@ -147,7 +147,7 @@ func TestBrowserBindsAllFiveOnALaptop(t *testing.T) {
 	refusedThenBound(t, b, platforms, sample(t, sandbox.GitLab, "revoked"),
 		sample(t, sandbox.GitLab, "good"), "token_rejected")
 	for _, platform := range []string{"gitee", "github", "bitbucket"} {
-		b.click("#bind-" + platform)
+		b.leave(platform)
 		b.click("#login-alice")
 		b.click("#authorize")
 		if platform == "bitbucket" {

@@ -272,10 +272,17 @@ func (s *sites) signIn(b *tab, user string) *tab {
 	return b
 }
 
+// leave goes from the console to a platform, past the dialog that says what it will ask for.
+func (b *tab) leave(platform string) {
+	b.t.Helper()
+	b.click("#bind-" + platform)
+	b.click("#dialog[open] #submit")
+}
+
 // startConsent goes from the console to a platform's consent page, as one of the platform's users.
 func (s *sites) startConsent(b *tab, platform, login string) {
 	s.t.Helper()
-	b.click("#bind-" + platform)
+	b.leave(platform)
 	b.click("#login-" + login)
 	b.waitVisible("#authorize")
 }

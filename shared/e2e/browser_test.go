@@ -101,6 +101,7 @@ func (s *artifacts) browser(t *testing.T, name string, of settings) context.Cont
 		chromedp.Flag("disable-hang-monitor", true),
 		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-sync", true),
+		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("password-store", "basic"))
 	// The library reports every event that is newer than itself.

@@ -86,8 +86,13 @@ var importRules = []importRule{
 		"shared/table", "shared/table/*",
 	}},
 	{"shared/vault/selected", []string{
-		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
+		"shared/alibabacloud", "shared/awscloud", "shared/binding/ledger", "shared/config",
+		"shared/table/selected", "shared/vault", "shared/vault/*",
 	}},
+	{"shared/vault/envelope", []string{
+		"shared/binding", "shared/table", "shared/table/engine", "shared/vault",
+	}},
+	{"shared/vault/vaulttest", []string{"shared/table", "shared/table/engine", "shared/vault"}},
 	{"shared/table/engine", []string{"shared/binding", "shared/table"}},
 	{"shared/table/tabletest", []string{"shared/binding", "shared/binding/ledger", "shared/table"}},
 	{"shared/table/*", []string{
@@ -103,9 +108,11 @@ var importRules = []importRule{
 	{"shared/binding/ledger", []string{
 		"shared/binding", "shared/event", "shared/provider", "shared/table", "shared/vault",
 	}},
+	{"shared/binding/workqueue", []string{"shared/binding/ledger", "shared/table"}},
 	{"shared/binding/maintenance", []string{
-		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
-		"shared/instance", "shared/provider", "shared/table", "shared/vault",
+		"shared/binding", "shared/binding/credential", "shared/binding/ledger",
+		"shared/binding/workqueue", "shared/event", "shared/instance", "shared/provider",
+		"shared/table", "shared/vault",
 	}},
 	{"shared/binding/repository", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
@@ -117,8 +124,8 @@ var importRules = []importRule{
 	}},
 	{"shared/binding/subscription", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/delivery",
-		"shared/binding/ledger", "shared/event", "shared/instance", "shared/provider", "shared/table",
-		"shared/vault",
+		"shared/binding/ledger", "shared/binding/workqueue", "shared/event", "shared/instance",
+		"shared/provider", "shared/table", "shared/vault",
 	}},
 	{"shared/binding/*", []string{
 		"shared/binding", "shared/binding/ledger", "shared/event", "shared/instance",

@@ -13,11 +13,13 @@ import { problemText } from "./parts.js";
 //   cancel           the text of the other button
 //   problem          a failure that is shown from the start
 //   check()          returns the first field that is not filled in correctly, or null
-//   onsubmit(signal) acts until the signal ends it, which Cancel and Escape do. When it returns, the dialog closes; a Failure is shown in #problem
-//                    and the form stays as it is. The func that it returns is called after closing.
+//   onsubmit(signal) acts until the signal ends it, which Cancel and Escape do. When it returns, the
+//                    dialog closes; a Failure is shown in #problem and the form stays as it is. The
+//                    func that it returns is called after closing.
 //   onfailure(f)     may handle the failure first, and return "close", or a failure to show
 //   oncancel()       is called when the person cancels
 //   onstopped()      is called when the person has ended onsubmit, and it may have acted or not
+//   signIn()         signs in again and keeps what was typed, when the sign-in has ended
 //   draft()          reports whether there is input that would be lost. Then the first Cancel or
 //                    Escape asks, and the second one closes.
 export function openDialog(o) {
@@ -43,6 +45,11 @@ export function openDialog(o) {
     trouble.className = "note bad";
     trouble.replaceChildren(...(failure ? [problemText(failure.problem)] : []));
     trouble.hidden = !failure;
+    if (failure?.problem.status !== 401 || !o.signIn) return;
+    trouble.append(h("button", {
+      type: "button", id: "signin-again", class: "primary",
+      onclick: () => whileBusy(o.signIn).catch((error) => show(failureOf(error))),
+    }, t("signin")));
   }
 
   function ask(now) {
