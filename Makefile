@@ -33,21 +33,33 @@ run: ## all of Bindery on this machine, http://localhost:8080; PORT= for another
 	@$(BUILD) -o dist/local/local ./functions/local
 	@exec dist/local/local
 
-# The tests' packages of npm. Without npm the tests that need them are skipped.
+# The tests' packages of npm. Without them the tests that need them are skipped.
 node_modules/.package-lock.json: package-lock.json
 	-$(if $(shell command -v npm 2>/dev/null),npm ci --no-audit --no-fund,@echo "There is no npm.")
 
 # Never from the cache, because some tests run binaries that they build.
 GO_TEST := $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 30m $(RACE)
 
-# All three builds, also when one fails.
+# The tests note here what they are skipped for.
+SKIPPED := $(CURDIR)/dist/skipped
+
+# All three builds, also when one fails. The last line says what was skipped.
 test: node_modules/.package-lock.json ## every test that this machine can run
-	@$(if $(RACE),,echo "There is no C compiler here: the tests run without the race detector.")
-	@failed=; run() { echo "$(GO_TEST) $$*"; $(GO_TEST) "$$@" || failed=1; }; \
+	@mkdir -p dist && : >"$(SKIPPED)"
+	@export BINDERY_TEST_SKIPPED="$(SKIPPED)"; failed=; \
+		run() { echo "$(GO_TEST) $$*"; $(GO_TEST) "$$@" || failed=1; }; \
 		run $(TEST_FLAGS) $(PACKAGES); \
 		run -tags aws $(TEST_FLAGS) $(TAGGED); \
 		run -tags alibaba $(TEST_FLAGS) $(TAGGED); \
+		$(call count_skipped,$(SKIPPED)); \
 		test -z "$$failed"
+
+# A line of the file is what a test lacks, a tab, and how that is installed.
+count_skipped = sort "$(1)" | uniq -c | awk -F '\t' -v race=$(RACE) ' \
+	{ n += $$1; sub(/^ */, "", $$1); sub(/ /, " without ", $$1) } \
+	{ all = all (all ? ", " : ": ") $$1 " (" $$2 ")" } \
+	END { print n + 0 " tests were skipped" all "." (race ? "" : \
+		" The race detector was off (apt-get install gcc libc6-dev).") }'
 
 # The vendors' descriptions and clients are nearly a gigabyte, so they are not in node_modules.
 CONTRACT := shared/provider/contract

@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // BenchmarkCredentialReads measures reads of a credential from a running laptop, in a process of
@@ -156,7 +157,7 @@ func (p *process) verifier(b *testing.B) http.Handler {
 func (p *process) cpu() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
-		p.t.Skip("there is no /proc")
+		testkit.Missing(p.t, "/proc", "mount -t proc proc /proc")
 	}
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	var user, system int64

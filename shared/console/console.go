@@ -153,8 +153,8 @@ func load() (assets map[string]asset, version string) {
 		name := e.Name()
 		a := newAsset(name, read("page/"+name))
 		if name != "index.html" {
-			a.bodies["br"] = read("packed/" + name + ".br")
-			a.bodies["gzip"] = read("packed/" + name + ".gz")
+			a.addPacked("br", name+"."+a.etag+".br")
+			a.addPacked("gzip", name+"."+a.etag+".gz")
 		}
 		assets["/"+name] = a
 		_, _ = all.Write([]byte(name + a.etag)) // a hash takes everything
@@ -168,6 +168,14 @@ func read(name string) []byte {
 		panic("console: the embedded page is gone: " + err.Error())
 	}
 	return body
+}
+
+// addPacked adds the file in an encoding. The packed file has the hash of what it was made of in its
+// name, so a file that has been edited since is served as it is.
+func (a asset) addPacked(coding, name string) {
+	if body, err := fs.ReadFile(embedded, "packed/"+name); err == nil {
+		a.bodies[coding] = body
+	}
 }
 
 func newAsset(name string, body []byte) asset {

@@ -3,6 +3,8 @@ package console_test
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"io"
@@ -26,6 +28,8 @@ var decoders = map[string]struct {
 	".gz": {"gzip", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 }
 
+const command = "go test ./shared/console -run TestThePacked -update"
+
 // TestThePackedFilesAreThePage writes the files of the folder packed with -update.
 func TestThePackedFilesAreThePage(t *testing.T) {
 	want := map[string]bool{}
@@ -34,13 +38,15 @@ func TestThePackedFilesAreThePage(t *testing.T) {
 			continue
 		}
 		for end, of := range decoders {
-			packed := path.Join("packed", name+end)
-			want[name+end] = true
+			sum := sha256.Sum256([]byte(body))
+			file := name + "." + base64.RawURLEncoding.EncodeToString(sum[:16]) + end
+			packed := path.Join("packed", file)
+			want[file] = true
 			if unpack(t, packed, of.decode) == body {
 				continue
 			}
 			if !*update {
-				t.Errorf("%s is old: go test ./shared/console -run TestThePacked -update", packed)
+				t.Errorf("%s is missing: %s", packed, command)
 			} else if err := os.WriteFile(packed, pack(t, end, body), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -51,8 +57,13 @@ func TestThePackedFilesAreThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if !want[e.Name()] {
-			t.Errorf("packed/%s is of no file of the page: delete it", e.Name())
+		if want[e.Name()] {
+			continue
+		}
+		if !*update {
+			t.Errorf("packed/%s is of no file of the page: %s", e.Name(), command)
+		} else if err := os.Remove(path.Join("packed", e.Name())); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 // axePath is the accessibility checker, which npm installs.
@@ -26,11 +27,8 @@ type axe struct {
 func newAxe(b *tab) *axe {
 	b.t.Helper()
 	source, err := os.ReadFile(axePath)
-	if err != nil && os.Getenv("BINDERY_TEST_REQUIRE") != "all" {
-		b.t.Skip("there is no axe-core: npm ci")
-	}
 	if err != nil {
-		b.t.Fatal(err)
+		testkit.NoPackages(b.t)
 	}
 	// The policy is for the page. What checks the page is not part of it.
 	b.do("no policy", func(ctx context.Context) error { return page.SetBypassCSP(true).Do(ctx) })

@@ -44,6 +44,7 @@ type repository struct {
 	refs     map[string]string // "heads/main" -> two digits of the commit's hash
 	page     int               // refs in a page; 0: all
 	pathInID bool              // as at Gitee
+	unlisted string            // a ref that a list leaves out
 	hooks    map[string]*hook
 }
 
@@ -144,7 +145,7 @@ func (f *forge) Refs(
 	err = f.call("Refs", cred, id, false, func(r *repository) error {
 		first, _ := strconv.Atoi(cursor)
 		for _, ref := range slices.Sorted(maps.Keys(r.refs)) {
-			if name, ok := strings.CutPrefix(ref, string(kind)+"/"); ok {
+			if name, ok := strings.CutPrefix(ref, string(kind)+"/"); ok && ref != r.unlisted {
 				page.Refs = append(page.Refs, provider.Ref{Name: name, Commit: hash(r.refs[ref])})
 			}
 		}

@@ -69,7 +69,7 @@ func encode(row engine.Row) ([]byte, error) {
 func decode(key engine.Key, value []byte) (row engine.Row, err error) {
 	row = engine.Row{Key: key, Record: string(value)}
 	switch bucket, _ := bucketOf(key.PK); bucket {
-	case holdersBucket, historyBucket, sourceBucket, headsBucket:
+	case holdersBucket, historyBucket, sourceBucket:
 		return row, nil
 	}
 	var known struct {

@@ -61,6 +61,19 @@ type Table struct {
 // bbolt's, not Bindery's, or of another format; the file then stays as it was. The error is one
 // line that names the file.
 func Open(path string) (*Table, error) {
+	d, err := OpenDriver(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Table{engine.New("bolt", d), d.db}, nil
+}
+
+// Driver makes the calls to a file, for rows that the engine's table does not have. Create one with
+// [OpenDriver].
+type Driver struct{ driver }
+
+// OpenDriver opens the file as [Open] does.
+func OpenDriver(path string) (*Driver, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("bolt: make the folder: %w", err)
 	}
@@ -73,11 +86,11 @@ func Open(path string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	return &Table{engine.New("bolt", &driver{db}), db}, nil
+	return &Driver{driver{db}}, nil
 }
 
-// Driver returns the calls to the file, for rows that the engine's table does not have.
-func (t *Table) Driver() engine.Driver { return &driver{t.db} }
+// Close closes the file as [Table.Close] does.
+func (d *Driver) Close() error { return d.db.Close() }
 
 // Close closes the file when the calls under way have ended. Later calls fail. A second Close does
 // nothing.

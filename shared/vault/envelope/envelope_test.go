@@ -105,12 +105,12 @@ func wrapping(t *testing.T, current string, older ...string) envelope.Wrapper {
 // inFile is the store of a laptop.
 func inFile(t *testing.T) envelope.Store {
 	t.Helper()
-	opened, err := bolt.Open(filepath.Join(t.TempDir(), "vault.db"))
+	opened, err := bolt.OpenDriver(filepath.Join(t.TempDir(), "vault.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = opened.Close() })
-	return opened.Driver()
+	return opened
 }
 
 // process is a process with a vault in the store.

@@ -27,6 +27,8 @@ type fixture struct {
 	before func(call string) error
 	after  func(call string) error
 	calls  []string
+
+	refreshed bool // generation 3 was stored
 }
 
 // replied is a vault whose replies may be lost.
@@ -300,6 +302,7 @@ func TestAnotherCallBetweenAnyTwoOfAMove(t *testing.T) {
 				t.Errorf("Put = %v", err)
 			}
 			holds(t, f.Vault, 1, 2, 3)
+			f.refreshed = true
 		}},
 		{"newest", func(t *testing.T, f *fixture) {
 			if newest, err := f.Newest(t.Context(), name); newest != 2 || err != nil {
@@ -341,6 +344,9 @@ func between(t *testing.T, toIsQuicker bool, outer, inner func(*testing.T, *fixt
 			t.Fatal(err)
 		}
 		holds(t, f.to, 1, 2)
+		if f.refreshed {
+			holds(t, f.to, 3)
+		}
 		if names, err := vaulttest.Names(t.Context(), f.from); err != nil || len(names) > 0 {
 			t.Errorf("call %d: left over: %v, %v", n, names, err)
 		}
