@@ -1,8 +1,10 @@
 // Package console is the web page where a person binds platforms: plain HTML, CSS and ES modules,
-// embedded, without a framework, a build step or external files.
+// embedded, without a framework or external files. The modules are served as they are; a test
+// compresses them beforehand.
 //
-// It serves files and a small JSON configuration, and knows nothing about bindings: the page itself
-// calls the API, with a token that the person's browser obtained and that is never sent here.
+// It serves files, and a small JSON configuration in the page, and knows nothing about bindings: the
+// page itself calls the API, with a token that the person's browser obtained and that is never sent
+// here.
 package console
 
 import (

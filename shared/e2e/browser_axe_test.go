@@ -246,7 +246,7 @@ func (a *axe) checkConsents(s *sites, language string) {
 	first := language == "zh-CN" // a platform asks for the consent once
 	consent := func(login string) {
 		if login != "" {
-			a.click("#login-" + login)
+			a.pickUser(login)
 		}
 		if first {
 			a.click("#authorize")

@@ -126,7 +126,7 @@ func TestBrowserAsksBeforeItConfirmsInAnotherTab(t *testing.T) {
 	s.startConsent(one, "github", "carol")
 	two := one.openTab()
 	two.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
-	two.click("#login-carol") // GitHub asks for the account every time
+	two.pickUser("carol") // GitHub asks for the account every time
 	two.click("#authorize")
 	two.waitReady("#dialog[open] #submit")
 	s.wantOutOfSight(two)

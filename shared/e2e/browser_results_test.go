@@ -59,14 +59,14 @@ func TestBrowserAsksBeforeAConsentReplacesAnotherAccount(t *testing.T) {
 	s.wantNoTrace(b)
 
 	b.leave("github")
-	b.click("#login-carol") // GitHub doesn't ask twice for the consent
+	b.pickUser("carol") // GitHub doesn't ask twice for the consent
 	b.waitReady("#dialog[open] #replaced .person")
 	b.click("#submit")
 	b.waitReady(boundSelector("github"), "#dialog:not([open])")
 	b.wantShown("#row-github .cell-identity", "carol")
 
 	b.leave("github")
-	b.click("#login-carol") // the same account: nothing to ask
+	b.pickUser("carol") // the same account: nothing to ask
 	b.waitReady(boundSelector("github"), "#dialog:not([open])", "#result .note.good")
 	s.wantNoTrace(b)
 }

@@ -279,11 +279,18 @@ func (b *tab) leave(platform string) {
 	b.click("#dialog[open] #submit")
 }
 
+// pickUser chooses a user on a platform's sign-in page. Who is signed in already has a button of
+// its own there.
+func (b *tab) pickUser(login string) {
+	b.t.Helper()
+	b.click(":is(#login-" + login + ", #continue[value='login:" + login + "'])")
+}
+
 // startConsent goes from the console to a platform's consent page, as one of the platform's users.
 func (s *sites) startConsent(b *tab, platform, login string) {
 	s.t.Helper()
 	b.leave(platform)
-	b.click("#login-" + login)
+	b.pickUser(login)
 	b.waitVisible("#authorize")
 }
 

@@ -65,7 +65,7 @@ func TestA19_InABrowserTheThiefGetsNoAccount(t *testing.T) {
 			s.wantNoTrace(b)
 		}
 		thief.leave("github") // a new attempt works
-		thief.click("#login-bob")
+		thief.pickUser("bob")
 		thief.click("#authorize")
 		thief.waitReady(boundSelector("github"))
 	}

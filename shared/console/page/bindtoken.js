@@ -72,9 +72,7 @@ export function bindToken(app, platform, draft) {
     const { id, name } = controls[i];
     const list = h("select", { id, name }, choices.map((one) =>
       h("option", { value: one.id }, one.name ? `${one.name} (${one.id})` : one.id)));
-    for (const of of ["aria-errormessage", "aria-describedby"]) {
-      list.setAttribute(of, controls[i].getAttribute(of));
-    }
+    list.setAttribute("aria-describedby", controls[i].getAttribute("aria-describedby"));
     controls[i].replaceWith(list);
     controls[i] = list;
   }

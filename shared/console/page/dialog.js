@@ -173,7 +173,6 @@ export function openDrawer(title, ...body) {
 // field returns a labelled control with a hint below. Its control has the id.
 export function field(control, label, { hint, optional } = {}) {
   const { id } = control;
-  control.setAttribute("aria-errormessage", `${id}-missing`);
   if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
   return h("div", { class: "field" },
     h("label", { for: id }, label, optional && h("span", { class: "fine" }, t("optional"))),
@@ -189,13 +188,16 @@ export function firstMissing(controls) {
     control.validity.badInput || (control.required && !control.value.trim()));
   for (const control of controls) {
     const wrong = empty.includes(control);
-    invalid(control, wrong);
+    invalid(control, wrong, `${control.id}-missing`);
     byId(`${control.id}-missing`).hidden = !wrong;
   }
   return empty[0] ?? null;
 }
 
-// invalid marks a control as invalid, or as valid.
-export function invalid(control, wrong) {
+// invalid marks a control as invalid, or as valid. Why is said by the element with the id why, or by
+// the dialog's problem.
+export function invalid(control, wrong, why = "problem") {
   control.setAttribute("aria-invalid", wrong);
+  if (wrong) control.setAttribute("aria-errormessage", why);
+  else control.removeAttribute("aria-errormessage");
 }
