@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 )
 
@@ -79,25 +80,25 @@ func (p *process) signIn(parameters url.Values) secret.Text {
 }
 
 // sample returns the sample token with the title.
-func (p *process) sample(platform, title string) sample {
+func (p *process) sample(platform, title string) sandbox.Sample {
 	p.t.Helper()
 	for _, s := range p.samples {
-		if s.platform == platform && s.title == title {
+		if string(s.Platform) == platform && s.Title.English == title {
 			return s
 		}
 	}
-	p.t.Fatalf("the greeting has no sample token %s: %s", platform, title)
-	return sample{}
+	p.t.Fatalf("the sandbox has no sample token %s: %s", platform, title)
+	return sandbox.Sample{}
 }
 
 // form returns the fields that a user enters.
-func (s sample) form() map[string]string {
-	form := map[string]string{"username": s.username, "token": s.token.Reveal()}
-	if s.address != "" {
-		form["address"] = s.address
+func form(s sandbox.Sample) map[string]string {
+	form := map[string]string{"username": s.Username, "token": s.Token.Reveal()}
+	if s.Address != "" {
+		form["address"] = s.Address
 	}
-	if s.organization != "" {
-		form["organization"] = s.organization
+	if s.Organization != "" {
+		form["organization"] = s.Organization
 	}
 	return form
 }
@@ -107,7 +108,7 @@ func (p *process) bind(platforms ...string) {
 	p.t.Helper()
 	token := p.signIn(nil)
 	for _, platform := range platforms {
-		got := p.call(http.MethodPut, bindings+"/"+platform, token, p.sample(platform, "good").form())
+		got := p.call(http.MethodPut, bindings+"/"+platform, token, form(p.sample(platform, "good")))
 		if got.status != http.StatusOK {
 			p.t.Fatalf("binding %s: status %d: %s", platform, got.status, got.code())
 		}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"bindery/shared/testkit"
 )
 
 // room is the size of a small disk.
@@ -16,7 +18,7 @@ func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=700"); err != nil {
-		t.Skipf("a small disk takes root and the right to mount: %v", err)
+		testkit.Missing(t, "right to mount a small disk", "run as root")
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
@@ -47,7 +49,7 @@ func TestAFullDiskRefusesABindUntilThereIsRoom(t *testing.T) {
 	p.bind("codeup")
 
 	free := fill(t, disk)
-	token, form := p.signIn(nil), p.sample("gitlab", "good").form()
+	token, form := p.signIn(nil), form(p.sample("gitlab", "good"))
 	for range 3 {
 		got := p.call(http.MethodPut, bindings+"/gitlab", token, form)
 		if got.status != http.StatusServiceUnavailable || got.code() != "storage_unavailable" ||

@@ -95,30 +95,13 @@ func (l laptop) newSandbox() *sandbox.Sandbox {
 	})
 }
 
-// greet prints the addresses and the sample tokens.
-func (l laptop) greet(out io.Writer, c config.Config, box *sandbox.Sandbox) {
+// greet prints the addresses. The sandbox's page has the sample tokens.
+func (l laptop) greet(out io.Writer, c config.Config) {
 	fmt.Fprintf(out, `
-Bindery is at     %s
-The sandbox is at %s  (simulated platforms: users, tokens, faults)
 Data is kept in   %s
+The sandbox is at %s  (simulated platforms: users, tokens to paste, faults)
+Stop with Ctrl-C. Bindings are kept for the next start.
 
-Sample tokens to paste. They are fake and work only in the sandbox:
-`, c.ConsoleURL, l.sandboxURL(), c.Data)
-	for _, s := range box.Samples() {
-		if s.Token.Empty() {
-			continue
-		}
-		fmt.Fprintf(out, "\n  %s: %s\n", s.Platform, s.Title.English)
-		if s.Address != "" {
-			fmt.Fprintf(out, "    address       %s\n", s.Address)
-		}
-		fmt.Fprintf(out, "    user name     %s\n", s.Username)
-		fmt.Fprintf(out, "    token         %s\n", s.Token.Reveal())
-		if s.Organization != "" {
-			fmt.Fprintf(out, "    organization  %s\n", s.Organization)
-		}
-		fmt.Fprintf(out, "    then          %s\n", s.Expect.English)
-	}
-	fmt.Fprint(out, "\nStop with Ctrl-C. Bindings are kept for the next start. The sandbox forgets "+
-		"the tokens\nthat it issued by OAuth: a check then finds those bindings revoked.\n\n")
+Bindery is at     %s
+`, c.Data, l.sandboxURL(), c.ConsoleURL)
 }

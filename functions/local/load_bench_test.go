@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // BenchmarkCredentialReads measures reads of a credential from a running laptop, in a process of
@@ -32,7 +33,7 @@ func BenchmarkCredentialReads(b *testing.B) {
 	}
 	for n := range bindings {
 		path := fmt.Sprintf("/v1/instances/r/i%d/bindings/gitlab", n)
-		got := p.call(http.MethodPut, path, tokens[n], p.sample("gitlab", "good").form())
+		got := p.call(http.MethodPut, path, tokens[n], form(p.sample("gitlab", "good")))
 		if got.status != http.StatusOK {
 			b.Fatalf("binding: status %d: %s", got.status, got.code())
 		}
@@ -156,7 +157,7 @@ func (p *process) verifier(b *testing.B) http.Handler {
 func (p *process) cpu() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
-		p.t.Skip("there is no /proc")
+		testkit.Missing(p.t, "/proc", "mount -t proc proc /proc")
 	}
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	var user, system int64

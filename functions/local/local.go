@@ -50,7 +50,7 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := trigger.Logger("local")
+	log := slog.New(withoutMetrics{trigger.Logger("local").Handler()})
 	box := l.newSandbox()
 	defer box.Close()
 	f, closeTable, err := build(c, l, box, log)
@@ -59,7 +59,7 @@ func run(ctx context.Context, lookup func(string) string, out io.Writer) error {
 	}
 	defer func() { _ = closeTable.Close() }()
 
-	l.greet(out, c, box)
+	l.greet(out, c)
 	ctx, stop := context.WithCancel(ctx)
 	simulated := trigger.Function{HTTP: onlyLocalhost(l.sandbox, l.sandboxURL(), box)}
 	parts := []func() error{

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"bindery/shared/sandbox"
 	"bindery/shared/secret"
 )
 
@@ -59,12 +61,6 @@ func buildBinary(binary, folder string) error {
 	return nil
 }
 
-// sample is a sample token of the greeting.
-type sample struct {
-	platform, title, address, username, organization string
-	token                                            secret.Text
-}
-
 // process is a running Bindery.
 type process struct {
 	t       testing.TB
@@ -72,14 +68,14 @@ type process struct {
 	url     string // Bindery's address in the greeting
 	sandbox string
 	data    string
-	samples []sample
+	samples []sandbox.Sample // those with a token
 
 	stderr bytes.Buffer // read it only when ended is closed
 	ended  chan struct{}
 	err    error // with which the process ended
 
 	mu      sync.Mutex
-	log     []string      // every line without the greeting's sample tokens
+	log     []string
 	secrets []secret.Text // what must not be in the log
 }
 
@@ -114,8 +110,13 @@ func start(t testing.TB, data string, settings ...string) *process {
 		<-p.ended
 		t.Fatalf("it ended before its greeting was complete: %v: %s", p.err, p.stderr.String())
 	}
-	for _, s := range p.samples {
-		p.hide(s.token)
+	box := sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader, URL: p.sandbox})
+	defer box.Close()
+	for _, s := range box.Samples() {
+		if !s.Token.Empty() {
+			p.samples = append(p.samples, s)
+			p.hide(s.Token)
+		}
 	}
 	return p
 }
@@ -127,15 +128,13 @@ func (p *process) read(out io.Reader, greeted chan<- bool) {
 	greeting := true
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
-		if !greeting || !strings.HasPrefix(line, "token ") {
-			p.mu.Lock()
-			p.log = append(p.log, line)
-			p.mu.Unlock()
-		}
+		p.mu.Lock()
+		p.log = append(p.log, line)
+		p.mu.Unlock()
 		if greeting {
 			p.greeting(line)
 		}
-		if greeting && strings.HasPrefix(line, "Stop with Ctrl-C") {
+		if greeting && p.url != "" {
 			greeting = false
 			greeted <- true
 		}
@@ -159,22 +158,6 @@ func (p *process) greeting(line string) {
 	after("The sandbox is at", &p.sandbox)
 	p.sandbox, _, _ = strings.Cut(p.sandbox, " ")
 	after("Data is kept in", &p.data)
-	if platform, title, ok := strings.Cut(line, ": "); ok && !strings.Contains(platform, " ") {
-		p.samples = append(p.samples, sample{platform: platform, title: title})
-		return
-	}
-	if len(p.samples) == 0 {
-		return
-	}
-	s := &p.samples[len(p.samples)-1]
-	var token string
-	after("address ", &s.address)
-	after("user name ", &s.username)
-	after("organization ", &s.organization)
-	after("token ", &token)
-	if token != "" {
-		s.token = secret.New(token)
-	}
 }
 
 // hide adds a secret that the log must not have.

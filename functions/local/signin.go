@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,13 +54,26 @@ func (l laptop) addSignIn(mux *http.ServeMux, c config.Config) error {
 	return nil
 }
 
+// parameters are those of /dev/token, in the words that a reply to a wrong one lists them in.
+const parameters = `
+
+The parameters of /dev/token, all optional:
+  user       who signs in; default alice
+  account    the user's account; default acme
+  scope      some of bindery.read, bindery.write, bindery.credential and
+             bindery.repositories, separated by spaces; default all
+  instances  the only instances that the token is for, as region/id,
+             separated by commas; default all of the account
+  ttl        for how long the token is valid, as seconds or like 90s or 8h; default 1h
+`
+
 // token replies with a JWT as plain text. Without parameters it is for alice of acme, with every
 // scope, for an hour.
 func (s signIn) token(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	claims, err := s.claims(r.URL.Query())
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		http.Error(w, err.Error()+parameters, http.StatusBadRequest)
 		return
 	}
 	signed, err := s.sign(claims)
@@ -72,20 +86,30 @@ func (s signIn) token(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s signIn) claims(q url.Values) (map[string]any, error) {
+	for name := range q {
+		if !slices.Contains([]string{"user", "account", "scope", "instances", "ttl"}, name) {
+			return nil, fmt.Errorf("there is no parameter %.40q", name)
+		}
+	}
 	ttl, err := time.ParseDuration(cmp.Or(q.Get("ttl"), "1h"))
 	if err != nil {
 		if ttl, err = time.ParseDuration(q.Get("ttl") + "s"); err != nil {
 			return nil, fmt.Errorf("ttl is a number of seconds, or a time like 90s or 8h")
 		}
 	}
-	allScopes := strings.Join([]string{
+	scopes := []string{
 		api.ScopeRead, api.ScopeWrite, api.ScopeCredential, api.ScopeRepositories,
-	}, " ")
+	}
+	for scope := range strings.FieldsSeq(q.Get("scope")) {
+		if !slices.Contains(scopes, scope) {
+			return nil, fmt.Errorf("there is no scope %.40q", scope)
+		}
+	}
 	claims := map[string]any{
 		"iss":          s.issuer,
 		"aud":          s.audience,
 		"sub":          cmp.Or(q.Get("user"), "alice"),
-		"scope":        cmp.Or(q.Get("scope"), allScopes),
+		"scope":        cmp.Or(q.Get("scope"), strings.Join(scopes, " ")),
 		"iat":          s.now().Unix(),
 		"exp":          s.now().Add(ttl).Unix(),
 		s.accountClaim: cmp.Or(q.Get("account"), "acme"),

@@ -69,15 +69,23 @@ func TestTheSignInsParametersSetTheClaims(t *testing.T) {
 		})
 	}
 	who := p.signIn(url.Values{"user": {"王芳"}})
-	p.call(http.MethodPut, bindings+"/gitlab", who, p.sample("gitlab", "good").form())
+	p.call(http.MethodPut, bindings+"/gitlab", who, form(p.sample("gitlab", "good")))
 	got := p.call(http.MethodGet, bindings, who, nil)
 	if !strings.Contains(string(got.body), `"boundBy":"王芳"`) {
 		t.Error("the binding is not said to be the user's who was signed in")
 	}
-	for _, ttl := range []string{"soon", "1 h", "99999999999999999999"} {
-		got := p.call(http.MethodGet, "/dev/token?ttl="+url.QueryEscape(ttl), secret.Text{}, nil)
+	for _, wrong := range []url.Values{
+		only("ttl", "soon"), only("ttl", "1 h"), only("ttl", "99999999999999999999"),
+		only("scopes", "bindery.read"), only("scope", "bindery.read admin"), only("tenant", "acme"),
+	} {
+		got := p.call(http.MethodGet, "/dev/token?"+wrong.Encode(), secret.Text{}, nil)
 		if got.status != http.StatusBadRequest {
-			t.Errorf("ttl=%s answers %d, want 400", ttl, got.status)
+			t.Errorf("%v answers %d, want 400", wrong, got.status)
+		}
+		for _, name := range []string{"user", "account", "scope", "instances", "ttl"} {
+			if !strings.Contains(string(got.body), "\n  "+name+" ") {
+				t.Errorf("the reply to %v doesn't list %s", wrong, name)
+			}
 		}
 	}
 }

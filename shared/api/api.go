@@ -79,7 +79,6 @@ type API struct {
 	bindLimiter       *auth.RateLimiter
 	credentialLimiter *auth.RateLimiter
 	repositoryLimiter *auth.RateLimiter
-	deliveryLimiter   *auth.RateLimiter // by the id of the webhook
 }
 
 // Dependencies are what [Open] needs besides the configuration.
@@ -107,8 +106,8 @@ type Openers struct {
 	Apps func(config.Config, *alibabacloud.InvocationCredentials) Apps
 }
 
-// Open opens them and returns the API, which logs to log, and the closer of the table. Close that
-// when the last request has ended. The credentials may be nil if there are no invocations.
+// Open opens them and returns the API, which logs to log, and the closer of table and vault. Close
+// that when the last request has ended. The credentials may be nil if there are no invocations.
 func (o Openers) Open(
 	c config.Config, credentials *alibabacloud.InvocationCredentials, log *slog.Logger,
 ) (*API, io.Closer, error) {
@@ -122,6 +121,9 @@ func (o Openers) Open(
 		if d.Vault, err = o.Vault(c, credentials); err != nil {
 			return nil, nil, errors.Join(err, closer.Close())
 		}
+		if sealed, ok := d.Vault.(io.Closer); ok {
+			closer = closers{sealed, closer}
+		}
 	}
 	if o.Apps != nil {
 		d.Apps = o.Apps(c, credentials)
@@ -131,6 +133,17 @@ func (o Openers) Open(
 		return nil, nil, errors.Join(err, closer.Close())
 	}
 	return a, closer, nil
+}
+
+// closers are closed together.
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var errs []error
+	for _, one := range c {
+		errs = append(errs, one.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Routes adds one function's routes: [Status], [TokenBind] and so on.
@@ -206,7 +219,6 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		bindLimiter:       auth.NewRateLimiter(bindsPerMinute, d.Now),
 		credentialLimiter: auth.NewRateLimiter(credentialsPerMinute, d.Now),
 		repositoryLimiter: auth.NewRateLimiter(looksPerMinute, d.Now),
-		deliveryLimiter:   auth.NewRateLimiter(deliveriesPerMinute, d.Now),
 	}, nil
 }
 

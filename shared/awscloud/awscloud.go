@@ -2,7 +2,8 @@
 // Lambda everything is in a few variables, and the library's own search in files, profiles and
 // metadata services costs milliseconds of each cold start.
 //
-// The operations are left to the packages that call them: table/dynamo and vault/secretsmanager.
+// The operations are left to the packages that call them: table/dynamo, vault/secretsmanager and
+// vault/awskms.
 package awscloud
 
 import (
@@ -25,6 +26,7 @@ import (
 const (
 	DynamoDB       = "DYNAMODB"
 	SecretsManager = "SECRETS_MANAGER"
+	KMS            = "KMS"
 )
 
 // These variables are set by Lambda, except the endpoints; for a service that was started for a

@@ -9,8 +9,8 @@ import (
 const tagLength = 12
 
 // RepositoryKey returns the key by which callers name a repository of the binding's user. It
-// follows the platform's id, so a rename doesn't change it, and it holds for this binding and this
-// identity only.
+// follows the platform's id, so a rename changes it only at Gitee, and it holds for this binding
+// and this identity only.
 func RepositoryKey(b Record, id string) string { return seal(id, repositoryScope(b)) }
 
 // RepositoryID returns the platform's id of a repository from its key, and whether the key is one

@@ -87,6 +87,9 @@ type Subscription struct {
 
 	Health  SubscriptionHealth `json:"health"`
 	Problem *problem.Problem   `json:"problem,omitempty"`
+	// Refused is a merge request that the platform refused to tell of; nil if it tells of them. What
+	// deliveries say of such is not forwarded.
+	Refused *RefusedMerge `json:"refused,omitempty"`
 	// Held says that deliveries are refused until a sync has found that the binding's user may
 	// administer the repository: the binding was bound again.
 	Held bool `json:"held,omitempty"`
@@ -110,8 +113,9 @@ type Subscription struct {
 	EventCount int64 `json:"eventCount,omitempty"`
 	// Seen are the ids of the last events, oldest first, at most [MaxSeen].
 	Seen []string `json:"seen,omitempty"`
-	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads]. Those
-	// of all refs are in a row of their own: see [Heads].
+	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads], and the
+	// states of [MaxMergeStates] merge requests. The heads of all refs are in a row of their own: see
+	// [Heads].
 	Heads []Head `json:"heads,omitempty"`
 	// Lease is until when one invocation forwards the events of this subscription; zero: none does.
 	Lease time.Time `json:"lease,omitzero"`
@@ -121,6 +125,22 @@ type Subscription struct {
 	// Attributes are the row's attributes that this version does not know, in the store's own type.
 	Attributes any `json:"-"`
 	unknown    unknownFields
+}
+
+// RefusedMerge is a merge request that the token or its user may not read.
+type RefusedMerge struct {
+	Number  string           `json:"number"`
+	Problem *problem.Problem `json:"problem"` // [problem.MergesForbidden]
+}
+
+// NewRefusedMerge returns a merge request of which the platform with a title refuses to tell. why is
+// its [problem.WebhooksForbidden].
+func NewRefusedMerge(number, title string, why error) *RefusedMerge {
+	p := problem.New(problem.MergesForbidden).With("platform", title)
+	if cause := problem.Of(why); cause.Reason == "scope" {
+		p = p.Because("scope").With("missing", cause.Params["missing"])
+	}
+	return &RefusedMerge{Number: number, Problem: p}
 }
 
 // Head is a ref and the commit that it points at; or a merge request whose deliveries aren't signed
@@ -134,10 +154,15 @@ const (
 	// MaxSeen is how many ids of events a subscription remembers. An older delivery that comes again
 	// doesn't fit the ref's head, and the platform is asked.
 	MaxSeen = 64
-	// MaxRecentHeads is how many heads a subscription's row has.
-	MaxRecentHeads = 64
-	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones are
-	// left to the next sync, which sees the heads.
+	// MaxRecentHeads is how many heads of refs a subscription's row has. The run moves older ones to
+	// [Heads] before there are as many; changes of further refs are left to the next sync.
+	MaxRecentHeads = 128
+	// MaxMergeStates is how many states of merge requests a row has. Older ones are forgotten.
+	MaxMergeStates = 32
+	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones of refs
+	// are left to the next sync, which sees the heads. It doesn't see merge requests: the platform is
+	// asked to send those again. Bitbucket does, twice and at once; on GitHub and GitLab a user can, who
+	// sees that the delivery failed; of Gitee and Codeup it isn't known.
 	MaxWaiting = 64
 	// MaxLogged is how many events the log of a subscription keeps: the last ones.
 	MaxLogged = 500
@@ -148,18 +173,12 @@ const (
 type SubscriptionEntry struct {
 	Version string `json:"-"`
 
-	Binding      Key    `json:"binding"`
+	Binding Key `json:"binding"`
+	// RepositoryID is the part of the platform's id that a rename doesn't change.
 	RepositoryID string `json:"repositoryId"`
 	Subscription string `json:"subscription"` // its ID
 
 	Attributes any `json:"-"`
-}
-
-// Heads are the heads of a subscription's refs, as the last sync left them: what has been told to
-// the receiver. They are a hint for the next sync.
-type Heads struct {
-	Subscription string `json:"subscription"`
-	List         []Head `json:"list"` // sorted by Ref
 }
 
 // EventState says what has become of an event.
@@ -247,6 +266,14 @@ func (e SourceEvent) OrderKey() string {
 
 // Subscribes reports whether a subscription asks for a kind.
 func (s Subscription) Subscribes(kind SourceKind) bool { return slices.Contains(s.Kinds, kind) }
+
+// Refuse notes that a platform refuses to tell of a merge request, or tells of them if r is nil. A
+// health that is not broken shows a refusal.
+func (s *Subscription) Refuse(r *RefusedMerge) {
+	if s.Refused = r; r != nil && s.Health != SubscriptionBroken {
+		s.Health, s.Problem = SubscriptionDegraded, r.Problem
+	}
+}
 
 // plainSubscription is a type without methods, which encoding/json would call without end.
 type plainSubscription Subscription

@@ -50,6 +50,14 @@ type Config struct {
 	Table string
 	// SecretPrefix begins the name of every secret in the cloud (BINDERY_SECRET_PREFIX).
 	SecretPrefix string
+	// Vaults are the kinds of vaults that have secrets (BINDERY_VAULT): one, or two while secrets move.
+	// New secrets are stored in the first. None is [NativeVault].
+	Vaults []string
+	// VaultTable is the name of the table of sealed secrets in the cloud (BINDERY_VAULT_TABLE).
+	VaultTable string
+	// WrappingKeys are the keys of the cloud's key service that wrap the data keys of the envelope
+	// vault (BINDERY_WRAPPING_KEYS). The first wraps, all unwrap.
+	WrappingKeys []string
 	// OAuthApps is the vault name of the OAuth apps (BINDERY_OAUTH_APPS), on a laptop the path of
 	// a file with the same JSON: {platform: {clientId, clientSecrets: [newest, …]}}. Empty: no
 	// platform can be bound by OAuth.
@@ -84,6 +92,12 @@ type Config struct {
 	// Port is the laptop's port (PORT). 0 takes any that is free.
 	Port int
 }
+
+// The kinds of vaults.
+const (
+	NativeVault   = "native"   // the cloud's secrets manager, or the laptop's folder
+	EnvelopeVault = "envelope" // a table of sealed secrets
+)
 
 // OIDC configures the issuer of the callers' tokens. None of it is discovered.
 type OIDC struct {

@@ -49,12 +49,13 @@ func TestDefaultsFillWhatIsNotSet(t *testing.T) {
 	got := []string{
 		c.PublicURL, c.ConsoleURL, c.OIDC.Issuer, c.OIDC.Audience, c.OIDC.JWKSURL,
 		c.OIDC.ClientID, c.AccountClaim, c.InstanceClaim, c.Instances, c.ACRAccount, c.Table,
-		c.SecretPrefix, c.OAuthApps, c.EventsURL, c.Data, fmt.Sprint(c.Port),
+		c.SecretPrefix, c.OAuthApps, c.EventsURL, c.Data, fmt.Sprint(c.Port), fmt.Sprint(c.Vaults),
+		c.VaultTable,
 	}
 	want := []string{
 		"https://bindery.example.com", "https://console.example.com", "https://login.example.com/",
 		"bindery", "https://login.example.com/keys?v=1", "", "account", "instances", `{"acme":[]}`,
-		"", "bindery", "bindery/", "", "", "data", "8080",
+		"", "bindery", "bindery/", "", "", "data", "8080", "[native]", "bindery_vault",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -94,6 +95,33 @@ func TestEveryMistakeIsReportedAtOnceInALineThatNamesItsVariable(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestVaultsAndTheirKeys(t *testing.T) {
+	for value, want := range map[string]string{
+		"native": "[native]", "envelope": "[envelope]",
+		"envelope+native": "[envelope native]", "native+envelope": "[native envelope]",
+	} {
+		if got := fmt.Sprint(mustRead(t, "BINDERY_VAULT", value).Vaults); got != want {
+			t.Errorf("%s is read as %s, want %s", value, got, want)
+		}
+	}
+	keys := mustRead(t, "BINDERY_WRAPPING_KEYS", "arn:aws:kms:eu-1:1:key/a-1, key-2").WrappingKeys
+	if want := []string{"arn:aws:kms:eu-1:1:key/a-1", "key-2"}; !slices.Equal(keys, want) {
+		t.Errorf("the keys are %q, want %q", keys, want)
+	}
+	for name, values := range map[string][]string{
+		"BINDERY_VAULT": {"kms", "envelope+envelope", "native,envelope", "Envelope"},
+		"BINDERY_WRAPPING_KEYS": {
+			",", "alias/bindery", "arn:aws:kms:eu-1:1:alias/bindery", `key-1"`, "key-1;key-2",
+		},
+	} {
+		for _, value := range values {
+			if _, err := read(t, name, value); err == nil || !strings.HasPrefix(err.Error(), name+" ") {
+				t.Errorf("%s=%s: got %v, want an error", name, value, err)
+			}
+		}
 	}
 }
 

@@ -175,11 +175,39 @@ func line(f field) set {
 }
 
 // tableName accepts names that DynamoDB or Tablestore accepts; each refuses the other's.
-func tableName(c *Config, value string) error {
-	if len(value) < 3 || len(value) > 255 || !only(value, signs+"_.-") {
-		return errors.New("isn't 3 to 255 letters, digits or _.-")
+func tableName(f field) set {
+	return func(c *Config, value string) error {
+		if len(value) < 3 || len(value) > 255 || !only(value, signs+"_.-") {
+			return errors.New("isn't 3 to 255 letters, digits or _.-")
+		}
+		*f(c) = value
+		return nil
 	}
-	c.Table = value
+}
+
+// vaults accepts a kind of vault, or both.
+func vaults(c *Config, value string) error {
+	switch value {
+	case NativeVault, EnvelopeVault,
+		NativeVault + "+" + EnvelopeVault, EnvelopeVault + "+" + NativeVault:
+		c.Vaults = strings.Split(value, "+")
+		return nil
+	}
+	return errors.New("is none of native, envelope, envelope+native and native+envelope")
+}
+
+// wrappingKeys accepts names of keys. An alias may point at another key tomorrow, and a row names
+// the key that its data key needs.
+func wrappingKeys(c *Config, value string) error {
+	c.WrappingKeys = list(value)
+	if len(c.WrappingKeys) == 0 {
+		return errors.New("lists nothing")
+	}
+	for _, key := range c.WrappingKeys {
+		if !only(key, signs+":/_.-") || strings.Contains(key, "alias/") {
+			return errors.New("holds something other than the ids or ARNs of keys, which aliases are not")
+		}
+	}
 	return nil
 }
 
@@ -208,8 +236,13 @@ func catalogue(c *Config, value string) error {
 	return nil
 }
 
+// list takes a list apart whose entries are separated by commas or spaces.
+func list(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
 func privateHosts(c *Config, value string) error {
-	entries := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	entries := list(value)
 	if len(entries) == 0 {
 		return errors.New("lists nothing")
 	}

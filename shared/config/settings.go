@@ -133,7 +133,33 @@ func storage() []setting {
 				Name: "BINDERY_TABLE", Default: "bindery", Example: "bindery",
 				Meaning: "Name of the table in the cloud.",
 			},
-			set: tableName,
+			set: tableName(func(c *Config) *string { return &c.Table }),
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_VAULT", Default: NativeVault, Example: EnvelopeVault,
+				Meaning: "Where tokens are stored: native for the cloud's secrets manager or the " +
+					"laptop's folder, envelope for a table of sealed tokens. While tokens move, both: " +
+					"envelope+native or native+envelope, the one for new tokens first.",
+			},
+			set: vaults,
+		},
+		{
+			Variable: Variable{
+				Name: "BINDERY_VAULT_TABLE", Default: "bindery_vault", Example: "bindery_vault",
+				Meaning: "Name of the table of sealed tokens in the cloud, for BINDERY_VAULT=envelope.",
+			},
+			set: tableName(func(c *Config) *string { return &c.VaultTable }),
+		},
+		{
+			Variable: Variable{
+				Name:    "BINDERY_WRAPPING_KEYS",
+				Example: "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+				Meaning: "Keys of the cloud's key service for BINDERY_VAULT=envelope, by ARN or id, " +
+					"separated by commas or spaces: the first wraps data keys, all unwrap them. A laptop " +
+					"wraps them with the key of its vault.",
+			},
+			set: wrappingKeys,
 		},
 		{
 			Variable: Variable{

@@ -19,27 +19,31 @@ import (
 	"bindery/shared/testkit"
 )
 
-// laptopBinary builds functions/local once, with the race detector if the tests have it.
-func (s *artifacts) laptopBinary(t *testing.T) string {
+// laptopBinary builds functions/local once with these flags.
+func (s *artifacts) laptopBinary(t *testing.T, flags ...string) string {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.laptop != "" {
-		return s.laptop
+	binary := filepath.Join(s.dir, strings.Join(append([]string{"local"}, flags...), ""))
+	if _, err := os.Stat(binary); err == nil {
+		return binary
 	}
-	binary := filepath.Join(s.dir, "local")
-	args := []string{"build", "-buildvcs=false", "-o", binary}
-	if info, ok := debug.ReadBuildInfo(); ok &&
-		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race")
-	}
+	args := append([]string{"build", "-buildvcs=false", "-o", binary}, flags...)
 	build := exec.Command("go", append(args, "./functions/local")...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v: %s", build, err, out)
 	}
-	s.laptop = binary
 	return binary
+}
+
+// raceFlag returns the race detector's flag, if the tests have it.
+func raceFlag() []string {
+	if info, ok := debug.ReadBuildInfo(); ok &&
+		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return []string{"-race"}
+	}
+	return nil
 }
 
 // startLaptop runs functions/local as a user does, and returns the origins of Bindery and of its
@@ -47,7 +51,7 @@ func (s *artifacts) laptopBinary(t *testing.T) string {
 func startLaptop(t *testing.T) (bindery, platforms string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	process := exec.CommandContext(ctx, built.laptopBinary(t))
+	process := exec.CommandContext(ctx, built.laptopBinary(t, raceFlag()...))
 	data := t.TempDir()
 	process.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + data, "PORT=0", "BINDERY_DATA=" + data,
@@ -64,7 +68,7 @@ func startLaptop(t *testing.T) (bindery, platforms string) {
 	}
 	lines := bufio.NewScanner(out)
 	late := time.AfterFunc(pageTimeout, cancel)
-	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Stop with") {
+	for bindery == "" && lines.Scan() {
 		line := strings.Fields(lines.Text())
 		switch {
 		case strings.HasPrefix(lines.Text(), "Bindery is at"):

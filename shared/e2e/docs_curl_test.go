@@ -2,31 +2,24 @@ package e2e_test
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-)
+	"time"
 
-// buildLaptop builds functions/local and returns its binary.
-func buildLaptop(t *testing.T) (binary string) {
-	t.Helper()
-	binary = filepath.Join(t.TempDir(), "local")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./functions/local")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
-	}
-	return binary
-}
+	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
+)
 
 // laptopProcess is a running process of the laptop.
 type laptopProcess struct {
@@ -74,11 +67,11 @@ func (p *laptopProcess) end(signal os.Signal) error {
 	return p.command.Wait()
 }
 
-// startLaptopProcess builds functions/local, runs it on free ports in a folder of its own, and
+// startLaptopProcess runs functions/local on free ports in a folder of its own, and
 // returns the ports of Bindery and of the sandbox. The settings are variables of its environment.
 func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) {
 	t.Helper()
-	p := runLaptop(t, buildLaptop(t), t.TempDir(), settings...)
+	p := runLaptop(t, built.laptopBinary(t), t.TempDir(), settings...)
 	t.Cleanup(func() {
 		if err := p.end(syscall.SIGTERM); err != nil {
 			t.Errorf("the laptop's process ended with %v", err)
@@ -88,17 +81,12 @@ func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) 
 }
 
 // TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with
-// only the ports changed, and compares each reply with the block of JSON after it.
+// only the ports changed, and compares each reply with the block of JSON after it. Then the samples are as they were.
 func TestDocsCurlWorksAsPasted(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	testkit.Program(t, "curl")
 	for _, name := range readmes {
 		t.Run(name, func(t *testing.T) {
-			own, sandbox := startLaptopProcess(t)
+			own, platforms := startLaptopProcess(t)
 			const border = "\n--- the next block ---\n"
 			script, wanted := "set -eu\n", []string{}
 			all := codeBlocks(document(t, name))
@@ -117,7 +105,7 @@ func TestDocsCurlWorksAsPasted(t *testing.T) {
 				t.Fatalf("%s has %d blocks with curl in them, which can't be all", name, len(wanted))
 			}
 			ports := strings.NewReplacer("localhost:8080", "localhost:"+own,
-				"127.0.0.1:8081", "127.0.0.1:"+sandbox)
+				"127.0.0.1:8081", "127.0.0.1:"+platforms)
 			shell := exec.CommandContext(t.Context(), "bash", "-c", ports.Replace(script))
 			shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 			out, err := shell.Output()
@@ -131,7 +119,33 @@ func TestDocsCurlWorksAsPasted(t *testing.T) {
 				}
 				wantAnswer(t, fmt.Sprintf("block %d of %s", i+1, name), answers[i], ports.Replace(want))
 			}
+			wantSamplesUsable(t, own, platforms)
 		})
+	}
+}
+
+// wantSamplesUsable expects that the README's instance is bound, and that each sample token on the
+// sandbox's page still has the result that the page says.
+func wantSamplesUsable(t *testing.T, own, platforms string) {
+	t.Helper()
+	c := &laptopClient{t: t, own: "http://localhost:" + own, sandbox: "http://127.0.0.1:" + platforms}
+	c.signIn()
+	bound := c.call(http.MethodGet, "/v1/bindings?status=bound", nil, http.StatusOK)
+	if !strings.Contains(bound.text, `"cri-acme-prod"`) {
+		t.Error("afterwards the instance is not bound")
+	}
+	box := sandbox.New(sandbox.Options{Now: time.Now, Random: rand.Reader})
+	defer box.Close()
+	for _, s := range box.Samples() {
+		if s.Token.Empty() {
+			continue
+		}
+		status := http.StatusOK
+		if strings.HasPrefix(s.Expect.English, "refused") {
+			status = http.StatusUnprocessableEntity
+		}
+		c.call(http.MethodPut, "/v1/instances/cn-shanghai/crp-acme-dev/bindings/"+string(s.Platform),
+			c.form(s), status)
 	}
 }
 

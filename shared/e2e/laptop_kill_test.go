@@ -34,7 +34,7 @@ type killedLaptop struct {
 
 func newKilledLaptop(t *testing.T, settings ...string) *killedLaptop {
 	t.Helper()
-	l := &killedLaptop{t: t, binary: buildLaptop(t), folder: t.TempDir()}
+	l := &killedLaptop{t: t, binary: built.laptopBinary(t), folder: t.TempDir()}
 	port := freePorts(t)
 	l.settings = append([]string{fmt.Sprint("PORT=", port)}, settings...)
 	l.client = &laptopClient{t: t, own: fmt.Sprint("http://localhost:", port)}

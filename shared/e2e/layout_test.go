@@ -86,8 +86,13 @@ var importRules = []importRule{
 		"shared/table", "shared/table/*",
 	}},
 	{"shared/vault/selected", []string{
-		"shared/alibabacloud", "shared/awscloud", "shared/config", "shared/vault", "shared/vault/*",
+		"shared/alibabacloud", "shared/awscloud", "shared/binding/ledger", "shared/config",
+		"shared/table/selected", "shared/vault", "shared/vault/*",
 	}},
+	{"shared/vault/envelope", []string{
+		"shared/binding", "shared/table", "shared/table/engine", "shared/vault",
+	}},
+	{"shared/vault/vaulttest", []string{"shared/table", "shared/table/engine", "shared/vault"}},
 	{"shared/table/engine", []string{"shared/binding", "shared/table"}},
 	{"shared/table/tabletest", []string{"shared/binding", "shared/binding/ledger", "shared/table"}},
 	{"shared/table/*", []string{

@@ -22,6 +22,7 @@ import (
 
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/platform"
+	"bindery/shared/testkit"
 )
 
 // eventsSecret signs what the receivers of these tests get.
@@ -156,18 +157,23 @@ func (c *laptopClient) call(method, path string, body any, want ...int) reply {
 
 const laptopBindings = "/v1/instances/cn-hangzhou/cri-acme-prod/bindings/"
 
+// form returns the fields that a user enters for a sample.
+func (c *laptopClient) form(s sandbox.Sample) object {
+	form := object{"username": s.Username, "token": s.Token.Reveal()}
+	if s.Address != "" {
+		form["address"] = c.sandbox + pathOf(s.Address)
+	}
+	if s.Organization != "" {
+		form["organization"] = s.Organization
+	}
+	return form
+}
+
 // bind binds a platform as alice: by the sample token, or by consent as a browser does.
 func (c *laptopClient) bind(name sandbox.Platform) {
 	c.t.Helper()
 	if name == sandbox.Codeup || name == sandbox.GitLab {
-		s := sample(c.t, name, "good")
-		form := object{"username": s.Username, "token": s.Token.Reveal()}
-		if s.Address != "" {
-			form["address"] = c.sandbox + pathOf(s.Address)
-		}
-		if s.Organization != "" {
-			form["organization"] = s.Organization
-		}
+		form := c.form(sample(c.t, name, "good"))
 		c.call(http.MethodPut, laptopBindings+string(name), form, http.StatusOK)
 		return
 	}
@@ -239,7 +245,7 @@ func (c *laptopClient) hello(name sandbox.Platform) string {
 // TestAPushReachesTheReceiverOnceAtAllFivePlatforms runs the laptop's process, real git, and a
 // receiver that knows only Standard Webhooks.
 func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
-	requireGit(t)
+	testkit.Program(t, "git")
 	address, events := startReceiver(t)
 	c := newLaptopClient(t, "BINDERY_EVENTS_URL="+address, "BINDERY_EVENTS_SECRET="+eventsSecret)
 	for _, name := range []sandbox.Platform{
@@ -287,17 +293,6 @@ func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
 			t.Errorf("%s: one event more: %+v", name, e)
 		default:
 		}
-	}
-}
-
-// requireGit skips the test on a machine without git.
-func requireGit(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
 	}
 }
 

@@ -9,6 +9,7 @@ const (
 	ReceiverMissing     Code = "receiver_missing"
 	WebhooksForbidden   Code = "webhooks_forbidden"
 	WebhooksFull        Code = "webhooks_full"
+	MergesForbidden     Code = "merges_forbidden"
 	RepositoryArchived  Code = "repository_archived"
 	WebhookLost         Code = "webhook_lost"
 	WebhookDisabled     Code = "webhook_disabled"
@@ -87,6 +88,34 @@ func subscriptions() map[Code]entry {
 						"请 {platform} 的管理员在出站请求设置中允许 Webhook 请求该地址，然后立即同步。",
 						"Ask {platform}'s administrator to allow webhooks to send to the address, in the " +
 							"settings of outbound requests, and then sync now.",
+					},
+				},
+			},
+		},
+		MergesForbidden: {
+			status: http.StatusForbidden,
+			title:  text{"无权读取合并请求", "Merge requests may not be read"},
+			detail: text{
+				"已绑定的用户不能在 {platform} 上读取该代码仓库的合并请求，因此合并请求的事件不会转发。推送和标签不受影响。",
+				"The bound user may not read the repository's merge requests on {platform}, so nothing of " +
+					"them is forwarded. Pushes and tags are.",
+			},
+			remedy: text{
+				"请在平台上授予该用户读取合并请求的权限，或绑定一个有此权限的用户，然后立即同步；或取消订阅合并请求。",
+				"Let the user read merge requests on the platform, or bind a user who may, and then sync now; " +
+					"or subscribe without merge requests.",
+			},
+			reasons: map[string]more{
+				"scope": {
+					detail: text{
+						"令牌缺少在 {platform} 上读取合并请求的权限：{missing}。因此合并请求的事件不会转发。推送和标签不受影响。",
+						"The token lacks the permission to read merge requests on {platform}, {missing}, so " +
+							"nothing of them is forwarded. Pushes and tags are.",
+					},
+					remedy: text{
+						"请使用带有该权限的令牌重新绑定，然后立即同步；或取消订阅合并请求。",
+						"Bind again with a token that has the permission, and then sync now; or subscribe " +
+							"without merge requests.",
 					},
 				},
 			},

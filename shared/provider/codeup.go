@@ -27,7 +27,7 @@ func codeupRegistration() Registration {
 	return Registration{
 		Name: Codeup,
 		Origins: []Origin{
-			{"BINDERY_CODEUP_URL", "Codeup", "https://codeup.aliyun.com"},
+			{"BINDERY_CODEUP_URL", "Codeup", codeupSite},
 			{"BINDERY_CODEUP_API_URL", "Codeup's API", "https://openapi-rdc.aliyuncs.com"},
 		},
 		New: func(e Environment) Platform {
@@ -67,8 +67,18 @@ func codeupDialect() dialect {
 	}
 }
 
-// codeupTokens is the page where users create and delete their tokens.
-const codeupTokens = "https://account-devops.aliyun.com/settings/personalAccessToken"
+// codeupSite is the central edition.
+const codeupSite = "https://codeup.aliyun.com"
+
+// tokensURL returns the page where users create and delete their tokens. The central edition has a
+// host of its own for it.
+func (p *codeup) tokensURL() string {
+	const page = "/settings/personalAccessToken"
+	if p.site == codeupSite {
+		return "https://account-devops.aliyun.com" + page
+	}
+	return p.site + page
+}
 
 // Describe implements [Platform]: Codeup needs a clone account and a token; the rest is optional.
 func (p *codeup) Describe() Description {
@@ -81,7 +91,7 @@ func (p *codeup) Describe() Description {
 		Scopes: []string{
 			mayMembers, mayDepartments, mayRepositories, mayBranches, mayTags, mayWriteHooks,
 		},
-		TokenURL: codeupTokens,
+		TokenURL: p.tokensURL(),
 	}
 }
 
@@ -236,7 +246,7 @@ func (p *codeup) organization(ctx context.Context, token secret.Text, last strin
 func (p *codeup) Revoke(context.Context, App, Credential) error { return ErrNoRevoke }
 
 // RevokeURL implements [Platform]: the page of the user's own tokens.
-func (p *codeup) RevokeURL(string) string { return codeupTokens }
+func (p *codeup) RevokeURL(string) string { return p.tokensURL() }
 
 func (p *codeup) get(token secret.Text, path string) call {
 	return call{address: p.api + path, auth: authHeader{"x-yunxiao-token", token}}

@@ -209,6 +209,19 @@ func TestD9_ACloneAddressLeadsOnlyToCodeup(t *testing.T) {
 	}
 }
 
+func TestCodeupsTokensAreOnAHostOfTheirOwn(t *testing.T) {
+	const page = "/settings/personalAccessToken"
+	for site, want := range map[string]string{
+		codeupSite:               "https://account-devops.aliyun.com" + page,
+		"https://codeup.example": "https://codeup.example" + page,
+	} {
+		p := &codeup{client: &client{}, site: site}
+		if got := p.Describe().TokenURL; got != want || p.RevokeURL("") != want {
+			t.Errorf("the page of %s is %s, want %s", site, got, want)
+		}
+	}
+}
+
 func TestCodeupRefusals(t *testing.T) {
 	invalid := canned{status: 401, body: `{"errorCode":"InvalidTokenError"}`}
 	expired := canned{status: 401, body: `{"errorCode":"ExpiredTokenError"}`}

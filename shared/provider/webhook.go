@@ -169,13 +169,17 @@ type Delivery struct {
 	Changes []Change
 }
 
-// SameRepository reports whether two ids are of the same repository of a platform. Those of Gitee
-// also have the path, which a rename changes.
-func SameRepository(a, b string) bool {
-	x, _, _ := strings.Cut(a, "/")
-	y, _, _ := strings.Cut(b, "/")
-	return a == b || x == y && numeric(x)
+// StableID returns the part of a repository's id that a rename doesn't change. That is the id
+// itself, but for Gitee, whose ids also have the path.
+func StableID(id string) string {
+	if number, _, ok := strings.Cut(id, "/"); ok && numeric(number) {
+		return number
+	}
+	return id
 }
+
+// SameRepository reports whether two ids are of the same repository of a platform.
+func SameRepository(a, b string) bool { return StableID(a) == StableID(b) }
 
 // findWebhook looks for a webhook in a list: for the id or, if id is "" or there is none with it,
 // for exactly the URL. fetch returns a page of the list, and whether there is another.

@@ -77,7 +77,10 @@ func TestGitHubShowsTheAccountPickerForThePrompt(t *testing.T) {
 	w, b := newOAuthWorld(t), oauthBrowser(t)
 	address := w.authorizeURL(GitHub, url.Values{"prompt": {"select_account"}})
 	press(t, b, address, "login:alice")
-	testkit.Want(t, "picker", strings.Contains(open(t, b, address).text, "login-bob"), true)
+	picker := open(t, b, address).text
+	testkit.Want(t, "who is signed in", strings.Contains(picker, `id="continue"`), true)
+	testkit.Want(t, "another", strings.Contains(picker, "login-bob"), true)
+	testkit.Want(t, "the same twice", strings.Contains(picker, "login-alice"), false)
 	after := press(t, b, address, "login:bob")
 	testkit.Want(t, "then consent", strings.Contains(after.text, `id="authorize"`), true)
 }
@@ -292,6 +295,9 @@ func TestAvatarRequestsAreNotCounted(t *testing.T) {
 	w := newOAuthWorld(t)
 	address := w.me(GitHub, w.bind(GitHub).get("access_token")).get("avatar_url")
 	before := w.Count(GitHub)
+	gitLab := w.request("GET", "/gitlab/api/v4/user", "")
+	gitLab.Header.Set("Private-Token", "glpat-sandbox-alice-good")
+	testkit.Want(t, "GitLab's", w.send(gitLab).get("avatar_url"), address)
 	reply := w.send(w.request("GET", strings.TrimPrefix(address, w.server.URL), ""))
 	testkit.Want(t, "status", reply.status, 200)
 	testkit.Want(t, "kind", reply.header.Get("Content-Type"), "image/svg+xml")

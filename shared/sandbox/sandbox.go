@@ -206,5 +206,6 @@ func (s *Sandbox) Samples() []Sample {
 // other platforms have a settings page for that.
 type tokenChanger interface {
 	TokenChanges() []platform.TokenChange
+	TokenPath() string // of the page where users create tokens
 	ChangeToken(value secret.Text, change string) bool
 }

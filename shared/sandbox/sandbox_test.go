@@ -366,7 +366,7 @@ func TestFaultsAndSwitchesBySocket(t *testing.T) {
 func TestGitLabPagesForABrowserLeadToTheSandboxPage(t *testing.T) {
 	_, origin := open(t, sandbox.Options{})
 	for _, path := range []string{
-		"/gitlab", "/gitlab/", "/gitlab/-/user_settings/personal_access_tokens", "/-/profile",
+		"/gitlab", "/gitlab/", "/gitlab/-/profile", "/-/profile",
 	} {
 		got := call(t, noBody("GET", origin+path))
 		if got.status != 303 || got.header.Get("Location") != "/sandbox/#gitlab" {

@@ -7,7 +7,7 @@
 // always means the same token. The table holds the references; package ledger says who may delete a
 // secret, and when.
 //
-// Every implementation (file, Secrets Manager, KMS) passes the suite in vaulttest.
+// Every implementation (file, Secrets Manager, KMS, envelope) passes the suite in vaulttest.
 package vault
 
 import (
@@ -55,6 +55,18 @@ type Vault interface {
 	// it or not. A secret may be listed twice, and one that is deleted between two pages may hide
 	// another: a later list has it.
 	List(ctx context.Context, cursor string) (Page, error)
+}
+
+// Mover is a vault of which some secrets are stored in another way than new ones are: in another
+// vault, or under another key.
+type Mover interface {
+	Vault
+	// Move stores a secret as new ones are, and reports whether it was stored in another way. used is
+	// the generation that its row names. Nothing may delete the secret meanwhile; reads and refreshes
+	// may go on. Move may be repeated after an error, and made several times at once.
+	Move(ctx context.Context, name SecretName, used int) (moved bool, err error)
+	// ListUnmoved is List for the secrets that are stored in another way.
+	ListUnmoved(ctx context.Context, cursor string) (Page, error)
 }
 
 // Page is a part of the list of a vault's secrets. Cursor asks for the next page and is "" in the

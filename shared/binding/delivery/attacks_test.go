@@ -144,6 +144,26 @@ func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
 	testkit.Want(t, "ids", len(ids), len(told))
 }
 
+// TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery: the holder of the secret says of each
+// ref that it has changed.
+func TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery(t *testing.T) {
+	h := newHarness(t)
+	first := strings.Repeat("0a", 20)
+	h.synced("main", first)
+	h.set("heads/main", first)
+	for i := range 3 {
+		check(t, h.unsigned(push(fmt.Sprint("f", i), "main", "x", "y")))
+	}
+	testkit.Want(t, "events", len(h.receiver.taken())+len(h.row().Events), 0)
+	h.set("heads/main", "b")
+	check(t, h.unsigned(push("d1", "main", "x", "b")))
+	want(t, "told", h.receiver.told(), "heads/main=b")
+	want(t, "before", h.receiver.taken()[0].Data.Before, first)
+	h.set("heads/main", first) // pushed back
+	check(t, h.unsigned(push("d2", "main", "b", first)))
+	testkit.Want(t, "told in the end", len(h.receiver.taken()), 2)
+}
+
 func TestE5_ADeliveryForAnotherIsRefused(t *testing.T) {
 	h := newHarness(t)
 	other := h.subscribe(strings.Repeat("b", 32), secretOther, "78")

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"bindery/shared/binding"
@@ -39,7 +40,8 @@ const (
 // authentic are [problem.SubscriptionUnknown], all alike. [problem.InputMalformed] is an authentic
 // delivery that can't be read. What was stored is nil, also if the receiver doesn't take it. So is
 // what is left to a sync: more than a subscription may have in a minute, and what the platform
-// refuses to tell. Any other error asks the platform to send it again.
+// refuses to tell. Any other error asks the platform to send it again, as one for which there is no
+// room if it is of a merge request.
 //
 // It costs three calls to the table and one to the vault, none if the process has the webhook's
 // secret. A delivery that the platform must be asked about costs what [credential.Service.Token]
@@ -73,7 +75,7 @@ func (s *Service) receive(
 	case sub.Stage == binding.SubscriptionCreating:
 		return kindEarly, nil
 	case !s.memory.allow(sub.ID, start):
-		return kindDeferred, s.postpone(ctx, sub)
+		return kindDeferred, s.leave(ctx, sub, d, nil)
 	case len(d.Changes) == 0 && !d.Test:
 		return kindRepeated, nil
 	}
@@ -84,8 +86,10 @@ func (s *Service) receive(
 	switch {
 	case w.refused, errors.Is(err, table.ErrNotFound), problem.Is(w.err, problem.SubscriptionUnknown):
 		return "", problem.New(problem.SubscriptionUnknown)
-	case w.err != nil:
-		return kindDeferred, s.unanswered(ctx, sub, w.err)
+	case w.forbidden != nil:
+		return kindDeferred, s.noteForbidden(ctx, sub, w.forbidden, w.err)
+	case w.full, w.err != nil:
+		return kindDeferred, s.leave(ctx, sub, d, w.err)
 	case err != nil:
 		return "", err
 	case !w.saved:
@@ -167,28 +171,46 @@ func (s *Service) webhookSecret(
 	return value, err
 }
 
-// postpone leaves what a delivery tells of to a sync, which is due at once.
-func (s *Service) postpone(ctx context.Context, sub binding.Subscription) error {
+// leave leaves what a delivery tells of to a sync, which is due at once: there are too many, or the
+// platform didn't answer a question, which is why. A temporary failure is an error too, so that the
+// platform sends it again: then its event is not only caught up. So is what tells of a merge
+// request, which no sync sees.
+func (s *Service) leave(
+	ctx context.Context, sub binding.Subscription, d provider.Delivery, why error,
+) error {
 	now := s.ledger.Now()
 	_, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
 		due := !row.SyncAt.IsZero() && !row.SyncAt.After(now)
 		row.SyncAt = now
 		return !due
 	})
-	return err
+	merge := slices.ContainsFunc(d.Changes, func(c provider.Change) bool { return c.Merge != nil })
+	switch {
+	case err != nil:
+		return err
+	case why == nil && merge, why != nil && problem.Of(why).Status() >= 500:
+		return problem.New(problem.Overloaded).After(30 * time.Second).From(why)
+	}
+	return nil
 }
 
-// unanswered leaves what a delivery tells of to a sync, because the platform didn't answer a
-// question. A temporary failure is an error too, so that the platform sends it again: then its
-// event is not only caught up.
-func (s *Service) unanswered(ctx context.Context, sub binding.Subscription, why error) error {
-	if err := s.postpone(ctx, sub); err != nil {
-		return err
+// noteForbidden notes that the platform refuses to tell of a merge request, and tells the operator
+// of the first.
+func (s *Service) noteForbidden(
+	ctx context.Context, sub binding.Subscription, r *binding.RefusedMerge, why error,
+) error {
+	first := false
+	_, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		if first = row.Refused == nil; first {
+			row.Refuse(r)
+		}
+		return first
+	})
+	if err == nil && first {
+		s.ledger.Log.WarnContext(ctx, "a platform refuses to tell of merge requests",
+			"subscription", sub.ID, "binding", binding.Describe(sub.Binding), "error", why)
 	}
-	if problem.Of(why).Status() < 500 {
-		return nil
-	}
-	return problem.New(problem.Overloaded).After(30 * time.Second).From(why)
+	return err
 }
 
 // write stores a delivery. Its edit is called again after a conflict.
@@ -199,14 +221,15 @@ type write struct {
 	start    time.Time
 
 	saved, refused bool
+	full           bool      // there is no room for a merge request
 	lease          time.Time // until when this invocation forwards
 	err            error
 }
 
 // edit adds what the delivery tells of to the row.
 func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
-	w.saved, w.refused, w.lease, w.err = false, false, time.Time{}, nil
-	w.asked, w.missed = 0, false
+	w.saved, w.refused, w.full, w.lease, w.err = false, false, false, time.Time{}, nil
+	w.asked, w.missed, w.forbidden, w.told = 0, false, nil, false
 	if w.refused = !takes(*row); w.refused {
 		return false
 	}
@@ -217,6 +240,9 @@ func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
 	now := w.ledger.Now()
 	for _, e := range events {
 		result := row.Add(e, now)
+		if w.full = result == binding.Full && e.Merge != nil; w.full {
+			return false
+		}
 		w.saved = result != binding.Repeated || w.saved
 		isNew := result == binding.Added && e.State == binding.EventWaiting
 		if isNew && e.Merge != nil && !w.delivery.Confirmed {
@@ -228,6 +254,9 @@ func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
 	}
 	if w.missed {
 		row.SyncAt = binding.Earliest(row.SyncAt, now.Add(missedDelay))
+	}
+	if w.told && row.Refused != nil {
+		row.SyncAt = binding.Earliest(row.SyncAt, now) // it tells of them again
 	}
 	if len(row.Ended()) > binding.MaxEnded/2 {
 		if w.err = w.writeLog(ctx, row); w.err != nil {

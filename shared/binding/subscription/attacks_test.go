@@ -2,6 +2,7 @@ package subscription_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -209,20 +210,81 @@ func TestE5_AnEndDeletesNoSecretOfAnother(t *testing.T) {
 }
 
 func TestE14_ARepositoryIsFollowedByItsIDAndNotByItsName(t *testing.T) {
-	h := newHarness(t)
-	h.mustPut()
-	h.forge.set("1", func(r *repository) { r.name = "other/site" }) // renamed and transferred
-	h.forge.repositories["9"] = newRepository("acme/web", "alice")  // a stranger's
-	sub := h.mustSync()
-	testkit.Want(t, "name", sub.Repository.Name, "other/site")
-	testkit.Want(t, "address", sub.Repository.URL, "https://forge.example/other/site.git")
-	testkit.Want(t, "webhooks of the stranger's", len(h.forge.repositories["9"].hooks), 0)
-	h.settled("renamed")
+	for id, renamed := range map[string]string{"1": "1", "1/acme/web": "1/other/site"} {
+		h := newHarness(t)
+		put := func(id string) (subscription.View, bool, error) {
+			return h.Put(t.Context(), subscription.PutRequest{Target: h.target("i-1", id), Kinds: all})
+		}
+		sync := func(id string) binding.Subscription {
+			v, err := h.Sync(t.Context(), h.target("i-1", id))
+			testkit.Want(t, id+", error of a sync", err, nil)
+			return v.Subscription
+		}
+		h.forge.set("1", func(r *repository) { r.pathInID = id != "1" })
+		_, _, err := put(id)
+		testkit.Want(t, id+", error", err, nil)
+		h.forge.set("1", func(r *repository) { r.name = "other/site" }) // renamed and transferred
+		stranger := newRepository("acme/web", "alice")
+		stranger.pathInID = id != "1"
+		h.forge.repositories["9"] = stranger
+		sub := sync(id)
+		testkit.Want(t, id+", name", sub.Repository.Name, "other/site")
+		testkit.Want(t, id+", address", sub.Repository.URL, "https://forge.example/other/site.git")
+		testkit.Want(t, id+", id", sub.Repository.ID, renamed)
+		testkit.Want(t, id+", webhooks of the stranger's", len(stranger.hooks), 0)
+		h.settled(id + " renamed")
 
-	delete(h.forge.repositories, "1")
-	testkit.Want(t, "health without it", h.mustSync().Health, binding.SubscriptionBroken)
-	testkit.Want(t, "problem", h.row().Problem.Code, problem.RepositoryUnknown)
-	testkit.Want(t, "webhooks of the stranger's", len(h.forge.repositories["9"].hooks), 0)
+		theirs := strings.Replace(id, "1", "9", 1)
+		_, created, err := put(theirs)
+		testkit.Want(t, id+", error of the stranger's", err, nil)
+		testkit.Want(t, id+", the stranger's is another", created, true)
+		_, err = h.Delete(t.Context(), h.target("i-1", theirs))
+		testkit.Want(t, id+", error of the stranger's end", err, nil)
+		h.settled(id + " without the stranger's")
+
+		delete(h.forge.repositories, "1")
+		testkit.Want(t, id+", health without it", sync(renamed).Health, binding.SubscriptionBroken)
+		testkit.Want(t, id+", problem", h.row().Problem.Code, problem.RepositoryUnknown)
+		testkit.Want(t, id+", webhooks of the stranger's", len(stranger.hooks), 0)
+	}
+}
+
+// TestARenameMakesNoSecondSubscription, where the platform's id of a repository has its path: the
+// old key and the new one mean the same subscription.
+func TestARenameMakesNoSecondSubscription(t *testing.T) {
+	for _, synced := range []bool{false, true} {
+		for _, last := range []string{"1/acme/web", "1/other/site"} {
+			when := fmt.Sprint("synced ", synced, ", ended as ", last)
+			h := newHarness(t)
+			h.forge.set("1", func(r *repository) { r.pathInID = true })
+			put := func(id string) (subscription.View, bool) {
+				v, created, err := h.Put(t.Context(), subscription.PutRequest{
+					Target: h.target("i-1", id), Kinds: all,
+				})
+				testkit.Want(t, when+", error", err, nil)
+				return v, created
+			}
+			put("1/acme/web")
+			h.forge.set("1", func(r *repository) { r.name = "other/site" })
+			if synced {
+				h.later(25 * time.Hour)
+			}
+			v, created := put("1/other/site")
+			testkit.Want(t, when+", a second", created, false)
+			testkit.Want(t, when+", key", v.Subscription.Repository.Key,
+				h.target("i-1", "1/other/site").Repository)
+			testkit.Want(t, when+", name", v.Subscription.Repository.Name, "other/site")
+			_, created = put("1/acme/web")
+			testkit.Want(t, when+", a second by the old key", created, false)
+			testkit.Want(t, when+", rows", len(h.list()), 1)
+			testkit.Want(t, when+", webhooks", len(h.forge.hooks()), 1)
+			left, err := h.Delete(t.Context(), h.target("i-1", last))
+			testkit.Want(t, when+", error of the end", err, nil)
+			testkit.Want(t, when+", webhook left", left, nil)
+			testkit.Want(t, when+", rows in the end", len(h.list()), 0)
+			h.settled(when)
+		}
+	}
 }
 
 // TestE16_ARefThatComesBackIsToldEachTime: a forced push back, and a deleted ref that is made

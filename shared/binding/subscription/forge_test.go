@@ -30,6 +30,8 @@ type forge struct {
 	last         int
 	repositories map[string]*repository // by id
 	test         error                  // of a test delivery
+	noMerges     error                  // the answer to questions about merge requests
+	unsigned     bool                   // its deliveries aren't signed
 	calls        map[string]int
 }
 
@@ -41,6 +43,8 @@ type repository struct {
 	full     bool
 	refs     map[string]string // "heads/main" -> two digits of the commit's hash
 	page     int               // refs in a page; 0: all
+	pathInID bool              // as at Gitee
+	unlisted string            // a ref that a list leaves out
 	hooks    map[string]*hook
 }
 
@@ -107,7 +111,8 @@ func (f *forge) call(
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls[name]++
-	r := f.repositories[id]
+	number, _, _ := strings.Cut(id, "/")
+	r := f.repositories[number]
 	switch {
 	case r == nil:
 		return problem.New(problem.RepositoryUnknown)
@@ -125,6 +130,10 @@ func (f *forge) Repository(
 			ID: id, Name: r.name, Archived: r.archived,
 			URL: "https://forge.example/" + r.name + ".git", WebURL: "https://forge.example/" + r.name,
 		}
+		if r.pathInID {
+			number, _, _ := strings.Cut(id, "/")
+			found.ID = number + "/" + r.name
+		}
 		return nil
 	})
 	return found, err
@@ -136,7 +145,7 @@ func (f *forge) Refs(
 	err = f.call("Refs", cred, id, false, func(r *repository) error {
 		first, _ := strconv.Atoi(cursor)
 		for _, ref := range slices.Sorted(maps.Keys(r.refs)) {
-			if name, ok := strings.CutPrefix(ref, string(kind)+"/"); ok {
+			if name, ok := strings.CutPrefix(ref, string(kind)+"/"); ok && ref != r.unlisted {
 				page.Refs = append(page.Refs, provider.Ref{Name: name, Commit: hash(r.refs[ref])})
 			}
 		}
@@ -175,6 +184,7 @@ func (f *forge) CreateWebhook(
 		}
 		f.last++
 		made = webhook(strconv.Itoa(f.last), want)
+		made.Signed = !f.unsigned
 		r.hooks[made.ID] = &hook{made, want.Secret}
 		return nil
 	})
@@ -251,6 +261,15 @@ func (f *forge) Delivery(in provider.DeliveryRequest) (provider.Delivery, error)
 			Ref: "refs/heads/main", Before: hash("c1"), Commit: hash(string(in.Body)),
 		}},
 	}, nil
+}
+
+func (f *forge) MergeRequest(
+	_ context.Context, cred provider.Credential, id, _ string,
+) (found provider.Change, err error) {
+	err = f.call("MergeRequest", cred, id, false, func(*repository) error {
+		return cmp.Or(f.noMerges, error(problem.New(problem.RefUnknown)))
+	})
+	return found, err
 }
 
 // set changes a repository.

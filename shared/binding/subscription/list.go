@@ -61,7 +61,7 @@ func (s *Service) bound(ctx context.Context, in Target) (binding.Record, error) 
 func (s *Service) entry(
 	ctx context.Context, key binding.Key, repository string,
 ) (e binding.SubscriptionEntry, found bool, err error) {
-	e, err = s.ledger.Table.SubscriptionEntry(ctx, key, repository)
+	e, err = s.ledger.Table.SubscriptionEntry(ctx, key, provider.StableID(repository))
 	switch {
 	case errors.Is(err, table.ErrNotFound):
 		return e, false, nil

@@ -87,7 +87,7 @@ func (s *Service) put(
 		}
 		return sub, true, err
 	}
-	sub, err = s.update(ctx, at, sub, in)
+	sub, err = s.update(ctx, at, sub, id, in)
 	return sub, false, err
 }
 
@@ -158,7 +158,7 @@ func (s *Service) create(
 		return binding.Subscription{}, s.problem(at, problem.RepositoryArchived)
 	}
 	if entry.Version == "" {
-		entry.Binding, entry.RepositoryID = at.record.Key, id
+		entry.Binding, entry.RepositoryID = at.record.Key, provider.StableID(id)
 		entry.Subscription = s.ledger.Random(16)
 	}
 	// An entry that was read may have been deleted with its row in the meantime: then this fails, and
@@ -211,12 +211,12 @@ func subscribed(rec binding.Record, r provider.Repository) binding.SubscribedRep
 }
 
 // update makes a subscription what is asked for. One that works and is that already costs nothing
-// more.
+// more. One whose repository has another id now was renamed: the row gets its new name.
 func (s *Service) update(
-	ctx context.Context, at site, sub binding.Subscription, in PutRequest,
+	ctx context.Context, at site, sub binding.Subscription, id string, in PutRequest,
 ) (binding.Subscription, error) {
 	same := slices.Equal(sub.Kinds, in.Kinds) && slices.Equal(sub.Branches, in.Branches)
-	if same && sub.Health != binding.SubscriptionBroken && !sub.Held {
+	if same && sub.Health != binding.SubscriptionBroken && !sub.Held && sub.Repository.ID == id {
 		return sub, nil
 	}
 	next := sub

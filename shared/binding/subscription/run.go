@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -247,60 +246,4 @@ func (r *run) failed(ctx context.Context, id string, err error) {
 	}
 	r.ledger.Log.Log(ctx, level, "a subscription is left for later", "subscription", id,
 		"error", err)
-}
-
-const (
-	// maxHeadsInRow is how many heads a row has before the run moves the older ones to the heads of
-	// the last sync.
-	maxHeadsInRow = binding.MaxRecentHeads * 3 / 4
-	// minHeadsInRow is how many it leaves.
-	minHeadsInRow = 16
-)
-
-// spillHeads moves the older heads of a row to those of the last sync, before the row forgets them:
-// a sync would take them for changes that the receiver was not told of.
-func (s *Service) spillHeads(
-	ctx context.Context, sub binding.Subscription,
-) (binding.Subscription, error) {
-	if len(sub.Heads) <= maxHeadsInRow || sub.Claim.After(s.ledger.Now()) {
-		return sub, nil
-	}
-	told, found, err := s.toldHeads(ctx, sub)
-	if err != nil || !found {
-		return sub, err
-	}
-	var older []binding.Head
-	for _, h := range sub.Heads[:len(sub.Heads)-minHeadsInRow] {
-		if !strings.HasPrefix(h.Ref, "refs/") {
-			continue // the state of a merge request, which no sync compares
-		}
-		older = append(older, h)
-		if told[h.Ref] = h.Commit; h.Commit == "" {
-			delete(told, h.Ref)
-		}
-	}
-	if len(older) == 0 {
-		return sub, nil
-	}
-	if err := s.saveHeads(ctx, sub, told); err != nil {
-		return sub, err
-	}
-	return s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
-		row.Heads = without(row.Heads, older)
-		return true
-	})
-}
-
-// without returns a list without the heads of another.
-func without(list, others []binding.Head) (rest []binding.Head) {
-	gone := map[binding.Head]bool{}
-	for _, h := range others {
-		gone[h] = true
-	}
-	for _, h := range list {
-		if !gone[h] {
-			rest = append(rest, h)
-		}
-	}
-	return rest
 }

@@ -3,7 +3,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"bindery/shared/binding"
@@ -200,6 +199,9 @@ func (s *Service) finishSync(
 	ctx context.Context, sub binding.Subscription, f finding,
 ) (binding.Subscription, outcome, error) {
 	out := outcome{repaired: f.repaired && !f.changed}
+	if err := s.saveFirstHeads(ctx, sub, f.heads); err != nil {
+		return sub, outcome{}, err
+	}
 	var told map[string]string
 	var wasBroken bool
 	saved, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
@@ -228,21 +230,22 @@ func (s *Service) finishSync(
 		if row.Health == binding.SubscriptionDegraded || left.changed || f.created {
 			next = row.SyncedAt.Add(confirmInterval)
 		}
+		f.heads.noteMerges(row)
 		if !asked || next.Before(row.SyncAt) {
 			row.SyncAt = next
 		}
 		return true
 	})
+	if errors.Is(err, table.ErrNotFound) { // it has ended, perhaps before its first heads were saved
+		_, _ = s.ledger.Table.DeleteLog(ctx, sub.ID)
+	}
 	if err != nil || saved.Stage != binding.SubscriptionActive {
 		return saved, out, err
 	}
 	if wasBroken {
 		s.tell(ctx, saved, binding.EventSubscriptionRecovered, nil)
 	}
-	if !f.heads.baseline && maps.Equal(told, f.heads.told) {
-		return saved, out, nil
-	}
-	return saved, out, s.saveHeads(ctx, saved, told)
+	return saved, out, s.saveToldHeads(ctx, saved, f.heads, told)
 }
 
 // isPermanent reports whether the same token would get the same answer again.

@@ -13,7 +13,8 @@ let texts = {}; // of the current language
 export const language = () => current;
 
 // chooseLanguage loads a language's texts, sets it and stores it. Without an argument it is the
-// stored one, or else the browser's. If the site's storage is blocked it throws after that.
+// stored one, or else the browser's. The first one is set at once, for calls that don't wait for its
+// texts. If the site's storage is blocked it throws after that.
 export async function chooseLanguage(wanted) {
   let chosen = wanted;
   let blocked;
@@ -26,6 +27,7 @@ export async function chooseLanguage(wanted) {
   if (!Object.hasOwn(load, chosen ?? "")) {
     chosen = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
   }
+  if (!has("title")) current = chosen;
   texts = (await load[chosen]()).default;
   current = chosen;
   document.documentElement.lang = chosen;

@@ -1,16 +1,16 @@
 // The page: who is signed in, the selected instance, and its table. Each action has its own module.
 
-import { Api, bindingPath, failureOf, pageFailure } from "./api.js";
-import { pending, readCallback, takeFragment } from "./callback.js";
+import { bindingPath, failureOf, pageFailure } from "./api.js";
+import { pending, takeFragment } from "./callback.js";
 import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
 import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
-import { placeOf, restorePlace, setPlace } from "./place.js";
+import { placeOf, setPlace } from "./place.js";
 import { repositories } from "./repositories.js";
-import { openSignIn } from "./signin.js";
+import { elsewhere, started } from "./start.js";
 import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
@@ -23,7 +23,7 @@ const keyOf = ({ region, id }) => `${region}/${id}`;
 
 // App is the page's state.
 class App {
-  signedIn = false;
+  signedIn = null; // not known yet
   failure = null; // shown instead of the table
   platforms = [];
   scopes = null; // of the sign-in
@@ -37,10 +37,10 @@ class App {
   #asked = 0;
   #readAt = 0;
 
-  constructor(config) {
+  constructor({ config, signIn, api }) {
     this.config = config;
-    this.signIn = openSignIn(config);
-    this.api = new Api(config.publicUrl, this.signIn);
+    this.signIn = signIn;
+    this.api = api;
     this.overview = new Overview(this);
   }
 
@@ -194,7 +194,8 @@ class App {
   showFailure(error) {
     const failure = failureOf(error);
     if (!this.bindings.length) this.fail(failure);
-    else this.note("", "bad", problemText(failure.problem), nextButton(this, failure));
+    else this.note("", "bad", problemText(failure.problem),
+      failure.problem.status === 401 && nextButton(this, failure));
   }
 
   fail(failure) {
@@ -303,8 +304,17 @@ function leave(app, prompt) {
   });
 }
 
+// heading returns the page's heading where nothing else can be said yet.
+const heading = () => h("div", { class: "head" }, h("h1", null, t("heading")));
+
 function content(app) {
-  if (app.failure && !app.instance) return [failed(app)];
+  const { consoleUrl } = app.config;
+  if (elsewhere(app.config)) {
+    return [heading(), h("div", { class: "card" },
+      h("p", null, t("elsewhere")), h("p", null, h("a", { href: consoleUrl }, consoleUrl)))];
+  }
+  if (app.failure && !app.instance) return [heading(), failed(app)];
+  if (app.signedIn === null) return [heading(), skeleton()];
   if (!app.signedIn) return [signInCard(app)];
   const head = [h("div", { class: "head" },
     h("div", null,
@@ -343,7 +353,7 @@ function nextButton(app, failure) {
 
 function signInCard(app) {
   return h("div", { class: "card center" },
-    h("img", { src: "/icon.svg", alt: "", width: 56, height: 56 }),
+    h("img", { src: document.querySelector(".brand img").src, alt: "", width: 56, height: 56 }),
     h("h1", null, t("signin.title")),
     h("p", null, t(pending() ? "signin.pending" : "signin.text")),
     app.signIn.failed && h("p", { class: "note bad", role: "alert" }, t("signin.failed")),
@@ -392,11 +402,9 @@ async function resume(app) {
 }
 
 async function open() {
-  const answer = readCallback();
-  restorePlace(answer || pending());
-  await chooseLanguage();
-  const config = await (await fetch("/config.json")).json();
-  const app = new App(config);
+  const first = await started;
+  const { config } = first;
+  const app = new App(first);
   byId("language").addEventListener("change", async (event) => {
     await whileBusy(() => chooseLanguage(event.target.value));
     byId("result").replaceChildren();
@@ -413,18 +421,12 @@ async function open() {
     for (const { controller } of app.working.values()) controller.abort();
   });
   app.draw();
-  if (config.consoleUrl !== location.origin) {
-    byId("content").replaceChildren(h("div", { class: "card" },
-      h("p", null, t("elsewhere")), h("p", null, h("a", { href: config.consoleUrl },
-        config.consoleUrl))));
-    return;
-  }
-  await signInAndLoad(app, answer);
+  if (!elsewhere(config)) await signInAndLoad(app, first.begun);
 }
 
-async function signInAndLoad(app, answer) {
+async function signInAndLoad(app, begun) {
   try {
-    app.signedIn = await app.signIn.begin(answer);
+    app.signedIn = await begun;
   } catch (error) {
     console.error(error);
     app.fail(pageFailure("no_issuer"));
@@ -437,6 +439,7 @@ async function signInAndLoad(app, answer) {
   }
   app.draw();
   await app.load();
+  app.api.settle();
   if (app.failure) return;
   try {
     await finish(app);
@@ -454,5 +457,6 @@ whileBusy(open).catch(async (error) => {
   const blocked = error.name === "SecurityError";
   if (!blocked) console.error(error);
   await chooseLanguage().catch(() => {}); // for the text below
-  byId("content").textContent = t(blocked ? "blocked" : "broken");
+  byId("content").replaceChildren(heading(),
+    h("div", { class: "card" }, t(blocked ? "blocked" : "broken")));
 });

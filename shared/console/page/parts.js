@@ -143,7 +143,7 @@ export const instanceType = (type) => (has(`type.${type}`) ? t(`type.${type}`) :
 export function regionText(region) {
   try {
     const key = `region.${region}`;
-    return has(key) ? `${t(key)} (${region})` : region;
+    return has(key) ? t("region.named", { name: t(key), region }) : region;
   } catch {
     return region;
   }

@@ -395,6 +395,7 @@ export default {
   "callback.internal.title": "Something went wrong in Bindery",
   "callback.internal.detail": "It met an error that it did not expect. Nothing was bound.",
   "callback.internal.remedy": "Start again. If it stays so, tell your administrator.",
+  "region.named": "{name} ({region})",
   "region.cn-hangzhou": "Hangzhou",
   "region.cn-shanghai": "Shanghai",
   "region.cn-beijing": "Beijing",

@@ -395,6 +395,7 @@ export default {
   "callback.internal.title": "Bindery 出现内部错误",
   "callback.internal.detail": "发生了意外的错误。没有绑定任何账号。",
   "callback.internal.remedy": "请重新开始；如仍出现，请告知管理员。",
+  "region.named": "{name} {region}",
   "region.cn-hangzhou": "华东 1（杭州）",
   "region.cn-shanghai": "华东 2（上海）",
   "region.cn-beijing": "华北 2（北京）",

@@ -63,6 +63,9 @@ func (s *Server) routes() http.Handler {
 	handle("GET "+hooks+"/{hook}", HooksRead, s.inHook(s.getHook))
 	handle("PUT "+hooks+"/{hook}", Hooks, s.inHook(s.updateHook))
 	handle("DELETE "+hooks+"/{hook}", Hooks, s.inHook(s.deleteHook))
+	tokens := s.tokenPage()
+	mux.Handle("GET "+tokenPath, tokens)
+	mux.Handle("POST "+tokenPath, tokens)
 	mux.HandleFunc("GET /{organization}/{rest...}", s.serveGit)
 	mux.HandleFunc("POST /{organization}/{rest...}", s.serveGit)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

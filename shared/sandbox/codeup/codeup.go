@@ -112,10 +112,10 @@ func New(env *platform.Env) *Server {
 // Name returns the platform's name.
 func (s *Server) Name() platform.Name { return platform.Codeup }
 
-// Serves reports whether a path is one of the API or of git. It includes the git paths of the
+// Serves reports whether a path is one of the API, of git or of the page. It includes the git paths of the
 // other platforms, which therefore come first.
 func (s *Server) Serves(path string) bool {
-	return strings.HasPrefix(path, "/oapi/") || git.IsPath(path)
+	return strings.HasPrefix(path, "/oapi/") || path == tokenPath || git.IsPath(path)
 }
 
 // CloneURL returns the address of a repository of the seeded users.

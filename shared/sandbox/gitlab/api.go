@@ -24,7 +24,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST "+self+"/rotate", s.rotate)
 	s.projectRoutes(mux)
 	mux.HandleFunc("GET /api/v4/version", s.serve(s.getVersion))
-	// The pages on which a user makes and revokes tokens.
+	tokens := s.tokenPage()
+	mux.Handle("GET "+tokenPath, tokens)
+	mux.Handle("POST "+tokenPath, tokens)
 	page := http.RedirectHandler("/sandbox/#gitlab", http.StatusSeeOther)
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /-/", page)
@@ -101,7 +103,7 @@ func (s *Server) getUser(r *http.Request, t *token, u User) (any, *apiError) {
 	base := s.base(r)
 	return platform.Object{
 		"id": u.ID, "username": u.Username, "name": u.Name, "state": u.State,
-		"avatar_url": fmt.Sprintf("%s/uploads/-/system/user/avatar/%d/avatar.png", base, u.ID),
+		"avatar_url": s.Origin(r) + "/sandbox/avatars/" + u.Username,
 		"web_url":    base + "/" + u.Username, "created_at": platform.Epoch, "bio": "",
 		"location": nil, "public_email": "", "email": u.Username + "@sandbox.invalid",
 		"bot": u.Bot, "external": false, "private_profile": false, "two_factor_enabled": true,

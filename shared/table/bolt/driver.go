@@ -34,7 +34,7 @@ func bucketOf(pk string) (bucket, inBucket string) {
 		engine.AuthorizationKind: authorizationsBucket, engine.IdentityKind: holdersBucket,
 		engine.HistoryKind: historyBucket, engine.SubscriptionKind: subscriptionsBucket,
 		engine.SubscribedKind: subscribedBucket, engine.SourceKind: sourceBucket,
-		engine.HeadsKind: headsBucket,
+		engine.HeadsKind: headsBucket, engine.SecretKind: secretsBucket,
 	} {
 		if rest, ok := strings.CutPrefix(pk, binding.Join(kind)); ok {
 			return bucket, rest
@@ -69,7 +69,7 @@ func encode(row engine.Row) ([]byte, error) {
 func decode(key engine.Key, value []byte) (row engine.Row, err error) {
 	row = engine.Row{Key: key, Record: string(value)}
 	switch bucket, _ := bucketOf(key.PK); bucket {
-	case holdersBucket, historyBucket, sourceBucket, headsBucket:
+	case holdersBucket, historyBucket, sourceBucket:
 		return row, nil
 	}
 	var known struct {

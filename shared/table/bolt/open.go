@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -36,6 +37,8 @@ const (
 	subscribedBucket       = "subscribed"
 	sourceBucket           = "source"
 	headsBucket            = "heads"
+
+	secretsBucket = "secrets"
 )
 
 // format is the version of the file's layout, kept under formatKey in the bucket meta.
@@ -58,6 +61,19 @@ type Table struct {
 // bbolt's, not Bindery's, or of another format; the file then stays as it was. The error is one
 // line that names the file.
 func Open(path string) (*Table, error) {
+	d, err := OpenDriver(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Table{engine.New("bolt", d), d.db}, nil
+}
+
+// Driver makes the calls to a file, for rows that the engine's table does not have. Create one with
+// [OpenDriver].
+type Driver struct{ driver }
+
+// OpenDriver opens the file as [Open] does.
+func OpenDriver(path string) (*Driver, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("bolt: make the folder: %w", err)
 	}
@@ -70,8 +86,11 @@ func Open(path string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	return &Table{engine.New("bolt", &driver{db}), db}, nil
+	return &Driver{driver{db}}, nil
 }
+
+// Close closes the file as [Table.Close] does.
+func (d *Driver) Close() error { return d.db.Close() }
 
 // Close closes the file when the calls under way have ended. Later calls fail. A second Close does
 // nothing.
@@ -127,13 +146,15 @@ func openFile(path string) (db *bbolt.DB, err error) {
 }
 
 // prepare checks the format of a file that is not new, and makes the buckets that a new one, or one
-// of a version from before subscriptions, doesn't have. Such a version opens the file nevertheless.
+// of an earlier version, doesn't have. Such a version opens the file nevertheless.
 func prepare(db *bbolt.DB) error {
 	complete := false
 	err := db.View(func(tx *bbolt.Tx) error {
 		first, _ := tx.Cursor().First()
 		meta := tx.Bucket([]byte(metaBucket))
-		complete = tx.Bucket([]byte(headsBucket)) != nil // it is made with the others
+		complete = !slices.ContainsFunc(buckets(), func(name string) bool {
+			return tx.Bucket([]byte(name)) == nil
+		})
 		switch {
 		case first == nil:
 		case meta == nil || meta.Get([]byte(formatKey)) == nil:
@@ -153,11 +174,17 @@ func prepare(db *bbolt.DB) error {
 	return nil
 }
 
-func makeBuckets(tx *bbolt.Tx) error {
-	for _, name := range []string{
+// buckets are all of the file's but meta.
+func buckets() []string {
+	return []string{
 		bindingsBucket, notesBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
 		subscriptionsBucket, dueSubscriptionsBucket, subscribedBucket, sourceBucket, headsBucket,
-	} {
+		secretsBucket,
+	}
+}
+
+func makeBuckets(tx *bbolt.Tx) error {
+	for _, name := range buckets() {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}

@@ -45,7 +45,13 @@ import (
 // New returns a table that [Create] or the deployment made. It makes no call, so that a start costs
 // no round trip. The client decides how often and for how long it tries a call.
 func New(client *dynamodb.Client, tableName string) *engine.Table {
-	return engine.New("dynamodb", &driver{client, tableName})
+	return engine.New("dynamodb", NewDriver(client, tableName))
+}
+
+// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those need
+// no index.
+func NewDriver(client *dynamodb.Client, tableName string) engine.Driver {
+	return &driver{client, tableName}
 }
 
 // driver makes the engine's calls to DynamoDB.

@@ -20,6 +20,8 @@ const (
 	SubscribedKind    = "subscribed"
 	SourceKind        = "source"
 	HeadsKind         = "heads"
+	// SecretKind is the kind of the sealed secrets of vault/envelope, in a table of their own.
+	SecretKind = "secret"
 )
 
 // OnlyRow is the SK of a row that shares its PK with no other.

@@ -49,7 +49,13 @@ import (
 // New returns a table that [Create] or the deployment made. It makes no call, so that a start costs
 // no round trip.
 func New(client *Client, tableName string) *engine.Table {
-	return engine.New("tablestore", &driver{client, tableName})
+	return engine.New("tablestore", NewDriver(client, tableName))
+}
+
+// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those need
+// no index.
+func NewDriver(client *Client, tableName string) engine.Driver {
+	return &driver{client, tableName}
 }
 
 // driver makes the engine's calls to Tablestore.

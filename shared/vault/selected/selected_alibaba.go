@@ -13,15 +13,17 @@ import (
 	"bindery/shared/config"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
+	"bindery/shared/vault/envelope"
 	"bindery/shared/vault/kms"
 )
 
-// Open returns a vault in KMS, in the environment's region, with the credentials of the newest
+// openNative returns a vault in KMS, in the environment's region, with the credentials of the newest
 // invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the instance
 // BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin with
-// BINDERY_SECRET_PREFIX. Open makes no call, so a missing permission shows at the first call of the
-// vault.
-func Open(c config.Config, credentials *alibabacloud.InvocationCredentials) (vault.Vault, error) {
+// BINDERY_SECRET_PREFIX.
+func openNative(
+	c config.Config, credentials *alibabacloud.InvocationCredentials,
+) (vault.Vault, error) {
 	var missing []error
 	for name, value := range map[string]string{
 		"BINDERY_KMS_INSTANCE": c.Alibaba.KMSInstance, "BINDERY_KMS_KEY": c.Alibaba.KMSKey,
@@ -36,6 +38,23 @@ func Open(c config.Config, credentials *alibabacloud.InvocationCredentials) (vau
 	}
 	return kms.New(client, kms.Options{
 		Prefix: c.SecretPrefix, Instance: c.Alibaba.KMSInstance, Key: c.Alibaba.KMSKey,
+	}), nil
+}
+
+// wrapper wraps data keys by KMS.
+func wrapper(
+	c config.Config, credentials *alibabacloud.InvocationCredentials,
+	encryptionContext map[string]string,
+) (envelope.Wrapper, error) {
+	client, err := client(c, credentials)
+	if len(c.WrappingKeys) == 0 {
+		err = errors.Join(errors.New("BINDERY_WRAPPING_KEYS is not set"), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return kms.NewWrapper(client, kms.WrapperOptions{
+		Keys: c.WrappingKeys, Context: encryptionContext,
 	}), nil
 }
 

@@ -4,6 +4,7 @@ package selected
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -15,18 +16,35 @@ import (
 	"bindery/shared/secret"
 	"bindery/shared/timing"
 	"bindery/shared/vault"
+	"bindery/shared/vault/awskms"
+	"bindery/shared/vault/envelope"
 	"bindery/shared/vault/secretsmanager"
 )
 
-// Open returns a vault in Secrets Manager, in the region and with the credentials of the
-// environment; see [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX. Open
-// makes no call, so a missing permission shows at the first call of the vault.
-func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
+// openNative returns a vault in Secrets Manager, in the region and with the credentials of the
+// environment; see [awscloud.Config]. The secrets' names begin with BINDERY_SECRET_PREFIX.
+func openNative(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	client, err := client()
 	if err != nil {
 		return nil, err // not a nil pointer in an interface, which isn't nil
 	}
 	return secretsmanager.New(client, c.SecretPrefix, time.Now, timing.Sleep), nil
+}
+
+// wrapper wraps data keys by KMS.
+func wrapper(
+	c config.Config, _ *alibabacloud.InvocationCredentials, encryptionContext map[string]string,
+) (envelope.Wrapper, error) {
+	cloud, err := awscloud.Config(awscloud.KMS, os.Getenv)
+	if len(c.WrappingKeys) == 0 {
+		err = errors.Join(errors.New("BINDERY_WRAPPING_KEYS is not set"), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return awskms.New(cloud, awskms.Options{
+		Keys: c.WrappingKeys, Context: encryptionContext,
+	}), nil
 }
 
 // appsReader returns a func that reads the secret as text or binary.

@@ -12,13 +12,14 @@ import (
 	"bindery/shared/config"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
+	"bindery/shared/vault/envelope"
 	"bindery/shared/vault/file"
 )
 
-// Open opens the folder "vault" in the data folder. The key comes from the environment if it is
+// openNative opens the folder "vault" in the data folder. The key comes from the environment if it is
 // set there, else from the file "vault.key" next to the folder, which is created if it is missing.
 // What crashed processes left behind is removed in the background.
-func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
+func openNative(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	key, err := key(c)
 	if err != nil {
 		return nil, err
@@ -33,6 +34,17 @@ func Open(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, 
 		}
 	}()
 	return v, nil
+}
+
+// wrapper wraps data keys with the key of the laptop's vault.
+func wrapper(
+	c config.Config, _ *alibabacloud.InvocationCredentials, _ map[string]string,
+) (envelope.Wrapper, error) {
+	key, err := key(c)
+	if err != nil {
+		return nil, err
+	}
+	return file.NewWrapper(key)
 }
 
 func key(c config.Config) (file.Key, error) {

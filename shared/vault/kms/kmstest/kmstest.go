@@ -1,6 +1,6 @@
-// Package kmstest is a fake Alibaba Cloud KMS for tests: the five operations on secrets that
-// Bindery uses, with their documented errors and limits, over HTTP with the cloud's signatures of
-// version 3, and faults that tests switch on.
+// Package kmstest is a fake Alibaba Cloud KMS for tests: the five operations on secrets and the two
+// on data keys that Bindery uses, with their documented errors and limits, over HTTP with the
+// cloud's signatures of version 3, and faults that tests switch on.
 //
 // It shares no code with the vault that it tests. It refuses what it doesn't know: other
 // operations, other parameters, and parameters in the address, where logs would show a value. It
@@ -11,6 +11,7 @@
 package kmstest
 
 import (
+	"crypto/cipher"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type Service struct {
 
 	mu      sync.Mutex // guards the fields below
 	secrets map[string]*stored
+	keys    map[string]cipher.AEAD
 	made    int
 }
 
@@ -58,6 +60,7 @@ func New(o Options) *Service {
 		options: o,
 		gate:    acs3test.New("2016-01-20", o.ID, o.Key, o.Token),
 		secrets: map[string]*stored{},
+		keys:    map[string]cipher.AEAD{},
 	}
 }
 

@@ -86,6 +86,10 @@ func parameters(action string) []string {
 		return []string{"SecretName", "ForceDeleteWithoutRecovery"}
 	case "ListSecrets":
 		return []string{"Filters", "PageNumber", "PageSize"}
+	case "GenerateDataKey":
+		return []string{"KeyId", "KeySpec", "EncryptionContext"}
+	case "Decrypt":
+		return []string{"CiphertextBlob", "EncryptionContext"}
 	}
 	return nil
 }
@@ -100,8 +104,13 @@ func (s *Service) do(action string, form url.Values) (any, error) {
 			return nil, badRequest("the fake knows no parameter " + name)
 		}
 	}
-	if action == "ListSecrets" {
+	switch action {
+	case "ListSecrets":
 		return s.list(form)
+	case "GenerateDataKey":
+		return s.generateDataKey(form)
+	case "Decrypt":
+		return s.decrypt(form)
 	}
 	if !secretName.MatchString(form.Get("SecretName")) {
 		return nil, badRequest("not a secret's name")

@@ -1,0 +1,81 @@
+//go:build alibaba
+
+package selected_test
+
+import (
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"bindery/shared/alibabacloud"
+	"bindery/shared/config"
+	"bindery/shared/secret"
+	"bindery/shared/table/tablestore"
+	"bindery/shared/table/tablestore/otstest"
+	"bindery/shared/vault"
+	"bindery/shared/vault/selected"
+	"bindery/shared/vault/vaulttest"
+)
+
+func TestTheEnvelopeVaultOnAlibabaCloudKeepsTheContract(t *testing.T) {
+	service, c := environment(t)
+	service.AddKey("key-2")
+	rows := httptest.NewServer(otstest.New(otstest.Options{
+		Instance: "mine", ID: "id", Key: "key", Token: "token",
+	}))
+	t.Cleanup(rows.Close)
+	c.Vaults, c.VaultTable = []string{config.EnvelopeVault}, "bindery_vault"
+	c.WrappingKeys = []string{"key-2"}
+	c.Alibaba.TablestoreInstance, c.Alibaba.TablestoreURL = "mine", rows.URL
+	// The secrets manager isn't needed.
+	c.Alibaba.KMSInstance, c.Alibaba.KMSKey = "", ""
+	credentials, err := alibabacloud.Read(os.Getenv, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := tablestore.NewClient(tablestore.ClientOptions{
+		Environment: credentials, Instance: "mine", Endpoint: rows.URL,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tablestore.Create(t.Context(), operator, c.VaultTable); err != nil {
+		t.Fatal(err)
+	}
+	v, err := selected.Open(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls := service.Calls(); len(calls) > 0 {
+		t.Errorf("Open asked %v, want nothing", calls)
+	}
+	vaulttest.RunWith(t, vaulttest.Options{AtOnce: 8}, func(*testing.T) vault.Vault { return v })
+	if calls := service.Calls(); calls["GenerateDataKey"] > 8 || calls["Decrypt"] > 0 {
+		t.Errorf("the key service was asked %v, want for few data keys and to unwrap none", calls)
+	}
+
+	// Another process unwraps, and another deployment can't.
+	if err := v.Put(t.Context(), name, 1, secret.New("value")); err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[string]bool{"mine/": true, "other/": false} {
+		c.SecretPrefix = prefix
+		other, err := selected.Open(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Get(t.Context(), name, 1); (err == nil) != want {
+			t.Errorf("a process with the prefix %s: Get = %v", prefix, err)
+		}
+	}
+}
+
+func TestMissingWrappingKeysAreNamed(t *testing.T) {
+	_, c := environment(t)
+	c.Vaults = []string{config.EnvelopeVault}
+	v, err := selected.Open(c, nil)
+	if v != nil || err == nil || !strings.Contains(err.Error(), "BINDERY_WRAPPING_KEYS is not set") {
+		t.Errorf("Open = %v, %v, want the variable's name", v, err)
+	}
+}
