@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"bindery/shared/testkit"
 )
 
 // room is the size of a small disk.
@@ -16,7 +18,7 @@ func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=700"); err != nil {
-		t.Skipf("a small disk takes root and the right to mount: %v", err)
+		testkit.Missing(t, "right to mount a small disk", "run as root")
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

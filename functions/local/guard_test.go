@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"bindery/shared/testkit"
 )
 
 // with sends a request with headers, of which Host is the request's own.
@@ -96,7 +98,7 @@ func TestD18_APageOfAnotherOriginGetsNoTokenAndRunsNoTask(t *testing.T) {
 func TestD18_NoOtherUserCanListenOnTheIPv6Port(t *testing.T) {
 	taken, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
-		t.Skip("this machine has no IPv6")
+		testkit.Missing(t, "IPv6", "sysctl net.ipv6.conf.lo.disable_ipv6=0")
 	}
 	defer taken.Close()
 	_, port, _ := net.SplitHostPort(taken.Addr().String())

@@ -27,7 +27,7 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: bindingOf(view, c.language()), etag: view.Record.Revision}, nil
+	return answer{body: a.bindingOf(view, c.language()), etag: view.Record.Revision}, nil
 }
 
 // taskJSON is the input of the schedule or of an operator's invocation.

@@ -89,5 +89,5 @@ func (a *API) confirm(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: bindingOf(view, c.language()), etag: view.Record.Revision}, nil
+	return answer{body: a.bindingOf(view, c.language()), etag: view.Record.Revision}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/sandbox"
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 )
 
 // The tests in this file use an OAuth server of another project in the place of GitHub, so that
@@ -71,17 +72,10 @@ func newForeign(t *testing.T, scopes string) *foreign {
 // requireServer skips the test if the server is not installed.
 func requireServer(t *testing.T) {
 	t.Helper()
-	_, err := os.Stat("../../node_modules/oidc-provider")
-	if _, lookErr := exec.LookPath("node"); err == nil {
-		err = lookErr
+	testkit.Program(t, "node")
+	if _, err := os.Stat("../../node_modules/oidc-provider"); err != nil {
+		testkit.NoPackages(t)
 	}
-	if err == nil {
-		return
-	}
-	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-		t.Fatal("oidc-provider or node is missing, and no test may be skipped: npm ci")
-	}
-	t.Skip("takes node and oidc-provider: npm ci")
 }
 
 var errLed = errors.New("led back to Bindery")

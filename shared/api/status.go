@@ -27,14 +27,15 @@ func Status(a *API, mux *http.ServeMux) {
 
 type platformsJSON struct {
 	Platforms []platformJSON `json:"platforms"`
+	Scopes    []string       `json:"scopes"` // of the caller
 }
 
-func (a *API) platforms(context.Context, call) (answer, error) {
-	list := []platformJSON{}
+func (a *API) platforms(_ context.Context, c call) (answer, error) {
+	out := platformsJSON{[]platformJSON{}, list(c.by.Scopes)}
 	for _, d := range a.connect.Platforms() {
-		list = append(list, platformOf(d))
+		out.Platforms = append(out.Platforms, platformOf(d, c.language()))
 	}
-	return answer{body: platformsJSON{list}}, nil
+	return answer{body: out}, nil
 }
 
 type instancesJSON struct {
@@ -86,7 +87,7 @@ func (a *API) instanceBindings(ctx context.Context, c call) (answer, error) {
 	}
 	out := instanceBindingsJSON{Instance: i}
 	for _, v := range views {
-		out.Bindings = append(out.Bindings, bindingOf(v, c.language()))
+		out.Bindings = append(out.Bindings, a.bindingOf(v, c.language()))
 	}
 	return answer{body: out}, nil
 }
@@ -115,7 +116,7 @@ func (a *API) accountBindings(ctx context.Context, c call) (answer, error) {
 	}
 	out := accountBindingsJSON{Bindings: []any{}, Cursor: text(page.Cursor)}
 	for _, v := range page.Items {
-		out.Bindings = append(out.Bindings, bindingOf(v, c.language()))
+		out.Bindings = append(out.Bindings, a.bindingOf(v, c.language()))
 	}
 	return answer{body: out}, nil
 }

@@ -12,25 +12,27 @@ import (
 // platformJSON is a platform that Bindery supports. TriggerBuildLimit is null, since no platform
 // has one.
 type platformJSON struct {
-	Platform          string   `json:"platform"`
-	Title             string   `json:"title"`
-	Method            string   `json:"method"`
-	Fields            []string `json:"fields"`
-	Optional          []string `json:"optional"`
-	Scopes            []string `json:"scopes"`
-	TokenURL          *string  `json:"tokenUrl"`
-	TriggerBuildLimit *string  `json:"triggerBuildLimit"`
+	Platform          string           `json:"platform"`
+	Title             string           `json:"title"`
+	Method            string           `json:"method"`
+	Fields            []string         `json:"fields"`
+	Optional          []string         `json:"optional"`
+	Scopes            []string         `json:"scopes"`
+	Permissions       []permissionJSON `json:"permissions"`
+	TokenURL          *string          `json:"tokenUrl"`
+	TriggerBuildLimit *string          `json:"triggerBuildLimit"`
 }
 
-func platformOf(d provider.Description) platformJSON {
+func platformOf(d provider.Description, lang problem.Language) platformJSON {
 	return platformJSON{
-		Platform: d.Name,
-		Title:    d.Title,
-		Method:   string(d.Method),
-		Fields:   list(d.Fields),
-		Optional: list(d.Optional),
-		Scopes:   list(d.Scopes),
-		TokenURL: text(d.TokenURL),
+		Platform:    d.Name,
+		Title:       d.Title,
+		Method:      string(d.Method),
+		Fields:      list(d.Fields),
+		Optional:    list(d.Optional),
+		Scopes:      list(d.Scopes),
+		TokenURL:    text(d.TokenURL),
+		Permissions: permissionsOf(d.Scopes, lang),
 	}
 }
 
@@ -71,7 +73,10 @@ type bindingJSON struct {
 	Address        *string            `json:"address"`
 	Organization   *string            `json:"organization"`
 	Identity       *identityJSON      `json:"identity"`
+	GitUsername    *string            `json:"gitUsername"`
 	Scopes         []string           `json:"scopes"`
+	Permissions    []permissionJSON   `json:"permissions,omitempty"` // not in the account's list
+	TokenURL       *string            `json:"tokenUrl,omitempty"`    // the same
 	TokenExpiresAt *time.Time         `json:"tokenExpiresAt"`
 	LastCheckedAt  *time.Time         `json:"lastCheckedAt"`
 	BoundAt        *time.Time         `json:"boundAt"`
@@ -82,7 +87,7 @@ type bindingJSON struct {
 }
 
 // bindingOf returns the JSON of a binding: a noBindingJSON if it is unbound, else a bindingJSON.
-func bindingOf(v binding.View, lang problem.Language) any {
+func (a *API) bindingOf(v binding.View, lang problem.Language) any {
 	rec := v.Record
 	if v.Status == binding.StatusUnbound {
 		return noBindingJSON{
@@ -97,6 +102,7 @@ func bindingOf(v binding.View, lang problem.Language) any {
 		Address:        text(rec.Address),
 		Organization:   text(rec.Organization),
 		Identity:       identityOf(rec.Identity),
+		GitUsername:    text(rec.GitUsername),
 		Scopes:         list(rec.Token.Scopes),
 		TokenExpiresAt: optionalTime(rec.Token.ExpiresAt),
 		LastCheckedAt:  optionalTime(rec.LastCheckedAt),
@@ -106,6 +112,9 @@ func bindingOf(v binding.View, lang problem.Language) any {
 	}
 	if v.Instance != (instance.Instance{}) {
 		out.Instance = &v.Instance
+	} else if p, ok := a.known.Get(rec.Platform); ok {
+		out.Permissions = checklist(permissionsOf(p.Describe().Scopes, lang), v)
+		out.TokenURL = text(p.RevokeURL(rec.Address))
 	}
 	if rec.Problem != nil {
 		p := rec.Problem.DetailsIn(lang)

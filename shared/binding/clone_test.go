@@ -29,13 +29,7 @@ func (b *harness) cloneURL(name string) string {
 // address, no argument and no configuration. It returns what git says.
 func clone(t *testing.T, address, username string, token secret.Text) (said string, err error) {
 	t.Helper()
-	git, err := exec.LookPath("git")
-	if err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal("git is not installed")
-		}
-		t.Skip("git is not installed")
-	}
+	git := testkit.Program(t, "git")
 	home := t.TempDir()
 	answer := filepath.Join(home, "credential")
 	text := "username=" + username + "\npassword=" + token.Reveal() + "\n"

@@ -69,14 +69,17 @@ type Record struct {
 
 	Token Token `json:"token,omitzero"`
 	// Secrets are the secrets that this row owns, without the one that it points at.
-	Secrets      []OwnedSecret     `json:"secrets,omitempty"`
-	Method       string            `json:"method"`
-	Address      string            `json:"address,omitempty"`
-	Organization string            `json:"organization,omitempty"`
-	Identity     Identity          `json:"identity,omitzero"`
-	BoundAt      time.Time         `json:"boundAt,omitzero"`
-	BoundBy      User              `json:"boundBy,omitzero"`
-	Warnings     []problem.Problem `json:"warnings,omitempty"`
+	Secrets      []OwnedSecret `json:"secrets,omitempty"`
+	Method       string        `json:"method"`
+	Address      string        `json:"address,omitempty"`
+	Organization string        `json:"organization,omitempty"`
+	// GitUsername is the user name that git uses with a token that the user pasted; "" for a consent,
+	// and for a binding from before it was recorded.
+	GitUsername string            `json:"gitUsername,omitempty"`
+	Identity    Identity          `json:"identity,omitzero"`
+	BoundAt     time.Time         `json:"boundAt,omitzero"`
+	BoundBy     User              `json:"boundBy,omitzero"`
+	Warnings    []problem.Problem `json:"warnings,omitempty"`
 
 	Health        Health           `json:"health,omitempty"`
 	Problem       *problem.Problem `json:"problem,omitempty"`

@@ -14,8 +14,7 @@ import (
 // queueModel says the same as a subscription's row with lists that nothing is dropped from.
 type queueModel struct {
 	waiting []binding.SourceEvent
-	ids     []string       // of all that ever waited
-	changed map[string]int // ref -> when its head changed last, in events
+	ids     []string // of all that ever waited
 	heads   map[string]string
 	sent    map[string]int64 // key -> the last number that has ended
 	present map[string]bool  // ids in the row
@@ -28,21 +27,14 @@ func (m *queueModel) repeats(e binding.SourceEvent) bool {
 		return true
 	}
 	head, known := m.heads[e.Ref]
-	newer := 0
-	for _, at := range m.changed {
-		if at > m.changed[e.Ref] {
-			newer++
-		}
-	}
-	return e.State == binding.EventWaiting && e.Merge == nil && known && head == e.Commit &&
-		newer < binding.MaxRecentHeads
+	return e.State == binding.EventWaiting && e.Merge == nil && known && head == e.Commit
 }
 
 func TestModelOfTheQueue(t *testing.T) {
 	for seed := range uint64(10) {
 		random := rand.New(rand.NewPCG(14, seed))
 		m := &queueModel{
-			changed: map[string]int{}, heads: map[string]string{}, sent: map[string]int64{},
+			heads: map[string]string{}, sent: map[string]int64{},
 			present: map[string]bool{},
 		}
 		s := binding.Subscription{Stage: binding.SubscriptionActive}
@@ -99,7 +91,7 @@ func (m *queueModel) add(t *testing.T, s *binding.Subscription, e binding.Source
 		e.Number = s.EventCount
 		m.waiting, m.ids = append(m.waiting, e), append(m.ids, e.ID)
 		if e.Merge == nil {
-			m.changed[e.Ref], m.heads[e.Ref] = len(m.ids), e.Commit
+			m.heads[e.Ref] = e.Commit
 		}
 	}
 }

@@ -17,6 +17,8 @@ const (
 	// maxEventBytes is the size of the JSON of all events in a row. A row may have 400 KB in
 	// DynamoDB.
 	maxEventBytes = 200 << 10
+	// maxHeadBytes is the size of the JSON of the heads of refs in a row.
+	maxHeadBytes = 100 << 10
 	// MaxEnded is how many events that have ended a row has. They are moved to the log in time;
 	// otherwise the oldest are dropped, those that were ignored first.
 	MaxEnded = 64
@@ -33,7 +35,9 @@ type AddResult string
 const (
 	Added    AddResult = "added"
 	Repeated AddResult = "repeated" // it is known already
-	Full     AddResult = "full"     // too many wait: SyncAt is now, and a sync makes up for it
+	// Full says that too many wait, or too many refs have changed: SyncAt is now, and a sync makes up
+	// for it.
+	Full AddResult = "full"
 )
 
 // Add adds an event to the subscription unless it is known: by its id, or because the ref's last
@@ -45,7 +49,7 @@ func (s *Subscription) Add(e SourceEvent, now time.Time) AddResult {
 		return Repeated
 	}
 	e = e.fitted()
-	if e.State == EventWaiting && !s.roomFor(e) {
+	if e.State == EventWaiting && !(s.roomFor(e) && (e.Merge != nil || s.roomForHead(e.Ref))) {
 		s.SyncAt = now
 		return Full
 	}
@@ -90,12 +94,6 @@ func (s *Subscription) roomFor(e SourceEvent) bool {
 		}
 	}
 	return count <= MaxWaiting && size <= maxEventBytes
-}
-
-// NoteHead makes a commit the known head of a ref: see [Head].
-func (s *Subscription) NoteHead(ref, commit string) {
-	others := slices.DeleteFunc(slices.Clone(s.Heads), func(h Head) bool { return h.Ref == ref })
-	s.Heads = last(append(others, Head{Ref: ref, Commit: commit}), MaxRecentHeads)
 }
 
 // dropEnded drops events that have ended until the bounds of the row are kept.

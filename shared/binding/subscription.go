@@ -113,8 +113,9 @@ type Subscription struct {
 	EventCount int64 `json:"eventCount,omitempty"`
 	// Seen are the ids of the last events, oldest first, at most [MaxSeen].
 	Seen []string `json:"seen,omitempty"`
-	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads]. Those
-	// of all refs are in a row of their own: see [Heads].
+	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads], and the
+	// states of [MaxMergeStates] merge requests. The heads of all refs are in a row of their own: see
+	// [Heads].
 	Heads []Head `json:"heads,omitempty"`
 	// Lease is until when one invocation forwards the events of this subscription; zero: none does.
 	Lease time.Time `json:"lease,omitzero"`
@@ -132,8 +133,8 @@ type RefusedMerge struct {
 	Problem *problem.Problem `json:"problem"` // [problem.MergesForbidden]
 }
 
-// NewRefusedMerge returns a merge request of which the platform with a title refuses to tell. why is
-// its [problem.WebhooksForbidden].
+// NewRefusedMerge returns a merge request of which the platform with a title refuses to tell. why
+// is its [problem.WebhooksForbidden].
 func NewRefusedMerge(number, title string, why error) *RefusedMerge {
 	p := problem.New(problem.MergesForbidden).With("platform", title)
 	if cause := problem.Of(why); cause.Reason == "scope" {
@@ -153,12 +154,15 @@ const (
 	// MaxSeen is how many ids of events a subscription remembers. An older delivery that comes again
 	// doesn't fit the ref's head, and the platform is asked.
 	MaxSeen = 64
-	// MaxRecentHeads is how many heads a subscription's row has.
-	MaxRecentHeads = 64
+	// MaxRecentHeads is how many heads of refs a subscription's row has. The run moves older ones to
+	// [Heads] before there are as many; changes of further refs are left to the next sync.
+	MaxRecentHeads = 128
+	// MaxMergeStates is how many states of merge requests a row has. Older ones are forgotten.
+	MaxMergeStates = 32
 	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones of refs
 	// are left to the next sync, which sees the heads. It doesn't see merge requests: the platform is
-	// asked to send those again. Bitbucket does, twice and at once; on GitHub and GitLab a user can, who
-	// sees that the delivery failed; of Gitee and Codeup it isn't known.
+	// asked to send those again. Bitbucket does, twice and at once; on GitHub and GitLab a user can,
+	// who sees that the delivery failed; of Gitee and Codeup it isn't known.
 	MaxWaiting = 64
 	// MaxLogged is how many events the log of a subscription keeps: the last ones.
 	MaxLogged = 500
@@ -175,13 +179,6 @@ type SubscriptionEntry struct {
 	Subscription string `json:"subscription"` // its ID
 
 	Attributes any `json:"-"`
-}
-
-// Heads are the heads of a subscription's refs, as the last sync left them: what has been told to
-// the receiver. They are a hint for the next sync.
-type Heads struct {
-	Subscription string `json:"subscription"`
-	List         []Head `json:"list"` // sorted by Ref
 }
 
 // EventState says what has become of an event.

@@ -1,26 +1,35 @@
 // Package console is the web page where a person binds platforms: plain HTML, CSS and ES modules,
-// embedded, without a framework, a build step or external files.
+// embedded, without a framework or external files. The modules are served as they are; a test
+// compresses them beforehand.
 //
-// It serves files and a small JSON configuration, and knows nothing about bindings: the page itself
-// calls the API, with a token that the person's browser obtained and that is never sent here.
+// It serves files, and a small JSON configuration in the page, and knows nothing about bindings: the
+// page itself calls the API, with a token that the person's browser obtained and that is never sent
+// here.
 package console
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"html"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
-//go:embed page
-var page embed.FS
+// packed has each file but index.html in Brotli and gzip, so that a function that starts compresses
+// nothing.
+//
+//go:embed page packed
+var embedded embed.FS
 
 // Scope is the scope that the page requests. It doesn't permit reading credentials.
 const Scope = "openid bindery.read bindery.write bindery.repositories"
@@ -51,52 +60,72 @@ type Options struct {
 type asset struct {
 	contentType string
 	etag        string
-	body        []byte
-	compressed  []byte // the body in gzip
+	bodies      map[string][]byte // by Content-Encoding; "" is the file as it is
 }
 
-// Handler serves the page at "/", its files next to it and /config.json, to GET and HEAD. Every
-// other path is 404. Browsers may cache everything but must revalidate it each time.
+// versioned is a path with a version before the file's name.
+var versioned = regexp.MustCompile(`^/([0-9a-f]{16})(/[^/]+)$`)
+
+// Handler serves the page at "/" and its files next to it, to GET and HEAD. Every other path is 404.
+// The page names its files with a version before them, so that browsers keep them without asking
+// again; everything else is revalidated each time. A page that was loaded before a deployment gets
+// the present file by its own version too.
 func Handler(o Options) http.Handler {
-	assets := load()
-	assets["/config.json"] = newAsset("application/json", o.config())
+	assets, version := load()
+	assets["/"] = o.document(assets, version)
 	policy := o.policy()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		protect(w.Header(), policy)
-		a, found := assets[r.URL.Path]
+		h := w.Header()
+		protect(h, policy)
+		at, caching := r.URL.Path, "no-cache"
+		if parts := versioned.FindStringSubmatch(at); parts != nil {
+			at = parts[2]
+			if parts[1] == version {
+				caching = "public, max-age=31536000, immutable"
+			}
+		}
+		a, found := assets[at]
 		if !found {
 			http.NotFound(w, r)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
+			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
-		h := w.Header()
 		h.Set("Content-Type", a.contentType)
-		h.Set("Cache-Control", "no-cache")
+		h.Set("Cache-Control", caching)
 		h.Set("Vary", "Accept-Encoding")
-		body, etag := a.body, a.etag
-		if acceptsGzip(r) {
-			h.Set("Content-Encoding", "gzip")
-			body, etag = a.compressed, strings.TrimSuffix(a.etag, `"`)+`-gzip"`
+		coding := a.coding(r)
+		etag := a.etag
+		if coding != "" {
+			h.Set("Content-Encoding", coding)
+			etag += "-" + coding
 		}
-		h.Set("ETag", etag)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+		h.Set("ETag", `"`+etag+`"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.bodies[coding]))
 	})
 }
 
-// acceptsGzip reports whether a request's Accept-Encoding (RFC 9110, section 12.5.3) names gzip
-// without the weight 0. A part of a compressed file is of no use, so a request for one gets none.
-func acceptsGzip(r *http.Request) bool {
-	if r.Header.Get("Range") != "" {
-		return false
+// coding returns the smallest encoding that a request accepts. A part of a compressed file is of no
+// use, so a request for one gets the file as it is.
+func (a asset) coding(r *http.Request) string {
+	for _, coding := range []string{"br", "gzip"} {
+		if a.bodies[coding] != nil && r.Header.Get("Range") == "" && accepts(r, coding) {
+			return coding
+		}
 	}
-	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, weight, _ := strings.Cut(coding, ";")
+	return ""
+}
+
+// accepts reports whether a request's Accept-Encoding (RFC 9110, section 12.5.3) names the encoding
+// without the weight 0.
+func accepts(r *http.Request, coding string) bool {
+	for one := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(one, ";")
 		_, zero, _ := strings.Cut(weight, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+		if strings.EqualFold(strings.TrimSpace(name), coding) {
 			return strings.Trim(zero, " 0.") != "" || strings.TrimSpace(zero) == ""
 		}
 	}
@@ -111,42 +140,71 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// load returns the embedded files by the paths at which they are served.
-func load() map[string]asset {
-	assets := map[string]asset{}
-	entries, err := page.ReadDir("page")
+// load returns the embedded files by the paths at which they are served, and their version, which
+// another version of any of them changes.
+func load() (assets map[string]asset, version string) {
+	assets = map[string]asset{}
+	all := sha256.New()
+	entries, err := embedded.ReadDir("page")
 	if err != nil {
 		panic("console: the embedded page is gone: " + err.Error())
 	}
 	for _, e := range entries {
-		body, err := fs.ReadFile(page, "page/"+e.Name())
-		if err != nil {
-			panic("console: the embedded page is gone: " + err.Error())
+		name := e.Name()
+		a := newAsset(name, read("page/"+name))
+		if name != "index.html" {
+			a.addPacked("br", name+"."+a.etag+".br")
+			a.addPacked("gzip", name+"."+a.etag+".gz")
 		}
-		at := "/" + e.Name()
-		if e.Name() == "index.html" {
-			at = "/"
-		}
-		assets[at] = newAsset(contentTypes[path.Ext(e.Name())], body)
+		assets["/"+name] = a
+		_, _ = all.Write([]byte(name + a.etag)) // a hash takes everything
 	}
-	return assets
+	return assets, hex.EncodeToString(all.Sum(nil))[:16]
 }
 
-func newAsset(contentType string, body []byte) asset {
-	sum := sha256.Sum256(body)
-	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	return asset{contentType: contentType, etag: etag, body: body, compressed: compress(body)}
-}
-
-func compress(body []byte) []byte {
-	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+func read(name string) []byte {
+	body, err := fs.ReadFile(embedded, name)
 	if err != nil {
-		panic("console: gzip has no such level: " + err.Error())
+		panic("console: the embedded page is gone: " + err.Error())
 	}
-	_, _ = w.Write(body) // a Buffer takes everything
-	_ = w.Close()
-	return out.Bytes()
+	return body
+}
+
+// addPacked adds the file in an encoding. The packed file has the hash of what it was made of in its
+// name, so a file that has been edited since is served as it is.
+func (a asset) addPacked(coding, name string) {
+	if body, err := fs.ReadFile(embedded, "packed/"+name); err == nil {
+		a.bodies[coding] = body
+	}
+}
+
+func newAsset(name string, body []byte) asset {
+	sum := sha256.Sum256(body)
+	return asset{
+		contentType: contentTypes[path.Ext(name)],
+		etag:        base64.RawURLEncoding.EncodeToString(sum[:16]),
+		bodies:      map[string][]byte{"": body},
+	}
+}
+
+// document takes index.html out of the assets and returns it with the configuration, a version in
+// each address, and all modules named, so that a browser loads them at once. Of the texts it loads
+// one language, which only the browser knows.
+func (o Options) document(assets map[string]asset, version string) asset {
+	const name = "/index.html"
+	text := string(assets[name].bodies[""])
+	delete(assets, name)
+	var modules strings.Builder
+	for _, at := range slices.Sorted(maps.Keys(assets)) {
+		if path.Ext(at) == ".js" && !strings.HasPrefix(at, "/text-") {
+			modules.WriteString(`<link rel="modulepreload" href="` + at + "\">\n")
+		}
+	}
+	text = strings.Replace(text, "<!-- modules -->\n", modules.String(), 1)
+	text = strings.NewReplacer(`href="/`, `href="/`+version+`/`, `src="/`, `src="/`+version+`/`).
+		Replace(text)
+	text = strings.Replace(text, "{{config}}", html.EscapeString(string(o.config())), 1)
+	return newAsset(name, []byte(text))
 }
 
 type configJSON struct {

@@ -1,8 +1,8 @@
 package console_test
 
 import (
-	"compress/gzip"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -78,7 +78,7 @@ func TestEveryFileIsServedWithItsTypeAndProtected(t *testing.T) {
 	for name, want := range files(t) {
 		target := "/" + name
 		if name == "index.html" {
-			target = "/"
+			target, want = "/", document(t, options())
 		}
 		reply, body := ask(t, options(), http.MethodGet, target)
 		if reply.StatusCode != http.StatusOK || body != want {
@@ -99,6 +99,42 @@ func TestEveryFileIsServedWithItsTypeAndProtected(t *testing.T) {
 		if reply.Header.Get("Content-Security-Policy") == "" {
 			t.Errorf("%s has no policy", target)
 		}
+	}
+}
+
+// document returns the page as it is served.
+func document(t *testing.T, o console.Options) string {
+	t.Helper()
+	_, body := ask(t, o, http.MethodGet, "/", "Accept-Encoding", "identity")
+	return body
+}
+
+// TestThePageNamesItsFilesWithAVersion tries each address of the page: what a version names never
+// changes, so that a browser need not ask for it again.
+func TestThePageNamesItsFilesWithAVersion(t *testing.T) {
+	all := files(t)
+	named := regexp.MustCompile(`(?:src|href)="(/[0-9a-f]{16}/)([^"]+)"`).
+		FindAllStringSubmatch(document(t, options()), -1)
+	seen := map[string]bool{}
+	for _, match := range named {
+		reply, body := ask(t, options(), http.MethodGet, match[1]+match[2])
+		if body != all[match[2]] ||
+			reply.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: %d bytes, %q", match[2], len(body), reply.Header.Get("Cache-Control"))
+		}
+		seen[match[2]] = true
+	}
+	for name := range all {
+		text := strings.HasPrefix(name, "text-") // the page loads one of them
+		if wanted := name != "index.html" && !text; seen[name] != wanted {
+			t.Errorf("the page names %s: %v", name, seen[name])
+		}
+	}
+	// A page from before a deployment loads the other language.
+	reply, body := ask(t, options(), http.MethodGet, "/0123456789abcdef/text-en.js")
+	if body != all["text-en.js"] || reply.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("with another version: %d bytes, %q", len(body),
+			reply.Header.Get("Cache-Control"))
 	}
 }
 
@@ -163,64 +199,6 @@ func TestTheSameFileIsNotSentTwice(t *testing.T) {
 	}
 }
 
-// Go's client asks for gzip by itself, and hides it, unless a request names an encoding.
-func TestFilesAreCompressedForClientsThatAcceptIt(t *testing.T) {
-	plain, _ := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", "identity")
-	want := files(t)["main.js"]
-	for accept, compressed := range map[string]bool{
-		"gzip": true, "gzip, deflate, br, zstd": true, "br;q=1.0, GZIP;q=0.5": true,
-		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false,
-	} {
-		reply, body := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", accept)
-		coding := reply.Header.Get("Content-Encoding")
-		if (coding == "gzip") != compressed || reply.Header.Get("Vary") != "Accept-Encoding" {
-			t.Errorf("for %q the encoding is %q, and Vary %q", accept, coding,
-				reply.Header.Get("Vary"))
-		}
-		if different := reply.Header.Get("ETag") != plain.Header.Get("ETag"); different != compressed {
-			t.Errorf("for %q the ETag differs from the plain file's: %v", accept, different)
-		}
-		if compressed {
-			unpacked, err := gzip.NewReader(strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			all, err := io.ReadAll(unpacked)
-			if err != nil || len(body) > len(want)/2 {
-				t.Errorf("%d bytes of %d: %v", len(body), len(want), err)
-			}
-			body = string(all)
-		}
-		if body != want {
-			t.Errorf("for %q the file differs", accept)
-		}
-	}
-	reply, body := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", "gzip",
-		"Range", "bytes=0-9")
-	if reply.Header.Get("Content-Encoding") != "" || body != want[:10] {
-		t.Errorf("a part is %q", body)
-	}
-}
-
-func TestThePageIsLight(t *testing.T) {
-	total := 0
-	for name := range files(t) {
-		if name == "text-en.js" { // a browser loads one language: the longer is counted
-			continue
-		}
-		target := "/" + name
-		if name == "index.html" {
-			target = "/"
-		}
-		_, body := ask(t, options(), http.MethodGet, target, "Accept-Encoding", "gzip")
-		total += len(body)
-	}
-	t.Logf("all files of a language, compressed: %d bytes", total)
-	if total > 60<<10 {
-		t.Errorf("the page's files are %d bytes in gzip, want at most 60 KiB", total)
-	}
-}
-
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	get, _ := ask(t, options(), http.MethodGet, "/", "Accept-Encoding", "gzip")
 	head, body := ask(t, options(), http.MethodHead, "/", "Accept-Encoding", "gzip")
@@ -235,6 +213,8 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 func TestNothingElseIsServed(t *testing.T) {
 	for _, target := range []string{
 		"/index.html", "/page/main.js", "/console.go", "/favicon.ico", "/main.js/", "//", "/v1/platforms",
+		"/config.json", "/packed/main.js.br", "/main.js.br", "/0123456789abcdef/",
+		"/0123456789abcdef/index.html", "/0123456789abcdef/0123456789abcdef/main.js",
 		"/..%2fconsole.go", "/%2e%2e/console.go", "/callback?code=1",
 	} {
 		reply, body := ask(t, options(), http.MethodGet, target)
@@ -264,8 +244,9 @@ func TestTheConfigurationSaysHowToSignIn(t *testing.T) {
 		`{"publicUrl":"https://bindery.example.com","consoleUrl":"https://console.example.com",` +
 			`"signIn":{"kind":"dev"},"sandboxUrl":"http://127.0.0.1:8081"}`: laptop,
 	} {
-		reply, got := ask(t, o, http.MethodGet, "/config.json")
-		if got != want || reply.Header.Get("Content-Type") != "application/json" {
+		_, got, _ := strings.Cut(document(t, o), `<meta name="bindery" content="`)
+		got, _, _ = strings.Cut(got, `">`)
+		if got = html.UnescapeString(got); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

@@ -104,7 +104,7 @@ func TestBrowserTwoTabsDontDisturbEachOther(t *testing.T) {
 	one.waitReady(unboundSelector("gitee"))
 	two.waitReady(unboundSelector("gitee"))
 	s.startConsent(one, "gitee", "alice")
-	two.click("#bind-gitee")
+	two.leave("gitee")
 	two.click("#authorize")
 	two.waitReady(boundSelector("gitee"))
 	one.click("#authorize")
@@ -126,7 +126,7 @@ func TestBrowserAsksBeforeItConfirmsInAnotherTab(t *testing.T) {
 	s.startConsent(one, "github", "carol")
 	two := one.openTab()
 	two.open(s.functions + "/v1/authorizations/" + s.attemptIDs()[0] + "/start")
-	two.click("#login-carol") // GitHub asks for the account every time
+	two.pickUser("carol") // GitHub asks for the account every time
 	two.click("#authorize")
 	two.waitReady("#dialog[open] #submit")
 	s.wantOutOfSight(two)

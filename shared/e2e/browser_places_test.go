@@ -92,12 +92,10 @@ func TestBrowserFindsTheBrokenBindingInTheOverview(t *testing.T) {
 	}
 }
 
-// many serves an account with thousands of instances, two bindings each, a hundred a page.
-func many(t *testing.T, instances int) (url string) {
-	t.Helper()
+// many serves the page at an address, and an account with thousands of instances, two bindings each,
+// a hundred a page.
+func many(url string, instances int) http.Handler {
 	mux := http.NewServeMux()
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
 	of := func(i int) object {
 		return object{
 			"region": []string{"cn-beijing", "cn-hangzhou"}[i%2], "id": fmt.Sprintf("cri-%04d", i),
@@ -105,7 +103,7 @@ func many(t *testing.T, instances int) (url string) {
 		}
 	}
 	mux.Handle("/", console.Handler(console.Options{
-		PublicURL: server.URL, ConsoleURL: server.URL, Dev: true,
+		PublicURL: url, ConsoleURL: url, Dev: true,
 	}))
 	mux.HandleFunc("/dev/token", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "not-a-token")
@@ -144,11 +142,21 @@ func many(t *testing.T, instances int) (url string) {
 		}
 		replyJSON(w, http.StatusOK, object{"bindings": page, "cursor": cursor})
 	})
-	return server.URL
+	const one = "/v1/instances/{region}/{id}/bindings"
+	mux.HandleFunc(one, func(w http.ResponseWriter, _ *http.Request) {
+		replyJSON(w, http.StatusOK, object{"bindings": []object{{
+			"platform": "gitlab", "status": "bound", "method": "token", "warnings": []object{},
+		}}})
+	})
+	return mux
 }
 
 func TestBrowserStaysQuickWithThousandsOfInstances(t *testing.T) {
-	url := many(t, 5000)
+	server := httptest.NewUnstartedServer(nil)
+	url := "http://" + server.Listener.Addr().String()
+	server.Config.Handler = many(url, 5000)
+	server.Start()
+	t.Cleanup(server.Close)
 	b := newBrowser(t)
 	began := time.Now()
 	b.open(url + "/")

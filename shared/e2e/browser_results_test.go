@@ -58,15 +58,15 @@ func TestBrowserAsksBeforeAConsentReplacesAnotherAccount(t *testing.T) {
 	b.wantShown("#row-github .cell-identity", "alice")
 	s.wantNoTrace(b)
 
-	b.click("#bind-github")
-	b.click("#login-carol") // GitHub doesn't ask twice for the consent
+	b.leave("github")
+	b.pickUser("carol") // GitHub doesn't ask twice for the consent
 	b.waitReady("#dialog[open] #replaced .person")
 	b.click("#submit")
 	b.waitReady(boundSelector("github"), "#dialog:not([open])")
 	b.wantShown("#row-github .cell-identity", "carol")
 
-	b.click("#bind-github")
-	b.click("#login-carol") // the same account: nothing to ask
+	b.leave("github")
+	b.pickUser("carol") // the same account: nothing to ask
 	b.waitReady(boundSelector("github"), "#dialog:not([open])", "#result .note.good")
 	s.wantNoTrace(b)
 }
@@ -79,7 +79,7 @@ func TestBrowserShowsInBitbucketsDialogWhatIsBoundThere(t *testing.T) {
 	chooseInstance(b, "personal", "cn-shanghai", "crp-3")
 	b.waitReady(boundSelector("bitbucket"), "#dialog:not([open])")
 
-	b.click("#bind-bitbucket") // Bitbucket asks neither for the account nor for consent again
+	b.leave("bitbucket") // Bitbucket asks neither for the account nor for consent again
 	b.waitReady("#dialog[open] #choose-type", "#replaced .person")
 	b.wantShown("#replaced", "alice", "already")
 	b.fill("#choose-type", "enterprise")

@@ -272,11 +272,25 @@ func (s *sites) signIn(b *tab, user string) *tab {
 	return b
 }
 
+// leave goes from the console to a platform, past the dialog that says what it will ask for.
+func (b *tab) leave(platform string) {
+	b.t.Helper()
+	b.click("#bind-" + platform)
+	b.click("#dialog[open] #submit")
+}
+
+// pickUser chooses a user on a platform's sign-in page. Who is signed in already has a button of
+// its own there.
+func (b *tab) pickUser(login string) {
+	b.t.Helper()
+	b.click(":is(#login-" + login + ", #continue[value='login:" + login + "'])")
+}
+
 // startConsent goes from the console to a platform's consent page, as one of the platform's users.
 func (s *sites) startConsent(b *tab, platform, login string) {
 	s.t.Helper()
-	b.click("#bind-" + platform)
-	b.click("#login-" + login)
+	b.leave(platform)
+	b.pickUser(login)
 	b.waitVisible("#authorize")
 }
 

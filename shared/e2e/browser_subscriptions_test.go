@@ -33,10 +33,11 @@ func openLaptop(t *testing.T, language string) laptopTab {
 // bind binds a platform as alice: by a sample token, or by consent.
 func (b laptopTab) bind(name sandbox.Platform, title string) {
 	b.t.Helper()
-	b.click("#bind-" + string(name))
 	if name == sandbox.Codeup || name == sandbox.GitLab {
+		b.click("#bind-" + string(name))
 		submitSample(b.tab, b.platforms, sample(b.t, name, title))
 	} else {
+		b.leave(string(name))
 		b.click("#login-alice")
 		b.click("#authorize")
 	}

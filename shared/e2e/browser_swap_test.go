@@ -64,8 +64,8 @@ func TestA19_InABrowserTheThiefGetsNoAccount(t *testing.T) {
 			b.waitReady(unboundSelector("github"), "#dialog:not([open])")
 			s.wantNoTrace(b)
 		}
-		thief.click("#bind-github") // a new attempt works
-		thief.click("#login-bob")
+		thief.leave("github") // a new attempt works
+		thief.pickUser("bob")
 		thief.click("#authorize")
 		thief.waitReady(boundSelector("github"))
 	}

@@ -32,12 +32,7 @@ type buildShell struct {
 func newBuildShell(t *testing.T) *buildShell {
 	t.Helper()
 	for _, program := range []string{"git", "curl", "bash"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
+		testkit.Program(t, program)
 	}
 	s := &buildShell{t: t, folder: t.TempDir()}
 	s.args = filepath.Join(s.folder, "arguments")

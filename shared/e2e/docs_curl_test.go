@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 // laptopProcess is a running process of the laptop.
@@ -82,12 +83,7 @@ func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) 
 // TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with
 // only the ports changed, and compares each reply with the block of JSON after it. Then the samples are as they were.
 func TestDocsCurlWorksAsPasted(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	testkit.Program(t, "curl")
 	for _, name := range readmes {
 		t.Run(name, func(t *testing.T) {
 			own, platforms := startLaptopProcess(t)

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"bindery/shared/testkit"
 )
 
 const (
@@ -117,14 +118,10 @@ func serverlessDevs(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(path); err == nil {
-		return path
+	if _, err := os.Stat(path); err != nil {
+		testkit.NoPackages(t)
 	}
-	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS == "linux" {
-		t.Fatal("npm ci has not been run: there is no Serverless Devs to read s.yaml")
-	}
-	t.Skip("npm ci has not been run: no Serverless Devs to read s.yaml")
-	return ""
+	return path
 }
 
 // preview returns s.yaml as Serverless Devs itself reads it.
@@ -225,7 +222,7 @@ func vendorSchema(t *testing.T, name, definition string) *jsonschema.Schema {
 	t.Helper()
 	folder := os.Getenv("SCHEMAS")
 	if folder == "" {
-		t.Skip("SCHEMAS names no folder with Serverless Devs' schemas of fc3 and fc3-domain")
+		testkit.Missing(t, "schema of Serverless Devs", "make test SCHEMAS=their folder")
 	}
 	text, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {

@@ -108,9 +108,11 @@ var importRules = []importRule{
 	{"shared/binding/ledger", []string{
 		"shared/binding", "shared/event", "shared/provider", "shared/table", "shared/vault",
 	}},
+	{"shared/binding/workqueue", []string{"shared/binding/ledger", "shared/table"}},
 	{"shared/binding/maintenance", []string{
-		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
-		"shared/instance", "shared/provider", "shared/table", "shared/vault",
+		"shared/binding", "shared/binding/credential", "shared/binding/ledger",
+		"shared/binding/workqueue", "shared/event", "shared/instance", "shared/provider",
+		"shared/table", "shared/vault",
 	}},
 	{"shared/binding/repository", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
@@ -122,8 +124,8 @@ var importRules = []importRule{
 	}},
 	{"shared/binding/subscription", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/delivery",
-		"shared/binding/ledger", "shared/event", "shared/instance", "shared/provider", "shared/table",
-		"shared/vault",
+		"shared/binding/ledger", "shared/binding/workqueue", "shared/event", "shared/instance",
+		"shared/provider", "shared/table", "shared/vault",
 	}},
 	{"shared/binding/*", []string{
 		"shared/binding", "shared/binding/ledger", "shared/event", "shared/instance",

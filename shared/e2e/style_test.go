@@ -67,3 +67,15 @@ func TestStyleMainsOnlyWire(t *testing.T) {
 		}
 	})
 }
+
+// make test counts what is skipped, so no test skips itself without a note.
+func TestStyleTestsAreSkippedOnlyWithTheCommandThatInstallsWhatIsMissing(t *testing.T) {
+	goFiles(t, func(name string, lines [][]byte) {
+		for i, line := range lines {
+			skips := bytes.Contains(line, []byte("t.Skip")) || bytes.Contains(line, []byte("b.Skip"))
+			if skips && name != "shared/testkit/missing.go" && name != "shared/e2e/style_test.go" {
+				t.Errorf("%s:%d skips a test: use testkit.Missing", name, i+1)
+			}
+		}
+	})
+}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 const (
@@ -63,7 +64,7 @@ type massRepository struct {
 // Bindery's process is killed at random moments. The disturbances are by a fixed seed, counted in
 // pushes.
 func TestAThousandPushesAreForwardedThroughLostDeliveriesAndKills(t *testing.T) {
-	requireGit(t)
+	testkit.Program(t, "git")
 	began := time.Now()
 	m := newMass(t, nil)
 	m.subscribe(allPlatforms...)

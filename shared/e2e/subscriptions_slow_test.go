@@ -9,12 +9,13 @@ import (
 
 	"bindery/shared/event"
 	"bindery/shared/sandbox"
+	"bindery/shared/testkit"
 )
 
 // TestE11_ANoisyRepositoryAndASlowReceiverDelayNoOther: the receiver does not answer to the events
 // of one repository, which has a push after the other.
 func TestE11_ANoisyRepositoryAndASlowReceiverDelayNoOther(t *testing.T) {
-	requireGit(t)
+	testkit.Program(t, "git")
 	arrived, end := make(chan sourceEvent, 100), make(chan struct{})
 	m := newMass(t, func(e sourceEvent) {
 		if strings.HasSuffix(e.Data.Repository.URL, "/service-0010.git") {

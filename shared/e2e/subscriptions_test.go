@@ -22,6 +22,7 @@ import (
 
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/platform"
+	"bindery/shared/testkit"
 )
 
 // eventsSecret signs what the receivers of these tests get.
@@ -244,7 +245,7 @@ func (c *laptopClient) hello(name sandbox.Platform) string {
 // TestAPushReachesTheReceiverOnceAtAllFivePlatforms runs the laptop's process, real git, and a
 // receiver that knows only Standard Webhooks.
 func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
-	requireGit(t)
+	testkit.Program(t, "git")
 	address, events := startReceiver(t)
 	c := newLaptopClient(t, "BINDERY_EVENTS_URL="+address, "BINDERY_EVENTS_SECRET="+eventsSecret)
 	for _, name := range []sandbox.Platform{
@@ -292,17 +293,6 @@ func TestAPushReachesTheReceiverOnceAtAllFivePlatforms(t *testing.T) {
 			t.Errorf("%s: one event more: %+v", name, e)
 		default:
 		}
-	}
-}
-
-// requireGit skips the test on a machine without git.
-func requireGit(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"bindery/shared/awscloud"
 	"bindery/shared/config"
 	"bindery/shared/table/dynamo"
+	"bindery/shared/testkit"
 )
 
 const template = root + "/template.yaml"
@@ -80,7 +81,7 @@ func TestTheTemplatesOwnResourcesHaveOnlyKnownProperties(t *testing.T) {
 func TestTheTemplateFitsTheVendorsSchema(t *testing.T) {
 	folder := os.Getenv("SCHEMAS")
 	if folder == "" {
-		t.Skip("SCHEMAS names no folder with AWS's sam.schema.json")
+		testkit.Missing(t, "schema of AWS SAM", "make test SCHEMAS=its folder")
 	}
 	c := jsonschema.NewCompiler()
 	c.UseRegexpEngine(lookAhead)

@@ -156,8 +156,8 @@ func consents() map[Code]entry {
 				"{platform} refused the OAuth app's credentials. Your account and your bindings are fine.",
 			},
 			remedy: text{
-				"请管理员检查 OAuth 应用的 client id、client secret 和回调 URL。",
-				"Ask your administrator to check the app's client id, secret and callback URL.",
+				"请管理员检查 OAuth 应用的 ID、密钥和回调 URL。",
+				"Ask your administrator to check the app's id, secret and callback URL.",
 			},
 			reasons: refusedClients(),
 		},
@@ -201,14 +201,14 @@ func refusedClients() map[string]more {
 		},
 		"github_app": {
 			detail: text{
-				"管理员登记的是 GitHub App，而不是 OAuth 应用，因此令牌没有权限范围。您的账号没有问题。",
-				"A GitHub App is registered in place of an OAuth app, so its tokens have no scopes. " +
+				"管理员登记的是 GitHub App，而不是 OAuth 应用，因此令牌没有所需的权限。您的账号没有问题。",
+				"A GitHub App is registered in place of an OAuth app, so its tokens lack permissions. " +
 					"Your account is fine.",
 			},
 			remedy: text{
-				"请管理员在 {platform} 登记 OAuth App，并替换 client id 和 client secret。",
+				"请管理员在 {platform} 登记 OAuth App，并换用它的 ID 和密钥。",
 				"Ask your administrator to register an OAuth app at {platform}, " +
-					"and to replace the client id and secret.",
+					"and to use its id and secret.",
 			},
 		},
 	}

@@ -175,10 +175,10 @@ func platforms() map[Code]entry {
 					},
 					remedy: text{
 						"请填写 {platform} 的登录地址（若安装在子路径下，请包含子路径）。若地址正确，说明单点登录或防火墙" +
-							"在 {platform} 之前作了响应：请管理员允许 Bindery 的出口 IP 直接访问 /api/v4。",
+							"在 {platform} 之前作了响应：请管理员允许 Bindery 的出口 IP 直接访问 {platform} 的接口。",
 						"Enter the address where you sign in to {platform}, with its sub-path if it has one. If it " +
 							"is right, single sign-on or a firewall answers before {platform}: ask its " +
-							"administrator to let Bindery's address through to /api/v4.",
+							"administrator to let Bindery's address through to its API.",
 					},
 				},
 				"redirect": {detail: text{
@@ -199,10 +199,10 @@ func platforms() map[Code]entry {
 					},
 					remedy: text{
 						"请检查地址和子路径。若地址正确，说明单点登录、防火墙或代理在 {platform} 之前作了响应：" +
-							"请管理员允许 Bindery 的出口 IP 直接访问 /api/v4。",
+							"请管理员允许 Bindery 的出口 IP 直接访问 {platform} 的接口。",
 						"Check the address and its sub-path. If it is right, single sign-on, a firewall or a " +
 							"proxy answers before {platform}: ask its administrator to let Bindery's address " +
-							"through to /api/v4.",
+							"through to its API.",
 					},
 				},
 				"intercepted": {
@@ -236,9 +236,9 @@ func platforms() map[Code]entry {
 				},
 				"user_agent": {
 					detail: text{
-						"请求被拒绝且没有错误代码：可能被防火墙拦截，也可能请求头 User-Agent 在途中被删除。",
+						"请求被拒绝且没有错误代码：可能被防火墙拦截，也可能在途中被代理改动。",
 						"The call was refused without an error code: a firewall blocks it, " +
-							"or the header User-Agent was dropped on the way.",
+							"or a proxy changed it on the way.",
 					},
 					remedy: text{
 						"请管理员检查防火墙是否放行 Bindery 到 {platform} 的请求，以及出口代理是否删除了 User-Agent。",
@@ -266,8 +266,8 @@ func platforms() map[Code]entry {
 				"The platform refuses calls for a while. Existing bindings are not affected.",
 			},
 			remedy: text{
-				"请等待 Retry-After 给出的秒数后重试。",
-				"Wait for the seconds that Retry-After gives, then try again.",
+				"请稍等片刻再试。",
+				"Wait a moment, then try again.",
 			},
 		},
 	}

@@ -8,33 +8,59 @@ func requests() map[Code]entry {
 		InputMalformed: {
 			status: http.StatusBadRequest,
 			title:  text{"请求有误", "The request is malformed"},
-			detail: text{"字段“{field}”的值无效。", "The value of {field} is not valid."},
+			detail: text{"“{field}”无效。", "The value of {field} is not valid."},
 			remedy: text{"请改正后重新提交。", "Correct it and send the request again."},
 			reasons: map[string]more{
-				"required": {detail: text{"缺少字段“{field}”。", "{field} is missing."}},
+				"required": {detail: text{"缺少“{field}”。", "This is missing: {field}."}},
 				"unknown": {
-					detail: text{"没有字段“{field}”。", "There is no field {field}."},
+					detail: text{"没有“{field}”这一项。", "There is no field {field}."},
 					remedy: text{
 						"只发送接口文档列出的字段。",
 						"Send only the fields that the API's description lists.",
 					},
 				},
 				"doubled": {detail: text{
-					"字段“{field}”出现了不止一次。",
-					"{field} is there more than once.",
+					"“{field}”或其中的某个值出现了不止一次。",
+					"This, or a value in it, is there more than once: {field}.",
 				}},
+				"value": {detail: text{
+					"“{field}”中有不允许的值，可用的值为：{allowed}。",
+					"{field} has a value that is none of these: {allowed}.",
+				}},
+				"branch": {
+					detail: text{
+						"“{field}”中的某个模式不可能匹配任何分支：git 不允许这样的分支名。",
+						"{field} has a pattern that no branch can match: git allows no such name.",
+					},
+					remedy: text{
+						"请像 git 那样写分支名，例如 main；* 代表除 / 以外的任意字符，** 代表任意字符。",
+						"Write names as git does, such as main; * stands for any characters but /, and " +
+							"** for any.",
+					},
+				},
+				"ref": {
+					detail: text{
+						"“{field}”中有以 refs/ 开头的完整引用名。",
+						"{field} has the full name of a ref, which begins with refs/.",
+					},
+					remedy: text{
+						"请只写分支名，例如用 main 代替 refs/heads/main；标签不按模式筛选。",
+						"Write only the branch, such as main in place of refs/heads/main. Tags are not " +
+							"chosen by patterns.",
+					},
+				},
 				"type": {detail: text{
-					"字段“{field}”的类型不对。",
-					"{field} is of the wrong type.",
+					"“{field}”的类型不对。",
+					"This is of the wrong type: {field}.",
 				}},
 				"too_long": {detail: text{
-					"字段“{field}”过长。",
-					"{field} is too long.",
+					"“{field}”过长。",
+					"This is too long: {field}.",
 				}},
 				"characters": {detail: text{
-					"字段“{field}”含有不允许的字符，例如空格、换行、令牌中的全角字符，或用户名中的冒号。",
-					"{field} holds a character that it must not, such as a space, a line break, " +
-						"a sign beyond ASCII in a token, or a colon in a user name.",
+					"“{field}”含有不允许的字符，例如空格、换行、令牌中的全角字符，或用户名中的冒号。",
+					"A character is not allowed in {field}: a space, a line break, in a token one that is " +
+						"not ASCII, in a user name a colon.",
 				}},
 				"encoding": {
 					detail: text{
@@ -43,7 +69,7 @@ func requests() map[Code]entry {
 					},
 				},
 				"past": {
-					detail: text{"“{field}”是过去的时间。", "{field} is in the past."},
+					detail: text{"“{field}”是过去的时间。", "A time in the past: {field}."},
 					remedy: text{
 						"请填写将来的时间；已过期的令牌请先在平台上新建。",
 						"Give a time to come; if the token has expired, create a new one.",
@@ -122,34 +148,34 @@ func requests() map[Code]entry {
 			status: http.StatusUnauthorized,
 			title:  text{"未登录", "You are not signed in"},
 			detail: text{
-				"请求没有携带有效的访问令牌。",
-				"The request carries no valid access token.",
+				"登录没有被接受，可能已经过期。",
+				"Your sign-in was not accepted. It may have expired.",
 			},
 			remedy: text{
-				"请重新登录，并在 Authorization: Bearer 中携带访问令牌。",
-				"Sign in again and send the access token in Authorization: Bearer.",
+				"请重新登录。",
+				"Sign in again.",
 			},
 			reasons: map[string]more{
 				"expired": {detail: text{"登录已过期。", "The sign-in has expired."}},
 				"no_account": {
 					detail: text{
-						"访问令牌没有说明所属账号。",
-						"The access token names no account.",
+						"登录没有说明您所属的账号。",
+						"Your sign-in names no account.",
 					},
 					remedy: text{
-						"请联系管理员，在令牌中加入账号声明。",
-						"Ask your administrator to put the account claim into the token.",
+						"请管理员在登录服务中为访问令牌加入账号。",
+						"Ask your administrator to have the sign-in service put the account into its tokens.",
 					},
 				},
 			},
 		},
 		ScopeMissing: {
 			status: http.StatusForbidden,
-			title:  text{"权限不足", "Your sign-in lacks a scope"},
-			detail: text{"此操作需要权限范围 {scope}。", "This call needs the scope {scope}."},
+			title:  text{"权限不足", "Your sign-in may not do this"},
+			detail: text{"您的登录没有此权限：{scope}。", "Your sign-in lacks the permission to {scope}."},
 			remedy: text{
-				"请向管理员申请该权限范围后重新登录。",
-				"Ask your administrator for that scope, then sign in again.",
+				"请向管理员申请该权限，然后重新登录。",
+				"Ask your administrator for it, then sign in again.",
 			},
 		},
 		InstanceUnknown: {
@@ -161,15 +187,15 @@ func requests() map[Code]entry {
 			},
 			remedy: text{
 				"请检查地域和实例 ID，或从实例列表中选择。",
-				"Check region and id, or pick one from the list of instances.",
+				"Check its region and id, or choose one from the list of instances.",
 			},
 		},
 		PlatformUnknown: {
 			status: http.StatusNotFound,
 			title:  text{"平台不存在", "There is no such platform"},
 			detail: text{
-				"支持的平台：codeup、gitee、github、gitlab、bitbucket。",
-				"The platforms are codeup, gitee, github, gitlab and bitbucket.",
+				"支持的平台：Codeup、Gitee、GitHub、GitLab、Bitbucket。",
+				"The platforms are Codeup, Gitee, GitHub, GitLab and Bitbucket.",
 			},
 			remedy: text{"请使用其中之一。", "Use one of these."},
 		},
@@ -178,8 +204,8 @@ func requests() map[Code]entry {
 			title:  text{"绑定方式不适用", "The platform is not bound this way"},
 			detail: text{"{platform} 不能用这种方式绑定。", "{platform} can't be bound in this way."},
 			remedy: text{
-				"绑定方式见平台列表的 method 字段。",
-				"The list of platforms gives each one's method.",
+				"请按平台列表中的方式绑定。",
+				"Bind it in the way that the list of platforms gives.",
 			},
 			reasons: map[string]more{
 				"oauth": {detail: text{
@@ -220,12 +246,12 @@ func requests() map[Code]entry {
 			status: http.StatusPreconditionFailed,
 			title:  text{"绑定已被更改", "The binding has changed"},
 			detail: text{
-				"绑定已不是调用方所知的样子（If-Match 或 If-None-Match），没有作任何更改。",
-				"The binding is not as the caller knew it (If-Match or If-None-Match). Nothing was changed.",
+				"绑定在您读取之后被更改。您的操作没有生效。",
+				"The binding was changed after you had read it. Your change was not made.",
 			},
 			remedy: text{
-				"请重新读取绑定，确认后用它的 etag 再试。",
-				"Read the binding again, and use its etag if you still want the change.",
+				"请重新读取绑定，核对之后再试。",
+				"Read the binding again, and try again if you still want the change.",
 			},
 		},
 		TooManyCalls: {
@@ -236,8 +262,8 @@ func requests() map[Code]entry {
 				"You have made more calls within a minute than are allowed.",
 			},
 			remedy: text{
-				"请等待 Retry-After 给出的秒数后再试。",
-				"Wait for the seconds that Retry-After gives, then try again.",
+				"请稍等片刻再试。",
+				"Wait a moment, then try again.",
 			},
 		},
 		Overloaded: {
@@ -248,8 +274,8 @@ func requests() map[Code]entry {
 				"There is no capacity left for this call at the moment. Nothing was changed.",
 			},
 			remedy: text{
-				"请等待 Retry-After 给出的秒数后再试。",
-				"Wait for the seconds that Retry-After gives, then try again.",
+				"请稍等片刻再试。",
+				"Wait a moment, then try again.",
 			},
 		},
 		StorageUnavailable: {

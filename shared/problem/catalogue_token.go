@@ -117,8 +117,8 @@ func tokens() map[Code]entry {
 							"and its permissions are not enough.",
 					},
 					remedy: text{
-						"请在 {platform} 新建带 api 权限范围的经典（classic）个人访问令牌，然后重新绑定。",
-						"Create a classic personal access token with the scope api on {platform}, and bind again.",
+						"请在 {platform} 新建经典（classic）个人访问令牌，勾选“api”，然后重新绑定。",
+						"Create a classic personal access token on {platform}, tick “api” there, and bind again.",
 					},
 				},
 				"dpop": {
@@ -245,8 +245,8 @@ func tokens() map[Code]entry {
 				"It can't be found out from the token which organization to bind.",
 			},
 			remedy: text{
-				"请在 organization 中填写组织 ID（见云效组织管理后台的基本信息）。",
-				"Give the organization's id in organization; its settings page shows it.",
+				"请填写组织 ID（见云效组织管理后台的基本信息）。",
+				"Enter the organization's id, which its settings page shows.",
 			},
 			reasons: map[string]more{
 				"several": {
@@ -255,8 +255,8 @@ func tokens() map[Code]entry {
 						"The token can reach several organizations: {organizations}.",
 					},
 					remedy: text{
-						"请在 organization 中填写其中一个的 ID。",
-						"Give the id of one of them in organization.",
+						"请选择其中一个组织。",
+						"Choose one of them.",
 					},
 				},
 				"not_a_member": {detail: text{

@@ -15,26 +15,38 @@ const RequestIDHeader = "Bindery-Request-Id"
 
 // Details is a problem as JSON (RFC 9457), with Bindery's code, reason and remedy.
 type Details struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status,omitempty"` // of a reply; the problem of a binding has none
-	Detail    string `json:"detail"`
-	Code      Code   `json:"code"`
-	Reason    string `json:"reason,omitempty"`
-	Remedy    string `json:"remedy"`
-	RequestID string `json:"requestId,omitempty"` // of a reply
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status,omitempty"` // of a reply; the problem of a binding has none
+	Detail string `json:"detail"`
+	Code   Code   `json:"code"`
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy"`
+	// Field is the field of the request that is wrong.
+	Field string `json:"field,omitempty"`
+	// Scope is the scope that the caller's token lacks.
+	Scope string `json:"scope,omitempty"`
+	// Permissions are those that a platform's token lacks, or that can't be proved, as the platform
+	// names them.
+	Permissions []string `json:"permissions,omitempty"`
+	Choices     []Choice `json:"choices,omitempty"`
+	RequestID   string   `json:"requestId,omitempty"` // of a reply
 }
 
 // DetailsIn returns the problem in the language, without the members that only a reply has.
 func (p *Problem) DetailsIn(lang Language) Details {
 	text := p.In(lang)
 	return Details{
-		Type:   p.Type(),
-		Title:  text.Title,
-		Detail: text.Detail,
-		Code:   p.Code,
-		Reason: p.Reason,
-		Remedy: text.Remedy,
+		Type:        p.Type(),
+		Title:       text.Title,
+		Detail:      text.Detail,
+		Code:        p.Code,
+		Reason:      p.Reason,
+		Remedy:      text.Remedy,
+		Field:       p.Params["field"],
+		Scope:       p.Params["scope"],
+		Permissions: p.Permissions(),
+		Choices:     p.Choices,
 	}
 }
 

@@ -34,10 +34,18 @@ type Problem struct {
 	Reason string `json:"reason,omitempty"`
 	// Params fill the {braces} of the texts. No secrets.
 	Params map[string]string `json:"params,omitempty"`
+	// Choices are what the user may choose from. They are only in the reply.
+	Choices []Choice `json:"-"`
 	// RetryAfter is how long to wait before trying again, 0 if that is not known.
 	RetryAfter time.Duration `json:"-"`
 	// Cause is for the log.
 	Cause error `json:"-"`
+}
+
+// Choice is one of the things that a user may choose from.
+type Choice struct {
+	ID   string `json:"id"`
+	Name string `json:"name"` // for people; may be empty
 }
 
 // TypedAddress is the parameter of a problem of a platform whose address the user typed, with any
@@ -64,6 +72,13 @@ func (p *Problem) With(name, value string) *Problem {
 		c.Params = map[string]string{}
 	}
 	c.Params[name] = clean(value)
+	return &c
+}
+
+// Offer returns a copy with one more choice, cleaned like a parameter.
+func (p *Problem) Offer(id, name string) *Problem {
+	c := *p
+	c.Choices = append(slices.Clone(p.Choices), Choice{clean(id), clean(name)})
 	return &c
 }
 
@@ -140,9 +155,9 @@ func (p *Problem) In(lang Language) Text {
 		}
 	}
 	return Text{
-		Title:  p.fill(e.title.in(lang)),
-		Detail: p.fill(detail.in(lang)),
-		Remedy: p.fill(remedy.in(lang)),
+		Title:  p.fill(e.title, lang),
+		Detail: p.fill(detail, lang),
+		Remedy: p.fill(remedy, lang),
 	}
 }
 
@@ -153,7 +168,8 @@ func (p *Problem) entry() entry {
 	return catalogue[NewerVersion]
 }
 
-func (p *Problem) fill(s string) string {
+func (p *Problem) fill(t text, lang Language) string {
+	s := t.in(lang)
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(s, "{")
@@ -162,7 +178,7 @@ func (p *Problem) fill(s string) string {
 			return b.String()
 		}
 		name, after, _ := strings.Cut(rest, "}")
-		if value := p.Params[name]; value != "" {
+		if value := inWords(name, p.Params[name], lang); value != "" {
 			b.WriteString(value)
 		} else {
 			b.WriteString("…")

@@ -209,6 +209,9 @@ func (u codeupUser) identity(cloneAccount string) Identity {
 	return identityOf(u.ID, u.Username, u.Name, "", "")
 }
 
+// maxChoices is how many organizations a user is offered.
+const maxChoices = 100
+
 // organization returns the token's organization: the only one of the list or, if the token may not
 // list them, the one that the user visited last. If there are several, the user has to choose.
 func (p *codeup) organization(ctx context.Context, token secret.Text, last string) (string, error) {
@@ -230,12 +233,13 @@ func (p *codeup) organization(ctx context.Context, token secret.Text, last strin
 	case len(list) < 2:
 		return "", p.problem(problem.OrganizationUnknown)
 	}
+	several := p.problem(problem.OrganizationUnknown).Because("several")
 	var names []string
-	for _, o := range list {
+	for _, o := range list[:min(len(list), maxChoices)] {
 		names = append(names, string(o.ID)+" ("+string(o.Name)+")")
+		several = several.Offer(string(o.ID), string(o.Name))
 	}
-	return "", p.problem(problem.OrganizationUnknown).
-		Because("several").With("organizations", strings.Join(names, ", "))
+	return "", several.With("organizations", strings.Join(names, ", "))
 }
 
 // Revoke implements [Platform]: only users can delete their tokens, on a page.

@@ -302,13 +302,7 @@ var gitUsers = map[string]string{
 // gitRefs asks git for the refs at a clone address, with a token that is in no argument.
 func gitRefs(t *testing.T, address, username string, token secret.Text) (string, error) {
 	t.Helper()
-	program, err := exec.LookPath("git")
-	if err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal("git is not installed")
-		}
-		t.Skip("git is not installed")
-	}
+	program := testkit.Program(t, "git")
 	const helper = `credential.helper=!f() { echo "username=$NAME"; echo "password=$TOKEN"; }; f`
 	command := exec.CommandContext(t.Context(), program, "-c", helper, "ls-remote", address)
 	command.Env = []string{

@@ -3,13 +3,13 @@ package sandbox_test
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"bindery/shared/sandbox"
 	"bindery/shared/sandbox/codeup"
+	"bindery/shared/testkit"
 )
 
 const (
@@ -247,13 +247,7 @@ func TestCodeupGitLocksAfterFiveWrongPasswords(t *testing.T) {
 }
 
 func TestCodeupRefsAreReadByGit(t *testing.T) {
-	git, err := exec.LookPath("git")
-	if err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal("git is not installed")
-		}
-		t.Skip("git is not installed")
-	}
+	git := testkit.Program(t, "git")
 	s, origin := open(t, sandbox.Options{})
 	s.Codeup.AddUser(codeup.User{CloneAccount: "dora", ID: "dora"})
 	s.Codeup.AddOrganization(codeup.Organization{

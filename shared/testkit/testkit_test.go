@@ -3,6 +3,8 @@ package testkit_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,14 +12,15 @@ import (
 	"bindery/shared/testkit"
 )
 
-// recorder counts the errors that an expectation reports.
+// recorder counts the errors that an expectation reports, and how often the test is skipped.
 type recorder struct {
 	testing.TB
-	errors int
+	errors, skips int
 }
 
 func (r *recorder) Helper()               {}
 func (r *recorder) Errorf(string, ...any) { r.errors++ }
+func (r *recorder) Skip(...any)           { r.skips++ }
 
 func TestAnExpectationReportsOnlyWhatDiffers(t *testing.T) {
 	wrapped := fmt.Errorf("binding: %w", problem.New(problem.InputMalformed).Because("too_long"))
@@ -56,6 +59,21 @@ func TestAnExpectationReportsOnlyWhatDiffers(t *testing.T) {
 		c.expect(r)
 		testkit.Want(t, name, r.errors, c.errors)
 	}
+}
+
+func TestWhatIsMissingIsNotedAndNothingElse(t *testing.T) {
+	t.Setenv("BINDERY_TEST_REQUIRE", "")
+	path := filepath.Join(t.TempDir(), "skipped")
+	t.Setenv("BINDERY_TEST_SKIPPED", path)
+	r := &recorder{}
+	for range 2 {
+		testkit.Program(r, "no-such-program")
+	}
+	testkit.Want(t, "skipped", r.skips, 2)
+	noted, err := os.ReadFile(path)
+	const line = "no-such-program\tapt-get install no-such-program\n"
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "noted", string(noted), line+line)
 }
 
 func TestTheClockMovesOnlyByAdvance(t *testing.T) {

@@ -96,6 +96,7 @@ func (s *Service) Bind(
 		Method:       string(bundle.Method),
 		Address:      bundle.Address,
 		Organization: bundle.Organization,
+		GitUsername:  bundle.Username,
 		Identity:     binding.Identity(verified.Identity),
 		BoundAt:      s.ledger.Now(),
 		BoundBy:      by,

@@ -100,7 +100,7 @@ func TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays(t *testing.T) {
 	for _, e := range h.row().Events {
 		if e.State == binding.EventIgnored {
 			_, err := h.service.Replay(t.Context(), h.row(), e.Number)
-			testkit.WantCode(t, "the replay of "+e.Reason, err, problem.DeliveryUnknown)
+			testkit.WantProblem(t, "a replay", err, problem.DeliveryIgnored, e.Reason)
 		}
 	}
 }
@@ -142,6 +142,26 @@ func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
 	want(t, "told", strings.Join(told, " "), "source.opened source.updated source.closed "+
 		"source.opened source.closed source.merged")
 	testkit.Want(t, "ids", len(ids), len(told))
+}
+
+// TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery: the holder of the secret says of
+// each ref that it has changed.
+func TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery(t *testing.T) {
+	h := newHarness(t)
+	first := strings.Repeat("0a", 20)
+	h.synced("main", first)
+	h.set("heads/main", first)
+	for i := range 3 {
+		check(t, h.unsigned(push(fmt.Sprint("f", i), "main", "x", "y")))
+	}
+	testkit.Want(t, "events", len(h.receiver.taken())+len(h.row().Events), 0)
+	h.set("heads/main", "b")
+	check(t, h.unsigned(push("d1", "main", "x", "b")))
+	want(t, "told", h.receiver.told(), "heads/main=b")
+	want(t, "before", h.receiver.taken()[0].Data.Before, first)
+	h.set("heads/main", first) // pushed back
+	check(t, h.unsigned(push("d2", "main", "b", first)))
+	testkit.Want(t, "told in the end", len(h.receiver.taken()), 2)
 }
 
 func TestE5_ADeliveryForAnotherIsRefused(t *testing.T) {

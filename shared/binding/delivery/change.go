@@ -27,33 +27,37 @@ func (q *questions) events(
 		if !ok {
 			continue
 		}
-		if err := q.event(ctx, row, d, &e, change.Deleted); err != nil {
+		told, err := q.event(ctx, row, d, &e, change.Deleted)
+		if err != nil {
 			return nil, err
 		}
-		events = append(events, e)
+		if !told {
+			events = append(events, e)
+		}
 	}
 	return events, nil
 }
 
-// event decides whether an event waits for the receiver, and asks the platform what it must.
+// event decides whether an event waits for the receiver, and asks the platform what it must. told
+// reports whether the receiver knows what an unsigned delivery tells of.
 func (q *questions) event(
 	ctx context.Context, row binding.Subscription, d provider.Delivery, e *binding.SourceEvent,
 	deletion bool,
-) error {
+) (told bool, err error) {
 	if filter(row, e, d.Confirmed); e.State == binding.EventIgnored || row.Knows(e.ID) {
-		return nil
+		return false, nil
 	}
 	if d.Confirmed {
-		return q.complete(ctx, row, e)
+		return false, q.complete(ctx, row, e)
 	}
 	if e.Merge == nil {
 		return q.confirmRef(ctx, row, e, deletion)
 	}
 	if err := q.confirmMerge(ctx, row, e); err != nil {
-		return err
+		return false, err
 	}
 	filter(row, e, true)
-	return nil
+	return false, nil
 }
 
 // newEvent returns the event of a change. Of one that isn't confirmed it has only the name of the

@@ -30,10 +30,10 @@ type questions struct {
 	hooks   provider.WebhookPlatform
 	sub     binding.Subscription
 
-	cred   *provider.Credential
 	asked  int
 	missed bool // a ref has moved on, and the subscription doesn't know to where
-	// forbidden is the merge request that the platform refuses to tell of; told says that it told of one.
+	// forbidden is the merge request that the platform refuses to tell of; told says that it told of
+	// one.
 	forbidden *binding.RefusedMerge
 	told      bool
 }
@@ -44,32 +44,37 @@ func newQuestions(
 	return &questions{service: s, hooks: hooks, sub: sub}
 }
 
-// credential returns the binding's token. A binding that another user has bound since the last sync
-// is [problem.SubscriptionUnknown].
-func (q *questions) credential(ctx context.Context) (provider.Credential, error) {
+// ask asks the platform with the binding's token. A token that the process remembers and that the
+// platform refuses is asked for again: it may have been refreshed, or bound anew. A binding that
+// another user has bound since the last sync is [problem.SubscriptionUnknown].
+func (q *questions) ask(ctx context.Context, do func(provider.Credential) error) error {
 	if q.asked++; q.asked > maxQuestions {
-		return provider.Credential{}, problem.New(problem.TooManyCalls)
+		return problem.New(problem.TooManyCalls)
 	}
-	if q.cred == nil {
-		rec, cred, err := q.service.credentials.Token(ctx, q.sub.Binding, tokenLife)
-		if err != nil {
-			return cred, err
+	memory, now := &q.service.memory, q.service.ledger.Now()
+	if cred, ok := memory.rememberedToken(q.sub.ID, q.sub.IdentityID, now); ok {
+		err := do(cred)
+		if err == nil || problem.Is(err, problem.RefUnknown) || problem.Of(err).Status() >= 500 {
+			return err
 		}
-		if q.sub.IdentityID != "" && rec.Identity.ID != q.sub.IdentityID {
-			return cred, problem.New(problem.SubscriptionUnknown)
-		}
-		q.cred = &cred
 	}
-	return *q.cred, nil
+	rec, cred, err := q.service.credentials.Token(ctx, q.sub.Binding, tokenLife)
+	switch {
+	case err != nil:
+		return err
+	case q.sub.IdentityID != "" && rec.Identity.ID != q.sub.IdentityID:
+		return problem.New(problem.SubscriptionUnknown)
+	}
+	memory.keepToken(q.sub.ID, rec.Identity.ID, cred, now)
+	return do(cred)
 }
 
 // head returns the head of a ref; its hash is "" if there is no such ref.
-func (q *questions) head(ctx context.Context, ref string) (provider.Commit, error) {
-	cred, err := q.credential(ctx)
-	if err != nil {
-		return provider.Commit{}, err
-	}
-	commit, err := q.hooks.Commit(ctx, cred, q.sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
+func (q *questions) head(ctx context.Context, ref string) (commit provider.Commit, err error) {
+	err = q.ask(ctx, func(cred provider.Credential) (err error) {
+		commit, err = q.hooks.Commit(ctx, cred, q.sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
+		return err
+	})
 	if err != nil && !problem.Is(err, problem.RefUnknown) {
 		return provider.Commit{}, err
 	}
@@ -77,16 +82,17 @@ func (q *questions) head(ctx context.Context, ref string) (provider.Commit, erro
 }
 
 // merge returns a merge request; Merge is nil if there is none with the number.
-func (q *questions) merge(ctx context.Context, number string) (provider.Change, error) {
+func (q *questions) merge(
+	ctx context.Context, number string,
+) (change provider.Change, err error) {
 	platform, ok := q.hooks.(provider.MergePlatform)
 	if !ok {
-		return provider.Change{}, nil
+		return change, nil
 	}
-	cred, err := q.credential(ctx)
-	if err != nil {
-		return provider.Change{}, err
-	}
-	change, err := platform.MergeRequest(ctx, cred, q.sub.Repository.ID, number)
+	err = q.ask(ctx, func(cred provider.Credential) (err error) {
+		change, err = platform.MergeRequest(ctx, cred, q.sub.Repository.ID, number)
+		return err
+	})
 	if problem.Is(err, problem.WebhooksForbidden) {
 		title := q.service.ledger.Title(q.sub.Binding.Platform)
 		q.forbidden = binding.NewRefusedMerge(number, title, err)
@@ -107,6 +113,11 @@ func (q *questions) complete(
 	}
 	known, ok := row.KnownHead(e.Ref)
 	missing := e.Commit == "" && !e.Deleted
+	if ok && !missing && known == e.Commit && known != e.Before && !row.Left(e.Ref, e.Before) {
+		// The way back of a change that is not delivered yet: that one is then late.
+		ignore(e, binding.IgnoredSuperseded)
+		return nil
+	}
 	doubtful := row.Left(e.Ref, e.Commit) ||
 		ok && known != e.Before && (missing || known != e.Commit)
 	if !doubtful && !missing && (e.Commits == 0 || len(e.Titles) > 0) {
@@ -146,31 +157,33 @@ func (q *questions) completeMerge(ctx context.Context, e *binding.SourceEvent) e
 	return err
 }
 
-// confirmRef replaces what an unsigned delivery says of a ref by what the platform says.
+// confirmRef replaces what an unsigned delivery says of a ref by what the platform says. told
+// reports whether the receiver was told that, or the subscription began with it: any number of
+// deliveries may say what is true.
 func (q *questions) confirmRef(
 	ctx context.Context, row binding.Subscription, e *binding.SourceEvent, deletion bool,
-) error {
+) (told bool, err error) {
 	now, err := q.head(ctx, e.Ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	known, ok := row.KnownHead(e.Ref)
-	if now.Hash != "" {
-		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
-		e.Titles = now.Titles()
-		return nil
-	}
-	if deletion && !ok {
+	if !ok && (now.Hash != "" || deletion) {
 		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if !deletion || !ok {
+	switch {
+	case now.Hash != "":
+		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
+		e.Titles = now.Titles()
+	case deletion && ok:
+		e.Before, e.Deleted = known, true
+	default:
 		ignore(e, binding.IgnoredUnconfirmed)
-		return nil
+		return false, nil
 	}
-	e.Before, e.Deleted = known, true
-	return nil
+	return ok && known == now.Hash, nil
 }
 
 // confirmMerge replaces what an unsigned delivery says of a merge request by what the platform

@@ -24,7 +24,8 @@ type forge struct {
 	heads    map[string]string // "heads/main" -> commit
 	merges   map[string]provider.Change
 	down     error
-	noMerges error // the answer to questions about merge requests
+	noMerges error        // the answer to questions about merge requests
+	refuse   func() error // if set, may refuse a question about a ref
 	asked    int
 	verified []secret.Text
 	// answered, if set, is called before a question is answered.
@@ -64,6 +65,11 @@ func (f *forge) Commit(
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
+	if f.refuse != nil {
+		if err := f.refuse(); err != nil {
+			return provider.Commit{}, err
+		}
+	}
 	switch hash := f.heads[ref]; {
 	case f.down != nil:
 		return provider.Commit{}, f.down

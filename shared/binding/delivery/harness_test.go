@@ -283,6 +283,15 @@ func (h *harness) edit(change func(*binding.Subscription)) {
 	check(h, err)
 }
 
+// synced says that the last sync has found a branch.
+func (h *harness) synced(branch, commit string) {
+	h.Helper()
+	_, err := h.table.SaveSubscriptionHeads(h.Context(), binding.Heads{
+		Subscription: hookID, List: []binding.Head{{Ref: "refs/heads/" + branch, Commit: commit}},
+	})
+	check(h, err)
+}
+
 func (h *harness) receive(header http.Header, body []byte) error {
 	return h.service.Receive(h.Context(), delivery.ReceiveRequest{
 		Platform: forgeName, ID: hookID, Header: header, Body: body,

@@ -46,11 +46,38 @@ func TestADeliveryThatIsNotSignedCostsTheTokenMore(t *testing.T) {
 	h := newHarness(t)
 	h.set("heads/main", "b")
 	check(t, h.unsigned(push("d1", "main", "a", "b")))
-	want(t, "cold", h.calls.list(), "Subscription Get Binding Get SaveSubscription SaveSubscription")
+	want(t, "cold", h.calls.list(), "Subscription Get Binding Get SubscriptionHeads "+
+		"SaveSubscription SaveSubscription")
 	h.calls.reset(0, false)
 	h.set("heads/main", "c")
 	check(t, h.unsigned(push("d2", "main", "b", "c")))
-	want(t, "warm", h.calls.list(), "Subscription Binding SaveSubscription SaveSubscription")
+	want(t, "warm", h.calls.list(), "Subscription SaveSubscription SaveSubscription")
+	h.calls.reset(0, false)
+	h.set("heads/main", "d")
+	h.Advance(5 * time.Minute)
+	check(t, h.unsigned(push("d3", "main", "c", "d")))
+	want(t, "later", h.calls.list(), "Subscription Binding SaveSubscription SaveSubscription")
+}
+
+// TestATokenThatThePlatformRefusesIsAskedForAgain: it was remembered, and has been refreshed since.
+func TestATokenThatThePlatformRefusesIsAskedForAgain(t *testing.T) {
+	h := newHarness(t)
+	h.set("heads/main", "b")
+	check(t, h.unsigned(push("d1", "main", "a", "b")))
+	refused := 0
+	h.refuse = func() error {
+		if refused++; refused == 1 {
+			return problem.New(problem.TokenRejected)
+		}
+		return nil
+	}
+	h.set("heads/main", "c")
+	check(t, h.unsigned(push("d2", "main", "b", "c")))
+	want(t, "told", h.receiver.told(), "heads/main=b heads/main=c")
+	// Bound again by another user, who is seen to administer the repository.
+	h.edit(func(s *binding.Subscription) { s.IdentityID = "2" })
+	err := h.unsigned(push("d3", "main", "c", "d"))
+	testkit.WantProblem(t, "another user's", err, problem.SubscriptionUnknown, "")
 }
 
 func TestWhatNobodyAskedForIsKeptWithItsReason(t *testing.T) {
@@ -148,10 +175,7 @@ func TestWhatIsNotSignedIsToldAsThePlatformSays(t *testing.T) {
 
 func TestADeletedRefThatOnlyASyncKnowsIsTold(t *testing.T) {
 	h := newHarness(t)
-	check(t, h.table.SaveSubscriptionHeads(t.Context(), binding.Heads{
-		Subscription: hookID,
-		List:         []binding.Head{{Ref: "refs/heads/old", Commit: strings.Repeat("0a", 20)}},
-	}))
+	h.synced("old", strings.Repeat("0a", 20))
 	check(t, h.unsigned(push("d1", "old", "x", "")))
 	e := h.receiver.taken()[0].Data
 	want(t, "before", e.Before, strings.Repeat("0a", 20))

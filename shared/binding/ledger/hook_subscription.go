@@ -106,8 +106,10 @@ func (w hooked) SubscriptionHeads(
 	})
 }
 
-func (w hooked) SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) error {
-	return with0(ctx, w.h, "SaveSubscriptionHeads", func() error {
+func (w hooked) SaveSubscriptionHeads(
+	ctx context.Context, heads binding.Heads,
+) (binding.Heads, error) {
+	return with1(ctx, w.h, "SaveSubscriptionHeads", func() (binding.Heads, error) {
 		return w.t.SaveSubscriptionHeads(ctx, heads)
 	})
 }

@@ -144,8 +144,9 @@ type SubscriptionLog interface {
 	Log(ctx context.Context, id string, below int64, limit int) ([]binding.SourceEvent, error)
 	// SubscriptionHeads reads the heads. It fails with [table.ErrNotFound].
 	SubscriptionHeads(ctx context.Context, id string) (binding.Heads, error)
-	// SaveSubscriptionHeads replaces the heads.
-	SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) error
+	// SaveSubscriptionHeads writes the heads, by their version as SaveSubscription does. It fails with
+	// [binding.ErrTooManyHeads] if they don't fit into a row.
+	SaveSubscriptionHeads(ctx context.Context, heads binding.Heads) (binding.Heads, error)
 	// DeleteLog deletes some of the rows of the log and of the heads, in 25 calls at most, and reports
 	// whether none are left.
 	DeleteLog(ctx context.Context, id string) (all bool, err error)

@@ -12,6 +12,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
@@ -57,7 +58,7 @@ const (
 
 // LostSecrets looks for the secret of every bound record and every active subscription, with one
 // call to the vault for each, and then for the record of every secret. It begins to read for half
-// of [RunTimeout] and to delete for all of it, and the cursor says where the next run continues. It
+// of [workqueue.RunTimeout] and to delete for all of it, and the cursor says where the next run continues. It
 // can be run again.
 func (s *Service) LostSecrets(
 	ctx context.Context, in LostSecretsRequest,
@@ -82,7 +83,7 @@ func (s *Service) LostSecrets(
 		}
 		out.count(looks)
 		out.Cursor = cmp.Or(next, vaultCursor)
-		if s.ledger.Now().Sub(began) > RunTimeout/2 || ctx.Err() != nil {
+		if s.ledger.Now().Sub(began) > workqueue.RunTimeout/2 || ctx.Err() != nil {
 			return out, nil
 		}
 	}
@@ -136,7 +137,7 @@ func (s *Service) forEachSecret(
 // lookForEach calls look for several records at once.
 func lookForEach[T any](records []T, look func(T) secretLook) []secretLook {
 	var group errgroup.Group
-	group.SetLimit(MaxConcurrentEntries)
+	group.SetLimit(workqueue.MaxConcurrentEntries)
 	looks := make([]secretLook, len(records))
 	for i, record := range records {
 		group.Go(func() error {

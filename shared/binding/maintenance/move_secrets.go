@@ -8,6 +8,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
@@ -33,7 +34,7 @@ type MoveSecretsResult struct {
 }
 
 // MoveSecrets moves the secrets that bindings and active subscriptions use. It begins to move for
-// half of [RunTimeout], and the cursor says where the next run continues. It can be run again, and
+// half of [workqueue.RunTimeout], and the cursor says where the next run continues. It can be run again, and
 // several times at once. In a deployment with one vault and one key there is nothing to move.
 //
 // A secret must not be deleted while it moves. Of a binding it isn't: this run has read the row
@@ -59,7 +60,7 @@ func (s *Service) MoveSecrets(
 			return out, err
 		}
 		out.Cursor = next
-		if next == "" || s.ledger.Now().Sub(began) > RunTimeout/2 || ctx.Err() != nil {
+		if next == "" || s.ledger.Now().Sub(began) > workqueue.RunTimeout/2 || ctx.Err() != nil {
 			return out, nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -33,6 +34,7 @@ type forge struct {
 	noMerges     error                  // the answer to questions about merge requests
 	unsigned     bool                   // its deliveries aren't signed
 	calls        map[string]int
+	left         time.Duration // that the last deletion of a webhook might take
 }
 
 // repository is a repository with its refs and webhooks.
@@ -44,6 +46,7 @@ type repository struct {
 	refs     map[string]string // "heads/main" -> two digits of the commit's hash
 	page     int               // refs in a page; 0: all
 	pathInID bool              // as at Gitee
+	unlisted string            // a ref that a list leaves out
 	hooks    map[string]*hook
 }
 
@@ -144,7 +147,7 @@ func (f *forge) Refs(
 	err = f.call("Refs", cred, id, false, func(r *repository) error {
 		first, _ := strconv.Atoi(cursor)
 		for _, ref := range slices.Sorted(maps.Keys(r.refs)) {
-			if name, ok := strings.CutPrefix(ref, string(kind)+"/"); ok {
+			if name, ok := strings.CutPrefix(ref, string(kind)+"/"); ok && ref != r.unlisted {
 				page.Refs = append(page.Refs, provider.Ref{Name: name, Commit: hash(r.refs[ref])})
 			}
 		}
@@ -233,9 +236,11 @@ func (f *forge) RepairWebhook(
 }
 
 func (f *forge) DeleteWebhook(
-	_ context.Context, cred provider.Credential, id, hookID string,
+	ctx context.Context, cred provider.Credential, id, hookID string,
 ) error {
+	deadline, _ := ctx.Deadline()
 	return f.call("DeleteWebhook", cred, id, true, func(r *repository) error {
+		f.left = time.Until(deadline)
 		delete(r.hooks, hookID)
 		return nil
 	})

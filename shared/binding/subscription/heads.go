@@ -24,13 +24,12 @@ const maxTitled = 10
 
 // comparison is what a sync has read to find out which changes the receiver was not told of.
 type comparison struct {
-	start  binding.Subscription // the row before the refs were listed
-	listed map[string]string    // the commits of the refs, as the platform lists them
-	cut    map[provider.RefKind]bool
-	// told are the heads as the last sync has left them. If there are none, an unknown ref is taken
-	// as it is.
-	told     map[string]string
-	baseline bool
+	start    binding.Subscription // the row before the refs were listed
+	listed   map[string]string    // the commits of the refs, as the platform lists them
+	cut      map[provider.RefKind]bool
+	deleted  map[string]bool // the refs that aren't listed and that the platform doesn't have
+	told     toldHeads
+	baseline bool                       // it is the first one: see takes
 	commits  map[string]provider.Commit // of the changed refs, by their hashes, if these are few
 	refused  *binding.RefusedMerge      // a merge request that the platform refuses to tell of
 }
@@ -60,7 +59,7 @@ func watches(sub binding.Subscription, ref string) bool {
 }
 
 // listHeads lists the refs that a subscription watches. cut are the kinds of which there are too
-// many.
+// many for a sync, or for a row with their heads; none of these is in heads.
 func (s *Service) listHeads(
 	ctx context.Context, at site, sub binding.Subscription,
 ) (heads map[string]string, cut map[provider.RefKind]bool, err error) {
@@ -72,7 +71,7 @@ func (s *Service) listHeads(
 				cut[kind] = true
 				break
 			}
-			page, err := ask(ctx, s, "Refs", func(ctx context.Context) (provider.RefPage, error) {
+			page, err := ask(ctx, s, at, "Refs", func(ctx context.Context) (provider.RefPage, error) {
 				return at.Refs(ctx, at.credential, sub.Repository.ID, kind, "", cursor)
 			})
 			if err != nil {
@@ -88,36 +87,124 @@ func (s *Service) listHeads(
 			}
 		}
 	}
-	maps.DeleteFunc(heads, func(ref, _ string) bool { kind, _ := kindOf(ref); return cut[kind] })
+	for kind := range cut {
+		dropKind(heads, kind)
+	}
+	for _, kind := range refKinds(sub) {
+		if !binding.HeadsFit(headList(heads)) {
+			cut[kind] = true
+			dropKind(heads, kind)
+		}
+	}
 	return heads, cut, nil
+}
+
+// dropKind removes the refs of a kind.
+func dropKind(heads map[string]string, kind provider.RefKind) {
+	maps.DeleteFunc(heads, func(ref, _ string) bool { of, _ := kindOf(ref); return of == kind })
+}
+
+// headList returns heads in the order of their refs.
+func headList(heads map[string]string) (list []binding.Head) {
+	for _, ref := range slices.Sorted(maps.Keys(heads)) {
+		list = append(list, binding.Head{Ref: ref, Commit: heads[ref]})
+	}
+	return list
+}
+
+// toldHeads are the heads as the last sync has left them.
+type toldHeads struct {
+	version string
+	heads   map[string]string // ref -> commit
+	cut     map[provider.RefKind]bool
 }
 
 // toldHeads reads the heads that the last sync has left, and reports whether there are any.
 func (s *Service) toldHeads(
 	ctx context.Context, sub binding.Subscription,
-) (told map[string]string, found bool, err error) {
-	heads, err := s.ledger.Table.SubscriptionHeads(ctx, sub.ID)
+) (told toldHeads, found bool, err error) {
+	row, err := s.ledger.Table.SubscriptionHeads(ctx, sub.ID)
 	if err != nil && !errors.Is(err, table.ErrNotFound) {
-		return nil, false, ledger.Unavailable("reading the heads", err)
+		return told, false, ledger.Unavailable("reading the heads", err)
 	}
-	told = map[string]string{}
-	for _, h := range heads.List {
-		told[h.Ref] = h.Commit
+	told = toldHeads{row.Version, map[string]string{}, map[provider.RefKind]bool{}}
+	for _, h := range row.List {
+		told.heads[h.Ref] = h.Commit
+	}
+	for _, kind := range row.Cut {
+		told.cut[provider.RefKind(kind)] = true
 	}
 	return told, err == nil, nil
 }
 
-func (s *Service) saveHeads(
-	ctx context.Context, sub binding.Subscription, told map[string]string,
+// packed returns the heads as the table keeps them.
+func (t toldHeads) packed(id string) binding.Heads {
+	packed := binding.Heads{Subscription: id, Version: t.version, List: headList(t.heads)}
+	for _, kind := range slices.Sorted(maps.Keys(t.cut)) {
+		packed.Cut = append(packed.Cut, string(kind))
+	}
+	return packed
+}
+
+// changeHeads edits the heads that the last sync has left, which were read as told. An edit is made
+// again if they have changed since. Heads that are gone are not written: the subscription has
+// ended.
+func (s *Service) changeHeads(
+	ctx context.Context, sub binding.Subscription, told toldHeads, edit func(*toldHeads),
 ) error {
-	heads := binding.Heads{Subscription: sub.ID}
-	for _, ref := range slices.Sorted(maps.Keys(told)) {
-		heads.List = append(heads.List, binding.Head{Ref: ref, Commit: told[ref]})
+	for range ledger.MaxTries {
+		next := told
+		next.heads, next.cut = maps.Clone(told.heads), maps.Clone(told.cut)
+		edit(&next)
+		if told.version != "" && maps.Equal(next.heads, told.heads) && maps.Equal(next.cut, told.cut) {
+			return nil
+		}
+		_, err := s.ledger.Table.SaveSubscriptionHeads(ctx, next.packed(sub.ID))
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, table.ErrConflict) {
+			return ledger.Unavailable("saving the heads", err)
+		}
+		var found bool
+		if told, found, err = s.toldHeads(ctx, sub); err != nil || !found {
+			return err
+		}
 	}
-	if err := s.ledger.Table.SaveSubscriptionHeads(ctx, heads); err != nil {
-		return ledger.Unavailable("saving the heads", err)
+	return ledger.Unavailable("saving the heads", table.ErrConflict)
+}
+
+// spillHeads moves the older heads of a row to those of the last sync while the row has room for
+// more, since it can't forget any: a sync would take them for changes that the receiver was not
+// told of.
+func (s *Service) spillHeads(
+	ctx context.Context, sub binding.Subscription,
+) (binding.Subscription, error) {
+	older := sub.OlderHeads()
+	if len(older) == 0 || sub.Claim.After(s.ledger.Now()) {
+		return sub, nil
 	}
-	return nil
+	told, found, err := s.toldHeads(ctx, sub)
+	if err != nil || !found {
+		return sub, err
+	}
+	err = s.changeHeads(ctx, sub, told, func(told *toldHeads) {
+		for _, h := range older {
+			if told.heads[h.Ref] = h.Commit; h.Commit == "" {
+				delete(told.heads, h.Ref)
+			}
+		}
+	})
+	if errors.Is(err, binding.ErrTooManyHeads) {
+		return sub, nil // the sync that a full row asks for watches fewer refs
+	}
+	if err != nil {
+		return sub, err
+	}
+	return s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+		row.RemoveHeads(older)
+		return true
+	})
 }
 
 // compareHeads reads the heads of the refs at the platform and those that the receiver was told of.
@@ -133,10 +220,57 @@ func (s *Service) compareHeads(
 	if err != nil {
 		return c, err
 	}
-	return comparison{
-		start: sub, listed: listed, cut: cut, told: told, refused: s.refusedMerge(ctx, at, sub),
-		baseline: !found || sub.SyncedAt.IsZero() || sub.RefsNotWatched,
-	}, nil
+	c = comparison{
+		start: sub, listed: listed, cut: cut, told: told,
+		baseline: !found || sub.SyncedAt.IsZero(), refused: s.refusedMerge(ctx, at, sub),
+	}
+	s.confirmDeletions(ctx, at, &c)
+	return c, nil
+}
+
+// maxConfirmed is how many refs a sync asks for because the list of refs doesn't have them any
+// more. Further ones are left to the next.
+const maxConfirmed = 64
+
+// confirmDeletions asks for each ref that the receiver knows and the platform doesn't list: a list
+// of several pages shifts while it is read. What isn't answered stays in doubt.
+func (s *Service) confirmDeletions(ctx context.Context, at site, c *comparison) {
+	c.deleted = map[string]bool{}
+	asked := 0
+	for _, ref := range c.refs() {
+		known, _ := c.known(ref)
+		if _, listed := c.listed[ref]; listed || known == "" || c.ignores(c.start, ref) {
+			continue
+		}
+		if asked++; asked > maxConfirmed {
+			return
+		}
+		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+			name := strings.TrimPrefix(ref, "refs/")
+			return at.Commit(ctx, at.credential, c.start.Repository.ID, name)
+		})
+		switch {
+		case problem.Is(err, problem.RefUnknown):
+			c.deleted[ref] = true
+		case err != nil:
+			return
+		default:
+			c.listed[ref] = found.Hash
+		}
+	}
+}
+
+// ignores reports whether a sync doesn't compare a ref.
+func (c comparison) ignores(sub binding.Subscription, ref string) bool {
+	kind, _ := kindOf(ref)
+	return !watches(sub, ref) || c.cut[kind]
+}
+
+// takes reports whether a ref is taken as it is: the receiver was told of none of its kind, so an
+// unknown one is not new.
+func (c comparison) takes(ref string) bool {
+	kind, _ := kindOf(ref)
+	return c.baseline || c.told.cut[kind]
 }
 
 // refusedMerge asks for a merge request where deliveries are confirmed by that, and returns it if
@@ -152,7 +286,7 @@ func (s *Service) refusedMerge(
 	if sub.Refused != nil {
 		number = sub.Refused.Number
 	}
-	_, err := ask(ctx, s, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
+	_, err := ask(ctx, s, at, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
 		return platform.MergeRequest(ctx, at.credential, sub.Repository.ID, number)
 	})
 	switch {
@@ -181,7 +315,7 @@ func (s *Service) describe(
 ) {
 	var changed []string
 	for ref, head := range c.listed {
-		if known, isKnown := c.known(ref); head != known && (isKnown || !c.baseline) {
+		if known, isKnown := c.known(ref); head != known && (isKnown || !c.takes(ref)) {
 			changed = append(changed, ref)
 		}
 	}
@@ -190,7 +324,7 @@ func (s *Service) describe(
 	}
 	c.commits = map[string]provider.Commit{}
 	for _, ref := range changed {
-		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+		found, err := ask(ctx, s, at, "Commit", func(ctx context.Context) (provider.Commit, error) {
 			return at.Commit(ctx, at.credential, sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
 		})
 		if err != nil {
@@ -208,16 +342,55 @@ func (s *Service) addBaseline(
 	if err != nil || !found {
 		return err // without any, the next sync takes all as they are
 	}
-	heads, _, err := s.listHeads(ctx, at, next)
+	heads, cut, err := s.listHeads(ctx, at, next)
 	if err != nil {
 		return err
 	}
-	for ref, commit := range heads {
-		if !watches(before, ref) {
-			told[ref] = commit
+	return s.changeHeads(ctx, before, told, func(told *toldHeads) {
+		for ref, commit := range heads {
+			if !watches(before, ref) {
+				told.heads[ref] = commit
+			}
 		}
+		for kind := range cut {
+			told.cut[kind] = true
+		}
+	})
+}
+
+// saveFirstHeads saves the heads of a subscription that has none, before its row is saved: that
+// save fails if the subscription has ended meanwhile, and its end would not delete heads that are
+// saved later. The row has the heads of the refs that change meanwhile.
+func (s *Service) saveFirstHeads(
+	ctx context.Context, sub binding.Subscription, c comparison,
+) error {
+	if c.told.version != "" {
+		return nil
 	}
-	return s.saveHeads(ctx, before, told)
+	first := toldHeads{heads: c.listed, cut: c.cut}
+	_, err := s.ledger.Table.SaveSubscriptionHeads(ctx, first.packed(sub.ID))
+	if err != nil && !errors.Is(err, table.ErrConflict) { // a save whose reply was lost
+		return ledger.Unavailable("saving the heads", err)
+	}
+	return nil
+}
+
+// saveToldHeads saves the heads that the receiver was told of when a sync has ended.
+func (s *Service) saveToldHeads(
+	ctx context.Context, sub binding.Subscription, c comparison, told map[string]string,
+) error {
+	if c.told.version == "" {
+		return nil // they were the first
+	}
+	return s.changeHeads(ctx, sub, c.told, func(next *toldHeads) {
+		for ref := range c.told.heads { // another invocation may have added some
+			if _, ok := told[ref]; !ok {
+				delete(next.heads, ref)
+			}
+		}
+		maps.Copy(next.heads, told)
+		next.cut = c.cut
+	})
 }
 
 // known returns the last head of a ref that the receiver was told of, "" if it was told that the
@@ -226,7 +399,7 @@ func (c comparison) known(ref string) (commit string, ok bool) {
 	if commit, ok = c.start.KnownHead(ref); ok {
 		return commit, true
 	}
-	commit, ok = c.told[ref]
+	commit, ok = c.told.heads[ref]
 	return commit, ok
 }
 
@@ -234,7 +407,7 @@ func (c comparison) known(ref string) (commit string, ok bool) {
 // receiver knows.
 func (c comparison) refs() []string {
 	all := maps.Clone(c.listed)
-	maps.Copy(all, c.told)
+	maps.Copy(all, c.told.heads)
 	for _, h := range c.start.Heads {
 		all[h.Ref] = h.Commit
 	}
@@ -243,7 +416,7 @@ func (c comparison) refs() []string {
 
 // refsLeft says which refs a sync has left to the next.
 type refsLeft struct {
-	full    bool // there was no room for their events
+	full    bool // there was no room for their events, or a deletion could not be confirmed
 	changed bool // deliveries have told of them meanwhile, and the platform listed another head
 }
 
@@ -255,8 +428,7 @@ func (s *Service) catchUp(
 ) (added int, told map[string]string, left refsLeft) {
 	told = map[string]string{}
 	for _, ref := range c.refs() {
-		kind, _ := kindOf(ref)
-		if !watches(*row, ref) || c.cut[kind] {
+		if c.ignores(*row, ref) {
 			continue
 		}
 		head := c.listed[ref]
@@ -267,7 +439,9 @@ func (s *Service) catchUp(
 		case is && (now != before || !was): // a head that is not in the row any more was told
 			left.changed = left.changed || now != head
 			head = now
-		case head == known, !isKnown && c.baseline:
+		case head == known, !isKnown && c.takes(ref):
+		case head == "" && !c.deleted[ref]: // it isn't known whether it is there
+			left.full, head = true, known
 		case s.addCaughtUp(row, ref, known, head, c.commits[head]):
 			added++
 		default:

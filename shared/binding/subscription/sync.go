@@ -3,7 +3,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"bindery/shared/binding"
@@ -30,8 +29,8 @@ const (
 )
 
 // Sync compares the webhook and the heads of the refs now, and repairs and catches up. What is
-// broken is in the view, not in the error. [problem.Conflict], with RetryAfter, while
-// another request makes or syncs it.
+// broken is in the view, not in the error. [problem.SubscriptionUnknown] if it ends meanwhile.
+// [problem.Conflict], with RetryAfter, while another request makes or syncs it.
 func (s *Service) Sync(ctx context.Context, in Target) (v View, err error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	for range ledger.MaxTries { // deliveries may be stored before the claim
@@ -61,6 +60,9 @@ func (s *Service) syncOnce(ctx context.Context, in Target) (View, error) {
 		}
 	}
 	sub, found, err := s.work(ctx, sub)
+	if found.ended || sub.Stage == binding.SubscriptionEnding {
+		err = problem.New(problem.SubscriptionUnknown)
+	}
 	if err == nil && found.cause != nil && sub.Health != binding.SubscriptionBroken {
 		err = refused(found.cause)
 	}
@@ -127,7 +129,7 @@ type finding struct {
 	hook       *provider.Webhook
 	identityID string
 	repaired   bool
-	changed    bool // the row was changed by a user: a repair is not a fault
+	changed    bool // the row was changed by a user, and the webhook is not yet what it should be
 	created    bool // an unbind may have overlooked the subscription
 	heads      comparison
 }
@@ -200,6 +202,9 @@ func (s *Service) finishSync(
 	ctx context.Context, sub binding.Subscription, f finding,
 ) (binding.Subscription, outcome, error) {
 	out := outcome{repaired: f.repaired && !f.changed}
+	if err := s.saveFirstHeads(ctx, sub, f.heads); err != nil {
+		return sub, outcome{}, err
+	}
 	var told map[string]string
 	var wasBroken bool
 	saved, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
@@ -234,16 +239,16 @@ func (s *Service) finishSync(
 		}
 		return true
 	})
+	if errors.Is(err, table.ErrNotFound) { // it has ended, perhaps before its first heads were saved
+		_, _ = s.ledger.Table.DeleteLog(ctx, sub.ID)
+	}
 	if err != nil || saved.Stage != binding.SubscriptionActive {
 		return saved, out, err
 	}
 	if wasBroken {
 		s.tell(ctx, saved, binding.EventSubscriptionRecovered, nil)
 	}
-	if !f.heads.baseline && maps.Equal(told, f.heads.told) {
-		return saved, out, nil
-	}
-	return saved, out, s.saveHeads(ctx, saved, told)
+	return saved, out, s.saveToldHeads(ctx, saved, f.heads, told)
 }
 
 // isPermanent reports whether the same token would get the same answer again.
@@ -282,7 +287,7 @@ func (s *Service) failSync(
 		case isBroken(cause):
 			row.Health, row.Problem = binding.SubscriptionBroken, p
 		case row.Health == binding.SubscriptionBroken:
-		case row.SyncTries >= maxFailedSyncs:
+		case f.changed || row.SyncTries >= maxFailedSyncs:
 			row.Health, row.Problem = binding.SubscriptionDegraded, p
 		}
 		next := s.ledger.Now().Add(s.syncBackoff(row.SyncTries, cause))

@@ -71,6 +71,8 @@ async function parsed(reply) {
 
 // Api calls the functions for the signed-in user.
 export class Api {
+  #early = new Map(); // replies by their paths
+
   constructor(origin, signIn) {
     this.origin = origin;
     this.signIn = signIn;
@@ -128,8 +130,25 @@ export class Api {
     }
   }
 
+  // get returns a reply's body: that of a call that was made ahead, or else of one that it makes.
   get(path, headers) {
-    return this.call("GET", path, { headers });
+    const early = this.#early.get(path);
+    this.#early.delete(path);
+    return early ?? this.call("GET", path, { headers });
+  }
+
+  // ahead makes calls whose replies the next get of each path returns, until settle.
+  ahead(...paths) {
+    for (const path of paths) {
+      const reply = this.call("GET", path);
+      reply.catch(() => {}); // get throws it
+      this.#early.set(path, reply);
+    }
+  }
+
+  // settle drops the replies that the first view did not need, because they become old.
+  settle() {
+    this.#early.clear();
   }
 
   // instances returns all pages of the list.

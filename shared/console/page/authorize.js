@@ -7,27 +7,46 @@ import { choice } from "./choose.js";
 import { openDialog } from "./dialog.js";
 import { h, navigate, whileBusy } from "./dom.js";
 import { t } from "./language.js";
-import { instanceText, person, platformTitle, problemText, regionText } from "./parts.js";
+import { checklist, instanceText, person, platformTitle, problemText, regionText } from "./parts.js";
 
 const pathOf = (id) => `/v1/authorizations/${encodeURIComponent(id)}`;
 const nameOf = (app, platform) => platformTitle(app.platform(platform));
 
-// start begins an authorization and navigates to the platform.
-export async function start(app, platform, instance) {
-  app.say("plain", t("authorize.leaving", { platform: nameOf(app, platform) }));
+// start says what the platform will ask for and what is bound now, and leaves if the person agrees.
+export async function start(app, platform) {
+  const name = nameOf(app, platform);
+  const bound = app.binding(platform);
+  const again = bound.status !== "unbound";
+  openDialog({
+    title: t(again ? "rebind.title" : "bind.title", { platform: name }),
+    body: [
+      h("p", null, t("leave.text", { platform: name })),
+      h("div", { class: "help" }, checklist(app.platform(platform).permissions)),
+      bound.identity && h("div", { id: "bound-now", class: "note mild" }, t("leave.replaces"),
+        person(bound.identity)),
+      platform === "bitbucket" && h("p", { class: "fine" }, t("leave.instance")),
+    ],
+    submit: t("leave.submit", { platform: name }),
+    onsubmit: async () => () => leave(app, platform),
+  });
+}
+
+// leave begins an authorization and navigates to the platform.
+async function leave(app, platform, instance) {
   const { region, id } = instance ?? app.instance;
   const body = { platform, returnTo: "/" };
   if (platform !== "bitbucket") body.instance = { region, id };
-  await whileBusy(async () => {
-    try {
-      const begun = await app.api.call("POST", "/v1/authorizations", { body });
-      rememberStart(begun.id, { platform, instance: { region, id } });
-      await navigate(begun.startUrl);
-    } catch (failure) {
-      app.say();
-      refused(app, failure.missing ? pageFailure("not_yet") : failure, { platform, instance });
-    }
-  });
+  try {
+    await app.during(platform, t("authorize.leaving", { platform: nameOf(app, platform) }),
+      async (signal) => {
+        const begun = await app.api.call("POST", "/v1/authorizations", { body, signal });
+        rememberStart(begun.id, { platform, instance: { region, id } });
+        await navigate(begun.startUrl);
+      });
+  } catch (failure) {
+    if (failure.code === "stopped") return;
+    refused(app, failure.missing ? pageFailure("not_yet") : failure, { platform, instance });
+  }
 }
 
 // finish completes the authorization from which the browser has returned, if there is one.
@@ -41,37 +60,49 @@ export async function finish(app) {
 }
 
 // boundTo returns what is bound on an instance for a platform.
-async function boundTo(app, platform, instance) {
-  const { bindings } = await app.api.get(bindingPath(instance));
+async function boundTo(app, platform, instance, signal) {
+  const { bindings } = await app.api.call("GET", bindingPath(instance), { signal });
   return bindings.find((one) => one.platform === platform);
 }
 
 // confirmHere confirms an authorization that this tab has started for its instance. It asks first
-// if another account would be replaced.
+// if another account would be replaced, or if the binding has changed since it was read.
 async function confirmHere(app, end, here) {
-  app.say("plain", t("authorize.finishing", { platform: nameOf(app, here.platform) }));
-  let replaces;
-  let bound;
+  const { platform, instance } = here;
+  const text = t("authorize.finishing", { platform: nameOf(app, platform) });
+  let asks = false;
   try {
-    await whileBusy(async () => {
-      bound = await boundTo(app, here.platform, here.instance);
-      if (bound.status === "unbound") return;
-      const { identity } = await consented(app, end);
-      replaces = identity && identity.id !== bound.identity?.id;
+    await app.during(platform, text, async (signal) => {
+      const bound = await boundTo(app, platform, instance, signal);
+      if (bound.status !== "unbound") {
+        const { identity } = await consented(app, end, signal);
+        asks = identity && identity.id !== bound.identity?.id;
+      }
+      if (!asks) await confirm(app, end, { ...here, bound }, signal);
     });
   } catch (failure) {
-    notConfirmed(app, end, here, failure, () => confirmHere(app, end, here));
-    return;
+    if (failure.code === "stopped") {
+      await confirmStopped(app, platform);
+      return;
+    }
+    if (!failure.stale) {
+      notConfirmed(app, end, here, failure, () => confirmHere(app, end, here));
+      return;
+    }
+    asks = true;
   }
-  if (replaces) {
-    app.say();
-    await whileBusy(() => ask(app, end, here));
-  } else await confirmDirectly(app, end, { ...here, bound });
+  if (asks) await whileBusy(() => ask(app, end, here));
+}
+
+// confirmStopped shows the present state after a person has ended the call that binds.
+async function confirmStopped(app, platform) {
+  clearPending();
+  await app.stopped(platform);
 }
 
 // consented returns the authorization with the identity that has consented.
-const consented = (app, end) => app.api.get(pathOf(end.id),
-  { "Bindery-Confirmation-Code": end.confirmationCode });
+const consented = (app, end, signal) => app.api.call("GET", pathOf(end.id),
+  { headers: { "Bindery-Confirmation-Code": end.confirmationCode }, signal });
 
 // explain shows why the authorization failed, in the API's words if it has some.
 async function explain(app, end, here) {
@@ -122,7 +153,7 @@ function refused(app, failure, about) {
     problem: failure,
     submit: known && !failure.problem.missing && t("authorize.again"),
     cancel: t("close"),
-    onsubmit: async () => () => start(app, about.platform, about.instance),
+    onsubmit: async () => () => leave(app, about.platform, about.instance),
   });
 }
 
@@ -137,37 +168,23 @@ function isFinal(failure) {
 
 // confirm binds. Then the stored result is no longer needed, and the page goes where the
 // authorization returns to.
-async function confirm(app, end, { platform, instance, returnTo, bound: before }) {
+async function confirm(app, end, { platform, instance, returnTo, bound: before }, signal) {
   const { confirmationCode } = end;
   const body = { instance: { region: instance.region, id: instance.id }, confirmationCode };
   const headers = ifUnchanged(before);
-  const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body, headers });
+  const bound = await app.api.call("POST", `${pathOf(end.id)}/confirm`, { body, headers, signal });
   clearPending();
   const back = returnAddress(returnTo);
   if (back) await navigate(back);
   await app.choose(instance);
-  app.say("good", t("bound.now", {
+  app.note(platform, "good", t("bound.now", {
     platform: nameOf(app, platform), user: bound.identity.username,
   }));
-}
-
-// confirmDirectly confirms without a question. If the binding has changed since it was read, the
-// question is asked.
-async function confirmDirectly(app, end, here) {
-  try {
-    await whileBusy(() => confirm(app, end, here));
-  } catch (failure) {
-    if (failure.stale) {
-      app.say();
-      await whileBusy(() => ask(app, end, here));
-    } else notConfirmed(app, end, here, failure, () => confirm(app, end, here));
-  }
 }
 
 // notConfirmed shows why an authorization was not confirmed, and offers to try again if that can
 // help.
 function notConfirmed(app, end, here, failure, again) {
-  app.say();
   if (isFinal(failure)) {
     clearPending();
     refused(app, failure, here);
@@ -260,11 +277,12 @@ function question(app, end, here, found) {
     submit: t("confirm.submit"),
     cancel: t("confirm.cancel"),
     careful: !here || direct,
-    async onsubmit() {
+    async onsubmit(signal) {
       if (!bound) await look(); // it could not be read before
       if (!bound) throw pageFailure("no_connection");
-      return confirm(app, end, { platform, instance: instance(), returnTo, bound });
+      return confirm(app, end, { platform, instance: instance(), returnTo, bound }, signal);
     },
+    onstopped: () => confirmStopped(app, platform),
     async onfailure(failure) {
       if (failure.stale) {
         await look();
@@ -280,7 +298,7 @@ function question(app, end, here, found) {
       const kept = bound?.identity
         ? t("confirm.kept", { platform: name, user: bound.identity.username })
         : t("confirm.cancelled", { platform: name });
-      app.say("plain", kept, wayBack(found));
+      app.note(platform, "plain", kept, wayBack(found));
     },
   };
   return { dialog, look };

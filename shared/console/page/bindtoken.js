@@ -4,7 +4,7 @@ import { bindingPath, ifUnchanged, pageFailure } from "./api.js";
 import { field, firstMissing, invalid, openDialog } from "./dialog.js";
 import { h, outside, webAddress } from "./dom.js";
 import { t } from "./language.js";
-import { person, platformTitle } from "./parts.js";
+import { checklist, person, platformTitle } from "./parts.js";
 
 // fieldOfProblem is the field that a problem is most likely about.
 const fieldOfProblem = {
@@ -21,18 +21,25 @@ const fieldOfProblem = {
   organization_unknown: "organization",
 };
 
-// bindToken opens the form. What is typed is stored only in the form.
-export function bindToken(app, platform) {
+// bindToken opens the form. What is typed is stored only in the form, and while the page is left to
+// sign in, without the token, in draft.
+export function bindToken(app, platform, draft) {
   const description = app.platform(platform);
   const name = platformTitle(description);
   const path = bindingPath(app.instance, platform);
   let binding = app.binding(platform);
   const again = binding.status !== "unbound";
   const controls = description.fields.map((key) => control(key, description, binding));
-  const now = h("div", null, again && binding.identity && note("rebind.replaces", binding));
-  const form = formOf(description, controls);
-
+  const now = h("div", null,
+    draft && h("p", { class: "note mild" }, t("draft.back")),
+    again && binding.identity && note("rebind.replaces", binding));
+  const needed = h("div");
   const first = controls.map((c) => c.value);
+  for (const c of controls) c.value = draft?.[c.name] ?? c.value;
+  const empty = controls.find((c) => c.required && !c.value) ?? controls[0];
+  empty.setAttribute("autofocus", "");
+  needed.replaceChildren(checklist(description.permissions));
+  const form = formOf(description, controls, needed);
 
   async function bind(signal) {
     const body = {};
@@ -41,18 +48,38 @@ export function bindToken(app, platform) {
       body, headers: ifUnchanged(binding), signal,
     });
     await app.reload();
-    return () => app.say("good", t("bound.now", { platform: name, user: bound.identity.username }));
+    return () => app.note(platform, "good", t("bound.now", { platform: name, user: bound.identity.username }));
   }
 
   async function failed(failure) {
-    for (const c of controls) invalid(c, c.name === fieldOfProblem[failure.code]);
-    if (failure.stale || failure.code === "no_answer") {
+    const { problem, code } = failure;
+    if (problem.choices) offer(problem.choices);
+    for (const c of controls) invalid(c, c.name === (problem.field ?? fieldOfProblem[code]));
+    needed.replaceChildren(checklist(description.permissions.map((one) => (
+      { ...one, state: problem.permissions?.includes(one.name) ? "missing" : undefined }))));
+    if (failure.stale || code === "no_answer") {
       await app.reload();
       binding = app.binding(platform);
       now.replaceChildren(changed(binding));
       now.scrollIntoView({ block: "center" });
     }
     return failure.stale ? pageFailure("changed") : null;
+  }
+
+  // offer puts a list in the place of the organization's field.
+  function offer(choices) {
+    const i = controls.findIndex((c) => c.name === "organization");
+    const { id, name } = controls[i];
+    const list = h("select", { id, name }, choices.map((one) =>
+      h("option", { value: one.id }, one.name ? `${one.name} (${one.id})` : one.id)));
+    list.setAttribute("aria-describedby", controls[i].getAttribute("aria-describedby"));
+    controls[i].replaceWith(list);
+    controls[i] = list;
+  }
+
+  function typed() {
+    const named = controls.filter((c) => c.name !== "token").map((c) => [c.name, c.value]);
+    return Object.fromEntries(named);
   }
 
   openDialog({
@@ -62,25 +89,48 @@ export function bindToken(app, platform) {
     check: () => firstMissing(controls),
     onsubmit: bind,
     onfailure: failed,
-    onstopped: () => app.stopped(),
+    onstopped: () => app.stopped(platform),
+    signIn: () => app.signInAgain("bind", platform, typed()),
     draft: () => controls.some((c, i) => c.value !== first[i]),
   });
 }
 
-function formOf(description, controls) {
+function formOf(description, controls, needed) {
   const { platform } = description;
   return [
     h("div", { class: "help" },
       h("p", null, t(`help.${platform}`)),
-      h("ul", { class: "scopes" }, description.scopes.map((scope) =>
-        h("li", null, h("code", null, scope)))),
+      needed,
       h("p", null, tokenPage(description, controls)),
       h("p", { class: "fine" }, t(`note.${platform}`))),
-    controls.map((c) => field(c, t(`${platform}.${c.name}`), {
+    controls.map((c) => [field(c, t(`${platform}.${c.name}`), {
       hint: t(`${platform}.${c.name}.hint`), optional: !c.required,
-    })),
+    }), c.name === "address" && portNote(c)]),
   ];
 }
+
+// ports are the ports below 1025 that HTTP may use, by the rule of the API.
+const ports = [21, 70, 80, 210, 280, 443, 488, 591, 777];
+
+// portNote returns a place that says, while the address is typed, that its port won't work.
+function portNote(address) {
+  const node = h("p", { id: "port-note", class: "missing", role: "status" });
+  const update = () => {
+    const typed = withScheme(address.value.trim());
+    const { protocol, port } = URL.canParse(typed) ? new URL(typed) : {};
+    let key = "";
+    if (protocol === "https:" && port) key = "port.https";
+    else if (port && port < 1025 && !ports.includes(Number(port))) key = "port.http";
+    node.textContent = key && t(key);
+  };
+  address.addEventListener("input", update);
+  update();
+  return node;
+}
+
+// withScheme completes an address that begins with a host: "gitlab.com".
+const withScheme = (text) =>
+  (/^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(text) ? `https://${text}` : text);
 
 // tokenPage returns a link to the page where a token is created. On GitLab that depends on the
 // address.
@@ -91,16 +141,14 @@ function tokenPage(description, controls) {
   const place = h("span");
   const filled = new URLSearchParams({ name: "Bindery", scopes: description.scopes.join(",") });
   const update = () => {
-    const base = webAddress(address.value.trim())?.replace(/\/+$/, "");
+    const base = webAddress(withScheme(address.value.trim()))?.replace(/\/+$/, "");
     place.replaceChildren(base
       ? outside(`${base}/-/user_settings/personal_access_tokens?${filled}`, label())
       : t("help.create.later"));
   };
   address.addEventListener("input", update);
   address.addEventListener("change", () => {
-    const host = address.value.trim();
-    if (/^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(host)) address.value = `https://${host}`;
-    update();
+    address.value = withScheme(address.value.trim());
   });
   update();
   return place;
@@ -111,7 +159,10 @@ function control(key, description, binding) {
   const input = h("input", { id: `field-${key}`, name: key, required, ...kinds[key] });
   if (key === "address") input.value = binding.address ?? "";
   if (key === "organization") input.value = binding.organization ?? "";
-  if (key === "username") input.value = binding.identity?.username ?? "";
+  if (key === "username") {
+    const known = description.platform !== "codeup" && binding.identity?.username;
+    input.value = binding.gitUsername ?? (known || "");
+  }
   if (key === "expiresAt") {
     input.min = dayOf(new Date(Date.now() + 86_400_000));
     const codeup = description.platform === "codeup"; // it doesn't tell the date itself
@@ -127,9 +178,8 @@ const plain = { type: "text", autocomplete: "off", autocapitalize: "none", spell
 const kinds = {
   address: {
     ...plain, type: "url", inputmode: "url", placeholder: "https://gitlab.example.com",
-    autofocus: true,
   },
-  username: { ...plain, autofocus: true },
+  username: plain,
   token: { ...plain, type: "password", "data-1p-ignore": true, "data-lpignore": "true" },
   organization: plain,
   expiresAt: { type: "date" },

@@ -13,11 +13,13 @@ import { problemText } from "./parts.js";
 //   cancel           the text of the other button
 //   problem          a failure that is shown from the start
 //   check()          returns the first field that is not filled in correctly, or null
-//   onsubmit(signal) acts until the signal ends it, which Cancel and Escape do. When it returns, the dialog closes; a Failure is shown in #problem
-//                    and the form stays as it is. The func that it returns is called after closing.
+//   onsubmit(signal) acts until the signal ends it, which Cancel and Escape do. When it returns, the
+//                    dialog closes; a Failure is shown in #problem and the form stays as it is. The
+//                    func that it returns is called after closing.
 //   onfailure(f)     may handle the failure first, and return "close", or a failure to show
 //   oncancel()       is called when the person cancels
 //   onstopped()      is called when the person has ended onsubmit, and it may have acted or not
+//   signIn()         signs in again and keeps what was typed, when the sign-in has ended
 //   draft()          reports whether there is input that would be lost. Then the first Cancel or
 //                    Escape asks, and the second one closes.
 export function openDialog(o) {
@@ -43,6 +45,11 @@ export function openDialog(o) {
     trouble.className = "note bad";
     trouble.replaceChildren(...(failure ? [problemText(failure.problem)] : []));
     trouble.hidden = !failure;
+    if (failure?.problem.status !== 401 || !o.signIn) return;
+    trouble.append(h("button", {
+      type: "button", id: "signin-again", class: "primary",
+      onclick: () => whileBusy(o.signIn).catch((error) => show(failureOf(error))),
+    }, t("signin")));
   }
 
   function ask(now) {
@@ -166,7 +173,6 @@ export function openDrawer(title, ...body) {
 // field returns a labelled control with a hint below. Its control has the id.
 export function field(control, label, { hint, optional } = {}) {
   const { id } = control;
-  control.setAttribute("aria-errormessage", `${id}-missing`);
   if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
   return h("div", { class: "field" },
     h("label", { for: id }, label, optional && h("span", { class: "fine" }, t("optional"))),
@@ -182,13 +188,16 @@ export function firstMissing(controls) {
     control.validity.badInput || (control.required && !control.value.trim()));
   for (const control of controls) {
     const wrong = empty.includes(control);
-    invalid(control, wrong);
+    invalid(control, wrong, `${control.id}-missing`);
     byId(`${control.id}-missing`).hidden = !wrong;
   }
   return empty[0] ?? null;
 }
 
-// invalid marks a control as invalid, or as valid.
-export function invalid(control, wrong) {
+// invalid marks a control as invalid, or as valid. Why is said by the element with the id why, or by
+// the dialog's problem.
+export function invalid(control, wrong, why = "problem") {
   control.setAttribute("aria-invalid", wrong);
+  if (wrong) control.setAttribute("aria-errormessage", why);
+  else control.removeAttribute("aria-errormessage");
 }

@@ -13,7 +13,8 @@ let texts = {}; // of the current language
 export const language = () => current;
 
 // chooseLanguage loads a language's texts, sets it and stores it. Without an argument it is the
-// stored one, or else the browser's. If the site's storage is blocked it throws after that.
+// stored one, or else the browser's. The first one is set at once, for calls that don't wait for its
+// texts. If the site's storage is blocked it throws after that.
 export async function chooseLanguage(wanted) {
   let chosen = wanted;
   let blocked;
@@ -26,6 +27,7 @@ export async function chooseLanguage(wanted) {
   if (!Object.hasOwn(load, chosen ?? "")) {
     chosen = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
   }
+  if (!has("title")) current = chosen;
   texts = (await load[chosen]()).default;
   current = chosen;
   document.documentElement.lang = chosen;
@@ -41,10 +43,12 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
-// when returns a time in words: "20 May 2026, 14:03".
+// when returns a time in words, with its zone: "20 May 2026, 14:03 GMT+8".
 export function when(time) {
-  return new Intl.DateTimeFormat(current, { dateStyle: "medium", timeStyle: "short" })
-    .format(new Date(time));
+  return new Intl.DateTimeFormat(current, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
+    timeZoneName: "short",
+  }).format(new Date(time));
 }
 
 // day returns a time's day in words.

@@ -1,45 +1,46 @@
 // The page: who is signed in, the selected instance, and its table. Each action has its own module.
 
-import { Api, bindingPath, failureOf, pageFailure } from "./api.js";
-import { pending, readCallback, takeFragment } from "./callback.js";
+import { bindingPath, failureOf, pageFailure } from "./api.js";
+import { pending, takeFragment } from "./callback.js";
 import { finish, start } from "./authorize.js";
 import { bindToken } from "./bindtoken.js";
 import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
-import { placeOf, restorePlace, setPlace } from "./place.js";
+import { placeOf, setPlace } from "./place.js";
 import { repositories } from "./repositories.js";
-import { openSignIn } from "./signin.js";
+import { elsewhere, started } from "./start.js";
 import { skeleton, table } from "./table.js";
 import { check, history, unbind } from "./unbind.js";
 
 const pressed = "bindery.pressed";
 
 // freshPeriod is how long the bindings count as the present state, in milliseconds.
-const freshPeriod = 60_000;
+const freshPeriod = 15_000;
 
 const keyOf = ({ region, id }) => `${region}/${id}`;
 
 // App is the page's state.
 class App {
-  signedIn = false;
+  signedIn = null; // not known yet
   failure = null; // shown instead of the table
   platforms = [];
+  scopes = null; // of the sign-in
   instances = [];
   instance = null; // null shows all
   row = ""; // the platform whose row the address names
   bindings = []; // of the instance; empty until they are loaded
-  working = new Set(); // the platforms that are being checked
+  working = new Map(); // what is under way, by platform: {text, controller}
   checks = true; // this deployment can check now, as far as the page knows
   #loads = 0;
   #asked = 0;
   #readAt = 0;
 
-  constructor(config) {
+  constructor({ config, signIn, api }) {
     this.config = config;
-    this.signIn = openSignIn(config);
-    this.api = new Api(config.publicUrl, this.signIn);
+    this.signIn = signIn;
+    this.api = api;
     this.overview = new Overview(this);
   }
 
@@ -49,6 +50,11 @@ class App {
 
   binding(platform) {
     return this.bindings.find((one) => one.platform === platform);
+  }
+
+  // may reports whether the sign-in permits a kind of calls: "write" or "repositories".
+  may(what) {
+    return this.scopes?.includes(`bindery.${what}`) ?? true;
   }
 
   // whoText returns the name of the signed-in user.
@@ -63,11 +69,12 @@ class App {
     return whileBusy(async () => {
       try {
         await this.signIn.ensureFresh(0);
-        const [{ platforms }, instances] = await Promise.all([
+        const [{ platforms, scopes }, instances] = await Promise.all([
           this.api.get("/v1/platforms"), this.api.instances(),
         ]);
         if (load !== this.#loads) return;
         this.platforms = platforms;
+        this.scopes = scopes;
         this.instances = instances;
         this.overview.forget();
         this.failure = null;
@@ -89,7 +96,7 @@ class App {
     const found = !place.region || this.instance?.id === place.id;
     this.row = found && this.platform(place.platform) ? place.platform : "";
     setPlace(this.instance ? { ...this.instance, platform: this.row } : {}, true);
-    if (!found) this.say("bad", t("place.unknown"));
+    if (!found) this.note("", "bad", t("place.unknown"));
     if (this.instance !== before) {
       byId("dialog").close();
       byId("drawer").close();
@@ -132,19 +139,34 @@ class App {
     });
   }
 
-  // lookAgain reads the bindings again when the person comes back to the tab after a while, unless a
-  // dialog is open.
+  // lookAgain reads the bindings again when the person comes back to the tab after a while, unless
+  // something is open or under way.
   async lookAgain() {
-    if (!this.bindings.length || byId("dialog").open || byId("drawer").open) return;
+    if (!this.signedIn || this.failure || !this.instances.length) return;
+    if (this.working.size || byId("dialog").open || byId("drawer").open) return;
     if (Date.now() - this.#readAt < freshPeriod) return;
     this.#readAt = Date.now();
     await this.reload();
   }
 
+  // during runs an action and shows at the platform's row what is under way. A button there and
+  // Escape end the signal that the action gets.
+  async during(platform, text, action) {
+    const controller = new AbortController();
+    this.working.set(platform, { text, controller });
+    this.draw();
+    try {
+      return await whileBusy(() => action(controller.signal));
+    } finally {
+      this.working.delete(platform);
+      this.draw();
+    }
+  }
+
   // stopped shows the present state after a person has ended a call that may have acted or not.
-  async stopped() {
+  async stopped(platform) {
     await this.reload();
-    this.say("plain", t("stopped"));
+    this.note(platform, "plain", t("stopped"));
   }
 
   // staySignedIn renews the sign-in if it expires within the seconds. If that leaves the page, the
@@ -155,12 +177,24 @@ class App {
     sessionStorage.removeItem(pressed);
   }
 
+  // signInAgain leaves the page to sign in, and opens an action's dialog again afterwards, with what
+  // was typed there. The draft has no token: it is stored in sessionStorage until then.
+  async signInAgain(name, platform, draft) {
+    const { user, account } = this.signIn;
+    sessionStorage.setItem(pressed, JSON.stringify({ name, platform, draft, user, account }));
+    try {
+      await this.signIn.go();
+    } catch (error) {
+      console.error(error);
+      throw pageFailure("no_issuer");
+    }
+  }
+
   // #failed shows why nothing could be read. What the page shows already stays.
   #failed(error) {
     const failure = failureOf(error);
-    const { status } = failure.problem;
-    if (this.bindings.length && status !== 401) this.say("bad", problemText(failure.problem));
-    else this.fail(failure);
+    if (!this.bindings.length) this.fail(failure);
+    else this.note("", "bad", problemText(failure.problem), nextButton(this, failure));
   }
 
   fail(failure) {
@@ -169,16 +203,13 @@ class App {
     this.draw();
   }
 
-  // say shows the result of an action, or clears it. kind is good, bad or plain.
-  say(kind, ...nodes) {
-    byId("result").replaceChildren();
-    if (kind) this.note("", kind, ...nodes);
-  }
-
-  // note shows the result of a check of a platform, or clears it. Those of other platforms stay.
+  // note shows the result of an action on a platform, or clears it. kind is good, bad or plain. The
+  // results of other platforms stay.
   note(platform, kind, ...nodes) {
     const place = byId("result");
+    const had = place.contains(document.activeElement);
     for (const of of [platform, ""]) place.querySelector(`[data-of="${of}"]`)?.remove();
+    if (had && !place.contains(document.activeElement)) focusOn(`row-${platform}`);
     if (!kind) return;
     const note = h("div", { class: `note ${kind}`, "data-of": platform },
       h("div", null, ...nodes.filter(Boolean)),
@@ -192,16 +223,21 @@ class App {
     place.append(note);
   }
 
-  // draw shows the state. The focused element keeps the focus.
+  // draw shows the state. The focused element keeps the focus, or else its row or the page's content
+  // has it, and what is unfolded stays so.
   draw() {
-    const focused = document.activeElement?.id;
+    const active = document.activeElement;
+    const inside = byId("content").contains(active);
+    const focused = active?.id || (inside && active.closest("tbody")?.id);
+    const unfolded = [...document.querySelectorAll("details[open]")].map((one) => one.id);
     document.title = t("title");
     byId("language").value = language();
     drawSandbox(this.config.sandboxUrl);
     const person = who(this);
     if (byId("who").firstChild !== (person[0] ?? null)) byId("who").replaceChildren(...person);
     byId("content").replaceChildren(...content(this));
-    if (focused && document.activeElement?.id !== focused) focusOn(focused);
+    for (const id of unfolded) byId(id)?.setAttribute("open", "");
+    if (inside || (focused && document.activeElement?.id !== focused)) focusOn(focused);
   }
 }
 
@@ -244,7 +280,7 @@ function userForm(app) {
   const user = input("user");
   const account = input("account");
   const switchUser = () => whileBusy(async () => {
-    app.say();
+    byId("result").replaceChildren();
     app.bindings = [];
     if (account.value.trim() !== app.signIn.account) setPlace({});
     app.signedIn = await app.signIn.switchUser(user.value.trim(), account.value.trim());
@@ -267,39 +303,56 @@ function leave(app, prompt) {
   });
 }
 
+// heading returns the page's heading where nothing else can be said yet.
+const heading = () => h("div", { class: "head" }, h("h1", null, t("heading")));
+
 function content(app) {
-  if (app.failure) return [failed(app)];
+  const { consoleUrl } = app.config;
+  if (elsewhere(app.config)) {
+    return [heading(), h("div", { class: "card" },
+      h("p", null, t("elsewhere")), h("p", null, h("a", { href: consoleUrl }, consoleUrl)))];
+  }
+  if (app.failure && !app.instance) return [heading(), failed(app)];
+  if (app.signedIn === null) return [heading(), skeleton()];
   if (!app.signedIn) return [signInCard(app)];
-  const head = h("div", { class: "head" },
+  const head = [h("div", { class: "head" },
     h("div", null,
       app.instances.length > 1 && h("a", { href: "#/", id: "all" }, t("overview.link")),
       h("h1", null, t("heading")),
       h("p", { class: "fine" }, app.instance
         ? t("lead.region", { region: regionText(app.instance.region) }) : t("lead"))),
-    app.instance && picker(app));
-  if (!app.platforms.length) return [head, skeleton()];
+    app.instance && picker(app)),
+  app.platforms.length > 0 && !app.may("write") &&
+    h("p", { class: "note plain", id: "readonly" }, t("readonly"))].filter(Boolean);
+  if (app.failure) return [...head, failed(app)];
+  if (!app.platforms.length) return [...head, skeleton()];
   if (!app.instances.length) {
-    return [head, h("div", { class: "card" },
+    return [...head, h("div", { class: "card" },
       h("h2", null, t("empty.title")), h("p", null, t("empty.text")))];
   }
   if (!app.instance) return [app.overview.view()];
-  if (!app.bindings.length) return [head, skeleton()];
-  return [head, table(app, actionsOf(app))];
+  if (!app.bindings.length) return [...head, skeleton()];
+  return [...head, table(app, actionsOf(app))];
 }
 
 function failed(app) {
-  const signInAgain = app.failure.problem.status === 401 && !app.signIn.dev;
   return h("div", { class: "card" },
     h("div", { class: "note bad", role: "alert" }, problemText(app.failure.problem)),
-    h("button", {
-      type: "button", class: "primary", id: signInAgain ? "signin" : "retry",
-      onclick: () => (signInAgain ? leave(app) : location.reload()),
-    }, t(signInAgain ? "signin" : "retry")));
+    nextButton(app, app.failure));
+}
+
+// nextButton returns the button that helps after a failure to read.
+function nextButton(app, failure) {
+  const signInAgain = failure.problem.status === 401 && !app.signIn.dev;
+  return h("button", {
+    type: "button", class: "primary", id: signInAgain ? "signin" : "retry",
+    onclick: () => (signInAgain ? leave(app) : app.signedIn ? app.load() : location.reload()),
+  }, t(signInAgain ? "signin" : "retry"));
 }
 
 function signInCard(app) {
   return h("div", { class: "card center" },
-    h("img", { src: "/icon.svg", alt: "", width: 56, height: 56 }),
+    h("img", { src: document.querySelector(".brand img").src, alt: "", width: 56, height: 56 }),
     h("h1", null, t("signin.title")),
     h("p", null, t(pending() ? "signin.pending" : "signin.text")),
     app.signIn.failed && h("p", { class: "note bad", role: "alert" }, t("signin.failed")),
@@ -312,7 +365,7 @@ function picker(app) {
   const select = h("select", {
     id: "instance",
     onchange: () => {
-      app.say();
+      byId("result").replaceChildren();
       app.choose(app.instances.find((one) => keyOf(one) === select.value));
     },
   }, regions.map((region) => h("optgroup", { label: regionText(region) },
@@ -326,33 +379,34 @@ function picker(app) {
 // actionsOf returns the actions of the table's buttons. If the sign-in expires soon, it is renewed
 // before a form opens whose content would be lost.
 function actionsOf(app) {
-  const bind = (_, platform) =>
-    (app.platform(platform).method === "token" ? bindToken : start)(app, platform);
-  const careful = ([name, action]) => [name, async (platform) => {
+  const bind = (_, platform, draft) =>
+    (app.platform(platform).method === "token" ? bindToken : start)(app, platform, draft);
+  const careful = ([name, action]) => [name, async (platform, draft) => {
     await app.staySignedIn(name, platform, 120);
-    if (name !== "check") app.say(); // the results of several checks stand together
-    await action(app, platform);
+    app.note(platform);
+    await action(app, platform, draft);
   }];
   const actions = { bind, unbind, check, history, repositories };
   return Object.fromEntries(Object.entries(actions).map(careful));
 }
 
-// resume does the action that was pressed before the sign-in was renewed.
+// resume does the action that was pressed before the sign-in was renewed. Only the same user gets
+// back what was typed.
 async function resume(app) {
-  const { name, platform } = JSON.parse(sessionStorage.getItem(pressed)) ?? {};
+  const { name, platform, draft, user, account } = JSON.parse(sessionStorage.getItem(pressed)) ?? {};
   sessionStorage.removeItem(pressed);
-  if (app.binding(platform) && !pending()) await actionsOf(app)[name]?.(platform);
+  const same = user === app.signIn.user && account === app.signIn.account;
+  if (!app.binding(platform) || pending() || (draft && !same)) return;
+  await actionsOf(app)[name]?.(platform, draft);
 }
 
 async function open() {
-  const answer = readCallback();
-  restorePlace(answer || pending());
-  await chooseLanguage();
-  const config = await (await fetch("/config.json")).json();
-  const app = new App(config);
+  const first = await started;
+  const { config } = first;
+  const app = new App(first);
   byId("language").addEventListener("change", async (event) => {
     await whileBusy(() => chooseLanguage(event.target.value));
-    app.say();
+    byId("result").replaceChildren();
     if (app.signedIn) app.load();
     else app.draw();
   });
@@ -361,32 +415,30 @@ async function open() {
     else if (app.signedIn && app.platforms.length) app.show();
   });
   window.addEventListener("focus", () => app.lookAgain());
+  window.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || byId("dialog").open || byId("drawer").open) return;
+    for (const { controller } of app.working.values()) controller.abort();
+  });
   app.draw();
-  if (config.consoleUrl !== location.origin) {
-    byId("content").replaceChildren(h("div", { class: "card" },
-      h("p", null, t("elsewhere")), h("p", null, h("a", { href: config.consoleUrl },
-        config.consoleUrl))));
-    return;
-  }
-  await signInAndLoad(app, answer);
+  if (!elsewhere(config)) await signInAndLoad(app, first.begun);
 }
 
-async function signInAndLoad(app, answer) {
+async function signInAndLoad(app, begun) {
   try {
-    app.signedIn = await app.signIn.begin(answer);
+    app.signedIn = await begun;
   } catch (error) {
     console.error(error);
     app.fail(pageFailure("no_issuer"));
     return;
   }
   if (!app.signedIn) {
-    sessionStorage.removeItem(pressed);
     if (app.signIn.dev) app.fail(pageFailure("no_connection"));
     else app.draw();
     return;
   }
   app.draw();
   await app.load();
+  app.api.settle();
   if (app.failure) return;
   try {
     await finish(app);
@@ -404,5 +456,6 @@ whileBusy(open).catch(async (error) => {
   const blocked = error.name === "SecurityError";
   if (!blocked) console.error(error);
   await chooseLanguage().catch(() => {}); // for the text below
-  byId("content").textContent = t(blocked ? "blocked" : "broken");
+  byId("content").replaceChildren(heading(),
+    h("div", { class: "card" }, t(blocked ? "blocked" : "broken")));
 });

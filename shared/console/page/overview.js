@@ -204,6 +204,7 @@ export class Overview {
     const count = (level) => all.filter((one) => severity(one) === level).length;
     attention.replaceChildren(t("overview.attention", { broken: count(2), expiring: count(1) }));
     attention.className = count(2) ? "attention bad" : "attention";
+    attention.hidden = Boolean(this.#failure) && this.#bindings.size === 0; // nothing is known
     summary.textContent = this.#reading
       ? t("overview.reading", { count: all.length })
       : t("overview.count", { shown: found.length, count: this.#app.instances.length });

@@ -15,9 +15,38 @@ export function badge(platform, status) {
   }, t(`status.${status}`));
 }
 
-// moment returns a time as its distance in words, with the date as a tooltip.
+// moment returns a time as its distance in words. The button shows the date and the zone in its
+// place, as the tooltip does.
 export function moment(time) {
-  return h("time", { datetime: time, title: when(time) }, relativeTime(time));
+  const shown = h("time", { datetime: time }, relativeTime(time));
+  let full = false;
+  return h("button", {
+    type: "button", class: "moment", title: when(time),
+    onclick: () => {
+      full = !full;
+      shown.textContent = full ? when(time) : relativeTime(time);
+    },
+  }, shown);
+}
+
+const marks = { granted: "✓", missing: "✕", not_provable: "?" };
+
+// checklist returns permissions by their groups, each with its state if it has one. page, tokenUrl, is
+// where a token's permissions are seen and changed; a warning may say why one can't be proved.
+export function checklist(permissions, { id, tokenUrl, warnings = [] } = {}) {
+  const groups = [...new Set(permissions.map((one) => one.group))];
+  const line = ({ name, words, state }) => {
+    const why = warnings.find((one) => one.permissions?.includes(name))?.detail;
+    return h("li", { "data-state": state },
+      state && h("span", { class: "symbol", "aria-hidden": "true" }, marks[state]),
+      h("span", null, words, name !== words && [" ", h("code", null, name)],
+        state && [" ", h("span", { class: "fine" }, (state !== "granted" && why) || t(`permission.${state}`))],
+        state && state !== "granted" && tokenUrl && [" ", outside(tokenUrl, t("permission.fix"))]));
+  };
+  return h("div", { id, class: "permissions" }, groups.map((group) => [
+    group && h("p", { class: "group" }, group),
+    h("ul", null, permissions.filter((one) => one.group === group).map(line)),
+  ]));
 }
 
 // problemText returns a problem in full: what happened, and what to do.
@@ -114,7 +143,7 @@ export const instanceType = (type) => (has(`type.${type}`) ? t(`type.${type}`) :
 export function regionText(region) {
   try {
     const key = `region.${region}`;
-    return has(key) ? `${t(key)} (${region})` : region;
+    return has(key) ? t("region.named", { name: t(key), region }) : region;
   } catch {
     return region;
   }

@@ -16,6 +16,7 @@ export async function repositories(app, platform) {
     platform: platformTitle(app.platform(platform)),
     credential: `${app.api.origin}${binding}/credential`,
     binding,
+    write: app.may("write"),
     path: `${binding}/repositories`,
     get: (path) => read(() => app.api.get(path)),
     call: (method, path, body) => read(() => app.api.call(method, path, { body })),

@@ -65,7 +65,7 @@ export function subscriptionView(look, repository) {
   function toggle(on, act) {
     return h("button", {
       type: "button", role: "switch", id: "subscribe", "aria-checked": String(on), class: "switch",
-      onclick: act,
+      onclick: act, disabled: !look.write,
     }, t("subscribe"));
   }
 
@@ -101,10 +101,10 @@ export function subscriptionView(look, repository) {
         subscription.problem && h("div", { class: `note ${broken ? "bad" : "mild"}`, role: "alert" },
           problemText(subscription.problem)),
         subscription.refsNotWatched && h("p", { class: "note mild" }, t("subscription.refs")),
-        form,
+        look.write && form,
         state(subscription),
         h("div", { class: "row-buttons" },
-          h("button", {
+          look.write && h("button", {
             type: "button", id: "sync", class: broken && "primary",
             onclick: () => change("POST", "/sync", undefined, "synced"),
           }, t("sync")),

@@ -3,10 +3,10 @@
 import { h } from "./dom.js";
 import { day, t } from "./language.js";
 import {
-  badge, isUnwell, moment, monogram, person, platformTitle, problemText,
+  badge, checklist, isUnwell, moment, monogram, person, platformTitle, problemText,
 } from "./parts.js";
 
-const columns = ["platform", "method", "status", "identity", "expiry", "actions"];
+const columns = ["platform", "method", "limit", "status", "identity", "expiry", "actions"];
 
 // table returns the bindings. actions has the actions of its buttons, which take the platform's
 // name.
@@ -33,6 +33,7 @@ function group(app, binding, actions) {
         h("span", { class: "platform-title" }, platformTitle(description)),
         h("span", { class: "fine" }, t(`versions.${binding.platform}`)))),
     method: t(`method.${binding.platform}`),
+    limit: description.triggerBuildLimit ?? t("limit.none"),
     status: [badge(binding.platform, binding.status), checked(app, binding)],
     identity: identity(binding),
     expiry: expiry(binding),
@@ -49,9 +50,17 @@ function group(app, binding, actions) {
 }
 
 function checked(app, binding) {
-  if (app.working.has(binding.platform)) {
-    return h("span", { class: "fine working", role: "status" },
-      t("check.running", { platform: platformTitle(app.platform(binding.platform)) }));
+  const { platform } = binding;
+  const { text, controller } = app.working.get(platform) ?? {};
+  if (text) {
+    return h("div", { class: "under-way" }, h("span", { class: "working", role: "status" }, text),
+      h("button", {
+        type: "button", class: "quiet", id: `stop-${platform}`,
+        "aria-label": t("action.label", {
+          action: t("cancel"), platform: platformTitle(app.platform(platform)),
+        }),
+        onclick: () => controller.abort(),
+      }, t("cancel")));
   }
   if (!binding.lastCheckedAt) return null;
   return h("span", { class: "fine" }, t("checked"), moment(binding.lastCheckedAt));
@@ -61,6 +70,8 @@ function identity(binding) {
   if (!binding.identity) return h("span", { class: "none" }, "—");
   return [
     person(binding.identity),
+    binding.platform === "codeup" && binding.gitUsername &&
+      h("span", { class: "fine address" }, `${t("facts.clone")}: ${binding.gitUsername}`),
     binding.address && binding.method === "token" && binding.platform === "gitlab" &&
       h("span", { class: "fine address" }, binding.address),
   ];
@@ -79,24 +90,26 @@ function expiry(binding) {
   return t(unknown ? "expiry.unknown" : "expiry.never");
 }
 
-// notes returns what is wrong with a binding, in full, and its warnings, folded up.
+// notes returns what is wrong with a binding, in full, and its warnings, folded up. Permissions are
+// shown as a checklist in place of a warning each.
 function notes(binding) {
-  const warnings = binding.warnings ?? [];
-  if (!binding.problem && warnings.length === 0) return null;
+  const { platform, problem, permissions = [], warnings = [] } = binding;
+  if (!problem && warnings.length === 0) return null;
+  const lacks = permissions.some((one) => one.state !== "granted");
+  const others = warnings.filter((one) => !one.permissions || !lacks);
+  const list = lacks && checklist(permissions, binding);
   return h("tr", { role: "row", class: "notes" },
     h("td", { role: "cell", colspan: columns.length },
-      binding.problem && h("div", {
-        class: "note bad", id: `problem-${binding.platform}`,
-      }, problemText(binding.problem)),
-      warnings.length > 0 && h("details", {
-        class: "note mild", id: `warnings-${binding.platform}`,
-      },
-      h("summary", null,
-        h("span", null, t(warnings.length === 1 ? "warnings.one" : "warnings.many", {
-          count: warnings.length,
-        })),
-        h("span", { class: "fine" }, titles(warnings))),
-      warnings.map(problemText))));
+      problem && h("div", { class: "note bad", id: `problem-${platform}` },
+        problemText(problem), binding.status === "unauthorized" && list),
+      warnings.length > 0 && h("details", { class: "note mild", id: `warnings-${platform}` },
+        h("summary", null,
+          h("span", null, t(warnings.length === 1 ? "warnings.one" : "warnings.many", {
+            count: warnings.length,
+          })),
+          h("span", { class: "fine" }, titles(warnings))),
+        others.map(problemText),
+        binding.status !== "unauthorized" && list)));
 }
 
 const titles = (warnings) =>
@@ -113,12 +126,22 @@ function buttons(app, binding, actions) {
       onclick: () => actions[action](platform),
     }, text);
   };
-  if (status === "unbound") return [button("bind", "primary"), button("history", "quiet")];
+  const write = app.may("write");
+  if (status === "unbound") return [write && button("bind", "primary"), button("history", "quiet")];
+  const wrong = isUnwell(status) || status === "expiring";
+  const checking = app.checks && checkHelps(binding);
   return [
-    button("bind", isUnwell(status) || status === "expiring" ? "primary" : "quiet"),
-    !isUnwell(status) && button("repositories", "quiet"),
-    app.checks && button("check", "quiet"),
+    write && button("bind", wrong && !checking ? "primary" : "quiet"),
+    !isUnwell(status) && app.may("repositories") && button("repositories", "quiet"),
+    write && app.checks && button("check", checking ? "primary" : "quiet"),
     button("history", "quiet"),
-    button("unbind", "quiet danger"),
+    write && button("unbind", "quiet danger"),
   ];
+}
+
+// checkHelps reports whether a check is what the remedy of a binding's problem ends with, and not a
+// new bind.
+function checkHelps({ status, problem }) {
+  return status === "unreachable" ||
+    ["user_blocked", "address_not_listed"].includes(problem?.code);
 }

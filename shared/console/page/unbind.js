@@ -3,15 +3,15 @@
 import { bindingPath, ifUnchanged, pageFailure } from "./api.js";
 import { openDialog, openDrawer } from "./dialog.js";
 import { byId, h, outside, whileBusy } from "./dom.js";
-import { has, t, when } from "./language.js";
-import { joined, person, platformTitle, problemText } from "./parts.js";
+import { has, t } from "./language.js";
+import { checklist, joined, moment, person, platformTitle, problemText } from "./parts.js";
 
 // unbind asks, unbinds, and shows the token's fate.
-export function unbind(app, platform) {
+export function unbind(app, platform, draft) {
   const name = platformTitle(app.platform(platform));
   let binding = app.binding(platform);
   const who = h("div", { class: "note plain" }, binding.identity && person(binding.identity));
-  const revoke = h("input", { type: "checkbox", id: "revoke" });
+  const revoke = h("input", { type: "checkbox", id: "revoke", checked: draft?.revoke });
 
   async function end(signal) {
     const query = revoke.checked ? "?revoke=true" : "";
@@ -28,7 +28,7 @@ export function unbind(app, platform) {
     await app.reload();
     binding = app.binding(platform);
     if (binding.status === "unbound") {
-      app.say("good", t("unbound.already", { platform: name }));
+      app.note(platform, "good", t("unbound.already", { platform: name }));
       return "close";
     }
     who.replaceChildren(t("changed.bound"), person(binding.identity));
@@ -50,20 +50,22 @@ export function unbind(app, platform) {
     danger: true,
     onsubmit: end,
     onfailure: failed,
-    onstopped: () => app.stopped(),
+    onstopped: () => app.stopped(platform),
+    signIn: () => app.signInAgain("unbind", platform, { revoke: revoke.checked }),
   });
 }
 
 function told(app, binding, ended) {
-  const name = platformTitle(app.platform(binding.platform));
-  byId(`bind-${binding.platform}`)?.focus(); // the button that was pressed is gone
+  const { platform } = binding;
+  const name = platformTitle(app.platform(platform));
+  byId(`bind-${platform}`)?.focus(); // the button that was pressed is gone
   if (ended.revoked) {
-    app.say("good", t("unbound.revoked", { platform: name }), left(ended));
+    app.note(platform, "good", t("unbound.revoked", { platform: name }), left(ended));
     return;
   }
   const lives = binding.status === "revoked" || binding.status === "expired"
     ? t("unbound.dead") : t(`unbound.kept.${binding.method}`, { platform: name });
-  app.say("good", t("unbound.now", { platform: name }), " ", lives, " ",
+  app.note(platform, "good", t("unbound.now", { platform: name }), " ", lives, " ",
     ended.revokeUrl && outside(ended.revokeUrl, t("unbound.where", { platform: name })),
     left(ended));
 }
@@ -80,27 +82,23 @@ function left({ webhooksLeft }) {
 export async function check(app, platform) {
   const name = platformTitle(app.platform(platform));
   if (app.working.has(platform)) return;
-  app.working.add(platform);
   app.note(platform);
-  app.draw();
-  const done = () => app.working.delete(platform);
-  await whileBusy(async () => {
-    try {
-      const path = `${bindingPath(app.instance, platform)}/check`;
-      const binding = await app.api.call("POST", path).finally(done);
-      await app.reload();
-      sayChecked(app, name, binding);
-    } catch (failure) {
-      if (failure.missing) {
-        app.checks = false;
-        app.draw();
-        app.say("plain", t("check.missing"));
-        return;
-      }
-      await app.reload();
-      app.note(platform, "bad", problemText(failure.problem));
+  try {
+    const binding = await app.during(platform, t("check.running", { platform: name }), (signal) =>
+      app.api.call("POST", `${bindingPath(app.instance, platform)}/check`, { signal }));
+    await app.reload();
+    sayChecked(app, name, binding);
+  } catch (failure) {
+    if (failure.missing) {
+      app.checks = false;
+      app.draw();
+      app.note(platform, "plain", t("check.missing"));
+      return;
     }
-  });
+    await app.reload();
+    if (failure.code === "stopped") app.note(platform, "plain", t("check.stopped", { platform: name }));
+    else app.note(platform, "bad", problemText(failure.problem));
+  }
 }
 
 // sayChecked shows what a check has found. A check that has not settled the state of the token says
@@ -149,14 +147,19 @@ function facts(binding) {
   const rows = [
     ["facts.address", binding.address],
     ["facts.organization", binding.organization],
-    ["facts.scopes", binding.scopes.length > 0 && joined(binding.scopes)],
+    ["facts.clone", binding.platform === "codeup" && binding.gitUsername],
+    ["facts.scopes", !binding.permissions && binding.scopes.length > 0 && joined(binding.scopes)],
     ["facts.boundBy", binding.boundBy],
-    ["facts.boundAt", binding.boundAt && when(binding.boundAt)],
-    ["facts.checkedAt", binding.lastCheckedAt && when(binding.lastCheckedAt)],
-    ["facts.expiresAt", binding.tokenExpiresAt && when(binding.tokenExpiresAt)],
+    ["facts.boundAt", binding.boundAt && moment(binding.boundAt)],
+    ["facts.checkedAt", binding.lastCheckedAt && moment(binding.lastCheckedAt)],
+    ["facts.expiresAt", binding.tokenExpiresAt && moment(binding.tokenExpiresAt)],
   ];
-  return h("dl", null, rows.filter(([, value]) => value).map(([key, value]) =>
-    h("div", null, h("dt", null, t(key)), h("dd", null, value))));
+  return [
+    h("dl", null, rows.filter(([, value]) => value).map(([key, value]) =>
+      h("div", null, h("dt", null, t(key)), h("dd", null, value)))),
+    binding.permissions && [h("h3", null, t("permissions")),
+      checklist(binding.permissions, { ...binding, id: "permissions" })],
+  ];
 }
 
 function eventItem(event) {
@@ -170,6 +173,6 @@ function eventItem(event) {
   return h("li", { "data-event": kind },
     h("p", { class: "event-words" }, words),
     event.problem && problemText(event.problem),
-    h("p", { class: "fine" }, h("time", { datetime: event.at }, when(event.at)), " · ",
+    h("p", { class: "fine" }, moment(event.at), " · ",
       event.actor ? t("event.by", { user: event.actor }) : t("event.itself")));
 }

@@ -126,7 +126,7 @@ func checkSubscriptions(t *testing.T, opened *Table, k binding.Key, at time.Time
 		Binding: k, RepositoryID: "7",
 	})
 	err3 := opened.AppendLog(ctx, "id", []binding.SourceEvent{{Number: binding.MaxLogged + 7}})
-	err4 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "id"})
+	_, err4 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "id"})
 	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}

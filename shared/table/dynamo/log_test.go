@@ -2,10 +2,12 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
 	"bindery/shared/binding"
+	"bindery/shared/table"
 	"bindery/shared/table/engine"
 )
 
@@ -24,7 +26,11 @@ func logCalls(t *engine.Table) []call {
 			return err
 		}, "1 Query"},
 		{"SaveSubscriptionHeads", func(ctx context.Context) error {
-			return t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+			_, err := t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+			if errors.Is(err, table.ErrConflict) {
+				return nil // there are some
+			}
+			return err
 		}, "1 PutItem"},
 		{"SubscriptionHeads", func(ctx context.Context) error {
 			_, err := t.SubscriptionHeads(ctx, "1")

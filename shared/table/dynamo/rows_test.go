@@ -166,7 +166,7 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 		Binding: k, RepositoryID: "1", Subscription: "1",
 	})
 	err7 := opened.AppendLog(ctx, "1", sourceEventsOf(1))
-	err8 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+	_, err8 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 		engine.SubscriptionKind:  "dueAt dueShard format pk record sk version",
 		engine.SubscribedKind:    "format pk record sk version",
 		engine.SourceKind:        "pk record sk",
-		engine.HeadsKind:         "pk record sk",
+		engine.HeadsKind:         "format pk record sk version",
 	}
 	rows := p.scanned(t)
 	for _, row := range rows {

@@ -47,7 +47,7 @@ type Row struct {
 	Key Key
 	// Record is the record's JSON.
 	Record string
-	// Version is set for the rows of bindings, authorizations, subscriptions and their entries.
+	// Version is set for the rows of bindings, authorizations, subscriptions, their entries and heads.
 	Version string
 	// Format is the [Format] of the code that wrote the row; set where Version is.
 	Format int
@@ -111,8 +111,8 @@ type Driver interface {
 	// must not end in a conflict with itself when it is sent again.
 	Put(ctx context.Context, row Row, is Condition) error
 	// Delete deletes the row if the condition holds, and fails with [table.ErrConflict] if not. The
-	// condition is a version or a time, or [Always] for a row that has neither; one that is not there
-	// is then no error.
+	// condition is a version or a time, or [Always] for a row of a log or of heads; one that is not
+	// there is then no error.
 	Delete(ctx context.Context, key Key, is Condition) error
 	// PutBatch writes rows of different keys, at most [binding.MaxEvents] and at least one. After an
 	// error some of them may have been written.
@@ -139,6 +139,7 @@ type Table struct {
 	authorizations kind[binding.Authorization]
 	subscriptions  kind[binding.Subscription]
 	entries        kind[binding.SubscriptionEntry]
+	heads          kind[binding.Heads]
 }
 
 // New returns the table of a store with this driver. The store's name is for errors. It makes no
@@ -146,6 +147,7 @@ type Table struct {
 func New(storeName string, driver Driver) *Table {
 	return &Table{
 		driver, storeName, bindings(), authorizations(), subscriptions(), subscriptionEntries(),
+		subscriptionHeads(),
 	}
 }
 

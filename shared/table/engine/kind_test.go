@@ -54,7 +54,7 @@ func TestE17_ARowHoldsNoSubscriptionOfAnotherKey(t *testing.T) {
 	entry, err2 := subscriptionEntries().encode(binding.SubscriptionEntry{
 		Binding: victim, RepositoryID: "1", Subscription: "one",
 	})
-	heads, err3 := encodeHeads(binding.Heads{Subscription: "one"})
+	heads, err3 := subscriptionHeads().encode(binding.Heads{Subscription: "one"})
 	if err := errors.Join(err, err2, err3); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ func logCalls() []call {
 			return err
 		}, "GetRange", 1},
 		{"SaveSubscriptionHeads", func(ctx context.Context, t *engine.Table) error {
-			return t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+			_, err := t.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
+			return known(err, table.ErrConflict)
 		}, "PutRow", 1},
 		{"SubscriptionHeads", func(ctx context.Context, t *engine.Table) error {
 			_, err := t.SubscriptionHeads(ctx, "1")

@@ -88,7 +88,7 @@ func kindsApart(s *suite) {
 		subscription := c.add(binding.Subscription{ID: other, Binding: key, DueAt: s.base})
 		s.addLog(other, s.sourceEvents(1, 2)...)
 		heads := binding.Heads{Subscription: other, List: []binding.Head{{Ref: other}}}
-		s.must(s.table.SaveSubscriptionHeads(s.Context(), heads))
+		s.saveHeads(heads)
 		s.wantLog("the log of that name", other, 3, 10, s.sourceEvents(2, 1)...)
 		c.wantRow("the subscription of that name", subscription)
 		a.wantRow("the authorization of that name", authorization)

@@ -19,7 +19,7 @@ func logPromises() []promise {
 		{"Log/AtMostMaxEventsACall", logMost},
 		{"Log/SubscriptionsDontMix", logsApart},
 		{"Log/DeletedInSteps", logDeleted},
-		{"Heads/AreReplaced", headsReplaced},
+		{"Heads/AreReplacedByTheirVersion", headsReplaced},
 		{"Heads/OfManyRefs", headsMany},
 	}
 }
@@ -195,7 +195,7 @@ func logsApart(s *suite) {
 func logDeleted(s *suite) {
 	id, other := s.name+"1", s.name+"10"
 	heads := binding.Heads{Subscription: id, List: []binding.Head{{Ref: "refs/heads/main"}}}
-	s.must(s.table.SaveSubscriptionHeads(s.Context(), heads))
+	s.saveHeads(heads)
 	s.fillLog(id, 1, 60)
 	s.addLog(other, s.sourceEvents(1, 2)...)
 	calls, all := 0, false
@@ -217,44 +217,69 @@ func logDeleted(s *suite) {
 	s.wantLog("the log of another", other, 3, 10, s.sourceEvents(2, 1)...)
 }
 
+// saveHeads saves heads by their version.
+func (s *suite) saveHeads(heads binding.Heads) binding.Heads {
+	s.Helper()
+	saved, err := s.table.SaveSubscriptionHeads(s.Context(), heads)
+	s.must(err)
+	return saved
+}
+
 func headsReplaced(s *suite) {
 	ctx, id := s.Context(), s.name
 	_, err := s.table.SubscriptionHeads(ctx, id)
 	s.wantError("heads that never were", err, table.ErrNotFound)
 	s.addLog(id) // for the deletion
-	for _, list := range [][]binding.Head{
-		{{Ref: "refs/heads/main", Commit: strings.Repeat("0f", 20)}},
+	var saved, first binding.Heads
+	for i, want := range []binding.Heads{
+		{List: []binding.Head{{Ref: "refs/heads/main", Commit: strings.Repeat("0f", 20)}}},
 		{
-			{Ref: "refs/heads/\"字\\ü", Commit: strings.Repeat("ab", 32)},
-			{Ref: "refs/heads/gone"},
-			{Ref: "refs/tags/v1", Commit: strings.Repeat("f0", 20)},
+			List: []binding.Head{
+				{Ref: "refs/heads/\"字\\ü", Commit: strings.Repeat("ab", 32)},
+				{Ref: "refs/heads/gone"},
+				{Ref: "refs/tags/v1", Commit: strings.Repeat("f0", 20)},
+			},
+			Cut: []string{"heads", "tags"},
 		},
-		nil,
+		{},
 	} {
-		want := binding.Heads{Subscription: id, List: list}
-		s.must(s.table.SaveSubscriptionHeads(ctx, want))
+		want.Subscription, want.Version = id, saved.Version
+		if saved = s.saveHeads(want); i == 0 {
+			first = saved
+		}
 		got, err := s.table.SubscriptionHeads(ctx, id)
 		s.must(err)
-		s.same("heads", got, want)
+		s.same("heads", got, saved)
+		want.Version, got.Attributes = got.Version, nil
+		s.same("heads as they were to be", got, want)
 	}
 	for _, bad := range []binding.Head{
 		{Ref: "a\nb"}, {Ref: "a", Commit: "0"}, {Ref: "a", Commit: "FF"}, {Ref: "a", Commit: "zz"},
 	} {
-		heads := binding.Heads{Subscription: id, List: []binding.Head{bad}}
-		if err := s.table.SaveSubscriptionHeads(ctx, heads); err == nil {
+		heads := binding.Heads{
+			Subscription: id, Version: saved.Version, List: []binding.Head{bad},
+		}
+		if _, err := s.table.SaveSubscriptionHeads(ctx, heads); err == nil {
 			s.Errorf("a head that can't be kept, %q: no error", bad)
 		}
 	}
+	for name, version := range map[string]string{"": "", "an older version": first.Version} {
+		_, err := s.table.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: id, Version: version})
+		s.wantError("heads over "+name, err, table.ErrConflict)
+	}
 	got, err := s.table.SubscriptionHeads(ctx, id)
 	s.must(err)
-	s.same("heads after such heads", len(got.List), 0)
+	s.same("heads after such heads", got.Version, saved.Version)
+	_, err = s.table.DeleteLog(ctx, id)
+	s.must(err)
+	_, err = s.table.SaveSubscriptionHeads(ctx, saved)
+	s.wantError("heads that are gone", err, table.ErrConflict)
 }
 
 // headsMany saves as many heads as a sync compares.
 func headsMany(s *suite) {
 	s.addLog(s.name) // for the deletion
-	want := manyHeads(s.name, 5000)
-	s.must(s.table.SaveSubscriptionHeads(s.Context(), want))
+	want := s.saveHeads(manyHeads(s.name, 5000))
 	got, err := s.table.SubscriptionHeads(s.Context(), s.name)
 	s.must(err)
 	s.same("5,000 heads", got, want)

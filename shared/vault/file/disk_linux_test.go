@@ -2,13 +2,13 @@ package file_test
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"bindery/shared/secret"
+	"bindery/shared/testkit"
 	"bindery/shared/vault"
 	"bindery/shared/vault/file"
 )
@@ -18,10 +18,7 @@ func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k,mode=700"); err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && os.Geteuid() == 0 {
-			t.Fatalf("mounting a small disk: %v", err)
-		}
-		t.Skipf("a small disk needs root and the permission to mount: %v", err)
+		testkit.Missing(t, "right to mount a small disk", "run as root")
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

@@ -8,9 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
+
+	"bindery/shared/testkit"
 )
 
 // Start starts an empty DynamoDB for the length of the test, and returns its origin. Without npm's
@@ -61,10 +62,7 @@ func program(t testing.TB) string {
 		}
 		above = folder
 	}
-	if os.Getenv("BINDERY_TEST_REQUIRE") == "all" && runtime.GOOS+runtime.GOARCH == "linuxamd64" {
-		t.Fatal("npm ci has not been run: there is no DynamoDB to test against")
-	}
-	t.Skip("npm ci has not been run, or this isn't linux/amd64: no DynamoDB to test against")
+	testkit.NoPackages(t) // or this isn't linux/amd64
 	return ""
 }
 

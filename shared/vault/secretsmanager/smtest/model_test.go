@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"bindery/shared/testkit"
 )
 
 // model is the part of AWS's description of the service that is used here.
@@ -75,13 +77,7 @@ func awsModel(t *testing.T) model {
 // commandLine runs AWS's command line against a service, and returns everything that it prints.
 func commandLine(t *testing.T, url string, args ...string) (out string, err error) {
 	t.Helper()
-	program, err := exec.LookPath("aws")
-	if err != nil {
-		if os.Getenv("BINDERY_TEST_REQUIRE") == "all" {
-			t.Fatal("AWS's command line is not installed: apt-get install awscli")
-		}
-		t.Skip("AWS's command line is not installed, nor its description of the service")
-	}
+	program := testkit.Program(t, "aws")
 	all := append([]string{"--endpoint-url", url, "--output", "json", "secretsmanager"}, args...)
 	run := exec.CommandContext(t.Context(), program, all...)
 	run.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
