@@ -58,8 +58,8 @@ const (
 
 // LostSecrets looks for the secret of every bound record and every active subscription, with one
 // call to the vault for each, and then for the record of every secret. It begins to read for half
-// of [workqueue.RunTimeout] and to delete for all of it, and the cursor says where the next run continues. It
-// can be run again.
+// of [workqueue.RunTimeout] and to delete for all of it, and the cursor says where the next run
+// continues. It can be run again.
 func (s *Service) LostSecrets(
 	ctx context.Context, in LostSecretsRequest,
 ) (LostSecretsResult, error) {

@@ -57,7 +57,8 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
 		return RevokeAllResult{}, problem.New(problem.PlatformUnknown)
 	}
-	until, out := s.ledger.Now().Add(workqueue.RunTimeout/2), RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
+	until := s.ledger.Now().Add(workqueue.RunTimeout / 2)
+	out := RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
 	for {
 		page, err := s.ledger.Table.AllBindings(ctx, out.Cursor, ledger.PageSize)
 		if errors.Is(err, table.ErrCursor) {

@@ -98,10 +98,11 @@ func (s *Service) repairWebhook(
 func (s *Service) findWebhook(
 	ctx context.Context, at site, sub binding.Subscription, id string,
 ) (hook provider.Webhook, found bool, err error) {
-	hook, err = ask(ctx, s, at, "FindWebhook", func(ctx context.Context) (h provider.Webhook, err error) {
+	find := func(ctx context.Context) (h provider.Webhook, err error) {
 		h, found, err = at.FindWebhook(ctx, at.credential, sub.Repository.ID, id, s.address(sub))
 		return h, err
-	})
+	}
+	hook, err = ask(ctx, s, at, "FindWebhook", find)
 	return hook, found && err == nil, err
 }
 
