@@ -64,7 +64,7 @@ var importRules = []importRule{
 	{"shared/sandbox", []string{"shared/sandbox/*"}},
 	{"shared/sandbox/git", nil},
 	{"shared/sandbox/page", nil},
-	{"shared/sandbox/platform", []string{"shared/sandbox/git"}},
+	{"shared/sandbox/platform", []string{"shared/sandbox/git", "shared/sandbox/page"}},
 	{"shared/sandbox/oauth", []string{
 		"shared/sandbox/git", "shared/sandbox/page", "shared/sandbox/platform",
 	}},

@@ -48,8 +48,8 @@ func New(client *dynamodb.Client, tableName string) *engine.Table {
 	return engine.New("dynamodb", NewDriver(client, tableName))
 }
 
-// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those need
-// no index.
+// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those
+// need no index.
 func NewDriver(client *dynamodb.Client, tableName string) engine.Driver {
 	return &driver{client, tableName}
 }

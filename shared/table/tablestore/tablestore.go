@@ -52,8 +52,8 @@ func New(client *Client, tableName string) *engine.Table {
 	return engine.New("tablestore", NewDriver(client, tableName))
 }
 
-// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those need
-// no index.
+// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those
+// need no index.
 func NewDriver(client *Client, tableName string) engine.Driver {
 	return &driver{client, tableName}
 }
