@@ -24,8 +24,12 @@ import (
 	"bindery/shared/secret"
 )
 
-// longest is how long a test waits for a process, which needs a fraction of it.
-const longest = 30 * time.Second
+// longest is how long a test waits for a process, which needs a fraction of it; a benchmark has
+// longestBench.
+const (
+	longest      = 30 * time.Second
+	longestBench = 10 * time.Minute
+)
 
 // local is the binary under test, built once.
 var local string
@@ -33,6 +37,10 @@ var local string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if role := os.Getenv(besideRole); role != "" {
+		fmt.Fprintln(os.Stderr, beside(role))
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "bindery-local-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -91,7 +99,11 @@ func environment(data string, settings ...string) []string {
 // is stopped and its log is searched for tokens.
 func start(t testing.TB, data string, settings ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), longest)
+	limit := longest
+	if _, ok := t.(*testing.B); ok {
+		limit = longestBench
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit)
 	t.Cleanup(cancel)
 	p := &process{t: t, cmd: exec.CommandContext(ctx, local), ended: make(chan struct{})}
 	p.cmd.Env = environment(data, settings...)

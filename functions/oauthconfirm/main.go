@@ -16,5 +16,5 @@ func build(p trigger.Params) (trigger.Function, error) {
 	if err != nil {
 		return trigger.Function{}, err
 	}
-	return trigger.Function{HTTP: a.Handler(api.OAuthConfirm)}, nil
+	return trigger.Function{HTTP: a.Handler(api.OAuthConfirm), Prefetch: a.Prefetch}, nil
 }

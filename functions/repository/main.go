@@ -17,5 +17,5 @@ func build(p trigger.Params) (trigger.Function, error) {
 	if err != nil {
 		return trigger.Function{}, err
 	}
-	return trigger.Function{HTTP: a.Handler(api.Repository)}, nil
+	return trigger.Function{HTTP: a.Handler(api.Repository), Prefetch: a.Prefetch}, nil
 }

@@ -15,5 +15,5 @@ func build(p trigger.Params) (trigger.Function, error) {
 	if err != nil {
 		return trigger.Function{}, err
 	}
-	return trigger.Function{HTTP: a.Handler(api.Status)}, nil
+	return trigger.Function{HTTP: a.Handler(api.Status), Prefetch: a.Prefetch}, nil
 }

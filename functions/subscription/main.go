@@ -17,5 +17,5 @@ func build(p trigger.Params) (trigger.Function, error) {
 	if err != nil {
 		return trigger.Function{}, err
 	}
-	return trigger.Function{HTTP: a.Handler(api.Subscription)}, nil
+	return trigger.Function{HTTP: a.Handler(api.Subscription), Prefetch: a.Prefetch}, nil
 }

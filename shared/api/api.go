@@ -7,6 +7,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -226,6 +227,10 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 func (a *API) newBindLimiter() *auth.RateLimiter {
 	return auth.NewRateLimiter(bindsPerMinute, a.now)
 }
+
+// Prefetch begins to fetch what the first call of a signed-in user needs, and doesn't wait for it:
+// the issuer's keys.
+func (a *API) Prefetch(ctx context.Context) { a.callers.Prefetch(ctx) }
 
 // Handler returns the handler of the routes and of /healthz.
 func (a *API) Handler(routes ...Routes) http.Handler {

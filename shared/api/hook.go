@@ -47,12 +47,6 @@ func (a *API) readDelivery(
 	if _, ok := a.known.Get(platform); !ok || !isSubscriptionID(id) {
 		return in, problem.New(problem.SubscriptionUnknown)
 	}
-	// No platform compresses. What is small on the wire could be huge here.
-	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
-	case "", "identity":
-	default:
-		return in, problem.New(problem.MediaTypeUnknown).Because("compressed")
-	}
 	body, err := readBody(w, r, provider.MaxDelivery)
 	return delivery.ReceiveRequest{
 		Platform: platform, ID: id, Header: r.Header, Body: body,

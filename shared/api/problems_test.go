@@ -265,8 +265,12 @@ var elsewhere = []problem.Code{
 	problem.NewerVersion,                        // TestARecordOfANewerVersionIsShownAndNotActedUpon
 	problem.ListCut, problem.RepositoriesHidden, // TestNoticesReadWellInBothLanguages
 	problem.WebhookLost, problem.WebhookDisabled, // of a subscription that is broken
+	problem.MergesForbidden, // of one that is degraded: the tests of package subscription
 	// Of a platform that refuses a webhook: the tests of package subscription.
 	problem.WebhooksFull, problem.WebhooksForbidden, problem.RepositoryArchived,
+	problem.MergesForbidden,  // of a subscription whose merge requests may not be read
+	problem.SubscriptionHeld, // TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem
+	problem.DeliveryIgnored,  // TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays
 }
 
 func TestEveryProblemOccursAndReadsWellInBothLanguages(t *testing.T) {

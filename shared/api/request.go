@@ -33,6 +33,12 @@ func bodyTooLarge(limit int64) error {
 
 // readBody reads a body of at most limit bytes. A longer one is [problem.BodyTooLarge].
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	// What is small on the wire could be huge here.
+	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
+	case "", "identity":
+	default:
+		return nil, problem.New(problem.MediaTypeUnknown).Because("compressed")
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		return nil, bodyTooLarge(limit)

@@ -139,18 +139,18 @@ func TestD14_ABadSubscriptionIsRefusedWithoutACallToAPlatform(t *testing.T) {
 	}{
 		"no events":         {wanted("events", []string{}), "required"},
 		"nothing":           {"{}", "required"},
-		"another event":     {wanted("events", []string{"push", "issue"}), ""},
+		"another event":     {wanted("events", []string{"push", "issue"}), "value"},
 		"an event twice":    {wanted("events", []string{"push", "push"}), "doubled"},
 		"a word":            {wanted("events", "push"), "type"},
 		"a number":          {wanted("branches", []any{1}), "type"},
-		"an empty pattern":  {wanted("branches", []string{""}), "required"},
+		"an empty pattern":  {wanted("branches", []string{""}), "branch"},
 		"a long pattern":    {wanted("branches", []string{strings.Repeat("a", 201)}), "too_long"},
 		"many patterns":     {wanted("branches", make([]string, 21)), "too_long"},
 		"an unknown field":  {wanted("tags", []string{"v*"}), "unknown"},
 		"a field twice":     {`{"events":["push"],"Events":["tag"]}`, "doubled"},
 		"something after":   {`{"events":["push"]}{}`, "json"},
 		"depth":             {`{"events":[[[[[[[[["push"]]]]]]]]]}`, "json"},
-		"a branch of space": {wanted("branches", []string{"a b"}), "characters"},
+		"a branch of space": {wanted("branches", []string{"a b"}), "branch"},
 	} {
 		w.clock.Advance(10 * time.Second)
 		r := w.do(request{
@@ -163,6 +163,11 @@ func TestD14_ABadSubscriptionIsRefusedWithoutACallToAPlatform(t *testing.T) {
 		}
 		r.refused(problem.InputMalformed, tt.reason)
 	}
+	r := w.do(request{
+		method: "PUT", path: one + "/subscription", body: wanted(), odd: true,
+		header: map[string]string{"Content-Encoding": "gzip"},
+	}).refused(problem.MediaTypeUnknown, "compressed")
+	testkit.Want(t, "status of a compressed body", r.status, http.StatusUnsupportedMediaType)
 	if n := w.box.Count("gitlab"); n != 0 {
 		t.Errorf("the platform was asked %d times", n)
 	}

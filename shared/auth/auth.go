@@ -99,6 +99,9 @@ func New(o Options) *Verifier {
 	return &Verifier{options: o, keys: newKeySet(o.JWKSURL, o.Client, o.Now)}
 }
 
+// Prefetch begins to fetch the issuer's keys, and doesn't wait for them.
+func (v *Verifier) Prefetch(ctx context.Context) { v.keys.document.Prefetch(ctx) }
+
 // Caller verifies the request's Authorization: Bearer (RFC 6750, 2.1). Its error is a
 // [problem.Problem]: [problem.NotSignedIn] (with the reason "expired" or "no_account" if it
 // applies), or [problem.SignInUnavailable] while the issuer's keys can't be fetched. Neither holds

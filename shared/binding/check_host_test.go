@@ -15,6 +15,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/netguard"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -93,7 +94,7 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	full := make(chan struct{})
 	around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer inside.enter()()
-		if arrived.Add(1) == maintenance.MaxCallsPerHost {
+		if arrived.Add(1) == workqueue.MaxCallsPerHost {
 			close(full)
 		}
 		<-full
@@ -102,13 +103,13 @@ func TestAHostIsAskedByEightAtOnceAndNeverMore(t *testing.T) {
 	m.around.Store(&around)
 	done := m.mustRun()
 	testkit.Want(t, "checked", done.Checked, 40)
-	testkit.Want(t, "at once", inside.most.Load(), maintenance.MaxCallsPerHost)
+	testkit.Want(t, "at once", inside.most.Load(), workqueue.MaxCallsPerHost)
 }
 
 // TestASlowHostDelaysNoOther answers for GitHub when all of GitLab's bindings have been checked.
 func TestASlowHostDelaysNoOther(t *testing.T) {
 	b := newHarness(t)
-	for i := range maintenance.MaxCallsPerHost + 2 {
+	for i := range workqueue.MaxCallsPerHost + 2 {
 		b.bound(fmt.Sprintf("i-%d", i), provider.GitHub)
 	}
 	b.clock().Advance(time.Minute)
@@ -131,7 +132,7 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 		}
 	}
 	b.world.asked.Store(&look)
-	testkit.Want(t, "checked", b.mustRun().Checked, maintenance.MaxCallsPerHost+2+others)
+	testkit.Want(t, "checked", b.mustRun().Checked, workqueue.MaxCallsPerHost+2+others)
 }
 
 // TestAPlatformThatRevokesSlowlyDelaysNoOther answers for GitHub, where more secrets
@@ -139,7 +140,7 @@ func TestASlowHostDelaysNoOther(t *testing.T) {
 // checked.
 func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	m := newFleet(t)
-	const left, others = maintenance.MaxConcurrentEntries + 1, 5
+	const left, others = workqueue.MaxConcurrentEntries + 1, 5
 	now := m.clock().Now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now.Add(-time.Hour))
@@ -167,7 +168,7 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 	testkit.Want(t, "checked", done.Checked, others)
 	testkit.Want(t, "deleted", done.Deleted, left)
 	testkit.Want(t, "who waited for GitHub in vain", gaveUp.Load(), 0)
-	testkit.Want(t, "asked by so many at once", inside.most.Load() <= maintenance.MaxCallsPerHost,
+	testkit.Want(t, "asked by so many at once", inside.most.Load() <= workqueue.MaxCallsPerHost,
 		true)
 }
 
@@ -176,7 +177,7 @@ func TestAPlatformThatRevokesSlowlyDelaysNoOther(t *testing.T) {
 // revoke its token.
 func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *testing.T) {
 	m := newFleet(t)
-	const left = 3 * maintenance.MaxConcurrentEntries
+	const left = 3 * workqueue.MaxConcurrentEntries
 	now := m.clock().Now()
 	for i := range left {
 		m.leave(fmt.Sprint("i-", i), now)
@@ -184,7 +185,7 @@ func TestRevocationsAtAFailingPlatformArePostponedAndNotCountedAsAttempts(t *tes
 	m.fault(provider.GitHub, sandbox.Fault{Kind: sandbox.Fault500})
 	done := m.mustRun()
 	testkit.Want(t, "tried or put off", done.Failed+done.PutOff, left)
-	testkit.Want(t, "tried few", done.Failed < maintenance.MaxHostFailures+maintenance.MaxCallsPerHost,
+	testkit.Want(t, "tried few", done.Failed < workqueue.MaxHostFailures+workqueue.MaxCallsPerHost,
 		true)
 	tried := 0
 	for _, rec := range m.rows.bindings {
@@ -241,10 +242,10 @@ func TestAFailingHostIsLeftAloneAndTheOthersAreChecked(t *testing.T) {
 	})
 	m.around.Store(&around)
 	done := m.mustRun()
-	if n := asked.Load(); n < maintenance.MaxHostFailures ||
-		n >= maintenance.MaxHostFailures+maintenance.MaxCallsPerHost {
-		t.Errorf("asked %d times, want %d to %d", n, maintenance.MaxHostFailures,
-			maintenance.MaxHostFailures+maintenance.MaxCallsPerHost-1)
+	if n := asked.Load(); n < workqueue.MaxHostFailures ||
+		n >= workqueue.MaxHostFailures+workqueue.MaxCallsPerHost {
+		t.Errorf("asked %d times, want %d to %d", n, workqueue.MaxHostFailures,
+			workqueue.MaxHostFailures+workqueue.MaxCallsPerHost-1)
 	}
 	testkit.Want(t, "put off", done.PutOff, bindings-int(asked.Load()))
 	testkit.Want(t, "checked", done.Checked, bindings+int(asked.Load()))
@@ -351,8 +352,8 @@ func TestTwoThousandDueBindingsAllEndInTheRightState(t *testing.T) {
 		took.Round(time.Millisecond), float64(checked)/took.Seconds())
 	testkit.Want(t, "bindings in the wrong state", m.countUnsettled(dead), 0)
 	for _, server := range servers {
-		if most := server.most.Load(); most > maintenance.MaxCallsPerHost {
-			t.Errorf("a host was asked by %d at once, want %d at most", most, maintenance.MaxCallsPerHost)
+		if most := server.most.Load(); most > workqueue.MaxCallsPerHost {
+			t.Errorf("a host was asked by %d at once, want %d at most", most, workqueue.MaxCallsPerHost)
 		}
 	}
 }

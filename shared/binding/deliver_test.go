@@ -18,6 +18,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/event"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -338,7 +339,7 @@ func TestASlowReceiverIsSentToForASweepAndNotLonger(t *testing.T) {
 		b.clock().Advance(15 * time.Minute)
 		began := b.clock().Now()
 		done := b.mustRun()
-		if took := b.clock().Now().Sub(began); took > maintenance.RunTimeout+5*time.Second {
+		if took := b.clock().Now().Sub(began); took > workqueue.RunTimeout+5*time.Second {
 			t.Errorf("the sweep ran for %v", took)
 		}
 		testkit.Want(t, "sent in time", done.Sent <= 24, true)

@@ -171,8 +171,8 @@ func (s *Subscription) roomForHead(ref string) bool {
 	return next.headsWithin(100)
 }
 
-// OlderHeads returns the heads of refs that are to be moved to those of the last sync, so that there
-// is room for newer ones. None while there are few.
+// OlderHeads returns the heads of refs that are to be moved to those of the last sync, so that
+// there is room for newer ones. None while there are few.
 func (s *Subscription) OlderHeads() []Head {
 	if s.headsWithin(50) {
 		return nil

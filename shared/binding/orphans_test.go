@@ -15,6 +15,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -317,7 +318,7 @@ func TestASlowListIsWorkedOffInParts(t *testing.T) {
 		b.clock().Advance(time.Hour)
 		b.inside.set(func(_ context.Context, call string) (func(), error) {
 			if call == "List" {
-				b.clock().Advance(maintenance.RunTimeout/2 + time.Second)
+				b.clock().Advance(workqueue.RunTimeout/2 + time.Second)
 			}
 			return nil, nil
 		})

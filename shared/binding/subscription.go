@@ -133,8 +133,8 @@ type RefusedMerge struct {
 	Problem *problem.Problem `json:"problem"` // [problem.MergesForbidden]
 }
 
-// NewRefusedMerge returns a merge request of which the platform with a title refuses to tell. why is
-// its [problem.WebhooksForbidden].
+// NewRefusedMerge returns a merge request of which the platform with a title refuses to tell. why
+// is its [problem.WebhooksForbidden].
 func NewRefusedMerge(number, title string, why error) *RefusedMerge {
 	p := problem.New(problem.MergesForbidden).With("platform", title)
 	if cause := problem.Of(why); cause.Reason == "scope" {
@@ -161,8 +161,8 @@ const (
 	MaxMergeStates = 32
 	// MaxWaiting is how many events of a subscription may wait for the receiver. Further ones of refs
 	// are left to the next sync, which sees the heads. It doesn't see merge requests: the platform is
-	// asked to send those again. Bitbucket does, twice and at once; on GitHub and GitLab a user can, who
-	// sees that the delivery failed; of Gitee and Codeup it isn't known.
+	// asked to send those again. Bitbucket does, twice and at once; on GitHub and GitLab a user can,
+	// who sees that the delivery failed; of Gitee and Codeup it isn't known.
 	MaxWaiting = 64
 	// MaxLogged is how many events the log of a subscription keeps: the last ones.
 	MaxLogged = 500

@@ -13,6 +13,7 @@ import (
 	"bindery/shared/binding/connect"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/sandbox"
@@ -227,13 +228,13 @@ func TestTheRowDecidesWhenTheIndexLags(t *testing.T) {
 // TestASweepLeavesTheRestToTheNextAfter90Seconds has more entries than are worked on side by side,
 // and lets the time be up at the first of them.
 func TestASweepLeavesTheRestToTheNextAfter90Seconds(t *testing.T) {
-	const most = 3 * maintenance.MaxConcurrentEntries
+	const most = 3 * workqueue.MaxConcurrentEntries
 	b := newHarness(t)
 	for i := range most {
 		b.staged(fmt.Sprint("i-", i))
 	}
 	b.clock().Advance(ledger.OrphanGracePeriod)
-	b.at("DeleteBinding", func() { b.clock().Advance(maintenance.RunTimeout + time.Millisecond) })
+	b.at("DeleteBinding", func() { b.clock().Advance(workqueue.RunTimeout + time.Millisecond) })
 	done := b.mustRun()
 	testkit.Want(t, "left", done.Left, true)
 	testkit.Want(t, "failed", done.Failed, 0)

@@ -7,6 +7,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ type Remote[T any] struct {
 	value   T
 	version int       // how often a fetch has succeeded
 	fetched time.Time // when the last successful fetch ended
-	tried   time.Time // when the last fetch began
+	tried   time.Time // when the last fetch began, without a prefetch
 	err     error     // the error of the last fetch
 	running chan struct{}
 }
@@ -67,6 +68,21 @@ func (d *Remote[T]) Current(ctx context.Context) (value T, version int, err erro
 	return d.refetch(ctx, known)
 }
 
+// prefetchTimeout is how long a caller may have to wait for a prefetch that got stuck.
+const prefetchTimeout = 2 * time.Second
+
+// Prefetch begins to fetch a document that will soon be needed, and doesn't wait for it. If that
+// fails, the first caller fetches the document again at once: the process may have been frozen, and
+// its connections closed, in the middle of the prefetch.
+func (d *Remote[T]) Prefetch(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.version == 0 && d.running == nil {
+		d.running = make(chan struct{})
+		go d.fetch(ctx, prefetchTimeout)
+	}
+}
+
 // Newer returns the document for a caller for which the given version was not sufficient: a later
 // version if another call has fetched one, or else the result of a new fetch. If the last fetch was
 // too recent, it returns the same version again.
@@ -79,6 +95,10 @@ func (d *Remote[T]) Newer(ctx context.Context, than int) (value T, version int, 
 func (d *Remote[T]) refetch(ctx context.Context, known int) (T, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var cancelled error
+	if d.running != nil && d.tried.IsZero() { // a prefetch
+		cancelled = d.wait(ctx)
+	}
 	interval := d.policy.RetryInterval
 	if d.version == 0 {
 		interval = d.policy.RetryEmptyInterval
@@ -90,29 +110,33 @@ func (d *Remote[T]) refetch(ctx context.Context, known int) (T, int, error) {
 		d.running = make(chan struct{})
 		// All waiting callers share the fetch, so it doesn't end when the caller that started it is
 		// cancelled.
-		go d.fetch(context.WithoutCancel(ctx))
+		go d.fetch(context.WithoutCancel(ctx), d.policy.Timeout)
 	}
-	if running := d.running; d.version <= known && running != nil {
-		d.mu.Unlock()
-		var cancelled error
-		select {
-		case <-running:
-		case <-ctx.Done():
-			cancelled = ctx.Err()
-		}
-		d.mu.Lock()
-		if cancelled != nil && d.version == 0 {
-			return d.value, 0, fmt.Errorf("%w: %w", ErrNone, cancelled)
-		}
+	if d.version <= known && d.running != nil {
+		cancelled = d.wait(ctx)
 	}
 	if d.version == 0 {
-		return d.value, 0, fmt.Errorf("%w: %w", ErrNone, d.err)
+		return d.value, 0, fmt.Errorf("%w: %w", ErrNone, cmp.Or(cancelled, d.err))
 	}
 	return d.value, d.version, nil
 }
 
-func (d *Remote[T]) fetch(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, d.policy.Timeout)
+// wait waits for the fetch in progress, without the lock. It returns the context's error if that
+// ends first.
+func (d *Remote[T]) wait(ctx context.Context) error {
+	running := d.running
+	d.mu.Unlock()
+	defer d.mu.Lock()
+	select {
+	case <-running:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *Remote[T]) fetch(ctx context.Context, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	value, err := d.get(ctx)
 	d.mu.Lock()

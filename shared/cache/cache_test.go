@@ -60,6 +60,55 @@ func TestADocumentIsFetchedOnceForAllAndAgainWhenItIsOld(t *testing.T) {
 	}
 }
 
+func TestAPrefetchedDocumentIsFetchedOnce(t *testing.T) {
+	o := newOrigin()
+	d := cache.New(o.get, o.policy())
+	for range 3 {
+		d.Prefetch(t.Context())
+	}
+	for range 2 {
+		value, version, err := d.Current(t.Context())
+		if value != 1 || version != 1 || err != nil {
+			t.Errorf("got %d, version %d, %v", value, version, err)
+		}
+	}
+	d.Prefetch(t.Context())
+	testkit.Want(t, "calls of its origin", o.asked.Load(), 1)
+}
+
+// A process may be frozen in the middle of a prefetch, which then fails.
+func TestAFailedPrefetchDelaysNoCaller(t *testing.T) {
+	o := newOrigin()
+	begun, end := make(chan struct{}), make(chan struct{})
+	d := cache.New(func(ctx context.Context) (int32, error) {
+		n, _ := o.get(ctx)
+		if n == 1 {
+			close(begun)
+			<-end
+			return 0, errAway
+		}
+		return n, nil
+	}, o.policy())
+	d.Prefetch(t.Context())
+	<-begun
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if value, version, err := d.Current(t.Context()); value != 2 || version != 1 || err != nil {
+				t.Errorf("got %d, version %d, %v", value, version, err)
+			}
+		})
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := d.Current(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that is gone got %v", err)
+	}
+	close(end)
+	all.Wait()
+	testkit.Want(t, "calls of its origin", o.asked.Load(), 2)
+}
+
 func TestTheOldDocumentIsUsedWhileItsOriginIsUnavailable(t *testing.T) {
 	o := newOrigin()
 	d := cache.New(o.get, o.policy())

@@ -57,7 +57,8 @@ func buildAs(t testing.TB, stores, to string, what ...string) {
 func buildIn(t testing.TB, source, stores, to string, what ...string) {
 	t.Helper()
 	build := exec.Command("go", append([]string{
-		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-gcflags=bindery/...=-l",
+		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-gcflags=all=-l",
+		"-gcflags=runtime/...=", "-gcflags=internal/...=", "-gcflags=crypto/...=",
 		"-tags", stores + ",lambda.norpc,nethttpomithttp2", "-o", to,
 	}, what...)...)
 	build.Dir = source

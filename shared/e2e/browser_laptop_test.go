@@ -47,16 +47,16 @@ func raceFlag() []string {
 }
 
 // startLaptop runs functions/local as a user does, and returns the origins of Bindery and of its
-// sandbox.
-func startLaptop(t *testing.T) (bindery, platforms string) {
+// sandbox. The settings are variables of its environment.
+func startLaptop(t *testing.T, settings ...string) (bindery, platforms string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	process := exec.CommandContext(ctx, built.laptopBinary(t, raceFlag()...))
 	data := t.TempDir()
-	process.Env = []string{
+	process.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + data, "PORT=0", "BINDERY_DATA=" + data,
 		"GORACE=atexit_sleep_ms=0",
-	}
+	}, settings...)
 	var complaints bytes.Buffer
 	process.Stderr = &complaints
 	out, err := process.StdoutPipe()

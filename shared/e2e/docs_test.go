@@ -200,6 +200,7 @@ func TestDocsLayoutNamesEveryFolder(t *testing.T) {
 func problemTable(t *testing.T) string {
 	params := map[string]string{}
 	for _, name := range []string{
+		"allowed",
 		"code", "count", "field", "host", "limit", "method", "missing", "organizations", "path",
 		"permission", "platform", "ref", "scope", "type", "url", "username",
 	} {

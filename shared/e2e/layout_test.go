@@ -51,6 +51,7 @@ var importRules = []importRule{
 	}},
 
 	{"shared/timing", nil},
+	{"shared/bench", nil},
 	{"shared/cost", nil},
 	{"shared/secret", nil},
 	{"shared/problem", nil},
@@ -108,9 +109,11 @@ var importRules = []importRule{
 	{"shared/binding/ledger", []string{
 		"shared/binding", "shared/event", "shared/provider", "shared/table", "shared/vault",
 	}},
+	{"shared/binding/workqueue", []string{"shared/binding/ledger", "shared/table"}},
 	{"shared/binding/maintenance", []string{
-		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
-		"shared/instance", "shared/provider", "shared/table", "shared/vault",
+		"shared/binding", "shared/binding/credential", "shared/binding/ledger",
+		"shared/binding/workqueue", "shared/event", "shared/instance", "shared/provider",
+		"shared/table", "shared/vault",
 	}},
 	{"shared/binding/repository", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/ledger", "shared/event",
@@ -122,8 +125,8 @@ var importRules = []importRule{
 	}},
 	{"shared/binding/subscription", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/delivery",
-		"shared/binding/ledger", "shared/event", "shared/instance", "shared/provider", "shared/table",
-		"shared/vault",
+		"shared/binding/ledger", "shared/binding/workqueue", "shared/event", "shared/instance",
+		"shared/provider", "shared/table", "shared/vault",
 	}},
 	{"shared/binding/*", []string{
 		"shared/binding", "shared/binding/ledger", "shared/event", "shared/instance",

@@ -87,7 +87,8 @@ func (h startTarget) measure(b *testing.B, binary, least string) {
 	}
 	var own, floor time.Duration
 	for range b.N {
-		own, floor = h.medians(b, binary, least)
+		own, floor = medians(func() time.Duration { return h.coldStart(b, binary) },
+			func() time.Duration { return h.coldStart(b, least) })
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(about.Size()), "bytes")
@@ -95,20 +96,19 @@ func (h startTarget) measure(b *testing.B, binary, least string) {
 	b.ReportMetric(float64(own)/float64(floor), "x-bare")
 }
 
-// medians starts both programs in turn, so that other load of the machine affects both.
-func (h startTarget) medians(b *testing.B, binary, least string) (own, floor time.Duration) {
-	b.Helper()
+// medians measures both in turn, so that other load of the machine affects both.
+func medians(one, other func() time.Duration) (ofOne, ofOther time.Duration) {
 	const starts, warm = 20, 2
-	var all, bares []time.Duration
+	var ones, others []time.Duration
 	for i := range starts + warm {
-		one, other := h.coldStart(b, binary), h.coldStart(b, least)
+		a, b := one(), other()
 		if i >= warm {
-			all, bares = append(all, one), append(bares, other)
+			ones, others = append(ones, a), append(others, b)
 		}
 	}
-	slices.Sort(all)
-	slices.Sort(bares)
-	return all[starts/2], bares[starts/2]
+	slices.Sort(ones)
+	slices.Sort(others)
+	return ones[starts/2], others[starts/2]
 }
 
 func (h startTarget) coldStart(b *testing.B, binary string) time.Duration {

@@ -20,26 +20,36 @@ func Metric(
 	labels map[string]string, values map[string]float64,
 ) {
 	names := slices.Sorted(maps.Keys(labels))
-	metrics := []map[string]string{}
-	attrs := []slog.Attr{}
+	line := embedded{Timestamp: now.UnixMilli()}
+	line.CloudWatchMetrics[0] = directive{Namespace: namespace, Dimensions: [1][]string{names}}
+	attrs := make([]slog.Attr, 0, len(values)+len(names)+1)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		unit := "Count"
 		if name == "DurationMs" {
 			unit = "Milliseconds"
 		}
-		metrics = append(metrics, map[string]string{"Name": name, "Unit": unit})
+		line.CloudWatchMetrics[0].Metrics = append(line.CloudWatchMetrics[0].Metrics,
+			metric{name, unit})
 		attrs = append(attrs, slog.Float64(name, values[name]))
 	}
 	for _, name := range names {
 		attrs = append(attrs, slog.String(name, labels[name]))
 	}
-	attrs = append(attrs, slog.Any("_aws", map[string]any{
-		"Timestamp": now.UnixMilli(),
-		"CloudWatchMetrics": []map[string]any{{
-			"Namespace":  namespace,
-			"Dimensions": [][]string{names},
-			"Metrics":    metrics,
-		}},
-	}))
+	attrs = append(attrs, slog.Any("_aws", &line))
 	log.LogAttrs(ctx, slog.LevelInfo, "metric", attrs...)
 }
+
+// embedded is the member _aws of the format. It is a struct and not a map because each credential
+// writes a metric.
+type embedded struct {
+	CloudWatchMetrics [1]directive
+	Timestamp         int64
+}
+
+type directive struct {
+	Dimensions [1][]string
+	Metrics    []metric
+	Namespace  string
+}
+
+type metric struct{ Name, Unit string }

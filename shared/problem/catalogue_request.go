@@ -20,9 +20,35 @@ func requests() map[Code]entry {
 					},
 				},
 				"doubled": {detail: text{
-					"“{field}”出现了不止一次。",
-					"This is there more than once: {field}.",
+					"“{field}”或其中的某个值出现了不止一次。",
+					"This, or a value in it, is there more than once: {field}.",
 				}},
+				"value": {detail: text{
+					"“{field}”中有不允许的值，可用的值为：{allowed}。",
+					"{field} has a value that is none of these: {allowed}.",
+				}},
+				"branch": {
+					detail: text{
+						"“{field}”中的某个模式不可能匹配任何分支：git 不允许这样的分支名。",
+						"{field} has a pattern that no branch can match: git allows no such name.",
+					},
+					remedy: text{
+						"请像 git 那样写分支名，例如 main；* 代表除 / 以外的任意字符，** 代表任意字符。",
+						"Write names as git does, such as main; * stands for any characters but /, and " +
+							"** for any.",
+					},
+				},
+				"ref": {
+					detail: text{
+						"“{field}”中有以 refs/ 开头的完整引用名。",
+						"{field} has the full name of a ref, which begins with refs/.",
+					},
+					remedy: text{
+						"请只写分支名，例如用 main 代替 refs/heads/main；标签不按模式筛选。",
+						"Write only the branch, such as main in place of refs/heads/main. Tags are not " +
+							"chosen by patterns.",
+					},
+				},
 				"type": {detail: text{
 					"“{field}”的类型不对。",
 					"This is of the wrong type: {field}.",

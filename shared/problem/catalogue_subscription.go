@@ -6,6 +6,7 @@ import "net/http"
 const (
 	SubscriptionUnknown Code = "subscription_unknown"
 	DeliveryUnknown     Code = "delivery_unknown"
+	DeliveryIgnored     Code = "delivery_ignored"
 	ReceiverMissing     Code = "receiver_missing"
 	WebhooksForbidden   Code = "webhooks_forbidden"
 	WebhooksFull        Code = "webhooks_full"
@@ -13,6 +14,7 @@ const (
 	RepositoryArchived  Code = "repository_archived"
 	WebhookLost         Code = "webhook_lost"
 	WebhookDisabled     Code = "webhook_disabled"
+	SubscriptionHeld    Code = "subscription_held"
 )
 
 // subscriptions are what is wrong with a subscription.
@@ -43,6 +45,53 @@ func subscriptions() map[Code]entry {
 					"changes that were missed.",
 			},
 		},
+		DeliveryIgnored: {
+			status: http.StatusConflict,
+			title:  text{"被忽略的事件不能重新发送", "An ignored event can't be replayed"},
+			detail: text{
+				"这个事件没有发送给接收方，也不会发送。",
+				"The event was not for the receiver, and was never sent to it.",
+			},
+			remedy: text{
+				"无需处理。如果怀疑有遗漏的变更，请立即同步。",
+				"Nothing needs to be done. If changes seem to be missing, sync now.",
+			},
+			reasons: map[string]more{
+				"kind": {
+					detail: text{
+						"该订阅不包含这类事件。",
+						"The subscription doesn't ask for events of this kind.",
+					},
+					remedy: text{
+						"如需这类事件，请在订阅中加上；之后的变更会发送。",
+						"To get such events, add the kind to the subscription: changes from then on are sent.",
+					},
+				},
+				"branch": {
+					detail: text{
+						"该订阅的模式不匹配这个分支。",
+						"No pattern of the subscription matches the branch.",
+					},
+					remedy: text{
+						"如需该分支的事件，请在订阅中加上；之后的变更会发送。",
+						"To get events of the branch, add it to the subscription: changes from then on are " +
+							"sent.",
+					},
+				},
+				"test": {detail: text{
+					"这是平台的测试请求，不代表任何变更。",
+					"It is a test of the platform and tells of no change.",
+				}},
+				"superseded": {detail: text{
+					"该引用已指向别处，接收方已收到更新的事件。",
+					"The ref has moved on, and the receiver was told of what it is now.",
+				}},
+				"unconfirmed": {detail: text{
+					"这个请求没有签名，而平台的说法与之不同。",
+					"Its delivery was not signed, and the platform says otherwise.",
+				}},
+			},
+		},
 		ReceiverMissing: {
 			status: http.StatusConflict,
 			title:  text{"没有事件的接收地址", "Events have no receiver"},
@@ -63,9 +112,9 @@ func subscriptions() map[Code]entry {
 				"The bound user may not manage the repository's webhooks on {platform}.",
 			},
 			remedy: text{
-				"请在平台上授予该用户仓库管理员权限，或绑定一个有此权限的用户，然后立即同步。",
+				"请在平台上授予该用户仓库管理员权限，或绑定一个有此权限的用户，然后重新订阅；若已有订阅，请立即同步。",
 				"Make the user an administrator of the repository on the platform, or bind a user who " +
-					"is one, and then sync now.",
+					"is one. Then subscribe again or, if there is a subscription, sync now.",
 			},
 			reasons: map[string]more{
 				"scope": {
@@ -74,8 +123,9 @@ func subscriptions() map[Code]entry {
 						"The token lacks the permission to manage webhooks on {platform}: {missing}.",
 					},
 					remedy: text{
-						"请使用带有该权限的令牌重新绑定，然后立即同步。",
-						"Bind again with a token that has the permission, and then sync now.",
+						"请使用带有该权限的令牌重新绑定，然后重新订阅；若已有订阅，请立即同步。",
+						"Bind again with a token that has the permission. Then subscribe again or, if there " +
+							"is a subscription, sync now.",
 					},
 				},
 				"address": {
@@ -85,9 +135,11 @@ func subscriptions() map[Code]entry {
 							"address of the local network.",
 					},
 					remedy: text{
-						"请 {platform} 的管理员在出站请求设置中允许 Webhook 请求该地址，然后立即同步。",
+						"请 {platform} 的管理员在出站请求设置中允许 Webhook 请求该地址，然后重新订阅；" +
+							"若已有订阅，请立即同步。",
 						"Ask {platform}'s administrator to allow webhooks to send to the address, in the " +
-							"settings of outbound requests, and then sync now.",
+							"settings of outbound requests. Then subscribe again or, if there is a " +
+							"subscription, sync now.",
 					},
 				},
 			},
@@ -102,8 +154,8 @@ func subscriptions() map[Code]entry {
 			},
 			remedy: text{
 				"请在平台上授予该用户读取合并请求的权限，或绑定一个有此权限的用户，然后立即同步；或取消订阅合并请求。",
-				"Let the user read merge requests on the platform, or bind a user who may, and then sync now; " +
-					"or subscribe without merge requests.",
+				"Let the user read merge requests on the platform, or bind a user who may, and then sync " +
+					"now; or subscribe without merge requests.",
 			},
 			reasons: map[string]more{
 				"scope": {
@@ -166,6 +218,21 @@ func subscriptions() map[Code]entry {
 			remedy: text{
 				"请确认平台能访问 Bindery 的公网地址，然后立即同步。",
 				"See that the platform can reach Bindery's public address, and then sync now.",
+			},
+		},
+		SubscriptionHeld: {
+			status: http.StatusConflict,
+			title:  text{"订阅等待核对", "The subscription waits for a sync"},
+			detail: text{
+				"绑定已换成 {platform} 上的另一个用户。在一次同步确认该用户可以管理该代码仓库的 Webhook 之前，" +
+					"不接收新的变更；同步会补发其间遗漏的变更。",
+				"The instance was bound again, to another user on {platform}. Until a sync has found that " +
+					"this user may manage the repository's webhooks, changes are not taken; the sync makes " +
+					"up for them.",
+			},
+			remedy: text{
+				"通常一分钟内会自动同步；也可以立即同步。",
+				"It is synced by itself, as a rule within a minute; or sync now.",
 			},
 		},
 	}

@@ -100,7 +100,7 @@ func refPrefix(kind RefKind) string { return "refs/" + string(kind) + "/" }
 func validFullRef(ref string) bool {
 	for _, kind := range []RefKind{Branches, Tags} {
 		if name, ok := strings.CutPrefix(ref, refPrefix(kind)); ok {
-			return validRefName(name)
+			return ValidRefName(name)
 		}
 	}
 	return false
@@ -153,8 +153,8 @@ func newMerge(target, commit loose, merge MergeRequest) (change Change, ok bool)
 	change = Change{
 		Ref: refPrefix(Branches) + string(target), Commit: fullHash(commit), Merge: &merge,
 	}
-	ok = merge.Action != "" && numeric(merge.Number) && validRefName(string(target)) &&
-		validRefName(merge.Source)
+	ok = merge.Action != "" && numeric(merge.Number) && ValidRefName(string(target)) &&
+		ValidRefName(merge.Source)
 	return change, ok
 }
 

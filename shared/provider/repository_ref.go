@@ -26,7 +26,7 @@ type revision struct {
 func (c *client) parseRef(ref string) (revision, error) {
 	kind, name, isNamed := strings.Cut(ref, "/")
 	switch {
-	case isNamed && (kind == string(Branches) || kind == string(Tags)) && validRefName(name):
+	case isNamed && (kind == string(Branches) || kind == string(Tags)) && ValidRefName(name):
 		return revision{RefKind(kind), name}, nil
 	case isHash(ref, 4):
 		return revision{name: strings.ToLower(ref)}, nil
@@ -45,8 +45,8 @@ func isFullHash(s string) bool { return isHash(s, 40) && (len(s) == 40 || len(s)
 // maxPathLength limits the names of refs and files, in bytes. git itself has no limit.
 const maxPathLength = 1024
 
-// validRefName reports whether git allows the name of a branch or tag (git-check-ref-format).
-func validRefName(name string) bool {
+// ValidRefName reports whether git allows the name of a branch or tag (git-check-ref-format).
+func ValidRefName(name string) bool {
 	if len(name) > maxPathLength || strings.ContainsAny(name, " ~^:?*[\\") ||
 		strings.Contains(name, "@{") || strings.HasSuffix(name, ".") || !validPath(name) {
 		return false
@@ -107,7 +107,7 @@ func visibility(word loose, private bool) string {
 
 // keepRef appends a ref if it can exist: a tag may also point at something that is no commit.
 func keepRef(refs []Ref, name, hash loose, protected, isDefault bool) []Ref {
-	if !validRefName(string(name)) || !isFullHash(string(hash)) {
+	if !ValidRefName(string(name)) || !isFullHash(string(hash)) {
 		return refs
 	}
 	return append(refs, Ref{

@@ -8,6 +8,7 @@ package trigger
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ type Function struct {
 	// input is JSON or empty; the result, if any, is returned to the invoker. On a port nothing
 	// runs the schedule: the program that serves on the port calls it.
 	Schedule func(ctx context.Context, input json.RawMessage) (any, error)
+	// Prefetch, which may be nil, begins what the first event would otherwise wait for, and doesn't
+	// wait for it. It is called once, before the process asks for that event.
+	Prefetch func(ctx context.Context)
 }
 
 // Params are what a function is built from and served with.
@@ -68,6 +72,8 @@ func Run(build Build) {
 func run(
 	ctx context.Context, lookup func(string) string, stores string, build Build, log *slog.Logger,
 ) error {
+	// The first TLS connection reads the machine's root certificates, which takes milliseconds.
+	go func() { _, _ = x509.SystemCertPool() }()
 	serve, refusal := adapter(detect(lookup), stores)
 	c, err := config.Read(lookup)
 	if err := errors.Join(refusal, err); err != nil {
@@ -77,6 +83,9 @@ func run(
 	f, err := build(p)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
+	}
+	if f.Prefetch != nil {
+		f.Prefetch(ctx)
 	}
 	return serve(ctx, p, f, log)
 }

@@ -8,8 +8,9 @@ import (
 	"bindery/shared/vault"
 )
 
-// tokenCacheSize is how many tokens a process keeps in memory at most.
-const tokenCacheSize = 1000
+// tokenCacheSize is how many tokens a process keeps in memory at most: more than one process serves
+// in the life of its tokens. Each takes about a kilobyte.
+const tokenCacheSize = 20_000
 
 // tokenCache keeps the tokens that this process has read, each under the binding that may read it,
 // its secret's name and its generation, which always name the same token. A token that was revoked

@@ -100,7 +100,7 @@ func TestE3_AnotherBodyUnderTheHeadersIsToldAsThePlatformSays(t *testing.T) {
 	for _, e := range h.row().Events {
 		if e.State == binding.EventIgnored {
 			_, err := h.service.Replay(t.Context(), h.row(), e.Number)
-			testkit.WantCode(t, "the replay of "+e.Reason, err, problem.DeliveryUnknown)
+			testkit.WantProblem(t, "a replay", err, problem.DeliveryIgnored, e.Reason)
 		}
 	}
 }
@@ -144,8 +144,8 @@ func TestE3_AForgedStateOfAMergeRequestIsToldOnce(t *testing.T) {
 	testkit.Want(t, "ids", len(ids), len(told))
 }
 
-// TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery: the holder of the secret says of each
-// ref that it has changed.
+// TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery: the holder of the secret says of
+// each ref that it has changed.
 func TestE3_WhatTheSubscriptionBeganWithIsNotToldByAForgedDelivery(t *testing.T) {
 	h := newHarness(t)
 	first := strings.Repeat("0a", 20)

@@ -32,7 +32,8 @@ type questions struct {
 
 	asked  int
 	missed bool // a ref has moved on, and the subscription doesn't know to where
-	// forbidden is the merge request that the platform refuses to tell of; told says that it told of one.
+	// forbidden is the merge request that the platform refuses to tell of; told says that it told of
+	// one.
 	forbidden *binding.RefusedMerge
 	told      bool
 }

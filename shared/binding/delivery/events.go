@@ -64,7 +64,8 @@ func (s *Service) Events(
 }
 
 // Replay sends an event again, with the same id, at once if it can. [problem.DeliveryUnknown] if
-// there is no such event, or it was never to be sent; [problem.Overloaded] if too many wait.
+// there is no such event, [problem.DeliveryIgnored] if it was never to be sent, with the same
+// reason as the event; [problem.Overloaded] if too many wait.
 func (s *Service) Replay(
 	ctx context.Context, sub binding.Subscription, number int64,
 ) (binding.SourceEvent, error) {
@@ -120,8 +121,11 @@ func (s *Service) replayable(
 			return e, ledger.Unavailable("reading the log of events", err)
 		}
 	}
-	if e.State == binding.EventIgnored || row.Stage != binding.SubscriptionActive {
+	switch {
+	case row.Stage != binding.SubscriptionActive:
 		return e, unknown
+	case e.State == binding.EventIgnored:
+		return e, problem.New(problem.DeliveryIgnored).Because(e.Reason)
 	}
 	return e, nil
 }

@@ -229,10 +229,12 @@ func TestOnlyWhatTheReceiverWasToGetIsReplayed(t *testing.T) {
 	h := newHarness(t)
 	check(t, h.signed(push("d1", "main", "a", "b")))
 	check(t, h.signed(testDelivery("d2")))
-	for _, number := range []int64{-1, 0, 2, 3} {
+	for _, number := range []int64{-1, 0, 3} {
 		_, err := h.service.Replay(t.Context(), h.row(), number)
 		testkit.WantProblem(t, fmt.Sprint(number), err, problem.DeliveryUnknown, "")
 	}
+	_, err := h.service.Replay(t.Context(), h.row(), 2)
+	testkit.WantProblem(t, "a test", err, problem.DeliveryIgnored, binding.IgnoredTest)
 	for range 2 {
 		e, err := h.service.Replay(t.Context(), h.row(), 1)
 		check(t, err)

@@ -18,8 +18,8 @@ const (
 )
 
 // memory is what a process remembers of subscriptions: the secrets of their webhooks, how many
-// deliveries came in the last minute, and the tokens with which their platforms were asked lately. A
-// secret is used only while the row names it, a token only while the row names its user.
+// deliveries came in the last minute, and the tokens with which their platforms were asked lately.
+// A secret is used only while the row names it, a token only while the row names its user.
 type memory struct {
 	mu   sync.Mutex
 	subs map[string]*remembered

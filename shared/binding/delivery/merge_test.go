@@ -65,5 +65,6 @@ func TestAMergeRequestWithoutRoomIsAskedForAgain(t *testing.T) {
 	h.Advance(time.Minute)
 	h.forward()
 	check(t, h.signed(merge("more", "999", "opened")))
-	testkit.Want(t, "the last one told", h.receiver.taken()[binding.MaxWaiting].Data.Merge.Number, "999")
+	told := h.receiver.taken()
+	testkit.Want(t, "the last one told", told[binding.MaxWaiting].Data.Merge.Number, "999")
 }

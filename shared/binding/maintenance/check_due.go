@@ -7,6 +7,7 @@ import (
 	"bindery/shared/binding"
 	"bindery/shared/binding/credential"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/event"
 	"bindery/shared/problem"
 )
@@ -22,7 +23,7 @@ func (c checker) postpone(ctx context.Context, rec binding.Record, wait time.Dur
 
 // dueResult is what the check of a due record has come to.
 type dueResult struct {
-	host    hostResult
+	host    workqueue.HostResult
 	counts  RunResult
 	failing failingHost // for the alarm
 }
@@ -62,9 +63,9 @@ func (c checker) checkDue(ctx context.Context, rec binding.Record) (out dueResul
 		Failed: one(found.failed), Lost: one(found.lost),
 	})
 	out.failing = found.failing
-	out.host = hostResult{asked: true, well: found.transient == nil}
+	out.host = workqueue.HostResult{Asked: true, Well: found.transient == nil}
 	if found.transient != nil {
-		out.host.wait = found.transient.RetryAfter
+		out.host.Wait = found.transient.RetryAfter
 	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/table"
 	"bindery/shared/vault"
 )
@@ -32,7 +33,7 @@ func (s *Service) findOrphans(
 	ctx context.Context, out LostSecretsResult, at string, began time.Time,
 ) (LostSecretsResult, error) {
 	before := s.ledger.Now().Add(-ledger.OrphanGracePeriod)
-	list, next, err := s.listVault(ctx, at, began.Add(RunTimeout/2))
+	list, next, err := s.listVault(ctx, at, began.Add(workqueue.RunTimeout/2))
 	if err != nil {
 		return out, err
 	}
@@ -60,7 +61,7 @@ func (s *Service) findOrphans(
 	complete := true
 	if out.Acted && !out.Refused {
 		var failed int
-		out.Deleted, failed, complete = s.deleteOrphans(ctx, orphans, began.Add(RunTimeout))
+		out.Deleted, failed, complete = s.deleteOrphans(ctx, orphans, began.Add(workqueue.RunTimeout))
 		out.Failed += failed
 	}
 	switch {
@@ -153,7 +154,7 @@ func (s *Service) deleteOrphans(
 	ctx context.Context, orphans []vault.SecretName, until time.Time,
 ) (deleted, failed int, complete bool) {
 	var group errgroup.Group
-	group.SetLimit(MaxCallsPerHost)
+	group.SetLimit(workqueue.MaxCallsPerHost)
 	var mu sync.Mutex
 	complete = true
 	for _, name := range orphans {

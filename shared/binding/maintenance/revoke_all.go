@@ -10,6 +10,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/event"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -56,7 +57,8 @@ func (s *Service) RevokeAll(ctx context.Context, in RevokeAllRequest) (RevokeAll
 	if _, ok := s.ledger.Platforms.Get(in.Platform); !ok {
 		return RevokeAllResult{}, problem.New(problem.PlatformUnknown)
 	}
-	until, out := s.ledger.Now().Add(RunTimeout/2), RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
+	until := s.ledger.Now().Add(workqueue.RunTimeout / 2)
+	out := RevokeAllResult{Acted: in.Act, Cursor: in.Cursor}
 	for {
 		page, err := s.ledger.Table.AllBindings(ctx, out.Cursor, ledger.PageSize)
 		if errors.Is(err, table.ErrCursor) {
@@ -86,7 +88,7 @@ func (s *Service) revokePage(
 	ctx context.Context, in RevokeAllRequest, page []binding.Record, until time.Time,
 ) (out RevokeAllResult, complete bool) {
 	var group errgroup.Group
-	group.SetLimit(MaxCallsPerHost)
+	group.SetLimit(workqueue.MaxCallsPerHost)
 	var mu sync.Mutex
 	count := func(part RevokeAllResult) {
 		mu.Lock()

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/problem"
 	"bindery/shared/table"
 )
@@ -18,12 +16,10 @@ import (
 // run is one run of the schedule.
 type run struct {
 	*Service
-	began   time.Time
-	working sync.WaitGroup // the workers of the queues
+	queues *workqueue.Run
 
-	mu     sync.Mutex // guards what follows
-	done   RunResult
-	queues map[string]*hostQueue
+	mu   sync.Mutex // guards what follows
+	done RunResult
 	// failing counts the bindings whose checks have failed in the same way for a day.
 	failing map[failingHost]int
 }
@@ -34,18 +30,19 @@ type run struct {
 // failure of one entry nor a slow platform keeps the others from being worked on; an error is
 // returned only when the index can't be read.
 func (s *Service) Run(ctx context.Context) (RunResult, error) {
-	r := &run{
-		Service: s, began: s.ledger.Now(),
-		queues: map[string]*hostQueue{}, failing: map[failingHost]int{},
-	}
 	ctx = s.ledger.StartInvocation(ctx)
-	err := r.read(ctx)
-	r.working.Wait()
+	r := &run{
+		Service: s, queues: workqueue.New(s.ledger.Now), failing: map[failingHost]int{},
+	}
+	err := workqueue.Work(ctx, r.queues, s.ledger.Table.DueBefore, r.entry)
+	if err != nil {
+		err = ledger.Unavailable("listing what is due", err)
+	}
 	checker{s}.alarmLost(ctx, r.done.Lost)
 	for of, bindings := range r.failing {
 		checker{s}.alarmFailing(ctx, of, bindings)
 	}
-	r.done.Duration = s.ledger.Now().Sub(r.began)
+	r.done.Left, r.done.Duration = r.queues.Left(), r.queues.Took()
 	return r.done, err
 }
 
@@ -64,44 +61,6 @@ func (r *run) countFailing(of failingHost) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failing[of]++
-}
-
-// over reports whether it is time to leave the rest to the next run.
-func (r *run) over(ctx context.Context) bool {
-	if r.ledger.Now().Sub(r.began) <= RunTimeout && ctx.Err() == nil {
-		return false
-	}
-	r.count(RunResult{Left: true})
-	return true
-}
-
-// read reads the index of what is due. Work that asks a platform is queued by host, other work is
-// done at once.
-func (r *run) read(ctx context.Context) error {
-	var group errgroup.Group
-	group.SetLimit(MaxConcurrentEntries)
-	defer func() { _ = group.Wait() }()
-	seen, cursor := 0, ""
-	for {
-		page, err := r.ledger.Table.DueBefore(ctx, r.began, cursor, ledger.PageSize)
-		if err != nil {
-			return ledger.Unavailable("listing what is due", err)
-		}
-		for _, entry := range page.Items {
-			if r.over(ctx) {
-				return nil
-			}
-			group.Go(func() error { r.entry(ctx, entry); return nil })
-		}
-		seen += len(page.Items)
-		if cursor = page.Cursor; cursor == "" {
-			return nil
-		}
-		if seen >= maxDueEntries {
-			r.count(RunResult{Left: true})
-			return nil
-		}
-	}
 }
 
 // entry works on one entry of the index.
@@ -126,7 +85,7 @@ func (r *run) binding(ctx context.Context, key binding.Key) error {
 	what := nameOf(table.DueEntry{Binding: key})
 	if len(r.dueSecrets(rec)) > 0 {
 		if r.mayAskToRevoke(key.Platform) {
-			r.queue(ctx, hostOf(binding.Record{Key: key}), job{what, r.sweepSecretsTask(what, rec)})
+			r.queue(ctx, hostOf(binding.Record{Key: key}), what, r.sweepSecretsTask(what, rec))
 			return nil
 		}
 		rec, failed := r.sweepSecrets(ctx, rec)
@@ -137,16 +96,17 @@ func (r *run) binding(ctx context.Context, key binding.Key) error {
 	rec, check, err := r.finishRecord(ctx, rec)
 	switch {
 	case check:
-		r.queue(ctx, hostOf(rec), job{what, r.checkTask(rec)})
+		r.queue(ctx, hostOf(rec), what, r.checkTask(rec))
 	case err == nil && r.ledger.Webhook != nil && sends:
-		r.queue(ctx, "webhook", job{what, r.deliverTask(rec)})
+		r.queue(ctx, "webhook", what, r.deliverTask(rec))
 	}
 	return err
 }
 
 // proceed continues with a record whose due secrets were worked on, if it is due for more.
 func (r *run) proceed(ctx context.Context, rec binding.Record) error {
-	if rec.Version == "" || rec.DueAt.IsZero() || rec.DueAt.After(r.ledger.Now()) || r.over(ctx) {
+	due := rec.Version != "" && !rec.DueAt.IsZero() && !rec.DueAt.After(r.ledger.Now())
+	if !due || r.queues.Over(ctx) {
 		return nil
 	}
 	return r.binding(ctx, rec.Key)
@@ -162,7 +122,7 @@ func (r *run) authorization(ctx context.Context, id string) error {
 	case r.mayAskToRevoke(a.Platform):
 		host := hostOf(binding.Record{Key: binding.Key{Platform: a.Platform}})
 		what := nameOf(table.DueEntry{Authorization: id})
-		r.queue(ctx, host, job{what, r.sweepAttemptTask(a)})
+		r.queue(ctx, host, what, r.sweepAttemptTask(a))
 		return nil
 	}
 	return r.sweepAttempt(ctx, a)
@@ -201,16 +161,30 @@ func nameOf(entry table.DueEntry) string {
 	return "binding " + binding.Describe(entry.Binding)
 }
 
+// task is work that asks a host, as [workqueue.Job], and may fail.
+type task func(context.Context, workqueue.SkipReason) (workqueue.HostResult, error)
+
+// queue adds a task to a host's queue. what is its name for the log.
+func (r *run) queue(ctx context.Context, host, what string, do task) {
+	r.queues.Queue(ctx, host, func(
+		ctx context.Context, why workqueue.SkipReason,
+	) workqueue.HostResult {
+		h, err := do(ctx, why)
+		r.finish(ctx, what, err)
+		return h
+	})
+}
+
 // checkTask returns the task of asking a platform about a token.
 func (r *run) checkTask(rec binding.Record) task {
-	return func(ctx context.Context, why skipReason) (hostResult, error) {
-		if why.failing || why.late {
+	return func(ctx context.Context, why workqueue.SkipReason) (workqueue.HostResult, error) {
+		if why.Failing || why.Late {
 			r.count(RunResult{PutOff: 1})
-			wait := max(CheckLeaseTTL, why.wait)
-			if !why.failing {
+			wait := max(CheckLeaseTTL, why.Wait)
+			if !why.Failing {
 				wait = 0 // for the next run, behind what is older
 			}
-			return hostResult{}, checker{r.Service}.postpone(ctx, rec, wait)
+			return workqueue.HostResult{}, checker{r.Service}.postpone(ctx, rec, wait)
 		}
 		out, err := checker{r.Service}.checkDue(ctx, rec)
 		r.count(out.counts)
@@ -222,18 +196,18 @@ func (r *run) checkTask(rec binding.Record) task {
 // sweepSecretsTask returns the task of revoking and deleting the due secrets of a record, and of
 // working on the rest of the record.
 func (r *run) sweepSecretsTask(what string, rec binding.Record) task {
-	return func(ctx context.Context, why skipReason) (hostResult, error) {
+	return func(ctx context.Context, why workqueue.SkipReason) (workqueue.HostResult, error) {
 		switch {
-		case why.late:
+		case why.Late:
 			r.count(RunResult{PutOff: len(r.dueSecrets(rec))})
-			return hostResult{}, nil // they stay due
-		case why.failing:
+			return workqueue.HostResult{}, nil // they stay due
+		case why.Failing:
 			r.count(RunResult{PutOff: len(r.dueSecrets(rec))})
-			rec, err := r.postponeSecrets(ctx, rec, why.wait)
+			rec, err := r.postponeSecrets(ctx, rec, why.Wait)
 			if err != nil {
-				return hostResult{}, err
+				return workqueue.HostResult{}, err
 			}
-			return hostResult{}, r.proceed(ctx, rec)
+			return workqueue.HostResult{}, r.proceed(ctx, rec)
 		}
 		rec, failed := r.sweepSecrets(ctx, rec)
 		r.failed(ctx, what, failed)
@@ -243,14 +217,14 @@ func (r *run) sweepSecretsTask(what string, rec binding.Record) task {
 
 // sweepAttemptTask returns the task of revoking and deleting the secret of an attempt.
 func (r *run) sweepAttemptTask(a binding.Authorization) task {
-	return func(ctx context.Context, why skipReason) (hostResult, error) {
+	return func(ctx context.Context, why workqueue.SkipReason) (workqueue.HostResult, error) {
 		switch {
-		case why.late:
+		case why.Late:
 			r.count(RunResult{PutOff: 1})
-			return hostResult{}, nil // it stays due
-		case why.failing:
+			return workqueue.HostResult{}, nil // it stays due
+		case why.Failing:
 			r.count(RunResult{PutOff: 1})
-			return hostResult{}, r.postponeAttempt(ctx, a, why.wait)
+			return workqueue.HostResult{}, r.postponeAttempt(ctx, a, why.Wait)
 		}
 		err := r.sweepAttempt(ctx, a)
 		return revocationResult([]error{err}), err
@@ -259,12 +233,27 @@ func (r *run) sweepAttemptTask(a binding.Authorization) task {
 
 // deliverTask returns the task of sending a binding's waiting events.
 func (r *run) deliverTask(rec binding.Record) task {
-	return func(ctx context.Context, why skipReason) (hostResult, error) {
-		if why.failing || why.late {
-			return hostResult{}, nil // it was claimed for later
+	return func(ctx context.Context, why workqueue.SkipReason) (workqueue.HostResult, error) {
+		if why.Failing || why.Late {
+			return workqueue.HostResult{}, nil // it was claimed for later
 		}
-		sent, err := r.deliver(ctx, rec, r.began.Add(RunTimeout))
+		sent, err := r.deliver(ctx, rec, r.queues.Deadline())
 		r.count(RunResult{Sent: sent})
-		return hostResult{asked: true, well: err == nil}, err
+		return workqueue.HostResult{Asked: true, Well: err == nil}, err
 	}
+}
+
+// revocationResult returns how a host answered while secrets were revoked. An error of the storage,
+// or a conflict, says nothing about the host.
+func revocationResult(errs []error) (h workqueue.HostResult) {
+	h = workqueue.HostResult{Asked: len(errs) == 0, Well: true}
+	for _, err := range errs {
+		if problem.Is(err, problem.StorageUnavailable) || errors.Is(err, table.ErrConflict) {
+			continue
+		}
+		h.Asked = true
+		h.Well = h.Well && (err == nil || errors.Is(err, ledger.ErrYoung))
+		h.Wait = max(h.Wait, problem.Of(err).RetryAfter)
+	}
+	return h
 }

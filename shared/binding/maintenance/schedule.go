@@ -1,27 +1,6 @@
 package maintenance
 
-import (
-	"time"
-)
-
-const (
-	// RunTimeout is how long one run works before it leaves the rest to the next: well before the
-	// 2 minutes after which it may begin no further call.
-	RunTimeout = 90 * time.Second
-	// MaxConcurrentEntries is how many due entries are worked on at the same time.
-	MaxConcurrentEntries = 32
-	// MaxCallsPerHost is how many calls one host gets from one run at the same time: a small
-	// self-managed GitLab can take that many.
-	MaxCallsPerHost = 8
-	// MaxHostFailures is the number of failures in a row after which a host is not asked again in
-	// this run.
-	MaxHostFailures = 5
-	// postponeTimeout is how long after its start a run still postpones the work that it has no time
-	// for.
-	postponeTimeout = 105 * time.Second
-	// maxDueEntries bounds a run's memory.
-	maxDueEntries = 20_000
-)
+import "time"
 
 const (
 	// RetryCheckInterval is the time to the next check after one without an answer.
@@ -56,7 +35,7 @@ type RunResult struct {
 	Duration  time.Duration
 }
 
-// Add adds the counts of another result. The duration is not added.
+// Add adds the counts of another result. What is known at the end of a run is not added.
 func (a *RunResult) Add(b RunResult) {
 	a.Due += b.Due
 	a.Checked += b.Checked
@@ -72,7 +51,6 @@ func (a *RunResult) Add(b RunResult) {
 	a.Deleted += b.Deleted
 	a.PutOff += b.PutOff
 	a.Sent += b.Sent
-	a.Left = a.Left || b.Left
 }
 
 func one(yes bool) int {
@@ -80,17 +58,4 @@ func one(yes bool) int {
 		return 1
 	}
 	return 0
-}
-
-// skipReason is why a host must not be asked: it fails, or the run has no time left. wait is how
-// long the host has asked callers to wait.
-type skipReason struct {
-	failing, late bool
-	wait          time.Duration
-}
-
-// hostResult says how a host answered. The zero value is a host that was not asked.
-type hostResult struct {
-	asked, well bool
-	wait        time.Duration // that it asked for
 }

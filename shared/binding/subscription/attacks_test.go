@@ -65,6 +65,7 @@ func TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.WantCode(t, "at once", h.deliver(id, key, "c2"), problem.SubscriptionUnknown)
+	h.wantHeld("at once")
 	h.later(time.Minute)
 	testkit.Want(t, "health", h.row().Health, binding.SubscriptionBroken)
 	testkit.Want(t, "problem", h.row().Problem.Code, problem.WebhooksForbidden)
@@ -81,6 +82,20 @@ func TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem(t *testing.T) {
 	}
 	testkit.Want(t, "bound again to the same user", h.deliver(id, key, "c3"), nil)
 	testkit.Want(t, "synced", h.later(time.Minute).Synced, 1)
+}
+
+// wantHeld expects that a user sees what the only subscription waits for.
+func (h *harness) wantHeld(when string) {
+	h.Helper()
+	one, err := h.Get(h.Context(), h.target("i-1", "1"))
+	testkit.Want(h, when+", error", err, nil)
+	page, err := h.List(h.Context(), h.target("i-1", ""), "")
+	testkit.Want(h, when+", error of the list", err, nil)
+	for _, v := range append(page.Views, one) {
+		testkit.Want(h, when+", health", v.Subscription.Health, binding.SubscriptionDegraded)
+		p := v.Subscription.Problem
+		testkit.Want(h, when+", says so", p != nil && p.Code == problem.SubscriptionHeld, true)
+	}
 }
 
 // TestE12_ARebindDuringASyncOrACreationHoldsDeliveries, which the old user's token has begun.
@@ -107,6 +122,7 @@ func TestE12_ARebindDuringASyncOrACreationHoldsDeliveries(t *testing.T) {
 		}
 		id, key := h.row().ID, h.webhook().secret
 		testkit.WantCode(t, "after "+name, h.deliver(id, key, "c2"), problem.SubscriptionUnknown)
+		h.wantHeld("after " + name)
 		h.later(2 * time.Minute)
 		testkit.Want(t, "health after "+name, h.row().Health, binding.SubscriptionBroken)
 		testkit.WantCode(t, "later", h.deliver(id, key, "c2"), problem.SubscriptionUnknown)

@@ -78,9 +78,9 @@ func (s *Service) makeWebhook(
 	}
 	// A call that a frozen process begins later could make a second webhook.
 	if !s.ledger.Now().Before(sub.Claim.Add(-ledger.VerifyTimeout)) {
-		return provider.Webhook{}, ledger.Unavailable("making a webhook", ledger.ErrLate)
+		return provider.Webhook{}, s.tooSlow(at, ledger.ErrLate)
 	}
-	return ask(ctx, s, "CreateWebhook", func(ctx context.Context) (provider.Webhook, error) {
+	return ask(ctx, s, at, "CreateWebhook", func(ctx context.Context) (provider.Webhook, error) {
 		return at.CreateWebhook(ctx, at.credential, sub.Repository.ID, want)
 	})
 }
@@ -88,7 +88,7 @@ func (s *Service) makeWebhook(
 func (s *Service) repairWebhook(
 	ctx context.Context, at site, sub binding.Subscription, id string, want provider.WebhookParams,
 ) (provider.Webhook, error) {
-	return ask(ctx, s, "RepairWebhook", func(ctx context.Context) (provider.Webhook, error) {
+	return ask(ctx, s, at, "RepairWebhook", func(ctx context.Context) (provider.Webhook, error) {
 		return at.RepairWebhook(ctx, at.credential, sub.Repository.ID, id, want)
 	})
 }
@@ -98,10 +98,11 @@ func (s *Service) repairWebhook(
 func (s *Service) findWebhook(
 	ctx context.Context, at site, sub binding.Subscription, id string,
 ) (hook provider.Webhook, found bool, err error) {
-	hook, err = ask(ctx, s, "FindWebhook", func(ctx context.Context) (h provider.Webhook, err error) {
+	find := func(ctx context.Context) (h provider.Webhook, err error) {
 		h, found, err = at.FindWebhook(ctx, at.credential, sub.Repository.ID, id, s.address(sub))
 		return h, err
-	})
+	}
+	hook, err = ask(ctx, s, at, "FindWebhook", find)
 	return hook, found && err == nil, err
 }
 

@@ -70,46 +70,53 @@ func (s *Service) siteOrNone(ctx context.Context, key binding.Key) (*site, error
 	return &at, nil
 }
 
+// endTimeout is how long the platform may take to have all webhooks of a binding removed.
+const endTimeout = 12 * time.Second
+
 // EndAll makes the subscriptions of a binding that is about to end refuse deliveries, and removes
-// their webhooks while its token is valid. It returns the webhooks that could not be removed. The
-// run deletes what else there is, because an unbind may delete no secret. It makes one call to the
-// table if there are no subscriptions. After a crash the binding is there, with the subscriptions
-// that had not begun to end; the run ends the others.
+// their webhooks while its token is valid. It returns the webhooks that could not be removed: once
+// the platform is unreachable it isn't asked for the rest. The run deletes what else there is,
+// because an unbind may delete no secret. It makes one call to the table if there are no
+// subscriptions. After a crash the binding is there, with the subscriptions that had not begun to
+// end; the run ends the others.
 func (s *Service) EndAll(ctx context.Context, rec binding.Record) ([]Remaining, error) {
 	ctx = s.ledger.StartInvocation(ctx)
-	var mu sync.Mutex
-	var all []Remaining
-	var at *site
+	e := &bindingEnd{Service: s}
 	for cursor := ""; ; {
 		page, err := s.ledger.Table.SubscriptionEntries(ctx, rec.Key, cursor, ledger.PageSize)
 		if err != nil {
-			return all, ledger.Unavailable("listing the subscriptions", err)
+			return nil, ledger.Unavailable("listing the subscriptions", err)
 		}
-		if at == nil && len(page.Items) > 0 {
-			if at, err = s.siteOrNone(ctx, rec.Key); err != nil {
-				return all, err
+		if e.asking == nil && len(page.Items) > 0 {
+			if e.at, err = s.siteOrNone(ctx, rec.Key); err != nil {
+				return nil, err
 			}
+			var cancel func()
+			e.asking, cancel = context.WithTimeout(ctx, endTimeout)
+			defer cancel()
 		}
 		var group errgroup.Group
 		group.SetLimit(maxConcurrentRows)
 		for _, entry := range page.Items {
-			group.Go(func() error {
-				left, err := s.endWithToken(ctx, at, entry)
-				if left != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					all = append(all, *left)
-				}
-				return err
-			})
+			group.Go(func() error { return e.end(ctx, entry) })
 		}
 		if err := group.Wait(); err != nil {
-			return all, err
+			return nil, err
 		}
 		if cursor = page.Cursor; cursor == "" {
-			return all, nil
+			return e.left, nil
 		}
 	}
+}
+
+// bindingEnd is the end of a binding's subscriptions.
+type bindingEnd struct {
+	*Service
+	asking context.Context // of the calls to the platform
+
+	mu   sync.Mutex // guards what follows
+	at   *site      // nil if there is no token
+	left []Remaining
 }
 
 // HoldAll makes a binding's subscriptions refuse deliveries until a sync has found that the user
@@ -157,28 +164,35 @@ func (s *Service) hold(
 	return err
 }
 
-// endWithToken does of the end of an entry's subscription what needs the token, which ends now.
-func (s *Service) endWithToken(
-	ctx context.Context, at *site, entry binding.SubscriptionEntry,
-) (*Remaining, error) {
-	sub, err := s.endEntry(ctx, entry)
+// end does of the end of an entry's subscription what needs the token, which ends now.
+func (e *bindingEnd) end(ctx context.Context, entry binding.SubscriptionEntry) error {
+	sub, err := e.endEntry(ctx, entry)
 	if err != nil || sub.Secret == "" || sub.WebhookGone {
-		return nil, err
+		return err
 	}
-	switch err := s.endWebhook(ctx, at, sub); {
+	e.mu.Lock()
+	at := e.at
+	e.mu.Unlock()
+	switch err := e.endWebhook(e.asking, at, sub); {
 	case isStorage(err):
-		return nil, err
-	case err != nil:
-		return s.remaining(sub), nil // the run gives it up
+		return err
+	case err != nil: // the run gives it up
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.left = append(e.left, *e.remaining(sub))
+		if problem.Is(err, problem.PlatformUnreachable) {
+			e.at = &site{cause: err}
+		}
+		return nil
 	}
-	_, err = s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
+	_, err = e.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
 		row.WebhookGone = row.Claim.IsZero() // else it may be made again
 		return row.WebhookGone
 	})
 	if errors.Is(err, table.ErrNotFound) {
-		err = nil // the run was faster
+		return nil // the run was faster
 	}
-	return nil, err
+	return err
 }
 
 // endEntry marks the subscription of an entry as ending, and returns its row.

@@ -1,9 +1,11 @@
 package subscription_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,6 +150,119 @@ func TestAnUnbindAgainNamesTheRemainingWebhooks(t *testing.T) {
 	testkit.Want(t, "remaining", len(out.Remaining), 1)
 	testkit.Want(t, "ended", h.later(time.Minute).Ended, 1)
 	testkit.Want(t, "rows", len(h.list()), 0)
+}
+
+// TestAnUnbindAsksASilentPlatformNoMore: with many subscriptions its time would not be enough.
+func TestAnUnbindAsksASilentPlatformNoMore(t *testing.T) {
+	h := newHarness(t)
+	const repositories = 20
+	for i := range repositories {
+		id := fmt.Sprint(100 + i)
+		h.forge.repositories[id] = newRepository("acme/"+id, "alice")
+		if _, _, err := h.Put(t.Context(), subscription.PutRequest{
+			Target: h.target("i-1", id), Kinds: all,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var asked atomic.Int32
+	h.forge.before = func(string) (error, error) { asked.Add(1); return nil, errDown }
+	out, err := h.unbind("i-1")
+	testkit.Want(t, "error", err, nil)
+	testkit.Want(t, "asked at most as often as at once", asked.Load() <= 8, true)
+	testkit.Want(t, "remaining", len(out.Remaining), repositories)
+	for _, sub := range h.list() {
+		testkit.Want(t, "stage", sub.Stage, binding.SubscriptionEnding)
+	}
+	testkit.Want(t, "ended", h.later(time.Minute).Ended, repositories)
+
+	h = newHarness(t)
+	h.mustPut()
+	if _, err = h.unbind("i-1"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Want(t, "time of all calls", h.forge.left <= 12*time.Second, true)
+}
+
+// TestADeleteSaysWhatRemains if there are more webhooks with the subscription's address than it
+// removes.
+func TestADeleteSaysWhatRemains(t *testing.T) {
+	for hooks, remains := range map[int]bool{6: false, 7: true} {
+		h := newHarness(t)
+		h.mustPut()
+		h.forge.set("1", func(r *repository) {
+			first := *r.hooks["1"]
+			for i := 2; i <= hooks; i++ {
+				another := first
+				another.ID = fmt.Sprint(i)
+				r.hooks[another.ID] = &another
+			}
+		})
+		left, err := h.Delete(t.Context(), h.target("i-1", "1"))
+		testkit.Want(t, "error", err, nil)
+		testkit.Want(t, fmt.Sprint(hooks, ", left"), left != nil, remains)
+		testkit.Want(t, fmt.Sprint(hooks, ", webhooks"), len(h.forge.hooks()) > 0, remains)
+		h.settled(fmt.Sprint(hooks, " webhooks"))
+		testkit.Want(t, "rows", len(h.list()), 0)
+	}
+}
+
+// TestADeleteDuringASyncOrAPutIsAnswered: neither says that the subscription works. The delete
+// comes before each of their calls.
+func TestADeleteDuringASyncOrAPutIsAnswered(t *testing.T) {
+	for name, do := range map[string]func(*harness) error{
+		"sync": func(h *harness) error {
+			_, err := h.Sync(h.Context(), h.target("i-1", "1"))
+			return err
+		},
+		"put": func(h *harness) error {
+			_, _, err := h.put(all, "main")
+			return err
+		},
+	} {
+		for _, works := range []bool{true, false} {
+			for moment := 1; ; moment++ {
+				h := newHarness(t)
+				h.mustPut()
+				when := fmt.Sprint(name, ", works ", works, ", before call ", moment, ": ")
+				calls, deleting, last := 0, false, ""
+				hook := func(call string) error {
+					if deleting {
+						return nil
+					}
+					if calls++; calls == moment {
+						last, deleting = call, true
+						if _, err := h.Delete(h.Context(), h.target("i-1", "1")); err != nil {
+							t.Error(when, err)
+						}
+						deleting = false
+					}
+					return nil
+				}
+				h.setHook(hook)
+				h.forge.before = func(call string) (error, error) {
+					if !works && call == "Refs" && !deleting {
+						return nil, cmp.Or(hook(call), error(errDown))
+					}
+					return nil, hook(call)
+				}
+				err := do(h)
+				h.setHook(nil)
+				h.forge.before = nil
+				if calls < moment {
+					break
+				}
+				ok := problem.Is(err, problem.SubscriptionUnknown) ||
+					problem.Is(err, problem.Conflict) ||
+					name == "put" && !works && problem.Is(err, problem.PlatformUnreachable)
+				again := name == "put" && err == nil && h.row().Stage == binding.SubscriptionActive
+				if !ok && !again && last != "SaveSubscriptionHeads" {
+					t.Errorf("%s (%s): %v", when, last, err)
+				}
+				h.settled(when)
+			}
+		}
+	}
 }
 
 func TestASubscriptionIsMadeAgainWhileTheOldOneEnds(t *testing.T) {

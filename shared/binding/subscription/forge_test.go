@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"bindery/shared/problem"
 	"bindery/shared/provider"
@@ -33,6 +34,7 @@ type forge struct {
 	noMerges     error                  // the answer to questions about merge requests
 	unsigned     bool                   // its deliveries aren't signed
 	calls        map[string]int
+	left         time.Duration // that the last deletion of a webhook might take
 }
 
 // repository is a repository with its refs and webhooks.
@@ -234,9 +236,11 @@ func (f *forge) RepairWebhook(
 }
 
 func (f *forge) DeleteWebhook(
-	_ context.Context, cred provider.Credential, id, hookID string,
+	ctx context.Context, cred provider.Credential, id, hookID string,
 ) error {
+	deadline, _ := ctx.Deadline()
 	return f.call("DeleteWebhook", cred, id, true, func(r *repository) error {
+		f.left = time.Until(deadline)
 		delete(r.hooks, hookID)
 		return nil
 	})

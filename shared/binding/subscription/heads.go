@@ -71,7 +71,7 @@ func (s *Service) listHeads(
 				cut[kind] = true
 				break
 			}
-			page, err := ask(ctx, s, "Refs", func(ctx context.Context) (provider.RefPage, error) {
+			page, err := ask(ctx, s, at, "Refs", func(ctx context.Context) (provider.RefPage, error) {
 				return at.Refs(ctx, at.credential, sub.Repository.ID, kind, "", cursor)
 			})
 			if err != nil {
@@ -147,7 +147,8 @@ func (t toldHeads) packed(id string) binding.Heads {
 }
 
 // changeHeads edits the heads that the last sync has left, which were read as told. An edit is made
-// again if they have changed since. Heads that are gone are not written: the subscription has ended.
+// again if they have changed since. Heads that are gone are not written: the subscription has
+// ended.
 func (s *Service) changeHeads(
 	ctx context.Context, sub binding.Subscription, told toldHeads, edit func(*toldHeads),
 ) error {
@@ -227,8 +228,8 @@ func (s *Service) compareHeads(
 	return c, nil
 }
 
-// maxConfirmed is how many refs a sync asks for because the list of refs doesn't have them any more.
-// Further ones are left to the next.
+// maxConfirmed is how many refs a sync asks for because the list of refs doesn't have them any
+// more. Further ones are left to the next.
 const maxConfirmed = 64
 
 // confirmDeletions asks for each ref that the receiver knows and the platform doesn't list: a list
@@ -244,7 +245,7 @@ func (s *Service) confirmDeletions(ctx context.Context, at site, c *comparison) 
 		if asked++; asked > maxConfirmed {
 			return
 		}
-		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+		found, err := ask(ctx, s, at, "Commit", func(ctx context.Context) (provider.Commit, error) {
 			name := strings.TrimPrefix(ref, "refs/")
 			return at.Commit(ctx, at.credential, c.start.Repository.ID, name)
 		})
@@ -285,7 +286,7 @@ func (s *Service) refusedMerge(
 	if sub.Refused != nil {
 		number = sub.Refused.Number
 	}
-	_, err := ask(ctx, s, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
+	_, err := ask(ctx, s, at, "MergeRequest", func(ctx context.Context) (provider.Change, error) {
 		return platform.MergeRequest(ctx, at.credential, sub.Repository.ID, number)
 	})
 	switch {
@@ -323,7 +324,7 @@ func (s *Service) describe(
 	}
 	c.commits = map[string]provider.Commit{}
 	for _, ref := range changed {
-		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+		found, err := ask(ctx, s, at, "Commit", func(ctx context.Context) (provider.Commit, error) {
 			return at.Commit(ctx, at.credential, sub.Repository.ID, strings.TrimPrefix(ref, "refs/"))
 		})
 		if err != nil {
@@ -357,9 +358,9 @@ func (s *Service) addBaseline(
 	})
 }
 
-// saveFirstHeads saves the heads of a subscription that has none, before its row is saved: that save
-// fails if the subscription has ended meanwhile, and its end would not delete heads that are saved
-// later. The row has the heads of the refs that change meanwhile.
+// saveFirstHeads saves the heads of a subscription that has none, before its row is saved: that
+// save fails if the subscription has ended meanwhile, and its end would not delete heads that are
+// saved later. The row has the heads of the refs that change meanwhile.
 func (s *Service) saveFirstHeads(
 	ctx context.Context, sub binding.Subscription, c comparison,
 ) error {

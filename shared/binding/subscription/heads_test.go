@@ -14,8 +14,8 @@ import (
 	"bindery/shared/testkit"
 )
 
-// TestARefThatAListLeavesOutIsNotDeleted: a list of pages shifts while it is read. The platform says
-// whether the ref is there, or the next sync asks again.
+// TestARefThatAListLeavesOutIsNotDeleted: a list of pages shifts while it is read. The platform
+// says whether the ref is there, or the next sync asks again.
 func TestARefThatAListLeavesOutIsNotDeleted(t *testing.T) {
 	h := newHarness(t)
 	h.forge.set("1", func(r *repository) { r.refs["heads/old"] = "b1" })

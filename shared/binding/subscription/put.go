@@ -76,7 +76,7 @@ func (s *Service) put(
 	case sub.Stage == binding.SubscriptionEnding:
 		_, ended, err := s.finishEnd(ctx, &at, sub)
 		if err == nil && !ended {
-			err = s.busy(sub.Claim.Add(ledger.OrphanGracePeriod))
+			err = s.busy(s.endsAt(sub))
 		} else if err == nil {
 			err = table.ErrConflict
 		}
@@ -115,6 +115,18 @@ func (s *Service) unclaimed(
 // busy returns the problem of a subscription on which another invocation works until then.
 func (s *Service) busy(until time.Time) error {
 	return problem.New(problem.Conflict).After(max(time.Second, until.Sub(s.ledger.Now())))
+}
+
+// endsAt returns when an ending subscription of which something is left is next worked on: after
+// the request that may be making something of it, else when the platform may answer again.
+func (s *Service) endsAt(sub binding.Subscription) time.Time {
+	switch {
+	case sub.Secret == "":
+		return sub.SyncAt
+	case sub.Claim.IsZero():
+		return s.ledger.Now().Add(minSyncBackoff)
+	}
+	return sub.Claim.Add(ledger.OrphanGracePeriod)
 }
 
 // claim claims a row and edits it in the same save. [table.ErrConflict] if it has changed.
@@ -198,7 +210,7 @@ func (s *Service) problem(at site, code problem.Code) *problem.Problem {
 func (s *Service) repository(
 	ctx context.Context, at site, id string,
 ) (provider.Repository, error) {
-	return ask(ctx, s, "Repository", func(ctx context.Context) (provider.Repository, error) {
+	return ask(ctx, s, at, "Repository", func(ctx context.Context) (provider.Repository, error) {
 		return at.Repository(ctx, at.credential, id)
 	})
 }
@@ -236,5 +248,8 @@ func (s *Service) update(
 		return sub, err
 	}
 	sub, _, err = s.sync(ctx, at, sub, true)
+	if err == nil && sub.Stage == binding.SubscriptionEnding {
+		err = problem.New(problem.Conflict).After(time.Second)
+	}
 	return sub, err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
@@ -102,22 +103,36 @@ func TestAPutIsRefused(t *testing.T) {
 	}{
 		{nil, nil, "events", "required"},
 		{[]binding.SourceKind{"push", "push"}, nil, "events", "doubled"},
-		{[]binding.SourceKind{"release"}, nil, "events", ""},
-		{push, []string{""}, "branches", "required"},
+		{[]binding.SourceKind{"PUSH"}, nil, "events", "value"},
+		{push, []string{"refs/heads/main"}, "branches", "ref"},
+		{push, []string{"refs/heads/*"}, "branches", "ref"},
 		{push, []string{"a", "a"}, "branches", "doubled"},
 		{push, []string{long}, "branches", "too_long"},
 		{push, strings.Split(long[:2*subscription.MaxPatterns+2], "")[:21], "branches", "too_long"},
-		{push, []string{"a b"}, "branches", "characters"},
-		{push, []string{"a\n"}, "branches", "characters"},
-		{push, []string{"../a"}, "branches", "characters"},
+		{push, []string{""}, "branches", "branch"},
+		{push, []string{"a b"}, "branches", "branch"},
+		{push, []string{"a\n"}, "branches", "branch"},
+		{push, []string{"a\xff"}, "branches", "branch"},
+		{push, []string{"../a"}, "branches", "branch"},
+		{push, []string{"/main"}, "branches", "branch"},
+		{push, []string{"main/"}, "branches", "branch"},
+		{push, []string{"a//*"}, "branches", "branch"},
+		{push, []string{"main@{1}"}, "branches", "branch"},
+		{push, []string{"main."}, "branches", "branch"},
+		{push, []string{"*.lock"}, "branches", "branch"},
+		{push, []string{"a/.*"}, "branches", "branch"},
+		{push, []string{"main", "[ab]"}, "branches", "branch"},
 	} {
 		_, _, err := h.put(c.kinds, c.branches...)
 		testkit.WantProblem(t, c.field, err, problem.InputMalformed, c.reason)
 		testkit.Want(t, "field", problem.Of(err).Params["field"], c.field)
+		if c.reason == "value" {
+			testkit.Want(t, "allowed", problem.Of(err).Params["allowed"], "push, tag, merge")
+		}
 	}
 	testkit.Want(t, "calls to the platform", len(h.forge.calls), 0)
 	h.ledger.Webhook = nil
-	_, _, err := h.put(push)
+	_, _, err := h.put(push, "main", "*", "**", "a/**/b", "*.x", "@", "功能/*")
 	testkit.WantCode(t, "without a receiver", err, problem.ReceiverMissing)
 }
 
@@ -160,6 +175,39 @@ func TestAnUnclearCreationIsFinishedByTheRun(t *testing.T) {
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionDegraded)
 	h.settled("in the end")
+	testkit.Want(t, "health in the end", h.row().Health, binding.SubscriptionGood)
+}
+
+// TestAPutWhileTheOldOneEndsSaysWhenToTryAgain: the platform doesn't answer, and no request is
+// making the webhook.
+func TestAPutWhileTheOldOneEndsSaysWhenToTryAgain(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.before = func(string) (error, error) { return nil, errDown }
+	if _, err := h.Delete(t.Context(), h.target("i-1", "1")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := h.put(all)
+	testkit.WantCode(t, "while it ends", err, problem.Conflict)
+	testkit.Want(t, "again after", problem.Of(err).RetryAfter, time.Minute)
+}
+
+// TestAChangeThatThePlatformDoesNotAnswerIsDegraded: the webhook may not have it yet.
+func TestAChangeThatThePlatformDoesNotAnswerIsDegraded(t *testing.T) {
+	h := newHarness(t)
+	if _, _, err := h.put([]binding.SourceKind{binding.PushKind}, "main"); err != nil {
+		t.Fatal(err)
+	}
+	h.forge.before = func(call string) (error, error) {
+		if call == "RepairWebhook" {
+			return nil, errDown
+		}
+		return nil, nil
+	}
+	v := h.mustPut()
+	testkit.Want(t, "health", v.Subscription.Health, binding.SubscriptionDegraded)
+	testkit.Want(t, "problem", v.Subscription.Problem.Code, problem.PlatformUnreachable)
+	h.settled("changed")
 	testkit.Want(t, "health in the end", h.row().Health, binding.SubscriptionGood)
 }
 

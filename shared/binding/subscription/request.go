@@ -3,11 +3,10 @@ package subscription
 import (
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"bindery/shared/binding"
 	"bindery/shared/problem"
+	"bindery/shared/provider"
 )
 
 const (
@@ -26,7 +25,7 @@ type PutRequest struct {
 
 // check returns [problem.InputMalformed] with the field as the API names it.
 func (in PutRequest) check() error {
-	wrong := func(field, reason string) error {
+	wrong := func(field, reason string) *problem.Problem {
 		return problem.New(problem.InputMalformed).Because(reason).With("field", field)
 	}
 	switch {
@@ -41,27 +40,29 @@ func (in PutRequest) check() error {
 	}
 	for _, kind := range in.Kinds {
 		if !slices.Contains(binding.SourceKinds(), kind) {
-			return wrong("events", "")
+			return wrong("events", "value").With("allowed", allowed())
 		}
 	}
 	for _, pattern := range in.Branches {
 		switch {
-		case pattern == "":
-			return wrong("branches", "required")
 		case len(pattern) > MaxPattern:
 			return wrong("branches", "too_long")
-		case !isPattern(pattern):
-			return wrong("branches", "characters")
+		case strings.HasPrefix(pattern, "refs/"):
+			return wrong("branches", "ref")
+		case !provider.ValidRefName(strings.ReplaceAll(pattern, "*", "x")):
+			return wrong("branches", "branch") // whatever the stars stand for
 		}
 	}
 	return nil
 }
 
-// isPattern reports whether a branch could match: git-check-ref-format(1) excludes these characters
-// from every name.
-func isPattern(pattern string) bool {
-	return utf8.ValidString(pattern) && !strings.ContainsAny(pattern, ` ~^:?[\`) &&
-		!strings.Contains(pattern, "..") && !strings.ContainsFunc(pattern, unicode.IsControl)
+// allowed returns the kinds of changes as a text.
+func allowed() string {
+	var words []string
+	for _, kind := range binding.SourceKinds() {
+		words = append(words, string(kind))
+	}
+	return strings.Join(words, ", ")
 }
 
 func repeats[T comparable](list []T) bool {

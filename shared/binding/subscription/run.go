@@ -7,25 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"bindery/shared/binding"
 	"bindery/shared/binding/delivery"
 	"bindery/shared/binding/ledger"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/problem"
 	"bindery/shared/table"
-)
-
-const (
-	// RunTimeout is how long one run works before it leaves the rest to the next, as the run of
-	// package maintenance.
-	RunTimeout = 90 * time.Second
-	// MaxConcurrent is how many subscriptions' events are forwarded at the same time.
-	MaxConcurrent = 32
-	// MaxCallsPerHost is how many syncs ask one host at the same time.
-	MaxCallsPerHost = 8
-	// maxDueEntries bounds a run's memory.
-	maxDueEntries = 20_000
 )
 
 // RunResult counts what a run has done.
@@ -42,7 +29,7 @@ type RunResult struct {
 	Left      bool `json:"left"`      // some were left for the next run
 }
 
-// add adds the counts of a part of the run.
+// add adds the counts of a part of the run. What is left is known at its end.
 func (r *RunResult) add(part RunResult) {
 	r.Due += part.Due
 	r.Forwarded += part.Forwarded
@@ -53,7 +40,6 @@ func (r *RunResult) add(part RunResult) {
 	r.Broken += part.Broken
 	r.Ended += part.Ended
 	r.Failed += part.Failed
-	r.Left = r.Left || part.Left
 }
 
 // Run works on every subscription that is due: forwards its events, writes its log, syncs, finishes
@@ -62,70 +48,28 @@ func (r *RunResult) add(part RunResult) {
 // returned only when the index can't be read.
 func (s *Service) Run(ctx context.Context) (RunResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
-	r := &run{Service: s, began: s.ledger.Now(), hosts: map[string]*hostQueue{}}
-	err := r.read(ctx)
-	r.working.Wait()
+	r := &run{Service: s, queues: workqueue.New(s.ledger.Now)}
+	err := workqueue.Work(ctx, r.queues, s.ledger.Table.DueSubscriptions, r.subscription)
+	r.done.Left = r.queues.Left()
+	if err != nil {
+		err = ledger.Unavailable("listing the subscriptions that are due", err)
+	}
 	return r.done, err
 }
 
 // run is one run.
 type run struct {
 	*Service
-	began   time.Time
-	working sync.WaitGroup // the workers of the hosts
+	queues *workqueue.Run
 
-	mu    sync.Mutex // guards what follows
-	done  RunResult
-	hosts map[string]*hostQueue
-}
-
-// hostQueue are the subscriptions that wait for a call to one host.
-type hostQueue struct {
-	waiting []binding.Subscription
-	workers int
+	mu   sync.Mutex // guards what follows
+	done RunResult
 }
 
 func (r *run) count(part RunResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done.add(part)
-}
-
-// over reports whether it is time to leave the rest to the next run.
-func (r *run) over(ctx context.Context) bool {
-	if r.ledger.Now().Sub(r.began) <= RunTimeout && ctx.Err() == nil {
-		return false
-	}
-	r.count(RunResult{Left: true})
-	return true
-}
-
-// read reads the index of what is due.
-func (r *run) read(ctx context.Context) error {
-	var group errgroup.Group
-	group.SetLimit(MaxConcurrent)
-	defer func() { _ = group.Wait() }()
-	seen, cursor := 0, ""
-	for {
-		page, err := r.ledger.Table.DueSubscriptions(ctx, r.began, cursor, ledger.PageSize)
-		if err != nil {
-			return ledger.Unavailable("listing the subscriptions that are due", err)
-		}
-		for _, id := range page.Items {
-			if r.over(ctx) {
-				return nil
-			}
-			group.Go(func() error { r.subscription(ctx, id); return nil })
-		}
-		seen += len(page.Items)
-		if cursor = page.Cursor; cursor == "" {
-			return nil
-		}
-		if seen >= maxDueEntries {
-			r.count(RunResult{Left: true})
-			return nil
-		}
-	}
 }
 
 // subscription works on one entry of the index: it forwards the events that are due, and leaves
@@ -155,45 +99,22 @@ func (r *run) subscription(ctx context.Context, id string) {
 
 func (r *run) due(at time.Time) bool { return !at.IsZero() && !at.After(r.ledger.Now()) }
 
-// queue adds a subscription to its host's queue, and starts another worker if the host may have
-// one.
+// queue leaves a subscription to the queue of its host. What has no time left stays due.
 func (r *run) queue(ctx context.Context, sub binding.Subscription) {
 	host := r.ledger.Platforms.Site(sub.Binding.Platform, "")
 	if host == "" { // users name the host, and an account uses few
 		host = sub.Binding.Platform + " " + sub.Binding.Account
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	q := r.hosts[host]
-	if q == nil {
-		q = &hostQueue{}
-		r.hosts[host] = q
-	}
-	q.waiting = append(q.waiting, sub)
-	if q.workers < MaxCallsPerHost {
-		q.workers++
-		r.working.Go(func() { r.serve(ctx, q) })
-	}
-}
-
-// serve works on a queue until it is empty.
-func (r *run) serve(ctx context.Context, q *hostQueue) {
-	for {
-		r.mu.Lock()
-		if len(q.waiting) == 0 {
-			q.workers--
-			r.mu.Unlock()
-			return
-		}
-		sub := q.waiting[0]
-		q.waiting = q.waiting[1:]
-		r.mu.Unlock()
-		if !r.over(ctx) {
+	r.queues.Queue(ctx, host, func(
+		ctx context.Context, why workqueue.SkipReason,
+	) (none workqueue.HostResult) {
+		if !why.Late {
 			if err := r.maintain(ctx, sub); err != nil {
 				r.failed(ctx, sub.ID, err)
 			}
 		}
-	}
+		return none // each subscription has its own pace: none is skipped for another's failures
+	})
 }
 
 // maintain ends, completes or syncs one subscription.

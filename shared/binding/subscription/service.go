@@ -113,14 +113,23 @@ func (s *Service) address(sub binding.Subscription) string {
 	return s.public + "/v1/hooks/" + sub.Binding.Platform + "/" + sub.ID
 }
 
-// ask makes calls to a platform. A call with a token is begun within the invocation's deadline. A
-// token that the platform calls expired is one that it rejects: the binding says what has expired.
+// askDeadline is how long after its start an invocation may begin a call to a platform, so that
+// there is time to save what has come of it.
+const askDeadline = ledger.CallDeadline - 2*ledger.VerifyTimeout
+
+// tooSlow returns the problem of a platform that has used up the time for its calls.
+func (s *Service) tooSlow(at site, cause error) error {
+	return s.problem(at, problem.PlatformUnreachable).Because("timeout").From(cause)
+}
+
+// ask makes calls to a platform, begun within [askDeadline]. A token that the platform calls
+// expired is one that it rejects: the binding says what has expired.
 func ask[T any](
-	ctx context.Context, s *Service, call string, do func(context.Context) (T, error),
+	ctx context.Context, s *Service, at site, call string, do func(context.Context) (T, error),
 ) (T, error) {
-	if _, err := s.ledger.EnforceDeadline(ctx, call); err != nil {
+	if err := s.ledger.StartedWithin(ctx, askDeadline, call); err != nil {
 		var none T
-		return none, ledger.Unavailable("asking the platform", err)
+		return none, s.tooSlow(at, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
 	defer cancel()
@@ -143,8 +152,13 @@ func refused(err error) error {
 }
 
 // view returns a row as its account may see it. The repository's key is the one of the binding as
-// it is now.
+// it is now. A held subscription that isn't broken says what it waits for.
 func (s *Service) view(rec binding.Record, sub binding.Subscription) View {
+	if sub.Held && sub.Problem == nil {
+		sub.Health = binding.SubscriptionDegraded
+		sub.Problem = problem.New(problem.SubscriptionHeld).
+			With("platform", s.ledger.Title(rec.Platform))
+	}
 	sub.Repository.Key = binding.RepositoryKey(rec, sub.Repository.ID)
 	v := View{Subscription: sub}
 	if platform, err := s.platform(rec.Platform); err == nil {

@@ -29,8 +29,8 @@ const (
 )
 
 // Sync compares the webhook and the heads of the refs now, and repairs and catches up. What is
-// broken is in the view, not in the error. [problem.Conflict], with RetryAfter, while
-// another request makes or syncs it.
+// broken is in the view, not in the error. [problem.SubscriptionUnknown] if it ends meanwhile.
+// [problem.Conflict], with RetryAfter, while another request makes or syncs it.
 func (s *Service) Sync(ctx context.Context, in Target) (v View, err error) {
 	ctx = s.ledger.StartInvocation(ctx)
 	for range ledger.MaxTries { // deliveries may be stored before the claim
@@ -60,6 +60,9 @@ func (s *Service) syncOnce(ctx context.Context, in Target) (View, error) {
 		}
 	}
 	sub, found, err := s.work(ctx, sub)
+	if found.ended || sub.Stage == binding.SubscriptionEnding {
+		err = problem.New(problem.SubscriptionUnknown)
+	}
 	if err == nil && found.cause != nil && sub.Health != binding.SubscriptionBroken {
 		err = refused(found.cause)
 	}
@@ -126,7 +129,7 @@ type finding struct {
 	hook       *provider.Webhook
 	identityID string
 	repaired   bool
-	changed    bool // the row was changed by a user: a repair is not a fault
+	changed    bool // the row was changed by a user, and the webhook is not yet what it should be
 	created    bool // an unbind may have overlooked the subscription
 	heads      comparison
 }
@@ -284,7 +287,7 @@ func (s *Service) failSync(
 		case isBroken(cause):
 			row.Health, row.Problem = binding.SubscriptionBroken, p
 		case row.Health == binding.SubscriptionBroken:
-		case row.SyncTries >= maxFailedSyncs:
+		case f.changed || row.SyncTries >= maxFailedSyncs:
 			row.Health, row.Problem = binding.SubscriptionDegraded, p
 		}
 		next := s.ledger.Now().Add(s.syncBackoff(row.SyncTries, cause))

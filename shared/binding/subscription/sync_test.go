@@ -122,6 +122,24 @@ func TestATransientFailureIsTriedAgain(t *testing.T) {
 	testkit.Want(t, "tries in the end", h.row().SyncTries, 0)
 }
 
+// TestASlowPlatformIsShown, also if the time of an invocation is over before all refs are read.
+func TestASlowPlatformIsShown(t *testing.T) {
+	h := newHarness(t)
+	h.mustPut()
+	h.forge.before = func(string) (error, error) {
+		h.clock.Advance(40 * time.Second)
+		return nil, nil
+	}
+	for range 4 {
+		h.later(25 * time.Hour)
+	}
+	testkit.Want(t, "health", h.row().Health, binding.SubscriptionDegraded)
+	testkit.Want(t, "problem", h.row().Problem.Code, problem.PlatformUnreachable)
+	testkit.Want(t, "errors", strings.Contains(h.log.String(), "level=ERROR"), false)
+	h.settled("fast again")
+	testkit.Want(t, "health in the end", h.row().Health, binding.SubscriptionGood)
+}
+
 // TestASyncCatchesUp with what no delivery told of: four tags in a push, which platforms don't
 // deliver, a moved branch, a deleted one.
 func TestASyncCatchesUp(t *testing.T) {
@@ -327,7 +345,7 @@ func TestAnUnbindDuringASyncLeavesNoWebhook(t *testing.T) {
 		return nil, nil
 	}
 	_, err := h.Sync(t.Context(), h.target("i-1", "1"))
-	testkit.Want(t, "error", err, nil)
+	testkit.WantCode(t, "answer", err, problem.SubscriptionUnknown)
 	testkit.Want(t, "webhooks", len(h.forge.hooks()), 0)
 	h.settled("unbound")
 	testkit.Want(t, "rows", len(h.list()), 0)

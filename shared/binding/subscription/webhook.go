@@ -78,7 +78,7 @@ func (s *Service) webhookSecret(
 func (s *Service) reviveWebhook(
 	ctx context.Context, at site, sub binding.Subscription, hook provider.Webhook,
 ) (provider.Webhook, error) {
-	_, err := ask(ctx, s, "TestWebhook", func(ctx context.Context) (struct{}, error) {
+	_, err := ask(ctx, s, at, "TestWebhook", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, at.TestWebhook(ctx, at.credential, sub.Repository.ID, hook.ID)
 	})
 	if err != nil && !errors.Is(err, provider.ErrNoTest) {
@@ -98,13 +98,17 @@ func (s *Service) reviveWebhook(
 func (s *Service) deleteWebhook(
 	ctx context.Context, at site, sub binding.Subscription, id string,
 ) (struct{}, error) {
-	return ask(ctx, s, "DeleteWebhook", func(ctx context.Context) (struct{}, error) {
+	return ask(ctx, s, at, "DeleteWebhook", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, at.DeleteWebhook(ctx, at.credential, sub.Repository.ID, id)
 	})
 }
 
-// maxRemovals is how many webhooks with the address of one subscription its end removes.
+// maxRemovals is how many webhooks with the address of one subscription its end removes at a time,
+// after the one whose id it knows.
 const maxRemovals = 5
+
+// errMoreWebhooks means that there are more.
+var errMoreWebhooks = errors.New("subscription: more webhooks have the address than are removed")
 
 // removeWebhook deletes the webhook of a subscription, and any other one that has its address.
 func (s *Service) removeWebhook(ctx context.Context, at site, sub binding.Subscription) error {
@@ -113,14 +117,16 @@ func (s *Service) removeWebhook(ctx context.Context, at site, sub binding.Subscr
 			return err
 		}
 	}
-	for range maxRemovals {
+	for removed := 0; ; removed++ {
 		hook, found, err := s.findWebhook(ctx, at, sub, "")
 		if err != nil || !found {
 			return err
+		}
+		if removed == maxRemovals {
+			return errMoreWebhooks
 		}
 		if _, err := s.deleteWebhook(ctx, at, sub, hook.ID); err != nil {
 			return err
 		}
 	}
-	return nil
 }

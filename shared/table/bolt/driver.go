@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -27,16 +26,23 @@ type driver struct{ db *bbolt.DB }
 
 var _ engine.Driver = (*driver)(nil)
 
+// bucketByPrefix has the bucket of each kind by the prefix of its PKs.
+var bucketByPrefix = map[string]string{
+	binding.Join(engine.BindingKind):       bindingsBucket,
+	binding.Join(engine.AuthorizationKind): authorizationsBucket,
+	binding.Join(engine.IdentityKind):      holdersBucket,
+	binding.Join(engine.HistoryKind):       historyBucket,
+	binding.Join(engine.SubscriptionKind):  subscriptionsBucket,
+	binding.Join(engine.SubscribedKind):    subscribedBucket,
+	binding.Join(engine.SourceKind):        sourceBucket,
+	binding.Join(engine.HeadsKind):         headsBucket,
+	binding.Join(engine.SecretKind):        secretsBucket,
+}
+
 // bucketOf returns the bucket for the rows of a PK, and the part of the PK that is in its keys.
 func bucketOf(pk string) (bucket, inBucket string) {
-	for kind, bucket := range map[string]string{
-		engine.BindingKind:       bindingsBucket,
-		engine.AuthorizationKind: authorizationsBucket, engine.IdentityKind: holdersBucket,
-		engine.HistoryKind: historyBucket, engine.SubscriptionKind: subscriptionsBucket,
-		engine.SubscribedKind: subscribedBucket, engine.SourceKind: sourceBucket,
-		engine.HeadsKind: headsBucket, engine.SecretKind: secretsBucket,
-	} {
-		if rest, ok := strings.CutPrefix(pk, binding.Join(kind)); ok {
+	for prefix, bucket := range bucketByPrefix {
+		if rest, ok := strings.CutPrefix(pk, prefix); ok {
 			return bucket, rest
 		}
 	}
@@ -72,19 +78,15 @@ func decode(key engine.Key, value []byte) (row engine.Row, err error) {
 	case holdersBucket, historyBucket, sourceBucket:
 		return row, nil
 	}
-	var known struct {
-		Version string          `json:"version"`
-		Record  json.RawMessage `json:"record"`
-	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(value, &known); err != nil {
+	if err := json.Unmarshal(value, &members); err != nil {
 		return row, fmt.Errorf("decode a row: %w", err)
 	}
-	_ = json.Unmarshal(value, &members) // it is an object
-	row.Version, row.Record = known.Version, string(known.Record)
-	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool {
-		return name == "version" || name == "format" || name == "record"
-	})
+	_ = json.Unmarshal(members["version"], &row.Version) // the engine refuses a row without one
+	row.Record = string(members["record"])
+	for _, name := range []string{"version", "format", "record"} {
+		delete(members, name)
+	}
 	if len(members) > 0 {
 		row.Attributes = members
 	}

@@ -99,7 +99,11 @@ func encode(key Key, record any) (Row, error) {
 }
 
 func decode[T any](row Row) (record T, err error) {
-	if err := json.Unmarshal([]byte(row.Record), &record); err != nil {
+	read := func(text []byte) error { return json.Unmarshal(text, &record) }
+	if own, ok := any(&record).(json.Unmarshaler); ok {
+		read = own.UnmarshalJSON // json.Unmarshal would read the text twice more to find its end
+	}
+	if err := read([]byte(row.Record)); err != nil {
 		return record, fmt.Errorf("decode: %w", err)
 	}
 	return record, nil

@@ -120,8 +120,11 @@ func (r record) missing(generation int) error {
 
 // with returns the record with one more generation, without those that it no longer keeps.
 func (r record) with(added sealed) record {
-	r.Generations = append(slices.Clone(r.Generations), added)
-	slices.SortFunc(r.Generations, func(a, b sealed) int { return a.Generation - b.Generation })
+	at := len(r.Generations)
+	for at > 0 && r.Generations[at-1].Generation > added.Generation {
+		at--
+	}
+	r.Generations = slices.Insert(slices.Clone(r.Generations), at, added)
 	r.Generations = r.Generations[max(0, len(r.Generations)-Kept):]
 	return r
 }
