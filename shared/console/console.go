@@ -1,6 +1,6 @@
 // Package console is the web page where a person binds platforms: plain HTML, CSS and ES modules,
-// embedded, without a framework or external files. The modules are served as they are; a test
-// compresses them beforehand.
+// embedded, without a framework or external files. The modules are served without their comments; a
+// test compresses them beforehand.
 //
 // It serves files, and a small JSON configuration in the page, and knows nothing about bindings: the
 // page itself calls the API, with a token that the person's browser obtained and that is never sent
@@ -151,7 +151,11 @@ func load() (assets map[string]asset, version string) {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		a := newAsset(name, read("page/"+name))
+		body := read("page/" + name)
+		if path.Ext(name) == ".js" {
+			body = withoutComments(body)
+		}
+		a := newAsset(name, body)
 		if name != "index.html" {
 			a.addPacked("br", name+"."+a.etag+".br")
 			a.addPacked("gzip", name+"."+a.etag+".gz")
@@ -160,6 +164,17 @@ func load() (assets map[string]asset, version string) {
 		_, _ = all.Write([]byte(name + a.etag)) // a hash takes everything
 	}
 	return assets, hex.EncodeToString(all.Sum(nil))[:16]
+}
+
+// withoutComments drops the lines of a module that are only a comment, a seventh of what is sent.
+func withoutComments(module []byte) []byte {
+	var code bytes.Buffer
+	for line := range bytes.Lines(module) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+			code.Write(line)
+		}
+	}
+	return code.Bytes()
 }
 
 func read(name string) []byte {
