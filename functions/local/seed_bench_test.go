@@ -59,7 +59,7 @@ func seed(b testing.TB, data string, n int, settings ...string) {
 	b.Helper()
 	p := start(b, data, settings...)
 	path := strings.TrimSuffix(credentialPath(0), "/credential")
-	got := p.call(http.MethodPut, path, p.signIn(nil), p.sample("gitlab", "good").form())
+	got := p.call(http.MethodPut, path, p.signIn(nil), form(p.sample("gitlab", "good")))
 	if got.status != http.StatusOK {
 		b.Fatalf("binding: status %d: %s", got.status, got.code())
 	}

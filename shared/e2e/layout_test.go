@@ -51,6 +51,7 @@ var importRules = []importRule{
 	}},
 
 	{"shared/timing", nil},
+	{"shared/bench", nil},
 	{"shared/cost", nil},
 	{"shared/secret", nil},
 	{"shared/problem", nil},

@@ -245,7 +245,7 @@ func (s *Service) confirmDeletions(ctx context.Context, at site, c *comparison) 
 		if asked++; asked > maxConfirmed {
 			return
 		}
-		found, err := ask(ctx, s, "Commit", func(ctx context.Context) (provider.Commit, error) {
+		found, err := ask(ctx, s, at, "Commit", func(ctx context.Context) (provider.Commit, error) {
 			name := strings.TrimPrefix(ref, "refs/")
 			return at.Commit(ctx, at.credential, c.start.Repository.ID, name)
 		})

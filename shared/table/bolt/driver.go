@@ -26,8 +26,8 @@ type driver struct{ db *bbolt.DB }
 
 var _ engine.Driver = (*driver)(nil)
 
-// buckets has the bucket of each kind by the prefix of its PKs.
-var buckets = map[string]string{
+// bucketByPrefix has the bucket of each kind by the prefix of its PKs.
+var bucketByPrefix = map[string]string{
 	binding.Join(engine.BindingKind):       bindingsBucket,
 	binding.Join(engine.AuthorizationKind): authorizationsBucket,
 	binding.Join(engine.IdentityKind):      holdersBucket,
@@ -41,7 +41,7 @@ var buckets = map[string]string{
 
 // bucketOf returns the bucket for the rows of a PK, and the part of the PK that is in its keys.
 func bucketOf(pk string) (bucket, inBucket string) {
-	for prefix, bucket := range buckets {
+	for prefix, bucket := range bucketByPrefix {
 		if rest, ok := strings.CutPrefix(pk, prefix); ok {
 			return bucket, rest
 		}
