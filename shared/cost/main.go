@@ -30,10 +30,10 @@ and a credential make are counted by tests:
 (one read and two writes, however many bindings the table has),
 [credential_test.go](../shared/binding/credential_test.go), and design.md, "Refresh on demand" (one
 call to the table and one to the vault). How long a function runs (%v s a credential, %v s a check),
-the length of a log line (%d bytes), of a row with its index entries (%d bytes) and of a sealed token
-(%d bytes) are assumed. Refreshes are not counted. With the envelope vault (design.md, "The envelope
-vault") each of those calls to the vault is one to the table of sealed tokens, and at most one to the
-key service.
+the length of a log line (%d bytes), of a row with its index entries (%d bytes) and of a sealed
+token (%d bytes) are assumed. Refreshes are not counted. With the envelope vault (design.md, "The
+envelope vault") each of those calls to the vault is one to the table of sealed tokens, and at most
+one to the key service.
 `, credentials, credentialTime, checkTime, lineLength, rowLength, sealedLength)
 	for _, c := range bills() {
 		c.write(w)

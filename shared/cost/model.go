@@ -28,8 +28,8 @@ const (
 	rowLength      = 2_000
 )
 
-// A row of the envelope vault has up to three generations. Each read of it may have to unwrap a data
-// key; a process that has unwrapped it already makes fewer calls.
+// A row of the envelope vault has up to three generations. Each read of it may have to unwrap a
+// data key; a process that has unwrapped it already makes fewer calls.
 const sealedLength = 3_000
 
 const gigabyte = 1e9
@@ -102,8 +102,8 @@ func awsSealed(p prices) cloud {
 	})
 }
 
-// alibabaSealed returns the bill of Alibaba Cloud with the envelope vault, whose key is the default
-// key of the account, which costs nothing.
+// alibabaSealed returns the bill of Alibaba Cloud with the envelope vault, whose key is the
+// default key of the account, which costs nothing.
 func alibabaSealed(p prices) cloud {
 	return alibaba(p).sealed(1, []part{
 		{"calls to KMS", each(vaultReads * p.of("10,000 calls to KMS without an instance") / 1e4)},
@@ -147,8 +147,8 @@ func alibaba(p prices) cloud {
 	}}
 }
 
-// peak returns the calls a second to KMS in a day's busiest minute, in which all checks of a run of
-// the schedule are made, and as many credentials as in the mean.
+// peak returns the calls a second to KMS in a day's busiest minute, in which all checks of a run
+// of the schedule are made, and as many credentials as in the mean.
 func peak(bindings float64) float64 {
 	const checksOfRun = float64(checks) / runs
 	const credentialsASecond = float64(credentials) / (days * 24 * 3600)

@@ -27,8 +27,8 @@ const (
 const KeySize = 32
 
 // Wrapper wraps data keys with the keys of a key service, which names them. The first of its keys
-// wraps; all of them unwrap. Its methods may be called at once from many goroutines. No error shows
-// a data key.
+// wraps; all of them unwrap. Its methods may be called at once from many goroutines. No error
+// shows a data key.
 type Wrapper interface {
 	// Current returns the name of the key that wraps.
 	Current() string

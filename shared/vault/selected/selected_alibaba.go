@@ -17,10 +17,10 @@ import (
 	"bindery/shared/vault/kms"
 )
 
-// openNative returns a vault in KMS, in the environment's region, with the credentials of the newest
-// invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the instance
-// BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin with
-// BINDERY_SECRET_PREFIX.
+// openNative returns a vault in KMS, in the environment's region, with the credentials of the
+// newest invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the
+// instance BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin
+// with BINDERY_SECRET_PREFIX.
 func openNative(
 	c config.Config, credentials *alibabacloud.InvocationCredentials,
 ) (vault.Vault, error) {
