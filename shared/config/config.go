@@ -50,8 +50,8 @@ type Config struct {
 	Table string
 	// SecretPrefix begins the name of every secret in the cloud (BINDERY_SECRET_PREFIX).
 	SecretPrefix string
-	// Vaults are the kinds of vaults that have secrets (BINDERY_VAULT): one, or two while secrets move.
-	// New secrets are stored in the first. None is [NativeVault].
+	// Vaults are the kinds of vaults that have secrets (BINDERY_VAULT): one, or two while secrets
+	// move. New secrets are stored in the first. None is [NativeVault].
 	Vaults []string
 	// VaultTable is the name of the table of sealed secrets in the cloud (BINDERY_VAULT_TABLE).
 	VaultTable string

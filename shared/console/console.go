@@ -2,9 +2,9 @@
 // embedded, without a framework or external files. The modules are served without their comments; a
 // test compresses them beforehand.
 //
-// It serves files, and a small JSON configuration in the page, and knows nothing about bindings: the
-// page itself calls the API, with a token that the person's browser obtained and that is never sent
-// here.
+// It serves files, and a small JSON configuration in the page, and knows nothing about bindings:
+// the page itself calls the API, with a token that the person's browser obtained and that is never
+// sent here.
 package console
 
 import (
@@ -66,10 +66,10 @@ type asset struct {
 // versioned is a path with a version before the file's name.
 var versioned = regexp.MustCompile(`^/([0-9a-f]{16})(/[^/]+)$`)
 
-// Handler serves the page at "/" and its files next to it, to GET and HEAD. Every other path is 404.
-// The page names its files with a version before them, so that browsers keep them without asking
-// again; everything else is revalidated each time. A page that was loaded before a deployment gets
-// the present file by its own version too.
+// Handler serves the page at "/" and its files next to it, to GET and HEAD. Every other path is
+// 404. The page names its files with a version before them, so that browsers keep them without
+// asking again; everything else is revalidated each time. A page that was loaded before a
+// deployment gets the present file by its own version too.
 func Handler(o Options) http.Handler {
 	assets, version := load()
 	assets["/"] = o.document(assets, version)
@@ -185,8 +185,8 @@ func read(name string) []byte {
 	return body
 }
 
-// addPacked adds the file in an encoding. The packed file has the hash of what it was made of in its
-// name, so a file that has been edited since is served as it is.
+// addPacked adds the file in an encoding. The packed file has the hash of what it was made of in
+// its name, so a file that has been edited since is served as it is.
 func (a asset) addPacked(coding, name string) {
 	if body, err := fs.ReadFile(embedded, "packed/"+name); err == nil {
 		a.bodies[coding] = body
