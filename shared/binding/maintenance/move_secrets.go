@@ -29,19 +29,20 @@ type MoveSecretsResult struct {
 	Unmoved int    `json:"unmoved"` // counted without Act
 	Read    int    `json:"read"`    // bindings and subscriptions whose secret was looked at
 	Moved   int    `json:"moved"`   // secrets that were moved
-	Failed  int    `json:"failed"`  // table or vault did not answer, or a row is in use: run it again
+	Failed  int    `json:"failed"`  // not moved: run it again
 	Cursor  string `json:"cursor"`  // where to continue, "" at the end
 }
 
 // MoveSecrets moves the secrets that bindings and active subscriptions use. It begins to move for
-// half of [workqueue.RunTimeout], and the cursor says where the next run continues. It can be run again, and
-// several times at once. In a deployment with one vault and one key there is nothing to move.
+// half of [workqueue.RunTimeout], and the cursor says where the next run continues. It can be run
+// again, and several times at once. In a deployment with one vault and one key there is nothing to
+// move.
 //
 // A secret must not be deleted while it moves. Of a binding it isn't: this run has read the row
 // with the secret in use, a sweep deletes it [ledger.OrphanGracePeriod] after it is retired at the
-// earliest, and this run begins no move later than [ledger.CallDeadline]. A subscription is claimed
-// for that reason. Other secrets don't move: a pending one moves once it is in use, and the sweep
-// deletes the others.
+// earliest, and this run begins no move later than [ledger.CallDeadline]. A subscription is
+// claimed for that reason. Other secrets don't move: a pending one moves once it is in use, and
+// the sweep deletes the others.
 func (s *Service) MoveSecrets(
 	ctx context.Context, in MoveSecretsRequest,
 ) (MoveSecretsResult, error) {

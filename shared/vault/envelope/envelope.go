@@ -260,7 +260,7 @@ func (v *Vault) ListUnmoved(ctx context.Context, cursor string) (vault.Page, err
 	})
 }
 
-func (v *Vault) isUnmoved(s sealed) bool { return s.Key != v.keys.wrapper.Current() }
+func (v *Vault) isUnmoved(s sealed) bool { return s.WrappedBy != v.keys.wrapper.Current() }
 
 func (v *Vault) list(
 	ctx context.Context, cursor string, wanted func(record) bool,

@@ -47,14 +47,14 @@ func wrapper(
 	encryptionContext map[string]string,
 ) (envelope.Wrapper, error) {
 	client, err := client(c, credentials)
-	if len(c.WrappingKeys) == 0 {
+	if len(c.Wrapping) == 0 {
 		err = errors.Join(errors.New("BINDERY_WRAPPING_KEYS is not set"), err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return kms.NewWrapper(client, kms.WrapperOptions{
-		Keys: c.WrappingKeys, Context: encryptionContext,
+		Wrapping: c.Wrapping, Context: encryptionContext,
 	}), nil
 }
 
