@@ -150,7 +150,7 @@ cover: ## the tests' coverage, into coverage.out
 	@go tool cover -func=coverage.out | tail -n 1
 
 # One package at a time, so that no benchmark disturbs another. BENCH_TIME is for each. What is above
-# the mark in docs/bench.md stays.
+# the mark in docs/bench.md stays. The picture is docs/growth.svg.
 BENCH_TIME := 500ms
 BENCHED = $(addprefix ./,$(sort $(dir $(shell \
 	grep -rl '^func Benchmark' --include='*_test.go' $(SOURCES)))))
@@ -160,11 +160,15 @@ bench: ## the benchmarks, into docs/bench.md, in under ten minutes
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) -p 1 -timeout 10m \
 		$(TEST_FLAGS) $(BENCHED) >dist/bench.txt || { cat dist/bench.txt; exit 1; }
 	@{ sed '/^<!-- measured -->$$/q' docs/bench.md; \
-		printf '\nMeasured on %s by `make bench`: %s, %s processors, %s, commit %s, load %s.\n' \
-			"$$(date -u +%F)" "$$(go env GOOS)/$$(go env GOARCH)" "$$(getconf _NPROCESSORS_ONLN)" \
+		printf '\nMeasured on %s by `make bench`: %s, %s, %s processors, %s, commit %s, load %s.\n' \
+			"$$(date -u +%F)" "$$(go env GOOS)/$$(go env GOARCH)" \
+			"$$(sed -n 's/^cpu: //p' dist/bench.txt | head -n 1)" "$$(getconf _NPROCESSORS_ONLN)" \
 			"$$(go env GOVERSION)" "$$(git rev-parse --short HEAD)" \
 			"$$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown)"; \
-		printf '\n```text\n'; grep -E '^(pkg|cpu|Benchmark)' dist/bench.txt; printf '```\n'; \
+		printf '\n![What grows](growth.svg)\n'; \
+		go run ./shared/bench docs/growth.svg <dist/bench.txt && \
+		printf '\n### What a month costs\n' && \
+		go run ./shared/cost | sed -n 's/^## \(.*\)/\n\1:\n/p; /^| part/,/^| all but/p'; \
 	} >dist/bench.md && mv dist/bench.md docs/bench.md
 
 screenshots: node_modules/.package-lock.json ## the READMEs' pictures; fails if axe finds a fault in a screen

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// withoutMetrics drops the lines that only a cloud reads, such as those of each run of the schedule.
-// They would soon push the addresses out of the terminal.
+// withoutMetrics drops the lines that only a cloud reads, such as those of each run of the
+// schedule. They would soon push the addresses out of the terminal.
 type withoutMetrics struct{ slog.Handler }
 
 // Handle implements [slog.Handler].

@@ -32,7 +32,8 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 
 // taskJSON is the input of the schedule or of an operator's invocation.
 type taskJSON struct {
-	// Name is "expiry-check" (the default), "subscriptions", "revoke" or "lost-secrets".
+	// Name is "expiry-check" (the default), "subscriptions", "revoke", "lost-secrets" or
+	// "move-secrets".
 	Name     string `json:"name"`
 	Platform string `json:"platform"`
 	Account  string `json:"account"`
@@ -43,8 +44,9 @@ type taskJSON struct {
 
 // Task runs the task that the input names: the check of all records that are due or the work on all
 // subscriptions that are, which the schedules run; or, for an operator who invokes the function,
-// the revocation of every token of one platform, or a report of bindings without a secret and of
-// secrets without a record. Its result is for the operator.
+// the revocation of every token of one platform, a report of bindings without a secret and of
+// secrets without a record, or the move of secrets to another vault or key. Its result is for the
+// operator.
 func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	var task taskJSON
 	if len(input) > 0 {
@@ -60,15 +62,24 @@ func (a *API) Task(ctx context.Context, input json.RawMessage) (any, error) {
 	case "revoke":
 		return a.revoke(ctx, input)
 	case "lost-secrets":
-		return a.lostSecrets(ctx, input)
+		act, cursor, err := confirmedByName(input)
+		if err != nil {
+			return nil, err
+		}
+		return a.maintenance.LostSecrets(ctx, maintenance.LostSecretsRequest{Act: act, Cursor: cursor})
+	case "move-secrets":
+		act, cursor, err := confirmedByName(input)
+		if err != nil {
+			return nil, err
+		}
+		return a.maintenance.MoveSecrets(ctx, maintenance.MoveSecretsRequest{Act: act, Cursor: cursor})
 	}
-	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check, subscriptions, revoke "+
-		"and lost-secrets", task.Name)
+	return nil, fmt.Errorf("no task is called %.40q: there are expiry-check, subscriptions, revoke, "+
+		"lost-secrets and move-secrets", task.Name)
 }
 
-// lostSecrets reports the bindings without a secret and the secrets without a record. With confirm
-// the bindings are checked soon, and the secrets are deleted.
-func (a *API) lostSecrets(ctx context.Context, input json.RawMessage) (any, error) {
+// confirmedByName reads the input of a task that only reports, unless confirm repeats its name.
+func confirmedByName(input json.RawMessage) (act bool, cursor string, err error) {
 	var task struct {
 		Name    string `json:"name"`
 		Confirm string `json:"confirm"`
@@ -77,14 +88,12 @@ func (a *API) lostSecrets(ctx context.Context, input json.RawMessage) (any, erro
 	strict := json.NewDecoder(bytes.NewReader(input))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&task); err != nil {
-		return nil, fmt.Errorf("lost-secrets takes only name, confirm and cursor")
+		return false, "", fmt.Errorf("the task takes only name, confirm and cursor")
 	}
 	if task.Confirm != "" && task.Confirm != task.Name {
-		return nil, fmt.Errorf("confirm must repeat the task's name; nothing was done")
+		return false, "", fmt.Errorf("confirm must repeat the task's name; nothing was done")
 	}
-	return a.maintenance.LostSecrets(ctx, maintenance.LostSecretsRequest{
-		Act: task.Confirm != "", Cursor: task.Cursor,
-	})
+	return task.Confirm != "", task.Cursor, nil
 }
 
 // revoke ends every token of a platform. An unknown field is an error, since a mistyped account

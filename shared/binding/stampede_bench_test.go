@@ -10,9 +10,9 @@ import (
 )
 
 // BenchmarkStampede lets so many callers, in so many processes, ask at once for a credential whose
-// token has expired. The processes have memories of their own and share a table and a vault. Each
-// stampede must make one refresh, which the benchmark asserts; table-calls and vault-calls are those
-// of all processes.
+// token has expired. The processes have memories of their own and share a table and a vault. The
+// benchmark asserts that a stampede makes one refresh; table-calls and vault-calls are those of all
+// processes.
 func BenchmarkStampede(b *testing.B) {
 	for _, processes := range []int{1, 2, 4, 8} {
 		for _, callers := range []int{1, 10, 100, 1000} {

@@ -50,14 +50,14 @@ type Config struct {
 	Table string
 	// SecretPrefix begins the name of every secret in the cloud (BINDERY_SECRET_PREFIX).
 	SecretPrefix string
-	// Vaults are the kinds of vaults that have secrets (BINDERY_VAULT): one, or two while secrets move.
-	// New secrets are stored in the first. None is [NativeVault].
+	// Vaults are the kinds of vaults that have secrets (BINDERY_VAULT): one, or two while secrets
+	// move. New secrets are stored in the first. None is [NativeVault].
 	Vaults []string
 	// VaultTable is the name of the table of sealed secrets in the cloud (BINDERY_VAULT_TABLE).
 	VaultTable string
-	// WrappingKeys are the keys of the cloud's key service that wrap the data keys of the envelope
-	// vault (BINDERY_WRAPPING_KEYS). The first wraps, all unwrap.
-	WrappingKeys []string
+	// Wrapping has the names of the keys of the cloud's key service that wrap the data keys of the
+	// envelope vault (BINDERY_WRAPPING_KEYS). The first wraps, all unwrap.
+	Wrapping []string
 	// OAuthApps is the vault name of the OAuth apps (BINDERY_OAUTH_APPS), on a laptop the path of
 	// a file with the same JSON: {platform: {clientId, clientSecrets: [newest, …]}}. Empty: no
 	// platform can be bound by OAuth.
@@ -111,8 +111,8 @@ type OIDC struct {
 	ClientID string
 }
 
-// Alibaba says which of an account's instances hold the table and the secrets, and at which origins
-// the cloud's services are called.
+// Alibaba says which of an account's instances hold the table and the secrets, and at which
+// origins the cloud's services are called.
 type Alibaba struct {
 	// TablestoreInstance is the name of the Tablestore instance (BINDERY_TABLESTORE_INSTANCE).
 	TablestoreInstance string

@@ -107,7 +107,7 @@ func TestVaultsAndTheirKeys(t *testing.T) {
 			t.Errorf("%s is read as %s, want %s", value, got, want)
 		}
 	}
-	keys := mustRead(t, "BINDERY_WRAPPING_KEYS", "arn:aws:kms:eu-1:1:key/a-1, key-2").WrappingKeys
+	keys := mustRead(t, "BINDERY_WRAPPING_KEYS", "arn:aws:kms:eu-1:1:key/a-1, key-2").Wrapping
 	if want := []string{"arn:aws:kms:eu-1:1:key/a-1", "key-2"}; !slices.Equal(keys, want) {
 		t.Errorf("the keys are %q, want %q", keys, want)
 	}

@@ -199,11 +199,11 @@ func vaults(c *Config, value string) error {
 // wrappingKeys accepts names of keys. An alias may point at another key tomorrow, and a row names
 // the key that its data key needs.
 func wrappingKeys(c *Config, value string) error {
-	c.WrappingKeys = list(value)
-	if len(c.WrappingKeys) == 0 {
+	c.Wrapping = list(value)
+	if len(c.Wrapping) == 0 {
 		return errors.New("lists nothing")
 	}
-	for _, key := range c.WrappingKeys {
+	for _, key := range c.Wrapping {
 		if !only(key, signs+":/_.-") || strings.Contains(key, "alias/") {
 			return errors.New("holds something other than the ids or ARNs of keys, which aliases are not")
 		}

@@ -1,10 +1,10 @@
 // Package console is the web page where a person binds platforms: plain HTML, CSS and ES modules,
-// embedded, without a framework or external files. The modules are served as they are; a test
-// compresses them beforehand.
+// embedded, without a framework or external files. The modules are served without their comments; a
+// test compresses them beforehand.
 //
-// It serves files, and a small JSON configuration in the page, and knows nothing about bindings: the
-// page itself calls the API, with a token that the person's browser obtained and that is never sent
-// here.
+// It serves files, and a small JSON configuration in the page, and knows nothing about bindings:
+// the page itself calls the API, with a token that the person's browser obtained and that is never
+// sent here.
 package console
 
 import (
@@ -66,10 +66,10 @@ type asset struct {
 // versioned is a path with a version before the file's name.
 var versioned = regexp.MustCompile(`^/([0-9a-f]{16})(/[^/]+)$`)
 
-// Handler serves the page at "/" and its files next to it, to GET and HEAD. Every other path is 404.
-// The page names its files with a version before them, so that browsers keep them without asking
-// again; everything else is revalidated each time. A page that was loaded before a deployment gets
-// the present file by its own version too.
+// Handler serves the page at "/" and its files next to it, to GET and HEAD. Every other path is
+// 404. The page names its files with a version before them, so that browsers keep them without
+// asking again; everything else is revalidated each time. A page that was loaded before a
+// deployment gets the present file by its own version too.
 func Handler(o Options) http.Handler {
 	assets, version := load()
 	assets["/"] = o.document(assets, version)
@@ -151,7 +151,11 @@ func load() (assets map[string]asset, version string) {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		a := newAsset(name, read("page/"+name))
+		body := read("page/" + name)
+		if path.Ext(name) == ".js" {
+			body = withoutComments(body)
+		}
+		a := newAsset(name, body)
 		if name != "index.html" {
 			a.addPacked("br", name+"."+a.etag+".br")
 			a.addPacked("gzip", name+"."+a.etag+".gz")
@@ -162,6 +166,17 @@ func load() (assets map[string]asset, version string) {
 	return assets, hex.EncodeToString(all.Sum(nil))[:16]
 }
 
+// withoutComments drops the lines of a module that are only a comment, a seventh of what is sent.
+func withoutComments(module []byte) []byte {
+	var code bytes.Buffer
+	for line := range bytes.Lines(module) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+			code.Write(line)
+		}
+	}
+	return code.Bytes()
+}
+
 func read(name string) []byte {
 	body, err := fs.ReadFile(embedded, name)
 	if err != nil {
@@ -170,8 +185,8 @@ func read(name string) []byte {
 	return body
 }
 
-// addPacked adds the file in an encoding. The packed file has the hash of what it was made of in its
-// name, so a file that has been edited since is served as it is.
+// addPacked adds the file in an encoding. The packed file has the hash of what it was made of in
+// its name, so a file that has been edited since is served as it is.
 func (a asset) addPacked(coding, name string) {
 	if body, err := fs.ReadFile(embedded, "packed/"+name); err == nil {
 		a.bodies[coding] = body

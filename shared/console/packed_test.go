@@ -33,7 +33,7 @@ const command = "go test ./shared/console -run TestThePacked -update"
 // TestThePackedFilesAreThePage writes the files of the folder packed with -update.
 func TestThePackedFilesAreThePage(t *testing.T) {
 	want := map[string]bool{}
-	for name, body := range files(t) {
+	for name, body := range served(t) {
 		if name == "index.html" { // its addresses and the configuration are filled in later
 			continue
 		}
@@ -103,7 +103,7 @@ func pack(t *testing.T, end, body string) []byte {
 // Go's client asks for gzip by itself, and hides it, unless a request names an encoding.
 func TestFilesAreCompressedForClientsThatAcceptIt(t *testing.T) {
 	plain, _ := ask(t, options(), http.MethodGet, "/main.js", "Accept-Encoding", "identity")
-	want := files(t)["main.js"]
+	want := served(t)["main.js"]
 	etags := map[string]string{"": plain.Header.Get("ETag")}
 	for accept, coding := range map[string]string{
 		"gzip": "gzip", "gzip, deflate, br, zstd": "br", "br;q=1.0, GZIP;q=0.5": "br",
@@ -151,7 +151,7 @@ func TestFilesAreCompressedForClientsThatAcceptIt(t *testing.T) {
 
 func TestThePageIsLight(t *testing.T) {
 	total := 0
-	for name := range files(t) {
+	for name := range served(t) {
 		if name == "text-en.js" { // a browser loads one language: the longer is counted
 			continue
 		}

@@ -23,6 +23,12 @@ func TestAMonthIsTheSumOfItsCountedCalls(t *testing.T) {
 		{aws(awsPrices), "time of the functions", 1_000_000, 69.825},
 		{aws(awsPrices), "logs", 1_000_000, 46},
 		{aws(awsPrices), "alarms and metrics", 1_000_000, 14.1},
+		{awsSealed(awsPrices), "key", 1_000_000, 1},
+		{awsSealed(awsPrices), "calls to KMS", 10_000, 2.7},
+		{awsSealed(awsPrices), "sealed tokens", 1_000_000, 11.25 + 0.75},
+		{awsSealed(awsPrices), "table: writes", 1_000_000, 150},
+		{alibabaSealed(alibabaPrices), "calls to KMS", 10_000, 7.65},
+		{alibabaSealed(alibabaPrices), "table: writes", 1_000_000, 50.4},
 		{alibaba(alibabaPrices), "secrets, with the KMS instances", 100, 135.9 + 15 + 39},
 		{alibaba(alibabaPrices), "secrets, with the KMS instances", 100_001, 271.8 + 300 + 39_000.39},
 		{alibaba(alibabaPrices), "table: writes", 1_000_000, 50.4},
@@ -45,13 +51,21 @@ func TestAMonthIsTheSumOfItsCountedCalls(t *testing.T) {
 }
 
 func TestTheTotalHasEveryPart(t *testing.T) {
-	for _, c := range []cloud{aws(awsPrices), alibaba(alibabaPrices)} {
+	for _, c := range bills() {
 		sum := 0.0
 		for _, p := range c.parts {
 			sum += p.cost(1000)
 		}
 		if got := c.total(1000); math.Abs(got-sum) > 1e-9 {
 			t.Errorf("%s: got %v, want %v", c.name, got, sum)
+		}
+	}
+}
+
+func TestAHundredThousandBindingsCostLessThanAHundredDollarsWithTheEnvelopeVault(t *testing.T) {
+	for _, c := range []cloud{awsSealed(awsPrices), alibabaSealed(alibabaPrices)} {
+		if got := c.total(100_000); got >= 100 {
+			t.Errorf("%s: $%.2f a month", c.name, got)
 		}
 	}
 }

@@ -28,6 +28,10 @@ const (
 	rowLength      = 2_000
 )
 
+// A row of the envelope vault has up to three generations. Each read of it may have to unwrap a
+// data key; a process that has unwrapped it already makes fewer calls.
+const sealedLength = 3_000
+
 const gigabyte = 1e9
 
 // part is a part of the bill.
@@ -36,7 +40,8 @@ type part struct {
 	cost func(bindings float64) float64
 }
 
-// cloud is the bill of a cloud. Its first part is the secrets.
+// cloud is the bill of a cloud. Its first part is the secrets. The prices are those that another
+// bill before it doesn't list.
 type cloud struct {
 	name   string
 	prices []price
@@ -87,6 +92,31 @@ func aws(p prices) cloud {
 	}}
 }
 
+// awsSealed returns the bill of AWS with the envelope vault.
+func awsSealed(p prices) cloud {
+	return aws(p).sealed(2, []part{
+		{"key", fixed(p.of("key of KMS, a month"))},
+		{"calls to KMS", each(vaultReads * p.of("10,000 calls to KMS") / 1e4)},
+		{"sealed tokens", each(vaultReads*p.of("million reads of DynamoDB")/1e6 +
+			sealedLength/gigabyte*p.of("GB in DynamoDB, a month"))},
+	})
+}
+
+// alibabaSealed returns the bill of Alibaba Cloud with the envelope vault, whose key is the
+// default key of the account, which costs nothing.
+func alibabaSealed(p prices) cloud {
+	return alibaba(p).sealed(1, []part{
+		{"calls to KMS", each(vaultReads * p.of("10,000 calls to KMS without an instance") / 1e4)},
+		{"sealed tokens", each(vaultReads*p.of("million reads of Tablestore")/1e6 +
+			sealedLength/gigabyte*p.of("GB in Tablestore, a month"))},
+	})
+}
+
+// sealed returns the bill with other parts in place of the first ones, which are of the secrets.
+func (c cloud) sealed(first int, parts []part) cloud {
+	return cloud{c.name + " with the envelope vault", nil, append(parts, c.parts[first:]...)}
+}
+
 // alibaba returns the bill of Alibaba Cloud. A write of a record is three of Tablestore: the row
 // and two in its index. Behind the router each request is two invocations.
 func alibaba(p prices) cloud {
@@ -117,8 +147,8 @@ func alibaba(p prices) cloud {
 	}}
 }
 
-// peak returns the calls a second to KMS in a day's busiest minute, in which all checks of a run of
-// the schedule are made, and as many credentials as in the mean.
+// peak returns the calls a second to KMS in a day's busiest minute, in which all checks of a run
+// of the schedule are made, and as many credentials as in the mean.
 func peak(bindings float64) float64 {
 	const checksOfRun = float64(checks) / runs
 	const credentialsASecond = float64(credentials) / (days * 24 * 3600)

@@ -28,6 +28,8 @@ const (
 var awsPrices = prices{
 	{"secret, a month", 0.40, memory},
 	{"10,000 calls to Secrets Manager", 0.05, memory},
+	{"key of KMS, a month", 1, memory},
+	{"10,000 calls to KMS", 0.03, memory},
 	{"million reads of DynamoDB", 0.125, memory},
 	{"million writes of DynamoDB", 0.625, memory},
 	{"GB in DynamoDB, a month", 0.25, memory},
@@ -44,6 +46,7 @@ var alibabaPrices = prices{
 	{"key, a day", 0.03, vendor2024},
 	{"secret, a day", 0.013, vendor2024},
 	{"call a second to KMS in the day's busiest minute, a day", 0.5, vendor2024},
+	{"10,000 calls to KMS without an instance", 0.085, memory},
 	{"million reads of Tablestore", 0.14, memory},
 	{"million writes of Tablestore", 0.28, memory},
 	{"GB in Tablestore, a month", 0.15, memory},

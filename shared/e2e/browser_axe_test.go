@@ -57,8 +57,8 @@ const wideElements = `document.documentElement.scrollWidth <= innerWidth ? "" :
 		one.tagName).join(" ")`
 
 // check looks at a screen in every width, at each second one in the dark scheme. The other language
-// has the other scheme there. Behind an open dialog nothing can be reached, so axe looks only at it,
-// at the two widths in which it differs.
+// has the other scheme there. Behind an open dialog nothing can be reached, so axe looks only at
+// it, at the two widths in which it differs.
 func (a *axe) check(screen, language string) {
 	a.t.Helper()
 	if a.text("typeof axe") == "undefined" {

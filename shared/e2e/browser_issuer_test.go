@@ -117,7 +117,8 @@ func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, `<!doctype html><title>Sign in</title><link rel="icon" href="data:,">
 			<form method="post"><button id="be-ann" name="user" value="ann">ann</button>
-			<button id="be-bob" name="user" value="bob">bob</button></form>`)
+			<button id="be-bob" name="user" value="bob">bob</button>
+			<button id="be-reader" name="user" value="reader">reader</button></form>`)
 		return
 	}
 	http.Redirect(w, r, i.console+"/?"+back.Encode(), http.StatusSeeOther)
@@ -144,8 +145,12 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// access returns an access token. Every user belongs to the account acme.
+// access returns an access token. Every user belongs to the account acme, and the reader may only
+// read.
 func (i *issuer) access(user, scope string) (string, error) {
+	if user == "reader" {
+		scope = "bindery.read"
+	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: i.key}, nil)
 	if err != nil {
 		return "", err

@@ -95,8 +95,8 @@ func revokeSample(c *laptopClient, token string) {
 	testkit.Want(c.t, "revoked", c.send(r).status, http.StatusNoContent)
 }
 
-// createGitLabToken follows the open form's link to the page that creates a token, creates one there
-// as it is filled in, and binds with it.
+// createGitLabToken follows the open form's link to the page that creates a token, creates one
+// there as it is filled in, and binds with it.
 func createGitLabToken(b *tab, platforms string) {
 	b.t.Helper()
 	b.fill("#field-address", platforms+"/gitlab")

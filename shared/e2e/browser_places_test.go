@@ -92,8 +92,8 @@ func TestBrowserFindsTheBrokenBindingInTheOverview(t *testing.T) {
 	}
 }
 
-// many serves the page at an address, and an account with thousands of instances, two bindings each,
-// a hundred a page.
+// many serves the page at an address, and an account with thousands of instances, two bindings
+// each, a hundred a page.
 func many(url string, instances int) http.Handler {
 	mux := http.NewServeMux()
 	of := func(i int) object {

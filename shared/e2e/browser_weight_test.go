@@ -23,9 +23,9 @@ const usableAt = `new MutationObserver((_, observer) => {
 	window.usableAt = Math.round(performance.now());
 }).observe(document, { attributes: true, childList: true, subtree: true })`
 
-// TestBrowserLoadsThePageQuickly measures a first and a second visit over a line of 1.6 Mbit/s whose
-// round trips take 150 ms: by HTTP/2 as the clouds serve it, and by HTTP/1.1 as a laptop does. It
-// asserts the bytes; the time, which depends on the machine, is only logged.
+// TestBrowserLoadsThePageQuickly measures a first and a second visit over a line of 1.6 Mbit/s
+// whose round trips take 150 ms: by HTTP/2 as the clouds serve it, and by HTTP/1.1 as a laptop
+// does. It asserts the bytes; the time, which depends on the machine, is only logged.
 func TestBrowserLoadsThePageQuickly(t *testing.T) {
 	for protocol, scheme := range map[string]string{"h2": "https", "http/1.1": "http"} {
 		t.Run(protocol, func(t *testing.T) {

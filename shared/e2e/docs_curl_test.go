@@ -81,7 +81,8 @@ func startLaptopProcess(t *testing.T, settings ...string) (own, sandbox string) 
 }
 
 // TestDocsCurlWorksAsPasted runs every block of each README that has curl in it in one shell, with
-// only the ports changed, and compares each reply with the block of JSON after it. Then the samples are as they were.
+// only the ports changed, and compares each reply with the block of JSON after it. Then the samples
+// are as they were.
 func TestDocsCurlWorksAsPasted(t *testing.T) {
 	testkit.Program(t, "curl")
 	for _, name := range readmes {

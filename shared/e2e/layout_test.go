@@ -51,6 +51,7 @@ var importRules = []importRule{
 	}},
 
 	{"shared/timing", nil},
+	{"shared/bench", nil},
 	{"shared/cost", nil},
 	{"shared/secret", nil},
 	{"shared/problem", nil},
@@ -63,7 +64,7 @@ var importRules = []importRule{
 	{"shared/sandbox", []string{"shared/sandbox/*"}},
 	{"shared/sandbox/git", nil},
 	{"shared/sandbox/page", nil},
-	{"shared/sandbox/platform", []string{"shared/sandbox/git"}},
+	{"shared/sandbox/platform", []string{"shared/sandbox/git", "shared/sandbox/page"}},
 	{"shared/sandbox/oauth", []string{
 		"shared/sandbox/git", "shared/sandbox/page", "shared/sandbox/platform",
 	}},

@@ -18,7 +18,10 @@ func TestAProblemSpeaksToPeopleInTheirWords(t *testing.T) {
 			New(PermissionMissing).With("missing", "组织部门：只读, 标签：只读"),
 			"组织部门：只读, 标签：只读", "Organization departments: read, Tags: read",
 		},
-		{New(PermissionNotProvable).With("permission", "Webhook：读写"), "Webhook：读写", "Webhooks: read and write"},
+		{
+			New(PermissionNotProvable).With("permission", "Webhook：读写"),
+			"Webhook：读写", "Webhooks: read and write",
+		},
 	} {
 		for lang, want := range map[Language]string{Chinese: c.zh, English: c.en} {
 			if got := c.p.In(lang).Detail; !strings.Contains(got, want) {

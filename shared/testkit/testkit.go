@@ -1,6 +1,6 @@
 // Package testkit holds what the tests of several packages share: a [Clock] that only a test moves,
-// a [Log] that is read back, expectations that report got and want, and [Missing] for what the machine
-// lacks. Only tests import it.
+// a [Log] that is read back, expectations that report got and want, and [Missing] for what the
+// machine lacks. Only tests import it.
 package testkit
 
 import (

@@ -145,7 +145,14 @@ type Hook = func(ctx context.Context, call string) (done func(), err error)
 
 // WithBeforeCall returns a vault that calls h before every call to v. Package ledger uses it for
 // its limit of 2 minutes, and its tests for counters and crashes.
-func WithBeforeCall(v Vault, h Hook) Vault { return hooked{v, h} }
+//
+// It is a [Mover] if v is.
+func WithBeforeCall(v Vault, h Hook) Vault {
+	if mover, ok := v.(Mover); ok {
+		return hookedMover{hooked{v, h}, mover}
+	}
+	return hooked{v, h}
+}
 
 type hooked struct {
 	vault Vault
@@ -195,6 +202,29 @@ func (v hooked) List(ctx context.Context, cursor string) (Page, error) {
 	}
 	defer ended(done)
 	return v.vault.List(ctx, cursor)
+}
+
+type hookedMover struct {
+	hooked
+	mover Mover
+}
+
+func (v hookedMover) Move(ctx context.Context, name SecretName, used int) (bool, error) {
+	done, err := v.hook(ctx, "Move")
+	if err != nil {
+		return false, err
+	}
+	defer ended(done)
+	return v.mover.Move(ctx, name, used)
+}
+
+func (v hookedMover) ListUnmoved(ctx context.Context, cursor string) (Page, error) {
+	done, err := v.hook(ctx, "ListUnmoved")
+	if err != nil {
+		return Page{}, err
+	}
+	defer ended(done)
+	return v.mover.ListUnmoved(ctx, cursor)
 }
 
 func ended(done func()) {

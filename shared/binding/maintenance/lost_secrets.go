@@ -72,7 +72,9 @@ func (s *Service) LostSecrets(
 		if at, ok := strings.CutPrefix(out.Cursor, vaultCursor); ok {
 			return s.findOrphans(ctx, out, at, began)
 		}
-		looks, next, err := s.lookForSecrets(ctx, in.Act, out.Cursor)
+		looks, next, err := s.forEachSecret(ctx, out.Cursor,
+			func(rec binding.Record) secretLook { return s.lookForToken(ctx, in.Act, rec) },
+			func(sub binding.Subscription) secretLook { return s.lookForWebhookSecret(ctx, in.Act, sub) })
 		if errors.Is(err, table.ErrCursor) {
 			return out, ledger.BadCursor()
 		}
@@ -80,7 +82,7 @@ func (s *Service) LostSecrets(
 			return out, err
 		}
 		out.count(looks)
-		out.Cursor = next
+		out.Cursor = cmp.Or(next, vaultCursor)
 		if s.ledger.Now().Sub(began) > workqueue.RunTimeout/2 || ctx.Err() != nil {
 			return out, nil
 		}
@@ -89,8 +91,8 @@ func (s *Service) LostSecrets(
 
 // secretLook is what a look for the secret of a record has found.
 type secretLook struct {
-	name            string // of the record
-	missing, failed bool
+	name                   string // of the record
+	missing, moved, failed bool
 }
 
 func (out *LostSecretsResult) count(looks []secretLook) {
@@ -104,35 +106,32 @@ func (out *LostSecretsResult) count(looks []secretLook) {
 	}
 }
 
-// lookForSecrets looks for the secrets of a page of bindings or, with a cursor of theirs, of
-// subscriptions, and returns the cursor to continue with.
-func (s *Service) lookForSecrets(
-	ctx context.Context, act bool, cursor string,
+// forEachSecret calls one of two functions for the secret of each binding or, with a cursor of
+// theirs, active subscription of a page. It returns the cursor to continue with, "" at the end.
+func (s *Service) forEachSecret(
+	ctx context.Context, cursor string,
+	token func(binding.Record) secretLook, webhook func(binding.Subscription) secretLook,
 ) (looks []secretLook, next string, err error) {
 	if at, ok := strings.CutPrefix(cursor, subscriptionsCursor); ok {
 		page, err := s.ledger.Table.AllSubscriptions(ctx, at, ledger.PageSize)
 		if err != nil {
 			return nil, "", ledger.Unavailable("listing all subscriptions", err)
 		}
-		if next = vaultCursor; page.Cursor != "" {
+		if page.Cursor != "" {
 			next = subscriptionsCursor + page.Cursor
 		}
 		// The secret of another stage need not be there yet, or any more.
 		active := slices.DeleteFunc(page.Items, func(sub binding.Subscription) bool {
 			return sub.Stage != binding.SubscriptionActive
 		})
-		return lookForEach(active, func(sub binding.Subscription) secretLook {
-			return s.lookForWebhookSecret(ctx, act, sub)
-		}), next, nil
+		return lookForEach(active, webhook), next, nil
 	}
 	page, err := s.ledger.Table.AllBindings(ctx, cursor, ledger.PageSize)
 	if err != nil {
 		return nil, "", ledger.Unavailable("listing all bindings", err)
 	}
 	bound := slices.DeleteFunc(page.Items, func(rec binding.Record) bool { return !rec.Bound() })
-	return lookForEach(bound, func(rec binding.Record) secretLook {
-		return s.lookForToken(ctx, act, rec)
-	}), cmp.Or(page.Cursor, subscriptionsCursor), nil
+	return lookForEach(bound, token), cmp.Or(page.Cursor, subscriptionsCursor), nil
 }
 
 // lookForEach calls look for several records at once.

@@ -125,7 +125,7 @@ export class Api {
         signal: AbortSignal.any([AbortSignal.timeout(callTimeout), signal].filter(Boolean)),
       });
     } catch (error) {
-      if (signal?.aborted) throw pageFailure("stopped");
+      if (signal?.aborted) throw new Failure({ code: "stopped" });
       throw pageFailure(error.name === "TimeoutError" ? "no_answer" : "no_connection");
     }
   }

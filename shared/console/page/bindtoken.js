@@ -103,9 +103,13 @@ function formOf(description, controls, needed) {
       needed,
       h("p", null, tokenPage(description, controls)),
       h("p", { class: "fine" }, t(`note.${platform}`))),
-    controls.map((c) => [field(c, t(`${platform}.${c.name}`), {
-      hint: t(`${platform}.${c.name}.hint`), optional: !c.required,
-    }), c.name === "address" && portNote(c)]),
+    controls.map((c) => {
+      const node = field(c, t(`${platform}.${c.name}`), {
+        hint: t(`${platform}.${c.name}.hint`), optional: !c.required,
+      });
+      if (c.name === "address") node.append(portNote(c));
+      return node;
+    }),
   ];
 }
 

@@ -34,8 +34,8 @@ const problems = [
 ];
 
 // takeFragment removes the fragment from the address unless it names a place, stores the result of an
-// authorization that it holds, and returns whether it held one. It ignores a value that isn't of its form and a problem
-// that the page has no texts for. A stored confirmation code is not replaced by a problem of the
+// authorization that it holds, and returns whether it held one. It ignores a value that isn't of its
+// form and a problem that the page has no texts for. A stored confirmation code is not replaced by a problem of the
 // same authorization: a person who goes back returns from the platform a second time, which is
 // refused, but the first result still counts.
 export function takeFragment() {

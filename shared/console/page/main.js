@@ -79,7 +79,7 @@ class App {
         this.overview.forget();
         this.failure = null;
       } catch (failure) {
-        if (load === this.#loads) this.#failed(failure);
+        if (load === this.#loads) this.showFailure(failure);
         return;
       }
       await this.show();
@@ -134,7 +134,7 @@ class App {
         this.failure = null;
         this.draw();
       } catch (failure) {
-        if (asked === this.#asked) this.#failed(failure);
+        if (asked === this.#asked) this.showFailure(failure);
       }
     });
   }
@@ -190,11 +190,12 @@ class App {
     }
   }
 
-  // #failed shows why nothing could be read. What the page shows already stays.
-  #failed(error) {
+  // showFailure shows why nothing could be read. What the page shows already stays.
+  showFailure(error) {
     const failure = failureOf(error);
     if (!this.bindings.length) this.fail(failure);
-    else this.note("", "bad", problemText(failure.problem), nextButton(this, failure));
+    else this.note("", "bad", problemText(failure.problem),
+      failure.problem.status === 401 && nextButton(this, failure));
   }
 
   fail(failure) {

@@ -27,7 +27,7 @@ export async function repositories(app, platform) {
     try {
       return await call();
     } catch (failure) {
-      throw failure.missing ? pageFailure("no_repositories") : failure;
+      throw failure.missing ? pageFailure("not_yet") : failure;
     }
   }
 

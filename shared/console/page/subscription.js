@@ -172,7 +172,7 @@ function eventList(look, path) {
     place.node.setAttribute("aria-live", "polite");
     place.node.append(eventText(event));
     return h("li", { "data-state": event.state }, place.node,
-      event.state !== "ignored" && h("button", {
+      look.write && event.state !== "ignored" && h("button", {
         type: "button", class: "quiet", id: `replay-${event.delivery}`,
         "aria-label": t("replay.label", { number: event.delivery }),
         onclick: () => replay(event, place),

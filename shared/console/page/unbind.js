@@ -42,9 +42,10 @@ export function unbind(app, platform, draft) {
       who,
       // On GitLab only, the person revokes the token; the texts say what happens
       // on the others.
-      has(`unbind.${platform}`)
-        ? h("p", { class: "fine" }, t(`unbind.${platform}`))
-        : h("label", { class: "tick", for: "revoke" }, revoke, t("unbind.revoke")),
+      platform === "gitlab"
+        ? h("label", { class: "tick", for: "revoke" }, revoke, t("unbind.revoke"))
+        : h("p", { class: "fine" }, t(platform === "github" ? "unbind.github" : "unbind.by_hand",
+          { platform: name })),
     ],
     submit: t("unbind"),
     danger: true,
@@ -93,6 +94,10 @@ export async function check(app, platform) {
       app.checks = false;
       app.draw();
       app.note(platform, "plain", t("check.missing"));
+      return;
+    }
+    if (failure.problem?.status === 401) {
+      app.showFailure(failure);
       return;
     }
     await app.reload();

@@ -112,8 +112,8 @@ func New(env *platform.Env) *Server {
 // Name returns the platform's name.
 func (s *Server) Name() platform.Name { return platform.Codeup }
 
-// Serves reports whether a path is one of the API, of git or of the page. It includes the git paths of the
-// other platforms, which therefore come first.
+// Serves reports whether a path is one of the API, of git or of the page. It includes the git paths
+// of the other platforms, which therefore come first.
 func (s *Server) Serves(path string) bool {
 	return strings.HasPrefix(path, "/oapi/") || path == tokenPath || git.IsPath(path)
 }

@@ -152,7 +152,7 @@ func prepare(db *bbolt.DB) error {
 	err := db.View(func(tx *bbolt.Tx) error {
 		first, _ := tx.Cursor().First()
 		meta := tx.Bucket([]byte(metaBucket))
-		complete = !slices.ContainsFunc(buckets(), func(name string) bool {
+		complete = !slices.ContainsFunc(allBuckets(), func(name string) bool {
 			return tx.Bucket([]byte(name)) == nil
 		})
 		switch {
@@ -174,8 +174,8 @@ func prepare(db *bbolt.DB) error {
 	return nil
 }
 
-// buckets are all of the file's but meta.
-func buckets() []string {
+// allBuckets are all of the file's but meta.
+func allBuckets() []string {
 	return []string{
 		bindingsBucket, notesBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
 		subscriptionsBucket, dueSubscriptionsBucket, subscribedBucket, sourceBucket, headsBucket,
@@ -184,7 +184,7 @@ func buckets() []string {
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
-	for _, name := range buckets() {
+	for _, name := range allBuckets() {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}

@@ -27,21 +27,38 @@ func boundRecord() binding.Record {
 	}
 }
 
+// reader saves the row of a binding and returns a func that reads it.
+func reader(t testing.TB) func() {
+	t.Helper()
+	rows, err := Open(filepath.Join(t.TempDir(), "bindery.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rows.Close() })
+	rec, err := rows.SaveBinding(t.Context(), boundRecord())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if _, err := rows.Binding(t.Context(), rec.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestARowIsReadOnce: to look for unknown fields in every part of a row takes twice as many.
+func TestARowIsReadOnce(t *testing.T) {
+	const most = 100
+	if got := testing.AllocsPerRun(100, reader(t)); got > most {
+		t.Errorf("%v allocations, want at most %d", got, most)
+	}
+}
+
 // BenchmarkBinding reads the row of a binding.
 func BenchmarkBinding(b *testing.B) {
-	rows, err := Open(filepath.Join(b.TempDir(), "bindery.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = rows.Close() }()
-	rec, err := rows.SaveBinding(b.Context(), boundRecord())
-	if err != nil {
-		b.Fatal(err)
-	}
+	read := reader(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := rows.Binding(b.Context(), rec.Key); err != nil {
-			b.Fatal(err)
-		}
+		read()
 	}
 }

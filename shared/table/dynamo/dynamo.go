@@ -4,9 +4,9 @@
 // # Attributes
 //
 // The table has the keys pk and sk, both text. Each row has its record as JSON in the attribute
-// record. Bindings, authorizations, subscriptions and their entries have version, text, and format,
-// a number; identity entries have at. Attributes that this version does not know are kept when it
-// saves a row.
+// record. Bindings, authorizations, subscriptions and their entries have version, text, and
+// format, a number; identity entries have at. Attributes that this version does not know are kept
+// when it saves a row.
 //
 // Rows that come due have two more attributes, which other rows lack: dueShard, a number, and
 // dueAt, the time in a fixed width followed by pk and sk. The index "due" has them as its keys, so
@@ -23,8 +23,8 @@
 // # Rights
 //
 // The calls need GetItem, PutItem, DeleteItem, Query and BatchWriteItem on the table, Query on its
-// index for what is due, and Scan only for the operators' lists of all bindings, authorizations and
-// subscriptions.
+// index for what is due, and Scan only for the operators' lists of all bindings, authorizations
+// and subscriptions.
 package dynamo
 
 import (
@@ -42,14 +42,14 @@ import (
 	"bindery/shared/timing"
 )
 
-// New returns a table that [Create] or the deployment made. It makes no call, so that a start costs
-// no round trip. The client decides how often and for how long it tries a call.
+// New returns a table that [Create] or the deployment made. It makes no call, so that a start
+// costs no round trip. The client decides how often and for how long it tries a call.
 func New(client *dynamodb.Client, tableName string) *engine.Table {
 	return engine.New("dynamodb", NewDriver(client, tableName))
 }
 
-// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those need
-// no index.
+// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those
+// need no index.
 func NewDriver(client *dynamodb.Client, tableName string) engine.Driver {
 	return &driver{client, tableName}
 }
@@ -130,8 +130,8 @@ func (d *driver) Delete(ctx context.Context, key engine.Key, is engine.Condition
 	return err
 }
 
-// Rows of a batch that DynamoDB hands back for lack of throughput are sent again: at most this many
-// tries in all, with a wait that doubles between two of them.
+// Rows of a batch that DynamoDB hands back for lack of throughput are sent again: at most this
+// many tries in all, with a wait that doubles between two of them.
 const (
 	batchTries   = 4
 	batchBackoff = 50 * time.Millisecond

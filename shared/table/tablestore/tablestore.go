@@ -11,17 +11,17 @@
 //
 // Rows that come due have two more columns, which other rows lack: dueShard, a number, and dueAt,
 // the time in a fixed width. A global secondary index, named like the table with "_due" appended,
-// has them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it holds
-// what comes due and nothing else. The service fills it after the write has ended: it lags. Nothing
-// relies on a time-to-live, which an index forbids.
+// has them as its keys before pk and sk. A row that lacks one of them isn't in it, so that it
+// holds what comes due and nothing else. The service fills it after the write has ended: it lags.
+// Nothing relies on a time-to-live, which an index forbids.
 //
 // # Consistency
 //
 // Every read of the table itself is strong; only the index lags. A write carries its condition and
 // its version, and is sent again when no answer came. If the first request was carried out after
-// all, the second fails on the version that the first wrote; then the row is read, which tells this
-// from a conflict: it is a success. A delete leaves nothing that tells: it is a conflict then, and
-// the caller reads again and finds the row gone.
+// all, the second fails on the version that the first wrote; then the row is read, which tells
+// this from a conflict: it is a success. A delete leaves nothing that tells: it is a conflict
+// then, and the caller reads again and finds the row gone.
 //
 // # Limits
 //
@@ -46,14 +46,14 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// New returns a table that [Create] or the deployment made. It makes no call, so that a start costs
-// no round trip.
+// New returns a table that [Create] or the deployment made. It makes no call, so that a start
+// costs no round trip.
 func New(client *Client, tableName string) *engine.Table {
 	return engine.New("tablestore", NewDriver(client, tableName))
 }
 
-// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those need
-// no index.
+// NewDriver returns the calls to a table, for rows that the engine's table does not have. Those
+// need no index.
 func NewDriver(client *Client, tableName string) engine.Driver {
 	return &driver{client, tableName}
 }
@@ -151,8 +151,8 @@ func (d *driver) PutBatch(ctx context.Context, rows []engine.Row) error {
 	})
 }
 
-// checkBatch returns nil if every row of a batch was written. The error is as if the batch were one
-// row.
+// checkBatch returns nil if every row of a batch was written. The error is as if the batch were
+// one row.
 func checkBatch(results []sdk.RowResult, want int) error {
 	if len(results) != want {
 		return fmt.Errorf("%d rows were answered for, want %d", len(results), want)

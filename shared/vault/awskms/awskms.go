@@ -39,8 +39,8 @@ import (
 
 // Options says which keys wrap, and with what.
 type Options struct {
-	// Keys are the ids or ARNs of the keys. The first wraps, all unwrap.
-	Keys []string
+	// Wrapping has the ids or ARNs of the keys. The first wraps, all unwrap.
+	Wrapping []string
 	// Context is the encryption context.
 	Context map[string]string
 }
@@ -67,7 +67,7 @@ func New(cloud aws.Config, o Options) *Wrapper {
 }
 
 // Current returns the name of the key that wraps.
-func (w *Wrapper) Current() string { return w.options.Keys[0] }
+func (w *Wrapper) Current() string { return w.options.Wrapping[0] }
 
 // reply has the fields of both operations' replies that are used here.
 type reply struct {
@@ -96,7 +96,7 @@ func (w *Wrapper) NewDataKey(ctx context.Context) (secret.Text, []byte, error) {
 func (w *Wrapper) Unwrap(
 	ctx context.Context, key string, wrapped []byte,
 ) (secret.Text, error) {
-	if !slices.Contains(w.options.Keys, key) {
+	if !slices.Contains(w.options.Wrapping, key) {
 		return secret.Text{}, fmt.Errorf("the wrapping key %.200q isn't configured", key)
 	}
 	var got reply

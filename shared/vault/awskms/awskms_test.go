@@ -67,7 +67,7 @@ func newFixture(t *testing.T) *fixture {
 }
 
 func (f *fixture) with(keys ...string) *awskms.Wrapper {
-	return awskms.New(f.cloud, awskms.Options{Keys: keys, Context: encryptionContext()})
+	return awskms.New(f.cloud, awskms.Options{Wrapping: keys, Context: encryptionContext()})
 }
 
 func newKey(t *testing.T, w *awskms.Wrapper) (plain secret.Text, wrapped []byte) {
@@ -127,7 +127,7 @@ func TestADataKeyOfAnotherDeploymentIsNotUnwrapped(t *testing.T) {
 	f := newFixture(t)
 	_, wrapped := newKey(t, f.Wrapper)
 	other := awskms.New(f.cloud, awskms.Options{
-		Keys: []string{f.Current()}, Context: map[string]string{"application": "another"},
+		Wrapping: []string{f.Current()}, Context: map[string]string{"application": "another"},
 	})
 	if _, err := other.Unwrap(t.Context(), f.Current(), wrapped); err == nil {
 		t.Error("unwrapped with another encryption context")
@@ -218,7 +218,7 @@ func TestAForeignReplyProvesNothing(t *testing.T) {
 			configuration(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = w.Write([]byte(reply))
 			})),
-			awskms.Options{Keys: []string{"first"}},
+			awskms.Options{Wrapping: []string{"first"}},
 		)
 		_, _, err := w.NewDataKey(t.Context())
 		_, unwrapErr := w.Unwrap(t.Context(), "first", []byte("wrapped"))
@@ -254,7 +254,7 @@ func TestRequestsAreThoseOfTheVendorsClient(t *testing.T) {
 		service.ServeHTTP(w, r)
 	}))
 	vendors := sdk.NewFromConfig(cloud)
-	ours := awskms.New(cloud, awskms.Options{Keys: []string{"first"}, Context: encryptionContext()})
+	ours := awskms.New(cloud, awskms.Options{Wrapping: []string{"first"}, Context: encryptionContext()})
 
 	made, err := vendors.GenerateDataKey(t.Context(), &sdk.GenerateDataKeyInput{
 		KeyId: aws.String("first"), KeySpec: types.DataKeySpecAes256,

@@ -15,7 +15,7 @@ func unanswered(err error) error { return failure{cause: secret.WithoutAddress(e
 // failure is an answer of the service that reports an error, or no answer.
 type failure struct {
 	status              int
-	code, text, request string
+	kind, text, request string
 	cause               error // of a call without an answer
 }
 
@@ -28,10 +28,10 @@ func refusal(response *http.Response, body []byte) error {
 	}
 	_ = json.Unmarshal(body, &reply) // a page of a proxy has no code
 	f := failure{
-		status: response.StatusCode, code: reply.Type[strings.LastIndex(reply.Type, "#")+1:],
+		status: response.StatusCode, kind: reply.Type[strings.LastIndex(reply.Type, "#")+1:],
 		request: response.Header.Get("X-Amzn-Requestid"),
 	}
-	switch f.code {
+	switch f.kind {
 	case "AccessDeniedException", "NotFoundException", "DisabledException",
 		"KMSInvalidStateException", "KeyUnavailableException", "InvalidKeyUsageException":
 		f.text = reply.Message
@@ -43,8 +43,8 @@ func (f failure) Error() string {
 	if f.cause != nil {
 		return "asking KMS: " + f.cause.Error()
 	}
-	text := "KMS answered " + f.code
-	if f.code == "" {
+	text := "KMS answered " + f.kind
+	if f.kind == "" {
 		text = fmt.Sprintf("KMS answered with status %d", f.status)
 	}
 	if f.text != "" {
@@ -61,7 +61,7 @@ func (f failure) Unwrap() error { return f.cause }
 // The vendor's retryer asks for these three.
 
 // ErrorCode returns the service's code.
-func (f failure) ErrorCode() string { return f.code }
+func (f failure) ErrorCode() string { return f.kind }
 
 // HTTPStatusCode returns the answer's status, 0 for none.
 func (f failure) HTTPStatusCode() int { return f.status }

@@ -27,8 +27,8 @@ const (
 const KeySize = 32
 
 // Wrapper wraps data keys with the keys of a key service, which names them. The first of its keys
-// wraps; all of them unwrap. Its methods may be called at once from many goroutines. No error shows
-// a data key.
+// wraps; all of them unwrap. Its methods may be called at once from many goroutines. No error
+// shows a data key.
 type Wrapper interface {
 	// Current returns the name of the key that wraps.
 	Current() string
@@ -44,9 +44,9 @@ type sealed struct {
 	Generation int `json:"generation"`
 	// Owner is whose the value is.
 	Owner string `json:"owner,omitempty"`
-	// Key is the name of the key that has wrapped the data key, and Wrapped that data key.
-	Key     string `json:"key"`
-	Wrapped []byte `json:"wrapped"`
+	// WrappedBy names the key that has wrapped the data key, and Wrapped is that data key.
+	WrappedBy string `json:"wrappedBy"`
+	Wrapped   []byte `json:"wrapped"`
 	// Value is the nonce and the sealed value.
 	Value []byte `json:"value"`
 }
@@ -65,7 +65,7 @@ func (v *Vault) seal(
 		return sealed{}, err
 	}
 	s := sealed{
-		Generation: generation, Owner: v.owner(value), Key: key.wrappedBy, Wrapped: key.wrapped,
+		Generation: generation, Owner: v.owner(value), WrappedBy: key.wrappedBy, Wrapped: key.wrapped,
 	}
 	s.Value = key.aead.Seal(nil, nil, []byte(value.Reveal()), s.associated(name))
 	return s, nil
@@ -74,7 +74,7 @@ func (v *Vault) seal(
 func (v *Vault) open(
 	ctx context.Context, name vault.SecretName, s sealed,
 ) (secret.Text, error) {
-	key, err := v.keys.forOpening(ctx, s.Key, s.Wrapped)
+	key, err := v.keys.forOpening(ctx, s.WrappedBy, s.Wrapped)
 	if err != nil {
 		return secret.Text{}, err
 	}

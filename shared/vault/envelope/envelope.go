@@ -4,18 +4,18 @@
 //
 // # Rows
 //
-// A secret is one row, so that a delete removes all generations at once and a late writer meets the
-// version that it read. The row has the newest [Kept] generations. No reader needs an older one:
-// the next generation is only created from the record's, so a record is at the newest or the one
-// before, and the third is for a caller that read the record before a refresh. A generation that
-// was removed doesn't exist for Get, and is [vault.ErrExists] for Put.
+// A secret is one row, so that a delete removes all generations at once and a late writer meets
+// the version that it read. The row has the newest [Kept] generations. No reader needs an older
+// one: the next generation is only created from the record's, so a record is at the newest or the
+// one before, and the third is for a caller that read the record before a refresh. A generation
+// that was removed doesn't exist for Get, and is [vault.ErrExists] for Put.
 //
 // # Sealing
 //
-// A value is sealed with AES-256-GCM and a random nonce. Its associated data are the secret's name,
-// the generation and the owner that the value names, so that no part of a row opens in another row
-// or generation, or under another owner's name. Each generation names the key that wrapped its data
-// key, and has the wrapped data key with it.
+// A value is sealed with AES-256-GCM and a random nonce. Its associated data are the secret's
+// name, the generation and the owner that the value names, so that no part of a row opens in
+// another row or generation, or under another owner's name. Each generation names the key that
+// wrapped its data key, and has the wrapped data key with it.
 //
 // # Data keys
 //
@@ -25,8 +25,8 @@
 //
 // # Rotation
 //
-// A [Wrapper] wraps with one key and unwraps with several. After a change of the key, rows are read
-// with the key that they name, and [Vault.Move] seals them anew.
+// A [Wrapper] wraps with one key and unwraps with several. After a change of the key, rows are
+// read with the key that they name, and [Vault.Move] seals them anew.
 package envelope
 
 import (
@@ -120,8 +120,11 @@ func (r record) missing(generation int) error {
 
 // with returns the record with one more generation, without those that it no longer keeps.
 func (r record) with(added sealed) record {
-	r.Generations = append(slices.Clone(r.Generations), added)
-	slices.SortFunc(r.Generations, func(a, b sealed) int { return a.Generation - b.Generation })
+	at := len(r.Generations)
+	for at > 0 && r.Generations[at-1].Generation > added.Generation {
+		at--
+	}
+	r.Generations = slices.Insert(slices.Clone(r.Generations), at, added)
 	r.Generations = r.Generations[max(0, len(r.Generations)-Kept):]
 	return r
 }
@@ -214,8 +217,8 @@ func (v *Vault) get(
 	return v.open(ctx, name, stored)
 }
 
-// Delete implements [vault.Vault]. It is one call to the store. Backups of the table may still have
-// the row, sealed.
+// Delete implements [vault.Vault]. It is one call to the store. Backups of the table may still
+// have the row, sealed.
 func (v *Vault) Delete(ctx context.Context, name vault.SecretName) error {
 	if err := vault.Check(name, 1); err != nil {
 		return err
@@ -257,7 +260,7 @@ func (v *Vault) ListUnmoved(ctx context.Context, cursor string) (vault.Page, err
 	})
 }
 
-func (v *Vault) isUnmoved(s sealed) bool { return s.Key != v.keys.wrapper.Current() }
+func (v *Vault) isUnmoved(s sealed) bool { return s.WrappedBy != v.keys.wrapper.Current() }
 
 func (v *Vault) list(
 	ctx context.Context, cursor string, wanted func(record) bool,
@@ -291,8 +294,8 @@ func (v *Vault) list(
 }
 
 // Move implements [vault.Mover]: it seals the generations anew whose data key another key than the
-// current one has wrapped. A secret that doesn't exist has none. It is safe also while the secret is
-// deleted.
+// current one has wrapped. A secret that doesn't exist has none. It is safe also while the secret
+// is deleted.
 func (v *Vault) Move(ctx context.Context, name vault.SecretName, _ int) (bool, error) {
 	moved, err := v.reseal(ctx, name)
 	if err != nil {

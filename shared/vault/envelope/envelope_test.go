@@ -311,7 +311,7 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 		"another's row":        func(_, others string) string { return others },
 		"another generation":   replaced(`n":1`, `n":2`),
 		"another owner":        replaced(`"5"`, `"6"`),
-		"another wrapping key": replaced(`"key":"`, `"key":"0`),
+		"another wrapping key": replaced(`"wrappedBy":"`, `"wrappedBy":"0`),
 		"another value":        replaced(`"value":"`, `"value":"AAAA`),
 		"another data key":     replaced(`"wrapped":"`, `"wrapped":"AAAA`),
 		"no generation":        func(string, string) string { return `{"generations":[]}` },

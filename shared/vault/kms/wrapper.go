@@ -15,8 +15,8 @@ import (
 
 // WrapperOptions says which keys wrap data keys, and with what.
 type WrapperOptions struct {
-	// Keys are the ids of symmetric keys. The first wraps, all unwrap.
-	Keys []string
+	// Wrapping has the ids of symmetric keys. The first wraps, all unwrap.
+	Wrapping []string
 	// Context is the encryption context, which the service authenticates: a data key that was wrapped
 	// with another one isn't unwrapped.
 	Context map[string]string
@@ -28,19 +28,19 @@ type WrapperOptions struct {
 //
 // Source: the service's API reference, GenerateDataKey and Decrypt, version 2016-01-20.
 type Wrapper struct {
-	client  *alibabacloud.Client
-	keys    []string
-	context string
+	client   *alibabacloud.Client
+	wrapping []string
+	context  string
 }
 
 // NewWrapper returns a wrapper, and makes no call.
 func NewWrapper(client *alibabacloud.Client, o WrapperOptions) *Wrapper {
 	encryptionContext, _ := json.Marshal(o.Context) // a map of strings
-	return &Wrapper{client, o.Keys, string(encryptionContext)}
+	return &Wrapper{client, o.Wrapping, string(encryptionContext)}
 }
 
 // Current returns the id of the key that wraps.
-func (w *Wrapper) Current() string { return w.keys[0] }
+func (w *Wrapper) Current() string { return w.wrapping[0] }
 
 // dataKeyReply has the fields of both operations' replies that are used here.
 type dataKeyReply struct {
@@ -69,7 +69,7 @@ func (w *Wrapper) NewDataKey(ctx context.Context) (secret.Text, []byte, error) {
 func (w *Wrapper) Unwrap(
 	ctx context.Context, key string, wrapped []byte,
 ) (secret.Text, error) {
-	if !slices.Contains(w.keys, key) {
+	if !slices.Contains(w.wrapping, key) {
 		return secret.Text{}, fmt.Errorf("the wrapping key %.200q isn't configured", key)
 	}
 	var got dataKeyReply

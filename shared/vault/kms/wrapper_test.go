@@ -17,7 +17,7 @@ import (
 func (w *fixture) wrapper(keys ...string) *kms.Wrapper {
 	w.service.AddKey(keys[0])
 	return kms.NewWrapper(w.client, kms.WrapperOptions{
-		Keys: keys, Context: map[string]string{"application": "bindery"},
+		Wrapping: keys, Context: map[string]string{"application": "bindery"},
 	})
 }
 
@@ -50,7 +50,7 @@ func TestTheFirstKeyWrapsAndAllUnwrap(t *testing.T) {
 		w.service.Calls()["Decrypt"] != calls {
 		t.Errorf("a key that isn't configured: got %v, and perhaps it was asked", err)
 	}
-	other := kms.NewWrapper(w.client, kms.WrapperOptions{Keys: []string{"second"}})
+	other := kms.NewWrapper(w.client, kms.WrapperOptions{Wrapping: []string{"second"}})
 	if _, err := other.Unwrap(t.Context(), "second", wrapped); err == nil {
 		t.Error("unwrapped with another encryption context")
 	}
@@ -103,7 +103,7 @@ func TestAForeignReplyIsNoDataKey(t *testing.T) {
 		client := w.clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(reply))
 		}))
-		wrapper := kms.NewWrapper(client, kms.WrapperOptions{Keys: []string{"first"}})
+		wrapper := kms.NewWrapper(client, kms.WrapperOptions{Wrapping: []string{"first"}})
 		_, _, err := wrapper.NewDataKey(t.Context())
 		_, unwrapErr := wrapper.Unwrap(t.Context(), "first", []byte("wrapped"))
 		if err == nil || unwrapErr == nil {

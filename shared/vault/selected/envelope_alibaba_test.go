@@ -26,7 +26,7 @@ func TestTheEnvelopeVaultOnAlibabaCloudKeepsTheContract(t *testing.T) {
 	}))
 	t.Cleanup(rows.Close)
 	c.Vaults, c.VaultTable = []string{config.EnvelopeVault}, "bindery_vault"
-	c.WrappingKeys = []string{"key-2"}
+	c.Wrapping = []string{"key-2"}
 	c.Alibaba.TablestoreInstance, c.Alibaba.TablestoreURL = "mine", rows.URL
 	// The secrets manager isn't needed.
 	c.Alibaba.KMSInstance, c.Alibaba.KMSKey = "", ""

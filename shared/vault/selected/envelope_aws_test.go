@@ -40,7 +40,7 @@ func envelopeEnvironment(t *testing.T) (*awskmstest.Service, config.Config) {
 	}
 	return service, config.Config{
 		SecretPrefix: "mine/", Vaults: []string{config.EnvelopeVault},
-		VaultTable: "bindery_vault", WrappingKeys: []string{awskmstest.ARN("key-1")},
+		VaultTable: "bindery_vault", Wrapping: []string{awskmstest.ARN("key-1")},
 	}
 }
 

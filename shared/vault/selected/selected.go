@@ -1,7 +1,7 @@
-// Package selected opens the vault of this build. A build tag selects it, so that no other vault is
-// linked: Secrets Manager with the tag aws, KMS with the tag alibaba, and without a tag the
-// laptop's vault, which is a folder of files. BINDERY_VAULT may select the envelope vault in place of
-// it, or both while secrets move.
+// Package selected opens the vault of this build. A build tag selects it, so that no other vault
+// is linked: Secrets Manager with the tag aws, KMS with the tag alibaba, and without a tag the
+// laptop's vault, which is a folder of files. BINDERY_VAULT may select the envelope vault in place
+// of it, or both while secrets move.
 package selected
 
 import (
@@ -20,9 +20,9 @@ import (
 	"bindery/shared/vault/transition"
 )
 
-// Open opens the vaults that BINDERY_VAULT names; see openNative and openEnvelope. It makes no call,
-// so a missing permission shows at the first call of the vault. A vault that is an [io.Closer] must
-// be closed when the last call has ended.
+// Open opens the vaults that BINDERY_VAULT names; see openNative and openEnvelope. It makes no
+// call, so a missing permission shows at the first call of the vault. A vault that is an
+// [io.Closer] must be closed when the last call has ended.
 func Open(c config.Config, credentials *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	if len(c.Vaults) < 2 {
 		if slices.Contains(c.Vaults, config.EnvelopeVault) {

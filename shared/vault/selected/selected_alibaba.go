@@ -17,10 +17,10 @@ import (
 	"bindery/shared/vault/kms"
 )
 
-// openNative returns a vault in KMS, in the environment's region, with the credentials of the newest
-// invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the instance
-// BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin with
-// BINDERY_SECRET_PREFIX.
+// openNative returns a vault in KMS, in the environment's region, with the credentials of the
+// newest invocation or of the environment; see [alibabacloud.Read]. The secrets are stored in the
+// instance BINDERY_KMS_INSTANCE, encrypted with the key BINDERY_KMS_KEY, and their names begin
+// with BINDERY_SECRET_PREFIX.
 func openNative(
 	c config.Config, credentials *alibabacloud.InvocationCredentials,
 ) (vault.Vault, error) {
@@ -47,14 +47,14 @@ func wrapper(
 	encryptionContext map[string]string,
 ) (envelope.Wrapper, error) {
 	client, err := client(c, credentials)
-	if len(c.WrappingKeys) == 0 {
+	if len(c.Wrapping) == 0 {
 		err = errors.Join(errors.New("BINDERY_WRAPPING_KEYS is not set"), err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return kms.NewWrapper(client, kms.WrapperOptions{
-		Keys: c.WrappingKeys, Context: encryptionContext,
+		Wrapping: c.Wrapping, Context: encryptionContext,
 	}), nil
 }
 

@@ -36,14 +36,14 @@ func wrapper(
 	c config.Config, _ *alibabacloud.InvocationCredentials, encryptionContext map[string]string,
 ) (envelope.Wrapper, error) {
 	cloud, err := awscloud.Config(awscloud.KMS, os.Getenv)
-	if len(c.WrappingKeys) == 0 {
+	if len(c.Wrapping) == 0 {
 		err = errors.Join(errors.New("BINDERY_WRAPPING_KEYS is not set"), err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return awskms.New(cloud, awskms.Options{
-		Keys: c.WrappingKeys, Context: encryptionContext,
+		Wrapping: c.Wrapping, Context: encryptionContext,
 	}), nil
 }
 

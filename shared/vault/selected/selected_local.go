@@ -16,9 +16,9 @@ import (
 	"bindery/shared/vault/file"
 )
 
-// openNative opens the folder "vault" in the data folder. The key comes from the environment if it is
-// set there, else from the file "vault.key" next to the folder, which is created if it is missing.
-// What crashed processes left behind is removed in the background.
+// openNative opens the folder "vault" in the data folder. The key comes from the environment if it
+// is set there, else from the file "vault.key" next to the folder, which is created if it is
+// missing. What crashed processes left behind is removed in the background.
 func openNative(c config.Config, _ *alibabacloud.InvocationCredentials) (vault.Vault, error) {
 	key, err := key(c)
 	if err != nil {

@@ -3,12 +3,12 @@
 //
 // # Where a secret is
 //
-// New secrets are stored in the new vault, To. A secret of the old one, From, stays there, and From
-// decides about it, until [Vault.Move] has closed it: that copies its generations to To, and then
-// puts a closing mark into From as the generation after the newest. A generation is never replaced,
-// so the mark and a refresh that stores that generation exclude each other: either the refresh comes
-// first, and Move copies it too, or it finds the mark and stores its generation in To. After that
-// the secret is deleted from From.
+// New secrets are stored in the new vault, To. A secret of the old one, From, stays there, and
+// From decides about it, until [Vault.Move] has closed it: that copies its generations to To, and
+// then puts a closing mark into From as the generation after the newest. A generation is never
+// replaced, so the mark and a refresh that stores that generation exclude each other: either the
+// refresh comes first, and Move copies it too, or it finds the mark and stores its generation in
+// To. After that the secret is deleted from From.
 //
 //   - A read finds every generation at any time: it is in From, and it is in To before it is
 //     deleted from From.
@@ -24,8 +24,8 @@
 //
 // # Calls
 //
-// A read of the quicker vault comes first, so that it is one call for a secret there. Any other call
-// makes one or two more than the vault that has the secret.
+// A read of the quicker vault comes first, so that it is one call for a secret there. Any other
+// call makes one or two more than the vault that has the secret.
 package transition
 
 import (
@@ -200,8 +200,8 @@ func (v *Vault) Close() error {
 	return errors.Join(errs...)
 }
 
-// Move implements [vault.Mover]: it moves a secret from From to To. It copies the generation that is
-// used, the one before and all after it.
+// Move implements [vault.Mover]: it moves a secret from From to To. It copies the generation that
+// is used, the one before and all after it.
 func (v *Vault) Move(ctx context.Context, name vault.SecretName, used int) (bool, error) {
 	moved, err := v.move(ctx, name, used)
 	if err != nil {
@@ -251,8 +251,8 @@ func (v *Vault) finish(ctx context.Context, name vault.SecretName, err error) (b
 }
 
 // copy copies a generation that From has, unless it is an old one that From may have removed. It
-// reports whether it found the closing mark, of a move that crashed or is under way. If From doesn't
-// have the secret any more, the error is [vault.ErrNotFound].
+// reports whether it found the closing mark, of a move that crashed or is under way. If From
+// doesn't have the secret any more, the error is [vault.ErrNotFound].
 func (v *Vault) copy(
 	ctx context.Context, name vault.SecretName, generation int, old bool,
 ) (closed bool, err error) {

@@ -153,7 +153,7 @@ func TestItListsBoth(t *testing.T) {
 	}
 	names, err := vaulttest.Names(t.Context(), f.Vault)
 	if err != nil || len(names) != 400 || !slices.Contains(names, name) {
-		t.Errorf("lists %d secrets, %v; want 399 of the old vault and the one of the new", len(names), err)
+		t.Errorf("lists %d secrets, %v; want 399 of the old vault and one of the new", len(names), err)
 	}
 	page, err := f.ListUnmoved(t.Context(), "")
 	if err != nil || len(page.Secrets) != 100 || slices.ContainsFunc(page.Secrets,

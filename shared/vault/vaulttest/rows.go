@@ -12,8 +12,8 @@ import (
 	"bindery/shared/table/engine"
 )
 
-// Rows is a table in memory for vault/envelope. It makes the calls of an [engine.Driver] that a vault
-// needs. The zero value is empty.
+// Rows is a table in memory for vault/envelope. It makes the calls of an [engine.Driver] that a
+// vault needs. The zero value is empty.
 type Rows struct {
 	mu   sync.Mutex
 	rows map[engine.Key]engine.Row
