@@ -2,13 +2,19 @@ package trigger
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
+	"bindery/shared/config"
 	"bindery/shared/testkit"
 )
 
@@ -34,8 +40,8 @@ func TestD1_TextOnAnIdleConnectionIsNotLogged(t *testing.T) {
 	t.Cleanup(server.Close)
 	closed := make(chan struct{})
 	client := http.Client{Transport: &http.Transport{
-		Dial: func(network, address string) (net.Conn, error) {
-			conn, err := net.Dial(network, address)
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			return &noting{Conn: conn, closed: closed}, err
 		},
 	}}
@@ -53,9 +59,34 @@ func TestD1_TextOnAnIdleConnectionIsNotLogged(t *testing.T) {
 	<-closed // net/http writes the line before it closes the connection
 	log.Print("another line")
 	testkit.Want(t, "the reply", string(got), "ok")
-	if log := text.String(); !bytes.HasSuffix(text.Bytes(), []byte(" another line\n")) ||
-		bytes.Count(text.Bytes(), []byte("\n")) != 1 {
-		t.Errorf("the log has %q, want one line", log)
+	_, line, _ := strings.Cut(text.String(), " another")
+	testkit.Want(t, "the log behind its first line", line, " line\n")
+	testkit.Want(t, "lines", strings.Count(text.String(), "\n"), 1)
+}
+
+// runLogChild is the main of a function whose log gets what net/http prints of an idle connection.
+func runLogChild() {
+	Run(func(Params) (Function, error) {
+		log.Print("another line")
+		log.Printf("Unsolicited response received on idle HTTP channel starting with %q", "canary")
+		return Function{}, errors.New("no table")
+	})
+}
+
+func TestD1_AFunctionsStandardLogDropsText(t *testing.T) {
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = []string{"BINDERY_TEST_CHILD=log", "GOCOVERDIR=" + t.TempDir()}
+	lookup := environment()
+	for _, v := range config.Variables() {
+		child.Env = append(child.Env, v.Name+"="+lookup(v.Name))
+	}
+	var stderr bytes.Buffer
+	child.Stderr = &stderr
+	_ = child.Run() // it fails, after the lines
+	text := stderr.String()
+	if !strings.Contains(text, "another line") || !strings.Contains(text, "no table") ||
+		strings.Contains(text, "canary") {
+		t.Errorf("the function wrote %q", text)
 	}
 }
 
