@@ -117,10 +117,13 @@ func New(o Options) *Guard {
 // [problem.PlatformUnreachable] with the reason "dns".
 func (g *Guard) Guarded() *http.Client { return g.guarded }
 
-// Session returns a client like that of [Guard.Guarded], whose requests to a host share a connection
-// if each begins after the reply to the one before was read. Their name is looked up, and the
-// addresses are checked, when the connection is made. It is for one operation, which calls end when
-// it has made its requests: no connection is left then.
+// Session returns a client like that of [Guard.Guarded], whose requests to a host share a
+// connection if each begins after the reply to the one before was read. Their name is looked up,
+// and its addresses are checked, when the connection is made. It is for one operation, which calls
+// end when it has made its requests: no connection is left then.
+//
+// net/http prints what a server sends on an open connection between the requests, which may be the
+// token that it was sent. A program that uses a session drops that line from its standard log.
 func (g *Guard) Session() (client *http.Client, end func()) {
 	transport := g.session.Clone()
 	return newClient(&gate{guard: g, next: transport}), transport.CloseIdleConnections
