@@ -178,7 +178,7 @@ func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
 	aws, seen := readYAML(t, template), 0
 	for _, f := range functionsOf(t, aws) {
 		want := map[string][]string{}
-		for _, r := range rightsOf(t, aws, f) {
+		for _, r := range rightsOf(t, aws, f, nativeVault) {
 			call := same[strings.TrimPrefix(r.action, "dynamodb:")]
 			rows, _, _ := strings.Cut(r.on, " ") // Tablestore has no rights on kinds of rows
 			if to := on[rows]; to != "" && !slices.Contains(want[to], call) {

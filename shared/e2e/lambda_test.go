@@ -52,7 +52,7 @@ func startLambda(t *testing.T, more ...string) *deployment {
 	rights := map[string][]right{}
 	var folders []string
 	for _, f := range functionsOf(t, document) {
-		rights[f.folder] = rightsOf(t, document, f)
+		rights[f.folder] = rightsOf(t, document, f, nativeVault)
 		folders = append(folders, f.folder)
 	}
 	d.aws = startCloud(t, rights)

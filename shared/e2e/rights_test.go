@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,9 @@ const (
 	allSecrets = "*"
 	ofTable    = "table/${TableName}"
 	dueIndex   = "table/${TableName}/index/due"
+	// What the envelope vault uses.
+	sealedTokens = "table/${VaultTableName}"
+	wrappingKeys = "WrappingKeys"
 
 	// The rows of a kind: a right on them has the condition dynamodb:LeadingKeys.
 	ofAuthorizations = ofTable + " 13:authorization*"
@@ -40,8 +44,17 @@ const (
 // right is an action on a resource. A resource of the stack is named by its logical name.
 type right struct{ action, on string }
 
-// rightsOf returns what a function's role may do, apart from writing its own log.
-func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
+// The conditions in the template for the rights to a vault.
+const (
+	nativeVault   = "NativeVault"
+	envelopeVault = "EnvelopeVault"
+)
+
+// rightsOf returns what a function's role may do under these conditions, apart from writing its own
+// log.
+func rightsOf(
+	t *testing.T, document object, f templateFunction, conditions ...string,
+) (all []right) {
 	t.Helper()
 	attribute, _ := in(f.resource, "Properties", "Role", "Fn::GetAtt").([]any)
 	if len(attribute) == 0 {
@@ -50,6 +63,14 @@ func rightsOf(t *testing.T, document object, f templateFunction) (all []right) {
 	role := in(document, "Resources", attribute[0].(string), "Properties")
 	for _, policy := range in(role, "Policies").([]any) {
 		for _, s := range in(policy, "PolicyDocument", "Statement").([]any) {
+			if choice, is := in(s, "Fn::If").([]any); is {
+				if s = choice[1]; !slices.Contains(conditions, choice[0].(string)) {
+					s = choice[2]
+				}
+				if in(s, "Ref") == "AWS::NoValue" {
+					continue
+				}
+			}
 			if in(s, "Effect") != "Allow" || in(s, "NotAction") != nil || in(s, "NotResource") != nil {
 				t.Errorf("%s: a statement that isn't plain: %v", f.folder, s)
 			}
@@ -84,6 +105,11 @@ func leadingKey(t *testing.T, condition any) string {
 }
 
 func resourceOf(resource any) string {
+	if reflect.DeepEqual(resource, object{"Fn::If": []any{
+		"OwnKey", object{"Fn::GetAtt": []any{"WrappingKey", "Arn"}}, object{"Ref": "WrappingKeys"},
+	}}) {
+		return wrappingKeys
+	}
 	if sub, ok := in(resource, "Fn::Sub").(string); ok {
 		for _, service := range []string{"dynamodb", "secretsmanager"} {
 			if rest, found := strings.CutPrefix(sub, fmt.Sprintf(arn, service)); found {
@@ -169,7 +195,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	document := readYAML(t, template)
 	for _, f := range functionsOf(t, document) {
 		got := map[string][]string{}
-		for _, r := range rightsOf(t, document, f) {
+		for _, r := range rightsOf(t, document, f, nativeVault) {
 			action := strings.TrimPrefix(strings.TrimPrefix(r.action, dynamo), vault)
 			got[r.on] = append(got[r.on], action)
 			if strings.Contains(r.action, "*") {
@@ -196,6 +222,62 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	name, _ := in(parameters, "OAuthApps", "Default").(string)
 	if prefix == "" || strings.HasPrefix(name, prefix) {
 		t.Errorf("a role that may read tokens, %s*, may read the OAuth apps, %s", prefix, name)
+	}
+}
+
+// The envelope vault makes a call to the table for each call to Secrets Manager, and uses the key.
+func TestD6_TheEnvelopeVaultsRightsAreThoseToSecrets(t *testing.T) {
+	same := map[right][]right{
+		{"secretsmanager:GetSecretValue", tokens}: {
+			{"dynamodb:GetItem", sealedTokens}, {"kms:Decrypt", wrappingKeys},
+		},
+		{"secretsmanager:CreateSecret", tokens}: {
+			{"dynamodb:PutItem", sealedTokens}, {"kms:GenerateDataKey", wrappingKeys},
+		},
+		{"secretsmanager:PutSecretValue", tokens}: {
+			{"dynamodb:PutItem", sealedTokens}, {"kms:GenerateDataKey", wrappingKeys},
+		},
+		{"secretsmanager:DeleteSecret", tokens}:    {{"dynamodb:DeleteItem", sealedTokens}},
+		{"secretsmanager:ListSecrets", allSecrets}: {{"dynamodb:Scan", sealedTokens}},
+		{"secretsmanager:TagResource", tokens}:     nil,
+	}
+	document, replaced := readYAML(t, template), 0
+	for _, f := range functionsOf(t, document) {
+		native := rightsOf(t, document, f, nativeVault)
+		var want []right
+		for _, r := range native {
+			sealed, is := same[r]
+			if is {
+				replaced++
+			} else {
+				sealed = []right{r}
+			}
+			for _, s := range sealed {
+				if !slices.Contains(want, s) {
+					want = append(want, s)
+				}
+			}
+		}
+		sorted := func(all []right) []string {
+			var texts []string
+			for _, r := range all {
+				texts = append(texts, r.action+" on "+r.on)
+			}
+			slices.Sort(texts)
+			return slices.Compact(texts)
+		}
+		sealed := rightsOf(t, document, f, envelopeVault)
+		if got, want := sorted(sealed), sorted(want); !slices.Equal(got, want) {
+			t.Errorf("%s may %q, want %q", f.folder, got, want)
+		}
+		got := sorted(rightsOf(t, document, f, nativeVault, envelopeVault))
+		both := sorted(slices.Concat(native, sealed))
+		if !slices.Equal(got, both) {
+			t.Errorf("while tokens move %s may %q, want %q", f.folder, got, both)
+		}
+	}
+	if replaced < 20 {
+		t.Errorf("only %d rights were compared", replaced)
 	}
 }
 

@@ -327,6 +327,11 @@ func postsEvents(function string) bool {
 	return slices.Contains([]string{"delivery", "expirycheck", "subscription"}, function)
 }
 
+// usesVault reports whether a function reads or writes tokens.
+func usesVault(function string) bool {
+	return !slices.Contains([]string{"router", "console", "status", "oauthstart"}, function)
+}
+
 func TestTheTemplateSetsEveryVariable(t *testing.T) {
 	document := readYAML(t, template)
 	// Variables of the laptop and of the other cloud.
@@ -337,6 +342,9 @@ func TestTheTemplateSetsEveryVariable(t *testing.T) {
 		variables := variablesOf(document, f)
 		for name, value := range variables {
 			anywhere[name] = true
+			if choice, is := in(value, "Fn::If").([]any); is { // the stack's own, or a parameter's
+				value = in(choice[2], "Fn::Join").([]any)[1]
+			}
 			parameter, _ := in(value, "Ref").(string)
 			if in(document, "Parameters", parameter) == nil {
 				t.Errorf("%s: %s is %v, want a parameter", f.folder, name, value)
@@ -350,6 +358,13 @@ func TestTheTemplateSetsEveryVariable(t *testing.T) {
 		_, secret := variables["BINDERY_EVENTS_SECRET"]
 		if secret != postsEvents(f.folder) {
 			t.Errorf("%s: has the events' secret: %v", f.folder, secret)
+		}
+		for _, name := range []string{
+			"BINDERY_VAULT", "BINDERY_VAULT_TABLE", "BINDERY_WRAPPING_KEYS",
+		} {
+			if _, told := variables[name]; told != usesVault(f.folder) {
+				t.Errorf("%s: has %s: %v", f.folder, name, told)
+			}
 		}
 	}
 	for _, v := range config.Variables() {
@@ -386,8 +401,8 @@ func TestTheTemplatesTableIsTheOneThatTheCodeUses(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = dynamo.Create(t.Context(), dynamodb.NewFromConfig(cloud), "bindery") // fails on purpose
-	table := in(readYAML(t, template), "Resources", "Table")
-	got := in(table, "Properties")
+	resources := in(readYAML(t, template), "Resources")
+	got := in(resources, "Table", "Properties")
 	for _, part := range []string{
 		"KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode",
 	} {
@@ -395,16 +410,41 @@ func TestTheTemplatesTableIsTheOneThatTheCodeUses(t *testing.T) {
 			t.Errorf("%s is %v, want %v", part, in(got, part), want[part])
 		}
 	}
-	for _, must := range []struct {
-		of, want any
-	}{
-		{in(got, "SSESpecification", "SSEEnabled"), true},
-		{in(got, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"), true},
-		{in(table, "DeletionPolicy"), "Retain"},
-		{in(table, "UpdateReplacePolicy"), "Retain"},
+	// The table of sealed tokens is the same without the index and its attributes.
+	sealed := in(resources, "VaultTable", "Properties")
+	for part, same := range map[string]any{
+		"KeySchema": want["KeySchema"], "BillingMode": want["BillingMode"],
+		"AttributeDefinitions": in(got, "AttributeDefinitions").([]any)[:2],
 	} {
-		if must.of != must.want {
-			t.Errorf("a table that can be lost: %v, want %v", must.of, must.want)
+		if !reflect.DeepEqual(in(sealed, part), same) {
+			t.Errorf("sealed tokens: %s is %v, want %v", part, in(sealed, part), same)
+		}
+	}
+}
+
+func TestWhatTheTemplateStoresInIsNotLost(t *testing.T) {
+	resources := in(readYAML(t, template), "Resources")
+	for name, properties := range map[string][]string{
+		"Table": {
+			"SSESpecification SSEEnabled",
+			"PointInTimeRecoverySpecification PointInTimeRecoveryEnabled", "DeletionProtectionEnabled",
+		},
+		"VaultTable": {
+			"SSESpecification SSEEnabled",
+			"PointInTimeRecoverySpecification PointInTimeRecoveryEnabled", "DeletionProtectionEnabled",
+		},
+		"WrappingKey": {"EnableKeyRotation"},
+	} {
+		resource := in(resources, name)
+		for _, property := range properties {
+			if in(in(resource, "Properties"), strings.Fields(property)...) != true {
+				t.Errorf("%s: %s isn't true", name, property)
+			}
+		}
+		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
+			if in(resource, policy) != "Retain" {
+				t.Errorf("%s: %s is %v, want Retain", name, policy, in(resource, policy))
+			}
 		}
 	}
 }
