@@ -223,7 +223,13 @@ func TestThreeChecksWithoutAnAnswerAreReported(t *testing.T) {
 		if rec.Problem == nil || rec.Problem.Code != problem.PlatformError {
 			t.Errorf("problem: got %v, want %s", rec.Problem, problem.PlatformError)
 		}
+		b.fault(name, sandbox.Fault{Kind: sandbox.Fault429})
 		b.later(maintenance.RetryCheckInterval)
+		rec = b.row("i-1", name)
+		if rec.Problem == nil || rec.Problem.Code != problem.PlatformRateLimited {
+			t.Errorf("problem: got %v, want the latest one, %s", rec.Problem,
+				problem.PlatformRateLimited)
+		}
 		b.wantEvents("i-1", name, binding.EventBound, binding.EventUnreachable)
 		b.mend(name)
 		b.later(maintenance.RetryCheckInterval)

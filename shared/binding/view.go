@@ -72,6 +72,7 @@ type View struct {
 	// Instance is set in the list of an account's bindings only.
 	Instance instance.Instance
 	// CheckProblem is set after a check that its user asked for and that has not settled the state of
-	// the token: no answer, or a refusal that is to be confirmed. The status is the one before it.
+	// the token: no answer, or a refusal that is to be confirmed. The status is the one before it,
+	// unless this is the check without an answer that makes the binding unreachable.
 	CheckProblem *problem.Problem
 }

@@ -131,6 +131,8 @@ func TestBrowserEndsASlowCallAndAsksBeforeInputIsLost(t *testing.T) {
 	b.key("\x1b")
 	b.waitReady("#dialog[open] #problem.mild")
 	b.wantShown("#problem", "Discard it?")
+	b.click("#keep")
+	b.waitReady("#dialog[open] #problem[hidden]", "#submit:not([hidden])")
 	testkit.Want(t, "the token", b.value("#field-token"), good.Token.Reveal())
 
 	s.box.SetFault(sandbox.GitLab, sandbox.Fault{

@@ -59,8 +59,8 @@ func platforms() map[Code]entry {
 					"80, 21, 443, 70, 210, 280, 488, 591, 777 and 1025 to 65535.",
 			},
 			remedy: text{
-				"请改用允许的端口；HTTPS 需要其他端口时，请改用 HTTP。",
-				"Use one of these ports; for another port than 443, serve it over HTTP.",
+				"请改用允许的端口；HTTPS 站点使用其他端口时，请另外提供 HTTP。",
+				"Use one of these ports. A site whose HTTPS has another port can offer HTTP too.",
 			},
 		},
 		CertificateUntrusted: {

@@ -7,9 +7,9 @@ func requests() map[Code]entry {
 	return map[Code]entry{
 		InputMalformed: {
 			status: http.StatusBadRequest,
-			title:  text{"请求有误", "The request is malformed"},
+			title:  text{"输入有误", "The input is not valid"},
 			detail: text{"“{field}”无效。", "The value of {field} is not valid."},
-			remedy: text{"请改正后重新提交。", "Correct it and send the request again."},
+			remedy: text{"请改正后重试。", "Correct it and try again."},
 			reasons: map[string]more{
 				"required": {detail: text{"缺少“{field}”。", "This is missing: {field}."}},
 				"unknown": {
@@ -57,11 +57,17 @@ func requests() map[Code]entry {
 					"“{field}”过长。",
 					"This is too long: {field}.",
 				}},
-				"characters": {detail: text{
-					"“{field}”含有不允许的字符，例如空格、换行、令牌中的全角字符，或用户名中的冒号。",
-					"A character is not allowed in {field}: a space, a line break, in a token one that is " +
-						"not ASCII, in a user name a colon.",
-				}},
+				"characters": {
+					detail: text{
+						"“{field}”含有不允许的字符。",
+						"A character is not allowed in {field}.",
+					},
+					remedy: text{
+						"请去掉空格和换行；令牌中不能有全角字符，用户名中不能有冒号。",
+						"Leave out spaces and line breaks; a token has only ASCII characters, and a user " +
+							"name no colon.",
+					},
+				},
 				"encoding": {
 					detail: text{
 						"“{field}”中“~”之后的部分不是不带填充的 base64url。",

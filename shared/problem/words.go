@@ -78,6 +78,8 @@ var fields = map[string]text{
 	"search":       {"搜索内容", "the search"},
 }
 
+var listSeparator = text{"、", ", "}
+
 // scopes are the scopes of Bindery's API in words.
 var scopes = map[string]text{
 	"bindery.read":         {"查看绑定", "see bindings"},
@@ -86,12 +88,21 @@ var scopes = map[string]text{
 	"bindery.repositories": {"查看代码仓库", "see repositories"},
 }
 
+// accounts are the types of accounts that GitHub names.
+var accounts = map[string]text{
+	"Organization": {"组织", "organization"},
+	"Bot":          {"机器人", "bot"},
+	"Enterprise":   {"企业", "enterprise"},
+}
+
 // inWords returns the value of a parameter as people call it. Most values mean the same to people
 // and to programs.
 func inWords(param, value string, lang Language) string {
 	switch param {
 	case "field":
 		return cmp.Or(fields[value].in(lang), value)
+	case "type":
+		return cmp.Or(accounts[value].in(lang), value)
 	case "scope":
 		return cmp.Or(scopes[value].in(lang), value)
 	case "missing", "permission":
@@ -102,7 +113,9 @@ func inWords(param, value string, lang Language) string {
 				names[i] = PermissionIn(name, lang).Words
 			}
 		}
-		return strings.Join(names, ", ")
+		return strings.Join(names, listSeparator.in(lang))
+	case "organizations":
+		return strings.ReplaceAll(value, ", ", listSeparator.in(lang))
 	}
 	return value
 }

@@ -157,10 +157,13 @@ func (c checker) markUnanswered(b *binding.Record, p *problem.Problem) {
 		return
 	}
 	b.Unanswered++
-	if b.Unanswered != binding.MinUnansweredChecks || b.Health != binding.HealthGood {
+	if b.Unanswered < binding.MinUnansweredChecks || b.Health != binding.HealthGood {
 		return
 	}
-	b.Problem = p
+	b.Problem = p // of the latest check
+	if b.Unanswered > binding.MinUnansweredChecks {
+		return
+	}
 	c.ledger.AddEvent(
 		b,
 		binding.Event{Type: binding.EventUnreachable, Identity: b.Identity, Problem: p},

@@ -22,7 +22,8 @@ export async function start(app, platform) {
     body: [
       h("p", null, t("leave.text", { platform: name })),
       h("div", { class: "help" }, checklist(app.platform(platform).permissions)),
-      bound.identity && h("div", { id: "bound-now", class: "note mild" }, t("leave.replaces"),
+      bound.identity && h("div", { id: "bound-now", class: "note mild" },
+        t(["revoked", "expired"].includes(bound.status) ? "leave.ended" : "leave.replaces"),
         person(bound.identity)),
       platform === "bitbucket" && h("p", { class: "fine" }, t("leave.instance")),
     ],

@@ -2,9 +2,9 @@
 
 import { bindingPath, ifUnchanged, pageFailure } from "./api.js";
 import { field, firstMissing, invalid, openDialog } from "./dialog.js";
-import { h, outside, webAddress } from "./dom.js";
+import { byId, h, outside, webAddress } from "./dom.js";
 import { t } from "./language.js";
-import { checklist, person, platformTitle } from "./parts.js";
+import { checklist, named, person, platformTitle } from "./parts.js";
 
 // fieldOfProblem is the field that a problem is most likely about.
 const fieldOfProblem = {
@@ -28,11 +28,12 @@ export function bindToken(app, platform, draft) {
   const name = platformTitle(description);
   const path = bindingPath(app.instance, platform);
   let binding = app.binding(platform);
-  const again = binding.status !== "unbound";
+  const title = () =>
+    t(binding.status === "unbound" ? "bind.title" : "rebind.title", { platform: name });
   const controls = description.fields.map((key) => control(key, description, binding));
   const now = h("div", null,
     draft && h("p", { class: "note mild" }, t("draft.back")),
-    again && binding.identity && note("rebind.replaces", binding));
+    binding.identity && note("rebind.replaces", binding));
   const needed = h("div");
   const first = controls.map((c) => c.value);
   for (const c of controls) c.value = draft?.[c.name] ?? c.value;
@@ -61,6 +62,7 @@ export function bindToken(app, platform, draft) {
       await app.reload();
       binding = app.binding(platform);
       now.replaceChildren(changed(binding));
+      byId("dialog-title").textContent = title();
       now.scrollIntoView({ block: "center" });
     }
     return failure.stale ? pageFailure("changed") : null;
@@ -70,20 +72,22 @@ export function bindToken(app, platform, draft) {
   function offer(choices) {
     const i = controls.findIndex((c) => c.name === "organization");
     const { id, name } = controls[i];
-    const list = h("select", { id, name }, choices.map((one) =>
-      h("option", { value: one.id }, one.name ? `${one.name} (${one.id})` : one.id)));
+    const list = h("select", { id, name, required: true },
+      h("option", { value: "" }, t("choose.one")),
+      choices.map((one) => h("option", { value: one.id }, named(one))));
+    controls[i].parentElement.querySelector("label .fine")?.remove(); // it is not optional
     list.setAttribute("aria-describedby", controls[i].getAttribute("aria-describedby"));
     controls[i].replaceWith(list);
     controls[i] = list;
   }
 
   function typed() {
-    const named = controls.filter((c) => c.name !== "token").map((c) => [c.name, c.value]);
-    return Object.fromEntries(named);
+    const kept = controls.filter((c) => c.name !== "token").map((c) => [c.name, c.value]);
+    return Object.fromEntries(kept);
   }
 
   openDialog({
-    title: t(again ? "rebind.title" : "bind.title", { platform: name }),
+    title: title(),
     body: [now, form],
     submit: t("bind.submit"),
     check: () => firstMissing(controls),
@@ -123,7 +127,9 @@ function portNote(address) {
     const typed = withScheme(address.value.trim());
     const { protocol, port } = URL.canParse(typed) ? new URL(typed) : {};
     let key = "";
-    if (protocol === "https:" && port) key = "port.https";
+    const beyond = !protocol && /^http(s?):\/\/[^/]*:\d{5,}(\/|$)/.exec(typed);
+    if (beyond) key = beyond[1] ? "port.https" : "port.http";
+    else if (protocol === "https:" && port) key = "port.https";
     else if (port && port < 1025 && !ports.includes(Number(port))) key = "port.http";
     node.textContent = key && t(key);
   };

@@ -3,7 +3,7 @@
 import { field } from "./dialog.js";
 import { h } from "./dom.js";
 import { t } from "./language.js";
-import { instanceType, regionText } from "./parts.js";
+import { instanceType, named, regionText } from "./parts.js";
 
 // choice returns the three controls and what is chosen with them. It starts with the given
 // instance, or with the first one. onchange is called after each change.
@@ -18,10 +18,8 @@ export function choice(instances, given, onchange) {
 
   function narrow(from) {
     if (from === "type") fill(region, unique(ofType(), "region"), regionText);
-    fill(instance, unique(ofRegion(), "id"), (id) => {
-      const { name } = ofRegion().find((one) => one.id === id);
-      return `${name} (${id})`;
-    });
+    fill(instance, unique(ofRegion(), "id"), (id) =>
+      named(ofRegion().find((one) => one.id === id)));
   }
 
   function changed(from) {

@@ -33,15 +33,24 @@ export function openDialog(o) {
   }, o.submit);
   const cancel = h("button", { type: "button", class: "cancel", onclick: () => dismiss() },
     o.cancel ?? t("cancel"));
+  const keep = h("button", {
+    type: "button", class: "primary", id: "keep", hidden: true,
+    onclick: () => {
+      ask(false);
+      form.querySelector('[aria-invalid="true"], input').focus();
+    },
+  }, t("draft.keep"));
   const form = h("form", { novalidate: true, autocomplete: "off", onsubmit: act },
     h("h2", { id: "dialog-title", tabindex: "-1" }, o.title),
     fields,
     h("div", { class: "dialog-foot" }, trouble,
-      h("div", { class: "dialog-buttons" }, cancel, submit)));
+      h("div", { class: "dialog-buttons" }, cancel, keep, submit)));
   let running = null; // the AbortController of onsubmit
   let asked = false; // whether the input may be lost
+  let shown = o.problem; // the failure
 
   function show(failure) {
+    shown = failure;
     trouble.className = "note bad";
     trouble.replaceChildren(...(failure ? [problemText(failure.problem)] : []));
     trouble.hidden = !failure;
@@ -55,8 +64,12 @@ export function openDialog(o) {
   function ask(now) {
     asked = now;
     cancel.textContent = now ? t("draft.discard") : o.cancel ?? t("cancel");
-    show(null);
-    if (!now) return;
+    keep.hidden = !now;
+    submit.hidden = now;
+    if (!now) {
+      show(shown);
+      return;
+    }
     trouble.className = "note mild";
     trouble.replaceChildren(t("draft.ask"));
     trouble.hidden = false;
@@ -65,10 +78,11 @@ export function openDialog(o) {
   async function act(event) {
     event.preventDefault();
     if (running) return;
-    ask(false);
+    if (asked) ask(false);
+    show(null);
     const wrong = o.check?.();
     if (wrong) {
-      wrong.focus();
+      reveal(wrong);
       return;
     }
     const typing = document.activeElement; // a field that is disabled loses the focus
@@ -90,7 +104,9 @@ export function openDialog(o) {
         return;
       }
       show(failure);
-      if (fields.contains(typing)) (form.querySelector('[aria-invalid="true"]') ?? typing).focus();
+      const refused = form.querySelector('[aria-invalid="true"]');
+      if (refused) reveal(refused);
+      else if (fields.contains(typing)) typing.focus();
       return;
     }
     setBusy(null);
@@ -179,6 +195,12 @@ export function field(control, label, { hint, optional } = {}) {
     control.parentElement ?? control,
     h("p", { id: `${id}-missing`, class: "missing", "aria-live": "polite", hidden: true }, t("required")),
     hint && h("p", { id: `${id}-hint`, class: "fine" }, hint));
+}
+
+// reveal gives the focus to a control, and shows it with its label and what is said below it.
+function reveal(control) {
+  control.focus({ preventScroll: true });
+  control.closest(".field").scrollIntoView({ block: "nearest" });
 }
 
 // firstMissing marks the required controls that are empty, and those that are incomplete, such as a

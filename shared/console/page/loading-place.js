@@ -8,7 +8,8 @@ import { problemText } from "./parts.js";
 // loadingPlace returns a place, and run, which shows in it the nodes that an action returns, or the
 // action's failure with a button to try again. Of two runs, the later one counts. plain has a
 // sentence for some failures, by their code. With keep, what the place shows stays while the action
-// runs, and below a failure, so that nothing that was typed is lost.
+// runs, and below a failure, so that nothing that was typed is lost; and after an action that returns
+// nothing.
 export function loadingPlace(id) {
   const node = h("div", { id, class: "panel", tabindex: "-1" });
   const failure = h("div", { class: "panel" });
@@ -29,7 +30,7 @@ export function loadingPlace(id) {
       failure.replaceChildren(...failed(problem, plain[code], again));
       result = { nodes: [failure] };
     }
-    if (mine !== runs) return;
+    if (mine !== runs || !result) return;
     if (kept && result.nodes.includes(failure)) {
       node.prepend(failure);
       failure.scrollIntoView({ block: "nearest" });

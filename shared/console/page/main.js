@@ -204,7 +204,7 @@ class App {
     this.draw();
   }
 
-  // note shows the result of an action on a platform, or clears it. kind is good, bad or plain. The
+  // note shows the result of an action on a platform, or clears it. kind is good, mild, bad or plain. The
   // results of other platforms stay.
   note(platform, kind, ...nodes) {
     const place = byId("result");

@@ -9,6 +9,11 @@ const unwell = ["revoked", "expired", "unauthorized", "unreachable"];
 // isUnwell reports whether the user must do something about a binding in this status.
 export const isUnwell = (status) => unwell.includes(status);
 
+// tokenEnd returns when a binding's token expires, null if it is known to have ended before that.
+export function tokenEnd({ status, tokenExpiresAt: ends }) {
+  return ["revoked", "expired"].includes(status) && Date.parse(ends) > Date.now() ? null : ends;
+}
+
 export function badge(platform, status) {
   return h("span", {
     id: `status-${platform}`, class: "badge", "data-status": status,
@@ -136,6 +141,9 @@ export function instanceText(instance) {
     name: instance.name, id: instance.id, type: instanceType(instance.type),
   });
 }
+
+// named returns what has a name in one line, with its id.
+export const named = ({ name, id }) => (name ? t("named", { name, id }) : id);
 
 export const instanceType = (type) => (has(`type.${type}`) ? t(`type.${type}`) : type);
 

@@ -2,7 +2,7 @@
 
 import { h, outside, webAddress, whileBusy } from "./dom.js";
 import { failureOf } from "./api.js";
-import { field } from "./dialog.js";
+import { field, invalid } from "./dialog.js";
 import { has, relativeTime, t } from "./language.js";
 import { loadingPlace } from "./loading-place.js";
 import { moment, problemText } from "./parts.js";
@@ -43,9 +43,9 @@ function healthBadge(health) {
 export function subscriptionView(look, repository) {
   const path = `${look.path}/${encodeURIComponent(repository.key)}/subscription`;
   const place = loadingPlace("subscription");
-  const run = (action, plain) => {
+  const run = (action) => {
     place.node.querySelector(".said")?.remove();
-    return place.run(action, { keep: true, plain });
+    return place.run(action, { keep: true });
   };
   let choosing = false; // the form with the choices is open
   const load = () => run(async () => {
@@ -58,9 +58,15 @@ export function subscriptionView(look, repository) {
   });
 
   // change makes a call and shows the subscription that it returns, with the sentence said.
-  const change = (method, end, body, said) => run(async () =>
-    shown(await look.call(method, path + end, body), said),
-  { input_malformed: () => t("branches.wrong") });
+  // A refusal that is about a field of the form is given to refused, which reports whether it says it.
+  const change = (method, end, body, said, refused) => run(async () => {
+    try {
+      return await shown(await look.call(method, path + end, body), said);
+    } catch (error) {
+      if (refused?.(failureOf(error).problem)) return null;
+      throw error;
+    }
+  });
 
   function toggle(on, act) {
     return h("button", {
@@ -91,7 +97,8 @@ export function subscriptionView(look, repository) {
     const events = eventList(look, path);
     await events.start();
     const broken = subscription.health === "broken";
-    const form = choices(subscription, saying(said, "saved"), (body) => change("PUT", "", body, "saved"));
+    const form = choices(subscription, saying(said, "saved"), 
+      (body, refused) => change("PUT", "", body, "saved", refused));
     form.open = choosing;
     form.addEventListener("toggle", () => { choosing = form.open; });
     return {
@@ -143,13 +150,23 @@ function choices(subscription, said, save) {
     autocapitalize: "none", spellcheck: "false",
   });
   const wrong = h("p", { class: "missing", role: "alert", hidden: true }, t("events.required"));
+  const refusal = h("p", { id: "branches-refused", class: "missing", role: "alert", hidden: true });
+  const refused = (problem) => {
+    const about = problem?.field === "branches";
+    refusal.textContent = about ? `${problem.detail} ${problem.remedy}` : "";
+    refusal.hidden = !about;
+    invalid(branches, about, refusal.id);
+    if (about) branches.focus();
+    return about;
+  };
   const submit = (event) => {
     event.preventDefault();
+    refused(null);
     const events = boxes.filter((box) => box.checked).map((box) => box.value);
     wrong.hidden = events.length > 0;
     if (!events.length) return boxes[0].focus();
     const named = new Set(branches.value.split(/[\s,，]+/).filter(Boolean));
-    return save({ events, branches: [...named] });
+    return save({ events, branches: [...named] }, refused);
   };
   return h("details", null, h("summary", null, t("subscription.choose")),
     h("form", { novalidate: true, onsubmit: submit },
@@ -157,6 +174,7 @@ function choices(subscription, said, save) {
         boxes.map((box) => h("label", { class: "tick", for: box.id }, box, t(`events.${box.value}`))),
         wrong),
       field(branches, t("branches.which"), { hint: t("branches.which.hint"), optional: true }),
+      refusal,
       h("div", { class: "row-buttons" },
         h("button", { type: "submit", id: "subscription-save" }, t("save")), said)));
 }
@@ -198,7 +216,7 @@ function eventText(event) {
     : `source.${event.type.replace(/^source\./, "")}`;
   return h("div", { class: "event" },
     h("p", { class: "event-words" },
-      has(type) ? t(type) : event.type, " ", h("bdi", null, name), " ",
+      has(type) ? t(type) : event.type, " ", name && [h("bdi", null, name), " "],
       event.commit && h("code", null, event.commit.slice(0, 8))),
     event.titles?.length > 0 && h("p", { class: "fine" }, h("bdi", null, event.titles[0])),
     h("p", { class: "marks fine" }, moment(event.receivedAt),

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { day, t } from "./language.js";
 import {
-  badge, checklist, isUnwell, moment, monogram, person, platformTitle, problemText,
+  badge, checklist, isUnwell, moment, monogram, person, platformTitle, problemText, tokenEnd,
 } from "./parts.js";
 
 const columns = ["platform", "method", "limit", "status", "identity", "expiry", "actions"];
@@ -46,7 +46,7 @@ function group(app, binding, actions) {
     h("tr", { role: "row" }, columns.map((name) =>
       h("td", { role: "cell", class: `cell-${name}`, "data-label": t(`column.${name}`) },
         cells[name]))),
-    notes(binding));
+    notes(binding, app.may("write")));
 }
 
 function checked(app, binding) {
@@ -63,7 +63,8 @@ function checked(app, binding) {
       }, t("cancel")));
   }
   if (!binding.lastCheckedAt) return null;
-  return h("span", { class: "fine" }, t("checked"), moment(binding.lastCheckedAt));
+  return h("span", { class: "fine" }, t(isUnwell(binding.status) ? "checked.good" : "checked"),
+    moment(binding.lastCheckedAt));
 }
 
 function identity(binding) {
@@ -71,15 +72,22 @@ function identity(binding) {
   return [
     person(binding.identity),
     binding.platform === "codeup" && binding.gitUsername &&
-      h("span", { class: "fine address" }, `${t("facts.clone")}: ${binding.gitUsername}`),
+      labelled("facts.clone", binding.gitUsername),
+    binding.organization && labelled("facts.organization", binding.organization),
     binding.address && binding.method === "token" && binding.platform === "gitlab" &&
       h("span", { class: "fine address" }, binding.address),
   ];
 }
 
+const labelled = (key, value) =>
+  h("span", { class: "fine address" }, t("labelled", { label: t(key), value }));
+
 function expiry(binding) {
-  const { status, method, tokenExpiresAt: ends } = binding;
-  if (status === "unbound" || status === "revoked") return h("span", { class: "none" }, "—");
+  const { status, method } = binding;
+  const ends = tokenEnd(binding);
+  if (["unbound", "revoked"].includes(status) || (status === "expired" && !ends)) {
+    return h("span", { class: "none" }, "—");
+  }
   const dated = ["expiring", "expired"].includes(status) || method === "token";
   if (ends && dated) {
     return h("span", { class: "stack" },
@@ -91,29 +99,31 @@ function expiry(binding) {
 }
 
 // notes returns what is wrong with a binding, in full, and its warnings, folded up. Permissions are
-// shown as a checklist in place of a warning each.
-function notes(binding) {
+// shown as a checklist in place of a warning each. What to do is only for those who may.
+function notes(binding, write) {
   const { platform, problem, permissions = [], warnings = [] } = binding;
   if (!problem && warnings.length === 0) return null;
   const lacks = permissions.some((one) => one.state !== "granted");
+  const say = (one) => problemText(write ? one : { ...one, remedy: null });
   const others = warnings.filter((one) => !one.permissions || !lacks);
   const list = lacks && checklist(permissions, binding);
   return h("tr", { role: "row", class: "notes" },
     h("td", { role: "cell", colspan: columns.length },
       problem && h("div", { class: "note bad", id: `problem-${platform}` },
-        problemText(problem), binding.status === "unauthorized" && list),
+        say(problem), binding.status === "unauthorized" && list),
       warnings.length > 0 && h("details", { class: "note mild", id: `warnings-${platform}` },
         h("summary", null,
           h("span", null, t(warnings.length === 1 ? "warnings.one" : "warnings.many", {
             count: warnings.length,
           })),
           h("span", { class: "fine" }, titles(warnings))),
-        others.map(problemText),
+        others.map(say),
         binding.status !== "unauthorized" && list)));
 }
 
 const titles = (warnings) =>
-  [...new Set(warnings.map((warning) => warning.title))].join(t("warnings.between"));
+  [...new Set(warnings.map(({ code, title }) =>
+    (code === "permission_missing" ? t("warnings.optional") : title)))].join(t("warnings.between"));
 
 function buttons(app, binding, actions) {
   const { platform, status } = binding;

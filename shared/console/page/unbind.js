@@ -4,7 +4,7 @@ import { bindingPath, ifUnchanged, pageFailure } from "./api.js";
 import { openDialog, openDrawer } from "./dialog.js";
 import { byId, h, outside, whileBusy } from "./dom.js";
 import { has, t } from "./language.js";
-import { checklist, joined, moment, person, platformTitle, problemText } from "./parts.js";
+import { checklist, joined, moment, person, platformTitle, problemText, tokenEnd } from "./parts.js";
 
 // unbind asks, unbinds, and shows the token's fate.
 export function unbind(app, platform, draft) {
@@ -42,10 +42,10 @@ export function unbind(app, platform, draft) {
       who,
       // On GitLab only, the person revokes the token; the texts say what happens
       // on the others.
-      platform === "gitlab"
+      !hasEnded(binding) && (platform === "gitlab"
         ? h("label", { class: "tick", for: "revoke" }, revoke, t("unbind.revoke"))
         : h("p", { class: "fine" }, t(platform === "github" ? "unbind.github" : "unbind.by_hand",
-          { platform: name })),
+          { platform: name }))),
     ],
     submit: t("unbind"),
     danger: true,
@@ -56,17 +56,21 @@ export function unbind(app, platform, draft) {
   });
 }
 
+// hasEnded reports whether a binding's token no longer works, so that there is none to revoke.
+const hasEnded = ({ status }) => status === "revoked" || status === "expired";
+
 function told(app, binding, ended) {
   const { platform } = binding;
   const name = platformTitle(app.platform(platform));
   byId(`bind-${platform}`)?.focus(); // the button that was pressed is gone
+  const kind = ended.webhooksLeft?.length ? "mild" : "good";
   if (ended.revoked) {
-    app.note(platform, "good", t("unbound.revoked", { platform: name }), left(ended));
+    app.note(platform, kind, t("unbound.revoked", { platform: name }), left(ended));
     return;
   }
-  const lives = binding.status === "revoked" || binding.status === "expired"
+  const lives = hasEnded(binding)
     ? t("unbound.dead") : t(`unbound.kept.${binding.method}`, { platform: name });
-  app.note(platform, "good", t("unbound.now", { platform: name }), " ", lives, " ",
+  app.note(platform, kind, t("unbound.now", { platform: name }), " ", lives, " ",
     ended.revokeUrl && outside(ended.revokeUrl, t("unbound.where", { platform: name })),
     left(ended));
 }
@@ -84,11 +88,12 @@ export async function check(app, platform) {
   const name = platformTitle(app.platform(platform));
   if (app.working.has(platform)) return;
   app.note(platform);
+  const before = app.binding(platform).status;
   try {
     const binding = await app.during(platform, t("check.running", { platform: name }), (signal) =>
       app.api.call("POST", `${bindingPath(app.instance, platform)}/check`, { signal }));
     await app.reload();
-    sayChecked(app, name, binding);
+    sayChecked(app, name, binding, before);
   } catch (failure) {
     if (failure.missing) {
       app.checks = false;
@@ -107,11 +112,12 @@ export async function check(app, platform) {
 }
 
 // sayChecked shows what a check has found. A check that has not settled the state of the token says
-// why, and that the state is the one from before.
-function sayChecked(app, name, { platform, status, problem, checkProblem }) {
+// why, and the state from before if it is still that.
+function sayChecked(app, name, { platform, status, problem, checkProblem }, before) {
   const values = { platform: name, status: t(`status.${status}`) };
   if (checkProblem) {
-    app.note(platform, "bad", h("p", null, t("check.unsettled", values)),
+    const said = status === before ? "check.unsettled" : "check.done";
+    app.note(platform, "bad", h("p", null, t(said, values)),
       problemText(checkProblem));
   } else {
     app.note(platform, problem ? "bad" : "good", t("check.done", values));
@@ -157,7 +163,7 @@ function facts(binding) {
     ["facts.boundBy", binding.boundBy],
     ["facts.boundAt", binding.boundAt && moment(binding.boundAt)],
     ["facts.checkedAt", binding.lastCheckedAt && moment(binding.lastCheckedAt)],
-    ["facts.expiresAt", binding.tokenExpiresAt && moment(binding.tokenExpiresAt)],
+    ["facts.expiresAt", tokenEnd(binding) && moment(tokenEnd(binding))],
   ];
   return [
     h("dl", null, rows.filter(([, value]) => value).map(([key, value]) =>
