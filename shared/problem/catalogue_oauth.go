@@ -126,7 +126,7 @@ func consents() map[Code]entry {
 			status: http.StatusUnprocessableEntity,
 			title:  text{"不是 GitHub 个人账号", "Not a personal GitHub account"},
 			detail: text{
-				"只支持 GitHub 个人账号，而这个账号的类型是 {type}。",
+				"只支持 GitHub 个人账号，而这个账号的类型是“{type}”。",
 				"Only personal GitHub accounts can be bound; this one is of the type {type}.",
 			},
 			remedy: text{

@@ -15,9 +15,10 @@ func TestAProblemSpeaksToPeopleInTheirWords(t *testing.T) {
 		{New(InputMalformed).Because("unknown").With("field", "colour"), "colour", "colour"},
 		{New(ScopeMissing).With("scope", "bindery.write"), "更改绑定", "change bindings"},
 		{
-			New(PermissionMissing).With("missing", "组织部门：只读、标签：只读"),
+			New(PermissionMissing).With("missing", "组织部门：只读, 标签：只读"),
 			"组织部门：只读、标签：只读", "Organization departments: read, Tags: read",
 		},
+		{New(NotAPersonalAccount).With("type", "Organization"), "类型是“组织”", "the type organization"},
 		{
 			New(PermissionNotProvable).With("permission", "Webhook：读写"),
 			"Webhook：读写", "Webhooks: read and write",
@@ -29,7 +30,7 @@ func TestAProblemSpeaksToPeopleInTheirWords(t *testing.T) {
 			}
 		}
 	}
-	p := New(PermissionMissing).With("missing", "组织部门：只读、标签：只读")
+	p := New(PermissionMissing).With("missing", "组织部门：只读, 标签：只读")
 	if got := p.DetailsIn(English).Permissions; !slices.Equal(got, []string{"组织部门：只读", "标签：只读"}) {
 		t.Errorf("the permissions for programs are %q", got)
 	}
