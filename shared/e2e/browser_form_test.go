@@ -67,11 +67,12 @@ func TestBrowserHelpsToFillInAForm(t *testing.T) {
 		submitSample(b, s.platforms, sandbox.Sample{Username: bob.Username, Token: bob.Token})
 		b.waitReady(problemSelector("organization_unknown"), "select#field-organization")
 		b.wantFocus("several organizations", "field-organization")
+		testkit.Want(t, "the organization that is chosen", b.value("#field-organization"), "")
 		b.fill("#field-organization", bob.Organization)
 		b.fill("#field-expiresAt", "2099-01-02")
 		b.click("#submit")
 		b.waitReady(boundSelector("codeup"), "#dialog:not([open])")
-		b.wantShown("#row-codeup .cell-identity", words.clone, bob.Username)
+		b.wantShown("#row-codeup .cell-identity", words.clone, bob.Username, bob.Organization)
 		b.click("#warnings-codeup summary")
 		b.wantShown("#row-codeup [data-state=not_provable]", words.permission)
 
