@@ -26,11 +26,14 @@ func refusedEverywhere(t *testing.T, ips ...string) {
 		}
 		_, err := guard.Address(literal)
 		testkit.WantProblem(t, "Address("+literal+")", err, problem.AddressRefused, "")
-		_, err = get(t, guard.Guarded(), literal)
-		testkit.WantProblem(t, "GET "+literal, err, problem.AddressRefused, "")
 		net.name("gitlab.example.com", ip)
-		_, err = get(t, guard.Guarded(), "http://gitlab.example.com/")
-		testkit.WantProblem(t, "GET a name of "+ip, err, problem.PlatformUnreachable, "dns")
+		session, _ := guard.Session()
+		for _, client := range []*http.Client{guard.Guarded(), session} {
+			_, err = get(t, client, literal)
+			testkit.WantProblem(t, "GET "+literal, err, problem.AddressRefused, "")
+			_, err = get(t, client, "http://gitlab.example.com/")
+			testkit.WantProblem(t, "GET a name of "+ip, err, problem.PlatformUnreachable, "dns")
+		}
 	}
 	if got := net.dials(); len(got) != 0 {
 		t.Errorf("dialled %v, want nothing", got)

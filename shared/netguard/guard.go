@@ -1,5 +1,5 @@
 // Package netguard makes every outgoing HTTP call to a platform or to the operator's webhook. Each
-// call goes through one of its two clients.
+// call goes through one of its two clients, or through one of [Guard.Session].
 //
 // [Guard.Guarded] is for an address that a user typed. It prevents the use of Bindery as a way into
 // the network that it runs in: it allows only public addresses and only the ports of the port rule,
@@ -78,6 +78,7 @@ type Guard struct {
 	resolve  func(ctx context.Context, host string) ([]netip.Addr, error)
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	guarded  *http.Client
+	session  *http.Transport // what those of [Guard.Session] are copied from
 	trusted  *http.Client
 	hasProxy bool
 }
@@ -99,12 +100,11 @@ func New(o Options) *Guard {
 	trusted, guarded := newTransport(o), newTransport(o)
 	trusted.DialContext = g.dialTrusted
 	guarded.DialContext = g.dialGuarded
-	// Each call is checked anew. And without idle connections a server can't send text on one,
-	// which net/http would print into the log.
-	guarded.DisableKeepAlives = true
 	if g.hasProxy {
 		guarded.DialContext = g.dialTrusted // it dials only the proxy
 	}
+	g.session = guarded.Clone()
+	guarded.DisableKeepAlives = true // each call is checked anew
 	g.trusted = newClient(trusted)
 	g.guarded = newClient(&gate{guard: g, next: guarded})
 	return g
@@ -116,6 +116,18 @@ func New(o Options) *Guard {
 // any of the name's addresses is refused, the request fails as if the name didn't exist:
 // [problem.PlatformUnreachable] with the reason "dns".
 func (g *Guard) Guarded() *http.Client { return g.guarded }
+
+// Session returns a client like that of [Guard.Guarded], whose requests to a host share a
+// connection if each begins after the reply to the one before was read. Their name is looked up,
+// and its addresses are checked, when the connection is made. It is for one operation, which calls
+// end when it has made its requests: no connection is left then.
+//
+// net/http prints what a server sends on an open connection between the requests, which may be the
+// token that it was sent. A program that uses a session drops that line from its standard log.
+func (g *Guard) Session() (client *http.Client, end func()) {
+	transport := g.session.Clone()
+	return newClient(&gate{guard: g, next: transport}), transport.CloseIdleConnections
+}
 
 // Trusted returns the client for endpoints that the operator configured.
 func (g *Guard) Trusted() *http.Client { return g.trusted }

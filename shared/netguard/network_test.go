@@ -87,9 +87,12 @@ func (n *internet) lookups() int {
 	return len(n.looked)
 }
 
-// clients returns the two clients by name.
+// clients returns the two clients and that of a session, by name.
 func clients(g *netguard.Guard) map[string]*http.Client {
-	return map[string]*http.Client{"guarded": g.Guarded(), "trusted": g.Trusted()}
+	session, _ := g.Session()
+	return map[string]*http.Client{
+		"guarded": g.Guarded(), "session": session, "trusted": g.Trusted(),
+	}
 }
 
 // listening starts a server on loopback that counts its connections and answers "ok".

@@ -33,6 +33,14 @@ type client struct {
 	now   func() time.Time
 }
 
+// session returns a copy of a guarded client for the calls of one operation, which make one
+// connection as long as each follows the reply to the one before. end closes it.
+func (c *client) session() (own *client, end func()) {
+	copied := *c
+	copied.http, end = c.guard.Session()
+	return &copied, end
+}
+
 // call is one request.
 type call struct {
 	method string // "" is GET

@@ -146,8 +146,12 @@ func (g *gitLab) Check(ctx context.Context, cred Credential) (CheckResult, error
 }
 
 // check asks for the user first: that call has existed in every version, and its refusal is about
-// the token. It also reports whether the user is the bot of a project or group token.
+// the token. It also reports whether the user is the bot of a project or group token. Both calls
+// are made over one connection.
 func (g *gitLab) check(ctx context.Context, cred Credential) (CheckResult, bool, error) {
+	session, end := g.session()
+	defer end()
+	g = &gitLab{session}
 	result := CheckResult{Address: cred.Address, ExpiresAt: cred.ExpiresAt}
 	if strings.HasPrefix(cred.Address, "http://") {
 		result.Warnings = append(result.Warnings, g.problem(problem.TokenInTheClear))

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -368,5 +370,35 @@ func TestD9_AUserNameOfAServerThatNoUserCouldEnterIsRefused(t *testing.T) {
 		if !problem.Is(err, problem.PlatformError) {
 			t.Errorf("%s: got %v, want %s", name, err, problem.PlatformError)
 		}
+	}
+}
+
+// TestAGitLabCheckUsesOneConnection checks it for a token that is accepted and for one that is
+// refused, and that the connection is closed when the check has ended.
+func TestAGitLabCheckUsesOneConnection(t *testing.T) {
+	refused := with(gitLabReplies(), userPath, canned{
+		status: 401, body: `{"message":"401 Unauthorized"}`,
+	})
+	for _, replies := range []map[string]canned{gitLabReplies(), refused} {
+		opened, closed := make(chan struct{}, 10), make(chan struct{}, 10)
+		s := &tokenSite{replies: replies}
+		s.Server = httptest.NewUnstartedServer(s)
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				opened <- struct{}{}
+			case http.StateClosed:
+				closed <- struct{}{}
+			}
+		}
+		s.Start()
+		t.Cleanup(s.Close)
+		_, _ = s.gitLab().Verify(t.Context(), submit(s.URL))
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Error("a connection is open after the check")
+		}
+		testkit.Want(t, "connections", len(opened), 1)
 	}
 }

@@ -44,7 +44,7 @@ type indexPlatform struct {
 	Switches []platform.Switch
 	Changes  []platform.TokenChange
 	Settings string // the page where a user revokes a consent
-	Tokens   string // the page where a user creates a token
+	TokenURL string // the page where a user creates a token
 	Clone    string // the address of its repository
 	Webhooks []repositoryLink
 }
@@ -64,7 +64,7 @@ func (s *Sandbox) index(w http.ResponseWriter, r *http.Request) {
 			Switches: p.ListSwitches(), Clone: p.CloneURL(origin), Webhooks: withWebhooks(p),
 		}
 		if changer, ok := p.(tokenChanger); ok {
-			shown.Changes, shown.Tokens = changer.TokenChanges(), changer.TokenPath()
+			shown.Changes, shown.TokenURL = changer.TokenChanges(), changer.TokenPath()
 		}
 		if o := s.Platforms[name]; o != nil {
 			shown.Settings = o.SettingsPath

@@ -59,6 +59,7 @@ var allowed = map[string]string{
 	"shared/binding.SourceEvent.State":           "what became of an event",
 	"shared/api.subscribedJSON.Key":              "an opaque name of a repository",
 	"shared/api.deliveryJSON.State":              "what became of an event",
+	"shared/api.permissionJSON.State":            "whether a token has a permission",
 	"shared/event.sourceRepository.Key":          "an opaque name of a repository",
 	"shared/provider.bitbucketPull.State":        "whether a pull request is open",
 	"shared/provider.gitHubHook.Secret":          "the stars that GitHub shows in place of one",

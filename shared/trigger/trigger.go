@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net/http"
 	"os"
@@ -53,6 +54,7 @@ type Build = func(Params) (Function, error)
 // If the function can't start, Run writes a line for every mistake to stderr and exits with status
 // 1.
 func Run(build Build) {
+	log.SetOutput(StandardLog(os.Stderr))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	name := filepath.Base(os.Args[0])
 	for _, variable := range []string{"AWS_LAMBDA_FUNCTION_NAME", "FC_FUNCTION_NAME"} {

@@ -187,7 +187,7 @@ func TestMain(m *testing.M) {
 }
 
 // children are the mains of such processes by name.
-var children = map[string]func(){"adapter": runChild}
+var children = map[string]func(){"adapter": runChild, "log": runLogChild}
 
 func TestAFailedStartWritesALinePerMistakeAndExitsWithStatusOne(t *testing.T) {
 	child := exec.CommandContext(t.Context(), os.Args[0])

@@ -281,3 +281,18 @@ func TestAnErrorOfTheStorageAsksForTheDeliveryAgain(t *testing.T) {
 	err := h.signed(push("d1", "main", "a", "b"))
 	testkit.WantCode(t, "the answer", err, problem.StorageUnavailable)
 }
+
+// TestAnUnsignedDeliveryTellsThatARefWasCreated if the last sync didn't find the ref.
+func TestAnUnsignedDeliveryTellsThatARefWasCreated(t *testing.T) {
+	h := newHarness(t)
+	h.set("heads/early", "dd")
+	check(t, h.unsigned(push("d1", "early", "", "dd"))) // before the first sync
+	h.synced("main", "aa")
+	h.set("heads/new", "ee")
+	check(t, h.unsigned(push("d2", "new", "", "ee")))
+	h.set("heads/main", "bb")
+	check(t, h.unsigned(push("d3", "main", "aa", "bb")))
+	for i, created := range []bool{false, true, false} {
+		testkit.Want(t, h.row().Events[i].Ref+" was created", h.row().Events[i].Created, created)
+	}
+}
