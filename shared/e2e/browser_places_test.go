@@ -63,6 +63,9 @@ func TestBrowserSaysThatItsAddressNamesNoInstance(t *testing.T) {
 	for _, place := range []string{"", "cn-hangzhou", "/cri-2", "a/b/c/d", "%zz/a"} {
 		b.open(s.console + "/?to#/" + place)
 		b.waitReady(unnamed, "#result:empty")
+		testkit.Want(t, "requests for an instance without a name", b.text(
+			`performance.getEntriesByType("resource").filter(
+				({ name }) => name.includes("undefined")).length`), "0")
 		testkit.Want(t, "the address", b.text(fragment), "")
 	}
 }

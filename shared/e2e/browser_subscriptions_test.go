@@ -135,8 +135,8 @@ func (b laptopTab) wantEvent(texts ...string) {
 
 func TestBrowserForwardsAPushOnEachPlatform(t *testing.T) {
 	words := map[string][]string{
-		"en":    {"Push to main", "Forwarded", "The receiver answered 204", "Active"},
-		"zh-CN": {"推送到 main", "已转发", "接收端返回 204", "正常"},
+		"en":    {"Push to main", "Forwarded", "The receiver answered 204", "Active", "Test delivery"},
+		"zh-CN": {"推送到 main", "已转发", "接收端返回 204", "正常", "平台发来的测试"},
 	}
 	b := openLaptop(t, "en")
 	for i, name := range []sandbox.Platform{
@@ -152,6 +152,9 @@ func TestBrowserForwardsAPushOnEachPlatform(t *testing.T) {
 			words[language][3])
 		b.push(name, "A commit of "+string(name))
 		b.wantEvent(append(words[language][:3:3], "A commit of "+string(name))...)
+		if name == sandbox.GitHub { // it sends a test when a webhook is created
+			b.wantShown("#event-list > li:last-child", words[language][4])
+		}
 		b.closeDrawer()
 	}
 }
@@ -170,6 +173,7 @@ func TestBrowserLeadsThroughASubscriptionByKeyboard(t *testing.T) {
 		b.waitReady("#event-list li")
 		b.wantFocus("after "+id, id)
 	}
+	b.wantSaid("#event-1 .said", "已重新发送")
 	b.wantEvent("已转发")
 
 	b.text(`document.querySelector("#subscription summary").focus()`)
@@ -221,6 +225,7 @@ func TestBrowserShowsABrokenSubscriptionAndWhatRemains(t *testing.T) {
 	b.click("#sync")
 	b.waitReady(`#subscription [data-health=broken]`, `#sync.primary`,
 		`#subscription [role=alert] [data-code=webhooks_forbidden]`)
+	b.wantSaid("#subscription .said", "Still broken")
 	for _, words := range [][2]string{{"en", "Broken"}, {"zh-CN", "失效"}} {
 		b.closeDrawer()
 		b.fill("#language", words[0])

@@ -31,7 +31,7 @@ async function start() {
 // ask asks for what the first view shows. What the address names is not known to exist yet.
 function ask(api) {
   const { region, id } = placeOf(location.hash) ?? {};
-  const named = /^\w[\w-]*$/.test(region) && /^\w[\w-]*$/.test(id);
+  const named = [region, id].every((one) => /^\w[\w-]*$/.test(one ?? ""));
   api.ahead("/v1/platforms", "/v1/instances",
     named ? bindingPath({ region, id }) : "/v1/bindings");
 }

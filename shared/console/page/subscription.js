@@ -109,7 +109,7 @@ export function subscriptionView(look, repository) {
             onclick: () => change("POST", "/sync", undefined, "synced"),
           }, t("sync")),
           h("button", { type: "button", id: "events-refresh", onclick: load }, t("events.refresh")),
-          saying(said, "synced")),
+          saying(said, "synced", broken ? "sync.broken" : "synced")),
         h("h5", null, t("events")),
         events.nodes,
       ],
@@ -130,8 +130,8 @@ export function subscriptionView(look, repository) {
   };
 }
 
-const saying = (said, key) =>
-  said === key && h("span", { class: "fine said", role: "status" }, t(key));
+const saying = (said, key, text = key) =>
+  said === key && h("span", { class: "fine said", role: "status" }, t(text));
 
 // choices returns the form with the kinds of changes and the branches, and what is said about it.
 function choices(subscription, said, save) {
@@ -164,9 +164,11 @@ function choices(subscription, said, save) {
 // eventList returns the list of what was received, newest first, with the button of each that sends
 // it again.
 function eventList(look, path) {
-  const replay = (event, place) => place.run(async () => ({
-    nodes: [eventText(await look.call("POST", `${path}/deliveries/${event.delivery}/replay`))],
-  }), { keep: true });
+  const replay = (event, place) => place.run(async () => {
+    const now = await look.call("POST", `${path}/deliveries/${event.delivery}/replay`);
+    const said = now.state === "forwarded" ? "replayed" : "replay.waits";
+    return { nodes: [eventText(now), saying(said, said)] };
+  }, { keep: true });
   const entry = (event) => {
     const place = loadingPlace(`event-${event.delivery}`);
     place.node.setAttribute("aria-live", "polite");
@@ -192,7 +194,8 @@ function eventList(look, path) {
 
 function eventText(event) {
   const name = (event.ref ?? "").replace(/^refs\/(heads|tags)\//, "");
-  const type = `source.${event.type.replace(/^source\./, "")}`;
+  const type = event.reason === "test" ? "ignored.test"
+    : `source.${event.type.replace(/^source\./, "")}`;
   return h("div", { class: "event" },
     h("p", { class: "event-words" },
       has(type) ? t(type) : event.type, " ", h("bdi", null, name), " ",
@@ -207,7 +210,10 @@ function eventText(event) {
 
 // outcome returns what came of an event, in sentences.
 function outcome({ state, reason, answer, tries, at }) {
-  if (state === "ignored") return [t(has(`ignored.${reason}`) ? `ignored.${reason}` : "state.ignored")];
+  if (state === "ignored") {
+    const why = `ignored.${reason}`;
+    return [t(reason !== "test" && has(why) ? why : "state.ignored")];
+  }
   const said = answer ? t("state.answer", { status: answer }) : t("state.silent");
   if (state !== "waiting") return [t(`state.${state}`, { tries }), said];
   if (!tries) return [t("state.waiting")];
