@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"bindery/shared/binding"
@@ -129,18 +130,23 @@ func mergeOf(m *provider.MergeRequest) *binding.Merge {
 	return &binding.Merge{Number: m.Number, Title: m.Title, Source: m.Source, URL: m.URL}
 }
 
-// syncedHead returns the head of a ref that the last sync has left, and whether there was one.
+// syncedHead returns the head of a ref that the last sync has left. If it has left none, created
+// reports whether the ref didn't exist then: the sync has listed all refs of its kind.
 func (s *Service) syncedHead(
 	ctx context.Context, id, ref string,
-) (commit string, ok bool, err error) {
+) (commit string, created bool, err error) {
 	heads, err := s.ledger.Table.SubscriptionHeads(ctx, id)
-	if err != nil && !errors.Is(err, table.ErrNotFound) {
+	if errors.Is(err, table.ErrNotFound) {
+		return "", false, nil
+	}
+	if err != nil {
 		return "", false, ledger.Unavailable("reading the heads", err)
 	}
 	for _, head := range heads.List {
 		if head.Ref == ref {
-			return head.Commit, head.Commit != "", nil
+			return head.Commit, head.Commit == "", nil
 		}
 	}
-	return "", false, nil
+	kind, _, _ := strings.Cut(strings.TrimPrefix(ref, "refs/"), "/")
+	return "", !slices.Contains(heads.Cut, kind), nil
 }

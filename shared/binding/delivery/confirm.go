@@ -168,14 +168,16 @@ func (q *questions) confirmRef(
 		return false, err
 	}
 	known, ok := row.KnownHead(e.Ref)
+	created := ok && known == ""
 	if !ok && (now.Hash != "" || deletion) {
-		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
+		if known, created, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
 			return false, err
 		}
+		ok = known != ""
 	}
 	switch {
 	case now.Hash != "":
-		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
+		e.Before, e.Commit, e.Created = known, now.Hash, created
 		e.Titles = now.Titles()
 	case deletion && ok:
 		e.Before, e.Deleted = known, true
