@@ -138,6 +138,8 @@ type eventJSON struct {
 	Identity *identityJSON    `json:"identity"`
 	Previous *identityJSON    `json:"previous"`
 	Problem  *problem.Details `json:"problem"`
+
+	Repository *binding.EventRepository `json:"repository"`
 }
 
 func eventOf(e binding.Event, lang problem.Language) eventJSON {
@@ -152,6 +154,9 @@ func eventOf(e binding.Event, lang problem.Language) eventJSON {
 	if e.Problem != nil {
 		p := e.Problem.DetailsIn(lang)
 		out.Problem = &p
+	}
+	if e.Repository != (binding.EventRepository{}) {
+		out.Repository = &e.Repository
 	}
 	return out
 }

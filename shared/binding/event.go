@@ -31,8 +31,16 @@ type Event struct {
 	Identity Identity         `json:"identity,omitzero"`
 	Previous Identity         `json:"previous,omitzero"` // of a re-bind: the one it replaced
 	Problem  *problem.Problem `json:"problem,omitempty"`
+	// Repository is that of the subscription, if the event is about one.
+	Repository EventRepository `json:"repository,omitzero"`
 
 	unknown unknownFields
+}
+
+// EventRepository is the repository of an event, as it was called then.
+type EventRepository struct {
+	Key  string `json:"key"` // see [RepositoryKey]
+	Name string `json:"name"`
 }
 
 // The types of events. They are part of the API.
@@ -48,8 +56,7 @@ const (
 	EventRecovered    = "binding.recovered"
 	// EventRevocationFailed is about a token that a binding had before.
 	EventRevocationFailed = "binding.revocation_failed"
-	// The next two are about one of the binding's subscriptions. The problem of the first names its
-	// repository.
+	// The next two are about one of the binding's subscriptions, and have its repository.
 	EventSubscriptionBroken    = "subscription.broken"
 	EventSubscriptionRecovered = "subscription.recovered"
 )

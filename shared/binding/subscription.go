@@ -152,7 +152,7 @@ type Head struct {
 
 const (
 	// MaxSeen is how many ids of events a subscription remembers. An older delivery that comes again
-	// doesn't fit the ref's head, and the platform is asked.
+	// doesn't fit the ref's head, from the row or from the last sync, and the platform is asked.
 	MaxSeen = 64
 	// MaxRecentHeads is how many heads of refs a subscription's row has. The run moves older ones to
 	// [Heads] before there are as many; changes of further refs are left to the next sync.

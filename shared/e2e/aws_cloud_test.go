@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bindery/shared/table/dynamo/dynamotest"
+	"bindery/shared/vault/awskms/awskmstest"
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
@@ -27,6 +28,7 @@ const (
 	tableName    = "bindery"
 	secretPrefix = "bindery/tokens/"
 	appsName     = "bindery/oauth-apps"
+	wrappingKey  = "key-1"
 	admin        = "admin" // the test's own access key, with every right
 )
 
@@ -34,6 +36,7 @@ const (
 const (
 	tableService = "DynamoDB_20120810"
 	vaultService = "secretsmanager"
+	keyService   = "TrentService"
 )
 
 // awsCloud is what the functions use of AWS: DynamoDB's protocol by dynoxide, and a fake Secrets
@@ -44,6 +47,7 @@ type awsCloud struct {
 
 	url     string
 	secrets *smtest.Service
+	keys    *awskmstest.Service
 
 	rights map[string][]right
 
@@ -61,7 +65,7 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 		t.Fatal(err)
 	}
 	c := &awsCloud{
-		secrets: smtest.New(smtest.Options{}), rights: rights,
+		secrets: smtest.New(smtest.Options{}), keys: awskmstest.New(wrappingKey), rights: rights,
 		used: map[string]map[right]bool{}, storedTokens: map[string]bool{}, links: map[string]*link{},
 	}
 	rows := &httputil.ReverseProxy{
@@ -74,18 +78,26 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 			panic(http.ErrAbortHandler)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		if !c.allowed(r, body) {
+		request := awsRequest{}
+		_ = json.Unmarshal(body, &request)
+		if !c.allowed(r, request) {
 			w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"not allowed"}`)
 			return
 		}
 		service, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		c.count(callerOf(r), service == tableService)
+		if service != keyService { // which is called for a data key that isn't in memory
+			ofVault := service == vaultService || request.TableName == sealedTableName
+			c.count(callerOf(r), !ofVault)
+		}
 		store := http.Handler(rows)
-		if service == vaultService {
+		switch service {
+		case vaultService:
 			c.keep(body)
 			store = c.secrets
+		case keyService:
+			store = c.keys
 		}
 		if l := c.link(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
 			l.forward(w, r, store)
@@ -161,6 +173,11 @@ var awsUnusedRights = map[string]string{
 	"unbind secretsmanager:PutSecretValue":            "refreshing a token to remove webhooks with",
 	"expirycheck secretsmanager:CreateSecret":         "making a webhook after a crash",
 	"expirycheck secretsmanager:TagResource":          "the same",
+	"tokenbind kms:Decrypt":                           "reading what another process has sealed",
+	"unbind dynamodb:PutItem sealed":                  "refreshing a token",
+	"unbind kms:GenerateDataKey":                      "the same",
+	"delivery dynamodb:PutItem sealed":                "the same",
+	"delivery kms:GenerateDataKey":                    "the same",
 }
 
 func (c *awsCloud) unusedRights() (all []string) {
@@ -172,8 +189,11 @@ func (c *awsCloud) unusedRights() (all []string) {
 			if _, rows, ofKind := strings.Cut(r.on, " "); ofKind {
 				name += " " + rows
 			}
-			if r.on == apps {
+			switch r.on {
+			case apps:
 				name += " apps"
+			case sealedTokens:
+				name += " sealed"
 			}
 			if !c.used[folder][r] && awsUnusedRights[name] == "" {
 				all = append(all, name+" on "+r.on)
@@ -194,22 +214,23 @@ func callerOf(r *http.Request) string {
 }
 
 // allowed reports whether the caller's role allows the request, and records a denied one.
-func (c *awsCloud) allowed(r *http.Request, body []byte) bool {
+func (c *awsCloud) allowed(r *http.Request, in awsRequest) bool {
 	who := callerOf(r)
 	service, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	service, _, _ = strings.Cut(strings.ToLower(service), "_")
-	var in struct {
-		tableRequest
-		IndexName, SecretId, Name string
-		Tags                      []json.RawMessage
+	if service == keyService {
+		service = "kms"
 	}
-	_ = json.Unmarshal(body, &in)
+	service, _, _ = strings.Cut(strings.ToLower(service), "_")
 	on := "?"
 	switch secret := in.SecretId + in.Name; {
 	case in.IndexName != "":
 		on = "table/${TableName}/index/" + in.IndexName
 	case in.TableName == tableName || in.RequestItems[tableName] != nil:
 		on = ofTable
+	case in.TableName == sealedTableName:
+		on = sealedTokens
+	case in.KeyId == awskmstest.ARN(wrappingKey):
+		on = wrappingKeys
 	case strings.HasPrefix(secret, secretPrefix):
 		on = tokens
 	case secret == appsName:
@@ -251,6 +272,13 @@ func (r right) allows(need right) bool {
 	return r.action == need.action &&
 		(r.on == need.on || strings.HasPrefix(need.on, r.on+" ") ||
 			strings.Contains(r.on, " ") && pattern && strings.HasPrefix(need.on, rows))
+}
+
+// awsRequest is what a call says about what it is on.
+type awsRequest struct {
+	tableRequest
+	IndexName, SecretId, Name, KeyId string
+	Tags                             []json.RawMessage
 }
 
 // tableRequest is what the calls to DynamoDB that Bindery makes say about the rows.

@@ -26,6 +26,9 @@ func fcResources() map[string]string {
 		"acs:kms" + where + "secret":                       "secrets",
 		"acs:kms" + where + "secret/${BINDERY_OAUTH_APPS}": "apps",
 		"acs:kms" + where + "key/${BINDERY_KMS_KEY}":       "key",
+		// What the envelope vault uses.
+		instance + "table/${BINDERY_VAULT_TABLE}":          "sealed",
+		"acs:kms" + where + "key/${BINDERY_WRAPPING_KEYS}": "wrapping",
 		"*": "registry", // Container Registry takes nothing narrower
 		"acs:log" + where + "project/${FC_LOG_PROJECT}/logstore/${FC_LOG_STORE}": "log",
 	}
@@ -167,6 +170,54 @@ func TestD6_OnFunctionComputeEachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 	}
 }
 
+// sealedPolicies returns the policies for the envelope vault that a function needs: its calls are
+// those to KMS, to the table in place of the secrets.
+func sealedPolicies(t *testing.T, function string) (all []string) {
+	t.Helper()
+	native := roleRights(t, function)
+	actions := strings.Fields(native["tokens"] + " " + native["secrets"])
+	for _, policy := range []struct {
+		name  string
+		calls []string
+	}{
+		{"sealed-get", []string{"GetSecretValue"}},
+		{"sealed-put", []string{"CreateSecret", "PutSecretValue"}},
+		{"sealed-delete", []string{"DeleteSecret"}},
+		{"sealed-list", []string{"ListSecrets"}},
+	} {
+		if slices.ContainsFunc(policy.calls, func(c string) bool {
+			return slices.Contains(actions, c)
+		}) {
+			all = append(all, policy.name)
+		}
+	}
+	return all
+}
+
+func TestD6_OnFunctionComputeTheEnvelopeVaultsPoliciesAllowOneKindOfCall(t *testing.T) {
+	for name, want := range map[string]map[string]string{
+		"sealed-get":    {"sealed": "GetRow", "wrapping": "Decrypt"},
+		"sealed-put":    {"sealed": "PutRow", "wrapping": "GenerateDataKey"},
+		"sealed-delete": {"sealed": "DeleteRow"},
+		"sealed-list":   {"sealed": "GetRange"},
+	} {
+		if got := roleRights(t, name); !maps.Equal(got, want) {
+			t.Errorf("%s allows %v, want %v", name, got, want)
+		}
+	}
+	for name, f := range fcFunctions(t, readDeployment(t)) {
+		variables := environmentOf(t, name, f)
+		for _, variable := range []string{
+			"BINDERY_VAULT", "BINDERY_VAULT_TABLE", "BINDERY_WRAPPING_KEYS",
+		} {
+			_, told := variables[variable]
+			if told != usesVault(name) || told != (sealedPolicies(t, name) != nil) {
+				t.Errorf("%s: has %s: %v", name, variable, told)
+			}
+		}
+	}
+}
+
 // Both tables make the same calls for the same purpose, and bindToUnbind on Lambda needs each
 // right of template.yaml.
 func TestD6_OnFunctionComputeTheTablesRightsAreThoseOnAWS(t *testing.T) {
@@ -260,6 +311,15 @@ func TestTheGuidesCommandsMakeEachRoleWithItsPolicy(t *testing.T) {
 		}
 		if attached["bindery-acr to "+role] != readsCatalogue(name) {
 			t.Errorf("%s may list the registry's instances: %v", name, !readsCatalogue(name))
+		}
+		var sealed []string
+		for _, policy := range []string{"sealed-get", "sealed-put", "sealed-delete", "sealed-list"} {
+			if attached["bindery-"+policy+" to "+role] {
+				sealed = append(sealed, policy)
+			}
+		}
+		if want := sealedPolicies(t, name); !slices.Equal(sealed, want) {
+			t.Errorf("%s has the policies %q for sealed tokens, want %q", name, sealed, want)
 		}
 	}
 }

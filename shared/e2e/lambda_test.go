@@ -16,6 +16,7 @@ import (
 
 	"bindery/shared/awscloud"
 	"bindery/shared/table/dynamo"
+	"bindery/shared/table/engine"
 	"bindery/shared/trigger/triggertest"
 )
 
@@ -42,7 +43,8 @@ type onLambda struct {
 	document object
 	routes   map[string]string
 	binaries string
-	more     []string // names and values of variables
+	more     []string      // names and values of variables
+	sealed   engine.Driver // the envelope vault's rows, nil for the native vault
 }
 
 // startLambda starts a deployment on Lambda. more are names and values of variables.
@@ -52,7 +54,7 @@ func startLambda(t *testing.T, more ...string) *deployment {
 	rights := map[string][]right{}
 	var folders []string
 	for _, f := range functionsOf(t, document) {
-		rights[f.folder] = rightsOf(t, document, f, nativeVault)
+		rights[f.folder] = rightsOf(t, document, f, vaultOf(more))
 		folders = append(folders, f.folder)
 	}
 	d.aws = startCloud(t, rights)
@@ -102,6 +104,10 @@ func (on *onLambda) openStores() {
 		on.w.t.Fatal(err)
 	}
 	on.w.table = dynamo.New(client, tableName)
+	if vaultOf(on.more) == envelopeVault {
+		on.w.mustSucceed(dynamo.Create(on.w.t.Context(), client, sealedTableName))
+		on.sealed = dynamo.NewDriver(client, sealedTableName)
+	}
 	vault, err := awscloud.Config(awscloud.SecretsManager, lookup)
 	if err != nil {
 		on.w.t.Fatal(err)
@@ -138,6 +144,7 @@ func (on *onLambda) environment(who string) map[string]string {
 	env := map[string]string{
 		"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": who, "AWS_SECRET_ACCESS_KEY": "canary-key",
 		"AWS_ENDPOINT_URL_DYNAMODB": on.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": on.url,
+		"AWS_ENDPOINT_URL_KMS":     on.url,
 		"AWS_LAMBDA_FUNCTION_NAME": who,
 		"BINDERY_PUBLIC_URL":       on.w.origin,
 		"BINDERY_CONSOLE_URL":      consoleURL,

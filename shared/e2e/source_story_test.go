@@ -107,12 +107,13 @@ func (r *storyRepository) unsubscribe() {
 
 // wantPushes pushes twice and wants an event of each, and returns the first. A delivery that is
 // forwarded costs at most three calls to the table, and one to the vault unless the process has the
-// webhook's secret; one more each if the platform doesn't sign and the ref is asked for.
+// webhook's secret. If the platform doesn't sign and is asked for the ref, a new process reads the
+// binding and its token too, and the first delivery of a ref the heads of the last sync.
 func (r *storyRepository) wantPushes(asks bool) sourceEvent {
 	r.t.Helper()
 	cold, warm := storeCalls{table: 3, vault: 1}, storeCalls{table: 3}
 	if asks {
-		cold, warm = storeCalls{table: 4, vault: 2}, storeCalls{table: 4}
+		cold = storeCalls{table: 5, vault: 2}
 	}
 	r.processes["delivery"] = r.startProcess("delivery", 0)
 	first := r.wantPush("the first", cold)

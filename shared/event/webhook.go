@@ -67,6 +67,8 @@ type data struct {
 	Previous *binding.Identity `json:"previous,omitempty"`
 	Problem  *problem.Problem  `json:"problem,omitempty"`
 	Console  string            `json:"console"`
+
+	Repository *binding.EventRepository `json:"repository,omitempty"`
 }
 
 // Send posts one event. Any reply but 2xx is an error.
@@ -82,6 +84,8 @@ func (w *Webhook) Send(ctx context.Context, key binding.Key, e binding.Event) er
 		Previous: some(e.Previous),
 		Problem:  e.Problem,
 		Console:  w.place(key),
+
+		Repository: some(e.Repository),
 	}})
 	if err != nil {
 		return fmt.Errorf("writing a webhook: %w", err)
@@ -127,9 +131,10 @@ func (w *Webhook) post(ctx context.Context, id string, body []byte) (Receipt, er
 	return receipt, nil
 }
 
-func some(i binding.Identity) *binding.Identity {
-	if i == (binding.Identity{}) {
+// some returns nil for the zero value.
+func some[T comparable](v T) *T {
+	if v == *new(T) {
 		return nil
 	}
-	return &i
+	return &v
 }

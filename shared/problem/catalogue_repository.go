@@ -27,9 +27,11 @@ func repositories() map[Code]entry {
 				"{platform} has no such repository, or the bound user may not see it.",
 			},
 			remedy: text{
-				"请重新列出代码仓库并选择其中一个；如果列表中没有，请在平台上为该用户授予访问权限。",
+				"请重新列出代码仓库并选择其中一个；如果列表中没有，请在平台上为该用户授予访问权限。" +
+					"若已有订阅，请授予访问权限后立即同步，或取消订阅。",
 				"List the repositories again and choose one of them; if it isn't listed, give the " +
-					"user access to it on the platform.",
+					"user access to it on the platform. If there is a subscription, give the user access " +
+					"and sync now, or end the subscription.",
 			},
 		},
 		RefUnknown: {

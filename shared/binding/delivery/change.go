@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"bindery/shared/binding"
@@ -129,18 +130,25 @@ func mergeOf(m *provider.MergeRequest) *binding.Merge {
 	return &binding.Merge{Number: m.Number, Title: m.Title, Source: m.Source, URL: m.URL}
 }
 
-// syncedHead returns the head of a ref that the last sync has left, and whether there was one.
+// syncedHead returns the head of a ref that the last sync has left, "" if it found no such ref.
+// known is false if there was no sync, or if it leaves refs of this kind out.
 func (s *Service) syncedHead(
 	ctx context.Context, id, ref string,
-) (commit string, ok bool, err error) {
+) (commit string, known bool, err error) {
 	heads, err := s.ledger.Table.SubscriptionHeads(ctx, id)
-	if err != nil && !errors.Is(err, table.ErrNotFound) {
+	switch {
+	case errors.Is(err, table.ErrNotFound):
+		return "", false, nil
+	case err != nil:
 		return "", false, ledger.Unavailable("reading the heads", err)
 	}
 	for _, head := range heads.List {
 		if head.Ref == ref {
-			return head.Commit, head.Commit != "", nil
+			return head.Commit, true, nil
 		}
 	}
-	return "", false, nil
+	cut := slices.ContainsFunc(heads.Cut, func(kind string) bool {
+		return strings.HasPrefix(ref, "refs/"+kind+"/")
+	})
+	return "", !cut, nil
 }

@@ -112,14 +112,23 @@ func (q *questions) complete(
 		return q.completeMerge(ctx, e)
 	}
 	known, ok := row.KnownHead(e.Ref)
+	if !ok && len(row.Seen) == binding.MaxSeen { // an event of this delivery may be forgotten
+		var err error
+		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
+			return err
+		}
+	}
 	missing := e.Commit == "" && !e.Deleted
-	if ok && !missing && known == e.Commit && known != e.Before && !row.Left(e.Ref, e.Before) {
-		// The way back of a change that is not delivered yet: that one is then late.
+	switch {
+	case !ok || missing || known != e.Commit:
+	case e.Deleted, known != e.Before && !row.Left(e.Ref, e.Before):
+		// A repeat, or the way back of a change that is not delivered yet: that one is then late.
 		ignore(e, binding.IgnoredSuperseded)
 		return nil
 	}
+	// A ref that was deleted comes back, or its creation is late.
 	doubtful := row.Left(e.Ref, e.Commit) ||
-		ok && known != e.Before && (missing || known != e.Commit)
+		ok && (known == "" || known != e.Before) && (missing || known != e.Commit)
 	if !doubtful && !missing && (e.Commits == 0 || len(e.Titles) > 0) {
 		return nil
 	}
@@ -177,7 +186,7 @@ func (q *questions) confirmRef(
 	case now.Hash != "":
 		e.Before, e.Commit, e.Created = known, now.Hash, ok && known == ""
 		e.Titles = now.Titles()
-	case deletion && ok:
+	case deletion && known != "":
 		e.Before, e.Deleted = known, true
 	default:
 		ignore(e, binding.IgnoredUnconfirmed)

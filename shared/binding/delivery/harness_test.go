@@ -45,7 +45,7 @@ type got struct {
 	Type string
 	Data struct {
 		Ref, Commit, Before, Pusher string
-		Deleted                     bool
+		Created, Deleted            bool
 		Titles                      []string
 		Merge                       *struct{ Number, Title string }
 		Number                      int64

@@ -45,7 +45,8 @@ const (
 //
 // It costs three calls to the table and one to the vault, none if the process has the webhook's
 // secret. A delivery that the platform must be asked about costs what [credential.Service.Token]
-// does more, and a row that many ended events are in is first written to the log.
+// does more, one that may be old a read of the last sync's heads, and a row that many ended events
+// are in is first written to the log.
 func (s *Service) Receive(ctx context.Context, in ReceiveRequest) error {
 	ctx = s.ledger.StartInvocation(ctx)
 	platform, ok := s.ledger.Platforms.Get(in.Platform)

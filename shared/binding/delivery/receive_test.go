@@ -42,6 +42,33 @@ func TestASignedDeliveryCostsThreeCallsToTheTableAndOneToTheVault(t *testing.T) 
 	want(t, "repeated", h.calls.list(), "Subscription")
 }
 
+// TestARefThatTheLastSyncDidNotFindIsCreated unless the sync listed not all of its kind, or there
+// was none.
+func TestARefThatTheLastSyncDidNotFindIsCreated(t *testing.T) {
+	for name, c := range map[string]struct {
+		heads *binding.Heads
+		want  bool
+	}{
+		"all branches":  {&binding.Heads{Cut: []string{"tags"}}, true},
+		"not all":       {&binding.Heads{Cut: []string{"heads"}}, false},
+		"deleted since": {&binding.Heads{List: []binding.Head{{Ref: "refs/heads/new"}}}, true},
+		"no sync":       {nil, false},
+	} {
+		h := newHarness(t)
+		if c.heads != nil {
+			c.heads.Subscription = hookID
+			_, err := h.table.SaveSubscriptionHeads(t.Context(), *c.heads)
+			check(t, err)
+		}
+		h.set("heads/new", "a")
+		check(t, h.unsigned(push("d1", "new", "", "a")))
+		testkit.Want(t, name+", created", h.receiver.taken()[0].Data.Created, c.want)
+		h.set("heads/new", "b")
+		check(t, h.unsigned(push("d2", "new", "a", "b")))
+		testkit.Want(t, name+", created twice", h.receiver.taken()[1].Data.Created, false)
+	}
+}
+
 func TestADeliveryThatIsNotSignedCostsTheTokenMore(t *testing.T) {
 	h := newHarness(t)
 	h.set("heads/main", "b")

@@ -1,8 +1,11 @@
 package delivery_test
 
 import (
+	"fmt"
 	"testing"
 
+	"bindery/shared/binding"
+	"bindery/shared/provider"
 	"bindery/shared/testkit"
 )
 
@@ -45,4 +48,47 @@ func TestE16_AWayThereAndBackInReverseLeavesTheReceiverRight(t *testing.T) {
 	check(t, h.signed(push("d9", "topic", "", "c")))
 	want(t, "told of what comes back", h.receiver.told(),
 		"heads/main=a heads/topic=t heads/topic= heads/topic=c")
+}
+
+// TestE16_ALateCreationOfADeletedRefIsSuperseded also where the platform doesn't say what was
+// deleted, as for a tag of GitHub and GitLab.
+func TestE16_ALateCreationOfADeletedRefIsSuperseded(t *testing.T) {
+	h := newHarness(t)
+	check(t, h.signed(push("d2", "topic", "", ""))) // the deletion
+	check(t, h.signed(push("d1", "topic", "", "c")))
+	check(t, h.signed(push("d2 again", "topic", "", "")))
+	want(t, "told", h.receiver.told(), "heads/topic=")
+	h.set("heads/topic", "c")
+	check(t, h.signed(push("d3", "topic", "", "c")))
+	want(t, "told of what comes back", h.receiver.told(), "heads/topic= heads/topic=c")
+}
+
+// TestE2_AnOldDeliveryThatComesAgainTellsNothing although its id and the ref's head are not in the
+// row any more: as many events came since as it remembers.
+func TestE2_AnOldDeliveryThatComesAgainTellsNothing(t *testing.T) {
+	h := newHarness(t)
+	h.set("heads/main", "bb")
+	old := []provider.Delivery{
+		push("d1", "main", "aa", "bb"), push("d2", "topic", "", "cc"), push("d3", "topic", "cc", ""),
+	}
+	for _, d := range old {
+		check(t, h.signed(d))
+	}
+	h.synced("main", "bb")
+	h.edit(func(row *binding.Subscription) {
+		row.Events, row.Heads, row.Seen = nil, nil, nil
+		for n := range binding.MaxSeen {
+			row.Seen = append(row.Seen, fmt.Sprint("later ", n))
+		}
+	})
+	told := h.receiver.told()
+	for _, d := range old {
+		check(t, h.signed(d))
+		want(t, "told again", h.receiver.told(), told)
+	}
+	h.set("heads/new", "ee")
+	check(t, h.signed(push("d4", "new", "", "ee")))
+	h.set("heads/main", "ff")
+	check(t, h.signed(push("d5", "main", "bb", "ff")))
+	want(t, "told then", h.receiver.told(), told+" heads/new=ee heads/main=ff")
 }

@@ -317,9 +317,8 @@ func (s *Service) tell(
 	ctx context.Context, sub binding.Subscription, what string, why *problem.Problem,
 ) {
 	if why != nil {
-		why = why.With("repository", sub.Repository.Name)
 		s.ledger.Log.WarnContext(ctx, "a subscription is broken", "subscription", sub.ID,
-			"binding", binding.Describe(sub.Binding), "error", why)
+			"repository", sub.Repository.Name, "binding", binding.Describe(sub.Binding), "error", why)
 		event.Metric(ctx, s.ledger.Log, s.ledger.Now(),
 			map[string]string{"Platform": sub.Binding.Platform},
 			map[string]float64{"SubscriptionsBroken": 1})
@@ -333,7 +332,10 @@ func (s *Service) tell(
 			if !b.Bound() {
 				return false
 			}
-			s.ledger.AddEvent(b, binding.Event{Type: what, Identity: b.Identity, Problem: why})
+			s.ledger.AddEvent(b, binding.Event{
+				Type: what, Identity: b.Identity, Problem: why,
+				Repository: binding.EventRepository{Key: sub.Repository.Key, Name: sub.Repository.Name},
+			})
 			return true
 		})
 	}

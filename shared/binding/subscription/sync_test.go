@@ -94,7 +94,10 @@ func TestASubscriptionIsBrokenInTheOpen(t *testing.T) {
 		}
 		testkit.Want(t, "events", strings.Join(events, " "),
 			"subscription.recovered subscription.broken binding.bound")
-		testkit.Want(t, "repository", h.history()[1].Problem.Params["repository"], "acme/web")
+		for _, e := range h.history()[:2] {
+			testkit.Want(t, "repository of "+e.Type, e.Repository,
+				binding.EventRepository{Key: sub.Repository.Key, Name: "acme/web"})
+		}
 	}
 }
 

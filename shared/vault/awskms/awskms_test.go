@@ -254,7 +254,9 @@ func TestRequestsAreThoseOfTheVendorsClient(t *testing.T) {
 		service.ServeHTTP(w, r)
 	}))
 	vendors := sdk.NewFromConfig(cloud)
-	ours := awskms.New(cloud, awskms.Options{Wrapping: []string{"first"}, Context: encryptionContext()})
+	ours := awskms.New(cloud, awskms.Options{
+		Wrapping: []string{"first"}, Context: encryptionContext(),
+	})
 
 	made, err := vendors.GenerateDataKey(t.Context(), &sdk.GenerateDataKeyInput{
 		KeyId: aws.String("first"), KeySpec: types.DataKeySpecAes256,
