@@ -104,7 +104,7 @@ func TestAPushIsToldAndIsReadFromGit(t *testing.T) {
 	testkit.WantEqual(t, "changes", got, []Change{{
 		Ref: "refs/heads/main", Before: before.Hash, After: second, Commit: second,
 		BeforeCommit: before.Hash,
-		Commits: []PushedCommit{commit(first, "one\n\nwith a body\n"), commit(second, "two\n")},
+		Commits:      []PushedCommit{commit(first, "one\n\nwith a body\n"), commit(second, "two\n")},
 	}})
 
 	now := c.current()
