@@ -42,8 +42,8 @@ func TestASignedDeliveryCostsThreeCallsToTheTableAndOneToTheVault(t *testing.T) 
 	want(t, "repeated", h.calls.list(), "Subscription")
 }
 
-// TestARefThatTheLastSyncDidNotFindIsCreated unless the sync listed not all of its kind, or there was
-// none.
+// TestARefThatTheLastSyncDidNotFindIsCreated unless the sync listed not all of its kind, or there
+// was none.
 func TestARefThatTheLastSyncDidNotFindIsCreated(t *testing.T) {
 	for name, c := range map[string]struct {
 		heads *binding.Heads
