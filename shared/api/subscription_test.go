@@ -137,15 +137,15 @@ func TestD14_ABadSubscriptionIsRefusedWithoutACallToAPlatform(t *testing.T) {
 		body   any
 		reason string
 	}{
-		"no events":         {wanted("events", []string{}), "required"},
+		"no events":         {wanted("events", []string{}), "empty"},
 		"nothing":           {"{}", "required"},
 		"another event":     {wanted("events", []string{"push", "issue"}), "value"},
 		"an event twice":    {wanted("events", []string{"push", "push"}), "doubled"},
 		"a word":            {wanted("events", "push"), "type"},
 		"a number":          {wanted("branches", []any{1}), "type"},
 		"an empty pattern":  {wanted("branches", []string{""}), "branch"},
-		"a long pattern":    {wanted("branches", []string{strings.Repeat("a", 201)}), "too_long"},
-		"many patterns":     {wanted("branches", make([]string, 21)), "too_long"},
+		"a long pattern":    {wanted("branches", []string{strings.Repeat("a", 201)}), "pattern_too_long"},
+		"many patterns":     {wanted("branches", make([]string, 21)), "too_many"},
 		"an unknown field":  {wanted("tags", []string{"v*"}), "unknown"},
 		"a field twice":     {`{"events":["push"],"Events":["tag"]}`, "doubled"},
 		"something after":   {`{"events":["push"]}{}`, "json"},

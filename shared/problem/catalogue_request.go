@@ -23,14 +23,18 @@ func requests() map[Code]entry {
 					"“{field}”或其中的某个值出现了不止一次。",
 					"This, or a value in it, is there more than once: {field}.",
 				}},
+				"empty": {detail: text{
+					"“{field}”是空的，可用的值为：{allowed}。",
+					"There must be at least one of these in {field}: {allowed}.",
+				}},
 				"value": {detail: text{
 					"“{field}”中有不允许的值，可用的值为：{allowed}。",
 					"{field} has a value that is none of these: {allowed}.",
 				}},
 				"branch": {
 					detail: text{
-						"“{field}”中的某个模式不可能匹配任何分支：git 不允许这样的分支名。",
-						"{field} has a pattern that no branch can match: git allows no such name.",
+						"“{field}”中有不可能匹配任何分支的模式：git 不允许这样的分支名。",
+						"A pattern can match no branch, because git allows no such name: see {field}.",
 					},
 					remedy: text{
 						"请像 git 那样写分支名，例如 main；* 代表除 / 以外的任意字符，** 代表任意字符。",
@@ -40,8 +44,8 @@ func requests() map[Code]entry {
 				},
 				"ref": {
 					detail: text{
-						"“{field}”中有以 refs/ 开头的完整引用名。",
-						"{field} has the full name of a ref, which begins with refs/.",
+						"“{field}”中有以 refs/、heads/ 或 tags/ 开头的引用名。",
+						"A pattern begins as a ref does, with refs/, heads/ or tags/: see {field}.",
 					},
 					remedy: text{
 						"请只写分支名，例如用 main 代替 refs/heads/main；标签不按模式筛选。",
@@ -52,6 +56,14 @@ func requests() map[Code]entry {
 				"type": {detail: text{
 					"“{field}”的类型不对。",
 					"This is of the wrong type: {field}.",
+				}},
+				"too_many": {detail: text{
+					"“{field}”最多可有 {limit} 项。",
+					"There are more than {limit} entries in {field}.",
+				}},
+				"pattern_too_long": {detail: text{
+					"“{field}”中有超过 {limit} 字节的模式。",
+					"A pattern is longer than {limit} bytes: see {field}.",
 				}},
 				"too_long": {detail: text{
 					"“{field}”过长。",

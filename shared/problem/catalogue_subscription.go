@@ -112,20 +112,25 @@ func subscriptions() map[Code]entry {
 				"The bound user may not manage the repository's webhooks on {platform}.",
 			},
 			remedy: text{
-				"请在平台上授予该用户仓库管理员权限，或绑定一个有此权限的用户，然后重新订阅；若已有订阅，请立即同步。",
+				"请在平台上授予该用户仓库管理员权限，或绑定一个有此权限的用户；如果仓库已归档，请取消归档。" +
+					"然后重新订阅；若已有订阅，请立即同步。",
 				"Make the user an administrator of the repository on the platform, or bind a user who " +
-					"is one. Then subscribe again or, if there is a subscription, sync now.",
+					"is one; if the repository is archived, unarchive it. Then subscribe again or, if " +
+					"there is a subscription, sync now.",
 			},
 			reasons: map[string]more{
 				"scope": {
 					detail: text{
-						"令牌缺少在 {platform} 上管理 Webhook 的权限：{missing}。",
-						"The token lacks the permission to manage webhooks on {platform}: {missing}.",
+						"{platform} 不允许用该令牌管理 Webhook：令牌缺少权限 {missing}，或用户不是仓库管理员。",
+						"{platform} lets the token manage no webhooks: it lacks the permission {missing}, or " +
+							"its user is no administrator of the repository.",
 					},
 					remedy: text{
-						"请使用带有该权限的令牌重新绑定，然后重新订阅；若已有订阅，请立即同步。",
-						"Bind again with a token that has the permission. Then subscribe again or, if there " +
-							"is a subscription, sync now.",
+						"请使用带有该权限的令牌重新绑定；如果令牌已有该权限，请在平台上授予该用户仓库管理员权限。" +
+							"然后重新订阅；若已有订阅，请立即同步。",
+						"Bind again with a token that has the permission; if it has, make the user an " +
+							"administrator of the repository on the platform. Then subscribe again or, if " +
+							"there is a subscription, sync now.",
 					},
 				},
 				"address": {

@@ -85,8 +85,10 @@ func TestBitbucketPutsAllRefsIntoOneDelivery(t *testing.T) {
 	}
 	tag := change("refs/tags/v3", zero, hash("3"))
 	tag.Commit = hash("2")
+	moved := change("refs/tags/v2", hash("4"), hash("5"))
+	moved.Commit, moved.BeforeCommit = hash("2"), hash("1")
 	gone := change("refs/heads/old", hash("1"), zero)
-	o, body := one(t, w.push(main, tag, gone))
+	o, body := one(t, w.push(main, tag, gone, moved))
 	mac := hmac.New(sha256.New, []byte("s3cret"))
 	mac.Write(o.Body)
 	testkit.Want(t, "signature", o.Header.Get("X-Hub-Signature"),
@@ -100,7 +102,8 @@ func TestBitbucketPutsAllRefsIntoOneDelivery(t *testing.T) {
 		"push.changes.0.truncated": true, "push.changes.0.commits.5": nil,
 		"push.changes.1.new.type": "tag", "push.changes.1.new.target.hash": hash("2"),
 		"push.changes.1.old": nil, "push.changes.1.created": true,
-		"push.changes.2.new": nil, "push.changes.2.closed": true, "actor.nickname": "alice",
+		"push.changes.2.new": nil, "push.changes.2.closed": true,
+		"push.changes.3.old.target.hash": hash("1"), "actor.nickname": "alice",
 	})
 	left := []string{
 		"username", "user", "account_id", "avatar", "diff", "commits", "self", "approve",

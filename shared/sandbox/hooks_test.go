@@ -107,6 +107,9 @@ func (w *hookWorld) create(body string) string {
 // change is a push of one commit to a ref.
 func change(ref, before, after string) platform.RefChange {
 	c := platform.RefChange{Ref: ref, Before: before, After: after, Commit: after}
+	if before != zero {
+		c.BeforeCommit = before
+	}
 	if after == zero {
 		c.Commit = ""
 		return c

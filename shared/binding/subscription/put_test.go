@@ -102,13 +102,19 @@ func TestAPutIsRefused(t *testing.T) {
 		field, reason string
 	}{
 		{nil, nil, "events", "required"},
+		{[]binding.SourceKind{}, nil, "events", "empty"},
 		{[]binding.SourceKind{"push", "push"}, nil, "events", "doubled"},
 		{[]binding.SourceKind{"PUSH"}, nil, "events", "value"},
 		{push, []string{"refs/heads/main"}, "branches", "ref"},
 		{push, []string{"refs/heads/*"}, "branches", "ref"},
+		{push, []string{"heads/main"}, "branches", "ref"},
+		{push, []string{"tags/v1"}, "branches", "ref"},
+		{push, []string{"@"}, "branches", "branch"},
+		{push, []string{"HEAD"}, "branches", "branch"},
+		{push, []string{"-x"}, "branches", "branch"},
 		{push, []string{"a", "a"}, "branches", "doubled"},
-		{push, []string{long}, "branches", "too_long"},
-		{push, strings.Split(long[:2*subscription.MaxPatterns+2], "")[:21], "branches", "too_long"},
+		{push, []string{long}, "branches", "pattern_too_long"},
+		{push, strings.Split(long[:2*subscription.MaxPatterns+2], "")[:21], "branches", "too_many"},
 		{push, []string{""}, "branches", "branch"},
 		{push, []string{"a b"}, "branches", "branch"},
 		{push, []string{"a\n"}, "branches", "branch"},
@@ -132,7 +138,7 @@ func TestAPutIsRefused(t *testing.T) {
 	}
 	testkit.Want(t, "calls to the platform", len(h.forge.calls), 0)
 	h.ledger.Webhook = nil
-	_, _, err := h.put(push, "main", "*", "**", "a/**/b", "*.x", "@", "功能/*")
+	_, _, err := h.put(push, "main", "*", "**", "a/**/b", "*.x", "a@b", "功能/*")
 	testkit.WantCode(t, "without a receiver", err, problem.ReceiverMissing)
 }
 

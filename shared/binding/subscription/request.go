@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"bindery/shared/binding"
@@ -29,12 +30,14 @@ func (in PutRequest) check() error {
 		return problem.New(problem.InputMalformed).Because(reason).With("field", field)
 	}
 	switch {
-	case len(in.Kinds) == 0:
+	case in.Kinds == nil:
 		return wrong("events", "required")
+	case len(in.Kinds) == 0:
+		return wrong("events", "empty").With("allowed", allowed())
 	case repeats(in.Kinds):
 		return wrong("events", "doubled")
 	case len(in.Branches) > MaxPatterns:
-		return wrong("branches", "too_long")
+		return wrong("branches", "too_many").With("limit", strconv.Itoa(MaxPatterns))
 	case repeats(in.Branches):
 		return wrong("branches", "doubled")
 	}
@@ -46,14 +49,27 @@ func (in PutRequest) check() error {
 	for _, pattern := range in.Branches {
 		switch {
 		case len(pattern) > MaxPattern:
-			return wrong("branches", "too_long")
-		case strings.HasPrefix(pattern, "refs/"):
+			return wrong("branches", "pattern_too_long").With("limit", strconv.Itoa(MaxPattern))
+		case isRef(pattern):
 			return wrong("branches", "ref")
-		case !provider.ValidRefName(strings.ReplaceAll(pattern, "*", "x")):
-			return wrong("branches", "branch") // whatever the stars stand for
+		case !canMatch(pattern):
+			return wrong("branches", "branch")
 		}
 	}
 	return nil
+}
+
+// isRef reports whether a pattern begins as the refs of git and of the API do, and not as a branch.
+func isRef(pattern string) bool {
+	kind, _, more := strings.Cut(pattern, "/")
+	return more && (kind == "refs" || kind == "heads" || kind == "tags")
+}
+
+// canMatch reports whether git allows a branch that a pattern matches, whatever its stars stand for
+// (git-check-ref-format, --branch).
+func canMatch(pattern string) bool {
+	return provider.ValidRefName(strings.ReplaceAll(pattern, "*", "x")) &&
+		pattern != "@" && pattern != "HEAD" && !strings.HasPrefix(pattern, "-")
 }
 
 // allowed returns the kinds of changes as a text.

@@ -10,6 +10,7 @@ package subscription
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"bindery/shared/binding"
@@ -152,8 +153,12 @@ func refused(err error) error {
 }
 
 // view returns a row as its account may see it. The repository's key is the one of the binding as
-// it is now. A held subscription that isn't broken says what it waits for.
+// it is now. A held subscription that isn't broken says what it waits for. One that works is
+// degraded while the receiver has not been told of everything that a sync has found.
 func (s *Service) view(rec binding.Record, sub binding.Subscription) View {
+	if sub.Health == binding.SubscriptionGood && slices.ContainsFunc(sub.Events, catchingUp) {
+		sub.Health = binding.SubscriptionDegraded
+	}
 	if sub.Held && sub.Problem == nil {
 		sub.Health = binding.SubscriptionDegraded
 		sub.Problem = problem.New(problem.SubscriptionHeld).
@@ -165,4 +170,8 @@ func (s *Service) view(rec binding.Record, sub binding.Subscription) View {
 		v.WebhooksURL = platform.WebhooksURL(sub.Repository.WebURL)
 	}
 	return v
+}
+
+func catchingUp(e binding.SourceEvent) bool {
+	return e.CaughtUp && e.State == binding.EventWaiting
 }

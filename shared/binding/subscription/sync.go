@@ -227,10 +227,10 @@ func (s *Service) finishSync(
 		row.RefsNotWatched = len(f.heads.cut) > 0
 		row.Health, row.Problem = binding.SubscriptionGood, nil
 		next := row.SyncedAt.Add(SyncInterval - s.ledger.Jitter(2*time.Hour))
-		if out.repaired || out.caughtUp > 0 || left.full {
+		if out.repaired || left.full {
 			row.Health = binding.SubscriptionDegraded
 		}
-		if row.Health == binding.SubscriptionDegraded || left.changed || f.created {
+		if row.Health == binding.SubscriptionDegraded || out.caughtUp > 0 || left.changed || f.created {
 			next = row.SyncedAt.Add(confirmInterval)
 		}
 		f.heads.noteMerges(row)

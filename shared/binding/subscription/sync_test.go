@@ -328,7 +328,7 @@ func TestALostReplyOfTheSaveOfASyncIsNoSecondResult(t *testing.T) {
 	sub := h.mustSync()
 	testkit.Want(t, "events", h.events(), "heads/main c1>c2 caught up")
 	testkit.Want(t, "taken by the receiver", h.sent, 1)
-	testkit.Want(t, "health", sub.Health, binding.SubscriptionDegraded)
+	testkit.Want(t, "health once it is taken", sub.Health, binding.SubscriptionGood)
 	testkit.Want(t, "confirmed soon", h.later(11*time.Minute).Synced, 1)
 }
 

@@ -93,7 +93,7 @@ func (s *Server) pushBody(push platform.Push) platform.Object {
 			},
 		}
 		if !platform.Created(c) {
-			change["old"] = deliveredRef(push, page, c, c.Before)
+			change["old"] = deliveredRef(push, page, c, c.BeforeCommit)
 		}
 		if !platform.Deleted(c) {
 			change["new"] = deliveredRef(push, page, c, c.Commit)

@@ -16,6 +16,8 @@ type Change struct {
 	Before, After string // full hashes, or all zeros; of an annotated tag the tag's object
 	// Commit is the commit that After points at; "" if the ref was deleted.
 	Commit string
+	// BeforeCommit is the commit that Before points at; "" if the ref is new.
+	BeforeCommit string
 	// Forced says that the commit before is no ancestor of the one after.
 	Forced bool
 	// Commits are the ones that were pushed, oldest first: those that a moved ref didn't have, and
@@ -153,7 +155,7 @@ func (d *disk) changes(ctx context.Context, before, after map[string]target) ([]
 			continue
 		}
 		c := Change{
-			Ref: "refs/" + ref, Commit: to.commit,
+			Ref: "refs/" + ref, Commit: to.commit, BeforeCommit: from.commit,
 			Before: cmp.Or(from.object, Zero), After: cmp.Or(to.object, Zero),
 		}
 		if to.commit != "" {

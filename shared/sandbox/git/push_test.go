@@ -103,7 +103,8 @@ func TestAPushIsToldAndIsReadFromGit(t *testing.T) {
 	}
 	testkit.WantEqual(t, "changes", got, []Change{{
 		Ref: "refs/heads/main", Before: before.Hash, After: second, Commit: second,
-		Commits: []PushedCommit{commit(first, "one\n\nwith a body\n"), commit(second, "two\n")},
+		BeforeCommit: before.Hash,
+		Commits:      []PushedCommit{commit(first, "one\n\nwith a body\n"), commit(second, "two\n")},
 	}})
 
 	now := c.current()
@@ -200,6 +201,10 @@ func TestTagsAreToldWithTheirCommits(t *testing.T) {
 	change := c.push("--force", "plain")[0]
 	testkit.Want(t, "moved", change.Before+change.After, head+moved)
 	testkit.Want(t, "forward", change.Forced, false)
+	c.git("tag", "-f", "-a", "-m", "once more", "annotated")
+	change = c.push("--force", "annotated")[0]
+	testkit.Want(t, "the tag's object before", change.Before, object)
+	testkit.Want(t, "its commit before", change.BeforeCommit, head)
 }
 
 func TestManyRefsInOnePush(t *testing.T) {

@@ -103,7 +103,7 @@ func Latest(r Repository) Push {
 		c, _ := r.Commit("heads/" + r.Branches[0])
 		push.Changes = []RefChange{{
 			Ref: "refs/heads/" + r.Branches[0], Before: cmp.Or(c.Parent, git.Zero), After: c.Hash,
-			Commit: c.Hash, Commits: []PushedCommit{pushedCommit(c, c.Hash)},
+			Commit: c.Hash, BeforeCommit: c.Parent, Commits: []PushedCommit{pushedCommit(c, c.Hash)},
 		}}
 	}
 	return push
