@@ -8,6 +8,7 @@ import (
 
 	"bindery/shared/binding"
 	"bindery/shared/binding/subscription"
+	"bindery/shared/event"
 	"bindery/shared/problem"
 )
 
@@ -98,6 +99,14 @@ func (a *API) subscriptionTarget(ctx context.Context, c call) (subscription.Targ
 	}, err
 }
 
+// auditDone writes the audit line of a call about a subscription that succeeded.
+func (a *API) auditDone(c call, action string, t subscription.Target) {
+	event.Audit(c.Context(), a.log, event.Entry{
+		Action: action, User: t.By, Target: binding.KeyOf(t.By.Account, t.Instance, t.Platform),
+		Repository: t.Repository, Outcome: event.Done,
+	})
+}
+
 func (a *API) subscribe(ctx context.Context, c call) (answer, error) {
 	target, err := a.subscriptionTarget(ctx, c)
 	if err != nil {
@@ -113,6 +122,7 @@ func (a *API) subscribe(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	a.auditDone(c, "subscribe", target)
 	out := answer{body: subscriptionOf(view, c.language())}
 	if created {
 		out.status = http.StatusCreated
@@ -174,6 +184,7 @@ func (a *API) unsubscribe(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	a.auditDone(c, "unsubscribe", target)
 	var out unsubscribedJSON
 	if left != nil {
 		out.WebhookLeft = &webhookLeftJSON{left.WebhooksURL}
@@ -190,6 +201,7 @@ func (a *API) sync(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	a.auditDone(c, "sync", target)
 	return answer{body: subscriptionOf(view, c.language())}, nil
 }
 
@@ -287,9 +299,10 @@ func (a *API) replay(ctx context.Context, c call) (answer, error) {
 	if err != nil || strconv.FormatInt(number, 10) != c.PathValue("delivery") {
 		return answer{}, problem.New(problem.DeliveryUnknown)
 	}
-	event, err := a.deliveries.Replay(ctx, view.Subscription, number)
+	e, err := a.deliveries.Replay(ctx, view.Subscription, number)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: deliveryOf(event)}, nil
+	a.auditDone(c, "replay", target)
+	return answer{body: deliveryOf(e)}, nil
 }

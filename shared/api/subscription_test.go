@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -74,6 +75,13 @@ func TestAPushReachesTheReceiverAndIsListedAndReplayed(t *testing.T) {
 	}
 	testkit.Want(t, "its titles", list[0]["titles"].([]any)[0], any("Try a build"))
 	replayed := w.do(request{method: "POST", path: one + "/subscription/deliveries/1/replay"}).ok()
+	var audited []string
+	for _, line := range w.log.Records(t, "audit") {
+		if key, _ := line["repository"].(string); strings.HasSuffix(one, "/"+key) {
+			audited = append(audited, fmt.Sprint(line["action"], " ", line["outcome"]))
+		}
+	}
+	testkit.WantEqual(t, "audit lines", audited, []string{"subscribe done", "replay done"})
 	testkit.Want(t, "the state after a replay", replayed.text("state"), "forwarded")
 	if again := r.received(); len(again) != 1 || again[0].id != e.id {
 		t.Errorf("the replay has sent %v", again)

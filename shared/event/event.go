@@ -18,6 +18,8 @@ type Entry struct {
 	Action string       // "bind", "unbind", "confirm", …; of a denied call its route
 	User   binding.User // zero for Bindery itself
 	Target binding.Key
+	// Repository is the key of the subscription's repository; "" of a binding.
+	Repository string
 	// Outcome is "done", or the code of the problem that the caller got.
 	Outcome string
 	// Identity is the platform's user, Previous the user that it replaced.
@@ -44,6 +46,9 @@ func Audit(ctx context.Context, log *slog.Logger, e Entry) {
 			slog.String("issuer", e.User.Issuer),
 			slog.String("subject", e.User.Subject),
 			slog.String("account", e.User.Account)))
+	}
+	if e.Repository != "" {
+		attrs = append(attrs, slog.String("repository", e.Repository))
 	}
 	attrs = appendIdentity(attrs, "identity", e.Identity)
 	attrs = appendIdentity(attrs, "previous", e.Previous)
