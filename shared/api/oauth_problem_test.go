@@ -170,7 +170,7 @@ func TestACallbackWithoutACode(t *testing.T) {
 }
 
 func TestAnOrganizationsAccountIsRefused(t *testing.T) {
-	for login, kind := range map[string]string{"acme-org": "Organization", "acme-bot": "Bot"} {
+	for login, kind := range map[string]string{"acme-org": "organization", "acme-bot": "bot"} {
 		w := newConsentWorld(t)
 		b := newBrowser(w)
 		a := w.start(sandbox.GitHub)

@@ -56,6 +56,7 @@ var allowed = map[string]string{
 	"shared/binding.Token.Secret":                "a secret's random name in the vault",
 	"shared/binding.Subscription.Secret":         "a secret's random name in the vault",
 	"shared/binding.SubscribedRepository.Key":    "an opaque name of a repository",
+	"shared/binding.EventRepository.Key":         "an opaque name of a repository",
 	"shared/binding.SourceEvent.State":           "what became of an event",
 	"shared/api.subscribedJSON.Key":              "an opaque name of a repository",
 	"shared/api.deliveryJSON.State":              "what became of an event",
