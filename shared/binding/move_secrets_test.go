@@ -3,6 +3,7 @@ package binding_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,9 +120,10 @@ func TestD7_AMoveOfAllSecretsThatCrashesIsCompleted(t *testing.T) {
 	for n := 0; ; n++ {
 		b := newHarness(t)
 		sub := b.threeSecrets()
-		sealed, left := b.sealedVault(), n
+		sealed := b.sealedVault()
+		var calls atomic.Int64 // of several goroutines
 		b.movesTo(sealed, b.vault, func(context.Context, string) (func(), error) {
-			if left--; left < 0 {
+			if calls.Add(1) > int64(n) {
 				return nil, errMoveCrash
 			}
 			return nil, nil
