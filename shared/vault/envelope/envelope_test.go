@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,40 +33,40 @@ type fixture struct {
 // store counts the calls to the store.
 type store struct {
 	envelope.Store
-	calls *[]string
+	calls *vaulttest.CallLog
 }
 
 func (s store) Get(ctx context.Context, key engine.Key) (engine.Row, bool, error) {
-	*s.calls = append(*s.calls, "Get")
+	s.calls.Add("Get")
 	return s.Store.Get(ctx, key)
 }
 
 func (s store) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
-	*s.calls = append(*s.calls, "Put")
+	s.calls.Add("Put")
 	return s.Store.Put(ctx, row, is)
 }
 
 func (s store) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
-	*s.calls = append(*s.calls, "Delete")
+	s.calls.Add("Delete")
 	return s.Store.Delete(ctx, key, is)
 }
 
 func (s store) Scan(
 	ctx context.Context, prefix string, after engine.Key, limit int,
 ) ([]engine.Row, engine.Key, error) {
-	*s.calls = append(*s.calls, "Scan")
+	s.calls.Add("Scan")
 	return s.Store.Scan(ctx, prefix, after, limit)
 }
 
 // wrapper counts the calls to the key service, and fails them if err is set.
 type wrapper struct {
 	envelope.Wrapper
-	made, unwrapped int
+	made, unwrapped atomic.Int64
 	err             error
 }
 
 func (w *wrapper) NewDataKey(ctx context.Context) (secret.Text, []byte, error) {
-	w.made++
+	w.made.Add(1)
 	if w.err != nil {
 		return secret.Text{}, nil, w.err
 	}
@@ -73,7 +74,7 @@ func (w *wrapper) NewDataKey(ctx context.Context) (secret.Text, []byte, error) {
 }
 
 func (w *wrapper) Unwrap(ctx context.Context, key string, wrapped []byte) (secret.Text, error) {
-	w.unwrapped++
+	w.unwrapped.Add(1)
 	if w.err != nil {
 		return secret.Text{}, w.err
 	}
@@ -116,7 +117,7 @@ func inFile(t *testing.T) envelope.Store {
 // process is a process with a vault in the store.
 func process(d envelope.Store, w envelope.Wrapper) *fixture {
 	f := &fixture{
-		store: store{d, new([]string)}, wrapper: &wrapper{Wrapper: w},
+		store: store{d, new(vaulttest.CallLog)}, wrapper: &wrapper{Wrapper: w},
 		time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
 	}
 	f.Vault = envelope.New(envelope.Options{
@@ -181,17 +182,17 @@ func TestTheCallsOfEachMethod(t *testing.T) {
 		{"List", func() error { _, err := f.List(t.Context(), ""); return err }, "[Scan]"},
 		{"Delete", func() error { return f.Delete(t.Context(), name) }, "[Delete]"},
 	} {
-		*f.store.calls = nil
+		f.store.calls.Reset()
 		if err := c.call(); err != nil {
 			t.Errorf("%s = %v, want nil", c.what, err)
 		}
-		if got := fmt.Sprint(*f.store.calls); got != c.want {
+		if got := f.store.calls.String(); got != c.want {
 			t.Errorf("%s made %s, want %s", c.what, got, c.want)
 		}
 	}
-	if f.wrapper.made != 1 || f.wrapper.unwrapped != 0 {
-		t.Errorf("the key service: %d and %d calls, want one for all", f.wrapper.made,
-			f.wrapper.unwrapped)
+	if f.wrapper.made.Load() != 1 || f.wrapper.unwrapped.Load() != 0 {
+		t.Errorf("the key service: %d and %d calls, want one for all", f.wrapper.made.Load(),
+			f.wrapper.unwrapped.Load())
 	}
 }
 
@@ -220,27 +221,27 @@ func TestADataKeySealsSomeValuesForSomeMinutes(t *testing.T) {
 	for generation := 2; generation <= envelope.MaxSeals; generation++ {
 		f.put(t, generation, fmt.Sprint(generation))
 	}
-	if f.wrapper.made != 1 {
-		t.Errorf("%d data keys for the first %d values, want 1", f.wrapper.made, envelope.MaxSeals)
+	if f.wrapper.made.Load() != 1 {
+		t.Errorf("%d data keys for the first %d values, want 1", f.wrapper.made.Load(), envelope.MaxSeals)
 	}
 	f.put(t, envelope.MaxSeals+1, "next")
-	if f.wrapper.made != 2 {
-		t.Errorf("%d data keys for one value more, want 2", f.wrapper.made)
+	if f.wrapper.made.Load() != 2 {
+		t.Errorf("%d data keys for one value more, want 2", f.wrapper.made.Load())
 	}
 	f.time = f.time.Add(envelope.KeyTTL - time.Second)
 	f.put(t, envelope.MaxSeals+2, "in time")
 	f.holds(t, envelope.MaxSeals+2, "in time")
-	if f.wrapper.made != 2 || f.wrapper.unwrapped != 0 {
+	if f.wrapper.made.Load() != 2 || f.wrapper.unwrapped.Load() != 0 {
 		t.Errorf("a second before its end: %d data keys and %d unwrapped, want 2 and 0",
-			f.wrapper.made, f.wrapper.unwrapped)
+			f.wrapper.made.Load(), f.wrapper.unwrapped.Load())
 	}
 	f.time = f.time.Add(time.Second)
 	f.holds(t, envelope.MaxSeals+2, "in time")
 	f.holds(t, envelope.MaxSeals+1, "next")
 	f.put(t, envelope.MaxSeals+3, "later")
-	if f.wrapper.made != 3 || f.wrapper.unwrapped != 1 {
-		t.Errorf("after its end: %d data keys and %d unwrapped, want 3 and 1", f.wrapper.made,
-			f.wrapper.unwrapped)
+	if f.wrapper.made.Load() != 3 || f.wrapper.unwrapped.Load() != 1 {
+		t.Errorf("after its end: %d data keys and %d unwrapped, want 3 and 1", f.wrapper.made.Load(),
+			f.wrapper.unwrapped.Load())
 	}
 }
 

@@ -26,7 +26,7 @@ type fixture struct {
 	// before is called before each call to one of the two, and after is its end.
 	before func(call string) error
 	after  func(call string) error
-	calls  []string
+	calls  vaulttest.CallLog
 
 	refreshed bool // generation 3 was stored
 }
@@ -72,7 +72,7 @@ func newFixture(t *testing.T, toIsQuicker bool) *fixture {
 			return f.after(which + call)
 		}}
 		return vault.WithBeforeCall(v, func(_ context.Context, call string) (func(), error) {
-			f.calls = append(f.calls, which+call)
+			f.calls.Add(which + call)
 			if f.before == nil {
 				return nil, nil
 			}
@@ -351,7 +351,7 @@ func between(t *testing.T, toIsQuicker bool, outer, inner func(*testing.T, *fixt
 			t.Errorf("call %d: left over: %v, %v", n, names, err)
 		}
 		if t.Failed() {
-			t.Fatalf("at call %d of %v", n, f.calls)
+			t.Fatalf("at call %d of %v", n, f.calls.String())
 		}
 	}
 }
@@ -374,11 +374,11 @@ func TestTheCallsOfEachMethod(t *testing.T) {
 		},
 		{"Delete", func() error { return f.Delete(t.Context(), name) }, "[from.Delete to.Delete]"},
 	} {
-		f.calls = nil
+		f.calls.Reset()
 		if err := c.call(); err != nil {
 			t.Errorf("%s = %v", c.what, err)
 		}
-		if got := fmt.Sprint(f.calls); got != c.want {
+		if got := f.calls.String(); got != c.want {
 			t.Errorf("%s made %s, want %s", c.what, got, c.want)
 		}
 	}
