@@ -60,7 +60,7 @@ func FromACR(client *alibabacloud.Client, account string, o Options) Catalogue {
 			return nil, p.err()
 		}
 		return accounts{account: NewList(list...)}, nil
-	}, o)
+	}, acrTimeout, o)
 }
 
 // The page size is the API's default.

@@ -57,7 +57,10 @@ const (
 	ttl                = 5 * time.Minute
 	retryInterval      = time.Minute
 	retryEmptyInterval = 5 * time.Second
-	timeout            = 5 * time.Second
+	// A list of 64 MB takes longer than the registry's interface.
+	listTimeout = 10 * time.Second
+	acrTimeout  = 5 * time.Second
+
 	maxCatalogueLength = 64 << 20
 	maxInstances       = 200_000
 )
@@ -89,7 +92,7 @@ func (o Options) withDefaults() Options {
 //
 //   - JSON text: {account: [{type, region, id, name}]}. The error has a line for each mistake.
 //   - An https:// or file:/// address of such JSON (http:// only on this machine), of at most 64 MB
-//     and 200,000 instances. It is read when it is first needed, a file already by Open, in 5
+//     and 200,000 instances. It is read when it is first needed, a file already by Open, in 10
 //     seconds at most, and again after 5 minutes. If that fails or the content is wrong, the log
 //     has an error, and the old one is used. Open fails if a file is there and is wrong.
 //   - acr: the instances that Alibaba Cloud's Container Registry lists; see [FromACR]. This
@@ -122,7 +125,7 @@ func Open(spec string, o Options) (Catalogue, error) {
 			return nil, mistake("it is longer than %d MB", maxCatalogueLength>>20)
 		}
 		return all, err
-	}, o)
+	}, listTimeout, o)
 	if isFile { // a file that is missing may be on a file system that is mounted later
 		if _, err := c(context.Background()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -133,7 +136,9 @@ func Open(spec string, o Options) (Catalogue, error) {
 
 // cached returns a catalogue of what get returns. get is called when the catalogue is first needed
 // and when it is old. If that fails, the old one is used and the log has an error.
-func cached(get func(context.Context) (accounts, error), o Options) catalogue {
+func cached(
+	get func(context.Context) (accounts, error), timeout time.Duration, o Options,
+) catalogue {
 	all := cache.New(func(ctx context.Context) (accounts, error) {
 		current, err := get(ctx)
 		if err != nil {
