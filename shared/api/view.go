@@ -139,7 +139,7 @@ type eventJSON struct {
 	Previous *identityJSON    `json:"previous"`
 	Problem  *problem.Details `json:"problem"`
 
-	Repository *binding.EventRepository `json:"repository"`
+	Repository *binding.EventRepository `json:"repository,omitempty"`
 }
 
 func eventOf(e binding.Event, lang problem.Language) eventJSON {
