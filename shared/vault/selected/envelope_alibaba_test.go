@@ -10,12 +10,9 @@ import (
 
 	"bindery/shared/alibabacloud"
 	"bindery/shared/config"
-	"bindery/shared/secret"
 	"bindery/shared/table/tablestore"
 	"bindery/shared/table/tablestore/otstest"
-	"bindery/shared/vault"
 	"bindery/shared/vault/selected"
-	"bindery/shared/vault/vaulttest"
 )
 
 func TestTheEnvelopeVaultOnAlibabaCloudKeepsTheContract(t *testing.T) {
@@ -43,32 +40,7 @@ func TestTheEnvelopeVaultOnAlibabaCloudKeepsTheContract(t *testing.T) {
 	if err := tablestore.Create(t.Context(), operator, c.VaultTable); err != nil {
 		t.Fatal(err)
 	}
-	v, err := selected.Open(c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if calls := service.Calls(); len(calls) > 0 {
-		t.Errorf("Open asked %v, want nothing", calls)
-	}
-	vaulttest.RunWith(t, vaulttest.Options{AtOnce: 8}, func(*testing.T) vault.Vault { return v })
-	if calls := service.Calls(); calls["GenerateDataKey"] > 8 || calls["Decrypt"] > 0 {
-		t.Errorf("the key service was asked %v, want for few data keys and to unwrap none", calls)
-	}
-
-	// Another process unwraps, and another deployment can't.
-	if err := v.Put(t.Context(), name, 1, secret.New("value")); err != nil {
-		t.Fatal(err)
-	}
-	for prefix, want := range map[string]bool{"mine/": true, "other/": false} {
-		c.SecretPrefix = prefix
-		other, err := selected.Open(c, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := other.Get(t.Context(), name, 1); (err == nil) != want {
-			t.Errorf("a process with the prefix %s: Get = %v", prefix, err)
-		}
-	}
+	wantEnvelopeVault(t, c, service.Calls)
 }
 
 func TestMissingWrappingKeysAreNamed(t *testing.T) {

@@ -12,13 +12,10 @@ import (
 
 	"bindery/shared/awscloud"
 	"bindery/shared/config"
-	"bindery/shared/secret"
 	"bindery/shared/table/dynamo"
 	"bindery/shared/table/dynamo/dynamotest"
-	"bindery/shared/vault"
 	"bindery/shared/vault/awskms/awskmstest"
 	"bindery/shared/vault/selected"
-	"bindery/shared/vault/vaulttest"
 )
 
 // envelopeEnvironment sets Lambda's environment with a key service and an empty table, and returns
@@ -46,32 +43,7 @@ func envelopeEnvironment(t *testing.T) (*awskmstest.Service, config.Config) {
 
 func TestTheEnvelopeVaultOnAWSKeepsTheContract(t *testing.T) {
 	service, c := envelopeEnvironment(t)
-	v, err := selected.Open(c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if calls := service.Calls(); len(calls) > 0 {
-		t.Errorf("Open asked %v, want nothing", calls)
-	}
-	vaulttest.RunWith(t, vaulttest.Options{AtOnce: 8}, func(*testing.T) vault.Vault { return v })
-	if calls := service.Calls(); calls["GenerateDataKey"] > 8 || calls["Decrypt"] > 0 {
-		t.Errorf("the key service was asked %v, want for few data keys and to unwrap none", calls)
-	}
-
-	// Another process unwraps, and another deployment can't.
-	if err := v.Put(t.Context(), name, 1, secret.New("value")); err != nil {
-		t.Fatal(err)
-	}
-	for prefix, want := range map[string]bool{"mine/": true, "other/": false} {
-		c.SecretPrefix = prefix
-		other, err := selected.Open(c, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := other.Get(t.Context(), name, 1); (err == nil) != want {
-			t.Errorf("a process with the prefix %s: Get = %v", prefix, err)
-		}
-	}
+	wantEnvelopeVault(t, c, service.Calls)
 }
 
 func TestMissingWrappingKeysAreNamed(t *testing.T) {
