@@ -170,7 +170,9 @@ export function openDrawer(title, ...body) {
   const drawer = byId("drawer");
   const opener = document.activeElement?.id;
   const close = () => drawer.close();
+  // The event comes later than the closing: the drawer may be open again.
   drawer.onclose = () => {
+    if (drawer.open) return;
     drawer.replaceChildren();
     focusOn(opener);
   };
