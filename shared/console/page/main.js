@@ -96,12 +96,13 @@ class App {
     const found = !place.region || this.instance?.id === place.id;
     this.row = found && this.platform(place.platform) ? place.platform : "";
     setPlace(this.instance ? { ...this.instance, platform: this.row } : {}, true);
-    if (!found) this.note("", "bad", t("place.unknown"));
     if (this.instance !== before) {
       byId("dialog").close();
       byId("drawer").close();
+      byId("result").replaceChildren(); // the results of another instance
       this.bindings = [];
     }
+    if (!found) this.note("", "bad", t("place.unknown"));
     await this.reload();
     const row = this.row && byId(`row-${this.row}`);
     if (!row) return;
@@ -132,11 +133,24 @@ class App {
         this.#readAt = Date.now();
         this.overview.replace(this.instance, bindings);
         this.failure = null;
+        this.#dropOutdated();
         this.draw();
       } catch (failure) {
         if (asked === this.#asked) this.showFailure(failure);
       }
     });
+  }
+
+  // #dropOutdated removes good results that are no longer true: the binding has changed since.
+  #dropOutdated() {
+    for (const note of byId("result").querySelectorAll(".good")) {
+      if (note.dataset.state !== this.#stateOf(note.dataset.of)) note.remove();
+    }
+  }
+
+  #stateOf(platform) {
+    const { status, etag } = this.binding(platform) ?? {};
+    return `${status} ${etag}`;
   }
 
   // lookAgain reads the bindings again when the person comes back to the tab after a while, unless
@@ -170,18 +184,23 @@ class App {
   }
 
   // staySignedIn renews the sign-in if it expires within the seconds. If that leaves the page, the
-  // action is done again afterwards; until then it is stored in sessionStorage.
-  async staySignedIn(name, platform, seconds) {
-    sessionStorage.setItem(pressed, JSON.stringify({ name, platform }));
+  // action is done again afterwards, with the draft; until then both are stored in sessionStorage.
+  async staySignedIn(name, platform, seconds, draft) {
+    this.#keep(name, platform, draft);
     await this.signIn.ensureFresh(seconds);
     sessionStorage.removeItem(pressed);
   }
 
-  // signInAgain leaves the page to sign in, and opens an action's dialog again afterwards, with what
-  // was typed there. The draft has no token: it is stored in sessionStorage until then.
-  async signInAgain(name, platform, draft) {
+  // #keep stores an action and what was typed in its dialog, which has no token.
+  #keep(name, platform, draft) {
     const { user, account } = this.signIn;
     sessionStorage.setItem(pressed, JSON.stringify({ name, platform, draft, user, account }));
+  }
+
+  // signInAgain leaves the page to sign in, and opens an action's dialog again afterwards, with what
+  // was typed there.
+  async signInAgain(name, platform, draft) {
+    this.#keep(name, platform, draft);
     try {
       await this.signIn.go();
     } catch (error) {
@@ -212,7 +231,9 @@ class App {
     for (const of of [platform, ""]) place.querySelector(`[data-of="${of}"]`)?.remove();
     if (had && !place.contains(document.activeElement)) focusOn(`row-${platform}`);
     if (!kind) return;
-    const note = h("div", { class: `note ${kind}`, "data-of": platform },
+    const note = h("div", {
+      class: `note ${kind}`, "data-of": platform, "data-state": this.#stateOf(platform),
+    },
       h("div", null, ...nodes.filter(Boolean)),
       h("button", {
         type: "button", class: "quiet",
