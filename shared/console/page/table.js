@@ -152,7 +152,7 @@ function buttons(app, binding, actions) {
 
 // unavailable returns the button of the repositories of a binding that doesn't work. It leads to why.
 const unavailable = (platform, name) => h("button", {
-  type: "button", id: `repositories-${platform}`, class: "quiet", "aria-disabled": true,
+  type: "button", id: `repositories-${platform}`, class: "quiet", "aria-disabled": "true",
   title: t("repositories.not"), "aria-describedby": `problem-${platform}`,
   "aria-label": t("action.label", { action: t("repositories"), platform: name }),
   onclick: () => byId(`problem-${platform}`)?.focus(),
