@@ -200,8 +200,8 @@ func newAsset(name string, body []byte) asset {
 	}
 }
 
-// document takes index.html out of the assets and returns it with the configuration, and a version in
-// each address.
+// document takes index.html out of the assets and returns it with the configuration, and a version
+// in each address.
 func (o Options) document(assets map[string]asset, version string) asset {
 	const name = "/index.html"
 	text := string(assets[name].bodies[""])
