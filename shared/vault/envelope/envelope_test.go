@@ -212,6 +212,40 @@ func TestADataKeySealsSomeValuesForSomeMinutes(t *testing.T) {
 	}
 }
 
+func TestDataKeysLeaveTheMemory(t *testing.T) {
+	rows, w := new(vaulttest.Rows), wrapping(t, "a")
+	names := make([]vault.SecretName, envelope.MaxOpened+1)
+	for i := range names { // each by a process, and so under a data key, of its own
+		names[i] = vault.SecretName(fmt.Sprintf("%032x", i))
+		err := process(rows, w).Put(t.Context(), names[i], 1, secret.New("value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := process(rows, w)
+	f.put(t, 1, "first") // under a data key that seals
+	f.time = f.time.Add(envelope.KeyTTL - time.Second)
+	read := func(want int, names ...vault.SecretName) {
+		t.Helper()
+		for _, name := range names {
+			if _, err := f.Get(t.Context(), name, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := f.DataKeys(); got != want {
+			t.Errorf("%d data keys are in memory, want %d", got, want)
+		}
+	}
+	read(envelope.MaxOpened, names[:envelope.MaxOpened-1]...)
+	read(2, names[envelope.MaxOpened]) // and the one that seals
+	f.time = f.time.Add(time.Second)   // whose time is over now
+	read(2, names[0])
+	f.time = f.time.Add(envelope.KeyTTL - time.Second) // the last one has a second left
+	read(1, names[0])
+	f.time = f.time.Add(time.Second)
+	read(1, names[1])
+}
+
 func TestADisabledWrappingKeyOpensNothingAfterMinutes(t *testing.T) {
 	f := newFixture(t)
 	f.put(t, 1, "first")
