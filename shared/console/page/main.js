@@ -1,18 +1,15 @@
-// The page: who is signed in, the selected instance, and its table. Each action has its own module.
+// The page: who is signed in, the selected instance, and its table. Each action has its own module,
+// which is loaded when the first view is shown.
 
 import { bindingPath, failureOf, pageFailure } from "./api.js";
 import { pending, takeFragment } from "./callback.js";
-import { finish, start } from "./authorize.js";
-import { bindToken } from "./bindtoken.js";
 import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
 import { placeOf, setPlace } from "./place.js";
-import { repositories } from "./repositories.js";
 import { elsewhere, started } from "./start.js";
 import { skeleton, table } from "./table.js";
-import { check, history, unbind } from "./unbind.js";
 
 const pressed = "bindery.pressed";
 
@@ -398,18 +395,28 @@ function picker(app) {
     h("label", { for: "instance" }, t("instance")), select);
 }
 
+// loadActions returns the modules of the actions. What failed to load is loaded again by a reload only.
+const loadActions = () => whileBusy(() => import("./actions.js")).catch(() => {
+  throw pageFailure("no_connection");
+});
+
 // actionsOf returns the actions of the table's buttons. If the sign-in expires soon, it is renewed
 // before a form opens whose content would be lost.
 function actionsOf(app) {
-  const bind = (_, platform, draft) =>
-    (app.platform(platform).method === "token" ? bindToken : start)(app, platform, draft);
-  const careful = ([name, action]) => [name, async (platform, draft) => {
-    await app.staySignedIn(name, platform, 120);
-    app.note(platform);
-    await action(app, platform, draft);
+  const careful = (name) => [name, async (platform, draft) => {
+    try {
+      await app.staySignedIn(name, platform, 120);
+      app.note(platform);
+      const actions = await loadActions();
+      await actions[name](app, platform, draft);
+    } catch (error) {
+      const { problem } = failureOf(error);
+      app.note(platform, "bad", problemText(problem), h("button", {
+        type: "button", id: "reload", onclick: () => location.reload(),
+      }, t("retry")));
+    }
   }];
-  const actions = { bind, unbind, check, history, repositories };
-  return Object.fromEntries(Object.entries(actions).map(careful));
+  return Object.fromEntries(["bind", "unbind", "check", "history", "repositories"].map(careful));
 }
 
 // resume does the action that was pressed before the sign-in was renewed. Only the same user gets
@@ -461,9 +468,10 @@ async function signInAndLoad(app, begun) {
   app.draw();
   await app.load();
   app.api.settle();
+  import("./actions.js").catch(() => {}); // the first button shows it
   if (app.failure) return;
   try {
-    await finish(app);
+    if (pending()) await (await loadActions()).finish(app);
     await resume(app);
   } catch (failure) {
     app.fail(failure);
