@@ -120,7 +120,9 @@ func (w hooked) RunLease(ctx context.Context, schedule string) (binding.RunLease
 	})
 }
 
-func (w hooked) SaveRunLease(ctx context.Context, lease binding.RunLease) (binding.RunLease, error) {
+func (w hooked) SaveRunLease(
+	ctx context.Context, lease binding.RunLease,
+) (binding.RunLease, error) {
 	return with1(ctx, w.h, "SaveRunLease", func() (binding.RunLease, error) {
 		return w.t.SaveRunLease(ctx, lease)
 	})

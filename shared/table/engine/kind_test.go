@@ -45,8 +45,8 @@ func TestB15_ARowHoldsNoRecordOfAnotherKey(t *testing.T) {
 	}
 }
 
-// TestE17_ARowHoldsNoSubscriptionOfAnotherKey: a copy of another's subscription, of its entry, of its
-// heads or of a lease is refused.
+// TestE17_ARowHoldsNoSubscriptionOfAnotherKey: a copy of another's subscription, of its entry, of
+// its heads or of a lease is refused.
 func TestE17_ARowHoldsNoSubscriptionOfAnotherKey(t *testing.T) {
 	victim := binding.Key{Account: "victim", Region: "r", Instance: "i", Platform: "github"}
 	thief := binding.Key{Account: "thief", Region: "r", Instance: "i", Platform: "github"}

@@ -23,7 +23,9 @@ func (t *Table) RunLease(ctx context.Context, schedule string) (binding.RunLease
 }
 
 // SaveRunLease implements ledger.RunLeases.
-func (t *Table) SaveRunLease(ctx context.Context, lease binding.RunLease) (binding.RunLease, error) {
+func (t *Table) SaveRunLease(
+	ctx context.Context, lease binding.RunLease,
+) (binding.RunLease, error) {
 	return save(ctx, t, t.leases, lease)
 }
 
