@@ -156,6 +156,16 @@ type SubscriptionLog interface {
 	DeleteLog(ctx context.Context, id string) (all bool, err error)
 }
 
+// RunLeases reads and writes the leases of schedules. Reads are strong.
+type RunLeases interface {
+	// RunLease fails with [table.ErrNotFound].
+	RunLease(ctx context.Context, schedule string) (binding.RunLease, error)
+	// SaveRunLease writes the lease, by its version as SaveSubscription does.
+	SaveRunLease(ctx context.Context, lease binding.RunLease) (binding.RunLease, error)
+	// DeleteRunLease fails with [table.ErrConflict].
+	DeleteRunLease(ctx context.Context, lease binding.RunLease) error
+}
+
 // Table reads and writes all records.
 type Table interface {
 	Bindings
@@ -165,4 +175,5 @@ type Table interface {
 	History
 	Subscriptions
 	SubscriptionLog
+	RunLeases
 }

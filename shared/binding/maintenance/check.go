@@ -14,17 +14,18 @@ import (
 	"bindery/shared/vault"
 )
 
-// CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
+// CheckNow checks a binding at once, for a user who has corrected something, and who is the actor of
+// the events of what it finds. [problem.NotBound].
 // The result of the check is in the view, not in the error. A binding that the operator has
 // revoked, or that a newer version has written, is returned without a check.
 func (s *Service) CheckNow(
-	ctx context.Context, account string, i instance.Instance, platform string,
+	ctx context.Context, by binding.User, i instance.Instance, platform string,
 ) (binding.View, error) {
-	ctx = s.ledger.StartInvocation(ctx)
+	ctx = ledger.WithActor(s.ledger.StartInvocation(ctx), by)
 	if _, ok := s.ledger.Platforms.Get(platform); !ok {
 		return binding.View{}, problem.New(problem.PlatformUnknown)
 	}
-	rec, err := s.ledger.Record(ctx, binding.KeyOf(account, i, platform))
+	rec, err := s.ledger.Record(ctx, binding.KeyOf(by.Account, i, platform))
 	if err != nil {
 		return binding.View{}, err
 	}
@@ -34,14 +35,14 @@ func (s *Service) CheckNow(
 	case binding.IsRevokedByOperator(rec), binding.FromNewerVersion(rec):
 		return s.ledger.View(rec), nil
 	}
-	by, c := origin{byUser: true, next: rec.CheckAt}, checker{s}
+	asked, c := origin{byUser: true, next: rec.CheckAt}, checker{s}
 	if rec, err = c.claim(ctx, rec); err != nil {
 		if errors.Is(err, table.ErrConflict) {
 			return binding.View{}, problem.New(problem.Conflict)
 		}
 		return binding.View{}, ledger.Unavailable("claiming the binding", err)
 	}
-	rec, out, err := c.checkClaimed(ctx, rec, by)
+	rec, out, err := c.checkClaimed(ctx, rec, asked)
 	if err != nil {
 		return binding.View{}, err
 	}

@@ -39,6 +39,7 @@ var bucketByPrefix = map[string]string{
 	binding.Join(engine.SubscribedKind):    subscribedBucket,
 	binding.Join(engine.SourceKind):        sourceBucket,
 	binding.Join(engine.HeadsKind):         headsBucket,
+	binding.Join(engine.LeaseKind):         leasesBucket,
 	binding.Join(engine.SecretKind):        secretsBucket,
 }
 

@@ -18,6 +18,7 @@
 //	its entry      "subscribed" and the binding's four      repository's id
 //	event logged   "source" subscription's id               number % [binding.MaxLogged], 4 digits
 //	heads of refs  "heads" subscription's id                "-"
+//	lease          "lease" schedule                         "-"
 //
 // The log of a subscription is a ring of [binding.MaxLogged] rows. The heads are packed, so that
 // those of 5,000 refs fit into a row.
@@ -47,7 +48,8 @@ type Row struct {
 	Key Key
 	// Record is the record's JSON.
 	Record string
-	// Version is set for the rows of bindings, authorizations, subscriptions, their entries and heads.
+	// Version is set for the rows of bindings, authorizations, subscriptions, their entries and heads,
+	// and leases.
 	Version string
 	// Format is the [Format] of the code that wrote the row; set where Version is.
 	Format int
@@ -148,6 +150,7 @@ type Table struct {
 	subscriptions  kind[binding.Subscription]
 	entries        kind[binding.SubscriptionEntry]
 	heads          kind[binding.Heads]
+	leases         kind[binding.RunLease]
 }
 
 // New returns the table of a store with this driver. The store's name is for errors. It makes no
@@ -155,7 +158,7 @@ type Table struct {
 func New(storeName string, driver Driver) *Table {
 	return &Table{
 		driver, storeName, bindings(), authorizations(), subscriptions(), subscriptionEntries(),
-		subscriptionHeads(),
+		subscriptionHeads(), leases(),
 	}
 }
 
