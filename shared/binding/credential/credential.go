@@ -76,8 +76,9 @@ func (s *Service) Credential(ctx context.Context, in Request) (Credential, error
 	}, nil
 }
 
-// handOut returns a binding's token for a build. A row that has not changed since the process handed
-// out its token is not decoded, unless what depends on the time or on the request must be looked at.
+// handOut returns a binding's token for a build. A row that has not changed since the process
+// handed out its token is not decoded, unless the token is too old for the request, or the request
+// names a repository.
 func (s *Service) handOut(
 	ctx context.Context, key binding.Key, in Request,
 ) (cachedToken, error) {
