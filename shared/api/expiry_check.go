@@ -26,7 +26,7 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view, err := a.maintenance.CheckNow(ctx, c.by.Account, i, platform)
+	view, err := a.maintenance.CheckNow(ctx, c.user(), i, platform)
 	if err != nil {
 		return answer{}, err
 	}

@@ -93,7 +93,9 @@ var importRules = []importRule{
 	{"shared/vault/envelope", []string{
 		"shared/binding", "shared/table", "shared/table/engine", "shared/vault",
 	}},
-	{"shared/vault/vaulttest", []string{"shared/table", "shared/table/engine", "shared/vault"}},
+	{"shared/vault/vaulttest", []string{
+		"shared/table", "shared/table/engine", "shared/vault", "shared/vault/envelope",
+	}},
 	{"shared/table/engine", []string{"shared/binding", "shared/table"}},
 	{"shared/table/tabletest", []string{"shared/binding", "shared/binding/ledger", "shared/table"}},
 	{"shared/table/*", []string{

@@ -14,6 +14,10 @@ type Bindings interface {
 	// [table.ErrNotFound].
 	Binding(ctx context.Context, key binding.Key) (binding.Record, error)
 
+	// BindingUnless reads one row as Binding does, unless it has the version: then it fails with
+	// [table.ErrUnchanged], in less time. It is the same call: a hook knows it as Binding.
+	BindingUnless(ctx context.Context, key binding.Key, version string) (binding.Record, error)
+
 	// InstanceBindings lists an instance's rows, strongly and in no order. There is at most one for
 	// each platform.
 	InstanceBindings(ctx context.Context, account, region, instance string) ([]binding.Record, error)

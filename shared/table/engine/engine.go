@@ -131,6 +131,14 @@ type Driver interface {
 	) (places []Place, more bool, err error)
 }
 
+// VersionReader is a [Driver] that compares the version of a row in much less time than it takes to
+// read the row.
+type VersionReader interface {
+	// HasVersion reports whether there is a row with this version. It may say no, but not yes, if it
+	// would have to decode the row.
+	HasVersion(ctx context.Context, key Key, version string) (bool, error)
+}
+
 // Table is a ledger.Table on a driver. Its methods may be called at once from many goroutines and
 // processes. A limit below 1 counts as 1.
 type Table struct {
