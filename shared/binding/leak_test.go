@@ -157,7 +157,7 @@ func (b *harness) everyFlow(c *canaries, granted provider.Token) {
 	for _, name := range provider.Names() {
 		events, err := b.Connect.History(ctx, user.Account, registry("i-1"), name, "")
 		c.see(events, err)
-		view, err := b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), name)
+		view, err := b.Maintenance.CheckNow(ctx, user, registry("i-1"), name)
 		c.see(view, err)
 		credential, err := b.Credentials.Credential(ctx, credential.Request{
 			By: user, Instance: registry("i-1"), Platform: name,
