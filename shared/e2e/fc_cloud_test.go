@@ -257,12 +257,13 @@ func (c *fcCloud) unusedRights() (all []string) {
 		for on, actions := range rights {
 			for action := range strings.FieldsSeq(actions) {
 				use := folder + " " + action + " " + on
+				name := use
 				if on == "key" && c.settings["BINDERY_VAULT"] == config.EnvelopeVault {
-					use += " of the apps"
+					name += " of the apps"
 				}
 				// Function Compute itself writes the log.
-				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" {
-					all = append(all, use)
+				if on != "log" && !c.used[use] && fcUnusedRights[name] == "" {
+					all = append(all, name)
 				}
 			}
 		}
