@@ -22,7 +22,8 @@ func write(w io.Writer) {
 
 Printed by `+"`go run ./shared/cost >docs/cost.md`"+`. Prices are in US dollars, and **were not
 compared with a bill**: put your own into [prices.go](../shared/cost/prices.go). A NAT gateway,
-traffic, backups and free allowances are not included.
+traffic, backups and free allowances are not included, nor are the versions of a key that KMS of AWS
+rotates itself, at $1 a month each.
 
 A binding is checked once a day, and %d credentials a month are read of it. The calls that a check
 and a credential make are counted by tests:

@@ -86,6 +86,9 @@ func (d *deployment) bindToUnbind() {
 	}
 	d.wantReplyBeforeTimeout()
 	d.wantNoUnusedRight()
+	if issued := len(d.issued.list()); issued < 10 {
+		d.t.Errorf("only %d tokens are searched for in the logs", issued)
+	}
 }
 
 // wantServing expects what works without a bearer to work, and the rest to refuse.
