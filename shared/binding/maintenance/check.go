@@ -242,13 +242,11 @@ func (c checker) checkToken(
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	var bundle ledger.TokenBundle
-	var err error
+	read := c.credentials.CachedCredential
 	if rec.Doubted() || rec.Health != binding.HealthGood { // the vault may no longer have it
-		bundle, err = c.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
-	} else {
-		bundle, err = c.credentials.CachedTokenBundle(ctx, rec)
+		read = c.credentials.FetchCredential
 	}
+	cred, err := read(ctx, rec)
 	if err != nil {
 		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
 	}
@@ -257,5 +255,5 @@ func (c checker) checkToken(
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
 	defer cancel()
-	return platform.Check(ctx, credential.CredentialOf(rec, bundle))
+	return platform.Check(ctx, cred)
 }
