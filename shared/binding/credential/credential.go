@@ -89,6 +89,19 @@ func (s *Service) Token(
 	return rec, CredentialOf(rec, bundle), nil
 }
 
+// Named returns a token that another row than the binding's names, as [Service.Token] does. It may
+// have been refreshed or revoked since. It makes one call to the vault, or none.
+func (s *Service) Named(
+	ctx context.Context, key binding.Key, t binding.Token,
+) (provider.Credential, error) {
+	rec := binding.Record{Key: key, Token: t}
+	bundle, err := s.CachedTokenBundle(ctx, rec)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	return CredentialOf(rec, bundle), nil
+}
+
 // freshToken reads a binding and its token, refreshed if necessary.
 func (s *Service) freshToken(
 	ctx context.Context, key binding.Key, minLife time.Duration,
