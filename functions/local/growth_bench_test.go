@@ -19,7 +19,7 @@ func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprint("bindings=", n), func(b *testing.B) {
 			data, instances := memoryFolder(b), catalogue(b, n)
-			seed(b, data, n, instances)
+			seedUnread(b, data, n, instances)
 			best := time.Hour
 			var p *process
 			for range 5 {

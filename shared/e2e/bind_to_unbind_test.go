@@ -49,6 +49,8 @@ func (d *deployment) bindToUnbind() {
 	d.runSchedule("with nothing due")
 	d.makeAllDue()
 	d.expire("bitbucket")
+	_, err := d.table.SaveRunLease(d.t.Context(), binding.RunLease{Schedule: "check", Holder: "killed"})
+	d.mustSucceed(err)
 	d.runSchedule("with everything due, and an expired token")
 	d.wantStatus("after the check", "bound", "bound", "bound", "bound", "bound")
 	for range binding.MaxEvents + 1 { // more events than a record keeps

@@ -20,50 +20,43 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"bindery/shared/alibabacloud"
 	"bindery/shared/awscloud"
 	"bindery/shared/binding"
 	"bindery/shared/binding/ledger"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/table/dynamo"
+	"bindery/shared/table/engine"
+	"bindery/shared/table/tablestore"
+	"bindery/shared/table/tablestore/otstest"
 	"bindery/shared/testkit"
 	"bindery/shared/timing"
 	"bindery/shared/trigger/triggertest"
+	"bindery/shared/vault"
+	"bindery/shared/vault/kms"
+	"bindery/shared/vault/kms/kmstest"
 	sm "bindery/shared/vault/secretsmanager"
 	"bindery/shared/vault/secretsmanager/smtest"
 )
 
-// firstAnswerCloud is DynamoDB with one row, Secrets Manager and an issuer, over TLS and, for the
+// firstAnswerCloud is a cloud's table with one row, its vault and an issuer, over TLS and, for the
 // benchmark's own calls, without it.
 type firstAnswerCloud struct {
-	secrets *smtest.Service
-	row     json.RawMessage
-	keys    jose.JSONWebKeySet
-	bearer  string
+	http.ServeMux // of the issuer at /keys, and of the cloud
+
+	keys   jose.JSONWebKeySet
+	bearer string
 
 	https, http *httptest.Server
 }
 
-func (c *firstAnswerCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	service, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	switch {
-	case r.URL.Path == "/keys":
-		_ = json.NewEncoder(w).Encode(c.keys)
-	case service == vaultService:
-		c.secrets.ServeHTTP(w, r)
-	case operation == "PutItem":
-		var in struct{ Item json.RawMessage }
-		_ = json.NewDecoder(r.Body).Decode(&in)
-		c.row = in.Item
-		_, _ = io.WriteString(w, "{}")
-	default:
-		_ = json.NewEncoder(w).Encode(map[string]json.RawMessage{"Item": c.row})
-	}
-}
-
 func startFirstAnswerCloud(b *testing.B) *firstAnswerCloud {
 	b.Helper()
-	c := &firstAnswerCloud{secrets: smtest.New(smtest.Options{})}
+	c := &firstAnswerCloud{}
+	c.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(c.keys)
+	})
 	c.https, c.http = httptest.NewTLSServer(c), httptest.NewServer(c)
 	b.Cleanup(c.https.Close)
 	b.Cleanup(c.http.Close)
@@ -85,13 +78,28 @@ func startFirstAnswerCloud(b *testing.B) *firstAnswerCloud {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c.bind(b)
 	return c
 }
 
-// bind stores one binding, as Bindery does.
-func (c *firstAnswerCloud) bind(b *testing.B) {
+// aws adds the services of AWS, with one binding, and returns the settings with their addresses.
+func (c *firstAnswerCloud) aws(b *testing.B) []string {
 	b.Helper()
+	secrets := smtest.New(smtest.Options{})
+	var row json.RawMessage
+	c.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		service, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		switch {
+		case service == vaultService:
+			secrets.ServeHTTP(w, r)
+		case operation == "PutItem":
+			var in struct{ Item json.RawMessage }
+			_ = json.NewDecoder(r.Body).Decode(&in)
+			row = in.Item
+			_, _ = io.WriteString(w, "{}")
+		default:
+			_ = json.NewEncoder(w).Encode(map[string]json.RawMessage{"Item": row})
+		}
+	})
 	lookup := func(name string) string {
 		return map[string]string{
 			"AWS_REGION": "eu-test-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",
@@ -102,11 +110,66 @@ func (c *firstAnswerCloud) bind(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rec := binding.Record{
-		Key: binding.Key{
-			Account: "acme", Region: "eu", Instance: "1", Platform: provider.GitLab,
+	bindOnce(b, dynamo.New(dynamodb.NewFromConfig(config), tableName),
+		sm.New(secretsmanager.NewFromConfig(config), secretPrefix, time.Now, timing.Sleep))
+	return []string{"AWS_ENDPOINT_URL=" + c.https.URL}
+}
+
+// alibaba is like aws, for Alibaba Cloud.
+func (c *firstAnswerCloud) alibaba(b *testing.B) []string {
+	b.Helper()
+	rows := otstest.New(otstest.Options{Instance: "bindery", ID: "id", Key: "key", Token: "token"})
+	secrets := kmstest.New(kmstest.Options{
+		ID: "id", Key: "key", Token: "token", Instance: "kst-1", EncryptionKey: "key-1",
+	})
+	c.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Acs-Action") != "" {
+			secrets.ServeHTTP(w, r)
+		} else {
+			rows.ServeHTTP(w, r)
+		}
+	})
+	environment := alibabacloud.Environment{
+		Region: "cn-test", Credentials: func() alibabacloud.Credentials {
+			return alibabacloud.Credentials{
+				ID: "id", Key: secret.New("key"), Token: secret.New("token"),
+			}
 		},
-		Revision: "r", Method: string(provider.ByToken), Address: "https://gitlab.example",
+	}
+	table, err := tablestore.NewClient(tablestore.ClientOptions{
+		Environment: environment, Instance: "bindery", Endpoint: c.http.URL,
+	})
+	if err == nil {
+		err = tablestore.Create(b.Context(), table, tableName)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := kms.NewClient(alibabacloud.ClientOptions{
+		Environment: environment, Endpoint: c.http.URL, Now: time.Now,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	bindOnce(b, tablestore.New(table, tableName),
+		kms.New(client, kms.Options{Prefix: secretPrefix, Instance: "kst-1", Key: "key-1"}))
+	row := engine.BindingKey(firstAnswerKey)
+	return []string{
+		"BINDERY_TABLESTORE_URL=" + c.https.URL, "BINDERY_KMS_URL=" + c.https.URL,
+		"BENCH_PK=" + row.PK, "BENCH_SK=" + row.SK, // for the bare program
+	}
+}
+
+var firstAnswerKey = binding.Key{
+	Account: "acme", Region: "eu", Instance: "1", Platform: provider.GitLab,
+}
+
+// bindOnce stores one binding, as Bindery does.
+func bindOnce(b *testing.B, rows *engine.Table, secrets vault.Vault) {
+	b.Helper()
+	rec := binding.Record{
+		Key: firstAnswerKey, Revision: "r",
+		Method: string(provider.ByToken), Address: "https://gitlab.example",
 		Token: binding.Token{
 			Secret: "0123456789abcdef0123456789abcdef", Generation: 1, Username: "alice",
 		},
@@ -117,12 +180,10 @@ func (c *firstAnswerCloud) bind(b *testing.B) {
 	}
 	value, err := bundle.Encode(ledger.TokenOwner{Binding: rec.Key})
 	if err == nil {
-		vault := sm.New(secretsmanager.NewFromConfig(config), secretPrefix, time.Now, timing.Sleep)
-		err = vault.Put(b.Context(), rec.Token.Secret, 1, value)
+		err = secrets.Put(b.Context(), rec.Token.Secret, 1, value)
 	}
 	if err == nil {
-		table := dynamo.New(dynamodb.NewFromConfig(config), tableName)
-		_, err = table.SaveBinding(b.Context(), rec)
+		_, err = rows.SaveBinding(b.Context(), rec)
 	}
 	if err != nil {
 		b.Fatal(err)
@@ -151,20 +212,22 @@ func (c *firstAnswerCloud) roots(b *testing.B) string {
 // process polls. x-bare is its multiple of a program's that makes the same calls with the same
 // libraries and does nothing else. Both are the median of 20, in turn.
 func BenchmarkFirstAnswer(b *testing.B) {
-	c := startFirstAnswerCloud(b)
-	host := startTargets()[0]
-	host.env = append(host.env,
-		"AWS_ENDPOINT_URL="+c.https.URL, "SSL_CERT_FILE="+c.roots(b),
-		"BINDERY_OIDC_JWKS_URL="+c.https.URL+"/keys", "BINDERY_TABLE="+tableName,
-		"BINDERY_SECRET_PREFIX="+secretPrefix)
-	source, err := os.ReadFile(filepath.Join("testdata", "first_answer.go.txt"))
-	if err != nil {
-		b.Fatal(err)
+	for _, host := range startTargets() {
+		c := startFirstAnswerCloud(b)
+		fill := map[string]func(*testing.B) []string{forAWS: c.aws, forAlibaba: c.alibaba}
+		host.env = append(host.env, fill[host.stores](b)...)
+		host.env = append(host.env, "SSL_CERT_FILE="+c.roots(b),
+			"BINDERY_OIDC_JWKS_URL="+c.https.URL+"/keys", "BINDERY_TABLE="+tableName,
+			"BINDERY_SECRET_PREFIX="+secretPrefix)
+		source, err := os.ReadFile(filepath.Join("testdata", "first_answer_"+host.stores+".go.txt"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		host.bareSource = string(source)
+		least := host.buildBare(b)
+		credential := filepath.Join(built.functions(b, host.stores), "credential")
+		c.compare(b, host, "credential", credential, least)
 	}
-	host.bareSource = string(source)
-	least := host.buildBare(b)
-	credential := filepath.Join(built.functions(b, host.stores), "credential")
-	c.compare(b, host, "credential", credential, least)
 }
 
 func (c *firstAnswerCloud) compare(b *testing.B, host startTarget, name, binary, least string) {
@@ -188,7 +251,10 @@ func (c *firstAnswerCloud) firstAnswer(
 		"https://b.example/v1/instances/eu/1/bindings/gitlab/credential", nil)
 	r.Header.Set("Authorization", "Bearer "+c.bearer)
 	begun := time.Now()
-	p := triggertest.Start(b, triggertest.Options{On: host.on, Binary: binary, Env: host.env})
+	p := triggertest.Start(b, triggertest.Options{
+		On: host.on, Binary: binary, Env: host.env,
+		As: triggertest.Credentials{ID: "id", Key: "key", Token: "token"},
+	})
 	defer p.Kill()
 	reply := httptest.NewRecorder()
 	p.ServeHTTP(reply, r)

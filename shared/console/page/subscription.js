@@ -1,6 +1,6 @@
 // The subscription of a repository: which of its changes are forwarded, and what came of each.
 
-import { h, outside, webAddress, whileBusy } from "./dom.js";
+import { byId, h, outside, webAddress, whileBusy } from "./dom.js";
 import { failureOf } from "./api.js";
 import { field, invalid } from "./dialog.js";
 import { has, relativeTime, t } from "./language.js";
@@ -33,28 +33,98 @@ export function subscriptionsView(look, open) {
   });
 }
 
-const cursorQuery = (cursor) => (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+// Subscribed is what is known of a binding's subscriptions, so that the page doesn't ask for one that
+// there isn't. Its node says how many don't work as they should.
+export class Subscribed {
+  node = h("span", { id: "subscriptions-health", class: "marks" });
+  #look;
+  #list = [];
+  #whole = false;
+  #reading = null;
 
-function healthBadge(health) {
-  return h("span", { class: "badge", "data-health": health }, t(`health.${health}`));
+  constructor(look) {
+    this.#look = look;
+  }
+
+  // read reads the list. If that fails, nothing is known; the views ask again, and show why.
+  read() {
+    this.#reading = whileBusy(async () => {
+      const list = [];
+      let cursor = "";
+      try {
+        do {
+          const page = await this.#look.get(`${this.#look.binding}/subscriptions${cursorQuery(cursor)}`);
+          list.push(...page.subscriptions);
+          cursor = page.cursor;
+        } while (cursor);
+      } catch {
+        this.#whole = false;
+        return;
+      }
+      this.#list = list;
+      this.#whole = true;
+      this.#show();
+    });
+    return this.#reading;
+  }
+
+  // state returns "on" or "off" for a repository, or "" if it is not known. A key changes when the
+  // instance is bound again.
+  async state({ key, name }) {
+    await this.#reading;
+    if (!this.#whole) return "";
+    return this.#list.some(({ repository: one }) => one.key === key || one.name === name) ? "on" : "off";
+  }
+
+  // put takes over a subscription, or null for the end of it.
+  put({ key }, subscription) {
+    this.#list = this.#list.filter(({ repository }) => repository.key !== key);
+    if (subscription) this.#list.push(subscription);
+    this.#show();
+  }
+
+  #show() {
+    this.node.replaceChildren(...["broken", "degraded"].flatMap((health) => {
+      const count = this.#list.filter((one) => one.health === health).length;
+      return count ? healthBadge(health, t("labelled", { label: t(`health.${health}`), value: count })) : [];
+    }));
+  }
 }
 
-// subscriptionView returns the nodes about a repository's subscription, and start, which loads it.
-export function subscriptionView(look, repository) {
+const cursorQuery = (cursor) => (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+
+function healthBadge(health, text = t(`health.${health}`)) {
+  return h("span", { class: "badge", "data-health": health }, text);
+}
+
+// subscriptionView returns the nodes about a repository's subscription, and start, which loads it. A
+// draft is what was chosen in its form before the page was left to sign in.
+export function subscriptionView(look, repository, draft) {
   const path = `${look.path}/${encodeURIComponent(repository.key)}/subscription`;
   const place = loadingPlace("subscription");
   const run = (action) => {
     place.node.querySelector(".said")?.remove();
     return place.run(action, { keep: true });
   };
-  let choosing = false; // the form with the choices is open
+  let choosing = Boolean(draft?.events); // the form with the choices is open
+  let typed = null; // returns what is chosen in it
+  look.draft = () => (place.node.isConnected ? { repository, ...(choosing && typed?.()) } : undefined);
   const load = () => run(async () => {
+    if (await look.subscribed.state(repository) === "off") return { nodes: turnedOff() };
     try {
       return await shown(await look.get(path));
     } catch (error) {
-      if (failureOf(error).code === "subscription_unknown") return { nodes: turnedOff() };
-      throw error;
+      if (failureOf(error).code !== "subscription_unknown") throw error;
+      look.subscribed.put(repository, null);
+      return { nodes: turnedOff() };
     }
+  });
+
+  // turnOn subscribes with the usual choices, unless another tab has subscribed in the meantime.
+  const turnOn = () => run(async () => {
+    await look.subscribed.read();
+    return shown(await look.subscribed.state(repository) === "on" ? await look.get(path)
+      : await look.call("PUT", path, { events: usual, branches: [] }));
   });
 
   // change makes a call and shows the subscription that it returns, with the sentence said.
@@ -79,13 +149,14 @@ export function subscriptionView(look, repository) {
     choosing = false;
     if (repository.archived) return [h("p", { class: "fine" }, t("subscribe.archived"))];
     return [
-      toggle(false, () => change("PUT", "", { events: usual, branches: [] })),
+      toggle(false, turnOn),
       h("p", { class: "fine" }, t("subscribe.hint", { platform: look.platform })),
     ];
   }
 
   const unsubscribe = () => run(async () => {
     const { webhookLeft } = await look.call("DELETE", path);
+    look.subscribed.put(repository, null);
     return {
       nodes: [turnedOff(), webhookLeft && h("div", { class: "note mild", role: "status" },
         t("subscription.left", { platform: look.platform }), " ",
@@ -94,14 +165,20 @@ export function subscriptionView(look, repository) {
   });
 
   async function shown(subscription, said) {
+    look.subscribed.put(repository, subscription);
     const events = eventList(look, path);
     await events.start();
     const broken = subscription.health === "broken";
-    const form = choices(subscription, saying(said, "saved"), 
+    const chosen = { ...subscription, ...draft };
+    const back = draft?.events;
+    draft = null;
+    const { node: form, values } = choices(chosen, saying(said, "saved"),
       (body, refused) => change("PUT", "", body, "saved", refused));
+    typed = values;
     form.open = choosing;
     form.addEventListener("toggle", () => { choosing = form.open; });
     return {
+      after: () => back && byId("subscription-save").focus(),
       nodes: [
         h("div", { class: "subscription-head" }, toggle(true, unsubscribe),
           healthBadge(subscription.health)),
@@ -145,6 +222,10 @@ function choices(subscription, said, save) {
   const boxes = kinds.map((kind) => h("input", {
     type: "checkbox", id: `events-${kind}`, value: kind, checked: subscription.events.includes(kind),
   }));
+  const values = () => ({
+    events: boxes.filter((box) => box.checked).map((box) => box.value),
+    branches: [...new Set(branches.value.split(/[\s,，]+/).filter(Boolean))],
+  });
   const branches = h("input", {
     id: "branches", type: "text", value: subscription.branches.join(", "), autocomplete: "off",
     autocapitalize: "none", spellcheck: "false",
@@ -162,13 +243,12 @@ function choices(subscription, said, save) {
   const submit = (event) => {
     event.preventDefault();
     refused(null);
-    const events = boxes.filter((box) => box.checked).map((box) => box.value);
-    wrong.hidden = events.length > 0;
-    if (!events.length) return boxes[0].focus();
-    const named = new Set(branches.value.split(/[\s,，]+/).filter(Boolean));
-    return save({ events, branches: [...named] }, refused);
+    const body = values();
+    wrong.hidden = body.events.length > 0;
+    if (!body.events.length) return boxes[0].focus();
+    return save(body, refused);
   };
-  return h("details", null, h("summary", null, t("subscription.choose")),
+  const node = h("details", null, h("summary", null, t("subscription.choose")),
     h("form", { novalidate: true, onsubmit: submit },
       h("fieldset", null, h("legend", null, t("events.which")),
         boxes.map((box) => h("label", { class: "tick", for: box.id }, box, t(`events.${box.value}`))),
@@ -177,6 +257,7 @@ function choices(subscription, said, save) {
       refusal,
       h("div", { class: "row-buttons" },
         h("button", { type: "submit", id: "subscription-save" }, t("save")), said)));
+  return { node, values };
 }
 
 // eventList returns the list of what was received, newest first, with the button of each that sends
@@ -220,23 +301,28 @@ function eventText(event) {
       event.commit && h("code", null, event.commit.slice(0, 8))),
     event.titles?.length > 0 && h("p", { class: "fine" }, h("bdi", null, event.titles[0])),
     h("p", { class: "marks fine" }, moment(event.receivedAt),
-      outcome(event).map((words) => h("span", null, words)),
+      outcome(event),
       event.pusher && h("bdi", null, event.pusher),
       event.caughtUp && h("span", { class: "mark", title: t("event.caughtUp.hint") },
         t("event.caughtUp"))));
 }
 
-// outcome returns what came of an event, in sentences.
+// outcome returns what came of an event, in sentences. The receiver's status is their tooltip.
 function outcome({ state, reason, answer, tries, at }) {
   if (state === "ignored") {
     const why = `ignored.${reason}`;
-    return [t(reason !== "test" && has(why) ? why : "state.ignored")];
+    return h("span", null, t(reason !== "test" && has(why) ? why : "state.ignored"));
   }
-  const said = answer ? t("state.answer", { status: answer }) : t("state.silent");
-  if (state !== "waiting") return [t(`state.${state}`, { tries }), said];
-  if (!tries) return [t("state.waiting")];
+  const title = answer && `HTTP ${answer}`;
+  if (state === "forwarded") return h("span", { title }, t("state.forwarded"));
+  if (state === "waiting" && !tries) return h("span", null, t("state.waiting"));
   const soon = Date.parse(at) - Date.now() < 60_000;
-  return [t("state.retry", { tries, when: soon ? t("soon") : relativeTime(at) }), said];
+  const words = state === "waiting"
+    ? t("state.retry", { tries, when: soon ? t("soon") : relativeTime(at) })
+    : t(`state.${state}`, { tries });
+  const refused = answer < 500 && ![408, 429].includes(answer);
+  return [h("span", null, words), h("span", { title },
+    t(!answer ? "state.silent" : refused ? "state.refused" : "state.failed"))];
 }
 
 // pagedList returns the nodes of a list that is extended page by page, and start, which loads the

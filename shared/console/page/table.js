@@ -1,6 +1,6 @@
 // The table of an instance's five platforms.
 
-import { h } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { day, t } from "./language.js";
 import {
   badge, checklist, isUnwell, moment, monogram, person, platformTitle, problemText, tokenEnd,
@@ -109,7 +109,7 @@ function notes(binding, write) {
   const list = lacks && checklist(permissions, binding);
   return h("tr", { role: "row", class: "notes" },
     h("td", { role: "cell", colspan: columns.length },
-      problem && h("div", { class: "note bad", id: `problem-${platform}` },
+      problem && h("div", { class: "note bad", id: `problem-${platform}`, tabindex: "-1" },
         say(problem), binding.status === "unauthorized" && list),
       warnings.length > 0 && h("details", { class: "note mild", id: `warnings-${platform}` },
         h("summary", null,
@@ -142,12 +142,21 @@ function buttons(app, binding, actions) {
   const checking = app.checks && checkHelps(binding);
   return [
     write && button("bind", wrong && !checking ? "primary" : "quiet"),
-    !isUnwell(status) && app.may("repositories") && button("repositories", "quiet"),
+    app.may("repositories") && (isUnwell(status) ? unavailable(platform, name)
+      : button("repositories", "quiet")),
     write && app.checks && button("check", checking ? "primary" : "quiet"),
     button("history", "quiet"),
     write && button("unbind", "quiet danger"),
   ];
 }
+
+// unavailable returns the button of the repositories of a binding that doesn't work. It leads to why.
+const unavailable = (platform, name) => h("button", {
+  type: "button", id: `repositories-${platform}`, class: "quiet", "aria-disabled": "true",
+  title: t("repositories.not"), "aria-describedby": `problem-${platform}`,
+  "aria-label": t("action.label", { action: t("repositories"), platform: name }),
+  onclick: () => byId(`problem-${platform}`)?.focus(),
+}, t("repositories"));
 
 // checkHelps reports whether a check is what the remedy of a binding's problem ends with, and not a
 // new bind.
