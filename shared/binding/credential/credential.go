@@ -118,6 +118,14 @@ func (s *Service) Token(
 	return s.freshToken(ctx, rec, minLife)
 }
 
+// Named returns a token that another row than the binding's names, as [Service.Token] does. It may
+// have been refreshed or revoked since. It makes one call to the vault, or none.
+func (s *Service) Named(
+	ctx context.Context, key binding.Key, t binding.Token,
+) (provider.Credential, error) {
+	return s.CachedCredential(ctx, binding.Record{Key: key, Token: t})
+}
+
 // freshToken reads the token of a binding whose record was just read, refreshed if necessary. It
 // returns the record as it is then.
 func (s *Service) freshToken(
