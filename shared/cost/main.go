@@ -34,8 +34,8 @@ call to the table and one to the vault). The check runs each quarter of an hour 
 subscriptions each minute; each reads the parts of its index and makes two writes for its lease
 ([overlap_test.go](../shared/api/overlap_test.go)). How long a function runs (%v s a credential,
 %v s a check), the length of a log line (%d bytes), of a row with its index entries (%d bytes) and
-of a sealed token (%d bytes) are assumed. Refreshes are not counted. With the envelope vault (design.md, "The
-envelope vault") each of those calls to the vault is one to the table of sealed tokens, and at most
+of a sealed token (%d bytes) are assumed. Refreshes are not counted. With the envelope vault
+(design.md, "The envelope vault") each of those calls to the vault is one to the table of sealed tokens, and at most
 one to the key service.
 `, credentials, credentialTime, checkTime, lineLength, rowLength, sealedLength)
 	for _, c := range bills() {
