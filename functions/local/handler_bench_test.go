@@ -104,8 +104,8 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// A read of a credential whose caller, token and row the process has seen before. The request and the
-// recorder of the test are in it.
+// A read of a credential whose caller, token and row the process has seen before. The request and
+// the recorder of the test are in it.
 func TestAWarmReadOfACredentialAllocatesLittle(t *testing.T) {
 	data, instances := t.TempDir(), catalogue(t, 1)
 	seed(t, data, 1, instances)

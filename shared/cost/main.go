@@ -35,8 +35,8 @@ subscriptions each minute; each reads the parts of its index and makes two write
 ([overlap_test.go](../shared/api/overlap_test.go)). How long a function runs (%v s a credential,
 %v s a check), the length of a log line (%d bytes), of a row with its index entries (%d bytes) and
 of a sealed token (%d bytes) are assumed. Refreshes are not counted. With the envelope vault
-(design.md, "The envelope vault") each of those calls to the vault is one to the table of sealed tokens, and at most
-one to the key service.
+(design.md, "The envelope vault") each of those calls to the vault is one to the table of sealed
+tokens, and at most one to the key service.
 `, credentials, credentialTime, checkTime, lineLength, rowLength, sealedLength)
 	for _, c := range bills() {
 		c.write(w)

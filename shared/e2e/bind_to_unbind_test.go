@@ -49,7 +49,8 @@ func (d *deployment) bindToUnbind() {
 	d.runSchedule("with nothing due")
 	d.makeAllDue()
 	d.expire("bitbucket")
-	_, err := d.table.SaveRunLease(d.t.Context(), binding.RunLease{Schedule: "check", Holder: "killed"})
+	killed := binding.RunLease{Schedule: "check", Holder: "killed"} // it has expired
+	_, err := d.table.SaveRunLease(d.t.Context(), killed)
 	d.mustSucceed(err)
 	d.runSchedule("with everything due, and an expired token")
 	d.wantStatus("after the check", "bound", "bound", "bound", "bound", "bound")

@@ -152,7 +152,7 @@ func (s *sites) keepsChoices(b *tab) {
 	b.waitReady("#subscription #signin-again")
 	b.click("#signin-again")
 	b.waitReady("#drawer[open] #subscription details[open]")
-	b.wantFocus("after the sign-in", "subscription-save")
+	b.wantFocusInPage("after the sign-in")
 	testkit.Want(b.t, "the branches", b.value("#branches"), "main, release/*")
 	testkit.Want(b.t, "the kinds", b.text(
 		`[...document.querySelectorAll("#subscription :checked")].map((one) => one.value)`), "push")

@@ -61,7 +61,6 @@ export function openDialog(o) {
     offerSignIn(failure?.problem.status === 401 && Boolean(o.signIn));
   }
 
-  // offerSignIn puts the button that signs in again in the place of the form's own, or takes it back.
   function offerSignIn(now) {
     const pressed = document.activeElement;
     signIn.hidden = !now;

@@ -26,9 +26,9 @@ export function loadingPlace(id) {
       result = await whileBusy(action);
     } catch (error) {
       const { code, problem, transient, signIn } = failureOf(error);
-      const again = signIn ? () => run(signIn, { keep: true })
+      const again = signIn ? () => run(signIn, { keep })
         : transient && (() => run(action, { plain, keep }));
-      failure.replaceChildren(...failed(problem, plain[code], again, Boolean(signIn)));
+      failure.replaceChildren(...failed(problem, plain[code], again, signIn));
       result = { nodes: [failure] };
     }
     if (mine !== runs || !result) return;
@@ -58,7 +58,7 @@ function failed(problem, plain, again, signIn) {
   return [
     h("div", { class: "note bad", role: "alert" }, problemText(problem)),
     again && h("div", null, h("button", {
-      type: "button", onclick: again, class: signIn && "primary", id: signIn && "signin-again",
+      type: "button", onclick: again, id: signIn && "signin-again",
     }, t(signIn ? "signin" : "retry"))),
   ].filter(Boolean);
 }

@@ -96,7 +96,7 @@ class App {
     if (this.instance !== before) {
       byId("dialog").close();
       byId("drawer").close();
-      byId("result").replaceChildren(); // the results of another instance
+      byId("result").replaceChildren();
       this.bindings = [];
     }
     if (!found) this.note("", "bad", t("place.unknown"));
@@ -130,19 +130,14 @@ class App {
         this.#readAt = Date.now();
         this.overview.replace(this.instance, bindings);
         this.failure = null;
-        this.#dropOutdated();
+        for (const { dataset: { of, state } } of byId("result").querySelectorAll(".good")) {
+          if (state !== this.#stateOf(of)) this.note(of); // it is no longer true
+        }
         this.draw();
       } catch (failure) {
         if (asked === this.#asked) this.showFailure(failure);
       }
     });
-  }
-
-  // #dropOutdated removes good results that are no longer true: the binding has changed since.
-  #dropOutdated() {
-    for (const note of byId("result").querySelectorAll(".good")) {
-      if (note.dataset.state !== this.#stateOf(note.dataset.of)) note.remove();
-    }
   }
 
   #stateOf(platform) {
@@ -181,14 +176,14 @@ class App {
   }
 
   // staySignedIn renews the sign-in if it expires within the seconds. If that leaves the page, the
-  // action is done again afterwards, with the draft; until then both are stored in sessionStorage.
+  // action is done again afterwards; until then it is stored in sessionStorage.
   async staySignedIn(name, platform, seconds, draft) {
     this.#keep(name, platform, draft);
     await this.signIn.ensureFresh(seconds);
     sessionStorage.removeItem(pressed);
   }
 
-  // #keep stores an action and what was typed in its dialog, which has no token.
+  // A draft has no token.
   #keep(name, platform, draft) {
     const { user, account } = this.signIn;
     sessionStorage.setItem(pressed, JSON.stringify({ name, platform, draft, user, account }));
@@ -383,10 +378,7 @@ function picker(app) {
   const regions = [...new Set(app.instances.map((one) => one.region))];
   const select = h("select", {
     id: "instance",
-    onchange: () => {
-      byId("result").replaceChildren();
-      app.choose(app.instances.find((one) => keyOf(one) === select.value));
-    },
+    onchange: () => app.choose(app.instances.find((one) => keyOf(one) === select.value)),
   }, regions.map((region) => h("optgroup", { label: regionText(region) },
     app.instances.filter((one) => one.region === region).map((one) =>
       h("option", { value: keyOf(one) }, instanceText(one))))));

@@ -7,10 +7,10 @@ import { h, outside, webAddress } from "./dom.js";
 import { has, t } from "./language.js";
 import { copyRow, platformTitle } from "./parts.js";
 import { searchList } from "./search-list.js";
-import { Subscribed, subscriptionView, subscriptionsView } from "./subscription.js";
+import { knownSubscriptions, subscriptionView, subscriptionsView } from "./subscription.js";
 
 // repositories opens the drawer with the list. The views that it leads to cover the list. A draft is
-// what was open, and chosen there, before the page was left to sign in.
+// what was open before another sign-in.
 export async function repositories(app, platform, draft) {
   const binding = bindingPath(app.instance, platform);
   const look = {
@@ -28,13 +28,13 @@ export async function repositories(app, platform, draft) {
     try {
       return await call();
     } catch (failure) {
-      if (failure.problem?.status === 401 && !app.signIn.dev) {
+      if (failure.problem?.status === 401) {
         failure.signIn = () => app.signInAgain("repositories", platform, look.draft?.());
       }
       throw failure.missing ? pageFailure("not_yet") : failure;
     }
   }
-  look.subscribed = new Subscribed(look);
+  look.subscribed = knownSubscriptions(look);
 
   const list = searchList({
     id: "repository-search",
@@ -56,7 +56,7 @@ export async function repositories(app, platform, draft) {
   };
   const views = viewStack([
     h("p", null, h("button", { type: "button", id: "subscriptions", onclick: subscribed },
-      t("subscriptions"), look.subscribed.node)),
+      t("subscriptions"), look.subscribed.badges)),
     list.nodes,
   ]);
   openDrawer(t("repositories.title", { platform: look.platform }), views.node);

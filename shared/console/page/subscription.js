@@ -1,6 +1,6 @@
 // The subscription of a repository: which of its changes are forwarded, and what came of each.
 
-import { byId, h, outside, webAddress, whileBusy } from "./dom.js";
+import { h, outside, webAddress, whileBusy } from "./dom.js";
 import { failureOf } from "./api.js";
 import { field, invalid } from "./dialog.js";
 import { has, relativeTime, t } from "./language.js";
@@ -33,72 +33,44 @@ export function subscriptionsView(look, open) {
   });
 }
 
-// Subscribed is what is known of a binding's subscriptions, so that the page doesn't ask for one that
-// there isn't. Its node says how many don't work as they should.
-export class Subscribed {
-  node = h("span", { id: "subscriptions-health", class: "marks" });
-  #look;
-  #list = [];
-  #whole = false;
-  #reading = null;
-
-  constructor(look) {
-    this.#look = look;
+// knownSubscriptions holds a binding's subscriptions. badges says how many don't work as they should.
+export function knownSubscriptions(look) {
+  const badges = h("span");
+  let list; // if it is known
+  let reading;
+  const show = () => badges.replaceChildren(...["broken", "degraded"].map((health) => {
+    const value = list?.filter((one) => one.health === health).length;
+    return value ? healthBadge(health, value) : "";
+  }));
+  async function all(cursor) {
+    const page = await look.get(`${look.binding}/subscriptions${cursorQuery(cursor)}`);
+    return page.subscriptions.concat(page.cursor ? await all(page.cursor) : []);
   }
-
-  // read reads the list. If that fails, nothing is known; the views ask again, and show why.
-  read() {
-    this.#reading = whileBusy(async () => {
-      const list = [];
-      let cursor = "";
-      try {
-        do {
-          const page = await this.#look.get(`${this.#look.binding}/subscriptions${cursorQuery(cursor)}`);
-          list.push(...page.subscriptions);
-          cursor = page.cursor;
-        } while (cursor);
-      } catch {
-        this.#whole = false;
-        return;
-      }
-      this.#list = list;
-      this.#whole = true;
-      this.#show();
-    });
-    return this.#reading;
-  }
-
-  // state returns "on" or "off" for a repository, or "" if it is not known. A key changes when the
-  // instance is bound again.
-  async state({ key, name }) {
-    await this.#reading;
-    if (!this.#whole) return "";
-    return this.#list.some(({ repository: one }) => one.key === key || one.name === name) ? "on" : "off";
-  }
-
-  // put takes over a subscription, or null for the end of it.
-  put({ key }, subscription) {
-    this.#list = this.#list.filter(({ repository }) => repository.key !== key);
-    if (subscription) this.#list.push(subscription);
-    this.#show();
-  }
-
-  #show() {
-    this.node.replaceChildren(...["broken", "degraded"].flatMap((health) => {
-      const count = this.#list.filter((one) => one.health === health).length;
-      return count ? healthBadge(health, t("labelled", { label: t(`health.${health}`), value: count })) : [];
-    }));
-  }
+  return {
+    badges,
+    read: () => (reading = whileBusy(async () => {
+      list = await all().catch(() => null); // the views show why
+      show();
+    })),
+    async has({ key, name }) {
+      await reading;
+      return list?.some(({ repository: one }) => one.key === key || one.name === name);
+    },
+    put({ key }, ...now) {
+      list = list?.filter((one) => one.repository.key !== key).concat(now);
+      show();
+    },
+  };
 }
 
 const cursorQuery = (cursor) => (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
 
-function healthBadge(health, text = t(`health.${health}`)) {
-  return h("span", { class: "badge", "data-health": health }, text);
+function healthBadge(health, count) {
+  return h("span", { class: "badge", "data-health": health }, t(`health.${health}`), count && ` ${count}`);
 }
 
 // subscriptionView returns the nodes about a repository's subscription, and start, which loads it. A
-// draft is what was chosen in its form before the page was left to sign in.
+// draft is what was chosen in its form before another sign-in.
 export function subscriptionView(look, repository, draft) {
   const path = `${look.path}/${encodeURIComponent(repository.key)}/subscription`;
   const place = loadingPlace("subscription");
@@ -107,24 +79,22 @@ export function subscriptionView(look, repository, draft) {
     return place.run(action, { keep: true });
   };
   let choosing = Boolean(draft?.events); // the form with the choices is open
-  let typed = null; // returns what is chosen in it
-  look.draft = () => (place.node.isConnected ? { repository, ...(choosing && typed?.()) } : undefined);
+  let typed; // what is chosen in it
+  look.draft = () => place.node.isConnected && { repository, ...(choosing && typed?.()) };
   const load = () => run(async () => {
-    if (await look.subscribed.state(repository) === "off") return { nodes: turnedOff() };
+    if (await look.subscribed.has(repository) === false) return { nodes: turnedOff() };
     try {
       return await shown(await look.get(path));
     } catch (error) {
-      if (failureOf(error).code !== "subscription_unknown") throw error;
-      look.subscribed.put(repository, null);
-      return { nodes: turnedOff() };
+      if (failureOf(error).code === "subscription_unknown") return { nodes: turnedOff() };
+      throw error;
     }
   });
 
-  // turnOn subscribes with the usual choices, unless another tab has subscribed in the meantime.
   const turnOn = () => run(async () => {
-    await look.subscribed.read();
-    return shown(await look.subscribed.state(repository) === "on" ? await look.get(path)
-      : await look.call("PUT", path, { events: usual, branches: [] }));
+    await look.subscribed.read(); // another tab may have subscribed
+    return shown(await (await look.subscribed.has(repository) ? look.get(path)
+      : look.call("PUT", path, { events: usual, branches: [] })));
   });
 
   // change makes a call and shows the subscription that it returns, with the sentence said.
@@ -156,7 +126,7 @@ export function subscriptionView(look, repository, draft) {
 
   const unsubscribe = () => run(async () => {
     const { webhookLeft } = await look.call("DELETE", path);
-    look.subscribed.put(repository, null);
+    look.subscribed.put(repository);
     return {
       nodes: [turnedOff(), webhookLeft && h("div", { class: "note mild", role: "status" },
         t("subscription.left", { platform: look.platform }), " ",
@@ -169,16 +139,13 @@ export function subscriptionView(look, repository, draft) {
     const events = eventList(look, path);
     await events.start();
     const broken = subscription.health === "broken";
-    const chosen = { ...subscription, ...draft };
-    const back = draft?.events;
-    draft = null;
-    const { node: form, values } = choices(chosen, saying(said, "saved"),
+    const { node: form, values } = choices({ ...subscription, ...draft }, saying(said, "saved"),
       (body, refused) => change("PUT", "", body, "saved", refused));
     typed = values;
+    draft = null;
     form.open = choosing;
     form.addEventListener("toggle", () => { choosing = form.open; });
     return {
-      after: () => back && byId("subscription-save").focus(),
       nodes: [
         h("div", { class: "subscription-head" }, toggle(true, unsubscribe),
           healthBadge(subscription.health)),
@@ -307,22 +274,17 @@ function eventText(event) {
         t("event.caughtUp"))));
 }
 
-// outcome returns what came of an event, in sentences. The receiver's status is their tooltip.
+// outcome returns what came of an event. The receiver's status is the tooltip.
 function outcome({ state, reason, answer, tries, at }) {
   if (state === "ignored") {
     const why = `ignored.${reason}`;
     return h("span", null, t(reason !== "test" && has(why) ? why : "state.ignored"));
   }
-  const title = answer && `HTTP ${answer}`;
-  if (state === "forwarded") return h("span", { title }, t("state.forwarded"));
-  if (state === "waiting" && !tries) return h("span", null, t("state.waiting"));
   const soon = Date.parse(at) - Date.now() < 60_000;
-  const words = state === "waiting"
-    ? t("state.retry", { tries, when: soon ? t("soon") : relativeTime(at) })
-    : t(`state.${state}`, { tries });
-  const refused = answer < 500 && ![408, 429].includes(answer);
-  return [h("span", null, words), h("span", { title },
-    t(!answer ? "state.silent" : refused ? "state.refused" : "state.failed"))];
+  const words = t(state === "waiting" && tries ? "state.retry" : `state.${state}`,
+    { tries, when: soon ? t("soon") : relativeTime(at) });
+  const said = tries > 0 && state !== "forwarded" && t(answer ? "state.refused" : "state.silent");
+  return h("span", { title: answer && `HTTP ${answer}` }, words, said && ` · ${said}`);
 }
 
 // pagedList returns the nodes of a list that is extended page by page, and start, which loads the

@@ -128,12 +128,13 @@ const titles = (warnings) =>
 function buttons(app, binding, actions) {
   const { platform, status } = binding;
   const name = platformTitle(app.platform(platform));
-  const button = (action, style) => {
+  const button = (action, style, not) => {
     const text = t(action === "bind" && status !== "unbound" ? "rebind" : action);
     return h("button", {
       type: "button", id: `${action}-${platform}`, class: style,
       "aria-label": t("action.label", { action: text, platform: name }),
-      onclick: () => actions[action](platform),
+      "aria-disabled": not && "true", title: not && binding.problem?.title,
+      onclick: () => (not ? byId(`problem-${platform}`)?.focus() : actions[action](platform)),
     }, text);
   };
   const write = app.may("write");
@@ -142,21 +143,12 @@ function buttons(app, binding, actions) {
   const checking = app.checks && checkHelps(binding);
   return [
     write && button("bind", wrong && !checking ? "primary" : "quiet"),
-    app.may("repositories") && (isUnwell(status) ? unavailable(platform, name)
-      : button("repositories", "quiet")),
+    app.may("repositories") && button("repositories", "quiet", isUnwell(status)),
     write && app.checks && button("check", checking ? "primary" : "quiet"),
     button("history", "quiet"),
     write && button("unbind", "quiet danger"),
   ];
 }
-
-// unavailable returns the button of the repositories of a binding that doesn't work. It leads to why.
-const unavailable = (platform, name) => h("button", {
-  type: "button", id: `repositories-${platform}`, class: "quiet", "aria-disabled": "true",
-  title: t("repositories.not"), "aria-describedby": `problem-${platform}`,
-  "aria-label": t("action.label", { action: t("repositories"), platform: name }),
-  onclick: () => byId(`problem-${platform}`)?.focus(),
-}, t("repositories"));
 
 // checkHelps reports whether a check is what the remedy of a binding's problem ends with, and not a
 // new bind.
