@@ -26,6 +26,7 @@ import (
 	"bindery/shared/binding/maintenance"
 	"bindery/shared/binding/repository"
 	"bindery/shared/binding/subscription"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/config"
 	"bindery/shared/event"
 	"bindery/shared/instance"
@@ -68,6 +69,9 @@ type API struct {
 	looks       *repository.Service
 	subscribed  *subscription.Service
 	deliveries  *delivery.Service
+
+	// The leases of the schedules.
+	checkLease, subscriptionLease *workqueue.Lease
 
 	known     *provider.Set // the platforms
 	instances instance.Catalogue
@@ -201,6 +205,9 @@ func Open(c config.Config, d Dependencies) (*API, error) {
 		looks:       repository.New(l, credentials),
 		subscribed:  subscriptions,
 		deliveries:  deliveries,
+
+		checkLease:        workqueue.NewLease(l, "check"),
+		subscriptionLease: workqueue.NewLease(l, "subscriptions"),
 
 		known:     platforms,
 		instances: instances,

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"bindery/shared/binding/maintenance"
+	"bindery/shared/binding/subscription"
+	"bindery/shared/binding/workqueue"
 	"bindery/shared/event"
 )
 
@@ -23,7 +26,7 @@ func (a *API) check(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view, err := a.maintenance.CheckNow(ctx, c.by.Account, i, platform)
+	view, err := a.maintenance.CheckNow(ctx, c.user(), i, platform)
 	if err != nil {
 		return answer{}, err
 	}
@@ -116,8 +119,21 @@ func (a *API) revoke(ctx context.Context, input json.RawMessage) (any, error) {
 	})
 }
 
+// ofSchedules is the dimension of the metrics of both schedules.
+var ofSchedules = map[string]string{"Function": "expirycheck"}
+
+// runSchedule checks what is due. It does nothing while another run does that.
 func (a *API) runSchedule(ctx context.Context) error {
-	done, err := a.maintenance.Run(ctx)
+	var done maintenance.RunResult
+	err := a.checkLease.Hold(ctx, func() (err error) {
+		done, err = a.maintenance.Run(ctx)
+		return err
+	})
+	if errors.Is(err, workqueue.ErrRunning) {
+		a.log.InfoContext(ctx, "another run is under way", "schedule", "check")
+		event.Metric(ctx, a.log, a.now(), ofSchedules, map[string]float64{"Overlaps": 1})
+		return nil
+	}
 	if err != nil { // the records that are due can't be read
 		done.Failed++
 		done.Left = true
@@ -137,13 +153,22 @@ func (a *API) runSchedule(ctx context.Context) error {
 	if err != nil {
 		delete(values, "Due") // operators read from it that the checks complete
 	}
-	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"}, values)
+	event.Metric(ctx, a.log, a.now(), ofSchedules, values)
 	return err
 }
 
-// runSubscriptions works on the subscriptions that are due.
+// runSubscriptions works on the subscriptions that are due. While another run does that it only
+// forwards events, so that none waits for a platform.
 func (a *API) runSubscriptions(ctx context.Context) error {
-	done, err := a.subscribed.Run(ctx)
+	var done subscription.RunResult
+	err := a.subscriptionLease.Hold(ctx, func() (err error) {
+		done, err = a.subscribed.Run(ctx)
+		return err
+	})
+	overlaps := errors.Is(err, workqueue.ErrRunning)
+	if overlaps {
+		done, err = a.subscribed.Forward(ctx)
+	}
 	if err != nil { // the subscriptions that are due can't be read
 		done.Failed++
 		done.Left = true
@@ -151,16 +176,20 @@ func (a *API) runSubscriptions(ctx context.Context) error {
 	a.log.InfoContext(ctx, "subscriptions",
 		"due", done.Due, "forwarded", done.Forwarded, "dead", done.Dead, "synced", done.Synced,
 		"repaired", done.Repaired, "caughtUp", done.CaughtUp, "broken", done.Broken,
-		"ended", done.Ended, "failed", done.Failed, "left", done.Left)
+		"ended", done.Ended, "failed", done.Failed, "left", done.Left,
+		"overlaps", overlaps)
 	values := map[string]float64{
 		"DueSubscriptions": float64(done.Due), "Forwarded": float64(done.Forwarded),
 		"Dead": float64(done.Dead), "Synced": float64(done.Synced),
 		"Repaired": float64(done.Repaired), "CaughtUp": float64(done.CaughtUp),
 		"Broken": float64(done.Broken), "FailedSubscriptions": float64(done.Failed),
 	}
+	if overlaps {
+		values["Overlaps"] = 1
+	}
 	if err != nil {
 		delete(values, "DueSubscriptions") // operators read from it that the runs complete
 	}
-	event.Metric(ctx, a.log, a.now(), map[string]string{"Function": "expirycheck"}, values)
+	event.Metric(ctx, a.log, a.now(), ofSchedules, values)
 	return err
 }

@@ -54,6 +54,8 @@ type world struct {
 	boxURL   string
 	net      *internet
 	api      *api.API
+	config   config.Config
+	asked    atomic.Pointer[func()] // is called with each request to a platform; nil: none
 	server   *httptest.Server
 	url      string
 	table    *watched
@@ -87,7 +89,13 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	w.issuer = newIssuer(t, w.clock)
 	w.server = httptest.NewUnstartedServer(nil)
 	w.url = "http://" + w.server.Listener.Addr().String()
-	w.box = sandbox.New(sandbox.Options{Now: w.clock.Now, Random: w.minted})
+	w.box = sandbox.New(sandbox.Options{
+		Now: w.clock.Now, Random: w.minted, OnRequest: func(sandbox.Request) {
+			if look := w.asked.Load(); look != nil {
+				(*look)()
+			}
+		},
+	})
 	w.boxURL = w.net.serve(t, w.box)
 	t.Cleanup(w.box.Close)
 	vars := map[string]string{
@@ -107,14 +115,15 @@ func newWorld(t *testing.T, settings ...setting) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.open(c)
+	w.config = c
+	w.open()
 	w.serve()
 	t.Cleanup(w.scanStorage)
 	return w
 }
 
 // open opens the storage, and the API on top of it.
-func (w *world) open(c config.Config) {
+func (w *world) open() {
 	w.t.Helper()
 	rows, err := bolt.Open(filepath.Join(w.dir, "table.db"))
 	if err != nil {
@@ -129,17 +138,24 @@ func (w *world) open(c config.Config) {
 		w.t.Fatal(err)
 	}
 	w.lost = &lossy{Table: rows}
-	w.api, err = api.Open(c, api.Dependencies{
+	w.api = w.process()
+}
+
+// process returns an API on the storage, as another process has one.
+func (w *world) process() *api.API {
+	w.t.Helper()
+	a, err := api.Open(w.config, api.Dependencies{
 		Table: ledger.WithBeforeCall(w.lost, w.table.hook),
 		Vault: vault.WithBeforeCall(w.secrets, w.vault.hook),
 		Apps:  w.apps,
 		Now:   w.clock.Now,
 		Log:   w.log.Logger(),
-		Guard: netguard.New(w.net.options(c.PrivateHosts)),
+		Guard: netguard.New(w.net.options(w.config.PrivateHosts)),
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return a
 }
 
 // serve serves all functions as package trigger does: each request has an id, and a panic is a

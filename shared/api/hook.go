@@ -31,6 +31,9 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = a.deliveries.Receive(ctx, in)
 	}
+	if problem.Is(err, problem.SubscriptionUnknown) { // who reads it administers a platform
+		err = problem.New(problem.WebhookUnknown)
+	}
 	if err != nil {
 		a.fail(w, r, err)
 		return

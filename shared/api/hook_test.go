@@ -67,7 +67,7 @@ func TestE7_ADeliveryOverTheCapIsRefused(t *testing.T) {
 	testkit.Want(t, "the status of a body without an end", resp.StatusCode, 413)
 	w.wantNoCall("a body without an end")
 
-	w.deliver("github", unknownID, large[1:], nil).refused(problem.SubscriptionUnknown, "")
+	w.deliver("github", unknownID, large[1:], nil).refused(problem.WebhookUnknown, "")
 	for _, path := range []string{"/v1/hooks", "/v1/hooksx/github/" + unknownID, home + "/gitlab"} {
 		w.do(request{
 			method: "POST", path: path, body: strings.Repeat(" ", 32<<10+1), unlisted: true,
@@ -108,7 +108,7 @@ func TestE7_ACompressedDeliveryIsNotUnpacked(t *testing.T) {
 	for _, encoding := range []string{"", "identity"} {
 		w.deliver("github", unknownID, bomb.String(), map[string]string{
 			"Content-Encoding": encoding, "Content-Type": "application/octet-stream",
-		}).refused(problem.SubscriptionUnknown, "")
+		}).refused(problem.WebhookUnknown, "")
 	}
 }
 
@@ -127,8 +127,8 @@ func TestE11_AFloodOfForgedDeliveriesKeepsNoTrueOneOut(t *testing.T) {
 	forged := changedHeader(header, "webhook-signature", "v1,YQ==")
 	calls := w.counted(func() {
 		for range 650 {
-			w.deliver("gitlab", id, body, forged).refused(problem.SubscriptionUnknown, "")
-			w.deliver("gitlab", unknownID, body, header).refused(problem.SubscriptionUnknown, "")
+			w.deliver("gitlab", id, body, forged).refused(problem.WebhookUnknown, "")
+			w.deliver("gitlab", unknownID, body, header).refused(problem.WebhookUnknown, "")
 		}
 	})
 	w.wantCalls("of forged deliveries", calls, map[string]int{"Subscription": 1300})

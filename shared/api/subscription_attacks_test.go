@@ -37,7 +37,7 @@ func TestE8_WhateverIsWrongWithADeliveryIsAnsweredAlike(t *testing.T) {
 	but := func(name, value string) map[string]string {
 		return changedHeader(header, name, value)
 	}
-	want := w.deliver("gitlab", unknownID, body, header).refused(problem.SubscriptionUnknown, "")
+	want := w.deliver("gitlab", unknownID, body, header).refused(problem.WebhookUnknown, "")
 	readsWell(t, want.json(), problem.English)
 	for what, got := range map[string]reply{
 		"an id in capitals":   w.deliver("gitlab", strings.ToUpper(id), body, header),

@@ -84,7 +84,7 @@ func (b *harness) accessOf(rec binding.Record) secret.Text {
 // checked returns the result of a check at once.
 func (b *harness) checked(id, name string) binding.View {
 	b.Helper()
-	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry(id), name)
+	v, err := b.Maintenance.CheckNow(context.Background(), user, registry(id), name)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -142,6 +142,37 @@ func TestACheckReportsAFailureOnceAndTheRecovery(t *testing.T) {
 	}
 }
 
+// A check by the schedule has no actor, one by request its user, also where a refresh tells.
+func TestTheActorOfACheckIsWhoAskedForIt(t *testing.T) {
+	each(t, []string{provider.GitLab, provider.GitHub}, func(t *testing.T, name string) {
+		for _, byUser := range []bool{true, false} {
+			b := newHarness(t)
+			access := b.accessOf(b.bound("i-1", name))
+			b.later(0) // the bind's event
+			if name == provider.GitLab {
+				b.sandbox.GitLab.RevokeToken(access)
+			} else {
+				b.sandbox.RevokeTokens(sandbox.GitHub, "alice")
+			}
+			want := binding.User{}
+			if byUser {
+				want = user
+				b.checked("i-1", name)
+			} else {
+				b.later(ledger.CheckInterval)
+				b.later(ledger.CheckInterval)
+			}
+			b.wantEvents("i-1", name, binding.EventBound, binding.EventRevoked)
+			page, err := b.Connect.History(
+				context.Background(), user.Account, registry("i-1"), name, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			testkit.Want(t, "the actor", page.Items[0].Actor, want)
+		}
+	})
+}
+
 func TestAGoodCheckIsRecordedWithoutAnEvent(t *testing.T) {
 	each(t, provider.Names(), func(t *testing.T, name string) {
 		b := newHarness(t)

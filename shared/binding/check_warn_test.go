@@ -389,8 +389,8 @@ func TestARevokedBindingOfAMissingInstanceIsUnboundToo(t *testing.T) {
 func TestACheckOfAnUnboundPlatformIsRefused(t *testing.T) {
 	b := newHarness(t)
 	ctx := context.Background()
-	_, err := b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), provider.GitLab)
+	_, err := b.Maintenance.CheckNow(ctx, user, registry("i-1"), provider.GitLab)
 	testkit.Want(t, "code", problem.Of(err).Code, problem.NotBound)
-	_, err = b.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), "sourceforge")
+	_, err = b.Maintenance.CheckNow(ctx, user, registry("i-1"), "sourceforge")
 	testkit.Want(t, "code", problem.Of(err).Code, problem.PlatformUnknown)
 }

@@ -65,6 +65,68 @@ func TestACachedTokenIsNotHandedOutWhenItsBindingIsGone(t *testing.T) {
 	testkit.WantCode(t, "a credential", err, problem.NotBound)
 }
 
+// TestAWarmProcessSeesEveryChangeOfARow: a process that has just handed out a token, and would
+// not decode an unchanged row, notices what another process has saved, and that time has passed.
+func TestAWarmProcessSeesEveryChangeOfARow(t *testing.T) {
+	for what, c := range map[string]struct {
+		edit func(*binding.Record)
+		code problem.Code
+	}{
+		"revoked": {func(r *binding.Record) {
+			r.Health, r.Problem = binding.HealthRevoked, problem.New(problem.TokenRevoked)
+		}, problem.TokenRevoked},
+		"expired": {func(r *binding.Record) { r.Health = binding.HealthExpired }, problem.TokenExpired},
+		"of a newer version": {
+			func(r *binding.Record) { r.Health = "frozen" }, problem.NewerVersion,
+		},
+		"unbound": {func(r *binding.Record) { r.Token = binding.Token{} }, problem.NotBound},
+		"of a secret that is not there": {
+			func(r *binding.Record) { r.Token.Secret = r.Token.Secret[1:] + "0" },
+			problem.StorageUnavailable,
+		},
+	} {
+		b := newHarness(t)
+		b.bound("i-1", provider.GitLab)
+		b.getsToken("cold", "i-1", provider.GitLab)
+		rec := b.row("i-1", provider.GitLab)
+		c.edit(&rec)
+		if _, err := b.store.table.SaveBinding(context.Background(), rec); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Want(t, what, b.credentialProblem("i-1", provider.GitLab).Code, c.code)
+	}
+	b := newHarness(t)
+	v := b.mustBind("i-1", aliceSoon)
+	b.getsToken("cold", "i-1", provider.GitLab)
+	b.clock().Advance(v.Record.Token.ExpiresAt.Sub(b.clock().Now()))
+	testkit.Want(t, "ended", b.credentialProblem("i-1", provider.GitLab).Code, problem.TokenExpired)
+}
+
+// TestAWarmProcessLooksAtTheRequest: what a build asks for counts although the row is unchanged.
+func TestAWarmProcessLooksAtTheRequest(t *testing.T) {
+	b := newHarness(t)
+	b.bindGitHub("i-1", time.Hour)
+	first := b.mustAsk("i-1", credential.MinimumLife)
+	_, err := b.Credentials.Credential(context.Background(), credential.Request{
+		By: user, Instance: registry("i-1"), Platform: provider.GitHub,
+		Repository: "https://elsewhere.example/a/b",
+	})
+	testkit.WantCode(t, "of another host", err, problem.InputMalformed)
+	longer := b.mustAsk("i-1", 2*time.Hour)
+	testkit.Want(t, "the same token", longer.Token.Equal(first.Token), false)
+	b.wantCurrent("i-1", longer)
+	warm := b.mustAsk("i-1", 2*time.Hour)
+	testkit.Want(t, "the new token again", warm.Token.Equal(longer.Token), true)
+	testkit.Want(t, "its user name", warm.Username, longer.Username)
+	testkit.Want(t, "its end", warm.ExpiresAt, longer.ExpiresAt)
+	lines := b.audits("credential")
+	testkit.Want(t, "audit lines", len(lines), 3)
+	for _, line := range lines[1:] {
+		testkit.Want(t, "the line has the identity", strings.Contains(line, "identity.username=alice"),
+			true)
+	}
+}
+
 func (b *harness) askGitLab(id string) (credential.Credential, error) {
 	return b.Credentials.Credential(context.Background(), credential.Request{
 		By: user, Instance: registry(id), Platform: provider.GitLab, MinimumLife: 24 * time.Hour,

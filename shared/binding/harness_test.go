@@ -3,6 +3,7 @@ package binding_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,7 +32,9 @@ import (
 	"bindery/shared/table/bolt"
 	"bindery/shared/testkit"
 	"bindery/shared/vault"
+	"bindery/shared/vault/envelope"
 	"bindery/shared/vault/file"
+	"bindery/shared/vault/vaulttest"
 )
 
 // newClock returns a clock that shows noon of 1 March 2026, which the sandbox's tokens are made
@@ -115,7 +118,9 @@ func appsOf(box *sandbox.Sandbox) func(context.Context, string) (provider.App, e
 type store struct {
 	dir   string
 	table *bolt.Table
-	vault *file.Vault
+	vault vault.Vault
+	// rows has the secrets of the envelope vault. It is nil if the vault is the file vault.
+	rows *bolt.Driver
 }
 
 func openStore(dir string) (store, error) {
@@ -128,7 +133,39 @@ func openStore(dir string) (store, error) {
 		return store{}, err
 	}
 	secrets, err := file.Open(filepath.Join(dir, "vault"), key)
-	return store{dir, rows, secrets}, err
+	return store{dir: dir, table: rows, vault: secrets}, err
+}
+
+// seal replaces the vault by the envelope vault.
+func (s *store) seal(now func() time.Time, before vault.Hook) (err error) {
+	if s.rows, err = bolt.OpenDriver(filepath.Join(s.dir, "vault.db")); err == nil {
+		s.vault, err = sealedVault(s.dir, s.rows, now, before)
+	}
+	return err
+}
+
+// sealedVault returns an envelope vault with the key of a folder. before is called before each call
+// to the rows and to the key service.
+func sealedVault(
+	dir string, rows envelope.Store, now func() time.Time, before vault.Hook,
+) (vault.Vault, error) {
+	key, err := file.ReadKey(filepath.Join(dir, "vault.key"))
+	if err != nil {
+		return nil, err
+	}
+	wrapper, err := file.NewWrapper(key)
+	return envelope.New(envelope.Options{
+		Store: vaulttest.HookRows(rows, before), Wrapper: vaulttest.HookWrapper(wrapper, before),
+		Owner: ledger.OwnerLabel, Now: now,
+	}), err
+}
+
+func (s *store) close() error {
+	err := s.table.Close()
+	if s.rows != nil {
+		err = errors.Join(err, s.rows.Close())
+	}
+	return err
 }
 
 // folder is an empty one, in memory if there is a file system in memory.
@@ -153,8 +190,31 @@ func mustOpen(t testing.TB, dir string) store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.table.Close() })
+	t.Cleanup(func() { _ = s.close() })
 	return s
+}
+
+// seal makes the service use the envelope vault. before is called before each call to its rows and
+// to the key service.
+func (b *harness) seal(before vault.Hook) {
+	b.Helper()
+	if err := b.store.seal(b.clock().Now, before); err != nil {
+		b.Fatal(err)
+	}
+	rows := b.store.rows
+	b.Cleanup(func() { _ = rows.Close() })
+	b.serve(b.store.table, b.store.vault)
+}
+
+// reopen opens the store again after another process has used it.
+func (b *harness) reopen() {
+	b.Helper()
+	sealed := b.store.rows != nil
+	b.store = mustOpen(b, b.dir)
+	b.serve(b.store.table, b.store.vault)
+	if sealed {
+		b.seal(unhooked)
+	}
 }
 
 // audits are the audit lines of an action.

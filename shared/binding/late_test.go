@@ -30,6 +30,8 @@ type operation struct {
 	loses int
 	// again says that the operation is repeated after its end, and must succeed then.
 	again bool
+	// sealed says that the vault is the envelope vault.
+	sealed bool
 }
 
 // operationInput is the origin of the platforms, and the values that a browser has sent.
@@ -145,6 +147,9 @@ func (b *harness) dropSecrets(id, platform string) {
 // setUp returns a harness in the state before an operation.
 func (op operation) setUp(t testing.TB) *harness {
 	b := newHarness(t)
+	if op.sealed {
+		b.seal(unhooked)
+	}
 	op.before(b)
 	b.input.origin = b.url
 	testkit.Want(t, "before the operation", b.holds(op), op.was)

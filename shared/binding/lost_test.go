@@ -93,9 +93,9 @@ func (l losingVault) Delete(ctx context.Context, n vault.SecretName) error {
 // changes something. With conflict, a call that is conditional says that its condition didn't hold,
 // as it does when a client has repeated it unasked.
 func TestALostReplyLeavesTheOldOrTheNewBinding(t *testing.T) {
-	for _, op := range append(operations(), sweepOfAll()) {
+	for _, op := range withSealed(append(operations(), sweepOfAll())) {
 		for _, conflict := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/conflict=%v", op.name, conflict), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/conflict=%v", op.title(), conflict), func(t *testing.T) {
 				t.Parallel()
 				for k := int64(1); op.loseCallReply(t, k, conflict); k++ {
 				}
@@ -117,12 +117,16 @@ func (op operation) loseCallReply(t *testing.T, k int64, conflict bool) bool {
 		}
 		return errLost
 	})
-	b.serve(losingTable{b.store.table, lost}, losingVault{b.store.vault, lost})
+	if op.sealed {
+		b.serve(b.store.table, b.sealedVault(losingRows{b.store.rows, lost}, unhooked))
+	} else {
+		b.serve(losingTable{b.store.table, lost}, losingVault{b.store.vault, lost})
+	}
 	err := op.do(context.Background(), b.services, b.input)
 	b.serve(b.store.table, b.store.vault)
 	if calls.Load() < k {
 		testkit.Want(t, "error without a loss", err, nil)
-		testkit.Want(t, "replies lost", k > 1, true)
+		testkit.Want(t, "replies lost", op.sealed || k > 1, true)
 		return false
 	}
 	when := fmt.Sprintf("the reply of call %d was lost", k)
@@ -167,20 +171,26 @@ func (l losingSaves) SaveBinding(ctx context.Context, b binding.Record) (binding
 // TestAFailedCallLeavesTheOldOrTheNewBinding lets each call of each operation fail before it has
 // done anything, reads too.
 func TestAFailedCallLeavesTheOldOrTheNewBinding(t *testing.T) {
-	for _, op := range append(operations(), sweepOfAll()) {
-		t.Run(op.name, func(t *testing.T) {
+	for _, op := range withSealed(append(operations(), sweepOfAll())) {
+		t.Run(op.title(), func(t *testing.T) {
 			t.Parallel()
 			for k := int64(1); ; k++ {
 				b := op.setUp(t)
 				var calls atomic.Int64
-				b.inside.set(func(context.Context, string) (func(), error) {
+				fail := func(context.Context, string) (func(), error) {
 					if calls.Add(1) == k {
 						return nil, errDown
 					}
 					return nil, nil
-				})
+				}
+				if op.sealed {
+					b.serve(b.store.table, b.sealedVault(b.store.rows, fail))
+				} else {
+					b.inside.set(fail)
+				}
 				err := op.do(context.Background(), b.services, b.input)
 				b.inside.clear()
+				b.serve(b.store.table, b.store.vault)
 				if calls.Load() < k {
 					testkit.Want(t, "error without a failure", err, nil)
 					return

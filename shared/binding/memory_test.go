@@ -93,6 +93,16 @@ func (m *memory) Binding(ctx context.Context, key binding.Key) (binding.Record, 
 	return get(ctx, m, m.bindings, key)
 }
 
+func (m *memory) BindingUnless(
+	ctx context.Context, key binding.Key, version string,
+) (binding.Record, error) {
+	rec, err := m.Binding(ctx, key)
+	if err == nil && version != "" && rec.Version == version {
+		return binding.Record{}, table.ErrUnchanged
+	}
+	return rec, err
+}
+
 func (m *memory) SaveBinding(ctx context.Context, b binding.Record) (binding.Record, error) {
 	b.Events, b.Secrets = slices.Clone(b.Events), slices.Clone(b.Secrets)
 	return save(ctx, m, m.bindings, b.Key, b, bindingVersion, false)

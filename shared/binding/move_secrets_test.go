@@ -8,32 +8,30 @@ import (
 	"time"
 
 	"bindery/shared/binding"
-	"bindery/shared/binding/ledger"
 	"bindery/shared/binding/maintenance"
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/testkit"
 	"bindery/shared/vault"
 	"bindery/shared/vault/envelope"
-	"bindery/shared/vault/file"
 	"bindery/shared/vault/transition"
 	"bindery/shared/vault/vaulttest"
 )
 
-// sealedVault returns an envelope vault in memory.
-func (b *harness) sealedVault() *envelope.Vault {
+// sealedVault returns an envelope vault with the laptop's key. before is called before each call to
+// the rows and to the key service.
+func (b *harness) sealedVault(rows envelope.Store, before vault.Hook) vault.Vault {
 	b.Helper()
-	key, err := file.ReadKey(b.dir + "/vault.key")
+	v, err := sealedVault(b.dir, rows, b.clock().Now, before)
 	if err != nil {
 		b.Fatal(err)
 	}
-	wrapper, err := file.NewWrapper(key)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return envelope.New(envelope.Options{
-		Store: new(vaulttest.Rows), Wrapper: wrapper, Owner: ledger.OwnerLabel, Now: b.clock().Now,
-	})
+	return v
+}
+
+func (b *harness) sealedInMemory() vault.Vault {
+	b.Helper()
+	return b.sealedVault(new(vaulttest.Rows), unhooked)
 }
 
 // movesTo makes the service store new secrets in one vault and read those of the other.
@@ -96,7 +94,7 @@ func (b *harness) wantEmpty(v vault.Vault) {
 func TestSecretsMoveToAnotherVaultAndBack(t *testing.T) {
 	b := newHarness(t)
 	sub := b.threeSecrets()
-	sealed := b.sealedVault()
+	sealed := b.sealedInMemory()
 	for _, c := range []struct{ to, from vault.Vault }{{sealed, b.vault}, {b.vault, sealed}} {
 		b.clock().Advance(2 * time.Minute) // the last claim is over
 		b.movesTo(c.to, c.from, unhooked)
@@ -120,7 +118,7 @@ func TestD7_AMoveOfAllSecretsThatCrashesIsCompleted(t *testing.T) {
 	for n := 0; ; n++ {
 		b := newHarness(t)
 		sub := b.threeSecrets()
-		sealed := b.sealedVault()
+		sealed := b.sealedInMemory()
 		var calls atomic.Int64 // of several goroutines
 		b.movesTo(sealed, b.vault, func(context.Context, string) (func(), error) {
 			if calls.Add(1) > int64(n) {
@@ -148,7 +146,7 @@ func TestD7_AMoveOfAllSecretsThatCrashesIsCompleted(t *testing.T) {
 func TestASubscriptionIsClaimedWhileItsSecretMoves(t *testing.T) {
 	b := newHarness(t)
 	sub := b.threeSecrets()
-	b.movesTo(b.sealedVault(), b.vault, unhooked)
+	b.movesTo(b.sealedInMemory(), b.vault, unhooked)
 	out := b.moved(true)
 	testkit.Want(t, "moved", out.Moved, 3)
 	row, err := b.table.Subscription(t.Context(), sub.ID)
@@ -161,7 +159,7 @@ func TestASubscriptionIsClaimedWhileItsSecretMoves(t *testing.T) {
 func TestMoveSecretsRefusesAnotherListsCursor(t *testing.T) {
 	b := newHarness(t)
 	b.threeSecrets()
-	b.movesTo(b.sealedVault(), b.vault, unhooked)
+	b.movesTo(b.sealedInMemory(), b.vault, unhooked)
 	for _, act := range []bool{true, false} {
 		for _, cursor := range []string{"subscriptions:x", "x", "vault:%"} {
 			_, err := b.Maintenance.MoveSecrets(t.Context(), maintenance.MoveSecretsRequest{

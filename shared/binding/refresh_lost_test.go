@@ -176,7 +176,7 @@ func TestB3_ATokenThatIsStoredLateIsFoundAndTheRecoveryReported(t *testing.T) {
 		_, err := b.ask("i-1", credential.MinimumLife)
 		testkit.WantCode(t, "the caller that took over", err, problem.TokenRevoked)
 		b.wantRevoked("i-1", credential.TokenMayBeLost)
-		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+		if _, err := b.Maintenance.CheckNow(context.Background(), user, registry("i-1"),
 			provider.GitHub); err != nil {
 			t.Error(err) // it finds nothing, and must leave the recheck to be done
 		}
@@ -234,7 +234,7 @@ func TestB3_ATokenFoundInTheVaultMayHaveExpired(t *testing.T) {
 		testkit.Want(t, "it failed", err != nil, true)
 		b.clock().Advance(24 * time.Hour)
 		if check {
-			v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+			v, err := b.Maintenance.CheckNow(context.Background(), user, registry("i-1"),
 				provider.GitHub)
 			testkit.Want(t, "error", err, nil)
 			testkit.Want(t, "status", v.Status, binding.StatusBound)

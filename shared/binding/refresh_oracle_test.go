@@ -88,7 +88,7 @@ func (p *refreshScenario) binds(left time.Duration) actor {
 func (p *refreshScenario) others() []actor {
 	return []actor{
 		{"a check", func(ctx context.Context, s *services) error {
-			_, err := s.Maintenance.CheckNow(ctx, user.Account, registry("i-1"), provider.GitHub)
+			_, err := s.Maintenance.CheckNow(ctx, user, registry("i-1"), provider.GitHub)
 			return err
 		}},
 		sweeps,

@@ -313,7 +313,6 @@ func (b *harness) killed(call string, nth int) {
 	if !ok || !state.Signaled() {
 		b.Fatalf("the process was not killed: %v", err)
 	}
-	b.store = mustOpen(b, b.dir)
-	b.serve(b.store.table, b.store.vault)
+	b.reopen()
 	b.shortenWaits()
 }

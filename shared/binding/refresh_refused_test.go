@@ -27,7 +27,7 @@ func TestB6_ARefusedTokenIsLookedUpAgainAndThenThePlatformIsNotAskedAgain(t *tes
 			testkit.WantCode(t, fmt.Sprint("round ", round), err, problem.TokenRevoked)
 			testkit.Want(t, "reason", problem.Of(err).Reason, credential.RevokedAtPlatform)
 		}
-		if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+		if _, err := b.Maintenance.CheckNow(context.Background(), user, registry("i-1"),
 			provider.GitHub); err != nil {
 			t.Error(err)
 		}

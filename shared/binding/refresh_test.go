@@ -222,7 +222,7 @@ func TestB5_A403WithRateLimitHeadersIsNoRevocation(t *testing.T) {
 func TestB5_A401RightAfterARefreshIsTriedAgain(t *testing.T) {
 	b := newRefreshable(t, -time.Minute)
 	b.sandbox.SetReplicaLag(1)
-	v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+	v, err := b.Maintenance.CheckNow(context.Background(), user, registry("i-1"),
 		provider.GitHub)
 	testkit.Want(t, "error", err, nil)
 	testkit.Want(t, "status", v.Status, binding.StatusBound)
@@ -325,7 +325,7 @@ func TestB11_TheCheckDoesNotEndTheCredentialOfARunningBuild(t *testing.T) {
 		ends := b.row("i-1", provider.GitHub).Token.ExpiresAt
 		b.clock().Advance(ends.Add(-left).Sub(b.clock().Now()))
 		held := b.access("i-1")
-		v, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+		v, err := b.Maintenance.CheckNow(context.Background(), user, registry("i-1"),
 			provider.GitHub)
 		testkit.Want(t, "error", err, nil)
 		testkit.Want(t, "status", v.Status, binding.StatusBound)
@@ -353,7 +353,7 @@ func TestB14_AWrongClientSecretChangesNoBindingAndRaisesAnAlarm(t *testing.T) {
 	_, err := b.ask("i-1", credential.MinimumLife)
 	testkit.WantCode(t, "the credential", err, problem.ClientRefused)
 	testkit.Want(t, "both secrets were tried", b.calls(), 2)
-	if _, err := b.Maintenance.CheckNow(context.Background(), user.Account, registry("i-1"),
+	if _, err := b.Maintenance.CheckNow(context.Background(), user, registry("i-1"),
 		provider.GitHub); err != nil {
 		t.Error(err)
 	}

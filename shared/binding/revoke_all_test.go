@@ -48,7 +48,10 @@ func (b *harness) dead(id, name string) bool {
 		b.Fatal(err)
 	}
 	platform, _ := b.Ledger.Platforms.Get(name)
-	_, err = platform.Check(context.Background(), credential.CredentialOf(rec, bundle))
+	cred := bundle.Credential()
+	cred.Username, cred.Scopes = rec.Token.Username, rec.Token.Scopes
+	cred.ExpiresAt = rec.Token.ExpiresAt
+	_, err = platform.Check(context.Background(), cred)
 	return maintenance.IsRefused(err)
 }
 

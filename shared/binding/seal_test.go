@@ -149,7 +149,7 @@ func TestB15_NoOperationOnAForgedRowEndsTheToken(t *testing.T) {
 	ctx := context.Background()
 	for what, do := range map[string]func(b *harness, name string) error{
 		"check": func(b *harness, name string) error {
-			_, err := b.Maintenance.CheckNow(ctx, thief.Account, registry("i-1"), name)
+			_, err := b.Maintenance.CheckNow(ctx, thief, registry("i-1"), name)
 			return err
 		},
 		"unbind": func(b *harness, name string) error {

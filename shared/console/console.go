@@ -16,11 +16,9 @@ import (
 	"encoding/json"
 	"html"
 	"io/fs"
-	"maps"
 	"net/http"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -202,20 +200,12 @@ func newAsset(name string, body []byte) asset {
 	}
 }
 
-// document takes index.html out of the assets and returns it with the configuration, a version in
-// each address, and all modules named, so that a browser loads them at once. Of the texts it loads
-// one language, which only the browser knows.
+// document takes index.html out of the assets and returns it with the configuration, and a version
+// in each address.
 func (o Options) document(assets map[string]asset, version string) asset {
 	const name = "/index.html"
 	text := string(assets[name].bodies[""])
 	delete(assets, name)
-	var modules strings.Builder
-	for _, at := range slices.Sorted(maps.Keys(assets)) {
-		if path.Ext(at) == ".js" && !strings.HasPrefix(at, "/text-") {
-			modules.WriteString(`<link rel="modulepreload" href="` + at + "\">\n")
-		}
-	}
-	text = strings.Replace(text, "<!-- modules -->\n", modules.String(), 1)
 	text = strings.NewReplacer(`href="/`, `href="/`+version+`/`, `src="/`, `src="/`+version+`/`).
 		Replace(text)
 	text = strings.Replace(text, "{{config}}", html.EscapeString(string(o.config())), 1)

@@ -9,7 +9,10 @@ const (
 	credentials = 60
 	changes     = 2 // binds, looks and the like
 	requests    = credentials + changes
-	runs        = days * 24 * 4 // of the schedule, whatever the number of bindings
+	// Runs of the schedules, whatever the number of bindings.
+	checkRuns        = days * 24 * 4
+	subscriptionRuns = days * 24 * 60
+	runs             = checkRuns + subscriptionRuns
 )
 
 // What a call makes of calls to the stores; tests count them, see [write].
@@ -17,7 +20,8 @@ const (
 	readsOfCheck, writesOfCheck = 1, 2
 	readsOfRequest              = 1
 	vaultReads                  = checks + credentials
-	readsOfRun                  = 4 // of the index
+	readsOfRuns                 = checkRuns*4 + subscriptionRuns*2 // of the index
+	writesOfRuns                = runs * 2                         // of the lease
 )
 
 // What is assumed: seconds of a function, and bytes.
@@ -70,15 +74,17 @@ func fixed(dollars float64) func(float64) float64 {
 func aws(p prices) cloud {
 	const rowsPerWrite, memory, alarms, metrics = 4, 0.5, 36, 35
 	const reads = requests*readsOfRequest + checks*(readsOfCheck+1)
+	const writes = checks * writesOfCheck * rowsPerWrite
 	return cloud{"AWS", p, []part{
 		{"secrets", each(p.of("secret, a month"))},
 		{"calls to Secrets Manager", each(vaultReads *
 			p.of("10,000 calls to Secrets Manager") / 1e4)},
 		{"table: reads", func(n float64) float64 {
-			return (n*reads + runs*readsOfRun) * p.of("million reads of DynamoDB") / 1e6
+			return (n*reads + readsOfRuns) * p.of("million reads of DynamoDB") / 1e6
 		}},
-		{"table: writes", each(checks * writesOfCheck * rowsPerWrite *
-			p.of("million writes of DynamoDB") / 1e6)},
+		{"table: writes", func(n float64) float64 {
+			return (n*writes + writesOfRuns) * p.of("million writes of DynamoDB") / 1e6
+		}},
 		{"table: storage", each(rowLength / gigabyte * p.of("GB in DynamoDB, a month"))},
 		{"requests to the API and the functions", func(n float64) float64 {
 			return n*requests*p.of("million requests to the HTTP API")/1e6 +
@@ -122,6 +128,7 @@ func (c cloud) sealed(first int, parts []part) cloud {
 func alibaba(p prices) cloud {
 	const rowsPerWrite, perRequest, secretsOfInstance, cpu, memory = 3, 2, 100_000, 0.25, 0.5
 	const reads = requests*readsOfRequest + checks*readsOfCheck
+	const writes = checks * writesOfCheck * rowsPerWrite
 	cu := p.of("unit of Function Compute (CU)")
 	second := cpu*p.of("CUs of a second of a processor") + memory*p.of("CUs of a second of a GB")
 	return cloud{"Alibaba Cloud", p, []part{
@@ -132,10 +139,11 @@ func alibaba(p prices) cloud {
 				peak(n)*p.of("call a second to KMS in the day's busiest minute, a day"))
 		}},
 		{"table: reads", func(n float64) float64 {
-			return (n*reads + runs*readsOfRun) * p.of("million reads of Tablestore") / 1e6
+			return (n*reads + readsOfRuns) * p.of("million reads of Tablestore") / 1e6
 		}},
-		{"table: writes", each(checks * writesOfCheck * rowsPerWrite *
-			p.of("million writes of Tablestore") / 1e6)},
+		{"table: writes", func(n float64) float64 {
+			return (n*writes + writesOfRuns) * p.of("million writes of Tablestore") / 1e6
+		}},
 		{"table: storage", each(rowLength / gigabyte * p.of("GB in Tablestore, a month"))},
 		{"invocations", func(n float64) float64 {
 			return (n*requests*perRequest + runs) * p.of("CUs of 10,000 invocations") / 1e4 * cu
@@ -148,9 +156,9 @@ func alibaba(p prices) cloud {
 }
 
 // peak returns the calls a second to KMS in a day's busiest minute, in which all checks of a run
-// of the schedule are made, and as many credentials as in the mean.
+// of the check are made, and as many credentials as in the mean.
 func peak(bindings float64) float64 {
-	const checksOfRun = float64(checks) / runs
+	const checksOfRun = float64(checks) / checkRuns
 	const credentialsASecond = float64(credentials) / (days * 24 * 3600)
 	return math.Ceil(bindings * (checksOfRun/60 + credentialsASecond))
 }

@@ -202,6 +202,8 @@ func (a *axe) checkInstance(s *sites, language string) {
 	a.waitReady("#row-gitlab.here")
 	a.click("#check-gitlab")
 	a.waitReady("#result .note.good")
+	a.press("repositories-github") // leads to why there are none
+	a.wantFocus("the repositories of what is revoked", "problem-github")
 	a.check("instance", language)
 	a.screenshots("instance-" + language)
 	a.text(`window.fetch = ((fetch) => async (url, o) => {

@@ -101,7 +101,7 @@ func TestBrowserSignsInAgainFromAForm(t *testing.T) {
 		b.fill("#field-token", good.Token.Reveal())
 		s.advance(2 * time.Hour) // the access token has expired; the issuer's session has not
 		b.click("#submit")
-		b.waitReady(problemSelector("not_signed_in"), "#signin-again")
+		b.waitReady(problemSelector("not_signed_in"), "#signin-again.primary", "#submit[hidden]")
 		b.click("#signin-again")
 		b.waitReady("#dialog[open] #field-token")
 		b.wantShown("#dialog", words)
@@ -115,6 +115,8 @@ func TestBrowserSignsInAgainFromAForm(t *testing.T) {
 		b.waitReady(boundSelector("gitlab"), "#dialog:not([open])")
 		unbind(b, "gitlab")
 	}
+
+	s.keepsChoices(b)
 
 	// Another user, at the same tab, doesn't get it.
 	b.click("#bind-gitlab")
@@ -130,4 +132,33 @@ func TestBrowserSignsInAgainFromAForm(t *testing.T) {
 	b.waitReady(unboundSelector("gitlab"), "#dialog:not([open])")
 	testkit.Want(t, "whether the tab keeps it",
 		b.text("JSON.stringify(sessionStorage).includes('ann-only')"), "false")
+}
+
+// keepsChoices expects what was chosen of a subscription to be there after another sign-in.
+func (s *sites) keepsChoices(b *tab) {
+	b.t.Helper()
+	b.click("#bind-gitlab")
+	submitSample(b, s.platforms, sample(b.t, sandbox.GitLab, "good"))
+	b.waitReady(boundSelector("gitlab"), "#dialog:not([open])")
+	b.click("#repositories-gitlab")
+	b.choose("repository-search", "alice/hello")
+	b.click("#subscribe")
+	b.waitReady("#subscribe[aria-checked=true]")
+	b.click("#subscription summary")
+	b.click("#events-tag")
+	b.fill("#branches", "main, release/*")
+	s.advance(2 * time.Hour)
+	b.click("#subscription-save")
+	b.waitReady("#subscription #signin-again")
+	b.click("#signin-again")
+	b.waitReady("#drawer[open] #subscription details[open]")
+	b.wantFocusInPage("after the sign-in")
+	testkit.Want(b.t, "the branches", b.value("#branches"), "main, release/*")
+	testkit.Want(b.t, "the kinds", b.text(
+		`[...document.querySelectorAll("#subscription :checked")].map((one) => one.value)`), "push")
+	b.click("#subscription-save")
+	b.waitReady("#subscription .said")
+	b.key("\x1b")
+	b.waitReady("#drawer:not([open])")
+	unbind(b, "gitlab")
 }

@@ -19,10 +19,13 @@ func (b *tab) press(id string) {
 	b.key("\r")
 }
 
+// focusNowhere is true when the whole page has the focus, nothing in it.
+const focusNowhere = "document.activeElement === document.body"
+
 // wantFocusInPage expects the focus to be on something, not on the whole page.
 func (b *tab) wantFocusInPage(when string) {
 	b.t.Helper()
-	if b.text("document.activeElement === document.body") == "true" {
+	if b.text(focusNowhere) == "true" {
 		b.t.Errorf("%s: nothing has the focus", when)
 	}
 }

@@ -40,6 +40,7 @@ func TestBrowserKeepsTheFocusOfKeyboardUsers(t *testing.T) {
 	b.open(bindery + laptopInstance)
 	b.waitReady("#row-gitlab")
 	b.focus("bind-gitlab")
+	b.keyboard = true
 	b.key("\r")
 	b.waitReady("#dialog[open] #field-token")
 	b.focus("submit")
@@ -95,7 +96,7 @@ func TestBrowserShowsTheResultOfACheckOnAPhone(t *testing.T) {
 	bindery, platforms := startLaptop(t)
 	b := newBrowser(t)
 	b.do("a phone", func(ctx context.Context) error {
-		return emulation.SetDeviceMetricsOverride(390, 700, 1, true).Do(ctx)
+		return emulation.SetDeviceMetricsOverride(360, 700, 1, true).Do(ctx)
 	})
 	b.open(bindery + laptopInstance)
 	b.waitReady("#row-gitlab")
@@ -107,11 +108,15 @@ func TestBrowserShowsTheResultOfACheckOnAPhone(t *testing.T) {
 	b.waitReady("#result .note.good")
 	seen := b.text(`(() => {
 		const note = document.querySelector("#result .note").getBoundingClientRect();
-		return note.top >= 0 && note.bottom <= innerHeight;
+		return note.top >= 0 && note.bottom <= innerHeight / 3;
 	})()`)
 	if seen != "true" {
-		t.Error("the result of the check isn't visible")
+		t.Error("the result of the check isn't visible, or hides the rows")
 	}
+	b.waitVisible("#row-gitlab .cell-status .moment") // when it was checked
+	testkit.Want(t, "unbind stands beside another button", b.text(`
+		document.getElementById("unbind-gitlab").offsetTop ===
+			document.getElementById("history-gitlab").offsetTop`), "true")
 	if b.text("document.documentElement.scrollWidth <= innerWidth") != "true" {
 		t.Error("the page is wider than the phone")
 	}
@@ -175,9 +180,13 @@ func TestBrowserKeepsTheTableAndLooksAgainWhenTheTabIsShown(t *testing.T) {
 	one.waitReady(unboundSelector("gitlab"))
 	one.text(later)
 	one.waitReady(boundSelector("gitlab"))
+	unbind(one, "gitlab")
+	one.click("#result button")
+	two.text(later)
+	two.waitReady(unboundSelector("gitlab"), "#result:empty") // that it was bound is no longer true
 	one.text(`window.fetch = () => Promise.reject(new TypeError("offline"))`)
 	one.text(later)
-	one.waitReady("#result .note.bad [data-code=no_connection]", boundSelector("gitlab"))
+	one.waitReady("#result .note.bad [data-code=no_connection]", unboundSelector("gitlab"))
 	one.click("#result button")
 	one.waitReady("#result:empty")
 	one.wantFocus("after a message is dismissed", "main")

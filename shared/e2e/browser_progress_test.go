@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"bindery/shared/console"
 	"bindery/shared/sandbox"
 	"bindery/shared/testkit"
 )
@@ -101,4 +104,32 @@ func TestBrowserShowsAReaderWhatItsSignInMayDo(t *testing.T) {
 		testkit.Want(t, "buttons that change something", b.text(`document.querySelectorAll(
 			"[id^=bind-], [id^=check-], [id^=unbind-], [id^=repositories-]").length`), "0")
 	}
+}
+
+// What the buttons do is loaded after the first view. If it is lost, the page says so and reloads.
+func TestBrowserShowsThatAButtonsModuleIsLost(t *testing.T) {
+	s := newShelf(t)
+	var lost atomic.Bool
+	lost.Store(true)
+	files := console.Handler(console.Options{PublicURL: s.url, ConsoleURL: s.url, Dev: true})
+	s.mux.HandleFunc("/{version}/unbind.js", func(w http.ResponseWriter, r *http.Request) {
+		if lost.Load() {
+			replyJSON(w, http.StatusServiceUnavailable, object{})
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
+	b := newBrowser(t)
+	b.open(s.url + "/")
+	b.setLanguage("en")
+	b.click("#unbind-gitlab")
+	b.waitReady("#result .note.bad [data-code=no_connection]", "#reload")
+	lost.Store(false)
+	b.click("#reload")
+	b.waitReady("#row-gitlab", "#result:empty")
+	b.click("#unbind-gitlab")
+	b.waitReady("#dialog[open] #submit.danger")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.complaints = nil // the browser's, of the lost module
 }

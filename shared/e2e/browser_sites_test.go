@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -164,6 +165,10 @@ func (s *sites) setting(name string) string {
 		return "bindery"
 	case "BINDERY_INSTANCES":
 		return threeInstances
+	case "BINDERY_EVENTS_URL":
+		return s.platforms + sandbox.ReceiverPath
+	case "BINDERY_EVENTS_SECRET":
+		return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	case "BINDERY_PRIVATE_HOSTS":
 		return strings.TrimPrefix(s.platforms, "http://")
 	case "BINDERY_GITHUB_URL", "BINDERY_GITHUB_API_URL", "BINDERY_GITEE_URL",
@@ -204,7 +209,7 @@ func (s *sites) serve(apps api.Apps) http.Handler {
 	}
 	handler := trigger.Recover(log, s.api.Handler(api.Status, api.TokenBind, api.Unbind,
 		api.OAuthStart, api.OAuthCallback, api.OAuthConfirm, api.Credential, api.ExpiryCheck,
-		api.Repository))
+		api.Repository, api.Subscription))
 	var requests atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, trigger.Identify(r, fmt.Sprint("request-", requests.Add(1))))

@@ -25,6 +25,8 @@ type tab struct {
 	profile cdp.BrowserContextID
 	ctx     context.Context
 	marks   int
+	// keyboard says that a person without a mouse uses the page: something must always have the focus.
+	keyboard bool
 
 	mu         sync.Mutex
 	complaints []string
@@ -172,7 +174,11 @@ func (b *tab) waitReady(selectors ...string) {
 	for _, selector := range selectors {
 		condition += " && document.querySelector(" + jsString(selector) + ")"
 	}
-	b.until("the console with "+strings.Join(selectors, " and "), condition)
+	what := "the console with " + strings.Join(selectors, " and ")
+	b.until(what, condition)
+	if b.keyboard {
+		b.wantFocusInPage(what)
+	}
 }
 
 // waitVisible waits until a page shows the element.

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"net/http/httptest"
+	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -39,6 +41,11 @@ func TestBrowserLoadsThePageQuickly(t *testing.T) {
 				server.Start()
 			}
 			t.Cleanup(server.Close)
+			files, err := filepath.Glob("../console/page/*.js")
+			if err != nil {
+				t.Fatal(err)
+			}
+			modules := strconv.Itoa(len(files) - 1) // of the texts, one language
 			b := newBrowser(t)
 			transferred := b.slowLine()
 			for _, visit := range []string{"first", "second"} {
@@ -47,8 +54,11 @@ func TestBrowserLoadsThePageQuickly(t *testing.T) {
 				b.waitReady("#main button")
 				testkit.Want(t, "the protocol", b.text(
 					`performance.getEntriesByType("navigation")[0].nextHopProtocol`), protocol)
-				t.Logf("%s visit: usable after %s ms, %d bytes", visit, b.text("usableAt"),
-					transferred.Load())
+				usable, first := b.text("usableAt"), transferred.Load()
+				b.until("the modules of the buttons", `performance.getEntriesByType("resource").
+					filter((e) => e.responseEnd && e.name.endsWith(".js")).length === `+modules)
+				t.Logf("%s visit: usable after %s ms and %d bytes, %d bytes in all", visit, usable,
+					first, transferred.Load())
 				if transferred.Load() > maxTransfer && protocol == "h2" {
 					t.Errorf("more than %d bytes are transferred", maxTransfer)
 				}

@@ -93,7 +93,9 @@ var importRules = []importRule{
 	{"shared/vault/envelope", []string{
 		"shared/binding", "shared/table", "shared/table/engine", "shared/vault",
 	}},
-	{"shared/vault/vaulttest", []string{"shared/table", "shared/table/engine", "shared/vault"}},
+	{"shared/vault/vaulttest", []string{
+		"shared/table", "shared/table/engine", "shared/vault", "shared/vault/envelope",
+	}},
 	{"shared/table/engine", []string{"shared/binding", "shared/table"}},
 	{"shared/table/tabletest", []string{"shared/binding", "shared/binding/ledger", "shared/table"}},
 	{"shared/table/*", []string{
@@ -109,7 +111,9 @@ var importRules = []importRule{
 	{"shared/binding/ledger", []string{
 		"shared/binding", "shared/event", "shared/provider", "shared/table", "shared/vault",
 	}},
-	{"shared/binding/workqueue", []string{"shared/binding/ledger", "shared/table"}},
+	{"shared/binding/workqueue", []string{
+		"shared/binding", "shared/binding/ledger", "shared/table",
+	}},
 	{"shared/binding/maintenance", []string{
 		"shared/binding", "shared/binding/credential", "shared/binding/ledger",
 		"shared/binding/workqueue", "shared/event", "shared/instance", "shared/provider",

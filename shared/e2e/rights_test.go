@@ -39,6 +39,7 @@ const (
 	ofSubscribed     = ofTable + " 10:subscribed*"
 	ofSource         = ofTable + " 6:source*"
 	ofHeads          = ofTable + " 5:heads*"
+	ofLeases         = ofTable + " 5:lease*"
 )
 
 // right is an action on a resource. A resource of the stack is named by its logical name.
@@ -186,6 +187,7 @@ func TestD6_EachFunctionMayDoItsOwnAndNoMore(t *testing.T) {
 			ofSubscribed:      "DeleteItem GetItem Query",
 			ofSource:          "BatchWriteItem DeleteItem Query",
 			ofHeads:           "DeleteItem GetItem PutItem",
+			ofLeases:          "DeleteItem GetItem PutItem",
 			tokens:            "CreateSecret DeleteSecret GetSecretValue PutSecretValue TagResource",
 			apps:              "GetSecretValue",
 			allSecrets:        "ListSecrets",
@@ -298,6 +300,7 @@ func TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding(t *testing.T) {
 	kinds := []string{
 		engine.AuthorizationKind, engine.BindingKind, engine.HistoryKind, engine.IdentityKind,
 		engine.SubscriptionKind, engine.SubscribedKind, engine.SourceKind, engine.HeadsKind,
+		engine.LeaseKind,
 	}
 	cloud := d.host.(*onLambda)
 	for who, want := range map[string][]string{
@@ -327,8 +330,8 @@ func TestB15_OnLambdaFunctionsWithoutABearerWriteNoBinding(t *testing.T) {
 	if err == nil {
 		t.Error("credential may write a binding's row in a batch")
 	}
-	if got := len(cloud.deniedCalls()); got != 14 {
-		t.Errorf("%d calls were denied, want 14", got)
+	if got := len(cloud.deniedCalls()); got != 16 {
+		t.Errorf("%d calls were denied, want 16", got)
 	}
 	cloud.mu.Lock()
 	cloud.refused = nil // expected

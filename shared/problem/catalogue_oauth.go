@@ -13,8 +13,8 @@ func consents() map[Code]entry {
 				"The operator has registered no OAuth app for {platform} yet.",
 			},
 			remedy: text{
-				"请管理员登记 OAuth 应用并写入 BINDERY_OAUTH_APPS 所指的配置。",
-				"Ask your administrator to register one and put it where BINDERY_OAUTH_APPS points.",
+				"请管理员为 {platform} 登记 OAuth 应用。",
+				"Ask your administrator to register one.",
 			},
 		},
 		ConsentRefused: {

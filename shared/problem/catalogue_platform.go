@@ -13,9 +13,9 @@ func platforms() map[Code]entry {
 				"The address must be a public http or https address, not a private or local one.",
 			},
 			remedy: text{
-				"请填写公网可访问的地址。若是内网 GitLab，请管理员把它加入 BINDERY_PRIVATE_HOSTS。",
+				"请填写公网可访问的地址。若是内网 GitLab，请管理员允许 Bindery 访问它。",
 				"Enter a public address. For a private GitLab, " +
-					"ask your administrator to list it in BINDERY_PRIVATE_HOSTS.",
+					"ask your administrator to let Bindery reach it.",
 			},
 			reasons: map[string]more{
 				"malformed": {
@@ -117,10 +117,10 @@ func platforms() map[Code]entry {
 			},
 			typedRemedy: text{
 				"请检查地址，并确认站点可从公网访问、没有防火墙阻挡，然后重试。" +
-					"若是内网 GitLab，请管理员把它加入 BINDERY_PRIVATE_HOSTS。",
+					"若是内网 GitLab，请管理员允许 Bindery 访问它。",
 				"Check the address and that the site can be reached from the internet, " +
 					"not behind a firewall. Then try again. For a private GitLab, " +
-					"ask your administrator to list it in BINDERY_PRIVATE_HOSTS.",
+					"ask your administrator to let Bindery reach it.",
 			},
 			reasons: map[string]more{
 				"proxy": {

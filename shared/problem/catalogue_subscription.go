@@ -5,6 +5,7 @@ import "net/http"
 // Subscriptions and their webhooks.
 const (
 	SubscriptionUnknown Code = "subscription_unknown"
+	WebhookUnknown      Code = "webhook_unknown"
 	DeliveryUnknown     Code = "delivery_unknown"
 	DeliveryIgnored     Code = "delivery_ignored"
 	ReceiverMissing     Code = "receiver_missing"
@@ -30,6 +31,20 @@ func subscriptions() map[Code]entry {
 			remedy: text{
 				"请先订阅该代码仓库。",
 				"Subscribe to the repository first.",
+			},
+		},
+		WebhookUnknown: {
+			status: http.StatusNotFound,
+			title:  text{"没有这个 Webhook", "There is no such webhook"},
+			detail: text{
+				"该地址现在没有接收投递的订阅，或者这次投递的签名或令牌缺失、错误或过旧。",
+				"No subscription takes deliveries at this address now, or the delivery's signature or " +
+					"token is missing, wrong or too old.",
+			},
+			remedy: text{
+				"如果仍需接收变更，请在 Bindery 中立即同步该代码仓库的订阅，Webhook 会一并修复；否则请在平台上删除这个 Webhook。",
+				"If the changes are still wanted, sync the repository's subscription in Bindery, which " +
+					"repairs the webhook; otherwise delete the webhook at the platform.",
 			},
 		},
 		DeliveryUnknown: {

@@ -38,7 +38,10 @@ var permissions = map[string]struct{ group, words text }{
 	"user_info": {words: text{"读取您的个人信息", "Read your profile"}},
 	"projects":  {words: text{"访问您的代码仓库", "Use your repositories"}},
 	"hook":      {words: text{"管理代码仓库的 Webhook", "Manage the webhooks of repositories"}},
-	"groups":    {words: text{"访问您所在组织的代码仓库", "Use the repositories of your organizations"}},
+	"groups": {words: text{
+		"访问您所在组织的代码仓库（可选）",
+		"Use the repositories of your organizations (optional)",
+	}},
 	// Bitbucket
 	"account":     {words: text{"读取您的账号信息", "Read your account"}},
 	"repository":  {words: text{"读取您的代码仓库", "Read your repositories"}},
@@ -78,6 +81,9 @@ var fields = map[string]text{
 	"search":       {"搜索内容", "the search"},
 }
 
+// quoted is a permission in words, with the platform's own name.
+var quoted = text{"“{words}”（{name}）", "“{words}” ({name})"}
+
 var listSeparator = text{"、", ", "}
 
 // scopes are the scopes of Bindery's API in words.
@@ -108,9 +114,11 @@ func inWords(param, value string, lang Language) string {
 	case "missing", "permission":
 		names := strings.Split(value, ", ")
 		for i, name := range names {
-			// The others are shown by their names on the platforms' pages, also in English.
-			if permissions[name].group != (text{}) {
-				names[i] = PermissionIn(name, lang).Words
+			switch p := PermissionIn(name, lang); {
+			case p.Group != "":
+				names[i] = p.Words
+			case p.Words != name: // the platform's page has the name only
+				names[i] = strings.NewReplacer("{words}", p.Words, "{name}", name).Replace(quoted.in(lang))
 			}
 		}
 		return strings.Join(names, listSeparator.in(lang))

@@ -27,6 +27,7 @@ type deliverer interface {
 	// ChangeMerge opens or changes a merge request. See [platform.Merges].
 	ChangeMerge(repository string, c platform.MergeChange) (platform.MergeChange, bool)
 	FindMerge(repository, number string) (platform.Merge, bool)
+	ListMerges(repository string) []platform.Merge
 }
 
 // pushed queues what a platform delivers because of a push.

@@ -213,3 +213,44 @@ func TestThePageOfWebhooksHasButtons(t *testing.T) {
 	unknown := w.send(w.request("GET", "/sandbox/webhooks?platform=odd&repository=a", ""))
 	testkit.Want(t, "unknown", unknown.status, 404)
 }
+
+// TestThePageOfWebhooksHasMergeRequests, whose buttons open, update, close and merge them.
+func TestThePageOfWebhooksHasMergeRequests(t *testing.T) {
+	for _, p := range everyPlatform() {
+		w := newDeliveryWorld(t, p)
+		press := func(do, number, title string) int {
+			return w.press(do, url.Values{"n": {number}, "message": {title}})
+		}
+		link := "/sandbox/webhooks?" + url.Values{
+			"platform": {string(p)}, "repository": {w.repository.Path},
+		}.Encode()
+		shows := func(text string) bool {
+			return strings.Contains(w.send(w.request("GET", link, "")).text, text)
+		}
+		count := func() int {
+			w.WaitForDeliveries()
+			return len(w.Sandbox.Deliveries(p, w.repository.Path))
+		}
+		for i, step := range []struct {
+			do, number string
+			open       bool
+		}{
+			{"open", "", true},
+			{"update", "1", true},
+			{"merge", "1", false},
+			{"open", "", true},
+			{"close", "2", false},
+		} {
+			sent := count()
+			what := fmt.Sprint(p, ", ", i, ": ", step.do)
+			testkit.Want(t, what, press(step.do, step.number, "By a button"), 303)
+			asked := p != Bitbucket || step.do != "close" // by the webhook of these tests
+			testkit.Want(t, what+" is delivered", count() > sent, asked)
+			testkit.Want(t, what+", open then", shows(`value="merge"`), step.open)
+		}
+		for _, do := range []string{"update", "close", "merge"} {
+			testkit.Want(t, do+" a closed one", press(do, "2", ""), 400)
+			testkit.Want(t, do+" none", press(do, "9", ""), 400)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,6 +45,7 @@ func (s *Sandbox) showWebhooks(w http.ResponseWriter, r *http.Request) {
 	own := slices.DeleteFunc(p.Webhooks(), func(h platform.Webhook) bool {
 		return h.Repository != path
 	})
+	merges := slices.DeleteFunc(p.ListMerges(path), func(m platform.Merge) bool { return !m.Open() })
 	deliveries := s.Deliveries(p.Name(), path)
 	slices.Reverse(deliveries)
 	page.Write(w, http.StatusOK, "webhooks.html", struct {
@@ -50,15 +53,17 @@ func (s *Sandbox) showWebhooks(w http.ResponseWriter, r *http.Request) {
 		Repository string
 		Push       string
 		Webhooks   []platform.Webhook
+		Merges     []platform.Merge // the open ones
 		Deliveries []Delivery
 		Controls   hooks.Controls
 	}{
-		p.Name(), path, PushURL(s.env.Origin(r), p.Name(), path, "alice"), own, deliveries,
+		p.Name(), path, PushURL(s.env.Origin(r), p.Name(), path, "alice"), own, merges, deliveries,
 		s.sender.Controls(p.Name()),
 	})
 }
 
 // postWebhooks presses a button of a repository's page: {platform, repository, do, n, message}.
+// The buttons of merge requests take the message as the title, and n as the number.
 func (s *Sandbox) postWebhooks(r *http.Request, p server, in map[string]string) (problem string) {
 	path, name := in["repository"], p.Name()
 	n, err := strconv.Atoi(in["n"])
@@ -73,7 +78,11 @@ func (s *Sandbox) postWebhooks(r *http.Request, p server, in map[string]string) 
 	}) {
 		return "the repository has no webhook"
 	}
-	switch in["do"] {
+	switch do := in["do"]; do {
+	case "open", "update", "close", "merge":
+		if err := s.postMerge(r, name, path, do, n, in["message"]); err != nil {
+			return err.Error()
+		}
 	case "commit":
 		if _, err := s.PushCommit(r.Context(), name, path, "", in["message"], "alice"); err != nil {
 			return "git: " + err.Error()
@@ -96,4 +105,28 @@ func (s *Sandbox) postWebhooks(r *http.Request, p server, in map[string]string) 
 		return "no such button"
 	}
 	return ""
+}
+
+// postMerge opens a merge request of a new branch with a commit, or changes the one with a number. An
+// update pushes another commit to its branch first.
+func (s *Sandbox) postMerge(
+	r *http.Request, name Platform, path, do string, n int, title string,
+) error {
+	c := platform.MergeChange{Action: do, Number: n, Title: title}
+	if branches := s.repository(name, path).Branches; do == "open" {
+		if len(branches) == 0 {
+			return errors.New("the repository is empty")
+		}
+		c.Source, c.Target = "topic-"+rand.Text()[:8], branches[0]
+	} else if there, ok := s.find(name).FindMerge(path, strconv.Itoa(n)); ok && there.Open() {
+		c.Source = there.Source
+	}
+	if do == "open" || do == "update" && c.Source != "" {
+		_, err := s.PushCommit(r.Context(), name, path, c.Source, title, "alice")
+		if err != nil {
+			return err
+		}
+	}
+	_, err := s.ChangeMerge(r.Context(), name, path, c, "alice")
+	return err
 }

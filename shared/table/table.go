@@ -34,6 +34,8 @@ import (
 var (
 	// ErrNotFound says that there is no such row.
 	ErrNotFound = errors.New("table: no such row")
+	// ErrUnchanged says that the row has the version in which its reader knows it.
+	ErrUnchanged = errors.New("table: the row is as it was read before")
 	// ErrConflict says that the row does not have the version that was given: another was saved
 	// since it was read, the row is gone, or it exists and must not.
 	ErrConflict = errors.New("table: the row is not as it was read")

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"bindery/shared/binding"
@@ -11,6 +12,7 @@ import (
 	"bindery/shared/problem"
 	"bindery/shared/provider"
 	"bindery/shared/secret"
+	"bindery/shared/table"
 )
 
 const (
@@ -59,22 +61,49 @@ func (s *Service) Credential(ctx context.Context, in Request) (Credential, error
 		return Credential{}, problem.New(problem.PlatformUnknown)
 	}
 	key := binding.KeyOf(in.By.Account, in.Instance, in.Platform)
-	rec, k, err := s.freshToken(ctx, key, in.MinimumLife)
-	if err == nil {
-		err = s.checkRepository(rec, in.Repository)
-	}
+	given, err := s.handOut(ctx, key, in)
 	s.countCredential(ctx, in.Platform, err)
 	if err != nil {
 		return Credential{}, err
 	}
 	event.Audit(ctx, s.ledger.Log, event.Entry{
-		Action: "credential", User: in.By, Target: key, Outcome: event.Done, Identity: rec.Identity,
+		Action: "credential", User: in.By, Target: key, Outcome: event.Done, Identity: given.identity,
 	})
 	return Credential{
-		Username:  rec.Token.Username,
-		Token:     k.Token.Access,
-		ExpiresAt: rec.Token.ExpiresAt,
+		Username:  given.token.Username,
+		Token:     given.access,
+		ExpiresAt: given.token.ExpiresAt,
 	}, nil
+}
+
+// handOut returns a binding's token for a build. A row that has not changed since the process
+// handed out its token is not decoded, unless the token is too old for the request, or the request
+// names a repository.
+func (s *Service) handOut(
+	ctx context.Context, key binding.Key, in Request,
+) (cachedToken, error) {
+	kept := s.cache.get(key)
+	known := kept.version
+	if in.Repository != "" || !s.tokenValid(kept.token) || s.needsRefresh(kept.token, in.MinimumLife) {
+		known = ""
+	}
+	rec, err := s.ledger.RecordUnless(ctx, key, known)
+	if errors.Is(err, table.ErrUnchanged) {
+		return kept, nil
+	}
+	if err != nil {
+		return cachedToken{}, err
+	}
+	rec, given, err := s.freshToken(ctx, rec, in.MinimumLife)
+	if err == nil {
+		err = s.checkRepository(rec, in.Repository)
+	}
+	if err != nil {
+		return cachedToken{}, err
+	}
+	next := cached(rec.Token, given).of(rec)
+	s.cache.put(key, next)
+	return next, nil
 }
 
 // Token returns a binding and its token in the form that its platform is asked with, for a call of
@@ -82,30 +111,35 @@ func (s *Service) Credential(ctx context.Context, in Request) (Credential, error
 func (s *Service) Token(
 	ctx context.Context, key binding.Key, minLife time.Duration,
 ) (binding.Record, provider.Credential, error) {
-	rec, bundle, err := s.freshToken(ctx, key, minLife)
+	rec, err := s.ledger.Record(ctx, key)
 	if err != nil {
 		return binding.Record{}, provider.Credential{}, err
 	}
-	return rec, CredentialOf(rec, bundle), nil
+	return s.freshToken(ctx, rec, minLife)
 }
 
-// freshToken reads a binding and its token, refreshed if necessary.
+// Named returns a token that another row than the binding's names, as [Service.Token] does. It may
+// have been refreshed or revoked since. It makes one call to the vault, or none.
+func (s *Service) Named(
+	ctx context.Context, key binding.Key, t binding.Token,
+) (provider.Credential, error) {
+	return s.CachedCredential(ctx, binding.Record{Key: key, Token: t})
+}
+
+// freshToken reads the token of a binding whose record was just read, refreshed if necessary. It
+// returns the record as it is then.
 func (s *Service) freshToken(
-	ctx context.Context, key binding.Key, minLife time.Duration,
-) (rec binding.Record, bundle ledger.TokenBundle, err error) {
-	if rec, err = s.ledger.Record(ctx, key); err != nil {
-		return rec, bundle, err
-	}
-	read := rec
-	if rec, err = s.ensureFresh(ctx, rec, minLife); err != nil {
+	ctx context.Context, read binding.Record, minLife time.Duration,
+) (rec binding.Record, c provider.Credential, err error) {
+	if rec, err = s.ensureFresh(ctx, read, minLife); err != nil {
 		_ = s.NoteLost(ctx, read, err)
-		return rec, bundle, err
+		return binding.Record{}, c, err
 	}
-	if bundle, err = s.CachedTokenBundle(ctx, rec); err != nil {
+	if c, err = s.CachedCredential(ctx, rec); err != nil {
 		_ = s.NoteLost(ctx, rec, err)
-		return rec, bundle, ledger.Unavailable("reading the token", err)
+		return binding.Record{}, c, ledger.Unavailable("reading the token", err)
 	}
-	return rec, bundle, nil
+	return rec, c, nil
 }
 
 // countCredential writes the metric of one credential. Its kind is "done", or the code of the
@@ -144,7 +178,7 @@ func (s *Service) ensureFresh(
 	if err := s.Unusable(rec); err != nil {
 		return binding.Record{}, err
 	}
-	if !s.needsRefresh(rec, minLife) {
+	if !s.needsRefresh(rec.Token, minLife) {
 		return rec, nil
 	}
 	next, err := s.Refresh(ctx, rec)
@@ -184,14 +218,16 @@ func (s *Service) Unusable(rec binding.Record) error {
 }
 
 // TokenValid reports whether the token has not expired by this machine's clock.
-func (s *Service) TokenValid(rec binding.Record) bool {
-	return rec.Token.ExpiresAt.IsZero() || rec.Token.ExpiresAt.After(s.ledger.Now())
+func (s *Service) TokenValid(rec binding.Record) bool { return s.tokenValid(rec.Token) }
+
+func (s *Service) tokenValid(t binding.Token) bool {
+	return t.ExpiresAt.IsZero() || t.ExpiresAt.After(s.ledger.Now())
 }
 
 // needsRefresh reports whether a token has expired, or expires within minLife and is old enough for
 // a refresh.
-func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
-	now, t := s.ledger.Now(), rec.Token
+func (s *Service) needsRefresh(t binding.Token, minLife time.Duration) bool {
+	now := s.ledger.Now()
 	switch {
 	case !t.Refreshable || t.ExpiresAt.IsZero():
 		return false
@@ -201,24 +237,36 @@ func (s *Service) needsRefresh(rec binding.Record, minLife time.Duration) bool {
 	return t.ExpiresAt.Sub(now) < minLife && now.Sub(t.IssuedAt) >= MinRefreshAge
 }
 
-// CachedTokenBundle reads a record's token from this process's memory if the record's binding has
-// read the same generation before, and from the vault otherwise.
-func (s *Service) CachedTokenBundle(
+// CachedCredential returns a record's token in the form that a platform is asked with. It reads it
+// from this process's memory if the record's binding has read the same generation before, and from
+// the vault otherwise.
+func (s *Service) CachedCredential(
 	ctx context.Context, rec binding.Record,
-) (ledger.TokenBundle, error) {
-	if bundle, ok := s.cache.get(rec.Key, rec.Token); ok {
-		return bundle, nil
+) (provider.Credential, error) {
+	kept := s.cache.get(rec.Key)
+	if kept.access.Empty() || !binding.SameGeneration(kept.token, rec.Token) {
+		return s.FetchCredential(ctx, rec)
 	}
-	bundle, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
-	if err == nil {
-		s.cache.put(rec.Key, rec.Token, bundle)
-	}
-	return bundle, err
+	return with(rec.Token, provider.Credential{
+		Access: kept.access, Address: kept.address, Organization: kept.organization,
+	}), nil
 }
 
-// CredentialOf returns a record's token in the form that a platform is asked with.
-func CredentialOf(rec binding.Record, bundle ledger.TokenBundle) provider.Credential {
-	c := bundle.Credential()
-	c.Username, c.Scopes, c.ExpiresAt = rec.Token.Username, rec.Token.Scopes, rec.Token.ExpiresAt
+// FetchCredential reads it from the vault.
+func (s *Service) FetchCredential(
+	ctx context.Context, rec binding.Record,
+) (provider.Credential, error) {
+	bundle, err := s.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	c := with(rec.Token, bundle.Credential())
+	s.cache.put(rec.Key, cached(rec.Token, c))
+	return c, nil
+}
+
+// with returns a credential with what a record says of its token.
+func with(t binding.Token, c provider.Credential) provider.Credential {
+	c.Username, c.Scopes, c.ExpiresAt = t.Username, t.Scopes, t.ExpiresAt
 	return c
 }

@@ -298,6 +298,6 @@ func (s *Service) Commit(
 		return binding.Record{}, err
 	}
 	old.Generation++
-	s.cache.put(rec.Key, old, bundle)
+	s.cache.put(rec.Key, cached(old, bundle.Credential()))
 	return rec, s.Unusable(rec)
 }

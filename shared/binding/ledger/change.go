@@ -14,9 +14,9 @@ const MaxTries = 10
 
 // Change edits a record, saves it, and returns the row as it is then. edit is given the current
 // row, adds at most two events to it, and reports whether there is anything to save; if not, Change
-// returns the row without a save. After a conflict, and after an error that leaves the outcome
-// open, the row is read again and edit is called again. On an error the record is returned as it
-// was given.
+// returns the row without a save. The events have the actor of [WithActor]. After a conflict, and
+// after an error that leaves the outcome open, the row is read again and edit is called again. On an
+// error the record is returned as it was given.
 func (l *Ledger) Change(
 	ctx context.Context, rec binding.Record, edit func(*binding.Record) bool,
 ) (binding.Record, error) {
@@ -26,9 +26,11 @@ func (l *Ledger) Change(
 		if err != nil {
 			return rec, err
 		}
+		count := next.EventCount
 		if !edit(&next) {
 			return row, nil
 		}
+		setActor(ctx, next, count)
 		saved, err := l.Table.SaveBinding(ctx, next)
 		if err == nil {
 			return saved, nil

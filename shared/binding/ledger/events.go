@@ -49,3 +49,20 @@ func (l *Ledger) AddEvent(rec *binding.Record, e binding.Event) {
 	rec.EventCount, rec.EventAt = e.Number, e.At
 	rec.DueAt = l.Due(*rec)
 }
+
+type actorKey struct{}
+
+// WithActor returns a context in which a user is the actor of the events that [Ledger.Change] saves.
+func WithActor(ctx context.Context, by binding.User) context.Context {
+	return context.WithValue(ctx, actorKey{}, by)
+}
+
+// setActor sets the actor of the events after the one with a number, if the context has one.
+func setActor(ctx context.Context, rec binding.Record, after int64) {
+	by, asked := ctx.Value(actorKey{}).(binding.User)
+	for i := range rec.Events {
+		if e := &rec.Events[i]; asked && e.Number > after {
+			e.Actor = by
+		}
+	}
+}

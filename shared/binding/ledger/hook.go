@@ -45,6 +45,14 @@ func (w hooked) Binding(ctx context.Context, key binding.Key) (binding.Record, e
 	})
 }
 
+func (w hooked) BindingUnless(
+	ctx context.Context, key binding.Key, version string,
+) (binding.Record, error) {
+	return with1(ctx, w.h, "Binding", func() (binding.Record, error) {
+		return w.t.BindingUnless(ctx, key, version)
+	})
+}
+
 func (w hooked) InstanceBindings(
 	ctx context.Context, account, region, instance string,
 ) ([]binding.Record, error) {

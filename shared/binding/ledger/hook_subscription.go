@@ -114,6 +114,24 @@ func (w hooked) SaveSubscriptionHeads(
 	})
 }
 
+func (w hooked) RunLease(ctx context.Context, schedule string) (binding.RunLease, error) {
+	return with1(ctx, w.h, "RunLease", func() (binding.RunLease, error) {
+		return w.t.RunLease(ctx, schedule)
+	})
+}
+
+func (w hooked) SaveRunLease(
+	ctx context.Context, lease binding.RunLease,
+) (binding.RunLease, error) {
+	return with1(ctx, w.h, "SaveRunLease", func() (binding.RunLease, error) {
+		return w.t.SaveRunLease(ctx, lease)
+	})
+}
+
+func (w hooked) DeleteRunLease(ctx context.Context, lease binding.RunLease) error {
+	return with0(ctx, w.h, "DeleteRunLease", func() error { return w.t.DeleteRunLease(ctx, lease) })
+}
+
 func (w hooked) DeleteLog(
 	ctx context.Context, id string,
 ) (bool, error) {

@@ -121,9 +121,20 @@ func (l *Ledger) Jitter(most time.Duration) time.Duration {
 // Record reads a binding's row. If there is none, it returns an unbound record without a version.
 // [problem.TokenMismatch] if the row holds the record of another binding.
 func (l *Ledger) Record(ctx context.Context, key binding.Key) (binding.Record, error) {
-	rec, err := l.Table.Binding(ctx, key)
+	return l.RecordUnless(ctx, key, "")
+}
+
+// RecordUnless reads a binding's row as Record does, unless the row has the version: then it fails
+// with [table.ErrUnchanged]. No row has the version "".
+func (l *Ledger) RecordUnless(
+	ctx context.Context, key binding.Key, version string,
+) (binding.Record, error) {
+	rec, err := l.Table.BindingUnless(ctx, key, version)
 	if errors.Is(err, table.ErrNotFound) {
 		return binding.Record{Key: key}, nil
+	}
+	if errors.Is(err, table.ErrUnchanged) {
+		return binding.Record{}, err
 	}
 	if errors.Is(err, table.ErrMisplaced) {
 		return binding.Record{}, l.mismatch(ctx, key, "error", err)

@@ -14,6 +14,10 @@ type Bindings interface {
 	// [table.ErrNotFound].
 	Binding(ctx context.Context, key binding.Key) (binding.Record, error)
 
+	// BindingUnless reads one row as Binding does, unless it has the version: then it fails with
+	// [table.ErrUnchanged], in less time. It is the same call: a hook knows it as Binding.
+	BindingUnless(ctx context.Context, key binding.Key, version string) (binding.Record, error)
+
 	// InstanceBindings lists an instance's rows, strongly and in no order. There is at most one for
 	// each platform.
 	InstanceBindings(ctx context.Context, account, region, instance string) ([]binding.Record, error)
@@ -152,6 +156,16 @@ type SubscriptionLog interface {
 	DeleteLog(ctx context.Context, id string) (all bool, err error)
 }
 
+// RunLeases reads and writes the leases of schedules. Reads are strong.
+type RunLeases interface {
+	// RunLease fails with [table.ErrNotFound].
+	RunLease(ctx context.Context, schedule string) (binding.RunLease, error)
+	// SaveRunLease writes the lease, by its version as SaveSubscription does.
+	SaveRunLease(ctx context.Context, lease binding.RunLease) (binding.RunLease, error)
+	// DeleteRunLease fails with [table.ErrConflict].
+	DeleteRunLease(ctx context.Context, lease binding.RunLease) error
+}
+
 // Table reads and writes all records.
 type Table interface {
 	Bindings
@@ -161,4 +175,5 @@ type Table interface {
 	History
 	Subscriptions
 	SubscriptionLog
+	RunLeases
 }

@@ -14,17 +14,18 @@ import (
 	"bindery/shared/vault"
 )
 
-// CheckNow checks a binding at once, for a user who has corrected something. [problem.NotBound].
+// CheckNow checks a binding at once, for a user who has corrected something, and who is the actor of
+// the events of what it finds. [problem.NotBound].
 // The result of the check is in the view, not in the error. A binding that the operator has
 // revoked, or that a newer version has written, is returned without a check.
 func (s *Service) CheckNow(
-	ctx context.Context, account string, i instance.Instance, platform string,
+	ctx context.Context, by binding.User, i instance.Instance, platform string,
 ) (binding.View, error) {
-	ctx = s.ledger.StartInvocation(ctx)
+	ctx = ledger.WithActor(s.ledger.StartInvocation(ctx), by)
 	if _, ok := s.ledger.Platforms.Get(platform); !ok {
 		return binding.View{}, problem.New(problem.PlatformUnknown)
 	}
-	rec, err := s.ledger.Record(ctx, binding.KeyOf(account, i, platform))
+	rec, err := s.ledger.Record(ctx, binding.KeyOf(by.Account, i, platform))
 	if err != nil {
 		return binding.View{}, err
 	}
@@ -34,14 +35,14 @@ func (s *Service) CheckNow(
 	case binding.IsRevokedByOperator(rec), binding.FromNewerVersion(rec):
 		return s.ledger.View(rec), nil
 	}
-	by, c := origin{byUser: true, next: rec.CheckAt}, checker{s}
+	asked, c := origin{byUser: true, next: rec.CheckAt}, checker{s}
 	if rec, err = c.claim(ctx, rec); err != nil {
 		if errors.Is(err, table.ErrConflict) {
 			return binding.View{}, problem.New(problem.Conflict)
 		}
 		return binding.View{}, ledger.Unavailable("claiming the binding", err)
 	}
-	rec, out, err := c.checkClaimed(ctx, rec, by)
+	rec, out, err := c.checkClaimed(ctx, rec, asked)
 	if err != nil {
 		return binding.View{}, err
 	}
@@ -241,13 +242,11 @@ func (c checker) checkToken(
 	if !ok {
 		return provider.CheckResult{}, problem.New(problem.PlatformUnknown)
 	}
-	var bundle ledger.TokenBundle
-	var err error
+	read := c.credentials.CachedCredential
 	if rec.Doubted() || rec.Health != binding.HealthGood { // the vault may no longer have it
-		bundle, err = c.ledger.Fetch(ctx, ledger.TokenOwner{Binding: rec.Key}, rec.Token)
-	} else {
-		bundle, err = c.credentials.CachedTokenBundle(ctx, rec)
+		read = c.credentials.FetchCredential
 	}
+	cred, err := read(ctx, rec)
 	if err != nil {
 		return provider.CheckResult{}, ledger.Unavailable("reading the token", err)
 	}
@@ -256,5 +255,5 @@ func (c checker) checkToken(
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledger.VerifyTimeout)
 	defer cancel()
-	return platform.Check(ctx, credential.CredentialOf(rec, bundle))
+	return platform.Check(ctx, cred)
 }

@@ -47,10 +47,18 @@ func (r *RunResult) add(part RunResult) {
 // subscription nor a slow platform delays the others, and no event waits for a sync. An error is
 // returned only when the index can't be read.
 func (s *Service) Run(ctx context.Context) (RunResult, error) {
+	return s.run(ctx, true)
+}
+
+// Forward is the part of [Service.Run] that asks no platform, for a run that finds another under
+// way: it forwards the events that are due, and leaves everything else.
+func (s *Service) Forward(ctx context.Context) (RunResult, error) { return s.run(ctx, false) }
+
+func (s *Service) run(ctx context.Context, asks bool) (RunResult, error) {
 	ctx = s.ledger.StartInvocation(ctx)
-	r := &run{Service: s, queues: workqueue.New(s.ledger.Now)}
+	r := &run{Service: s, queues: workqueue.New(s.ledger.Now), asks: asks}
 	err := workqueue.Work(ctx, r.queues, s.ledger.Table.DueSubscriptions, r.subscription)
-	r.done.Left = r.queues.Left()
+	r.done.Left = r.done.Left || r.queues.Left()
 	if err != nil {
 		err = ledger.Unavailable("listing the subscriptions that are due", err)
 	}
@@ -61,6 +69,7 @@ func (s *Service) Run(ctx context.Context) (RunResult, error) {
 type run struct {
 	*Service
 	queues *workqueue.Run
+	asks   bool // platforms
 
 	mu   sync.Mutex // guards what follows
 	done RunResult
@@ -97,10 +106,21 @@ func (r *run) subscription(ctx context.Context, id string) {
 	}
 }
 
+// leave notes that something is left for the next run.
+func (r *run) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done.Left = true
+}
+
 func (r *run) due(at time.Time) bool { return !at.IsZero() && !at.After(r.ledger.Now()) }
 
 // queue leaves a subscription to the queue of its host. What has no time left stays due.
 func (r *run) queue(ctx context.Context, sub binding.Subscription) {
+	if !r.asks {
+		r.leave()
+		return
+	}
 	host := r.ledger.Platforms.Site(sub.Binding.Platform, "")
 	if host == "" { // users name the host, and an account uses few
 		host = sub.Binding.Platform + " " + sub.Binding.Account

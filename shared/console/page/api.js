@@ -137,11 +137,12 @@ export class Api {
     return early ?? this.call("GET", path, { headers });
   }
 
-  // ahead makes calls whose replies the next get of each path returns, until settle.
+  // ahead makes calls whose replies the next get of each path returns, until settle. One that has failed
+  // by then is made again: there may have been no texts yet to say why.
   ahead(...paths) {
     for (const path of paths) {
       const reply = this.call("GET", path);
-      reply.catch(() => {}); // get throws it
+      reply.catch(() => this.#early.delete(path));
       this.#early.set(path, reply);
     }
   }

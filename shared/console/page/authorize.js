@@ -21,7 +21,8 @@ export async function start(app, platform) {
     title: t(again ? "rebind.title" : "bind.title", { platform: name }),
     body: [
       h("p", null, t("leave.text", { platform: name })),
-      h("div", { class: "help" }, checklist(app.platform(platform).permissions)),
+      h("div", { class: "help" }, checklist(app.platform(platform).permissions),
+        h("p", { class: "fine" }, t("leave.purpose"))),
       bound.identity && h("div", { id: "bound-now", class: "note mild" },
         t(["revoked", "expired"].includes(bound.status) ? "leave.ended" : "leave.replaces"),
         person(bound.identity)),

@@ -40,11 +40,15 @@ export function openDialog(o) {
       form.querySelector('[aria-invalid="true"], input').focus();
     },
   }, t("draft.keep"));
+  const signIn = h("button", {
+    type: "button", class: "primary", id: "signin-again", hidden: true,
+    onclick: () => whileBusy(o.signIn).catch((error) => show(failureOf(error))),
+  }, t("signin"));
   const form = h("form", { novalidate: true, autocomplete: "off", onsubmit: act },
     h("h2", { id: "dialog-title", tabindex: "-1" }, o.title),
     fields,
     h("div", { class: "dialog-foot" }, trouble,
-      h("div", { class: "dialog-buttons" }, cancel, keep, submit)));
+      h("div", { class: "dialog-buttons" }, cancel, keep, signIn, submit)));
   let running = null; // the AbortController of onsubmit
   let asked = false; // whether the input may be lost
   let shown = o.problem; // the failure
@@ -54,18 +58,24 @@ export function openDialog(o) {
     trouble.className = "note bad";
     trouble.replaceChildren(...(failure ? [problemText(failure.problem)] : []));
     trouble.hidden = !failure;
-    if (failure?.problem.status !== 401 || !o.signIn) return;
-    trouble.append(h("button", {
-      type: "button", id: "signin-again", class: "primary",
-      onclick: () => whileBusy(o.signIn).catch((error) => show(failureOf(error))),
-    }, t("signin")));
+    offerSignIn(failure?.problem.status === 401 && Boolean(o.signIn));
+  }
+
+  function offerSignIn(now) {
+    const pressed = document.activeElement;
+    signIn.hidden = !now;
+    if (submit) submit.hidden = now;
+    if (now && pressed === submit) signIn.focus();
   }
 
   function ask(now) {
+    const pressed = [submit, signIn].includes(document.activeElement);
     asked = now;
     cancel.textContent = now ? t("draft.discard") : o.cancel ?? t("cancel");
     keep.hidden = !now;
+    offerSignIn(false);
     submit.hidden = now;
+    if (now && pressed) keep.focus();
     if (!now) {
       show(shown);
       return;

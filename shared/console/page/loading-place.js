@@ -25,9 +25,10 @@ export function loadingPlace(id) {
     try {
       result = await whileBusy(action);
     } catch (error) {
-      const { code, problem, transient } = failureOf(error);
-      const again = transient && (() => run(action, { plain, keep }));
-      failure.replaceChildren(...failed(problem, plain[code], again));
+      const { code, problem, transient, signIn } = failureOf(error);
+      const again = signIn ? () => run(signIn, { keep })
+        : transient && (() => run(action, { plain, keep }));
+      failure.replaceChildren(...failed(problem, plain[code], again, signIn));
       result = { nodes: [failure] };
     }
     if (mine !== runs || !result) return;
@@ -52,10 +53,12 @@ function refocus(node, id) {
   if (!node.contains(document.activeElement)) node.focus();
 }
 
-function failed(problem, plain, again) {
+function failed(problem, plain, again, signIn) {
   if (plain) return [h("p", { class: "note plain", role: "status" }, plain())];
   return [
     h("div", { class: "note bad", role: "alert" }, problemText(problem)),
-    again && h("div", null, h("button", { type: "button", onclick: again }, t("retry"))),
+    again && h("div", null, h("button", {
+      type: "button", onclick: again, id: signIn && "signin-again",
+    }, t(signIn ? "signin" : "retry"))),
   ].filter(Boolean);
 }

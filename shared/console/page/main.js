@@ -1,18 +1,15 @@
-// The page: who is signed in, the selected instance, and its table. Each action has its own module.
+// The page: who is signed in, the selected instance, and its table. Each action has its own module,
+// which is loaded when the first view is shown.
 
 import { bindingPath, failureOf, pageFailure } from "./api.js";
 import { pending, takeFragment } from "./callback.js";
-import { finish, start } from "./authorize.js";
-import { bindToken } from "./bindtoken.js";
 import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
 import { chooseLanguage, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
 import { placeOf, setPlace } from "./place.js";
-import { repositories } from "./repositories.js";
 import { elsewhere, started } from "./start.js";
 import { skeleton, table } from "./table.js";
-import { check, history, unbind } from "./unbind.js";
 
 const pressed = "bindery.pressed";
 
@@ -96,12 +93,13 @@ class App {
     const found = !place.region || this.instance?.id === place.id;
     this.row = found && this.platform(place.platform) ? place.platform : "";
     setPlace(this.instance ? { ...this.instance, platform: this.row } : {}, true);
-    if (!found) this.note("", "bad", t("place.unknown"));
     if (this.instance !== before) {
       byId("dialog").close();
       byId("drawer").close();
+      byId("result").replaceChildren();
       this.bindings = [];
     }
+    if (!found) this.note("", "bad", t("place.unknown"));
     await this.reload();
     const row = this.row && byId(`row-${this.row}`);
     if (!row) return;
@@ -132,11 +130,19 @@ class App {
         this.#readAt = Date.now();
         this.overview.replace(this.instance, bindings);
         this.failure = null;
+        for (const { dataset: { of, state } } of byId("result").querySelectorAll(".good")) {
+          if (state !== this.#stateOf(of)) this.note(of); // it is no longer true
+        }
         this.draw();
       } catch (failure) {
         if (asked === this.#asked) this.showFailure(failure);
       }
     });
+  }
+
+  #stateOf(platform) {
+    const { status, etag } = this.binding(platform) ?? {};
+    return `${status} ${etag}`;
   }
 
   // lookAgain reads the bindings again when the person comes back to the tab after a while, unless
@@ -171,17 +177,22 @@ class App {
 
   // staySignedIn renews the sign-in if it expires within the seconds. If that leaves the page, the
   // action is done again afterwards; until then it is stored in sessionStorage.
-  async staySignedIn(name, platform, seconds) {
-    sessionStorage.setItem(pressed, JSON.stringify({ name, platform }));
+  async staySignedIn(name, platform, seconds, draft) {
+    this.#keep(name, platform, draft);
     await this.signIn.ensureFresh(seconds);
     sessionStorage.removeItem(pressed);
   }
 
-  // signInAgain leaves the page to sign in, and opens an action's dialog again afterwards, with what
-  // was typed there. The draft has no token: it is stored in sessionStorage until then.
-  async signInAgain(name, platform, draft) {
+  // A draft has no token.
+  #keep(name, platform, draft) {
     const { user, account } = this.signIn;
     sessionStorage.setItem(pressed, JSON.stringify({ name, platform, draft, user, account }));
+  }
+
+  // signInAgain leaves the page to sign in, and opens an action's dialog again afterwards, with what
+  // was typed there.
+  async signInAgain(name, platform, draft) {
+    this.#keep(name, platform, draft);
     try {
       await this.signIn.go();
     } catch (error) {
@@ -212,7 +223,9 @@ class App {
     for (const of of [platform, ""]) place.querySelector(`[data-of="${of}"]`)?.remove();
     if (had && !place.contains(document.activeElement)) focusOn(`row-${platform}`);
     if (!kind) return;
-    const note = h("div", { class: `note ${kind}`, "data-of": platform },
+    const note = h("div", {
+      class: `note ${kind}`, "data-of": platform, "data-state": this.#stateOf(platform),
+    },
       h("div", null, ...nodes.filter(Boolean)),
       h("button", {
         type: "button", class: "quiet",
@@ -365,10 +378,7 @@ function picker(app) {
   const regions = [...new Set(app.instances.map((one) => one.region))];
   const select = h("select", {
     id: "instance",
-    onchange: () => {
-      byId("result").replaceChildren();
-      app.choose(app.instances.find((one) => keyOf(one) === select.value));
-    },
+    onchange: () => app.choose(app.instances.find((one) => keyOf(one) === select.value)),
   }, regions.map((region) => h("optgroup", { label: regionText(region) },
     app.instances.filter((one) => one.region === region).map((one) =>
       h("option", { value: keyOf(one) }, instanceText(one))))));
@@ -377,18 +387,28 @@ function picker(app) {
     h("label", { for: "instance" }, t("instance")), select);
 }
 
+// loadActions returns the modules of the actions. What failed to load is loaded again by a reload only.
+const loadActions = () => whileBusy(() => import("./actions.js")).catch(() => {
+  throw pageFailure("no_connection");
+});
+
 // actionsOf returns the actions of the table's buttons. If the sign-in expires soon, it is renewed
 // before a form opens whose content would be lost.
 function actionsOf(app) {
-  const bind = (_, platform, draft) =>
-    (app.platform(platform).method === "token" ? bindToken : start)(app, platform, draft);
-  const careful = ([name, action]) => [name, async (platform, draft) => {
-    await app.staySignedIn(name, platform, 120);
-    app.note(platform);
-    await action(app, platform, draft);
+  const careful = (name) => [name, async (platform, draft) => {
+    try {
+      await app.staySignedIn(name, platform, 120);
+      app.note(platform);
+      const actions = await loadActions();
+      await actions[name](app, platform, draft);
+    } catch (error) {
+      const { problem } = failureOf(error);
+      app.note(platform, "bad", problemText(problem), h("button", {
+        type: "button", id: "reload", onclick: () => location.reload(),
+      }, t("retry")));
+    }
   }];
-  const actions = { bind, unbind, check, history, repositories };
-  return Object.fromEntries(Object.entries(actions).map(careful));
+  return Object.fromEntries(["bind", "unbind", "check", "history", "repositories"].map(careful));
 }
 
 // resume does the action that was pressed before the sign-in was renewed. Only the same user gets
@@ -440,9 +460,10 @@ async function signInAndLoad(app, begun) {
   app.draw();
   await app.load();
   app.api.settle();
+  import("./actions.js").catch(() => {}); // the first button shows it
   if (app.failure) return;
   try {
-    await finish(app);
+    if (pending()) await (await loadActions()).finish(app);
     await resume(app);
   } catch (failure) {
     app.fail(failure);

@@ -7,10 +7,11 @@ import { h, outside, webAddress } from "./dom.js";
 import { has, t } from "./language.js";
 import { copyRow, platformTitle } from "./parts.js";
 import { searchList } from "./search-list.js";
-import { subscriptionView, subscriptionsView } from "./subscription.js";
+import { knownSubscriptions, subscriptionView, subscriptionsView } from "./subscription.js";
 
-// repositories opens the drawer with the list. The views that it leads to cover the list.
-export async function repositories(app, platform) {
+// repositories opens the drawer with the list. The views that it leads to cover the list. A draft is
+// what was open before another sign-in.
+export async function repositories(app, platform, draft) {
   const binding = bindingPath(app.instance, platform);
   const look = {
     platform: platformTitle(app.platform(platform)),
@@ -23,13 +24,17 @@ export async function repositories(app, platform) {
     text: (path) => read(() => app.api.text(path)),
   };
   async function read(call) {
-    await app.staySignedIn("repositories", platform, 0);
+    await app.staySignedIn("repositories", platform, 0, look.draft?.());
     try {
       return await call();
     } catch (failure) {
+      if (failure.problem?.status === 401) {
+        failure.signIn = () => app.signInAgain("repositories", platform, look.draft?.());
+      }
       throw failure.missing ? pageFailure("not_yet") : failure;
     }
   }
+  look.subscribed = knownSubscriptions(look);
 
   const list = searchList({
     id: "repository-search",
@@ -51,11 +56,13 @@ export async function repositories(app, platform) {
   };
   const views = viewStack([
     h("p", null, h("button", { type: "button", id: "subscriptions", onclick: subscribed },
-      t("subscriptions"))),
+      t("subscriptions"), look.subscribed.badges)),
     list.nodes,
   ]);
   openDrawer(t("repositories.title", { platform: look.platform }), views.node);
+  look.subscribed.read();
   await list.start();
+  if (draft) openRepository(look, views, draft.repository, draft);
 }
 
 // query returns the parameters that have a value, as the end of an address.
@@ -101,10 +108,10 @@ function marks({ visibility, defaultBranch, archived, empty }) {
     empty && h("span", { class: "mark" }, t("repository.empty")));
 }
 
-function openRepository(look, views, repository) {
+function openRepository(look, views, repository, draft) {
   const { name, url, webUrl, empty } = repository;
   const helper = helperLine(url, look.credential);
-  const subscription = subscriptionView(look, repository);
+  const subscription = subscriptionView(look, repository, draft);
   views.open(t("repositories.back"), h("bdi", null, name),
     marks(repository),
     webAddress(webUrl) && h("p", null, outside(webUrl, t("repository.web", { platform: look.platform }))),

@@ -1,5 +1,5 @@
-// What the page asks before its other modules have arrived: who is signed in, and then what the first
-// view shows.
+// What the page asks before its other modules and its texts have arrived: who is signed in, and then
+// what the first view shows.
 
 import { Api, bindingPath } from "./api.js";
 import { pending, readCallback } from "./callback.js";
@@ -23,7 +23,7 @@ async function start() {
   const signIn = openSignIn(config);
   const api = new Api(config.publicUrl, signIn);
   const begun = elsewhere(config) ? Promise.resolve(false) : signIn.begin(answer);
-  Promise.all([begun, texts]).then(([signedIn]) => signedIn && ask(api), () => {});
+  begun.then((signedIn) => signedIn && ask(api), () => {});
   await texts;
   return { config, api, signIn, begun };
 }

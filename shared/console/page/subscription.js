@@ -33,28 +33,68 @@ export function subscriptionsView(look, open) {
   });
 }
 
-const cursorQuery = (cursor) => (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
-
-function healthBadge(health) {
-  return h("span", { class: "badge", "data-health": health }, t(`health.${health}`));
+// knownSubscriptions holds a binding's subscriptions. badges says how many don't work as they should.
+export function knownSubscriptions(look) {
+  const badges = h("span");
+  let list; // if it is known
+  let reading;
+  const show = () => badges.replaceChildren(...["broken", "degraded"].map((health) => {
+    const value = list?.filter((one) => one.health === health).length;
+    return value ? healthBadge(health, value) : "";
+  }));
+  async function all(cursor) {
+    const page = await look.get(`${look.binding}/subscriptions${cursorQuery(cursor)}`);
+    return page.subscriptions.concat(page.cursor ? await all(page.cursor) : []);
+  }
+  return {
+    badges,
+    read: () => (reading = whileBusy(async () => {
+      list = await all().catch(() => null); // the views show why
+      show();
+    })),
+    async has({ key, name }) {
+      await reading;
+      return list?.some(({ repository: one }) => one.key === key || one.name === name);
+    },
+    put({ key }, ...now) {
+      list = list?.filter((one) => one.repository.key !== key).concat(now);
+      show();
+    },
+  };
 }
 
-// subscriptionView returns the nodes about a repository's subscription, and start, which loads it.
-export function subscriptionView(look, repository) {
+const cursorQuery = (cursor) => (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+
+function healthBadge(health, count) {
+  return h("span", { class: "badge", "data-health": health }, t(`health.${health}`), count && ` ${count}`);
+}
+
+// subscriptionView returns the nodes about a repository's subscription, and start, which loads it. A
+// draft is what was chosen in its form before another sign-in.
+export function subscriptionView(look, repository, draft) {
   const path = `${look.path}/${encodeURIComponent(repository.key)}/subscription`;
   const place = loadingPlace("subscription");
   const run = (action) => {
     place.node.querySelector(".said")?.remove();
     return place.run(action, { keep: true });
   };
-  let choosing = false; // the form with the choices is open
+  let choosing = Boolean(draft?.events); // the form with the choices is open
+  let typed; // what is chosen in it
+  look.draft = () => place.node.isConnected && { repository, ...(choosing && typed?.()) };
   const load = () => run(async () => {
+    if (await look.subscribed.has(repository) === false) return { nodes: turnedOff() };
     try {
       return await shown(await look.get(path));
     } catch (error) {
       if (failureOf(error).code === "subscription_unknown") return { nodes: turnedOff() };
       throw error;
     }
+  });
+
+  const turnOn = () => run(async () => {
+    await look.subscribed.read(); // another tab may have subscribed
+    return shown(await (await look.subscribed.has(repository) ? look.get(path)
+      : look.call("PUT", path, { events: usual, branches: [] })));
   });
 
   // change makes a call and shows the subscription that it returns, with the sentence said.
@@ -79,13 +119,14 @@ export function subscriptionView(look, repository) {
     choosing = false;
     if (repository.archived) return [h("p", { class: "fine" }, t("subscribe.archived"))];
     return [
-      toggle(false, () => change("PUT", "", { events: usual, branches: [] })),
+      toggle(false, turnOn),
       h("p", { class: "fine" }, t("subscribe.hint", { platform: look.platform })),
     ];
   }
 
   const unsubscribe = () => run(async () => {
     const { webhookLeft } = await look.call("DELETE", path);
+    look.subscribed.put(repository);
     return {
       nodes: [turnedOff(), webhookLeft && h("div", { class: "note mild", role: "status" },
         t("subscription.left", { platform: look.platform }), " ",
@@ -94,11 +135,14 @@ export function subscriptionView(look, repository) {
   });
 
   async function shown(subscription, said) {
+    look.subscribed.put(repository, subscription);
     const events = eventList(look, path);
     await events.start();
     const broken = subscription.health === "broken";
-    const form = choices(subscription, saying(said, "saved"), 
+    const { node: form, values } = choices({ ...subscription, ...draft }, saying(said, "saved"),
       (body, refused) => change("PUT", "", body, "saved", refused));
+    typed = values;
+    draft = null;
     form.open = choosing;
     form.addEventListener("toggle", () => { choosing = form.open; });
     return {
@@ -145,6 +189,10 @@ function choices(subscription, said, save) {
   const boxes = kinds.map((kind) => h("input", {
     type: "checkbox", id: `events-${kind}`, value: kind, checked: subscription.events.includes(kind),
   }));
+  const values = () => ({
+    events: boxes.filter((box) => box.checked).map((box) => box.value),
+    branches: [...new Set(branches.value.split(/[\s,，]+/).filter(Boolean))],
+  });
   const branches = h("input", {
     id: "branches", type: "text", value: subscription.branches.join(", "), autocomplete: "off",
     autocapitalize: "none", spellcheck: "false",
@@ -162,13 +210,12 @@ function choices(subscription, said, save) {
   const submit = (event) => {
     event.preventDefault();
     refused(null);
-    const events = boxes.filter((box) => box.checked).map((box) => box.value);
-    wrong.hidden = events.length > 0;
-    if (!events.length) return boxes[0].focus();
-    const named = new Set(branches.value.split(/[\s,，]+/).filter(Boolean));
-    return save({ events, branches: [...named] }, refused);
+    const body = values();
+    wrong.hidden = body.events.length > 0;
+    if (!body.events.length) return boxes[0].focus();
+    return save(body, refused);
   };
-  return h("details", null, h("summary", null, t("subscription.choose")),
+  const node = h("details", null, h("summary", null, t("subscription.choose")),
     h("form", { novalidate: true, onsubmit: submit },
       h("fieldset", null, h("legend", null, t("events.which")),
         boxes.map((box) => h("label", { class: "tick", for: box.id }, box, t(`events.${box.value}`))),
@@ -177,6 +224,7 @@ function choices(subscription, said, save) {
       refusal,
       h("div", { class: "row-buttons" },
         h("button", { type: "submit", id: "subscription-save" }, t("save")), said)));
+  return { node, values };
 }
 
 // eventList returns the list of what was received, newest first, with the button of each that sends
@@ -220,23 +268,23 @@ function eventText(event) {
       event.commit && h("code", null, event.commit.slice(0, 8))),
     event.titles?.length > 0 && h("p", { class: "fine" }, h("bdi", null, event.titles[0])),
     h("p", { class: "marks fine" }, moment(event.receivedAt),
-      outcome(event).map((words) => h("span", null, words)),
+      outcome(event),
       event.pusher && h("bdi", null, event.pusher),
       event.caughtUp && h("span", { class: "mark", title: t("event.caughtUp.hint") },
         t("event.caughtUp"))));
 }
 
-// outcome returns what came of an event, in sentences.
+// outcome returns what came of an event. The receiver's status is the tooltip.
 function outcome({ state, reason, answer, tries, at }) {
   if (state === "ignored") {
     const why = `ignored.${reason}`;
-    return [t(reason !== "test" && has(why) ? why : "state.ignored")];
+    return h("span", null, t(reason !== "test" && has(why) ? why : "state.ignored"));
   }
-  const said = answer ? t("state.answer", { status: answer }) : t("state.silent");
-  if (state !== "waiting") return [t(`state.${state}`, { tries }), said];
-  if (!tries) return [t("state.waiting")];
   const soon = Date.parse(at) - Date.now() < 60_000;
-  return [t("state.retry", { tries, when: soon ? t("soon") : relativeTime(at) }), said];
+  const words = t(state === "waiting" && tries ? "state.retry" : `state.${state}`,
+    { tries, when: soon ? t("soon") : relativeTime(at) });
+  const said = tries > 0 && state !== "forwarded" && t(answer ? "state.refused" : "state.silent");
+  return h("span", { title: answer && `HTTP ${answer}` }, words, said && ` · ${said}`);
 }
 
 // pagedList returns the nodes of a list that is extended page by page, and start, which loads the

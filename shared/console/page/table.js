@@ -1,6 +1,6 @@
 // The table of an instance's five platforms.
 
-import { h } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { day, t } from "./language.js";
 import {
   badge, checklist, isUnwell, moment, monogram, person, platformTitle, problemText, tokenEnd,
@@ -109,7 +109,7 @@ function notes(binding, write) {
   const list = lacks && checklist(permissions, binding);
   return h("tr", { role: "row", class: "notes" },
     h("td", { role: "cell", colspan: columns.length },
-      problem && h("div", { class: "note bad", id: `problem-${platform}` },
+      problem && h("div", { class: "note bad", id: `problem-${platform}`, tabindex: "-1" },
         say(problem), binding.status === "unauthorized" && list),
       warnings.length > 0 && h("details", { class: "note mild", id: `warnings-${platform}` },
         h("summary", null,
@@ -128,12 +128,13 @@ const titles = (warnings) =>
 function buttons(app, binding, actions) {
   const { platform, status } = binding;
   const name = platformTitle(app.platform(platform));
-  const button = (action, style) => {
+  const button = (action, style, not) => {
     const text = t(action === "bind" && status !== "unbound" ? "rebind" : action);
     return h("button", {
       type: "button", id: `${action}-${platform}`, class: style,
       "aria-label": t("action.label", { action: text, platform: name }),
-      onclick: () => actions[action](platform),
+      "aria-disabled": not && "true", title: not && binding.problem?.title,
+      onclick: () => (not ? byId(`problem-${platform}`)?.focus() : actions[action](platform)),
     }, text);
   };
   const write = app.may("write");
@@ -142,7 +143,7 @@ function buttons(app, binding, actions) {
   const checking = app.checks && checkHelps(binding);
   return [
     write && button("bind", wrong && !checking ? "primary" : "quiet"),
-    !isUnwell(status) && app.may("repositories") && button("repositories", "quiet"),
+    app.may("repositories") && button("repositories", "quiet", isUnwell(status)),
     write && app.checks && button("check", checking ? "primary" : "quiet"),
     button("history", "quiet"),
     write && button("unbind", "quiet danger"),

@@ -44,8 +44,8 @@ export function unbind(app, platform, draft) {
       // on the others.
       !hasEnded(binding) && (platform === "gitlab"
         ? h("label", { class: "tick", for: "revoke" }, revoke, t("unbind.revoke"))
-        : h("p", { class: "fine" }, t(platform === "github" ? "unbind.github" : "unbind.by_hand",
-          { platform: name }))),
+        : h("p", { class: "fine" }, t(platform === "github" ? "unbind.github"
+          : `unbind.by_hand.${binding.method}`, { platform: name }))),
     ],
     submit: t("unbind"),
     danger: true,
@@ -148,18 +148,21 @@ export async function history(app, platform) {
     });
   }
 
-  openDrawer(t("history.title", { platform: name }), facts(app.binding(platform)),
+  openDrawer(t("history.title", { platform: name }),
+    facts(app.binding(platform), app.platform(platform).permissions),
     h("h3", null, t("history.events")), list, more);
   await next();
 }
 
-function facts(binding) {
+function facts(binding, permissions) {
   if (binding.status === "unbound") return null;
+  const inWords = (scope) => permissions.find((one) => one.name === scope)?.words ?? scope;
   const rows = [
     ["facts.address", binding.address],
     ["facts.organization", binding.organization],
     ["facts.clone", binding.platform === "codeup" && binding.gitUsername],
-    ["facts.scopes", !binding.permissions && binding.scopes.length > 0 && joined(binding.scopes)],
+    ["facts.scopes", !binding.permissions && binding.scopes.length > 0 &&
+      joined(binding.scopes.map(inWords))],
     ["facts.boundBy", binding.boundBy],
     ["facts.boundAt", binding.boundAt && moment(binding.boundAt)],
     ["facts.checkedAt", binding.lastCheckedAt && moment(binding.lastCheckedAt)],
@@ -180,7 +183,7 @@ function eventItem(event) {
   const swapped = event.previous && event.identity && event.previous.id !== event.identity.id;
   const words = swapped
     ? t("event.swapped", { from: event.previous.username, to: event.identity.username })
-    : has(key) ? t(key, { user }) : event.type;
+    : has(key) ? t(key, { user, repository: event.repository?.name }) : event.type;
   return h("li", { "data-event": kind },
     h("p", { class: "event-words" }, words),
     event.problem && problemText(event.problem),

@@ -24,7 +24,10 @@ import (
 // dueSubscriptions has those of subscriptions, without values.
 type driver struct{ db *bbolt.DB }
 
-var _ engine.Driver = (*driver)(nil)
+var (
+	_ engine.Driver        = (*driver)(nil)
+	_ engine.VersionReader = (*driver)(nil)
+)
 
 // bucketByPrefix has the bucket of each kind by the prefix of its PKs.
 var bucketByPrefix = map[string]string{
@@ -36,6 +39,7 @@ var bucketByPrefix = map[string]string{
 	binding.Join(engine.SubscribedKind):    subscribedBucket,
 	binding.Join(engine.SourceKind):        sourceBucket,
 	binding.Join(engine.HeadsKind):         headsBucket,
+	binding.Join(engine.LeaseKind):         leasesBucket,
 	binding.Join(engine.SecretKind):        secretsBucket,
 }
 
@@ -111,6 +115,19 @@ func (d *driver) Get(ctx context.Context, key engine.Key) (row engine.Row, ok bo
 		return err
 	})
 	return row, ok, err
+}
+
+// HasVersion implements [engine.VersionReader]. A row ends with its version, as [encode] writes it,
+// unless it has members of a newer version of this code behind it.
+func (d *driver) HasVersion(
+	ctx context.Context, key engine.Key, version string,
+) (same bool, err error) {
+	err = d.view(ctx, func(tx *bbolt.Tx) error {
+		bucket, inBucket := bucketKey(tx, key)
+		same = bytes.HasSuffix(bucket.Get(inBucket), []byte(`,"version":"`+version+`"}`))
+		return nil
+	})
+	return same, err
 }
 
 func find(tx *bbolt.Tx, key engine.Key) (row engine.Row, ok bool, err error) {

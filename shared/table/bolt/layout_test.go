@@ -127,7 +127,8 @@ func checkSubscriptions(t *testing.T, opened *Table, k binding.Key, at time.Time
 	})
 	err3 := opened.AppendLog(ctx, "id", []binding.SourceEvent{{Number: binding.MaxLogged + 7}})
 	_, err4 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "id"})
-	if err := errors.Join(err, err2, err3, err4); err != nil {
+	_, err5 := opened.SaveRunLease(ctx, binding.RunLease{Schedule: "id"})
+	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range [][2]string{
@@ -135,6 +136,7 @@ func checkSubscriptions(t *testing.T, opened *Table, k binding.Key, at time.Time
 		{subscribedBucket, "4:acme4:cn-11:i6:github1:7"},
 		{sourceBucket, "2:id0007"},
 		{headsBucket, "2:id"},
+		{leasesBucket, "2:id"},
 	} {
 		if stored(t, opened, want[0], want[1]) == "" {
 			t.Errorf("the bucket %s has no %q", want[0], want[1])

@@ -38,6 +38,7 @@ const (
 	sourceBucket           = "source"
 	headsBucket            = "heads"
 
+	leasesBucket  = "leases"
 	secretsBucket = "secrets"
 )
 
@@ -179,7 +180,7 @@ func allBuckets() []string {
 	return []string{
 		bindingsBucket, notesBucket, authorizationsBucket, dueBucket, holdersBucket, historyBucket,
 		subscriptionsBucket, dueSubscriptionsBucket, subscribedBucket, sourceBucket, headsBucket,
-		secretsBucket,
+		leasesBucket, secretsBucket,
 	}
 }
 

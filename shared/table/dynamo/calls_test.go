@@ -69,6 +69,8 @@ func allCalls(t *engine.Table) []call {
 		t.SaveSubscriptionEntry, t.DeleteSubscriptionEntry,
 		binding.SubscriptionEntry{Binding: k, RepositoryID: "1"},
 		binding.SubscriptionEntry{Binding: k, RepositoryID: "1", Version: "x"})...)
+	calls = append(calls, callsOf("RunLease", t.RunLease, "1", t.SaveRunLease, t.DeleteRunLease,
+		binding.RunLease{Schedule: "1"}, binding.RunLease{Schedule: "1", Version: "x"})...)
 	return slices.Concat(calls, listCalls(t, k), otherCalls(t, k), logCalls(t))
 }
 

@@ -167,7 +167,8 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 	})
 	err7 := opened.AppendLog(ctx, "1", sourceEventsOf(1))
 	_, err8 := opened.SaveSubscriptionHeads(ctx, binding.Heads{Subscription: "1"})
-	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8); err != nil {
+	_, err9 := opened.SaveRunLease(ctx, binding.RunLease{Schedule: "1"})
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
@@ -179,6 +180,7 @@ func TestD4_ARowHoldsItsRecordAndNothingElse(t *testing.T) {
 		engine.SubscribedKind:    "format pk record sk version",
 		engine.SourceKind:        "pk record sk",
 		engine.HeadsKind:         "format pk record sk version",
+		engine.LeaseKind:         "format pk record sk version",
 	}
 	rows := p.scanned(t)
 	for _, row := range rows {

@@ -18,6 +18,7 @@
 //	its entry      "subscribed" and the binding's four      repository's id
 //	event logged   "source" subscription's id               number % [binding.MaxLogged], 4 digits
 //	heads of refs  "heads" subscription's id                "-"
+//	lease          "lease" schedule                         "-"
 //
 // The log of a subscription is a ring of [binding.MaxLogged] rows. The heads are packed, so that
 // those of 5,000 refs fit into a row.
@@ -47,7 +48,8 @@ type Row struct {
 	Key Key
 	// Record is the record's JSON.
 	Record string
-	// Version is set for the rows of bindings, authorizations, subscriptions, their entries and heads.
+	// Version is set for the rows of bindings, authorizations, subscriptions, their entries and heads,
+	// and leases.
 	Version string
 	// Format is the [Format] of the code that wrote the row; set where Version is.
 	Format int
@@ -129,6 +131,14 @@ type Driver interface {
 	) (places []Place, more bool, err error)
 }
 
+// VersionReader is a [Driver] that compares the version of a row in much less time than it takes to
+// read the row.
+type VersionReader interface {
+	// HasVersion reports whether there is a row with this version. It may say no, but not yes, if it
+	// would have to decode the row.
+	HasVersion(ctx context.Context, key Key, version string) (bool, error)
+}
+
 // Table is a ledger.Table on a driver. Its methods may be called at once from many goroutines and
 // processes. A limit below 1 counts as 1.
 type Table struct {
@@ -140,6 +150,7 @@ type Table struct {
 	subscriptions  kind[binding.Subscription]
 	entries        kind[binding.SubscriptionEntry]
 	heads          kind[binding.Heads]
+	leases         kind[binding.RunLease]
 }
 
 // New returns the table of a store with this driver. The store's name is for errors. It makes no
@@ -147,7 +158,7 @@ type Table struct {
 func New(storeName string, driver Driver) *Table {
 	return &Table{
 		driver, storeName, bindings(), authorizations(), subscriptions(), subscriptionEntries(),
-		subscriptionHeads(),
+		subscriptionHeads(), leases(),
 	}
 }
 

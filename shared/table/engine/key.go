@@ -20,6 +20,7 @@ const (
 	SubscribedKind    = "subscribed"
 	SourceKind        = "source"
 	HeadsKind         = "heads"
+	LeaseKind         = "lease"
 	// SecretKind is the kind of the sealed secrets of vault/envelope, in a table of their own.
 	SecretKind = "secret"
 )
@@ -84,6 +85,9 @@ func LogKey(id string, number int64) Key {
 
 // HeadsKey is the key of the heads of a subscription's refs.
 func HeadsKey(id string) Key { return Key{binding.Join(HeadsKind, id), OnlyRow} }
+
+// LeaseKey is the key of the lease of a schedule.
+func LeaseKey(schedule string) Key { return Key{binding.Join(LeaseKind, schedule), OnlyRow} }
 
 // Split takes a key of [binding.Join] apart, and stops at what Join doesn't write.
 func Split(joined string) (parts []string) {

@@ -121,18 +121,39 @@ func decodeAll[T any](rows []Row, decode func(Row) (T, error)) ([]T, error) {
 	return list, nil
 }
 
-// get reads the row whose key is that of like.
+// get reads the row whose key is that of like. It fails with [table.ErrUnchanged] if like has a
+// version and the row has the same.
 func get[T any](ctx context.Context, t *Table, k kind[T], like T) (T, error) {
 	var none T
 	row, ok, err := t.driver.Get(ctx, k.key(like))
-	if err == nil && !ok {
+	known := *k.version(&like)
+	switch {
+	case err != nil:
+	case !ok:
 		err = table.ErrNotFound
+	case known != "" && row.Version == known:
+		err = table.ErrUnchanged
 	}
 	if err != nil {
 		return none, t.failed("read "+k.name, err)
 	}
 	record, err := k.decode(row)
 	return record, t.failed("read "+k.name, err)
+}
+
+// BindingUnless implements ledger.Bindings.
+func (t *Table) BindingUnless(
+	ctx context.Context, key binding.Key, version string,
+) (binding.Record, error) {
+	if driver, ok := t.driver.(VersionReader); ok && version != "" {
+		switch same, err := driver.HasVersion(ctx, BindingKey(key), version); {
+		case err != nil:
+			return binding.Record{}, t.failed("read "+t.bindings.name, err)
+		case same:
+			return binding.Record{}, table.ErrUnchanged
+		}
+	}
+	return get(ctx, t, t.bindings, binding.Record{Key: key, Version: version})
 }
 
 // save writes the record under a new version if the row is there in the record's version, or if

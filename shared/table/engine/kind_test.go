@@ -45,8 +45,8 @@ func TestB15_ARowHoldsNoRecordOfAnotherKey(t *testing.T) {
 	}
 }
 
-// TestE17_ARowHoldsNoSubscriptionOfAnotherKey: a copy of another's subscription, of its entry or of
-// its heads is refused.
+// TestE17_ARowHoldsNoSubscriptionOfAnotherKey: a copy of another's subscription, of its entry, of
+// its heads or of a lease is refused.
 func TestE17_ARowHoldsNoSubscriptionOfAnotherKey(t *testing.T) {
 	victim := binding.Key{Account: "victim", Region: "r", Instance: "i", Platform: "github"}
 	thief := binding.Key{Account: "thief", Region: "r", Instance: "i", Platform: "github"}
@@ -55,7 +55,8 @@ func TestE17_ARowHoldsNoSubscriptionOfAnotherKey(t *testing.T) {
 		Binding: victim, RepositoryID: "1", Subscription: "one",
 	})
 	heads, err3 := subscriptionHeads().encode(binding.Heads{Subscription: "one"})
-	if err := errors.Join(err, err2, err3); err != nil {
+	lease, err4 := leases().encode(binding.RunLease{Schedule: "one"})
+	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -77,6 +78,10 @@ func TestE17_ARowHoldsNoSubscriptionOfAnotherKey(t *testing.T) {
 		}},
 		{"heads", heads, func(t *Table, ctx context.Context, own bool) error {
 			_, err := t.SubscriptionHeads(ctx, map[bool]string{true: "one", false: "two"}[own])
+			return err
+		}},
+		{"a lease", lease, func(t *Table, ctx context.Context, own bool) error {
+			_, err := t.RunLease(ctx, map[bool]string{true: "one", false: "two"}[own])
 			return err
 		}},
 	} {

@@ -67,6 +67,9 @@ func allCalls() []call {
 		(*engine.Table).SaveSubscriptionEntry, (*engine.Table).DeleteSubscriptionEntry,
 		binding.SubscriptionEntry{Binding: k, RepositoryID: "1"},
 		binding.SubscriptionEntry{Binding: k, RepositoryID: "1", Version: "x"})...)
+	calls = append(calls, callsOf("RunLease", (*engine.Table).RunLease, "1",
+		(*engine.Table).SaveRunLease, (*engine.Table).DeleteRunLease,
+		binding.RunLease{Schedule: "1"}, binding.RunLease{Schedule: "1", Version: "x"})...)
 	return slices.Concat(calls, listCalls(k), otherCalls(k), logCalls())
 }
 

@@ -17,7 +17,40 @@ func callPromises() []promise {
 	return []promise{
 		{"Cursors/FitTheirListAlone", cursorsApart},
 		{"Calls/FailWhenTheContextIsCancelled", cancelled},
+		{"BindingUnless/UnchangedOnlyInItsVersion", unchanged},
 	}
+}
+
+// unchanged reads a row unless it has a version.
+func unchanged(s *suite) {
+	r := rows[binding.Record]{s, bindings()}
+	missing := r.full("1", 1)
+	unless := func(when, version string, want binding.Record, wantErr error) {
+		s.Helper()
+		got, err := s.table.BindingUnless(s.Context(), missing.Key, version)
+		s.wantError(when, err, wantErr)
+		s.same(when, got, want)
+	}
+	unless("no row", table.NewVersion(), binding.Record{}, table.ErrNotFound)
+	unless("no row and no version", "", binding.Record{}, table.ErrNotFound)
+	neighbour := r.add(r.full("12", 1))
+	unless("another row's version", neighbour.Version, binding.Record{}, table.ErrNotFound)
+
+	first := r.add(missing)
+	unless("its version", first.Version, binding.Record{}, table.ErrUnchanged)
+	for _, other := range []string{
+		"", table.NewVersion(), neighbour.Version, first.Version[1:], first.Version + "0",
+	} {
+		unless("not its version "+other, other, first, nil)
+	}
+	second := r.replace(first) // the same content
+	unless("the version before", first.Version, second, nil)
+	unless("its new version", second.Version, binding.Record{}, table.ErrUnchanged)
+	r.drop(second)
+	unless("the version of a deleted row", second.Version, binding.Record{}, table.ErrNotFound)
+	second.Version = ""
+	third := r.replace(second)
+	unless("the version before the delete", first.Version, third, nil)
 }
 
 // pager is one list, called for one page of one item.

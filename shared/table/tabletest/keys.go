@@ -75,6 +75,7 @@ func kindsApart(s *suite) {
 	a := rows[binding.Authorization]{s, authorizations()}
 	c := rows[binding.Subscription]{s, subscriptions()}
 	r := rows[binding.SubscriptionEntry]{s, entries()}
+	l := rows[binding.RunLease]{s, leases()}
 
 	key := s.key("i-1")
 	name := key.String()
@@ -90,7 +91,9 @@ func kindsApart(s *suite) {
 		heads := binding.Heads{Subscription: other, List: []binding.Head{{Ref: other}}}
 		s.saveHeads(heads)
 		s.wantLog("the log of that name", other, 3, 10, s.sourceEvents(2, 1)...)
+		lease := l.add(binding.RunLease{Schedule: other, Holder: other})
 		c.wantRow("the subscription of that name", subscription)
+		l.wantRow("the lease of that name", lease)
 		a.wantRow("the authorization of that name", authorization)
 		r.add(binding.SubscriptionEntry{Binding: key, RepositoryID: other, Subscription: other})
 	}

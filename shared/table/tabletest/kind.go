@@ -119,6 +119,19 @@ func entries() kind[binding.SubscriptionEntry] {
 	}
 }
 
+func leases() kind[binding.RunLease] {
+	return kind[binding.RunLease]{
+		name: "RunLease",
+		get: func(t ledger.Table, ctx context.Context, l binding.RunLease) (binding.RunLease, error) {
+			return t.RunLease(ctx, l.Schedule)
+		},
+		save:    ledger.Table.SaveRunLease,
+		delete:  ledger.Table.DeleteRunLease,
+		named:   func(l *binding.RunLease, test, name string) { l.Schedule = test + name },
+		version: func(l *binding.RunLease) *string { return &l.Version },
+	}
+}
+
 // rows is a test of one kind of rows.
 type rows[T any] struct {
 	*suite

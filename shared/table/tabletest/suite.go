@@ -58,6 +58,7 @@ func RunWith(t *testing.T, o Options, open func(t *testing.T) ledger.Table) {
 	promises = append(promises, rowPromises(authorizations())...)
 	promises = append(promises, rowPromises(subscriptions())...)
 	promises = append(promises, rowPromises(entries())...)
+	promises = append(promises, rowPromises(leases())...)
 	promises = append(promises, keyPromises()...)
 	promises = append(promises, listPromises()...)
 	promises = append(promises, duePromises()...)

@@ -17,7 +17,7 @@ import (
 const (
 	// MaxSeals is how many values a data key seals: far fewer than a random nonce is safe for.
 	MaxSeals = 1000
-	// KeyTTL is how long a data key is used that is in memory.
+	// KeyTTL is how long a data key is used that is in memory. The next call after that drops it.
 	KeyTTL = 5 * time.Minute
 	// maxOpened is how many data keys a process has in memory.
 	maxOpened = 1000
@@ -100,6 +100,8 @@ type dataKeys struct {
 
 	mu     sync.Mutex // guards what follows
 	opened map[keyID]*dataKey
+	// forgetAt is when the time of the first of them is over, or earlier.
+	forgetAt time.Time
 	// sealing is the key that seals, nil at first, and seals is how often it has.
 	sealing *dataKey
 	seals   int
@@ -116,8 +118,9 @@ func newDataKeys(wrapper Wrapper, now func() time.Time) *dataKeys {
 // sealed enough. Of callers that ask at once each gets a key of its own; the last one stays.
 func (d *dataKeys) forSealing(ctx context.Context) (*dataKey, error) {
 	d.mu.Lock()
+	d.forget()
 	key := d.sealing
-	usable := key != nil && d.seals < MaxSeals && d.now().Before(key.until)
+	usable := key != nil && d.seals < MaxSeals
 	if usable {
 		d.seals++
 	}
@@ -143,9 +146,10 @@ func (d *dataKeys) forOpening(
 	ctx context.Context, wrappedBy string, wrapped []byte,
 ) (*dataKey, error) {
 	d.mu.Lock()
+	d.forget()
 	key, ok := d.opened[keyID{wrappedBy, string(wrapped)}]
 	d.mu.Unlock()
-	if ok && d.now().Before(key.until) {
+	if ok {
 		return key, nil
 	}
 	plain, err := d.wrapper.Unwrap(ctx, wrappedBy, wrapped)
@@ -155,7 +159,26 @@ func (d *dataKeys) forOpening(
 	return d.keep(wrappedBy, wrapped, plain)
 }
 
-// keep puts a data key into memory, and drops the ones whose time is over.
+// forget drops the data keys whose time is over. Its caller has locked d.mu.
+func (d *dataKeys) forget() {
+	now := d.now()
+	if now.Before(d.forgetAt) {
+		return
+	}
+	d.forgetAt = now.Add(KeyTTL)
+	for id, key := range d.opened {
+		if !now.Before(key.until) {
+			delete(d.opened, id)
+		} else if key.until.Before(d.forgetAt) {
+			d.forgetAt = key.until
+		}
+	}
+	if d.sealing != nil && !now.Before(d.sealing.until) {
+		d.sealing = nil
+	}
+}
+
+// keep puts a data key into memory. If it has too many, it drops them.
 func (d *dataKeys) keep(
 	wrappedBy string, wrapped []byte, plain secret.Text,
 ) (*dataKey, error) {
@@ -170,15 +193,11 @@ func (d *dataKeys) keep(
 	if err != nil {
 		return nil, errors.New("the data key can't be used")
 	}
-	now := d.now()
-	key := &dataKey{aead, wrappedBy, wrapped, now.Add(KeyTTL)}
+	key := &dataKey{aead, wrappedBy, wrapped, d.now().Add(KeyTTL)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	full := len(d.opened) >= maxOpened
-	for id, old := range d.opened {
-		if full || !now.Before(old.until) {
-			delete(d.opened, id)
-		}
+	if len(d.opened) >= maxOpened {
+		clear(d.opened)
 	}
 	d.opened[keyID{wrappedBy, string(wrapped)}] = key
 	return key, nil

@@ -19,8 +19,8 @@
 //
 // # Data keys
 //
-// A data key seals at most [MaxSeals] values and stays in memory for at most [KeyTTL], as does one
-// that was unwrapped to open a value. So of the calls to the key service a busy process makes few,
+// A data key seals at most [MaxSeals] values and is used for at most [KeyTTL], as is one that was
+// unwrapped to open a value. The next call drops it from the memory. So of the calls to the key service a busy process makes few,
 // and a key that was disabled there opens nothing after that time.
 //
 // # Rotation

@@ -25,60 +25,25 @@ const name = vaulttest.Name
 // fixture is a vault in memory or in a file of bbolt, under keys of this machine, and a clock.
 type fixture struct {
 	*envelope.Vault
-	store   store
-	wrapper *wrapper
+	rows    envelope.Store
+	calls   vaulttest.CallLog // to the rows
+	wrapper keyService
 	time    time.Time
 }
 
-// store counts the calls to the store.
-type store struct {
-	envelope.Store
-	calls *vaulttest.CallLog
-}
-
-func (s store) Get(ctx context.Context, key engine.Key) (engine.Row, bool, error) {
-	s.calls.Add("Get")
-	return s.Store.Get(ctx, key)
-}
-
-func (s store) Put(ctx context.Context, row engine.Row, is engine.Condition) error {
-	s.calls.Add("Put")
-	return s.Store.Put(ctx, row, is)
-}
-
-func (s store) Delete(ctx context.Context, key engine.Key, is engine.Condition) error {
-	s.calls.Add("Delete")
-	return s.Store.Delete(ctx, key, is)
-}
-
-func (s store) Scan(
-	ctx context.Context, prefix string, after engine.Key, limit int,
-) ([]engine.Row, engine.Key, error) {
-	s.calls.Add("Scan")
-	return s.Store.Scan(ctx, prefix, after, limit)
-}
-
-// wrapper counts the calls to the key service, and fails them if err is set.
-type wrapper struct {
-	envelope.Wrapper
+// keyService counts the calls to the key service, and fails them if err is set.
+type keyService struct {
 	made, unwrapped atomic.Int64
 	err             error
 }
 
-func (w *wrapper) NewDataKey(ctx context.Context) (secret.Text, []byte, error) {
-	w.made.Add(1)
-	if w.err != nil {
-		return secret.Text{}, nil, w.err
+func (k *keyService) called(_ context.Context, name string) (func(), error) {
+	if name == "Unwrap" {
+		k.unwrapped.Add(1)
+	} else {
+		k.made.Add(1)
 	}
-	return w.Wrapper.NewDataKey(ctx)
-}
-
-func (w *wrapper) Unwrap(ctx context.Context, key string, wrapped []byte) (secret.Text, error) {
-	w.unwrapped.Add(1)
-	if w.err != nil {
-		return secret.Text{}, w.err
-	}
-	return w.Wrapper.Unwrap(ctx, key, wrapped)
+	return nil, k.err
 }
 
 func key(t *testing.T, digit string) file.Key {
@@ -114,14 +79,16 @@ func inFile(t *testing.T) envelope.Store {
 	return opened
 }
 
-// process is a process with a vault in the store.
-func process(d envelope.Store, w envelope.Wrapper) *fixture {
-	f := &fixture{
-		store: store{d, new(vaulttest.CallLog)}, wrapper: &wrapper{Wrapper: w},
-		time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
-	}
+// process is a process with a vault in the rows.
+func process(rows envelope.Store, w envelope.Wrapper) *fixture {
+	f := &fixture{rows: rows, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
 	f.Vault = envelope.New(envelope.Options{
-		Store: f.store, Wrapper: f.wrapper, Now: func() time.Time { return f.time },
+		Store: vaulttest.HookRows(rows, func(_ context.Context, call string) (func(), error) {
+			f.calls.Add(call)
+			return nil, nil
+		}),
+		Wrapper: vaulttest.HookWrapper(w, f.wrapper.called),
+		Now:     func() time.Time { return f.time },
 		Owner: func(value secret.Text) string {
 			owner, _, _ := strings.Cut(value.Reveal(), ":")
 			return fmt.Sprint(len(owner))
@@ -182,11 +149,11 @@ func TestTheCallsOfEachMethod(t *testing.T) {
 		{"List", func() error { _, err := f.List(t.Context(), ""); return err }, "[Scan]"},
 		{"Delete", func() error { return f.Delete(t.Context(), name) }, "[Delete]"},
 	} {
-		f.store.calls.Reset()
+		f.calls.Reset()
 		if err := c.call(); err != nil {
 			t.Errorf("%s = %v, want nil", c.what, err)
 		}
-		if got := f.store.calls.String(); got != c.want {
+		if got := f.calls.String(); got != c.want {
 			t.Errorf("%s made %s, want %s", c.what, got, c.want)
 		}
 	}
@@ -243,6 +210,40 @@ func TestADataKeySealsSomeValuesForSomeMinutes(t *testing.T) {
 		t.Errorf("after its end: %d data keys and %d unwrapped, want 3 and 1", f.wrapper.made.Load(),
 			f.wrapper.unwrapped.Load())
 	}
+}
+
+func TestDataKeysLeaveTheMemory(t *testing.T) {
+	rows, w := new(vaulttest.Rows), wrapping(t, "a")
+	names := make([]vault.SecretName, envelope.MaxOpened+1)
+	for i := range names { // each by a process, and so under a data key, of its own
+		names[i] = vault.SecretName(fmt.Sprintf("%032x", i))
+		err := process(rows, w).Put(t.Context(), names[i], 1, secret.New("value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := process(rows, w)
+	f.put(t, 1, "first") // under a data key that seals
+	f.time = f.time.Add(envelope.KeyTTL - time.Second)
+	read := func(want int, names ...vault.SecretName) {
+		t.Helper()
+		for _, name := range names {
+			if _, err := f.Get(t.Context(), name, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := f.DataKeys(); got != want {
+			t.Errorf("%d data keys are in memory, want %d", got, want)
+		}
+	}
+	read(envelope.MaxOpened, names[:envelope.MaxOpened-1]...)
+	read(2, names[envelope.MaxOpened]) // and the one that seals
+	f.time = f.time.Add(time.Second)   // whose time is over now
+	read(2, names[0])
+	f.time = f.time.Add(envelope.KeyTTL - time.Second) // the last one has a second left
+	read(1, names[0])
+	f.time = f.time.Add(time.Second)
+	read(1, names[1])
 }
 
 func TestADisabledWrappingKeyOpensNothingAfterMinutes(t *testing.T) {
@@ -324,11 +325,11 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 			if err := f.Put(t.Context(), other, 1, secret.New("owner:another")); err != nil {
 				t.Fatal(err)
 			}
-			own, _, err := f.store.Store.Get(t.Context(), keyOf(name))
+			own, _, err := f.rows.Get(t.Context(), keyOf(name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			others, _, err := f.store.Store.Get(t.Context(), keyOf(other))
+			others, _, err := f.rows.Get(t.Context(), keyOf(other))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -337,7 +338,7 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 			if own.Record == before {
 				t.Fatal("nothing was changed, so the test proves nothing")
 			}
-			if err := f.store.Store.Put(t.Context(), own, engine.Condition{}); err != nil {
+			if err := f.rows.Put(t.Context(), own, engine.Condition{}); err != nil {
 				t.Fatal(err)
 			}
 			generation := 1
@@ -353,7 +354,7 @@ func TestD5_NothingOfARowOpensElsewhere(t *testing.T) {
 func TestD1_TheTableHoldsNoValue(t *testing.T) {
 	f := newFixture(t)
 	f.put(t, 1, vaulttest.CanaryKey)
-	row, _, err := f.store.Store.Get(t.Context(), engine.Key{
+	row, _, err := f.rows.Get(t.Context(), engine.Key{
 		PK: binding.Join(engine.SecretKind, string(name)), SK: engine.OnlyRow,
 	})
 	if err != nil || strings.Contains(row.Record, vaulttest.CanaryKey) {

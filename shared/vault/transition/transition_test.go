@@ -197,6 +197,13 @@ func TestAPlaceholderIsNoGeneration(t *testing.T) {
 	}
 	missing(t, f.Vault, 1)
 	missing(t, f.Vault, 5)
+	placeholder, err := f.to.Get(t.Context(), name, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Vault.Put(t.Context(), name, 8, placeholder); !errors.Is(err, vault.ErrValue) {
+		t.Errorf("Put of a placeholder = %v, want ErrValue", err)
+	}
 	// And back again.
 	back := transition.New(transition.Options{To: f.from, From: f.to})
 	if moved, err := back.Move(t.Context(), name, 7); !moved || err != nil {
