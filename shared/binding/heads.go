@@ -184,8 +184,8 @@ func (s *Subscription) OlderHeads() []Head {
 // maxAllHeads is how much of the room for heads those of all refs may take, in percent.
 const maxAllHeads = 25
 
-// NoteAllHeads notes the heads of all refs, as a sync leaves them, if these are so few that there is
-// room for those of many other refs. The row's own count more.
+// NoteAllHeads notes the heads of all refs, as a sync leaves them, if these are so few that there
+// is room for those of many other refs. The row's own count more.
 func (s *Subscription) NoteAllHeads(all []Head) {
 	next := *s
 	next.Heads = slices.DeleteFunc(slices.Clone(all), func(h Head) bool {

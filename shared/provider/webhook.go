@@ -241,8 +241,8 @@ type MergeRequest struct {
 	Action string
 }
 
-// WebhookTokenPlatform is a [WebhookPlatform] some of whose deliveries are authentic by a token, which is
-// the webhook's secret itself.
+// WebhookTokenPlatform is a [WebhookPlatform] some of whose deliveries are authentic by a token,
+// which is the webhook's secret itself.
 type WebhookTokenPlatform interface {
 	// SentToken returns the token of a delivery with these headers. sent is false if another header
 	// has to make it authentic.

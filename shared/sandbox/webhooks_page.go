@@ -107,8 +107,8 @@ func (s *Sandbox) postWebhooks(r *http.Request, p server, in map[string]string) 
 	return ""
 }
 
-// postMerge opens a merge request of a new branch with a commit, or changes the one with a number. An
-// update pushes another commit to its branch first.
+// postMerge opens a merge request of a new branch with a commit, or changes the one with a number.
+// An update pushes another commit to its branch first.
 func (s *Sandbox) postMerge(
 	r *http.Request, name Platform, path, do string, n int, title string,
 ) error {

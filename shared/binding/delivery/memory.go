@@ -16,8 +16,8 @@ const (
 	maxPerMinute = 120
 )
 
-// memory is what a process remembers of subscriptions: the secrets of their webhooks, each used only
-// while the row names it, and how many deliveries came in the last minute.
+// memory is what a process remembers of subscriptions: the secrets of their webhooks, each used
+// only while the row names it, and how many deliveries came in the last minute.
 type memory struct {
 	mu   sync.Mutex
 	subs map[string]*remembered

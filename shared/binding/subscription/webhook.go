@@ -46,8 +46,9 @@ func (s *Service) ensureWebhook(
 	return sub, hook, true, err
 }
 
-// webhookSecret reads the secret of a subscription's webhook, and returns the row with its hash. One that the vault has lost is
-// replaced by a new one; the row then has no HookID, and the webhook must be repaired.
+// webhookSecret reads the secret of a subscription's webhook, and returns the row with its hash.
+// One that the vault has lost is replaced by a new one; the row then has no HookID, and the webhook
+// must be repaired.
 func (s *Service) webhookSecret(
 	ctx context.Context, sub binding.Subscription,
 ) (_ binding.Subscription, key secret.Text, err error) {
