@@ -157,7 +157,7 @@ BENCHED = $(addprefix ./,$(sort $(dir $(shell \
 
 bench: ## the benchmarks, into docs/bench.md, in under ten minutes
 	@mkdir -p dist
-	go test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) -p 1 -timeout 10m \
+	go test -run '^$$' -bench . -benchtime $(BENCH_TIME) -p 1 -timeout 10m \
 		$(TEST_FLAGS) $(BENCHED) >dist/bench.txt || { cat dist/bench.txt; exit 1; }
 	@{ sed '/^<!-- measured -->$$/q' docs/bench.md; \
 		printf '\nMeasured on %s by `make bench`: %s, %s, %s processors, %s, commit %s, load %s.\n' \

@@ -184,11 +184,8 @@ func readReply(in *bufio.Reader) error {
 
 // cpu returns the processor time that the process has used, of which the clock's tick is 10 ms.
 func (s server) cpu(b *testing.B) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
-	if err != nil {
-		testkit.Missing(b, "/proc", "mount -t proc proc /proc")
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	text := s.proc(b, "stat")
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	var user, system int64
 	_, _ = fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
 	return time.Duration(user+system) * 10 * time.Millisecond
@@ -196,12 +193,17 @@ func (s server) cpu(b *testing.B) time.Duration {
 
 // rss returns the process's memory in MB.
 func (s server) rss(b *testing.B) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	_, rest, _ := strings.Cut(s.proc(b, "status"), "VmRSS:")
 	var kB float64
 	_, _ = fmt.Sscan(rest, &kB)
 	return kB / 1024
+}
+
+// proc returns what the kernel says about the process. Only Linux does.
+func (s server) proc(b *testing.B, name string) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.pid, name))
+	if err != nil {
+		testkit.Missing(b, "/proc", "mount -t proc proc /proc")
+	}
+	return string(text)
 }

@@ -4,10 +4,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"bindery/shared/config"
 	"bindery/shared/testkit"
 )
 
@@ -82,8 +84,21 @@ func TestASecondRunStillHasTheTokens(t *testing.T) {
 
 // The process is killed several times at random moments during binds.
 func TestAKillDuringBindsLosesNothing(t *testing.T) {
-	data, port := t.TempDir(), "PORT="+strconv.Itoa(ports(t))
-	p := start(t, data, port)
+	for _, vault := range []string{config.NativeVault, config.EnvelopeVault} {
+		t.Run(vault, func(t *testing.T) {
+			data := t.TempDir()
+			killDuringBinds(t, data, "PORT="+strconv.Itoa(ports(t)), "BINDERY_VAULT="+vault)
+			_, err := os.Stat(filepath.Join(data, "vault.db"))
+			if (err == nil) != (vault == config.EnvelopeVault) {
+				t.Errorf("its rows are there: %v", err)
+			}
+		})
+	}
+}
+
+func killDuringBinds(t *testing.T, data string, settings ...string) {
+	t.Helper()
+	p := start(t, data, settings...)
 	p.bind("codeup", "gitlab")
 	for range 3 {
 		token, form := p.signIn(nil), form(p.sample("gitlab", "good"))
@@ -101,8 +116,15 @@ func TestAKillDuringBindsLosesNothing(t *testing.T) {
 		}
 		<-replied
 		p.kill()
-		p = start(t, data, port)
+		p = start(t, data, settings...)
 		p.wantBound("after the kill", "codeup", "gitlab")
+	}
+	for path, text := range files(t, data) {
+		for _, hidden := range p.secrets {
+			if strings.Contains(text, hidden.Reveal()) {
+				t.Errorf("a token is in the file %s", filepath.Base(path))
+			}
+		}
 	}
 	got := p.call(http.MethodDelete, bindings+"/gitlab?revoke=true", p.signIn(nil), nil)
 	if got.status != http.StatusOK || !strings.Contains(string(got.body), `"revoked":true`) {

@@ -199,6 +199,9 @@ func subscriptionProblems() []scenario {
 	return []scenario{
 		{problem.ReceiverMissing, "", one("PUT", "/subscription")},
 		{problem.SubscriptionUnknown, "", one("GET", "/subscription")},
+		{problem.WebhookUnknown, "", func(w *world, language string) reply {
+			return w.deliver("github", unknownID, "{}", map[string]string{"Accept-Language": language})
+		}},
 		{problem.DeliveryUnknown, "", func(w *world, language string) reply {
 			another, _, one := newSubscriptionWorld(w.t)
 			another.subscribe(one)

@@ -128,7 +128,7 @@ func TestD12_TheCallerWithTheFullestBucketIsForgotten(t *testing.T) {
 }
 
 func BenchmarkRateLimiter(b *testing.B) {
-	for _, known := range []int{10, 10_000} {
+	for _, known := range []int{10, 10_000, 100_000} {
 		b.Run(fmt.Sprint("a new caller, of ", known, " known"), func(b *testing.B) {
 			c := testkit.NewClock()
 			limit := auth.NewRateLimiter(30, c.Now)

@@ -12,7 +12,7 @@ type curve struct{ benchmark, parameter, unit, label string }
 
 // curves are those of the picture.
 var curves = []curve{
-	{"Growth", "bindings=", "start-ms", "start of a laptop, by bindings"},
+	{"Growth", "bindings=", "start-ms", "start of a laptop, by bindings and instances"},
 	{"Growth", "bindings=", "list-ms", "page of 100 bindings, by bindings"},
 	{"Growth", "bindings=", "data-MB", "data folder, by bindings"},
 	{"Growth", "bindings=", "rss-MB", "memory of a laptop, by bindings"},

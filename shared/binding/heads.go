@@ -181,8 +181,26 @@ func (s *Subscription) OlderHeads() []Head {
 	return list[:len(list)*3/4]
 }
 
+// maxAllHeads is how much of the room for heads those of all refs may take, in percent.
+const maxAllHeads = 25
+
+// NoteAllHeads notes the heads of all refs, as a sync leaves them, if these are so few that there is
+// room for those of many other refs. The row's own count more.
+func (s *Subscription) NoteAllHeads(all []Head) {
+	next := *s
+	next.Heads = slices.DeleteFunc(slices.Clone(all), func(h Head) bool {
+		_, known := s.KnownHead(h.Ref)
+		return known
+	})
+	next.Heads = append(next.Heads, s.Heads...)
+	if s.AllHeads = next.headsWithin(maxAllHeads); s.AllHeads {
+		s.Heads = next.Heads
+	}
+}
+
 // RemoveHeads removes heads that have not changed since.
 func (s *Subscription) RemoveHeads(moved []Head) {
+	s.AllHeads = false
 	s.Heads = slices.DeleteFunc(slices.Clone(s.Heads), func(h Head) bool {
 		return slices.Contains(moved, h)
 	})

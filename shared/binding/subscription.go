@@ -1,10 +1,13 @@
 package binding
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 
 	"bindery/shared/problem"
+	"bindery/shared/secret"
 	"bindery/shared/vault"
 )
 
@@ -74,6 +77,9 @@ type Subscription struct {
 	// Secret has the webhook's secret in its first generation. The row owns it until the sweep has
 	// deleted it and then the row.
 	Secret vault.SecretName `json:"secret"`
+	// SecretHash is the [HashSecret] of it, for the deliveries that have the secret itself as their
+	// token; "" if it isn't known.
+	SecretHash string `json:"secretHash,omitempty"`
 	// HookID is the platform's id of the webhook; "" while it is not known.
 	HookID string `json:"hookId,omitempty"`
 	// WebhookGone says that the webhook of an ending subscription was removed.
@@ -84,6 +90,8 @@ type Subscription struct {
 	// IdentityID is the platform's user with whose token the webhook was last seen. Another one
 	// means that the binding was bound again, and deliveries are refused until a sync.
 	IdentityID string `json:"identityId,omitempty"`
+	// Asked is the token with which the platform was last asked.
+	Asked AskedToken `json:"asked,omitzero"`
 
 	Health  SubscriptionHealth `json:"health"`
 	Problem *problem.Problem   `json:"problem,omitempty"`
@@ -117,6 +125,8 @@ type Subscription struct {
 	// states of [MaxMergeStates] merge requests. The heads of all refs are in a row of their own: see
 	// [Heads].
 	Heads []Head `json:"heads,omitempty"`
+	// AllHeads says that Heads has those of all watched refs: the last sync has found few.
+	AllHeads bool `json:"allHeads,omitempty"`
 	// Lease is until when one invocation forwards the events of this subscription; zero: none does.
 	Lease time.Time `json:"lease,omitzero"`
 
@@ -125,6 +135,20 @@ type Subscription struct {
 	// Attributes are the row's attributes that this version does not know, in the store's own type.
 	Attributes any `json:"-"`
 	unknown    unknownFields
+}
+
+// AskedToken is a token of a subscription's binding. It is a hint and owns no secret: the token may
+// have been refreshed since. It is used only while its user is the subscription's.
+type AskedToken struct {
+	Token      Token  `json:"token"`
+	IdentityID string `json:"identityId"`
+}
+
+// HashSecret returns the SHA-256 of a webhook's secret in hex. A row may hold it: 256 random bits
+// can't be found by their hash.
+func HashSecret(value secret.Text) string {
+	sum := sha256.Sum256([]byte(value.Reveal()))
+	return hex.EncodeToString(sum[:])
 }
 
 // RefusedMerge is a merge request that the token or its user may not read.

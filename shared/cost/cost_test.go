@@ -20,7 +20,7 @@ func TestAMonthIsTheSumOfItsCountedCalls(t *testing.T) {
 		{aws(awsPrices), "table: writes", 1_000_000, 150 + 0.0576},
 		{aws(awsPrices), "table: storage", 1_000_000, 0.5},
 		{aws(awsPrices), "requests to the API and the functions", 1_000_000, 74.4 + 0.009216},
-		{aws(awsPrices), "time of the functions", 1_000_000, 69.825},
+		{aws(awsPrices), "time of the functions", 1_000_000, 70.00035},
 		{aws(awsPrices), "logs", 1_000_000, 46},
 		{aws(awsPrices), "alarms and metrics", 1_000_000, 14.1},
 		{awsSealed(awsPrices), "key", 1_000_000, 1},

@@ -22,7 +22,8 @@ func write(w io.Writer) {
 
 Printed by `+"`go run ./shared/cost >docs/cost.md`"+`. Prices are in US dollars, and **were not
 compared with a bill**: put your own into [prices.go](../shared/cost/prices.go). A NAT gateway,
-traffic, backups and free allowances are not included.
+traffic, backups and free allowances are not included, nor are the versions of a key that KMS of AWS
+rotates itself, at $1 a month each.
 
 A binding is checked once a day, and %d credentials a month are read of it. The calls that a check
 and a credential make are counted by tests:
@@ -33,9 +34,9 @@ call to the table and one to the vault). The check runs each quarter of an hour 
 subscriptions each minute; each reads the parts of its index and makes two writes for its lease
 ([overlap_test.go](../shared/api/overlap_test.go)). How long a function runs (%v s a credential,
 %v s a check), the length of a log line (%d bytes), of a row with its index entries (%d bytes) and
-of a sealed token (%d bytes) are assumed. Refreshes are not counted. With the envelope vault (design.md, "The
-envelope vault") each of those calls to the vault is one to the table of sealed tokens, and at most
-one to the key service.
+of a sealed token (%d bytes) are assumed. Refreshes are not counted. With the envelope vault
+(design.md, "The envelope vault") each of those calls to the vault is one to the table of sealed
+tokens, and at most one to the key service.
 `, credentials, credentialTime, checkTime, lineLength, rowLength, sealedLength)
 	for _, c := range bills() {
 		c.write(w)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -51,14 +50,14 @@ type awsCloud struct {
 
 	rights map[string][]right
 
-	mu           sync.Mutex // guards what follows
-	refused      []string
-	used         map[string]map[right]bool // by function
-	storedTokens map[string]bool           // every token that the vault ever stored
-	links        map[string]*link          // what tests can cut, by session token and service
+	mu      sync.Mutex // guards what follows
+	refused []string
+	used    map[string]map[right]bool // by function
+	links   map[string]*link          // what tests can cut, by session token and service
 }
 
-func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
+// startCloud starts the services. What they issue is noted.
+func startCloud(t *testing.T, rights map[string][]right, issued *issuedSecrets) *awsCloud {
 	t.Helper()
 	target, err := url.Parse(dynamotest.Start(t))
 	if err != nil {
@@ -66,7 +65,7 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 	}
 	c := &awsCloud{
 		secrets: smtest.New(smtest.Options{}), keys: awskmstest.New(wrappingKey), rights: rights,
-		used: map[string]map[right]bool{}, storedTokens: map[string]bool{}, links: map[string]*link{},
+		used: map[string]map[right]bool{}, links: map[string]*link{},
 	}
 	rows := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -94,10 +93,9 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 		store := http.Handler(rows)
 		switch service {
 		case vaultService:
-			c.keep(body)
 			store = c.secrets
 		case keyService:
-			store = c.keys
+			store = issued.note(c.keys)
 		}
 		if l := c.link(r.Header.Get("X-Amz-Security-Token"), service); l != nil {
 			l.forward(w, r, store)
@@ -108,30 +106,6 @@ func startCloud(t *testing.T, rights map[string][]right) *awsCloud {
 	t.Cleanup(server.Close)
 	c.url = server.URL
 	return c
-}
-
-// keep remembers the tokens in a value that is written to the vault, so that the logs can be
-// searched for them.
-func (c *awsCloud) keep(body []byte) {
-	var in struct{ SecretBinary []byte }
-	var fields map[string]string
-	if json.Unmarshal(body, &in) != nil || json.Unmarshal(in.SecretBinary, &fields) != nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, name := range []string{"access_token", "refresh_token"} {
-		if fields[name] != "" {
-			c.storedTokens[fields[name]] = true
-		}
-	}
-}
-
-// tokens returns every token that the vault ever stored.
-func (c *awsCloud) tokens() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.storedTokens))
 }
 
 func (c *awsCloud) secretNames() []string { return c.secrets.Names() }

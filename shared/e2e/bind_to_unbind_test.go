@@ -49,7 +49,8 @@ func (d *deployment) bindToUnbind() {
 	d.runSchedule("with nothing due")
 	d.makeAllDue()
 	d.expire("bitbucket")
-	_, err := d.table.SaveRunLease(d.t.Context(), binding.RunLease{Schedule: "check", Holder: "killed"})
+	killed := binding.RunLease{Schedule: "check", Holder: "killed"} // it has expired
+	_, err := d.table.SaveRunLease(d.t.Context(), killed)
 	d.mustSucceed(err)
 	d.runSchedule("with everything due, and an expired token")
 	d.wantStatus("after the check", "bound", "bound", "bound", "bound", "bound")
@@ -85,6 +86,9 @@ func (d *deployment) bindToUnbind() {
 	}
 	d.wantReplyBeforeTimeout()
 	d.wantNoUnusedRight()
+	if issued := len(d.issued.list()); issued < 10 {
+		d.t.Errorf("only %d tokens are searched for in the logs", issued)
+	}
 }
 
 // wantServing expects what works without a bearer to work, and the rest to refuse.

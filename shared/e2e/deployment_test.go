@@ -40,12 +40,10 @@ type host interface {
 	// scheduleEvent returns the event with which a schedule of the cloud, "Schedule" or
 	// "Subscriptions", invokes expirycheck.
 	scheduleEvent(schedule string) []byte
-	// secretNames returns the names of all secrets in the vault, and tokens every token that the
-	// vault ever stored.
+	// secretNames returns the names of all secrets in the vault.
 	secretNames() []string
 	// ageSecrets makes every secret in the vault older.
 	ageSecrets(by time.Duration)
-	tokens() []string
 	// deniedCalls returns the calls that a role didn't allow, and unusedRights the rights that no
 	// call used.
 	deniedCalls() []string
@@ -98,6 +96,7 @@ type deployment struct {
 	client       *http.Client     // resolves origin to front
 	sandbox      *sandbox.Sandbox
 	sandboxURL   string
+	issued       *issuedSecrets
 	table        ledger.Table // with an operator's rights
 	key          *ecdsa.PrivateKey
 	issuer       *httptest.Server
@@ -120,7 +119,7 @@ func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{
 		t: t, processes: map[string]*triggertest.Process{}, instance: "cri/1", platformUser: "alice",
-		started: &startedProcesses{}, retired: &sync.Map{},
+		started: &startedProcesses{}, retired: &sync.Map{}, issued: &issuedSecrets{},
 	}
 	d.startIssuer()
 	d.startSandbox()
@@ -200,7 +199,7 @@ func (d *deployment) startSandbox() {
 	d.sandbox = sandbox.New(sandbox.Options{
 		Now: time.Now, Random: rand.Reader, Transport: throughFront{d},
 	})
-	server := httptest.NewServer(d.sandbox)
+	server := httptest.NewServer(d.issued.note(d.sandbox))
 	d.t.Cleanup(func() { d.sandbox.Close(); server.Close() })
 	d.sandboxURL = server.URL
 }
@@ -337,7 +336,7 @@ func (d *deployment) canaries() []string {
 			words = append(words, s.Reveal())
 		}
 	}
-	return append(words, d.tokens()...)
+	return append(words, d.issued.list()...)
 }
 
 // wantNoSecretInLogs reports an error for each canary in a log, and for each call that a role

@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"bindery/shared/alibabacloud/acs3test"
+	"bindery/shared/config"
 	"bindery/shared/instance/acrtest"
 	"bindery/shared/table/tablestore/otstest"
 	"bindery/shared/trigger/triggertest"
@@ -35,22 +36,21 @@ type fcCloud struct {
 	registry *acrtest.Service
 	rights   map[string]map[string]string // by function and resource
 
-	mu           sync.Mutex // guards what follows
-	onEachCall   func(who string, needs []right)
-	refused      []string
-	used         map[string]bool // "function action on"
-	storedTokens map[string]bool // every token that the vault ever stored
+	mu         sync.Mutex // guards what follows
+	onEachCall func(who string, needs []right)
+	refused    []string
+	used       map[string]bool // "function action on"
 }
 
-// startFCCloud starts the services and puts their addresses into settings. invoke returns the
-// process of a function that another one invokes.
+// startFCCloud starts the services and puts their addresses into settings. What they issue is
+// noted. invoke returns the process of a function that another one invokes.
 func startFCCloud(
-	t *testing.T, settings map[string]string, folders []string,
+	t *testing.T, settings map[string]string, folders []string, issued *issuedSecrets,
 	invoke func(folder string) *triggertest.Process,
 ) *fcCloud {
 	t.Helper()
 	c := &fcCloud{
-		settings: settings, used: map[string]bool{}, storedTokens: map[string]bool{},
+		settings: settings, used: map[string]bool{},
 		vault: kmstest.New(kmstest.Options{
 			Instance: settings["BINDERY_KMS_INSTANCE"], EncryptionKey: settings["BINDERY_KMS_KEY"],
 		}),
@@ -59,6 +59,9 @@ func startFCCloud(
 	}
 	for _, folder := range folders {
 		c.rights[folder] = roleRights(t, folder)
+		if settings["BINDERY_VAULT"] == config.EnvelopeVault {
+			sealRights(t, folder, c.rights[folder])
+		}
 		if readsCatalogue(folder) {
 			maps.Copy(c.rights[folder], roleRights(t, "acr"))
 		}
@@ -66,9 +69,10 @@ func startFCCloud(
 	rows := otstest.New(otstest.Options{Instance: settings["BINDERY_TABLESTORE_INSTANCE"]})
 	rows.Know(c.known)
 	c.vault.Know(c.known)
+	c.vault.AddKey(settings["BINDERY_WRAPPING_KEYS"])
 	c.registry.Know(c.known)
 	c.serve(t, "BINDERY_TABLESTORE_URL", rows, c.ofTablestore)
-	c.serve(t, "BINDERY_KMS_URL", c.vault, c.ofKMS)
+	c.serve(t, "BINDERY_KMS_URL", issued.note(c.vault), c.ofKMS)
 	c.serve(t, "BINDERY_ACR_URL", c.registry, func(r *http.Request, _ []byte) []right {
 		return []right{{r.Header.Get("X-Acs-Action"), "registry"}}
 	})
@@ -112,9 +116,16 @@ func (c *fcCloud) serve(
 			http.Error(w, `{"Code":"NoPermission"}`, http.StatusForbidden)
 			return
 		}
+		is := func(on string) bool {
+			return slices.ContainsFunc(needed, func(r right) bool { return r.on == on })
+		}
 		switch variable {
-		case "BINDERY_TABLESTORE_URL", "BINDERY_KMS_URL":
-			c.count(who, variable == "BINDERY_TABLESTORE_URL")
+		case "BINDERY_TABLESTORE_URL":
+			c.count(who, !is("sealed"))
+		case "BINDERY_KMS_URL":
+			if !is("wrapping") { // which is called for a data key that isn't in memory
+				c.count(who, false)
+			}
 		}
 		service.ServeHTTP(w, r)
 	}))
@@ -157,21 +168,20 @@ func (c *fcCloud) ofTablestore(r *http.Request, body []byte) (needed []right) {
 	for _, name := range otstest.Named(operation, body) {
 		on := map[string]string{
 			c.settings["BINDERY_TABLE"]: "table", c.settings["BINDERY_TABLE"] + "_due": "due",
+			c.settings["BINDERY_VAULT_TABLE"]: "sealed",
 		}[name]
 		needed = append(needed, right{operation, on})
 	}
 	return needed
 }
 
-// ofKMS returns the rights that a request to KMS needs, and remembers the tokens in values that
-// are written, so that the logs can be searched for them. Sealing and opening a secret uses the
+// ofKMS returns the rights that a request to KMS needs. Sealing and opening a secret uses the
 // caller's right to the key.
 func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil
 	}
-	c.keep(form.Get("SecretData"))
 	on := "?"
 	switch name := form.Get("SecretName"); {
 	case strings.HasPrefix(name, c.settings["BINDERY_SECRET_PREFIX"]):
@@ -180,8 +190,14 @@ func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 		on = "apps"
 	}
 	action := r.Header.Get("X-Acs-Action")
-	if action == "ListSecrets" {
+	switch wrapped, _ := base64.StdEncoding.DecodeString(form.Get("CiphertextBlob")); action {
+	case "ListSecrets":
 		on = "secrets"
+	case "GenerateDataKey", "Decrypt":
+		key, _, _ := strings.Cut(string(wrapped), ":") // as the fake writes it
+		if form.Get("KeyId")+key == c.settings["BINDERY_WRAPPING_KEYS"] {
+			on = "wrapping"
+		}
 	}
 	needed := []right{{action, on}}
 	switch action {
@@ -193,20 +209,6 @@ func (c *fcCloud) ofKMS(r *http.Request, body []byte) []right {
 		needed = append(needed, right{"Decrypt", "key"})
 	}
 	return needed
-}
-
-func (c *fcCloud) keep(value string) {
-	var fields map[string]string
-	if json.Unmarshal([]byte(value), &fields) != nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, name := range []string{"access_token", "refresh_token"} {
-		if fields[name] != "" {
-			c.storedTokens[fields[name]] = true
-		}
-	}
 }
 
 var invocationPath = regexp.MustCompile(`^/2023-03-30/functions/bindery-(\w+)/invocations$`)
@@ -242,12 +244,6 @@ func (c *fcCloud) secretNames() []string { return c.vault.Names() }
 
 func (c *fcCloud) ageSecrets(by time.Duration) { c.vault.Age(by) }
 
-func (c *fcCloud) tokens() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.storedTokens))
-}
-
 func (c *fcCloud) deniedCalls() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,9 +257,13 @@ func (c *fcCloud) unusedRights() (all []string) {
 		for on, actions := range rights {
 			for action := range strings.FieldsSeq(actions) {
 				use := folder + " " + action + " " + on
+				name := use
+				if on == "key" && c.settings["BINDERY_VAULT"] == config.EnvelopeVault {
+					name += " of the apps"
+				}
 				// Function Compute itself writes the log.
-				if on != "log" && !c.used[use] && fcUnusedRights[use] == "" {
-					all = append(all, use)
+				if on != "log" && !c.used[use] && fcUnusedRights[name] == "" {
+					all = append(all, name)
 				}
 			}
 		}
@@ -273,24 +273,31 @@ func (c *fcCloud) unusedRights() (all []string) {
 
 // fcUnusedRights are the rights that bindToUnbind doesn't use, and what needs them.
 var fcUnusedRights = map[string]string{
-	"tokenbind GetRange table":            "finding who holds a token before revoking it",
-	"tokenbind DeleteRow table":           "deleting an outdated entry of the identity index",
-	"oauthcallback DeleteRow table":       "the same",
-	"oauthcallback GetSecretValue tokens": "reading whether a secret was stored",
-	"unbind DeleteRow table":              "the same",
-	"unbind BatchWriteRow table":          "draining a record that has eight events",
-	"credential BatchWriteRow table":      "the same",
-	"repository BatchWriteRow table":      "the same",
-	"oauthconfirm BatchWriteRow table":    "the same",
-	"subscription PutSecretValue tokens":  "refreshing a token",
-	"delivery PutSecretValue tokens":      "the same",
-	"delivery GenerateDataKey key":        "the same",
-	"subscription GetSecretValue apps":    "the same",
-	"delivery GetSecretValue apps":        "the same",
-	"subscription BatchWriteRow table":    "replaying in a row that many ended events are in",
-	"delivery BatchWriteRow table":        "storing in such a row",
-	"unbind PutSecretValue tokens":        "refreshing a token to remove webhooks with",
-	"unbind GenerateDataKey key":          "the same",
-	"expirycheck CreateSecret tokens":     "making a webhook after a crash",
-	"expirycheck CreateSecret secrets":    "the same",
+	"tokenbind GetRange table":             "finding who holds a token before revoking it",
+	"tokenbind DeleteRow table":            "deleting an outdated entry of the identity index",
+	"oauthcallback DeleteRow table":        "the same",
+	"oauthcallback GetSecretValue tokens":  "reading whether a secret was stored",
+	"unbind DeleteRow table":               "the same",
+	"unbind BatchWriteRow table":           "draining a record that has eight events",
+	"credential BatchWriteRow table":       "the same",
+	"repository BatchWriteRow table":       "the same",
+	"oauthconfirm BatchWriteRow table":     "the same",
+	"subscription PutSecretValue tokens":   "refreshing a token",
+	"delivery PutSecretValue tokens":       "the same",
+	"delivery GenerateDataKey key":         "the same",
+	"subscription GetSecretValue apps":     "the same",
+	"delivery GetSecretValue apps":         "the same",
+	"subscription BatchWriteRow table":     "replaying in a row that many ended events are in",
+	"delivery BatchWriteRow table":         "storing in such a row",
+	"unbind PutSecretValue tokens":         "refreshing a token to remove webhooks with",
+	"unbind GenerateDataKey key":           "the same",
+	"expirycheck CreateSecret tokens":      "making a webhook after a crash",
+	"expirycheck CreateSecret secrets":     "the same",
+	"tokenbind Decrypt wrapping":           "reading what another process has sealed",
+	"unbind PutRow sealed":                 "refreshing a token",
+	"unbind GenerateDataKey wrapping":      "the same",
+	"delivery PutRow sealed":               "the same",
+	"delivery GenerateDataKey wrapping":    "the same",
+	"delivery Decrypt key of the apps":     "the same",
+	"subscription Decrypt key of the apps": "the same",
 }

@@ -35,6 +35,7 @@ type onFC struct {
 	routes    []fcRoute
 	functions map[string]object // properties in s.yaml, by folder
 	binaries  string
+	sealed    sealedRows
 }
 
 // startFC starts a deployment on Function Compute. more are names and values of settings.
@@ -51,9 +52,8 @@ func startFC(t *testing.T, more ...string) *deployment {
 	for _, variable := range platformVariables() {
 		settings[variable] = d.sandboxURL
 	}
-	c := startFCCloud(t, settings, functionFolders(t), func(folder string) *triggertest.Process {
-		return d.processes[folder]
-	})
+	c := startFCCloud(t, settings, functionFolders(t), d.issued,
+		func(folder string) *triggertest.Process { return d.processes[folder] })
 	document := readServerless(t, document(t, "s.yaml"), settings)
 	on := &onFC{
 		fcCloud: c, w: d, routes: fcRoutes(t, document), functions: fcFunctions(t, document),
@@ -119,7 +119,21 @@ func (on *onFC) openStores() {
 		t.Fatal(err)
 	}
 	on.w.table = tablestore.New(client, on.settings["BINDERY_TABLE"])
+	if sealed := on.settings["BINDERY_VAULT_TABLE"]; on.settings["BINDERY_VAULT"] != "" {
+		on.w.mustSucceed(tablestore.Create(t.Context(), client, sealed))
+		on.sealed.Driver = tablestore.NewDriver(client, sealed)
+	}
 	on.vault.Set(on.settings["BINDERY_OAUTH_APPS"], "v1", "text", string(on.w.apps()))
+}
+
+// secretNames returns the names in the secrets manager, and of the sealed secrets.
+func (on *onFC) secretNames() []string {
+	return append(on.fcCloud.secretNames(), on.sealed.names(on.w.t)...)
+}
+
+func (on *onFC) ageSecrets(by time.Duration) {
+	on.fcCloud.ageSecrets(by)
+	on.sealed.age(on.w.t, by)
 }
 
 func (on *onFC) options(folder string) triggertest.Options {

@@ -194,6 +194,23 @@ func sealedPolicies(t *testing.T, function string) (all []string) {
 	return all
 }
 
+// sealRights changes the rights of a function's role to those that it needs with the envelope
+// vault: of the secrets only the OAuth apps.
+func sealRights(t *testing.T, function string, rights map[string]string) {
+	t.Helper()
+	for _, policy := range sealedPolicies(t, function) {
+		for on, actions := range roleRights(t, policy) {
+			rights[on] += " " + actions
+		}
+	}
+	for _, on := range []string{"tokens", "secrets", "key"} {
+		delete(rights, on)
+	}
+	if rights["apps"] != "" {
+		rights["key"] = "Decrypt"
+	}
+}
+
 func TestD6_OnFunctionComputeTheEnvelopeVaultsPoliciesAllowOneKindOfCall(t *testing.T) {
 	for name, want := range map[string]map[string]string{
 		"sealed-get":    {"sealed": "GetRow", "wrapping": "Decrypt"},

@@ -16,7 +16,6 @@ import (
 
 	"bindery/shared/awscloud"
 	"bindery/shared/table/dynamo"
-	"bindery/shared/table/engine"
 	"bindery/shared/trigger/triggertest"
 )
 
@@ -43,8 +42,8 @@ type onLambda struct {
 	document object
 	routes   map[string]string
 	binaries string
-	more     []string      // names and values of variables
-	sealed   engine.Driver // the envelope vault's rows, nil for the native vault
+	more     []string // names and values of variables
+	sealed   sealedRows
 }
 
 // startLambda starts a deployment on Lambda. more are names and values of variables.
@@ -57,7 +56,7 @@ func startLambda(t *testing.T, more ...string) *deployment {
 		rights[f.folder] = rightsOf(t, document, f, vaultOf(more))
 		folders = append(folders, f.folder)
 	}
-	d.aws = startCloud(t, rights)
+	d.aws = startCloud(t, rights, d.issued)
 	on := &onLambda{
 		awsCloud: d.aws, w: d, document: document, routes: routesOf(t, document),
 		binaries: built.functions(t, forAWS), more: more,
@@ -106,7 +105,7 @@ func (on *onLambda) openStores() {
 	on.w.table = dynamo.New(client, tableName)
 	if vaultOf(on.more) == envelopeVault {
 		on.w.mustSucceed(dynamo.Create(on.w.t.Context(), client, sealedTableName))
-		on.sealed = dynamo.NewDriver(client, sealedTableName)
+		on.sealed.Driver = dynamo.NewDriver(client, sealedTableName)
 	}
 	vault, err := awscloud.Config(awscloud.SecretsManager, lookup)
 	if err != nil {
@@ -172,6 +171,16 @@ func (on *onLambda) options(folder string) triggertest.Options {
 		On: triggertest.Lambda(), Binary: filepath.Join(on.binaries, folder),
 		Env: environ(on.environment(folder)), Timeout: functionTimeout,
 	}
+}
+
+// secretNames returns the names in Secrets Manager, and of the sealed secrets.
+func (on *onLambda) secretNames() []string {
+	return append(on.awsCloud.secretNames(), on.sealed.names(on.w.t)...)
+}
+
+func (on *onLambda) ageSecrets(by time.Duration) {
+	on.awsCloud.ageSecrets(by)
+	on.sealed.age(on.w.t, by)
 }
 
 // scheduleEvent returns the input that template.yaml gives the schedule.

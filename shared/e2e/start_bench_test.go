@@ -106,9 +106,12 @@ func medians(one, other func() time.Duration) (ofOne, ofOther time.Duration) {
 			ones, others = append(ones, a), append(others, b)
 		}
 	}
-	slices.Sort(ones)
-	slices.Sort(others)
-	return ones[starts/2], others[starts/2]
+	return median(ones), median(others)
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 func (h startTarget) coldStart(b *testing.B, binary string) time.Duration {

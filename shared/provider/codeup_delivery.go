@@ -2,6 +2,7 @@ package provider
 
 import (
 	"cmp"
+	"net/http"
 
 	"bindery/shared/secret"
 )
@@ -34,10 +35,15 @@ var codeupKinds = map[string]loose{
 	"Push Hook": "push", "Tag Push Hook": "tag_push", "Merge Request Hook": "merge_request",
 }
 
+// SentToken implements [WebhookTokenPlatform].
+func (p *codeupWebhooks) SentToken(header http.Header) (token secret.Text, sent bool) {
+	return secret.New(header.Get("X-Codeup-Token")), true
+}
+
 // Delivery implements [WebhookPlatform]. The token doesn't cover the body, so a delivery is never
 // confirmed.
 func (p *codeupWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
-	if !in.Secret.Equal(secret.New(in.Header.Get("X-Codeup-Token"))) {
+	if token, _ := p.SentToken(in.Header); !in.Secret.Equal(token) {
 		return Delivery{}, ErrNotAuthentic
 	}
 	var d codeupDelivery

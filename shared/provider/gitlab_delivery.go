@@ -2,6 +2,7 @@ package provider
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -92,11 +93,25 @@ func (g *gitLabWebhooks) Delivery(in DeliveryRequest) (Delivery, error) {
 // gitLabAuthentic reports whether a delivery is GitLab's, and whether its body is signed. A
 // signature that is there has to be right: the token doesn't make up for a wrong one.
 func gitLabAuthentic(in DeliveryRequest) (signed, ok bool) {
-	if in.Signed || len(in.Header.Values(webhooks.HeaderWebhookSignature)) > 0 {
+	token, sent := gitLabSentToken(in.Header)
+	if in.Signed || !sent {
 		ok = gitLabSignature(in)
 		return ok, ok
 	}
-	return false, in.Secret.Equal(secret.New(in.Header.Get("X-Gitlab-Token")))
+	return false, in.Secret.Equal(token)
+}
+
+// gitLabSentToken returns the token of a delivery that has no signature.
+func gitLabSentToken(header http.Header) (token secret.Text, sent bool) {
+	if len(header.Values(webhooks.HeaderWebhookSignature)) > 0 {
+		return token, false
+	}
+	return secret.New(header.Get("X-Gitlab-Token")), true
+}
+
+// SentToken implements [WebhookTokenPlatform].
+func (g *gitLabWebhooks) SentToken(header http.Header) (token secret.Text, sent bool) {
+	return gitLabSentToken(header)
 }
 
 // gitLabSignature reports whether the signature is right and recent by in.Now; the library's own

@@ -241,6 +241,14 @@ type MergeRequest struct {
 	Action string
 }
 
+// WebhookTokenPlatform is a [WebhookPlatform] some of whose deliveries are authentic by a token, which is
+// the webhook's secret itself.
+type WebhookTokenPlatform interface {
+	// SentToken returns the token of a delivery with these headers. sent is false if another header
+	// has to make it authentic.
+	SentToken(header http.Header) (token secret.Text, sent bool)
+}
+
 // MergePlatform is a [WebhookPlatform] that can be asked about a merge request, for the deliveries
 // that no signature covers, and for Bitbucket's, which have short hashes.
 type MergePlatform interface {

@@ -76,8 +76,9 @@ func (s *Service) Credential(ctx context.Context, in Request) (Credential, error
 	}, nil
 }
 
-// handOut returns a binding's token for a build. A row that has not changed since the process handed
-// out its token is not decoded, unless what depends on the time or on the request must be looked at.
+// handOut returns a binding's token for a build. A row that has not changed since the process
+// handed out its token is not decoded, unless the token is too old for the request, or the request
+// names a repository.
 func (s *Service) handOut(
 	ctx context.Context, key binding.Key, in Request,
 ) (cachedToken, error) {
@@ -115,6 +116,14 @@ func (s *Service) Token(
 		return binding.Record{}, provider.Credential{}, err
 	}
 	return s.freshToken(ctx, rec, minLife)
+}
+
+// Named returns a token that another row than the binding's names, as [Service.Token] does. It may
+// have been refreshed or revoked since. It makes one call to the vault, or none.
+func (s *Service) Named(
+	ctx context.Context, key binding.Key, t binding.Token,
+) (provider.Credential, error) {
+	return s.CachedCredential(ctx, binding.Record{Key: key, Token: t})
 }
 
 // freshToken reads the token of a binding whose record was just read, refreshed if necessary. It

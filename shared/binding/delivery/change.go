@@ -130,12 +130,16 @@ func mergeOf(m *provider.MergeRequest) *binding.Merge {
 	return &binding.Merge{Number: m.Number, Title: m.Title, Source: m.Source, URL: m.URL}
 }
 
-// syncedHead returns the head of a ref that the last sync has left, "" if it found no such ref.
-// known is false if there was no sync, or if it leaves refs of this kind out.
+// syncedHead returns the head that the last sync has left of a ref which the row has no head of, ""
+// if it found no such ref. known is false if there was no sync, or if it leaves refs of this kind
+// out.
 func (s *Service) syncedHead(
-	ctx context.Context, id, ref string,
+	ctx context.Context, row binding.Subscription, ref string,
 ) (commit string, known bool, err error) {
-	heads, err := s.ledger.Table.SubscriptionHeads(ctx, id)
+	if row.AllHeads {
+		return "", true, nil
+	}
+	heads, err := s.ledger.Table.SubscriptionHeads(ctx, row.ID)
 	switch {
 	case errors.Is(err, table.ErrNotFound):
 		return "", false, nil

@@ -30,8 +30,10 @@ type questions struct {
 	hooks   provider.WebhookPlatform
 	sub     binding.Subscription
 
-	asked  int
-	missed bool // a ref has moved on, and the subscription doesn't know to where
+	credential *provider.Credential // for the next question
+	named      binding.AskedToken   // the one that the row is to name; zero if it does
+	asked      int
+	missed     bool // a ref has moved on, and the subscription doesn't know to where
 	// forbidden is the merge request that the platform refuses to tell of; told says that it told of
 	// one.
 	forbidden *binding.RefusedMerge
@@ -44,16 +46,18 @@ func newQuestions(
 	return &questions{service: s, hooks: hooks, sub: sub}
 }
 
-// ask asks the platform with the binding's token. A token that the process remembers and that the
-// platform refuses is asked for again: it may have been refreshed, or bound anew. A binding that
-// another user has bound since the last sync is [problem.SubscriptionUnknown].
+// ask asks the platform with the binding's token, without a look at the binding if the row names
+// the token. One that the platform refuses is asked for again: it may have been refreshed, or bound
+// anew. A binding that another user has bound since the last sync is [problem.SubscriptionUnknown].
 func (q *questions) ask(ctx context.Context, do func(provider.Credential) error) error {
 	if q.asked++; q.asked > maxQuestions {
 		return problem.New(problem.TooManyCalls)
 	}
-	memory, now := &q.service.memory, q.service.ledger.Now()
-	if cred, ok := memory.rememberedToken(q.sub.ID, q.sub.IdentityID, now); ok {
-		err := do(cred)
+	if q.credential == nil {
+		q.useNamed(ctx)
+	}
+	if q.credential != nil {
+		err := do(*q.credential)
 		if err == nil || problem.Is(err, problem.RefUnknown) || problem.Of(err).Status() >= 500 {
 			return err
 		}
@@ -65,8 +69,24 @@ func (q *questions) ask(ctx context.Context, do func(provider.Credential) error)
 	case q.sub.IdentityID != "" && rec.Identity.ID != q.sub.IdentityID:
 		return problem.New(problem.SubscriptionUnknown)
 	}
-	memory.keepToken(q.sub.ID, rec.Identity.ID, cred, now)
+	q.credential = &cred
+	q.named = binding.AskedToken{Token: rec.Token, IdentityID: rec.Identity.ID}
 	return do(cred)
+}
+
+// useNamed takes the token that the row names, if it is one of the user with whose token the
+// webhook was last seen: a subscription ends or is held before its binding ends or changes.
+func (q *questions) useNamed(ctx context.Context) {
+	token, user := q.sub.Asked.Token, q.sub.Asked.IdentityID
+	soon := q.service.ledger.Now().Add(tokenLife)
+	if user == "" || user != q.sub.IdentityID ||
+		!token.ExpiresAt.IsZero() && token.ExpiresAt.Before(soon) {
+		return
+	}
+	cred, err := q.service.credentials.Named(ctx, q.sub.Binding, token)
+	if err == nil { // the binding says what is wrong with another
+		q.credential = &cred
+	}
 }
 
 // head returns the head of a ref; its hash is "" if there is no such ref.
@@ -114,7 +134,7 @@ func (q *questions) complete(
 	known, ok := row.KnownHead(e.Ref)
 	if !ok && len(row.Seen) == binding.MaxSeen { // an event of this delivery may be forgotten
 		var err error
-		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
+		if known, ok, err = q.service.syncedHead(ctx, row, e.Ref); err != nil {
 			return err
 		}
 	}
@@ -178,7 +198,7 @@ func (q *questions) confirmRef(
 	}
 	known, ok := row.KnownHead(e.Ref)
 	if !ok && (now.Hash != "" || deletion) {
-		if known, ok, err = q.service.syncedHead(ctx, q.sub.ID, e.Ref); err != nil {
+		if known, ok, err = q.service.syncedHead(ctx, row, e.Ref); err != nil {
 			return false, err
 		}
 	}

@@ -100,6 +100,10 @@ func (f *forge) MergeRequest(
 	return change, nil
 }
 
+func (f *forge) SentToken(header http.Header) (token secret.Text, sent bool) {
+	return secret.New(header.Get("X-Token")), header.Get("X-Signature") == ""
+}
+
 func (f *forge) Delivery(in provider.DeliveryRequest) (d provider.Delivery, err error) {
 	f.mu.Lock()
 	f.verified = append(f.verified, in.Secret)
@@ -110,7 +114,7 @@ func (f *forge) Delivery(in provider.DeliveryRequest) (d provider.Delivery, err 
 		if !hmac.Equal([]byte(signature), []byte(sign(in.Secret, in.Body))) {
 			return provider.Delivery{}, provider.ErrNotAuthentic
 		}
-	} else if !in.Secret.Equal(secret.New(in.Header.Get("X-Token"))) {
+	} else if token, _ := f.SentToken(in.Header); !in.Secret.Equal(token) {
 		return provider.Delivery{}, provider.ErrNotAuthentic
 	}
 	confirmed := d.Confirmed

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"bindery/shared/provider"
 	"bindery/shared/secret"
 	"bindery/shared/vault"
 )
@@ -17,9 +16,8 @@ const (
 	maxPerMinute = 120
 )
 
-// memory is what a process remembers of subscriptions: the secrets of their webhooks, how many
-// deliveries came in the last minute, and the tokens with which their platforms were asked lately.
-// A secret is used only while the row names it, a token only while the row names its user.
+// memory is what a process remembers of subscriptions: the secrets of their webhooks, each used only
+// while the row names it, and how many deliveries came in the last minute.
 type memory struct {
 	mu   sync.Mutex
 	subs map[string]*remembered
@@ -30,40 +28,6 @@ type remembered struct {
 	secret secret.Text
 	began  time.Time // of the minute
 	count  int
-
-	token provider.Credential
-	user  string    // the platform's id of the token's user
-	until time.Time // when the token is asked for again
-}
-
-// rememberToken is for how long a platform is asked with a token without a look at its binding. The
-// binding may end or change meanwhile; its subscriptions are ended or held before.
-const rememberToken = 5 * time.Minute
-
-// keepToken remembers the token of a user that asks about a subscription's repository. None with
-// the zero credential.
-func (m *memory) keepToken(id, user string, token provider.Credential, now time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.subs[id]; r != nil {
-		r.token, r.user, r.until = token, user, now.Add(rememberToken)
-		if ends := token.ExpiresAt.Add(-tokenLife); !token.ExpiresAt.IsZero() && ends.Before(r.until) {
-			r.until = ends
-		}
-	}
-}
-
-// rememberedToken returns the token of a user, and whether there is one.
-func (m *memory) rememberedToken(
-	id, user string, now time.Time,
-) (token provider.Credential, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.subs[id]
-	if r == nil || user == "" || r.user != user || !now.Before(r.until) {
-		return token, false
-	}
-	return r.token, true
 }
 
 // secret returns a subscription's secret if it has this name.

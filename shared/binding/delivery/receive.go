@@ -44,9 +44,11 @@ const (
 // room if it is of a merge request.
 //
 // It costs three calls to the table and one to the vault, none if the process has the webhook's
-// secret. A delivery that the platform must be asked about costs what [credential.Service.Token]
-// does more, one that may be old a read of the last sync's heads, and a row that many ended events
-// are in is first written to the log.
+// secret. A delivery that the platform must be asked about needs a token: that is no call to the
+// vault if the process has it, and one more to the table if the row doesn't name it. In its place
+// the secret costs none if the delivery has it itself. One that may be old costs a read of the last
+// sync's heads if there are many, and a row that many ended events are in is first written to the
+// log.
 func (s *Service) Receive(ctx context.Context, in ReceiveRequest) error {
 	ctx = s.ledger.StartInvocation(ctx)
 	platform, ok := s.ledger.Platforms.Get(in.Platform)
@@ -121,9 +123,9 @@ func (s *Service) authenticate(
 	known := err == nil && sub.Binding.Platform == in.Platform && takes(sub)
 	key := secret.New(s.ledger.Random(32))
 	if known {
-		real, err := s.webhookSecret(ctx, sub)
+		real, err := s.webhookSecret(ctx, hooks, sub, in)
 		switch {
-		case errors.Is(err, vault.ErrNotFound):
+		case errors.Is(err, vault.ErrNotFound), errors.Is(err, provider.ErrNotAuthentic):
 			known = false
 		case err != nil:
 			return sub, d, ledger.Unavailable("reading a webhook's secret", err)
@@ -158,18 +160,38 @@ func takes(sub binding.Subscription) bool {
 }
 
 // webhookSecret returns the secret of a subscription's webhook, from the memory of the process if
-// it has it.
+// it has it. A delivery whose token is to be the secret has it, if the row has its hash; another
+// token is [provider.ErrNotAuthentic].
 func (s *Service) webhookSecret(
-	ctx context.Context, sub binding.Subscription,
-) (secret.Text, error) {
+	ctx context.Context, hooks provider.WebhookPlatform, sub binding.Subscription, in ReceiveRequest,
+) (value secret.Text, err error) {
 	if value, ok := s.memory.secret(sub.ID, sub.Secret); ok {
 		return value, nil
 	}
-	value, err := s.ledger.WebhookSecret(ctx, sub)
+	token, sent := sentToken(hooks, in)
+	switch {
+	case !sent || sub.SecretHash == "":
+		value, err = s.ledger.WebhookSecret(ctx, sub)
+	case secret.New(binding.HashSecret(token)).Equal(secret.New(sub.SecretHash)):
+		value = token
+	default:
+		err = provider.ErrNotAuthentic
+	}
 	if err == nil {
 		s.memory.keep(sub.ID, sub.Secret, value)
 	}
 	return value, err
+}
+
+// sentToken returns the token of a delivery that only a token makes authentic.
+func sentToken(
+	hooks provider.WebhookPlatform, in ReceiveRequest,
+) (token secret.Text, sent bool) {
+	platform, ok := hooks.(provider.WebhookTokenPlatform)
+	if !ok {
+		return token, false
+	}
+	return platform.SentToken(in.Header)
 }
 
 // leave leaves what a delivery tells of to a sync, which is due at once: there are too many, or the
@@ -252,6 +274,9 @@ func (w *write) edit(ctx context.Context, row *binding.Subscription) bool {
 	}
 	if !w.saved {
 		return false
+	}
+	if w.named.IdentityID != "" && row.IdentityID == w.named.IdentityID {
+		row.Asked = w.named
 	}
 	if w.missed {
 		row.SyncAt = binding.Earliest(row.SyncAt, now.Add(missedDelay))

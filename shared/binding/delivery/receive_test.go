@@ -69,21 +69,65 @@ func TestARefThatTheLastSyncDidNotFindIsCreated(t *testing.T) {
 	}
 }
 
-func TestADeliveryThatIsNotSignedCostsTheTokenMore(t *testing.T) {
+// TestADeliveryThatIsNotSignedCostsWhatASignedOneDoes if the row has what a sync leaves in it: the
+// hash of the secret, the token, and all heads.
+func TestADeliveryThatIsNotSignedCostsWhatASignedOneDoes(t *testing.T) {
 	h := newHarness(t)
-	h.set("heads/main", "b")
-	check(t, h.unsigned(push("d1", "main", "a", "b")))
-	want(t, "cold", h.calls.list(), "Subscription Get Binding Get SubscriptionHeads "+
-		"SaveSubscription SaveSubscription")
-	h.calls.reset(0, false)
-	h.set("heads/main", "c")
-	check(t, h.unsigned(push("d2", "main", "b", "c")))
-	want(t, "warm", h.calls.list(), "Subscription SaveSubscription SaveSubscription")
-	h.calls.reset(0, false)
-	h.set("heads/main", "d")
-	h.Advance(5 * time.Minute)
-	check(t, h.unsigned(push("d3", "main", "c", "d")))
-	want(t, "later", h.calls.list(), "Subscription Binding SaveSubscription SaveSubscription")
+	cost := func(what, commit, calls string) {
+		t.Helper()
+		h.calls.reset(0, false)
+		h.set("heads/main", commit)
+		check(t, h.unsigned(push(commit, "main", "x", commit)))
+		want(t, what, h.calls.list(), calls+" SaveSubscription SaveSubscription")
+	}
+	cost("of an old row", "b", "Subscription Get Binding Get SubscriptionHeads")
+	cost("warm", "c", "Subscription")
+	h.Advance(time.Hour)
+	cost("later", "d", "Subscription")
+	h.serve()
+	cost("in a new process", "e", "Subscription Get Get")
+	h.synced("main", "0b")
+	h.edit(func(s *binding.Subscription) {
+		s.SecretHash, s.Heads = binding.HashSecret(hookSecret), nil
+	})
+	h.serve()
+	cost("with the hash", "f", "Subscription Get SubscriptionHeads")
+	h.edit(func(s *binding.Subscription) {
+		s.Heads = nil
+		s.NoteAllHeads([]binding.Head{{Ref: "refs/heads/main", Commit: "0b"}})
+	})
+	h.serve()
+	cost("after a sync", "g", "Subscription Get")
+	want(t, "before", h.receiver.taken()[5].Data.Before, "0b")
+	h.edit(func(s *binding.Subscription) { s.Asked.Token.ExpiresAt = h.Now().Add(time.Second) })
+	cost("of a token that expires", "h", "Subscription Binding")
+	testkit.Want(t, "the row's expiry", h.row().Asked.Token.ExpiresAt.IsZero(), true)
+	h.edit(func(s *binding.Subscription) { s.Asked.Token.Secret = "00000000000000000000000000000000" })
+	cost("of one that is gone", "i", "Subscription Get Binding")
+}
+
+// TestE1_AWrongTokenIsRefusedByItsHash without a look at the vault, and as without a hash.
+func TestE1_AWrongTokenIsRefusedByItsHash(t *testing.T) {
+	h := newHarness(t)
+	d := push("d1", "main", "a", "b")
+	for _, hash := range []string{binding.HashSecret(hookSecret), "0"} {
+		h.edit(func(s *binding.Subscription) { s.SecretHash = hash })
+		h.serve()
+		h.calls.reset(0, false)
+		for name, header := range map[string]string{
+			"another's": secretOther.Reveal(), "none": "", "its beginning": hookSecret.Reveal()[1:],
+			"the hash": hash,
+		} {
+			_, body := unsigned(hookSecret, d)
+			err := h.receive(http.Header{"X-Token": {header}}, body)
+			testkit.WantProblem(t, name, err, problem.SubscriptionUnknown, "")
+		}
+		want(t, "calls", h.calls.list(), strings.TrimSpace(strings.Repeat("Subscription ", 4)))
+	}
+	h.edit(func(s *binding.Subscription) {
+		s.SecretHash, s.Signed = binding.HashSecret(hookSecret), true
+	})
+	testkit.WantProblem(t, "of a webhook that signs", h.unsigned(d), problem.SubscriptionUnknown, "")
 }
 
 // TestATokenThatThePlatformRefusesIsAskedForAgain: it was remembered, and has been refreshed since.

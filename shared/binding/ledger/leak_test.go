@@ -16,8 +16,9 @@ import (
 
 // references are the fields that are named like a secret and hold none.
 var references = map[string]string{
-	"Token.Secret":        "the name of a secret in the vault, which is not itself a secret",
-	"Subscription.Secret": "the name of a secret in the vault, which is not itself a secret",
+	"Token.Secret":            "the name of a secret in the vault, which is not itself a secret",
+	"Subscription.SecretHash": "a hash of 256 random bits, by which these can't be found",
+	"Subscription.Secret":     "the name of a secret in the vault, which is not itself a secret",
 }
 
 // leaks finds the fields of a type, however deep, that could hold a secret: a secret.Text, or

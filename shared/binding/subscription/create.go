@@ -29,7 +29,7 @@ func (s *Service) finishCreation(
 	if err != nil {
 		return sub, s.abandon(ctx, at, sub, again, err)
 	}
-	sub, err = s.activate(ctx, at, sub, hook)
+	sub, err = s.activate(ctx, at, sub, hook, key)
 	if err != nil {
 		return sub, err
 	}
@@ -135,10 +135,11 @@ func (s *Service) abandon(
 // activate writes a webhook that exists into the row. If the subscription has ended in the
 // meantime, the webhook is removed.
 func (s *Service) activate(
-	ctx context.Context, at site, sub binding.Subscription, hook provider.Webhook,
+	ctx context.Context, at site, sub binding.Subscription, hook provider.Webhook, key secret.Text,
 ) (binding.Subscription, error) {
+	f := finding{hook: &hook, secretHash: binding.HashSecret(key), asked: at.asked()}
 	sub, err := s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
-		row.HookID, row.Signed, row.IdentityID = hook.ID, hook.Signed, at.record.Identity.ID
+		f.applyHook(row)
 		if row.Stage == binding.SubscriptionCreating {
 			row.Stage = binding.SubscriptionActive
 		}

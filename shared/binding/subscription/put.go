@@ -242,6 +242,7 @@ func (s *Service) update(
 		row.Heads = slices.DeleteFunc(slices.Clone(row.Heads), func(h binding.Head) bool {
 			return !watches(*row, h.Ref) && watches(next, h.Ref)
 		})
+		row.AllHeads = row.AllHeads && same
 		in.apply(row)
 	})
 	if err != nil {

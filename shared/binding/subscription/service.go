@@ -79,6 +79,11 @@ type site struct {
 	cause      error // why there is no token for a while; nil if there is one
 }
 
+// asked returns the token as a row names it.
+func (at site) asked() binding.AskedToken {
+	return binding.AskedToken{Token: at.record.Token, IdentityID: at.record.Identity.ID}
+}
+
 // platform returns a platform that has webhooks. [problem.PlatformUnknown].
 func (s *Service) platform(name string) (provider.WebhookPlatform, error) {
 	known, _ := s.ledger.Platforms.Get(name)

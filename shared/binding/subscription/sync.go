@@ -127,7 +127,8 @@ type outcome struct {
 type finding struct {
 	repository *binding.SubscribedRepository
 	hook       *provider.Webhook
-	identityID string
+	secretHash string
+	asked      binding.AskedToken
 	repaired   bool
 	changed    bool // the row was changed by a user, and the webhook is not yet what it should be
 	created    bool // an unbind may have overlooked the subscription
@@ -172,7 +173,7 @@ func (s *Service) look(
 	if err != nil {
 		return sub, err
 	}
-	f.hook, f.repaired, f.identityID = &hook, repaired, at.record.Identity.ID
+	f.hook, f.repaired, f.secretHash, f.asked = &hook, repaired, sub.SecretHash, at.asked()
 	if f.heads, err = s.compareHeads(ctx, at, sub); err == nil {
 		s.describe(ctx, at, sub, &f.heads)
 	}
@@ -185,9 +186,15 @@ func (f finding) apply(row *binding.Subscription) {
 		row.Repository = *f.repository
 	}
 	if f.hook != nil {
-		row.HookID, row.Signed, row.IdentityID = f.hook.ID, f.hook.Signed, f.identityID
+		f.applyHook(row)
 	}
 	row.Claim = time.Time{}
+}
+
+// applyHook writes the webhook that was found, and with whose token, into a row.
+func (f finding) applyHook(row *binding.Subscription) {
+	row.HookID, row.Signed, row.SecretHash = f.hook.ID, f.hook.Signed, f.secretHash
+	row.IdentityID, row.Asked = f.asked.IdentityID, f.asked
 }
 
 // askedSince reports whether another invocation has asked for a sync since the row was claimed: a
@@ -222,6 +229,9 @@ func (s *Service) finishSync(
 		out.caughtUp = added
 		row.Held = row.Held && asked
 		f.apply(row)
+		if row.AllHeads = false; len(f.heads.cut) == 0 {
+			row.NoteAllHeads(headList(told))
+		}
 		wasBroken = row.Health == binding.SubscriptionBroken
 		row.SyncTries, row.SyncedAt = 0, s.ledger.Now()
 		row.RefsNotWatched = len(f.heads.cut) > 0

@@ -46,13 +46,14 @@ func (s *Service) ensureWebhook(
 	return sub, hook, true, err
 }
 
-// webhookSecret reads the secret of a subscription's webhook. One that the vault has lost is
+// webhookSecret reads the secret of a subscription's webhook, and returns the row with its hash. One that the vault has lost is
 // replaced by a new one; the row then has no HookID, and the webhook must be repaired.
 func (s *Service) webhookSecret(
 	ctx context.Context, sub binding.Subscription,
 ) (_ binding.Subscription, key secret.Text, err error) {
 	key, err = s.ledger.WebhookSecret(ctx, sub)
 	if err == nil {
+		sub.SecretHash = binding.HashSecret(key)
 		return sub, key, nil
 	}
 	if !errors.Is(err, vault.ErrNotFound) {
@@ -63,12 +64,15 @@ func (s *Service) webhookSecret(
 	sub, err = s.ledger.ChangeSubscription(ctx, sub, func(row *binding.Subscription) bool {
 		if row.Secret == lost {
 			row.Secret = name
-			row.HookID = "" // until the webhook has the new one
+			row.HookID, row.SecretHash = "", "" // until the webhook has the new one
 		}
 		return true
 	})
 	if err == nil {
 		key, err = s.makeSecret(ctx, sub)
+	}
+	if err == nil {
+		sub.SecretHash = binding.HashSecret(key)
 	}
 	return sub, key, err
 }

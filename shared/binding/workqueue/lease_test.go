@@ -119,8 +119,8 @@ func TestAKilledRunDelaysOthersUntilItsLeaseExpires(t *testing.T) {
 	x.fails = ""
 }
 
-// TestALeaseThatAProcessCouldNotReleaseDelaysOnlyOthers, and neither does a lease whose save had no
-// reply.
+// TestALeaseThatAProcessCouldNotReleaseDelaysOnlyOthers: its own next run takes it again. So it does
+// after a save whose reply was lost.
 func TestALeaseThatAProcessCouldNotReleaseDelaysOnlyOthers(t *testing.T) {
 	x := newLeases(t)
 	x.fails = "DeleteRunLease"

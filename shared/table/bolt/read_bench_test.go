@@ -63,7 +63,7 @@ func TestARowIsReadOnce(t *testing.T) {
 		what string
 		call func()
 		most float64
-	}{{"a read", read, 100}, {"a look at a row that has not changed", look, 22}} {
+	}{{"a read", read, 90}, {"a look at a row that has not changed", look, 18}} {
 		if got := testing.AllocsPerRun(100, c.call); got > c.most {
 			t.Errorf("%s: %v allocations, want at most %v", c.what, got, c.most)
 		}

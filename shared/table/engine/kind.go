@@ -146,12 +146,11 @@ func (t *Table) BindingUnless(
 	ctx context.Context, key binding.Key, version string,
 ) (binding.Record, error) {
 	if driver, ok := t.driver.(VersionReader); ok && version != "" {
-		same, err := driver.HasVersion(ctx, BindingKey(key), version)
-		if same && err == nil {
-			err = table.ErrUnchanged
-		}
-		if err != nil {
+		switch same, err := driver.HasVersion(ctx, BindingKey(key), version); {
+		case err != nil:
 			return binding.Record{}, t.failed("read "+t.bindings.name, err)
+		case same:
+			return binding.Record{}, table.ErrUnchanged
 		}
 	}
 	return get(ctx, t, t.bindings, binding.Record{Key: key, Version: version})

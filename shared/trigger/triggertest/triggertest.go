@@ -135,6 +135,11 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
+// CPU returns the processor time that the process used until it ended, which has to be before.
+func (p *Process) CPU() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

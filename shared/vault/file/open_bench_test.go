@@ -19,6 +19,7 @@ func BenchmarkOpen(b *testing.B) {
 			for i := range n {
 				write(b, filepath.Join(dir, fmt.Sprintf("%032x", i), "1"), "sealed")
 			}
+			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := file.Open(dir, key(b, "a")); err != nil {
 					b.Fatal(err)

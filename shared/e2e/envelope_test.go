@@ -29,40 +29,61 @@ func TestD6_BindToUnbindOnLambdaWithTheEnvelopeVault(t *testing.T) {
 	}
 }
 
-// sealedRows returns the rows of the envelope vault.
-func (on *onLambda) sealedRows() []engine.Row {
-	on.w.t.Helper()
-	if on.sealed == nil {
+// The same on Function Compute, whose functions have no right to a secret but the OAuth apps.
+func TestD6_BindToUnbindOnFunctionComputeWithTheEnvelopeVault(t *testing.T) {
+	address, events := startReceiver(t)
+	d := startFC(t,
+		"BINDERY_EVENTS_URL", address, "BINDERY_EVENTS_SECRET", eventsSecret,
+		"BINDERY_VAULT", config.EnvelopeVault)
+	d.events = events
+	d.bindToUnbind()
+	if names := d.alibaba.secretNames(); !slices.Equal(names, []string{appsName}) {
+		t.Errorf("the secrets manager has %q", names)
+	}
+}
+
+// sealedRows are the rows of a deployment's envelope vault. There are none without a driver.
+type sealedRows struct{ engine.Driver }
+
+func (s sealedRows) list(t *testing.T) []engine.Row {
+	t.Helper()
+	if s.Driver == nil {
 		return nil
 	}
-	rows, next, err := on.sealed.Scan(
-		on.w.t.Context(), binding.Join(engine.SecretKind), engine.Key{}, 1000)
+	rows, next, err := s.Scan(t.Context(), binding.Join(engine.SecretKind), engine.Key{}, 1000)
 	if err != nil || next != (engine.Key{}) {
-		on.w.t.Fatalf("listing sealed tokens: more than a page, or %v", err)
+		t.Fatalf("listing sealed tokens: more than a page, or %v", err)
 	}
 	return rows
 }
 
-// secretNames returns the names in Secrets Manager, and of the sealed secrets.
-func (on *onLambda) secretNames() []string {
-	names := on.awsCloud.secretNames()
-	for _, row := range on.sealedRows() {
-		names = append(names, row.Key.PK)
+// names returns the names of the sealed secrets.
+func (s sealedRows) names(t *testing.T) (all []string) {
+	t.Helper()
+	for _, row := range s.list(t) {
+		all = append(all, row.Key.PK)
 	}
-	return names
+	return all
 }
 
-func (on *onLambda) ageSecrets(by time.Duration) {
-	on.awsCloud.ageSecrets(by)
-	for _, row := range on.sealedRows() {
+// age makes every sealed secret older.
+func (s sealedRows) age(t *testing.T, by time.Duration) {
+	t.Helper()
+	for _, row := range s.list(t) {
 		var record object
-		on.w.mustSucceed(json.Unmarshal([]byte(row.Record), &record))
+		if err := json.Unmarshal([]byte(row.Record), &record); err != nil {
+			t.Fatal(err)
+		}
 		made, err := time.Parse(time.RFC3339, record["createdAt"].(string))
-		on.w.mustSucceed(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		record["createdAt"] = made.Add(-by)
 		text, _ := json.Marshal(record) // what JSON gave is JSON again
 		row.Record = string(text)
-		on.w.mustSucceed(on.sealed.Put(on.w.t.Context(), row, engine.Condition{}))
+		if err := s.Put(t.Context(), row, engine.Condition{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
