@@ -14,7 +14,7 @@ func consents() map[Code]entry {
 			},
 			remedy: text{
 				"请管理员为 {platform} 登记 OAuth 应用。",
-				"Ask your administrator to register one.",
+				"Ask your administrator to register one for {platform}.",
 			},
 		},
 		ConsentRefused: {

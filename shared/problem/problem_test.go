@@ -52,10 +52,12 @@ func params(s string) []string {
 
 func TestTextIsFilledIn(t *testing.T) {
 	p := New(PermissionMissing).With("missing", "api").With("platform", "GitLab")
-	if got, want := p.In(English).Detail, "The token lacks: api."; got != want {
+	const english = "“Read repositories and manage webhooks (complete access to the API)” (api)"
+	if got, want := p.In(English).Detail, "The token lacks: "+english+"."; got != want {
 		t.Errorf("English detail = %q, want %q", got, want)
 	}
-	if got, want := p.In(Chinese).Detail, "令牌缺少以下权限：api。"; got != want {
+	const chinese = "“读取代码仓库、管理 Webhook（完整的 API 权限）”（api）"
+	if got, want := p.In(Chinese).Detail, "令牌缺少以下权限："+chinese+"。"; got != want {
 		t.Errorf("Chinese detail = %q, want %q", got, want)
 	}
 	got, want := New(TokenExpired).In(English).Detail, "… says that the token has expired."

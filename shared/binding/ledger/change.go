@@ -15,8 +15,8 @@ const MaxTries = 10
 // Change edits a record, saves it, and returns the row as it is then. edit is given the current
 // row, adds at most two events to it, and reports whether there is anything to save; if not, Change
 // returns the row without a save. The events have the actor of [WithActor]. After a conflict, and
-// after an error that leaves the outcome open, the row is read again and edit is called again. On an
-// error the record is returned as it was given.
+// after an error that leaves the outcome open, the row is read again and edit is called again. On
+// an error the record is returned as it was given.
 func (l *Ledger) Change(
 	ctx context.Context, rec binding.Record, edit func(*binding.Record) bool,
 ) (binding.Record, error) {

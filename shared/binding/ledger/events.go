@@ -52,7 +52,8 @@ func (l *Ledger) AddEvent(rec *binding.Record, e binding.Event) {
 
 type actorKey struct{}
 
-// WithActor returns a context in which a user is the actor of the events that [Ledger.Change] saves.
+// WithActor returns a context in which a user is the actor of the events that [Ledger.Change]
+// saves.
 func WithActor(ctx context.Context, by binding.User) context.Context {
 	return context.WithValue(ctx, actorKey{}, by)
 }

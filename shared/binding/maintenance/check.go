@@ -14,8 +14,8 @@ import (
 	"bindery/shared/vault"
 )
 
-// CheckNow checks a binding at once, for a user who has corrected something, and who is the actor of
-// the events of what it finds. [problem.NotBound].
+// CheckNow checks a binding at once, for a user who has corrected something, and who is the actor
+// of the events of what it finds. [problem.NotBound].
 // The result of the check is in the view, not in the error. A binding that the operator has
 // revoked, or that a newer version has written, is returned without a check.
 func (s *Service) CheckNow(
