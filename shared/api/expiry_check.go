@@ -187,7 +187,7 @@ func (a *API) runSubscriptions(ctx context.Context) error {
 	if overlaps {
 		values["Overlaps"] = 1
 	}
-	if err != nil {
+	if err != nil || overlaps {
 		delete(values, "DueSubscriptions") // operators read from it that the runs complete
 	}
 	event.Metric(ctx, a.log, a.now(), ofSchedules, values)

@@ -31,7 +31,7 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = a.deliveries.Receive(ctx, in)
 	}
-	if problem.Is(err, problem.SubscriptionUnknown) { // who reads it administers a platform
+	if problem.Is(err, problem.SubscriptionUnknown) { // its reader administers the platform
 		err = problem.New(problem.WebhookUnknown)
 	}
 	if err != nil {

@@ -20,7 +20,7 @@ type Heads struct {
 	Subscription string
 	List         []Head // sorted by Ref
 	// Cut are the kinds of refs, "heads" or "tags", of which the repository has too many. The list has
-	// none of these but those that deliveries have told of since.
+	// none of these but those that the row had, or that deliveries have told of since.
 	Cut []string
 
 	Attributes any // that this version does not know, in the store's own type

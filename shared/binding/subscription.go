@@ -90,7 +90,7 @@ type Subscription struct {
 	// IdentityID is the platform's user with whose token the webhook was last seen. Another one
 	// means that the binding was bound again, and deliveries are refused until a sync.
 	IdentityID string `json:"identityId,omitempty"`
-	// Asked is the token with which the platform was last asked.
+	// Asked is a token with which the platform was asked, for the next question.
 	Asked AskedToken `json:"asked,omitzero"`
 
 	Health  SubscriptionHealth `json:"health"`
@@ -121,9 +121,9 @@ type Subscription struct {
 	EventCount int64 `json:"eventCount,omitempty"`
 	// Seen are the ids of the last events, oldest first, at most [MaxSeen].
 	Seen []string `json:"seen,omitempty"`
-	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads], and the
-	// states of [MaxMergeStates] merge requests. The heads of all refs are in a row of their own: see
-	// [Heads].
+	// Heads are the last known heads of the refs that changed last, at most [MaxRecentHeads], or of
+	// all (see AllHeads), and the states of [MaxMergeStates] merge requests. The heads of all refs are
+	// also in a row of their own: see [Heads].
 	Heads []Head `json:"heads,omitempty"`
 	// AllHeads says that Heads has those of all watched refs: the last sync has found few.
 	AllHeads bool `json:"allHeads,omitempty"`

@@ -10,7 +10,7 @@ func consents() map[Code]entry {
 			title:  text{"{platform} 尚未配置", "{platform} is not set up"},
 			detail: text{
 				"管理员还没有为 {platform} 登记 OAuth 应用。",
-				"The operator has registered no OAuth app for {platform} yet.",
+				"Your administrator has registered no OAuth app for {platform} yet.",
 			},
 			remedy: text{
 				"请管理员为 {platform} 登记 OAuth 应用。",

@@ -111,12 +111,12 @@ func subscriptions() map[Code]entry {
 			status: http.StatusConflict,
 			title:  text{"没有事件的接收地址", "Events have no receiver"},
 			detail: text{
-				"运维人员没有设置事件的接收地址，因此无法订阅。",
-				"The operator has set no address that receives events, so nothing can be subscribed to.",
+				"管理员还没有设置接收事件的地址，因此无法订阅。",
+				"Your administrator has set no address that receives events, so there are no subscriptions.",
 			},
 			remedy: text{
-				"请联系运维人员设置事件的接收地址及签名密钥。",
-				"Ask the operator to set the address that receives events, and its signing secret.",
+				"请联系管理员设置接收地址。",
+				"Ask your administrator to set it.",
 			},
 		},
 		WebhooksForbidden: {

@@ -118,8 +118,9 @@ func (s *Service) Token(
 	return s.freshToken(ctx, rec, minLife)
 }
 
-// Named returns a token that another row than the binding's names, as [Service.Token] does. It may
-// have been refreshed or revoked since. It makes one call to the vault, or none.
+// Named returns a token that another row than the binding's names. Unlike [Service.Token] it looks
+// at no binding: the token may have been refreshed or revoked since, and a token that the vault no
+// longer has may still be in the memory. It makes one call to the vault, or none.
 func (s *Service) Named(
 	ctx context.Context, key binding.Key, t binding.Token,
 ) (provider.Credential, error) {
@@ -252,7 +253,7 @@ func (s *Service) CachedCredential(
 	}), nil
 }
 
-// FetchCredential reads it from the vault.
+// FetchCredential reads a record's token from the vault, in the form that a platform is asked with.
 func (s *Service) FetchCredential(
 	ctx context.Context, rec binding.Record,
 ) (provider.Credential, error) {

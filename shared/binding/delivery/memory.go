@@ -30,7 +30,7 @@ type remembered struct {
 	count  int
 }
 
-// secret returns a subscription's secret if it has this name.
+// secret returns a subscription's secret if it has this name and is remembered.
 func (m *memory) secret(id string, name vault.SecretName) (value secret.Text, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -38,15 +38,19 @@ func (m *memory) secret(id string, name vault.SecretName) (value secret.Text, ok
 	if r == nil || r.name != name {
 		return value, false
 	}
-	return r.secret, true
+	return r.secret, !r.secret.Empty()
 }
 
-// keep remembers a subscription's secret. A full memory drops an arbitrary other subscription.
+// keep remembers a subscription and its secret, or none, unless it does already. A full memory drops
+// an arbitrary other subscription.
 func (m *memory) keep(id string, name vault.SecretName, value secret.Text) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.subs == nil {
 		m.subs = map[string]*remembered{}
+	}
+	if r := m.subs[id]; r != nil && r.name == name && value.Empty() {
+		return
 	}
 	for other := range m.subs {
 		if len(m.subs) < maxRemembered {

@@ -173,7 +173,8 @@ func (s *Service) webhookSecret(
 	case !sent || sub.SecretHash == "":
 		value, err = s.ledger.WebhookSecret(ctx, sub)
 	case secret.New(binding.HashSecret(token)).Equal(secret.New(sub.SecretHash)):
-		value = token
+		s.memory.keep(sub.ID, sub.Secret, secret.Text{}) // the next one is compared with the hash too
+		return token, nil
 	default:
 		err = provider.ErrNotAuthentic
 	}

@@ -64,6 +64,7 @@ func TestE12_ARebindHoldsDeliveriesUntilItsUserMayHaveThem(t *testing.T) {
 	if err := h.rebind("bob"); err != nil {
 		t.Fatal(err)
 	}
+	testkit.WantEqual(t, "the token that the row names", h.row().Asked, binding.AskedToken{})
 	testkit.WantCode(t, "at once", h.deliver(id, key, "c2"), problem.SubscriptionUnknown)
 	h.wantHeld("at once")
 	h.later(time.Minute)

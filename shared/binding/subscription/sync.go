@@ -194,6 +194,9 @@ func (f finding) apply(row *binding.Subscription) {
 // applyHook writes the webhook that was found, and with whose token, into a row.
 func (f finding) applyHook(row *binding.Subscription) {
 	row.HookID, row.Signed, row.SecretHash = f.hook.ID, f.hook.Signed, f.secretHash
+	if f.hook.Signed {
+		row.SecretHash = "" // no delivery has the secret
+	}
 	row.IdentityID, row.Asked = f.asked.IdentityID, f.asked
 }
 
@@ -292,6 +295,9 @@ func (s *Service) failSync(
 		}
 		asked := askedSince(row)
 		f.apply(row)
+		if isPermanent(cause) {
+			row.Asked = binding.AskedToken{} // it may be dead: the binding knows
+		}
 		out.broken = isBroken(cause) && row.Health != binding.SubscriptionBroken
 		switch {
 		case isBroken(cause):

@@ -82,6 +82,9 @@ func TestASubscriptionIsBrokenInTheOpen(t *testing.T) {
 		sub := h.row()
 		testkit.Want(t, "health", sub.Health, binding.SubscriptionBroken)
 		testkit.Want(t, "problem", sub.Problem.Code, c.code)
+		if c.code != problem.WebhookDisabled { // a refused token is not sent with each delivery
+			testkit.WantEqual(t, "the token that the row names", sub.Asked, binding.AskedToken{})
+		}
 		testkit.Want(t, "metric", strings.Contains(h.log.String(), "SubscriptionsBroken=1"), true)
 		testkit.Want(t, "broken again", h.later(25*time.Hour).Broken, 0)
 		h.forge.set("1", func(r *repository) { c.mend(h.forge, r) })

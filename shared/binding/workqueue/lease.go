@@ -35,8 +35,8 @@ func NewLease(l *ledger.Ledger, schedule string) *Lease {
 }
 
 // Hold calls run while it holds the lease, and returns its error. It fails with [ErrRunning] if
-// another run holds it, and with [problem.StorageUnavailable] if the table doesn't answer; run is
-// then not called. A process that was killed holds the lease until it expires.
+// another run holds it; run is then not called. If the table doesn't give the lease, it calls run
+// without one: what is due matters more. A process that was killed holds the lease until it expires.
 func (x *Lease) Hold(ctx context.Context, run func() error) error {
 	if !x.running.TryLock() {
 		return ErrRunning
@@ -47,14 +47,15 @@ func (x *Lease) Hold(ctx context.Context, run func() error) error {
 	case errors.Is(err, table.ErrConflict):
 		return ErrRunning
 	case err != nil:
-		return ledger.Unavailable("taking the lease of a schedule", err)
+		x.ledger.Log.WarnContext(ctx, "a run has no lease", "schedule", x.schedule, "error", err)
+	default:
+		defer x.release(context.WithoutCancel(ctx), taken)
 	}
-	defer x.release(context.WithoutCancel(ctx), taken)
 	return run()
 }
 
 // take makes one call if the lease is free, and fails with [table.ErrConflict] if it is held. A
-// lease of this process is left of a run that could not release it.
+// lease of this process remains from a run that could not release it.
 func (x *Lease) take(ctx context.Context) (binding.RunLease, error) {
 	now := x.ledger.Now()
 	mine := binding.RunLease{Schedule: x.schedule, Holder: x.holder, ExpiresAt: now.Add(leaseTTL)}

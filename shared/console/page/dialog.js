@@ -65,7 +65,7 @@ export function openDialog(o) {
     const pressed = document.activeElement;
     signIn.hidden = !now;
     if (submit) submit.hidden = now;
-    if (now && pressed === submit) signIn.focus();
+    if ([submit, signIn].includes(pressed)) (now ? signIn : submit)?.focus();
   }
 
   function ask(now) {

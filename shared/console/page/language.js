@@ -19,7 +19,6 @@ export async function chooseLanguage(wanted) {
   let chosen = wanted;
   let blocked;
   try {
-    if (wanted) localStorage.setItem(remembered, wanted);
     chosen ??= localStorage.getItem(remembered);
   } catch (error) {
     blocked = error;
@@ -31,6 +30,7 @@ export async function chooseLanguage(wanted) {
   texts = (await load[chosen]()).default;
   current = chosen;
   document.documentElement.lang = chosen;
+  if (wanted) localStorage.setItem(remembered, wanted);
   if (blocked) throw blocked;
 }
 

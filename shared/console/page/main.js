@@ -4,7 +4,7 @@
 import { bindingPath, failureOf, pageFailure } from "./api.js";
 import { pending, takeFragment } from "./callback.js";
 import { byId, focusOn, h, outside, whileBusy } from "./dom.js";
-import { chooseLanguage, language, t } from "./language.js";
+import { chooseLanguage, has, language, t } from "./language.js";
 import { Overview } from "./overview.js";
 import { instanceText, problemText, regionText } from "./parts.js";
 import { placeOf, setPlace } from "./place.js";
@@ -360,7 +360,8 @@ function nextButton(app, failure) {
   const signInAgain = failure.problem.status === 401 && !app.signIn.dev;
   return h("button", {
     type: "button", class: "primary", id: signInAgain ? "signin" : "retry",
-    onclick: () => (signInAgain ? leave(app) : app.signedIn ? app.load() : location.reload()),
+    onclick: () => (signInAgain ? leave(app)
+      : app.signedIn && !pending() ? app.load() : location.reload()),
   }, t(signInAgain ? "signin" : "retry"));
 }
 
@@ -426,7 +427,14 @@ async function open() {
   const { config } = first;
   const app = new App(first);
   byId("language").addEventListener("change", async (event) => {
-    await whileBusy(() => chooseLanguage(event.target.value));
+    try {
+      await whileBusy(() => chooseLanguage(event.target.value));
+    } catch (error) {
+      console.error(error);
+      event.target.value = language();
+      app.note("", "bad", problemText(pageFailure("no_connection").problem));
+      return;
+    }
     byId("result").replaceChildren();
     if (app.signedIn) app.load();
     else app.draw();
@@ -470,6 +478,9 @@ async function signInAndLoad(app, begun) {
   }
 }
 
+// lost is shown if there are no texts.
+const lost = "此页面未能打开，请重新加载。 This page could not be opened. Reload it.";
+
 // A page that the browser restores from memory shows old data.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 
@@ -478,6 +489,8 @@ whileBusy(open).catch(async (error) => {
   const blocked = error.name === "SecurityError";
   if (!blocked) console.error(error);
   await chooseLanguage().catch(() => {}); // for the text below
-  byId("content").replaceChildren(heading(),
-    h("div", { class: "card" }, t(blocked ? "blocked" : "broken")));
+  const why = blocked ? "blocked" : "broken";
+  byId("content").replaceChildren(
+    h("div", { class: "head" }, h("h1", null, has("heading") ? t("heading") : "Bindery")),
+    h("div", { class: "card" }, has(why) ? t(why) : lost));
 });

@@ -14,6 +14,7 @@ import { knownSubscriptions, subscriptionView, subscriptionsView } from "./subsc
 export async function repositories(app, platform, draft) {
   const binding = bindingPath(app.instance, platform);
   const look = {
+    id: platform,
     platform: platformTitle(app.platform(platform)),
     credential: `${app.api.origin}${binding}/credential`,
     binding,
@@ -87,7 +88,7 @@ function viewStack(nodes) {
         onclick: () => {
           view.remove();
           below.hidden = false;
-          (below.contains(opener) ? opener : below.querySelector("input")).focus();
+          (below.contains(opener) ? opener : below.querySelector("input, button")).focus();
         },
       }, back),
       heading, content);

@@ -38,8 +38,9 @@ export function searchList({ id, label, none, load, entry, autofocus }) {
   const trouble = h("div", { id: `${id}-problem`, class: "note bad", role: "alert", hidden: true });
   const state = h("p", { id: `${id}-state`, class: "fine", role: "status" });
   const more = h("button", {
-    type: "button", id: `${id}-more`, hidden: true, onclick: () => next(),
+    type: "button", id: `${id}-more`, hidden: true, onclick: () => again(),
   });
+  let again = next; // what the button does
   let notices = [];
   let timer;
   let asked = 0;
@@ -81,6 +82,7 @@ export function searchList({ id, label, none, load, entry, autofocus }) {
   }
 
   function show(page, fresh) {
+    again = next;
     const items = page.entries.map((one) => h("li", null, entry(one)));
     const pressed = document.activeElement === more;
     cursor = page.cursor ?? "";
@@ -108,7 +110,9 @@ export function searchList({ id, label, none, load, entry, autofocus }) {
     state.textContent = "";
     trouble.replaceChildren(problemText(failure.problem));
     trouble.hidden = false;
-    more.textContent = t("retry");
+    const { signIn } = failure;
+    again = signIn ? () => whileBusy(signIn).catch((error) => fail(failureOf(error), fresh)) : next;
+    more.textContent = t(signIn ? "signin" : "retry");
     more.hidden = !failure.transient && fresh;
     if (pressed && more.hidden) input.focus();
   }

@@ -1,6 +1,7 @@
 // Signing in. The access token is only in this page's memory, so a reload signs in again: at the
 // laptop's /dev/token, or through the issuer, which usually asks nothing.
 
+import { pageFailure } from "./api.js";
 import { pending } from "./callback.js";
 import { navigate } from "./dom.js";
 
@@ -174,7 +175,11 @@ class OidcSignIn {
   // which are limited to half of its lifetime.
   async ensureFresh(seconds) {
     const soon = Math.min(seconds * 1000, this.#life / 2);
-    if (Date.now() + soon > this.#ends) await this.go("none");
+    if (Date.now() + soon <= this.#ends) return;
+    await this.go("none").catch((error) => {
+      console.error(error);
+      throw pageFailure("no_issuer");
+    });
   }
 }
 

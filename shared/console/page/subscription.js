@@ -82,7 +82,8 @@ export function subscriptionView(look, repository, draft) {
   let typed; // what is chosen in it
   look.draft = () => place.node.isConnected && { repository, ...(choosing && typed?.()) };
   const load = () => run(async () => {
-    if (await look.subscribed.has(repository) === false) return { nodes: turnedOff() };
+    const changes = look.id === "gitee"; // the key of a repository that was renamed
+    if (!changes && await look.subscribed.has(repository) === false) return { nodes: turnedOff() };
     try {
       return await shown(await look.get(path));
     } catch (error) {
@@ -92,9 +93,12 @@ export function subscriptionView(look, repository, draft) {
   });
 
   const turnOn = () => run(async () => {
-    await look.subscribed.read(); // another tab may have subscribed
-    return shown(await (await look.subscribed.has(repository) ? look.get(path)
-      : look.call("PUT", path, { events: usual, branches: [] })));
+    try {
+      return await shown(await look.get(path)); // another tab may have subscribed
+    } catch (error) {
+      if (failureOf(error).code !== "subscription_unknown") throw error;
+    }
+    return shown(await look.call("PUT", path, { events: usual, branches: [] }));
   });
 
   // change makes a call and shows the subscription that it returns, with the sentence said.
@@ -293,7 +297,8 @@ function pagedList({ id, label, none, load, entry }) {
   const list = h("ul", { id, class: "choices", "aria-label": label });
   const state = h("p", { class: "fine", role: "status" });
   const trouble = h("div", { class: "note bad", role: "alert", hidden: true });
-  const more = h("button", { type: "button", id: `${id}-more`, hidden: true, onclick: () => next() });
+  const more = h("button", { type: "button", id: `${id}-more`, hidden: true, onclick: () => again() });
+  let again = next;
   let cursor = "";
   async function next() {
     trouble.hidden = true;
@@ -309,12 +314,16 @@ function pagedList({ id, label, none, load, entry }) {
       more.hidden = !cursor;
       if (pressed) items[0]?.querySelector("button")?.focus();
     } catch (error) {
-      state.textContent = "";
-      trouble.replaceChildren(problemText(failureOf(error).problem));
-      trouble.hidden = false;
-      more.textContent = t("retry");
-      more.hidden = false;
+      fail(failureOf(error));
     }
+  }
+  function fail({ problem, signIn }) {
+    state.textContent = "";
+    trouble.replaceChildren(problemText(problem));
+    trouble.hidden = false;
+    again = signIn ? () => whileBusy(signIn).catch((error) => fail(failureOf(error))) : next;
+    more.textContent = t(signIn ? "signin" : "retry");
+    more.hidden = false;
   }
   return { nodes: [list, state, trouble, more], start: next };
 }

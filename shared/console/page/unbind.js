@@ -139,11 +139,15 @@ export async function history(app, platform) {
         const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
         const page = await app.api.get(path + query);
         cursor = page.cursor ?? "";
-        list.append(...page.events.map(eventItem));
+        const items = page.events.map(eventItem);
+        const pressed = document.activeElement === more;
+        list.append(...items);
         more.hidden = !cursor;
+        if (pressed && more.hidden) byId("drawer").querySelector("button").focus();
         if (!cursor && !list.childElementCount) list.append(h("li", null, t("history.none")));
       } catch (failure) {
         list.append(h("li", { class: "note bad" }, problemText(failure.problem)));
+        more.hidden = false;
       }
     });
   }

@@ -134,8 +134,8 @@ type Driver interface {
 // VersionReader is a [Driver] that compares the version of a row in much less time than it takes to
 // read the row.
 type VersionReader interface {
-	// HasVersion reports whether there is a row with this version. It may say no, but not yes, if it
-	// would have to decode the row.
+	// HasVersion reports whether there is a row with this version. It may report false for a row that
+	// it would have to decode; it never reports true wrongly.
 	HasVersion(ctx context.Context, key Key, version string) (bool, error)
 }
 
