@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -75,6 +76,7 @@ func (d *deployment) recordOf(r row) (record object) {
 	return record
 }
 
+// setRecord replaces the record of a row, and like every writer its version.
 func (d *deployment) setRecord(r row, record object) {
 	d.t.Helper()
 	text, err := json.Marshal(record)
@@ -82,6 +84,9 @@ func (d *deployment) setRecord(r row, record object) {
 		d.t.Fatal(err)
 	}
 	r["record"] = &types.AttributeValueMemberS{Value: string(text)}
+	if textOf(r, "version") != "" {
+		r["version"] = &types.AttributeValueMemberS{Value: rand.Text()}
+	}
 	d.putRow(r)
 }
 

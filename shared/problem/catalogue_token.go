@@ -319,7 +319,7 @@ func tokens() map[Code]entry {
 				}},
 				"revoked_by_operator": {detail: text{
 					"管理员撤销了 {platform} 的令牌。",
-					"Your administrator revoked the tokens of {platform}.",
+					"The operator revoked the tokens of {platform}.",
 				}},
 			},
 		},

@@ -32,7 +32,6 @@ var allowed = map[string]string{
 	"shared/alibabacloud.describe.Code":          "names an error",
 	"shared/dispatch.refused.Code":               "names an error",
 	"shared/instance.acrPage.Code":               "names an error",
-	"shared/binding/credential.cacheKey.secret":  "a secret's random name in the vault",
 	"shared/problem.Details.Code":                "names a problem",
 	"shared/problem.Problem.Code":                "names a problem",
 	"shared/provider..code":                      "names a problem",
