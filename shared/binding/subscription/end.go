@@ -155,7 +155,7 @@ func (s *Service) hold(
 			return false
 		}
 		row.Held = row.Held || row.IdentityID != identityID
-		row.Asked = binding.AskedToken{} // it is about to be replaced
+		row.Asked = binding.AskedToken{}           // it is about to be replaced
 		row.SyncAt = s.ledger.Now().Add(claimWait) // the save of the bind is the next call
 		return true
 	})
