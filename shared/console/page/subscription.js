@@ -81,9 +81,11 @@ export function subscriptionView(look, repository, draft) {
   let choosing = Boolean(draft?.events); // the form with the choices is open
   let typed; // what is chosen in it
   look.draft = () => place.node.isConnected && { repository, ...(choosing && typed?.()) };
+  // mayBe returns false if the repository is certainly not subscribed to. On Gitee a repository that
+  // was renamed has another key.
+  const mayBe = async () => look.id === "gitee" || look.subscribed.has(repository);
   const load = () => run(async () => {
-    const changes = look.id === "gitee"; // the key of a repository that was renamed
-    if (!changes && await look.subscribed.has(repository) === false) return { nodes: turnedOff() };
+    if (await mayBe() === false) return { nodes: turnedOff() };
     try {
       return await shown(await look.get(path));
     } catch (error) {
@@ -93,8 +95,9 @@ export function subscriptionView(look, repository, draft) {
   });
 
   const turnOn = () => run(async () => {
+    await look.subscribed.read(); // another tab may have subscribed
     try {
-      return await shown(await look.get(path)); // another tab may have subscribed
+      if (await mayBe() !== false) return await shown(await look.get(path));
     } catch (error) {
       if (failureOf(error).code !== "subscription_unknown") throw error;
     }
