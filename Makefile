@@ -167,8 +167,8 @@ bench: ## the benchmarks, into docs/bench.md, in under ten minutes
 			"$$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown)"; \
 		printf '\n![What grows](growth.svg)\n'; \
 		go run ./shared/bench docs/growth.svg <dist/bench.txt && \
-		printf '\n### What a month costs\n' && \
-		go run ./shared/cost | sed -n 's/^## \(.*\)/\n\1:\n/p; /^| part/,/^| all but/p'; \
+		printf '\n### What a month costs\n\n' && \
+		go run ./shared/cost | sed -n 's/^## \(.*\)/\1:\n/p; /^| part/,/^$$/p'; \
 	} >dist/bench.md && mv dist/bench.md docs/bench.md
 
 screenshots: node_modules/.package-lock.json ## the READMEs' pictures; fails if axe finds a fault in a screen
