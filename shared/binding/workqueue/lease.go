@@ -36,7 +36,8 @@ func NewLease(l *ledger.Ledger, schedule string) *Lease {
 
 // Hold calls run while it holds the lease, and returns its error. It fails with [ErrRunning] if
 // another run holds it; run is then not called. If the table doesn't give the lease, it calls run
-// without one: what is due matters more. A process that was killed holds the lease until it expires.
+// without one: what is due matters more. A process that was killed holds the lease until it
+// expires.
 func (x *Lease) Hold(ctx context.Context, run func() error) error {
 	if !x.running.TryLock() {
 		return ErrRunning
