@@ -41,8 +41,8 @@ func (m *memory) secret(id string, name vault.SecretName) (value secret.Text, ok
 	return r.secret, !r.secret.Empty()
 }
 
-// keep remembers a subscription and its secret, or none, unless it does already. A full memory drops
-// an arbitrary other subscription.
+// keep remembers a subscription and its secret, or none, unless it does already. A full memory
+// drops an arbitrary other subscription.
 func (m *memory) keep(id string, name vault.SecretName, value secret.Text) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
