@@ -53,12 +53,15 @@ func TestBrowserOpensThePlaceThatItsAddressNames(t *testing.T) {
 func TestBrowserSaysThatItsAddressNamesNoInstance(t *testing.T) {
 	s := newSites(t, "localhost")
 	b := s.signIn(newBrowser(t), "ann")
-	b.setLanguage("en")
-	for _, place := range []string{"cn-hangzhou/cri-2", "attacker/<b>x", "a/b/c", "%00/constructor"} {
-		b.open(s.console + "/?to#/" + place)
-		b.waitReady(unnamed, "#result .note.bad")
-		b.wantShown("#result", "not among yours")
-		testkit.Want(t, "the address", b.text(fragment), "")
+	for language, words := range map[string]string{"en": "not among yours", "zh-CN": "不在您的实例列表中"} {
+		b.fill("#language", language)
+		b.waitReady("html[lang=" + language + "]")
+		for _, place := range []string{"cn-hangzhou/cri-2", "attacker/<b>x", "a/b/c", "%00/constructor"} {
+			b.open(s.console + "/?to#/" + place)
+			b.waitReady(unnamed, "#result .note.bad")
+			b.wantShown("#result", words)
+			testkit.Want(t, "the address", b.text(fragment), "")
+		}
 	}
 	for _, place := range []string{"", "cn-hangzhou", "/cri-2", "a/b/c/d", "%zz/a"} {
 		b.open(s.console + "/?to#/" + place)

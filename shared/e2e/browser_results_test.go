@@ -48,18 +48,26 @@ func TestBrowserAsksBeforeAConsentReplacesAnotherAccount(t *testing.T) {
 	s.bind(b, "github", "alice")
 	b.waitReady(boundSelector("github"))
 
-	s.bind(b, "github", "carol")
-	b.waitReady("#dialog[open] #replaced .person")
-	b.wantShown("#dialog .who", "carol", "cri-2")
-	b.wantShown("#replaced", "alice")
-	b.click("#dialog .cancel")
-	b.waitReady(boundSelector("github"), "#dialog:not([open])")
-	b.wantShown("#result", "stays bound to alice")
-	b.wantShown("#row-github .cell-identity", "alice")
-	s.wantNoTrace(b)
+	for _, words := range [][2]string{{"en", "stays bound to alice"}, {"zh-CN", "仍绑定着 alice"}} {
+		b.setLanguage(words[0])
+		if words[0] == "en" {
+			s.bind(b, "github", "carol")
+		} else {
+			b.leave("github")
+			b.pickUser("carol") // GitHub doesn't ask twice for the consent
+		}
+		b.waitReady("#dialog[open] #replaced .person")
+		b.wantShown("#dialog .who", "carol", "cri-2")
+		b.wantShown("#replaced", "alice")
+		b.click("#dialog .cancel")
+		b.waitReady(boundSelector("github"), "#dialog:not([open])")
+		b.wantShown("#result", words[1])
+		b.wantShown("#row-github .cell-identity", "alice")
+		s.wantNoTrace(b)
+	}
 
 	b.leave("github")
-	b.pickUser("carol") // GitHub doesn't ask twice for the consent
+	b.pickUser("carol")
 	b.waitReady("#dialog[open] #replaced .person")
 	b.click("#submit")
 	b.waitReady(boundSelector("github"), "#dialog:not([open])")
@@ -79,16 +87,21 @@ func TestBrowserShowsInBitbucketsDialogWhatIsBoundThere(t *testing.T) {
 	chooseInstance(b, "personal", "cn-shanghai", "crp-3")
 	b.waitReady(boundSelector("bitbucket"), "#dialog:not([open])")
 
-	b.leave("bitbucket") // Bitbucket asks neither for the account nor for consent again
-	b.waitReady("#dialog[open] #choose-type", "#replaced .person")
-	b.wantShown("#replaced", "alice", "already")
-	b.fill("#choose-type", "enterprise")
-	b.waitReady("#dialog[open] #replaced:empty")
-	b.fill("#choose-type", "personal")
-	b.waitReady("#dialog[open] #replaced .person")
-	b.click("#dialog .cancel")
-	b.waitReady("#dialog:not([open])")
-	b.wantShown("#result", "stays bound to alice")
+	for language, words := range map[string][]string{
+		"en": {"already", "stays bound to alice"}, "zh-CN": {"绑定的就是此账号", "仍绑定着 alice"},
+	} {
+		b.setLanguage(language)
+		b.leave("bitbucket") // Bitbucket asks neither for the account nor for consent again
+		b.waitReady("#dialog[open] #choose-type", "#replaced .person")
+		b.wantShown("#replaced", "alice", words[0])
+		b.fill("#choose-type", "enterprise")
+		b.waitReady("#dialog[open] #replaced:empty")
+		b.fill("#choose-type", "personal")
+		b.waitReady("#dialog[open] #replaced .person")
+		b.click("#dialog .cancel")
+		b.waitReady("#dialog:not([open])")
+		b.wantShown("#result", words[1])
+	}
 }
 
 // Both tabs show GitLab as unbound. The second one must not replace what the first one bound.
