@@ -45,10 +45,10 @@ const (
 //
 // It costs three calls to the table and one to the vault, none if the process has the webhook's
 // secret. A delivery that the platform must be asked about needs a token: that is no call to the
-// vault if the process has it, and one more to the table if the row doesn't name it. A delivery that
-// has the secret itself costs no call to the vault for it. One that may be old costs a read of the
-// last sync's heads if there are many, and a row that many ended events are in is first written to
-// the log.
+// vault if the process has it, and one more to the table if the row doesn't name it. A delivery
+// that has the secret itself costs no call to the vault for it. One that may be old costs a read of
+// the last sync's heads if there are many, and a row that many ended events are in is first written
+// to the log.
 func (s *Service) Receive(ctx context.Context, in ReceiveRequest) error {
 	ctx = s.ledger.StartInvocation(ctx)
 	platform, ok := s.ledger.Platforms.Get(in.Platform)
